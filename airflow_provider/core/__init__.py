@@ -1,0 +1,1 @@
+"""What all four systems share; nothing in here knows a vendor's name."""

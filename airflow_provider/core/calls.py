@@ -1,0 +1,141 @@
+"""A request as data: what to send, whether it may be sent twice, and how its reply is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+T = TypeVar("T")
+
+Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
+
+
+def segment(value: object) -> str:
+    """Quote one path segment, so that a name with ``/``, ``?``, ``#`` or ``%`` stays one segment."""
+    text = quote(str(value), safe="")
+    return text.replace(".", "%2E") if text in {".", ".."} else text
+
+
+def pairs(params: Params | None) -> tuple[tuple[str, str], ...]:
+    """Spell query parameters as the wire has them.
+
+    None is left out, a list repeats its key, booleans are ``true`` and ``false``.
+    """
+    if not params:
+        return ()
+    items: Iterable[tuple[str, Any]] = params.items() if isinstance(params, Mapping) else params
+    out: list[tuple[str, str]] = []
+    for key, value in items:
+        many = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+        out += [(key, _spell(one)) for one in many if one is not None]
+    return tuple(out)
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with its body read.
+
+    :param status: HTTP status code.
+    :param headers: names in lower case.
+    :param body: the whole body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Decode the body; raises ``ValueError`` when it is not JSON."""
+        import msgspec
+
+        return msgspec.json.decode(self.body)
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever it is."""
+        return self.body.decode("utf-8", "replace")
+
+
+def read_json(reply: Reply) -> Any:
+    """Read a reply as JSON."""
+    return reply.json()
+
+
+def read_nothing(_: Reply) -> None:
+    """Ignore the body."""
+
+
+def read_reply(reply: Reply) -> Reply:
+    """Give the reply as it is."""
+    return reply
+
+
+class _Unset:
+    def __bool__(self) -> bool:
+        return False
+
+
+UNSET: Any = _Unset()
+"""No body; different from a JSON ``null``."""
+
+SUCCESS = frozenset(range(200, 300))
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request to a service.
+
+    :param method: HTTP method, upper case.
+    :param path: below the connection's base URL, segments quoted with :func:`segment`. An absolute URL is
+        taken only when it has the connection's own origin.
+    :param params: query, see :func:`pairs`.
+    :param json: body, sent as JSON.
+    :param form: body, sent url-encoded.
+    :param content: body as bytes, or a function that opens a fresh stream of chunks for each try.
+    :param headers: further headers.
+    :param good: statuses that mean it worked.
+    :param repeatable: sending it twice does no harm. A call that is not repeatable is sent again only
+        when the service surely did not act on it.
+    :param read: makes the result from the reply; raises ``ValueError`` when the reply cannot be read.
+    :param base: which of the connection's base URLs: ``api``, or a name the vendor's hook knows.
+    :param authenticated: send the connection's credentials along.
+    :param name: what it does, for logs and errors ("update 500 objects").
+    """
+
+    method: str
+    path: str
+    params: Params | None = None
+    json: Any = UNSET
+    form: Mapping[str, str] | None = None
+    content: bytes | Callable[[], Iterator[bytes]] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    good: frozenset[int] = SUCCESS
+    repeatable: bool = True
+    read: Callable[[Reply], T] = read_json  # type: ignore[assignment]
+    base: str = "api"
+    authenticated: bool = True
+    name: str = ""
+
+    def reading(self, read: Callable[[Reply], Any]) -> Call[Any]:
+        """Give the same request with another way to read its reply."""
+        return replace(self, read=read)  # type: ignore[return-value]
+
+    def body(self) -> tuple[bytes | Iterator[bytes] | None, str | None]:
+        """Give the body for one try, and its content type."""
+        if self.json is not UNSET:
+            import msgspec
+
+            return msgspec.json.encode(self.json), "application/json"
+        if self.form is not None:
+            return urlencode(self.form).encode(), "application/x-www-form-urlencoded"
+        if callable(self.content):
+            return self.content(), None
+        return self.content, None

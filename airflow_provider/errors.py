@@ -1,0 +1,187 @@
+"""What can go wrong, as a tree of exceptions.
+
+Messages never hold a credential: whoever raises one of these passes text through
+:mod:`airflow_provider.core.redaction` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ProviderError(Exception):
+    """The base of every error that this provider raises on purpose."""
+
+
+class InputError(ProviderError, ValueError):
+    """Arguments, rows, a file or a connection cannot be used as they are; nothing was sent yet.
+
+    :param problems: one sentence for each problem, each naming its row or field. All problems of an
+        input are reported at once.
+    :param what: what was looked at, for the first line ("3 problems in <what>").
+    """
+
+    SHOWN = 20
+
+    def __init__(self, problems: str | Iterable[str], what: str = "") -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        self.what = what
+        super().__init__(self.problems, what)
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return f"{self.what}: {self.problems[0]}" if self.what else self.problems[0]
+        lines = [f"{len(self.problems)} problems in {self.what or 'the input'}:"]
+        lines += [f"  - {problem}" for problem in self.problems[: self.SHOWN]]
+        if len(self.problems) > self.SHOWN:
+            lines.append(f"  ... and {len(self.problems) - self.SHOWN} more")
+        return "\n".join(lines)
+
+
+class ApiError(ProviderError):
+    """The service answered, and the answer is a refusal or a failure.
+
+    :param status: the HTTP status code.
+    :param code: the service's own error code, empty when it gave none.
+    :param message: what the service said, shortened and without secrets.
+    :param request: the request in one line, without its query.
+    :param body: the start of the reply's body, without secrets.
+    """
+
+    advice = ""
+
+    def __init__(
+        self, status: int, code: str = "", message: str = "", *, request: str = "", body: str = ""
+    ) -> None:
+        super().__init__(status, code, message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request = request
+        self.body = body
+
+    def __str__(self) -> str:
+        head = f"{self.request} answered {self.status}" if self.request else f"HTTP {self.status}"
+        said = ": ".join(part for part in (self.code, self.message) if part)
+        text = f"{head}: {said}" if said else head
+        return f"{text} ({self.advice})" if self.advice else text
+
+
+class AuthenticationError(ApiError):
+    """The service does not accept the credentials (401, or a refused token request)."""
+
+    advice = "check login and password of the connection"
+
+
+class PermissionDeniedError(ApiError):
+    """The credentials are good but not allowed to do this (403)."""
+
+    advice = "the credentials are valid but lack a permission, role or scope for this"
+
+
+class NotFoundError(ApiError):
+    """What the request names does not exist, or not for these credentials (404, 410)."""
+
+
+class RequestRejectedError(ApiError):
+    """The service understood the request and refuses it (400, 409, 422 and other 4xx; redirects too)."""
+
+
+class RateLimitedError(ApiError):
+    """The service asks to slow down (429), for longer than a worker should wait.
+
+    :param retry_after: seconds after which another try makes sense; None when the service did not say.
+    """
+
+    def __init__(
+        self,
+        status: int = 429,
+        code: str = "",
+        message: str = "",
+        *,
+        retry_after: float | None = None,
+        request: str = "",
+        body: str = "",
+    ) -> None:
+        super().__init__(status, code, message, request=request, body=body)
+        self.retry_after = retry_after
+
+
+class ServerError(ApiError):
+    """The service failed (5xx), or sent a reply that cannot be read, after all tries.
+
+    :param retry_after: seconds the service asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str = "",
+        message: str = "",
+        *,
+        retry_after: float | None = None,
+        request: str = "",
+        body: str = "",
+    ) -> None:
+        super().__init__(status, code, message, request=request, body=body)
+        self.retry_after = retry_after
+
+
+class TransportError(ProviderError):
+    """No answer came: the host could not be reached, or the connection broke, after all tries."""
+
+
+class AmbiguousWriteError(ProviderError):
+    """A write was sent, its answer was lost, and sending it again could act twice.
+
+    Look at the service's state before you try again.
+    """
+
+
+class RunFailedError(ProviderError):
+    """A run on the service ended badly.
+
+    :param run_id: the run's id on the service.
+    :param status: its last status.
+    :param reason: what is known of why, counts and first warnings included.
+    """
+
+    def __init__(self, run_id: str, status: str, reason: str = "") -> None:
+        super().__init__(run_id, status, reason)
+        self.run_id = run_id
+        self.status = status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        text = f"run {self.run_id} ended as {self.status}"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+class IncompleteExportError(ProviderError):
+    """An export does not hold what the service said it should; nothing was published."""
+
+
+class PlanRejectedError(ProviderError):
+    """A plan breaks a guard, or the world changed since it was made; nothing was written."""
+
+
+class VerificationError(ProviderError):
+    """A write was accepted, but reading back shows something else.
+
+    :param differences: one sentence for each difference: object, field, wanted, found.
+    """
+
+    SHOWN = 20
+
+    def __init__(self, differences: str | Iterable[str]) -> None:
+        self.differences: list[str] = [differences] if isinstance(differences, str) else list(differences)
+        super().__init__(self.differences)
+
+    def __str__(self) -> str:
+        if len(self.differences) == 1:
+            return self.differences[0]
+        lines = [f"{len(self.differences)} values are not as written:"]
+        lines += [f"  - {difference}" for difference in self.differences[: self.SHOWN]]
+        if len(self.differences) > self.SHOWN:
+            lines.append(f"  ... and {len(self.differences) - self.SHOWN} more")
+        return "\n".join(lines)
