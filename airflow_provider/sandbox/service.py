@@ -28,6 +28,10 @@ class Clock:
         """Move the sandbox's time forward: tokens expire, queues move on."""
         self._ahead += seconds
 
+    def reset(self) -> None:
+        """Go back to the real time."""
+        self._ahead = 0.0
+
 
 @dataclass
 class Counters:

@@ -1,0 +1,237 @@
+"""Runs the sandbox: two loopback origins, one event loop in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from airflow_provider.sandbox.control import control_routes
+from airflow_provider.sandbox.faults import Connections, Faults
+from airflow_provider.sandbox.routing import Gateway, api_places, storage_places
+from airflow_provider.sandbox.service import Clock, Counters, Service, Surroundings
+
+SERVICES = {
+    "mapsindoors": "MapsIndoorsService",
+    "amigocloud": "AmigoCloudService",
+    "iotstudio": "IoTStudioService",
+    "leanix": "LeanIXService",
+}
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+
+class Sandbox:
+    """The four APIs on loopback, with demo data, faults and counters.
+
+    Use it as a context manager, or call :meth:`start` and :meth:`stop`. Once it runs, each service is an
+    attribute (``sandbox.leanix``) that holds its state and its switches.
+
+    :param port: port of the API origin; 0 takes a free one.
+    :param storage_port: port of the second origin, which plays the blob storage; 0 takes a free one.
+    :param kinds: the services to run; all four when it is left out.
+    """
+
+    def __init__(
+        self, port: int = 0, *, storage_port: int = 0, kinds: Iterable[type[Service]] | None = None
+    ) -> None:
+        self.port = port
+        self.storage_port = storage_port
+        self.kinds = kinds
+        self.faults = Faults()
+        self.around = Surroundings()
+        self.services: dict[str, Service] = {}
+        self._connections = Connections()
+        self._sockets: list[socket.socket] = []
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        services = self.__dict__.get("services", {})
+        if name in services:
+            return services[name]
+        hint = ": start the sandbox first" if name in SERVICES and not services else ""
+        raise AttributeError(f"the sandbox has no {name!r}{hint}")
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:<port>``, below which each service has its prefix."""
+        return self.around.origin
+
+    @property
+    def clock(self) -> Clock:
+        """The services' time, which a test can move forward."""
+        return self.around.clock
+
+    @property
+    def counters(self) -> Counters:
+        """What the sandbox has seen so far."""
+        return self.around.counters
+
+    @property
+    def connections(self) -> dict[str, str]:
+        """Airflow's connections to the sandbox: connection id to JSON, as ``AIRFLOW_CONN_<ID>`` takes it."""
+        return {
+            f"{name}_default": json.dumps(dict(service.connection()))
+            for name, service in self.services.items()
+        }
+
+    def start(self) -> Sandbox:
+        """Listen; returns once requests are answered.
+
+        Raises ``OSError`` when the port is taken.
+        """
+        self._sockets = [_listen(self.port)]
+        try:
+            self._sockets.append(_listen(self.storage_port))
+        except OSError:
+            self._sockets.pop().close()
+            raise
+        api, storage = (one.getsockname()[1] for one in self._sockets)
+        self.around.origin = f"http://{LOOPBACK}:{api}"
+        self.around.storage_origin = f"http://{LOOPBACK}:{storage}"
+        kinds = _all_kinds() if self.kinds is None else self.kinds
+        self.services = {kind.name: kind(self.around) for kind in kinds}
+        here = self.services.values()
+        origins = {api: api_places(here, control_routes(self)), storage: storage_places(here)}
+        gateway = Gateway(origins, self.counters, self.faults, self._connections)
+        self._serve(gateway)
+        return self
+
+    def stop(self) -> None:
+        """Cut all connections and end the server."""
+        if self._thread is None:
+            return
+        self._on_loop(self._connections.reset_all)
+        self._server.should_exit = True
+        self._thread.join(STOP_SECONDS)
+        self._thread = None
+
+    def reset(self) -> None:
+        """Put everything back: seeded worlds, switches, faults, counters and the clock."""
+        self._on_loop(self._reset)
+
+    def cut_connections(self) -> None:
+        """Reset every open TCP connection now, sockets included."""
+        self._on_loop(self._connections.reset_all)
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _reset(self) -> None:
+        self.faults.clear()
+        self.clock.reset()
+        for service in self.services.values():
+            service.reset()
+        self.counters.clear()
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        """Run something where the services run, so that it never meets half a request."""
+        if self._loop is None or threading.current_thread() is self._thread:
+            work()
+            return
+
+        async def wrapped() -> None:
+            work()
+
+        asyncio.run_coroutine_threadsafe(wrapped(), self._loop).result(STOP_SECONDS)
+
+    def _serve(self, app: ASGIApp) -> None:
+        config = uvicorn.Config(
+            app,
+            http=_counting_protocol(self._connections, self.counters),
+            ws="auto",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        ready = threading.Event()
+        self._server = _Server(config, ready)
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                asyncio.run(self._main())
+            except BaseException as error:
+                failure.append(error)
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=run, name="sandbox", daemon=True)
+        self._thread.start()
+        if not ready.wait(START_SECONDS) or failure:
+            raise RuntimeError("the sandbox did not start") from (failure[0] if failure else None)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._server.serve(sockets=self._sockets)
+        finally:
+            self._loop = None
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _counting_protocol(connections: Connections, counters: Counters) -> type[H11Protocol]:
+    class CountingProtocol(H11Protocol):
+        """HTTP over TCP that counts its connections and lets faults cut them."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            connections.add(transport)
+            with counters.lock:
+                counters.connections += 1
+            super().connection_made(transport)
+
+    return CountingProtocol
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _all_kinds() -> list[type[Service]]:
+    found: list[type[Service]] = []
+    for name, kind in SERVICES.items():
+        path = f"airflow_provider.sandbox.{name}"
+        try:
+            found.append(getattr(importlib.import_module(path), kind))
+        except (ModuleNotFoundError, AttributeError):
+            continue
+    return found
