@@ -1,0 +1,394 @@
+"""The emulated LeanIX workspace keeps to what is known of the real one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+
+INBOUND = {
+    "connectorType": "cmdb",
+    "connectorId": "campus",
+    "connectorVersion": "1.0.0",
+    "lxVersion": "1.0.0",
+    "processingDirection": "inbound",
+    "processingMode": "partial",
+}
+OUTBOUND = {
+    "connectorType": "report",
+    "connectorId": "landscape",
+    "connectorVersion": "1.0.0",
+    "lxVersion": "1.0.0",
+    "processingDirection": "outbound",
+    "processingMode": "partial",
+    "content": [],
+}
+RUNS = "/synchronizationRuns"
+
+
+class Client:
+    """Talks to the emulated API the way the vendor's tutorial does."""
+
+    def __init__(self, sandbox: Any) -> None:
+        self.base = sandbox.leanix.base_url
+        self.sandbox = sandbox
+        self.session = requests.Session()
+        reply = self.token(auth=("apitoken", sandbox.leanix.api_token))
+        self.session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+
+    def token(self, auth: Any = None, **fields: Any) -> requests.Response:
+        fields = fields or {"data": {"grant_type": "client_credentials"}}
+        return requests.post(f"{self.base}/services/mtm/v1/oauth2/token", auth=auth, timeout=5, **fields)
+
+    def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
+        url = f"{self.base}/services/integration-api/v1{path}"
+        return self.session.request(method, url, timeout=5, **more)
+
+    def create(self, ldif: dict[str, Any], **params: Any) -> str:
+        reply = self("POST", RUNS, json=ldif, params=params)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["id"])
+
+    def status(self, run_id: str) -> str:
+        return str(self("GET", f"{RUNS}/{run_id}/status").json()["status"])
+
+    def run(self, ldif: dict[str, Any]) -> str:
+        run_id = self.create(ldif, start="true")
+        self.sandbox.clock.advance(60)
+        return run_id
+
+
+@pytest.fixture
+def client(sandbox: Any) -> Client:
+    return Client(sandbox)
+
+
+def test_token_comes_by_basic_form_and_query_and_names_the_workspace(client: Client, sandbox: Any) -> None:
+    secret = sandbox.leanix.api_token
+    grant = {"grant_type": "client_credentials"}
+    by_query = client.token(auth=("apitoken", secret), params=grant)
+    by_form = client.token(data={**grant, "client_id": "apitoken", "client_secret": secret})
+    for reply in (by_query, by_form):
+        body = reply.json()
+        assert body["token_type"] == "bearer"
+        assert body["expires_in"] == 3599
+    payload = body["access_token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert claims["principal"]["permission"] == {"workspaceId": WORKSPACE_ID, "workspaceName": "campus"}
+    assert claims["instanceUrl"] == sandbox.leanix.base_url
+    assert sandbox.counters.tokens_issued["leanix"] == 3
+
+
+def test_wrong_and_expired_tokens_get_401(client: Client, sandbox: Any) -> None:
+    assert client.token(auth=("apitoken", "wrong")).status_code == 401
+    assert requests.get(f"{client.base}/services/integration-api/v1{RUNS}", timeout=5).status_code == 401
+    sandbox.clock.advance(3599)
+    assert client("GET", RUNS).status_code == 200
+    sandbox.clock.advance(2)
+    assert client("GET", RUNS).status_code == 401
+
+
+def test_run_moves_through_its_statuses_on_the_clock(client: Client, sandbox: Any) -> None:
+    sandbox.leanix.queue_seconds, sandbox.leanix.run_seconds = 30, 60
+    run_id = client.create(OUTBOUND)
+    sandbox.clock.advance(1000)
+    assert client.status(run_id) == "CREATED"
+    assert client("POST", f"{RUNS}/{run_id}/start", data=b"false").status_code == 200
+    assert client.status(run_id) == "PENDING"
+    sandbox.clock.advance(31)
+    assert client.status(run_id) == "IN_PROGRESS"
+    assert client("GET", f"{RUNS}/{run_id}/resultsUrl").json() == {"url": None}
+    assert client("GET", f"{RUNS}/{run_id}/results").status_code == 204
+    sandbox.clock.advance(60)
+    assert client.status(run_id) == "FINISHED"
+    changes = client("GET", f"{RUNS}/{run_id}/stats").json()["statusChanges"]
+    assert [one["status"] for one in changes] == ["CREATED", "PENDING", "IN_PROGRESS", "FINISHED"]
+
+
+def test_second_start_and_stop_out_of_time_get_400(client: Client) -> None:
+    run_id = client.create(OUTBOUND)
+    stop, start = f"{RUNS}/{run_id}/stop", f"{RUNS}/{run_id}/start"
+    assert client("POST", stop).status_code == 400
+    assert client("POST", start).status_code == 200
+    again = client("POST", start)
+    assert again.status_code == 400
+    assert "already started" in again.json()["errors"][0]
+    assert client("POST", stop).status_code == 200
+    assert client.status(run_id) == "STOPPED"
+    assert client("POST", stop).status_code == 400
+
+
+def test_trailing_slash_is_tolerated_and_unknown_run_is_404(client: Client) -> None:
+    assert client("POST", RUNS + "/", json=OUTBOUND).status_code == 200
+    for end in ("status", "progress", "stats", "results", "resultsUrl"):
+        assert client("GET", f"{RUNS}/nope/{end}").status_code == 404
+
+
+def test_sequential_runs_of_one_configuration_wait_for_each_other(client: Client, sandbox: Any) -> None:
+    for one in sandbox.leanix.configurations.values():
+        one["sequentialExecution"] = True
+    sandbox.leanix.queue_seconds, sandbox.leanix.run_seconds = 1, 9
+    first, second = client.create(OUTBOUND, start="true"), client.create(OUTBOUND, start="true")
+    assert client.status(second) == "SEQUENTIALIZED"
+    sandbox.clock.advance(10.5)
+    assert (client.status(first), client.status(second)) == ("FINISHED", "PENDING")
+    sandbox.clock.advance(10)
+    assert client.status(second) == "FINISHED"
+    assert sandbox.leanix.peak_live == 2
+
+
+def test_inbound_writes_the_landscape_and_skips_bad_items(client: Client, sandbox: Any) -> None:
+    nameless = {"type": "ITComponent", "id": "nameless", "data": {"applicationId": "app-0001"}}
+    run_id = client.run({**INBOUND, "content": [*tutorial_items(), nameless]})
+    assert client.status(run_id) == "FINISHED"
+    sheets = sandbox.leanix.fact_sheets
+    assert sheets["b6992b1d-4e4d"].data["name"] == "Gatsby.j"
+    assert sheets["28db27b1-fc55-4e44"].relations == ["b6992b1d-4e4d", "cd4fab6c-4336"]
+    assert "nameless" not in sheets
+    stats = client("GET", f"{RUNS}/{run_id}/stats").json()
+    assert [row["errorCount"] for row in stats["processorStatistics"]] == [1, 0]
+    assert [row["processedContentCount"] for row in stats["singleRunLevelStatistics"]] == [3, 3]
+    rows = client("GET", f"{RUNS}/{run_id}/warnings").json()
+    assert [(row["content"], row["status"]) for row in rows] == [("nameless", "ERROR")]
+    assert client("GET", f"{RUNS}/{run_id}/results").status_code == 204
+
+
+def test_dry_run_writes_nothing(client: Client, sandbox: Any) -> None:
+    run_id = client.create({**INBOUND, "content": tutorial_items()}, start="true", test="true")
+    sandbox.clock.advance(60)
+    assert client.status(run_id) == "FINISHED"
+    assert "b6992b1d-4e4d" not in sandbox.leanix.fact_sheets
+
+
+def test_full_mode_archives_what_it_did_not_touch_up_to_half(client: Client, sandbox: Any) -> None:
+    components = [one for one in sandbox.leanix.fact_sheets.values() if one.type == "ITComponent"]
+    items = [{"type": one.type, "id": one.id, "data": one.data} for one in components[:-2]]
+    client.run({**INBOUND, "processingMode": "full", "content": items})
+    client("GET", RUNS)
+    assert [one.archived for one in components[-3:]] == [False, True, True]
+    run_id = client.run({**INBOUND, "processingMode": "full", "content": items[:2]})
+    assert client("GET", f"{RUNS}/{run_id}/warnings").json()[0]["status"] == "WARNING"
+    assert sum(one.archived for one in components) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"connectorId": ""}, 400),
+        ({"lxVersion": None}, 400),
+        ({"description": "x" * 501}, 400),
+        ({"processingMode": "some"}, 400),
+        ({"content": [{"type": "ITComponent"}]}, 400),
+        ({"lxWorkspace": "another"}, 403),
+        ({"connectorVersion": "9.9.9"}, 404),
+        ({"contents": [{"is": "ignored"}]}, 200),
+    ],
+)
+def test_input_is_checked_like_the_api_does(client: Client, change: dict[str, Any], status: int) -> None:
+    assert client("POST", RUNS, json={**INBOUND, **change}).status_code == status
+
+
+def test_create_can_answer_with_a_list(client: Client, sandbox: Any) -> None:
+    sandbox.leanix.create_returns_list = True
+    assert client("POST", RUNS, json=OUTBOUND).json()[0]["status"] == "CREATED"
+
+
+def test_result_link_refuses_credentials_serves_ranges_and_expires(client: Client, sandbox: Any) -> None:
+    run_id = client.run(OUTBOUND)
+    url = client("GET", f"{RUNS}/{run_id}/resultsUrl").json()["url"]
+    assert url.startswith(sandbox.around.storage_origin)
+    assert client.session.get(url, timeout=5).status_code == 400
+    whole = requests.get(url, timeout=5)
+    assert whole.content == client("GET", f"{RUNS}/{run_id}/results").content
+    assert len(whole.json()["content"]) == 65
+    part = requests.get(url, headers={"Range": "bytes=10-19"}, timeout=5)
+    assert (part.status_code, part.content) == (206, whole.content[10:20])
+    assert requests.get(url[:-1] + "x", timeout=5).status_code == 403
+    sandbox.clock.advance(3601)
+    assert requests.get(url, timeout=5).status_code == 403
+
+
+def test_warnings_want_an_offset_that_is_a_multiple_of_the_limit(client: Client, sandbox: Any) -> None:
+    items = [{"type": "ITComponent", "id": f"i{n}", "data": {}} for n in range(120)]
+    run_id = client.run({**INBOUND, "content": items})
+    path = f"{RUNS}/{run_id}/warnings"
+    assert len(client("GET", path).json()) == 100
+    assert len(client("GET", path, params={"offset": 100}).json()) == 20
+    for bad in ({"offset": 50}, {"limit": 101}, {"limit": 0}, {"offset": -100}):
+        assert client("GET", path, params=bad).status_code == 400
+    sandbox.leanix.has_sync_log = False
+    assert client("GET", path).status_code == 400
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_large_input_goes_through_the_storage(client: Client, sandbox: Any, blocks: bool) -> None:
+    target = client("GET", "/storages/azure").json()["SAS"]
+    data = json.dumps({**INBOUND, "content": tutorial_items()}).encode()
+    if blocks:
+        for name, piece in (("YQ==", data[:50]), ("Yg==", data[50:])):
+            url = f"{target}&comp=block&blockid={name.replace('=', '%3D')}"
+            assert requests.put(url, data=piece, timeout=5).status_code == 201
+        listed = "<BlockList><Latest>YQ==</Latest><Latest>Yg==</Latest></BlockList>"
+        assert requests.put(f"{target}&comp=blocklist", data=listed, timeout=5).status_code == 201
+    else:
+        assert requests.put(target, data=data, timeout=5).status_code == 400
+        headers = {"x-ms-blob-type": "BlockBlob"}
+        assert requests.put(target, data=data, headers=headers, timeout=5).status_code == 201
+    body = {"url": target, "type": "azureStorage"}
+    reply = client("POST", f"{RUNS}/withUrlInput", json=body, params={"start": "true"}).json()
+    assert reply["processorConfiguration"]["connectorId"] == "campus"
+    sandbox.clock.advance(60)
+    assert client.status(reply["id"]) == "FINISHED"
+    assert "cd4fab6c-4336" in sandbox.leanix.fact_sheets
+
+
+def test_input_that_cannot_be_fetched_fails_the_run(client: Client, sandbox: Any) -> None:
+    body = {"url": sandbox.around.storage_origin + "/leanix/blobs/none?sig=x"}
+    run_id = client("POST", f"{RUNS}/withUrlInput", json=body, params={"start": "true"}).json()["id"]
+    sandbox.clock.advance(60)
+    assert client.status(run_id) == "FAILED"
+
+
+def test_switches_make_runs_end_badly_stick_or_show_odd_statuses(client: Client, sandbox: Any) -> None:
+    service = sandbox.leanix
+    service.ending = "FAILED"
+    assert client.status(client.run(OUTBOUND)) == "FAILED"
+    service.ending, service.stuck_in = "FINISHED", "PENDING"
+    assert client.status(client.run(OUTBOUND)) == "PENDING"
+    service.stuck_in, service.shown_status = "IN_PROGRESS", "REINDEXING"
+    assert client.status(client.run(OUTBOUND)) == "REINDEXING"
+    assert len(service.live_runs) == 2
+    service.allowed = False
+    assert client("GET", RUNS).status_code == 403
+
+
+def test_finished_run_may_have_processed_nothing(client: Client, sandbox: Any) -> None:
+    sandbox.leanix.processes_nothing = True
+    run_id = client.run({**INBOUND, "content": tutorial_items()})
+    assert client.status(run_id) == "FINISHED"
+    assert client("GET", f"{RUNS}/{run_id}/stats").json()["processorStatistics"] == []
+
+
+def test_fast_run_answers_when_done(client: Client, sandbox: Any) -> None:
+    body = client("POST", "/fastSynchronizationRuns", json={**INBOUND, "content": tutorial_items()}).json()
+    assert (body["status"], body["stats"]["processedContentCount"]) == ("FINISHED", 2)
+    assert "b6992b1d-4e4d" in sandbox.leanix.fact_sheets
+    assert client("POST", "/fastSynchronizationRuns", json=OUTBOUND).status_code == 400
+
+
+def test_configurations_are_put_filtered_and_deleted(client: Client) -> None:
+    found = client("GET", "/configurations", params={"processingDirection": "outbound"}).json()
+    assert [one["connectorId"] for one in found] == ["landscape"]
+    changed = {**found[0], "connectorVersion": "1.1.0"}
+    assert client("PUT", "/configurations", json=changed).status_code == 204
+    assert client("PUT", "/configurations", json=changed).status_code == 204
+    assert len(client("GET", "/configurations").json()) == 4
+    key = {name: changed[name] for name in (*OUTBOUND,) if name in changed}
+    assert client("DELETE", "/configurations", params={"connectorId": "landscape"}).status_code == 400
+    assert client("DELETE", "/configurations", params=key).status_code == 204
+    assert client("DELETE", "/configurations", params=key).status_code == 404
+
+
+def test_group_runs_need_one_direction(client: Client, sandbox: Any) -> None:
+    path = f"{RUNS}/withExecutionGroup"
+    assert client("POST", path, json=OUTBOUND, params={"groupName": "night"}).status_code == 404
+    for one in sandbox.leanix.configurations.values():
+        one["executionGroups"] = ["night"]
+    assert client("POST", path, json=OUTBOUND, params={"groupName": "night"}).status_code == 400
+
+
+# Against the vendor's own Swagger file, where it is at hand
+
+SWAGGER = Path(__file__).parents[4] / "shared" / "specs" / "leanix-integration-api.swagger.json"
+
+
+class Swagger:
+    """Checks replies against the definitions of the vendor's file."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        definitions = document["definitions"]
+        # Three places contradict the file's own examples and texts; the texts win.
+        definitions["SyncRunInboundProgressReport"]["properties"]["status"]["type"] = "string"
+        definitions["UrlContainer"]["properties"]["url"]["type"] = ["string", "null"]
+        definitions["Content"]["properties"]["data"].pop("additionalProperties")
+        self.document = document
+
+    def check(self, reply: requests.Response, method: str, path: str) -> None:
+        import jsonschema
+
+        responses = self.document["paths"][path][method.lower()]["responses"]
+        assert str(reply.status_code) in responses or "default" in responses, (path, reply.status_code)
+        schema = responses.get(str(reply.status_code), {}).get("schema")
+        if schema and reply.status_code < 300:
+            if schema.get("type") == "array" and "$ref" in schema:
+                schema = {"type": "array", "items": {"$ref": schema["$ref"]}}
+            jsonschema.validate(reply.json(), {**schema, "definitions": self.document["definitions"]})
+
+
+@pytest.fixture(scope="module")
+def swagger() -> Swagger:
+    if not SWAGGER.exists():
+        pytest.skip("the vendor's Swagger file is not beside the checkout (../shared/specs)")
+    return Swagger(json.loads(SWAGGER.read_text()))
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_replies_about_a_run_validate_against_the_vendors_swagger(
+    client: Client, sandbox: Any, swagger: Swagger, direction: str
+) -> None:
+    sandbox.leanix.create_returns_list = True
+    sandbox.leanix.bad_items = 1
+    ldif = OUTBOUND if direction == "outbound" else {**INBOUND, "content": tutorial_items()}
+    created = client("POST", RUNS, json={**ldif, "description": "checked"})
+    swagger.check(created, "POST", RUNS)
+    run_id = created.json()[0]["id"]
+
+    def look(*ends: str) -> None:
+        for end in ends:
+            swagger.check(client("GET", f"{RUNS}/{run_id}/{end}"), "GET", f"{RUNS}/{{id}}/{end}")
+
+    look("status", "progress", "stats", "results", "resultsUrl", "warnings")
+    for end in ("stop", "start", "start"):
+        swagger.check(client("POST", f"{RUNS}/{run_id}/{end}"), "POST", f"{RUNS}/{{id}}/{end}")
+    sandbox.clock.advance(2)
+    look("progress")
+    sandbox.clock.advance(60)
+    look("status", "progress", "stats", "results", "resultsUrl", "warnings")
+    swagger.check(client("GET", RUNS), "GET", RUNS)
+    example = swagger.document["paths"][f"{RUNS}/{{id}}/stats"]["get"]["responses"]["200"]["examples"][
+        direction
+    ]
+    stats = client("GET", f"{RUNS}/{run_id}/stats").json()
+    assert set(stats) == set(example)
+    for table in ("processorStatistics", "singleRunLevelStatistics"):
+        if table in example:
+            assert set(stats[table][0]) == set(example[table][0])
+
+
+def test_other_replies_validate_against_the_vendors_swagger(client: Client, swagger: Swagger) -> None:
+    inbound = {**INBOUND, "content": tutorial_items()}
+    stored = client("GET", "/configurations").json()
+    both = {"input": inbound, "processorConfiguration": stored[0]}
+    target = client("GET", "/storages/azure").json()["SAS"]
+    requests.put(target, json=inbound, headers={"x-ms-blob-type": "BlockBlob"}, timeout=5)
+    calls: list[tuple[str, str, Any]] = [
+        ("GET", "/examples/starterExample", None),
+        ("GET", "/examples/advancedExample", None),
+        ("GET", "/configurations", None),
+        ("PUT", "/configurations", stored[0]),
+        ("DELETE", "/configurations", None),
+        ("GET", "/storages/azure", None),
+        ("POST", f"{RUNS}/withConfig", both),
+        ("POST", f"{RUNS}/withUrlInput", {"url": target, "type": "azureStorage"}),
+        ("POST", "/fastSynchronizationRuns", inbound),
+        ("POST", "/fastSynchronizationRuns/withConfig", both),
+        ("POST", "/fastSynchronizationRuns", OUTBOUND),
+    ]
+    for method, path, body in calls:
+        swagger.check(client(method, path, json=body), method, path)
