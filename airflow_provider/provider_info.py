@@ -20,7 +20,10 @@ def _field(label: str, kind: str = "string", *, description: str = "", **schema:
 def _common_fields() -> dict[str, _Field]:
     return {
         "timeout": _field(
-            "Read timeout", "number", default=60, description="Seconds that a reply may stall before it is given up."
+            "Read timeout",
+            "number",
+            default=60,
+            description="Seconds that a reply may stall before it is given up.",
         ),
         "connect_timeout": _field("Connect timeout", "number", default=10, description="Seconds."),
         "verify": _field(
@@ -28,11 +31,14 @@ def _common_fields() -> dict[str, _Field]:
             description="true, false, or the path of a CA bundle. Leave empty for true.",
         ),
         "allow_http": _field(
-            "Allow plain http", "boolean", default=False, description="Only for hosts other than this machine."
+            "Allow plain http",
+            "boolean",
+            default=False,
+            description="Only for hosts other than this machine.",
         ),
         "allowed_hosts": _field(
             "Allowed download hosts",
-            description="Further hosts that results may be downloaded from, blank-separated: name or name:port.",
+            description="Further hosts that results may be downloaded from, blank-separated (name or name:port).",
         ),
     }
 
@@ -68,7 +74,9 @@ _AMIGOCLOUD: dict[str, Any] = {
     "hook-class-name": "airflow_provider.amigocloud.hooks.AmigoCloudHook",
     "hook-name": "AmigoCloud",
     "conn-fields": {
-        "project_url": _field("Project URL", description="users/123/projects/1234; needed with a project token."),
+        "project_url": _field(
+            "Project URL", description="users/123/projects/1234; needed with a project token."
+        ),
         "max_concurrency": _field("Concurrent requests", "integer", default=4),
         "websocket_url": _field("Websocket URL", description="Empty: the host's origin with /v2_socket.io/"),
         **_common_fields(),

@@ -56,7 +56,10 @@ class Reply:
         """Decode the body; raises ``ValueError`` when it is not JSON."""
         import msgspec
 
-        return msgspec.json.decode(self.body)
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"not JSON: {error}") from None
 
     @property
     def text(self) -> str:
@@ -119,14 +122,14 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     good: frozenset[int] = SUCCESS
     repeatable: bool = True
-    read: Callable[[Reply], T] = read_json  # type: ignore[assignment]
+    read: Callable[[Reply], T] = read_json
     base: str = "api"
     authenticated: bool = True
     name: str = ""
 
     def reading(self, read: Callable[[Reply], Any]) -> Call[Any]:
         """Give the same request with another way to read its reply."""
-        return replace(self, read=read)  # type: ignore[return-value]
+        return replace(self, read=read)
 
     def body(self) -> tuple[bytes | Iterator[bytes] | None, str | None]:
         """Give the body for one try, and its content type."""

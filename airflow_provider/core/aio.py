@@ -1,0 +1,142 @@
+"""Sends the same calls with ``httpx``, for the triggerer's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.endpoint import Endpoint, Request
+from airflow_provider.core.looping import loop_options
+from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    import httpx
+    from airflow.sdk.types import Logger
+
+T = TypeVar("T")
+
+_clients: WeakKeyDictionary[Any, dict[str, httpx.AsyncClient]] = WeakKeyDictionary()
+_contexts: dict[bool | str, ssl.SSLContext] = {}
+
+
+class AsyncTransport:
+    """Sends calls to an endpoint without blocking the loop.
+
+    All transports of one loop and one set of network options share a client, and the process shares one TLS
+    context, so that a thousand waiting triggers cost as much as one.
+
+    :param endpoint: where calls go.
+    :param log: gets a line for each repeated try.
+    """
+
+    def __init__(self, endpoint: Endpoint, log: Logger) -> None:
+        self.endpoint = endpoint
+        self._log = log
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call, again where that is safe and may help, and give what its reader made of the reply.
+
+        :raises ProviderError: what the outcome means, see :mod:`airflow_provider.errors`.
+        """
+        from tenacity import AsyncRetrying
+
+        options = loop_options(self.endpoint, self.endpoint.describe(call), self._log)
+        result: T = await AsyncRetrying(**options)(self._attempt, call)
+        return result
+
+    async def _attempt(self, call: Call[Any]) -> Any:
+        """Send once; when the token is refused, get a new one and send once more."""
+        credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
+        token = await credential.atoken(self.send, realm) if call.authenticated else ""
+        judgement = await self._exchange(call, token)
+        if judgement.verdict is Verdict.TOKEN_EXPIRED and credential.renewable:
+            credential.forget(token, realm)
+            judgement = await self._exchange(call, await credential.atoken(self.send, realm))
+        return settle(judgement)
+
+    async def _exchange(self, call: Call[Any], token: str) -> Judgement:
+        return self.endpoint.judge(call, await self._perform(self.endpoint.prepare(call, token)))
+
+    async def _perform(self, request: Request) -> Reply | Lost:
+        import httpx
+
+        if not isinstance(request.body, (bytes, type(None))):
+            raise TypeError("a streamed body is for workers")
+        if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
+            await asyncio.sleep(wait)
+        client = await self._client()
+        try:
+            response = await client.request(
+                request.method, request.url, content=request.body, headers=request.headers
+            )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise InputError(f"the request cannot be made: {type(error).__name__}") from None
+        except httpx.HTTPError as error:
+            return _lost(error)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, response.content)
+
+    async def _client(self) -> httpx.AsyncClient:
+        settings = self.endpoint.settings
+        mine = _clients.setdefault(asyncio.get_running_loop(), {})
+        key = hashlib.sha256(repr((settings.verify, settings.timeout, settings.host)).encode()).hexdigest()
+        if key not in mine:
+            context = await _tls(settings.verify)
+            if key not in mine:
+                mine[key] = _new_client(context, settings.timeout)
+        return mine[key]
+
+
+def _new_client(context: ssl.SSLContext, timeout: tuple[float, float]) -> httpx.AsyncClient:
+    from http.cookiejar import DefaultCookiePolicy
+
+    import httpx
+
+    connect, read = timeout
+    client = httpx.AsyncClient(
+        verify=context, timeout=httpx.Timeout(read, connect=connect), follow_redirects=False
+    )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
+async def _tls(verify: bool | str) -> ssl.SSLContext:
+    """Give the process's one TLS context; loading certificates takes too long for an event loop."""
+    if verify not in _contexts:
+        context = await asyncio.to_thread(_load_tls, verify)
+        _contexts.setdefault(verify, context)
+    return _contexts[verify]
+
+
+def _load_tls(verify: bool | str) -> ssl.SSLContext:
+    if isinstance(verify, str):
+        import os
+
+        folder = os.path.isdir(verify)
+        return ssl.create_default_context(
+            cafile=None if folder else verify, capath=verify if folder else None
+        )
+    import httpx
+
+    return httpx.create_ssl_context(verify=verify)
+
+
+def _lost(error: Exception) -> Lost:
+    """Say whether the service may have seen a request that ended in this exception."""
+    import httpx
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return Lost(sent=False, why=f"TLS: {cause.reason or type(cause).__name__}", hopeless=True)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
+        return Lost(sent=False, why=f"no connection ({type(error).__name__})")
+    if isinstance(error, httpx.TimeoutException):
+        return Lost(sent=True, why="no answer in time")
+    return Lost(sent=True, why=f"the connection broke ({type(error).__name__})")

@@ -1,0 +1,184 @@
+"""How requests prove who sends them: static tokens, and tokens that are minted, shared and renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
+
+from airflow_provider.core.calls import Call, Reply, pairs
+from airflow_provider.core.masking import amask, mask
+
+monotonic = time.monotonic
+
+Send = Callable[[Call["Token"]], "Token"]
+AsyncSend = Callable[[Call["Token"]], Awaitable["Token"]]
+
+_LEAD = 60.0
+_SHORT_LIFE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as a service issued it.
+
+    :param value: the token.
+    :param expires_in: its life in seconds.
+    """
+
+    value: str = field(repr=False)
+    expires_in: float = 3600.0
+
+
+def read_token(reply: Reply) -> Token:
+    """Read an OAuth2 token reply; a missing ``expires_in`` counts as an hour."""
+    body = reply.json()
+    value = body["access_token"]
+    if not isinstance(value, str) or not value:
+        raise ValueError("access_token is not a text")
+    return Token(value, float(body.get("expires_in") or 3600))
+
+
+def lead_time(life: float) -> float:
+    """Give how long before its end a token is renewed: 60 seconds, or a tenth of a short life."""
+    return _LEAD if life >= _SHORT_LIFE else life / 10
+
+
+class Credential:
+    """The base of all: nothing to prove."""
+
+    renewable = False
+
+    def token(self, send: Send, realm: str) -> str:
+        """Give the token to send along, fetching it when needed."""
+        return ""
+
+    async def atoken(self, send: AsyncSend, realm: str) -> str:
+        """Give the token to send along, fetching it when needed, without blocking the event loop."""
+        return ""
+
+    def forget(self, token: str, realm: str) -> None:
+        """Do not use this token again: the service refused it."""
+
+    def place(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
+        """Put the token where the service looks for it."""
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+
+
+class HeaderToken(Credential):
+    """A static token, sent as ``Authorization: Bearer``."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def token(self, send: Send, realm: str) -> str:
+        """Give the static token."""
+        return self._value
+
+    async def atoken(self, send: AsyncSend, realm: str) -> str:
+        """Give the static token."""
+        return self._value
+
+
+class QueryToken(HeaderToken):
+    """A static token, sent in the query of every request.
+
+    :param value: the token.
+    :param name: the parameter's name.
+    """
+
+    def __init__(self, value: str, name: str = "token") -> None:
+        super().__init__(value)
+        self._name = name
+
+    def place(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
+        """Put the token into the query, in place of any that is there."""
+        query[:] = [pair for pair in query if pair[0] != self._name] + [(self._name, token)]
+
+
+class MintedToken(Credential):
+    """A token that is fetched with a call, shared by the whole process, and renewed before it ends.
+
+    :param call: the token request (not authenticated; its reader gives a :class:`Token`).
+    """
+
+    renewable = True
+
+    def __init__(self, call: Call[Token]) -> None:
+        self.call = call
+
+    def token(self, send: Send, realm: str) -> str:
+        """Give a valid token; many threads that need one cause a single request."""
+        slot = _slot(self.call, realm)
+        with slot.fetching:
+            if not (value := slot.valid()):
+                value = slot.keep(monotonic(), send(self.call))
+                mask(value)
+            return value
+
+    async def atoken(self, send: AsyncSend, realm: str) -> str:
+        """Give a valid token; many coroutines that need one cause a single request."""
+        slot = _slot(self.call, realm)
+        async with slot.fetching_here():
+            if not (value := slot.valid()):
+                started = monotonic()
+                value = slot.keep(started, await send(self.call))
+                await amask(value)
+            return value
+
+    def forget(self, token: str, realm: str) -> None:
+        """Drop this token, unless another thread has replaced it already."""
+        _slot(self.call, realm).drop(token)
+
+    def cached(self, realm: str) -> str:
+        """Give the token that the process holds, empty when there is none."""
+        return _slot(self.call, realm).valid()
+
+
+class _Slot:
+    """One credential's place in the process's cache."""
+
+    def __init__(self) -> None:
+        self.fetching = threading.Lock()
+        self._state = threading.Lock()
+        self._value = ""
+        self._renew_at = 0.0
+        self._loops: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
+
+    def fetching_here(self) -> asyncio.Lock:
+        return self._loops.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+    def valid(self) -> str:
+        with self._state:
+            return self._value if monotonic() < self._renew_at else ""
+
+    def keep(self, started: float, token: Token) -> str:
+        # Counted from before the request: the service's clock started somewhere in between.
+        with self._state:
+            self._value = token.value
+            self._renew_at = started + token.expires_in - lead_time(token.expires_in)
+        return token.value
+
+    def drop(self, value: str) -> None:
+        with self._state:
+            if self._value == value:
+                self._value, self._renew_at = "", 0.0
+
+
+_slots: dict[str, _Slot] = {}
+_slots_lock = threading.Lock()
+
+
+def _slot(call: Call[Token], realm: str) -> _Slot:
+    identity = [realm, call.path, urlencode(pairs(call.params)), urlencode(call.form or {})]
+    identity.append(urlencode(dict(call.headers)))
+    key = hashlib.sha256("\0".join(identity).encode()).hexdigest()
+    with _slots_lock:
+        return _slots.setdefault(key, _Slot())

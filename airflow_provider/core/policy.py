@@ -1,0 +1,231 @@
+"""What an outcome means: done, try again, wait, refresh the token, give up, or nobody knows.
+
+Pure functions; both transports ask here, so that retry rules exist once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import Any
+
+from airflow_provider.core.calls import Call, Reply
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitedError,
+    RequestRejectedError,
+    ServerError,
+    TransportError,
+)
+
+Explain = Callable[[Reply], tuple[str, str]]
+
+
+class Verdict(Enum):
+    """What to do about an outcome."""
+
+    DONE = auto()
+    PERMANENT = auto()
+    TRANSIENT = auto()
+    RATE_LIMITED = auto()
+    TOKEN_EXPIRED = auto()
+    AMBIGUOUS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No usable answer came.
+
+    :param sent: whether the service may have seen the request.
+    :param why: what happened, without secrets.
+    :param hopeless: whether another try cannot help (a certificate that does not verify).
+    """
+
+    sent: bool
+    why: str
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, with what belongs to it.
+
+    :param value: the result, when done.
+    :param error: what to raise when there is no other try.
+    :param retry_after: seconds that the service asked to wait.
+    """
+
+    verdict: Verdict
+    value: Any = None
+    error: ProviderError | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on trying.
+
+    :param attempts: how often a request is sent at the most.
+    :param base: seconds of the first wait; it doubles with every further one.
+    :param cap: the longest single wait in seconds. When the service asks for more, the error is raised
+        with that delay instead, so that no worker slot sleeps through it.
+    :param total: seconds after which no further try is begun.
+    """
+
+    attempts: int = 6
+    base: float = 0.5
+    cap: float = 60.0
+    total: float = 180.0
+
+
+class Again(Exception):  # noqa: N818 - a signal, never seen outside of a transport
+    """The request should be sent again."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement)
+        self.judgement = judgement
+
+
+def judge(call: Call[Any], outcome: Reply | Lost, explain: Explain, request: str) -> Judgement:
+    """Say what an outcome of a call means.
+
+    :param call: what was sent.
+    :param outcome: the reply, or why there is none.
+    :param explain: reads code and message of an error reply; must give text without secrets.
+    :param request: the request in one line, for the error.
+    """
+    if isinstance(outcome, Lost):
+        return _judge_lost(call, outcome, request)
+    if outcome.status in call.good:
+        return _judge_good(call, outcome, request)
+    return _judge_refusal(call, outcome, explain, request)
+
+
+def settle(judgement: Judgement) -> Any:
+    """Give the value of a judgement, raise its error, or raise :class:`Again`."""
+    if judgement.verdict is Verdict.DONE:
+        return judgement.value
+    if judgement.verdict in (Verdict.TRANSIENT, Verdict.RATE_LIMITED):
+        raise Again(judgement)
+    if judgement.error is None:
+        raise AssertionError(f"{judgement.verdict} without an error")
+    raise judgement.error
+
+
+def wait_before(attempt: int, judgement: Judgement, patience: Patience) -> float:
+    """Give the seconds to wait after an attempt.
+
+    What the service asked for is the floor and jitter comes on top of it; otherwise the wait doubles from
+    try to try, jittered downwards, so that many tasks do not come back together.
+
+    :param attempt: how often the request was sent so far, from 1.
+    """
+    if judgement.retry_after is not None:
+        return judgement.retry_after + random.uniform(0, min(1.0, 0.1 + judgement.retry_after / 10))  # noqa: S311
+    base = patience.base * (2 if judgement.verdict is Verdict.RATE_LIMITED else 1)
+    longest = min(patience.cap, base * 2.0 ** (attempt - 1))
+    return random.uniform(longest / 2, longest)  # noqa: S311
+
+
+def is_over(attempt: int, elapsed: float, upcoming: float, judgement: Judgement, patience: Patience) -> bool:
+    """Tell whether to stop trying instead of waiting ``upcoming`` seconds more."""
+    too_long = (judgement.retry_after or 0.0) > patience.cap
+    return too_long or attempt >= patience.attempts or elapsed + upcoming > patience.total
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Read ``Retry-After`` in seconds, from both of its forms; None when there is none to read.
+
+    A date is compared with the reply's own ``Date``, so that a clock that is off does no harm.
+    """
+    text = reply.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        until = _aware(parsedate_to_datetime(text))
+    except ValueError:
+        return None
+    try:
+        now = _aware(parsedate_to_datetime(reply.headers.get("date", "")))
+    except ValueError:
+        now = datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _judge_lost(call: Call[Any], lost: Lost, request: str) -> Judgement:
+    error: ProviderError = TransportError(f"{request} got no answer: {lost.why}")
+    if lost.hopeless:
+        return Judgement(Verdict.PERMANENT, error=error)
+    if lost.sent and not call.repeatable:
+        return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, lost.why))
+    return Judgement(Verdict.TRANSIENT, error=error)
+
+
+def _judge_good(call: Call[Any], reply: Reply, request: str) -> Judgement:
+    try:
+        return Judgement(Verdict.DONE, value=call.read(reply))
+    except ServerError as error:
+        return Judgement(Verdict.TRANSIENT, error=error)
+    except ProviderError as error:
+        return Judgement(Verdict.PERMANENT, error=error)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        why = f"the reply cannot be read: {type(error).__name__}: {str(error)[:200]}"
+    if not call.repeatable:
+        return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, why))
+    return Judgement(Verdict.TRANSIENT, error=ServerError(reply.status, "", why, request=request))
+
+
+def _judge_refusal(call: Call[Any], reply: Reply, explain: Explain, request: str) -> Judgement:
+    status = reply.status
+    code, message = explain(reply)
+    details: dict[str, Any] = {"request": request, "body": message}
+    wait = retry_after(reply)
+    if status == 429:
+        return Judgement(
+            Verdict.RATE_LIMITED,
+            error=RateLimitedError(status, code, message, retry_after=wait, **details),
+            retry_after=wait,
+        )
+    if status >= 500 or status == 408:
+        error = ServerError(status, code, message, retry_after=wait, **details)
+        # 503 comes from a gateway or a limiter before the service acts; other failures may come after.
+        if not call.repeatable and status != 503:
+            return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, f"HTTP {status} {message}".strip()))
+        return Judgement(Verdict.TRANSIENT, error=error, retry_after=wait)
+    if status == 401 and call.authenticated:
+        return Judgement(Verdict.TOKEN_EXPIRED, error=AuthenticationError(status, code, message, **details))
+    if 300 <= status < 400:
+        message = "a redirect, which is not followed: credentials go to the connection's own host only"
+    return Judgement(Verdict.PERMANENT, error=_refusal(status)(status, code, message, **details))
+
+
+def _refusal(status: int) -> type[ApiError]:
+    known: dict[int, type[ApiError]] = {
+        401: AuthenticationError,
+        403: PermissionDeniedError,
+        404: NotFoundError,
+        410: NotFoundError,
+    }
+    return known.get(status, RequestRejectedError)
+
+
+def _ambiguous(request: str, why: str) -> AmbiguousWriteError:
+    return AmbiguousWriteError(
+        f"{request} was sent, but its answer was lost ({why});"
+        " it is not sent again, because that could act twice"
+    )

@@ -1,0 +1,276 @@
+"""An Airflow connection, read and checked once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+Need = Literal["required", "optional", "unused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """One field of a connection's extra.
+
+    :param kind: ``text``, ``number``, ``boolean``, ``list`` (a list, or blank- or comma-separated text), or
+        ``url`` (checked like the host).
+    :param default: value when the field is absent, null or empty.
+    :param required: whether the field must be there.
+    :param choices: the only values allowed; empty for any.
+    :param above: for a number, what it must be greater than.
+    :param secret: whether the value is a credential, to be kept out of every message.
+    """
+
+    kind: Literal["text", "number", "boolean", "list", "url"] = "text"
+    default: Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    above: float = 0.0
+    secret: bool = False
+
+
+COMMON_EXTRAS: Mapping[str, Extra] = {
+    "timeout": Extra("number", 60.0),
+    "connect_timeout": Extra("number", 10.0),
+    "verify": Extra("text", True),
+    "allow_http": Extra("boolean", False),
+    "allowed_hosts": Extra("list", ()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpec:
+    """What a connection of one type holds.
+
+    :param conn_type: Airflow's connection type.
+    :param default_host: base URL when the connection names none; empty when it must.
+    :param login: whether the login is needed.
+    :param password: whether the password is needed.
+    :param extras: the fields of its extra, without the ones that all types share.
+    """
+
+    conn_type: str
+    default_host: str = ""
+    login: Need = "optional"
+    password: Need = "required"  # noqa: S105 - a need, not a password
+    extras: Mapping[str, Extra] = field(default_factory=dict)
+
+    @property
+    def all_extras(self) -> dict[str, Extra]:
+        """The type's own extras and the shared ones."""
+        return {**self.extras, **COMMON_EXTRAS}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A checked connection.
+
+    :param conn_id: id of the Airflow connection.
+    :param host: base URL without trailing slash.
+    :param login: login, empty when unset.
+    :param password: password, empty when unset.
+    :param extras: every extra of the type, parsed, defaults filled in.
+    """
+
+    conn_id: str
+    host: str
+    login: str
+    password: str = field(repr=False)
+    extras: Mapping[str, Any] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False, default=())
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds for connecting, and for a reply that stalls."""
+        return self.extras["connect_timeout"], self.extras["timeout"]
+
+    @property
+    def verify(self) -> bool | str:
+        """Whether TLS certificates are checked, or against which CA bundle."""
+        value: bool | str = self.extras["verify"]
+        return value
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """Further hosts that downloads may come from, in lower case."""
+        return frozenset(host.lower() for host in self.extras["allowed_hosts"])
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name means this machine."""
+    if not host:
+        return False
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
+    """Check a connection against its type and give its settings.
+
+    :param connection: the connection as Airflow gives it.
+    :param spec: what the type expects.
+    :raises InputError: with every problem of the connection at once; nothing was sent.
+    """
+    problems: list[str] = []
+    raw = _extras_of(connection, problems)
+    known = spec.all_extras
+    unknown = sorted(set(raw) - set(known))
+    if unknown:
+        names = ", ".join(f"'{name}'" for name in unknown)
+        problems.append(f"unknown extra {names}; known are {', '.join(sorted(known))}")
+    extras = {name: _parse(name, raw.get(name), extra, problems) for name, extra in known.items()}
+    allow_http = extras["allow_http"] is True
+    for name, extra in known.items():
+        if extra.kind == "url" and extras[name]:
+            extras[name] = _check_url(str(extras[name]), f"extra '{name}'", allow_http, problems)
+    host = _check_url(_host_of(connection, spec), "host", allow_http, problems)
+    login = _needed(connection.login, "login", spec.login, problems)
+    password = _needed(connection.password, "password", spec.password, problems)
+    if problems:
+        raise InputError(problems, f"connection '{connection.conn_id}'")
+    secrets = [
+        password,
+        *(str(extras[name]) for name, extra in known.items() if extra.secret and extras[name]),
+    ]
+    return Settings(connection.conn_id, host, login, password, extras, tuple(s for s in secrets if s))
+
+
+def _extras_of(connection: Connection, problems: list[str]) -> dict[str, Any]:
+    if not connection.extra:
+        return {}
+    import json
+
+    try:
+        value = json.loads(connection.extra)
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    problems.append("extra is not a JSON object")
+    return {}
+
+
+def _host_of(connection: Connection, spec: ConnectionSpec) -> str:
+    host = (connection.host or "").strip() or spec.default_host
+    if host and "://" not in host:
+        scheme = connection.schema if connection.schema in ("http", "https") else "https"
+        name, slash, path = host.partition("/")
+        if connection.port and ":" not in name:
+            name = f"{name}:{connection.port}"
+        host = f"{scheme}://{name}{slash}{path}"
+    return host
+
+
+def _needed(value: str | None, name: str, need: Need, problems: list[str]) -> str:
+    # A secret pasted from a terminal often ends in a line break, which no header could carry.
+    text = (value or "").strip("\r\n")
+    if not text and need == "required":
+        problems.append(f"{name} is missing")
+    return text
+
+
+def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> str:
+    if not url:
+        problems.append(f"{where} is missing; it is a full base URL, such as https://example.com")
+        return ""
+    try:
+        parts = urlsplit(url)
+        hostname, _ = parts.hostname, parts.port
+    except ValueError:
+        problems.append(f"{where} is not a URL")
+        return ""
+    if parts.scheme not in ("http", "https") or not hostname:
+        problems.append(f"{where} must start with https:// and name a host")
+    elif parts.username or parts.password or "@" in parts.netloc:
+        problems.append(f"{where} must not hold a user name or password")
+    elif parts.query or parts.fragment:
+        problems.append(f"{where} must not hold a query or fragment")
+    elif parts.scheme == "http" and not (allow_http or is_loopback(hostname)):
+        problems.append(
+            f"{where} uses plain http to {hostname}; use https, or set the extra 'allow_http' if you must"
+        )
+    return url.rstrip("/")
+
+
+def _parse(name: str, value: Any, extra: Extra, problems: list[str]) -> Any:
+    if value is None or value == "":
+        if extra.required:
+            problems.append(f"extra '{name}' is missing")
+        return extra.default
+    try:
+        parsed = _PARSERS[name if name == "verify" else extra.kind](value)
+        if extra.choices and parsed not in extra.choices:
+            raise ValueError(f"one of {', '.join(extra.choices)}")
+        if extra.kind == "number" and not parsed > extra.above:
+            raise ValueError(f"a number above {extra.above:g}")
+    except ValueError as error:
+        problems.append(f"extra '{name}' must be {error}")
+        return extra.default
+    return parsed
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        raise ValueError("text")
+    return str(value).strip("\r\n")
+
+
+def _number(value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError("a number") from None
+    if number != number or number == float("inf"):
+        raise ValueError("a finite number")
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    found = known.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("true or false")
+    return found
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError("a list of texts, or one blank-separated text")
+
+
+def _verify(value: Any) -> bool | str:
+    try:
+        return _boolean(value)
+    except ValueError:
+        if isinstance(value, str):
+            return value
+        raise ValueError("true, false, or the path of a CA bundle") from None
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "text": _text,
+    "url": _text,
+    "number": _number,
+    "boolean": _boolean,
+    "list": _list,
+    "verify": _verify,
+}

@@ -1,0 +1,218 @@
+"""Sends calls with ``requests``, for workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.endpoint import Endpoint, Request
+from airflow_provider.core.looping import loop_options
+from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
+from airflow_provider.core.redaction import bare_url
+from airflow_provider.errors import InputError, TransportError
+
+if TYPE_CHECKING:
+    import requests
+    from airflow.sdk.types import Logger
+
+T = TypeVar("T")
+
+_POOL = 32
+_CHUNK = 256 * 1024
+
+
+class Stream:
+    """A reply whose body is read in chunks.
+
+    :param response: the open response.
+    :param what: the request in one line, for errors.
+    """
+
+    def __init__(self, response: requests.Response, what: str) -> None:
+        self._response = response
+        self._what = what
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    def chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
+        """Give the body piece by piece, decompressed.
+
+        :raises TransportError: when the body breaks off before its end.
+        """
+        import requests
+
+        try:
+            yield from self._response.iter_content(size)
+        except requests.RequestException as error:
+            raise TransportError(f"{self._what} broke off: {type(error).__name__}") from None
+
+
+class Transport:
+    """One pool of keep-alive connections to an endpoint; threads may share it.
+
+    :param endpoint: where calls go.
+    :param log: gets a line for each repeated try.
+    :param sleep: waits so many seconds.
+    """
+
+    def __init__(self, endpoint: Endpoint, log: Logger, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.endpoint = endpoint
+        self.requests = 0
+        self._log = log
+        self._sleep = sleep
+        self._session: requests.Session | None = None
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call, again where that is safe and may help, and give what its reader made of the reply.
+
+        :raises ProviderError: what the outcome means, see :mod:`airflow_provider.errors`.
+        """
+        result: T = self._loop(self.endpoint.describe(call), lambda: self._attempt(call, self._exchange))
+        return result
+
+    @contextmanager
+    def stream(self, call: Call[Any]) -> Iterator[Stream]:
+        """Send a call and give its reply with the body still to be read in chunks.
+
+        Opening is tried again like any call. Once the body flows, a break raises ``TransportError``.
+        """
+        what = self.endpoint.describe(call)
+        response = self._loop(what, lambda: self._attempt(call, self._open))
+        with response:
+            yield Stream(response, what)
+
+    @contextmanager
+    def download(self, url: str) -> Iterator[Stream]:
+        """Read a URL that a reply named, in chunks, without any credential.
+
+        :raises InputError: when the connection does not allow the host, see ``Endpoint.check_download``.
+        """
+        self.endpoint.check_download(url)
+        call: Call[Any] = Call("GET", bare_url(url), authenticated=False, name="download")
+        request = Request("GET", url, {"Accept": "*/*", "User-Agent": "airflow-provider-digital-twin"})
+        what = f"GET {bare_url(url)} (download)"
+        response = self._loop(what, lambda: settle(self._open_request(call, request)))
+        with response:
+            yield Stream(response, what)
+
+    def close(self) -> None:
+        """Close all connections; the next call opens new ones."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _loop(self, what: str, attempt: Callable[[], Any]) -> Any:
+        from tenacity import Retrying
+
+        return Retrying(sleep=self._sleep, **loop_options(self.endpoint, what, self._log))(attempt)
+
+    def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Judgement]) -> Any:
+        """Send once; when the token is refused, get a new one and send once more."""
+        credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
+        token = credential.token(self.send, realm) if call.authenticated else ""
+        judgement = exchange(call, token)
+        if judgement.verdict is Verdict.TOKEN_EXPIRED and credential.renewable:
+            credential.forget(token, realm)
+            judgement = exchange(call, credential.token(self.send, realm))
+        return settle(judgement)
+
+    def _exchange(self, call: Call[Any], token: str) -> Judgement:
+        answer = self._perform(self.endpoint.prepare(call, token), stream=False)
+        return self.endpoint.judge(call, answer if isinstance(answer, Lost) else _reply(answer))
+
+    def _open(self, call: Call[Any], token: str) -> Judgement:
+        return self._open_request(call, self.endpoint.prepare(call, token))
+
+    def _open_request(self, call: Call[Any], request: Request) -> Judgement:
+        answer = self._perform(request, stream=True)
+        if isinstance(answer, Lost):
+            return self.endpoint.judge(call, answer)
+        if answer.status_code in call.good:
+            return Judgement(Verdict.DONE, value=answer)
+        with answer:
+            try:
+                return self.endpoint.judge(call, _reply(answer))
+            except Exception as error:
+                return self.endpoint.judge(call, _lost(error))
+
+    def _perform(self, request: Request, *, stream: bool) -> requests.Response | Lost:
+        import requests
+
+        if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
+            self._sleep(wait)
+        self.requests += 1
+        try:
+            return self._ready().request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                timeout=self.endpoint.settings.timeout,
+                verify=self.endpoint.settings.verify,
+                allow_redirects=False,
+                stream=stream,
+            )
+        except requests.RequestException as error:
+            return _lost(error)
+
+    def _ready(self) -> requests.Session:
+        if self._session is None:
+            from http.cookiejar import DefaultCookiePolicy
+
+            import requests
+            from requests.adapters import HTTPAdapter
+
+            session = requests.Session()
+            adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            # Without this, an entry in ~/.netrc would replace the Authorization header.
+            session.auth = _as_it_is
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            self._session = session
+        return self._session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _reply(response: requests.Response) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, response.content)
+
+
+def _lost(error: Exception) -> Lost:
+    """Say whether the service may have seen a request that ended in this exception."""
+    import requests
+    from urllib3 import exceptions as urllib3
+
+    invalid = (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidHeader,
+        requests.exceptions.InvalidSchema,
+    )
+    if isinstance(error, invalid):
+        raise InputError(f"the request cannot be made: {type(error).__name__}") from None
+    if isinstance(error, requests.exceptions.SSLError):
+        return Lost(sent=False, why=f"TLS: {_root(error)}", hopeless=True)
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
+        return Lost(sent=False, why=f"no connection ({type(error).__name__})")
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError)):
+        return Lost(sent=False, why=f"no connection ({_root(error)})")
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return Lost(sent=True, why="no answer in time")
+    return Lost(sent=True, why=f"the connection broke ({_root(error)})")
+
+
+def _root(error: BaseException) -> str:
+    """Give the innermost cause: the outer ones of ``requests`` repeat the whole URL."""
+    seen = {id(error)}
+    while (inner := error.__cause__ or error.__context__) is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        error = inner
+    return f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
