@@ -1,0 +1,237 @@
+"""The seeded world: a campus to work on, the read-only demo, and somebody else's solution."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import cos, radians
+from typing import Any
+
+from airflow_provider.sandbox.mapsindoors import shapes
+from airflow_provider.sandbox.mapsindoors.auth import Account
+from airflow_provider.sandbox.mapsindoors.solution import Json, Solution, new_id
+
+CAMPUS_ID = "6b1f8f0e2c5d4a7b9e3f1d20"
+API_KEY = "c4mpus7f3e9b4d1a8f60b52e"
+DEMO_ID = "550c26a864617400a40f0000"
+OTHER_ID = "7a90d3c45e1f4b68a2c7d90e"
+CUSTOMER, OTHER_CUSTOMER = "nordhoj", "somebody-else"
+
+USER, PASSWORD = "nightly+map@nordhoj.example", "Nordhøj+kort & 100% é/?"
+CLIENT, SECRET = "nordhoj-nightly", "s3cret+/&=%é nightly client"
+READER, EDITOR, STRANGER = "reader@nordhoj.example", "editor@nordhoj.example", "map@elsewhere.example"
+
+VENUE = new_id("venue")
+TUTORIAL_POI = "c88c996b231746d096db5eaa"
+TUTORIAL_FLOOR = "34c588fecbee45f199e8d67c"
+PRINTER = "52c120dfae7e47269e930b80"
+SERVICES = "5823246d07215b23a02e3cd9"
+ROOM_TYPES = {"Office": "Kontor", "Meeting room": "Mødelokale", "Lab": "Laboratorium", "Storage": "Lager"}
+TYPES = {**ROOM_TYPES, "Workspace": "Arbejdsplads", "Coffee": "Kaffe", "Parking": "Parkering"}
+CATEGORY_OF = {"Coffee": "FOOD", "Workspace": "WORK", "Office": "WORK"}
+
+WEST, SOUTH = 12.5700, 55.7800
+LAT_METRE = 1 / 111_320
+LNG_METRE = LAT_METRE / cos(radians(SOUTH))
+
+
+def accounts() -> tuple[list[Account], list[Account]]:
+    """Give the users and the clients, fresh."""
+    users = [
+        _account(USER, CUSTOMER, PASSWORD),
+        _account(EDITOR, CUSTOMER, PASSWORD, "editor"),
+        _account(READER, CUSTOMER, PASSWORD, "reader"),
+        _account(STRANGER, OTHER_CUSTOMER, PASSWORD),
+    ]
+    return users, [_account(CLIENT, CUSTOMER, SECRET)]
+
+
+def _account(name: str, customer: str, secret: str, role: str = "administrator") -> Account:
+    first = {"secret": secret, "description": "first", "createdAt": "2026-01-05T08:00:00Z"}
+    return Account(name, customer, role, {new_id(name, "secret"): first})
+
+
+def campus() -> Solution:
+    """Give the campus, fresh: a venue with three buildings, and a small office with the tutorial's POI."""
+    return _campus().copy()
+
+
+def demo() -> Solution:
+    """Give the read-only demo, fresh: the tutorial's objects only."""
+    return _demo().copy()
+
+
+def other() -> Solution:
+    """Give the solution of another customer, empty."""
+    return _empty(OTHER_ID, "Elsewhere", OTHER_CUSTOMER)
+
+
+def grow(solution: Solution, rooms: int) -> None:
+    """Add many rooms to a solution's first floor, for benchmarks."""
+    world = World(solution)
+    floor = next(one["id"] for one in world.objects.values() if one["baseType"] == "floor")
+    for number in range(rooms):
+        spot = _box(3 + number % 300 * 0.2, 3 + number // 300 * 0.2, 0.18, 0.18)
+        world.put("room", f"G-{number:06d}", floor, spot, f"Desk {number}", "Office")
+    solution.geodata = world.objects
+
+
+class World:
+    """Collects the geodata of a solution.
+
+    :param solution: whose ids and data set the objects get; what it has already stays.
+    """
+
+    def __init__(self, solution: Solution) -> None:
+        self.dataset = solution.id
+        self.objects = dict(solution.geodata)
+
+    def put(
+        self,
+        base_type: str,
+        external_id: str,
+        parent: str | None,
+        geometry: Json,
+        name: str = "",
+        kind: str = "",
+        key: str = "",
+        **further: Any,
+    ) -> str:
+        """Add one object with the fields in the order of the service; gives its id."""
+        key = key or new_id(self.dataset, external_id)
+        thing = {
+            "id": key,
+            "parentId": parent,
+            "datasetId": self.dataset,
+            "externalId": external_id or None,
+            "baseType": base_type,
+            "displayTypeId": (PRINTER if kind == "Printer" else new_id("type", kind)) if kind else None,
+            "displaySetting": None,
+            "geometry": shapes.with_bbox(geometry, None),
+            "anchor": shapes.with_bbox(shapes.anchor_of(geometry), 8),
+            "aliases": [] if kind else None,
+            "categories": [new_id("category", CATEGORY_OF[kind])] if kind in CATEGORY_OF else None,
+            "status": 3,
+            "baseTypeProperties": {"administrativeid": external_id or key},
+            "properties": {"name@en": name, "name@da": name} if name else {},
+            **further,
+        }
+        self.objects[key] = {field: value for field, value in thing.items() if value is not None}
+        return key
+
+
+@cache
+def _campus() -> Solution:
+    solution = _empty(CAMPUS_ID, "Nordhøj Campus", CUSTOMER)
+    world = World(solution)
+    world.put("venue", "NORDHOJ", None, _box(0, 0, 400, 240), "Nordhøj Campus", key=VENUE)
+    _building(world, "A", "Administration", floors=3, x=20)
+    _building(world, "B", "Workshop", floors=2, x=140)
+    _building(world, "C", "Laboratory", floors=2, x=260)
+    world.put("area", "PARK-1", VENUE, _box(20, 150, 100, 60), "Parking north", "Parking")
+    world.put("area", "BIKE-1", VENUE, _box(140, 150, 30, 10), "Bicycle stands", "Parking")
+    _tutorial(world)
+    solution.geodata = world.objects
+    for number in range(6):
+        key = new_id("route", number)
+        solution.route_elements[key] = {
+            "id": key,
+            "datasetId": CAMPUS_ID,
+            "externalId": f"DOOR-{number + 1}",
+            "geometry": {"type": "Point", "coordinates": _at(20 + number * 30, 70)},
+            "restrictions": [],
+            "waitTime": 0,
+        }
+    return solution
+
+
+@cache
+def _demo() -> Solution:
+    solution = _empty(DEMO_ID, "Demo", "mapspeople")
+    solution.read_only = True
+    world = World(solution)
+    _tutorial(world)
+    solution.geodata = world.objects
+    return solution
+
+
+def _empty(key: str, name: str, customer: str) -> Solution:
+    languages = ["en", "da"]
+    solution = Solution(
+        {"id": key, "name": name, "availableLanguages": languages, "baseLanguage": "en"}, customer
+    )
+    kinds = {PRINTER: ("Printer", "Printer")} | {new_id("type", en): (en, da) for en, da in TYPES.items()}
+    for ident, (english, danish) in kinds.items():
+        rule = {"name": "default", "zoomFrom": 17, "zoomTo": 22, "visible": True, "labelVisible": True}
+        names = {"name@en": english, "name@da": danish}
+        solution.display_types[ident] = {
+            "id": ident,
+            "name": english,
+            "displayRules": [rule],
+            "properties": names,
+        }
+    groups = {SERVICES: ("SERVICES", "Services", "Service")} | {
+        new_id("category", "WORK"): ("WORK", "Work places", "Arbejdspladser"),
+        new_id("category", "FOOD"): ("FOOD", "Food and drink", "Mad og drikke"),
+    }
+    for ident, (code, english, danish) in groups.items():
+        solution.categories[ident] = {"id": ident, "key": code, "name": {"en": english, "da": danish}}
+    for role in ("Staff", "Visitor"):
+        ident = new_id("role", role)
+        solution.roles[ident] = {"id": ident, "names": [{"language": "en", "name": role}]}
+    return solution
+
+
+def _building(world: World, letter: str, name: str, *, floors: int, x: float) -> None:
+    outline = _box(x, 40, 80, 50)
+    building = world.put("building", f"BLD-{letter}", VENUE, outline, name)
+    for level in range(floors):
+        index = {"name": str(level), "administrativeid": str(level * 10)}
+        floor = world.put("floor", f"{letter}-{level}", building, outline, baseTypeProperties=index)
+        for number in range(8):
+            kind = list(ROOM_TYPES)[(number + level) % len(ROOM_TYPES)]
+            spot = _box(x + 2 + number % 4 * 19, 42 + number // 4 * 26, 17, 18)
+            code = f"{letter}-{level}-{number + 1:02d}"
+            world.put("room", code, floor, spot, f"{kind} {letter}{level}.{number + 1:02d}", kind)
+        for number, kind in enumerate(("Printer", "Coffee", "Workspace")):
+            point = {"type": "Point", "coordinates": _at(x + 10 + number * 25, 62.5)}
+            world.put("poi", f"{letter}-{level}-P{number + 1}", floor, point, f"{kind} {letter}{level}", kind)
+        desks = _box(x + 3, 61, 30, 4)
+        world.put("area", f"{letter}-{level}-D", floor, desks, f"Desks {letter}{level}", "Workspace")
+
+
+def _tutorial(world: World) -> None:
+    """Add a small office in Aalborg: the objects that the vendor's Python page talks about."""
+    lng, lat = 9.95688874041662, 57.0859076569953
+    box = _box(-20, -15, 40, 30, lng, lat)
+    venue = world.put("venue", "AALBORG", None, box, "Aalborg office")
+    building = world.put("building", "AALBORG-1", venue, box, "Aalborg office")
+    ground = {"name": "0", "administrativeid": "0"}
+    world.put("floor", "AALBORG-1-0", building, box, key=TUTORIAL_FLOOR, baseTypeProperties=ground)
+    world.put(
+        "poi",
+        "",
+        TUTORIAL_FLOOR,
+        {"type": "Point", "coordinates": [lng, lat]},
+        kind="Printer",
+        key=TUTORIAL_POI,
+        displaySetting={"name": "default"},
+        anchor={"type": "Point", "coordinates": [lng, lat]},
+        categories=[SERVICES],
+        baseTypeProperties={
+            "administrativeid": "311a5837-395f-4e2b-9b88-c21b1b5c7833",
+            "activefrom": "2015-01-16T07:09:00Z",
+            "capacity": "0",
+        },
+        properties={"name@en": "Printing facilities", "name@da": "Print"},
+    )
+
+
+def _at(x: float, y: float, lng: float = WEST, lat: float = SOUTH) -> list[float]:
+    return [round(lng + x * LNG_METRE, 7), round(lat + y * LAT_METRE, 7)]
+
+
+def _box(x: float, y: float, wide: float, high: float, lng: float = WEST, lat: float = SOUTH) -> Json:
+    """Give a rectangle, in metres from a corner."""
+    corners = [(x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y)]
+    ring: list[Any] = [_at(*corner, lng, lat) for corner in corners]
+    return {"type": "Polygon", "coordinates": [ring]}
