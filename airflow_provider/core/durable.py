@@ -1,0 +1,105 @@
+"""What a task remembers of its remote work, so that no try starts again what another try has started.
+
+Airflow 3.3 keeps it in the task's state store, which survives crashes and retries. On older versions there
+is no store, and only the marker that the remote work itself carries can be looked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+
+def fingerprint(value: Any) -> str:
+    """Give a short stable name for a JSON value: equal values have equal names, whatever their key order."""
+    import msgspec
+
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]
+
+
+class Submission:
+    """The memory of one piece of remote work across the tries of a task.
+
+    The order of use is the protocol: :meth:`intend` before the work is created, with :attr:`marker` on it;
+    :meth:`created` with its id, before it is started; :meth:`finished` once its results are taken;
+    :meth:`renew` when it ended badly and the next one is to be new.
+
+    :param context: the task's context.
+    :param request: what is asked for, as JSON; a changed request is new work.
+    :param log: gets one line when this Airflow has no state store.
+    :param name: tells several submissions of one task apart.
+    """
+
+    def __init__(
+        self, context: Mapping[str, Any], request: Any, log: Logger, name: str = "submission"
+    ) -> None:
+        self._store = context.get("task_state_store")
+        self._name = name
+        self._request = fingerprint(request)
+        self._task = _task_identity(context)
+        if self._store is None:
+            log.info(
+                "No task state store here (it came with Airflow 3.3): after a crash, remote work is found"
+                " again by its marker only"
+            )
+        stored = self._read()
+        self.is_known = stored.get("request") == self._request and not stored.get("closed")
+        self.remote_id: str | None = stored.get("remote_id") if self.is_known else None
+        self.generation = int(stored.get("generation", -1)) + (0 if self.is_known else 1)
+
+    @property
+    def marker(self) -> str:
+        """What the remote work carries, to be found again by: stable over retries, new for new work."""
+        return self.marker_of(self.generation)
+
+    def marker_of(self, generation: int) -> str:
+        """Give the marker that the nth piece of work of this task carries."""
+        digest = hashlib.sha256("\0".join((*self._task, self._request)).encode()).hexdigest()[:16]
+        return f"airflow:{digest}.{generation}"
+
+    def intend(self) -> None:
+        """Remember, before the work is created, that it may exist from now on."""
+        self.is_known = True
+        self._write()
+
+    def created(self, remote_id: str) -> None:
+        """Remember the id of the work."""
+        self.remote_id = remote_id
+        self._write(remote_id=remote_id)
+
+    def renew(self) -> None:
+        """Forget the work: the next one is new, with a marker of its own."""
+        self._write(closed=True)
+        self.generation += 1
+        self.remote_id = None
+        self.is_known = False
+
+    def finished(self) -> None:
+        """Remember that the results were taken; when the task is cleared later, its work is new."""
+        self.renew()
+
+    def _read(self) -> dict[str, Any]:
+        value = self._store.get(self._name) if self._store is not None else None
+        return value if isinstance(value, dict) else {}
+
+    def _write(self, **more: Any) -> None:
+        if self._store is not None:
+            value = {"request": self._request, "generation": self.generation, **more}
+            self._store.set(self._name, value, **_for_ever())
+
+
+def _for_ever() -> dict[str, Any]:
+    try:
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+    except ImportError:
+        return {}
+    return {"retention": NEVER_EXPIRE}
+
+
+def _task_identity(context: Mapping[str, Any]) -> tuple[str, ...]:
+    ti = context["ti"]
+    return (str(ti.dag_id), str(ti.task_id), str(ti.run_id), str(getattr(ti, "map_index", -1)))

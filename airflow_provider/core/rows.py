@@ -1,0 +1,138 @@
+"""Rows in: from a list, or from any file that Airflow's object storage reaches."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from airflow_provider.errors import InputError
+
+Row = dict[str, Any]
+NumberedRow = tuple[int, Row]
+
+_SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet")
+
+
+def read_rows(source: object, what: str = "source") -> Iterator[NumberedRow]:
+    """Give the rows of a source one by one, each with its number, counted from 1.
+
+    JSON Lines, CSV and Parquet are streamed. A GeoJSON feature is given as it is.
+
+    :param source: a list of objects, or the path of a file (``.json``, ``.jsonl``, ``.ndjson``, ``.geojson``,
+        ``.csv``, each also with ``.gz``, or ``.parquet``): a local path or any URL that
+        ``ObjectStoragePath`` takes. CSV values are texts.
+    :param what: what the rows are, for errors.
+    :raises InputError: naming the row that is no object, or the line that cannot be read.
+    """
+    if isinstance(source, str):
+        yield from _check(_read_path(source, what), what)
+    elif isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
+        yield from _check(enumerate(source, start=1), what)
+    else:
+        raise InputError(
+            f"must be a list of objects or the path of a file, not {type(source).__name__}", what
+        )
+
+
+def _check(rows: Iterable[tuple[int, Any]], what: str) -> Iterator[NumberedRow]:
+    for number, row in rows:
+        if not isinstance(row, dict):
+            raise InputError(f"row {number} is no object but {type(row).__name__}", what)
+        yield number, row
+
+
+def _read_path(path: str, what: str) -> Iterator[tuple[int, Any]]:
+    name = path.rsplit("?", 1)[0].lower()
+    plain = name.removesuffix(".gz")
+    suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), "")
+    if not path.strip():
+        raise InputError("the path is empty", what)
+    if not suffix or (suffix == ".parquet" and plain != name):
+        raise InputError(
+            f"'{path}' must end in one of {', '.join(_SUFFIXES)} (.gz too, but for Parquet)", what
+        )
+    with opened(path, what) as raw:
+        file: IO[bytes] = gzip.GzipFile(fileobj=raw) if plain != name else raw  # type: ignore[assignment]
+        try:
+            yield from _READERS[suffix](file, f"{what} '{path}'")
+        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+            raise InputError(f"cannot be read: {error}", f"{what} '{path}'") from None
+
+
+@contextmanager
+def opened(path: str, what: str = "source") -> Iterator[IO[bytes]]:
+    """Open a file of any object storage for reading.
+
+    :raises InputError: when there is no such file.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
+    except FileNotFoundError:
+        raise InputError(f"there is no file '{path}'", what) from None
+    except IsADirectoryError:
+        raise InputError(f"'{path}' is a folder", what) from None
+    with file:
+        yield file
+
+
+def _json_lines(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+    import msgspec
+
+    decode = msgspec.json.Decoder().decode
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, decode(line)
+        except msgspec.DecodeError as error:
+            raise InputError(f"line {number} is not JSON: {error}", what) from None
+
+
+def _json(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+    import msgspec
+
+    try:
+        value = msgspec.json.decode(file.read())
+    except msgspec.DecodeError as error:
+        raise InputError(f"is not JSON: {error}", what) from None
+    if isinstance(value, dict) and isinstance(value.get("features"), list):
+        value = value["features"]
+    if not isinstance(value, list):
+        raise InputError("must be a JSON list, or a GeoJSON feature collection", what)
+    yield from enumerate(value, start=1)
+
+
+def _csv(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+    reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
+    for number, row in enumerate(reader, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"row {number} has not as many values as the header has columns", what)
+        yield number, row
+
+
+def _parquet(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise InputError("Parquet needs pyarrow: install the extra 'parquet'", what) from None
+    number = 0
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=4096):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+_READERS = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json,
+    ".geojson": _json,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}

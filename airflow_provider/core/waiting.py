@@ -1,0 +1,196 @@
+"""Waiting for something on a service: intervals, deadlines, tolerated failures, shared polls."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider import errors
+from airflow_provider.errors import (
+    ApiError,
+    ProviderError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
+
+T = TypeVar("T")
+
+clock = time.time
+
+PASSING = (TransportError, ServerError, RateLimitedError)
+"""Failures of a poll that may pass: the thing waited for is not known to be lost."""
+
+
+def intervals(longest: float, first: float = 1.0) -> Iterator[float]:
+    """Give the seconds between polls for ever: short at first, growing by half, jittered by a tenth.
+
+    :param longest: seconds that no interval is much above.
+    :param first: seconds of the first interval.
+    """
+    current = min(first, longest)
+    while True:
+        yield current * random.uniform(0.9, 1.1)  # noqa: S311
+        current = min(longest, current * 1.5)
+
+
+def wait_for(
+    poll: Callable[[], T | None],
+    *,
+    deadline: float,
+    poll_interval: float,
+    tolerated: int = 5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Poll until there is a result, on a worker.
+
+    :param poll: gives the result, or None for not yet.
+    :param deadline: seconds since the epoch after which ``TimeoutError`` is raised.
+    :param poll_interval: the longest interval in seconds.
+    :param tolerated: how many polls in a row may fail with an error that may pass.
+    :raises TimeoutError: at the deadline.
+    """
+    failures = 0
+    for pause in intervals(poll_interval):
+        try:
+            if (result := poll()) is not None:
+                return result
+            failures = 0
+        except PASSING:
+            failures += 1
+            if failures > tolerated:
+                raise
+        left = deadline - clock()
+        if left <= 0:
+            break
+        sleep(min(pause, left))
+    raise TimeoutError
+
+
+class PollTrigger(BaseTrigger):
+    """The base of triggers that poll until something has happened, or a deadline has passed.
+
+    Fires once, with ``{"status": "done", ...}``, ``{"status": "timeout"}`` or an error event that
+    :func:`raise_for` turns back into the exception.
+
+    :param deadline: seconds since the epoch, so that a restart of the triggerer does not move it.
+    :param poll_interval: the longest interval in seconds; the first ones are shorter.
+    """
+
+    tolerated = 5
+
+    def __init__(self, *, deadline: float, poll_interval: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+
+    @abstractmethod
+    async def poll(self) -> dict[str, Any] | None:
+        """Look once; give what the event should carry, or None for not yet."""
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Give the constructor's arguments: ids, numbers, never a credential."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give Airflow what it needs to make this trigger again elsewhere."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll, and fire once."""
+        yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
+
+    async def _outcome(self) -> dict[str, Any]:
+        failures = 0
+        for pause in intervals(self.poll_interval):
+            try:
+                async with asyncio.timeout(max(1.0, self.deadline - clock())):
+                    payload = await self.poll()
+                if payload is not None:
+                    return {"status": "done", **payload}
+                failures = 0
+            except TimeoutError:
+                return {"status": "timeout"}
+            except PASSING as error:
+                failures += 1
+                self.log.warning("poll failed (%d of %d tolerated): %s", failures, self.tolerated, error)
+                if failures > self.tolerated:
+                    return error_event(error)
+            except Exception as error:
+                return error_event(error)
+            left = self.deadline - clock()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(pause, left))
+        return {"status": "timeout"}
+
+
+def error_event(error: Exception) -> dict[str, Any]:
+    """Give an event that carries an error to the task; small, and without anything but its own words."""
+    if not isinstance(error, ProviderError):
+        return {"status": "error", "type": "ProviderError", "args": [f"{type(error).__name__}: {error}"]}
+    event: dict[str, Any] = {"status": "error", "type": type(error).__name__, "args": list(error.args)}
+    if isinstance(error, ApiError):
+        event["request"] = error.request
+    return event
+
+
+def raise_for(event: dict[str, Any]) -> None:
+    """Raise the error that an event carries, as the type it had in the triggerer."""
+    if event.get("status") != "error":
+        return
+    kind = getattr(errors, str(event.get("type")), ProviderError)
+    error = kind(*event.get("args", ()))
+    if isinstance(error, ApiError):
+        error.request = str(event.get("request", ""))
+    raise error
+
+
+class _Shared:
+    """One poll's last result, and the request that is under way."""
+
+    def __init__(self) -> None:
+        self.at = float("-inf")
+        self.result: Any = None
+        self.under_way: asyncio.Task[Any] | None = None
+
+
+_shared: WeakKeyDictionary[Any, dict[Hashable, _Shared]] = WeakKeyDictionary()
+
+
+async def share(key: Hashable, max_age: float, fetch: Callable[[], Awaitable[T]]) -> T:
+    """Give a result that all who ask with the same key share, at most ``max_age`` seconds old.
+
+    Many triggers that ask at about the same time cause one request. An error reaches everybody who waited
+    for it, and the next to ask tries again.
+
+    :param key: what is asked, of whom; hashable.
+    :param max_age: seconds that a result may be old.
+    :param fetch: asks the service.
+    """
+    loop = asyncio.get_running_loop()
+    entry = _shared.setdefault(loop, {}).setdefault(key, _Shared())
+    if loop.time() - entry.at <= max_age:
+        result: T = entry.result
+        return result
+    if entry.under_way is None:
+        # Its own task: when the trigger that asked first is cancelled, the others still get the answer.
+        entry.under_way = loop.create_task(_ask(entry, fetch))
+    return await asyncio.shield(entry.under_way)
+
+
+async def _ask(entry: _Shared, fetch: Callable[[], Awaitable[T]]) -> T:
+    try:
+        entry.result = await fetch()
+        entry.at = asyncio.get_running_loop().time()
+        result: T = entry.result
+        return result
+    finally:
+        entry.under_way = None
