@@ -1,0 +1,5 @@
+"""An AmigoCloud of one's own: projects, datasets, SQL, states, jobs and uploads."""
+
+from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
+
+__all__ = ["AmigoCloudService"]

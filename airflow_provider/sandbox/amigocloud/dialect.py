@@ -1,0 +1,82 @@
+"""Enough of PostgreSQL's look for SQLite to answer what clients ask."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from datetime import UTC, datetime
+
+from airflow_provider.sandbox.amigocloud import geometry
+
+_LITERAL = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/)", re.DOTALL)
+_MOMENT = re.compile(r"'\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^']*'")
+WRITES = ("insert", "update", "delete")
+
+
+def kind_of(sql: str) -> str:
+    """Tell what a statement does: ``select``, ``insert``, ``update``, ``delete``, else its first word."""
+    bare = _LITERAL.sub(" ", sql)
+    while "(" in bare:
+        shorter = re.sub(r"\([^()]*\)", " ", bare)
+        if shorter == bare:
+            break
+        bare = shorter
+    words = re.findall(r"[a-z_]+", bare.lower())
+    first = words[0] if words else ""
+    if first == "with":
+        return next((word for word in words if word in WRITES), "select")
+    return "select" if first in {"select", "values"} else first
+
+
+def translate(sql: str) -> str:
+    """Take out what SQLite does not know: casts (``::text``), ILIKE; spell moments as they are stored."""
+    pieces = _LITERAL.split(sql.strip().rstrip(";"))
+    for i, piece in enumerate(pieces):
+        if i % 2:
+            pieces[i] = _moment(piece) if _MOMENT.fullmatch(piece) else piece
+        else:
+            uncast = re.sub(r"::\s*\w+(\s*\(\d+\))?", "", piece)
+            pieces[i] = re.sub(r"\bilike\b", "LIKE", uncast, flags=re.IGNORECASE)
+    return "".join(pieces)
+
+
+def _moment(literal: str) -> str:
+    try:
+        return f"'{spell(datetime.fromisoformat(literal[1:-1]))}'"
+    except ValueError:
+        return literal
+
+
+def spell(moment: datetime) -> str:
+    """Spell a moment as rows have it: ``2025-01-31 14:05:11+00:00``."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(sep=" ")
+
+
+def _md5(text: str | None) -> str | None:
+    return None if text is None else hashlib.md5(str(text).encode()).hexdigest()
+
+
+def _x(hexed: str | None) -> float | None:
+    point = geometry.point_of(hexed)
+    return point[0] if point else None
+
+
+def _y(hexed: str | None) -> float | None:
+    point = geometry.point_of(hexed)
+    return point[1] if point else None
+
+
+def add_functions(db: sqlite3.Connection) -> None:
+    """Teach a connection the functions that clients use; moments come from the store."""
+    db.create_function("md5", 1, _md5, deterministic=True)
+    db.create_function("st_x", 1, _x, deterministic=True)
+    db.create_function("st_y", 1, _y, deterministic=True)
+    db.create_function("st_astext", 1, geometry.to_text, deterministic=True)
+    db.create_function("st_makepoint", 2, lambda x, y: geometry.ewkb("POINT", (x, y)), deterministic=True)
+    db.create_function("st_setsrid", 2, lambda hexed, _: hexed, deterministic=True)
+    db.create_function("st_geomfromewkt", 1, geometry.from_text, deterministic=True)
+    db.create_function("st_geomfromtext", 2, lambda text, _: geometry.from_text(text), deterministic=True)
+    db.create_function("to_ewkb", 1, geometry.from_text, deterministic=True)
+    db.create_function("current_schema", 0, lambda: "public", deterministic=True)

@@ -1,0 +1,203 @@
+"""Handlers for files: uploads in one piece or in chunks, and exports by the service."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from airflow_provider.sandbox.amigocloud import geometry
+from airflow_provider.sandbox.amigocloud.access import Asked, RefusedError, bad_request, not_found
+from airflow_provider.sandbox.amigocloud.store import Dataset
+
+if TYPE_CHECKING:
+    from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+UPLOAD_HOURS = 24
+SIMPLE_LIMIT = 8_000_000
+
+
+@dataclass
+class Upload:
+    """A file that arrives in chunks.
+
+    :param total: its size, as the first chunk said.
+    """
+
+    id: str
+    filename: str
+    total: int
+    content: bytearray = field(default_factory=bytearray)
+
+
+async def upload(service: AmigoCloudService, asked: Asked) -> Any:
+    """Take a file in one piece; a job makes a dataset of it."""
+    project = service.project_of(asked)
+    name, content = await _datafile(asked)
+    if len(content) > service.simple_upload_limit:
+        raise RefusedError(413, "too_large", "Use the chunked upload for files of this size.")
+    options = {key: str(value) for key, value in asked.body.items() if key != "datafile"}
+    return {"job": import_file(service, project, name, content, options)}
+
+
+async def upload_chunk(service: AmigoCloudService, asked: Asked) -> Any:
+    """Take the next chunk of a file; chunks come in order and fit without gap."""
+    service.project_of(asked)
+    name, content = await _datafile(asked)
+    match = _RANGE.fullmatch(asked.request.headers.get("content-range", ""))
+    if match is None:
+        raise bad_request("Content-Range is missing or malformed", "invalid_range")
+    first, last, total = (int(part) for part in match.groups())
+    if last - first + 1 != len(content) or last >= total:
+        raise bad_request(
+            f"Content-Range says {first}-{last}, the chunk has {len(content)} bytes", "invalid_range"
+        )
+    found = _upload(service, asked, name, total)
+    if first != len(found.content) or total != found.total:
+        raise bad_request(f"expected offset {len(found.content)} of {found.total}", "invalid_offset")
+    found.content += content
+    expires = service.moment_text(UPLOAD_HOURS * 3600)
+    return {"upload_id": found.id, "offset": len(found.content), "expires": expires}
+
+
+def _upload(service: AmigoCloudService, asked: Asked, name: str, total: int) -> Upload:
+    known = asked.body.get("upload_id") or asked.params.get("upload_id")
+    if known:
+        if known not in service.uploads:
+            raise not_found("unknown upload_id")
+        return service.uploads[str(known)]
+    made = Upload(hashlib.md5(f"upload {len(service.uploads)}".encode()).hexdigest(), name, total)
+    service.uploads[made.id] = made
+    return made
+
+
+async def complete_upload(service: AmigoCloudService, asked: Asked) -> Any:
+    """Take the end of a chunked upload; a job makes a dataset of the file."""
+    project = service.project_of(asked)
+    found = service.uploads.get(str(asked.body.get("upload_id")))
+    if found is None:
+        raise not_found("unknown upload_id")
+    if len(found.content) != found.total:
+        raise bad_request(f"{len(found.content)} of {found.total} bytes arrived", "incomplete")
+    content = bytes(found.content)
+    if service.check_md5 and asked.body.get("md5") != hashlib.md5(content).hexdigest():
+        raise bad_request("md5 checksum does not match", "md5_mismatch")
+    options = {key: str(value) for key, value in asked.body.items()}
+    name = options.get("filename") or found.filename
+    del service.uploads[found.id]
+    return {"job": import_file(service, project, name, content, options)}
+
+
+async def _datafile(asked: Asked) -> tuple[str, bytes]:
+    part = asked.body.get("datafile")
+    if not isinstance(part, UploadFile):
+        raise bad_request("datafile: no file was submitted.", "required")
+    return part.filename or "datafile", await part.read()
+
+
+def import_file(
+    service: AmigoCloudService, project: int, name: str, content: bytes, options: Mapping[str, str]
+) -> str:
+    """Start a job that makes a dataset of a CSV or GeoJSON file; gives its id."""
+
+    def work() -> dict[str, Any]:
+        rows = _rows(name, content, options)
+        title = name.rsplit(".", 1)[0]
+        if options.get("dataset_write_action") == "overwrite":
+            for old in [d for d in service.store.datasets.values() if d.name == title]:
+                service.store.drop(old.id)
+        made = Dataset(service.next_dataset_id(), project, title, _columns(rows))
+        service.store.add(made, rows)
+        return {"dataset_ids": [made.id]}
+
+    return service.start_job("upload", work).id
+
+
+def _rows(name: str, content: bytes, options: Mapping[str, str]) -> list[dict[str, Any]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: not a known format") from None
+    if text.lstrip().startswith("{"):
+        features = json.loads(text)["features"]
+        return [
+            {**(one.get("properties") or {}), "wkb_geometry": geometry.from_geojson(one.get("geometry"))}
+            for one in features
+        ]
+    delimiter = options.get("csv_props.delimiter", ",")
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    if not rows:
+        raise ValueError(f"{name}: no rows")
+    return [{key: value or None for key, value in row.items()} for row in rows]
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    columns = []
+    for name in rows[0]:
+        values = [row.get(name) for row in rows if row.get(name) is not None]
+        known = "geometry" if name == "wkb_geometry" else _type(values)
+        columns.append({"name": name, "type": known})
+    return columns
+
+
+def _type(values: list[Any]) -> str:
+    kinds: tuple[tuple[str, Any], ...] = (("integer", int), ("float", float))
+    for name, cast in kinds:
+        try:
+            for value in values:
+                cast(str(value))
+        except ValueError:
+            continue
+        if values:
+            return name
+    return "string"
+
+
+async def export(service: AmigoCloudService, asked: Asked) -> Any:
+    """Start a job that writes a dataset to a file."""
+    dataset = service.dataset_of(asked)
+    if asked.body.get("format") != "KML":
+        raise bad_request(f"unknown format {asked.body.get('format')}", "invalid_format")
+
+    def work() -> dict[str, Any]:
+        content = _kml(service, dataset)
+        key = hashlib.sha1(f"export {dataset.id} {len(service.exports)}".encode()).hexdigest()
+        service.exports[key] = (f"{dataset.name.replace(' ', '_')}.kml", content)
+        origin = service.around.storage_origin if service.foreign_exports else service.api_root
+        return {"link": f"{origin}/exports/{key}"}
+
+    return {"job": service.start_job("export", work).id}
+
+
+def _kml(service: AmigoCloudService, dataset: Dataset) -> bytes:
+    rows = service.store.select(f'SELECT * FROM "{dataset.table}"', -1, 0).rows
+    out = ['<?xml version="1.0" encoding="UTF-8"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document>']
+    for row in rows:
+        point = geometry.point_of(row.get(dataset.geometry_column or ""))
+        shape = f"<Point><coordinates>{point[0]},{point[1]}</coordinates></Point>" if point else ""
+        out.append(f"<Placemark><name>{escape(str(row.get('name')))}</name>{shape}</Placemark>")
+    return "".join([*out, "</Document></kml>"]).encode()
+
+
+async def exported_file(service: AmigoCloudService, asked: Asked) -> Any:
+    """Give a file that an export made."""
+    return file_response(service, asked.path["key"])
+
+
+def file_response(service: AmigoCloudService, key: str) -> Response:
+    """Give an exported file, or 404."""
+    if key not in service.exports:
+        raise not_found()
+    name, content = service.exports[key]
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="application/vnd.google-earth.kml+xml", headers=headers)
