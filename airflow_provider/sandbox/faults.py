@@ -308,6 +308,7 @@ class FaultMiddleware:
         self.connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         method = scope.get("method", "WEBSOCKET")
         fault = self.faults.take(scope["service"], method, scope["path"])
         if fault is None:

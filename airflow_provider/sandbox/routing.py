@@ -127,6 +127,7 @@ class Gateway:
         self.storage_port = list(origins)[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         port = scope["server"][1]
         found = find(self.origins[port], scope)
         scope["found"] = found

@@ -1,0 +1,95 @@
+# make demo   run the four example jobs in a real local Airflow, against the sandbox
+# make up     leave Airflow's UI and the sandbox running; make down stops them
+# make test   lint, types and all tests; make clean removes all that was built
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --quiet
+TESTS := -n 2
+READY := .venv/.ready
+FLOOR := .venv-floor/.ready
+NEWEST := .venv-newest/.ready
+
+export UV_PYTHON_DOWNLOADS := never
+export GOAL := $(firstword $(MAKECMDGOALS))
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo up down test lint types unit floor newest system constraints clean
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+
+demo up: $(READY)
+	@$(BIN)/python -m dev $@
+
+down:
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; else echo "Nothing is running"; fi
+
+test: lint types unit floor newest system
+	@echo "All checks passed"
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/mypy
+	$(BIN)/mypy dev
+
+unit: $(READY)
+	$(BIN)/pytest $(TESTS)
+
+floor: $(FLOOR)
+	@$(call with,floor,Airflow 3.1.8 on Python 3.11)
+
+newest: $(NEWEST)
+	@$(call with,newest,Airflow 3.3.2 on Python 3.13)
+
+system: $(READY)
+	$(BIN)/pytest tests/system
+
+# The environment to work in.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) dev/interpreters.py
+	@echo "Building .venv with $$($(PYTHON) --version)"
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); } \
+		|| { rm -rf .venv; exit 1; }
+	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# The oldest and the newest pair that are supported, each in an environment of its own. A machine without
+# the interpreter says so and goes on; the pipeline (CI=true) fails.
+$(FLOOR): pyproject.toml constraints-floor.txt | $(READY)
+	@$(call build,floor,3.11,constraints-floor.txt)
+
+$(NEWEST): pyproject.toml constraints.txt | $(READY)
+	@$(call build,newest,3.13,constraints.txt)
+
+define build
+	python=$$($(BIN)/python dev/interpreters.py $(2)) || { [ "$$CI" != true ] || exit 1; exit 0; }; \
+	echo "Building .venv-$(1) with Python $(2)"; \
+	$(BIN)/uv venv --quiet --clear --python "$$python" .venv-$(1) \
+	&& $(INSTALL) --python .venv-$(1)/bin/python --constraint $(3) --editable '.[dev]' \
+	&& touch .venv-$(1)/.ready
+endef
+
+define with
+	if [ -e .venv-$(1)/.ready ]; then \
+		echo ".venv-$(1)/bin/pytest $(TESTS)  # $(2)"; .venv-$(1)/bin/pytest $(TESTS); \
+	else \
+		echo; echo "!!!! NOT TESTED on $(2): this machine lacks the interpreter !!!!"; echo; \
+	fi
+endef
+
+# Pin anew what is installed: names and versions, nothing of the machine that did it.
+PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
+constraints: $(READY)
+	$(PIN) --universal --python-version 3.11 --upgrade --output-file constraints.txt
+	echo apache-airflow==3.1.8 > .venv/floor.txt
+	$(PIN) --python-version 3.11 --constraint .venv/floor.txt --exclude-newer 2026-03-25 --upgrade \
+		--output-file constraints-floor.txt
+
+clean: down
+	rm -rf .venv .venv-floor .venv-newest .airflow output .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""Tools to try and test the provider on one machine; no part of the package."""

@@ -1,0 +1,193 @@
+"""``make demo``, ``make up`` and ``make down``: the example DAGs in a real Airflow, against the sandbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from airflow_provider.sandbox import Sandbox
+from dev.local_airflow import ROOT, LocalAirflow, refuse_if_running, stop_running, tail, write_running
+from dev.processes import Started, free_ports
+from dev.rest import AirflowApi
+
+HOMES = ROOT / ".airflow"
+OUTPUT = ROOT / "output"
+JOB_SECONDS = 300
+LOG_LINES = 25
+
+JOBS = {
+    "mapsindoors_update_geodata": "MapsIndoors",
+    "amigocloud_export_dataset": "AmigoCloud",
+    "iotstudio_write_properties": "Altair IoT Studio",
+    "leanix_run": "LeanIX",
+}
+"""The example DAGs that the demo runs, and the system each is for."""
+
+COUNTS = ("updated", "rows", "written", "verified", "skipped", "processed", "warnings", "errors")
+"""What operators count in what they return, in the order shown."""
+
+
+@dataclass
+class Job:
+    """One run of one DAG, and what came of it."""
+
+    dag_id: str
+    system: str
+    run_id: str
+    state: str = "queued"
+    seconds: float = 0.0
+    returned: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self.state in {"success", "failed"}
+
+    @property
+    def changed(self) -> str:
+        """What the tasks say they did."""
+        return "; ".join(filter(None, (counts(value) for value in self.returned.values()))) or "-"
+
+    @property
+    def output(self) -> str:
+        """Where the tasks say they wrote."""
+        return ", ".join(uri for value in self.returned.values() for uri in uris(value)) or "-"
+
+
+def counts(value: Any) -> str:
+    """Say in words what a task counted: ``3 updated``."""
+    if not isinstance(value, dict):
+        return ""
+    return ", ".join(f"{value[name]} {name}" for name in COUNTS if isinstance(value.get(name), int))
+
+
+def uris(value: Any) -> list[str]:
+    """List the places a task wrote to, those in the checkout by their path in it."""
+    if not isinstance(value, dict):
+        return []
+    manifests = [value, value.get("results")]
+    found = [one["uri"] for one in manifests if isinstance(one, dict) and isinstance(one.get("uri"), str)]
+    return [uri.removeprefix("file://").removeprefix(f"{ROOT}/") for uri in found]
+
+
+def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], None] = print) -> list[Job]:
+    """Run DAGs through the scheduler, all at once, and wait for them.
+
+    :param jobs: DAG id to the system it is for.
+    """
+    airflow.wait_for_dags(*jobs)
+    run_id = f"demo_{time.strftime('%Y%m%dT%H%M%S')}"
+    running = [Job(dag_id, system, run_id) for dag_id, system in jobs.items()]
+    for job in running:
+        airflow.api.unpause(job.dag_id)
+        airflow.api.trigger(job.dag_id, job.run_id)
+    say(f"Running {len(running)} DAGs")
+    began = time.monotonic()
+    while any(not job.over for job in running) and time.monotonic() - began < JOB_SECONDS:
+        time.sleep(1)
+        for job in [job for job in running if not job.over]:
+            _look_at(airflow.api, job, time.monotonic() - began, say)
+    return running
+
+
+def _look_at(api: AirflowApi, job: Job, seconds: float, say: Callable[[str], None]) -> None:
+    state = api.run(job.dag_id, job.run_id)["state"]
+    job.seconds = seconds
+    if state != job.state:
+        say(f"  {seconds:4.0f} s  {job.dag_id}: {state}")
+        job.state = state
+    if job.over:
+        for task in api.tasks(job.dag_id, job.run_id):
+            job.returned[task["task_id"]] = api.returned(job.dag_id, job.run_id, task["task_id"])
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Lay out rows in columns, the first row being the heads."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def report(jobs: Sequence[Job]) -> str:
+    """Give the demo's table."""
+    heads = ("job", "system", "state", "what changed", "output", "seconds")
+    rows = [(j.dag_id, j.system, j.state, j.changed, j.output, f"{j.seconds:.0f}") for j in jobs]
+    return table([heads, *rows])
+
+
+def failures(api: AirflowApi, jobs: Sequence[Job]) -> str:
+    """Give the end of the log of each task that failed, or is not done."""
+    parts = []
+    for job in jobs:
+        for task in api.tasks(job.dag_id, job.run_id):
+            if job.state != "success" and task["state"] not in {"success", "skipped", "upstream_failed"}:
+                lines = api.log(job.dag_id, job.run_id, task)[-LOG_LINES:] or ["(no log)"]
+                parts.append("\n".join([f"--- {job.dag_id}.{task['task_id']}: {task['state']}", *lines]))
+    return "\n".join(parts)
+
+
+def demo() -> int:
+    """Run the four jobs, show what they did, leave nothing running; gives the exit status."""
+    home = HOMES / "demo"
+    with Sandbox() as sandbox:
+        print(f"Sandbox at {sandbox.url}")
+        with LocalAirflow(home, connections=sandbox.connections, output=OUTPUT) as airflow:
+            jobs = run_jobs(airflow, JOBS)
+            why = failures(airflow.api, jobs)
+    print(f"\n{report(jobs)}")
+    if all(job.state == "success" for job in jobs):
+        return 0
+    print(f"\n{why}\n\nNot all jobs succeeded. Logs are in {home / 'logs'}", file=sys.stderr)
+    return 1
+
+
+def up() -> int:
+    """Start the sandbox and Airflow, and leave them running; gives the exit status."""
+    home = HOMES / "up"
+    refuse_if_running(home)
+    log = HOMES / "sandbox.log"
+    HOMES.mkdir(exist_ok=True)
+    port = free_ports(1)[0]
+    command = [sys.executable, "-m", "airflow_provider.sandbox", "--port", str(port)]
+    sandbox = Started.run(command, os.environ, log, ROOT)
+    airflow = None
+    try:
+        connections = _connections(f"http://127.0.0.1:{port}", sandbox, log)
+        airflow = LocalAirflow(home, connections=connections, output=OUTPUT)
+        airflow.start()
+        airflow.wait_for_dags(*JOBS)
+    except BaseException:
+        if airflow:
+            airflow.stop()
+        sandbox.stop()
+        raise
+    write_running(home, sandbox=sandbox)
+    print(f"\nAirflow  {airflow.url}  (no password)\nSandbox  http://127.0.0.1:{port}\nStop both: make down")
+    return 0
+
+
+def _connections(url: str, sandbox: Started, log: Path) -> dict[str, str]:
+    deadline = time.monotonic() + 30
+    while sandbox.alive() and time.monotonic() < deadline:
+        try:
+            found: dict[str, str] = httpx.get(f"{url}/_sandbox/connections", trust_env=False).json()
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return found
+    raise RuntimeError(f"The sandbox did not start:\n{tail(log)}")
+
+
+def down() -> int:
+    """Stop what ``up`` left running, and what a killed demo left behind; gives the exit status."""
+    stopped = [stop_running(HOMES / name) for name in ("up", "demo")]
+    print("Stopped" if any(stopped) else "Nothing is running")
+    return 0

@@ -1,0 +1,50 @@
+"""Finds Python interpreters; runs on any Python 3, before anything is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+ASK = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
+
+
+def check() -> None:
+    """Fail with one clear sentence when the interpreter that runs this is too old or too new."""
+    found = sys.version_info[:2]
+    if not OLDEST <= found <= NEWEST:
+        goal = os.environ.get("GOAL") or "demo"
+        sys.exit(
+            f"Python 3.11, 3.12 or 3.13 is needed; {sys.executable} is Python {found[0]}.{found[1]}.\n"
+            f"Name another one, for example: make {goal} PYTHON=python3.12"
+        )
+
+
+def candidates(version: str) -> "list[str]":
+    """List places where an interpreter of a version (``3.13``) may be."""
+    places = [shutil.which("python" + version), sys.executable]
+    pyenv = shutil.which("pyenv")
+    if pyenv:
+        folder = os.path.join(output(pyenv, "root").strip(), "versions")
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        places += [os.path.join(folder, n, "bin", "python") for n in names if n.startswith(version + ".")]
+    return [place for place in places if place and os.path.exists(place)]
+
+
+def output(*command: str) -> str:
+    """Run a command and give what it prints, nothing when it fails."""
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+
+def find(version: str) -> None:
+    """Print the path of an interpreter of a version, or fail."""
+    for candidate in candidates(version):
+        answer = output(candidate, "-c", ASK).split("\n")
+        if answer[0] == version:
+            print(answer[1])
+            return
+    sys.exit(f"no Python {version} on this machine (looked on PATH and in pyenv)")
+
+
+if __name__ == "__main__":
+    find(sys.argv[1]) if len(sys.argv) > 1 else check()

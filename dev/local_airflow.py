@@ -1,0 +1,233 @@
+"""A real Airflow on this machine: scheduler, triggerer, DAG processor and API server, on SQLite."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from dev.processes import Started, free_ports
+from dev.rest import AirflowApi
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPONENTS = {
+    "metadatabase": "API server",
+    "scheduler": "scheduler",
+    "dag_processor": "DAG processor",
+    "triggerer": "triggerer",
+}
+"""What the health check reports (the API server answers it from the database), and how we call it."""
+
+HEALTHY_SECONDS = 180
+PROGRESS_SECONDS = 5
+PARSED_SECONDS = 90
+
+
+class AirflowFailedError(RuntimeError):
+    """Airflow did not come up, or a DAG file cannot be read; says why, with the end of the log."""
+
+
+class LocalAirflow:
+    """``airflow standalone`` with a home of its own, on free loopback ports.
+
+    :param home: folder for its database, logs and settings; what is there from a run before is removed.
+    :param connections: Airflow connections, id to JSON.
+    :param output: folder that the DAGs write to, as the Airflow variable ``twin_output``.
+    :param dags: the DAG folder.
+    :param say: where progress goes.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        connections: Mapping[str, str],
+        output: Path,
+        dags: Path = ROOT / "example_dags",
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.home = home
+        self.connections = connections
+        self.output = output
+        self.dags = dags
+        self.say = say
+        self.log = home / "standalone.log"
+        self.url = ""
+        self.started: Started | None = None
+        self._since = 0.0
+
+    def __enter__(self) -> LocalAirflow:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> LocalAirflow:
+        """Start Airflow and wait until all its parts work."""
+        refuse_if_running(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True)
+        self.output.mkdir(parents=True, exist_ok=True)
+        api, workers, triggers = free_ports(3)
+        self.url = f"http://127.0.0.1:{api}"
+        self._since = time.time()
+        env = {**_clean_environment(), **self._settings(api, workers, triggers)}
+        airflow = str(Path(sys.executable).parent / "airflow")
+        self.started = Started.run([airflow, "standalone"], env, self.log, self.dags.parent)
+        write_running(self.home, airflow=self.started)
+        self.api = AirflowApi(self.url)
+        self._wait_until_healthy()
+        return self
+
+    def stop(self) -> None:
+        """End Airflow and every process it started."""
+        if self.started is not None:
+            self.say("Stopping Airflow")
+            self.started.stop()
+            self.started = None
+            (self.home / "running.json").unlink(missing_ok=True)
+
+    def wait_for_dags(self, *dag_ids: str) -> None:
+        """Wait until the DAGs are read; a DAG file that cannot be read is an error at once."""
+        missing = list(dag_ids)
+        deadline = time.monotonic() + PARSED_SECONDS
+        while missing:
+            if errors := self.api.import_errors():
+                raise AirflowFailedError("Airflow cannot read a DAG file.\n" + "\n".join(errors))
+            missing = [dag_id for dag_id in missing if self.api.get(f"/dags/{dag_id}") is None]
+            if missing and time.monotonic() > deadline:
+                raise AirflowFailedError(f"No DAG file in {self.dags} has: {', '.join(missing)}")
+            if missing:
+                time.sleep(1)
+
+    def _settings(self, api: int, workers: int, triggers: int) -> dict[str, str]:
+        settings = {
+            "CORE__DAGS_FOLDER": self.dags,
+            "CORE__LOAD_EXAMPLES": False,
+            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__PARALLELISM": 8,
+            "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+            "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
+            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "API__HOST": "127.0.0.1",
+            "API__PORT": api,
+            "API__BASE_URL": self.url,
+            "LOGGING__BASE_LOG_FOLDER": self.home / "logs",
+            "LOGGING__WORKER_LOG_SERVER_PORT": workers,
+            "LOGGING__TRIGGER_LOG_SERVER_PORT": triggers,
+            "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 5,
+            "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
+            "USAGE_DATA_COLLECTION__ENABLED": False,
+        }
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW_VAR_TWIN_OUTPUT": str(self.output),
+            **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
+            **{f"AIRFLOW_CONN_{conn_id.upper()}": text for conn_id, text in self.connections.items()},
+        }
+
+    def _wait_until_healthy(self) -> None:
+        waiting = list(COMPONENTS)
+        began = shown = time.monotonic()
+        self.say("Starting Airflow (half a minute or so)")
+        while waiting:
+            self._fail_if_over(began, waiting)
+            time.sleep(0.5)
+            healthy = self._healthy()
+            now = time.monotonic()
+            for name in [name for name in waiting if name in healthy]:
+                waiting.remove(name)
+                self.say(f"  {now - began:4.0f} s  {COMPONENTS[name]} works")
+                shown = now
+            if waiting and now - shown >= PROGRESS_SECONDS:
+                self.say(f"  {now - began:4.0f} s  waiting for {self._names(waiting)}")
+                shown = now
+        self.api.log_in()
+
+    def _fail_if_over(self, began: float, waiting: list[str]) -> None:
+        why = ""
+        if self.started is None or not self.started.alive():
+            why = "Airflow ended while starting"
+        elif time.monotonic() - began > HEALTHY_SECONDS:
+            why = f"Airflow is not healthy after {HEALTHY_SECONDS} s, waiting for {self._names(waiting)}"
+        if why:
+            raise AirflowFailedError(f"{why}. The end of {self.log}:\n{tail(self.log)}")
+
+    @staticmethod
+    def _names(components: Iterable[str]) -> str:
+        return ", ".join(COMPONENTS[name] for name in components)
+
+    def _healthy(self) -> set[str]:
+        try:
+            state = self.api.health()
+        except httpx.HTTPError:
+            return set()
+        return {name for name in COMPONENTS if self._works(state.get(name, {}))}
+
+    def _works(self, component: Mapping[str, Any]) -> bool:
+        """Tell whether a component is healthy now; a heartbeat of an earlier start does not count."""
+        beats = [text for key, text in component.items() if key.startswith("latest_") and text]
+        fresh = all(datetime.fromisoformat(text).timestamp() >= self._since for text in beats)
+        return component.get("status") == "healthy" and fresh
+
+
+def _clean_environment() -> dict[str, str]:
+    """Give this process's environment without its Airflow, with the venv's programs first."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+    for name in ("NO_PROXY", "no_proxy"):
+        env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
+    return {**env, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+
+
+def tail(path: Path, lines: int = 40) -> str:
+    """Give the last lines of a file."""
+    if not path.exists():
+        return "(nothing was written)"
+    return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:])
+
+
+def write_running(home: Path, **started: Started) -> None:
+    """Note what runs in a home, in addition to what is noted already."""
+    noted = {name: asdict(one) for name, one in {**read_running(home), **started}.items()}
+    (home / "running.json").write_text(json.dumps(noted))
+
+
+def read_running(home: Path) -> dict[str, Started]:
+    """Read what runs, or ran, in a home."""
+    path = home / "running.json"
+    noted = json.loads(path.read_text()) if path.exists() else {}
+    return {name: Started(**one) for name, one in noted.items()}
+
+
+def refuse_if_running(home: Path) -> None:
+    """Fail when an Airflow already runs in a home."""
+    if any(one.alive() for one in read_running(home).values()):
+        raise AirflowFailedError(f"An Airflow already runs in {home}. Stop it first: make down")
+
+
+def stop_running(home: Path) -> bool:
+    """Stop what was left running in a home; tells whether there was anything."""
+    running = [one for one in read_running(home).values() if one.family()]
+    for one in running:
+        one.stop()
+    (home / "running.json").unlink(missing_ok=True)
+    return bool(running)

@@ -1,0 +1,100 @@
+"""The few calls of Airflow's REST API that the demo and the system tests need."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
+
+
+def _passes(error: BaseException) -> bool:
+    """Tell whether a failure may pass: no answer, or a 5xx (SQLite is locked now and then)."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    return isinstance(error, httpx.TransportError)
+
+
+_patiently = retry(
+    retry=retry_if_exception(_passes), stop=stop_after_attempt(8), wait=wait_fixed(1), reraise=True
+)
+
+
+class AirflowApi:
+    """Airflow's REST API, signed in as an admin.
+
+    :param url: where the API server listens.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=20, trust_env=False)
+
+    def log_in(self) -> None:
+        """Get a token; works where every user is an admin."""
+        token = self.http.get("/auth/token").raise_for_status().json()["access_token"]
+        self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Ask for the state of each component, without retries."""
+        state: dict[str, dict[str, Any]] = self.http.get("/api/v2/monitor/health").raise_for_status().json()
+        return state
+
+    @_patiently
+    def get(self, path: str, **params: Any) -> Any:
+        """Read something; None when it does not exist."""
+        reply = self.http.get(f"/api/v2{path}", params=params)
+        return None if reply.status_code == 404 else reply.raise_for_status().json()
+
+    def import_errors(self) -> list[str]:
+        """List the DAG files that cannot be read, with the end of their tracebacks."""
+        errors = self.get("/importErrors")["import_errors"]
+        return [f"{one['filename']}:\n{one['stack_trace']}" for one in errors]
+
+    @_patiently
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run a DAG."""
+        self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    @_patiently
+    def trigger(self, dag_id: str, run_id: str) -> None:
+        """Start a run under an id of our own, so that asking twice starts one."""
+        wanted = {"dag_run_id": run_id, "logical_date": None}
+        reply = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=wanted)
+        if reply.status_code != 409:
+            reply.raise_for_status()
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Read a run."""
+        found: dict[str, Any] = self.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+        return found
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """List a run's task instances."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = self.get(path)["task_instances"]
+        return sorted(found, key=lambda task: (task["start_date"] or "9", task["task_id"]))
+
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """Read what a task returned; None when it returned nothing."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        entry = self.get(path, stringify="false")
+        value = None if entry is None else entry["value"]
+        if isinstance(value, str) and value[:1] in {"{", "["}:
+            return json.loads(value)
+        return value
+
+    def log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> list[str]:
+        """Read the log of a task's last try, a line an entry."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+        found = self.get(path, map_index=task["map_index"], full_content="true") or {"content": []}
+        return [_line(entry) for entry in found["content"] if entry]
+
+
+def _line(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    text = " ".join(str(entry[key]) for key in ("timestamp", "level", "event") if entry.get(key))
+    for error in entry.get("error_detail") or []:
+        text += f"\n    {error.get('exc_type')}: {error.get('exc_value')}"
+    return text
