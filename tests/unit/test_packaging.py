@@ -1,0 +1,97 @@
+"""What is in the wheel, and what Airflow is told about the provider."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import zipfile
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    own = ROOT / ".venv" / "bin" / "uv"
+    uv = str(own) if own.exists() else shutil.which("uv")
+    assert uv, "the wheel is built with uv, which `make test` installs"
+    command = [uv, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def text(wheel: zipfile.ZipFile, ending: str) -> str:
+    (name,) = (name for name in wheel.namelist() if name.endswith(ending))
+    return wheel.read(name).decode()
+
+
+def test_the_wheel_has_types_and_licence(wheel: zipfile.ZipFile) -> None:
+    assert "airflow_provider/py.typed" in wheel.namelist()
+    assert "Apache License" in text(wheel, "/licenses/LICENSE")
+
+
+def test_the_wheel_has_every_module_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "airflow_provider"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    expected = set(tracked.stdout.split())
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert expected <= packed
+    assert {name.split("/")[0] for name in packed} == {"airflow_provider"}
+
+
+def test_the_wheel_announces_the_provider_to_airflow(wheel: zipfile.ZipFile) -> None:
+    announced = text(wheel, "/entry_points.txt")
+    assert "[apache_airflow_provider]" in announced
+    assert "airflow_provider.provider_info:get_provider_info" in announced
+
+
+def test_the_wheel_states_versions_and_licence(wheel: zipfile.ZipFile) -> None:
+    stated = text(wheel, "/METADATA")
+    assert "Name: airflow-provider-digital-twin" in stated
+    assert f"Version: {import_module('airflow_provider').__version__}" in stated
+    assert "License-Expression: Apache-2.0" in stated
+    assert "Requires-Python: <3.14,>=3.11" in stated
+
+
+def provider_info() -> dict[str, Any]:
+    (entry,) = (
+        e for e in entry_points(group="apache_airflow_provider") if e.module.startswith("airflow_provider.")
+    )
+    info: dict[str, Any] = entry.load()()
+    return info
+
+
+def test_provider_info_is_what_airflow_accepts() -> None:
+    import airflow
+
+    schema = json.loads(Path(airflow.__file__).with_name("provider_info.schema.json").read_text())
+    jsonschema.validate(provider_info(), schema)
+
+
+def test_provider_info_names_modules_that_exist() -> None:
+    info = provider_info()
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for integration in info.get(kind, ()):
+            for module in integration["python-modules"]:
+                import_module(module)
+    for connection in info["connection-types"]:
+        module, _, name = connection["hook-class-name"].rpartition(".")
+        hook = getattr(import_module(module), name)
+        assert hook.conn_type == connection["connection-type"]
+
+
+def test_airflow_finds_the_provider() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    assert "airflow-provider-digital-twin" in ProvidersManager().providers
