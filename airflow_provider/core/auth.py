@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,12 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.calls import Call, Reply, pairs
 from airflow_provider.core.masking import amask, mask
+from airflow_provider.errors import (
+    AuthenticationError,
+    InputError,
+    PermissionDeniedError,
+    RequestRejectedError,
+)
 
 monotonic = time.monotonic
 
@@ -68,6 +75,8 @@ class Credential:
 
     def place(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
         """Put the token where the service looks for it."""
+        if not (token.isascii() and token.isprintable()):
+            raise InputError("the token holds characters that no HTTP header can carry; copy it again")
         if token:
             headers["Authorization"] = f"Bearer {token}"
 
@@ -119,7 +128,8 @@ class MintedToken(Credential):
         slot = _slot(self.call, realm)
         with slot.fetching:
             if not (value := slot.valid()):
-                value = slot.keep(monotonic(), send(self.call))
+                with _refusals():
+                    value = slot.keep(monotonic(), send(self.call))
                 mask(value)
             return value
 
@@ -129,7 +139,8 @@ class MintedToken(Credential):
         async with slot.fetching_here():
             if not (value := slot.valid()):
                 started = monotonic()
-                value = slot.keep(started, await send(self.call))
+                with _refusals():
+                    value = slot.keep(started, await send(self.call))
                 await amask(value)
             return value
 
@@ -140,6 +151,17 @@ class MintedToken(Credential):
     def cached(self, realm: str) -> str:
         """Give the token that the process holds, empty when there is none."""
         return _slot(self.call, realm).valid()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say of a refused token request what it means: OAuth2 servers answer bad credentials with 400."""
+    try:
+        yield
+    except (RequestRejectedError, PermissionDeniedError) as error:
+        raise AuthenticationError(
+            error.status, error.code, error.message, request=error.request, body=error.body
+        ) from None
 
 
 class _Slot:

@@ -62,6 +62,16 @@ class Reply:
             raise ValueError(f"not JSON: {error}") from None
 
     @property
+    def status_code(self) -> int:
+        """The status, under the name that ``requests`` gives it."""
+        return self.status
+
+    @property
+    def content(self) -> bytes:
+        """The body, under the name that ``requests`` gives it."""
+        return self.body
+
+    @property
     def text(self) -> str:
         """The body as text, whatever it is."""
         return self.body.decode("utf-8", "replace")
@@ -92,7 +102,7 @@ UNSET: Any = _Unset()
 SUCCESS = frozenset(range(200, 300))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call(Generic[T]):
     """One request to a service.
 

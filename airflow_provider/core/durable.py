@@ -32,6 +32,10 @@ class Submission:
     :param request: what is asked for, as JSON; a changed request is new work.
     :param log: gets one line when this Airflow has no state store.
     :param name: tells several submissions of one task apart.
+
+    ``remote_id`` is the id of this work, once it is known. ``earlier_id`` is the id of work that came before:
+    of the same request when ``earlier_was_same`` (it had ended, or its task was cleared since), else of
+    another one, which may still be going on.
     """
 
     def __init__(
@@ -47,9 +51,17 @@ class Submission:
                 " again by its marker only"
             )
         stored = self._read()
-        self.is_known = stored.get("request") == self._request and not stored.get("closed")
+        same = stored.get("request") == self._request
+        self.is_known = same and not stored.get("closed")
         self.remote_id: str | None = stored.get("remote_id") if self.is_known else None
+        self.earlier_id: str | None = None if self.is_known else stored.get("remote_id")
+        self.earlier_was_same = same
         self.generation = int(stored.get("generation", -1)) + (0 if self.is_known else 1)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there is a state store; without one, an earlier try can have made work unknown here."""
+        return self._store is not None
 
     @property
     def marker(self) -> str:
@@ -73,7 +85,7 @@ class Submission:
 
     def renew(self) -> None:
         """Forget the work: the next one is new, with a marker of its own."""
-        self._write(closed=True)
+        self._write(closed=True, **({"remote_id": self.remote_id} if self.remote_id else {}))
         self.generation += 1
         self.remote_id = None
         self.is_known = False

@@ -14,6 +14,7 @@ from airflow_provider import __version__
 from airflow_provider.core.auth import Credential
 from airflow_provider.core.calls import Call, Reply, pairs
 from airflow_provider.core.limits import Budget
+from airflow_provider.core.loglines import clean_http_logs
 from airflow_provider.core.policy import Judgement, Lost, Patience, judge
 from airflow_provider.core.redaction import Redactor, bare_url
 from airflow_provider.core.replies import explain as default_explain
@@ -57,6 +58,7 @@ class Endpoint:
     redactor: Redactor = field(default_factory=Redactor)
 
     def __post_init__(self) -> None:
+        clean_http_logs()
         for secret in self.settings.secrets:
             self.redactor.add(secret)
 

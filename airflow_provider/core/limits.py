@@ -32,7 +32,7 @@ class Budget:
     def per_second(self, value: float) -> None:
         self._per_second = value
         self._count = max(1, int(value))
-        self._window = self._count / value * _MARGIN
+        self._window = max(1.0, 1 / value) * _MARGIN
 
     def reserve(self, now: float | None = None) -> float:
         """Take the next free moment; gives the seconds to wait until then.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -164,6 +165,8 @@ class Sandbox:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
+        # uvicorn writes this log wherever anybody configured logging, whatever access_log says.
+        logging.getLogger("uvicorn.access").disabled = True
         ready = threading.Event()
         self._server = _Server(config, ready)
         failure: list[BaseException] = []

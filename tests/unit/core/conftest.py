@@ -1,0 +1,127 @@
+"""A service with nothing special about it, and a hook for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from airflow_provider.core.auth import Credential, HeaderToken, MintedToken, QueryToken, read_token
+from airflow_provider.core.calls import Call
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.policy import Patience
+from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.sandbox.server import Sandbox
+from airflow_provider.sandbox.service import Service
+
+SECRET = 's3cr3t+&%é/"x='
+
+
+class EchoService(Service):
+    """Says what it was asked; issues tokens that live for an hour."""
+
+    name = "echo"
+
+    def reset(self) -> None:
+        self.tokens: set[str] = set()
+        self.seen: list[dict[str, Any]] = []
+        self.written = 0
+        self.life = 3600
+
+    def connection(self) -> Mapping[str, Any]:
+        return {"conn_type": "echo", "host": self.base_url, "login": "me", "password": SECRET}
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [
+            Route("/token", self.token, methods=["POST"]),
+            Route("/open/{rest:path}", self.open, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/closed/{rest:path}", self.closed, methods=["GET", "POST", "PUT", "DELETE"]),
+        ]
+
+    async def token(self, request: Request) -> Response:
+        form = await request.form()
+        if form["client_secret"] != SECRET:
+            return JSONResponse({"error": "invalid_client", "error_description": "no"}, 400)
+        value = f"tok/{len(self.tokens)}+x"
+        self.tokens.add(value)
+        self.around.counters.tokens_issued[self.name] += 1
+        return JSONResponse({"access_token": value, "expires_in": self.life})
+
+    async def open(self, request: Request) -> Response:
+        body = await request.body()
+        self.seen.append(
+            {
+                "method": request.method,
+                "path": request.scope["raw_path"].decode(),
+                "headers": dict(request.headers),
+            }
+        )
+        self.written += request.method == "POST"
+        return JSONResponse(
+            {"query": str(request.url.query), "path": request.url.path, "body": body.decode()}
+        )
+
+    async def closed(self, request: Request) -> Response:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if bearer not in self.tokens:
+            return JSONResponse({"error": {"status": 401, "message": f"not {bearer}"}}, 401)
+        return await self.open(request)
+
+
+class EchoHook(ApiHook):
+    """A hook for the echo service, with any kind of credential."""
+
+    spec = ConnectionSpec(
+        "echo", extras={"mode": Extra("text", "minted", choices=("minted", "query", "header"))}
+    )
+    conn_type = "echo"
+    patience = Patience(base=0.005)
+
+    def __init__(self, echo_conn_id: str = "echo_default") -> None:
+        super().__init__(echo_conn_id)
+
+    def credential(self, settings: Settings) -> Credential:
+        if settings.extras["mode"] == "query":
+            return QueryToken(settings.password)
+        if settings.extras["mode"] == "header":
+            return HeaderToken(settings.password)
+        form = {"client_id": settings.login, "client_secret": settings.password}
+        return MintedToken(Call("POST", "token", form=form, authenticated=False, read=read_token))
+
+    def probe(self) -> str:
+        self.send(Call("GET", "closed/probe"))
+        return "fine"
+
+
+@pytest.fixture(scope="session")
+def running_echo() -> Iterator[Sandbox]:
+    with Sandbox(kinds=[EchoService]) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def echo(running_echo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    from airflow_provider.core import auth, limits
+
+    running_echo.reset()
+    monkeypatch.setattr(auth, "_slots", {})
+    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setenv("AIRFLOW_CONN_ECHO_DEFAULT", running_echo.connections["echo_default"])
+    return running_echo
+
+
+@pytest.fixture
+def connect(echo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EchoHook]:
+    """Give a hook for the echo service with some of its connection changed."""
+
+    def make(extra: Mapping[str, Any] | None = None, **changes: Any) -> EchoHook:
+        connection = {**echo.services["echo"].connection(), **changes, "extra": dict(extra or {})}
+        monkeypatch.setenv("AIRFLOW_CONN_ECHO_DEFAULT", json.dumps(connection))
+        return EchoHook()
+
+    return make

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider.core.durable import Submission, fingerprint
+
+LOG: Any = logging.getLogger("test")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+class Store(dict):
+    """The state store as a task sees it; the real one is used in the system tests."""
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        assert value is not None
+        self[key] = value
+
+
+def context(store: Store | None, task: str = "t", try_number: int = 1) -> dict[str, Any]:
+    ti = SimpleNamespace(dag_id="d", task_id=task, run_id="r", map_index=-1, try_number=try_number)
+    return {"ti": ti, "task_state_store": store}
+
+
+def open_(store: Store | None, request: Any = 1, **more: Any) -> Submission:
+    return Submission(context(store, **more), request, LOG)
+
+
+@given(value=JSON)
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys(value: Any) -> None:
+    def turned(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: turned(item[key]) for key in reversed(list(item))}
+        return [turned(one) for one in item] if isinstance(item, list) else item
+
+    assert fingerprint(value) == fingerprint(turned(value))
+
+
+def test_a_later_try_knows_what_an_earlier_one_created() -> None:
+    store = Store()
+    first = open_(store)
+    assert not first.is_known
+    first.intend()
+    assert open_(store).is_known
+    first.created("run-1")
+    again = open_(store, try_number=2)
+    assert (again.remote_id, again.marker) == ("run-1", first.marker)
+
+
+def test_a_changed_request_is_new_work_with_a_marker_of_its_own() -> None:
+    store = Store()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    changed = open_(store, request=2)
+    assert changed.remote_id is None
+    assert not changed.is_known
+    assert changed.marker != first.marker
+    changed.intend()
+    back = open_(store, request=1)
+    assert back.remote_id is None
+    assert back.marker not in {first.marker, changed.marker}
+
+
+def test_work_that_ended_badly_is_replaced_by_new_work() -> None:
+    store = Store()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    old = first.marker
+    first.renew()
+    assert first.marker != old
+    again = open_(store)
+    assert not again.is_known
+    assert (again.remote_id, again.marker) == (None, first.marker)
+
+
+def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
+    store = Store()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    first.finished()
+    cleared = open_(store, try_number=2)
+    assert not cleared.is_known
+    assert cleared.remote_id is None
+
+
+def test_tasks_do_not_share_markers() -> None:
+    assert open_(None, task="a").marker != open_(None, task="b").marker
+
+
+def test_without_a_store_the_marker_alone_is_the_same_on_every_try(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    assert open_(None).marker == open_(None, try_number=2).marker
+    assert "No task state store" in caplog.text
+    open_(None).created("run-1")

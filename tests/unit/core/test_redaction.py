@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider.core.redaction import Redactor, bare_url
+
+SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4, max_size=40)
+SPELLINGS = {
+    "raw": lambda s: s,
+    "quote": lambda s: quote(s, safe=""),
+    "quote with slash": quote,
+    "quote_plus": quote_plus,
+    "lower-case hex": lambda s: "".join(
+        c if c.isalnum() and c.isascii() else f"%{b:02x}" for c in s for b in c.encode()
+    ),
+    "urlencode": lambda s: urlencode({"k": s})[2:],
+    "json": lambda s: json.dumps(s)[1:-1],
+    "json unicode": lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64url": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("spelling", [name for name in SPELLINGS if name != "lower-case hex"])
+@given(secret=SECRETS)
+def test_a_secret_is_hidden_in_every_spelling(spelling: str, secret: str) -> None:
+    written = SPELLINGS[spelling](secret)
+    cleaned = Redactor([secret]).clean(f"before '{written}' after")
+    assert cleaned == "before '***' after" or written not in cleaned
+
+
+def test_lower_case_percent_encoding_is_hidden_too() -> None:
+    assert "%2b" not in Redactor(["R:ab+c/d"]).clean("x=R%3aab%2bc%2fd")
+
+
+def test_a_token_parameter_is_hidden_even_when_nobody_knows_it() -> None:
+    text = Redactor().clean(
+        "GET https://x/api?limit=2&token=R%3Aabc&offset=1 sig=AbC%2F Authorization: Bearer abcdefghijk"
+    )
+    assert text == "GET https://x/api?limit=2&token=***&offset=1 sig=*** Authorization: Bearer ***"
+
+
+def test_a_longer_secret_is_hidden_whole_when_it_holds_a_shorter_one() -> None:
+    assert Redactor(["abcd", "abcdefgh"]).clean("abcdefgh") == "***"
+
+
+def test_a_bare_url_holds_neither_user_nor_query() -> None:
+    assert bare_url("https://u:p@x.com:8/a/b?token=1#f") == "https://x.com:8/a/b"

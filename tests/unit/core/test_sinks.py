@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, manifest
+from airflow_provider.errors import InputError
+
+
+def test_a_file_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out.bin"
+    with Publication(str(target)) as out:
+        out.write(b"half")
+        assert not target.exists()
+        out.write(b" whole")
+    assert target.read_bytes() == b"half whole"
+    assert out.bytes == 10
+    assert out.sha256 == hashlib.sha256(b"half whole").hexdigest()
+
+
+def test_a_failure_leaves_nothing_behind_and_what_was_there_before(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    target.write_bytes(b"yesterday")
+    with pytest.raises(RuntimeError), Publication(f"file://{target}") as out:
+        out.write(b"half")
+        raise RuntimeError
+    assert target.read_bytes() == b"yesterday"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Publication(str(tmp_path / "out.bin")) as out:
+        out.write(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["", " ", "some/folder/"])
+def test_a_path_that_names_no_file_is_refused(path: str) -> None:
+    with pytest.raises(InputError, match="names no file"), Publication(path):
+        pass
+
+
+def test_json_lines_and_csv_hold_every_row_once(tmp_path: Path) -> None:
+    rows = [{"a": 1, "b": 'x,"y"\nz'}, {"a": None, "b": "ø"}, {"a": True, "b": {"k": [1]}}]
+    with Publication(str(tmp_path / "x.jsonl")) as out:
+        lines = JsonLinesWriter(out)
+        lines.write_rows(rows[:1])
+        lines.write_rows([])
+        lines.write_rows(rows[1:])
+    assert [json.loads(line) for line in (tmp_path / "x.jsonl").read_bytes().splitlines()] == rows
+    with Publication(str(tmp_path / "x.csv.gz")) as out, gzip.GzipFile(fileobj=out, mode="wb") as packed:  # type: ignore[call-overload]
+        table = CsvWriter(packed)
+        table.write_rows(rows)
+        table.close()
+    with gzip.open(tmp_path / "x.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b"], ["1", 'x,"y"\nz'], ["", "ø"], ["true", '{"k":[1]}']]
+    assert table.rows == 3
+
+
+def test_an_empty_csv_still_has_its_header(tmp_path: Path) -> None:
+    with Publication(str(tmp_path / "x.csv")) as out:
+        CsvWriter(out, ["a", "b"]).close()
+    assert (tmp_path / "x.csv").read_text() == "a,b\n"
+
+
+def test_a_csv_row_with_a_column_of_its_own_is_refused_not_cut(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="columns that the first row had not"),
+        Publication(str(tmp_path / "x")) as out,
+    ):
+        CsvWriter(out).write_rows([{"a": 1}, {"a": 1, "b": 2}])
+
+
+def test_the_manifest_describes_the_file_and_nothing_of_its_rows(tmp_path: Path) -> None:
+    with Publication(str(tmp_path / "x")) as out:
+        out.write(b"123")
+    described = manifest(out, file_format="jsonl", rows=1, columns=["a"], requests=2, seconds=0.1)
+    assert described == {
+        "uri": str(tmp_path / "x"),
+        "format": "jsonl",
+        "rows": 1,
+        "bytes": 3,
+        "files": [{"uri": str(tmp_path / "x"), "rows": 1, "bytes": 3}],
+        "columns": ["a"],
+        "requests": 2,
+        "seconds": 0.1,
+    }

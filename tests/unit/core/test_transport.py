@@ -1,0 +1,248 @@
+"""What holds for both transports is tested for both: ``send`` runs each test once a transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from airflow_provider import errors
+from airflow_provider.core.calls import Call, segment
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.policy import Patience
+
+from .conftest import SECRET, EchoHook
+
+READ = Call[Any]("GET", "open/thing")
+WRITE = Call[Any]("POST", "open/thing", json={"n": 61.5}, repeatable=False)
+
+Send = Callable[[ApiHook, Call[Any]], Any]
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    if request.param == "sync":
+        return lambda hook, call: hook.send(call)
+    return lambda hook, call: asyncio.run(hook.asend(call))
+
+
+def test_the_same_call_gives_the_same_result_on_both_transports(echo, connect) -> None:
+    call = Call[Any](
+        "PUT", f"open/{segment('a/b?c#d%e é')}", {"property:t": "gt:20", "ids": [1, 2]}, json={"n": 61.5}
+    )
+    sync = connect().send(call)
+    assert asyncio.run(connect().asend(call)) == sync
+    assert sync["body"] == '{"n":61.5}'
+    assert sync["query"] == "property%3At=gt%3A20&ids=1&ids=2"
+    assert echo.echo.seen[-1]["path"].endswith("/echo/open/a%2Fb%3Fc%23d%25e%20%C3%A9")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 500},
+        {"kind": "html", "status": 502},
+        {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
+        {"kind": "status", "status": 429},
+        {"kind": "reset_before"},
+        {"kind": "reset_after"},
+        {"kind": "truncate"},
+    ],
+    ids=lambda fault: f"{fault['kind']}{fault.get('status', '')}",
+)
+def test_a_read_gets_through_a_passing_fault(fault: dict[str, Any], send: Send, echo, connect) -> None:
+    hit = echo.faults.add(path="open/thing", times=2, **fault)
+    assert send(connect(), READ)["path"].endswith("/open/thing")
+    assert hit.hits == 2
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+def test_a_write_whose_answer_was_lost_is_never_sent_again(kind: str, send: Send, echo, connect) -> None:
+    echo.faults.add(kind, path="open/thing")
+    with pytest.raises(errors.AmbiguousWriteError, match="POST .*/open/thing was sent"):
+        send(connect(), WRITE)
+    assert echo.echo.written == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_write_that_was_turned_away_is_sent_again(status: int, send: Send, echo, connect) -> None:
+    echo.faults.add("status", path="open/thing", status=status, times=2)
+    send(connect(), WRITE)
+    assert echo.echo.written == 1
+
+
+def test_tries_end_with_the_error_and_how_often_it_was_tried(send: Send, echo, connect) -> None:
+    hit = echo.faults.add("html", path="open/thing", status=503, times=None)
+    with pytest.raises(
+        errors.ServerError, match="GET .*/open/thing answered 503: an HTML page: 503"
+    ) as caught:
+        send(connect(), READ)
+    assert hit.hits == 6
+    assert "tried 6 times" in caught.value.__notes__[0]
+
+
+def test_a_wait_beyond_the_cap_becomes_an_error_with_the_delay(send: Send, echo, connect) -> None:
+    hit = echo.faults.add("status", path="open", status=429, headers={"Retry-After": "3600"}, times=None)
+    with pytest.raises(errors.RateLimitedError) as caught:
+        send(connect(), READ)
+    assert caught.value.retry_after == 3600
+    assert hit.hits == 1
+
+
+def test_a_403_ends_at_once(send: Send, echo, connect) -> None:
+    hit = echo.faults.add("status", path="open", status=403, body={"detail": "readers only"}, times=None)
+    with pytest.raises(errors.PermissionDeniedError, match="readers only"):
+        send(connect(), READ)
+    assert hit.hits == 1
+
+
+def test_a_reply_that_stalls_ends_with_the_timeout(send: Send, echo, connect) -> None:
+    echo.faults.add("delay", path="open", seconds=5, times=None)
+    hook = connect({"timeout": 0.05})
+    hook.patience = Patience(attempts=2, base=0.001)
+    with pytest.raises(errors.TransportError, match="no answer in time"):
+        send(hook, READ)
+
+
+def test_a_host_that_does_not_answer_is_a_transport_error_even_for_a_write(send: Send, echo, connect) -> None:
+    with pytest.raises(errors.TransportError, match="no connection"):
+        send(connect(host="http://127.0.0.1:1/x"), WRITE)
+
+
+def test_redirects_are_not_followed(send: Send, echo, connect) -> None:
+    echo.faults.add("redirect", path="open/thing", location=f"{echo.around.storage_origin}/elsewhere")
+    with pytest.raises(errors.RequestRejectedError, match="redirect"):
+        send(connect(), READ)
+    assert echo.counters.total("storage") == 0
+
+
+def test_credentials_go_to_the_connections_own_origin_only(send: Send, echo, connect) -> None:
+    elsewhere = Call[Any]("GET", f"{echo.around.storage_origin}/next?token=abc")
+    with pytest.raises(errors.InputError, match="go to its own host only") as caught:
+        send(connect(), elsewhere)
+    assert "abc" not in str(caught.value)
+    own = Call[Any]("GET", f"{echo.url}/echo/open/next?page=2")
+    assert send(connect(), own)["query"] == "page=2"
+
+
+def test_netrc_and_cookies_do_not_change_what_is_sent(echo, connect, monkeypatch, tmp_path) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    echo.faults.add("status", path="open/first", status=200, headers={"Set-Cookie": "a=b"}, body={})
+    hook = connect({"mode": "header"}, password="plain-token")
+    hook.send(Call("GET", "open/first"))
+    hook.send(READ)
+    sent = echo.echo.seen[-1]["headers"]
+    assert "cookie" not in sent
+    assert sent["authorization"] == "Bearer plain-token"
+
+
+def test_connections_are_kept_alive_and_pooled(echo, connect) -> None:
+    hook = connect()
+    for _ in range(10):
+        hook.send(READ)
+    assert echo.counters.connections == 1
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(hook.send, [READ] * 20))
+    assert echo.counters.connections <= 5
+
+
+def test_a_stream_gives_the_body_in_pieces_and_says_when_it_breaks_off(echo, connect) -> None:
+    with connect().stream(Call("GET", "open/thing")) as stream:
+        assert b"".join(stream.chunks(7)).startswith(b"{")
+    echo.faults.add("truncate", path="open/thing")
+    with connect().stream(READ) as stream, pytest.raises(errors.TransportError, match="broke off"):
+        list(stream.chunks())
+
+
+def test_opening_a_stream_is_tried_again(echo, connect) -> None:
+    echo.faults.add("status", path="open/thing", status=503, times=2)
+    with connect().stream(READ) as stream:
+        assert stream.status == 200
+
+
+def test_a_download_carries_no_credentials(echo, connect) -> None:
+    with connect({"mode": "query"}).download(f"{echo.url}/echo/open/file?sig=s") as stream:
+        assert stream.status == 200
+    headers = echo.echo.seen[-1]["headers"]
+    assert "authorization" not in headers
+    assert SECRET not in str(headers)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.com/x?sig=abcd", "https://example.com/x?sig=abcd", "ftp://x/y"]
+)
+def test_a_download_from_a_host_nobody_allowed_is_refused(url: str, echo, connect) -> None:
+    with pytest.raises(errors.InputError) as caught, connect().download(url):
+        pass
+    assert "abcd" not in str(caught.value)
+
+
+def test_a_download_host_can_be_allowed_with_and_without_port(echo, connect) -> None:
+    hook = connect({"allowed_hosts": "files.example.com other.example.com:8443"})
+    hook.transport.endpoint.check_download("https://files.example.com/x")
+    hook.transport.endpoint.check_download("https://other.example.com:8443/x")
+    with pytest.raises(errors.InputError):
+        hook.transport.endpoint.check_download("https://other.example.com/x")
+
+
+@pytest.mark.parametrize("mode", ["query", "minted", "header"])
+def test_no_secret_is_in_any_error_or_log_line(mode: str, send: Send, echo, connect, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = SECRET.replace("é", "e") if mode == "header" else SECRET
+    hook = connect({"mode": mode}, password=secret if mode == "header" else SECRET)
+    for status in (503, 400):
+        echo.faults.add(
+            "status",
+            path="closed",
+            status=status,
+            body={"detail": f"token {secret} in {echo.url}"},
+            times=None,
+        )
+        with pytest.raises(errors.ProviderError) as caught:
+            send(hook, Call("GET", "closed/x"))
+        text = f"{caught.value} {caught.value!r} {vars(caught.value)} {caplog.text}"
+        for spelled in (secret, "s3cr3t", "tok/0", "tok%2F0"):
+            assert spelled not in text
+        echo.faults.clear()
+
+
+def test_a_bad_connection_is_named_before_any_request(echo, connect) -> None:
+    with pytest.raises(errors.InputError, match="unknown extra 'tiemout'"):
+        connect({"tiemout": 3}).send(READ)
+    assert echo.counters.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "fault", "says"),
+    [
+        ({}, None, (True, "fine")),
+        ({"password": "wrong"}, None, (False, "does not accept the credentials")),
+        ({"host": "http://127.0.0.1:1"}, None, (False, "host cannot be reached")),
+        ({}, {"kind": "status", "status": 403}, (False, "a permission is missing")),
+        ({}, {"kind": "status", "status": 404}, (False, "does not know what the connection names")),
+        ({"host": "http://example.com"}, None, (False, "plain http")),
+    ],
+)
+def test_test_connection_says_in_one_sentence_what_is_wrong(change, fault, says, echo, connect) -> None:
+    if fault:
+        echo.faults.add(path="probe", times=None, **fault)
+    works, sentence = connect(**change).test_connection()
+    assert works is says[0]
+    assert says[1] in sentence
+    assert "\n" not in sentence
+
+
+def test_hooks_do_nothing_before_they_are_used() -> None:
+    assert EchoHook("there_is_no_such_connection").conn_id == "there_is_no_such_connection"
+
+
+def test_a_header_token_that_no_header_can_carry_is_named_not_shown(send: Send, echo, connect) -> None:
+    with pytest.raises(errors.InputError, match="no HTTP header can carry") as caught:
+        send(connect({"mode": "header"}), Call("GET", "closed/x"))
+    assert "s3cr3t" not in str(caught.value)
