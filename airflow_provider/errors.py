@@ -6,7 +6,7 @@ Messages never hold a credential: whoever raises one of these passes text throug
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class ProviderError(Exception):
@@ -163,6 +163,29 @@ class IncompleteExportError(ProviderError):
 
 class PlanRejectedError(ProviderError):
     """A plan breaks a guard, or the world changed since it was made; nothing was written."""
+
+
+class PartialWriteError(ProviderError):
+    """Some rows could not be written; everything else was.
+
+    :param failures: one sentence for each failure, naming its row.
+    :param counts: what was done all the same.
+    """
+
+    SHOWN = 20
+
+    def __init__(self, failures: Iterable[str], counts: Mapping[str, int] | None = None) -> None:
+        self.failures: list[str] = list(failures)
+        self.counts = dict(counts or {})
+        super().__init__(self.failures, self.counts)
+
+    def __str__(self) -> str:
+        done = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        lines = [f"{len(self.failures)} failures{f' ({done})' if done else ''}:"]
+        lines += [f"  - {failure}" for failure in self.failures[: self.SHOWN]]
+        if len(self.failures) > self.SHOWN:
+            lines.append(f"  ... and {len(self.failures) - self.SHOWN} more")
+        return "\n".join(lines)
 
 
 class VerificationError(ProviderError):
