@@ -1,0 +1,1 @@
+"""Altair IoT Studio: Things, their properties, history and actions."""

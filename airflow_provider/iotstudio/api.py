@@ -1,0 +1,275 @@
+"""The requests of the IoT Studio API, as data.
+
+Routes and bodies are those of the vendor's OpenAPI file. Any 2xx is a success, because releases differ in
+which one they send (200 instead of 201 for property writes since 2024.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider.core.auth import Token, read_token
+from airflow_provider.core.calls import UNSET, Call, Params, Reply, pairs, read_nothing, read_reply, segment
+from airflow_provider.core.replies import explain as explain_reply
+
+PAGE = 1000
+"""The most items of one page; the service's own default of 50 costs 20 times as many requests."""
+
+FAR_PAST, FAR_FUTURE = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list.
+
+    :param items: what it holds; an empty page is not the end.
+    :param cursor: where the next page begins; empty at the end.
+    """
+
+    items: list[dict[str, Any]]
+    cursor: str
+
+
+def token(client_id: str, client_secret: str, scopes: Sequence[str]) -> Call[Token]:
+    """Get an access token with the client's own credentials.
+
+    The credentials go in the body, as the vendor's client sends them; an empty list of scopes is left out.
+    """
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    if scopes:
+        form["scope"] = " ".join(scopes)
+    return Call(
+        "POST", "/oauth2/token", form=form, read=read_token, authenticated=False, name="get an access token"
+    )
+
+
+def revoke(client_id: str, client_secret: str, value: str) -> Call[None]:
+    """End an access token; only the client that got it may."""
+    form = {"token": value, "client_id": client_id, "client_secret": client_secret}
+    return Call(
+        "POST",
+        "/oauth2/revoke",
+        form=form,
+        read=read_nothing,
+        authenticated=False,
+        name="revoke the access token",
+    )
+
+
+def in_space(space: str, *parts: str, category: str | None = None) -> str:
+    """Give a path below a space, or below a category of it; every part is one quoted segment."""
+    scope = ["categories", category] if category else []
+    return "/" + "/".join(segment(part) for part in ("spaces", space, *scope, *parts))
+
+
+def categories(space: str, cursor: str = "") -> Call[Page]:
+    """List a page of categories."""
+    return _list(in_space(space, "categories"), None, cursor, "list the categories")
+
+
+def things(
+    space: str, *, category: str | None = None, params: Params | None = None, cursor: str = ""
+) -> Call[Page]:
+    """List a page of Things, each with its current values in ``status``.
+
+    :param params: filters as the API writes them (``{"property:temperature": "gt:20"}``), ``sort``, and
+        ``limit``, the size of a page.
+    :param cursor: where the page begins.
+    """
+    path = in_space(space, "things", category=category)
+    return _list(path, params, cursor, f"list the Things of {category or space}")
+
+
+def thing(space: str, thing_id: str) -> Call[dict[str, Any]]:
+    """Read a Thing's description and current values."""
+    return Call("GET", in_space(space, "things", thing_id), read=_object, name=f"read Thing {thing_id}")
+
+
+def properties(space: str, thing_id: str) -> Call[Values]:
+    """Read all current values of a Thing."""
+    path = in_space(space, "things", thing_id, "properties")
+    return Call("GET", path, read=_object, name=f"read the properties of Thing {thing_id}")
+
+
+def one_property(space: str, thing_id: str, name: str) -> Call[Any]:
+    """Read one current value."""
+    path = in_space(space, "things", thing_id, "properties", name)
+    return Call(
+        "GET", path, read=lambda reply: _object(reply)[name], name=f"read '{name}' of Thing {thing_id}"
+    )
+
+
+def write_properties(
+    space: str, thing_id: str, values: Mapping[str, Any], *, update_history: bool = True
+) -> Call[Values]:
+    """Set values of a Thing in one request.
+
+    Sending it twice sets the same values; it can only add a second, equal entry to the history.
+
+    :param update_history: False keeps the values out of the history.
+    """
+    return Call(
+        "PUT",
+        in_space(space, "things", thing_id, "properties"),
+        params=None if update_history else {"update_history": False},
+        json=dict(values),
+        read=_object_or_nothing,
+        name=f"write {len(values)} properties of Thing {thing_id}",
+    )
+
+
+def history(
+    space: str,
+    thing_id: str,
+    *,
+    name: str | None = None,
+    start: str | datetime | None = None,
+    end: str | datetime | None = None,
+    cursor: str = "",
+) -> Call[Page]:
+    """List a page of recorded values, newest first.
+
+    :param name: one property; all of them when it is left out.
+    :param start: no value before this; from the first one when it is left out.
+    :param end: no value after this; up to the last one when it is left out.
+    """
+    path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
+    return _list(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
+
+
+def request_action(space: str, thing_id: str, action: str, given: Any = None) -> Call[dict[str, Any]]:
+    """Ask a Thing to do something. Asking twice could make it act twice.
+
+    :param given: the action's input; None sends none.
+    """
+    return Call(
+        "POST",
+        in_space(space, "things", thing_id, "actions", action),
+        json={action: {} if given is None else {"input": given}},
+        repeatable=False,
+        read=lambda reply: action_entry(_object(reply), action),
+        name=f"request action '{action}' of Thing {thing_id}",
+    )
+
+
+def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[str, Any]]:
+    """Read one action that was requested."""
+    return Call(
+        "GET",
+        in_space(space, "things", thing_id, "actions", name, action_id),
+        read=lambda reply: action_entry(_object(reply), name),
+        name=f"read action '{name}' {action_id} of Thing {thing_id}",
+    )
+
+
+def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page]:
+    """List a page of a Thing's requested actions of one name; the service keeps the last hundred."""
+    path = in_space(space, "things", thing_id, "actions", name)
+    call = _list(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
+
+    def read(reply: Reply) -> Page:
+        page = _page(reply)
+        return Page([action_entry(item, name) for item in page.items], page.cursor)
+
+    return call.reading(read)
+
+
+def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:
+    """Make any other request; the reply is given as it is.
+
+    :param path: from the host's root, quoted.
+    :param json: the body; None sends none.
+    """
+    patch = {"Content-Type": "application/json-patch+json"} if method == "PATCH" else {}
+    return Call(
+        method,
+        path,
+        params=params,
+        json=UNSET if json is None else json,
+        headers=patch,
+        repeatable=method in {"GET", "HEAD", "PUT", "DELETE"},
+        read=read_reply,
+    )
+
+
+def action_entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Unwrap an action and add its ``id``, which the service gives only as the end of ``href``."""
+    entry = dict(body[name])
+    return {"id": str(entry["href"]).rstrip("/").rpartition("/")[2], **entry}
+
+
+def time_range(start: str | datetime | None, end: str | datetime | None) -> str | None:
+    """Spell a range of times as ``start|end``; open ends are filled in, as the API describes none."""
+    if start is None and end is None:
+        return None
+    return f"{_time(start) or FAR_PAST}|{_time(end) or FAR_FUTURE}"
+
+
+def _time(moment: str | datetime | None) -> str:
+    if not isinstance(moment, datetime):
+        return moment or ""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def scope_for(method: str, path: str) -> str:
+    """Name the scope that a request needs, as the vendor's docs list them."""
+    if "/query/" in path:
+        return "query"
+    acts = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "update", "PATCH": "update"}
+    kind = "thing"
+    if "/things" not in path:
+        kind = "category" if "/categories" in path else "model" if "/models" in path else "thing"
+    return f"{kind}.{acts.get(method, 'delete')}"
+
+
+def explain(reply: Reply) -> tuple[str, str]:
+    """Read code and message of an error, with what the service says of each field."""
+    code, message = explain_reply(reply)
+    try:
+        details = reply.json()["error"]["details"]
+        said = "; ".join(f"{name}: {text}" for name, text in details.items())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return code, message
+    return code, f"{message} ({said})" if said else message
+
+
+def _list(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
+    query: dict[str, Any] = {"limit": PAGE, **_joined(params)}
+    if cursor:
+        query["next_cursor"] = cursor
+    return Call("GET", path, params=query, read=_page, name=name)
+
+
+def _joined(params: Params | None) -> dict[str, Any]:
+    """Gather repeated parameters; ``sort`` is one text of names parted by commas."""
+    query: dict[str, Any] = {}
+    for name, value in pairs(params):
+        query.setdefault(name, []).append(value)
+    if "sort" in query:
+        query["sort"] = ",".join(query["sort"])
+    return query
+
+
+def _page(reply: Reply) -> Page:
+    body = _object(reply)
+    items = body.get("data") or []
+    if not all(isinstance(item, dict) for item in items):
+        raise ValueError("data is not a list of objects")
+    return Page(items, (body.get("paging") or {}).get("next_cursor") or "")
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    body = reply.json()
+    if not isinstance(body, dict):
+        raise ValueError("not a JSON object")
+    return body
+
+
+def _object_or_nothing(reply: Reply) -> dict[str, Any]:
+    return _object(reply) if reply.body.strip() else {}

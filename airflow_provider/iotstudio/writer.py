@@ -1,0 +1,212 @@
+"""Sets properties of many Things at once, and reads back whether they were taken."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider.errors import (
+    AuthenticationError,
+    InputError,
+    PartialWriteError,
+    ProviderError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+    VerificationError,
+)
+from airflow_provider.iotstudio.fleet import read_values
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.writes import Write, of_rows
+
+MOST_THREADS = 32
+FAILURES_IN_A_ROW = 5
+RELATIVE, ABSOLUTE = 1e-6, 1e-9
+"""How far numbers may be apart: a value that was kept as a 32-bit float is still the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A write that did not work, and why."""
+
+    write: Write
+    error: ProviderError
+
+    def __str__(self) -> str:
+        return f"{of_rows(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
+
+
+class PropertyWriter:
+    """Writes with a bounded pool of threads that share the hook's keep-alive connections.
+
+    :param hook: the space to write to.
+    :param concurrency: requests at once, 1 to 32; the vendor names no limit.
+    :param update_history: False keeps the values out of the history.
+    :param only_changed: read first, and leave out values that are already right.
+    :param verify: read back afterwards, in bulk, and compare.
+    """
+
+    def __init__(
+        self,
+        hook: IoTStudioHook,
+        *,
+        concurrency: int = 8,
+        update_history: bool = True,
+        only_changed: bool = False,
+        verify: bool = True,
+    ) -> None:
+        if not 1 <= concurrency <= MOST_THREADS:
+            raise InputError(f"concurrency must be 1 to {MOST_THREADS}, not {concurrency}")
+        self.hook = hook
+        self.concurrency = concurrency
+        self.update_history = update_history
+        self.only_changed = only_changed
+        self.verify = verify
+        self._brake = _Brake(max(FAILURES_IN_A_ROW, concurrency))
+
+    def write(self, writes: Sequence[Write]) -> dict[str, int]:
+        """Write everything that can be written; gives how many values were written, skipped and verified.
+
+        :raises VerificationError: naming each value that is not as it was written.
+        :raises PartialWriteError: naming each row that failed, after all others were written. When nothing
+            could be written for one and the same kind of reason, that error itself is raised.
+        """
+        self.hook.transport  # noqa: B018 - made here once, before threads share it
+        todo = self._changed(writes) if self.only_changed else list(writes)
+        done, failures = self._send_all(todo)
+        differences = self._differences(done) if self.verify else []
+        written = _values(done)
+        counts = {
+            "written": written,
+            "skipped": _values(writes) - _values(todo),
+            "verified": written - len(differences) if self.verify else 0,
+        }
+        self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
+        if failures:
+            _raise(failures, differences, counts)
+        if differences:
+            raise VerificationError(differences)
+        return counts
+
+    def _changed(self, writes: Sequence[Write]) -> list[Write]:
+        current = read_values(self.hook, [write.thing_id for write in writes])
+        todo = []
+        for write in writes:
+            now = current.get(write.thing_id, {})
+            new = {
+                name: value
+                for name, value in write.properties.items()
+                if name not in now or not same_value(value, now[name])
+            }
+            if new:
+                todo.append(Write(write.rows, write.thing_id, new))
+        return todo
+
+    def _send_all(self, todo: Sequence[Write]) -> tuple[list[Write], list[Failure]]:
+        if not todo:
+            return [], []
+        pool = ThreadPoolExecutor(min(self.concurrency, len(todo)), thread_name_prefix="write-properties")
+        try:
+            outcomes = list(pool.map(self._send_one, todo))
+        finally:
+            # When the task is killed, what has not begun is not begun.
+            pool.shutdown(cancel_futures=True)
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        failed = {failure.write.thing_id for failure in failures}
+        return [write for write in todo if write.thing_id not in failed], failures
+
+    def _send_one(self, write: Write) -> Failure | None:
+        if why := self._brake.why:
+            return Failure(write, ProviderError(f"not tried, because {why}"))
+        try:
+            self.hook.set_properties(write.thing_id, write.properties, update_history=self.update_history)
+        except ProviderError as error:
+            self._brake.failed(error)
+            return Failure(write, error)
+        self._brake.worked()
+        return None
+
+    def _differences(self, done: Sequence[Write]) -> list[str]:
+        current = read_values(self.hook, [write.thing_id for write in done])
+        differences = []
+        for write in done:
+            now = current.get(write.thing_id)
+            if now is None:
+                differences.append(f"Thing {write.thing_id}: was written, but is not found when reading back")
+                continue
+            differences += [
+                f"Thing {write.thing_id}, property '{name}': wanted {_json(value)},"
+                f" found {_json(now[name]) if name in now else 'nothing'}"
+                for name, value in write.properties.items()
+                if not same_value(value, now.get(name))
+            ]
+        return differences
+
+
+class _Brake:
+    """Ends a run early when the service is down or the credentials are dead.
+
+    Thousands of rows that each try for minutes would help nobody.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.why = ""
+        self._limit = limit
+        self._in_a_row = 0
+        self._lock = threading.Lock()
+
+    def worked(self) -> None:
+        with self._lock:
+            self._in_a_row = 0
+
+    def failed(self, error: ProviderError) -> None:
+        with self._lock:
+            if isinstance(error, AuthenticationError):
+                self.why = "the credentials are not accepted any more"
+            if isinstance(error, (TransportError, ServerError, RateLimitedError)):
+                self._in_a_row += 1
+                if self._in_a_row >= self._limit:
+                    self.why = f"{self._in_a_row} writes in a row failed after all their tries"
+            else:
+                self._in_a_row = 0
+
+
+def _raise(failures: list[Failure], differences: list[str], counts: Mapping[str, int]) -> None:
+    first = failures[0].error
+    if not counts["written"] and all(type(failure.error) is type(first) for failure in failures):
+        if len(failures) > 1:
+            first.add_note(f"nothing was written: {len(failures)} Things failed alike")
+        raise first
+    raise PartialWriteError([*map(str, failures), *differences], counts) from first
+
+
+def _values(writes: Sequence[Write]) -> int:
+    return sum(len(write.properties) for write in writes)
+
+
+def same_value(wanted: Any, found: Any) -> bool:
+    """Tell whether two JSON values are the same: types count, and floats may differ in the last digits.
+
+    A number that comes back as 21 for 21.0 is the same, true for 1 is not. Whole numbers must be equal.
+    """
+    if isinstance(wanted, bool) or isinstance(found, bool):
+        return wanted is found
+    if isinstance(wanted, int) and isinstance(found, int):
+        return wanted == found
+    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
+        return math.isclose(wanted, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
+        return len(wanted) == len(found) and all(map(same_value, wanted, found))
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return wanted.keys() == found.keys() and all(same_value(wanted[key], found[key]) for key in wanted)
+    return type(wanted) is type(found) and bool(wanted == found)
+
+
+def _json(value: Any) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,166 @@
+"""Rows that say which properties of which Things to set, checked as a whole before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider.core.rows import read_rows
+from airflow_provider.errors import InputError
+
+MESSAGE_BYTES = 5 * 1024
+"""The largest message that the vendor's docs name."""
+
+FIELDS = frozenset({"thing_id", "properties"})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What one Thing is to be set to, in one request.
+
+    :param rows: numbers of the rows this comes from, counted from 1.
+    :param thing_id: the Thing.
+    :param properties: value by property name.
+    """
+
+    rows: tuple[int, ...]
+    thing_id: str
+    properties: dict[str, Any]
+
+
+def plan_writes(
+    *, thing_id: str | None = None, properties: object = None, writes: object = None
+) -> list[Write]:
+    """Make one write a Thing, out of one Thing's values or out of rows.
+
+    :param thing_id: the one Thing; goes with ``properties``.
+    :param properties: its values by name.
+    :param writes: rows instead: a list of ``{"thing_id", "properties"}``, or a path to such rows (JSON, JSON
+        Lines, CSV, Parquet). In CSV ``properties`` is the text of a JSON object. In a Parquet struct null
+        means that the property is left alone.
+    :raises InputError: with every problem of every row.
+    """
+    if writes is None:
+        if thing_id is None or properties is None:
+            raise InputError("give thing_id and properties, or writes")
+        rows: Iterable[tuple[int, object]] = [(1, {"thing_id": thing_id, "properties": properties})]
+    elif thing_id is not None or properties is not None:
+        raise InputError("give either thing_id and properties, or writes, not both")
+    else:
+        rows = _numbered(writes)
+    problems: list[str] = []
+    planned: dict[str, Write] = {}
+    for number, row in rows:
+        found = _write(number, row, problems)
+        if found is not None:
+            _merge(planned, found, problems)
+    problems += [too_long for write in planned.values() if (too_long := _too_long(write))]
+    if problems:
+        raise InputError(problems, "the writes")
+    return list(planned.values())
+
+
+def _numbered(writes: object) -> Iterator[tuple[int, object]]:
+    if isinstance(writes, str):
+        sparse = writes.lower().endswith(".parquet")
+        for number, row in read_rows(writes, "writes"):
+            yield number, _without_nulls(row) if sparse else row
+    elif isinstance(writes, Iterable) and not isinstance(writes, (bytes, Mapping)):
+        yield from enumerate(writes, start=1)
+    else:
+        raise InputError(
+            f"must be a list of rows or the path of a file, not {type(writes).__name__}", "writes"
+        )
+
+
+def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    values = row.get("properties")
+    if not isinstance(values, dict):
+        return row
+    return {**row, "properties": {name: value for name, value in values.items() if value is not None}}
+
+
+def _write(number: int, row: object, problems: list[str]) -> Write | None:
+    """Read one row; what is wrong with it goes to the problems."""
+    if not isinstance(row, Mapping):
+        problems.append(f"row {number}: is no object but {type(row).__name__}")
+        return None
+    before = len(problems)
+    if unknown := sorted(str(name) for name in row if name not in FIELDS):
+        problems.append(f"row {number}: unknown field {', '.join(map(repr, unknown))}")
+    thing_id, values = row.get("thing_id"), _object(row.get("properties"))
+    if not isinstance(thing_id, str) or not thing_id.strip():
+        problems.append(f"row {number}: thing_id is {'missing' if not thing_id else 'no text'}")
+    if not isinstance(values, Mapping):
+        missing = "is missing" if "properties" not in row else "must be an object of values by name"
+        problems.append(f"row {number}: properties {missing}")
+        return None
+    if not values:
+        problems.append(f"row {number}: properties is empty")
+    for name, value in values.items():
+        if not isinstance(name, str) or not name:
+            problems.append(f"row {number}: {name!r} is no property name")
+        elif why := not_json(value):
+            problems.append(f"row {number}: property '{name}': {why}")
+    if len(problems) > before:
+        return None
+    return Write((number,), str(thing_id).strip(), dict(values))
+
+
+def _object(value: object) -> object:
+    """Read the text of a JSON object, which is how CSV holds one."""
+    if not isinstance(value, str):
+        return value
+    import msgspec
+
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value
+
+
+def _merge(planned: dict[str, Write], new: Write, problems: list[str]) -> None:
+    old = planned.get(new.thing_id)
+    if old is None:
+        planned[new.thing_id] = new
+        return
+    for name in old.properties.keys() & new.properties.keys():
+        first = ", ".join(map(str, old.rows))
+        problems.append(
+            f"row {new.rows[0]}: property '{name}' of Thing {new.thing_id} is set already (row {first})"
+        )
+    planned[new.thing_id] = Write(old.rows + new.rows, new.thing_id, {**old.properties, **new.properties})
+
+
+def _too_long(write: Write) -> str:
+    import msgspec
+
+    size = len(msgspec.json.encode(write.properties))
+    if size <= MESSAGE_BYTES:
+        return ""
+    return (
+        f"{of_rows(write.rows)}: the values of Thing {write.thing_id} take {size} bytes as JSON;"
+        f" a message may have {MESSAGE_BYTES}"
+    )
+
+
+def of_rows(rows: tuple[int, ...]) -> str:
+    """Name rows in a message."""
+    return f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows))}"
+
+
+def not_json(value: object) -> str:
+    """Say why a value cannot be sent as JSON without changing it; empty when it can."""
+    if value is None or isinstance(value, (bool, str)):
+        return ""
+    if isinstance(value, (int, float)):
+        return "" if math.isfinite(value) else f"{value} is no JSON number"
+    if isinstance(value, (list, tuple)):
+        return next((why for item in value if (why := not_json(item))), "")
+    if isinstance(value, Mapping):
+        if strange := [key for key in value if not isinstance(key, str)]:
+            return f"the key {strange[0]!r} is no text"
+        return next((why for item in value.values() if (why := not_json(item))), "")
+    return f"a {type(value).__name__} is no JSON value"
