@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider.sandbox.mapsindoors.answers import RefusedError, answer
 from airflow_provider.sandbox.mapsindoors.solution import new_id
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from airflow_provider.sandbox.mapsindoors.service import MapsIndoorsService
 
 

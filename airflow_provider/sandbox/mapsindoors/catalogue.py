@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider.sandbox.mapsindoors.answers import RefusedError, answer
 from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from airflow_provider.sandbox.mapsindoors.service import MapsIndoorsService
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider.sandbox.mapsindoors import rules, shapes
@@ -14,6 +13,8 @@ from airflow_provider.sandbox.mapsindoors.answers import RefusedError, answer
 from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution, in_order
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from airflow_provider.sandbox.mapsindoors.service import MapsIndoorsService
 
 Errors = dict[str, list[str]]

@@ -1,0 +1,1 @@
+"""MapsIndoors: rooms, places and areas on an indoor map, kept up to date."""

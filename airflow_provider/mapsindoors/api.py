@@ -1,0 +1,192 @@
+"""The endpoints of the MapsIndoors Integration API, each as a function that gives a Call.
+
+``api_key`` is the solution's API key or id; it stands in the path. Paths, bodies and the order of ids in
+replies are from the vendor's docs where they say so, else from clients that call the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider.core.auth import Token, read_token
+from airflow_provider.core.calls import Call, Reply, read_nothing, segment
+
+Json = dict[str, Any]
+Items = Sequence[Mapping[str, Any]]
+
+AUTH = "auth"
+"""The base URL of the token service."""
+
+
+def _path(api_key: str, rest: str) -> str:
+    return f"{segment(api_key)}/api/{rest}"
+
+
+# Logging in
+
+
+def log_in(grant_type: str, login: str, password: str, scope: str | None = None) -> Call[Token]:
+    """Get a token; it lives a day.
+
+    :param grant_type: ``password`` (a CMS user; the client is then literally ``client``), or
+        ``client_credentials``.
+    :param login: user name, or client id.
+    :param password: password, or client secret. Sent in the body, url-encoded, as the docs want it.
+    :param scope: only when one is asked for; the service gives ``integration`` without.
+    """
+    form = {"grant_type": grant_type}
+    if grant_type == "password":
+        form |= {"client_id": "client", "username": login, "password": password}
+    else:
+        form |= {"client_id": login, "client_secret": password}
+    if scope:
+        form["scope"] = scope
+    return Call(
+        "POST", "connect/token", form=form, base=AUTH, authenticated=False, read=read_token, name="log in"
+    )
+
+
+def list_secrets(customer_id: str) -> Call[list[Json]]:
+    """List the secrets of a customer's client, without their values."""
+    return _secrets("GET", {"customerId": customer_id}, "list client secrets")
+
+
+def create_secret(customer_id: str, description: str | None = None) -> Call[Json]:
+    """Make a new client secret; the reply is the only one that ever shows it."""
+    params = {"customerId": customer_id, "description": description}
+    return _secrets("POST", params, "make a client secret", repeatable=False)
+
+
+def delete_secret(customer_id: str, secret_id: str) -> Call[None]:
+    """Delete a client secret."""
+    params = {"customerId": customer_id, "id": secret_id}
+    return _secrets("DELETE", params, "delete a client secret").reading(read_nothing)
+
+
+def _secrets(method: str, params: Mapping[str, str | None], name: str, repeatable: bool = True) -> Call[Any]:
+    # The docs leave open whether the variables belong into the query or into a form.
+    return Call(method, "api/clientcredentials", params=params, base=AUTH, repeatable=repeatable, name=name)
+
+
+# Solutions
+
+
+def list_datasets() -> Call[list[Json]]:
+    """List the solutions that the login can see."""
+    return Call("GET", "api/dataset", name="list solutions")
+
+
+def get_dataset(api_key: str) -> Call[Json]:
+    """Read a solution: id, name, languages, roots."""
+    return Call("GET", _path(api_key, "dataset"), name="read the solution")
+
+
+# Geodata
+
+
+def list_geodata(
+    api_key: str, base_type: str | None = None, root_element: str | None = None
+) -> Call[list[Json]]:
+    """Read the tree of places as one flat list; the service has no pages.
+
+    :param base_type: only this type. How several are written is not documented, so only one is taken.
+    :param root_element: only this object and what is below it.
+    """
+    params = {"baseTypes": base_type, "rootElements": root_element}
+    return Call("GET", _path(api_key, "geodata"), params=params, name="read geodata")
+
+
+def create_geodata(api_key: str, items: Items) -> Call[list[str]]:
+    """Create objects; gives their ids, in the order of the objects.
+
+    The service takes the same external id twice, so this must not be sent twice.
+    """
+    return Call(
+        "POST",
+        _path(api_key, "geodata"),
+        json=items,
+        repeatable=False,
+        read=_ids_of(len(items)),
+        name=f"create {counted(len(items))}",
+    )
+
+
+def update_geodata(api_key: str, items: Items) -> Call[None]:
+    """Change objects: each has its ``id`` and the fields that change, the others stay."""
+    return Call(
+        "PUT",
+        _path(api_key, "geodata"),
+        json=items,
+        read=read_nothing,
+        name=f"update {counted(len(items))}",
+    )
+
+
+def delete_geodata(api_key: str, ids: Sequence[str]) -> Call[None]:
+    """Delete objects; what happens to their children is not documented."""
+    return Call(
+        "DELETE",
+        _path(api_key, "geodata"),
+        json=ids,
+        read=read_nothing,
+        name=f"delete {counted(len(ids))}",
+    )
+
+
+def geocode(api_key: str, lat: float, lng: float, floor: int) -> Call[list[Json]]:
+    """Find the venue, building, floor and room around a point.
+
+    :param floor: the floor's index (its ``administrativeid``), not its name.
+    """
+    params = {"lat": lat, "lng": lng, "floor": floor}
+    return Call("GET", _path(api_key, "geocode"), params=params, name="find what is around a point")
+
+
+def _ids_of(count: int) -> Any:
+    def read(reply: Reply) -> list[str]:
+        ids = reply.json()
+        if not isinstance(ids, list) or len(ids) != count or not all(isinstance(one, str) for one in ids):
+            raise ValueError(f"{count} ids were expected")
+        return ids
+
+    return read
+
+
+def counted(number: int) -> str:
+    """Say a number of objects."""
+    return f"{number} object" if number == 1 else f"{number} objects"
+
+
+# What geodata refers to
+
+
+def list_display_types(api_key: str) -> Call[list[Json]]:
+    """Read the display types (the CMS says location types)."""
+    return Call("GET", _path(api_key, "displaytypes"), name="read display types")
+
+
+def list_categories(api_key: str) -> Call[list[Json]]:
+    """Read the categories."""
+    return Call("GET", _path(api_key, "categories"), name="read categories")
+
+
+def list_app_user_roles(api_key: str) -> Call[list[Json]]:
+    """Read the roles of the map's users, which route elements may be restricted to."""
+    return Call("GET", _path(api_key, "appUserRoles"), name="read app user roles")
+
+
+def list_route_elements(api_key: str) -> Call[list[Json]]:
+    """Read the doors, stairs and lifts of the route network."""
+    return Call("GET", _path(api_key, "routing/routeelements"), name="read route elements")
+
+
+def update_route_elements(api_key: str, items: Items) -> Call[None]:
+    """Change waiting time, direction or restrictions of route elements, each with its ``id``."""
+    return Call(
+        "PUT",
+        _path(api_key, "routing/routeelements"),
+        json=items,
+        read=read_nothing,
+        name=f"update {counted(len(items))}",
+    )

@@ -1,0 +1,69 @@
+"""Objects in batches, and what is known of them when one fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from airflow_provider.errors import ApiError, ProviderError
+from airflow_provider.mapsindoors.api import counted
+
+Json = dict[str, Any]
+Numbered = tuple[int, Json]
+
+MOST_BYTES = 8_000_000
+"""Bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
+
+
+def batches(rows: Iterable[Numbered], size: int, most_bytes: int = MOST_BYTES) -> Iterator[list[Numbered]]:
+    """Group rows, as many as fit both limits; a single larger row goes alone."""
+    import msgspec
+
+    batch: list[Numbered] = []
+    total = 0
+    for row in rows:
+        weight = len(msgspec.json.encode(row[1]))
+        if batch and (len(batch) >= size or total + weight > most_bytes):
+            yield batch
+            batch, total = [], 0
+        batch.append(row)
+        total += weight
+    if batch:
+        yield batch
+
+
+def with_progress(error: ProviderError, batch: Sequence[Numbered], done: int, count: int) -> ProviderError:
+    """Give an error that says, beside what went wrong, which rows are written and which are not.
+
+    :param batch: the rows of the request that failed.
+    :param done: how many rows were written before.
+    :param count: how many rows there are.
+    """
+    first, last = batch[0][0], batch[-1][0]
+    left = count - done - len(batch)
+    parts = [
+        f"{counted(done)} before row {first} updated" if done else "nothing updated before",
+        f"rows {first} to {last} refused or not known, as the service may write part of a batch"
+        if last > first
+        else f"row {first} (id {batch[0][1].get('id')}) not updated",
+        f"{counted(left)} after row {last} not sent" if left else "nothing left after",
+    ]
+    progress = "; ".join(parts)
+    if isinstance(error, ApiError):
+        error.message = f"{in_rows(error.message, batch)} [{progress}]"
+        return error
+    return type(error)(f"{error} [{progress}]")
+
+
+def in_rows(message: str, batch: Sequence[Numbered]) -> str:
+    """Put row numbers and ids where the service counts the objects of a request (``[3].status``)."""
+
+    def named(match: re.Match[str]) -> str:
+        index = int(match.group(1))
+        if index >= len(batch):
+            return match.group()
+        number, item = batch[index]
+        return f"row {number} (id {item.get('id')}) "
+
+    return re.sub(r"\[(\d+)\]\.?", named, message)

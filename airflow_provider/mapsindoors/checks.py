@@ -1,0 +1,91 @@
+"""What is wrong with a geodata object by itself, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider.mapsindoors import geometry
+
+BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
+"""From the top of the tree to its leaves."""
+
+_LOCATION = frozenset(
+    {"administrativeid", "class", "imageurl", "activefrom", "activeto", "capacity", "obstacle"}
+)
+BASE_TYPE_PROPERTIES = {
+    "venue": frozenset(
+        {"administrativeid", "defaultfloor", "imageurl", "activestylefolder", "graphid", "graphsetup"}
+    ),
+    "building": frozenset({"administrativeid", "defaultfloor", "imageurl"}),
+    "floor": frozenset({"administrativeid", "name"}),
+    "room": _LOCATION,
+    "area": _LOCATION,
+    "poi": _LOCATION,
+}
+"""The only keys the service takes, by base type; from the vendor's docs, two of them seen in real data."""
+
+_TEXTS = ("id", "parentId", "datasetId", "externalId", "baseType", "displayTypeId", "tilesUrl")
+_OBJECTS = ("displaySetting", "geometry", "anchor", "baseTypeProperties", "properties")
+_LISTS = ("aliases", "categories", "additionalDetails", "tileStyles")
+FIELDS = (*_TEXTS, *_OBJECTS, *_LISTS, "status")
+
+
+def problems(item: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with an object's fields, each problem with the field's name first.
+
+    Fields that are absent or null are fine: an update has only what changes.
+    """
+    wrong = set()
+    for kinds, fields, what in (
+        (str, _TEXTS, "a text"),
+        (dict, _OBJECTS, "an object"),
+        (list, _LISTS, "a list"),
+    ):
+        for field in fields:
+            if item.get(field) is not None and not isinstance(item[field], kinds):
+                wrong.add(field)
+                yield f"{field} must be {what}, not {type(item[field]).__name__}"
+    given = {field: value for field, value in item.items() if value is not None and field not in wrong}
+    base_type = given.get("baseType")
+    if base_type is not None and base_type not in BASE_TYPES:
+        yield f"baseType {base_type!r} is unknown; it is one of {', '.join(BASE_TYPES)}"
+        base_type = None
+    yield from _shape_problems(given, base_type)
+    yield from _property_problems(given.get("properties", {}))
+    yield from _base_type_property_problems(given.get("baseTypeProperties", {}), base_type)
+    for field in ("aliases", "categories"):
+        if not all(isinstance(one, str) for one in given.get(field, [])):
+            yield f"{field} must be a list of texts"
+    if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
+        yield f"status must be 0, 1, 2 or 3, not {status!r}"
+
+
+def _shape_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
+    if "geometry" in given:
+        yield from (f"geometry {said}" for said in geometry.problems(given["geometry"], base_type))
+    if "anchor" in given:
+        yield from (f"anchor {said}" for said in geometry.problems(given["anchor"], "poi"))
+
+
+def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for key, value in properties.items():
+        name, at, language = key.partition("@")
+        if not name or not at or not language or "@" in language:
+            yield f"properties key {key!r} must be '<name>@<language>' (or '@generic')"
+        if value is not None and not isinstance(value, str):
+            yield f"properties value of {key!r} must be a text, not {type(value).__name__}"
+        other = seen.setdefault(key.lower(), key)
+        if other != key:
+            yield f"properties keys {other!r} and {key!r} are one key to the service, which lowers them"
+
+
+def _base_type_property_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
+    if base_type is not None:
+        for key in sorted(set(given) - BASE_TYPE_PROPERTIES[base_type]):
+            allowed = ", ".join(sorted(BASE_TYPE_PROPERTIES[base_type]))
+            yield f"baseTypeProperties key {key!r} is not allowed for a {base_type}; allowed are {allowed}"
+    for key, value in given.items():
+        if isinstance(value, (dict, list)):
+            yield f"baseTypeProperties value of {key!r} must be a text, number or boolean"

@@ -1,0 +1,196 @@
+"""Geometry on the map: what is valid, what is equal, and where a label goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+Json = dict[str, Any]
+Position = tuple[float, float]
+Ring = list[Position]
+
+KINDS = {"poi": ("Point",), "floor": ("Polygon", "MultiPolygon")}
+"""Kinds by base type, as seen in real data and in the vendor's map tools; all other types are polygons."""
+
+TOLERANCE = 1e-7
+"""Degrees within which two positions are the same: about a centimetre. The service may round."""
+
+
+def problems(geometry: Any, base_type: str | None = None) -> Iterator[str]:
+    """Say what is wrong with a GeoJSON geometry.
+
+    :param base_type: the type it is for; None when it is not known.
+    """
+    if not isinstance(geometry, dict) or not isinstance(geometry.get("coordinates"), list):
+        yield "is no GeoJSON geometry with 'type' and 'coordinates'"
+        return
+    kind = geometry.get("type")
+    allowed = KINDS.get(base_type, ("Polygon",)) if base_type else ("Point", "Polygon", "MultiPolygon")
+    if kind not in allowed:
+        of = f" for a {base_type}" if base_type else ""
+        yield f"must be a {' or '.join(allowed)}{of}, not {kind!r}"
+    elif kind == "Point":
+        yield from _position_problems(geometry["coordinates"])
+    else:
+        yield from _area_problems(geometry)
+
+
+def _area_problems(geometry: Json) -> Iterator[str]:
+    parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    if not parts or not all(isinstance(rings, list) and rings for rings in parts):
+        yield "has no ring"
+        return
+    for ring in (ring for rings in parts for ring in rings):
+        wrong = _ring_problem(ring)
+        if wrong:
+            yield wrong
+            return
+
+
+def _ring_problem(ring: Any) -> str:
+    if not isinstance(ring, list):
+        return "has a ring that is no list of positions"
+    for position in ring:
+        for wrong in _position_problems(position):
+            return wrong
+    if len(ring) < 4:
+        return f"has a ring of {len(ring)} positions; at least 4 are needed, the last equal to the first"
+    if ring[0][:2] != ring[-1][:2]:
+        return "has an open ring: the last position must equal the first"
+    return "has a ring that crosses itself" if crosses_itself([(p[0], p[1]) for p in ring]) else ""
+
+
+def _position_problems(position: Any) -> Iterator[str]:
+    numbers = isinstance(position, list) and len(position) >= 2 and all(_is_number(n) for n in position)
+    if not numbers:
+        yield f"has a position {position!r} that is not [longitude, latitude]"
+    elif abs(position[0]) > 180 or abs(position[1]) > 90:
+        yield f"has a position {position!r} outside of longitude ±180, latitude ±90; is the order wrong?"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
+
+
+def crosses_itself(ring: Ring) -> bool:
+    """Tell whether two sides of a closed ring cross; touching in a corner is no crossing.
+
+    Sides are looked at from left to right, so that only those that overlap are compared.
+    """
+    sides = [(a, b) if a <= b else (b, a) for a, b in pairwise(ring) if a != b]
+    sides.sort()
+    for index, (a, b) in enumerate(sides):
+        for c, d in sides[index + 1 :]:
+            if c[0] > b[0]:
+                break
+            if _cross(a, b, c, d):
+                return True
+    return False
+
+
+def _cross(a: Position, b: Position, c: Position, d: Position) -> bool:
+    return _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0
+
+
+def _turn(a: Position, b: Position, c: Position) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def polygons(geometry: Json) -> list[list[Ring]]:
+    """Give the polygons of an area, each a list of closed rings, heights left out."""
+    parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    return [[[(float(p[0]), float(p[1])) for p in ring] for ring in rings] for rings in parts]
+
+
+def same(one: Json, other: Json) -> bool:
+    """Tell whether two geometries are the same place: any ring start, any winding, within the tolerance."""
+    if one.get("type") == other.get("type") == "Point":
+        return _close(one["coordinates"], other["coordinates"])
+    if "Point" in (one.get("type"), other.get("type")):
+        return False
+    first, second = polygons(one), polygons(other)
+    return _paired(first, second, _same_polygon)
+
+
+def _same_polygon(one: list[Ring], other: list[Ring]) -> bool:
+    return _same_ring(one[0], other[0]) and _paired(one[1:], other[1:], _same_ring)
+
+
+def _paired(ones: list[Any], others: list[Any], same_pair: Any) -> bool:
+    """Tell whether each has a partner of its own on the other side; the order is free."""
+    if len(ones) != len(others):
+        return False
+    left = list(others)
+    for one in ones:
+        partner = next((index for index, other in enumerate(left) if same_pair(one, other)), None)
+        if partner is None:
+            return False
+        del left[partner]
+    return True
+
+
+def _same_ring(one: Ring, other: Ring) -> bool:
+    first, second = _open(one), _open(other)
+    if len(first) != len(second):
+        return False
+    starts = [index for index, position in enumerate(second) if _close(first[0], position)]
+    for start in starts:
+        forward = second[start:] + second[:start]
+        backward = [forward[0], *reversed(forward[1:])]
+        if any(all(map(_close, first, way)) for way in (forward, backward)):
+            return True
+    return False
+
+
+def _open(ring: Ring) -> Ring:
+    return ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring
+
+
+def _close(one: Any, other: Any) -> bool:
+    # A hair above the tolerance: the difference of two decimal numbers is rarely exact.
+    return all(abs(a - b) <= TOLERANCE * 1.01 for a, b in zip(one[:2], other[:2], strict=True))
+
+
+def contains(rings: list[Ring], position: Position) -> bool:
+    """Tell whether a polygon contains a position, holes left out."""
+    return _inside(rings[0], position) and not any(_inside(hole, position) for hole in rings[1:])
+
+
+def _inside(ring: Ring, position: Position) -> bool:
+    x, y = position
+    inside = False
+    for (x1, y1), (x2, y2) in pairwise(ring):
+        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+            inside = not inside
+    return inside
+
+
+def anchor(geometry: Json) -> Json:
+    """Give the point where a label goes: the point itself, or a point inside of the area.
+
+    That is the mean of the outer ring's corners, as in the vendor's examples, or, where that lies outside,
+    the middle of the widest stretch inside at half height.
+    """
+    if geometry["type"] == "Point":
+        return {"type": "Point", "coordinates": list(geometry["coordinates"][:2])}
+    rings = max(polygons(geometry), key=lambda part: len(part[0]))
+    corners = _open(rings[0])
+    mean = (sum(x for x, _ in corners) / len(corners), sum(y for _, y in corners) / len(corners))
+    place = mean if contains(rings, mean) else _widest_middle(rings)
+    return {"type": "Point", "coordinates": [round(place[0], 8), round(place[1], 8)]}
+
+
+def _widest_middle(rings: list[Ring]) -> Position:
+    ys = [y for _, y in rings[0]]
+    # Not exactly half, so that the line does not run through corners.
+    height = min(ys) + (max(ys) - min(ys)) * 0.4871
+    cuts = sorted(
+        x1 + (height - y1) * (x2 - x1) / (y2 - y1)
+        for ring in rings
+        for (x1, y1), (x2, y2) in pairwise(ring)
+        if (y1 > height) != (y2 > height)
+    )
+    spans = list(zip(cuts[::2], cuts[1::2], strict=False))
+    left, right = max(spans, key=lambda span: span[1] - span[0]) if spans else (rings[0][0][0],) * 2
+    return ((left + right) / 2, height)

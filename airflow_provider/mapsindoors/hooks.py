@@ -1,0 +1,242 @@
+"""The hook for the MapsIndoors Integration API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider.core.auth import Credential, MintedToken
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.limits import Budget, shared_budget
+from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
+from airflow_provider.mapsindoors import api
+from airflow_provider.mapsindoors.api import Json
+
+
+class MapsIndoorsHook(ApiHook):
+    """Reads and writes one MapsIndoors solution.
+
+    All hooks of a process that use the same solution share one budget of requests: the service allows 10 a
+    second and solution. Where several workers use a solution, give each its part with the connection's extra
+    ``requests_per_second``.
+
+    :param mapsindoors_conn_id: id of the connection.
+    """
+
+    conn_type = "mapsindoors"
+    hook_name = "MapsIndoors"
+    conn_name_attr = "mapsindoors_conn_id"
+    default_conn_name = "mapsindoors_default"
+    spec = ConnectionSpec(
+        conn_type,
+        default_host="https://integration.mapsindoors.com",
+        login="required",
+        password="required",  # noqa: S106 - says that one is needed
+        extras={
+            "api_key": Extra(required=True, secret=True),
+            "grant_type": Extra(default="password", choices=("password", "client_credentials")),
+            "auth_url": Extra("url", "https://auth.mapsindoors.com"),
+            "scope": Extra(),
+            "requests_per_second": Extra("number", 10.0),
+        },
+    )
+
+    def __init__(self, mapsindoors_conn_id: str = default_conn_name) -> None:
+        super().__init__(mapsindoors_conn_id)
+
+    def credential(self, settings: Settings) -> Credential:
+        """Log in with the connection's grant when a token is first needed."""
+        extras = settings.extras
+        return MintedToken(
+            api.log_in(extras["grant_type"], settings.login, settings.password, extras["scope"])
+        )
+
+    def bases(self, settings: Settings) -> Mapping[str, str]:
+        """Name the API and the token service."""
+        return {"api": settings.host, api.AUTH: settings.extras["auth_url"]}
+
+    def budget(self, settings: Settings) -> Budget:
+        """Give the budget that all users of the solution in this process share."""
+        return shared_budget(
+            settings.extras["requests_per_second"], settings.host, settings.extras["api_key"]
+        )
+
+    @property
+    def api_key(self) -> str:
+        """The solution's API key or id, as it stands in paths."""
+        return str(self.settings.extras["api_key"])
+
+    # -- solution ---------------------------------------------------------------------------------
+
+    def get_dataset(self) -> Json:
+        """Read the solution.
+
+        :return: ``{"id", "name", "availableLanguages", "baseLanguage", "rootObjects"}``. Use this ``id`` as
+            ``datasetId`` of new objects: the API key may be another one.
+        """
+        return self.send(api.get_dataset(self.api_key))
+
+    def list_display_types(self) -> list[Json]:
+        """Read the display types (the CMS says location types)."""
+        return self.send(api.list_display_types(self.api_key))
+
+    def list_categories(self) -> list[Json]:
+        """Read the categories."""
+        return self.send(api.list_categories(self.api_key))
+
+    def list_app_user_roles(self) -> list[Json]:
+        """Read the roles of the map's users, which route elements may be restricted to."""
+        return self.send(api.list_app_user_roles(self.api_key))
+
+    # -- geodata ----------------------------------------------------------------------------------
+
+    def list_geodata(
+        self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None
+    ) -> list[Json]:
+        """Read venues, buildings, floors, rooms, areas and POIs as one flat list.
+
+        :param base_types: only these types (``room``, ``poi``, ...).
+        :param root_element: only this object and what is below it.
+        """
+        wanted = _wanted(base_types)
+        found = self.send(api.list_geodata(self.api_key, _only(wanted), root_element))
+        return _of_types(found, wanted)
+
+    async def alist_geodata(
+        self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None
+    ) -> list[Json]:
+        """Read the same as :meth:`list_geodata`, without blocking the event loop."""
+        wanted = _wanted(base_types)
+        await self.aload()
+        found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
+        return _of_types(found, wanted)
+
+    def create_geodata(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Create objects with one request.
+
+        A lost answer raises ``AmbiguousWriteError``: the service would take the same object twice.
+
+        :param items: objects without ``id``; parents must exist already.
+        :return: the new ids, in the same order.
+        :raises InputError: when an object has an ``id``; nothing was sent.
+        """
+        _check(
+            items, lambda item: item.get("id") is None, "has an id; new objects get theirs from the service"
+        )
+        return self.send(api.create_geodata(self.api_key, items)) if items else []
+
+    def update_geodata(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Change objects with one request.
+
+        :param items: each with its ``id`` and the fields that change; what is not named stays. Whether
+            members of ``properties`` and ``baseTypeProperties`` that are not named stay is not documented:
+            send these whole.
+        :raises InputError: when an object has no ``id``; nothing was sent.
+        """
+        _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
+        if items:
+            self.send(api.update_geodata(self.api_key, items))
+
+    def delete_geodata(self, ids: Sequence[str]) -> None:
+        """Delete objects with one request.
+
+        :param ids: what to delete. What happens to objects below is not documented; delete those first.
+        :raises InputError: when one is not an id; nothing was sent.
+        """
+        wrong = [f"row {number}: {one!r} is not an id" for number, one in enumerate(ids, 1) if not _text(one)]
+        if wrong:
+            raise InputError(wrong, "the ids")
+        if ids:
+            self.send(api.delete_geodata(self.api_key, list(ids)))
+
+    def reverse_geocode(self, lat: float, lng: float, floor: int) -> list[Json]:
+        """Find the venue, building, floor and room around a point.
+
+        :param lat: degrees north.
+        :param lng: degrees east.
+        :param floor: the floor's index (its ``administrativeid``), not its name.
+        """
+        return self.send(api.geocode(self.api_key, lat, lng, floor))
+
+    # -- routes and secrets -----------------------------------------------------------------------
+
+    def list_route_elements(self) -> list[Json]:
+        """Read the doors, stairs and lifts of the route network."""
+        return self.send(api.list_route_elements(self.api_key))
+
+    def update_route_elements(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Change route elements, each with its ``id``.
+
+        :param items: ``waitTime`` (seconds), ``onewayDirection`` (degrees) and ``restrictions`` can change;
+            with automatic graphs the route network must be reloaded in the CMS afterwards.
+        :raises InputError: when an element has no ``id``; nothing was sent.
+        """
+        _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
+        if items:
+            self.send(api.update_route_elements(self.api_key, items))
+
+    def list_client_secrets(self, customer_id: str) -> list[Json]:
+        """List the secrets of a customer's client, without their values."""
+        return self.send(api.list_secrets(customer_id))
+
+    def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
+        """Make a new client secret.
+
+        :param customer_id: the customer, as the vendor's support named it.
+        :param description: what the secret is for.
+        :return: ``{"id", "description", "createdAt", "secret"}``. The secret is shown this once; it is masked
+            in logs from here on.
+        """
+        from airflow_provider.core.masking import mask
+
+        made = self.send(api.create_secret(customer_id, description))
+        mask(str(made.get("secret", "")))
+        return made
+
+    def delete_client_secret(self, customer_id: str, secret_id: str) -> None:
+        """Delete a client secret by its id."""
+        self.send(api.delete_secret(customer_id, secret_id))
+
+    # -- trying the connection --------------------------------------------------------------------
+
+    def probe(self) -> str:
+        """Log in, look at the solution, and see that the login may use it."""
+        visible = self.send(api.list_datasets())
+        dataset = self.get_dataset()
+        if dataset.get("id") not in [one.get("id") for one in visible]:
+            what = f"the login has no access to the solution '{dataset.get('name')}'"
+            raise PermissionDeniedError(403, message=what)
+        languages = ", ".join(dataset.get("availableLanguages") or [])
+        return f"Logged in; solution '{dataset.get('name')}' (languages {languages})."
+
+    def diagnose(self, error: ProviderError) -> str:
+        """Say in one sentence what is wrong with the connection."""
+        if isinstance(error, NotFoundError):
+            if "connect/token" in error.request:
+                return "The host of the extra 'auth_url' answers, but it is no token service."
+            return "The host answers, but knows no solution with this key: check the extra 'api_key'."
+        return super().diagnose(error)
+
+
+def _wanted(base_types: Iterable[str] | str | None) -> set[str]:
+    return {base_types} if isinstance(base_types, str) else set(base_types or ())
+
+
+def _only(wanted: set[str]) -> str | None:
+    """Give the one type to ask for; how to ask for several is not documented, so then all are read."""
+    return next(iter(wanted)) if len(wanted) == 1 else None
+
+
+def _of_types(found: list[Json], wanted: set[str]) -> list[Json]:
+    return [one for one in found if one.get("baseType") in wanted] if wanted else found
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _check(items: Sequence[Mapping[str, Any]], good: Any, fault: str) -> None:
+    wrong = [f"row {number} {fault}" for number, item in enumerate(items, 1) if not good(item)]
+    if wrong:
+        raise InputError(wrong, "the objects")

@@ -1,0 +1,51 @@
+"""A fresh solution, hooks for it, and connections that are a little off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider.core import auth, limits
+from airflow_provider.core.policy import Patience
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+from airflow_provider.sandbox.server import Sandbox
+
+
+@pytest.fixture
+def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsService:
+    """Give the emulated service, with nothing remembered of other tests and short waits."""
+    monkeypatch.setattr(auth, "_slots", {})
+    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(base=0.005))
+    found: MapsIndoorsService = sandbox.mapsindoors
+    return found
+
+
+@pytest.fixture
+def connect(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Give a hook for a connection that differs from the seeded one in some fields or extras."""
+    hooks: list[MapsIndoorsHook] = []
+
+    def make(*, client: bool = False, extra: dict[str, Any] | None = None, **fields: Any) -> MapsIndoorsHook:
+        base = service.client_connection() if client else service.connection()
+        merged = {
+            key: value for key, value in {**base["extra"], **(extra or {})}.items() if value is not None
+        }
+        connection = {**base, **fields, "extra": merged}
+        monkeypatch.setenv("AIRFLOW_CONN_MAPSINDOORS_DEFAULT", json.dumps(connection))
+        hooks.append(MapsIndoorsHook())
+        return hooks[-1]
+
+    yield make
+    for hook in hooks:
+        hook.close()
+
+
+@pytest.fixture
+def hook(service: MapsIndoorsService) -> Iterator[MapsIndoorsHook]:
+    with MapsIndoorsHook() as hook:
+        yield hook
