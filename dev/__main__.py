@@ -17,8 +17,8 @@ def main() -> int:
     if name not in COMMANDS:
         print(f"usage: python -m dev {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C: everything is stopped
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # all end like Ctrl-C: everything is stopped
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         return COMMANDS[name]()

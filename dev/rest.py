@@ -88,7 +88,8 @@ class AirflowApi:
         """Read the log of a task's last try, a line an entry."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         found = self.get(path, map_index=task["map_index"], full_content="true") or {"content": []}
-        return [_line(entry) for entry in found["content"] if entry]
+        lines = [_line(entry) for entry in found["content"] if entry]
+        return [line for line in lines if "::group::" not in line and "::endgroup::" not in line]
 
 
 def _line(entry: Any) -> str:
