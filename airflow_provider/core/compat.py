@@ -1,0 +1,28 @@
+"""What has another name in older Airflow versions."""
+
+from __future__ import annotations
+
+
+def is_deferrable(wanted: bool | None) -> bool:
+    """Tell whether to wait in the triggerer.
+
+    :param wanted: what the task says; None for what Airflow's option ``[operators] default_deferrable`` says.
+        It is read when the task runs: reading it costs more than importing an operator should.
+    """
+    if wanted is not None:
+        return wanted
+    try:
+        from airflow.sdk.configuration import conf
+    except ImportError:  # Airflow 3.1
+        from airflow.configuration import conf
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def sensor_timeout(message: str) -> Exception:
+    """Make the exception that says a sensor's time is up."""
+    from airflow.sdk import exceptions
+
+    if not hasattr(exceptions, "AirflowSensorTimeout"):  # Airflow 3.1
+        from airflow import exceptions  # type: ignore[no-redef]
+    error: Exception = exceptions.AirflowSensorTimeout(message)
+    return error

@@ -1,0 +1,1 @@
+"""LeanIX: start and watch Integration API runs, and fetch what they produce."""

@@ -1,0 +1,239 @@
+"""The requests of LeanIX's Integration API and of its token endpoint, as data.
+
+Paths, parameters and replies are those of the vendor's OpenAPI file, unless a comment says otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from airflow_provider.core.auth import Token, read_token
+from airflow_provider.core.calls import SUCCESS, Call, Reply, read_nothing, segment
+
+API = "services/integration-api/v1"
+RUNS = f"{API}/synchronizationRuns"
+PAGE = 100
+
+CREATED = "CREATED"
+LIVE = frozenset({"SEQUENTIALIZED", "PENDING", "IN_PROGRESS"})
+FINISHED = "FINISHED"
+BROKEN = frozenset({"FAILED", "STOPPED"})
+OVER = BROKEN | {FINISHED}
+KNOWN = LIVE | OVER | {CREATED}
+
+_OR_400 = SUCCESS | {400}
+
+
+def fetch_token(api_token: str) -> Call[Token]:
+    """Ask for an access token; it lives for an hour."""
+    pair = base64.b64encode(f"apitoken:{api_token}".encode()).decode()
+    return Call(
+        "POST",
+        "services/mtm/v1/oauth2/token",
+        base="auth",
+        form={"grant_type": "client_credentials"},
+        headers={"Authorization": f"Basic {pair}"},
+        authenticated=False,
+        read=read_token,
+        name="fetch a token",
+    )
+
+
+def create_run(content: bytes | Callable[[], Iterator[bytes]]) -> Call[str]:
+    """Create a run that is not started yet; gives its id.
+
+    :param content: the LDIF, or a function that opens it as a stream of chunks.
+    """
+    return Call(
+        "POST",
+        RUNS,
+        content=content,
+        headers={"Content-Type": "application/json"},
+        repeatable=False,
+        read=_read_run_id,
+        name="create a run",
+    )
+
+
+def create_run_from_url(url: str, kind: str | None = None) -> Call[str]:
+    """Create a run whose LDIF the service fetches itself; gives its id.
+
+    :param url: where the LDIF is; may hold a signature.
+    :param kind: ``azureStorage`` for a link from :func:`new_upload`, else None.
+    """
+    return Call(
+        "POST",
+        f"{RUNS}/withUrlInput",
+        json={"url": url, "type": kind},
+        repeatable=False,
+        read=_read_run_id,
+        name="create a run from a link",
+    )
+
+
+def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
+    """Start a run; gives False when it had been started before (the service answers 400 then).
+
+    :param test: a dry run that changes nothing.
+    """
+    return Call(
+        "POST",
+        _of(run_id, "start"),
+        params={"test": True if test else None},
+        good=_OR_400,
+        read=_read_accepted,
+        name="start the run",
+    )
+
+
+def stop_run(run_id: str) -> Call[bool]:
+    """Stop a run; gives False when it was not queued or running (the service answers 400 then)."""
+    return Call("POST", _of(run_id, "stop"), good=_OR_400, read=_read_accepted, name="stop the run")
+
+
+def list_runs() -> Call[list[dict[str, Any]]]:
+    """List all runs of the workspace with id, status and description; unfiltered and unpaged."""
+    return Call("GET", RUNS, read=_read_list, name="list runs")
+
+
+def get_status(run_id: str) -> Call[str]:
+    """Ask for a run's status."""
+    return Call("GET", _of(run_id, "status"), read=_read_status, name="read the run's status")
+
+
+def get_progress(run_id: str) -> Call[dict[str, Any]]:
+    """Ask how far a run is; inbound counters are those of the current run level."""
+    return Call("GET", _of(run_id, "progress"), read=_read_object, name="read the run's progress")
+
+
+def get_stats(run_id: str) -> Call[dict[str, Any]]:
+    """Ask what a run did."""
+    return Call("GET", _of(run_id, "stats"), read=_read_object, name="read the run's statistics")
+
+
+def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
+    """Ask for a page of a run's warnings, from page 0.
+
+    A run without a log has none: the service answers 400 then.
+    """
+    return Call(
+        "GET",
+        _of(run_id, "warnings"),
+        params={"offset": page * PAGE, "limit": PAGE},
+        good=_OR_400,
+        read=lambda reply: [] if reply.status == 400 else _read_list(reply),
+        name="read the run's warnings",
+    )
+
+
+def get_results(run_id: str) -> Call[Reply]:
+    """Ask for the LDIF that a run made; 204 when there is none, or not yet."""
+    return Call("GET", _of(run_id, "results"), read=lambda reply: reply, name="read the run's results")
+
+
+def get_results_url(run_id: str) -> Call[str | None]:
+    """Ask for a link to the LDIF that a run made; None when there is none, or not yet."""
+    return Call(
+        "GET",
+        _of(run_id, "resultsUrl"),
+        read=lambda reply: _read_object(reply).get("url"),
+        name="ask for the link to the run's results",
+    )
+
+
+def list_configurations(filters: Mapping[str, str | None]) -> Call[list[dict[str, Any]]]:
+    """List stored processor configurations.
+
+    :param filters: any of the five fields of the key.
+    """
+    return Call(
+        "GET",
+        f"{API}/configurations",
+        params=dict(filters),
+        read=_read_list,
+        name="list processor configurations",
+    )
+
+
+def put_configuration(configuration: Mapping[str, Any]) -> Call[None]:
+    """Make or replace the processor configuration with the same key."""
+    return Call(
+        "PUT",
+        f"{API}/configurations",
+        json=dict(configuration),
+        read=read_nothing,
+        name="put a processor configuration",
+    )
+
+
+def new_upload() -> Call[str]:
+    """Ask for a link that a large LDIF can be uploaded to. Each request makes a new file."""
+    return Call(
+        "GET",
+        f"{API}/storages/azure",
+        read=lambda reply: str(_read_object(reply)["SAS"]),
+        name="ask for a place to upload to",
+    )
+
+
+def read_claims(token: str) -> dict[str, Any]:
+    """Read what an access token says of itself, unverified; empty when it is no JWT.
+
+    Seen in clients: ``instanceUrl`` and ``principal.permission`` with ``workspaceId`` and ``workspaceName``.
+    """
+    import msgspec
+
+    try:
+        payload = token.split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def workspace_of(claims: Mapping[str, Any]) -> str:
+    """Give the id of the workspace that a token is for; empty when it does not say."""
+    principal = claims.get("principal")
+    permission = principal.get("permission") if isinstance(principal, Mapping) else None
+    return str(permission.get("workspaceId") or "") if isinstance(permission, Mapping) else ""
+
+
+def _of(run_id: str, what: str) -> str:
+    return f"{RUNS}/{segment(run_id)}/{what}"
+
+
+def _read_run_id(reply: Reply) -> str:
+    # The OpenAPI file says a list, every known client and the docs say an object.
+    body = reply.json()
+    found = body[0] if isinstance(body, list) else body
+    if not isinstance(found.get("id"), str) or not found["id"]:
+        raise ValueError("the reply holds no run id")
+    return str(found["id"])
+
+
+def _read_accepted(reply: Reply) -> bool:
+    return reply.status != 400
+
+
+def _read_status(reply: Reply) -> str:
+    status = _read_object(reply).get("status")
+    if not isinstance(status, str) or not status:
+        raise ValueError("the reply holds no status")
+    return status
+
+
+def _read_object(reply: Reply) -> dict[str, Any]:
+    body = reply.json()
+    if not isinstance(body, dict):
+        raise ValueError("the reply is no JSON object")
+    return body
+
+
+def _read_list(reply: Reply) -> list[dict[str, Any]]:
+    body = reply.json()
+    rows = [body] if isinstance(body, dict) else body
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("the reply is no list of JSON objects")
+    return rows

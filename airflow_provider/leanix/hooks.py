@@ -1,0 +1,191 @@
+"""A LeanIX workspace, as a hook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from airflow_provider.core.auth import Credential, MintedToken
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.errors import InputError
+from airflow_provider.leanix import api
+from airflow_provider.leanix import ldif as ldif_module
+from airflow_provider.leanix.results import save_results
+
+
+class LeanIXHook(ApiHook):
+    """Starts and watches runs of a LeanIX workspace's Integration API.
+
+    :param leanix_conn_id: id of the Airflow connection: host ``https://<subdomain>.leanix.net``, password an
+        API token of a technical user; extras ``auth_url`` and ``workspace_id``.
+    """
+
+    conn_type: ClassVar[str] = "leanix"
+    hook_name: ClassVar[str] = "LeanIX"
+    conn_name_attr: ClassVar[str] = "leanix_conn_id"
+    default_conn_name: ClassVar[str] = "leanix_default"
+    spec: ClassVar[ConnectionSpec] = ConnectionSpec(
+        "leanix",
+        login="unused",
+        extras={"auth_url": Extra("url"), "workspace_id": Extra()},
+    )
+
+    def __init__(self, leanix_conn_id: str = default_conn_name) -> None:
+        super().__init__(leanix_conn_id)
+        self.leanix_conn_id = leanix_conn_id
+
+    def credential(self, settings: Settings) -> Credential:
+        """Trade the API token for an access token of one hour."""
+        return MintedToken(api.fetch_token(settings.password))
+
+    def bases(self, settings: Settings) -> Mapping[str, str]:
+        """Name the API's host, and the one that gives out tokens."""
+        return {"api": settings.host, "auth": settings.extras["auth_url"] or settings.host}
+
+    def probe(self) -> str:
+        """Get a token, compare its workspace, and ask for the processor configurations."""
+        claims = self._claims()
+        wanted, found = self.settings.extras["workspace_id"], api.workspace_of(claims)
+        if wanted and found and wanted != found:
+            raise InputError(f"The API token belongs to workspace {found}, not to {wanted}.")
+        count = len(self.list_configurations())
+        return f"Connected to workspace {found or 'of unknown id'}; {count} processor configurations."
+
+    # -- runs -------------------------------------------------------------------------------------
+
+    def create_run(self, ldif: Mapping[str, Any] | ldif_module.Ldif) -> str:
+        """Create a run, and give its id; it does nothing before it is started.
+
+        :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
+            :class:`~airflow_provider.leanix.ldif.Ldif`, which is streamed.
+        :raises InputError: when the LDIF has problems; nothing was sent.
+        :raises AmbiguousWriteError: when the answer was lost. A run that was not started does nothing.
+        """
+        if isinstance(ldif, ldif_module.Ldif):
+            return self.send(api.create_run(ldif.open))
+        import msgspec
+
+        ldif_module.check(ldif)
+        return self.send(api.create_run(msgspec.json.encode(dict(ldif))))
+
+    def start_run(self, run_id: str, *, test: bool = False) -> bool:
+        """Start a run; gives False when the service says that it was started before.
+
+        :param test: a dry run that changes nothing.
+        """
+        return self.send(api.start_run(run_id, test=test))
+
+    def stop_run(self, run_id: str) -> bool:
+        """Stop a run; gives False when it was neither queued nor running."""
+        return self.send(api.stop_run(run_id))
+
+    async def astop_run(self, run_id: str) -> bool:
+        """Do the same on an event loop."""
+        return await self.asend(api.stop_run(run_id))
+
+    def get_run_status(self, run_id: str) -> str:
+        """Give a run's status: CREATED, SEQUENTIALIZED, PENDING, IN_PROGRESS, FINISHED, STOPPED or FAILED."""
+        return self.send(api.get_status(run_id))
+
+    async def aget_run_status(self, run_id: str) -> str:
+        """Do the same on an event loop."""
+        return await self.asend(api.get_status(run_id))
+
+    def list_runs(self) -> list[dict[str, Any]]:
+        """Give id, status and description of all runs the service remembers, in no order."""
+        return self.send(api.list_runs())
+
+    async def alist_runs(self) -> list[dict[str, Any]]:
+        """Do the same on an event loop."""
+        return await self.asend(api.list_runs())
+
+    def get_run_progress(self, run_id: str) -> dict[str, Any]:
+        """Give how far a run is; inbound counters start anew with each run level."""
+        return self.send(api.get_progress(run_id))
+
+    def get_run_stats(self, run_id: str) -> dict[str, Any]:
+        """Give status changes, counts and durations of a run, as the service sends them."""
+        return self.send(api.get_stats(run_id))
+
+    def iter_run_warnings(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """Give a run's warnings and errors one by one, fetched a hundred at a time.
+
+        None for a run without a log.
+        """
+        page = 0
+        while True:
+            rows = self.send(api.get_warnings(run_id, page))
+            yield from rows
+            if len(rows) < api.PAGE:
+                return
+            page += 1
+
+    def download_results(self, run_id: str, output_path: str) -> dict[str, Any] | None:
+        """Store the LDIF that a run made, byte for byte, and give the manifest of the file.
+
+        It flows through in chunks and gets its name once it is complete. Links to other hosts are read
+        without credentials, from hosts the connection allows.
+
+        :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
+        :return: the manifest, with ``sha256``; None when the run has no results.
+        """
+        started, before = time.monotonic(), self.requests
+        manifest = save_results(self, run_id, output_path)
+        if manifest is not None:
+            manifest["requests"] = self.requests - before
+            manifest["seconds"] = round(time.monotonic() - started, 3)
+        return manifest
+
+    # -- processor configurations -----------------------------------------------------------------
+
+    def list_configurations(
+        self,
+        *,
+        connector_type: str | None = None,
+        connector_id: str | None = None,
+        connector_version: str | None = None,
+        processing_direction: str | None = None,
+        processing_mode: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Give the stored processor configurations that agree with all filters given.
+
+        They may hold credentials: keep them out of logs and XComs.
+        """
+        values = (connector_type, connector_id, connector_version, processing_direction, processing_mode)
+        return self.send(api.list_configurations(dict(zip(ldif_module.KEY, values, strict=True))))
+
+    def put_configuration(self, configuration: Mapping[str, Any]) -> None:
+        """Make or replace the processor configuration with the same five key fields.
+
+        :raises InputError: when a field of the key is missing; nothing was sent.
+        """
+        missing = [name for name in ldif_module.REQUIRED if not configuration.get(name)]
+        if missing:
+            raise InputError(
+                [f"field '{name}' is missing" for name in missing], "the processor configuration"
+            )
+        self.send(api.put_configuration(configuration))
+
+    # -- the workspace ----------------------------------------------------------------------------
+
+    def check_workspace(self, workspace_id: str | None) -> None:
+        """Refuse a workspace id that is not the one the API token is for.
+
+        :raises InputError: when the token says that it is for another one.
+        """
+        if not workspace_id:
+            return
+        found = api.workspace_of(self._claims())
+        if found and found != workspace_id:
+            raise InputError(
+                f"header field 'lxWorkspace' is {workspace_id}, but the API token of connection"
+                f" '{self.conn_id}' is for workspace {found}",
+                "the LDIF",
+            )
+
+    def _claims(self) -> dict[str, Any]:
+        transport = self.transport
+        endpoint = transport.endpoint
+        return api.read_claims(endpoint.credential.token(transport.send, endpoint.bases["api"]))

@@ -1,0 +1,333 @@
+"""LDIF, the format that runs take in: checked before anything is sent, and written as a stream."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider.errors import InputError
+
+KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
+REQUIRED = KEY[:4]
+DIRECTIONS = ("inbound", "outbound")
+MODES = ("partial", "full")
+LONGEST = 500
+KNOWN = (*KEY, "lxVersion", "lxWorkspace", "description", "customFields", "chunkInformation", "content")
+
+_ITEM = ("type", "id", "data")
+_PROBLEMS = 100
+
+
+def make_header(
+    *,
+    connector_type: str,
+    connector_id: str,
+    connector_version: str,
+    processing_direction: str,
+    processing_mode: str = "partial",
+    lx_version: str = "1.0.0",
+    lx_workspace: str | None = None,
+    description: str | None = None,
+    custom_fields: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Give an LDIF's header from an operator's arguments; what is None is left out.
+
+    :param processing_mode: any case; the vendor's OpenAPI file has it in lower case.
+    """
+    header = {
+        "connectorType": connector_type,
+        "connectorId": connector_id,
+        "connectorVersion": connector_version,
+        "lxVersion": lx_version,
+        "lxWorkspace": lx_workspace,
+        "description": description,
+        "processingDirection": _lower(processing_direction),
+        "processingMode": _lower(processing_mode),
+        "customFields": dict(custom_fields) if custom_fields else None,
+    }
+    return {name: value for name, value in header.items() if value is not None}
+
+
+def header_problems(header: Mapping[str, Any]) -> list[str]:
+    """Find what is wrong with an LDIF's header, one sentence each."""
+    required = (*REQUIRED, "lxVersion") if header.get("processingDirection") == "inbound" else REQUIRED
+    problems = [f"header field '{name}' is missing or empty" for name in required if not header.get(name)]
+    for name, value in header.items():
+        if name not in KNOWN:
+            problems += _misspelt(name)
+        elif name not in ("customFields", "chunkInformation", "content"):
+            problems += _text_problems(name, value)
+    problems += _choice(header, "processingDirection", DIRECTIONS)
+    problems += _choice(header, "processingMode", MODES)
+    if header.get("processingDirection") == "outbound" and header.get("processingMode") == "full":
+        problems.append("header field 'processingMode' must be partial in an outbound run")
+    return problems
+
+
+def check(ldif: Mapping[str, Any]) -> None:
+    """Refuse a whole LDIF that the service would refuse, or take for less than it is.
+
+    :raises InputError: with every problem at once.
+    """
+    if not isinstance(ldif, Mapping):
+        raise InputError(f"must be a JSON object, not {type(ldif).__name__}", "the LDIF")
+    problems = header_problems(ldif)
+    content = ldif.get("content", [])
+    if isinstance(content, list):
+        checker = Checker()
+        for number, item in enumerate(content, start=1):
+            checker.look(number, item)
+        problems += checker.problems
+    else:
+        problems.append(f"'content' must be a list, not {type(content).__name__}")
+    if problems:
+        raise InputError(problems, "the LDIF")
+
+
+@dataclass
+class Checker:
+    """Looks at items one by one.
+
+    :param problems: one sentence each, the first hundred.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    _seen: set[int] = field(default_factory=set, repr=False)
+
+    def look(self, number: int, item: Any) -> None:
+        """Check an item that an inbound run is to get."""
+        if len(self.problems) < _PROBLEMS:
+            self.problems += [f"item {number}{_named(item)}: {text}" for text in self._problems(item)]
+
+    def _problems(self, item: Any) -> Iterator[str]:
+        if not isinstance(item, Mapping):
+            yield f"must be an object, not {type(item).__name__}"
+            return
+        trigger = item.get("type") == "" and item.get("id") == "" and item.get("data") == {}
+        if trigger:  # the documented way to start a run that only exports
+            return
+        for name in ("type", "id"):
+            if not isinstance(item.get(name), str) or not item[name]:
+                yield f"'{name}' must be a text that is not empty"
+        if not isinstance(item.get("data"), Mapping):
+            yield "'data' must be an object"
+        if unknown := [name for name in item if name not in _ITEM]:
+            yield f"has fields besides type, id and data, which the service ignores: {', '.join(unknown)}"
+        digest = hash((item.get("type"), str(item.get("id"))))
+        if digest in self._seen:
+            yield "the same type and id occurred before"
+        self._seen.add(digest)
+
+
+class Body:
+    """A request body that is made while it is sent, and whose length is known before."""
+
+    def __init__(self, length: int, chunks: Iterable[bytes]) -> None:
+        self._length = length
+        self._chunks = iter(chunks)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+
+@dataclass(frozen=True)
+class Ldif:
+    """An LDIF that was checked and measured, and is written as often as it is needed.
+
+    :param header: all fields but the content.
+    :param items: opens the items anew, each as JSON.
+    :param count: how many items there are.
+    :param size: their length in bytes together, without what stands between them.
+    :param sha256: hash of the items.
+    """
+
+    header: Mapping[str, Any]
+    items: Callable[[], Iterator[bytes]] = field(repr=False)
+    count: int
+    size: int
+    sha256: str
+
+    def describe(self, description: str) -> Ldif:
+        """Give the same LDIF with another description."""
+        return Ldif(
+            {**self.header, "description": description}, self.items, self.count, self.size, self.sha256
+        )
+
+    def open(self) -> Body:
+        """Write the LDIF as a stream."""
+        head, tail = self._frame()
+        length = len(head) + self.size + max(0, self.count - 1) + len(tail)
+        return Body(length, _batched(self._chunks(head, tail)))
+
+    def _frame(self) -> tuple[bytes, bytes]:
+        import msgspec
+
+        return msgspec.json.encode(dict(self.header))[:-1] + b',"content":[', b"]}"
+
+    def _chunks(self, head: bytes, tail: bytes) -> Iterator[bytes]:
+        yield head
+        for number, item in enumerate(self.items()):
+            yield b"," + item if number else item
+        yield tail
+
+
+def prepare(header: Mapping[str, Any], content: object, *, min_content: int | None = None) -> Ldif:
+    """Check and measure the LDIF that a header and a content make; nothing is sent yet.
+
+    A path is read twice, now and when it is sent, one item at a time.
+
+    :param header: see :func:`make_header`.
+    :param content: None, a list of items, or the path of a file: JSON Lines, Parquet (columns ``type``,
+        ``id`` and ``data``, an object or JSON), or a whole LDIF in JSON.
+    :param min_content: the fewest items that are no mistake; in full mode 1, because what a full run does
+        not hold is deleted.
+    :raises InputError: with every problem at once.
+    """
+    import msgspec
+
+    problems = header_problems(header)
+    outbound = header.get("processingDirection") == "outbound"
+    checker, digest, count, size = Checker(), hashlib.sha256(), 0, 0
+    for number, item in read_items(content, header):
+        checker.look(number, item)
+        data = msgspec.json.encode(item)
+        digest.update(data)
+        count += 1
+        size += len(data)
+    problems += checker.problems
+    if outbound and count:
+        problems.append("an outbound run takes no content")
+    full = header.get("processingMode") == "full"
+    fewest = min_content if min_content is not None else int(full)
+    if count < fewest:
+        why = "; a full run deletes what it does not hold" if full else ""
+        problems.append(f"the content has {count} items, fewer than {fewest}{why}")
+    if problems:
+        raise InputError(problems, "the LDIF")
+
+    def items() -> Iterator[bytes]:
+        for _, item in read_items(content, header):
+            yield msgspec.json.encode(item)
+
+    return Ldif(header, items, count, size, digest.hexdigest())
+
+
+def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+    """Give the items of a content with their numbers, counted from 1.
+
+    :raises InputError: when it cannot be read, or when a whole LDIF is meant for another connector.
+    """
+    from airflow_provider.core.rows import read_rows
+
+    if content is None:
+        return
+    if isinstance(content, str) and content.lower().endswith((".json", ".ldif")):
+        yield from _read_whole(content, header)
+    elif isinstance(content, str):
+        for number, row in read_rows(content, "content"):
+            yield number, _with_data(row)
+    elif isinstance(content, list):
+        yield from enumerate(content, start=1)
+    else:
+        raise InputError(
+            f"must be a list of items or the path of a file, not {type(content).__name__}", "content"
+        )
+
+
+def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+    import msgspec
+
+    from airflow_provider.core.rows import opened
+
+    what = f"content '{path}'"
+    with opened(path, "content") as file:
+        try:
+            ldif = msgspec.json.decode(file.read())
+        except msgspec.DecodeError as error:
+            raise InputError(f"is not JSON: {error}", what) from None
+    if isinstance(ldif, dict):
+        problems = [text for name in ldif for text in _misspelt(name)]
+        problems += [
+            f"header field '{name}' is {ldif[name]!r}, the task says {header.get(name)!r}"
+            for name in KEY
+            if name in ldif and _lower(ldif[name]) != _lower(header.get(name))
+        ]
+        if not isinstance(ldif.get("content"), list):
+            problems.append("holds no list 'content'")
+        if problems:
+            raise InputError(problems, what)
+        ldif = ldif["content"]
+    if not isinstance(ldif, list):
+        raise InputError("is neither an LDIF nor a list of items", what)
+    yield from enumerate(ldif, start=1)
+
+
+def _with_data(row: dict[str, Any]) -> dict[str, Any]:
+    """Read ``data`` that a table holds as JSON text."""
+    import msgspec
+
+    if isinstance(row.get("data"), str):
+        try:
+            return {**row, "data": msgspec.json.decode(row["data"])}
+        except msgspec.DecodeError:
+            return row
+    return row
+
+
+def _batched(chunks: Iterable[bytes], size: int = 64 * 1024) -> Iterator[bytes]:
+    """Join small pieces, so that each costs no packet of its own."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        if len(buffer) >= size:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _named(item: Any) -> str:
+    name = item.get("id") if isinstance(item, Mapping) else None
+    return f" ({str(name)[:60]})" if name else ""
+
+
+def _misspelt(name: str) -> list[str]:
+    """Say which field was meant: the service ignores the ones that it does not know."""
+    plain = name.lower().replace("_", "").removesuffix("s")
+    meant = next(
+        (known for known in KNOWN if known.lower().removesuffix("s") == plain and known != name), None
+    )
+    return (
+        [f"field '{name}' is unknown to the service, which would ignore it; '{meant}' is meant"]
+        if meant
+        else []
+    )
+
+
+def _text_problems(name: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, str):
+        return [f"header field '{name}' must be a text, not {type(value).__name__}"]
+    if len(value) > LONGEST:
+        return [f"header field '{name}' has {len(value)} characters, more than the {LONGEST} allowed"]
+    return []
+
+
+def _choice(header: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> list[str]:
+    value = header.get(name)
+    if not value or _lower(value) in allowed:
+        return []
+    return [f"header field '{name}' must be {' or '.join(allowed)}, not {value!r}"]

@@ -1,0 +1,303 @@
+"""Tasks that start LeanIX runs, see them through, and fetch what they produce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider.core.compat import is_deferrable
+from airflow_provider.core.durable import Submission, fingerprint
+from airflow_provider.core.waiting import raise_for
+from airflow_provider.errors import InputError, RunFailedError
+from airflow_provider.leanix import runs
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.ldif import Ldif, make_header, prepare
+from airflow_provider.leanix.triggers import LeanIXRunTrigger
+from airflow_provider.leanix.verdict import FAIL_ON
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_DAY = 24 * 3600.0
+
+
+class LeanIXStartRunOperator(BaseOperator):
+    """Start a run of a stored processor configuration, and return its id at once.
+
+    The first five arguments select the configuration. A later try of the task takes up the run that an
+    earlier one has made, and never starts a second one beside it.
+
+    :param connector_type: as in the processor configuration, like the next two.
+    :param processing_direction: ``inbound`` or ``outbound``.
+    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not hold.
+    :param lx_version: version of the format.
+    :param lx_workspace: id of the workspace that the data is meant for; checked against the API token.
+    :param description: shown in the run list, at most 500 characters, of which a marker takes some 30.
+    :param custom_fields: values that all processors can read.
+    :param content: what an inbound run takes in: a list of ``{"type", "id", "data"}``, or the path of a JSON
+        Lines, Parquet or LDIF file.
+    :param min_content: the fewest items that are no mistake; 1 in full mode unless given.
+    :param test_run: a dry run that changes nothing.
+    :param leanix_conn_id: the connection.
+    """
+
+    template_fields: Sequence[str] = (
+        "connector_type",
+        "connector_id",
+        "connector_version",
+        "processing_direction",
+        "processing_mode",
+        "lx_workspace",
+        "description",
+        "custom_fields",
+        "content",
+        "leanix_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json"}
+    ui_color = "#d9e8f6"
+
+    _submission: Submission | None = None
+
+    def __init__(
+        self,
+        *,
+        connector_type: str,
+        connector_id: str,
+        connector_version: str,
+        processing_direction: str,
+        processing_mode: str = "partial",
+        lx_version: str = "1.0.0",
+        lx_workspace: str | None = None,
+        description: str | None = None,
+        custom_fields: Mapping[str, Any] | None = None,
+        content: list[dict[str, Any]] | str | None = None,
+        min_content: int | None = None,
+        test_run: bool = False,
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connector_type = connector_type
+        self.connector_id = connector_id
+        self.connector_version = connector_version
+        self.processing_direction = processing_direction
+        self.processing_mode = processing_mode
+        self.lx_version = lx_version
+        self.lx_workspace = lx_workspace
+        self.description = description
+        self.custom_fields = custom_fields
+        self.content = content
+        self.min_content = min_content
+        self.test_run = test_run
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Start the run, or take up the one that an earlier try has started."""
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            ldif = self._ldif(hook)
+            run_id = self._submit(context, hook, ldif)
+        self._remember(context, self._request(ldif)).finished()
+        return run_id
+
+    def on_kill(self) -> None:
+        """Stop the run: the task was killed."""
+        run_id = self._submission.remote_id if self._submission else None
+        if run_id:
+            with LeanIXHook(self.leanix_conn_id) as hook:
+                stopped = hook.stop_run(run_id)
+            self.log.info("Run %s %s", run_id, "was stopped" if stopped else "was not running")
+
+    def _ldif(self, hook: LeanIXHook) -> Ldif:
+        header = make_header(
+            connector_type=self.connector_type,
+            connector_id=self.connector_id,
+            connector_version=self.connector_version,
+            processing_direction=self.processing_direction,
+            processing_mode=self.processing_mode,
+            lx_version=self.lx_version,
+            lx_workspace=self.lx_workspace,
+            description=self.description,
+            custom_fields=self.custom_fields,
+        )
+        ldif = prepare(header, self.content, min_content=self.min_content)
+        hook.check_workspace(self.lx_workspace)
+        return ldif
+
+    def _request(self, ldif: Ldif) -> str:
+        """Name what is asked for: a changed input is new work."""
+        parts = [self.leanix_conn_id, dict(ldif.header), ldif.count, ldif.sha256, self.test_run]
+        return fingerprint(parts)
+
+    def _remember(self, context: Context, request: str) -> Submission:
+        return Submission(context, request, self.log)
+
+    def _submit(self, context: Context, hook: LeanIXHook, ldif: Ldif) -> str:
+        submission = self._submission = self._remember(context, self._request(ldif))
+        tried_before = int(getattr(context["ti"], "try_number", 1) or 1) > 1
+        return runs.submit(hook, submission, ldif, test=self.test_run, tried_before=tried_before)
+
+
+class LeanIXRunOperator(LeanIXStartRunOperator):
+    """Start a run, wait until it is over, judge it, and fetch its results.
+
+    Deferred or not, the result is the same. A later try of the task takes up the run of an earlier one:
+    a live run is waited for, a FINISHED one is judged and fetched, and only after one that failed comes a
+    new one. At the deadline, and when the task is killed, the run is stopped.
+
+    :param output_path: where the LDIF that the run made goes, byte for byte: a local path, or any URL that
+        ``ObjectStoragePath`` takes. None fetches nothing.
+    :param fail_on: ``failed``: the task fails only when the run as a whole broke; ``errors``: also when
+        items failed, or none of those sent was processed; ``warnings``: also when there are warnings.
+    :param max_errors: so many failed items are tolerated.
+    :param allow_unprocessed: it is fine when none of the items sent was processed.
+    :param poll_interval: the longest interval between two looks at the run, in seconds.
+    :param timeout: seconds until the run is given up.
+    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+
+    The other parameters are those of :class:`LeanIXStartRunOperator`. Returns ``run_id``, ``status``,
+    ``processed``, ``errors``, ``warnings``, and ``results``: the manifest of the file, or None.
+    """
+
+    template_fields: Sequence[str] = (*LeanIXStartRunOperator.template_fields, "output_path")
+
+    def __init__(
+        self,
+        *,
+        output_path: str | None = None,
+        fail_on: str = "errors",
+        max_errors: int = 0,
+        allow_unprocessed: bool = False,
+        poll_interval: float = 5.0,
+        timeout: float = _DAY,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.fail_on = fail_on
+        self.max_errors = max_errors
+        self.allow_unprocessed = allow_unprocessed
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Start the run or take it up, and wait for it here or in the triggerer."""
+        self._check_arguments()
+        deadline = runs.deadline_after(self.timeout)
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            ldif = self._ldif(hook)
+            run_id = self._submit(context, hook, ldif)
+            request = self._request(ldif)
+            if is_deferrable(self.deferrable):
+                self._wait_in_triggerer(run_id, deadline, {"request": request, "sent": ldif.count})
+            status = self._wait_here(hook, run_id, deadline)
+            return self._conclude(context, hook, run_id, status, request, ldif.count)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], request: str, sent: int, run_id: str
+    ) -> dict[str, Any]:
+        """Judge the run that the trigger has waited for, and fetch its results."""
+        raise_for(event)
+        status = event["run_status"] if event["status"] == "done" else ""
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            return self._conclude(context, hook, run_id, status, request, sent)
+
+    def _wait_in_triggerer(self, run_id: str, deadline: float, more: dict[str, Any]) -> None:
+        trigger = LeanIXRunTrigger(
+            leanix_conn_id=self.leanix_conn_id,
+            run_id=run_id,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs={**more, "run_id": run_id})
+
+    def _wait_here(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
+        try:
+            return runs.wait_until_over(hook, run_id, deadline=deadline, poll_interval=self.poll_interval)
+        except TimeoutError:
+            return ""
+
+    def _conclude(
+        self, context: Context, hook: LeanIXHook, run_id: str, status: str, request: str, sent: int
+    ) -> dict[str, Any]:
+        """Give the operator's result, or raise.
+
+        :param status: the run's last status; empty when the deadline came first.
+        """
+        submission = self._remember(context, request)
+        try:
+            outcome = runs.judge(
+                hook,
+                run_id,
+                status or runs.stop_at_deadline(hook, run_id),
+                fail_on=self.fail_on,
+                max_errors=self.max_errors,
+                sent=sent,
+                empty_is_fine=self.allow_unprocessed or self.test_run,
+            )
+        except RunFailedError:
+            submission.renew()
+            raise
+        results = hook.download_results(run_id, self.output_path) if self.output_path else None
+        if self.output_path and results is None:
+            self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
+        submission.finished()
+        return {**outcome.summary(), "results": results}
+
+    def _check_arguments(self) -> None:
+        problems = []
+        if self.fail_on not in FAIL_ON:
+            problems.append(f"'fail_on' must be one of {', '.join(FAIL_ON)}, not {self.fail_on!r}")
+        if self.output_path is not None and (not self.output_path.strip() or self.output_path.endswith("/")):
+            problems.append(f"'output_path' names no file: {self.output_path!r}")
+        problems += [
+            f"'{name}' must be above 0"
+            for name in ("poll_interval", "timeout")
+            if not getattr(self, name) > 0
+        ]
+        if problems:
+            raise InputError(problems, "the task's arguments")
+
+
+class LeanIXFetchResultsOperator(BaseOperator):
+    """Fetch the LDIF that a FINISHED run made.
+
+    :param run_id: the run, which must be FINISHED.
+    :param output_path: where the LDIF goes, byte for byte: a local path, or any URL that
+        ``ObjectStoragePath`` takes.
+    :param leanix_conn_id: the connection.
+
+    Returns the manifest of the file, or None when the run made no LDIF.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "output_path", "leanix_conn_id")
+    ui_color = "#d9e8f6"
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        output_path: str,
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.output_path = output_path
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Fetch the results."""
+        if not self.output_path.strip() or self.output_path.endswith("/"):
+            raise InputError(f"'output_path' names no file: {self.output_path!r}", "the task's arguments")
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            status = hook.get_run_status(self.run_id)
+            if status != "FINISHED":
+                raise RunFailedError(
+                    self.run_id, status, "only a FINISHED run has results; wait for it first"
+                )
+            return hook.download_results(self.run_id, self.output_path)

@@ -1,0 +1,241 @@
+"""Submits runs so that none starts twice, whatever breaks in between, and sees them through.
+
+A run is made in two steps. One that was created but not started does nothing, so a lost answer to a create
+costs nothing; starting one a second time is refused by the service, so a lost answer to a start costs
+nothing either. What a task must not lose is which run is its own: that is what the marker in the run's
+description and the task's memory are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.core.waiting import clock, wait_for
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    NotFoundError,
+    RequestRejectedError,
+    RunFailedError,
+)
+from airflow_provider.leanix.api import BROKEN, CREATED, KNOWN, LIVE, OVER
+from airflow_provider.leanix.ldif import LONGEST, Ldif
+from airflow_provider.leanix.verdict import Outcome, weigh, why_failed
+
+if TYPE_CHECKING:
+    from airflow_provider.core.durable import Submission
+    from airflow_provider.leanix.hooks import LeanIXHook
+
+_MOST_COMPLAINTS = 2000
+
+
+def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, tried_before: bool) -> str:
+    """See to it that one run of this LDIF is started, and give its id.
+
+    A run that an earlier try of the task has made is taken up: one that was created is started, one that
+    is live or FINISHED is left as it is. After one that FAILED or was STOPPED comes a new one.
+
+    :param submission: what the task remembers; its request must stand for this LDIF.
+    :param test: a dry run.
+    :param tried_before: whether another try may have made a run that the memory does not know of.
+    """
+    run_id, status = _find(hook, submission, tried_before) or ("", "")
+    if not run_id:
+        _end_earlier(hook, submission)
+        submission.intend()
+        run_id, status = _create(hook, submission, ldif), CREATED
+        hook.log.info("Created run %s (%s)", run_id, submission.marker)
+    else:
+        hook.log.info("Taking up run %s of an earlier try, it is %s", run_id, status)
+    if submission.remote_id != run_id:
+        submission.created(run_id)
+    if status == CREATED:
+        start_once(hook, run_id, test=test)
+    return run_id
+
+
+def start_once(hook: LeanIXHook, run_id: str, *, test: bool) -> None:
+    """Start a run unless it was started already.
+
+    :raises RequestRejectedError: when the service refuses, and the run is not started either.
+    """
+    if hook.start_run(run_id, test=test):
+        hook.log.info("Started run %s", run_id)
+    elif (status := hook.get_run_status(run_id)) == CREATED:
+        raise RequestRejectedError(400, "", f"the service does not start run {run_id}, which is {status}")
+    else:
+        hook.log.info("Run %s was started before, it is %s", run_id, status)
+
+
+def _find(hook: LeanIXHook, submission: Submission, tried_before: bool) -> tuple[str, str] | None:
+    """Give the run that this work already has, with its status; None when a new one is due."""
+    if submission.remote_id:
+        status = _status_of(hook, submission.remote_id)
+        if status and status not in BROKEN:
+            return submission.remote_id, status
+        hook.log.info("Run %s of an earlier try is %s", submission.remote_id, status or "unknown by now")
+        submission.renew()
+        return None
+    if submission.earlier_id and submission.earlier_was_same:
+        # The task was cleared while what it had started was still going on.
+        status = _status_of(hook, submission.earlier_id)
+        if status in LIVE:
+            return submission.earlier_id, str(status)
+    if submission.is_known or (tried_before and not submission.remembers):
+        return _find_marked(hook, submission)
+    return None
+
+
+def _find_marked(hook: LeanIXHook, submission: Submission) -> tuple[str, str] | None:
+    """Look for the marker through the run list; moves on to the next marker after a run that broke."""
+    found = pick(hook.list_runs(), submission.marker)
+    if found is None:
+        return None
+    generation, run_id, status = found
+    if status in BROKEN:
+        submission.generation = generation + 1
+        return None
+    submission.generation = generation
+    return run_id, status
+
+
+def pick(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str] | None:
+    """Find the run that counts among those with a marker or a later one of the same work.
+
+    Of several with the same marker (an answer to a create was lost), the one that was started counts.
+
+    :param rows: the run list.
+    :return: generation, id and status.
+    """
+    work, _, generation = marker.rpartition(".")
+    best: tuple[tuple[int, int], str, str] | None = None
+    for row in rows:
+        before, mark, after = str(row.get("description") or "").rpartition(f"{work}.")
+        if not mark or not after.isdigit() or int(after) < int(generation) or before.endswith(work):
+            continue
+        status = str(row.get("status") or "")
+        rank = (int(after), 0 if status == CREATED else 1)
+        if best is None or rank > best[0]:
+            best = (rank, str(row["id"]), status)
+    return (best[0][0], best[1], best[2]) if best else None
+
+
+def _create(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
+    marked = ldif.describe(describe(ldif.header.get("description"), submission.marker))
+    try:
+        return hook.create_run(marked)
+    except AmbiguousWriteError as error:
+        found = pick(hook.list_runs(), submission.marker)
+        if found:
+            hook.log.info("The answer to the create was lost, but the run is there: %s", found[1])
+            return found[1]
+        # At worst a run that nobody starts is left behind.
+        hook.log.warning("%s. No run with the marker is there, so it is created anew", error)
+        return hook.create_run(marked)
+
+
+def _end_earlier(hook: LeanIXHook, submission: Submission) -> None:
+    """Stop what an earlier try has started with another input, before the new run begins."""
+    if submission.earlier_id and _status_of(hook, submission.earlier_id) in LIVE:
+        hook.log.warning("The input has changed: stopping run %s of an earlier try", submission.earlier_id)
+        hook.stop_run(submission.earlier_id)
+
+
+def _status_of(hook: LeanIXHook, run_id: str) -> str | None:
+    try:
+        return hook.get_run_status(run_id)
+    except NotFoundError:
+        return None
+
+
+def describe(text: object, marker: str) -> str:
+    """Put the marker behind the user's text, within the length that the service allows."""
+    room = LONGEST - len(marker) - 1
+    shown = str(text or "").strip()
+    if len(shown) > room:
+        shown = shown[: room - 1] + "…"
+    return f"{shown} {marker}".strip()
+
+
+def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_interval: float) -> str:
+    """Wait on a worker until a run is over; gives its last status.
+
+    :param deadline: seconds since the epoch.
+    :raises TimeoutError: at the deadline.
+    """
+    odd: set[str] = set()
+
+    def poll() -> str | None:
+        status = hook.get_run_status(run_id)
+        note_unknown(status, odd, hook.log.warning, run_id)
+        return status if status in OVER else None
+
+    return wait_for(poll, deadline=deadline, poll_interval=poll_interval)
+
+
+def note_unknown(status: str, seen: set[str], say: Callable[..., object], run_id: str) -> None:
+    """Say once of each status the vendor's documentation does not know that it is waited on."""
+    if status not in KNOWN and status not in seen:
+        seen.add(status)
+        say("Run %s has the unknown status %s; waiting on", run_id, status)
+
+
+def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
+    """Give the status of a run that is over after all; else stop it.
+
+    :raises RunFailedError: saying that it took too long.
+    """
+    status = hook.get_run_status(run_id)
+    if status in OVER:
+        return status
+    try:
+        stopped = "it was stopped" if hook.stop_run(run_id) else "it could not be stopped"
+    except ApiError as error:
+        stopped = f"it could not be stopped: {error}"
+    raise RunFailedError(run_id, status, f"it was not over at the deadline; {stopped}")
+
+
+def judge(
+    hook: LeanIXHook,
+    run_id: str,
+    status: str,
+    *,
+    fail_on: str,
+    max_errors: int,
+    sent: int,
+    empty_is_fine: bool,
+) -> Outcome:
+    """Read what a run did, log it, and give the outcome when it is a success.
+
+    :raises RunFailedError: when it is not.
+    """
+    stats = hook.get_run_stats(run_id)
+    outcome = weigh(run_id, status, stats, _some(hook.iter_run_warnings(run_id)))
+    hook.log.info(
+        "Run %s is %s: %s processed, %d errors, %d warnings",
+        run_id,
+        status,
+        outcome.processed,
+        outcome.errors,
+        outcome.warnings,
+    )
+    for line in outcome.first:
+        hook.log.warning("Run %s: %s", run_id, line)
+    reason = why_failed(outcome, fail_on, max_errors, sent=sent, empty_is_fine=empty_is_fine)
+    if reason or status in BROKEN:
+        raise RunFailedError(run_id, status, reason)
+    return outcome
+
+
+def _some(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """Give no more warnings than anybody would want to wait for."""
+    for number, row in enumerate(rows):
+        if number >= _MOST_COMPLAINTS:
+            return
+        yield row
+
+
+def deadline_after(seconds: float) -> float:
+    """Give the moment so many seconds from now, in seconds since the epoch."""
+    return clock() + seconds

@@ -1,0 +1,82 @@
+"""Waits for LeanIX runs that another task, or somebody else, has started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.waiting import raise_for
+from airflow_provider.errors import RunFailedError
+from airflow_provider.leanix import runs
+from airflow_provider.leanix.api import BROKEN, OVER
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.triggers import LeanIXRunTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class LeanIXRunSensor(BaseSensorOperator):
+    """Wait until a run is FINISHED; a run that FAILED or was STOPPED fails the task.
+
+    :param run_id: the run.
+    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+    :param leanix_conn_id: the connection.
+
+    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``. The run goes on after a
+    timeout. Returns ``run_id`` and ``status``.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "leanix_conn_id")
+    ui_color = "#d9e8f6"
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        deferrable: bool | None = None,
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.deferrable = deferrable
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer."""
+        if is_deferrable(self.deferrable):
+            self.defer(
+                trigger=LeanIXRunTrigger(
+                    leanix_conn_id=self.leanix_conn_id,
+                    run_id=self.run_id,
+                    deadline=runs.deadline_after(self.timeout),
+                    poll_interval=self.poke_interval,
+                ),
+                method_name="execute_complete",
+            )
+        return super().execute(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            status = hook.get_run_status(self.run_id)
+        if status not in OVER:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._result(status))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Say how the run ended that the trigger has waited for."""
+        raise_for(event)
+        if event["status"] == "timeout":
+            raise sensor_timeout(f"run {self.run_id} was not over after {self.timeout:g} s")
+        return self._result(event["run_status"])
+
+    def _result(self, status: str) -> dict[str, Any]:
+        if status in BROKEN:
+            raise RunFailedError(self.run_id, status)
+        return {"run_id": self.run_id, "status": status}

@@ -1,0 +1,133 @@
+"""What a run came to: its status, its counts, its complaints, and whether that is a success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider.leanix.api import FINISHED
+
+FAIL_ON = ("failed", "errors", "warnings")
+SHOWN = 10
+
+
+@dataclass
+class Outcome:
+    """A run that is over.
+
+    :param processed: items it worked on, None when the service gave no statistics.
+    :param errors: items or processor steps that failed. :param warnings: complaints that are no errors.
+    :param first: the first complaints in words.
+    """
+
+    run_id: str
+    status: str
+    processed: int | None = None
+    errors: int = 0
+    warnings: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """Give what an operator returns of it."""
+        return {
+            "run_id": self.run_id,
+            "status": self.status,
+            "processed": self.processed,
+            "errors": self.errors,
+            "warnings": self.warnings,
+        }
+
+
+def weigh(
+    run_id: str, status: str, stats: Mapping[str, Any], complaints: Iterable[Mapping[str, Any]]
+) -> Outcome:
+    """Sum up a run's statistics and warnings."""
+    outcome = Outcome(run_id, status, processed_of(stats))
+    listed = 0
+    for row in complaints:
+        if str(row.get("status")).upper() == "ERROR":
+            listed += 1
+        else:
+            outcome.warnings += 1
+        if len(outcome.first) < SHOWN:
+            outcome.first.append(_in_words(row))
+    outcome.errors = max(listed, _total(stats, "processorStatistics", "errorCount"))
+    return outcome
+
+
+def processed_of(stats: Mapping[str, Any]) -> int | None:
+    """Count the items a run worked on; None without statistics.
+
+    Each level of an inbound run, and each of its processors, goes over the content anew, so there the
+    highest count stands for the run. The processors of an outbound run each add items of their own.
+    """
+    rows = _rows(stats, "processorStatistics")
+    levels = _rows(stats, "singleRunLevelStatistics")
+    if not isinstance(stats.get("processorStatistics"), list):
+        return None
+    if any("itemsInScopeCount" in row for row in rows):
+        return sum(_number(row, "processedContentCount") for row in rows)
+    return max((_number(row, "processedContentCount") for row in (*levels, *rows)), default=0)
+
+
+def why_failed(
+    outcome: Outcome,
+    fail_on: str = "errors",
+    max_errors: int = 0,
+    *,
+    sent: int = 0,
+    empty_is_fine: bool = False,
+) -> str:
+    """Say why a run counts as failed; empty when it is a success.
+
+    A run that FINISHED may have skipped bad items, or all of them.
+
+    :param fail_on: ``failed``: only when the run as a whole broke; ``errors``: also when more than
+        ``max_errors`` items failed; ``warnings``: also when there is any warning.
+    :param sent: how many items went in; when none of them was processed, that is an error too.
+    :param empty_is_fine: a run that processed nothing of what was sent is a success.
+    """
+    shown = "".join(f"\n  - {line}" for line in outcome.first)
+    counts = f"{_count(outcome.processed)} processed, {outcome.errors} errors, {outcome.warnings} warnings"
+    if outcome.status != FINISHED:
+        return f"{counts}{shown}"
+    if fail_on == "failed":
+        return ""
+    if outcome.errors > max_errors:
+        return f"more errors than the {max_errors} allowed: {counts}{shown}"
+    if sent and outcome.processed == 0 and not empty_is_fine:
+        return f"nothing of the {sent} items sent was processed; does a processor match their type?{shown}"
+    if fail_on == "warnings" and outcome.warnings:
+        return f"it has warnings: {counts}{shown}"
+    return ""
+
+
+def _count(value: int | None) -> str:
+    return "unknown how many" if value is None else str(value)
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    processor = row.get("processor")
+    name = processor.get("name") if isinstance(processor, Mapping) else None
+    parts = [str(row.get("status") or "WARNING")]
+    if row.get("content"):
+        parts.append(f"item {row['content']}")
+    if name:
+        parts.append(f"processor {name}")
+    said = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
+    return f"{', '.join(parts)}: {said}"[:300]
+
+
+def _rows(stats: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    rows = stats.get(name)
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _number(row: Mapping[str, Any], name: str) -> int:
+    value = row.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _total(stats: Mapping[str, Any], name: str, field_name: str) -> int:
+    return sum(_number(row, field_name) for row in _rows(stats, name))
