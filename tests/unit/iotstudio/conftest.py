@@ -1,0 +1,56 @@
+"""A fresh space, a hook for it, and connections that are a little off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider.core import auth
+from airflow_provider.core.policy import Patience
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.server import Sandbox
+
+THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+PUT = "iotstudio PUT /spaces/{space}/things/{thing}/properties"
+LIST = "iotstudio GET /spaces/{space}/things"
+READ = "iotstudio GET /spaces/{space}/things/{thing}/properties"
+
+
+@pytest.fixture
+def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> IoTStudioService:
+    """Give the emulated service, with no token left from other tests and short waits."""
+    monkeypatch.setattr(auth, "_slots", {})
+    monkeypatch.setattr(IoTStudioHook, "patience", Patience(base=0.005))
+    found: IoTStudioService = sandbox.iotstudio
+    return found
+
+
+@pytest.fixture
+def connect(service: IoTStudioService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Give a hook for a connection that differs from the seeded one in some fields or extras."""
+    hooks: list[IoTStudioHook] = []
+
+    def make(
+        *, extra: dict[str, Any] | None = None, space: str | None = None, **fields: Any
+    ) -> IoTStudioHook:
+        base = service.connection()
+        merged = {key: one for key, one in {**base["extra"], **(extra or {})}.items() if one is not None}
+        text = json.dumps({**base, **fields, "extra": merged})
+        monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", text)
+        hooks.append(IoTStudioHook(space=space))
+        return hooks[-1]
+
+    yield make
+    for hook in hooks:
+        hook.close()
+
+
+@pytest.fixture
+def hook(service: IoTStudioService) -> Iterator[IoTStudioHook]:
+    """Give a hook for the seeded connection."""
+    with IoTStudioHook() as hook:
+        yield hook

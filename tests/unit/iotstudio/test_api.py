@@ -1,0 +1,128 @@
+"""Requests as data: what goes on the wire, without a network."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider.core.calls import Reply, pairs
+from airflow_provider.iotstudio import api
+
+
+def reply(body: object, status: int = 200) -> Reply:
+    return Reply(status, {}, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("50%", "50%25"), ("Wärme", "W%C3%A4rme"), ("..", "%2E%2E")],
+)
+def test_names_stay_one_segment(name: str, quoted: str) -> None:
+    assert api.one_property("my space", "T", name).path == f"/spaces/my%20space/things/T/properties/{quoted}"
+
+
+def test_the_category_comes_before_the_things() -> None:
+    assert api.things("s", category="Sensors").path == "/spaces/s/categories/Sensors/things"
+
+
+def test_lists_ask_for_the_largest_pages_unless_told() -> None:
+    assert dict(pairs(api.things("s").params))["limit"] == "1000"
+    assert dict(pairs(api.things("s", params={"limit": 100}).params))["limit"] == "100"
+
+
+def test_sort_is_one_text_and_ids_repeat() -> None:
+    call = api.things("s", params={"sort": ["uid", "-created"], "thingID[]": ["A", "B"], "in_category": True})
+    assert sorted(pairs(call.params)) == [
+        ("in_category", "true"),
+        ("limit", "1000"),
+        ("sort", "uid,-created"),
+        ("thingID[]", "A"),
+        ("thingID[]", "B"),
+    ]
+
+
+def test_no_scopes_are_no_parameter() -> None:
+    assert "scope" not in (api.token("id", "secret", []).form or {})
+    assert (api.token("id", "secret", ["thing", "category"]).form or {})["scope"] == "thing category"
+
+
+def test_json_types_go_out_as_they_are() -> None:
+    values = {"a": 61.5, "b": "1", "c": 1, "d": True, "e": None, "f": [0, 0.0], "g": {"h": "on"}, "i": 21.0}
+    body, kind = api.write_properties("s", "T", values).body()
+    assert kind == "application/json"
+    assert body == b'{"a":61.5,"b":"1","c":1,"d":true,"e":null,"f":[0,0.0],"g":{"h":"on"},"i":21.0}'
+
+
+def test_an_action_is_never_sent_twice_and_a_property_write_may_be() -> None:
+    assert not api.request_action("s", "T", "reboot").repeatable
+    assert api.write_properties("s", "T", {"a": 1}).repeatable
+
+
+def test_an_action_without_input_sends_none() -> None:
+    assert api.request_action("s", "T", "reboot").json == {"reboot": {}}
+    assert api.request_action("s", "T", "reboot", 0).json == {"reboot": {"input": 0}}
+
+
+def test_an_action_gets_its_id_from_the_end_of_its_href() -> None:
+    entry = {"status": "pending", "href": "/beta/spaces/s/things/T/actions/reboot/01J"}
+    assert api.request_action("s", "T", "reboot").read(reply({"reboot": entry}))["id"] == "01J"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "spelled"),
+    [
+        (None, None, None),
+        ("2026-01", None, f"2026-01|{api.FAR_FUTURE}"),
+        (None, "2026-01-31", f"{api.FAR_PAST}|2026-01-31"),
+        (
+            datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+            datetime(2026, 1, 2, 0, 0, 0, 500_000, tzinfo=UTC),
+            "2026-01-01T00:00:00Z|2026-01-02T00:00:00.500000Z",
+        ),
+    ],
+)
+def test_time_ranges_are_spelled_in_utc_and_never_open(
+    start: str | datetime | None, end: str | datetime | None, spelled: str | None
+) -> None:
+    assert api.time_range(start, end) == spelled
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"data": None, "paging": {"next_cursor": None}}, {"data": []}, {"data": [], "paging": {}}],
+)
+def test_odd_ends_of_lists_are_ends(body: object) -> None:
+    assert api.things("s").read(reply(body)) == api.Page([], "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/spaces/s/things", "thing.read"),
+        ("PUT", "/spaces/s/things/T/properties", "thing.update"),
+        ("POST", "/spaces/s/things/T/actions/a", "thing.create"),
+        ("DELETE", "/spaces/s/categories/c/things/T", "thing.delete"),
+        ("GET", "/spaces/s/categories", "category.read"),
+        ("POST", "/spaces/s/models", "model.create"),
+        ("POST", "/spaces/s/query/cursor", "query"),
+    ],
+)
+def test_each_request_knows_its_scope(method: str, path: str, scope: str) -> None:
+    assert api.scope_for(method, path) == scope
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            {"error": {"status": 400, "message": "bad", "details": {"t": "too warm"}}},
+            ("", "bad (t: too warm)"),
+        ),
+        ({"error": "invalid_client", "error_description": "no"}, ("invalid_client", "no")),
+        ({"error": {"code": 401, "status": "Unauthorized", "message": "no"}}, ("401", "no")),
+    ],
+)
+def test_errors_are_read_in_all_their_forms(body: object, said: tuple[str, str]) -> None:
+    assert api.explain(reply(body, 400)) == said
