@@ -177,7 +177,9 @@ class _Brake:
 
 def _raise(failures: list[Failure], differences: list[str], counts: Mapping[str, int]) -> None:
     first = failures[0].error
-    if not counts["written"] and all(type(failure.error) is type(first) for failure in failures):
+    # The plain ones are those that were not tried any more because of the first.
+    alike = all(type(failure.error) in {type(first), ProviderError} for failure in failures)
+    if not counts["written"] and alike:
         if len(failures) > 1:
             first.add_note(f"nothing was written: {len(failures)} Things failed alike")
         raise first
