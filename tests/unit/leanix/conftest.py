@@ -1,0 +1,122 @@
+"""Runs LeanIX tasks the way Airflow does, without a scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider.leanix.triggers import LeanIXRunTrigger
+
+INBOUND = {
+    "connector_type": "cmdb",
+    "connector_id": "campus",
+    "connector_version": "1.0.0",
+    "processing_direction": "inbound",
+}
+OUTBOUND = {
+    "connector_type": "report",
+    "connector_id": "landscape",
+    "connector_version": "1.0.0",
+    "processing_direction": "outbound",
+}
+
+
+class Store(dict[str, Any]):
+    """A task's state store, as Airflow 3.3 lends it; keeps JSON only."""
+
+    def set(self, key: str, value: Any, **_: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+class Task:
+    """One task instance: its memory survives its tries.
+
+    :param remembers: whether there is a state store (there is none before Airflow 3.3).
+    """
+
+    def __init__(self, *, remembers: bool = True, task_id: str = "run") -> None:
+        self.store = Store()
+        self.tries = 0
+        self.remembers = remembers
+        self.task_id = task_id
+
+    def context(self) -> Any:
+        ti = SimpleNamespace(
+            dag_id="landscape",
+            task_id=self.task_id,
+            run_id="manual__1",
+            map_index=-1,
+            try_number=self.tries,
+        )
+        return {"ti": ti, **({"task_state_store": self.store} if self.remembers else {})}
+
+    def run(self, operator: BaseOperator) -> Any:
+        """Run the next try; through a trigger when it defers."""
+        deferral = self.begin(operator)
+        return self.resume(operator, deferral) if isinstance(deferral, TaskDeferred) else deferral
+
+    def begin(self, operator: BaseOperator) -> Any:
+        """Run the next try until it ends or defers."""
+        self.tries += 1
+        try:
+            return operator.execute(self.context())
+        except TaskDeferred as deferral:
+            return deferral
+
+    def resume(self, operator: BaseOperator, deferral: TaskDeferred) -> Any:
+        """Wait as the triggerer does, and finish as a fresh worker does."""
+        event = asyncio.run(first_event(again(deferral.trigger)))
+        kwargs = json.loads(json.dumps(deferral.kwargs or {}))
+        return getattr(operator, deferral.method_name)(self.context(), event=event, **kwargs)
+
+
+def again(trigger: Any) -> LeanIXRunTrigger:
+    """Make a trigger anew from what the database would hold of it."""
+    path, arguments = trigger.serialize()
+    assert path == "airflow_provider.leanix.triggers.LeanIXRunTrigger"
+    return LeanIXRunTrigger(**json.loads(json.dumps(arguments)))
+
+
+async def first_event(trigger: LeanIXRunTrigger) -> dict[str, Any]:
+    async for event in trigger.run():
+        return json.loads(json.dumps(event.payload))
+    raise AssertionError("the trigger ended without an event")
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task()
+
+
+@pytest.fixture
+def leanix(sandbox: Any) -> Any:
+    """The emulated workspace, with runs that are over as soon as anybody looks."""
+    sandbox.leanix.queue_seconds = 0.0
+    sandbox.leanix.run_seconds = 0.0
+    sandbox.leanix.seconds_per_item = 0.0
+    return sandbox.leanix
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once, so that bad days are short."""
+    from airflow_provider.core import policy
+
+    monkeypatch.setattr(policy, "wait_before", lambda *_: 0.001)
+    from airflow_provider.core import looping
+
+    monkeypatch.setattr(looping, "wait_before", lambda *_: 0.001)
+
+
+@pytest.fixture(autouse=True)
+def fresh_tokens() -> None:
+    """No test uses the token of another."""
+    from airflow_provider.core import auth
+
+    auth._slots.clear()
