@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider.sandbox.control import control_routes
@@ -21,12 +19,14 @@ from airflow_provider.sandbox.faults import Connections, Faults
 from airflow_provider.sandbox.routing import Gateway, api_places, storage_places
 from airflow_provider.sandbox.service import Clock, Counters, Service, Surroundings
 
-SERVICES = {
-    "mapsindoors": "MapsIndoorsService",
-    "amigocloud": "AmigoCloudService",
-    "iotstudio": "IoTStudioService",
-    "leanix": "LeanIXService",
-}
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from airflow_provider.sandbox.amigocloud import AmigoCloudService
+    from airflow_provider.sandbox.iotstudio import IoTStudioService
+    from airflow_provider.sandbox.leanix import LeanIXService
+    from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -42,6 +42,11 @@ class Sandbox:
     :param storage_port: port of the second origin, which plays the blob storage; 0 takes a free one.
     :param kinds: the services to run; all four when it is left out.
     """
+
+    mapsindoors: MapsIndoorsService
+    amigocloud: AmigoCloudService
+    iotstudio: IoTStudioService
+    leanix: LeanIXService
 
     def __init__(
         self, port: int = 0, *, storage_port: int = 0, kinds: Iterable[type[Service]] | None = None
@@ -61,7 +66,7 @@ class Sandbox:
         services = self.__dict__.get("services", {})
         if name in services:
             return services[name]
-        hint = ": start the sandbox first" if name in SERVICES and not services else ""
+        hint = ": start the sandbox first" if name in Sandbox.__annotations__ and not services else ""
         raise AttributeError(f"the sandbox has no {name!r}{hint}")
 
     @property
@@ -231,11 +236,9 @@ def _listen(port: int) -> socket.socket:
 
 
 def _all_kinds() -> list[type[Service]]:
-    found: list[type[Service]] = []
-    for name, kind in SERVICES.items():
-        path = f"airflow_provider.sandbox.{name}"
-        try:
-            found.append(getattr(importlib.import_module(path), kind))
-        except (ModuleNotFoundError, AttributeError):
-            continue
-    return found
+    from airflow_provider.sandbox.amigocloud import AmigoCloudService
+    from airflow_provider.sandbox.iotstudio import IoTStudioService
+    from airflow_provider.sandbox.leanix import LeanIXService
+    from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+
+    return [MapsIndoorsService, AmigoCloudService, IoTStudioService, LeanIXService]

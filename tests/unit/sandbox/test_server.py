@@ -210,3 +210,16 @@ def test_importing_the_package_loads_no_server() -> None:
     code = "import sys, airflow_provider.sandbox; print('starlette' in sys.modules, 'uvicorn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_all_four_services_run_unless_told_otherwise() -> None:
+    with Sandbox() as sandbox:
+        names = {"mapsindoors", "amigocloud", "iotstudio", "leanix"}
+        assert set(sandbox.services) == names
+        assert {json.loads(text)["conn_type"] for text in sandbox.connections.values()} == names
+        assert sandbox.leanix.base_url == f"{sandbox.url}/leanix"
+
+
+def test_a_service_of_a_sandbox_that_does_not_run_is_a_clear_error() -> None:
+    with pytest.raises(AttributeError, match="no 'leanix': start the sandbox first"):
+        _ = Sandbox().leanix
