@@ -1,0 +1,364 @@
+"""LeanIX tasks: the same result in sync and in deferred mode, and the truth about how a run ended."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider.errors import (
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RequestRejectedError,
+    RunFailedError,
+)
+from airflow_provider.leanix.operators import (
+    LeanIXFetchResultsOperator,
+    LeanIXRunOperator,
+    LeanIXStartRunOperator,
+)
+from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+
+from .conftest import INBOUND, OUTBOUND, Task
+
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+
+
+def run_operator(**arguments: Any) -> LeanIXRunOperator:
+    return LeanIXRunOperator(**{"task_id": "run", "poll_interval": 0.02, "timeout": 20, **arguments})
+
+
+@BOTH
+def test_outbound_run_stores_the_ldif_byte_for_byte(
+    leanix: Any, task: Task, tmp_path: Any, deferrable: bool
+) -> None:
+    leanix.queue_seconds = leanix.run_seconds = 0.05
+    target = tmp_path / "landscape.json"
+    result = task.run(run_operator(**OUTBOUND, output_path=str(target), deferrable=deferrable))
+    manifest = result.pop("results")
+    assert result == {
+        "run_id": leanix.runs[0].id,
+        "status": "FINISHED",
+        "processed": 65,
+        "errors": 0,
+        "warnings": 0,
+    }
+    assert target.read_bytes() == leanix.runs[0].result
+    assert manifest["uri"] == str(target)
+    assert manifest["bytes"] == target.stat().st_size
+
+
+@BOTH
+def test_inbound_run_writes_the_items_of_the_tutorial(leanix: Any, task: Task, deferrable: bool) -> None:
+    operator = run_operator(**INBOUND, content=tutorial_items(), deferrable=deferrable)
+    result = task.run(operator)
+    assert (result["processed"], result["errors"], result["results"]) == (2, 0, None)
+    assert leanix.fact_sheets["28db27b1-fc55-4e44"].relations == ["b6992b1d-4e4d", "cd4fab6c-4336"]
+
+
+def test_result_is_the_same_in_both_modes_and_small(leanix: Any, tmp_path: Any) -> None:
+    results = []
+    for deferrable in (False, True):
+        operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "out.json"), deferrable=deferrable)
+        result = Task().run(operator)
+        result["run_id"] = result["results"]["seconds"] = None
+        results.append(result)
+    assert results[0] == results[1]
+    assert len(json.dumps(results[0])) < 1000
+
+
+def test_wanted_fields_reach_the_service(leanix: Any, task: Task) -> None:
+    operator = run_operator(
+        **{**OUTBOUND, "processing_mode": "PARTIAL"},
+        lx_workspace=WORKSPACE_ID,
+        description="Nightly",
+        custom_fields={"site": "north"},
+    )
+    task.run(operator)
+    header = leanix.runs[0].header
+    assert header["processingMode"] == "partial"
+    assert header["lxWorkspace"] == WORKSPACE_ID
+    assert header["customFields"] == {"site": "north"}
+    assert header["description"].startswith("Nightly airflow:")
+
+
+def test_dry_run_changes_nothing(leanix: Any, task: Task) -> None:
+    assert task.run(run_operator(**INBOUND, content=tutorial_items(), test_run=True))["status"] == "FINISHED"
+    assert leanix.runs[0].test
+    assert "b6992b1d-4e4d" not in leanix.fact_sheets
+
+
+@BOTH
+@pytest.mark.parametrize("ending", ["FAILED", "STOPPED"])
+def test_run_that_breaks_fails_the_task(leanix: Any, task: Task, ending: str, deferrable: bool) -> None:
+    leanix.ending = ending
+    with pytest.raises(RunFailedError) as caught:
+        task.run(run_operator(**OUTBOUND, fail_on="failed", deferrable=deferrable))
+    assert (caught.value.run_id, caught.value.status) == (leanix.runs[0].id, ending)
+
+
+@BOTH
+def test_finished_run_with_failed_items_fails_the_task_and_names_them(
+    leanix: Any, task: Task, tmp_path: Any, deferrable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    leanix.bad_items = 1
+    operator = run_operator(
+        **INBOUND, content=tutorial_items(), output_path=str(tmp_path / "out.json"), deferrable=deferrable
+    )
+    with pytest.raises(RunFailedError, match=r"item b6992b1d-4e4d.*The item was refused") as caught:
+        task.run(operator)
+    assert "1 errors" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "max_errors", "bad", "doubtful", "fails"),
+    [
+        ("failed", 0, 2, 0, False),
+        ("errors", 0, 0, 2, False),
+        ("errors", 1, 1, 0, False),
+        ("errors", 1, 2, 0, True),
+        ("warnings", 0, 0, 1, True),
+        ("warnings", 5, 2, 0, False),
+    ],
+)
+def test_fail_on_decides(
+    leanix: Any, task: Task, fail_on: str, max_errors: int, bad: int, doubtful: int, fails: bool
+) -> None:
+    leanix.bad_items, leanix.doubtful_items = bad, doubtful
+    operator = run_operator(**INBOUND, content=tutorial_items(), fail_on=fail_on, max_errors=max_errors)
+    if fails:
+        with pytest.raises(RunFailedError):
+            task.run(operator)
+    else:
+        result = task.run(operator)
+        assert (result["errors"], result["warnings"]) == (bad, doubtful)
+
+
+def test_run_that_processed_nothing_fails_unless_allowed(leanix: Any) -> None:
+    leanix.processes_nothing = True
+    content = tutorial_items()
+    with pytest.raises(RunFailedError, match="nothing of the 2 items"):
+        Task().run(run_operator(**INBOUND, content=content))
+    assert Task().run(run_operator(**INBOUND, content=content, allow_unprocessed=True))["processed"] == 0
+
+
+@BOTH
+def test_deadline_stops_the_run_and_fails_the_task(
+    leanix: Any, task: Task, sandbox: Any, deferrable: bool
+) -> None:
+    leanix.stuck_in = "PENDING"
+    with pytest.raises(RunFailedError, match="deadline; it was stopped"):
+        task.run(run_operator(**OUTBOUND, timeout=0.3, deferrable=deferrable))
+    assert leanix.runs[0].status == "STOPPED"
+    assert sandbox.counters.total("/stop") == 1
+
+
+@BOTH
+def test_run_that_ended_at_the_deadline_is_taken(
+    leanix: Any, task: Task, sandbox: Any, deferrable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider.leanix import runs
+
+    leanix.stuck_in = "PENDING"
+    real = runs.stop_at_deadline
+
+    def late(hook: Any, run_id: str) -> str:
+        leanix.runs[0].stuck_in = None
+        return real(hook, run_id)
+
+    monkeypatch.setattr(runs, "stop_at_deadline", late)
+    assert task.run(run_operator(**OUTBOUND, timeout=0.3, deferrable=deferrable))["status"] == "FINISHED"
+    assert sandbox.counters.total("/stop") == 0
+
+
+@BOTH
+def test_unknown_status_is_waited_on(leanix: Any, task: Task, deferrable: bool) -> None:
+    leanix.run_seconds, leanix.shown_status = 0.2, "REINDEXING"
+    assert task.run(run_operator(**OUTBOUND, deferrable=deferrable))["status"] == "FINISHED"
+
+
+@BOTH
+def test_token_that_ends_while_waiting_is_renewed(
+    leanix: Any, task: Task, sandbox: Any, deferrable: bool
+) -> None:
+    leanix.run_seconds = 0.3
+    operator = run_operator(**OUTBOUND, deferrable=deferrable)
+    sandbox.faults.add("status", status=401, path="/status$", after=1)
+    assert task.run(operator)["status"] == "FINISHED"
+    assert sandbox.counters.tokens_issued["leanix"] == 2
+    assert len(leanix.runs) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["status", "reset_before", "html", "truncate"])
+def test_bad_polls_are_sat_out(leanix: Any, task: Task, sandbox: Any, deferrable: bool, kind: str) -> None:
+    leanix.run_seconds = 0.1
+    options = {"status": 429, "headers": {"Retry-After": "0"}} if kind == "status" else {}
+    fault = sandbox.faults.add(kind, path="/status$", times=3, **options)
+    assert task.run(run_operator(**OUTBOUND, deferrable=deferrable))["status"] == "FINISHED"
+    assert fault.hits == 3
+
+
+@BOTH
+def test_403_while_waiting_ends_at_once(leanix: Any, task: Task, sandbox: Any, deferrable: bool) -> None:
+    leanix.run_seconds = 60
+    fault = sandbox.faults.add("status", status=403, path="/status$", times=None)
+    with pytest.raises(PermissionDeniedError):
+        task.run(run_operator(**OUTBOUND, deferrable=deferrable))
+    assert fault.hits == 1
+
+
+def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task: Task) -> None:
+    with pytest.raises(NotFoundError, match="No processor configuration found"):
+        task.run(run_operator(**{**OUTBOUND, "connector_version": "9.9.9"}))
+    with pytest.raises(InputError, match=f"lxWorkspace.*is for workspace {WORKSPACE_ID}"):
+        task.run(run_operator(**OUTBOUND, lx_workspace="another"))
+    assert leanix.runs == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"connector_id": ""}, "connectorId"),
+        ({"processing_direction": "sideways"}, "processingDirection"),
+        ({"processing_mode": "full"}, "must be partial in an outbound run"),
+        ({"content": tutorial_items()}, "takes no content"),
+        ({"fail_on": "never"}, "fail_on"),
+        ({"output_path": ""}, "output_path"),
+        ({"output_path": "/tmp/"}, "output_path"),
+        ({"timeout": 0}, "timeout"),
+        ({**INBOUND, "content": [{"type": "A", "data": {}}]}, "item 1: 'id'"),
+        ({**INBOUND, "content": "/no/such/file.jsonl"}, "no file"),
+        ({**INBOUND, "content": "items.xlsx"}, "must end in"),
+        ({**INBOUND, "processing_mode": "full"}, "fewer than 1; a full run deletes"),
+        ({**INBOUND, "content": tutorial_items(), "min_content": 3}, "2 items, fewer than 3"),
+    ],
+)
+def test_bad_input_is_named_before_any_request(
+    leanix: Any, sandbox: Any, task: Task, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        task.run(run_operator(**{**OUTBOUND, **change}))
+    assert sandbox.counters.total() == 0
+
+
+def test_submitting_takes_three_requests(leanix: Any, sandbox: Any, task: Task) -> None:
+    deferral = task.begin(run_operator(**OUTBOUND, deferrable=True))
+    assert isinstance(deferral, TaskDeferred)
+    assert sandbox.counters.total() == 3
+
+
+def test_start_returns_the_id_and_results_are_fetched_later(leanix: Any, task: Task, tmp_path: Any) -> None:
+    run_id = task.run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
+    target = tmp_path / "out.json"
+    fetch = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path=str(target))
+    manifest = Task(task_id="fetch").run(fetch)
+    assert manifest["bytes"] == target.stat().st_size == len(leanix.runs[0].result)
+
+
+def test_results_of_a_run_that_is_not_finished_are_refused(leanix: Any, task: Task, tmp_path: Any) -> None:
+    leanix.stuck_in = "IN_PROGRESS"
+    run_id = task.run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
+    fetch = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path=str(tmp_path / "o.json"))
+    with pytest.raises(RunFailedError, match="IN_PROGRESS"):
+        Task(task_id="fetch").run(fetch)
+    empty = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path="")
+    with pytest.raises(InputError, match="output_path"):
+        Task(task_id="fetch").run(empty)
+
+
+def test_killed_task_stops_its_run_once(leanix: Any, sandbox: Any, task: Task) -> None:
+    leanix.stuck_in = "PENDING"
+    operator = run_operator(**OUTBOUND, deferrable=True)
+    operator.on_kill()
+    task.begin(operator)
+    operator.on_kill()
+    assert leanix.runs[0].status == "STOPPED"
+    assert sandbox.counters.total("/stop") == 1
+
+
+def test_service_that_refuses_to_start_is_an_error(leanix: Any, sandbox: Any, task: Task) -> None:
+    sandbox.faults.add("status", status=400, path="/start$", body={"errors": ["not today"]})
+    with pytest.raises(RequestRejectedError, match="does not start run"):
+        task.run(run_operator(**OUTBOUND))
+
+
+def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    items = tutorial_items()
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, items)))
+    whole = {"connectorType": "cmdb", "lxVersion": "1.0.0", "content": items}
+    (tmp_path / "b.json").write_text(json.dumps(whole))
+    rows = [{**item, "data": json.dumps(item["data"])} for item in items]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "c.parquet")
+    for name in ("a.jsonl", "b.json", "c.parquet"):
+        assert Task().run(run_operator(**INBOUND, content=str(tmp_path / name)))["processed"] == 2
+    assert leanix.runs[0].content == leanix.runs[1].content == leanix.runs[2].content == items
+
+
+@pytest.mark.parametrize(
+    ("ldif", "said"),
+    [
+        ({"contents": []}, "'content' is meant"),
+        ({"connectorId": "other", "content": []}, "'connectorId' is 'other', the task says 'campus'"),
+        ("text", "neither an LDIF nor a list"),
+    ],
+)
+def test_ldif_file_that_is_not_what_the_task_says_is_refused(
+    leanix: Any, sandbox: Any, task: Task, tmp_path: Any, ldif: Any, said: str
+) -> None:
+    path = tmp_path / "ldif.json"
+    path.write_text(json.dumps(ldif))
+    with pytest.raises(InputError, match=said):
+        task.run(run_operator(**INBOUND, content=str(path)))
+    assert sandbox.counters.total() == 0
+
+
+def test_constructors_only_assign(leanix: Any, sandbox: Any) -> None:
+    operator = run_operator(**{**OUTBOUND, "connector_id": "{{ nothing }}"}, content="{{ var.value.none }}")
+    assert operator.content == "{{ var.value.none }}"
+    assert set(operator.template_fields) <= set(vars(operator))
+    assert sandbox.counters.total() == 0
+
+
+@BOTH
+def test_no_secret_is_in_any_log_error_result_or_trigger(
+    leanix: Any,
+    sandbox: Any,
+    tmp_path: Any,
+    deferrable: bool,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from urllib.parse import quote, quote_plus
+
+    secret = leanix.api_token
+    caplog.set_level("DEBUG")
+    seen: list[str] = []
+    sandbox.faults.add("status", status=500, body=f"failed with {secret} {quote(secret)}", times=1, after=1)
+    operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "o.json"), deferrable=deferrable)
+    task = Task()
+    try:
+        deferral = task.begin(operator)
+        if isinstance(deferral, TaskDeferred):
+            seen += [repr(deferral.trigger.serialize()), repr(deferral.kwargs)]
+            deferral = task.resume(operator, deferral)
+        seen.append(repr(deferral))
+    except ProviderError as error:
+        seen.append(f"{error} {error!r}")
+    sandbox.faults.add("status", status=400, body=f"bad {quote_plus(secret)} sig=abcdef", times=None)
+    with pytest.raises(ProviderError) as caught:
+        Task().run(run_operator(**{**OUTBOUND, "description": "again"}, deferrable=deferrable))
+    seen += [f"{caught.value} {caught.value!r}", repr(task.store), caplog.text, *capsys.readouterr()]
+    tokens = list(leanix._tokens)
+    for text in seen:
+        for hidden in (secret, quote(secret), quote_plus(secret), quote(secret, safe=""), *tokens, "sig=abc"):
+            assert hidden not in text
+        assert "sig=" not in text.replace("sig=***", "")
