@@ -1,0 +1,34 @@
+"""Prints what importing each public module costs above ``airflow.sdk``, beside other providers if installed.
+
+Run: ``python -m tests.benchmarks.import_cost``
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from statistics import median
+
+from tests.import_cost import measure, public_modules
+
+REPEATS = 5
+PEERS = ("airflow.providers.http.operators.http", "airflow.providers.standard.operators.bash")
+
+
+def main() -> None:
+    """Print one line a module: the median of some fresh processes."""
+    modules = [*public_modules(), *(peer for peer in PEERS if _installed(peer))]
+    runs = [measure(*modules) for _ in range(REPEATS)]
+    print(f"{'module':50} {'ms':>7} {'modules':>8}")
+    for costs in zip(*runs, strict=True):
+        print(f"{costs[0]['module']:50} {median(cost['ms'] for cost in costs):7.1f} {costs[0]['modules']:8}")
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

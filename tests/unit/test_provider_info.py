@@ -1,0 +1,62 @@
+"""The forms that Airflow draws, against what the hooks read."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.provider_info import get_provider_info
+
+TYPES = {kind["connection-type"]: kind for kind in get_provider_info()["connection-types"]}
+
+
+def hook_of(kind: dict[str, Any]) -> type[ApiHook]:
+    module, name = kind["hook-class-name"].rsplit(".", 1)
+    found: type[ApiHook] = getattr(import_module(module), name)
+    return found
+
+
+@pytest.mark.parametrize("conn_type", TYPES)
+def test_the_form_has_exactly_the_extras_that_the_hook_reads(conn_type: str) -> None:
+    hook = hook_of(TYPES[conn_type])
+    assert set(TYPES[conn_type]["conn-fields"]) == set(hook.spec.all_extras)
+    assert (hook.conn_type, hook.spec.conn_type) == (conn_type, conn_type)
+    assert hook.default_conn_name == f"{conn_type}_default"
+    assert hook.conn_name_attr == f"{conn_type}_conn_id"
+    assert hook.hook_name == TYPES[conn_type]["hook-name"]
+
+
+@pytest.mark.parametrize("conn_type", TYPES)
+def test_every_secret_extra_is_a_password_field(conn_type: str) -> None:
+    extras = hook_of(TYPES[conn_type]).spec.all_extras
+    fields = TYPES[conn_type]["conn-fields"]
+    secret = {name for name, extra in extras.items() if extra.secret}
+    assert secret == {name for name, field in fields.items() if field["schema"].get("format") == "password"}
+
+
+@pytest.mark.parametrize("conn_type", TYPES)
+def test_defaults_and_choices_of_the_form_are_those_of_the_hook(conn_type: str) -> None:
+    extras = hook_of(TYPES[conn_type]).spec.all_extras
+    for name, field in TYPES[conn_type]["conn-fields"].items():
+        if "default" in field["schema"]:
+            assert field["schema"]["default"] == extras[name].default, name
+        if "enum" in field["schema"]:
+            assert {choice for choice in field["schema"]["enum"] if choice} == set(extras[name].choices), name
+
+
+@pytest.mark.parametrize("conn_type", TYPES)
+def test_standard_fields_that_are_not_used_are_hidden(conn_type: str) -> None:
+    spec = hook_of(TYPES[conn_type]).spec
+    hidden = set(TYPES[conn_type]["ui-field-behaviour"]["hidden-fields"])
+    assert {"schema", "port"} <= hidden
+    assert ("login" in hidden) == (spec.login == "unused")
+
+
+def test_every_module_that_is_announced_exists() -> None:
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for entry in get_provider_info().get(kind, []):
+            for module in entry["python-modules"]:
+                import_module(module)

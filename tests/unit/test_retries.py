@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider import errors
+
+sdk = pytest.importorskip("airflow.sdk")
+if not hasattr(sdk, "RetryPolicy"):
+    pytest.skip("retry policies came with Airflow 3.3", allow_module_level=True)
+
+from airflow_provider.retries import ServiceRetryPolicy  # noqa: E402
+
+
+def decide(error: Exception) -> sdk.RetryDecision:
+    policy = ServiceRetryPolicy.deserialize(ServiceRetryPolicy().serialize())
+    return policy.evaluate(error, 1, 3)
+
+
+def test_the_services_delay_becomes_the_tasks_next_retry() -> None:
+    for error in (errors.RateLimitedError(429, retry_after=900), errors.ServerError(503, retry_after=900)):
+        assert decide(error).action is sdk.RetryAction.RETRY
+        assert decide(error).retry_delay == timedelta(seconds=900)
+
+
+@pytest.mark.parametrize(
+    "error", [errors.InputError("x"), errors.PlanRejectedError("x"), errors.PermissionDeniedError(403)]
+)
+def test_what_another_try_cannot_help_fails_at_once(error: Exception) -> None:
+    assert decide(error).action is sdk.RetryAction.FAIL
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.TransportError("x"), errors.ServerError(500), errors.AuthenticationError(401), KeyError()],
+)
+def test_everything_else_is_left_to_the_task(error: Exception) -> None:
+    assert decide(error).action is sdk.RetryAction.DEFAULT
