@@ -106,7 +106,7 @@ def judge(call: Call[Any], outcome: Reply | Lost, explain: Explain, request: str
     if isinstance(outcome, Lost):
         return _judge_lost(call, outcome, request)
     if outcome.status in call.good:
-        return _judge_good(call, outcome, request)
+        return _judge_good(call, outcome, explain, request)
     return _judge_refusal(call, outcome, explain, request)
 
 
@@ -176,18 +176,26 @@ def _judge_lost(call: Call[Any], lost: Lost, request: str) -> Judgement:
     return Judgement(Verdict.TRANSIENT, error=error)
 
 
-def _judge_good(call: Call[Any], reply: Reply, request: str) -> Judgement:
+def _judge_good(call: Call[Any], reply: Reply, explain: Explain, request: str) -> Judgement:
     try:
         return Judgement(Verdict.DONE, value=call.read(reply))
-    except ServerError as error:
-        return Judgement(Verdict.TRANSIENT, error=error)
     except ProviderError as error:
-        return Judgement(Verdict.PERMANENT, error=error)
+        said = _said(error, reply, explain, request)
+        verdict = Verdict.TRANSIENT if isinstance(said, ServerError) else Verdict.PERMANENT
+        return Judgement(verdict, error=said)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         why = f"the reply cannot be read: {type(error).__name__}: {str(error)[:200]}"
     if not call.repeatable:
         return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, why))
     return Judgement(Verdict.TRANSIENT, error=ServerError(reply.status, "", why, request=request))
+
+
+def _said(error: ProviderError, reply: Reply, explain: Explain, request: str) -> ProviderError:
+    """Give a reader's error, with the service's words when the reader left them to us."""
+    if not isinstance(error, ApiError) or error.code or error.message:
+        return error
+    code, message = explain(reply)
+    return type(error)(reply.status, code, message, request=request, body=message)
 
 
 def _judge_refusal(call: Call[Any], reply: Reply, explain: Explain, request: str) -> Judgement:
