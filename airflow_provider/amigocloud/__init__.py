@@ -1,0 +1,1 @@
+"""AmigoCloud: maps, datasets and SQL."""

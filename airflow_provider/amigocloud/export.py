@@ -1,0 +1,111 @@
+"""Exports rows into one file: complete and published in one step, or not at all."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.amigocloud.formats import Format, open_writer
+from airflow_provider.core.sinks import Publication, manifest
+from airflow_provider.errors import IncompleteExportError
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+    from airflow_provider.amigocloud.pages import Column, Page
+    from airflow_provider.amigocloud.sources import Source
+
+PROGRESS_SECONDS = 10.0
+
+
+class Tally:
+    """Counts an export's rows against what the service says, page by page.
+
+    :param log: gets the progress every few seconds.
+    """
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._started = self._told = time.monotonic()
+        self.rows = 0
+        self.expected: int | None = None
+        self.columns: list[Column] | None = None
+        self._first = True
+
+    def add(self, page: Page) -> None:
+        """Count a page.
+
+        :raises IncompleteExportError: when it does not belong to the same result as the first one.
+        """
+        if self._first:
+            self.expected, self.columns, self._first = page.count, page.columns, False
+        if page.columns is not None and page.columns != self.columns:
+            before, now = _names(self.columns), _names(page.columns)
+            raise IncompleteExportError(
+                f"the columns changed after {self.rows} rows, from {before} to {now}; nothing was published"
+            )
+        self.rows += len(page.rows)
+        if self.expected is not None and self.rows > self.expected:
+            raise self._mismatch("at least ")
+        self._tell()
+
+    def check(self) -> None:
+        """Compare at the end.
+
+        :raises IncompleteExportError: when rows are missing.
+        """
+        if self.expected is not None and self.rows != self.expected:
+            raise self._mismatch()
+
+    def _mismatch(self, at_least: str = "") -> IncompleteExportError:
+        return IncompleteExportError(
+            f"the service counted {self.expected} rows and gave {at_least}{self.rows}; the data may have"
+            " changed while it was read; nothing was published"
+        )
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._told < PROGRESS_SECONDS:
+            return
+        self._told = now
+        rate = self.rows / (now - self._started)
+        of = f" of {self.expected}" if self.expected is not None else ""
+        left = f", {(self.expected - self.rows) / rate:.0f} s to go" if self.expected and rate else ""
+        self._log.info("%d%s rows, %.0f a second%s", self.rows, of, rate, left)
+
+
+def export(hook: AmigoCloudHook, source: Source, output_path: str, wanted: Format) -> dict[str, Any]:
+    """Write all rows of a source into a file; gives the manifest.
+
+    One page at a time is held in memory.
+
+    :param hook: the connection, not used for anything else: all its requests are counted.
+    :param source: the rows.
+    :param output_path: see :class:`Publication`.
+    :param wanted: the file's format.
+    :raises IncompleteExportError: when the rows are not what the service says they should be; what had the
+        file's name before still has it.
+    """
+    started = time.monotonic()
+    tally = Tally(hook.log)
+    with Publication(output_path) as publication:
+        with open_writer(publication, wanted) as writer:
+            for page in source.pages():
+                tally.add(page)
+                writer.write(page)
+        tally.check()
+    more = {"state": source.state} if source.state else {}
+    return manifest(
+        publication,
+        file_format=wanted.name,
+        rows=tally.rows,
+        columns=writer.columns,
+        requests=hook.requests,
+        seconds=round(time.monotonic() - started, 3),
+        **more,
+    )
+
+
+def _names(columns: list[Column] | None) -> str:
+    return ", ".join(f"{column.name} ({column.type})" for column in columns or ()) or "none"

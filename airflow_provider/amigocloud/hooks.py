@@ -1,0 +1,215 @@
+"""The AmigoCloud hook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.cursor import Cursor
+from airflow_provider.amigocloud.pages import Row, walk
+from airflow_provider.core.auth import Credential, QueryToken
+from airflow_provider.core.calls import Params
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.errors import (
+    AuthenticationError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+)
+
+
+class AmigoCloudHook(ApiHook):
+    """Reads and writes AmigoCloud: any URL of its API, lists, SQL, jobs, uploads.
+
+    URLs follow the rules of the vendor's client: ``datasets`` is below the connection's project (below the
+    API root when it names none), ``/me`` always below the API root, and an absolute URL is taken only when it
+    has the connection's own origin. The token goes into the query of every request, which is how this API
+    wants it, and nowhere else.
+
+    :param amigocloud_conn_id: id of the Airflow connection: ``password`` is the API token, ``host`` the API
+        root, the extra ``project_url`` the project (``users/123/projects/1234``).
+    """
+
+    conn_type = "amigocloud"
+    hook_name = "AmigoCloud"
+    conn_name_attr = "amigocloud_conn_id"
+    default_conn_name = "amigocloud_default"
+    spec = ConnectionSpec(
+        "amigocloud",
+        default_host="https://app.amigocloud.com/api/v1",
+        login="unused",
+        extras={
+            "project_url": Extra(),
+            "max_concurrency": Extra("number", 4.0),
+            "websocket_url": Extra("url"),
+        },
+    )
+
+    def __init__(self, amigocloud_conn_id: str = default_conn_name) -> None:
+        super().__init__(amigocloud_conn_id)
+        self.amigocloud_conn_id = amigocloud_conn_id
+
+    # -- the connection
+
+    def credential(self, settings: Settings) -> Credential:
+        """Send the token in the query."""
+        return QueryToken(settings.password)
+
+    def bases(self, settings: Settings) -> Mapping[str, str]:
+        """Name the API root and the project, which is the root when the connection names none."""
+        project = settings.extras["project_url"]
+        base = api.project_base(settings.host, project) if project else settings.host
+        return {"api": settings.host, "project": base}
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the connection names a project."""
+        return bool(self.settings.extras["project_url"])
+
+    def need_project(self) -> None:
+        """Refuse to go on without a project.
+
+        :raises InputError: when the connection names none.
+        """
+        if not self.has_project:
+            raise InputError(
+                "needs the extra 'project_url' (such as users/123/projects/1234): SQL and uploads belong"
+                " to a project",
+                f"connection '{self.conn_id}'",
+            )
+
+    def probe(self) -> str:
+        """Read the project, or the user when the connection names no project."""
+        if self.has_project:
+            project = self.send(api.project())
+            return f"Connected to project '{project['name']}' ({project['id']})."
+        user = self.send(api.me())
+        return f"Connected as {user.get('email') or user['id']}."
+
+    def diagnose(self, error: ProviderError) -> str:
+        """Say in one sentence what is wrong with the connection."""
+        if isinstance(error, InputError) or not isinstance(error, (NotFoundError, PermissionDeniedError)):
+            return super().diagnose(error)
+        project, said = self.settings.extras["project_url"], error.message or error.code
+        if isinstance(error, PermissionDeniedError):
+            if project:
+                return f"The token has no permission for project '{project}': {said}"
+            return f"The token has no permission for user data; a project token needs 'project_url': {said}"
+        if project and self._is_api():
+            return f"The host and the token are good, but there is no project '{project}' for this token."
+        return "The host answers, but not as AmigoCloud's API does: check the path of the host (/api/v1)."
+
+    def _is_api(self) -> bool:
+        """Tell whether the API root is right, after a project was not found."""
+        try:
+            self.send(api.me())
+        except (AuthenticationError, PermissionDeniedError):
+            return True
+        except ProviderError:
+            return False
+        return True
+
+    # -- any URL
+
+    def get(self, url: str, params: Params | None = None, *, raw: bool = False) -> Any:
+        """Read a URL.
+
+        :param url: relative to the project, from the API root (``/me``), or absolute on the own origin.
+        :param params: query parameters.
+        :param raw: give the bytes of the body (a picture, say) instead of reading it as JSON.
+        :raises ProviderError: see :mod:`airflow_provider.errors`.
+        """
+        return self.send(api.request("GET", url, params, raw=raw))
+
+    def post(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+        """Send data to a URL, as JSON; never sent twice when that could act twice.
+
+        :raises AmbiguousWriteError: when the answer was lost.
+        """
+        return self.send(api.request("POST", url, params, data, raw=raw))
+
+    def put(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+        """Put data at a URL, as JSON."""
+        return self.send(api.request("PUT", url, params, data, raw=raw))
+
+    def patch(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+        """Change what is at a URL; never sent twice when that could act twice."""
+        return self.send(api.request("PATCH", url, params, data, raw=raw))
+
+    def delete(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+        """Delete what is at a URL; gives None when the service has nothing to say."""
+        return self.send(api.request("DELETE", url, params, data, raw=raw))
+
+    def get_cursor(self, url: str, params: Params | None = None) -> Cursor:
+        """Walk a list (projects, datasets, the rows of a query), fetching pages as they are needed.
+
+        :param url: see :meth:`get`.
+        :param params: query parameters; ``{"query": sql}`` for ``sql``, by POST when it is long.
+        """
+        return Cursor(self.send, api.listing(url, params))
+
+    # -- SQL
+
+    def get_records(self, sql: str) -> list[Row]:
+        """Run a query and give all its rows; for results that fit into memory."""
+        self.need_project()
+        return [row for page in walk(self.send, api.sql(sql)) for row in page.decoded()]
+
+    def run(self, sql: str) -> int:
+        """Run a statement that writes; gives how many rows it affected.
+
+        :raises AmbiguousWriteError: when the answer was lost: the statement may have taken effect.
+        """
+        self.need_project()
+        return self.send(api.write_sql(sql))
+
+    def get_saved_query(self, query_id: int | str) -> str:
+        """Give the SQL of one of the project's saved queries."""
+        self.need_project()
+        return self.send(api.saved_query(query_id))
+
+    # -- datasets and jobs
+
+    def get_master(self, dataset: int | str) -> str:
+        """Give the hash of a dataset's latest state: one tiny request that tells whether it changed."""
+        where = api.dataset_path(dataset, in_project=self.has_project)
+        return self.send(api.master(where))
+
+    async def aget_master(self, dataset: int | str) -> str:
+        """Give the hash of a dataset's latest state, from an event loop."""
+        await self.aload()
+        return await self.asend(api.master(api.dataset_path(dataset, in_project=self.has_project)))
+
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        """Give a job: its ``status`` (PENDING, STARTED, SUCCESS, FAILURE) and ``extra``."""
+        return self.send(api.job(job_id))
+
+    async def aget_job(self, job_id: str) -> dict[str, Any]:
+        """Give a job, from an event loop."""
+        return await self.asend(api.job(job_id))
+
+    def upload_file(
+        self, path: str, *, dataset: int | str | None = None, options: Mapping[str, str] | None = None
+    ) -> str:
+        """Send a file of less than 8 MB to become a dataset; gives the id of the job that imports it.
+
+        :param path: a local path or any URL that ``ObjectStoragePath`` takes; its ending tells the format.
+        :param dataset: id of the dataset whose content the file replaces; a new dataset without it.
+        :param options: further form fields, such as ``{"csv_props.delimiter": ";"}``.
+        :raises InputError: when there is no such file, or it is too big.
+        """
+        from airflow_provider.core.rows import opened
+
+        self.need_project()
+        with opened(path, "upload") as file:
+            content = file.read(api.SIMPLE_UPLOAD + 1)
+        if len(content) > api.SIMPLE_UPLOAD:
+            raise InputError(f"'{path}' is larger than {api.SIMPLE_UPLOAD:,} bytes", "upload")
+        fields = dict(options or {})
+        if dataset is not None:
+            number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]
+            fields = {"dataset_write_action": "overwrite", "dataset_id": number, **fields}
+        return self.send(api.upload(path.rpartition("/")[2], content, fields))

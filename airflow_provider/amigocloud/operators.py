@@ -1,0 +1,144 @@
+"""Operators for AmigoCloud."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider.amigocloud.export import export
+from airflow_provider.amigocloud.formats import choose_format
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.sources import Source, dataset_source, list_source, sql_source
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from airflow.sdk import Context
+
+
+class AmigoCloudExportOperator(BaseOperator):
+    """Writes a dataset, the result of a query, or a list into one file, complete or not at all.
+
+    A dataset is read inside of one of its states, in key order, so that rows written meanwhile change
+    nothing. Rows are counted against what the service says; the file gets its name in one step at the end.
+
+    :param output_path: a local path, or anything that ``ObjectStoragePath`` takes (templated).
+    :param sql: a query (templated). One of ``sql``, ``dataset`` and ``url`` is needed.
+    :param dataset: id of a dataset (templated).
+    :param url: a list endpoint, such as ``datasets`` or ``/me/projects`` (templated).
+    :param format: ``jsonl`` or ``csv``; by default the path's ending tells, ``.gz`` for compression included.
+        Values are written as the service gives them, geometries as hex EWKB.
+    :param key: with ``sql``: a column of the result whose values are unique and never null. Rows are then
+        read in key order, which stays exact while data changes, and quick however large the result is.
+    :param page_size: rows to ask for at once; the service gives at most 1000, as far as is known.
+    :param concurrency: how many requests at once. Only 1 is supported yet.
+    :param incremental_column: export only what is new by this column. Not supported yet.
+    :param lag: how far an incremental export looks back. Not supported yet.
+    :param amigocloud_conn_id: id of the Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("output_path", "sql", "dataset", "url", "format", "key")
+    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
+    template_ext: Sequence[str] = (".sql",)
+    ui_color = "#d7ecd9"
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        sql: str | None = None,
+        dataset: int | str | None = None,
+        url: str | None = None,
+        format: str | None = None,  # noqa: A002 - the public name
+        key: str | None = None,
+        page_size: int = 1000,
+        concurrency: int | None = None,
+        incremental_column: str | None = None,
+        lag: timedelta | None = None,
+        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.sql = sql
+        self.dataset = dataset
+        self.url = url
+        self.format = format
+        self.key = key
+        self.page_size = page_size
+        self.concurrency = concurrency
+        self.incremental_column = incremental_column
+        self.lag = lag
+        self.amigocloud_conn_id = amigocloud_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Export; gives the manifest."""
+        self._check()
+        wanted = choose_format(self.output_path, self.format)
+        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
+            return export(hook, self._source(hook), self.output_path, wanted)
+
+    def _source(self, hook: AmigoCloudHook) -> Source:
+        if self.url is not None:
+            return list_source(hook, self.url, self.page_size)
+        hook.need_project()
+        if self.dataset is not None:
+            return dataset_source(hook, self.dataset, self.page_size)
+        return sql_source(hook, str(self.sql), self.key, self.page_size)
+
+    def _check(self) -> None:
+        """Refuse arguments that make no sense, before any request."""
+        problems = []
+        given = [name for name in ("sql", "dataset", "url") if getattr(self, name) is not None]
+        if len(given) != 1:
+            said = f"not {' and '.join(given)}" if given else "none is given"
+            problems.append(f"give exactly one of 'sql', 'dataset' and 'url'; {said}")
+        if self.key is not None and given != ["sql"]:
+            problems.append("'key' goes with 'sql' only; a dataset's key is amigo_id")
+        size: Any = self.page_size
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            problems.append(f"'page_size' must be a whole number above 0, not {size!r}")
+        if self.concurrency not in (None, 1):
+            problems.append("'concurrency' above 1 is not supported yet")
+        if self.incremental_column is not None or self.lag is not None:
+            problems.append("'incremental_column' and 'lag' are not supported yet")
+        if problems:
+            raise InputError(problems, f"task '{self.task_id}'")
+
+
+class AmigoCloudSqlOperator(BaseOperator):
+    """Runs a statement that writes: INSERT, UPDATE or DELETE.
+
+    The statement is sent once. When its answer is lost the task fails with ``AmbiguousWriteError``
+    rather than write twice.
+
+    :param sql: the statement (templated).
+    :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to edit.
+    """
+
+    template_fields: Sequence[str] = ("sql",)
+    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
+    template_ext: Sequence[str] = (".sql",)
+    ui_color = "#d7ecd9"
+
+    def __init__(
+        self, *, sql: str, amigocloud_conn_id: str = AmigoCloudHook.default_conn_name, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sql = sql
+        self.amigocloud_conn_id = amigocloud_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Run the statement; gives ``{"rows": n}``, the number of affected rows."""
+        if not self.sql.strip():
+            raise InputError("the statement is empty", "sql")
+        if re.match(r"\s*(select|values|explain)\b", self.sql, re.IGNORECASE):
+            raise InputError("the statement only reads; AmigoCloudExportOperator is for that", "sql")
+        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
+            rows = hook.run(self.sql)
+        self.log.info("%d rows affected", rows)
+        return {"rows": rows}

@@ -1,0 +1,133 @@
+"""One page of rows, and the way from one page to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from airflow_provider.core.calls import Call, Reply, pairs
+from airflow_provider.core.redaction import bare_url
+from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
+
+Row = dict[str, Any]
+
+MOST_EMPTY = 20
+"""How many empty pages in a row are followed before the list counts as broken."""
+
+
+class Column(Struct, frozen=True):
+    """A column of a result.
+
+    :param type: ``string``, ``integer``, ``float``, ``geometry`` and others; ``unknown(<number>)`` when the
+        service has no name for it (seen in clients).
+    """
+
+    name: str
+    type: str = "string"
+
+
+class Page(Struct):
+    """Rows as they came, not decoded yet.
+
+    :param rows: the JSON of each row.
+    :param next: where the following page is, None at the end; holds no token.
+    :param count: rows of the whole result.
+    :param limit: the most rows the service gives at once.
+    :param columns: of a query's result.
+    """
+
+    rows: list[Raw]
+    next: str | None = None
+    count: int | None = None
+    limit: int | None = None
+    columns: list[Column] | None = None
+
+    def decoded(self) -> list[Row]:
+        """Decode all rows."""
+        return [msgspec.json.decode(raw, type=Row) for raw in self.rows]
+
+
+class _Body(Struct):
+    next: str | UnsetType | None = UNSET
+    results: list[Raw] | UnsetType = UNSET
+    data: list[Raw] | UnsetType = UNSET
+    count: int | None = None
+    limit: int | None = None
+    columns: list[Column] | None = None
+    error_code: Any = UNSET
+    detail: Any = UNSET
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+def read_page(reply: Reply) -> Page:
+    """Read a page of a list (``results``) or of a query (``data``).
+
+    :raises RequestRejectedError: for an error that comes with a good status.
+    :raises InputError: when the reply is no list.
+    """
+    body = _decoder.decode(reply.body)
+    rows = body.results if body.results is not UNSET else body.data
+    if isinstance(rows, UnsetType):
+        if body.error_code is not UNSET or body.detail is not UNSET:
+            raise RequestRejectedError(reply.status)
+        raise InputError("the reply is no list: it has neither 'results' nor 'data'")
+    if b"\n" in reply.body:
+        # A row must be one line; inside of JSON texts there are no raw line breaks.
+        rows = [Raw(msgspec.json.encode(msgspec.json.decode(raw))) for raw in rows]
+    following = body.next if isinstance(body.next, str) else None
+    return Page(rows, without_token(following), body.count, body.limit, body.columns)
+
+
+def without_token(link: str | None) -> str | None:
+    """Take the token out of a link: the service echoes it in clear (vendor's docs)."""
+    if not link:
+        return None
+    path, _, query = link.partition("?")
+    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] != "token"]
+    return f"{path}?{'&'.join(kept)}" if kept else path
+
+
+def follow(call: Call[Any], link: str) -> Call[Any]:
+    """Give the call for the following page.
+
+    The link's parameters replace those of the call, each once: the service lets the last of two count. A
+    query that went by POST stays in the body.
+    """
+    path, _, query = link.partition("?")
+    params = dict(parse_qsl(query, keep_blank_values=True))
+    params.pop("token", None)
+    if call.method == "POST":
+        params.pop("query", None)
+        return replace(call, path=path, base="api", params={**dict(pairs(call.params)), **params})
+    return replace(call, path=path, base="api", params=params)
+
+
+def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]:
+    """Give a page and all that follow it, empty ones included.
+
+    :param send: sends a call.
+    :raises IncompleteExportError: when the service leads in a circle.
+    """
+    empty = 0
+    while True:
+        page = send(call)
+        yield page
+        if page.next is None:
+            return
+        following = follow(call, page.next)
+        empty = 0 if page.rows else empty + 1
+        if empty > MOST_EMPTY or (page.rows and _place(following) == _place(call)):
+            where = bare_url(page.next)
+            raise IncompleteExportError(f"{where} leads to itself: its 'next' page is the same again")
+        call = following
+
+
+def _place(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
+    return call.path, sorted(pairs(call.params))
