@@ -1,0 +1,251 @@
+"""A run never starts twice: whatever breaks between two steps, the next try finds what there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider.core.durable import Submission
+from airflow_provider.errors import ProviderError, RunFailedError
+from airflow_provider.leanix import runs
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
+from airflow_provider.sandbox.leanix.landscape import tutorial_items
+
+from .conftest import INBOUND, OUTBOUND, Task
+
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+MEMORY = pytest.mark.parametrize("remembers", [True, False], ids=["with-store", "marker-only"])
+
+
+class Crash(BaseException):
+    """The worker dies here."""
+
+
+def run_operator(**arguments: Any) -> LeanIXRunOperator:
+    arguments = {"task_id": "run", "poll_interval": 0.02, "timeout": 20, **arguments}
+    return LeanIXRunOperator(**{**OUTBOUND, **arguments})
+
+
+def die_once(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, when: str) -> None:
+    """Let the worker die before or after a step, the first time it is taken."""
+    real = getattr(owner, method)
+    died: list[bool] = []
+
+    def step(*args: Any, **kwargs: Any) -> Any:
+        if when == "before" and not died:
+            died.append(True)
+            raise Crash
+        result = real(*args, **kwargs)
+        if not died:
+            died.append(True)
+            raise Crash
+        return result
+
+    monkeypatch.setattr(owner, method, step)
+
+
+STEPS = [
+    (Submission, "intend"),
+    (LeanIXHook, "create_run"),
+    (Submission, "created"),
+    (LeanIXHook, "start_run"),
+    (LeanIXHook, "get_run_status"),
+    (LeanIXHook, "get_run_stats"),
+    (LeanIXHook, "download_results"),
+]
+
+
+@BOTH
+@MEMORY
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("owner", "method"), STEPS, ids=[name for _, name in STEPS])
+def test_crash_at_any_step_never_starts_a_second_run(
+    leanix: Any,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    when: str,
+    remembers: bool,
+    deferrable: bool,
+) -> None:
+    if deferrable and method == "get_run_status":
+        pytest.skip("the triggerer looks at the run then")
+    task = Task(remembers=remembers)
+    arguments = {"output_path": str(tmp_path / "out.json"), "deferrable": deferrable}
+    die_once(monkeypatch, owner, method, when)
+    with pytest.raises(Crash):
+        task.run(run_operator(**arguments))
+    result = task.run(run_operator(**arguments))
+    assert result["status"] == "FINISHED"
+    assert result["results"]["bytes"] > 0
+    assert (leanix.starts, leanix.peak_live) == (1, 1)
+    assert len([run for run in leanix.runs if run.status != "CREATED"]) == 1
+    assert len(leanix.runs) == 1
+
+
+@BOTH
+@MEMORY
+@pytest.mark.parametrize("path", [r"/synchronizationRuns$", r"/start$"], ids=["create", "start"])
+def test_lost_answer_never_starts_a_second_run(
+    leanix: Any, sandbox: Any, path: str, remembers: bool, deferrable: bool
+) -> None:
+    fault = sandbox.faults.add("reset_after", method="POST", path=path)
+    assert Task(remembers=remembers).run(run_operator(deferrable=deferrable))["status"] == "FINISHED"
+    assert fault.hits == 1
+    assert (leanix.starts, len(leanix.runs)) == (1, 1)
+
+
+@BOTH
+def test_lost_answer_and_a_crash_together(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    sandbox.faults.add("reset_after", method="POST", path=r"/synchronizationRuns$")
+    die_once(monkeypatch, LeanIXHook, "list_runs", "before")
+    task = Task()
+    with pytest.raises(Crash):
+        task.run(run_operator(deferrable=deferrable))
+    task.run(run_operator(deferrable=deferrable))
+    assert (leanix.starts, len(leanix.runs)) == (1, 1)
+
+
+def test_create_that_left_no_trace_is_sent_again(leanix: Any, sandbox: Any) -> None:
+    sandbox.faults.add("html", status=504, method="POST", path=r"/synchronizationRuns$")
+    assert Task().run(run_operator())["status"] == "FINISHED"
+    assert (leanix.starts, len(leanix.runs)) == (1, 1)
+
+
+@BOTH
+@MEMORY
+def test_live_run_of_an_earlier_try_is_waited_for(leanix: Any, remembers: bool, deferrable: bool) -> None:
+    leanix.run_seconds = 0.3
+    task = Task(remembers=remembers)
+    assert isinstance(task.begin(run_operator(deferrable=True)), TaskDeferred)
+    result = task.run(run_operator(deferrable=deferrable))
+    assert result["run_id"] == leanix.runs[0].id
+    assert len(leanix.runs) == 1
+
+
+@BOTH
+@MEMORY
+@pytest.mark.parametrize("ending", ["FAILED", "STOPPED"])
+def test_after_a_run_that_broke_comes_a_new_one(
+    leanix: Any, remembers: bool, deferrable: bool, ending: str
+) -> None:
+    task = Task(remembers=remembers)
+    leanix.ending = ending
+    for _ in range(2):
+        with pytest.raises(RunFailedError):
+            task.run(run_operator(deferrable=deferrable))
+    leanix.ending = "FINISHED"
+    assert task.run(run_operator(deferrable=deferrable))["run_id"] == leanix.runs[2].id
+    assert len({run.description for run in leanix.runs}) == 3
+    assert leanix.peak_live == 1
+
+
+def test_after_a_crash_while_a_run_broke_comes_a_new_one(leanix: Any) -> None:
+    task = Task()
+    leanix.ending = "FAILED"
+    task.begin(run_operator(deferrable=True))
+    leanix.ending = "FINISHED"
+    assert task.run(run_operator())["run_id"] == leanix.runs[1].id
+
+
+def test_run_stopped_at_the_deadline_is_followed_by_a_new_one(leanix: Any) -> None:
+    task = Task()
+    leanix.stuck_in = "IN_PROGRESS"
+    with pytest.raises(RunFailedError, match="deadline"):
+        task.run(run_operator(timeout=0.1))
+    leanix.stuck_in = None
+    assert task.run(run_operator())["run_id"] == leanix.runs[1].id
+    assert leanix.peak_live == 1
+
+
+def test_cleared_task_starts_a_new_run(leanix: Any) -> None:
+    task = Task()
+    first = task.run(run_operator())["run_id"]
+    second = task.run(run_operator())["run_id"]
+    assert first != second
+
+
+def test_start_task_cleared_while_its_run_is_live_takes_it_up(leanix: Any) -> None:
+    task = Task()
+    leanix.stuck_in = "IN_PROGRESS"
+    start = LeanIXStartRunOperator(task_id="start", **OUTBOUND)
+    first = task.run(start)
+    assert task.run(start) == first
+    leanix.runs[0].stuck_in = None
+    assert task.run(start) != first
+    assert leanix.peak_live == 1
+
+
+def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any) -> None:
+    task = Task()
+    leanix.stuck_in = "IN_PROGRESS"
+    inbound = {**INBOUND, "content": tutorial_items(), "deferrable": True}
+    task.begin(run_operator(**inbound))
+    leanix.stuck_in = None
+    result = task.run(run_operator(**{**inbound, "content": tutorial_items()[:1]}))
+    assert [run.status for run in leanix.runs] == ["STOPPED", "FINISHED"]
+    assert (result["processed"], leanix.peak_live) == (1, 1)
+
+
+def test_two_tasks_never_take_each_others_run(leanix: Any) -> None:
+    ids = {Task(task_id=name, remembers=False).run(run_operator())["run_id"] for name in ("a", "b")}
+    assert len(ids) == 2
+
+
+def test_forgotten_run_is_replaced(leanix: Any) -> None:
+    task = Task()
+    task.begin(run_operator(deferrable=True))
+    leanix.machine.runs.clear()
+    leanix.machine.live.clear()
+    assert task.run(run_operator())["status"] == "FINISHED"
+
+
+def test_error_event_is_raised_by_the_task_as_it_was(leanix: Any, sandbox: Any) -> None:
+    leanix.stuck_in = "PENDING"
+    task = Task()
+    operator = run_operator(deferrable=True)
+    deferral = task.begin(operator)
+    sandbox.faults.add("html", status=502, path="/status$", times=None)
+    with pytest.raises(ProviderError, match="502"):
+        task.resume(operator, deferral)
+    sandbox.faults.clear()
+    leanix.runs[0].stuck_in = None
+    assert task.run(operator)["run_id"] == leanix.runs[0].id
+
+
+# The marker
+
+
+def test_users_text_stays_in_front_of_the_marker_within_500_characters() -> None:
+    marker = "airflow:0123456789abcdef.0"
+    assert runs.describe("Nightly", marker) == f"Nightly {marker}"
+    assert runs.describe(None, marker) == marker
+    long = runs.describe("x" * 500, marker)
+    assert len(long) == 500
+    assert long.startswith("xxx")
+    assert long.endswith(f"… {marker}")
+
+
+def test_pick_finds_the_run_that_counts() -> None:
+    def row(run_id: str, status: str, mark: str) -> dict[str, str]:
+        return {"id": run_id, "status": status, "description": f"text {mark}"}
+
+    rows = [
+        row("other", "FINISHED", "airflow:bb.0"),
+        row("old", "FAILED", "airflow:aa.0"),
+        row("idle", "CREATED", "airflow:aa.1"),
+        row("live", "PENDING", "airflow:aa.1"),
+        row("twin", "CREATED", "airflow:aa.1"),
+        {"id": "none", "status": "PENDING"},
+        row("odd", "PENDING", "airflow:aa.x"),
+    ]
+    assert runs.pick(rows, "airflow:aa.0") == (1, "live", "PENDING")
+    assert runs.pick(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
+    assert runs.pick(rows[:2], "airflow:aa.1") is None
+    assert runs.pick([], "airflow:aa.0") is None
