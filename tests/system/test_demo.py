@@ -1,0 +1,117 @@
+"""The example DAGs in a real Airflow: scheduler, triggerer, DAG processor and API server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_provider.sandbox import Sandbox
+from dev.demo import JOBS, Job, failures, report, run_jobs
+from dev.local_airflow import LocalAirflow
+from dev.processes import Started
+
+pytestmark = pytest.mark.system
+
+PRINTER = "c88c996b231746d096db5eaa"
+SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+
+
+@dataclass
+class Ran:
+    """What is left once the example DAGs ran and Airflow is stopped; the sandbox still runs."""
+
+    sandbox: Sandbox
+    jobs: dict[str, Job]
+    why: str
+    home: Path
+    output: Path
+    before: dict[str, Any]
+    started: Started
+
+    def returned(self, dag_id: str) -> Any:
+        """What the only task of a DAG returned."""
+        (value,) = self.jobs[dag_id].returned.values()
+        return value
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    folder = tmp_path_factory.mktemp("system")
+    home, output = folder / "airflow", folder / "output"
+    with Sandbox() as sandbox:
+        before = {"name": printer_name(sandbox), "temperature": temperature(sandbox)}
+        with LocalAirflow(home, connections=sandbox.connections, output=output) as airflow:
+            assert airflow.started
+            started = airflow.started
+            jobs = run_jobs(airflow, JOBS)
+            why = failures(airflow.api, jobs)
+        print(report(jobs))
+        yield Ran(sandbox, {job.dag_id: job for job in jobs}, why, home, output, before, started)
+
+
+def printer_name(sandbox: Sandbox) -> Any:
+    return sandbox.mapsindoors.demo.geodata[PRINTER]["properties"]["name@en"]
+
+
+def temperature(sandbox: Sandbox) -> Any:
+    return sandbox.iotstudio.space.things[SENSOR].status["temperature"]
+
+
+def test_every_example_dag_succeeds(ran: Ran) -> None:
+    assert {job.dag_id: job.state for job in ran.jobs.values()} == dict.fromkeys(JOBS, "success"), ran.why
+
+
+def test_mapsindoors_shows_the_new_name(ran: Ran) -> None:
+    assert ran.returned("mapsindoors_update_geodata") == {"updated": 1}
+    assert ran.before["name"] != printer_name(ran.sandbox) == "Printing facilities1"
+
+
+def test_the_amigocloud_export_is_complete(ran: Ran) -> None:
+    manifest = ran.returned("amigocloud_export_dataset")
+    path = Path(manifest["uri"].removeprefix("file://"))
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    assert path.is_relative_to(ran.output)
+    assert len(lines) == manifest["rows"] == ran.sandbox.amigocloud.store.count(2001) > 1000
+    assert set(json.loads(lines[0])) == set(manifest["columns"])
+    assert path.stat().st_size == manifest["bytes"]
+
+
+def test_the_iot_studio_thing_has_the_new_temperature(ran: Ran) -> None:
+    assert ran.returned("iotstudio_write_properties") == {"written": 1, "skipped": 0, "verified": 1}
+    assert ran.before["temperature"] != temperature(ran.sandbox) == 17.3
+
+
+def test_the_leanix_run_finished_once_through_the_triggerer(ran: Ran) -> None:
+    value = ran.returned("leanix_run")
+    (run,) = ran.sandbox.leanix.runs
+    assert value["run_id"] == run.id
+    assert (value["status"], value["errors"]) == ("FINISHED", 0)
+    assert any(ran.home.glob("logs/dag_id=leanix_run/**/*.trigger*.log"))
+
+
+def test_no_secret_is_in_any_file_that_airflow_wrote(ran: Ran) -> None:
+    secrets = [json.loads(text)["password"] for text in ran.sandbox.connections.values()]
+    files = [path for path in ran.home.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".log" for path in files)
+    for path in files:
+        content = path.read_bytes()
+        assert not [path for secret in secrets if secret.encode() in content]
+
+
+def test_no_process_is_left(ran: Ran) -> None:
+    assert ran.started.family() == []
+    assert not [p for p in psutil.process_iter() if str(ran.home) in _described(p)]
+
+
+def _described(process: psutil.Process) -> str:
+    try:
+        return " ".join([*process.cmdline(), *process.environ().values()])
+    except psutil.Error:
+        return ""
