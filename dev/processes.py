@@ -71,16 +71,17 @@ class Started:
         except (psutil.Error, OSError):
             return False
 
-    def stop(self, grace: float = 10) -> None:
+    def stop(self, grace: float = 10, patience: float = 5) -> None:
         """End it and its whole family: asked first, then told.
 
         :param grace: seconds to end by itself after an interrupt.
+        :param patience: seconds that what is left has after being told, before it is killed.
         """
         with undisturbed():
             if self.alive():
                 os.kill(self.pid, signal.SIGINT)
                 _wait_until_gone(self, grace)
-            for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5)):
                 for process in self.family():
                     with contextlib.suppress(psutil.Error):
                         process.send_signal(number)
