@@ -54,6 +54,7 @@ class Submission:
         same = stored.get("request") == self._request
         self.is_known = same and not stored.get("closed")
         self.remote_id: str | None = stored.get("remote_id") if self.is_known else None
+        self.note: Any = stored.get("note") if self.is_known else None
         self.earlier_id: str | None = None if self.is_known else stored.get("remote_id")
         self.earlier_was_same = same
         self.generation = int(stored.get("generation", -1)) + (0 if self.is_known else 1)
@@ -73,10 +74,14 @@ class Submission:
         digest = hashlib.sha256("\0".join((*self._task, self._request)).encode()).hexdigest()[:16]
         return f"airflow:{digest}.{generation}"
 
-    def intend(self) -> None:
-        """Remember, before the work is created, that it may exist from now on."""
-        self.is_known = True
-        self._write()
+    def intend(self, note: Any = None) -> None:
+        """Remember, before the work is created, that it may exist from now on.
+
+        :param note: small JSON that helps to find the work again, where it cannot carry the marker; a later
+            try that does not know the id finds it as ``note``.
+        """
+        self.is_known, self.note = True, note
+        self._write(**({} if note is None else {"note": note}))
 
     def created(self, remote_id: str) -> None:
         """Remember the id of the work."""
