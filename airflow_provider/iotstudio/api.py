@@ -203,6 +203,25 @@ def action_entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {"id": str(entry["href"]).rstrip("/").rpartition("/")[2], **entry}
 
 
+def filters(properties: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Spell conditions on property values as query parameters: all must hold, and the service evaluates them.
+
+    :param properties: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``; the
+        operators are ``eq`` (when none is named), ``neq``, ``gt``, ``gte``, ``lt``, ``lte``, ``contains``. A
+        list gives several conditions for one property.
+    """
+    return {
+        name if name.startswith("property:") else f"property:{name}": condition
+        for name, condition in (properties or {}).items()
+    }
+
+
+def moment(text: str) -> datetime:
+    """Read a time of the API; those of actions have a blank in them, and an offset without a colon."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def time_range(start: str | datetime | None, end: str | datetime | None) -> str | None:
     """Spell a range of times as ``start|end``; open ends are filled in, as the API describes none."""
     if start is None and end is None:

@@ -137,6 +137,17 @@ class IoTStudioHook(ApiHook):
             lambda cursor: api.things(self.space, category=category, params=params, cursor=cursor)
         )
 
+    async def amatching(
+        self, wanted: int, *, category: str | None = None, params: Params | None = None
+    ) -> list[str]:
+        """Give the ids of Things that match, at most about as many as are wanted; see :meth:`list_things`."""
+        found: list[str] = []
+        async for thing in self.alist_things(category=category, params=params):
+            found.append(thing["uid"])
+            if len(found) >= wanted:
+                break
+        return found
+
     async def alist_things(
         self, *, category: str | None = None, params: Params | None = None
     ) -> AsyncIterator[dict[str, Any]]:
@@ -220,6 +231,10 @@ class IoTStudioHook(ApiHook):
         :raises NotFoundError: also when it rolled off, as only the last hundred of a name are kept.
         """
         return self.send(api.action(self.space, thing_id, action, action_id))
+
+    def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
+        """Go through a Thing's requests for one action; the service keeps the last hundred."""
+        return self._pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
     async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Give one requested action, from an event loop."""

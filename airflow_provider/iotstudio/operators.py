@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.compat import is_deferrable
+from airflow_provider.core.durable import Submission
+from airflow_provider.core.waiting import clock, raise_for, wait_for
+from airflow_provider.errors import InputError, NotFoundError, RunFailedError
+from airflow_provider.iotstudio.actions import Verdicts, Wish, gone, submit
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
+from airflow_provider.iotstudio.writer import PropertyWriter
+from airflow_provider.iotstudio.writes import not_json, plan_writes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,9 +81,6 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Check all rows, write them, read them back."""
-        from airflow_provider.iotstudio.writer import PropertyWriter
-        from airflow_provider.iotstudio.writes import plan_writes
-
         writes = plan_writes(thing_id=self.thing_id, properties=self.properties, writes=self.writes)
         # What an earlier try has written is not written again: it would be in the history twice.
         again = getattr(context.get("ti"), "try_number", 1) > 1
@@ -87,3 +93,162 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
                 verify=self.verify,
             )
             return writer.write(writes)
+
+
+class IoTStudioInvokeActionOperator(BaseOperator):
+    """Asks a Thing to do something, and waits until the device says how it went.
+
+    The request is sent once: when its answer is lost, the Thing's action list tells whether it arrived; a
+    later try of the task takes up the request of an earlier one. Only after the device said that it failed
+    does a later try ask again.
+
+    Returns ``{"action_id", "status", "output"}``.
+
+    :param thing_id: the Thing.
+    :param action: the action's name.
+    :param input: the action's input, any JSON; None sends none.
+    :param wait: False returns as soon as the request is stored.
+    :param success_statuses: statuses that mean it was done; a device is free to name them (the vendor's docs
+        know ``pending`` and ``completed``).
+    :param failure_statuses: statuses that mean it was not; they fail the task.
+    :param poll_interval: the longest interval between two looks, in seconds.
+    :param timeout: seconds until the task gives up waiting; the request stays with the device, and a later
+        try goes on waiting for it.
+    :param space: id of the space; the connection's own when it is left out.
+    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+    :param iotstudio_conn_id: id of the Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("thing_id", "action", "input", "space", "iotstudio_conn_id")
+
+    def __init__(
+        self,
+        *,
+        thing_id: str,
+        action: str,
+        input: Any = None,  # noqa: A002 - the API's own word
+        wait: bool = True,
+        success_statuses: Sequence[str] = ("completed",),
+        failure_statuses: Sequence[str] = ("failed", "error", "cancelled"),
+        poll_interval: float = 5,
+        timeout: float = 3600,
+        space: str | None = None,
+        deferrable: bool | None = None,
+        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.thing_id = thing_id
+        self.action = action
+        self.input = input
+        self.wait = wait
+        self.success_statuses = success_statuses
+        self.failure_statuses = failure_statuses
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.space = space
+        self.deferrable = deferrable
+        self.iotstudio_conn_id = iotstudio_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Request the action or take up its request, and wait for it here or in the triggerer."""
+        self._check_arguments()
+        submission = self._submission(context)
+        deadline = clock() + self.timeout
+        with self._hook() as hook:
+            action_id = submit(hook, submission, self._wish, tried_since=_tried_since(context, submission))
+            if not self.wait:
+                submission.finished()
+                return {"action_id": action_id, "status": "pending", "output": None}
+            if is_deferrable(self.deferrable):
+                self._wait_in_triggerer(action_id, deadline)
+            return self._conclude(submission, self._wait_here(hook, action_id, deadline))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Judge the action that the trigger has waited for."""
+        raise_for(event)
+        with self._hook() as hook:
+            return self._conclude(self._submission(context), self._entry(hook, event["action_id"]))
+
+    @property
+    def _wish(self) -> Wish:
+        return Wish(self.thing_id, self.action, self.input)
+
+    @property
+    def _verdicts(self) -> Verdicts:
+        return Verdicts(tuple(self.success_statuses), tuple(self.failure_statuses))
+
+    def _hook(self) -> IoTStudioHook:
+        return IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+
+    def _submission(self, context: Context) -> Submission:
+        asked = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, self.input]
+        return Submission(context, asked, self.log, "action")
+
+    def _entry(self, hook: IoTStudioHook, action_id: str) -> dict[str, Any]:
+        try:
+            return hook.get_action(self.thing_id, self.action, action_id)
+        except NotFoundError as error:
+            raise gone(self._wish, action_id, error) from None
+
+    def _wait_here(self, hook: IoTStudioHook, action_id: str, deadline: float) -> dict[str, Any]:
+        def poll() -> dict[str, Any] | None:
+            entry = self._entry(hook, action_id)
+            return entry if self._verdicts.is_over(str(entry.get("status"))) else None
+
+        try:
+            return wait_for(poll, deadline=deadline, poll_interval=self.poll_interval)
+        except TimeoutError:
+            return self._entry(hook, action_id)
+
+    def _wait_in_triggerer(self, action_id: str, deadline: float) -> None:
+        trigger = IoTStudioActionTrigger(
+            iotstudio_conn_id=self.iotstudio_conn_id,
+            space=self.space,
+            thing_id=self.thing_id,
+            action=self.action,
+            action_id=action_id,
+            success_statuses=self.success_statuses,
+            failure_statuses=self.failure_statuses,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+        )
+        self.defer(trigger=trigger, method_name="execute_complete")
+
+    def _conclude(self, submission: Submission, entry: dict[str, Any]) -> dict[str, Any]:
+        """Give the operator's result, or raise."""
+        status = str(entry.get("status"))
+        if not self._verdicts.is_over(status):
+            raise RunFailedError(entry["id"], status, f"{self._wish} was not over after {self.timeout:g} s")
+        submission.finished()
+        return self._verdicts.judge(self._wish, entry)
+
+    def _check_arguments(self) -> None:
+        problems = [
+            f"'{name}' is empty"
+            for name in ("thing_id", "action", "success_statuses")
+            if not getattr(self, name)
+        ]
+        problems += [
+            f"'{name}' must be above 0"
+            for name in ("poll_interval", "timeout")
+            if not getattr(self, name) > 0
+        ]
+        problems += [
+            f"'{name}' must be a list of texts"
+            for name in ("success_statuses", "failure_statuses")
+            if isinstance(getattr(self, name), str)
+        ]
+        if why := not_json(self.input):
+            problems.append(f"'input': {why}")
+        if problems:
+            raise InputError(problems, "the task's arguments")
+
+
+def _tried_since(context: Context, submission: Submission) -> datetime | None:
+    """Give when an earlier try may have begun, where nothing is remembered of it."""
+    if submission.remembers or int(getattr(context["ti"], "try_number", 1) or 1) <= 1:
+        return None
+    started = getattr(context.get("dag_run"), "start_date", None)
+    return started if isinstance(started, datetime) else None

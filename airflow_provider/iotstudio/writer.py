@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +18,13 @@ from airflow_provider.errors import (
     TransportError,
     VerificationError,
 )
+from airflow_provider.iotstudio.compare import same_value
 from airflow_provider.iotstudio.fleet import read_values
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.writes import Write, of_rows
 
 MOST_THREADS = 32
 FAILURES_IN_A_ROW = 5
-RELATIVE, ABSOLUTE = 1e-6, 1e-9
-"""How far numbers may be apart: a value that was kept as a 32-bit float is still the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +186,6 @@ def _raise(failures: list[Failure], differences: list[str], counts: Mapping[str,
 
 def _values(writes: Sequence[Write]) -> int:
     return sum(len(write.properties) for write in writes)
-
-
-def same_value(wanted: Any, found: Any) -> bool:
-    """Tell whether two JSON values are the same: types count, and floats may differ in the last digits.
-
-    A number that comes back as 21 for 21.0 is the same, true for 1 is not. Whole numbers must be equal.
-    """
-    if isinstance(wanted, bool) or isinstance(found, bool):
-        return wanted is found
-    if isinstance(wanted, int) and isinstance(found, int):
-        return wanted == found
-    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
-        return math.isclose(wanted, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
-    if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
-        return len(wanted) == len(found) and all(map(same_value, wanted, found))
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        return wanted.keys() == found.keys() and all(same_value(wanted[key], found[key]) for key in wanted)
-    return type(wanted) is type(found) and bool(wanted == found)
 
 
 def _json(value: Any) -> str:

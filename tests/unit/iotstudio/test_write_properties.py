@@ -24,8 +24,8 @@ from airflow_provider.errors import (
     VerificationError,
 )
 from airflow_provider.iotstudio import fleet
+from airflow_provider.iotstudio.compare import same_value
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
-from airflow_provider.iotstudio.writer import same_value
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.wire import ulid

@@ -1,0 +1,153 @@
+"""Requests an action once, and finds it again when the answer was lost or the task began anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RunFailedError
+from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.compare import same_value
+
+if TYPE_CHECKING:
+    from airflow_provider.core.durable import Submission
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+LOOKS = (0.5, 2.0, 4.0)
+"""Seconds before each look for an action whose answer was lost: the service may still be storing it."""
+
+CLOCKS_APART = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a Thing is to do.
+
+    :param given: the action's input; None sends none.
+    """
+
+    thing_id: str
+    action: str
+    given: Any = None
+
+    def __str__(self) -> str:
+        return f"action '{self.action}' of Thing {self.thing_id}"
+
+
+def submit(
+    hook: IoTStudioHook, submission: Submission, wish: Wish, *, tried_since: datetime | None = None
+) -> str:
+    """Request an action, or take up the request of an earlier try; gives its id.
+
+    An action cannot carry a marker. So the ids of all earlier requests are remembered first, and a request
+    with the same input that is not among them is ours.
+
+    :param tried_since: when there is no memory, but an earlier try: what was requested since then with the
+        same input, and has not failed, is taken for ours.
+    :raises AmbiguousWriteError: when two answers were lost and no request has come to light.
+    """
+    if submission.remote_id:
+        hook.log.info("%s was requested by an earlier try: %s", wish, submission.remote_id)
+        return submission.remote_id
+    tried_before = submission.is_known
+    if not tried_before:
+        submission.intend(_known(hook, wish, tried_since))
+        tried_before = tried_since is not None
+    known = frozenset(submission.note or ())
+    if tried_before and (found := _look(hook, wish, known)):
+        return _take_up(hook, submission, wish, found)
+    return _request(hook, submission, wish, known)
+
+
+def _request(hook: IoTStudioHook, submission: Submission, wish: Wish, known: Collection[str]) -> str:
+    lost: AmbiguousWriteError | None = None
+    for _ in range(2):
+        try:
+            action_id = str(hook.invoke_action(wish.thing_id, wish.action, wish.given)["id"])
+        except AmbiguousWriteError as error:
+            lost = error
+            if found := _wait_and_look(hook, wish, known):
+                return _take_up(hook, submission, wish, found)
+            hook.log.warning("%s: the answer was lost, and no request has come to light", wish)
+            continue
+        submission.created(action_id)
+        return action_id
+    raise lost or AssertionError("unreachable")
+
+
+def _take_up(hook: IoTStudioHook, submission: Submission, wish: Wish, action_id: str) -> str:
+    hook.log.info("%s was requested already, though no answer came: %s", wish, action_id)
+    submission.created(action_id)
+    return action_id
+
+
+def _known(hook: IoTStudioHook, wish: Wish, tried_since: datetime | None) -> list[str]:
+    entries = list(hook.list_actions(wish.thing_id, wish.action))
+    if tried_since is None:
+        return [entry["id"] for entry in entries]
+    since = tried_since - CLOCKS_APART
+    ours = {"pending", "completed"}
+    return [
+        entry["id"]
+        for entry in entries
+        if entry.get("status") not in ours or api.moment(entry["timeRequested"]) < since
+    ]
+
+
+def _look(hook: IoTStudioHook, wish: Wish, known: Collection[str]) -> str:
+    entries = hook.list_actions(wish.thing_id, wish.action)
+    new = [
+        entry["id"]
+        for entry in entries
+        if entry["id"] not in known and same_value(wish.given, entry.get("input"))
+    ]
+    return min(new, default="")
+
+
+def _wait_and_look(hook: IoTStudioHook, wish: Wish, known: Collection[str]) -> str:
+    for pause in LOOKS:
+        time.sleep(pause)
+        if found := _look(hook, wish, known):
+            return found
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Which statuses end an action, and how; devices are free to call them what they like.
+
+    :param good: it was done.
+    :param bad: it was not.
+    """
+
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+
+    def is_over(self, status: str) -> bool:
+        """Tell whether nothing more is to be expected; upper and lower case are the same."""
+        return status.casefold() in {one.casefold() for one in (*self.good, *self.bad)}
+
+    def judge(self, wish: Wish, entry: dict[str, Any]) -> dict[str, Any]:
+        """Give an action that is over as an operator's result.
+
+        :raises RunFailedError: when the device says that it failed.
+        """
+        status, output = str(entry.get("status")), entry.get("output")
+        if status.casefold() in {one.casefold() for one in self.bad}:
+            raise RunFailedError(entry["id"], status, f"{wish}; output: {output}")
+        return {"action_id": entry["id"], "status": status, "output": output}
+
+
+def gone(wish: Wish, action_id: str, error: NotFoundError) -> NotFoundError:
+    """Say what a 404 for an action means that was there before."""
+    return NotFoundError(
+        error.status,
+        error.code,
+        f"{wish}: the request {action_id} is gone. It was deleted, or it rolled off, because the service"
+        " keeps the last 100 of a name; whether it was done is unknown, so it is not requested again",
+        request=error.request,
+        body=error.body,
+    )

@@ -1,0 +1,115 @@
+"""Waits for property values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.waiting import clock, raise_for
+from airflow_provider.errors import InputError
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, match_query, matched
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class IoTStudioPropertySensor(BaseSensorOperator):
+    """Wait until Things have certain property values; the service evaluates the conditions.
+
+    One request looks at a whole space, however many Things it has. Interval and timeout are the sensor's
+    ``poke_interval`` and ``timeout``. Returns ``{"matches": n, "thing_ids": [...]}``, counted up to
+    ``min_matches``, with at most 100 ids.
+
+    :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``. All must
+        hold for the same Thing. Operators: ``eq`` (when none is named), ``neq``, ``gt``, ``gte``, ``lt``,
+        ``lte``, ``contains``.
+    :param category: only Things of this category.
+    :param thing_id: only this Thing.
+    :param min_matches: how many Things must match.
+    :param space: id of the space; the connection's own when it is left out.
+    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+    :param iotstudio_conn_id: id of the Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("filters", "category", "thing_id", "space", "iotstudio_conn_id")
+
+    def __init__(
+        self,
+        *,
+        filters: Mapping[str, Any],
+        category: str | None = None,
+        thing_id: str | None = None,
+        min_matches: int = 1,
+        space: str | None = None,
+        deferrable: bool | None = None,
+        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.category = category
+        self.thing_id = thing_id
+        self.min_matches = min_matches
+        self.space = space
+        self.deferrable = deferrable
+        self.iotstudio_conn_id = iotstudio_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer."""
+        self._check_arguments()
+        if not is_deferrable(self.deferrable):
+            return super().execute(context)
+        if (found := self._look()) is not None:
+            return found
+        return self.defer(
+            trigger=IoTStudioPropertyTrigger(
+                iotstudio_conn_id=self.iotstudio_conn_id,
+                space=self.space,
+                filters=self.filters,
+                category=self.category,
+                thing_id=self.thing_id,
+                min_matches=self.min_matches,
+                deadline=clock() + self.timeout,
+                poll_interval=self.poke_interval,
+            ),
+            method_name="execute_complete",
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        found = self._look()
+        return PokeReturnValue(is_done=found is not None, xcom_value=found)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Give what the trigger has found."""
+        raise_for(event)
+        if event["status"] == "timeout":
+            raise sensor_timeout(
+                f"fewer than {self.min_matches} Things matched {dict(self.filters)} within {self.timeout:g} s"
+            )
+        return {"matches": event["matches"], "thing_ids": event["thing_ids"]}
+
+    def _look(self) -> dict[str, Any] | None:
+        params = match_query(self.filters, self.thing_id, self.min_matches)
+        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
+            things = hook.list_things(category=self.category, params=params)
+            found = [thing["uid"] for thing in islice(things, self.min_matches)]
+        return matched(found) if len(found) >= self.min_matches else None
+
+    def _check_arguments(self) -> None:
+        problems = []
+        filters: object = self.filters  # a template may have made anything of it
+        if not isinstance(filters, Mapping) or not filters:
+            problems.append("'filters' must have a condition by property name")
+        if self.min_matches < 1:
+            problems.append(f"'min_matches' must be at least 1, not {self.min_matches}")
+        if self.thing_id is not None and self.min_matches > 1:
+            problems.append("'min_matches' above 1 can never be met by one Thing")
+        if problems:
+            raise InputError(problems, "the task's arguments")

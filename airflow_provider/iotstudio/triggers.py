@@ -1,0 +1,153 @@
+"""Waits for actions and property values in the triggerer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider.core.waiting import PollTrigger, share
+from airflow_provider.errors import NotFoundError
+from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+
+class IoTStudioActionTrigger(PollTrigger):
+    """Fires when an action is over, with its id and ``action_status``, or at the deadline.
+
+    :param iotstudio_conn_id: the connection; nothing else of it is kept.
+    :param space: id of the space; the connection's own when it is None.
+    :param thing_id: the Thing.
+    :param action: the action's name.
+    :param action_id: the request.
+    :param success_statuses: statuses that mean it was done.
+    :param failure_statuses: statuses that mean it was not.
+    :param deadline: seconds since the epoch.
+    :param poll_interval: the longest interval in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        iotstudio_conn_id: str,
+        space: str | None,
+        thing_id: str,
+        action: str,
+        action_id: str,
+        success_statuses: Sequence[str],
+        failure_statuses: Sequence[str],
+        deadline: float,
+        poll_interval: float,
+    ) -> None:
+        super().__init__(deadline=deadline, poll_interval=poll_interval)
+        self.iotstudio_conn_id = iotstudio_conn_id
+        self.space = space
+        self.thing_id = thing_id
+        self.action = action
+        self.action_id = action_id
+        self.success_statuses = success_statuses
+        self.failure_statuses = failure_statuses
+        self._hook: IoTStudioHook | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Give ids, statuses, deadline and interval."""
+        return {
+            "iotstudio_conn_id": self.iotstudio_conn_id,
+            "space": self.space,
+            "thing_id": self.thing_id,
+            "action": self.action,
+            "action_id": self.action_id,
+            "success_statuses": list(self.success_statuses),
+            "failure_statuses": list(self.failure_statuses),
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+        }
+
+    async def poll(self) -> dict[str, Any] | None:
+        """Look once. The output is left to the task: events are logged in full."""
+        self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+        try:
+            entry = await self._hook.aget_action(self.thing_id, self.action, self.action_id)
+        except NotFoundError as error:
+            raise gone(Wish(self.thing_id, self.action), self.action_id, error) from None
+        status = str(entry.get("status"))
+        over = Verdicts(tuple(self.success_statuses), tuple(self.failure_statuses)).is_over(status)
+        return {"action_status": status} if over else None
+
+    async def _outcome(self) -> dict[str, Any]:
+        # Each event has it, the one of a deadline too: what a task gives to defer() beside the trigger is not
+        # kept everywhere (not by ``dag.test()``).
+        return {**await super()._outcome(), "action_id": self.action_id}
+
+
+class IoTStudioPropertyTrigger(PollTrigger):
+    """Fires when enough Things match, with their ids, or at the deadline.
+
+    Triggers that ask the same of the same space share their polls.
+
+    :param iotstudio_conn_id: the connection; nothing else of it is kept.
+    :param space: id of the space; the connection's own when it is None.
+    :param filters: condition by property name, as the API writes it.
+    :param category: only Things of this category.
+    :param thing_id: only this Thing.
+    :param min_matches: how many Things must match.
+    :param deadline: seconds since the epoch.
+    :param poll_interval: the longest interval in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        iotstudio_conn_id: str,
+        space: str | None,
+        filters: Mapping[str, Any],
+        category: str | None,
+        thing_id: str | None,
+        min_matches: int,
+        deadline: float,
+        poll_interval: float,
+    ) -> None:
+        super().__init__(deadline=deadline, poll_interval=poll_interval)
+        self.iotstudio_conn_id = iotstudio_conn_id
+        self.space = space
+        self.filters = filters
+        self.category = category
+        self.thing_id = thing_id
+        self.min_matches = min_matches
+        self._hook: IoTStudioHook | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Give ids, filters, deadline and interval."""
+        return {
+            "iotstudio_conn_id": self.iotstudio_conn_id,
+            "space": self.space,
+            "filters": dict(self.filters),
+            "category": self.category,
+            "thing_id": self.thing_id,
+            "min_matches": self.min_matches,
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+        }
+
+    async def poll(self) -> dict[str, Any] | None:
+        """Look once, or take what another trigger has just seen."""
+        hook = self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+        params = match_query(self.filters, self.thing_id, self.min_matches)
+        key = ("iotstudio things", self.iotstudio_conn_id, self.space, self.category, repr(params))
+
+        async def fetch() -> list[str]:
+            return await hook.amatching(self.min_matches, category=self.category, params=params)
+
+        found = await share(key, self.poll_interval * 0.8, fetch)
+        return matched(found) if len(found) >= self.min_matches else None
+
+
+def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -> dict[str, Any]:
+    """Make the query for Things that match: no more of them than are wanted, evaluated by the service."""
+    params = {**api.filters(filters), "limit": max(1, min(wanted, api.PAGE))}
+    return {**params, "thingID[]": thing_id} if thing_id else params
+
+
+def matched(thing_ids: Sequence[str], shown: int = 100) -> dict[str, Any]:
+    """Give what was found as a small result: how many, and the first ids."""
+    return {"matches": len(thing_ids), "thing_ids": list(thing_ids[:shown])}

@@ -1,0 +1,279 @@
+"""What IoTStudioInvokeActionOperator promises, over TCP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider.core import waiting
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    InputError,
+    NotFoundError,
+    RequestRejectedError,
+    RunFailedError,
+)
+from airflow_provider.iotstudio import actions
+from airflow_provider.iotstudio.operators import IoTStudioInvokeActionOperator
+from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
+from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.records import Entry
+from airflow_provider.sandbox.server import Sandbox
+
+from .conftest import THING
+
+POST = "iotstudio POST /spaces/{space}/things/{thing}/actions/{name}"
+
+
+class Store(dict[str, Any]):
+    """A task state store, as Airflow 3.3 has it."""
+
+    def set(self, key: str, value: Any, **_: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "LOOKS", (0.0, 0.0))
+
+
+@pytest.fixture
+def wait_on_the_sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let waiting move the sandbox's clock instead of the wall's."""
+    monkeypatch.setattr(waiting, "clock", sandbox.clock.now)
+    original = waiting.wait_for
+
+    def wait_for(*args: Any, **options: Any) -> Any:
+        return original(*args, **options, sleep=sandbox.clock.advance)
+
+    monkeypatch.setattr("airflow_provider.iotstudio.operators.wait_for", wait_for)
+    monkeypatch.setattr("airflow_provider.iotstudio.operators.clock", sandbox.clock.now)
+
+
+def operator(**arguments: Any) -> IoTStudioInvokeActionOperator:
+    wanted = {"thing_id": THING, "action": "updateFirmware", "input": "v2.0.0", "deferrable": False}
+    return IoTStudioInvokeActionOperator(task_id="invoke", **{**wanted, **arguments})
+
+
+def context(store: Store | None = None, try_number: int = 1, **more: Any) -> Any:
+    ti = SimpleNamespace(try_number=try_number, dag_id="d", task_id="invoke", run_id="r", map_index=-1)
+    return {"ti": ti, "task_state_store": store, **more}
+
+
+def requested(service: IoTStudioService) -> list[Entry]:
+    return service.space.things[THING].actions
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_an_action_is_requested_and_waited_for(service: IoTStudioService) -> None:
+    service.device_seconds = 30
+    result = operator().execute(context(Store()))
+    assert result == {"action_id": requested(service)[0].uid, "status": "completed", "output": {"ok": True}}
+    assert requested(service)[0].payload == {"input": "v2.0.0"}
+
+
+def test_without_waiting_the_request_is_enough(service: IoTStudioService, sandbox: Sandbox) -> None:
+    result = operator(wait=False).execute(context(Store()))
+    assert result == {"action_id": requested(service)[0].uid, "status": "pending", "output": None}
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_failure_status_fails_the_task_and_the_next_try_asks_again(service: IoTStudioService) -> None:
+    service.device_answers = {"updateFirmware": ("Failed", "no space left")}
+    store = Store()
+    with pytest.raises(RunFailedError, match="no space left") as caught:
+        operator().execute(context(store))
+    assert caught.value.status == "Failed"
+    service.device_answers = {}
+    assert operator().execute(context(store, 2))["status"] == "completed"
+    assert len(requested(service)) == 2
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_devices_may_name_their_statuses(service: IoTStudioService) -> None:
+    service.device_answers = {"updateFirmware": ("installed", None)}
+    assert operator(success_statuses=["installed"]).execute(context(Store()))["status"] == "installed"
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_status_nobody_knows_is_waited_on_until_the_deadline_and_the_next_try_goes_on(
+    service: IoTStudioService,
+) -> None:
+    service.device_answers = {"updateFirmware": ("half-way", None)}
+    store = Store()
+    with pytest.raises(RunFailedError, match="was not over after 60 s") as caught:
+        operator(timeout=60).execute(context(store))
+    assert caught.value.status == "half-way"
+    requested(service)[0].status = "completed"
+    assert operator(timeout=60).execute(context(store, 2))["action_id"] == caught.value.run_id
+    assert len(requested(service)) == 1
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_lost_answer_is_looked_up_and_not_repeated(
+    service: IoTStudioService, sandbox: Sandbox, kind: str
+) -> None:
+    for given in ("v2.0.0", "v1.0.0"):
+        operator(input=given).execute(context(Store()))
+    earlier = {entry.uid for entry in requested(service)}
+    sandbox.faults.add(kind, method="POST", path="/actions/")
+    result = operator().execute(context(Store()))
+    assert len(requested(service)) == 3
+    assert result["action_id"] not in earlier
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_request_that_surely_never_arrived_is_sent_again(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("reset_before", method="POST", path="/actions/")
+    operator().execute(context(Store()))
+    assert len(requested(service)) == 1
+
+
+def test_two_lost_requests_are_an_error_that_says_so(service: IoTStudioService, sandbox: Sandbox) -> None:
+    lost = sandbox.faults.add("reset_before", method="POST", path="/actions/", times=None)
+    with pytest.raises(AmbiguousWriteError):
+        operator().execute(context(Store()))
+    assert lost.hits == 2
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_later_try_takes_up_the_request_of_an_earlier_one(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    store = Store()
+    worker = operator(deferrable=True)
+    with pytest.raises(TaskDeferred):
+        worker.execute(context(store))
+    result = operator().execute(context(store, 2))
+    assert result["action_id"] == requested(service)[0].uid
+    assert sandbox.counters.requests[POST] == 1
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_try_that_died_between_sending_and_remembering_is_found_again(
+    service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator().execute(context(Store()))
+    store = Store()
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider.core.durable.Submission.created", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            operator().execute(context(store))
+    assert operator().execute(context(store, 2))["action_id"] == requested(service)[1].uid
+    assert len(requested(service)) == 2
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_without_a_state_store_a_retry_finds_what_was_requested_since_the_run_began(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    first = operator().execute(context())["action_id"]
+    began = datetime.fromtimestamp(sandbox.clock.now(), UTC)
+    again = operator().execute(context(None, 2, dag_run=SimpleNamespace(start_date=began)))
+    assert again["action_id"] == first
+    later = SimpleNamespace(start_date=began + timedelta(hours=1))
+    assert operator().execute(context(None, 2, dag_run=later))["action_id"] != first
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_an_action_that_rolled_off_says_so_and_is_not_asked_for_again(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    service.device_seconds = None
+    store = Store()
+    sandbox.faults.add("status", method="GET", path=r"/actions/updateFirmware/\w+$", status=404, times=None)
+    for number in (1, 2):
+        with pytest.raises(NotFoundError, match="rolled off"):
+            operator().execute(context(store, number))
+    assert sandbox.counters.requests[POST] == 1
+
+
+def test_an_action_the_thing_does_not_know_fails_at_once(service: IoTStudioService) -> None:
+    with pytest.raises(NotFoundError, match="Item not found"):
+        operator(action="fly").execute(context(Store()))
+    with pytest.raises(RequestRejectedError, match="must be of type string"):
+        operator(input=5).execute(context(Store()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"thing_id": ""}, "'thing_id' is empty"),
+        ({"input": {1, 2}}, "a set is no JSON value"),
+        ({"timeout": 0}, "'timeout' must be above 0"),
+        ({"success_statuses": "completed"}, "must be a list of texts"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_request(
+    service: IoTStudioService, sandbox: Sandbox, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        operator(**arguments).execute(context(Store()))
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+async def test_the_trigger_fires_with_id_and_status_only(service: IoTStudioService, sandbox: Sandbox) -> None:
+    worker = operator(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        worker.execute(context(Store()))
+    path, arguments = deferred.value.trigger.serialize()
+    assert path == "airflow_provider.iotstudio.triggers.IoTStudioActionTrigger"
+    assert service.clients.keys().isdisjoint(json.dumps(arguments).split('"'))
+    sandbox.clock.advance(10)
+    trigger = IoTStudioActionTrigger(**arguments)
+    events = [event.payload async for event in trigger.run()]
+    action_id = requested(service)[0].uid
+    assert events == [{"status": "done", "action_id": action_id, "action_status": "completed"}]
+    assert worker.execute_complete(context(Store()), events[0])["output"] == {"ok": True}
+
+
+async def test_the_deadline_in_the_triggerer_fails_the_task(service: IoTStudioService) -> None:
+    service.device_seconds = None
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(deferrable=True, timeout=0.05).execute(context(Store()))
+    (event,) = [event.payload async for event in deferred.value.trigger.run()]
+    with pytest.raises(RunFailedError, match="was not over") as caught:
+        operator(timeout=0.05).execute_complete(context(Store()), event)
+    assert (caught.value.run_id, caught.value.status) == (requested(service)[0].uid, "pending")
+
+
+async def test_the_trigger_says_when_an_action_is_gone(service: IoTStudioService) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(deferrable=True).execute(context(Store()))
+    requested(service).clear()
+    (event,) = [event.payload async for event in deferred.value.trigger.run()]
+    with pytest.raises(NotFoundError, match="rolled off"):
+        operator().execute_complete(context(Store()), event)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_deferred_or_not_the_result_is_the_same(
+    service: IoTStudioService, run_dag: Callable[..., Any], deferrable: bool
+) -> None:
+    service.device_seconds = 0.2
+    with DAG(f"iotstudio_action_{deferrable}", schedule=None) as dag:
+        IoTStudioInvokeActionOperator(
+            task_id="invoke",
+            thing_id=THING,
+            action="updateFirmware",
+            input="{{ 'v' }}2",
+            poll_interval=0.2,
+            deferrable=deferrable,
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    (entry,) = requested(service)
+    assert entry.payload == {"input": "v2"}
+    result = run.get_task_instance("invoke").xcom_pull(task_ids="invoke")
+    assert result == {"action_id": entry.uid, "status": "completed", "output": {"ok": True}}
