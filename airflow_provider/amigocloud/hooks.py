@@ -69,6 +69,11 @@ class AmigoCloudHook(ApiHook):
         """Whether the connection names a project."""
         return bool(self.settings.extras["project_url"])
 
+    @property
+    def max_concurrency(self) -> int:
+        """How many requests at once this connection allows."""
+        return max(1, int(self.settings.extras["max_concurrency"]))
+
     def need_project(self) -> None:
         """Refuse to go on without a project.
 

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider.amigocloud.export import export
 from airflow_provider.amigocloud.formats import choose_format
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.sources import Source, dataset_source, list_source, sql_source
+from airflow_provider.amigocloud.sources import Reading, Source, dataset_source, list_source, sql_source
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class AmigoCloudExportOperator(BaseOperator):
     :param key: with ``sql``: a column of the result whose values are unique and never null. Rows are then
         read in key order, which stays exact while data changes, and quick however large the result is.
     :param page_size: rows to ask for at once; the service gives at most 1000, as far as is known.
-    :param concurrency: how many requests at once. Only 1 is supported yet.
+    :param concurrency: how many requests at once, for a dataset and for a query with a key of hex ids; by
+        default the connection's ``max_concurrency`` (4). Other queries and lists are read one page ahead.
     :param incremental_column: export only what is new by this column. Not supported yet.
     :param lag: how far an incremental export looks back. Not supported yet.
     :param amigocloud_conn_id: id of the Airflow connection.
@@ -83,12 +84,13 @@ class AmigoCloudExportOperator(BaseOperator):
             return export(hook, self._source(hook), self.output_path, wanted)
 
     def _source(self, hook: AmigoCloudHook) -> Source:
+        reading = Reading(self.page_size, self.concurrency or hook.max_concurrency)
         if self.url is not None:
-            return list_source(hook, self.url, self.page_size)
+            return list_source(hook, self.url, reading)
         hook.need_project()
         if self.dataset is not None:
-            return dataset_source(hook, self.dataset, self.page_size)
-        return sql_source(hook, str(self.sql), self.key, self.page_size)
+            return dataset_source(hook, self.dataset, reading)
+        return sql_source(hook, str(self.sql), self.key, reading)
 
     def _check(self) -> None:
         """Refuse arguments that make no sense, before any request."""
@@ -99,15 +101,19 @@ class AmigoCloudExportOperator(BaseOperator):
             problems.append(f"give exactly one of 'sql', 'dataset' and 'url'; {said}")
         if self.key is not None and given != ["sql"]:
             problems.append("'key' goes with 'sql' only; a dataset's key is amigo_id")
-        size: Any = self.page_size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            problems.append(f"'page_size' must be a whole number above 0, not {size!r}")
-        if self.concurrency not in (None, 1):
-            problems.append("'concurrency' above 1 is not supported yet")
+        problems += _not_positive("page_size", self.page_size)
+        if self.concurrency is not None:
+            problems += _not_positive("concurrency", self.concurrency)
         if self.incremental_column is not None or self.lag is not None:
             problems.append("'incremental_column' and 'lag' are not supported yet")
         if problems:
             raise InputError(problems, f"task '{self.task_id}'")
+
+
+def _not_positive(name: str, value: Any) -> list[str]:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return []
+    return [f"'{name}' must be a whole number above 0, not {value!r}"]
 
 
 class AmigoCloudSqlOperator(BaseOperator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -127,6 +128,15 @@ def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]
             where = bare_url(page.next)
             raise IncompleteExportError(f"{where} leads to itself: its 'next' page is the same again")
         call = following
+
+
+def ahead(pages: Iterator[Page]) -> Iterator[Page]:
+    """Give the same pages, each fetched while the one before it is being used."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, pages, None)
+        while (page := following.result()) is not None:
+            following = pool.submit(next, pages, None)
+            yield page
 
 
 def _place(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:

@@ -66,7 +66,7 @@ def test_a_dataset_is_exported_whole_with_every_value(sandbox, tmp_path):
         "state": sandbox.amigocloud.store.master(world.ASSETS),
     }
     assert sandbox.counters.rows_served["amigocloud"] == 3000
-    assert manifest["requests"] == sandbox.counters.total() == 4
+    assert manifest["requests"] == sandbox.counters.total() == 5
 
 
 @pytest.mark.parametrize(("name", "packed"), [("a.csv", False), ("a.csv.gz", True), ("a.jsonl.gz", True)])
@@ -118,7 +118,7 @@ def test_a_list_endpoint_is_exported(tmp_path):
 def test_the_services_clamp_is_read_from_its_replies(sandbox, tmp_path):
     sandbox.amigocloud.page_clamp = 700
     manifest = export(tmp_path / "a.jsonl", dataset=world.ASSETS, page_size=5000)
-    assert manifest["requests"] == 1 + 5
+    assert manifest["requests"] == 1 + 1 + 4
     assert lines(tmp_path / "a.jsonl") == ordered(truth(sandbox))
     assert export(tmp_path / "b.jsonl", sql=NUMBERS, page_size=5000)["rows"] == 3000
 
@@ -133,7 +133,7 @@ def test_a_dataset_is_never_read_by_offset(sandbox, tmp_path):
 
     sandbox.amigocloud.store.select = watch
     export(tmp_path / "a.jsonl", dataset=world.ASSETS)
-    assert len(seen) == 3
+    assert len(seen) == 4
     state = (world.ASSETS, sandbox.amigocloud.store.master(world.ASSETS))
     assert all(offset == 0 and at == state and "offset" not in sql.lower() for sql, offset, at in seen)
 
@@ -246,17 +246,21 @@ def test_more_rows_than_counted_publish_nothing(sandbox, tmp_path):
         export(tmp_path / "a.jsonl", sql=NUMBERS)
 
 
+@pytest.mark.parametrize("key", [None, "number"])
 @pytest.mark.parametrize(
-    "change", ["DELETE FROM dataset_1 WHERE value < 3", "UPDATE dataset_1 SET value = 2"]
+    "change", ["DELETE FROM dataset_1 WHERE value < 3", "UPDATE dataset_1 SET value = 1.6"]
 )
-def test_a_query_about_two_datasets_fails_when_one_of_them_changes(sandbox, tmp_path, change):
+def test_a_query_about_two_datasets_fails_when_one_of_them_changes(sandbox, tmp_path, change, key):
     service = sandbox.amigocloud
     service.before_page = lambda page: page == 2 and service.store.write(change)
-    sql = "SELECT z.name AS zone, d.name FROM dataset_2002 z JOIN dataset_1 d ON 1 = 1 ORDER BY 1, 2"
-    with pytest.raises(IncompleteExportError, match="changed"):
-        export(tmp_path / "a.jsonl", sql=sql, page_size=100)
+    sql = f"SELECT a.number, d.name FROM dataset_{world.ASSETS} a JOIN dataset_1 d ON a.floor < d.value"
+    with pytest.raises(IncompleteExportError, match="changed|counted"):
+        export(tmp_path / "a.jsonl", sql=sql + " WHERE d.name = 'Bohr'", key=key, page_size=100)
     service.before_page = None
-    assert export(tmp_path / "a.jsonl", sql=sql, page_size=100)["rows"] == len(truth(sandbox, sql))
+    with pytest.raises(InputError, match="not unique"):
+        export(tmp_path / "a.jsonl", sql=sql, key="number")
+    sql += " WHERE d.name = 'Bohr'"
+    assert export(tmp_path / "a.jsonl", sql=sql, key=key)["rows"] == len(truth(sandbox, sql))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=["dataset", "sql", "url"])

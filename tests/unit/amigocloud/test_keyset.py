@@ -1,0 +1,129 @@
+"""Reading in key order gives every row once, however many requests are on their way."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import sqlite3
+
+import msgspec
+import pytest
+
+from airflow_provider.amigocloud.keyset import Keyset, Range, literal
+from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.amigocloud.pages import Column, Page
+from airflow_provider.sandbox.amigocloud import world
+
+RANDOM_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(2000)]
+
+
+class Table:
+    """A table with keys, that counts what it is asked."""
+
+    def __init__(self, keys: list[object], clamp: int = 100) -> None:
+        self.db = sqlite3.connect(":memory:", check_same_thread=False)
+        self.db.execute("CREATE TABLE t (k PRIMARY KEY)")
+        self.db.executemany("INSERT INTO t VALUES (?)", [(key,) for key in keys])
+        self.clamp = clamp
+        self.asked: list[str] = []
+        self.count: int | None = 0
+
+    def ask(self, sql: str, limit: int) -> Page:
+        self.asked.append(sql)
+        rows = self.db.execute(sql).fetchall()
+        count = None if self.count is None else len(rows)
+        kept = [msgspec.Raw(msgspec.json.encode({"k": key})) for (key,) in rows[: min(limit, self.clamp)]]
+        return Page(kept, None, count, self.clamp, [Column("k")])
+
+    def read(self, concurrency: int, page_size: int = 100) -> list[object]:
+        keyset = Keyset(self.ask, "t", "k", page_size=page_size, concurrency=concurrency)
+        return [row["k"] for page in keyset.pages() for row in page.decoded()]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [],
+        ["a"],
+        RANDOM_IDS,
+        ["5a" + key for key in RANDOM_IDS],
+        [f"{n:032x}" for n in range(500)],
+        [*RANDOM_IDS, *(f"site-{n}" for n in range(300)), "", "Z", "é", "~"],
+        [f"O'Neil {n:05d}" for n in range(700)],
+        list(range(-400, 400)),
+        [n / 7 for n in range(450)],
+    ],
+    ids=["none", "one", "random", "prefix", "counted", "mixed", "quotes", "whole", "fractions"],
+)
+def test_every_key_comes_once_and_in_order(keys, concurrency):
+    table = Table(keys)
+    assert table.read(concurrency) == sorted(keys)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_service_that_does_not_count_is_read_to_the_end(concurrency):
+    table = Table(RANDOM_IDS)
+    table.count = None
+    assert table.read(concurrency) == sorted(RANDOM_IDS)
+
+
+def test_random_ids_are_read_with_few_requests_more_than_pages():
+    table = Table(RANDOM_IDS)
+    table.read(8)
+    assert len(table.asked) <= 20 * 1.4
+
+
+def test_one_at_a_time_costs_one_request_a_page_and_none_counts_the_rest_again():
+    table = Table(RANDOM_IDS)
+    table.read(1)
+    assert len(table.asked) == 20
+    assert all("LIMIT 100" in sql for sql in table.asked[1:])
+
+
+def test_a_smaller_clamp_than_asked_for_is_noticed():
+    table = Table(RANDOM_IDS, clamp=30)
+    assert table.read(4, page_size=1000) == sorted(RANDOM_IDS)
+
+
+def test_cuts_follow_each_other_without_a_gap():
+    dice = random.Random(1)
+    for _ in range(200):
+        after = f"{dice.getrandbits(128):032x}"
+        high = f"{dice.getrandbits(128):032x}" if dice.random() < 0.5 else None
+        if high is not None and high <= after:
+            continue
+        parts = Range(after, high=high, rows=dice.randrange(20_000)).cut(1000)
+        assert parts[0].after == after
+        assert parts[-1].high == high
+        assert all(left.high == right.low for left, right in itertools.pairwise(parts))
+        ends = [after, *(part.high for part in parts[:-1]), *([high] if high else [])]
+        assert ends == sorted(ends)
+
+
+def test_values_are_quoted():
+    assert literal("O'Neil") == "'O''Neil'"
+    assert [literal(1), literal(-2.5)] == ["1", "-2.5"]
+
+
+def test_requests_go_out_at_the_same_time_but_no_more_than_allowed(sandbox, tmp_path):
+    sandbox.faults.add("delay", seconds=0.05, times=None, path="/sql")
+    path = str(tmp_path / "a.jsonl")
+    arguments = {"task_id": "x", "output_path": path, "dataset": world.ASSETS, "page_size": 200}
+    AmigoCloudExportOperator(**arguments, concurrency=6).execute({})
+    assert sandbox.counters.peak_in_flight == 6
+    sandbox.counters.clear()
+    AmigoCloudExportOperator(**arguments).execute({})
+    assert sandbox.counters.peak_in_flight == 4
+
+
+def test_parallel_and_sequential_exports_are_the_same_bytes(sandbox, tmp_path):
+    files = []
+    for concurrency in (1, 3, 8):
+        path = tmp_path / f"{concurrency}.jsonl"
+        AmigoCloudExportOperator(
+            task_id="x", output_path=str(path), dataset=world.ASSETS, page_size=150, concurrency=concurrency
+        ).execute({})
+        files.append(path.read_bytes())
+    assert files[0] == files[1] == files[2]
