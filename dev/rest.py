@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -59,7 +60,7 @@ class AirflowApi:
     @_patiently
     def trigger(self, dag_id: str, run_id: str) -> None:
         """Start a run under an id of our own, so that asking twice starts one."""
-        wanted = {"dag_run_id": run_id, "logical_date": None}
+        wanted = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat()}
         reply = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=wanted)
         if reply.status_code != 409:
             reply.raise_for_status()

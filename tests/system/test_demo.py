@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from airflow_provider.sandbox import Sandbox
-from dev.demo import JOBS, Job, failures, report, run_jobs
+from dev.demo import CHAIN, JOBS, Job, failures, report, run_jobs
 from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
@@ -23,7 +23,22 @@ PRINTER = "c88c996b231746d096db5eaa"
 SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
 
-@dataclass
+@dataclass(frozen=True)
+class World:
+    """What the sandbox holds of the things that the example DAGs change."""
+
+    printer: dict[str, Any]
+    sensor: dict[str, Any]
+    run_ids: list[str]
+
+    @classmethod
+    def of(cls, sandbox: Sandbox) -> World:
+        printer = sandbox.mapsindoors.campus.geodata[PRINTER]["properties"]
+        sensor = sandbox.iotstudio.space.things[SENSOR].status
+        return cls(dict(printer), dict(sensor), [run.id for run in sandbox.leanix.runs])
+
+
+@dataclass(frozen=True)
 class Ran:
     """What is left once the example DAGs ran and Airflow is stopped; the sandbox still runs."""
 
@@ -32,8 +47,10 @@ class Ran:
     why: str
     home: Path
     output: Path
-    before: dict[str, Any]
     started: Started
+    before: World
+    after_jobs: World
+    after_chain: World
 
     def returned(self, dag_id: str) -> Any:
         """What the only task of a DAG returned."""
@@ -46,31 +63,27 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("system")
     home, output = folder / "airflow", folder / "output"
     with Sandbox() as sandbox:
-        before = {"name": printer_name(sandbox), "temperature": temperature(sandbox)}
+        worlds = [World.of(sandbox)]
         with LocalAirflow(home, connections=sandbox.connections, output=output) as airflow:
             assert airflow.started
-            started = airflow.started
-            jobs = run_jobs(airflow, JOBS)
+            started, jobs = airflow.started, []
+            for some in (JOBS, CHAIN):
+                jobs += run_jobs(airflow, some)
+                worlds.append(World.of(sandbox))
             why = failures(airflow.api, jobs)
         print(report(jobs))
-        yield Ran(sandbox, {job.dag_id: job for job in jobs}, why, home, output, before, started)
-
-
-def printer_name(sandbox: Sandbox) -> Any:
-    return sandbox.mapsindoors.demo.geodata[PRINTER]["properties"]["name@en"]
-
-
-def temperature(sandbox: Sandbox) -> Any:
-    return sandbox.iotstudio.space.things[SENSOR].status["temperature"]
+        yield Ran(sandbox, {job.dag_id: job for job in jobs}, why, home, output, started, *worlds)
 
 
 def test_every_example_dag_succeeds(ran: Ran) -> None:
-    assert {job.dag_id: job.state for job in ran.jobs.values()} == dict.fromkeys(JOBS, "success"), ran.why
+    assert {job.dag_id: job.state for job in ran.jobs.values()} == dict.fromkeys(
+        {**JOBS, **CHAIN}, "success"
+    ), ran.why
 
 
 def test_mapsindoors_shows_the_new_name(ran: Ran) -> None:
     assert ran.returned("mapsindoors_update_geodata") == {"updated": 1}
-    assert ran.before["name"] != printer_name(ran.sandbox) == "Printing facilities1"
+    assert ran.before.printer["name@en"] != ran.after_jobs.printer["name@en"] == "Printing facilities1"
 
 
 def test_the_amigocloud_export_is_complete(ran: Ran) -> None:
@@ -85,15 +98,21 @@ def test_the_amigocloud_export_is_complete(ran: Ran) -> None:
 
 def test_the_iot_studio_thing_has_the_new_temperature(ran: Ran) -> None:
     assert ran.returned("iotstudio_write_properties") == {"written": 1, "skipped": 0, "verified": 1}
-    assert ran.before["temperature"] != temperature(ran.sandbox) == 17.3
+    assert ran.before.sensor["temperature"] != ran.after_jobs.sensor["temperature"] == 17.3
 
 
 def test_the_leanix_run_finished_once_through_the_triggerer(ran: Ran) -> None:
     value = ran.returned("leanix_run")
-    (run,) = ran.sandbox.leanix.runs
-    assert value["run_id"] == run.id
+    assert ran.after_jobs.run_ids == [value["run_id"]]
     assert (value["status"], value["errors"]) == ("FINISHED", 0)
     assert any(ran.home.glob("logs/dag_id=leanix_run/**/*.trigger*.log"))
+
+
+def test_the_nightly_chain_carries_what_it_read_to_the_map_and_the_devices(ran: Ran) -> None:
+    name = ran.after_chain.printer["name@en"]
+    assert name.startswith("Printing, ")
+    assert name.endswith(" assets")
+    assert ran.jobs["nightly_digital_twin"].returned["set_devices"]["verified"] == 1
 
 
 def test_no_secret_is_in_any_file_that_airflow_wrote(ran: Ran) -> None:
