@@ -61,11 +61,11 @@ class Job:
 
     @property
     def output(self) -> str:
-        """Where the tasks say they wrote; of several files the folder."""
+        """Where the tasks say they wrote; of several files the folders."""
         found = [uri for value in self.returned.values() for uri in uris(value)]
         if len(found) > 1:
-            return os.path.commonprefix(found).rpartition("/")[0]
-        return found[0] if found else f"in {self.system}"
+            found = sorted({uri.rpartition("/")[0] for uri in found})
+        return ", ".join(found) or f"in {self.system}"
 
 
 def counts(values: Sequence[Any]) -> str:
