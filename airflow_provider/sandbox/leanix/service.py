@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
-
-from starlette.routing import BaseRoute
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider.sandbox.leanix.api import api_routes
 from airflow_provider.sandbox.leanix.checks import RefusalError, make_jwt
@@ -23,6 +21,9 @@ from airflow_provider.sandbox.leanix.runs import LIVE, Machine, Run
 from airflow_provider.sandbox.leanix.storage import Storage
 from airflow_provider.sandbox.leanix.work import bring_in, bring_out
 from airflow_provider.sandbox.service import Service
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 
 class LeanIXService(Service):

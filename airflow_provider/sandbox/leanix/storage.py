@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from airflow_provider.sandbox.leanix.runs import Run, stamp
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from airflow_provider.sandbox.leanix.service import LeanIXService
 
 
