@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from airflow_provider.errors import ApiError, ProviderError
 from airflow_provider.mapsindoors.api import counted
 
 Json = dict[str, Any]
 Numbered = tuple[int, Json]
+T = TypeVar("T")
 
 MOST_BYTES = 8_000_000
 """Bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
 
 
-def batches(rows: Iterable[Numbered], size: int, most_bytes: int = MOST_BYTES) -> Iterator[list[Numbered]]:
-    """Group rows, as many as fit both limits; a single larger row goes alone."""
+def batches(
+    things: Iterable[T], size: int, body: Callable[[T], Json], most_bytes: int = MOST_BYTES
+) -> Iterator[list[T]]:
+    """Group things, as many as fit both limits; a single larger one goes alone.
+
+    :param size: how many at the most.
+    :param body: gives what is sent of a thing.
+    """
     import msgspec
 
-    batch: list[Numbered] = []
+    batch: list[T] = []
     total = 0
-    for row in rows:
-        weight = len(msgspec.json.encode(row[1]))
+    for thing in things:
+        weight = len(msgspec.json.encode(body(thing)))
         if batch and (len(batch) >= size or total + weight > most_bytes):
             yield batch
             batch, total = [], 0
-        batch.append(row)
+        batch.append(thing)
         total += weight
     if batch:
         yield batch

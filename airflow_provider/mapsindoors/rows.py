@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider.core.rows import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import checks
+from airflow_provider.mapsindoors.flat import from_feature, from_flat, is_feature
 
 Json = dict[str, Any]
 Numbered = tuple[int, Json]
@@ -20,11 +21,12 @@ def read_updates(source: object) -> Iterator[Numbered]:
         becomes an object like this: ``id`` from the feature's ``id``, or else from its property ``id``;
         ``geometry`` from its geometry (and ``anchor`` too, for a point); properties that are named like a
         field of geodata (``status``, ``categories``, ...) are that field; properties with a language
-        (``name@en``) go to ``properties``; null is left out; anything else is a problem.
+        (``name@en``) go to ``properties``, those named like a base type property (``capacity``, ...) to
+        ``baseTypeProperties``; null is left out; anything else is a problem.
     :raises InputError: when the source cannot be read.
     """
     for number, row in _rows(source):
-        yield number, as_sent(from_feature(row)[0] if is_feature(row) else row)
+        yield number, as_sent(from_flat(from_feature(row))[0] if is_feature(row) else row)
 
 
 def check_updates(source: object) -> int:
@@ -55,49 +57,17 @@ def _update_problems(number: int, row: Any, seen: dict[str, int]) -> Iterator[st
     if not isinstance(row, Mapping):
         yield f"is no object but {type(row).__name__}"
         return
-    item, wrong = from_feature(row) if is_feature(row) else (dict(row), [])
-    yield from wrong
+    item = dict(row)
+    if is_feature(row):
+        item, parents, wrong = from_flat(from_feature(row))
+        yield from wrong
+        yield from (f"{name} is not looked up in an update; give parentId" for name in parents)
     key = item.get("id")
     if not isinstance(key, str) or not key.strip():
         yield "has no id; every object to update needs one"
     elif seen.setdefault(key, number) != number:
         yield f"has the id {key} of row {seen[key]}"
     yield from checks.problems(item)
-
-
-def is_feature(row: Any) -> bool:
-    """Tell whether a row is a GeoJSON feature."""
-    return isinstance(row, Mapping) and row.get("type") == "Feature"
-
-
-def from_feature(feature: Mapping[str, Any]) -> tuple[Json, list[str]]:
-    """Give a GeoJSON feature as an object, and what of it has no place there; see :func:`read_updates`."""
-    given = feature.get("properties") or {}
-    item: Json = {}
-    problems: list[str] = []
-    texts: Json = {}
-    for key, value in given.items():
-        if value is None:
-            continue
-        if key == "properties" and isinstance(value, Mapping):
-            texts.update(value)
-        elif key in checks.FIELDS:
-            item[key] = value
-        elif "@" in key:
-            texts[key] = value
-        else:
-            problems.append(f"property {key!r} is no field of geodata and has no language, as in '{key}@en'")
-    # Map tools number features; such a number is not the service's id.
-    if isinstance(feature.get("id"), str):
-        item["id"] = feature["id"]
-    if texts:
-        item["properties"] = texts
-    shape = feature.get("geometry")
-    if shape is not None:
-        item["geometry"] = shape
-        if "anchor" not in item and isinstance(shape, dict) and shape.get("type") == "Point":
-            item["anchor"] = {"type": "Point", "coordinates": shape.get("coordinates")}
-    return item, problems
 
 
 def as_sent(item: Mapping[str, Any]) -> Json:

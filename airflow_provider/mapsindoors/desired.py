@@ -1,0 +1,228 @@
+"""What a source wants the map to be: rows read, matched with the world and checked, before any write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider.core.rows import read_rows
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors import checks
+from airflow_provider.mapsindoors.compare import NESTED, is_empty
+from airflow_provider.mapsindoors.flat import from_feature, from_flat, is_feature
+from airflow_provider.mapsindoors.rows import as_sent
+from airflow_provider.mapsindoors.world import PARENTS, Ambiguity, World, key_of
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Desired:
+    """One row of a source.
+
+    :param number: its number, from 1.
+    :param item: the fields that it owns, as they are sent.
+    :param references: how it names its parent, beside ``parentId``.
+    :param problems: what is wrong with it.
+    :param key: its value of the match key.
+    :param found: the object that it is about; None when that is still to be created.
+    :param parent: the row that is its parent, when that does not exist yet.
+    """
+
+    number: int
+    item: Json
+    references: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    key: str = ""
+    found: Json | None = None
+    parent: Desired | None = None
+
+    @property
+    def base_type(self) -> str:
+        """The row's base type, or that of its object."""
+        return str(self.item.get("baseType") or (self.found or {}).get("baseType") or "")
+
+
+def read_desired(source: object, language: str, defaults: Mapping[str, Any] | None = None) -> list[Desired]:
+    """Read the rows of a source.
+
+    :param source: a list of objects, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file,
+        see :func:`airflow_provider.mapsindoors.flat.from_flat` for the columns.
+    :param language: the solution's base language.
+    :param defaults: fields for rows that do not have them.
+    """
+    base, base_references, wrong = from_flat(defaults or {}, language)
+    if wrong:
+        raise InputError(wrong, "defaults")
+    out = []
+    for number, row in _numbered(source):
+        if not isinstance(row, Mapping):
+            out.append(Desired(number, {}, problems=[f"is no object but {type(row).__name__}"]))
+            continue
+        item, references, problems = from_flat(from_feature(row) if is_feature(row) else row, language)
+        if not any(key in item or key in references for key in ("parentId", *base_references)):
+            references = {**base_references, **references}
+        merged = _with_defaults(item, base)
+        problems += checks.problems(merged)
+        if not problems:
+            merged = as_sent(merged)
+        out.append(Desired(number, merged, references, problems))
+    return out
+
+
+def _numbered(source: object) -> Iterable[tuple[int, Any]]:
+    if isinstance(source, list):
+        return enumerate(source, 1)
+    rows = read_rows(source, "source")
+    path = str(source).lower().removesuffix(".gz")
+    # A table as text cannot tell an empty value from none.
+    return _without_empty(rows) if path.endswith(".csv") else rows
+
+
+def _without_empty(rows: Iterable[tuple[int, Json]]) -> Iterator[tuple[int, Json]]:
+    for number, row in rows:
+        yield number, {key: value for key, value in row.items() if value != ""}
+
+
+def _with_defaults(item: Json, base: Json) -> Json:
+    out = {**base, **item}
+    for name in NESTED:
+        if name in base and isinstance(item.get(name), dict):
+            out[name] = {**base[name], **item[name]}
+    return out
+
+
+def settle(rows: list[Desired], world: World) -> None:
+    """Match rows with the world and note what is wrong with each; changes the rows.
+
+    :param rows: as :func:`read_desired` gives them.
+    """
+    by_key: dict[str, Desired] = {}
+    by_id: dict[str, Desired] = {}
+    by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
+    for row in rows:
+        row.problems += _match(row, world)
+        row.problems += _twice(row, by_key, by_id)
+    for row in rows:
+        for step in (_resolve_types, _resolve_parent):
+            try:
+                step(row, world, by_external_id)
+            except Ambiguity as error:
+                row.problems.append(str(error))
+        if not row.problems:
+            row.problems += _against_world(row, world)
+    for row in sorted(rows, key=_level):
+        if row.parent is not None and row.parent.problems:
+            row.problems.append(f"its parent, row {row.parent.number}, is left out")
+
+
+def _level(row: Desired) -> int:
+    return checks.BASE_TYPES.index(row.base_type) if row.base_type in checks.BASE_TYPES else -1
+
+
+def _match(row: Desired, world: World) -> Iterator[str]:
+    """Find the object that a row is about, by its id or by the match key."""
+    row.key = key_of(row.item, world.match_on)
+    given = row.item.get("id")
+    matching = world.matching(row.key) if row.key else []
+    if given is not None:
+        row.found = world.by_id.get(given)
+        if row.found is None:
+            yield f"there is no object with id {given}"
+        others = [one for one in matching if one != given]
+        if others:
+            yield f"{world.match_on} {row.key!r} belongs to object {others[0]}, but id names {given}"
+    elif not row.key:
+        yield f"has no {world.match_on}, by which it could be matched, and no id"
+    elif len(matching) > 1:
+        yield f"{world.match_on} {row.key!r} is that of {len(matching)} objects: {', '.join(matching[:5])}"
+    elif matching:
+        row.found = world.by_id[matching[0]]
+    if row.found is not None and not world.in_scope(row.found["id"]):
+        yield f"is about object {row.found['id']}, which is outside of the scope"
+
+
+def _twice(row: Desired, by_key: dict[str, Desired], by_id: dict[str, Desired]) -> Iterator[str]:
+    found_id = row.found["id"] if row.found else ""
+    for value, seen in ((row.key, by_key), (found_id, by_id)):
+        if value and (other := seen.setdefault(value, row)) is not row:
+            yield f"is about the same object as row {other.number} ({value})"
+            return
+
+
+def _resolve_types(row: Desired, world: World, _: Mapping[str, Desired]) -> None:
+    kind, categories = row.item.get("displayTypeId"), row.item.get("categories")
+    if isinstance(kind, str) and kind:
+        row.item["displayTypeId"] = world.display_type(kind)
+    if isinstance(categories, list):
+        row.item["categories"] = [world.category(str(one)) for one in categories]
+
+
+def _resolve_parent(row: Desired, world: World, others: Mapping[str, Desired]) -> None:
+    names = row.references
+    if "parentExternalId" in names:
+        wanted = names["parentExternalId"]
+        other = others.get(wanted)
+        if other is not None and other.found is None:
+            row.parent = other
+        else:
+            row.item["parentId"] = world.find("externalId", wanted)
+    elif "parentAdministrativeId" in names:
+        row.item["parentId"] = world.find("administrativeid", names["parentAdministrativeId"])
+    elif "parentFloor" in names or "parentBuilding" in names:
+        if not {"parentFloor", "parentBuilding"} <= set(names):
+            raise Ambiguity("parentFloor and parentBuilding belong together")
+        row.item["parentId"] = world.find_floor(names["parentBuilding"], names["parentFloor"])
+
+
+def _against_world(row: Desired, world: World) -> Iterator[str]:
+    """Say what is wrong with a row that only its object, its parent or the solution shows."""
+    item, found = row.item, row.found
+    base_type = row.base_type
+    if found is not None and base_type != found.get("baseType"):
+        yield f"baseType {base_type!r} differs from the object's {found.get('baseType')!r}; it cannot change"
+        return
+    if item.get("datasetId", world.dataset["id"]) != world.dataset["id"]:
+        yield f"datasetId {item['datasetId']!r} is not the solution's"
+    if "baseType" not in item:
+        yield from checks.problems({**item, "baseType": base_type})
+    yield from _parent_problems(row, world, base_type)
+    name = f"name@{world.base_language}"
+    given = item.get("properties", {})
+    clears = name in given and not given[name]
+    missing = found is None and base_type != "floor" and not given.get(name)
+    if clears or missing:
+        yield f"has no {name}, which is required in the solution's base language"
+    if found is None:
+        yield from _missing(item, base_type)
+
+
+def _parent_problems(row: Desired, world: World, base_type: str) -> Iterator[str]:
+    allowed = PARENTS.get(base_type, ())
+    above: str | None = None
+    if row.parent is not None:
+        above = row.parent.base_type
+    elif parent_id := row.item.get("parentId"):
+        parent = world.by_id.get(parent_id)
+        if parent is None:
+            yield f"parentId names no object: {parent_id}"
+            return
+        above = str(parent.get("baseType"))
+    if above is None:
+        if row.found is None and allowed:
+            yield f"has no parent; a {base_type} needs one"
+    elif above not in allowed:
+        yield f"a {base_type} cannot be below a {above}"
+
+
+def _missing(item: Mapping[str, Any], base_type: str) -> Iterator[str]:
+    """Say what a new object lacks."""
+    if not base_type:
+        yield "has no baseType, which a new object needs"
+        return
+    needed = ["geometry"] + (["displayTypeId"] if base_type in ("room", "poi") else [])
+    yield from (f"has no {one}, which a new {base_type} needs" for one in needed if is_empty(item.get(one)))
+    given = item.get("baseTypeProperties") or {}
+    if base_type == "floor" and not all(given.get(key) for key in ("name", "administrativeid")):
+        yield "a new floor needs baseTypeProperties name and administrativeid (its index)"

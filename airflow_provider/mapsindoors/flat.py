@@ -1,0 +1,119 @@
+"""Flat rows, as tables and GeoJSON properties have them, as geodata objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider.mapsindoors import checks
+from airflow_provider.mapsindoors.shapes import read_shape
+
+Json = dict[str, Any]
+
+REFERENCES = ("parentExternalId", "parentAdministrativeId", "parentBuilding", "parentFloor")
+"""How a row may name its parent, beside ``parentId``: by external id, by administrative id, or by the index
+of a floor within a building (named by id or external id)."""
+
+_BASE_TYPE_KEYS = frozenset().union(*checks.BASE_TYPE_PROPERTIES.values()) - {"name"}
+_TRANSLATED = ("name", "description")
+_LONGITUDE, _LATITUDE = ("lon", "lng", "longitude"), ("lat", "latitude")
+
+
+def is_feature(row: Any) -> bool:
+    """Tell whether a row is a GeoJSON feature."""
+    return isinstance(row, Mapping) and row.get("type") == "Feature"
+
+
+def from_feature(feature: Mapping[str, Any]) -> Json:
+    """Give a GeoJSON feature as a flat row.
+
+    The id is the feature's ``id`` when that is a text (map tools number features, and such a number is not
+    the service's id), or else the property ``id``.
+    """
+    row = dict(feature.get("properties") or {})
+    if isinstance(feature.get("id"), str):
+        row["id"] = feature["id"]
+    shape = feature.get("geometry")
+    if shape is not None:
+        row["geometry"] = shape
+        if row.get("anchor") is None and isinstance(shape, dict) and shape.get("type") == "Point":
+            row["anchor"] = {"type": "Point", "coordinates": shape.get("coordinates")}
+    return row
+
+
+def from_flat(row: Mapping[str, Any], language: str = "") -> tuple[Json, dict[str, str], list[str]]:
+    """Give a flat row as an object.
+
+    Columns named like a field of geodata are that field, columns with a language (``name@en``) and the
+    members of a column ``properties`` are properties, columns named like a base type property
+    (``administrativeid``, ``capacity``, ...) are that, null is left out, names that begin with ``_`` are
+    ignored. Texts are read: lists are separated by ``;``, shapes are WKT or GeoJSON.
+
+    :param language: what ``name`` and ``description`` without a language mean; empty to refuse them.
+    :return: the object, how it names its parent (see :data:`REFERENCES`), and what is wrong.
+    """
+    item: Json = {}
+    references: dict[str, str] = {}
+    problems: list[str] = []
+    place: dict[str, Any] = {}
+    for key, value in row.items():
+        if value is None or key.startswith("_"):
+            continue
+        if key in REFERENCES:
+            references[key] = str(value)
+        elif key in (*_LONGITUDE, *_LATITUDE):
+            place["x" if key in _LONGITUDE else "y"] = value
+        else:
+            problems += _put(item, key, value, language)
+    if place:
+        problems += _put_point(item, place)
+    return item, references, problems
+
+
+def _put(item: Json, key: str, value: Any, language: str) -> list[str]:
+    field = {"wkt": "geometry", "displayType": "displayTypeId"}.get(key, key)
+    try:
+        if "@" in key:
+            item.setdefault("properties", {})[key] = value
+        elif field in ("properties", "baseTypeProperties"):
+            members = _read(field, value)
+            if not isinstance(members, Mapping):
+                return [f"{field} must be an object, not {type(members).__name__}"]
+            item[field] = {**members, **item.get(field, {})}
+        elif field in checks.FIELDS:
+            item[field] = _read(field, value)
+        elif key in _TRANSLATED and language:
+            item.setdefault("properties", {})[f"{key}@{language}"] = value
+        elif key in _BASE_TYPE_KEYS:
+            item.setdefault("baseTypeProperties", {})[key] = value
+        else:
+            return [f"{key!r} is no field of geodata, and has no language as in '{key}@en'"]
+    except ValueError as error:
+        return [f"{key} {error}"]
+    return []
+
+
+def _read(field: str, value: Any) -> Any:
+    """Read a value that a table could only hold as text."""
+    if field in ("geometry", "anchor"):
+        return read_shape(value)
+    if not isinstance(value, str):
+        return value
+    if field == "status":
+        return int(value) if value.strip().isdigit() else value
+    if field in ("aliases", "categories"):
+        return [part.strip() for part in value.split(";") if part.strip()]
+    if value.lstrip().startswith(("{", "[")) and field not in ("id", "externalId"):
+        return json.loads(value)
+    return value
+
+
+def _put_point(item: Json, place: Mapping[str, Any]) -> list[str]:
+    if "geometry" in item or len(place) < 2:
+        return ["needs either a geometry, or one longitude and one latitude"]
+    try:
+        item["geometry"] = {"type": "Point", "coordinates": [float(place["x"]), float(place["y"])]}
+    except (TypeError, ValueError):
+        return [f"longitude {place['x']!r} and latitude {place['y']!r} must be numbers"]
+    return []

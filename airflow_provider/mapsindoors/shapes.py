@@ -1,0 +1,85 @@
+"""Shapes as warehouses and map tools write them: GeoJSON text, WKT, WKB, longitude and latitude."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from typing import Any
+
+Json = dict[str, Any]
+
+_WKT = re.compile(r"^\s*(?:SRID=4326;)?\s*(POINT|POLYGON|MULTIPOLYGON)\s*(?:Z\s*)?(\(.*\))\s*$", re.I | re.S)
+_POSITION = re.compile(r"[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
+_NAMES = {"POINT": "Point", "POLYGON": "Polygon", "MULTIPOLYGON": "MultiPolygon"}
+_CODES = {1: "Point", 3: "Polygon", 6: "MultiPolygon"}
+
+
+def read_shape(value: Any) -> Any:
+    """Give a GeoJSON geometry from an object, GeoJSON text, WKT or WKB; degrees, longitude first.
+
+    :raises ValueError: when it is none of these.
+    """
+    if isinstance(value, (bytes, bytearray)):
+        try:
+            return _Wkb(bytes(value)).geometry()
+        except (struct.error, IndexError):
+            raise ValueError("is no WKB of a point, polygon or multipolygon") from None
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("{"):
+        return json.loads(value)
+    return _from_wkt(value)
+
+
+def _from_wkt(text: str) -> Json:
+    match = _WKT.match(text)
+    if match is None:
+        raise ValueError(f"is no WKT of a point, polygon or multipolygon: {text[:40]!r}")
+    kind = _NAMES[match.group(1).upper()]
+    lists = _POSITION.sub(
+        lambda found: "[" + ",".join(map(_number, found.group().split()[:2])) + "]", match.group(2)
+    )
+    try:
+        coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
+    except ValueError:
+        raise ValueError(f"is no valid WKT: {text[:40]!r}") from None
+    return {"type": kind, "coordinates": coordinates[0] if kind == "Point" else coordinates}
+
+
+def _number(text: str) -> str:
+    return repr(float(text))
+
+
+class _Wkb:
+    """Reads well-known binary, with or without heights and SRID; heights are left out."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def geometry(self) -> Json:
+        order = "<" if self.data[self.at] == 1 else ">"
+        self.at += 1
+        (code,) = self._take(order + "I")
+        if code & 0x20000000:
+            self._take(order + "I")
+        heights = bool(code & 0x80000000) or 1000 <= code & 0x0FFFFFFF < 2000
+        kind = _CODES.get((code & 0x0FFFFFFF) % 1000)
+        if kind is None:
+            raise ValueError("is no WKB of a point, polygon or multipolygon")
+        size = 3 if heights else 2
+        if kind == "Point":
+            return {"type": kind, "coordinates": list(self._take(f"{order}{size}d")[:2])}
+        (count,) = self._take(order + "I")
+        if kind == "MultiPolygon":
+            return {"type": kind, "coordinates": [self.geometry()["coordinates"] for _ in range(count)]}
+        return {"type": kind, "coordinates": [self._ring(order, size) for _ in range(count)]}
+
+    def _ring(self, order: str, size: int) -> list[list[float]]:
+        (count,) = self._take(order + "I")
+        return [list(self._take(f"{order}{size}d")[:2]) for _ in range(count)]
+
+    def _take(self, form: str) -> tuple[Any, ...]:
+        found = struct.unpack_from(form, self.data, self.at)
+        self.at += struct.calcsize(form)
+        return found

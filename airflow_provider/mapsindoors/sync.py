@@ -1,0 +1,133 @@
+"""A sync from beginning to end: read, match, plan, guard, apply, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.core.rows import opened
+from airflow_provider.core.sinks import Publication
+from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.mapsindoors.apply import Application
+from airflow_provider.mapsindoors.desired import Desired, read_desired, settle
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.plan import Guards, Plan, fingerprint, make_plan
+from airflow_provider.mapsindoors.world import World
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Sync:
+    """One sync of a source with a solution; the operator's arguments, see there."""
+
+    hook: MapsIndoorsHook
+    log: Logger
+    match_on: str = "externalId"
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = "ignore"
+    guards: Guards = field(default_factory=Guards)
+    skip_bad: bool = False
+    plan_output: str | None = None
+    backup: str | None = None
+    batch_size: int = 500
+    verify: bool = True
+
+    def make(self, source: object) -> tuple[Plan, World, int]:
+        """Compare a source with the world; gives the plan, the world, and how many rows there were.
+
+        :raises InputError: with everything that is wrong with the rows, unless bad rows are skipped.
+        """
+        dataset = self.hook.get_dataset()
+        rows = read_desired(source, str(dataset.get("baseLanguage") or "en"), self.defaults)
+        world = self._world(dataset, rows)
+        settle(rows, world)
+        if not self.skip_bad:
+            self._refuse(rows, world)
+        plan = make_plan(rows, world, self.scope, self.missing)
+        self._publish(plan)
+        return plan, world, len(rows)
+
+    def load(self, path: str) -> tuple[Plan, World]:
+        """Read a plan made earlier, and the world it is for.
+
+        :raises PlanRejectedError: when the world changed since.
+        """
+        with opened(path, "plan") as file:
+            plan = Plan.read(file.read(), f"'{path}'")
+        self.match_on, self.scope = plan.match_on, plan.scope
+        dataset = self.hook.get_dataset()
+        if dataset["id"] != plan.dataset:
+            raise PlanRejectedError(f"the plan '{path}' is for another solution, {plan.dataset}")
+        world = self._world(dataset, [])
+        if fingerprint(world) != plan.fingerprint:
+            moved = [one.key for one in plan.changes if one.id and one.id not in world.by_id]
+            gone = f"; gone are {', '.join(moved[:10])}" if moved else ""
+            raise PlanRejectedError(
+                f"the map changed since the plan '{path}' was made{gone}; make a new plan, and look at it"
+            )
+        return plan, world
+
+    def apply(self, plan: Plan, world: World, rows: int | None = None) -> Application:
+        """Check the guards, keep a backup, write, and read back.
+
+        :param rows: how many rows the source had; None when the plan comes from a file.
+        """
+        self.guards.check(plan, world, rows)
+        application = Application(self.hook, plan, batch_size=self.batch_size, log=self.log)
+        if not plan.changes:
+            return application
+        if self.backup:
+            self._keep(self.backup, world)
+        application.run(skip_bad=self.skip_bad)
+        if self.verify:
+            application.verify()
+        plan.failed += [{"row": one.row, "key": one.key, "reasons": [why]} for one, why in application.failed]
+        return application
+
+    def report_failed(self, plan: Plan) -> None:
+        """Log the rows that were left out, and write them beside the plan."""
+        for one in plan.failed[:20]:
+            self.log.warning("row %s (%s) left out: %s", one["row"], one["key"], "; ".join(one["reasons"]))
+        if plan.failed and self.plan_output:
+            import msgspec
+
+            with Publication(f"{self.plan_output}.failed.jsonl") as out:
+                out.write(msgspec.json.Encoder().encode_lines(plan.failed))
+
+    def _world(self, dataset: Json, rows: list[Desired]) -> World:
+        uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
+        return World(
+            dataset,
+            self.hook.list_geodata(),
+            display_types=self.hook.list_display_types() if "displayTypeId" in uses else (),
+            categories=self.hook.list_categories() if "categories" in uses else (),
+            match_on=self.match_on,
+            scope=self.scope,
+        )
+
+    def _refuse(self, rows: list[Desired], world: World) -> None:
+        problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]
+        for key, ids in world.duplicates().items():
+            problems.append(f"{self.match_on} {key!r} is that of {len(ids)} objects: {', '.join(ids)}")
+        if problems:
+            raise InputError(problems, "source")
+
+    def _publish(self, plan: Plan) -> None:
+        if self.plan_output:
+            with Publication(self.plan_output) as out:
+                out.write(plan.document())
+
+    @staticmethod
+    def _keep(path: str, world: World) -> None:
+        import msgspec
+
+        encode = msgspec.json.Encoder().encode
+        with Publication(path) as out:
+            for one in world.by_id.values():
+                out.write(encode(one) + b"\n")

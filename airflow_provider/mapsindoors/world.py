@@ -1,0 +1,178 @@
+"""A solution as it was read: what exists, and how rows refer to it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+PARENTS: dict[str, tuple[str, ...]] = {
+    "venue": (),
+    "building": ("venue",),
+    "floor": ("building",),
+    "room": ("floor",),
+    "area": ("venue", "floor", "room"),
+    "poi": ("venue", "floor", "room"),
+}
+"""What may be above what, from the vendor's docs and real data."""
+
+
+def key_of(item: Mapping[str, Any], match_on: str) -> str:
+    """Give the value by which an object is known, empty when it has none.
+
+    :param match_on: a field (``externalId``, ``id``), a property (``roomno@generic``), or
+        ``administrativeid``.
+    """
+    if "@" in match_on:
+        members, name = item.get("properties"), match_on.lower()
+    elif match_on.lower() == "administrativeid":
+        members, name = item.get("baseTypeProperties"), "administrativeid"
+    else:
+        members, name = item, match_on
+    value = members.get(name) if isinstance(members, Mapping) else None
+    return value.strip() if isinstance(value, str) else ""
+
+
+class Ambiguity(LookupError):  # noqa: N818 - says what it is
+    """A reference fits nothing, or more than one thing."""
+
+
+class World:
+    """The objects of a solution, found by id, by key, by place.
+
+    :param dataset: the solution.
+    :param objects: all its geodata.
+    :param display_types: all its display types; empty when no row needs them. Likewise categories.
+    :param match_on: by what rows and objects are matched, see :func:`key_of`.
+    :param scope: ``base_types`` (list) and ``root_element`` (id) limit what is compared.
+    """
+
+    def __init__(
+        self,
+        dataset: Json,
+        objects: Iterable[Json],
+        *,
+        display_types: Iterable[Json] = (),
+        categories: Iterable[Json] = (),
+        match_on: str = "externalId",
+        scope: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.match_on = match_on
+        self.by_id = {one["id"]: one for one in objects}
+        self.children: defaultdict[str, list[str]] = defaultdict(list)
+        for one in self.by_id.values():
+            self.children[one.get("parentId") or ""].append(one["id"])
+        self._display_types = _index(display_types, "name", "properties")
+        self._categories = _index(categories, "key", "name")
+        self._references = {
+            name: self._grouped(name) for name in {"externalId", "administrativeid", match_on}
+        }
+        self._in_scope = self._scoped(scope or {})
+
+    @property
+    def base_language(self) -> str:
+        """The language in which every object needs a name."""
+        return str(self.dataset.get("baseLanguage") or "en")
+
+    def in_scope(self, key: str) -> bool:
+        """Tell whether an object is one of those that are compared."""
+        return key in self._in_scope
+
+    def scope_ids(self) -> list[str]:
+        """List what is compared."""
+        return [key for key in self.by_id if key in self._in_scope]
+
+    def below(self, key: str) -> list[str]:
+        """List everything below an object."""
+        out, stack = [], list(self.children.get(key, ()))
+        while stack:
+            one = stack.pop()
+            out.append(one)
+            stack.extend(self.children.get(one, ()))
+        return out
+
+    def matching(self, key: str) -> list[str]:
+        """List the ids of all objects with this value of the match key."""
+        return self._references[self.match_on].get(key, [])
+
+    def duplicates(self) -> dict[str, list[str]]:
+        """List the values of the match key that several compared objects have, with their ids."""
+        groups = self._references[self.match_on].items()
+        in_scope = ((key, [one for one in ids if one in self._in_scope]) for key, ids in groups)
+        return {key: ids for key, ids in in_scope if len(ids) > 1}
+
+    def find(self, name: str, value: str) -> str:
+        """Find the one object with this ``externalId`` or ``administrativeid``.
+
+        :raises Ambiguity: when there is none, or more than one.
+        """
+        return self._only(self._references[name].get(value, []), f"object with {name} {value!r}")
+
+    def find_floor(self, building: str, index: str) -> str:
+        """Find a floor by its index within a building, named by id or external id."""
+        owner = building if building in self.by_id else self.find("externalId", building)
+        floors = [
+            one
+            for one in self.children.get(owner, ())
+            if str((self.by_id[one].get("baseTypeProperties") or {}).get("administrativeid")) == index
+        ]
+        return self._only(floors, f"floor with index {index} in building {building!r}")
+
+    def display_type(self, given: str) -> str:
+        """Find a display type by id or name."""
+        return self._only(self._display_types.get(given.lower(), []), f"display type {given!r}")
+
+    def category(self, given: str) -> str:
+        """Find a category by id, key or name."""
+        return self._only(self._categories.get(given.lower(), []), f"category {given!r}")
+
+    def _grouped(self, name: str) -> dict[str, list[str]]:
+        groups: defaultdict[str, list[str]] = defaultdict(list)
+        for one in self.by_id.values():
+            if key := key_of(one, name):
+                groups[key].append(one["id"])
+        return dict(groups)
+
+    def _scoped(self, scope: Mapping[str, Any]) -> set[str]:
+        root, base_types = scope.get("root_element"), scope.get("base_types")
+        ids = [root, *self.below(root)] if root else list(self.by_id)
+        return {
+            one
+            for one in ids
+            if one in self.by_id and (not base_types or self.by_id[one].get("baseType") in base_types)
+        }
+
+    @staticmethod
+    def _only(found: list[str], what: str) -> str:
+        if not found:
+            raise Ambiguity(f"there is no {what}")
+        if len(found) > 1:
+            raise Ambiguity(f"there is more than one {what}: {', '.join(found[:5])}")
+        return found[0]
+
+
+def _index(things: Iterable[Json], second_key: str, names: str) -> dict[str, list[str]]:
+    """Index things by id, second key and all names, without case; the stronger kind of name wins."""
+    out: dict[str, list[str]] = {}
+    listed = list(things)
+    for level in range(3):
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for one in listed:
+            for text in _called(one, second_key, names)[level]:
+                if one["id"] not in found[text.lower()]:
+                    found[text.lower()].append(one["id"])
+        out = {**found, **out}
+    return out
+
+
+def _called(thing: Json, second_key: str, names: str) -> tuple[list[str], list[str], list[str]]:
+    given = thing.get(names) or {}
+    texts = [
+        text
+        for key, text in given.items()
+        if isinstance(text, str) and (names == "name" or key.startswith("name@"))
+    ]
+    return [thing["id"]], [str(thing.get(second_key) or "")], texts

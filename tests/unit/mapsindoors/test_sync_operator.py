@@ -1,0 +1,474 @@
+"""What MapsIndoorsSyncGeodataOperator promises, over TCP."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider.errors import (
+    InputError,
+    PlanRejectedError,
+    RequestRejectedError,
+    VerificationError,
+)
+from airflow_provider.mapsindoors import apply
+from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+from airflow_provider.sandbox.server import Sandbox
+
+POI = {"type": "Point", "coordinates": [12.5705, 55.7805]}
+ROOMS = {"base_types": ["room"]}
+
+
+def sync(source: Any = None, **options: Any) -> dict[str, Any]:
+    options.setdefault("max_delete_ratio", 1.0)
+    result = MapsIndoorsSyncGeodataOperator(task_id="t", source=source, **options).execute({})
+    return dict(result)
+
+
+def writes(sandbox: Sandbox) -> int:
+    return sum(
+        n
+        for name, n in sandbox.counters.requests.items()
+        if "geodata" in name and not name.startswith("mapsindoors GET")
+    )
+
+
+@pytest.fixture
+def world(
+    service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> MapsIndoorsService:
+    """Lend the service without its rate limit; waiting moves the sandbox's clock instead."""
+    service.rate_limit = None
+    connection = dict(service.connection())
+    connection["extra"] = {**connection["extra"], "requests_per_second": 10_000}
+    monkeypatch.setenv("AIRFLOW_CONN_MAPSINDOORS_DEFAULT", json.dumps(connection))
+    monkeypatch.setattr(apply, "wait", sandbox.clock.advance)
+    return service
+
+
+def by_external_id(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
+    return {one["externalId"]: one for one in service.campus.geodata.values() if one.get("externalId")}
+
+
+def desk(code: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "externalId": code,
+        "baseType": "poi",
+        "name": f"Desk {code}",
+        "displayTypeId": "Workspace",
+        "categories": ["WORK"],
+        "parentExternalId": "A-0",
+        "geometry": POI,
+        **fields,
+    }
+
+
+def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+    before = by_external_id(world)
+    rows = [
+        {"externalId": "A-0-01", "name": "Reception"},
+        {"externalId": "A-0-02", "name": before["A-0-02"]["properties"]["name@en"]},
+        desk("D-1"),
+    ]
+    result = sync(rows)
+    assert {**result, "requests": 0} == {
+        "create": 1,
+        "update": 1,
+        "delete": 0,
+        "deactivate": 0,
+        "unchanged": 1,
+        "failed": 0,
+        "requests": 0,
+        "plan": None,
+    }
+    after = by_external_id(world)
+    made = after.pop("D-1")
+    assert made["parentId"] == before["A-0"]["id"]
+    assert made["displayTypeId"] == seed.new_id("type", "Workspace")
+    assert made["categories"] == [seed.new_id("category", "WORK")]
+    assert after.pop("A-0-01")["properties"] == {"name@en": "Reception", "name@da": "Office A0.01"}
+    del before["A-0-01"]
+    assert after == before
+    assert result["requests"] == 8
+
+
+def test_a_second_run_writes_nothing(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+    world.decimals = 7
+    rows = [
+        desk("D-1", geometry={"type": "Point", "coordinates": [12.570512345678, 55.78]}, Info="") for _ in "1"
+    ]
+    rows = [{key: value for key, value in row.items() if key != "Info"} for row in rows]
+    sync(rows)
+    before = writes(sandbox)
+    assert sync(rows)["unchanged"] == 1
+    assert writes(sandbox) == before
+
+
+def test_new_parents_come_before_their_new_children(world: MapsIndoorsService) -> None:
+    ring = [[12.57, 55.78], [12.571, 55.78], [12.571, 55.781], [12.57, 55.781], [12.57, 55.78]]
+    area = {"type": "Polygon", "coordinates": [ring]}
+    rows = [
+        desk("N-DESK", parentExternalId="N-ROOM"),
+        {
+            "externalId": "N-ROOM",
+            "baseType": "room",
+            "name": "New room",
+            "displayTypeId": "Office",
+            "geometry": area,
+            "parentExternalId": "N-FLOOR",
+        },
+        {
+            "externalId": "N-FLOOR",
+            "baseType": "floor",
+            "baseTypeProperties": {"name": "3", "administrativeid": "30"},
+            "geometry": area,
+            "parentExternalId": "BLD-A",
+        },
+    ]
+    assert sync(rows)["create"] == 3
+    made = by_external_id(world)
+    assert made["N-DESK"]["parentId"] == made["N-ROOM"]["id"]
+    assert made["N-ROOM"]["parentId"] == made["N-FLOOR"]["id"]
+    assert sync(rows)["unchanged"] == 3
+
+
+def test_rows_come_from_a_table(world: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "desks.csv"
+    path.write_text(
+        "externalId,name,lon,lat,parentBuilding,parentFloor,capacity\n"
+        "D-1,Desk 1,12.5705,55.7805,BLD-A,10,1\n"
+        "A-0-P1,,,,,,\n"
+    )
+    defaults = {"baseType": "poi", "displayType": "Workspace"}
+    result = sync(str(path), defaults=defaults)
+    made = by_external_id(world)
+    assert (result["create"], result["update"]) == (1, 1)
+    assert made["D-1"]["parentId"] == made["A-1"]["id"]
+    assert made["D-1"]["baseTypeProperties"]["capacity"] == "1"
+    assert made["A-0-P1"]["displayTypeId"] == seed.new_id("type", "Workspace")
+
+
+# Bad rows
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"name": "X"}, "has no externalId, by which it could be matched"),
+        ({"externalId": "A-0-01", "baseType": "desk"}, "baseType 'desk' is unknown"),
+        ({"externalId": "A-0-01", "baseType": "poi"}, "it cannot change"),
+        ({"externalId": "A-0-01", "name": ""}, "has no name@en"),
+        ({"externalId": "A-0-01", "id": seed.TUTORIAL_POI}, "belongs to object"),
+        ({"externalId": "A-0-01", "geometry": POI}, "must be a Polygon for a room"),
+        ({"externalId": "A-0-01", "datasetId": seed.API_KEY}, "is not the solution's"),
+        ({"id": "f" * 24}, "there is no object with id"),
+        (desk("D-1", parentExternalId="NOWHERE"), "there is no object with externalId 'NOWHERE'"),
+        (desk("D-1", parentExternalId="BLD-A"), "a poi cannot be below a building"),
+        (desk("D-1", displayTypeId="Sofa"), "there is no display type 'Sofa'"),
+        (desk("D-1", categories=["NOPE"]), "there is no category 'NOPE'"),
+        (desk("D-1", name=None), "has no name@en"),
+        (desk("D-1", geometry=None), "has no geometry"),
+        (desk("D-1", baseType=None), "has no baseType"),
+        (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 112.57]}), "is the order wrong"),
+    ],
+)
+def test_a_bad_row_is_named_before_any_write(
+    world: MapsIndoorsService, sandbox: Sandbox, row: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        sync([desk("D-0"), row])
+    assert [one for one in caught.value.problems if one.startswith("row 2") and words in one]
+    assert writes(sandbox) == 0
+
+
+def test_duplicates_in_the_source_and_in_the_world_are_listed(
+    world: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    room = by_external_id(world)["A-0-01"]
+    world.campus.geodata = {**world.campus.geodata, "x" * 24: {**room, "id": "x" * 24}}
+    with pytest.raises(InputError) as caught:
+        sync([desk("D-1"), desk("D-1")])
+    assert "row 2: is about the same object as row 1 (D-1)" in caught.value.problems
+    assert f"externalId 'A-0-01' is that of 2 objects: {room['id']}, {'x' * 24}" in caught.value.problems
+    assert writes(sandbox) == 0
+
+
+def test_an_object_outside_of_the_scope_is_not_touched_nor_made_twice(world: MapsIndoorsService) -> None:
+    with pytest.raises(InputError, match="outside of the scope"):
+        sync([{"externalId": "A-0-01", "name": "X"}], scope={"base_types": ["poi"]})
+
+
+def test_bad_rows_can_be_left_out(world: MapsIndoorsService, tmp_path: Path) -> None:
+    plan = str(tmp_path / "plan.json")
+    rows = [desk("D-1"), desk("D-2", displayTypeId="Sofa"), desk("D-3", parentExternalId="D-2")]
+    result = sync(rows, on_row_error="skip", plan_output=plan)
+    assert (result["create"], result["failed"]) == (1, 2)
+    failed = [json.loads(line) for line in Path(f"{plan}.failed.jsonl").read_text().splitlines()]
+    assert [one["row"] for one in failed] == [2, 3]
+    assert "there is no display type 'Sofa'" in failed[0]["reasons"]
+
+
+# What is missing
+
+
+def test_missing_rooms_are_deactivated_and_come_back(world: MapsIndoorsService) -> None:
+    codes = [one["externalId"] for one in world.campus.geodata.values() if one["baseType"] == "room"]
+    rows = [{"externalId": code} for code in codes]
+    assert sync(rows[1:], scope=ROOMS, missing="deactivate")["deactivate"] == 1
+    assert by_external_id(world)[codes[0]]["status"] == 2
+    assert sync(rows[1:], scope=ROOMS, missing="deactivate")["deactivate"] == 0
+    assert sync(rows, scope=ROOMS, missing="deactivate")["update"] == 1
+    assert by_external_id(world)[codes[0]]["status"] == 3
+
+
+def test_missing_rooms_are_deleted_within_the_scope_only(world: MapsIndoorsService) -> None:
+    floor = by_external_id(world)["A-0"]["id"]
+    rows = [{"externalId": f"A-0-0{number}"} for number in range(1, 8)]
+    scope = {"base_types": ["room"], "root_element": floor}
+    before = len(world.campus.geodata)
+    assert sync(rows, scope=scope, missing="delete", max_deletes=1)["delete"] == 1
+    assert "A-0-08" not in by_external_id(world)
+    assert len(world.campus.geodata) == before - 1
+
+
+def test_objects_without_the_match_key_are_never_touched(world: MapsIndoorsService) -> None:
+    rows = [{"externalId": code} for code, one in by_external_id(world).items() if one["baseType"] == "poi"]
+    result = sync(rows, scope={"base_types": ["poi"]}, missing="delete", max_deletes=100)
+    assert result["delete"] == 0
+    assert seed.TUTORIAL_POI in world.campus.geodata
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"missing": "delete"}, "54 deletions are more than max_deletes=0"),
+        ({"missing": "delete", "max_deletes": 100, "max_delete_ratio": 0.5}, "54 of 56 compared objects"),
+        ({"missing": "deactivate", "max_delete_ratio": 0.1}, "54 of 56 compared objects"),
+        ({"max_changes": 1}, "2 changes are more than max_changes=1"),
+    ],
+)
+def test_limits_refuse_a_plan_before_any_write(
+    world: MapsIndoorsService, sandbox: Sandbox, options: dict[str, Any], words: str
+) -> None:
+    rows = [{"externalId": f"A-0-0{number}", "name": "X"} for number in (1, 2)]
+    with pytest.raises(PlanRejectedError, match=words):
+        sync(rows, scope=ROOMS, **options)
+    assert writes(sandbox) == 0
+
+
+def test_an_empty_source_deletes_nothing(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+    with pytest.raises(PlanRejectedError, match="the source is empty"):
+        sync([], scope=ROOMS, missing="delete", max_deletes=1000)
+    assert writes(sandbox) == 0
+
+
+def test_a_parent_is_not_deleted_while_children_stay(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+    rows = [{"externalId": code} for code, one in by_external_id(world).items() if one["baseType"] == "floor"]
+    with pytest.raises(PlanRejectedError, match="objects below it"):
+        sync(rows[1:], scope={"base_types": ["floor"]}, missing="delete", max_deletes=10)
+    assert writes(sandbox) == 0
+
+
+def test_rows_that_cannot_be_matched_prevent_deletions(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+    rows: list[Any] = [{"name": "no key"}, {"externalId": "A-0-01"}]
+    with pytest.raises(PlanRejectedError, match="what is missing is not known"):
+        sync(rows, scope=ROOMS, missing="deactivate", on_row_error="skip")
+
+
+# Plans
+
+
+def test_a_plan_is_made_looked_at_and_applied(
+    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.json")
+    rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}]
+    result = sync(rows, mode="plan", plan_output=path)
+    assert (result["create"], result["update"], result["plan"]) == (1, 1, path)
+    assert writes(sandbox) == 0
+    document = json.loads(Path(path).read_text())
+    assert document["counts"] == {"create": {"poi": 1}, "update": {"room": 1}, "deactivate": {}, "delete": {}}
+    assert document["changes"][1]["fields"] == {"properties.name@en": ["Office A0.01", "Reception"]}
+    assert sync(plan=path)["create"] == 1
+    assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Reception"
+
+
+def test_a_plan_for_a_world_that_changed_is_refused(
+    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.json")
+    sync([{"externalId": "A-0-01", "name": "Reception"}], mode="plan", plan_output=path, scope=ROOMS)
+    room = by_external_id(world)["A-0-02"]
+    world.campus.geodata = {**world.campus.geodata, room["id"]: {**room, "status": 1}}
+    with pytest.raises(PlanRejectedError, match="the map changed since"):
+        sync(plan=path)
+    assert writes(sandbox) == 0
+
+
+def test_something_else_is_no_plan(world: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text('{"version": 1}')
+    with pytest.raises(InputError, match="is no plan"):
+        sync(plan=str(path))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "exactly one of source and plan"),
+        ({"source": [], "mode": "dry"}, "mode must be one of plan, apply"),
+        ({"source": [], "mode": "plan"}, "needs plan_output"),
+        ({"source": [], "scope": {"venue": "x"}}, "scope has unknown keys: venue"),
+        ({"source": [], "missing": "drop"}, "missing must be one of"),
+        ({"source": [], "max_delete_ratio": 10}, "from 0 to 1"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused(
+    sandbox: Sandbox, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        sync(**options)
+    assert not sandbox.counters.requests
+
+
+def test_a_backup_of_the_whole_map_is_kept(world: MapsIndoorsService, tmp_path: Path) -> None:
+    before = list(world.campus.geodata.values())
+    path = tmp_path / "backup.jsonl"
+    sync([desk("D-1")], backup=str(path))
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(kept, key=lambda one: one["id"]) == sorted(before, key=lambda one: one["id"])
+
+
+# Bad days
+
+
+@pytest.mark.parametrize("stale", [0.0, 5.0])
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
+def test_a_lost_answer_creates_nothing_twice(
+    world: MapsIndoorsService, sandbox: Sandbox, fault: str, stale: float
+) -> None:
+    world.stale_seconds = stale
+    sandbox.faults.add(fault, method="POST", path="geodata")
+    assert sync([desk(f"D-{n}") for n in range(5)])["create"] == 5
+    codes = [one.get("externalId", "") for one in world.campus.geodata.values()]
+    assert sorted(code for code in codes if code.startswith("D-")) == [f"D-{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("style", ["problem", "text"])
+@pytest.mark.parametrize("mode", ["atomic", "stop-at-first", "skip-bad"])
+def test_refused_rows_are_found_and_all_others_written_once(
+    world: MapsIndoorsService, sandbox: Sandbox, mode: str, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.batch_mode, world.error_style = mode, style
+    rows = [desk(f"D-{n}") for n in range(8)]
+    rows += [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in range(1, 9)]
+    # These pass the checks here, and only the service refuses them.
+    rows[3]["properties"] = {"name@xx": "no such language"}
+    rows[12]["properties"] = {"name@xx": "no such language"}
+    result = sync(rows, on_row_error="skip")
+    assert (result["create"], result["update"], result["failed"]) == (7, 7, 2)
+    codes = [one.get("externalId", "") for one in world.campus.geodata.values()]
+    assert sorted(code for code in codes if code.startswith("D-")) == [f"D-{n}" for n in range(8) if n != 3]
+
+
+def test_a_refused_row_fails_the_task_with_its_number(world: MapsIndoorsService) -> None:
+    rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"})]
+    with pytest.raises(RequestRejectedError, match=r"1 rows were refused: row 2 \(D-2\).*1 created"):
+        sync(rows)
+
+
+def test_large_plans_go_in_batches_that_the_service_takes(world: MapsIndoorsService) -> None:
+    world.max_items = 3
+    assert sync([desk(f"D-{n}") for n in range(10)], batch_size=5)["create"] == 10
+
+
+def test_deletions_whose_answer_was_lost_are_done(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+    world.delete_unknown = "refuse"
+    sandbox.faults.add("reset_after", method="DELETE")
+    rows = [{"externalId": f"A-0-0{number}"} for number in range(1, 8)]
+    scope = {"base_types": ["room"], "root_element": by_external_id(world)["A-0"]["id"]}
+    assert sync(rows, scope=scope, missing="delete", max_deletes=1)["delete"] == 1
+
+
+def test_what_is_not_as_written_is_an_error(world: MapsIndoorsService) -> None:
+    world.stale_seconds = 10_000
+    with pytest.raises(VerificationError, match="properties.name@en is 'Office A0.01', not 'Reception'"):
+        sync([{"externalId": "A-0-01", "name": "Reception"}])
+
+
+# Any change, under every switch, with faults
+
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["Reception", "Store", "Lab 3"]),
+        "status": st.integers(0, 3),
+        "capacity": st.integers(0, 9),
+        "aliases": st.lists(st.sampled_from(["a", "b"]), unique=True),
+        "Info@generic": st.sampled_from(["", "x"]),
+    },
+)
+SWITCHES = st.fixed_dictionaries(
+    {
+        "nested_put": st.sampled_from(["merge", "replace"]),
+        "batch_mode": st.sampled_from(["atomic", "stop-at-first", "skip-bad"]),
+        "post_status": st.sampled_from([200, 201]),
+        "decimals": st.sampled_from([None, 7, 8]),
+        "lower_case_keys": st.booleans(),
+        "stale_seconds": st.sampled_from([0.0, 5.0]),
+        "derive_anchor_on_put": st.booleans(),
+    }
+)
+FAULTS = st.lists(st.sampled_from(["reset_before", "reset_after"]), max_size=2)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.dictionaries(st.sampled_from([f"A-0-0{n}" for n in range(1, 9)]), CHANGES, max_size=5),
+    made=st.integers(0, 4),
+    switches=SWITCHES,
+    faults=FAULTS,
+)
+def test_any_change_is_applied_and_nothing_else_is(
+    world: MapsIndoorsService,
+    sandbox: Sandbox,
+    changes: dict[str, dict[str, Any]],
+    made: int,
+    switches: dict[str, Any],
+    faults: list[str],
+) -> None:
+    world.reset()
+    world.rate_limit = None
+    sandbox.faults.clear()
+    for name, value in switches.items():
+        setattr(world, name, value)
+    for fault in faults:
+        sandbox.faults.add(fault, method="(?:POST|PUT)" if False else None, path="/geodata", after=1)
+    before = copy.deepcopy(by_external_id(world))
+    rows = [{"externalId": code, **fields} for code, fields in changes.items()]
+    rows += [desk(f"D-{n}") for n in range(made)]
+    result = sync(rows)
+    sandbox.faults.clear()
+    assert result["failed"] == 0
+    after = by_external_id(world)
+    assert len(world.campus.geodata) == len(before) + 1 + made
+    for code, fields in changes.items():
+        room = after.pop(code)
+        old = before.pop(code)
+        assert room["properties"]["name@en"] == fields.get("name", old["properties"]["name@en"])
+        assert room["properties"]["name@da"] == old["properties"]["name@da"]
+        assert room["status"] == fields.get("status", 3)
+        assert room["geometry"] == old["geometry"]
+        assert room["baseTypeProperties"]["administrativeid"] == code
+        assert sorted(room["aliases"]) == sorted(fields.get("aliases", []))
+    assert {code: one for code, one in after.items() if not code.startswith("D-")} == before
+    sandbox.clock.advance(10)
+    assert sync(rows)["unchanged"] == len(rows)
