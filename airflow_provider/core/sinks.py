@@ -54,6 +54,11 @@ class Publication:
     def flush(self) -> None:
         """Do nothing: the file is flushed when it is published."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written, as file-like objects tell it (pyarrow asks)."""
+        return self._file is None
+
     def __enter__(self) -> Self:
         from airflow.sdk import ObjectStoragePath
 
