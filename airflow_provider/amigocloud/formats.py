@@ -6,16 +6,25 @@ import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from importlib.util import find_spec
+from typing import Any, cast
 
+import msgspec
+
+from airflow_provider.amigocloud.pages import Column, Page
 from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, RowWriter
 from airflow_provider.errors import InputError
 
-if TYPE_CHECKING:
-    from airflow_provider.amigocloud.pages import Page
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "jsonl": (),
+    "csv": (),
+    "parquet": ("pyarrow",),
+    "geojson": ("shapely",),
+    "geoparquet": ("pyarrow", "shapely"),
+}
+"""The formats, and the packages that writing them needs."""
 
-_FORMATS = ("jsonl", "csv", "parquet", "geojson", "geoparquet")
-_WRITERS: dict[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
+PACKABLE = ("jsonl", "csv")
 
 
 @dataclass(frozen=True)
@@ -33,56 +42,97 @@ class Format:
 def choose_format(output_path: str, name: str | None) -> Format:
     """Give the format of a file, by name or else by the path's ending.
 
-    :raises InputError: when the format is unknown or cannot be written.
+    :raises InputError: when the format is unknown, or cannot be written here.
     """
     lower = output_path.lower()
     packed = lower.endswith(".gz")
     suffix = lower.removesuffix(".gz").rpartition("/")[2].rpartition(".")[2]
-    chosen = name or (suffix if suffix in _FORMATS else None)
+    chosen = name or (suffix if suffix in _NEEDS else None)
     if chosen is None:
         raise InputError(
-            f"'{output_path}' has no ending that tells the format; use .{', .'.join(_FORMATS)}"
+            f"'{output_path}' has no ending that tells the format; use .{', .'.join(_NEEDS)}"
             " (.jsonl and .csv also with .gz), or give 'format'",
             "output_path",
         )
-    if chosen not in _FORMATS:
-        raise InputError(f"'{chosen}' is unknown; there are {', '.join(_FORMATS)}", "format")
-    if chosen not in _WRITERS:
-        raise InputError(f"'{chosen}' is not supported yet; use {' or '.join(_WRITERS)}", "format")
+    if chosen not in _NEEDS:
+        raise InputError(f"'{chosen}' is unknown; there are {', '.join(_NEEDS)}", "format")
+    if packed and chosen not in PACKABLE:
+        raise InputError(f"'{output_path}': only {' and '.join(PACKABLE)} can be .gz", "output_path")
+    missing = [package for package in _NEEDS[chosen] if find_spec(package) is None]
+    if missing:
+        raise InputError(f"'{chosen}' needs {' and '.join(missing)}: install the extra 'parquet'", "format")
     return Format(chosen, packed)
 
 
 class PageWriter:
-    """Writes pages into a file.
+    """Writes pages into a file; the first page says which columns there are.
 
-    :param rows: writes the rows.
-    :param raw: whether rows are written as they came, without being decoded.
+    :param out: where bytes go.
+    :param wanted: the file's format.
     """
 
-    def __init__(self, rows: RowWriter, *, raw: bool) -> None:
-        self._rows = rows
-        self._raw = raw
+    def __init__(self, out: Any, wanted: Format) -> None:
+        self._out = out
+        self._wanted = wanted
+        self._rows: RowWriter | None = None
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns, as far as known."""
-        return self._rows.columns
+        return self._rows.columns if self._rows else []
 
     def write(self, page: Page) -> None:
         """Write a page."""
-        if not self._rows.columns:
-            self._rows.columns = column_names(page)
-        rows: Sequence[Any] = page.rows if self._raw else page.decoded()
+        if self._rows is None:
+            if page.columns is None and not page.rows:
+                return  # an empty page of a list tells nothing
+            self._rows = _row_writer(self._wanted.name, self._out, columns_of(page))
+        # JSON lines are written as they came, without being decoded.
+        rows: Sequence[Any] = page.rows if self._wanted.name == "jsonl" else page.decoded()
         self._rows.write_rows(cast("Sequence[dict[str, Any]]", rows))
 
+    def close(self) -> None:
+        """Write what belongs at the end."""
+        if self._rows is None and self._wanted.name in ("parquet", "geoparquet"):
+            raise InputError(f"an empty list has no columns, which {self._wanted.name} needs", "format")
+        if self._rows is None:
+            self._rows = _row_writer(self._wanted.name, self._out, [Column("wkb_geometry", "geometry")])
+            self._rows.columns = []
+        self._rows.close()
 
-def column_names(page: Page) -> list[str]:
-    """Name the columns of a page: those of the query, else the fields of the first row."""
+    def discard(self) -> None:
+        """Let go of the file, which will not be published."""
+        discard = getattr(self._rows, "discard", None)
+        if discard is not None:
+            discard()
+
+
+def _row_writer(name: str, out: Any, columns: list[Column]) -> RowWriter:
+    if name == "geojson":
+        from airflow_provider.amigocloud.geojson import GeoJsonWriter
+
+        return GeoJsonWriter(out, columns)
+    if name in ("parquet", "geoparquet"):
+        from airflow_provider.amigocloud.parquet import ParquetWriter
+
+        return ParquetWriter(out, columns, geo=name == "geoparquet")
+    kind = JsonLinesWriter if name == "jsonl" else CsvWriter
+    return kind(out, [column.name for column in columns])
+
+
+def columns_of(page: Page) -> list[Column]:
+    """Give the columns of a page: those of the query, else what the fields of its rows look like."""
     if page.columns is not None:
-        return [column.name for column in page.columns]
-    import msgspec
+        return page.columns
+    found: dict[str, str] = {}
+    for raw in page.rows:
+        for name, value in msgspec.json.decode(raw, type=dict[str, Any]).items():
+            if found.get(name) in (None, "unknown"):
+                found[name] = _TYPES.get(type(value), "unknown")
+    return [Column(name, kind) for name, kind in found.items()]
 
-    return list(msgspec.json.decode(page.rows[0], type=dict[str, Any])) if page.rows else []
+
+_TYPES = {bool: "boolean", int: "bigint", float: "float", str: "string"}
 
 
 @contextmanager
@@ -97,6 +147,10 @@ def open_writer(publication: Publication, wanted: Format) -> Iterator[PageWriter
 
 
 def _writer(out: Publication | gzip.GzipFile, wanted: Format) -> Iterator[PageWriter]:
-    rows = _WRITERS[wanted.name](out)
-    yield PageWriter(rows, raw=wanted.name == "jsonl")
-    rows.close()
+    writer = PageWriter(out, wanted)
+    try:
+        yield writer
+        writer.close()
+    except BaseException:
+        writer.discard()
+        raise

@@ -30,8 +30,9 @@ class AmigoCloudExportOperator(BaseOperator):
     :param sql: a query (templated). One of ``sql``, ``dataset`` and ``url`` is needed.
     :param dataset: id of a dataset (templated).
     :param url: a list endpoint, such as ``datasets`` or ``/me/projects`` (templated).
-    :param format: ``jsonl`` or ``csv``; by default the path's ending tells, ``.gz`` for compression included.
-        Values are written as the service gives them, geometries as hex EWKB.
+    :param format: ``jsonl``, ``csv``, ``parquet``, ``geojson`` or ``geoparquet``; by default the path's
+        ending tells (``.jsonl.gz`` and ``.csv.gz`` are compressed). ``jsonl``, ``csv`` and ``parquet`` hold
+        geometries as the service gives them, as hex EWKB; the other two need them in WGS 84.
     :param key: with ``sql``: a column of the result whose values are unique and never null. Rows are then
         read in key order, which stays exact while data changes, and quick however large the result is.
     :param page_size: rows to ask for at once; the service gives at most 1000, as far as is known.

@@ -1,0 +1,55 @@
+"""Rows out as GeoJSON (RFC 7946)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from airflow_provider.amigocloud.geometry import geometry_column, read_geometries
+from airflow_provider.amigocloud.pages import Column
+from airflow_provider.core.sinks import RowWriter
+
+_HEAD = b'{"type":"FeatureCollection","features":[\n'
+_TAIL = b"\n]}\n"
+
+
+class GeoJsonWriter(RowWriter):
+    """One feature collection, a feature a line; ``amigo_id`` is the feature's id, and stays a property.
+
+    :param out: where bytes go.
+    :param columns: of the rows; one of them is the geometry.
+    """
+
+    def __init__(self, out: Any, columns: Sequence[Column]) -> None:
+        super().__init__(out, [column.name for column in columns])
+        self._geometry = geometry_column(columns)
+        self._out.write(_HEAD)
+
+    def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Write rows."""
+        import shapely
+
+        rows = list(rows)
+        shapes = read_geometries(
+            [row.get(self._geometry) for row in rows], self._geometry, first_row=self.rows + 1
+        )
+        features = [
+            self._feature(row, text) for row, text in zip(rows, shapely.to_geojson(shapes), strict=True)
+        ]
+        if features:
+            self._out.write((b",\n" if self.rows else b"") + b",\n".join(features))
+            self.rows += len(features)
+
+    def _feature(self, row: dict[str, Any], geometry: str | None) -> bytes:
+        properties = {name: value for name, value in row.items() if name != self._geometry}
+        key = row.get("amigo_id")
+        feature: dict[str, Any] = {"type": "Feature"} if key is None else {"type": "Feature", "id": key}
+        feature["geometry"] = None if geometry is None else msgspec.Raw(geometry.encode())
+        feature["properties"] = properties
+        return msgspec.json.encode(feature)
+
+    def close(self) -> None:
+        """Write the end of the collection."""
+        self._out.write(_TAIL)

@@ -1,0 +1,151 @@
+"""Every format holds every row, every value and its type."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from airflow_provider.amigocloud import formats, parquet
+from airflow_provider.errors import InputError
+from airflow_provider.sandbox.amigocloud import world
+from tests.unit.amigocloud.test_export import ASSETS, export, ordered, truth
+
+
+def description(path):
+    return json.loads(pq.read_metadata(path).metadata[b"geo"])
+
+
+@pytest.fixture
+def rows(sandbox):
+    return ordered(truth(sandbox))
+
+
+def test_parquet_has_the_types_of_the_reply_and_every_value(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP", 700)
+    manifest = export(tmp_path / "a.parquet", dataset=world.ASSETS)
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert (manifest["format"], manifest["rows"]) == ("parquet", 3000)
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "amigo_id": "string",
+        "number": "int64",
+        "name": "string",
+        "building": "string",
+        "floor": "int64",
+        "category": "string",
+        "maker": "string",
+        "power_w": "int64",
+        "price": "double",
+        "in_service": "bool",
+        "installed_on": "date32[day]",
+        "inspected_at": "timestamp[us, tz=UTC]",
+        "updated_at": "timestamp[us, tz=UTC]",
+        "notes": "string",
+        "wkb_geometry": "string",
+    }
+    for name in ("number", "maker", "power_w", "price", "in_service", "notes", "wkb_geometry"):
+        assert table[name].to_pylist() == [row[name] for row in rows]
+    assert table["installed_on"].to_pylist() == [date.fromisoformat(row["installed_on"]) for row in rows]
+    moments = [row["inspected_at"] and datetime.fromisoformat(row["inspected_at"]) for row in rows]
+    assert table["inspected_at"].to_pylist() == moments
+    assert pq.read_metadata(tmp_path / "a.parquet").num_row_groups > 1
+
+
+def test_an_empty_result_has_its_schema_in_every_format(tmp_path):
+    sql = f"{ASSETS} WHERE number < 0"
+    assert export(tmp_path / "a.parquet", sql=sql)["columns"][:2] == ["amigo_id", "number"]
+    assert str(pq.read_schema(tmp_path / "a.parquet").field("price").type) == "double"
+    export(tmp_path / "a.geoparquet", sql=sql)
+    geo = description(tmp_path / "a.geoparquet")
+    assert geo["columns"]["wkb_geometry"] == {"encoding": "WKB", "geometry_types": []}
+    export(tmp_path / "a.geojson", sql=sql)
+    assert json.loads((tmp_path / "a.geojson").read_text()) == {"type": "FeatureCollection", "features": []}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind"), [(world.ASSETS, "Point"), (world.ZONES, "MultiPolygon")], ids=["points", "polygons"]
+)
+def test_geoparquet_holds_wkb_without_srid_and_describes_it(sandbox, tmp_path, dataset, kind):
+    export(tmp_path / "a.geoparquet", dataset=dataset)
+    table = pq.read_table(tmp_path / "a.geoparquet")
+    shapes = shapely.from_wkb(table["wkb_geometry"].to_pylist())
+    expected = ordered(truth(sandbox, f"SELECT * FROM dataset_{dataset}"))
+    assert [shape and shape.wkt for shape in shapes] == [
+        shape and shape.wkt for shape in shapely.from_wkb([row["wkb_geometry"] for row in expected])
+    ]
+    assert set(shapely.get_srid(shapes).tolist()) <= {0, -1}
+    geo = description(tmp_path / "a.geoparquet")
+    assert (geo["version"], geo["primary_column"]) == ("1.1.0", "wkb_geometry")
+    column = geo["columns"]["wkb_geometry"]
+    assert (column["encoding"], column["geometry_types"]) == ("WKB", [kind])
+    assert column["bbox"] == pytest.approx(shapely.total_bounds(shapes))
+
+
+def test_geojson_is_a_feature_collection_with_everything_in_it(rows, tmp_path):
+    manifest = export(tmp_path / "a.geojson", dataset=world.ASSETS)
+    collection = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
+    assert collection["type"] == "FeatureCollection"
+    assert len(collection["features"]) == manifest["rows"] == 3000
+    for feature, row in zip(collection["features"], rows, strict=True):
+        shape = row.pop("wkb_geometry")
+        assert feature["properties"] == row
+        assert (feature["type"], feature["id"]) == ("Feature", row["amigo_id"])
+        if shape is None:
+            assert feature["geometry"] is None
+        else:
+            point = shapely.from_wkb(shape)
+            assert feature["geometry"] == {"type": "Point", "coordinates": [point.x, point.y]}
+
+
+def test_a_list_can_be_written_as_parquet_too(tmp_path):
+    export(tmp_path / "a.parquet", url="/me/projects?limit=9")
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table["id"].to_pylist() == list(range(1234, 1259))
+    assert str(table.schema.field("public_read").type) == "bool"
+
+
+@pytest.mark.parametrize("ending", ["geojson", "geoparquet"])
+def test_rows_without_geometry_are_refused_where_one_is_needed(tmp_path, ending):
+    with pytest.raises(InputError, match=r"no geometry, only name \(string\)"):
+        export(tmp_path / f"a.{ending}", sql="SELECT name FROM dataset_1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["geojson", "geoparquet"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("nonsense", "row 3: column 'wkb_geometry' holds no hex EWKB"), ("SRID=25832;POINT(1 2)", "SRID 25832")],
+)
+def test_a_geometry_that_cannot_be_written_is_named(sandbox, tmp_path, ending, value, said):
+    sandbox.amigocloud.store.write(
+        "UPDATE dataset_2002 SET wkb_geometry = ? WHERE amigo_id = "
+        "(SELECT amigo_id FROM dataset_2002 ORDER BY amigo_id LIMIT 1 OFFSET 2)",
+        [value],
+    )
+    with pytest.raises(InputError, match=said):
+        export(tmp_path / f"a.{ending}", dataset=world.ZONES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_of_another_type_is_named(sandbox, tmp_path):
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{world.ASSETS} SET price = 'much' WHERE number = 7")
+    with pytest.raises(InputError, match="column 'price' is not all double"):
+        export(tmp_path / "a.parquet", dataset=world.ASSETS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["parquet.gz", "geojson.gz"])
+def test_only_text_formats_can_be_packed(sandbox, tmp_path, ending):
+    with pytest.raises(InputError, match=r"only jsonl and csv can be \.gz"):
+        export(tmp_path / f"a.{ending}", dataset=1)
+    assert sandbox.counters.total() == 0
+
+
+def test_a_package_that_is_missing_is_named_before_any_request(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs pyarrow and shapely: install the extra 'parquet'"):
+        export(tmp_path / "a.geoparquet", dataset=1)
+    assert sandbox.counters.total() == 0
