@@ -213,6 +213,23 @@ class IoTStudioHook(ApiHook):
             lambda cursor: api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
         )
 
+    def history_page(
+        self,
+        thing_id: str,
+        *,
+        start: str | datetime | None = None,
+        end: str | datetime | None = None,
+        name: str | None = None,
+        cursor: str = "",
+    ) -> api.Page:
+        """Give one page of a Thing's recorded values; see :meth:`iter_history`.
+
+        :param cursor: where the page begins: the ``cursor`` of the page before it.
+        """
+        page = self.send(api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor))
+        _next(cursor, page)
+        return page
+
     # -- actions ----------------------------------------------------------------------------------
 
     def invoke_action(self, thing_id: str, action: str, input: Any = None) -> dict[str, Any]:  # noqa: A002

@@ -1,0 +1,179 @@
+"""Exports of Things and of their history: complete and published in one step, or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, RowWriter, manifest
+from airflow_provider.core.spool import Spool, write_parquet
+from airflow_provider.errors import InputError
+from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.past import COLUMNS, Span, read_past
+
+if TYPE_CHECKING:
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+Rows = list[dict[str, Any]]
+
+PROGRESS_SECONDS = 10.0
+FIXED = ("uid", "title")
+WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
+
+
+def choose_format(output_path: str) -> str:
+    """Give the format that a path's ending tells.
+
+    :raises InputError: when it tells none.
+    """
+    name = output_path.lower().rpartition("/")[2]
+    suffix = name.removesuffix(".gz").rpartition(".")[2]
+    if suffix in WRITERS or (suffix == "parquet" and not name.endswith(".gz")):
+        return suffix
+    raise InputError(
+        f"'{output_path}' must end in .jsonl, .csv (each also with .gz) or .parquet", "output_path"
+    )
+
+
+def export_things(
+    hook: IoTStudioHook, output_path: str, *, category: str | None, filters: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Write one row a Thing: ``uid``, ``title``, then its current values; gives the manifest."""
+    things = hook.list_things(category=category, params=api.filters(filters))
+    pages = ([_row(thing)] for thing in things)
+    return _export(hook, output_path, pages, FIXED)
+
+
+def _row(thing: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"uid": thing["uid"], "title": thing.get("title")}
+    for name, value in (thing.get("status") or {}).items():
+        # A property may be called like one of the fixed columns.
+        row[f"property:{name}" if name in FIXED else name] = value
+    return row
+
+
+def export_history(
+    hook: IoTStudioHook,
+    output_path: str,
+    *,
+    thing_ids: Sequence[str] | None,
+    category: str | None,
+    filters: Mapping[str, Any] | None,
+    span: Span,
+    properties: Sequence[str] | None,
+    concurrency: int,
+) -> dict[str, Any]:
+    """Write one row a recorded value: ``thing_id``, ``at``, ``property``, ``value``; gives the manifest.
+
+    Things are read at the same time; the rows of one request stay together, newest first.
+    """
+    if thing_ids is None:
+        things = hook.list_things(category=category, params=api.filters(filters))
+        thing_ids = [thing["uid"] for thing in things]
+    newest = ""
+
+    def watched(pages: Iterator[Rows]) -> Iterator[Rows]:
+        nonlocal newest
+        for rows in pages:
+            newest = max(newest, max((row["at"] for row in rows), key=api.moment), key=_when)
+            yield rows
+
+    pages = read_past(hook, thing_ids, span, properties=properties, concurrency=concurrency)
+    result = _export(hook, output_path, watched(pages), COLUMNS, fixed=True)
+    return {**result, "things": len(thing_ids), "watermark": newest or None}
+
+
+def _when(text: str) -> float:
+    return api.moment(text).timestamp() if text else 0.0
+
+
+def _export(
+    hook: IoTStudioHook,
+    output_path: str,
+    pages: Iterable[Rows],
+    columns: Sequence[str],
+    *,
+    fixed: bool = False,
+) -> dict[str, Any]:
+    """Write pages of rows.
+
+    :param columns: the first columns, or all of them when they are ``fixed``.
+    """
+    started, before = time.monotonic(), hook.requests
+    file_format = choose_format(output_path)
+    told = _telling(hook, pages)
+    with Publication(output_path) as publication:
+        if file_format == "jsonl" or (fixed and file_format == "csv"):
+            rows, columns = _straight(publication, file_format, output_path, told, columns)
+        else:
+            rows, columns = _spooled(publication, file_format, output_path, told, columns)
+    return manifest(
+        publication,
+        file_format=file_format,
+        rows=rows,
+        columns=columns,
+        requests=hook.requests - before,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _straight(
+    publication: Publication, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+) -> tuple[int, list[str]]:
+    seen = dict.fromkeys(columns)
+    with _packed(publication, path) as out:
+        writer = WRITERS[file_format](out, columns)
+        for rows in pages:
+            for row in rows:
+                seen.update(dict.fromkeys(row))
+            writer.write_rows(rows)
+        writer.close()
+    return writer.rows, _ordered(seen, columns)
+
+
+def _spooled(
+    publication: Publication, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+) -> tuple[int, list[str]]:
+    with Spool() as spool:
+        for rows in pages:
+            spool.add(rows)
+        names = _ordered(spool.kinds(), columns)
+        if file_format == "parquet":
+            write_parquet(publication, spool, names)
+        else:
+            with _packed(publication, path) as out:
+                writer = WRITERS[file_format](out, names)
+                for batch in spool.batches():
+                    writer.write_rows(batch)
+                writer.close()
+    return spool.rows, names
+
+
+def _ordered(seen: Iterable[str], first: Sequence[str]) -> list[str]:
+    return [*first, *sorted(set(seen) - set(first))]
+
+
+@contextmanager
+def _packed(publication: Publication, path: str) -> Iterator[Publication | gzip.GzipFile]:
+    if not path.lower().endswith(".gz"):
+        yield publication
+        return
+    # No time and no name inside, so that the same rows give the same bytes.
+    with gzip.GzipFile("", "wb", 6, cast("Any", publication), mtime=0) as packed:
+        yield packed
+
+
+def _telling(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
+    """Log the progress every few seconds."""
+    started = told = time.monotonic()
+    count = 0
+    for rows in pages:
+        yield rows
+        count += len(rows)
+        now = time.monotonic()
+        if now - told >= PROGRESS_SECONDS:
+            told = now
+            hook.log.info("%d rows, %.0f a second", count, count / (now - started))

@@ -1,0 +1,168 @@
+"""Reads the history of many Things at the same time, page by page, within flat memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.errors import InputError
+from airflow_provider.iotstudio import api
+
+if TYPE_CHECKING:
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+COLUMNS = ("thing_id", "at", "property", "value")
+A_LITTLE = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time span that holds its start and not its end, so that spans in a row share no value.
+
+    Whether the service counts the bounds in is not documented: it is asked for a little more, and what is
+    beyond is left out here.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @classmethod
+    def read(cls, start: str | datetime | None, end: str | datetime | None) -> Span:
+        """Make a span of datetimes or of texts (ISO 8601, or ``2026``, ``2026-01``), UTC without an offset.
+
+        :raises InputError: naming the bound that is no time, or when the span is empty.
+        """
+        span = cls(_bound("start", start), _bound("end", end))
+        if span.start and span.end and span.start >= span.end:
+            raise InputError(f"start {span.start} is not before end {span.end}")
+        return span
+
+    def asked(self) -> tuple[datetime | None, datetime | None]:
+        """Give the bounds to ask the service for."""
+        return (self.start - A_LITTLE if self.start else None), (self.end + A_LITTLE if self.end else None)
+
+    def holds(self, at: str) -> bool:
+        """Tell whether a time of the API is within the span."""
+        moment = api.moment(at)
+        return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+
+def _bound(name: str, value: str | datetime | None) -> datetime | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return api.moment(value.isoformat())
+    text = value.strip()
+    try:
+        return api.moment({4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), text))
+    except ValueError:
+        raise InputError(f"'{name}' is no time: {value!r}") from None
+
+
+def read_past(
+    hook: IoTStudioHook,
+    thing_ids: Sequence[str],
+    span: Span,
+    *,
+    properties: Sequence[str] | None,
+    concurrency: int,
+) -> Iterator[list[dict[str, Any]]]:
+    """Give the recorded values of Things as pages of rows.
+
+    :param properties: only these, each with requests of its own; all of them when it is None.
+    :param concurrency: how many histories are read at the same time.
+    :raises ProviderError: as soon as one request fails for good; the others end too.
+    """
+    jobs = [(thing_id, name) for thing_id in thing_ids for name in (properties or (None,))]
+    if not jobs:
+        return
+    hook.transport  # noqa: B018 - made here once, before threads share it
+    reading = _Reading(hook, jobs, span, min(concurrency, len(jobs)))
+    try:
+        yield from reading.pages()
+    finally:
+        reading.end()
+
+
+class _Reading:
+    """Threads that each read one history after the other, and the queue that they fill."""
+
+    def __init__(
+        self, hook: IoTStudioHook, jobs: Sequence[tuple[str, str | None]], span: Span, threads: int
+    ) -> None:
+        self._hook = hook
+        self._span = span
+        self._jobs = iter(jobs)
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._queue: Queue[list[dict[str, Any]] | BaseException | None] = Queue(maxsize=2 * threads)
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def pages(self) -> Iterator[list[dict[str, Any]]]:
+        left = len(self._threads)
+        while left:
+            item = self._queue.get()
+            if item is None:
+                left -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            elif item:
+                yield item
+
+    def end(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            while thread.is_alive():
+                self._drain()
+                thread.join(0.05)
+
+    def _drain(self) -> None:
+        try:
+            while True:
+                self._queue.get_nowait()
+        except Empty:
+            return
+
+    def _work(self) -> None:
+        try:
+            while not self._over.is_set() and (job := self._next()) is not None:
+                self._read(*job)
+        except BaseException as error:
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _next(self) -> tuple[str, str | None] | None:
+        with self._lock:
+            return next(self._jobs, None)
+
+    def _read(self, thing_id: str, name: str | None) -> None:
+        start, end = self._span.asked()
+        cursor = ""
+        while not self._over.is_set():
+            page = self._hook.history_page(thing_id, start=start, end=end, name=name, cursor=cursor)
+            self._put(
+                [
+                    {"thing_id": thing_id, "at": item["at"], "property": key, "value": value}
+                    for item in page.items
+                    if self._span.holds(item["at"])
+                    for key, value in item["properties"].items()
+                ]
+            )
+            cursor = page.cursor
+            if not cursor:
+                return
+
+    def _put(self, item: list[dict[str, Any]] | BaseException | None) -> None:
+        while not self._over.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+            except Full:
+                continue
+            return

@@ -1,0 +1,329 @@
+"""What the exports of Things and of their history promise, over TCP."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import tracemalloc
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, overload
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.iotstudio.operators import (
+    IoTStudioExportHistoryOperator,
+    IoTStudioExportThingsOperator,
+)
+from airflow_provider.iotstudio.past import Span
+from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
+from airflow_provider.sandbox.server import Sandbox
+
+from .conftest import THING
+
+HISTORY = "iotstudio GET /spaces/{space}/things/{thing}/properties-history"
+ONE = f"{HISTORY}/{{property}}"
+
+
+def things(path: Path, **arguments: Any) -> dict[str, Any]:
+    return IoTStudioExportThingsOperator(task_id="x", output_path=str(path), **arguments).execute({})
+
+
+def history(path: Path, **arguments: Any) -> dict[str, Any]:
+    return IoTStudioExportHistoryOperator(task_id="x", output_path=str(path), **arguments).execute({})
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# -- Things -------------------------------------------------------------------------------------------
+
+
+def test_things_come_with_their_values_one_row_each(service: IoTStudioService, tmp_path: Path) -> None:
+    path = tmp_path / "things.jsonl"
+    result = things(path)
+    rows = {row["uid"]: row for row in lines(path)}
+    assert len(rows) == result["rows"] == 264
+    for uid, thing in service.space.things.items():
+        assert rows[uid] == {"uid": uid, "title": thing.title, **thing.status}
+    assert result["columns"][:2] == ["uid", "title"]
+    assert set(result["columns"][2:]) == {name for t in service.space.things.values() for name in t.status}
+    assert result["bytes"] == path.stat().st_size
+    assert (result["requests"], result["format"]) == (2, "jsonl")  # a token, and one page
+
+
+def test_a_csv_has_a_column_for_every_property_of_any_thing(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    path = tmp_path / "things.csv.gz"
+    result = things(path)
+    with gzip.open(path, "rt", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == result["columns"]
+    assert {"temperature", "energy", "tariff"} <= set(rows[0])
+    first = next(row for row in rows if row["uid"] == THING)
+    assert (first["temperature"], first["energy"], first["window/open"]) == ("21.0", "", "false")
+
+
+def test_parquet_has_the_types_of_the_values(service: IoTStudioService, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    service.space.things[THING].status["mixed"] = 1
+    service.space.things[list(service.space.things)[1]].status["mixed"] = "one"
+    path = tmp_path / "things.parquet"
+    result = things(path)
+    table = pq.read_table(path)
+    kinds = {field.name: str(field.type) for field in table.schema}
+    assert table.column_names == result["columns"]
+    wanted = {
+        "temperature": "double",
+        "co2": "int64",
+        "window/open": "bool",
+        "mode": "string",
+        "limit": "int64",
+        "tariff": "string",
+        "mixed": "string",
+    }
+    assert {name: kinds[name] for name in wanted} == wanted
+    row = next(row for row in table.to_pylist() if row["uid"] == THING)
+    assert (row["temperature"], row["co2"], row["mixed"], row["energy"]) == (21.0, 600, "1", None)
+
+
+def test_category_and_filters_are_the_services_own(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "things.jsonl"
+    result = things(path, category="Sensors", filters={"mode": "eco", "temperature": "gt:21"})
+    rows = lines(path)
+    assert 0 < len(rows) == result["rows"] == sandbox.counters.rows_served["iotstudio"]
+    assert all(row["mode"] == "eco" and row["temperature"] > 21 for row in rows)
+
+
+def test_a_property_called_uid_does_not_hide_the_uid(service: IoTStudioService, tmp_path: Path) -> None:
+    service.space.things[THING].status["uid"] = "other"
+    path = tmp_path / "things.jsonl"
+    things(path)
+    row = next(row for row in lines(path) if row["uid"] == THING)
+    assert row["property:uid"] == "other"
+
+
+def test_no_things_are_an_empty_file(service: IoTStudioService, tmp_path: Path) -> None:
+    for name in ("none.jsonl", "none.csv", "none.parquet"):
+        assert things(tmp_path / name, filters={"temperature": "gt:1000"})["rows"] == 0
+        assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.parquet.gz"])
+def test_a_path_that_tells_no_format_is_refused_before_any_request(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, name: str
+) -> None:
+    for export in (things, history):
+        with pytest.raises(InputError, match="must end in"):
+            export(tmp_path / name)
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_a_list_that_breaks_off_publishes_nothing(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE", 100)
+    path = tmp_path / "things.jsonl"
+    path.write_text("what was there before")
+    sandbox.faults.add("html", path="/things$", status=502, after=1, times=None)
+    with pytest.raises(ServerError):
+        things(path)
+    assert path.read_text() == "what was there before"
+    assert [one.name for one in tmp_path.iterdir()] == ["things.jsonl"]
+
+
+# -- history ------------------------------------------------------------------------------------------
+
+
+def test_history_is_one_row_a_value(service: IoTStudioService, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    result = history(path, thing_ids=[THING])
+    rows = lines(path)
+    series = service.space.things[THING].history
+    assert result["rows"] == len(rows) == 144
+    assert result["columns"] == ["thing_id", "at", "property", "value"] == list(rows[0])
+    found = sorted(row["value"] for row in rows if row["property"] == "temperature")
+    assert found == sorted(value for _, value in series["temperature"])
+    assert (result["things"], result["watermark"]) == (1, "2026-01-03T23:00:00Z")
+
+
+def test_spans_in_a_row_miss_and_repeat_nothing(service: IoTStudioService, tmp_path: Path) -> None:
+    days = ["2026-01-01", "2026-01-02T00:00:00+00:00", datetime(2026, 1, 3, tzinfo=UTC), "2026-01-04"]
+    rows = []
+    for start, end in pairwise(days):
+        path = tmp_path / "day.jsonl"
+        assert history(path, thing_ids=[THING], start=start, end=end)["rows"] == 48
+        rows += [(row["at"], row["property"]) for row in lines(path)]
+    assert len(rows) == len(set(rows)) == 144
+
+
+def test_bounds_are_kept_whatever_the_service_thinks_of_them() -> None:
+    span = Span.read("2026-01-01 00:00:00+00:00", "2026-01-02")
+    asked = span.asked()
+    assert span.start
+    assert span.end
+    assert asked[0]
+    assert asked[1]
+    assert asked[0] < span.start
+    assert asked[1] > span.end
+    assert span.holds("2026-01-01T00:00:00Z")
+    assert span.holds("2026-01-01T23:59:59.999999999Z")
+    assert not span.holds("2026-01-02T00:00:00.000Z")
+    assert not span.holds("2025-12-31T23:59:59.999Z")
+
+
+def test_all_things_of_a_space_are_read_at_the_same_time(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.faults.add("delay", path="/properties-history", times=None, seconds=0.01)
+    path = tmp_path / "history.csv"
+    result = history(path, category="Sensors", concurrency=6)
+    assert (result["rows"], result["things"]) == (20 * 144, 240)
+    assert sandbox.counters.requests[HISTORY] == 240
+    assert sandbox.counters.total("/categories/{category}/things") == 1
+    assert 3 <= sandbox.counters.peak_in_flight <= 6
+    with path.open(newline="") as file:
+        assert len({(row["thing_id"], row["at"], row["property"]) for row in csv.DictReader(file)}) == 2880
+
+
+def test_named_properties_are_read_alone(service: IoTStudioService, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history(path, thing_ids=[THING], properties=["humidity"])
+    assert {row["property"] for row in lines(path)} == {"humidity"}
+    assert (sandbox.counters.requests[ONE], sandbox.counters.requests[HISTORY]) == (1, 0)
+
+
+def test_parquet_history_has_numbers_where_all_are_numbers(service: IoTStudioService, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "history.parquet"
+    history(path, thing_ids=[THING])
+    table = pq.read_table(path)
+    assert str(table.schema.field("value").type) == "double"
+    assert table.num_rows == 144
+    service.space.things[THING].record("mode", HISTORY_MS, "eco")
+    history(path, thing_ids=[THING])
+    assert str(pq.read_table(path).schema.field("value").type) == "string"
+
+
+def test_an_empty_page_in_the_middle_does_not_end_a_history(
+    service: IoTStudioService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE", 50)
+    service.empty_page_in_the_middle = True
+    assert history(tmp_path / "history.jsonl", thing_ids=[THING])["rows"] == 144
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"start": "yesterday"}, "'start' is no time"),
+        ({"start": "2026-01-02", "end": "2026-01-01"}, "is not before end"),
+        ({"thing_ids": THING}, "'thing_ids' must be a list of texts"),
+        ({"thing_ids": [THING, None]}, "'thing_ids' must be a list of texts"),
+        ({"thing_ids": [THING], "category": "Sensors"}, "not both"),
+        ({"concurrency": 0}, "'concurrency' must be 1 to 32"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_request(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        history(tmp_path / "history.jsonl", **arguments)
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_one_history_that_fails_fails_all_and_publishes_nothing(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.faults.add("status", path="/properties-history", status=404, after=30, times=1)
+    with pytest.raises(NotFoundError):
+        history(tmp_path / "history.jsonl", category="Sensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("status", {"status": 429, "headers": {"Retry-After": "0"}}),
+        ("status", {"status": 401}),
+        ("html", {"status": 503}),
+        ("reset_before", {}),
+        ("truncate", {}),
+    ],
+)
+def test_bad_moments_in_the_middle_lose_nothing(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, kind: str, options: dict[str, Any]
+) -> None:
+    sandbox.faults.add(kind, path="/properties-history", after=5, times=3, **options)
+    path = tmp_path / "history.jsonl"
+    history(path, category="Sensors", filters={"temperature": "gt:0"})
+    rows = [(row["thing_id"], row["at"], row["property"]) for row in lines(path)]
+    assert len(rows) == len(set(rows)) == 2880
+
+
+class Ramp(Sequence[tuple[int, Any]]):
+    """A long history that takes no memory."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[int, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice) or not 0 <= index < self.count:
+            raise IndexError(index)
+        return HISTORY_MS + index * 1000, index / 8
+
+
+def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path: Path) -> None:
+    uids = list(service.space.things)[:4]
+
+    def peak(count: int) -> int:
+        for uid in uids:
+            service.space.things[uid].history = {"temperature": Ramp(count)}
+        tracemalloc.start()
+        try:
+            assert history(tmp_path / "long.jsonl", thing_ids=uids, concurrency=2)["rows"] == 4 * count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(100)
+    assert peak(6_000) < 1.5 * peak(2_000)
+
+
+def test_exports_run_in_a_dag_with_the_data_interval(
+    service: IoTStudioService, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    with DAG("iotstudio_exports", schedule=None) as dag:
+        IoTStudioExportThingsOperator(task_id="things", output_path=f"{tmp_path}/{{{{ ds }}}}.parquet")
+        IoTStudioExportHistoryOperator(
+            task_id="history",
+            output_path=f"{tmp_path}/history.jsonl",
+            thing_ids=[THING],
+            start="{{ logical_date }}",
+            end="{{ logical_date.add(days=1) }}",
+        )
+    run = run_dag(dag, logical_date=datetime(2026, 1, 2, tzinfo=UTC))
+    assert run.state == "success"
+    result = run.get_task_instance("history").xcom_pull(task_ids="history")
+    assert (result["rows"], result["watermark"]) == (48, "2026-01-02T23:00:00Z")
+    assert (tmp_path / "2026-01-02.parquet").exists()
