@@ -14,7 +14,7 @@ from airflow_provider.errors import InputError
 Row = dict[str, Any]
 NumberedRow = tuple[int, Row]
 
-_SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet")
+_SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 
 
 def read_rows(source: object, what: str = "source") -> Iterator[NumberedRow]:
@@ -23,7 +23,7 @@ def read_rows(source: object, what: str = "source") -> Iterator[NumberedRow]:
     JSON Lines, CSV and Parquet are streamed. A GeoJSON feature is given as it is.
 
     :param source: a list of objects, or the path of a file (``.json``, ``.jsonl``, ``.ndjson``, ``.geojson``,
-        ``.csv``, each also with ``.gz``, or ``.parquet``): a local path or any URL that
+        ``.csv``, each also with ``.gz``, or ``.parquet``, ``.geoparquet``): a local path or any URL that
         ``ObjectStoragePath`` takes. CSV values are texts.
     :param what: what the rows are, for errors.
     :raises InputError: naming the row that is no object, or the line that cannot be read.
@@ -51,7 +51,7 @@ def _read_path(path: str, what: str) -> Iterator[tuple[int, Any]]:
     suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), "")
     if not path.strip():
         raise InputError("the path is empty", what)
-    if not suffix or (suffix == ".parquet" and plain != name):
+    if not suffix or (suffix.endswith("parquet") and plain != name):
         raise InputError(
             f"'{path}' must end in one of {', '.join(_SUFFIXES)} (.gz too, but for Parquet)", what
         )
@@ -135,4 +135,5 @@ _READERS = {
     ".geojson": _json,
     ".csv": _csv,
     ".parquet": _parquet,
+    ".geoparquet": _parquet,
 }
