@@ -102,10 +102,10 @@ def _read(field: str, value: Any) -> Any:
         return value
     if field == "status":
         return int(value) if value.strip().isdigit() else value
-    if field in ("aliases", "categories"):
-        return [part.strip() for part in value.split(";") if part.strip()]
     if value.lstrip().startswith(("{", "[")) and field not in ("id", "externalId"):
         return json.loads(value)
+    if field in ("aliases", "categories"):
+        return [part.strip() for part in value.split(";") if part.strip()]
     return value
 
 

@@ -1,0 +1,174 @@
+"""Geodata as a file: JSON Lines as the service sends it, GeoJSON, or GeoParquet."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import time
+from collections.abc import Sequence
+from typing import IO, Any
+
+import msgspec
+
+from airflow_provider.core.sinks import Publication, manifest
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors import api, geometry
+from airflow_provider.mapsindoors.checks import FIELDS
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+
+Json = dict[str, Any]
+Target = IO[bytes] | Publication | gzip.GzipFile
+
+_FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", "parquet": "geoparquet"}
+_CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
+_ROW_GROUP = 5_000
+
+
+class _Shape(msgspec.Struct):
+    type: str = ""
+
+
+class _Typed(msgspec.Struct):
+    """What must be known of an object before it is written."""
+
+    baseType: str = ""  # noqa: N815 - the service's name
+    geometry: _Shape | None = None
+
+
+def choose_format(output_path: str) -> str:
+    """Give the format that a path's ending names.
+
+    :raises InputError: when it names none.
+    """
+    plain = output_path.lower().removesuffix(".gz")
+    found = _FORMATS.get(plain.rpartition("/")[2].rpartition(".")[2])
+    if found is None or (found == "geoparquet" and plain != output_path.lower()):
+        raise InputError(
+            f"'{output_path}' must end in .jsonl or .geojson (.gz too), .geoparquet or .parquet",
+            "output_path",
+        )
+    return found
+
+
+def export(
+    hook: MapsIndoorsHook, output_path: str, base_types: set[str], root_element: str | None = None
+) -> Json:
+    """Write a solution's geodata to a file, published in one step; gives the manifest.
+
+    :param output_path: where; its ending says the format.
+    :param base_types: only these types; empty for all.
+    :param root_element: only this object and what is below it.
+    """
+    started = time.monotonic()
+    file_format = choose_format(output_path)
+    only = next(iter(base_types)) if len(base_types) == 1 else None
+    call = api.list_geodata(hook.api_key, only, root_element)
+    # Objects stay as bytes: most are written as they came.
+    found = hook.send(call.reading(lambda reply: msgspec.json.decode(reply.body, type=list[msgspec.Raw])))
+    chosen = [one for one in found if not base_types or _peek(one).baseType in base_types]
+    with Publication(output_path) as publication:
+        if output_path.lower().endswith(".gz"):
+            with gzip.GzipFile(fileobj=publication, mode="wb", mtime=0) as packed:
+                rows = _WRITERS[file_format](chosen, packed)
+        else:
+            rows = _WRITERS[file_format](chosen, publication)
+    return manifest(
+        publication,
+        file_format=file_format,
+        rows=rows,
+        columns=FIELDS,
+        requests=hook.requests,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _peek(one: msgspec.Raw) -> _Typed:
+    return msgspec.json.decode(one, type=_Typed)
+
+
+def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
+    rows = 0
+    for one in objects:
+        line = bytes(one)
+        out.write((msgspec.json.format(line, indent=-1) if b"\n" in line else line) + b"\n")
+        rows += 1
+    return rows
+
+
+def _write_features(objects: Sequence[msgspec.Raw], out: Target) -> int:
+    rows = 0
+    out.write(b'{"type":"FeatureCollection","features":[')
+    for one in objects:
+        out.write((b",\n" if rows else b"\n") + msgspec.json.encode(feature(msgspec.json.decode(one))))
+        rows += 1
+    out.write(b"\n]}\n")
+    return rows
+
+
+def feature(item: Json) -> Json:
+    """Give an object as a GeoJSON feature that reads back as the same object.
+
+    Its properties are the other fields; those of ``properties`` stand beside them (``name@en``).
+    """
+    rest = {key: value for key, value in item.items() if key not in ("id", "geometry", "properties")}
+    return {
+        "type": "Feature",
+        "id": item.get("id"),
+        "geometry": item.get("geometry"),
+        "properties": {**rest, **(item.get("properties") or {})},
+    }
+
+
+def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise InputError("GeoParquet needs pyarrow: install the extra 'parquet'", "output_path") from None
+    kinds = {"status": pa.int64(), "geometry": pa.binary()}
+    shapes = {shape.type for one in objects if (shape := _peek(one).geometry)}
+    column = {"encoding": "WKB", "geometry_types": sorted(shapes)}
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    head = {"geo": msgspec.json.encode(geo)}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in FIELDS], head)
+    rows = 0
+    with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
+        group: list[Json] = []
+        for one in objects:
+            item = msgspec.json.decode(one)
+            group.append({name: _cell(name, item.get(name)) for name in FIELDS})
+            rows += 1
+            if len(group) == _ROW_GROUP:
+                writer.write_table(pa.Table.from_pylist(group, schema))
+                group = []
+        writer.write_table(pa.Table.from_pylist(group, schema))
+    return rows
+
+
+def _cell(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return wkb(value) if name == "geometry" else msgspec.json.encode(value).decode()
+
+
+def wkb(shape: Json) -> bytes:
+    """Give a GeoJSON geometry as well-known binary."""
+    head = struct.pack("<BI", 1, _CODES[shape["type"]])
+    if shape["type"] == "Point":
+        return head + struct.pack("<2d", *shape["coordinates"][:2])
+    parts = geometry.polygons(shape)
+    if shape["type"] == "Polygon":
+        return head + _rings(parts[0])
+    polygon = struct.pack("<BI", 1, _CODES["Polygon"])
+    return head + struct.pack("<I", len(parts)) + b"".join(polygon + _rings(part) for part in parts)
+
+
+def _rings(rings: list[geometry.Ring]) -> bytes:
+    packed = [
+        struct.pack(f"<I{2 * len(ring)}d", len(ring), *(number for position in ring for number in position))
+        for ring in rings
+    ]
+    return struct.pack("<I", len(rings)) + b"".join(packed)
+
+
+_WRITERS = {"jsonl": _write_lines, "geojson": _write_features, "geoparquet": _write_table}

@@ -1,0 +1,108 @@
+"""Waits for the map to look as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.waiting import clock, raise_for
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger, unlike
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+Json = dict[str, Any]
+
+
+class MapsIndoorsGeodataSensor(BaseSensorOperator):
+    """Wait until live objects equal the expected fields, by the same comparison as a sync makes.
+
+    One request looks at all objects. Interval and timeout are the sensor's ``poke_interval`` and ``timeout``.
+    Returns ``{"matched": n}``.
+
+    :param expected: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file; each has the match
+        key and the fields that are expected, references by id.
+    :param match_on: by what objects are found: ``id``, ``externalId``, ``administrativeid``, or a property
+        such as ``roomno@generic``. A key that two objects have is waited on, too.
+    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
+        ``[operators] default_deferrable`` says.
+    :param mapsindoors_conn_id: the connection.
+    """
+
+    template_fields: Sequence[str] = ("expected", "match_on", "mapsindoors_conn_id")
+    ui_color = "#d5ebe8"
+
+    def __init__(
+        self,
+        *,
+        expected: list[Json] | str,
+        match_on: str = "id",
+        deferrable: bool | None = None,
+        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.expected = expected
+        self.match_on = match_on
+        self.deferrable = deferrable
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer."""
+        rows = self._rows()
+        if not is_deferrable(self.deferrable):
+            return super().execute(context)
+        if not self._differences(rows):
+            return {"matched": len(rows)}
+        return self.defer(
+            trigger=MapsIndoorsGeodataTrigger(
+                mapsindoors_conn_id=self.mapsindoors_conn_id,
+                expected=rows,
+                match_on=self.match_on,
+                deadline=clock() + self.timeout,
+                poll_interval=self.poke_interval,
+            ),
+            method_name="execute_complete",
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        rows = self._rows()
+        different = self._differences(rows)
+        for one in different[:5]:
+            self.log.info("Not yet: %s", one)
+        return PokeReturnValue(is_done=not different, xcom_value={"matched": len(rows)})
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Give what the trigger has seen."""
+        raise_for(event)
+        if event["status"] == "timeout":
+            raise sensor_timeout(f"the map is not as expected after {self.timeout:g} s")
+        return {"matched": event["matched"]}
+
+    def _differences(self, rows: list[Json]) -> list[str]:
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            return unlike(rows, hook.list_geodata(), self.match_on)
+
+    def _rows(self) -> list[Json]:
+        """Read what is expected.
+
+        :raises InputError: naming every row that is wrong.
+        """
+        from airflow_provider.mapsindoors.desired import read_desired
+        from airflow_provider.mapsindoors.world import key_of
+
+        rows = read_desired(self.expected, "")
+        problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]
+        problems += [
+            f"row {row.number} has no {self.match_on}" for row in rows if not key_of(row.item, self.match_on)
+        ]
+        problems += [f"row {row.number} names its parent; give parentId" for row in rows if row.references]
+        if problems or not rows:
+            raise InputError(problems or "is empty", "expected")
+        return [row.item for row in rows]

@@ -1,0 +1,80 @@
+"""Waits for the map to look as expected, in the triggerer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider.core.waiting import PollTrigger, share
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+
+Json = dict[str, Any]
+
+
+class MapsIndoorsGeodataTrigger(PollTrigger):
+    """Fires when the live objects equal the expected fields, with their number, or at the deadline.
+
+    All triggers of one connection share their polls: the service gives the whole map at once.
+
+    :param mapsindoors_conn_id: the connection; nothing else of it is kept.
+    :param expected: the objects, each with the match key and the fields that are expected.
+    :param match_on: by what objects are found.
+    :param deadline: seconds since the epoch.
+    :param poll_interval: the longest interval in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        mapsindoors_conn_id: str,
+        expected: Sequence[Mapping[str, Any]],
+        match_on: str,
+        deadline: float,
+        poll_interval: float,
+    ) -> None:
+        super().__init__(deadline=deadline, poll_interval=poll_interval)
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+        self.expected = expected
+        self.match_on = match_on
+        self._hook: MapsIndoorsHook | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Give what is expected, the connection's id, deadline and interval."""
+        return {
+            "mapsindoors_conn_id": self.mapsindoors_conn_id,
+            "expected": [dict(one) for one in self.expected],
+            "match_on": self.match_on,
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+        }
+
+    async def poll(self) -> dict[str, Any] | None:
+        """Look once, or take what another trigger has just seen."""
+        hook = self._hook = self._hook or MapsIndoorsHook(self.mapsindoors_conn_id)
+        key = ("mapsindoors geodata", self.mapsindoors_conn_id)
+        objects = await share(key, self.poll_interval * 0.8, hook.alist_geodata)
+        return None if unlike(self.expected, objects, self.match_on) else {"matched": len(self.expected)}
+
+
+def unlike(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:
+    """Say where live objects differ from what is expected; compared like in a sync.
+
+    :param expected: the match key and some fields of each object.
+    :param objects: the live objects.
+    """
+    from airflow_provider.mapsindoors.compare import differences
+    from airflow_provider.mapsindoors.world import key_of
+
+    found: dict[str, list[Json]] = {}
+    for one in objects:
+        found.setdefault(key_of(one, match_on), []).append(one)
+    out = []
+    for wanted in expected:
+        key = key_of(wanted, match_on)
+        there = found.get(key, [])
+        if len(there) != 1:
+            out.append(f"{match_on} {key!r} is that of {len(there)} objects")
+            continue
+        for path, (live, value) in differences(wanted, there[0]).items():
+            out.append(f"{match_on} {key!r}: {path} is {live!r}, not {value!r}")
+    return out
