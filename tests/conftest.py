@@ -84,3 +84,11 @@ def _serialise(dag: Any) -> None:
             session.flush()
         SerializedDAG.bulk_write_to_db("tests", None, [lazy], session=session)
         SerializedDagModel.write_dag(lazy, bundle_name="tests", session=session)
+
+
+@pytest.fixture(autouse=True)
+def _forget_masked_secrets() -> None:
+    """Start each test without the tokens of the ones before: masking costs more with every secret known."""
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+    _secrets_masker().reset_masker()
