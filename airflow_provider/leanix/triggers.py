@@ -43,7 +43,10 @@ class LeanIXRunTrigger(PollTrigger):
         self._hook = self._hook or LeanIXHook(self.leanix_conn_id)
         status = await watch(self._hook, self.run_id, self.poll_interval)
         note_unknown(status, self._odd, self.log.warning, self.run_id)
-        return {"run_id": self.run_id, "run_status": status} if status in OVER else None
+        return {"run_status": status} if status in OVER else None
+
+    async def _outcome(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, **await super()._outcome()}
 
     async def on_kill(self) -> None:
         """Stop the run: a user has killed the task."""

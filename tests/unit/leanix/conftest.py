@@ -38,9 +38,13 @@ class Task:
     """One task instance: its memory survives its tries.
 
     :param remembers: whether there is a state store (there is none before Airflow 3.3).
+    :param forgets_arguments: whether a task resumes without the arguments it deferred with, as in a DAG test.
     """
 
-    def __init__(self, *, remembers: bool = True, task_id: str = "run") -> None:
+    def __init__(
+        self, *, remembers: bool = True, task_id: str = "run", forgets_arguments: bool = False
+    ) -> None:
+        self.forgets_arguments = forgets_arguments
         self.store = Store()
         self.tries = 0
         self.remembers = remembers
@@ -73,6 +77,8 @@ class Task:
         """Wait as the triggerer does, and finish as a fresh worker does."""
         event = asyncio.run(first_event(again(deferral.trigger)))
         kwargs = json.loads(json.dumps(deferral.kwargs or {}))
+        if self.forgets_arguments:
+            kwargs = {}
         return getattr(operator, deferral.method_name)(self.context(), event=event, **kwargs)
 
 

@@ -71,6 +71,13 @@ def test_result_is_the_same_in_both_modes_and_small(leanix: Any, tmp_path: Any) 
     assert len(json.dumps(results[0])) < 1000
 
 
+def test_dag_test_resumes_without_the_deferrals_arguments(leanix: Any) -> None:
+    task = Task(forgets_arguments=True)
+    operator = run_operator(**INBOUND, content=tutorial_items(), deferrable=True)
+    assert task.run(operator)["processed"] == 2
+    assert task.run(operator)["run_id"] == leanix.runs[1].id
+
+
 def test_wanted_fields_reach_the_service(leanix: Any, task: Task) -> None:
     operator = run_operator(
         **{**OUTBOUND, "processing_mode": "PARTIAL"},

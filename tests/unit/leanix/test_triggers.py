@@ -62,7 +62,10 @@ def test_deadline_is_kept_over_a_restart_of_the_triggerer(leanix: Any) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(first_event(first), 0.3))
-    assert asyncio.run(first_event(LeanIXRunTrigger(**arguments))) == {"status": "timeout"}
+    assert asyncio.run(first_event(LeanIXRunTrigger(**arguments))) == {
+        "run_id": run_id,
+        "status": "timeout",
+    }
     assert time.monotonic() - begun < 2.0
     assert leanix.runs[0].status == "IN_PROGRESS"
 
