@@ -1,13 +1,10 @@
-"""Objects in batches, and what is known of them when one fails."""
+"""Objects in batches, and what the service says of one of a batch."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
-
-from airflow_provider.errors import ApiError, ProviderError
-from airflow_provider.mapsindoors.api import counted
 
 Json = dict[str, Any]
 Numbered = tuple[int, Json]
@@ -38,29 +35,6 @@ def batches(
         total += weight
     if batch:
         yield batch
-
-
-def with_progress(error: ProviderError, batch: Sequence[Numbered], done: int, count: int) -> ProviderError:
-    """Give an error that says, beside what went wrong, which rows are written and which are not.
-
-    :param batch: the rows of the request that failed.
-    :param done: how many rows were written before.
-    :param count: how many rows there are.
-    """
-    first, last = batch[0][0], batch[-1][0]
-    left = count - done - len(batch)
-    parts = [
-        f"{counted(done)} before row {first} updated" if done else "nothing updated before",
-        f"rows {first} to {last} refused or not known, as the service may write part of a batch"
-        if last > first
-        else f"row {first} (id {batch[0][1].get('id')}) not updated",
-        f"{counted(left)} after row {last} not sent" if left else "nothing left after",
-    ]
-    progress = "; ".join(parts)
-    if isinstance(error, ApiError):
-        error.message = f"{in_rows(error.message, batch)} [{progress}]"
-        return error
-    return type(error)(f"{error} [{progress}]")
 
 
 def in_rows(message: str, batch: Sequence[Numbered]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -52,21 +52,11 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Check all objects, then send them batch by batch."""
-        from airflow_provider.mapsindoors.batches import batches, with_progress
-        from airflow_provider.mapsindoors.rows import check_updates, read_updates
+        from airflow_provider.mapsindoors.update import update_rows
 
         size = _positive(self.batch_size, "batch_size")
-        count = check_updates(self.geodata)
-        done = 0
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            for batch in batches(read_updates(self.geodata), size, lambda row: row[1]):
-                try:
-                    hook.update_geodata([item for _, item in batch])
-                except ProviderError as error:
-                    raise with_progress(error, batch, done, count) from error
-                done += len(batch)
-                self.log.info("Updated %d of %d objects", done, count)
-        return {"updated": done}
+            return {"updated": update_rows(hook, self.geodata, size, self.log)}
 
 
 def _positive(value: Any, name: str) -> int:

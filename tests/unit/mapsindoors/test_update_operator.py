@@ -105,9 +105,18 @@ def test_bad_arguments_are_refused(sandbox: Sandbox, options: dict[str, Any], wo
     assert not sandbox.counters.requests
 
 
+@pytest.mark.parametrize(
+    ("mode", "standing"),
+    [
+        ("atomic", "of rows 4 to 6, 0 are as wanted, not 4, 5, 6"),
+        ("stop-at-first", "of rows 4 to 6, 1 are as wanted, not 5, 6"),
+        ("skip-bad", "of rows 4 to 6, 2 are as wanted, not 5"),
+    ],
+)
 def test_a_refused_batch_says_what_is_updated_and_what_is_not(
-    service: MapsIndoorsService, rooms: list[str]
+    service: MapsIndoorsService, rooms: list[str], mode: str, standing: str
 ) -> None:
+    service.batch_mode = mode  # type: ignore[assignment]
     rows = [{"id": key, "status": 1} for key in rooms[:8]]
     rows[4]["id"] = "unknown-id"
     with pytest.raises(RequestRejectedError) as caught:
@@ -115,9 +124,9 @@ def test_a_refused_batch_says_what_is_updated_and_what_is_not(
     said = str(caught.value)
     assert "row 5 (id unknown-id) id: There is no object unknown-id." in said
     assert "3 objects before row 4 updated" in said
-    assert "rows 4 to 6 refused or not known" in said
+    assert standing in said
     assert "2 objects after row 6 not sent" in said
-    assert [service.campus.geodata[key]["status"] for key in rooms[:4]] == [1, 1, 1, 3]
+    assert [service.campus.geodata[key]["status"] for key in rooms[:3]] == [1, 1, 1]
 
 
 def test_a_host_that_goes_away_fails_the_task_with_what_is_updated(
