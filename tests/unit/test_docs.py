@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from dev.quotes import PAGES, ROOT, quoted
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_in_the_documentation_is_the_code_that_is_tested(page) -> None:
+    assert page.read_text() == quoted(page.read_text()), "run: python -m dev.quotes"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_documentation_lead_somewhere(page) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_module_named_in_the_readme_exists() -> None:
+    layout = (ROOT / "README.md").read_text().split("## How the code is laid out")[1].split("1. **")[0]
+    missing = [
+        name
+        for name in re.findall(r"\b(\w+\.py)\b", layout)
+        if not list((ROOT / "airflow_provider").rglob(name))
+    ]
+    assert missing == []
