@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider.errors import InputError, NotFoundError
 from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor
-from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger
+from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStudioThingTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 
@@ -150,6 +151,69 @@ async def test_a_few_failed_polls_are_borne(service: IoTStudioService, sandbox: 
     start = time.monotonic()
     assert (await asyncio.wait_for(payload(trigger), 10))["matches"] == 1
     assert time.monotonic() - start < 10
+
+
+# -- the trigger for asset watchers -------------------------------------------------------------------
+
+
+class State(dict[str, Any]):
+    """An asset's state store, as Airflow 3.3 has it."""
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+def watcher(state: State | None = None, **arguments: Any) -> IoTStudioThingTrigger:
+    made = IoTStudioThingTrigger(filters={"temperature": "gt:50"}, poll_interval=0.05, **arguments)
+    path, kwargs = made.serialize()
+    assert path == "airflow_provider.iotstudio.triggers.IoTStudioThingTrigger"
+    again = IoTStudioThingTrigger(**json.loads(json.dumps(kwargs)))
+    again.asset_state_store = state  # type: ignore[assignment]
+    return again
+
+
+async def next_event(events: AsyncIterator[TriggerEvent]) -> Any:
+    return (await asyncio.wait_for(anext(events), 5)).payload
+
+
+async def test_a_watcher_fires_for_each_thing_that_begins_to_match(service: IoTStudioService) -> None:
+    first, second = sorted(list(service.space.things)[:2])
+    warm_up(service, first)
+    events = watcher().run()
+    assert await next_event(events) == {"matches": 1, "new": 1, "thing_ids": [first]}
+    warm_up(service, second)
+    assert await next_event(events) == {"matches": 2, "new": 1, "thing_ids": [second]}
+    pending = asyncio.create_task(next_event(events))
+    warm_up(service, first, to=20)
+    await asyncio.sleep(0.2)
+    assert not pending.done()
+    warm_up(service, first)
+    assert (await pending)["thing_ids"] == [first]
+
+
+async def test_a_restarted_watcher_repeats_nothing_where_the_asset_remembers(
+    service: IoTStudioService,
+) -> None:
+    first, second = list(service.space.things)[:2]
+    warm_up(service, first)
+    state = State()
+    before = watcher(state).run()
+    await next_event(before)
+    pending = asyncio.create_task(next_event(before))
+    await asyncio.sleep(0.15)
+    pending.cancel()
+    warm_up(service, second)
+    assert (await next_event(watcher(state).run()))["thing_ids"] == [second]
+
+
+async def test_a_watcher_outlives_failures(service: IoTStudioService, sandbox: Sandbox) -> None:
+    warm_up(service, THING)
+    failing = sandbox.faults.add("status", path="/things", status=403, times=2)
+    assert (await next_event(watcher(category="Sensors").run()))["thing_ids"] == [THING]
+    assert failing.hits == 2
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
