@@ -122,17 +122,22 @@ class LeanIXHook(ApiHook):
                 return
             page += 1
 
-    def download_results(self, run_id: str, output_path: str) -> dict[str, Any] | None:
-        """Store the LDIF that a run made, byte for byte, and give the manifest of the file.
+    def download_results(
+        self, run_id: str, output_path: str, *, output_format: str = "ldif"
+    ) -> dict[str, Any] | None:
+        """Store the LDIF that a run made, and give the manifest of the file.
 
         It flows through in chunks and gets its name once it is complete. Links to other hosts are read
         without credentials, from hosts the connection allows.
 
         :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
+        :param output_format: ``ldif`` for the bytes as the service sent them, ``jsonl`` for the items of its
+            content, one a line.
+        :raises IncompleteExportError: when what came is no whole LDIF; nothing was published.
         :return: the manifest, with ``sha256``; None when the run has no results.
         """
         started, before = time.monotonic(), self.requests
-        manifest = save_results(self, run_id, output_path)
+        manifest = save_results(self, run_id, output_path, output_format)
         if manifest is not None:
             manifest["requests"] = self.requests - before
             manifest["seconds"] = round(time.monotonic() - started, 3)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.errors import InputError
+from airflow_provider.leanix.split import Splitter, split
 
 KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
 REQUIRED = KEY[:4]
@@ -18,6 +19,7 @@ KNOWN = (*KEY, "lxVersion", "lxWorkspace", "description", "customFields", "chunk
 
 _ITEM = ("type", "id", "data")
 _PROBLEMS = 100
+_CHUNK = 256 * 1024
 
 
 def make_header(
@@ -248,26 +250,23 @@ def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any
     from airflow_provider.core.rows import opened
 
     what = f"content '{path}'"
+    splitter = Splitter()
     with opened(path, "content") as file:
         try:
-            ldif = msgspec.json.decode(file.read())
-        except msgspec.DecodeError as error:
-            raise InputError(f"is not JSON: {error}", what) from None
-    if isinstance(ldif, dict):
-        problems = [text for name in ldif for text in _misspelt(name)]
-        problems += [
-            f"header field '{name}' is {ldif[name]!r}, the task says {header.get(name)!r}"
-            for name in KEY
-            if name in ldif and _lower(ldif[name]) != _lower(header.get(name))
-        ]
-        if not isinstance(ldif.get("content"), list):
-            problems.append("holds no list 'content'")
-        if problems:
-            raise InputError(problems, what)
-        ldif = ldif["content"]
-    if not isinstance(ldif, list):
-        raise InputError("is neither an LDIF nor a list of items", what)
-    yield from enumerate(ldif, start=1)
+            for number, item in enumerate(split(iter(lambda: file.read(_CHUNK), b""), splitter), start=1):
+                yield number, msgspec.json.decode(item)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise InputError(f"is no LDIF: {error}", what) from None
+    problems = [text for name in splitter.header for text in _misspelt(name)]
+    problems += [
+        f"header field '{name}' is {splitter.header[name]!r}, the task says {header.get(name)!r}"
+        for name in KEY
+        if name in splitter.header and _lower(splitter.header[name]) != _lower(header.get(name))
+    ]
+    if not splitter.has_content:
+        problems.append("holds no list 'content'")
+    if problems:
+        raise InputError(problems, what)
 
 
 def _with_data(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from airflow_provider.core.durable import Submission, fingerprint
 from airflow_provider.core.waiting import raise_for
 from airflow_provider.errors import InputError, RunFailedError
 from airflow_provider.leanix import runs
+from airflow_provider.leanix.api import FINISHED
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import Ldif, make_header, prepare
+from airflow_provider.leanix.results import FORMATS
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from airflow_provider.leanix.verdict import FAIL_ON
 
@@ -148,6 +150,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
 
     :param output_path: where the LDIF that the run made goes, byte for byte: a local path, or any URL that
         ``ObjectStoragePath`` takes. None fetches nothing.
+    :param output_format: ``ldif``, or ``jsonl`` for the items of its content only, one a line.
     :param fail_on: ``failed``: the task fails only when the run as a whole broke; ``errors``: also when
         items failed, or none of those sent was processed; ``warnings``: also when there are warnings.
     :param max_errors: so many failed items are tolerated.
@@ -167,6 +170,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self,
         *,
         output_path: str | None = None,
+        output_format: str = "ldif",
         fail_on: str = "errors",
         max_errors: int = 0,
         allow_unprocessed: bool = False,
@@ -177,6 +181,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
+        self.output_format = output_format
         self.fail_on = fail_on
         self.max_errors = max_errors
         self.allow_unprocessed = allow_unprocessed
@@ -245,7 +250,9 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         except RunFailedError:
             submission.renew()
             raise
-        results = hook.download_results(run_id, self.output_path) if self.output_path else None
+        results = None
+        if self.output_path:
+            results = hook.download_results(run_id, self.output_path, output_format=self.output_format)
         if self.output_path and results is None:
             self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
         submission.finished()
@@ -255,8 +262,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         problems = []
         if self.fail_on not in FAIL_ON:
             problems.append(f"'fail_on' must be one of {', '.join(FAIL_ON)}, not {self.fail_on!r}")
-        if self.output_path is not None and (not self.output_path.strip() or self.output_path.endswith("/")):
-            problems.append(f"'output_path' names no file: {self.output_path!r}")
+        if self.output_path is not None:
+            problems += output_problems(self.output_path, self.output_format)
         problems += [
             f"'{name}' must be above 0"
             for name in ("poll_interval", "timeout")
@@ -272,6 +279,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
     :param run_id: the run, which must be FINISHED.
     :param output_path: where the LDIF goes, byte for byte: a local path, or any URL that
         ``ObjectStoragePath`` takes.
+    :param output_format: ``ldif``, or ``jsonl`` for the items of its content only, one a line.
     :param leanix_conn_id: the connection.
 
     Returns the manifest of the file, or None when the run made no LDIF.
@@ -285,22 +293,34 @@ class LeanIXFetchResultsOperator(BaseOperator):
         *,
         run_id: str,
         output_path: str,
+        output_format: str = "ldif",
         leanix_conn_id: str = LeanIXHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
         self.output_path = output_path
+        self.output_format = output_format
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Fetch the results."""
-        if not self.output_path.strip() or self.output_path.endswith("/"):
-            raise InputError(f"'output_path' names no file: {self.output_path!r}", "the task's arguments")
+        if problems := output_problems(self.output_path, self.output_format):
+            raise InputError(problems, "the task's arguments")
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
-            if status != "FINISHED":
+            if status != FINISHED:
                 raise RunFailedError(
                     self.run_id, status, "only a FINISHED run has results; wait for it first"
                 )
-            return hook.download_results(self.run_id, self.output_path)
+            return hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+
+
+def output_problems(output_path: str, output_format: str) -> list[str]:
+    """Find what is wrong with where results are to go."""
+    problems = []
+    if not output_path.strip() or output_path.endswith("/"):
+        problems.append(f"'output_path' names no file: {output_path!r}")
+    if output_format not in FORMATS:
+        problems.append(f"'output_format' must be one of {', '.join(FORMATS)}, not {output_format!r}")
+    return problems

@@ -6,57 +6,62 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import IncompleteExportError, TransportError
 from airflow_provider.leanix import api
+from airflow_provider.leanix.split import Splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
     from airflow_provider.core.transport import Stream
     from airflow_provider.leanix.hooks import LeanIXHook
 
 _TRIES = 3
+FORMATS = ("ldif", "jsonl")
 
 
-def save_results(hook: LeanIXHook, run_id: str, output_path: str) -> dict[str, Any] | None:
+def save_results(
+    hook: LeanIXHook, run_id: str, output_path: str, output_format: str = "ldif"
+) -> dict[str, Any] | None:
     """Store the results of a run; gives the file's manifest, or None when there are none.
 
     The link that the service gives is preferred; without one the API itself hands the results out. A
     download that breaks off is begun again.
+
+    :param output_format: ``ldif`` for the bytes as they come, ``jsonl`` for the items of its content only,
+        one a line.
     """
-    for last in (False, False, True)[-_TRIES:]:
+    for tries_left in reversed(range(_TRIES)):
         # A link is signed and may end soon, so each try asks for a new one.
         url = hook.send(api.get_results_url(run_id))
-
-        def opened(url: str | None = url) -> AbstractContextManager[Stream]:
-            return hook.download(url) if url else hook.stream(api.get_results(run_id))
-
         try:
-            return _save(opened, run_id, output_path)
+            with hook.download(url) if url else hook.stream(api.get_results(run_id)) as stream:
+                return None if stream.status == 204 else _save(stream, run_id, output_path, output_format)
         except TransportError as error:
-            if last:
+            if not tries_left:
                 raise
             hook.log.warning("%s; trying again", error)
     return None
 
 
-def _save(
-    opened: Callable[[], AbstractContextManager[Stream]], run_id: str, output_path: str
-) -> dict[str, Any] | None:
+def _save(stream: Stream, run_id: str, output_path: str, output_format: str) -> dict[str, Any]:
     from airflow_provider.core.sinks import Publication, manifest
 
-    with opened() as stream:
-        if stream.status == 204:
-            return None
-        with Publication(output_path) as publication:
-            end = b""
+    splitter, rows = Splitter(), 0
+    with Publication(output_path) as publication:
+        try:
             for chunk in stream.chunks():
-                publication.write(chunk)
-                end = (end + chunk)[-64:]
-            if not end.rstrip().endswith(b"}"):
-                raise IncompleteExportError(
-                    f"the results of run {run_id} end in the middle ({publication.bytes} bytes came);"
-                    f" nothing was published"
-                )
-    result = manifest(publication, file_format="ldif", rows=0, columns=["type", "id", "data"])
+                items = splitter.feed(chunk)
+                rows += len(items)
+                publication.write(_lines(items) if output_format == "jsonl" else chunk)
+            splitter.finish()
+        except ValueError as error:
+            raise IncompleteExportError(
+                f"the results of run {run_id} are no whole LDIF: {error}; nothing was published"
+            ) from None
+    result = manifest(publication, file_format=output_format, rows=rows, columns=["type", "id", "data"])
     result["sha256"] = publication.sha256
     return result
+
+
+def _lines(items: list[bytes]) -> bytes:
+    """Write items one a line; what spreads over lines is drawn together."""
+    import msgspec
+
+    return b"".join(msgspec.json.format(item, indent=-1) + b"\n" for item in items)

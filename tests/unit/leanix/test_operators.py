@@ -48,6 +48,7 @@ def test_outbound_run_stores_the_ldif_byte_for_byte(
         "warnings": 0,
     }
     assert target.read_bytes() == leanix.runs[0].result
+    assert (manifest["format"], manifest["rows"]) == ("ldif", 65)
     assert manifest["uri"] == str(target)
     assert manifest["bytes"] == target.stat().st_size
 
@@ -58,6 +59,16 @@ def test_inbound_run_writes_the_items_of_the_tutorial(leanix: Any, task: Task, d
     result = task.run(operator)
     assert (result["processed"], result["errors"], result["results"]) == (2, 0, None)
     assert leanix.fact_sheets["28db27b1-fc55-4e44"].relations == ["b6992b1d-4e4d", "cd4fab6c-4336"]
+
+
+@BOTH
+def test_items_can_be_stored_one_a_line(leanix: Any, task: Task, tmp_path: Any, deferrable: bool) -> None:
+    target = tmp_path / "applications.jsonl"
+    arguments = {"output_path": str(target), "output_format": "jsonl", "deferrable": deferrable}
+    manifest = task.run(run_operator(**OUTBOUND, **arguments))["results"]
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert rows == json.loads(leanix.runs[0].result)["content"]
+    assert (manifest["format"], manifest["rows"]) == ("jsonl", 65)
 
 
 def test_result_is_the_same_in_both_modes_and_small(leanix: Any, tmp_path: Any) -> None:
@@ -238,6 +249,7 @@ def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task
         ({"fail_on": "never"}, "fail_on"),
         ({"output_path": ""}, "output_path"),
         ({"output_path": "/tmp/"}, "output_path"),
+        ({"output_path": "o.xml", "output_format": "xml"}, "output_format"),
         ({"timeout": 0}, "timeout"),
         ({**INBOUND, "content": [{"type": "A", "data": {}}]}, "item 1: 'id'"),
         ({**INBOUND, "content": "/no/such/file.jsonl"}, "no file"),
@@ -315,7 +327,8 @@ def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
     [
         ({"contents": []}, "'content' is meant"),
         ({"connectorId": "other", "content": []}, "'connectorId' is 'other', the task says 'campus'"),
-        ("text", "neither an LDIF nor a list"),
+        ("text", "no list 'content'"),
+        ({"content": [1]}, "no object"),
     ],
 )
 def test_ldif_file_that_is_not_what_the_task_says_is_refused(

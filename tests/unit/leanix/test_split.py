@@ -1,0 +1,75 @@
+"""An LDIF is taken apart while it flows by."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider.leanix.split import Splitter, split
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+ITEMS = st.lists(st.fixed_dictionaries({"type": st.text(), "id": st.text(), "data": VALUES}), max_size=5)
+HEADERS = st.dictionaries(st.text().filter(lambda name: name != "content"), VALUES, max_size=4)
+
+
+def pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(header=HEADERS, items=ITEMS, size=st.integers(1, 40), ascii_only=st.booleans(), last=st.booleans())
+def test_any_ldif_in_any_pieces_gives_its_items_and_its_header(
+    header: dict[str, Any], items: list[Any], size: int, ascii_only: bool, last: bool
+) -> None:
+    ldif = {**header, "content": items} if last else {"content": items, **header}
+    data = json.dumps(ldif, ensure_ascii=ascii_only, indent=size % 3 or None).encode("utf-8", "replace")
+    splitter = Splitter()
+    assert [json.loads(item) for item in split(pieces(data, size), splitter)] == json.loads(data)["content"]
+    assert splitter.header == {**json.loads(data), "content": []}
+
+
+def test_list_at_the_top_is_the_content() -> None:
+    splitter = Splitter()
+    assert list(split([b'[{"a": 1}, {"b"', b': "]"}]'], splitter)) == [b'{"a": 1}', b'{"b": "]"}']
+    assert splitter.header == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b'{"content": [{"a": 1}', "ends in the middle"),
+        (b'{"content": [{"a": "x', "ends in the middle"),
+        (b'{"content": [{"a": 1}, 5, {"b": 2}]}', "no object"),
+        (b"{]}}", "closes"),
+        (b"<html></html>", "not JSON"),
+        (b"", "not JSON"),
+    ],
+)
+def test_what_is_no_ldif_is_an_error(data: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        list(split(pieces(data, 3), Splitter()))
+
+
+def test_memory_is_that_of_one_item() -> None:
+    import tracemalloc
+
+    item = b'{"type": "A", "id": "1", "data": {"text": "' + b"x" * 1000 + b'"}}'
+
+    def chunks() -> Any:
+        yield b'{"content": ['
+        for _ in range(500):
+            yield b",".join([item] * 40) + b","
+        yield item + b"]}"
+
+    tracemalloc.start()
+    assert sum(1 for _ in split(chunks(), Splitter())) == 20_001
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
