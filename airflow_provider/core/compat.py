@@ -26,3 +26,14 @@ def sensor_timeout(message: str) -> Exception:
         from airflow import exceptions  # type: ignore[no-redef]
     error: Exception = exceptions.AirflowSensorTimeout(message)
     return error
+
+
+def gauge(name: str, value: float, tags: dict[str, str]) -> None:
+    """Set one of Airflow's metrics."""
+    try:
+        from airflow.sdk.observability.stats import gauge as set_gauge
+    except ImportError:  # before Airflow 3.3
+        from airflow.stats import Stats
+
+        set_gauge = Stats.gauge
+    set_gauge(name, value, tags=tags)

@@ -195,9 +195,18 @@ def read_claims(token: str) -> dict[str, Any]:
 
 def workspace_of(claims: Mapping[str, Any]) -> str:
     """Give the id of the workspace that a token is for; empty when it does not say."""
+    return _permission(claims, "workspaceId")
+
+
+def workspace_name_of(claims: Mapping[str, Any]) -> str:
+    """Give the workspace's name, as it is in the UI's addresses; empty when the token does not say."""
+    return _permission(claims, "workspaceName")
+
+
+def _permission(claims: Mapping[str, Any], name: str) -> str:
     principal = claims.get("principal")
     permission = principal.get("permission") if isinstance(principal, Mapping) else None
-    return str(permission.get("workspaceId") or "") if isinstance(permission, Mapping) else ""
+    return str(permission.get(name) or "") if isinstance(permission, Mapping) else ""
 
 
 def _of(run_id: str, what: str) -> str:

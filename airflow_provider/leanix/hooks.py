@@ -190,6 +190,12 @@ class LeanIXHook(ApiHook):
                 "the LDIF",
             )
 
+    def sync_log_url(self) -> str:
+        """Give the address of the workspace's sync log in the UI; empty when the token does not name it."""
+        claims = self._claims()
+        instance, name = claims.get("instanceUrl"), api.workspace_name_of(claims)
+        return f"{instance}/{name}/admin/synclog" if instance and name else ""
+
     def _claims(self) -> dict[str, Any]:
         transport = self.transport
         endpoint = transport.endpoint

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.compat import is_deferrable
+from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.durable import Submission, fingerprint
 from airflow_provider.core.waiting import raise_for
 from airflow_provider.errors import InputError, RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.api import FINISHED
+from airflow_provider.leanix.configurations import differences, key_of, read_configuration
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import Ldif, make_header, prepare
+from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.results import FORMATS
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
-from airflow_provider.leanix.verdict import FAIL_ON
+from airflow_provider.leanix.verdict import FAIL_ON, Outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,8 +60,10 @@ class LeanIXStartRunOperator(BaseOperator):
         "leanix_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json"}
+    operator_extra_links = (LeanIXSyncLogLink(),)
     ui_color = "#d9e8f6"
 
+    sync_log_url = ""
     _submission: Submission | None = None
 
     def __init__(
@@ -100,6 +104,7 @@ class LeanIXStartRunOperator(BaseOperator):
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
             run_id = self._submit(context, hook, ldif)
+            self.sync_log_url = hook.sync_log_url()
         self._remember(context, self._request(ldif)).finished()
         return run_id
 
@@ -236,6 +241,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
 
         :param status: the run's last status; empty when the deadline came first.
         """
+        self.sync_log_url = hook.sync_log_url()
         submission = self._remember(context, request)
         try:
             outcome = runs.judge(
@@ -256,7 +262,13 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         if self.output_path and results is None:
             self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
         submission.finished()
+        self._measure(outcome)
         return {**outcome.summary(), "results": results}
+
+    def _measure(self, outcome: Outcome) -> None:
+        tags = {"connector": f"{self.connector_type}/{self.connector_id}", "dag_id": self.dag_id}
+        for name in ("processed", "errors", "warnings"):
+            gauge(f"leanix.run.{name}", getattr(outcome, name) or 0, tags)
 
     def _check_arguments(self) -> None:
         problems = []
@@ -314,6 +326,46 @@ class LeanIXFetchResultsOperator(BaseOperator):
                     self.run_id, status, "only a FINISHED run has results; wait for it first"
                 )
             return hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+
+
+class LeanIXPutConfigurationOperator(BaseOperator):
+    """Make the workspace's processor configuration what a file, or the DAG, says.
+
+    Nothing is written when there is no difference. The log names the fields that differ, not their values.
+
+    :param configuration: the configuration, or the path of a JSON file that holds it.
+    :param leanix_conn_id: the connection.
+
+    Returns ``{"configuration": [...], "changed": bool, "differences": [...]}``: the five fields of its key,
+    and the fields that were added (``+``), removed (``-``) or given another value (``~``).
+    """
+
+    template_fields: Sequence[str] = ("configuration", "leanix_conn_id")
+    ui_color = "#d9e8f6"
+
+    def __init__(
+        self,
+        *,
+        configuration: Mapping[str, Any] | str,
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.configuration = configuration
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Compare, and write when something differs."""
+        wanted = read_configuration(self.configuration)
+        key = key_of(wanted)
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            stored = hook.list_configurations(connector_type=key[0], connector_id=key[1])
+            found = next((one for one in stored if key_of(one) == key), {})
+            changes = list(differences(wanted, found))
+            if changes:
+                hook.put_configuration(wanted)
+        self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "nothing to change")
+        return {"configuration": list(key), "changed": bool(changes), "differences": changes[:100]}
 
 
 def output_problems(output_path: str, output_format: str) -> list[str]:

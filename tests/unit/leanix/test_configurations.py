@@ -1,0 +1,93 @@
+"""Processor configurations as code, the link to the sync log, and metrics."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import InputError
+from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
+from airflow_provider.sandbox.leanix.landscape import configurations, key_of
+
+from .conftest import OUTBOUND, Task
+
+
+def put(configuration: Any) -> dict[str, Any]:
+    return Task().run(LeanIXPutConfigurationOperator(task_id="put", configuration=configuration))
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    found = next(one for one in configurations().values() if one["connectorType"] == "report")
+    return {**found, **changes}
+
+
+def test_configuration_file_is_put_once_and_its_differences_are_named(
+    leanix: Any, sandbox: Any, tmp_path: Any
+) -> None:
+    wanted = report(sequentialExecution=True, variables={"site": {"default": "north"}})
+    wanted["processors"][0]["fields"] = ["name", "lifecycle"]
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(wanted))
+    first = put(str(path))
+    assert first == {
+        "configuration": ["report", "landscape", "1.0.0", "outbound", "partial"],
+        "changed": True,
+        "differences": ["~ sequentialExecution", "~ processors[0].fields", "+ variables"],
+    }
+    assert leanix.configurations[key_of(wanted)]["variables"] == wanted["variables"]
+    assert put(str(path))["changed"] is False
+    assert sandbox.counters.total("PUT") == 1
+
+
+def test_new_version_is_put_beside_the_old_one(leanix: Any) -> None:
+    assert put(report(connectorVersion="1.1.0"))["changed"]
+    assert len(leanix.configurations) == 4
+
+
+def test_credentials_of_a_configuration_are_never_shown(
+    leanix: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = {"apiToken": "very/secret+token"}
+    result = put(report(credentials=secret))
+    assert result["differences"] == ["+ credentials"]
+    result = put(report(credentials={"apiToken": "another secret"}))
+    assert result["differences"] == ["~ credentials.apiToken"]
+    for text in (repr(result), caplog.text, *capsys.readouterr()):
+        assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ({"connectorId": "x"}, "'connectorType' is missing"),
+        ({k: v for k, v in report().items() if k != "scope"}, "'scope' is missing"),
+        ("/no/such/file.json", "no file"),
+        ([], "must be a JSON object"),
+    ],
+)
+def test_bad_configuration_is_refused_before_any_request(
+    leanix: Any, sandbox: Any, configuration: Any, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        put(configuration)
+    assert sandbox.counters.total() == 0
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_link_leads_to_the_workspaces_sync_log(leanix: Any, deferrable: bool) -> None:
+    operator = LeanIXRunOperator(task_id="run", poll_interval=0.02, deferrable=deferrable, **OUTBOUND)
+    (link,) = operator.operator_extra_links
+    assert link.get_link(operator, ti_key=None) == ""
+    Task().run(operator)
+    assert link.get_link(operator, ti_key=None) == f"{leanix.base_url}/campus/admin/synclog"
+
+
+def test_counts_are_metrics(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider.leanix import operators
+
+    seen: dict[str, float] = {}
+    monkeypatch.setattr(operators, "gauge", lambda name, value, tags: seen.update({name: value}))
+    Task().run(LeanIXRunOperator(task_id="run", **OUTBOUND))
+    assert seen == {"leanix.run.processed": 65, "leanix.run.errors": 0, "leanix.run.warnings": 0}
