@@ -156,5 +156,6 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
+        "extra-links": ["airflow_provider.leanix.links.LeanIXSyncLogLink"],
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],
     }
