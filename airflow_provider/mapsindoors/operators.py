@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -91,7 +92,8 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     :param max_delete_ratio: refuse to delete or deactivate more than this part of what is compared, 0 to 1.
     :param on_row_error: ``fail`` stops at bad rows, before any write where they can be known; ``skip``
         leaves them out, logs them, and lists them in ``<plan_output>.failed.jsonl``.
-    :param plan_output: where the plan is written, as JSON.
+    :param plan_output: where the plan is written, as JSON; beside it a page with the map and a table of all
+        changes, ending in ``.html``, to which the task has a link.
     :param plan: path of a plan made earlier. Exactly that is applied; when what was compared has changed
         since, ``PlanRejectedError`` is raised instead.
     :param verify: read the map again after writing and raise ``VerificationError`` where it is not as
@@ -117,6 +119,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         "plan",
         "backup",
     )
+    operator_extra_links = (MapsIndoorsPlanLink(),)
     ui_color = "#d5ebe8"
 
     def __init__(

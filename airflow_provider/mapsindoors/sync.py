@@ -12,6 +12,8 @@ from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.apply import Application
 from airflow_provider.mapsindoors.desired import Desired, read_desired, settle
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.links import page_path
+from airflow_provider.mapsindoors.page import page
 from airflow_provider.mapsindoors.plan import Guards, Plan, fingerprint, make_plan
 from airflow_provider.mapsindoors.world import World
 
@@ -50,7 +52,7 @@ class Sync:
         if not self.skip_bad:
             self._refuse(rows, world)
         plan = make_plan(rows, world, self.scope, self.missing)
-        self._publish(plan)
+        self._publish(plan, world)
         return plan, world, len(rows)
 
     def load(self, path: str) -> tuple[Plan, World]:
@@ -118,10 +120,12 @@ class Sync:
         if problems:
             raise InputError(problems, "source")
 
-    def _publish(self, plan: Plan) -> None:
+    def _publish(self, plan: Plan, world: World) -> None:
         if self.plan_output:
             with Publication(self.plan_output) as out:
                 out.write(plan.document())
+            with Publication(page_path(self.plan_output)) as out:
+                out.write(page(plan, world).encode())
 
     @staticmethod
     def _keep(path: str, world: World) -> None:

@@ -1,0 +1,102 @@
+"""The plan's page shows what will change, and is one safe file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+
+RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
+ROWS: list[dict[str, Any]] = [
+    {"externalId": "A-0-01", "name": "<b>Reception</b> & more"},
+    {"externalId": "A-0-02", "geometry": {"type": "Polygon", "coordinates": [RING]}},
+    *({"externalId": f"A-0-0{n}"} for n in range(3, 8)),
+    {
+        "externalId": "N-1",
+        "baseType": "room",
+        "name": "New room",
+        "displayTypeId": "Office",
+        "parentExternalId": "A-0",
+        "geometry": {"type": "Polygon", "coordinates": [RING]},
+    },
+]
+
+
+class Tags(HTMLParser):
+    """Counts classes and notes open tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.classes += [
+            value or "" for name, value in attrs if name == "class" and tag in ("path", "circle")
+        ]
+
+
+def planned(service: MapsIndoorsService, folder: Path, rows: Any = ROWS, **options: Any) -> str:
+    floor = next(one["id"] for one in service.campus.geodata.values() if one.get("externalId") == "A-0")
+    MapsIndoorsSyncGeodataOperator(
+        task_id="t",
+        source=rows,
+        scope={"base_types": ["room"], "root_element": floor},
+        missing="deactivate",
+        mode="plan",
+        plan_output=str(folder / "plan.json"),
+        **options,
+    ).execute({})
+    return (folder / "plan.html").read_text()
+
+
+def test_every_kind_of_change_is_drawn_on_its_floor(service: MapsIndoorsService, tmp_path: Path) -> None:
+    text = planned(service, tmp_path)
+    found = Tags()
+    found.feed(text)
+    drawn = {kind: found.classes.count(kind) for kind in ("create", "update", "moved", "old", "deactivate")}
+    assert drawn == {"create": 1, "update": 1, "moved": 1, "old": 1, "deactivate": 1}
+    assert "Nordhøj Campus · Administration · floor 0" in text
+    assert "properties.name@en: Office A0.01 → &lt;b&gt;Reception&lt;/b&gt; &amp; more" in text
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing(service: MapsIndoorsService, tmp_path: Path) -> None:
+    text = planned(service, tmp_path)
+    found = Tags()
+    found.feed(text)
+    assert not found.tags & {"script", "link", "img", "iframe", "b"}
+    assert not re.search(r"https?://|url\(", text)
+
+
+def test_rows_left_out_are_listed(service: MapsIndoorsService, tmp_path: Path) -> None:
+    rows = [*ROWS, {"externalId": "N-2", "baseType": "desk"}]
+    assert "baseType &#x27;desk&#x27; is unknown" in planned(service, tmp_path, rows, on_row_error="skip")
+
+
+def test_the_task_links_to_the_page(
+    service: MapsIndoorsService, tmp_path: Path, run_dag: Callable[..., Any]
+) -> None:
+    with DAG("mapsindoors_plan", schedule=None) as dag:
+        task = MapsIndoorsSyncGeodataOperator(
+            task_id="plan", source=ROWS, mode="plan", plan_output=f"{tmp_path}/{{{{ dag.dag_id }}}}.json"
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    (link,) = task.operator_extra_links
+    assert link.name == "Plan"
+    assert (tmp_path / "mapsindoors_plan.html").exists()
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        stored = session.query(XComModel).filter_by(dag_id="mapsindoors_plan", key=link.xcom_key).one()
+        assert str(tmp_path / "mapsindoors_plan.html") in str(stored.value)
+    assert service.campus.geodata == seed.campus().geodata
