@@ -7,20 +7,24 @@ Python client, or seen in the vendor's own clients and samples; a comment says w
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
+from airflow_provider.amigocloud.multipart import form_with_file
 from airflow_provider.amigocloud.pages import Page, read_page
-from airflow_provider.core.calls import UNSET, Call, Params, Reply, pairs, segment
+from airflow_provider.core.calls import SUCCESS, UNSET, Call, Params, Reply, pairs, segment
 from airflow_provider.errors import InputError, RequestRejectedError
 
 LONGEST_QUERY = 3000
 """Bytes of a statement, percent-encoded, above which it goes by POST: gateways cut URLs at 4 to 8 KB."""
 SIMPLE_UPLOAD = 8_000_000
 """Bytes below which the vendor's client sends a file in one piece."""
+
+NO_PROJECT = (
+    "needs the extra 'project_url' (such as users/123/projects/1234): SQL and uploads belong to a project"
+)
 
 _PROJECT = re.compile(r"/?((?:(?:users|organizations)/[^/]+/)?projects/[^/?#]+)/?")
 
@@ -220,35 +224,74 @@ def upload(filename: str, content: bytes, fields: Mapping[str, str]) -> Call[str
     :param filename: its ending tells the service the format.
     :param fields: further form fields, such as ``csv_props.delimiter`` (seen in the vendor's samples).
     """
-    boundary = uuid.uuid4().hex
+    body, kind = form_with_file(filename, content, fields)
     return Call(
         "POST",
         "datasets/upload",
         base="project",
-        content=_multipart(boundary, filename, content, fields),
-        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+        content=body,
+        headers={"Content-Type": kind},
         repeatable=False,
         read=read_job,
         name="upload a file",
     )
 
 
+class Progress(NamedTuple):
+    """How far a chunked upload has come.
+
+    :param upload_id: its id, empty when the service did not say.
+    :param offset: bytes that have arrived.
+    """
+
+    upload_id: str
+    offset: int
+
+
+def upload_chunk(filename: str, chunk: bytes, offset: int, total: int, upload_id: str) -> Call[Progress]:
+    """Send a piece of a file (the headers and fields are those of the vendor's client).
+
+    It may be sent twice: the service refuses a piece that does not follow the last one, and says how far it
+    has come (so does the library that its replies look like).
+
+    :param offset: bytes before the piece.
+    :param total: bytes of the file.
+    :param upload_id: empty for the first piece.
+    """
+    body, kind = form_with_file(filename, chunk, {"upload_id": upload_id} if upload_id else {})
+    place = f"bytes {offset}-{offset + len(chunk) - 1}/{total}"
+    return Call(
+        "POST",
+        "datasets/chunked_upload",
+        base="project",
+        content=body,
+        headers={"Content-Type": kind, "Content-Range": place},
+        good=SUCCESS | {400},
+        read=lambda reply: _progress(reply, upload_id),
+        name=f"upload {place}",
+    )
+
+
+def _progress(reply: Reply, upload_id: str) -> Progress:
+    body = reply.json()
+    if reply.status == 400 and "offset" not in body:
+        raise RequestRejectedError(reply.status)
+    return Progress(str(body.get("upload_id") or upload_id), int(body["offset"]))
+
+
+def complete_upload(filename: str, upload_id: str, md5: str, fields: Mapping[str, str]) -> Call[str]:
+    """Say that all pieces are sent; gives the id of the job that imports the file."""
+    return Call(
+        "POST",
+        "datasets/chunked_upload/complete",
+        base="project",
+        json={"upload_id": upload_id, "md5": md5, "filename": filename, **fields},
+        repeatable=False,
+        read=read_job,
+        name="complete an upload",
+    )
+
+
 def read_job(reply: Reply) -> str:
     """Read the id of the job that a request started."""
     return str(read_body(reply)["job"])
-
-
-def _multipart(boundary: str, filename: str, content: bytes, fields: Mapping[str, str]) -> bytes:
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
-    ]
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="datafile"; filename="{_quoted(filename)}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    )
-    return "".join([*parts, head]).encode() + content + f"\r\n--{boundary}--\r\n".encode()
-
-
-def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

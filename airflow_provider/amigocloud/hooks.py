@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider.amigocloud import api
@@ -80,11 +80,7 @@ class AmigoCloudHook(ApiHook):
         :raises InputError: when the connection names none.
         """
         if not self.has_project:
-            raise InputError(
-                "needs the extra 'project_url' (such as users/123/projects/1234): SQL and uploads belong"
-                " to a project",
-                f"connection '{self.conn_id}'",
-            )
+            raise InputError(api.NO_PROJECT, f"connection '{self.conn_id}'")
 
     def probe(self) -> str:
         """Read the project, or the user when the connection names no project."""
@@ -197,24 +193,31 @@ class AmigoCloudHook(ApiHook):
         return await self.asend(api.job(job_id))
 
     def upload_file(
-        self, path: str, *, dataset: int | str | None = None, options: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        dataset: int | str | None = None,
+        options: Mapping[str, str] | None = None,
+        upload_id: str = "",
+        started: Callable[[str], None] | None = None,
     ) -> str:
-        """Send a file of less than 8 MB to become a dataset; gives the id of the job that imports it.
+        """Send a file to become a dataset; gives the id of the job that imports it.
+
+        Below 8 MB it goes in one piece, else in chunks with a checksum, as the vendor's client does it.
 
         :param path: a local path or any URL that ``ObjectStoragePath`` takes; its ending tells the format.
         :param dataset: id of the dataset whose content the file replaces; a new dataset without it.
         :param options: further form fields, such as ``{"csv_props.delimiter": ";"}``.
-        :raises InputError: when there is no such file, or it is too big.
+        :param upload_id: of an upload in chunks that broke off, to go on with it.
+        :param started: told the id of an upload in chunks, once it has begun.
+        :raises InputError: when there is no such file, or it is empty.
+        :raises AmbiguousWriteError: when the answer was lost that tells the job.
         """
-        from airflow_provider.core.rows import opened
+        from airflow_provider.amigocloud.uploads import upload
 
         self.need_project()
-        with opened(path, "upload") as file:
-            content = file.read(api.SIMPLE_UPLOAD + 1)
-        if len(content) > api.SIMPLE_UPLOAD:
-            raise InputError(f"'{path}' is larger than {api.SIMPLE_UPLOAD:,} bytes", "upload")
         fields = dict(options or {})
         if dataset is not None:
             number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]
             fields = {"dataset_write_action": "overwrite", "dataset_id": number, **fields}
-        return self.send(api.upload(path.rpartition("/")[2], content, fields))
+        return upload(self.send, path, fields, upload_id, started or (lambda _: None))

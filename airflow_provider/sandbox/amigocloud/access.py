@@ -39,7 +39,7 @@ class RefusedError(Exception):
     def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, code, detail)
         self.status = status
-        self.body = {"error_code": code, "detail": detail}
+        self.body: dict[str, Any] = {"error_code": code, "detail": detail}
         self.headers = dict(headers or {})
 
 

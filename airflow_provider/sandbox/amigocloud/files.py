@@ -64,7 +64,9 @@ async def upload_chunk(service: AmigoCloudService, asked: Asked) -> Any:
         )
     found = _upload(service, asked, name, total)
     if first != len(found.content) or total != found.total:
-        raise bad_request(f"expected offset {len(found.content)} of {found.total}", "invalid_offset")
+        refusal = bad_request(f"expected offset {len(found.content)} of {found.total}", "invalid_offset")
+        refusal.body["offset"] = len(found.content)
+        raise refusal
     found.content += content
     expires = service.moment_text(UPLOAD_HOURS * 3600)
     return {"upload_id": found.id, "offset": len(found.content), "expires": expires}
@@ -113,6 +115,8 @@ def import_file(
     def work() -> dict[str, Any]:
         rows = _rows(name, content, options)
         title = name.rsplit(".", 1)[0]
+        if options.get("dataset_id"):
+            return {"dataset_ids": [_replace(service, int(options["dataset_id"]), rows)]}
         if options.get("dataset_write_action") == "overwrite":
             for old in [d for d in service.store.datasets.values() if d.name == title]:
                 service.store.drop(old.id)
@@ -121,6 +125,18 @@ def import_file(
         return {"dataset_ids": [made.id]}
 
     return service.start_job("upload", work).id
+
+
+def _replace(service: AmigoCloudService, number: int, rows: list[dict[str, Any]]) -> int:
+    """Put a file's rows in place of a dataset's, in one new state."""
+    dataset = service.store.datasets[number]
+    names = [column["name"] for column in dataset.columns if column["name"] in rows[0]]
+    listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+    statements: list[tuple[str, Any]] = [(f'DELETE FROM "{dataset.table}"', ())]
+    insert = f'INSERT INTO "{dataset.table}" ({listed}) VALUES ({marks})'
+    statements += [(insert, [row.get(name) for name in names]) for row in rows]
+    service.store.transaction(statements, {"upload": number})
+    return number
 
 
 def _rows(name: str, content: bytes, options: Mapping[str, str]) -> list[dict[str, Any]]:

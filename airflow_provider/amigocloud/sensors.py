@@ -1,0 +1,143 @@
+"""Sensors for AmigoCloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+from airflow_provider.amigocloud.watching import DatasetHasChanged, JobIsDone, QueryIsTrue, look
+from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.waiting import clock, raise_for
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class AmigoCloudSensor(BaseSensorOperator):
+    """The base of the sensors: one question, asked on a worker or in the triggerer.
+
+    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``.
+
+    :param deferrable: wait in the triggerer; by default what ``[operators] default_deferrable`` says.
+    :param amigocloud_conn_id: id of the Airflow connection.
+    """
+
+    ui_color = "#d7ecd9"
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool | None = None,
+        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.amigocloud_conn_id = amigocloud_conn_id
+
+    def question(self, context: Context) -> JobIsDone | DatasetHasChanged | QueryIsTrue:
+        """Give the question."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer."""
+        if is_deferrable(self.deferrable):
+            question = self.question(context)
+            self.defer(
+                trigger=AmigoCloudTrigger(
+                    amigocloud_conn_id=self.amigocloud_conn_id,
+                    question=type(question).__name__,
+                    about=asdict(question),
+                    deadline=clock() + self.timeout,
+                    poll_interval=self.poke_interval,
+                ),
+                method_name="execute_complete",
+            )
+        return super().execute(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
+            found = look(hook, self.question(context))
+        return PokeReturnValue(is_done=found is not None, xcom_value=found)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Give what the trigger has found."""
+        raise_for(event)
+        if event["status"] == "timeout":
+            raise sensor_timeout(f"not so after {self.timeout:g} s")
+        return {name: value for name, value in event.items() if name != "status"}
+
+
+class AmigoCloudJobSensor(AmigoCloudSensor):
+    """Wait until a job has ended well; one that failed fails the task, with the job's reason.
+
+    Jobs belong to the user: a project's token may not be allowed to see them. Returns ``job``, ``job_status``
+    and ``dataset_ids``.
+
+    :param job_id: the job (templated).
+    """
+
+    template_fields: Sequence[str] = ("job_id", "amigocloud_conn_id")
+
+    def __init__(self, *, job_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+
+    def question(self, context: Context) -> JobIsDone:
+        """Ask for the job."""
+        return JobIsDone(self.job_id)
+
+
+class AmigoCloudDatasetSensor(AmigoCloudSensor):
+    """Wait until a dataset has changed since it was last seen; each look is one tiny request.
+
+    Last seen is what ``since`` says, else what this task returned in its previous run. A dataset that was
+    never seen counts as changed. Returns ``dataset`` and ``master``, the hash of its latest state.
+
+    :param dataset: id of the dataset (templated).
+    :param since: the hash of a state, such as the ``state`` in an export's manifest (templated).
+    """
+
+    template_fields: Sequence[str] = ("dataset", "since", "amigocloud_conn_id")
+
+    def __init__(self, *, dataset: int | str, since: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.since = since
+
+    def question(self, context: Context) -> DatasetHasChanged:
+        """Ask for the latest state."""
+        return DatasetHasChanged(self.dataset, self.since or self._last_seen(context))
+
+    def _last_seen(self, context: Context) -> str | None:
+        found = context["ti"].xcom_pull(task_ids=self.task_id, include_prior_dates=True)
+        if not isinstance(found, dict) or found.get("dataset") != str(self.dataset):
+            return None
+        return str(found["master"])
+
+
+class AmigoCloudSqlSensor(AmigoCloudSensor):
+    """Wait until the first value of a query's first row is neither null, false, zero nor empty.
+
+    Returns ``value``.
+
+    :param sql: the query (templated).
+    """
+
+    template_fields: Sequence[str] = ("sql", "amigocloud_conn_id")
+    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
+    template_ext: Sequence[str] = (".sql",)
+
+    def __init__(self, *, sql: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sql = sql
+
+    def question(self, context: Context) -> QueryIsTrue:
+        """Ask for the first row."""
+        return QueryIsTrue(self.sql)

@@ -1,0 +1,85 @@
+"""Sends files: small ones in one piece, larger ones in chunks that can be gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+from airflow_provider.amigocloud import api
+from airflow_provider.core.calls import Call
+from airflow_provider.core.rows import opened
+from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, RequestRejectedError
+
+CHUNK = 1_000_000
+"""Bytes of a chunk; the vendor's clients use 100,000 to 500,000."""
+
+Send = Callable[[Call[Any]], Any]
+
+
+def upload(
+    send: Send, path: str, fields: Mapping[str, str], upload_id: str, started: Callable[[str], None]
+) -> str:
+    """Send a file; gives the id of the job that imports it.
+
+    :param send: sends a call.
+    :param path: any path that ``ObjectStoragePath`` takes.
+    :param fields: further form fields.
+    :param upload_id: of an upload in chunks to go on with, or empty.
+    :param started: told the id of an upload in chunks, once it has begun.
+    """
+    name = path.rpartition("/")[2]
+    with opened(path, "upload") as file:
+        head = file.read(api.SIMPLE_UPLOAD)
+        if not head:
+            raise InputError(f"'{path}' is empty", "upload")
+        if len(head) < api.SIMPLE_UPLOAD:
+            job: str = send(api.upload(name, head, fields))
+            return job
+        return _in_chunks(send, file, name, fields, upload_id, started)
+
+
+def _in_chunks(
+    send: Send,
+    file: IO[bytes],
+    name: str,
+    fields: Mapping[str, str],
+    upload_id: str,
+    started: Callable[[str], None],
+) -> str:
+    md5, total = _digest(file)
+    resumed = bool(upload_id)
+    offset = 0
+    while offset < total:
+        file.seek(offset)
+        call = api.upload_chunk(name, file.read(CHUNK), offset, total, upload_id)
+        progress = _first(send, call, name) if resumed and not offset else send(call)
+        if progress.offset == offset:
+            raise RequestRejectedError(400, "", f"the upload does not get beyond byte {offset} of {total}")
+        if progress.upload_id != upload_id:
+            upload_id = progress.upload_id
+            started(upload_id)
+        offset = progress.offset
+    job: str = send(api.complete_upload(name, upload_id, md5, fields))
+    return job
+
+
+def _first(send: Send, call: Call[api.Progress], name: str) -> api.Progress:
+    """Ask how far an earlier upload came, by sending its first piece again."""
+    try:
+        return send(call)  # type: ignore[no-any-return]
+    except NotFoundError:
+        raise AmbiguousWriteError(
+            f"the upload of {name} that an earlier try has begun is gone: it was completed, or it is too old;"
+            " look whether the dataset is there before you upload again"
+        ) from None
+
+
+def _digest(file: IO[bytes]) -> tuple[str, int]:
+    """Give the checksum that the service wants, and the size."""
+    digest, total = hashlib.md5(usedforsecurity=False), 0
+    file.seek(0)
+    while data := file.read(CHUNK):
+        digest.update(data)
+        total += len(data)
+    return digest.hexdigest(), total

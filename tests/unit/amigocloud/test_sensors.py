@@ -1,0 +1,166 @@
+"""Sensors see the same in sync and in deferred mode, and end when there is nothing to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from airflow_provider.amigocloud.sensors import (
+    AmigoCloudDatasetSensor,
+    AmigoCloudJobSensor,
+    AmigoCloudSqlSensor,
+)
+from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+from airflow_provider.amigocloud.watching import JobIsDone
+from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, RunFailedError
+from airflow_provider.sandbox.amigocloud import world
+
+from .running import Task, first_event
+
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}
+
+
+def job(sandbox, latency=0.2, failure=None, made=None):
+    return sandbox.amigocloud.jobs.start("test", lambda: {"dataset_ids": made or []}, latency, failure).id
+
+
+@BOTH
+def test_a_job_is_waited_for(sandbox, deferrable):
+    job_id = job(sandbox, made=[7, 8])
+    sensor = AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK)
+    assert Task().run(sensor) == {"job": job_id, "job_status": "SUCCESS", "dataset_ids": [7, 8]}
+
+
+@BOTH
+def test_a_failed_job_fails_the_task_with_the_jobs_reason(sandbox, deferrable):
+    job_id = job(sandbox, failure="column 'x' is missing")
+    with pytest.raises(RunFailedError, match="ended as FAILURE: column 'x' is missing") as caught:
+        Task().run(AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK))
+    assert (caught.value.run_id, caught.value.status) == (job_id, "FAILURE")
+
+
+@pytest.mark.parametrize("status", ["PENDING", "RECEIVED", "STARTED", "RETRY"])
+def test_a_job_that_will_go_on_is_not_done(status):
+    assert JobIsDone("j").answer({"status": status, "extra": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [(None, "no reason given"), ({"detail": "full"}, "full"), ({"code": 7}, '{"code": 7}'), ("x", '"x"')],
+)
+def test_a_job_that_ended_otherwise_failed_whatever_it_tells(extra, reason):
+    with pytest.raises(RunFailedError) as caught:
+        JobIsDone("j").answer({"status": "REVOKED", "extra": extra})
+    assert caught.value.reason == reason
+
+
+@BOTH
+def test_the_time_of_a_sensor_ends(sandbox, deferrable):
+    sensor = AmigoCloudJobSensor(
+        job_id=job(sandbox, latency=1e6),
+        deferrable=deferrable,
+        task_id="task",
+        poke_interval=0.05,
+        timeout=0.2,
+    )
+    with pytest.raises(AirflowSensorTimeout):
+        Task().run(sensor)
+
+
+@BOTH
+def test_a_job_that_a_project_token_may_not_see_ends_the_wait_at_once(sandbox, connect, deferrable):
+    conn_id = connect(password=world.EDIT_PROJECT_TOKEN)
+    sensor = AmigoCloudJobSensor(
+        job_id=job(sandbox), deferrable=deferrable, amigocloud_conn_id=conn_id, **QUICK
+    )
+    with pytest.raises(PermissionDeniedError):
+        Task().run(sensor)
+    assert sandbox.counters.total() == 1
+
+
+@BOTH
+def test_a_dataset_that_changed_since_it_was_last_seen_is_told_at_once(sandbox, deferrable):
+    store = sandbox.amigocloud.store
+    before = store.master(1)
+    store.write("DELETE FROM dataset_1 WHERE value < 2")
+    now = {"dataset": "1", "master": store.master(1)}
+    for seen, since in ((None, before), ({"dataset": "1", "master": before}, None), (None, None)):
+        sensor = AmigoCloudDatasetSensor(dataset=1, since=since, deferrable=deferrable, **QUICK)
+        assert Task(seen).run(sensor) == now
+    assert sandbox.counters.total() == sandbox.counters.total("/master") == 3
+
+
+@BOTH
+def test_a_dataset_is_waited_for_until_it_changes(sandbox, deferrable):
+    service = sandbox.amigocloud
+    seen = {"dataset": "1", "master": service.store.master(1)}
+    service.jobs.start("later", lambda: service.store.write("DELETE FROM dataset_1") and {}, 0.3)
+    found = Task(seen).run(AmigoCloudDatasetSensor(dataset="1", deferrable=deferrable, **QUICK))
+    assert found == {"dataset": "1", "master": service.store.master(1)}
+    assert found["master"] != seen["master"]
+    assert sandbox.counters.total() > 1
+
+
+@BOTH
+def test_a_query_is_waited_for_until_it_is_true(sandbox, deferrable):
+    service = sandbox.amigocloud
+    service.jobs.start(
+        "later", lambda: service.store.write("DELETE FROM dataset_1 WHERE value < 4") and {}, 0.3
+    )
+    sql = "SELECT count(*) AS n FROM dataset_1 HAVING count(*) < 8"
+    sensor = AmigoCloudSqlSensor(sql=sql, deferrable=deferrable, **QUICK)
+    assert Task().run(sensor) == {"value": 5}
+
+
+@pytest.mark.parametrize("value", ["NULL", "0", "''", "FALSE", "'0'"])
+def test_what_is_nothing_is_not_true(sandbox, value):
+    sensor = AmigoCloudSqlSensor(sql=f"SELECT {value} AS found", deferrable=False, **QUICK)
+    assert not sensor.poke(Task().context())
+
+
+@BOTH
+def test_bad_sql_and_a_missing_project_end_the_wait_at_once(sandbox, connect, deferrable):
+    with pytest.raises(RequestRejectedError, match="sql_error"):
+        Task().run(AmigoCloudSqlSensor(sql="SELECT nope", deferrable=deferrable, **QUICK))
+    conn_id = connect(extra={"project_url": None})
+    sensor = AmigoCloudSqlSensor(sql="SELECT 1", deferrable=deferrable, amigocloud_conn_id=conn_id, **QUICK)
+    with pytest.raises(InputError, match="project_url"):
+        Task().run(sensor)
+
+
+@BOTH
+def test_a_bad_moment_does_not_end_the_wait(sandbox, deferrable):
+    sandbox.faults.add("html", times=2)
+    sandbox.faults.add("reset_before")
+    sensor = AmigoCloudJobSensor(job_id=job(sandbox), deferrable=deferrable, **QUICK)
+    assert Task().run(sensor)["job_status"] == "SUCCESS"
+
+
+def trigger_for(job_id):
+    return AmigoCloudTrigger(
+        amigocloud_conn_id="amigocloud_default",
+        question="JobIsDone",
+        about={"job_id": job_id},
+        deadline=time.time() + 20,
+        poll_interval=0.2,
+    )
+
+
+def test_a_trigger_keeps_no_credential():
+    assert world.USER_TOKEN not in json.dumps(trigger_for("j").serialize())
+
+
+def test_triggers_that_ask_the_same_share_their_requests(sandbox):
+    job_id = job(sandbox, latency=0.5)
+
+    async def all_events():
+        return await asyncio.gather(*(first_event(trigger_for(job_id)) for _ in range(50)))
+
+    events = asyncio.run(all_events())
+    assert {event["job_status"] for event in events} == {"SUCCESS"}
+    assert sandbox.counters.total() < 20

@@ -1,0 +1,193 @@
+"""An upload makes its dataset once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider.amigocloud import api, uploads
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.operators import AmigoCloudUploadOperator
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    InputError,
+    PermissionDeniedError,
+    RequestRejectedError,
+    RunFailedError,
+)
+from airflow_provider.sandbox.amigocloud import world
+
+from .running import Task
+
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+ROWS = "name;value\n" + "".join(f"Ünit {n};{n}.5\n" for n in range(200))
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "units.csv"
+    file.write_text(ROWS, encoding="utf-8")
+    return str(file)
+
+
+@pytest.fixture
+def in_chunks(monkeypatch):
+    monkeypatch.setattr(api, "SIMPLE_UPLOAD", 500)
+    monkeypatch.setattr(uploads, "CHUNK", 700)
+
+
+@pytest.fixture(autouse=True)
+def _soon(sandbox):
+    sandbox.amigocloud.job_latency = 0.1
+
+
+def upload(path, *, deferrable=False, **arguments):
+    return AmigoCloudUploadOperator(
+        task_id="task",
+        source=path,
+        options={"csv_props.delimiter": ";"},
+        deferrable=deferrable,
+        poll_interval=0.05,
+        **arguments,
+    )
+
+
+def uploaded(sandbox):
+    return [d.id for d in sandbox.amigocloud.store.datasets.values() if d.name == "units"]
+
+
+@BOTH
+@pytest.mark.parametrize("size", ["simple", "chunked"])
+def test_a_file_becomes_a_dataset(sandbox, path, request, deferrable, size):
+    if size == "chunked":
+        request.getfixturevalue("in_chunks")
+    result = Task().run(upload(path, deferrable=deferrable))
+    assert result["dataset_ids"] == uploaded(sandbox)
+    assert set(result) == {"job", "dataset_ids"}
+    with AmigoCloudHook() as hook:
+        rows = hook.get_records(f"SELECT name, value FROM dataset_{result['dataset_ids'][0]} ORDER BY value")
+    assert rows == [{"name": f"Ünit {n}", "value": n + 0.5} for n in range(200)]
+    assert sandbox.counters.total("POST") == (1 if size == "simple" else 6)
+
+
+def test_a_file_replaces_the_rows_of_a_dataset(sandbox, path):
+    before = sandbox.amigocloud.store.master(1)
+    assert Task().run(upload(path, dataset=1))["dataset_ids"] == [1]
+    assert sandbox.amigocloud.store.count(1) == 200
+    assert sandbox.amigocloud.store.master(1) != before
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "html", "truncate"])
+def test_a_chunk_whose_answer_is_lost_is_sent_again(sandbox, path, in_chunks, kind):
+    sandbox.faults.add(kind, path="chunked_upload$", after=1, times=2)
+    Task().run(upload(path))
+    assert len(uploaded(sandbox)) == 1
+
+
+def test_an_upload_that_broke_off_is_gone_on_with_by_the_next_try(sandbox, path, in_chunks):
+    task = Task()
+    fault = sandbox.faults.add("status", path="chunked_upload$", after=2, status=403)
+    with pytest.raises(PermissionDeniedError):
+        task.run(upload(path))
+    assert fault.hits == 1
+    sandbox.counters.clear()
+    task.run(upload(path))
+    assert len(uploaded(sandbox)) == 1
+    assert len(sandbox.amigocloud.uploads) == 0
+    assert sandbox.counters.total("POST") == 1 + 3 + 1
+
+
+@BOTH
+def test_a_try_after_a_crash_goes_on_with_the_job(sandbox, path, deferrable):
+    class Crash(BaseException):
+        pass
+
+    task, operator = Task(), upload(path)
+
+    def crash(*_):
+        raise Crash
+
+    operator._wait = crash
+    with pytest.raises(Crash):
+        task.run(operator)
+    again = task.run(upload(path, deferrable=deferrable))
+    assert again["dataset_ids"] == uploaded(sandbox)
+    assert (len(uploaded(sandbox)), sandbox.counters.total("POST")) == (1, 1)
+
+
+def test_an_upload_whose_answer_is_lost_is_not_sent_again_by_any_try(sandbox, path):
+    sandbox.faults.add("reset_after", method="POST")
+    task = Task()
+    for _ in range(2):
+        with pytest.raises(AmbiguousWriteError):
+            task.run(upload(path))
+    assert sandbox.counters.total("POST") == 1
+
+
+def test_an_upload_that_replaces_a_dataset_is_sent_again_by_the_next_try(sandbox, path):
+    sandbox.faults.add("reset_after", method="POST")
+    task = Task()
+    with pytest.raises(AmbiguousWriteError):
+        task.run(upload(path, dataset=1))
+    assert task.run(upload(path, dataset=1))["dataset_ids"] == [1]
+
+
+def test_an_upload_that_is_gone_is_not_begun_anew(sandbox, path, in_chunks):
+    task = Task()
+    sandbox.faults.add("reset_after", path="complete")
+    for _ in range(2):
+        with pytest.raises(AmbiguousWriteError):
+            task.run(upload(path))
+    assert sandbox.counters.total("complete") == 1
+
+
+@BOTH
+def test_a_failed_import_fails_the_task_and_the_next_try_uploads_anew(sandbox, path, deferrable):
+    sandbox.amigocloud.job_failures = ["row 3 is odd"]
+    task = Task()
+    with pytest.raises(RunFailedError, match="row 3 is odd"):
+        task.run(upload(path, deferrable=deferrable))
+    assert task.run(upload(path, deferrable=deferrable))["dataset_ids"] == uploaded(sandbox)
+
+
+@BOTH
+def test_a_job_that_is_stuck_ends_in_a_timeout_and_is_found_again(sandbox, path, deferrable):
+    sandbox.amigocloud.job_latency = 1e6
+    task = Task()
+    with pytest.raises(TimeoutError, match="was not done after"):
+        task.run(upload(path, deferrable=deferrable, timeout=0.1))
+    sandbox.clock.advance(2e6)
+    assert task.run(upload(path, deferrable=deferrable))["dataset_ids"] == uploaded(sandbox)
+    assert sandbox.counters.total("POST") == 1
+
+
+def test_a_changed_request_is_a_new_upload(sandbox, path, tmp_path):
+    task = Task()
+    task.run(upload(path))
+    other = tmp_path / "others.csv"
+    other.write_text(ROWS)
+    assert len(task.run(upload(str(other)))["dataset_ids"]) == 1
+    assert sandbox.counters.total("POST") == 2
+
+
+def test_a_refused_upload_is_no_riddle_for_the_next_try(sandbox, path, connect):
+    task, conn_id = Task(), connect(password=world.READ_TOKEN)
+    for _ in range(2):
+        with pytest.raises(PermissionDeniedError):
+            task.run(upload(path, amigocloud_conn_id=conn_id))
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "there is no file"), ("", "is empty")])
+def test_a_file_that_is_missing_or_empty_is_refused_before_any_request(sandbox, tmp_path, content, said):
+    path = tmp_path / "a.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=said):
+        Task().run(upload(str(path)))
+    assert sandbox.counters.total() == 0
+
+
+def test_a_service_that_does_not_get_on_is_not_asked_for_ever(sandbox, path, in_chunks):
+    body = '{"upload_id": "u", "offset": 0}'
+    sandbox.faults.add("status", path="chunked_upload$", status=200, body=body, times=None)
+    with pytest.raises(RequestRejectedError, match="does not get beyond byte 0"):
+        Task().run(upload(path))
