@@ -29,4 +29,6 @@ async def amask(*secrets: str) -> None:
         await log.amask_secret(list(texts))
     else:
         # Airflow 3.1 has no async form; masking in this process alone makes no call.
-        log._secrets_masker().add_mask(list(texts))  # type: ignore[attr-defined]
+        from airflow.sdk._shared.secrets_masker import mask_secret
+
+        mask_secret(list(texts))

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider.core import waiting
 from airflow_provider.errors import (
@@ -25,6 +24,7 @@ from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.records import Entry
 from airflow_provider.sandbox.server import Sandbox
+from tests.airflow_names import TaskDeferred
 
 from .conftest import THING
 

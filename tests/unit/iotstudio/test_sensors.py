@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider.errors import InputError, NotFoundError
@@ -18,6 +17,7 @@ from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor
 from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStudioThingTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
+from tests.airflow_names import AirflowSensorTimeout, TaskDeferred
 
 from .conftest import LIST, THING
 

@@ -1,0 +1,13 @@
+"""Names that Airflow 3.1 has in another place."""
+
+from __future__ import annotations
+
+try:
+    from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import (  # type: ignore[no-redef,assignment]
+        AirflowSensorTimeout,
+        TaskDeferred,
+    )
+
+__all__ = ["AirflowSensorTimeout", "TaskDeferred"]
