@@ -1,0 +1,33 @@
+"""Keep rooms and desks on the map in step with a list, after somebody has looked at what would change.
+
+1. Plan: compare the rows with the map. The plan is a JSON document, and beside it a page that shows the
+   changes on the map; the task has a link to it. Nothing is written yet.
+2. Approve: wait for a person, without holding a worker slot.
+3. Apply: write exactly that plan. If the map changed in the meantime, the plan is refused.
+
+Rows may also be the path of a JSON Lines, GeoJSON, CSV or GeoParquet file. A second run finds nothing to do.
+
+The service allows 10 requests a second and solution. All tasks of one worker process share that budget;
+where several workers use the same solution, put its tasks into an Airflow pool, and divide the connection's
+`requests_per_second` by the pool's slots.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG
+
+from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+
+PLAN = "{{ var.value.twin_output }}/mapsindoors/{{ ts_nodash }}/plan.json"
+ROOM = {"externalId": "A-0-01", "name": "Reception", "capacity": 4}
+DESK = {"externalId": "DESK-17", "name": "Desk 17", "lon": 12.57052, "lat": 55.78051}
+NEW_DESK = {"baseType": "poi", "displayType": "Workspace", "parentBuilding": "BLD-A", "parentFloor": 0}
+
+with DAG("mapsindoors_sync_with_approval", schedule=None, tags=["mapsindoors"], doc_md=__doc__) as dag:
+    plan = MapsIndoorsSyncGeodataOperator(
+        task_id="plan", source=[ROOM, {**DESK, **NEW_DESK}], mode="plan", plan_output=PLAN, max_changes=100
+    )
+    approve = ApprovalOperator(task_id="approve", subject="Change the map?", body=f"See {PLAN}")
+    apply = MapsIndoorsSyncGeodataOperator(task_id="apply", plan=PLAN, max_changes=100)
+    plan >> approve >> apply

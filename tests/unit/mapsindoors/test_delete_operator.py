@@ -1,0 +1,55 @@
+"""What MapsIndoorsDeleteGeodataOperator promises, over TCP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.mapsindoors.operators import MapsIndoorsDeleteGeodataOperator
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+from airflow_provider.sandbox.server import Sandbox
+
+POI, FLOOR = seed.TUTORIAL_POI, seed.TUTORIAL_FLOOR
+
+
+def delete(ids: Any, **options: Any) -> dict[str, int]:
+    return MapsIndoorsDeleteGeodataOperator(task_id="t", ids=ids, **options).execute({})
+
+
+@pytest.mark.parametrize("children", ["cascade", "leave", "refuse"])
+def test_leaves_go_before_their_parents(service: MapsIndoorsService, children: Any) -> None:
+    service.delete_children = children
+    before = len(service.campus.geodata)
+    assert delete([FLOOR, POI, POI, "f" * 24]) == {"deleted": 2, "gone": 1}
+    assert len(service.campus.geodata) == before - 2
+
+
+def test_a_second_run_finds_nothing_to_delete(service: MapsIndoorsService, sandbox: Sandbox) -> None:
+    delete([POI])
+    assert delete([POI]) == {"deleted": 0, "gone": 1}
+    assert sandbox.counters.total("DELETE") == 1
+
+
+def test_ids_come_from_a_file(service: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "gone.jsonl"
+    path.write_text(json.dumps({"id": POI}))
+    assert delete(str(path)) == {"deleted": 1, "gone": 0}
+
+
+def test_a_parent_whose_children_stay_is_refused(service: MapsIndoorsService, sandbox: Sandbox) -> None:
+    with pytest.raises(PlanRejectedError, match="1 objects below it"):
+        delete([FLOOR])
+    with pytest.raises(PlanRejectedError, match="more than max_deletes=1"):
+        delete([FLOOR, POI], max_deletes=1)
+    assert sandbox.counters.total("DELETE") == 0
+
+
+def test_what_is_no_id_is_named_before_any_request(sandbox: Sandbox) -> None:
+    with pytest.raises(InputError) as caught:
+        delete([POI, "", 7])
+    assert caught.value.problems == ["row 2: '' is no id", "row 3: 7 is no id"]
+    assert not sandbox.counters.requests
