@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
+    from airflow_provider.amigocloud.incremental import Increment
     from airflow_provider.amigocloud.pages import Column, Page
     from airflow_provider.amigocloud.sources import Source
 
@@ -75,7 +76,13 @@ class Tally:
         self._log.info("%d%s rows, %.0f a second%s", self.rows, of, rate, left)
 
 
-def export(hook: AmigoCloudHook, source: Source, output_path: str, wanted: Format) -> dict[str, Any]:
+def export(
+    hook: AmigoCloudHook,
+    source: Source,
+    output_path: str,
+    wanted: Format,
+    increment: Increment | None = None,
+) -> dict[str, Any]:
     """Write all rows of a source into a file; gives the manifest.
 
     One page at a time is held in memory.
@@ -84,22 +91,27 @@ def export(hook: AmigoCloudHook, source: Source, output_path: str, wanted: Forma
     :param source: the rows.
     :param output_path: see :class:`Publication`.
     :param wanted: the file's format.
+    :param increment: leaves out the rows that were exported before.
     :raises IncompleteExportError: when the rows are not what the service says they should be; what had the
         file's name before still has it.
     """
     started = time.monotonic()
-    tally = Tally(hook.log)
+    tally, written = Tally(hook.log), 0
     with Publication(output_path) as publication:
         with open_writer(publication, wanted) as writer:
             for page in source.pages():
                 tally.add(page)
-                writer.write(page)
+                fresh = increment.fresh(page) if increment else page
+                writer.write(fresh)
+                written += len(fresh.rows)
         tally.check()
-    more = {"state": source.state} if source.state else {}
+    more: dict[str, Any] = {"state": source.state} if source.state else {}
+    if increment is not None:
+        more["watermark"] = increment.watermark
     return manifest(
         publication,
         file_format=wanted.name,
-        rows=tally.rows,
+        rows=written,
         columns=writer.columns,
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),

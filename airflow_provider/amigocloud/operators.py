@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider.amigocloud.export import export
 from airflow_provider.amigocloud.formats import choose_format
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.incremental import Increment, Memory
 from airflow_provider.amigocloud.sources import Reading, Source, dataset_source, list_source, sql_source
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import JobIsDone, look
@@ -43,12 +44,16 @@ class AmigoCloudExportOperator(BaseOperator):
     :param page_size: rows to ask for at once; the service gives at most 1000, as far as is known.
     :param concurrency: how many requests at once, for a dataset and for a query with a key of hex ids; by
         default the connection's ``max_concurrency`` (4). Other queries and lists are read one page ahead.
-    :param incremental_column: export only what is new by this column. Not supported yet.
-    :param lag: how far an incremental export looks back. Not supported yet.
+    :param incremental_column: export only what is new since the last export, by this column of dates, moments
+        or numbers that only grow. The watermark is kept on the task's one outlet asset (Airflow 3.3), and
+        moves after the file has its name. Rows without a value come with the first export only.
+    :param lag: how far to look back behind the watermark for rows that became visible late, a ``timedelta``
+        (or a number, for a column of numbers). Rows that were exported before are left out.
+    :param full_refresh: forget the watermark and export everything again (templated).
     :param amigocloud_conn_id: id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("output_path", "sql", "dataset", "url", "format", "key")
+    template_fields: Sequence[str] = ("output_path", "sql", "dataset", "url", "format", "key", "full_refresh")
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#d7ecd9"
@@ -65,7 +70,8 @@ class AmigoCloudExportOperator(BaseOperator):
         page_size: int = 1000,
         concurrency: int | None = None,
         incremental_column: str | None = None,
-        lag: timedelta | None = None,
+        lag: timedelta | float | None = None,
+        full_refresh: bool | str = False,
         amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -80,23 +86,47 @@ class AmigoCloudExportOperator(BaseOperator):
         self.concurrency = concurrency
         self.incremental_column = incremental_column
         self.lag = lag
+        self.full_refresh = full_refresh
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export; gives the manifest."""
         self._check()
         wanted = choose_format(self.output_path, self.format)
+        memory, increment = self._increment(context) if self.incremental_column else (None, None)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            return export(hook, self._source(hook), self.output_path, wanted)
+            source = self._source(hook, increment.condition() if increment else None)
+            manifest = export(hook, source, self.output_path, wanted, increment)
+        if memory and increment:
+            memory.save(increment)
+        for asset in self._assets():
+            told = ("rows", "bytes", "watermark", "state")
+            extra = {name: manifest[name] for name in told if name in manifest}
+            context["outlet_events"][asset].extra.update(extra)
+        return manifest
 
-    def _source(self, hook: AmigoCloudHook) -> Source:
+    def _increment(self, context: Context) -> tuple[Memory, Increment]:
+        """Remember the watermark, unless all is to be exported again."""
+        column, key = str(self.incremental_column), self.key or "amigo_id"
+        source = {"sql": self.sql, "dataset": self.dataset, "column": column, "key": key}
+        memory = Memory(cast("Any", context), self._assets(), source, self.log)
+        again = str(self.full_refresh).strip().lower() in ("true", "1", "yes")
+        watermark, seen = (None, frozenset[str]()) if again else memory.load()
+        return memory, Increment(column, key, self.lag, watermark, seen)
+
+    def _assets(self) -> list[Any]:
+        from airflow.sdk import Asset
+
+        return [outlet for outlet in self.outlets or () if isinstance(outlet, Asset)]
+
+    def _source(self, hook: AmigoCloudHook, condition: str | None) -> Source:
         reading = Reading(self.page_size, self.concurrency or hook.max_concurrency)
         if self.url is not None:
             return list_source(hook, self.url, reading)
         hook.need_project()
         if self.dataset is not None:
-            return dataset_source(hook, self.dataset, reading)
-        return sql_source(hook, str(self.sql), self.key, reading)
+            return dataset_source(hook, self.dataset, reading, condition)
+        return sql_source(hook, str(self.sql), self.key, reading, condition)
 
     def _check(self) -> None:
         """Refuse arguments that make no sense, before any request."""
@@ -110,10 +140,18 @@ class AmigoCloudExportOperator(BaseOperator):
         problems += _not_positive("page_size", self.page_size)
         if self.concurrency is not None:
             problems += _not_positive("concurrency", self.concurrency)
-        if self.incremental_column is not None or self.lag is not None:
-            problems.append("'incremental_column' and 'lag' are not supported yet")
+        problems += self._check_increment(given)
         if problems:
             raise InputError(problems, f"task '{self.task_id}'")
+
+    def _check_increment(self, given: list[str]) -> list[str]:
+        if self.incremental_column is None:
+            return ["'lag' goes with 'incremental_column' only"] if self.lag is not None else []
+        if given == ["url"]:
+            return ["'incremental_column' goes with 'dataset' and 'sql'; a list has no columns to ask for"]
+        if given == ["sql"] and self.key is None:
+            return ["'incremental_column' with 'sql' needs a 'key', a unique column of the result"]
+        return []
 
 
 def _not_positive(name: str, value: Any) -> list[str]:

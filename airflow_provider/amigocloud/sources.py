@@ -133,18 +133,35 @@ class Watched:
         return [self._hook.get_master(dataset) for dataset in self._datasets]
 
 
-def dataset_source(hook: AmigoCloudHook, dataset: int | str, reading: Reading) -> Source:
-    """Read a whole dataset inside of its latest state, whatever is written meanwhile."""
+def dataset_source(
+    hook: AmigoCloudHook, dataset: int | str, reading: Reading, condition: str | None = None
+) -> Source:
+    """Read a whole dataset inside of its latest state, whatever is written meanwhile.
+
+    :param condition: read only the rows of which this is true.
+    """
     number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]
     pin = {"state": hook.get_master(number), "dataset_id": number}
-    return Snapshot(hook, f"dataset_{number}", "amigo_id", reading, pin)
+    return Snapshot(hook, _filtered(f"dataset_{number}", condition), "amigo_id", reading, pin)
 
 
-def sql_source(hook: AmigoCloudHook, sql: str, key: str | None, reading: Reading) -> Source:
+def _filtered(relation: str, condition: str | None) -> str:
+    if condition is None:
+        return relation
+    # The relation is a dataset or the user's own query; the condition is quoted where it was made.
+    return f"(SELECT * FROM {relation} WHERE {condition}) AS fresh"  # noqa: S608
+
+
+def sql_source(
+    hook: AmigoCloudHook, sql: str, key: str | None, reading: Reading, condition: str | None = None
+) -> Source:
     """Read a query.
 
     A query about one dataset is read inside of that dataset's latest state (as a vendor's sample does it).
     One about several is read as they are, and fails when they changed on the way.
+
+    :param key: a unique column of the result, to read in its order.
+    :param condition: with a key: read only the rows of which this is true.
     """
     statement = sql.strip().rstrip(";").strip()
     if not _READS.match(statement):
@@ -155,7 +172,8 @@ def sql_source(hook: AmigoCloudHook, sql: str, key: str | None, reading: Reading
         pin = {"state": hook.get_master(datasets[0]), "dataset_id": datasets[0]}
     source: Source
     if key is not None:
-        source = Snapshot(hook, f"({statement}\n) AS asked", key, reading, pin)
+        relation = _filtered(f"({statement}\n) AS asked", condition)
+        source = Snapshot(hook, relation, key, reading, pin)
     else:
         hook.log.info(
             "Reading the query page by page; with 'key', a unique column of its result, it could be read in"
