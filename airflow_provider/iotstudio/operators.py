@@ -14,9 +14,6 @@ from airflow_provider.core.waiting import clock, raise_for, wait_for
 from airflow_provider.errors import InputError, NotFoundError, RunFailedError
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone, submit
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
-from airflow_provider.iotstudio.writer import MOST_THREADS, PropertyWriter
-from airflow_provider.iotstudio.writes import not_json, plan_writes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,6 +78,9 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Check all rows, write them, read them back."""
+        from airflow_provider.iotstudio.writer import PropertyWriter
+        from airflow_provider.iotstudio.writes import plan_writes
+
         writes = plan_writes(thing_id=self.thing_id, properties=self.properties, writes=self.writes)
         # What an earlier try has written is not written again: it would be in the history twice.
         again = getattr(context.get("ti"), "try_number", 1) > 1
@@ -223,6 +223,8 @@ class IoTStudioExportHistoryOperator(BaseOperator):
             )
 
     def _check_arguments(self) -> None:
+        from airflow_provider.iotstudio.writer import MOST_THREADS
+
         problems = []
         for name in ("thing_ids", "properties"):
             value: object = getattr(self, name)
@@ -348,6 +350,8 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             return self._entry(hook, action_id)
 
     def _wait_in_triggerer(self, action_id: str, deadline: float) -> None:
+        from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
+
         trigger = IoTStudioActionTrigger(
             iotstudio_conn_id=self.iotstudio_conn_id,
             space=self.space,
@@ -370,6 +374,8 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         return self._verdicts.judge(self._wish, entry)
 
     def _check_arguments(self) -> None:
+        from airflow_provider.iotstudio.writes import not_json
+
         problems = [
             f"'{name}' is empty"
             for name in ("thing_id", "action", "success_statuses")
