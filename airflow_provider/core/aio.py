@@ -45,7 +45,7 @@ class AsyncTransport:
         """
         from tenacity import AsyncRetrying
 
-        options = loop_options(self.endpoint, self.endpoint.describe(call), self._log)
+        options = loop_options(self.endpoint, self._log)
         result: T = await AsyncRetrying(**options)(self._attempt, call)
         return result
 

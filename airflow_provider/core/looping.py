@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from airflow_provider.core.endpoint import Endpoint
 
 
-def loop_options(endpoint: Endpoint, what: str, log: Logger) -> dict[str, Any]:
+def loop_options(endpoint: Endpoint, log: Logger) -> dict[str, Any]:
     """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
 
     :param endpoint: whose patience and budget apply.
-    :param what: the request in one line, for the log.
     :param log: gets a warning for each try that is repeated.
     """
     from tenacity import retry_if_exception_type
@@ -28,7 +27,7 @@ def loop_options(endpoint: Endpoint, what: str, log: Logger) -> dict[str, Any]:
         "retry": retry_if_exception_type(Again),
         "wait": lambda state: wait_before(state.attempt_number, _judgement(state), patience),
         "stop": lambda state: _stop(state, patience),
-        "before_sleep": _announce(endpoint, what, log),
+        "before_sleep": _announce(endpoint, log),
         "retry_error_callback": _give_up,
     }
 
@@ -45,18 +44,17 @@ def _stop(state: RetryCallState, patience: Patience) -> bool:
     return is_over(state.attempt_number, elapsed, state.upcoming_sleep, _judgement(state), patience)
 
 
-def _announce(endpoint: Endpoint, what: str, log: Logger) -> Callable[[RetryCallState], None]:
+def _announce(endpoint: Endpoint, log: Logger) -> Callable[[RetryCallState], None]:
     def announce(state: RetryCallState) -> None:
         judgement = _judgement(state)
         if endpoint.budget and judgement.verdict is Verdict.RATE_LIMITED:
             # Everybody who shares the budget waits, not only the one who was told.
             endpoint.budget.pause(state.upcoming_sleep)
         log.warning(
-            "%s: try %d of %d failed (%s); next try in %.1f s",
-            what,
+            "%s (try %d of %d; the next one in %.1f s)",
+            judgement.error,
             state.attempt_number,
             endpoint.patience.attempts,
-            judgement.error,
             state.upcoming_sleep,
         )
 

@@ -70,7 +70,7 @@ class Transport:
 
         :raises ProviderError: what the outcome means, see :mod:`airflow_provider.errors`.
         """
-        result: T = self._loop(self.endpoint.describe(call), lambda: self._attempt(call, self._exchange))
+        result: T = self._loop(lambda: self._attempt(call, self._exchange))
         return result
 
     @contextmanager
@@ -80,7 +80,7 @@ class Transport:
         Opening is tried again like any call. Once the body flows, a break raises ``TransportError``.
         """
         what = self.endpoint.describe(call)
-        response = self._loop(what, lambda: self._attempt(call, self._open))
+        response = self._loop(lambda: self._attempt(call, self._open))
         with response:
             yield Stream(response, what)
 
@@ -94,7 +94,7 @@ class Transport:
         call: Call[Any] = Call("GET", bare_url(url), authenticated=False, name="download")
         request = Request("GET", url, {"Accept": "*/*", "User-Agent": "airflow-provider-digital-twin"})
         what = f"GET {bare_url(url)} (download)"
-        response = self._loop(what, lambda: settle(self._open_request(call, request)))
+        response = self._loop(lambda: settle(self._open_request(call, request)))
         with response:
             yield Stream(response, what)
 
@@ -104,10 +104,10 @@ class Transport:
             self._session.close()
             self._session = None
 
-    def _loop(self, what: str, attempt: Callable[[], Any]) -> Any:
+    def _loop(self, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 
-        return Retrying(sleep=self._sleep, **loop_options(self.endpoint, what, self._log))(attempt)
+        return Retrying(sleep=self._sleep, **loop_options(self.endpoint, self._log))(attempt)
 
     def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Judgement]) -> Any:
         """Send once; when the token is refused, get a new one and send once more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -125,3 +126,10 @@ def connect(echo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ech
         return EchoHook()
 
     return make
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Give all that was logged so far, at any level: Airflow's loggers print, the libraries' do not."""
+    caplog.set_level(logging.DEBUG)
+    return lambda: f"{caplog.text}\n{''.join(capsys.readouterr())}"
