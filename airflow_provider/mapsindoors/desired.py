@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider.core.rows import read_rows
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors import checks
+from airflow_provider.mapsindoors import checks, geometry
 from airflow_provider.mapsindoors.compare import NESTED, is_empty
 from airflow_provider.mapsindoors.flat import from_feature, from_flat, is_feature
 from airflow_provider.mapsindoors.rows import as_sent
@@ -188,6 +188,10 @@ def _against_world(row: Desired, world: World) -> Iterator[str]:
     if "baseType" not in item:
         yield from checks.problems({**item, "baseType": base_type})
     yield from _parent_problems(row, world, base_type)
+    if not is_empty(item.get("geometry")):
+        x, y = next(geometry.positions(item["geometry"]))
+        if not world.is_near((x, y)) and world.is_near((y, x)):
+            yield f"geometry has longitude and latitude swapped: {[x, y]} is far from the venue"
     name = f"name@{world.base_language}"
     given = item.get("properties", {})
     clears = name in given and not given[name]

@@ -74,23 +74,31 @@ def from_flat(row: Mapping[str, Any], language: str = "") -> tuple[Json, dict[st
 def _put(item: Json, key: str, value: Any, language: str) -> list[str]:
     field = {"wkt": "geometry", "displayType": "displayTypeId"}.get(key, key)
     try:
-        if "@" in key:
-            item.setdefault("properties", {})[key] = value
-        elif field in ("properties", "baseTypeProperties"):
+        if "@" in key or (key in _TRANSLATED and language):
+            return _put_text(item, key if "@" in key else f"{key}@{language}", value)
+        if field in ("properties", "baseTypeProperties"):
             members = _read(field, value)
             if not isinstance(members, Mapping):
                 return [f"{field} must be an object, not {type(members).__name__}"]
+            twice = sorted(set(members) & set(item.get(field, {})))
             item[field] = {**members, **item.get(field, {})}
-        elif field in checks.FIELDS:
+            return [f"{key!r} is given twice" for key in twice]
+        if field in checks.FIELDS:
             item[field] = _read(field, value)
-        elif key in _TRANSLATED and language:
-            item.setdefault("properties", {})[f"{key}@{language}"] = value
         elif key in _BASE_TYPE_KEYS:
             item.setdefault("baseTypeProperties", {})[key] = value
         else:
             return [f"{key!r} is no field of geodata, and has no language as in '{key}@en'"]
     except ValueError as error:
         return [f"{key} {error}"]
+    return []
+
+
+def _put_text(item: Json, key: str, value: Any) -> list[str]:
+    texts = item.setdefault("properties", {})
+    if key in texts:
+        return [f"{key!r} is given twice"]
+    texts[key] = value
     return []
 
 

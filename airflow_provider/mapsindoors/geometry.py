@@ -103,6 +103,20 @@ def polygons(geometry: Json) -> list[list[Ring]]:
     return [[[(float(p[0]), float(p[1])) for p in ring] for ring in rings] for rings in parts]
 
 
+def positions(geometry: Json) -> Iterator[Position]:
+    """Give the positions of a point, or of an area's outlines."""
+    if geometry["type"] == "Point":
+        yield geometry["coordinates"][0], geometry["coordinates"][1]
+    else:
+        yield from (position for rings in polygons(geometry) for position in rings[0])
+
+
+def bounds(geometry: Json) -> tuple[float, float, float, float]:
+    """Give west, south, east and north."""
+    xs, ys = zip(*positions(geometry), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
 def same(one: Json, other: Json) -> bool:
     """Tell whether two geometries are the same place: any ring start, any winding, within the tolerance."""
     if one.get("type") == other.get("type") == "Point":

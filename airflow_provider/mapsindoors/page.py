@@ -122,9 +122,9 @@ def _drawn(place: str, changes: Iterable[Change], world: World) -> Iterator[tupl
 
 
 def _svg(shapes: list[tuple[str, str, Json]]) -> str:
-    positions = [position for _, _, shape in shapes for position in _positions(shape)]
-    west, east = min(x for x, _ in positions), max(x for x, _ in positions)
-    south, north = min(y for _, y in positions), max(y for _, y in positions)
+    boxes = [geometry.bounds(shape) for _, _, shape in shapes]
+    west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
     across = cos(radians((south + north) / 2))
     size = max((east - west) * across, north - south) or 1e-4
     scale, margin = _WIDTH / size, 12
@@ -137,13 +137,6 @@ def _svg(shapes: list[tuple[str, str, Json]]) -> str:
     high = (north - south) * scale + 2 * margin
     drawn = "\n".join(_shape(kind, label, shape, at) for kind, label, shape in shapes)
     return f'<svg viewBox="0 0 {wide:.0f} {high:.0f}">\n{drawn}\n</svg>'
-
-
-def _positions(shape: Json) -> Iterator[geometry.Position]:
-    if shape["type"] == "Point":
-        yield shape["coordinates"][0], shape["coordinates"][1]
-    else:
-        yield from (position for rings in geometry.polygons(shape) for position in rings[0])
 
 
 def _shape(kind: str, label: str, shape: Json, at: Any) -> str:

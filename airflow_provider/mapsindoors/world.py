@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_provider.mapsindoors import geometry
+
 Json = dict[str, Any]
 
 PARENTS: dict[str, tuple[str, ...]] = {
@@ -33,6 +35,9 @@ def key_of(item: Mapping[str, Any], match_on: str) -> str:
         members, name = item, match_on
     value = members.get(name) if isinstance(members, Mapping) else None
     return value.strip() if isinstance(value, str) else ""
+
+
+_NEAR = 0.5
 
 
 class Ambiguity(LookupError):  # noqa: N818 - says what it is
@@ -71,6 +76,11 @@ class World:
             name: self._grouped(name) for name in {"externalId", "administrativeid", match_on}
         }
         self._in_scope = self._scoped(scope or {})
+        self._venues = [
+            geometry.bounds(one["geometry"])
+            for one in self.by_id.values()
+            if one.get("baseType") == "venue" and one.get("geometry")
+        ]
 
     @property
     def base_language(self) -> str:
@@ -128,6 +138,14 @@ class World:
     def category(self, given: str) -> str:
         """Find a category by id, key or name."""
         return self._only(self._categories.get(given.lower(), []), f"category {given!r}")
+
+    def is_near(self, position: tuple[float, float]) -> bool:
+        """Tell whether a position is in, or within about 50 km of, one of the venues."""
+        x, y = position
+        return any(
+            west - _NEAR <= x <= east + _NEAR and south - _NEAR <= y <= north + _NEAR
+            for west, south, east, north in self._venues
+        )
 
     def _grouped(self, name: str) -> dict[str, list[str]]:
         groups: defaultdict[str, list[str]] = defaultdict(list)

@@ -81,6 +81,8 @@ def test_columns_become_fields() -> None:
         ({"lon": "x", "lat": 2}, "must be numbers"),
         ({"wkt": "here"}, "wkt is no WKT"),
         ({"properties": "text"}, "properties must be an object"),
+        ({"name": "A", "name@en": "B"}, "'name@en' is given twice"),
+        ({"name@en": "B", "properties": {"name@en": "A"}}, "'name@en' is given twice"),
     ],
 )
 def test_columns_that_fit_nothing_are_named(row: dict[str, Any], words: str) -> None:

@@ -176,6 +176,8 @@ def test_rows_come_from_a_table(world: MapsIndoorsService, tmp_path: Path) -> No
         (desk("D-1", geometry=None), "has no geometry"),
         (desk("D-1", baseType=None), "has no baseType"),
         (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 112.57]}), "is the order wrong"),
+        (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 12.57]}), "latitude swapped"),
+        (desk("D-1", **{"Name@en": "X"}), "are one key to the service"),
     ],
 )
 def test_a_bad_row_is_named_before_any_write(
@@ -297,6 +299,16 @@ def test_a_plan_is_made_looked_at_and_applied(
     assert document["changes"][1]["fields"] == {"properties.name@en": ["Office A0.01", "Reception"]}
     assert sync(plan=path)["create"] == 1
     assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Reception"
+
+
+def test_a_plan_is_what_its_schema_says(world: MapsIndoorsService, tmp_path: Path) -> None:
+    import jsonschema
+
+    path = tmp_path / "plan.json"
+    rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}, {"externalId": "A-0-02", "status": 9}]
+    sync(rows, mode="plan", plan_output=str(path), on_row_error="skip", missing="deactivate")
+    schema = json.loads((Path(__file__).parents[3] / "docs" / "mapsindoors-plan.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(path.read_text()))
 
 
 def test_a_plan_for_a_world_that_changed_is_refused(
