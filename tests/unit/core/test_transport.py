@@ -251,6 +251,6 @@ def test_the_log_says_what_failed_which_try_it_was_and_when_the_next_one_comes(
 ) -> None:
     echo.faults.add("status", path="open/thing", status=503, body={"detail": "busy"})
     send(connect(), READ)
-    (line,) = (line for line in logged().splitlines() if "503" in line)
+    (line,) = (line for line in logged().splitlines() if "try 1 of" in line)
     assert "GET http://127.0.0.1:" in line
     assert "open/thing answered 503: busy (try 1 of 6; the next one in 0.0 s)" in line
