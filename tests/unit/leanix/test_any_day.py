@@ -1,0 +1,172 @@
+"""Any order of crashes, lost answers, bad polls and clears: never two live runs, never wrongly green."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.secrets_masker import _secrets_masker
+from airflow.sdk.exceptions import TaskDeferred
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from airflow_provider.core.durable import Submission
+from airflow_provider.errors import ProviderError
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.operators import LeanIXRunOperator
+from airflow_provider.sandbox import Sandbox
+
+from .conftest import OUTBOUND, Task
+
+STEPS = [
+    (Submission, "intend"),
+    (Submission, "created"),
+    (Submission, "renew"),
+    (LeanIXHook, "create_run"),
+    (LeanIXHook, "start_run"),
+    (LeanIXHook, "get_run_stats"),
+]
+FAULTS = [
+    ("reset_after", "POST", r"/synchronizationRuns$"),
+    ("reset_after", "POST", r"/start$"),
+    ("reset_before", "POST", r"/synchronizationRuns$"),
+    ("html", "POST", r"/start$"),
+    ("html", "GET", r"/status$"),
+    ("truncate", "GET", r"/synchronizationRuns$"),
+    ("truncate", "GET", r"/status$"),
+    ("reset_after", "POST", r"/stop$"),
+]
+
+
+EXAMPLES = int(os.environ.get("ANY_DAY_EXAMPLES", "25"))
+
+
+class Crash(BaseException):
+    """The worker dies here."""
+
+
+class AnyDay(RuleBasedStateMachine):
+    """One task of one DAG run, tried until it succeeds, on a service that has bad days."""
+
+    sandbox: Sandbox
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sandbox.reset()
+        _secrets_masker().reset_masker()
+        self.leanix = self.sandbox.leanix
+        self.leanix.queue_seconds, self.leanix.run_seconds = 5.0, 5.0
+        self.task = Task()
+        self.deferral: TaskDeferred | None = None
+        self.results: list[Any] = []
+
+    @initialize(remembers=st.booleans())
+    def start(self, remembers: bool) -> None:
+        self.task = Task(remembers=remembers)
+
+    def operator(self) -> LeanIXRunOperator:
+        return LeanIXRunOperator(task_id="run", deferrable=True, poll_interval=0.01, timeout=0.05, **OUTBOUND)
+
+    @rule(fault=st.sampled_from(FAULTS), after=st.integers(0, 1))
+    def break_a_request(self, fault: tuple[str, str, str], after: int) -> None:
+        kind, method, path = fault
+        self.sandbox.faults.add(kind, method=method, path=path, after=after)
+
+    @rule(seconds=st.sampled_from([1, 6, 30]))
+    def time_goes_by(self, seconds: float) -> None:
+        self.sandbox.clock.advance(seconds)
+
+    @rule(ending=st.sampled_from(["FINISHED", "FINISHED", "FAILED", "STOPPED"]))
+    def next_runs_end_as(self, ending: str) -> None:
+        self.leanix.ending = ending
+
+    @rule(step=st.sampled_from([None, None, *STEPS]), before=st.booleans())
+    def try_the_task(self, step: tuple[type, str] | None, before: bool) -> None:
+        """A fresh try, which may die at a step; a try that was deferred before is superseded."""
+        self.deferral = None
+        with dying(step, before):
+            self.settle(lambda: self.task.begin(self.operator()))
+
+    @precondition(lambda self: self.deferral is not None)
+    @rule(step=st.sampled_from([None, None, *STEPS[2:]]), before=st.booleans())
+    def the_trigger_fires(self, step: tuple[type, str] | None, before: bool) -> None:
+        """The trigger sees the run's end, or the deadline."""
+        deferral, self.deferral = self.deferral, None
+        with dying(step, before):
+            self.settle(lambda: self.task.resume(self.operator(), deferral))
+
+    def settle(self, work: Any) -> None:
+        try:
+            result = work()
+        except (ProviderError, Crash):
+            return
+        if isinstance(result, TaskDeferred):
+            self.deferral = result
+            return
+        self.results.append(result)
+        # Never green when it failed: what it returns is a run that is FINISHED in truth.
+        truth = {run.id: run.status for run in self.leanix.runs}
+        assert truth[result["run_id"]] == "FINISHED"
+
+    @invariant()
+    def never_two_live_runs(self) -> None:
+        assert self.leanix.peak_live <= 1
+
+    @invariant()
+    def no_run_starts_beside_another_of_its_kind(self) -> None:
+        started = [run for run in self.leanix.runs if run.status != "CREATED"]
+        assert len({run.description for run in started}) == len(started)
+
+
+class dying:  # noqa: N801 - reads as a word
+    """Let the worker die before or after a step."""
+
+    def __init__(self, step: tuple[type, str] | None, before: bool) -> None:
+        self.step, self.before = step, before
+
+    def __enter__(self) -> None:
+        if self.step is None:
+            return
+        owner, method = self.step
+        self.real = real = getattr(owner, method)
+        before = self.before
+
+        def step(*args: Any, **kwargs: Any) -> Any:
+            if not before:
+                real(*args, **kwargs)
+            raise Crash
+
+        setattr(owner, method, step)
+
+    def __exit__(self, *_: object) -> None:
+        if self.step is not None:
+            setattr(*self.step, self.real)
+
+
+@pytest.fixture
+def quick_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    from airflow_provider.core import waiting
+
+    monkeypatch.setattr(waiting, "intervals", lambda *_: iter([0.01] * 1000))
+    return
+
+
+@pytest.mark.usefixtures("quick_waits")
+def test_any_order_of_bad_things_never_makes_two_live_runs(sandbox: Sandbox) -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    AnyDay.sandbox = sandbox
+    run_state_machine_as_test(
+        AnyDay,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            phases=[Phase.generate],
+        ),
+    )
