@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from airflow_provider.sandbox.amigocloud import objects
+from airflow_provider.sandbox.amigocloud import news, objects
 from airflow_provider.sandbox.amigocloud.access import Asked, bad_request
 from airflow_provider.sandbox.amigocloud.store import Dataset
 
@@ -22,13 +22,14 @@ _LEVEL = {"INSERT": "C", "UPDATE": "E", "DELETE": "E", "TRUNCATE": "E"}
 async def submit_change(service: AmigoCloudService, asked: Asked) -> Any:
     """Take one change of one dataset."""
     dataset = service.dataset_of(asked)
-    return _start(service, asked, [_decoded(asked, "change")], dataset.id)
+    about = {"project_id": dataset.project, "dataset_id": dataset.id}
+    return _start(service, asked, [_decoded(asked, "change")], about)
 
 
 async def submit_changeset(service: AmigoCloudService, asked: Asked) -> Any:
     """Take a list of changes of a project's datasets."""
-    service.project_of(asked)
-    return _start(service, asked, _decoded(asked, "changeset"), None)
+    about = {"project_id": service.project_of(asked)}
+    return _start(service, asked, _decoded(asked, "changeset"), about)
 
 
 def _decoded(asked: Asked, name: str) -> Any:
@@ -41,9 +42,10 @@ def _decoded(asked: Asked, name: str) -> Any:
         raise bad_request(f"{name}: not valid JSON") from None
 
 
-def _start(service: AmigoCloudService, asked: Asked, changes: Any, only: int | None) -> dict[str, Any]:
+def _start(service: AmigoCloudService, asked: Asked, changes: Any, about: dict[str, int]) -> dict[str, Any]:
     if not isinstance(changes, list) or not all(isinstance(one, dict) for one in changes):
         raise bad_request("a change is an object")
+    only = about.get("dataset_id")
     for change in changes:
         asked.need("A" if change.get("type") == "DDL" else _LEVEL.get(str(change.get("action")), "A"))
         if only is not None and change.get("entity", f"dataset_{only}") != f"dataset_{only}":
@@ -54,7 +56,7 @@ def _start(service: AmigoCloudService, asked: Asked, changes: Any, only: int | N
             apply(service, change)
         return {}
 
-    return {"job": service.start_job("submit_change", work).id}
+    return {"job": service.start_job("submit_change", work, **about).id}
 
 
 def apply(service: AmigoCloudService, change: Mapping[str, Any]) -> None:
@@ -118,7 +120,7 @@ async def create_dataset(service: AmigoCloudService, asked: Asked) -> Any:
     made = Dataset(service.next_dataset_id(), project, str(name), [dict(one) for one in fields])
     made.visible_at = service.around.clock.now() + service.dataset_lag
     service.store.add(made)
-    job = service.start_job("create_dataset", lambda: {"dataset_ids": [made.id]})
+    job = service.start_job("create_dataset", lambda: {"dataset_ids": [made.id]}, project_id=project)
     return {
         "id": made.id,
         "name": made.name,
@@ -129,7 +131,9 @@ async def create_dataset(service: AmigoCloudService, asked: Asked) -> Any:
 
 async def delete_dataset(service: AmigoCloudService, asked: Asked) -> Any:
     """Delete a dataset."""
-    service.store.drop(service.dataset_of(asked).id)
+    dataset = service.dataset_of(asked)
+    service.store.drop(dataset.id)
+    news.dataset_deleted(service, dataset.project, dataset.id)
     return Response(status_code=204)
 
 
@@ -147,7 +151,7 @@ async def revert(service: AmigoCloudService, asked: Asked) -> Any:
         service.store.transaction(statements, {"revert": state})
         return {}
 
-    return {"job": service.start_job("revert", work).id}
+    return {"job": service.start_job("revert", work, project_id=dataset.project, dataset_id=dataset.id).id}
 
 
 async def create_project(service: AmigoCloudService, asked: Asked) -> Any:
@@ -161,4 +165,5 @@ async def create_project(service: AmigoCloudService, asked: Asked) -> Any:
         "name": str(name),
         "description": str(asked.body.get("description") or ""),
     }
+    news.project_created(service, number)
     return objects.project(service, service.projects[number])

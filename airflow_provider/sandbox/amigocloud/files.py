@@ -124,7 +124,7 @@ def import_file(
         service.store.add(made, rows)
         return {"dataset_ids": [made.id]}
 
-    return service.start_job("upload", work).id
+    return service.start_job("upload", work, project_id=project, filename=name).id
 
 
 def _replace(service: AmigoCloudService, number: int, rows: list[dict[str, Any]]) -> int:
@@ -192,7 +192,7 @@ async def export(service: AmigoCloudService, asked: Asked) -> Any:
         origin = service.around.storage_origin if service.foreign_exports else service.api_root
         return {"link": f"{origin}/exports/{key}"}
 
-    return {"job": service.start_job("export", work).id}
+    return {"job": service.start_job("export", work, project_id=dataset.project, dataset_id=dataset.id).id}
 
 
 def _kml(service: AmigoCloudService, dataset: Dataset) -> bytes:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from airflow_provider.sandbox.amigocloud import changes, files, objects, reads, sql, world
+from airflow_provider.sandbox.amigocloud import changes, files, news, objects, reads, sql, world
 from airflow_provider.sandbox.amigocloud.access import (
     Asked,
     RefusedError,
@@ -22,11 +22,13 @@ from airflow_provider.sandbox.amigocloud.access import (
 )
 from airflow_provider.sandbox.amigocloud.dialect import spell
 from airflow_provider.sandbox.amigocloud.jobs import Job, Jobs, Work
+from airflow_provider.sandbox.amigocloud.socket import PATH, Sockets, announce_states
 from airflow_provider.sandbox.amigocloud.store import Dataset, Store
 from airflow_provider.sandbox.service import Service
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.websockets import WebSocket
 
 ROOT = "/api/v1"
 _PROJECTS = (
@@ -89,21 +91,26 @@ class AmigoCloudService(Service):
     - ``unstable_order``: queries without ORDER BY come in another order each time.
     - ``before_page``: called with 1, 2, 3... before each page of SQL, to change data in between.
     - ``requests_per_second`` (None: no limit) and ``retry_after`` (None: header left out).
+    - ``sockets``: what happens to sockets, see :class:`~airflow_provider.sandbox.amigocloud.socket.Sockets`.
     - ``compress``: gzip for who accepts it; ``check_md5``; ``simple_upload_limit``; ``foreign_exports``.
     """
 
     name = "amigocloud"
     store: Store
+    sockets: Sockets
 
     def reset(self) -> None:
         """Put the seeded account and the default switches back."""
         if hasattr(self, "store"):
             self.store.close()
+            self.sockets.disconnect()
+        self.sockets = Sockets(self)
         self.store = Store(world.template(), self.now_text)
+        self.store.on_states = lambda numbers: announce_states(self, numbers)
         self.tokens: dict[str, Token] = world.tokens()
         self.projects = world.projects()
         self.queries = world.queries()
-        self.jobs = Jobs(self.around.clock.now)
+        self.jobs = Jobs(self.around.clock.now, lambda job: news.job_ended(self, job))
         self.uploads: dict[str, files.Upload] = {}
         self.exports: dict[str, tuple[str, bytes]] = {}
         self.websocket_sessions: dict[str, tuple[int, int | None]] = {}
@@ -141,6 +148,14 @@ class AmigoCloudService(Service):
             Route(ROOT + path, self._endpoint(level, handler), methods=[method])
             for method, path, level, handler in rows
         ]
+
+    def root_routes(self) -> Sequence[BaseRoute]:
+        """The socket, which is not below the API's prefix."""
+
+        async def endpoint(socket: WebSocket) -> None:
+            await self.sockets.serve(socket)
+
+        return [WebSocketRoute(PATH, endpoint)]
 
     def storage_routes(self) -> Sequence[BaseRoute]:
         """Exported files, when they are kept elsewhere; a request with a token is refused."""
@@ -251,10 +266,15 @@ class AmigoCloudService(Service):
         """Give a free dataset id."""
         return max(self.store.datasets, default=0) + 1
 
-    def start_job(self, kind: str, work: Work) -> Job:
-        """Start a job with the latency and the failure that the switches say."""
+    def start_job(self, kind: str, work: Work, **about: Any) -> Job:
+        """Start a job with the latency and the failure that the switches say.
+
+        :param about: what its events tell.
+        """
         failure = self.job_failures.pop(0) if self.job_failures else None
-        return self.jobs.start(kind, work, self.job_latency, failure)
+        job = self.jobs.start(kind, work, self.job_latency, failure, about)
+        news.job_started(self, job)
+        return job
 
     def begin_page(self) -> None:
         """Let a test change something before a page is read."""

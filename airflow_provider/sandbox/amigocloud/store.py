@@ -14,7 +14,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.sandbox.amigocloud import dialect, tables
+from airflow_provider.sandbox.amigocloud import dialect, geometry, tables
 
 
 class SqlError(Exception):
@@ -75,6 +75,7 @@ class Store:
             self.db.deserialize(content[0])
             self.datasets = deepcopy(content[1])
         self.writes = 0
+        self.on_states: Callable[[Iterable[int]], None] = lambda _: None
         self._dirty: set[int] = set()
         self._counts: dict[tuple[str, Any, int], int] = {}
         self._born = 0
@@ -140,6 +141,23 @@ class Store:
         """Count a dataset's rows now."""
         with self.lock:
             return int(self.db.execute(f'SELECT count(*) FROM "dataset_{number}"').fetchone()[0])
+
+    def latest_objects(self, number: int, most: int = 100) -> list[dict[str, Any]]:
+        """Give id and place of the objects that the latest state has written."""
+        dataset = self.datasets[number]
+        shape = f't."{dataset.geometry_column}"' if dataset.geometry_column else "NULL"
+        sql = (
+            f'SELECT t.amigo_id, {shape} FROM "{dataset.table}" t JOIN "born_{number}" b ON b.rid = t.rowid'
+            " WHERE b.v = ? LIMIT ?"
+        )
+        with self.lock:
+            found = self.db.execute(sql, (len(dataset.states) - 1, most)).fetchall()
+        out = []
+        for key, shape in found:
+            point = geometry.point_of(shape)
+            place = {"longitude": point[0], "latitude": point[1]} if point else {}
+            out.append({"object_id": key, **place})
+        return out
 
     # -- reading
 
@@ -238,6 +256,7 @@ class Store:
             dataset.changes[new[number]] = change
         self._dirty.clear()
         self.writes += 1
+        self.on_states(new)
         return new
 
     def _next_version(self, number: int) -> int:

@@ -1,0 +1,200 @@
+"""The socket that tells what happens: Engine.IO 3 (or 4) with Socket.IO on a WebSocket.
+
+Frames are those that the vendor's Java and Python clients were seen to exchange. What the service does with a
+bad session is not known; here it is the hardest case for a client: nothing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+if TYPE_CHECKING:
+    from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
+
+PATH = "/v2_socket.io/{rest:path}"
+"""The real server finds its clients by the beginning of the path, too."""
+NAMESPACE = "/amigosocket"
+TICK = 0.02
+_CLOSE = "close"
+
+
+@dataclass(eq=False)
+class Line:
+    """One connected client.
+
+    :param protocol: 3, where clients ping, or 4, where the server does.
+    :param datasets: ids of the datasets whose broadcasts it gets.
+    :param is_user: whether it gets the user's events.
+    """
+
+    protocol: int
+    loop: asyncio.AbstractEventLoop
+    queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    joined: bool = False
+    is_user: bool = False
+    datasets: set[int] = field(default_factory=set)
+
+    def put(self, frame: str) -> None:
+        """Send a frame, from any thread; nothing happens once the server is gone."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.queue.put_nowait, frame)
+
+
+class Sockets:
+    """The connected clients, what they are told, and the switches for what goes wrong.
+
+    - ``protocol``: 3, or 4 for a server that was upgraded; ``old_clients``: a server of protocol 4 takes
+      clients of protocol 3, too.
+    - ``ping_interval`` and ``ping_timeout`` in milliseconds, as the handshake says them.
+    - ``single_use``: a session is good for one ``authenticate``.
+    - ``lose``: how many coming events are lost on their way.
+    - ``silent``: connections stay open, but nothing is answered or sent any more.
+    - ``refusal``: why nobody may join the namespace; empty when all may.
+    - ``opened``: connections so far.
+    """
+
+    def __init__(self, service: AmigoCloudService) -> None:
+        self.service = service
+        self.lines: set[Line] = set()
+        self.used: set[str] = set()
+        self.opened = 0
+        self.protocol = 3
+        self.old_clients = True
+        self.ping_interval = 25_000
+        self.ping_timeout = 60_000
+        self.single_use = True
+        self.lose = 0
+        self.silent = False
+        self.refusal = ""
+
+    # -- what tests do and see
+
+    def listeners(self, dataset: int | None = None) -> int:
+        """Count who has authenticated for the user's events, or for those of a dataset."""
+        lines = list(self.lines)
+        return sum(line.is_user if dataset is None else dataset in line.datasets for line in lines)
+
+    def disconnect(self) -> None:
+        """Close every connection."""
+        for line in list(self.lines):
+            line.put(_CLOSE)
+
+    def emit(self, name: str, payload: Mapping[str, Any], dataset: int | None = None) -> None:
+        """Tell an event to the user, or to those who listen to a dataset; from any thread."""
+        receivers = [
+            line
+            for line in list(self.lines)
+            if line.joined and (line.is_user if dataset is None else dataset in line.datasets)
+        ]
+        if self.silent or not receivers:
+            return
+        if self.lose > 0:
+            self.lose -= 1
+            return
+        frame = f"42{NAMESPACE}," + json.dumps([name, payload], separators=(",", ":"), ensure_ascii=False)
+        for line in receivers:
+            line.put(frame)
+
+    # -- the connection
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Talk to one client until it leaves, or is cut off."""
+        wanted = 4 if socket.query_params.get("EIO") == "4" else 3
+        if self.protocol == 4 and wanted == 3 and not self.old_clients:
+            body = {"code": 5, "message": "Unsupported protocol version"}
+            await socket.send_denial_response(JSONResponse(body, 400))
+            return
+        await socket.accept()
+        await self._talk(socket, min(wanted, self.protocol))
+
+    async def _talk(self, socket: WebSocket, protocol: int) -> None:
+        line = Line(protocol, asyncio.get_running_loop())
+        self.lines.add(line)
+        self.opened += 1
+        hello = {
+            "sid": f"line-{self.opened}",
+            "upgrades": [],
+            "pingInterval": self.ping_interval,
+            "pingTimeout": self.ping_timeout,
+        }
+        tasks = [asyncio.ensure_future(work) for work in (self._send(socket, line), self._settle())]
+        try:
+            await socket.send_text("0" + json.dumps(hello))
+            if protocol == 3:
+                await socket.send_text("40")
+            async for text in _texts(socket):
+                self._take(line, text)
+        finally:
+            self.lines.discard(line)
+            for task in tasks:
+                task.cancel()
+
+    async def _send(self, socket: WebSocket, line: Line) -> None:
+        """Send what is queued, and the pings of protocol 4."""
+        every = self.ping_interval / 1000 if line.protocol == 4 else None
+        while True:
+            frame = "2"
+            with contextlib.suppress(TimeoutError):
+                frame = await asyncio.wait_for(line.queue.get(), every)
+            if frame == _CLOSE:
+                await socket.close(1001)
+                return
+            if not self.silent:
+                await socket.send_text(frame)
+
+    async def _settle(self) -> None:
+        """Let jobs end while somebody listens, not only when somebody asks."""
+        while True:
+            self.service.jobs.settle()
+            await asyncio.sleep(TICK)
+
+    def _take(self, line: Line, text: str) -> None:
+        if text.startswith("2"):
+            line.put("3" + text[1:])
+        elif text.startswith(f"40{NAMESPACE}"):
+            line.joined = not self.refusal
+            if self.refusal:
+                line.put(f"44{NAMESPACE},{json.dumps(self.refusal)}")
+            else:
+                line.put(f"40{NAMESPACE}" + ("" if line.protocol == 3 else ',{"sid":"one"}'))
+        elif text.startswith(f"42{NAMESPACE},") and line.joined:
+            name, *arguments = json.loads(text.partition(",")[2])
+            if name == "authenticate" and arguments:
+                self._authenticate(line, arguments[0])
+        elif text.startswith((f"41{NAMESPACE}", "1")):
+            line.put(_CLOSE)
+
+    def _authenticate(self, line: Line, said: Mapping[str, Any]) -> None:
+        session = str(said.get("websocket_session"))
+        known = self.service.websocket_sessions.get(session)
+        if known != (said.get("userid"), said.get("datasetid")) or session in self.used:
+            return
+        if self.single_use:
+            self.used.add(session)
+        dataset = known[1]
+        if dataset is None:
+            line.is_user = True
+        else:
+            line.datasets.add(dataset)
+
+
+async def _texts(socket: WebSocket) -> AsyncIterator[str]:
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while True:
+            yield await socket.receive_text()
+
+
+def announce_states(service: AmigoCloudService, numbers: Iterable[int]) -> None:
+    """Broadcast the objects of each dataset that has a new state, as ``realtime``."""
+    for number in numbers:
+        if service.sockets.listeners(number):
+            payload = {"dataset_id": number, "data": service.store.latest_objects(number)}
+            service.sockets.emit("realtime", payload, number)
