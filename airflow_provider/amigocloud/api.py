@@ -199,6 +199,22 @@ def master(where: Place) -> Call[str]:
     )
 
 
+def websocket_session(where: Place | None = None) -> Call[str]:
+    """Ask for a session: what a socket authenticates with. How long it is good for is not documented.
+
+    :param where: the dataset to listen to, as :func:`dataset_path` gives it; None for the user's events.
+        A project's token is refused.
+    """
+    path = "me/start_websocket_session" if where is None else f"{where.path}/start_websocket_session"
+    return Call(
+        "GET",
+        path,
+        base=where.base if where else "api",
+        read=lambda reply: str(read_body(reply)["websocket_session"]),
+        name="start a websocket session",
+    )
+
+
 def saved_query(query_id: int | str) -> Call[str]:
     """Ask for the text of one of the project's saved queries."""
     return Call(

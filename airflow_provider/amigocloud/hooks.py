@@ -10,6 +10,7 @@ from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
 from airflow_provider.core.auth import Credential, QueryToken
 from airflow_provider.core.calls import Params
+from airflow_provider.core.endpoint import origin
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
 from airflow_provider.errors import (
@@ -44,7 +45,7 @@ class AmigoCloudHook(ApiHook):
         extras={
             "project_url": Extra(),
             "max_concurrency": Extra("number", 4.0),
-            "websocket_url": Extra("url"),
+            "websocket_url": Extra("socket"),
         },
     )
 
@@ -68,6 +69,12 @@ class AmigoCloudHook(ApiHook):
     def has_project(self) -> bool:
         """Whether the connection names a project."""
         return bool(self.settings.extras["project_url"])
+
+    @property
+    def websocket_url(self) -> str:
+        """Where the socket is, as ``ws://`` or ``wss://``; it ends with a slash."""
+        url = self.settings.extras["websocket_url"] or f"{origin(self.settings.host)}/v2_socket.io"
+        return f"ws{url.removeprefix('http')}/"
 
     @property
     def max_concurrency(self) -> int:

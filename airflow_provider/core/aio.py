@@ -86,7 +86,7 @@ class AsyncTransport:
         mine = _clients.setdefault(asyncio.get_running_loop(), {})
         key = hashlib.sha256(repr((settings.verify, settings.timeout, settings.host)).encode()).hexdigest()
         if key not in mine:
-            context = await _tls(settings.verify)
+            context = await tls_context(settings.verify)
             if key not in mine:
                 mine[key] = _new_client(context, settings.timeout)
         return mine[key]
@@ -105,7 +105,7 @@ def _new_client(context: ssl.SSLContext, timeout: tuple[float, float]) -> httpx.
     return client
 
 
-async def _tls(verify: bool | str) -> ssl.SSLContext:
+async def tls_context(verify: bool | str) -> ssl.SSLContext:
     """Give the process's one TLS context; loading certificates takes too long for an event loop."""
     if verify not in _contexts:
         context = await asyncio.to_thread(_load_tls, verify)

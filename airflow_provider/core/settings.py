@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +22,7 @@ class Extra:
     """One field of a connection's extra.
 
     :param kind: ``text``, ``number``, ``boolean``, ``list`` (a list, or blank- or comma-separated text), or
-        ``url`` (checked like the host).
+        ``url`` (checked like the host), or ``socket`` (the same for a WebSocket: ``wss://`` means ``https://``).
     :param default: value when the field is absent, null or empty.
     :param required: whether the field must be there.
     :param choices: the only values allowed; empty for any.
@@ -29,7 +30,7 @@ class Extra:
     :param secret: whether the value is a credential, to be kept out of every message.
     """
 
-    kind: Literal["text", "number", "boolean", "list", "url"] = "text"
+    kind: Literal["text", "number", "boolean", "list", "url", "socket"] = "text"
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -133,7 +134,7 @@ def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
     extras = {name: _parse(name, raw.get(name), extra, problems) for name, extra in known.items()}
     allow_http = extras["allow_http"] is True
     for name, extra in known.items():
-        if extra.kind == "url" and extras[name]:
+        if extra.kind in {"url", "socket"} and extras[name]:
             extras[name] = _check_url(str(extras[name]), f"extra '{name}'", allow_http, problems)
     host = _check_url(_host_of(connection, spec), "host", allow_http, problems)
     login = _needed(connection.login, "login", spec.login, problems)
@@ -269,6 +270,7 @@ def _verify(value: Any) -> bool | str:
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "text": _text,
     "url": _text,
+    "socket": lambda value: re.sub(r"^ws(s?)://", r"http\1://", _text(value)),
     "number": _number,
     "boolean": _boolean,
     "list": _list,

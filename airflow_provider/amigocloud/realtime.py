@@ -1,0 +1,219 @@
+"""One connection to AmigoCloud's socket.
+
+No maintained library speaks Engine.IO 3, which the vendor's clients use; frames are in
+:mod:`airflow_provider.amigocloud.frames`, this is their way over a WebSocket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider.amigocloud import api, frames
+from airflow_provider.core.redaction import bare_url
+from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
+
+if TYPE_CHECKING:
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
+QUIET = 2
+"""So many ping intervals without any frame, and the connection counts as dead."""
+LARGEST = 4 << 20
+LONGEST_INTERVAL = 30.0
+
+_wire = logging.getLogger(f"{__name__}.wire")
+_wire.setLevel(logging.WARNING)  # below, it would print sessions
+
+
+def pauses(first: float = 0.5, longest: float = 60.0) -> Iterator[float]:
+    """Give the seconds between attempts to connect: doubling, jittered, for ever."""
+    current = first
+    while True:
+        yield current * random.uniform(0.5, 1.0)  # noqa: S311
+        current = min(longest, current * 2)
+
+
+class EventSocket:
+    """Listens to a user's and datasets' events until the connection breaks.
+
+    A context manager: inside, the namespace is joined. There is no replay, so whoever listens looks at what
+    matters after each connect.
+
+    :param hook: whose connection; its token must be a user's.
+    :param protocol: Engine.IO 3; or 4, where the server pings (should the vendor upgrade).
+    :raises TransportError: when there is no connection.
+    :raises RequestRejectedError: when the server refuses the protocol, or the namespace.
+    """
+
+    def __init__(self, hook: AmigoCloudHook, protocol: int = 3) -> None:
+        self._hook = hook
+        self._protocol = protocol
+        self._socket: Any = None
+        self._opened = frames.Opened()
+        self._heard = self._pinged = 0.0
+
+    async def __aenter__(self) -> Self:
+        settings = await self._hook.aload()
+        self._where = bare_url(self._hook.websocket_url)
+        self._socket = await self._connect()
+        try:
+            async with asyncio.timeout(settings.timeout[0]):
+                await self._join()
+        except BaseException as error:
+            await self._socket.close()
+            if isinstance(error, TimeoutError):
+                raise TransportError(f"the socket at {self._where} opened, but did not greet") from None
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._socket.close()
+
+    async def authenticate(self, user_id: int, dataset: int | None = None) -> None:
+        """Ask for the user's events, or for the broadcasts of a dataset, with a fresh session.
+
+        The service does not say whether it took it (seen in clients).
+
+        :param user_id: id of the token's user.
+        :param dataset: id of the dataset.
+        """
+        said: dict[str, Any] = {"userid": user_id}
+        where = None
+        if dataset is not None:
+            where = api.dataset_path(dataset, in_project=self._hook.has_project)
+            said["datasetid"] = dataset
+        said["websocket_session"] = await self._hook.asend(api.websocket_session(where))
+        await self._send(frames.event("authenticate", said))
+
+    async def receive(self) -> frames.Happened:
+        """Wait for the next event.
+
+        :raises TransportError: when the connection broke, or is silent for two ping intervals.
+        """
+        while True:
+            frame = await self._next()
+            if isinstance(frame, frames.Happened):
+                return frame
+            if isinstance(frame, frames.Ended):
+                raise TransportError(f"the socket at {self._where} was closed by the service")
+
+    # -- the connection
+
+    async def _connect(self) -> Any:
+        client = await load_client()
+        settings, uri = (
+            self._hook.settings,
+            f"{self._hook.websocket_url}?EIO={self._protocol}&transport=websocket",
+        )
+        options: dict[str, Any] = {}
+        if uri.startswith("wss:"):
+            from airflow_provider.core.aio import tls_context
+
+            options["ssl"] = await tls_context(settings.verify)
+        try:
+            # Engine.IO has pings of its own.
+            return await client(
+                uri,
+                open_timeout=settings.timeout[0],
+                ping_interval=None,
+                close_timeout=1.0,
+                max_size=LARGEST,
+                logger=_wire,
+                **options,
+            )
+        except Exception as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> ProviderError:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is not None and 300 <= status < 500:
+            return RequestRejectedError(status, request=f"GET {self._where} (open the socket)")
+        what = f"answered {status}" if status else f"cannot be reached ({type(error).__name__})"
+        return TransportError(f"the socket at {self._where} {what}")
+
+    async def _join(self) -> None:
+        self._heard = self._pinged = self._now()
+        await self._send(frames.JOIN)
+        while True:
+            frame = await self._next()
+            if isinstance(frame, frames.Joined):
+                return
+            if isinstance(frame, frames.Refused):
+                where = f"join {frames.NAMESPACE} at {self._where}"
+                raise RequestRejectedError(400, message=frame.why, request=where)
+            if isinstance(frame, frames.Ended):
+                raise TransportError(f"the socket at {self._where} was closed before it was joined")
+
+    async def _next(self) -> frames.Frame:
+        """Read a frame; meanwhile ping, answer pings, and notice silence."""
+        while True:
+            patience = await self._patience()
+            try:
+                text = await asyncio.wait_for(self._socket.recv(), patience)
+            except TimeoutError:
+                continue
+            except Exception as error:
+                raise self._broke(error) from None
+            self._heard = self._now()
+            frame = frames.read(text) if isinstance(text, str) else frames.Other()
+            if isinstance(frame, frames.Opened):
+                self._opened = frame
+            elif isinstance(frame, frames.Pinged):
+                await self._send(frames.PONG + frame.data)
+            else:
+                return frame
+
+    async def _patience(self) -> float:
+        """Ping when it is time to; give the seconds until there is something to do again."""
+        now = self._now()
+        interval = min(self._opened.ping_interval, LONGEST_INTERVAL if self._protocol == 3 else 1e9)
+        silent_at = self._heard + QUIET * interval
+        if now >= silent_at:
+            raise TransportError(f"the socket at {self._where} is silent for {now - self._heard:.0f} s")
+        if self._protocol != 3:
+            return silent_at - now
+        if now >= self._pinged + interval:
+            self._pinged = now
+            await self._send(frames.PING)
+        return max(0.0, min(silent_at, self._pinged + interval) - now)
+
+    async def _send(self, text: str) -> None:
+        try:
+            await self._socket.send(text)
+        except Exception as error:
+            raise self._broke(error) from None
+
+    def _broke(self, error: Exception) -> TransportError:
+        return TransportError(f"the socket at {self._where} broke ({type(error).__name__})")
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def load_client() -> Any:
+    """Give what connects a WebSocket; imported in a thread, as it takes too long for an event loop.
+
+    :raises InputError: when ``websockets`` is not installed.
+    """
+    return await asyncio.to_thread(_load_client)
+
+
+def _load_client() -> Any:
+    try:
+        from websockets.asyncio.client import connect
+    except ImportError:
+        raise InputError(
+            "events need the package 'websockets': pip install 'airflow-provider-digital-twin[realtime]'"
+        ) from None
+
+    class Connect(connect):
+        """Connects to the place it is told, and to no other."""
+
+        def process_redirect(self, exc: Exception) -> Exception:
+            return exc
+
+    return Connect

@@ -1,0 +1,55 @@
+"""Frames are read as both generations of servers spell them, and nonsense breaks nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider.amigocloud import frames
+from airflow_provider.amigocloud.frames import Ended, Happened, Joined, Opened, Other, Pinged, Refused, read
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        ('0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":5000}', Opened(25.0, 5.0)),
+        ('0{"sid":"x","maxPayload":1000000}', Opened()),
+        ('0{"pingInterval":0,"pingTimeout":"soon"}', Opened()),
+        ("1", Ended()),
+        ("2", Pinged()),
+        ("2probe", Pinged("probe")),
+        ("3", Other()),
+        ("40", Other()),
+        ("40/amigosocket", Joined()),
+        ("40/amigosocket,", Joined()),
+        ('40/amigosocket,{"sid":"y"}', Joined()),
+        ("41/amigosocket", Ended()),
+        ("41", Other()),
+        ('44/amigosocket,"no"', Refused("no")),
+        ('44/amigosocket,{"message":"not you"}', Refused("not you")),
+        ('42/amigosocket,["realtime",{"dataset_id":1}]', Happened("realtime", {"dataset_id": 1})),
+        ('42/amigosocket,7["realtime",{"dataset_id":1}]', Happened("realtime", {"dataset_id": 1})),
+        ('42/amigosocket,["a:b"]', Happened("a:b", {})),
+        ('42/amigosocket,["a","text"]', Happened("a", {})),
+        ('42/other,["a",{}]', Other()),
+        ('42["a",{}]', Other()),
+        ("42/amigosocket,[]", Other()),
+        ("42/amigosocket,{", Other()),
+        ("45/amigosocket,1-[", Other()),
+        ("6", Other()),
+        ("", Other()),
+    ],
+)
+def test_a_frame_is_read(text, frame):
+    assert read(text) == frame
+
+
+@given(st.text(alphabet='0123456789/,[]{}":amigosocket', max_size=60))
+def test_no_text_breaks_the_reader(text):
+    assert isinstance(read(text), frames.Frame)
+
+
+@given(st.text(min_size=1), st.dictionaries(st.text(), st.integers(-(2**50), 2**50) | st.text()))
+def test_what_is_written_is_read_again(name, payload):
+    assert read(frames.event(name, payload)) == Happened(name, payload)

@@ -1,0 +1,152 @@
+"""The socket's client over real TCP: what is told arrives, and a dead connection is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from airflow_provider.amigocloud import realtime
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.realtime import EventSocket
+from airflow_provider.errors import PermissionDeniedError, RequestRejectedError, TransportError
+from airflow_provider.sandbox.amigocloud import world
+
+SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
+
+
+async def until(condition, seconds=5):
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen"
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def listening(sandbox, conn_id="amigocloud_default", protocol=3, dataset=None):
+    async with EventSocket(AmigoCloudHook(conn_id), protocol) as line:
+        await line.authenticate(world.USER, dataset)
+        await until(lambda: sandbox.amigocloud.sockets.listeners(dataset))
+        yield line
+
+
+async def heard(line):
+    return await asyncio.wait_for(line.receive(), 5)
+
+
+@pytest.mark.parametrize(("server", "client"), [(3, 3), (4, 4), (4, 3)])
+async def test_user_events_arrive_in_both_generations_of_the_protocol(sandbox, server, client):
+    sandbox.amigocloud.sockets.protocol = server
+    async with listening(sandbox, protocol=client) as line:
+        created = await asyncio.to_thread(AmigoCloudHook().post, "/me/projects", {"name": "New"})
+        event = await heard(line)
+    assert event.name == "project:creation_succeeded"
+    assert event.payload["project_id"] == created["id"]
+
+
+async def test_a_change_of_a_dataset_reaches_those_who_listen_to_it_within_a_second(sandbox):
+    async with listening(sandbox, dataset=world.ASSETS) as line:
+        began = time.monotonic()
+        sandbox.amigocloud.store.write("UPDATE dataset_1 SET value = 0")
+        sandbox.amigocloud.store.write("UPDATE dataset_2001 SET floor = 9 WHERE number = 7")
+        event = await heard(line)
+    assert time.monotonic() - began < 1
+    assert (event.name, event.payload["dataset_id"]) == ("realtime", world.ASSETS)
+    assert [set(one) for one in event.payload["data"]] == [{"object_id", "latitude", "longitude"}]
+
+
+async def test_an_upload_tells_its_beginning_and_its_end(sandbox, tmp_path):
+    path = tmp_path / "rooms.csv"
+    path.write_text("name\nA\n")
+    sandbox.amigocloud.job_latency = 0.05
+    async with listening(sandbox) as line:
+        job = await asyncio.to_thread(AmigoCloudHook().upload_file, str(path))
+        events = [await heard(line) for _ in range(3)]
+    assert [event.name for event in events] == [
+        "project:process_file_started",
+        "project:process_file_finished",
+        "dataset:creation_succeeded",
+    ]
+    assert {(event.payload["job"], event.payload["filename"]) for event in events} == {(job, "rooms.csv")}
+
+
+async def test_pings_keep_a_quiet_connection_alive(sandbox):
+    sockets = sandbox.amigocloud.sockets
+    sockets.ping_interval = 40
+    for sockets.protocol in (3, 4):
+        async with listening(sandbox, protocol=sockets.protocol) as line:
+            waiting = asyncio.create_task(line.receive())
+            await asyncio.sleep(0.3)
+            assert not waiting.done()
+            sockets.emit("later", {})
+            assert (await waiting).name == "later"
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_a_connection_that_is_silent_for_two_ping_intervals_counts_as_dead(sandbox, protocol):
+    sockets = sandbox.amigocloud.sockets
+    sockets.protocol, sockets.ping_interval = protocol, 100
+    async with listening(sandbox, protocol=protocol) as line:
+        sockets.silent = True
+        began = time.monotonic()
+        with pytest.raises(TransportError, match="silent"):
+            await heard(line)
+    assert 0.1 < time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_broken_connection_is_noticed(sandbox, how):
+    async with listening(sandbox) as line:
+        sandbox.amigocloud.sockets.disconnect() if how == "close" else sandbox.cut_connections()
+        with pytest.raises(TransportError, match="broke|closed"):
+            await heard(line)
+
+
+async def test_a_session_is_good_for_one_connection(sandbox):
+    async with listening(sandbox):
+        pass
+    async with listening(sandbox):
+        assert len(sandbox.amigocloud.sockets.used) == 2
+
+
+async def test_a_server_that_wants_protocol_4_says_so(sandbox):
+    sockets = sandbox.amigocloud.sockets
+    sockets.protocol, sockets.old_clients = 4, False
+    with pytest.raises(RequestRejectedError, match="open the socket"):
+        async with EventSocket(AmigoCloudHook()):
+            raise AssertionError
+
+
+async def test_a_refused_namespace_says_why(sandbox):
+    sandbox.amigocloud.sockets.refusal = "maintenance"
+    with pytest.raises(RequestRejectedError, match="maintenance"):
+        async with EventSocket(AmigoCloudHook()):
+            raise AssertionError
+
+
+async def test_a_server_that_does_not_greet_is_given_up(sandbox, connect):
+    sandbox.faults.add("delay", method="WEBSOCKET", seconds=5)
+    with pytest.raises(TransportError, match="cannot be reached"):
+        async with EventSocket(AmigoCloudHook(connect(extra={"connect_timeout": 0.2}))):
+            raise AssertionError
+
+
+async def test_a_project_token_may_not_listen(sandbox, connect):
+    async with EventSocket(AmigoCloudHook(connect(password=world.READ_PROJECT_TOKEN))) as line:
+        with pytest.raises(PermissionDeniedError):
+            await line.authenticate(world.USER)
+
+
+async def test_the_socket_may_be_elsewhere(sandbox, connect):
+    url = sandbox.url.replace("http", "ws")
+    conn_id = connect(extra={"websocket_url": f"{url}/v2_socket.io/other/"})
+    assert AmigoCloudHook(conn_id).websocket_url == f"{url}/v2_socket.io/other/"
+    async with listening(sandbox, conn_id):
+        assert sandbox.counters.requests[SOCKET] == 1
+
+
+def test_attempts_to_connect_wait_longer_each_time_up_to_a_limit():
+    waits = [wait for wait, _ in zip(realtime.pauses(1.0, 8.0), range(50), strict=False)]
+    assert all(0.5 * limit <= wait <= limit for wait, limit in zip(waits, [1, 2, 4, *[8] * 47], strict=True))
