@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider.errors import InputError, PermissionDeniedError
 from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
+from tests.airflow_names import AirflowSensorTimeout, TaskDeferred
 
 POI = seed.TUTORIAL_POI
 EXPECTED: list[dict[str, Any]] = [
@@ -75,7 +75,7 @@ def test_deferred_it_gives_the_same_result(service: MapsIndoorsService) -> None:
 def test_the_wait_has_an_end(service: MapsIndoorsService) -> None:
     event = asyncio.run(fired(trigger(OTHER, seconds=0.1)))
     assert event == {"status": "timeout"}
-    with pytest.raises(Exception, match="not as expected after 5 s"):
+    with pytest.raises(AirflowSensorTimeout, match="not as expected after 5 s"):
         sensor(OTHER).execute_complete({}, event)
 
 
