@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pages import Page
-from airflow_provider.core.durable import fingerprint
+from airflow_provider.core.durable import fingerprint, task_identity
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,7 +133,10 @@ def _mark(key: Any, value: Any) -> str:
 
 
 class Memory:
-    """Where the watermark of an outlet asset is kept.
+    """Where the watermark of an outlet asset is kept, and the one before it.
+
+    A run that is tried again, or cleared after it had ended well, starts from the watermark that it started
+    from before, so that its file is never replaced by one that lacks rows.
 
     :param context: the task's context.
     :param outlets: the task's outlets.
@@ -150,6 +153,7 @@ class Memory:
         stores = context.get("asset_state_store")
         self._store: Any = stores[outlets[0]] if stores is not None else None
         self._source = fingerprint(source)
+        self._run = "/".join(task_identity(context))
         if self._store is None:
             log.warning(
                 "No state store for assets here (it came with Airflow 3.3): there is no watermark, and"
@@ -158,26 +162,29 @@ class Memory:
 
     def load(self) -> tuple[Any, frozenset[str]]:
         """Give the watermark and the marks; None and nothing when there is none."""
-        known = self._known()
-        if known.get("source") != self._source:
-            return None, frozenset()
+        start = self._start()
         marks: list[str] = []
-        for n in range(int(known["chunks"])):
-            marks += self._store.get(f"{_NAME}_{known['turn']}_{n}") or []
-        return known["watermark"], frozenset(marks)
+        for n in range(int(start.get("chunks", 0))):
+            marks += self._store.get(f"{_NAME}_{start['turn']}_{n}") or []
+        return start.get("watermark"), frozenset(marks)
 
     def save(self, increment: Increment) -> None:
-        """Keep the watermark and the marks; until the watermark is kept, the old marks stay as they are."""
+        """Keep the watermark and the marks; those that this run started from stay as they are."""
         if self._store is None or increment.watermark is None:
             return
-        turn = 1 - int(self._known().get("turn", 0))
+        start = self._start()
+        turn = 1 - int(start.get("turn", 1))
         marks = increment.marks()
         chunks = [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]
         for n, chunk in enumerate(chunks):
             self._store.set(f"{_NAME}_{turn}_{n}", chunk)
-        known = {"source": self._source, "watermark": increment.watermark}
-        self._store.set(_NAME, {**known, "turn": turn, "chunks": len(chunks)})
+        latest = {"watermark": increment.watermark, "turn": turn, "chunks": len(chunks)}
+        self._store.set(_NAME, {"source": self._source, "run": self._run, "latest": latest, "start": start})
 
-    def _known(self) -> dict[str, Any]:
-        found = self._store.get(_NAME) if self._store is not None else None
-        return found if isinstance(found, dict) else {}
+    def _start(self) -> dict[str, Any]:
+        """Give what this run starts from."""
+        known = self._store.get(_NAME) if self._store is not None else None
+        if not isinstance(known, dict) or known.get("source") != self._source:
+            return {}
+        found: dict[str, Any] = known["start" if known["run"] == self._run else "latest"]
+        return found

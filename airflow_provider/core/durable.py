@@ -44,7 +44,7 @@ class Submission:
         self._store = context.get("task_state_store")
         self._name = name
         self._request = fingerprint(request)
-        self._task = _task_identity(context)
+        self._task = task_identity(context)
         if self._store is None:
             log.info(
                 "No task state store here (it came with Airflow 3.3): after a crash, remote work is found"
@@ -117,6 +117,7 @@ def _for_ever() -> dict[str, Any]:
     return {"retention": NEVER_EXPIRE}
 
 
-def _task_identity(context: Mapping[str, Any]) -> tuple[str, ...]:
+def task_identity(context: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give what tells a task instance from all others: DAG, task, run and map index."""
     ti = context["ti"]
     return (str(ti.dag_id), str(ti.task_id), str(ti.run_id), str(getattr(ti, "map_index", -1)))

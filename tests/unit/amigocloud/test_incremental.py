@@ -30,10 +30,13 @@ class Dag:
         self.stores: dict[Asset, Store] = defaultdict(Store)
         self.path = path
         self.events: dict[Asset, Any] = {}
+        self.runs = 0
 
     def run(self, **arguments: Any) -> list[dict[str, Any]]:
         self.events = defaultdict(lambda: SimpleNamespace(extra={}))
-        context = {"asset_state_store": self.stores, "outlet_events": self.events}
+        self.runs += not arguments.pop("again", False)
+        ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {self.runs}", map_index=-1)
+        context = {"asset_state_store": self.stores, "outlet_events": self.events, "ti": ti}
         given = {"dataset": world.ASSETS, "incremental_column": "updated_at", "outlets": [ASSETS]}
         if "sql" in arguments:
             del given["dataset"]
@@ -157,6 +160,18 @@ def test_a_crash_while_the_memory_is_written_repeats_nothing_it_should_not(sandb
         dag.run(lag=timedelta(days=2))
     store.set = written
     assert numbers(dag.run(lag=timedelta(days=2))) == [9001]
+
+
+def test_a_run_that_is_done_again_gives_its_rows_again(sandbox, dag):
+    dag.run()
+    add(sandbox, 9001, "2025-02-01 00:00:00+00:00")
+    assert numbers(dag.run()) == [9001]
+    add(sandbox, 9002, "2025-02-02 00:00:00+00:00")
+    for _ in range(2):
+        assert numbers(dag.run(again=True)) == [9001, 9002]
+    assert dag.run() == []
+    add(sandbox, 9003, "2025-02-02 00:00:00+00:00")
+    assert numbers(dag.run()) == [9003]
 
 
 def test_what_is_kept_stays_small_values_of_the_store(dag):
