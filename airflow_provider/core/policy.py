@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any
 
+import msgspec
+
 from airflow_provider.core.calls import Call, Reply
 from airflow_provider.errors import (
     AmbiguousWriteError,
@@ -183,7 +185,7 @@ def _judge_good(call: Call[Any], reply: Reply, explain: Explain, request: str) -
         said = _said(error, reply, explain, request)
         verdict = Verdict.TRANSIENT if isinstance(said, ServerError) else Verdict.PERMANENT
         return Judgement(verdict, error=said)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, msgspec.MsgspecError, LookupError, TypeError, AttributeError) as error:
         why = f"the reply cannot be read: {type(error).__name__}: {str(error)[:200]}"
     if not call.repeatable:
         return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, why))

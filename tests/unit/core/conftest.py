@@ -64,7 +64,7 @@ class EchoService(Service):
         )
         self.written += request.method == "POST"
         return JSONResponse(
-            {"query": str(request.url.query), "path": request.url.path, "body": body.decode()}
+            {"query": request.scope["query_string"].decode(), "path": request.url.path, "body": body.decode()}
         )
 
     async def closed(self, request: Request) -> Response:
