@@ -16,6 +16,7 @@ from airflow_provider.errors import (
     InputError,
     NotFoundError,
     PermissionDeniedError,
+    RateLimitedError,
     RequestRejectedError,
     ServerError,
 )
@@ -297,6 +298,23 @@ def test_a_429_is_waited_out(
     sandbox.faults.add("status", status=429, headers=headers, path="dataset", times=1)
     assert hook.get_dataset()["id"] == seed.CAMPUS_ID
     assert not retry_after or max(slept) >= 7
+
+
+def test_the_services_own_429s_are_waited_out(connect: Connect, sandbox: Sandbox) -> None:
+    hook = connect(extra={"requests_per_second": 1000})
+    hook.transport._sleep = sandbox.clock.advance
+    for _ in range(25):
+        hook.get_dataset()
+    assert hook.requests > 25
+
+
+def test_a_429_that_does_not_end_is_an_error_that_says_when_to_come_back(
+    hook: MapsIndoorsHook, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("status", status=429, headers={"Retry-After": "600"}, path="dataset", times=None)
+    with pytest.raises(RateLimitedError) as caught:
+        hook.get_dataset()
+    assert caught.value.retry_after == 600
 
 
 # Secrets
