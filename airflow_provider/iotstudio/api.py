@@ -69,7 +69,7 @@ def in_space(space: str, *parts: str, category: str | None = None) -> str:
 
 def categories(space: str, cursor: str = "") -> Call[Page]:
     """List a page of categories."""
-    return _list(in_space(space, "categories"), None, cursor, "list the categories")
+    return listed(in_space(space, "categories"), None, cursor, "list the categories")
 
 
 def things(
@@ -82,25 +82,25 @@ def things(
     :param cursor: where the page begins.
     """
     path = in_space(space, "things", category=category)
-    return _list(path, params, cursor, f"list the Things of {category or space}")
+    return listed(path, params, cursor, f"list the Things of {category or space}")
 
 
 def thing(space: str, thing_id: str) -> Call[dict[str, Any]]:
     """Read a Thing's description and current values."""
-    return Call("GET", in_space(space, "things", thing_id), read=_object, name=f"read Thing {thing_id}")
+    return Call("GET", in_space(space, "things", thing_id), read=read_object, name=f"read Thing {thing_id}")
 
 
 def properties(space: str, thing_id: str) -> Call[Values]:
     """Read all current values of a Thing."""
     path = in_space(space, "things", thing_id, "properties")
-    return Call("GET", path, read=_object, name=f"read the properties of Thing {thing_id}")
+    return Call("GET", path, read=read_object, name=f"read the properties of Thing {thing_id}")
 
 
 def one_property(space: str, thing_id: str, name: str) -> Call[Any]:
     """Read one current value."""
     path = in_space(space, "things", thing_id, "properties", name)
     return Call(
-        "GET", path, read=lambda reply: _object(reply)[name], name=f"read '{name}' of Thing {thing_id}"
+        "GET", path, read=lambda reply: read_object(reply)[name], name=f"read '{name}' of Thing {thing_id}"
     )
 
 
@@ -139,7 +139,7 @@ def history(
     :param end: no value after this; up to the last one when it is left out.
     """
     path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
-    return _list(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
+    return listed(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
 
 
 def request_action(space: str, thing_id: str, action: str, given: Any = None) -> Call[dict[str, Any]]:
@@ -152,7 +152,7 @@ def request_action(space: str, thing_id: str, action: str, given: Any = None) ->
         in_space(space, "things", thing_id, "actions", action),
         json={action: {} if given is None else {"input": given}},
         repeatable=False,
-        read=lambda reply: action_entry(_object(reply), action),
+        read=lambda reply: action_entry(read_object(reply), action),
         name=f"request action '{action}' of Thing {thing_id}",
     )
 
@@ -162,7 +162,7 @@ def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[st
     return Call(
         "GET",
         in_space(space, "things", thing_id, "actions", name, action_id),
-        read=lambda reply: action_entry(_object(reply), name),
+        read=lambda reply: action_entry(read_object(reply), name),
         name=f"read action '{name}' {action_id} of Thing {thing_id}",
     )
 
@@ -170,7 +170,7 @@ def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[st
 def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page]:
     """List a page of a Thing's requested actions of one name; the service keeps the last hundred."""
     path = in_space(space, "things", thing_id, "actions", name)
-    call = _list(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
+    call = listed(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
 
     def read(reply: Reply) -> Page:
         page = _page(reply)
@@ -258,7 +258,8 @@ def explain(reply: Reply) -> tuple[str, str]:
     return code, f"{message} ({said})" if said else message
 
 
-def _list(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
+def listed(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
+    """Make the request for one page of a list, of the largest size unless ``limit`` says otherwise."""
     query: dict[str, Any] = {"limit": PAGE, **_joined(params)}
     if cursor:
         query["next_cursor"] = cursor
@@ -276,14 +277,15 @@ def _joined(params: Params | None) -> dict[str, Any]:
 
 
 def _page(reply: Reply) -> Page:
-    body = _object(reply)
+    body = read_object(reply)
     items = body.get("data") or []
     if not all(isinstance(item, dict) for item in items):
         raise ValueError("data is not a list of objects")
     return Page(items, (body.get("paging") or {}).get("next_cursor") or "")
 
 
-def _object(reply: Reply) -> dict[str, Any]:
+def read_object(reply: Reply) -> dict[str, Any]:
+    """Read a reply that must be a JSON object."""
     body = reply.json()
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
@@ -291,4 +293,4 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 def _object_or_nothing(reply: Reply) -> dict[str, Any]:
-    return _object(reply) if reply.body.strip() else {}
+    return read_object(reply) if reply.body.strip() else {}

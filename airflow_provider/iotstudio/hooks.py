@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from airflow_provider.core.auth import Credential, HeaderToken, MintedToken
-from airflow_provider.core.calls import Call, Params, Reply
-from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
-from airflow_provider.errors import (
-    ApiError,
-    AuthenticationError,
-    InputError,
-    NotFoundError,
-    PermissionDeniedError,
-    ProviderError,
-    ServerError,
-)
+from airflow_provider.core.calls import Params
 from airflow_provider.iotstudio import api
-
-T = TypeVar("T")
-
-TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
+from airflow_provider.iotstudio.administration import Administration
+from airflow_provider.iotstudio.connection import next_cursor
 
 
-class IoTStudioHook(ApiHook):
+class IoTStudioHook(Administration):
     """Reads and writes the Things of one space.
 
     The access token is fetched when it is first needed, shared by the whole process, renewed before it ends,
@@ -38,89 +23,6 @@ class IoTStudioHook(ApiHook):
         the extra ``access_token`` instead of both; extras ``space``, ``scopes``, ``api_preview``.
     :param space: id of the space; the connection's extra ``space`` when it is left out.
     """
-
-    conn_name_attr = "iotstudio_conn_id"
-    default_conn_name = "iotstudio_default"
-    conn_type = "iotstudio"
-    hook_name = "Altair IoT Studio"
-    spec = ConnectionSpec(
-        "iotstudio",
-        default_host="https://api.swx.altairone.com",
-        login="optional",
-        password="optional",  # noqa: S106 - a need, not a password
-        extras={
-            "space": Extra(),
-            "scopes": Extra("list", ()),
-            "access_token": Extra(secret=True),
-            "api_preview": Extra(),
-            "revoke_on_close": Extra("boolean", False),
-        },
-    )
-
-    def __init__(self, iotstudio_conn_id: str = default_conn_name, *, space: str | None = None) -> None:
-        super().__init__(iotstudio_conn_id)
-        self.iotstudio_conn_id = iotstudio_conn_id
-        self._space = space
-
-    # -- how the service works --------------------------------------------------------------------
-
-    def credential(self, settings: Settings) -> Credential:
-        """Use the static token if there is one, else client credentials."""
-        if settings.extras["access_token"]:
-            return HeaderToken(settings.extras["access_token"])
-        missing = [name for name in ("login", "password") if not getattr(settings, name)]
-        if missing:
-            raise InputError(
-                f"{' and '.join(missing)} missing (client id and client secret); or set the extra"
-                " 'access_token' instead of both",
-                f"connection '{settings.conn_id}'",
-            )
-        return MintedToken(api.token(settings.login, settings.password, settings.extras["scopes"]))
-
-    def explain(self, reply: Reply) -> tuple[str, str]:
-        """Read code, message and details of an error reply."""
-        return api.explain(reply)
-
-    @property
-    def space(self) -> str:
-        """The space that requests go to.
-
-        :raises InputError: when neither the hook nor the connection names one.
-        """
-        space = self._space or self.settings.extras["space"]
-        if not space:
-            raise InputError(
-                "no space: name it in the connection's extra 'space', or as the argument 'space'",
-                f"connection '{self.conn_id}'",
-            )
-        return str(space)
-
-    def send(self, call: Call[T]) -> T:
-        """Send a call and give its result; a 403 says which scope the request needs."""
-        try:
-            return super().send(self._ready(call))
-        except PermissionDeniedError as error:
-            raise self._permission(error, call) from None
-
-    async def asend(self, call: Call[T]) -> T:
-        """Send the same call from an event loop, without blocking it."""
-        await self.aload()
-        try:
-            return await super().asend(self._ready(call))
-        except PermissionDeniedError as error:
-            raise self._permission(error, call) from None
-
-    def _ready(self, call: Call[T]) -> Call[T]:
-        preview = self.settings.extras["api_preview"]
-        return replace(call, headers={**call.headers, "Prefer": f"preview={preview}"}) if preview else call
-
-    def _permission(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
-        scope, held = api.scope_for(call.method, call.path), " ".join(self.settings.extras["scopes"])
-        said = (
-            f"{error.message or 'refused'}; needs the scope {scope} (the connection asks for"
-            f" {held or 'none'}), and an access policy that lets the client do this"
-        )
-        return PermissionDeniedError(error.status, error.code, said, request=error.request, body=error.body)
 
     # -- Things -----------------------------------------------------------------------------------
 
@@ -133,7 +35,7 @@ class IoTStudioHook(ApiHook):
         :param params: the API's own query: filters (``{"property:temperature": "gt:20"}``), ``sort``, and
             ``limit`` as the size of a page (1000 unless given).
         """
-        return self._pages(
+        return self.pages(
             lambda cursor: api.things(self.space, category=category, params=params, cursor=cursor)
         )
 
@@ -158,7 +60,7 @@ class IoTStudioHook(ApiHook):
             page = await self.asend(api.things(self.space, category=category, params=params, cursor=cursor))
             for item in page.items:
                 yield item
-            cursor = _next(cursor, page)
+            cursor = next_cursor(cursor, page)
             if not cursor:
                 return
 
@@ -168,7 +70,7 @@ class IoTStudioHook(ApiHook):
 
     def list_categories(self) -> list[dict[str, Any]]:
         """Give all categories of the space."""
-        return list(self._pages(lambda cursor: api.categories(self.space, cursor)))
+        return list(self.pages(lambda cursor: api.categories(self.space, cursor)))
 
     # -- properties -------------------------------------------------------------------------------
 
@@ -209,7 +111,7 @@ class IoTStudioHook(ApiHook):
         :param end: no value after this time.
         :param name: only this property.
         """
-        return self._pages(
+        return self.pages(
             lambda cursor: api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
         )
 
@@ -227,7 +129,7 @@ class IoTStudioHook(ApiHook):
         :param cursor: where the page begins: the ``cursor`` of the page before it.
         """
         page = self.send(api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor))
-        _next(cursor, page)
+        next_cursor(cursor, page)
         return page
 
     # -- actions ----------------------------------------------------------------------------------
@@ -251,88 +153,9 @@ class IoTStudioHook(ApiHook):
 
     def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
         """Go through a Thing's requests for one action; the service keeps the last hundred."""
-        return self._pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
+        return self.pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
     async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Give one requested action, from an event loop."""
         await self.aload()
         return await self.asend(api.action(self.space, thing_id, action, action_id))
-
-    # -- anything else ----------------------------------------------------------------------------
-
-    def request(self, method: str, path: str, *, params: Params | None = None, json: Any = None) -> Reply:
-        """Send any other request; gives the raw response.
-
-        :param path: ``/spaces/...`` from the host's root, or without the leading slash below the space
-            (``things/<id>/events``). Names in it must be quoted.
-        :param params: query; a list repeats its parameter.
-        :param json: body, sent as JSON; None sends none.
-        :raises ApiError: unless the answer is a 2xx.
-        """
-        full = path if path.startswith("/") or "://" in path else f"{api.in_space(self.space)}/{path}"
-        return self.send(api.raw(method.upper(), full, params, json))
-
-    def revoke_token(self) -> None:
-        """End the access token that this process holds for the connection; the next request gets a new one.
-
-        :raises InputError: for a connection with a static token, which only the client it was issued to can
-            revoke.
-        """
-        credential = self.transport.endpoint.credential
-        if not isinstance(credential, MintedToken):
-            raise InputError(
-                "it has a static access token, which only the client that got it can revoke",
-                f"connection '{self.conn_id}'",
-            )
-        realm = self.transport.endpoint.bases["api"]
-        if value := credential.cached(realm):
-            self.send(api.revoke(self.settings.login, self.settings.password, value))
-            credential.forget(value, realm)
-
-    def close(self) -> None:
-        """Close the connection pool; revokes the token first when the connection says so."""
-        try:
-            if self._transport is not None and self.settings.extras["revoke_on_close"]:
-                self.revoke_token()
-        except ProviderError as error:
-            # The work is done; a token that lives on is not worth failing it.
-            self.log.warning("the access token could not be revoked: %s", error)
-        finally:
-            super().close()
-
-    def probe(self) -> str:
-        """Get a token and list one Thing."""
-        space = self.space
-        self.send(api.things(space, params={"limit": 1}))
-        return f"Connected; the space '{space}' can be read."
-
-    def diagnose(self, error: ProviderError) -> str:
-        """Say in one sentence what is wrong with the connection."""
-        if not isinstance(error, ApiError):
-            return super().diagnose(error)
-        said = error.message or error.code or str(error.status)
-        if error.code == "invalid_scope":
-            return f"The client may not use one of the connection's scopes: {said}"
-        if TOKEN_PATH in error.request and not isinstance(error, AuthenticationError):
-            return f"The host answers, but not as IoT Studio's token service: {error.status} {said}"
-        if isinstance(error, NotFoundError):
-            return f"The credentials are valid, but the space '{self.space}' was not found."
-        if isinstance(error, PermissionDeniedError):
-            return f"The credentials are valid, but may not read the space '{self.space}': {said}"
-        return super().diagnose(error)
-
-    def _pages(self, call: Callable[[str], Call[api.Page]]) -> Iterator[dict[str, Any]]:
-        cursor = ""
-        while True:
-            page = self.send(call(cursor))
-            yield from page.items
-            cursor = _next(cursor, page)
-            if not cursor:
-                return
-
-
-def _next(cursor: str, page: api.Page) -> str:
-    """Give the next cursor; the same one again would go round for ever."""
-    if page.cursor and page.cursor == cursor:
-        raise ServerError(200, "", "the list gave the same cursor twice; it would never end")
-    return page.cursor

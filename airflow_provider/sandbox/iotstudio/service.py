@@ -10,7 +10,16 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider.sandbox.iotstudio import access, catalog, history, interactions, things, values
+from airflow_provider.sandbox.iotstudio import (
+    access,
+    catalog,
+    history,
+    interactions,
+    mqtt,
+    query,
+    things,
+    values,
+)
 from airflow_provider.sandbox.iotstudio.access import Client, OAuthError, Token
 from airflow_provider.sandbox.iotstudio.seed import SPACE, seeded_space
 from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, ulid
@@ -84,6 +93,12 @@ def _endpoints() -> list[Endpoint]:
         Endpoint("GET", f"{thing}/events/{{name}}/{{entry}}", read, interactions.get_event),
         Endpoint("DELETE", f"{thing}/events/{{name}}/{{entry}}", gone, interactions.delete_event),
     ]
+    plain += [
+        Endpoint("POST", "/query/cursor", ("query.read",), query.open_cursor),
+        Endpoint("POST", "/query/cursor/{cursor}", ("query.read",), query.next_batch),
+    ]
+    scoped += _mqtt(f"{thing}/mqtt-credentials")
+    plain += _mqtt(f"{category}/mqtt-credentials")
     for path in (f"{thing}/properties-history", f"{thing}/properties-history/{{property}}"):
         scoped += [
             Endpoint("GET", path, read, history.read),
@@ -92,6 +107,12 @@ def _endpoints() -> list[Endpoint]:
         ]
     inside = [Endpoint(e.method, f"{category}{e.path}", e.scopes, e.handler) for e in scoped]
     return plain + scoped + inside
+
+
+def _mqtt(path: str) -> list[Endpoint]:
+    handlers = {"POST": mqtt.create, "GET": mqtt.get, "PUT": mqtt.replace, "DELETE": mqtt.delete}
+    scopes = ("mqtt.credentials", "thing.update", "category.update")
+    return [Endpoint(method, path, scopes, handler) for method, handler in handlers.items()]
 
 
 class IoTStudioService(Service):
@@ -121,6 +142,8 @@ class IoTStudioService(Service):
         self.clients: dict[str, Client] = {CLIENT_ID: Client(CLIENT_ID, CLIENT_SECRET)}
         self.tokens: dict[str, Token] = {}
         self.revoked: list[str] = []
+        self.cursors: dict[str, query.Cursor] = {}
+        self.mqtt: dict[str, dict[str, Any]] = {}
         self._ids = 0
         self._tokens = 0
         self.token_lifetime: float = 604_799
@@ -165,7 +188,7 @@ class IoTStudioService(Service):
             "host": self.base_url,
             "login": CLIENT_ID,
             "password": CLIENT_SECRET,
-            "extra": {"space": SPACE, "scopes": ["category", "thing", "model"]},
+            "extra": {"space": SPACE, "scopes": ["category", "thing", "model", "query"]},
         }
 
     def routes(self) -> Sequence[BaseRoute]:

@@ -20,7 +20,7 @@ SPEC = Path(__file__).resolve().parents[4] / "shared" / "specs" / "altair-iot-st
 class Api:
     """A bare client: what the service says, unread."""
 
-    def __init__(self, sandbox: Sandbox, scopes: str = "thing category model") -> None:
+    def __init__(self, sandbox: Sandbox, scopes: str = "thing category model query") -> None:
         self.connection = json.loads(sandbox.connections["iotstudio_default"])
         self.session = requests.Session()
         self.space = self.connection["extra"]["space"]
@@ -317,6 +317,10 @@ CONTRACT: list[tuple[str, str, Any]] = [
     ("GET", f"/things/{THING}/actions/updateFirmware", None),
     ("POST", f"/things/{THING}/events/highTemperature", {"highTemperature": {"data": 61.5}}),
     ("GET", f"/things/{THING}/events", None),
+    ("POST", "/query/cursor", {"query": "FOR t IN things RETURN t._key", "count": True, "batchSize": 9}),
+    ("POST", "/query/cursor/3298550000000", {}),
+    ("POST", f"/things/{THING}/mqtt-credentials", {"description": "for the gateway"}),
+    ("GET", f"/things/{THING}/mqtt-credentials", None),
     ("GET", "/things/01ARZ3NDEKTSV4RRFFQ69G5FAV", None),
     ("PUT", f"/things/{THING}/properties", {"nothing": 1}),
 ]
@@ -368,3 +372,13 @@ def test_replies_are_as_the_vendors_openapi_file_has_them(api: Api) -> None:
         schema = _nullable(response["content"]["application/json"]["schema"])
         errors = list(Draft202012Validator({**schema, "components": schemas}).iter_errors(reply.json()))
         assert not errors, f"{method} {path}: {[error.message for error in errors[:3]]}"
+
+
+def test_a_query_can_write_to_what_it_finds(sandbox: Sandbox, api: Api) -> None:
+    body = {
+        "query": "FOR t IN things FILTER HAS(t.properties, @name) RETURN t._key",
+        "bindVars": {"name": "setpoint"},
+        "then": {"op": "update", "resource": "properties", "data": {"setpoint": 18}},
+    }
+    assert api("POST", "/query/cursor", body).json()["then"] == {"success_count": 240, "error_count": 0}
+    assert sandbox.iotstudio.space.things[THING].status["setpoint"] == 18

@@ -1,0 +1,145 @@
+"""The rarer requests of the IoT Studio API, as data; routes and bodies are those of its OpenAPI file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from airflow_provider.core.calls import UNSET, Call, Reply, read_nothing
+from airflow_provider.iotstudio.api import Page, filters, in_space, listed, read_object, time_range
+
+
+def models(space: str, cursor: str = "") -> Call[Page]:
+    """List a page of models."""
+    return listed(in_space(space, "models"), None, cursor, "list the models")
+
+
+def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Call[Page]:
+    """List a page of a Thing's events."""
+    path = in_space(space, "things", thing_id, "events", *([name] if name else []))
+    return listed(path, {"limit": 100}, cursor, f"list the events of Thing {thing_id}")
+
+
+def add_event(space: str, thing_id: str, name: str, data: Any = None) -> Call[dict[str, Any]]:
+    """Report an event. Sending it twice would report two."""
+    return Call(
+        "POST",
+        in_space(space, "things", thing_id, "events", name),
+        json={name: {} if data is None else {"data": data}},
+        repeatable=False,
+        read=lambda reply: dict(read_object(reply)[name]),
+        name=f"report event '{name}' of Thing {thing_id}",
+    )
+
+
+def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -> Call[None]:
+    """Add values of the past; sent twice, the second one is refused because of the first."""
+    return Call(
+        "POST",
+        in_space(space, "things", thing_id, "properties-history"),
+        json=[dict(item) for item in items],
+        read=read_nothing,
+        name=f"add {len(items)} items to the history of Thing {thing_id}",
+    )
+
+
+def history_at(space: str, thing_id: str, at: str) -> Call[Page]:
+    """Read the last values up to a time."""
+    path = in_space(space, "things", thing_id, "properties-history")
+    return listed(path, {"at": at}, "", f"read the history of Thing {thing_id}")
+
+
+def delete_history(
+    space: str,
+    thing_id: str,
+    start: str | datetime,
+    end: str | datetime,
+    names: Sequence[str] | None,
+) -> Call[None]:
+    """Delete a range of recorded values."""
+    return Call(
+        "DELETE",
+        in_space(space, "things", thing_id, "properties-history"),
+        params={"at": time_range(start, end), "property_name[]": names},
+        read=read_nothing,
+        name=f"delete history of Thing {thing_id}",
+    )
+
+
+def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[dict[str, Any]]]:
+    """Change many descriptions; the reply has one result for each (seen in the vendor's client)."""
+
+    def read(reply: Reply) -> list[dict[str, Any]]:
+        results = read_object(reply)["results"]
+        if not isinstance(results, list) or len(results) != len(patches):
+            raise ValueError("not one result for each patch")
+        return results
+
+    return Call(
+        "PATCH",
+        in_space(space, "things"),
+        json=[dict(patch) for patch in patches],
+        headers={"Content-Type": "application/json-patch+json"},
+        repeatable=False,
+        read=read,
+        name=f"patch {len(patches)} Things",
+    )
+
+
+def delete_things(
+    space: str,
+    thing_ids: Sequence[str] | None,
+    category: str | None,
+    conditions: Mapping[str, Any] | None,
+) -> Call[list[str]]:
+    """Delete Things; sent twice, the second one finds none."""
+    return Call(
+        "DELETE",
+        in_space(space, "things"),
+        params={**filters(conditions), "thingID[]": thing_ids, "category[]": category},
+        repeatable=False,
+        name="delete Things",
+    )
+
+
+def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size: int, ttl: int) -> Call[Page]:
+    """Run a query and get its first results."""
+    return Call(
+        "POST",
+        in_space(space, "query", "cursor"),
+        json={"query": aql, "bindVars": dict(bind or {}), "batchSize": batch_size, "ttl": ttl},
+        read=_batch,
+        name="run a query",
+    )
+
+
+def next_batch(space: str, cursor: str) -> Call[Page]:
+    """Get the next results. What was sent and got lost is gone, so this is not sent twice."""
+    return Call(
+        "POST",
+        in_space(space, "query", "cursor", cursor),
+        json={},
+        repeatable=False,
+        read=_batch,
+        name="get the next results of a query",
+    )
+
+
+def mqtt(method: str, space: str, thing_id: str, form: Mapping[str, Any] | None = None) -> Call[Any]:
+    """Read, make, change or delete a Thing's MQTT credentials."""
+    return Call(
+        method,
+        in_space(space, "things", thing_id, "mqtt-credentials"),
+        json=UNSET if form is None else dict(form),
+        repeatable=method != "POST",
+        read=read_nothing if method == "DELETE" else read_object,
+        name=f"{method} the MQTT credentials of Thing {thing_id}",
+    )
+
+
+def _batch(reply: Reply) -> Page:
+    body = read_object(reply)
+    if body.get("error"):
+        raise ValueError(f"the query failed: {body.get('errorMessage')}")
+    return Page(body.get("result") or [], str(body.get("id") or "") if body.get("hasMore") else "")

@@ -1,0 +1,162 @@
+"""What is done to a space now and then: corrections of history, events, bulk changes, queries, MQTT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
+from airflow_provider.iotstudio import admin_api, api
+from airflow_provider.iotstudio.compare import same_value
+from airflow_provider.iotstudio.connection import SpaceHook
+
+
+class Administration(SpaceHook):
+    """The rarer requests to a space; what even this lacks, :meth:`request` can send."""
+
+    def list_models(self) -> Iterator[dict[str, Any]]:
+        """Go through all models."""
+        return self.pages(lambda cursor: admin_api.models(self.space, cursor))
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def list_events(self, thing_id: str, event: str | None = None) -> Iterator[dict[str, Any]]:
+        """Go through a Thing's events, as ``{name: {"data", "timestamp", "href"}}``.
+
+        :param event: only events of this name; the service keeps the last hundred of each.
+        """
+        return self.pages(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
+
+    def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
+        """Report an event of a Thing; it is never sent twice.
+
+        :param data: any JSON; None sends none.
+        :raises AmbiguousWriteError: when the answer was lost.
+        """
+        return self.send(admin_api.add_event(self.space, thing_id, event, data))
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def add_history(self, thing_id: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Add recorded values of the past.
+
+        Values that are there already are fine, so that this can be repeated.
+
+        :param items: ``{"at": time, "properties": {name: value}}``.
+        :raises RequestRejectedError: with status 409 when there is another value at the same time.
+        """
+        try:
+            self.send(admin_api.add_history(self.space, thing_id, items))
+        except RequestRejectedError as error:
+            if error.status != 409 or not all(self._is_recorded(thing_id, item) for item in items):
+                raise
+
+    def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
+        """Look up one item: a single time gives the last values up to it."""
+        page = self.send(admin_api.history_at(self.space, thing_id, str(item["at"])))
+        at = api.moment(str(item["at"]))
+        found: dict[str, Any] = {}
+        for row in page.items:
+            if api.moment(row["at"]) == at:
+                found |= row["properties"]
+        wanted = item["properties"]
+        return all(name in found and same_value(value, found[name]) for name, value in wanted.items())
+
+    def delete_history(
+        self,
+        thing_id: str,
+        *,
+        start: str | datetime,
+        end: str | datetime,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """Delete recorded values.
+
+        :param start: from this time on.
+        :param end: up to this time; whether the service counts the bounds in is not documented.
+        :param names: only these properties.
+        """
+        self.send(admin_api.delete_history(self.space, thing_id, start, end, names))
+
+    # -- many Things ------------------------------------------------------------------------------
+
+    def patch_things(self, patches: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Change the descriptions of many Things in one request; gives the new ones.
+
+        :param patches: ``{"id": thing id, "patch": [JSON Patch operations]}``.
+        :raises PartialWriteError: naming each Thing that was refused; the others are changed.
+        """
+        results = self.send(admin_api.patch_things(self.space, patches))
+        failures = [
+            f"Thing {patch.get('id')}: {result.get('status')} {result.get('response')}"
+            for patch, result in zip(patches, results, strict=True)
+            if int(result.get("status") or 500) >= 400
+        ]
+        if failures:
+            raise PartialWriteError(failures, {"changed": len(results) - len(failures)})
+        return [result.get("response") for result in results]
+
+    def delete_things(
+        self,
+        *,
+        thing_ids: Sequence[str] | None = None,
+        category: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """Delete the Things that match, with their history; gives their ids.
+
+        :param thing_ids: these Things.
+        :param category: Things of this category.
+        :param filters: condition by property name, as the API writes it.
+        :raises InputError: without any condition, or with an empty list of ids, before any request.
+        """
+        if not (thing_ids or category or filters) or (thing_ids is not None and not thing_ids):
+            raise InputError("name the Things to delete: thing_ids, category or filters", "delete_things")
+        return self.send(admin_api.delete_things(self.space, thing_ids, category, filters))
+
+    # -- queries ----------------------------------------------------------------------------------
+
+    def query(
+        self, aql: str, bind: Mapping[str, Any] | None = None, *, batch_size: int = 1000, ttl: int = 60
+    ) -> Iterator[Any]:
+        """Go through the results of a query in AQL (scope ``query``), batch by batch.
+
+        :param aql: a reading query over ``things``, ``categories``, ``propertiesHistory`` and others.
+        :param bind: values of its ``@parameters``.
+        :param batch_size: results of one request; the service may give fewer.
+        :param ttl: seconds that the service keeps the rest between two batches.
+        """
+        batch = self.send(admin_api.open_query(self.space, aql, bind, batch_size, ttl))
+        while True:
+            yield from batch.items
+            if not batch.cursor:
+                return
+            batch = self.send(admin_api.next_batch(self.space, batch.cursor))
+
+    # -- MQTT -------------------------------------------------------------------------------------
+
+    def get_mqtt_credentials(self, thing_id: str) -> dict[str, Any]:
+        """Give a Thing's MQTT credentials; the service hides the password."""
+        found: dict[str, Any] = self.send(admin_api.mqtt("GET", self.space, thing_id))
+        return found
+
+    def set_mqtt_credentials(
+        self, thing_id: str, form: Mapping[str, Any] | None = None, *, create: bool = False
+    ) -> dict[str, Any]:
+        """Change a Thing's MQTT credentials; the password in the reply is kept out of logs.
+
+        :param form: ``username``, ``password``, ``enabled``, ``description``; without it the service makes a
+            new password.
+        :param create: make them, where the Thing has none yet.
+        """
+        from airflow_provider.core.masking import mask
+
+        method = "POST" if create else "PUT"
+        found: dict[str, Any] = self.send(admin_api.mqtt(method, self.space, thing_id, form or {}))
+        mask(str(found.get("password") or ""))
+        return found
+
+    def delete_mqtt_credentials(self, thing_id: str) -> None:
+        """Take a Thing's MQTT credentials away."""
+        self.send(admin_api.mqtt("DELETE", self.space, thing_id))
