@@ -7,9 +7,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk.exceptions import TaskDeferred
-
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+from tests.airflow_names import TaskDeferred
 
 
 class Store(dict[str, Any]):
@@ -17,6 +16,9 @@ class Store(dict[str, Any]):
 
     def set(self, key: str, value: Any, **_: Any) -> None:
         self[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
 
 
 class Task:

@@ -7,7 +7,6 @@ import json
 import time
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider.amigocloud.sensors import (
     AmigoCloudDatasetSensor,
@@ -18,6 +17,7 @@ from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import JobIsDone
 from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, RunFailedError
 from airflow_provider.sandbox.amigocloud import world
+from tests.airflow_names import AirflowSensorTimeout
 
 from .running import Task, first_event
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
+from tests.airflow_names import TaskDeferred
 
 INBOUND = {
     "connector_type": "cmdb",
@@ -46,6 +46,7 @@ class Task:
     ) -> None:
         self.forgets_arguments = forgets_arguments
         self.store = Store()
+        self.more: dict[str, Any] = {}
         self.tries = 0
         self.remembers = remembers
         self.task_id = task_id
@@ -58,7 +59,7 @@ class Task:
             map_index=-1,
             try_number=self.tries,
         )
-        return {"ti": ti, **({"task_state_store": self.store} if self.remembers else {})}
+        return {"ti": ti, **self.more, **({"task_state_store": self.store} if self.remembers else {})}
 
     def run(self, operator: BaseOperator) -> Any:
         """Run the next try; through a trigger when it defers."""

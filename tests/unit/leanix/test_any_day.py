@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk._shared.secrets_masker import _secrets_masker
-from airflow.sdk.exceptions import TaskDeferred
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,6 +17,7 @@ from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox import Sandbox
+from tests.airflow_names import TaskDeferred
 
 from .conftest import OUTBOUND, Task
 

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider.errors import (
     InputError,
@@ -22,6 +21,7 @@ from airflow_provider.leanix.operators import (
     LeanIXStartRunOperator,
 )
 from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from tests.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task
 
@@ -382,3 +382,54 @@ def test_no_secret_is_in_any_log_error_result_or_trigger(
         for hidden in (secret, quote(secret), quote_plus(secret), quote(secret, safe=""), *tokens, "sig=abc"):
             assert hidden not in text
         assert "sig=" not in text.replace("sig=***", "")
+
+
+def test_large_content_goes_through_the_storage_without_credentials(
+    leanix: Any, sandbox: Any, task: Task, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider.leanix.hooks import LeanIXHook
+
+    monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
+    path = tmp_path / "items.jsonl"
+    rows = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": f"n{n}"}} for n in range(500)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    lost = sandbox.faults.add("reset_after", service="storage", method="PUT")
+    assert task.run(run_operator(**INBOUND, content=str(path)))["processed"] == 500
+    assert lost.hits == 1
+    assert leanix.runs[0].content == rows
+    assert leanix.runs[0].description.startswith("airflow:")
+    assert sandbox.counters.requests["leanix POST /services/integration-api/v1/synchronizationRuns"] == 0
+
+
+def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
+    leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider.leanix.hooks import LeanIXHook
+
+    monkeypatch.setattr(LeanIXHook, "upload_above", 0)
+    sandbox.faults.add("reset_after", path="withUrlInput", method="POST")
+    assert task.run(run_operator(**INBOUND, content=tutorial_items()))["processed"] == 2
+    assert (leanix.starts, len(leanix.runs)) == (1, 1)
+
+
+def test_full_run_that_shrank_too_much_is_refused(leanix: Any, sandbox: Any) -> None:
+    from airflow.sdk import Asset
+
+    from .conftest import Store
+
+    asset = Asset("landscape")
+    stores = {asset: Store()}
+
+    def run(count: int, **more: Any) -> Any:
+        content = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": "n"}} for n in range(count)]
+        arguments = {**INBOUND, "processing_mode": "full", "content": content, "outlets": [asset], **more}
+        task = Task()
+        task.more = {"asset_state_store": stores}
+        return task.run(run_operator(**arguments))
+
+    run(10, deferrable=True)
+    run(5)
+    with pytest.raises(InputError, match="has 2 items, the last full run had 5"):
+        run(2)
+    assert run(2, max_shrink=None)["processed"] == 2
+    assert run(1)["processed"] == 1

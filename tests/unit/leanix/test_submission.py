@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider.core.durable import Submission
 from airflow_provider.errors import ProviderError, RunFailedError
@@ -13,6 +12,7 @@ from airflow_provider.leanix import runs
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.sandbox.leanix.landscape import tutorial_items
+from tests.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task
 
