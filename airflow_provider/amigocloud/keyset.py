@@ -103,15 +103,19 @@ class Keyset:
         keyed = msgspec.defstruct("Keyed", [("key", Key | None, msgspec.field(name=key))])
         self._keys: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[keyed])  # type: ignore[valid-type]
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self, after: Key | None = None, rows: int | None = None) -> Iterator[Page]:
         """Give all pages in key order.
+
+        :param after: go on behind this key.
+        :param rows: how many rows there are behind it.
 
         Pages come ahead of their turn, at most ``concurrency`` of them, so that memory stays flat.
 
         :raises InputError: when the key is no column of the rows, is null, or is not unique.
         """
         with ThreadPoolExecutor(self._concurrency) as pool:
-            work: deque[tuple[Range, Future[Page] | None]] = deque([(Range(), None)])
+            work: deque[tuple[Range, Future[Page] | None]] = deque()
+            work.extend((one, None) for one in self._cut(Range(after, rows=rows)))
             try:
                 while work:
                     self._send_ahead(work, pool)
@@ -157,7 +161,10 @@ class Keyset:
         if left is not None and left <= 0:
             return []
         rest = Range(last, high=part.high, rows=left)
-        return rest.cut(self._size) if self._concurrency > 1 else [rest]
+        return self._cut(rest)
+
+    def _cut(self, part: Range) -> list[Range]:
+        return part.cut(self._size) if self._concurrency > 1 else [part]
 
     def _last_key(self, page: Page) -> Key:
         """Give the last key of a page, after a look at all of them."""

@@ -12,13 +12,21 @@ from airflow_provider.amigocloud.export import export
 from airflow_provider.amigocloud.formats import choose_format
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.incremental import Increment, Memory
+from airflow_provider.amigocloud.journal import Journal
 from airflow_provider.amigocloud.sources import Reading, Source, dataset_source, list_source, sql_source
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import JobIsDone, look
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.durable import Submission
 from airflow_provider.core.waiting import clock, raise_for, wait_for
-from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderError, RunFailedError
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    IncompleteExportError,
+    InputError,
+    ProviderError,
+    RequestRejectedError,
+    RunFailedError,
+)
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,6 +39,7 @@ class AmigoCloudExportOperator(BaseOperator):
 
     A dataset is read inside of one of its states, in key order, so that rows written meanwhile change
     nothing. Rows are counted against what the service says; the file gets its name in one step at the end.
+    From Airflow 3.3 on, a try that comes after a crash reads only what is missing of the same state.
 
     :param output_path: a local path, or anything that ``ObjectStoragePath`` takes (templated).
     :param sql: a query (templated). One of ``sql``, ``dataset`` and ``url`` is needed.
@@ -94,11 +103,18 @@ class AmigoCloudExportOperator(BaseOperator):
         self._check()
         wanted = choose_format(self.output_path, self.format)
         memory, increment = self._increment(context) if self.incremental_column else (None, None)
+        condition = increment.condition() if increment else None
+        journal = self._journal(context, condition)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            source = self._source(hook, increment.condition() if increment else None)
-            manifest = export(hook, source, self.output_path, wanted, increment)
+            source = self._source(hook, journal, condition)
+            try:
+                manifest = export(hook, source, self.output_path, wanted, increment)
+            except (IncompleteExportError, InputError, RequestRejectedError):
+                journal.forget()  # going on from here would end in the same way
+                raise
         if memory and increment:
             memory.save(increment)
+        journal.forget()
         for asset in self._assets():
             told = ("rows", "bytes", "watermark", "state")
             extra = {name: manifest[name] for name in told if name in manifest}
@@ -119,14 +135,25 @@ class AmigoCloudExportOperator(BaseOperator):
 
         return [outlet for outlet in self.outlets or () if isinstance(outlet, Asset)]
 
-    def _source(self, hook: AmigoCloudHook, condition: str | None) -> Source:
+    def _journal(self, context: Context, condition: str | None) -> Journal:
+        """Find what an earlier try has read."""
+        request = {
+            "sql": self.sql,
+            "dataset": self.dataset,
+            "key": self.key,
+            "condition": condition,
+            "connection": self.amigocloud_conn_id,
+        }
+        return Journal(context.get("task_state_store"), self.output_path, request, self.log)
+
+    def _source(self, hook: AmigoCloudHook, journal: Journal, condition: str | None) -> Source:
         reading = Reading(self.page_size, self.concurrency or hook.max_concurrency)
         if self.url is not None:
             return list_source(hook, self.url, reading)
         hook.need_project()
         if self.dataset is not None:
-            return dataset_source(hook, self.dataset, reading, condition)
-        return sql_source(hook, str(self.sql), self.key, reading, condition)
+            return dataset_source(hook, self.dataset, reading, journal, condition)
+        return sql_source(hook, str(self.sql), self.key, reading, journal, condition)
 
     def _check(self) -> None:
         """Refuse arguments that make no sense, before any request."""

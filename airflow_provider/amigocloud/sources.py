@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.journal import Journal
 from airflow_provider.amigocloud.keyset import Keyset
 from airflow_provider.amigocloud.pages import Page, ahead, walk
 from airflow_provider.core.calls import Call
@@ -49,21 +50,39 @@ class Snapshot:
     :param key: column whose values are unique and never null.
     :param reading: how to read.
     :param pin: parameters that select a snapshot.
+    :param journal: what earlier tries have read of that snapshot.
     """
 
     def __init__(
-        self, hook: AmigoCloudHook, relation: str, key: str, reading: Reading, pin: dict[str, Any]
+        self,
+        hook: AmigoCloudHook,
+        relation: str,
+        key: str,
+        reading: Reading,
+        pin: dict[str, Any],
+        journal: Journal,
     ) -> None:
         self._hook = hook
         self._pin = pin
+        self._key = key
+        self._journal = journal
         self.state: str | None = pin.get("state")
-        self._keyset = Keyset(
-            self._ask, relation, key, page_size=reading.page_size, concurrency=reading.concurrency
-        )
+        limit = (journal.kept.limit if journal.kept else None) or reading.page_size
+        size = min(reading.page_size, limit)
+        self._keyset = Keyset(self._ask, relation, key, page_size=size, concurrency=reading.concurrency)
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages."""
-        return self._keyset.pages()
+        """Give all pages: first those of earlier tries, then what is missing."""
+        if self.state is None:
+            yield from self._keyset.pages()
+            return
+        kept, left = self._journal.kept, None
+        if kept is not None:
+            yield from self._journal.replay()
+            left = None if kept.count is None else kept.count - kept.rows
+        if left != 0:
+            pages = self._keyset.pages(kept.last if kept else None, left)
+            yield from self._journal.record(pages, self.state, self._key)
 
     def _ask(self, sql: str, limit: int) -> Page:
         pages = walk(self._hook.send, api.sql(sql, limit=limit, **self._pin))
@@ -134,15 +153,20 @@ class Watched:
 
 
 def dataset_source(
-    hook: AmigoCloudHook, dataset: int | str, reading: Reading, condition: str | None = None
+    hook: AmigoCloudHook,
+    dataset: int | str,
+    reading: Reading,
+    journal: Journal,
+    condition: str | None = None,
 ) -> Source:
     """Read a whole dataset inside of its latest state, whatever is written meanwhile.
 
+    :param journal: what earlier tries have read.
     :param condition: read only the rows of which this is true.
     """
     number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]
-    pin = {"state": hook.get_master(number), "dataset_id": number}
-    return Snapshot(hook, _filtered(f"dataset_{number}", condition), "amigo_id", reading, pin)
+    pin = {"state": journal.state or hook.get_master(number), "dataset_id": number}
+    return Snapshot(hook, _filtered(f"dataset_{number}", condition), "amigo_id", reading, pin, journal)
 
 
 def _filtered(relation: str, condition: str | None) -> str:
@@ -153,7 +177,12 @@ def _filtered(relation: str, condition: str | None) -> str:
 
 
 def sql_source(
-    hook: AmigoCloudHook, sql: str, key: str | None, reading: Reading, condition: str | None = None
+    hook: AmigoCloudHook,
+    sql: str,
+    key: str | None,
+    reading: Reading,
+    journal: Journal,
+    condition: str | None = None,
 ) -> Source:
     """Read a query.
 
@@ -161,6 +190,7 @@ def sql_source(
     One about several is read as they are, and fails when they changed on the way.
 
     :param key: a unique column of the result, to read in its order.
+    :param journal: what earlier tries have read.
     :param condition: with a key: read only the rows of which this is true.
     """
     statement = sql.strip().rstrip(";").strip()
@@ -169,11 +199,11 @@ def sql_source(
     datasets = tuple(sorted(set(re.findall(r"\bdataset_(\d+)\b", statement))))
     pin: dict[str, Any] = {}
     if len(datasets) == 1:
-        pin = {"state": hook.get_master(datasets[0]), "dataset_id": datasets[0]}
+        pin = {"state": journal.state or hook.get_master(datasets[0]), "dataset_id": datasets[0]}
     source: Source
     if key is not None:
         relation = _filtered(f"({statement}\n) AS asked", condition)
-        source = Snapshot(hook, relation, key, reading, pin)
+        source = Snapshot(hook, relation, key, reading, pin, journal)
     else:
         hook.log.info(
             "Reading the query page by page; with 'key', a unique column of its result, it could be read in"

@@ -1,0 +1,161 @@
+"""Listens and looks for all watchers of a connection together: one socket, one poll.
+
+The service tells events once, to who is there. So after each connect, and now and then, there is a look at
+everything that somebody watches; whatever was missed shows up there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.frames import Happened
+from airflow_provider.amigocloud.pages import Page, follow
+from airflow_provider.amigocloud.realtime import EventSocket, load_client, pauses
+from airflow_provider.amigocloud.sightings import Listed, Seen, Sighting, Told
+from airflow_provider.amigocloud.watching import GOING, SUCCESS
+from airflow_provider.core.policy import Patience
+from airflow_provider.core.redaction import Redactor
+from airflow_provider.errors import InputError, NotFoundError, ProviderError, RequestRejectedError
+
+if TYPE_CHECKING:
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
+PATIENCE = Patience(attempts=2, cap=2.0, total=20.0)
+"""Short: there will be another look, and events wait meanwhile."""
+SHOWN = 200
+STARTED = "project:process_file_started"
+FINISHED, FAILED = "project:process_file_finished", "project:process_datasource_failed"
+
+
+class Wishes:
+    """What the watchers of one connection want to be looked at."""
+
+    def __init__(self) -> None:
+        self.datasets: Counter[int] = Counter()
+        self.lists = 0
+        self.intervals: Counter[float] = Counter()
+        self.due = asyncio.Event()
+        self.grown = asyncio.Event()
+
+    @contextmanager
+    def one_more(self, dataset: int | None, needs_list: bool, interval: float) -> Iterator[None]:
+        """Look at a dataset, or at the project's list, for as long as this lasts."""
+        added = Counter([dataset] if dataset is not None else [])
+        self.datasets += added
+        self.lists += needs_list
+        self.intervals += Counter([interval])
+        self.due.set()
+        self.grown.set()
+        try:
+            yield
+        finally:
+            self.datasets -= added
+            self.lists -= needs_list
+            self.intervals -= Counter([interval])
+
+
+class Lookout:
+    """Gives what happens on a connection, for ever, whatever breaks.
+
+    :param hook: the connection.
+    :param wishes: what to look at; more may come at any time.
+    :param with_socket: False to look only.
+    """
+
+    def __init__(self, hook: AmigoCloudHook, wishes: Wishes, *, with_socket: bool) -> None:
+        hook.patience = PATIENCE
+        self._hook = hook
+        self._wishes = wishes
+        self._with_socket = with_socket
+        self._log = hook.log
+        self._news: asyncio.Queue[Sighting] = asyncio.Queue()
+        self._jobs: dict[str, Mapping[str, Any]] = {}
+        # What is asked later is also told later, so that no old state comes after a new one.
+        self._turn = asyncio.Lock()
+        self._redactor = Redactor()
+
+    async def sightings(self) -> AsyncIterator[Sighting]:
+        """Give what is told and seen, as it comes."""
+        work = [self._look_for_ever()]
+        if self._with_socket:
+            work.append(self._listen_for_ever())
+        async with AsyncExitStack() as stack:
+            for one in work:
+                stack.push_async_callback(_end, asyncio.ensure_future(one))
+            while True:
+                yield await self._news.get()
+
+    # -- looking
+
+    async def _look_for_ever(self) -> None:
+        waits = pauses(1.0)
+        while True:
+            self._wishes.due.clear()
+            wait = min(self._wishes.intervals, default=60.0)
+            try:
+                await self._look()
+                waits = pauses(1.0)
+            except ProviderError as error:
+                wait = min(wait, next(waits))
+                self._log.warning("looking for changes failed, again in %.0f s: %s", wait, error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wishes.due.wait(), wait)
+
+    async def _look(self) -> None:
+        await self._hook.aload()
+        for dataset in list(self._wishes.datasets):
+            async with self._turn:
+                with suppress(NotFoundError):  # deleted, or not there yet
+                    self._news.put_nowait(Seen(dataset, await self._hook.aget_master(dataset)))
+        if self._wishes.lists and self._hook.has_project:
+            async with self._turn:
+                self._news.put_nowait(Listed(await self._list_datasets()))
+        for job in list(self._jobs):
+            async with self._turn:
+                await self._look_at_job(job)
+
+    async def _list_datasets(self) -> frozenset[int]:
+        call, found = api.list_page("datasets", 100), set[int]()
+        while True:
+            page: Page = await self._hook.asend(call)
+            found |= {int(row["id"]) for row in page.decoded()}
+            if page.next is None:
+                return frozenset(found)
+            call = follow(call, page.next)
+
+    async def _look_at_job(self, job: str) -> None:
+        """Tell the end of a job whose beginning was told, should the socket not have told it."""
+        if job not in self._jobs:
+            return
+        status = (await self._hook.aget_job(job)).get("status")
+        if status not in GOING:
+            name = FINISHED if status == SUCCESS else FAILED
+            self._news.put_nowait(Told(name, self._jobs.pop(job), source="poll"))
+
+    # -- listening
+
+    async def _listen_for_ever(self) -> None:
+        waits, protocol = pauses(), 3
+        while True:
+            try:
+                await load_client()
+                async with EventSocket(self._hook, protocol) as socket:
+                    await self._listen(socket)
+            except InputError as error:
+                self._log.error("no events from the socket, changes are looked for only: %s", error)
+                return
+            except ExceptionGroup as group:
+                error = group.exceptions[0]
+                waits = pauses()
+            except ProviderError as caught:
+                error = caught
+                if isinstance(caught, RequestRejectedError) and caught.status == 400:
+                    protocol = 7 - protocol
+            wait = next(waits)
+            self._log.warning("the socket is down, again in %.0f s: %s", wait, error)
+            await asyncio.sleep(wait)

@@ -1,0 +1,157 @@
+"""Killed at any moment, the next try finishes without reading finished parts again, and is exact."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider.amigocloud import journal
+from airflow_provider.amigocloud.export import Tally
+from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
+from airflow_provider.sandbox.amigocloud import world
+
+from .running import Task
+from .test_export import lines, ordered, truth
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    monkeypatch.setattr(journal, "PART_ROWS", 500)
+
+
+@pytest.fixture
+def kill_after(monkeypatch):
+    """Kill the task when it has got so many rows."""
+    add = Tally.add
+
+    def arm(rows: float) -> None:
+        def counted(self: Tally, page: Any) -> None:
+            add(self, page)
+            if self.rows >= rows:
+                raise Killed
+
+        monkeypatch.setattr(Tally, "add", counted)
+
+    return arm
+
+
+def operator(path, **arguments):
+    given = {"dataset": world.ASSETS, "page_size": 100, **arguments}
+    return AmigoCloudExportOperator(task_id="export", output_path=str(path), **given)
+
+
+def disturb(sandbox):
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{world.ASSETS} SET name = 'changed' WHERE number % 2 = 0")
+    sandbox.amigocloud.store.write(f"DELETE FROM dataset_{world.ASSETS} WHERE number % 3 = 0")
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("rows", [0, 499, 500, 1234, 2600, 3000])
+def test_the_next_try_reads_only_what_is_missing(sandbox, tmp_path, kill_after, rows, concurrency):
+    task, path, expected = Task(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
+    kill_after(rows)
+    with pytest.raises(Killed):
+        task.run(operator(path, concurrency=concurrency))
+    assert not path.exists()
+    kept = task.store.get("amigocloud_export_parts", {}).get("rows", 0)
+    assert kept >= rows - 700
+    state = sandbox.amigocloud.store.master(world.ASSETS)
+    if kept:
+        disturb(sandbox)
+    sandbox.counters.clear()
+    kill_after(float("inf"))
+    manifest = task.run(operator(path, concurrency=concurrency))
+    assert lines(path) == expected
+    assert manifest["rows"] == 3000
+    assert manifest["state"] == state
+    assert sandbox.counters.rows_served["amigocloud"] == 3000 - kept
+    assert list(tmp_path.iterdir()) == [path]
+    assert "amigocloud_export_parts" not in task.store
+
+
+def test_it_may_be_killed_again_and_again(sandbox, tmp_path, kill_after):
+    task, path, expected = Task(), tmp_path / "assets.parquet", ordered(truth(sandbox))
+    for rows in (700, 1300, 2100, 2900):
+        kill_after(rows)
+        with pytest.raises(Killed):
+            task.run(operator(path))
+        disturb(sandbox)
+    kill_after(float("inf"))
+    task.run(operator(path))
+    table = pq.read_table(path)
+    assert table["amigo_id"].to_pylist() == [row["amigo_id"] for row in expected]
+    assert table["name"].to_pylist() == [row["name"] for row in expected]
+
+
+def test_a_query_with_a_key_is_gone_on_with_too(sandbox, tmp_path, kill_after):
+    task, path = Task(), tmp_path / "a.csv"
+    arguments = {"dataset": None, "sql": f"SELECT number FROM dataset_{world.ASSETS}", "key": "number"}
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(path, **arguments))
+    disturb(sandbox)
+    kill_after(float("inf"))
+    task.run(operator(path, **arguments))
+    assert path.read_text().split() == ["number", *map(str, range(3000))]
+
+
+def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_path):
+    task, path = Task(), tmp_path / "a.jsonl"
+    sandbox.faults.add("html", path="/sql", after=20, times=None)
+    with pytest.raises(ServerError):
+        task.run(operator(path, concurrency=1))
+    sandbox.faults.clear()
+    sandbox.counters.clear()
+    assert task.run(operator(path))["rows"] == len(lines(path)) == 3000
+    assert sandbox.counters.rows_served["amigocloud"] == 1000
+
+
+def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
+    task = Task()
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl"))
+    kill_after(float("inf"))
+    sandbox.counters.clear()
+    assert task.run(operator(tmp_path / "b.jsonl"))["rows"] == 3000
+    assert sandbox.counters.rows_served["amigocloud"] == 3000
+
+
+@pytest.mark.parametrize("trouble", ["state", "count"])
+def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, trouble):
+    task, path = Task(), tmp_path / "a.jsonl"
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    kill_after(float("inf"))
+    kept = task.store["amigocloud_export_parts"]
+    kept.update({"state": "f" * 40} if trouble == "state" else {"count": 2999})
+    with pytest.raises((RequestRejectedError, IncompleteExportError)):
+        task.run(operator(path))
+    assert list(tmp_path.iterdir()) == []
+    assert task.run(operator(path))["rows"] == 3000
+
+
+def test_small_exports_leave_no_parts_behind(sandbox, tmp_path):
+    task = Task()
+    task.run(operator(tmp_path / "a.jsonl", dataset=1))
+    assert task.store == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_after):
+    task = Task()
+    kill_after(2500)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl"))
+    text = json.dumps(task.store)
+    assert len(text) < 2000
+    assert world.USER_TOKEN not in text
