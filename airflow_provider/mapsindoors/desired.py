@@ -60,7 +60,8 @@ def read_desired(source: object, language: str, defaults: Mapping[str, Any] | No
         if not isinstance(row, Mapping):
             out.append(Desired(number, {}, problems=[f"is no object but {type(row).__name__}"]))
             continue
-        item, references, problems = from_flat(from_feature(row) if is_feature(row) else row, language)
+        flat = from_feature(row) if is_feature(row) else row
+        item, references, problems = from_flat(_known(flat), language)
         if not any(key in item or key in references for key in ("parentId", *base_references)):
             references = {**base_references, **references}
         merged = _with_defaults(item, base)
@@ -69,6 +70,13 @@ def read_desired(source: object, language: str, defaults: Mapping[str, Any] | No
             merged = as_sent(merged)
         out.append(Desired(number, merged, references, problems))
     return out
+
+
+def _known(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out fields that this package does not know, if the row is an object as the service gave it."""
+    if "datasetId" not in row or "id" not in row:
+        return row
+    return {key: value for key, value in row.items() if key in checks.FIELDS or "@" in key}
 
 
 def _numbered(source: object) -> Iterable[tuple[int, Any]]:

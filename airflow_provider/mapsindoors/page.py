@@ -72,7 +72,7 @@ def _maps(plan: Plan, world: World) -> Iterator[str]:
     parents = {one.key: one for one in plan.changes if one.operation == "create"}
     for one in plan.changes:
         places[_place(one, world, parents)].append(one)
-    for place, changes in places.items():
+    for place, changes in sorted(places.items(), key=lambda pair: _title(pair[0], world)):
         shapes = list(_drawn(place, changes, world))
         if shapes:
             yield f"<h2>{escape(_title(place, world))}</h2>"

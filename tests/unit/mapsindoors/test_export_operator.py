@@ -65,6 +65,12 @@ def test_a_backup_puts_back_what_was_changed(service: MapsIndoorsService, tmp_pa
     assert service.campus.geodata == before
 
 
+def test_fields_that_the_service_may_add_one_day_do_not_stop_a_backup(service: MapsIndoorsService) -> None:
+    row = {**service.campus.geodata[seed.TUTORIAL_POI], "selectable": True}
+    sync = MapsIndoorsSyncGeodataOperator(task_id="t", source=[row], match_on="id")
+    assert sync.execute({})["unchanged"] == 1
+
+
 def test_other_tools_can_read_the_table(service: MapsIndoorsService, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
     import shapely

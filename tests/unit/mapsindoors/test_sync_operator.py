@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +413,17 @@ def test_what_is_not_as_written_is_an_error(world: MapsIndoorsService) -> None:
     world.stale_seconds = 10_000
     with pytest.raises(VerificationError, match="properties.name@en is 'Office A0.01', not 'Reception'"):
         sync([{"externalId": "A-0-01", "name": "Reception"}])
+
+
+def test_many_syncs_at_once_keep_the_limit_of_requests(service: MapsIndoorsService) -> None:
+    def work(number: int) -> dict[str, Any]:
+        return sync([{"externalId": f"A-0-0{number}", "name": f"Room {number}"}])
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work, range(1, 5)))
+    assert [one["update"] for one in results] == [1] * 4
+    assert len(service.limit.arrivals[seed.CAMPUS_ID]) == 16
+    assert service.limit.busiest() <= 10
 
 
 # Any change, under every switch, with faults
