@@ -86,7 +86,8 @@ class Endpoint:
 
     def describe(self, call: Call[Any]) -> str:
         """Give a call in one line, without query and secrets."""
-        where = self.redactor.clean(bare_url(self._url(call)))
+        absolute = "://" in call.path.partition("?")[0]  # a link elsewhere, used without credentials
+        where = self.redactor.clean(bare_url(call.path if absolute else self._url(call)))
         return f"{call.method} {where} ({call.name})" if call.name else f"{call.method} {where}"
 
     def check_download(self, url: str) -> None:

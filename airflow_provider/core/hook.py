@@ -25,6 +25,8 @@ from airflow_provider.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from airflow_provider.core.aio import AsyncTransport
     from airflow_provider.core.transport import Stream, Transport
 
@@ -136,6 +138,12 @@ class ApiHook(BaseHook):
     def download(self, url: str) -> AbstractContextManager[Stream]:
         """Read a URL that a reply named, in chunks and without credentials."""
         return self.transport.download(url)
+
+    def upload(
+        self, url: str, content: bytes | Callable[[], Iterator[bytes]], headers: Mapping[str, str]
+    ) -> None:
+        """Put a file to a URL that a reply named, without credentials."""
+        self.transport.upload(url, content, headers)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection; gives whether it works, and one sentence that says why not."""

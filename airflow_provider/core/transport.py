@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.calls import Call, Reply, read_nothing
 from airflow_provider.core.endpoint import Endpoint, Request
 from airflow_provider.core.looping import loop_options
 from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
@@ -97,6 +97,26 @@ class Transport:
         response = self._loop(lambda: settle(self._open_request(call, request)))
         with response:
             yield Stream(response, what)
+
+    def upload(
+        self, url: str, content: bytes | Callable[[], Iterator[bytes]], headers: Mapping[str, str]
+    ) -> None:
+        """Put a file to a URL that a reply named, without any credential.
+
+        :param content: the bytes, or a function that opens a fresh stream of them for each try.
+        :raises InputError: when the connection does not allow the host, see ``Endpoint.check_download``.
+        """
+        self.endpoint.check_download(url)
+        call: Call[None] = Call(
+            "PUT", bare_url(url), content=content, authenticated=False, read=read_nothing, name="upload"
+        )
+
+        def attempt() -> None:
+            sent = {"User-Agent": "airflow-provider-digital-twin", **headers}
+            answer = self._perform(Request("PUT", url, sent, call.body()[0]), stream=False)
+            settle(self.endpoint.judge(call, answer if isinstance(answer, Lost) else _reply(answer)))
+
+        self._loop(attempt)
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
