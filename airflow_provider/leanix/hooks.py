@@ -32,6 +32,9 @@ class LeanIXHook(ApiHook):
         extras={"auth_url": Extra("url"), "workspace_id": Extra()},
     )
 
+    upload_above = 32 * 1024 * 1024
+    """Bytes of content from which on an LDIF does not go through the API itself."""
+
     def __init__(self, leanix_conn_id: str = default_conn_name) -> None:
         super().__init__(leanix_conn_id)
         self.leanix_conn_id = leanix_conn_id
@@ -59,16 +62,26 @@ class LeanIXHook(ApiHook):
         """Create a run, and give its id; it does nothing before it is started.
 
         :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
-            :class:`~airflow_provider.leanix.ldif.Ldif`, which is streamed.
+            :class:`~airflow_provider.leanix.ldif.Ldif`, which is streamed; when it is larger than
+            ``upload_above`` bytes, through the storage that the service offers for that.
         :raises InputError: when the LDIF has problems; nothing was sent.
         :raises AmbiguousWriteError: when the answer was lost. A run that was not started does nothing.
         """
         if isinstance(ldif, ldif_module.Ldif):
+            if ldif.size > self.upload_above:
+                return self._create_from_upload(ldif)
             return self.send(api.create_run(ldif.open))
         import msgspec
 
         ldif_module.check(ldif)
         return self.send(api.create_run(msgspec.json.encode(dict(ldif))))
+
+    def _create_from_upload(self, ldif: ldif_module.Ldif) -> str:
+        url = self.send(api.new_upload())
+        headers = {"Content-Type": "application/json", "x-ms-blob-type": "BlockBlob"}
+        self.upload(url, ldif.open, headers)
+        self.log.info("Uploaded %d items for the run", ldif.count)
+        return self.send(api.create_run_from_url(url, "azureStorage"))
 
     def start_run(self, run_id: str, *, test: bool = False) -> bool:
         """Start a run; gives False when the service says that it was started before.

@@ -18,6 +18,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import Ldif, make_header, prepare
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.results import FORMATS
+from airflow_provider.leanix.shrinking import LastCount
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from airflow_provider.leanix.verdict import FAIL_ON, Outcome
 
@@ -158,6 +159,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     :param output_format: ``ldif``, or ``jsonl`` for the items of its content only, one a line.
     :param fail_on: ``failed``: the task fails only when the run as a whole broke; ``errors``: also when
         items failed, or none of those sent was processed; ``warnings``: also when there are warnings.
+    :param max_shrink: in full mode, the share of the last run's items that may be missing from the content;
+        needs an outlet asset, which keeps the count, and Airflow 3.3. None allows anything.
     :param max_errors: so many failed items are tolerated.
     :param allow_unprocessed: it is fine when none of the items sent was processed.
     :param poll_interval: the longest interval between two looks at the run, in seconds.
@@ -178,6 +181,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         output_format: str = "ldif",
         fail_on: str = "errors",
         max_errors: int = 0,
+        max_shrink: float | None = 0.5,
         allow_unprocessed: bool = False,
         poll_interval: float = 5.0,
         timeout: float = _DAY,
@@ -189,6 +193,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self.output_format = output_format
         self.fail_on = fail_on
         self.max_errors = max_errors
+        self.max_shrink = max_shrink
         self.allow_unprocessed = allow_unprocessed
         self.poll_interval = poll_interval
         self.timeout = timeout
@@ -200,6 +205,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         deadline = runs.deadline_after(self.timeout)
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
+            if self.processing_mode.lower() == "full" and self.max_shrink is not None:
+                self._last_count(context).check(ldif.count, self.max_shrink)
             run_id = self._submit(context, hook, ldif)
             request = self._request(ldif)
             if is_deferrable(self.deferrable):
@@ -261,9 +268,15 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             results = hook.download_results(run_id, self.output_path, output_format=self.output_format)
         if self.output_path and results is None:
             self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
+        if self.processing_mode.lower() == "full" and not self.test_run:
+            self._last_count(context).keep(sent)
         submission.finished()
         self._measure(outcome)
         return {**outcome.summary(), "results": results}
+
+    def _last_count(self, context: Context) -> LastCount:
+        connector = f"{self.connector_type}/{self.connector_id}/{self.connector_version}"
+        return LastCount(context, self.outlets, connector)
 
     def _measure(self, outcome: Outcome) -> None:
         tags = {"connector": f"{self.connector_type}/{self.connector_id}", "dag_id": self.dag_id}

@@ -96,6 +96,22 @@ def test_broken_download_is_begun_again_and_nothing_half_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
+def test_storage_that_fails_is_tried_again_and_one_that_refuses_is_reported(
+    leanix: Any, sandbox: Any, tmp_path: Any
+) -> None:
+    with LeanIXHook() as hook:
+        run_id = hook.create_run(OUTBOUND)
+        hook.start_run(run_id)
+        fault = sandbox.faults.add("html", service="storage", status=500, times=2)
+        assert hook.download_results(run_id, str(tmp_path / "out.json")) is not None
+        assert fault.hits == 2
+        sandbox.faults.add("status", service="storage", status=403, body="sig=secret", times=None)
+        with pytest.raises(PermissionDeniedError, match="download") as caught:
+            hook.download_results(run_id, str(tmp_path / "other.json"))
+    assert "secret" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
 def test_result_that_ends_in_the_middle_is_not_published(leanix: Any, tmp_path: Any) -> None:
     with LeanIXHook() as hook:
         run_id = hook.create_run(OUTBOUND)
