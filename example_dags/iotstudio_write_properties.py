@@ -1,8 +1,8 @@
 """Set properties of devices.
 
 Sets the temperature of one Thing through the connection `iotstudio_default`, and reads it back: a value that
-the device did not take, clamped or rounded fails the task. With `only_changed`
-it writes nothing that is right already.
+was not stored, or was clamped or rounded, fails the task. With `only_changed=True` it writes nothing that is
+right already.
 
 For thousands of devices give `writes` instead, a list of `{"thing_id": ..., "properties": {...}}` or the path
 of such rows, such as `s3://aws_default@bucket/setpoints.jsonl`.
