@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud import api, changes
 from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
 from airflow_provider.core.auth import Credential, QueryToken
@@ -166,6 +166,29 @@ class AmigoCloudHook(ApiHook):
         self.need_project()
         return [row for page in walk(self.send, api.sql(sql)) for row in page.decoded()]
 
+    def get_first(self, sql: str) -> Row | None:
+        """Run a query and give its first row, None when it has none."""
+        self.need_project()
+        rows = self.send(api.sql(sql, limit=1)).decoded()
+        return rows[0] if rows else None
+
+    def get_df(self, sql: str) -> Any:
+        """Run a query and give all its rows as a pandas DataFrame, with the query's columns even when empty.
+
+        :raises InputError: when pandas is not installed.
+        """
+        try:
+            import pandas as pd  # type: ignore[import-untyped]
+        except ImportError:
+            raise InputError("a DataFrame needs pandas: install it", "get_df") from None
+        self.need_project()
+        rows: list[Row] = []
+        names: list[str] | None = None
+        for page in walk(self.send, api.sql(sql)):
+            rows += page.decoded()
+            names = names or [column.name for column in page.columns or ()] or None
+        return pd.DataFrame(rows, columns=names)
+
     def run(self, sql: str) -> int:
         """Run a statement that writes; gives how many rows it affected.
 
@@ -183,13 +206,55 @@ class AmigoCloudHook(ApiHook):
 
     def get_master(self, dataset: int | str) -> str:
         """Give the hash of a dataset's latest state: one tiny request that tells whether it changed."""
-        where = api.dataset_path(dataset, in_project=self.has_project)
-        return self.send(api.master(where))
+        return self.send(api.master(self._dataset(dataset)))
 
     async def aget_master(self, dataset: int | str) -> str:
         """Give the hash of a dataset's latest state, from an event loop."""
         await self.aload()
-        return await self.asend(api.master(api.dataset_path(dataset, in_project=self.has_project)))
+        return await self.asend(api.master(self._dataset(dataset)))
+
+    def get_schema(self, dataset: int | str) -> list[dict[str, Any]]:
+        """Give a dataset's fields: name, type, nullable, default and more."""
+        return self.send(changes.schema(self._dataset(dataset)))
+
+    def create_dataset(self, name: str, schema: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Make an empty dataset; gives its ``id``, ``name``, ``url`` and ``job``.
+
+        :param schema: fields, each with ``name`` and ``type``.
+        :raises AmbiguousWriteError: when the answer was lost: it may have been made.
+        """
+        self.need_project()
+        return self.send(changes.create_dataset(name, schema))
+
+    def delete_dataset(self, dataset: int | str) -> None:
+        """Delete a dataset with all its states."""
+        self.send(changes.delete_dataset(self._dataset(dataset)))
+
+    def submit_change(self, dataset: int | str, action: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Insert, update or delete rows as versioned changes, 1,000 rows each; gives the ids of the jobs.
+
+        :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
+        :param rows: each with an ``amigo_id`` that the caller chooses (the same row, the same id), so that
+            what is sent twice changes nothing the second time.
+        :raises InputError: naming the rows without an id, before any request.
+        """
+        where, number = self._dataset(dataset), str(dataset).strip()
+        every = list(changes.batches(action, rows))
+        return [self.send(changes.submit_change(where, number, action, data)) for data in every]
+
+    def revert(self, dataset: int | str, state: str) -> str:
+        """Put a dataset back to an earlier state, as a new one; gives the id of the job."""
+        return self.send(changes.revert(self._dataset(dataset), state))
+
+    def start_export(self, dataset: int | str, file_format: str) -> str:
+        """Have the service write a file of a dataset; gives the id of the job, whose ``extra`` has the link.
+
+        :param file_format: as the service knows it, such as ``KML``.
+        """
+        return self.send(changes.export(self._dataset(dataset), file_format))
+
+    def _dataset(self, dataset: int | str) -> api.Place:
+        return api.dataset_path(dataset, in_project=self.has_project)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """Give a job: its ``status`` (PENDING, STARTED, SUCCESS, FAILURE) and ``extra``."""

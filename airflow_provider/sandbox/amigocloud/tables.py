@@ -75,7 +75,11 @@ def watch(db: sqlite3.Connection, n: int, columns: Columns, shape: str | None) -
         f'INSERT INTO "old_{n}" ({listed}, since, until) SELECT {before}, '
         f'coalesce((SELECT v FROM "born_{n}" WHERE rid = old.rowid), 0), next_version({n});'
     )
-    mark = f'INSERT OR REPLACE INTO "born_{n}" VALUES (new.rowid, next_version({n}));'
+    # Not "OR REPLACE": inside a trigger the outer statement's way of dealing with conflicts holds.
+    mark = (
+        f'DELETE FROM "born_{n}" WHERE rid = new.rowid;'
+        f'INSERT INTO "born_{n}" VALUES (new.rowid, next_version({n}));'
+    )
     forget = f'DELETE FROM "born_{n}" WHERE rid = old.rowid;'
     on = f'ON "dataset_{n}"'
     db.execute(f'CREATE TRIGGER "ins_{n}" AFTER INSERT {on} BEGIN {mark} END')

@@ -1,0 +1,121 @@
+"""Datasets are made, changed and put back through the hook."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from airflow_provider.amigocloud import changes
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError
+from airflow_provider.sandbox.amigocloud import world
+
+
+@pytest.fixture
+def hook(sandbox):
+    with AmigoCloudHook() as hook:
+        yield hook
+
+
+def done(sandbox, hook, *jobs):
+    sandbox.clock.advance(10)
+    assert {hook.get_job(job)["status"] for job in jobs} <= {"SUCCESS"}
+
+
+def key(name):
+    return hashlib.md5(name.encode()).hexdigest()
+
+
+def test_rows_are_inserted_in_batches_under_ids_of_the_callers_choice(sandbox, hook, monkeypatch):
+    monkeypatch.setattr(changes, "BATCH", 1000)
+    rows = [{"amigo_id": key(f"n{n}"), "name": f"n{n}", "value": n} for n in range(2500)]
+    jobs = hook.submit_change(1, "INSERT", rows)
+    assert len(jobs) == 3
+    done(sandbox, hook, *jobs)
+    assert sandbox.amigocloud.store.count(1) == 2508
+    done(sandbox, hook, *hook.submit_change(1, "INSERT", rows))
+    assert sandbox.amigocloud.store.count(1) == 2508
+
+
+def test_a_change_whose_answer_is_lost_is_sent_again_and_acts_once(sandbox, hook):
+    sandbox.faults.add("reset_after", path="submit_change")
+    (job,) = hook.submit_change(1, "INSERT", [{"amigo_id": key("x"), "name": "x"}])
+    done(sandbox, hook, job)
+    assert sandbox.amigocloud.store.count(1) == 9
+
+
+def test_rows_are_updated_and_deleted_by_id(sandbox, hook):
+    done(sandbox, hook, *hook.submit_change(1, "UPDATE", [{"amigo_id": key("Bohr"), "value": 77}]))
+    assert hook.get_first("SELECT value FROM dataset_1 WHERE name = 'Bohr'") == {"value": 77.0}
+    done(sandbox, hook, *hook.submit_change(1, "DELETE", [{"amigo_id": key("Bohr")}]))
+    assert hook.get_first("SELECT value FROM dataset_1 WHERE name = 'Bohr'") is None
+
+
+@pytest.mark.parametrize(
+    ("action", "rows", "said"),
+    [
+        ("INSERT", [{"amigo_id": "a"}, {"name": "b"}], "row 2 has no amigo_id"),
+        ("INSERT", [{"amigo_id": "a"}, {"amigo_id": "a"}], "row 2 has the amigo_id of row 1: a"),
+        ("TRUNCATE", [], "must be one of INSERT, UPDATE, DELETE"),
+    ],
+)
+def test_rows_that_cannot_be_told_apart_are_named_before_any_request(sandbox, hook, action, rows, said):
+    with pytest.raises(InputError, match=said):
+        hook.submit_change(1, action, rows)
+    assert sandbox.counters.total() == 0
+
+
+def test_a_dataset_is_made_described_and_deleted(sandbox, hook):
+    made = hook.create_dataset("Trees", [{"name": "height", "type": "float"}])
+    assert [field["name"] for field in hook.get_schema(made["id"])] == ["amigo_id", "height"]
+    hook.delete_dataset(made["id"])
+    with pytest.raises(NotFoundError):
+        hook.get_schema(made["id"])
+
+
+def test_a_dataset_is_not_made_twice_when_the_answer_is_lost(sandbox, hook):
+    sandbox.faults.add("reset_after", path="create")
+    with pytest.raises(AmbiguousWriteError):
+        hook.create_dataset("Trees", [])
+    assert len(sandbox.amigocloud.store.datasets) == 4
+
+
+def test_a_dataset_is_put_back(sandbox, hook):
+    rows, state = hook.get_records("SELECT * FROM dataset_1 ORDER BY name"), hook.get_master(1)
+    hook.run("DELETE FROM dataset_1")
+    done(sandbox, hook, hook.revert(1, state))
+    assert hook.get_records("SELECT * FROM dataset_1 ORDER BY name") == rows
+
+
+def test_the_services_own_export_is_fetched_by_its_link(sandbox, hook):
+    job = hook.start_export(1, "KML")
+    done(sandbox, hook, job)
+    link = hook.get_job(job)["extra"]["link"]
+    assert hook.get(link, raw=True).startswith(b"<?xml")
+
+
+def test_a_link_to_another_host_is_fetched_without_the_token(sandbox, hook):
+    sandbox.amigocloud.foreign_exports = True
+    job = hook.start_export(1, "KML")
+    done(sandbox, hook, job)
+    with hook.download(hook.get_job(job)["extra"]["link"]) as stream:
+        assert b"".join(stream.chunks()).startswith(b"<?xml")
+
+
+def test_a_data_frame_has_the_querys_columns_even_when_it_is_empty(hook):
+    pd = pytest.importorskip("pandas")
+    frame = hook.get_df("SELECT name, value FROM dataset_1 ORDER BY value")
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["value"].tolist() == [n * 1.5 for n in range(8)]
+    assert list(hook.get_df("SELECT name FROM dataset_1 WHERE 1 = 0").columns) == ["name"]
+    assert len(hook.get_df(f"SELECT number FROM dataset_{world.ASSETS}")) == 3000
+
+
+def test_a_data_frame_without_pandas_says_so(sandbox, hook, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match="needs pandas"):
+        hook.get_df("SELECT 1")
+    assert sandbox.counters.total() == 0
