@@ -13,17 +13,17 @@ from airflow_provider.core.waiting import raise_for
 from airflow_provider.errors import InputError, RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.api import FINISHED
-from airflow_provider.leanix.configurations import differences, key_of, read_configuration
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import Ldif, make_header, prepare
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.results import FORMATS
-from airflow_provider.leanix.shrinking import LastCount
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from airflow_provider.leanix.verdict import FAIL_ON, Outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.leanix.shrinking import LastCount
 
 _DAY = 24 * 3600.0
 
@@ -275,6 +275,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         return {**outcome.summary(), "results": results}
 
     def _last_count(self, context: Context) -> LastCount:
+        from airflow_provider.leanix.shrinking import LastCount
+
         connector = f"{self.connector_type}/{self.connector_id}/{self.connector_version}"
         return LastCount(context, self.outlets, connector)
 
@@ -369,6 +371,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare, and write when something differs."""
+        from airflow_provider.leanix.configurations import differences, key_of, read_configuration
+
         wanted = read_configuration(self.configuration)
         key = key_of(wanted)
         with LeanIXHook(self.leanix_conn_id) as hook:
