@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ from airflow_provider.amigocloud import incremental
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import world
+from tests.per_asset import PerAsset
 
 from .running import Store
 from .test_export import lines
@@ -27,13 +27,12 @@ class Dag:
     """One DAG's memory: its assets' state stores, and the events of the last run."""
 
     def __init__(self, path: Any) -> None:
-        self.stores: dict[Asset, Store] = defaultdict(Store)
+        self.stores: PerAsset | None = PerAsset(Store)
         self.path = path
-        self.events: dict[Asset, Any] = {}
         self.runs = 0
 
     def run(self, **arguments: Any) -> list[dict[str, Any]]:
-        self.events = defaultdict(lambda: SimpleNamespace(extra={}))
+        self.events = PerAsset(lambda: SimpleNamespace(extra={}))
         self.runs += not arguments.pop("again", False)
         ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {self.runs}", map_index=-1)
         context = {"asset_state_store": self.stores, "outlet_events": self.events, "ti": ti}

@@ -415,10 +415,12 @@ def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
 def test_full_run_that_shrank_too_much_is_refused(leanix: Any, sandbox: Any) -> None:
     from airflow.sdk import Asset
 
+    from tests.per_asset import PerAsset
+
     from .conftest import Store
 
     asset = Asset("landscape")
-    stores = {asset: Store()}
+    stores = PerAsset(Store)
 
     def run(count: int, **more: Any) -> Any:
         content = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": "n"}} for n in range(count)]
