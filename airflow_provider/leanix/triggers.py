@@ -8,7 +8,7 @@ from airflow_provider.core.waiting import PollTrigger
 from airflow_provider.leanix.api import OVER
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import note_unknown
-from airflow_provider.leanix.watching import watch
+from airflow_provider.leanix.watching import Waiter, watch
 
 
 class LeanIXRunTrigger(PollTrigger):
@@ -26,7 +26,7 @@ class LeanIXRunTrigger(PollTrigger):
         super().__init__(deadline=deadline, poll_interval=poll_interval)
         self.leanix_conn_id = leanix_conn_id
         self.run_id = run_id
-        self._hook: LeanIXHook | None = None
+        self._waiter = Waiter()
         self._odd: set[str] = set()
 
     def arguments(self) -> dict[str, Any]:
@@ -40,8 +40,7 @@ class LeanIXRunTrigger(PollTrigger):
 
     async def poll(self) -> dict[str, Any] | None:
         """Look once."""
-        self._hook = self._hook or LeanIXHook(self.leanix_conn_id)
-        status = await watch(self._hook, self.run_id, self.poll_interval)
+        status = await watch(self.leanix_conn_id, self.run_id, self.poll_interval, self._waiter)
         note_unknown(status, self._odd, self.log.warning, self.run_id)
         return {"run_status": status} if status in OVER else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
@@ -17,11 +18,18 @@ _ROWS_PER_RUN = 500
 """A list with more rows than this for each run that is waited for costs more than it saves."""
 
 
+_HOOK_SECONDS = 60.0
+
+
+class Waiter:
+    """One who waits; it counts as long as it lives."""
+
+
 @dataclass
 class _Workspace:
     """Who waits for runs of one workspace, and how long its list was when it was last read."""
 
-    waiting: WeakSet[LeanIXHook] = field(default_factory=WeakSet)
+    waiting: WeakSet[Waiter] = field(default_factory=WeakSet)
     rows: int = 0
 
     def list_is_better(self) -> bool:
@@ -29,18 +37,20 @@ class _Workspace:
         return count > _FEW and self.rows <= count * _ROWS_PER_RUN
 
 
-_workspaces: WeakKeyDictionary[Any, dict[str, _Workspace]] = WeakKeyDictionary()
+_workspaces: WeakKeyDictionary[Any, dict[Hashable, _Workspace]] = WeakKeyDictionary()
 
 
-async def watch(hook: LeanIXHook, run_id: str, poll_interval: float) -> str:
+async def watch(conn_id: str, run_id: str, poll_interval: float, waiter: Waiter) -> str:
     """Give a run's status, at most about ``poll_interval`` seconds old.
 
-    :param hook: the hook of the one who waits; it counts as waiting as long as it lives.
+    :param conn_id: the connection; all who wait through it share a hook, which is a minute old at most.
+    :param waiter: who wants to know.
     """
-    settings = await hook.aload()
+    hook = await share(("leanix hook", conn_id), _HOOK_SECONDS, lambda: _loaded(conn_id))
+    key = ("leanix runs", conn_id, hook.settings.host)
     workspaces = _workspaces.setdefault(asyncio.get_running_loop(), {})
-    workspace = workspaces.setdefault(f"{hook.conn_id} {settings.host}", _Workspace())
-    workspace.waiting.add(hook)
+    workspace = workspaces.setdefault(key, _Workspace())
+    workspace.waiting.add(waiter)
     if not workspace.list_is_better():
         return await hook.aget_run_status(run_id)
 
@@ -49,6 +59,11 @@ async def watch(hook: LeanIXHook, run_id: str, poll_interval: float) -> str:
         workspace.rows = len(rows)
         return {str(row.get("id")): str(row.get("status") or "") for row in rows}
 
-    key = ("leanix runs", hook.conn_id, settings.host)
     statuses = await share(key, poll_interval * 0.8, fetch)
     return statuses.get(run_id) or await hook.aget_run_status(run_id)
+
+
+async def _loaded(conn_id: str) -> LeanIXHook:
+    hook = LeanIXHook(conn_id)
+    await hook.aload()
+    return hook
