@@ -169,6 +169,18 @@ def _affected(reply: Reply) -> int:
     return int(body["total_rows"] if count is None else count)
 
 
+def dataset_number(dataset: int | str) -> int:
+    """Read a dataset's id.
+
+    :param dataset: a number, or its digits.
+    :raises InputError: when it is none.
+    """
+    number = str(dataset).strip()
+    if not number.isdigit() or isinstance(dataset, bool):
+        raise InputError(f"must be the id of a dataset, a whole number, not {dataset!r}", "dataset")
+    return int(number)
+
+
 def dataset_path(dataset: int | str, *, in_project: bool) -> Place:
     """Say where a dataset is.
 
@@ -177,9 +189,7 @@ def dataset_path(dataset: int | str, *, in_project: bool) -> Place:
         by zeros for owner and project (seen in clients).
     :raises InputError: when the id is none.
     """
-    number = str(dataset).strip()
-    if not number.isdigit() or isinstance(dataset, bool):
-        raise InputError(f"must be the id of a dataset, a whole number, not {dataset!r}", "dataset")
+    number = dataset_number(dataset)
     if in_project:
         return Place("project", f"datasets/{number}")
     return Place("api", f"users/0/projects/0/datasets/{number}")

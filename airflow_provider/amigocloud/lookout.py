@@ -7,8 +7,9 @@ everything that somebody watches; whatever was missed shows up there.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,27 @@ from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.frames import Happened
 from airflow_provider.amigocloud.pages import Page, follow
 from airflow_provider.amigocloud.realtime import EventSocket, load_client, pauses
-from airflow_provider.amigocloud.sightings import Listed, Seen, Sighting, Told
+from airflow_provider.amigocloud.sightings import CHANGES, Listed, Seen, Sighting, Told
 from airflow_provider.amigocloud.watching import GOING, SUCCESS
 from airflow_provider.core.policy import Patience
 from airflow_provider.core.redaction import Redactor
-from airflow_provider.errors import InputError, NotFoundError, ProviderError, RequestRejectedError
+from airflow_provider.errors import (
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RequestRejectedError,
+)
 
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
 
 PATIENCE = Patience(attempts=2, cap=2.0, total=20.0)
 """Short: there will be another look, and events wait meanwhile."""
+STEADY = 10.0
+"""Seconds after which a connection that broke counts as a good one."""
 SHOWN = 200
+MOST_JOBS = 100
 STARTED = "project:process_file_started"
 FINISHED, FAILED = "project:process_file_finished", "project:process_datasource_failed"
 
@@ -96,18 +106,18 @@ class Lookout:
         waits = pauses(1.0)
         while True:
             self._wishes.due.clear()
-            wait = min(self._wishes.intervals, default=60.0)
+            wait = min(self._wishes.intervals, default=60.0) * random.uniform(0.9, 1.1)  # noqa: S311
             try:
                 await self._look()
                 waits = pauses(1.0)
-            except ProviderError as error:
+            except Exception as error:
                 wait = min(wait, next(waits))
                 self._log.warning("looking for changes failed, again in %.0f s: %s", wait, error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wishes.due.wait(), wait)
 
     async def _look(self) -> None:
-        await self._hook.aload()
+        self._redactor.add((await self._hook.aload()).password)
         for dataset in list(self._wishes.datasets):
             async with self._turn:
                 with suppress(NotFoundError):  # deleted, or not there yet
@@ -142,20 +152,86 @@ class Lookout:
     async def _listen_for_ever(self) -> None:
         waits, protocol = pauses(), 3
         while True:
+            began = asyncio.get_running_loop().time()
             try:
                 await load_client()
                 async with EventSocket(self._hook, protocol) as socket:
                     await self._listen(socket)
             except InputError as error:
-                self._log.error("no events from the socket, changes are looked for only: %s", error)
+                self._log.error("no events from the socket, changes are only looked for: %s", error)
                 return
-            except ExceptionGroup as group:
-                error = group.exceptions[0]
-                waits = pauses()
-            except ProviderError as caught:
-                error = caught
-                if isinstance(caught, RequestRejectedError) and caught.status == 400:
+            except Exception as error:
+                if asyncio.get_running_loop().time() - began > STEADY:
+                    waits = pauses()
+                if isinstance(error, RequestRejectedError) and error.status == 400:
                     protocol = 7 - protocol
-            wait = next(waits)
-            self._log.warning("the socket is down, again in %.0f s: %s", wait, error)
-            await asyncio.sleep(wait)
+                wait = next(waits)
+                self._log.warning("no events from the socket, again in %.1f s: %s", wait, error)
+                await asyncio.sleep(wait)
+
+    async def _listen(self, socket: EventSocket) -> None:
+        """Listen until the connection breaks."""
+        tasks = [asyncio.ensure_future(work) for work in (self._join(socket), self._receive(socket))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                await _end(task)
+
+    async def _join(self, socket: EventSocket) -> None:
+        """Ask for the user's events and for those of each dataset that somebody watches, now and later."""
+        user, joined = int((await self._hook.asend(api.me()))["id"]), set[int]()
+        await socket.authenticate(user)
+        while True:
+            self._wishes.grown.clear()
+            for dataset in set(self._wishes.datasets) - joined:
+                joined.add(dataset)
+                try:
+                    await socket.authenticate(user, dataset)
+                except (NotFoundError, PermissionDeniedError) as error:
+                    self._log.warning("no broadcasts of dataset %s, it is only looked at: %s", dataset, error)
+            self._wishes.due.set()
+            await self._wishes.grown.wait()
+
+    async def _receive(self, socket: EventSocket) -> None:
+        while True:
+            await self._tell(await socket.receive())
+
+    async def _tell(self, event: Happened) -> None:
+        payload = self._brief(event.payload)
+        dataset, job = payload.get("dataset_id"), payload.get("job")
+        if event.name == STARTED and job and len(self._jobs) < MOST_JOBS:
+            self._jobs[job] = payload
+        elif event.name in {FINISHED, FAILED}:
+            self._jobs.pop(str(job), None)
+        master = None
+        async with self._turn:
+            if dataset is not None and dataset in self._wishes.datasets:
+                try:
+                    master = await self._hook.aget_master(dataset)
+                except ProviderError as error:
+                    self._log.warning("an event's dataset could not be read: %s", error)
+                    self._wishes.due.set()
+                    if event.name in CHANGES:
+                        return  # the look will find the change, and tell it once
+            self._news.put_nowait(Told(event.name, payload, master))
+
+    def _brief(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep ids and names, count lists: what is fired is stored and logged in full."""
+        out: dict[str, Any] = {}
+        for name, value in payload.items():
+            if isinstance(value, list):
+                out[f"{name}_count"] = len(value)
+            elif isinstance(value, str):
+                out[name] = self._redactor.clean(value)[:SHOWN]
+            elif isinstance(value, (int, float, bool)):
+                out[name] = value
+        return out
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task

@@ -11,7 +11,7 @@ CHANGED = "dataset:changed"
 """The event of a change that only looking has found, for who has no name of the service's for it."""
 CREATED, DELETED = "dataset:creation_succeeded", "dataset:deleted"
 CHANGES = ("realtime", CHANGED, "dataset:change_succeeded", "dataset:revert_succeeded")
-"""Events that mean a new state of a dataset; a change that only looking has found counts as the first wanted."""
+"""Events that mean a new state of a dataset; one that only looking has found counts as the first wanted."""
 SAME_SECONDS = 10.0
 """An event that comes so long after a look has shown its change tells nothing new."""
 RECENT = 200

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider.amigocloud.events import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.watching import QUESTIONS, alook
 from airflow_provider.core.waiting import PollTrigger
+
+__all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrigger"]
 
 
 class AmigoCloudTrigger(PollTrigger):
