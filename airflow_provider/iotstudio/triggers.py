@@ -11,13 +11,12 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider.core.durable import fingerprint
+from airflow_provider.core.remembering import AssetMemory
 from airflow_provider.core.waiting import PollTrigger, intervals, share
 from airflow_provider.errors import NotFoundError, ProviderError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-
-REMEMBERED = 2000
 
 
 class IoTStudioActionTrigger(PollTrigger):
@@ -195,7 +194,9 @@ class IoTStudioThingTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again; a failed look is logged, as nobody would start a dead watcher again."""
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
-        before = await self._remembered()
+        asked = fingerprint([dict(self.filters), self.category, self.space])
+        memory = AssetMemory(self, f"things matching {asked}", self.log)
+        before = frozenset(await memory.read() or ())
         for pause in intervals(self.poll_interval, first=self.poll_interval):
             try:
                 now = frozenset(await self._look(hook))
@@ -205,7 +206,7 @@ class IoTStudioThingTrigger(BaseEventTrigger):
                 if new := sorted(now - before):
                     yield TriggerEvent({**matched(new), "matches": len(now), "new": len(new)})  # type: ignore[no-untyped-call]
                 if now != before:
-                    await self._remember(now)
+                    await memory.write(sorted(now))
                 before = now
             await asyncio.sleep(pause)
 
@@ -214,21 +215,6 @@ class IoTStudioThingTrigger(BaseEventTrigger):
         key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))
         fetch = partial(hook.amatching, sys.maxsize, category=self.category, params=params)
         return await share(key, self.poll_interval * 0.8, fetch)
-
-    @property
-    def _memory(self) -> str:
-        return f"things matching {fingerprint([dict(self.filters), self.category, self.space])}"
-
-    async def _remembered(self) -> frozenset[str]:
-        store = getattr(self, "asset_state_store", None)
-        value = await store.aget(self._memory) if store is not None else None
-        return frozenset(value) if isinstance(value, list) else frozenset()
-
-    async def _remember(self, thing_ids: frozenset[str]) -> None:
-        store = getattr(self, "asset_state_store", None)
-        # A value of the store may have 64 KiB.
-        if store is not None and len(thing_ids) <= REMEMBERED:
-            await store.aset(self._memory, sorted(thing_ids))
 
 
 def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -> dict[str, Any]:

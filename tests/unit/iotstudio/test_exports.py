@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, overload
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
+from airflow.sdk.execution_time import context as task_context
 
 from airflow_provider.errors import InputError, NotFoundError, ServerError
 from airflow_provider.iotstudio.operators import (
@@ -27,6 +29,7 @@ from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import THING
 
+REMEMBERS = hasattr(task_context, "AssetStateStoreAccessors")
 HISTORY = "iotstudio GET /spaces/{space}/things/{thing}/properties-history"
 ONE = f"{HISTORY}/{{property}}"
 
@@ -308,6 +311,95 @@ def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path:
 
     peak(100)
     assert peak(6_000) < 1.5 * peak(2_000)
+
+
+class Store(dict[str, Any]):
+    """An asset's state store, as Airflow 3.3 has it."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+def increment(path: Path, store: Store | None, run: str, **arguments: Any) -> dict[str, Any]:
+    """Run an incremental export as the nth run of a DAG."""
+    asset = Asset("history")
+    operator = IoTStudioExportHistoryOperator(
+        task_id="x",
+        output_path=str(path),
+        thing_ids=[THING],
+        incremental=True,
+        outlets=[asset],
+        **arguments,
+    )
+    ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
+    stores = None if store is None else {asset: store}
+    return operator.execute({"ti": ti, "asset_state_store": stores})  # type: ignore[typeddict-item]
+
+
+def test_an_incremental_export_goes_on_where_the_last_one_ended(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    store, path = Store(), tmp_path / "history.jsonl"
+    thing = service.space.things[THING]
+    assert increment(path, store, "first", start="2026-01-03")["rows"] == 48
+    assert increment(path, store, "second")["rows"] == 0
+    thing.record("temperature", HISTORY_MS + 80 * 3_600_000, 25.5)
+    assert increment(path, store, "third")["rows"] == 1
+    assert lines(path)[0]["value"] == 25.5
+
+
+def test_a_run_that_is_cleared_begins_where_it_began_before(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    store, path = Store(), tmp_path / "history.jsonl"
+    increment(path, store, "first", end="2026-01-02")
+    for _ in range(2):
+        assert increment(path, store, "second", end="2026-01-03")["rows"] == 48
+
+
+def test_progress_moves_only_after_the_file_is_published(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    store, path = Store(), tmp_path / "history.jsonl"
+    increment(path, store, "first", end="2026-01-02")
+    known = dict(store)
+    sandbox.faults.add("status", path="/properties-history", status=404)
+    with pytest.raises(NotFoundError):
+        increment(path, store, "second")
+    assert store == known
+    assert increment(path, store, "second")["rows"] == 96
+
+
+def test_progress_needs_an_asset_to_be_kept_on(service: IoTStudioService, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs one outlet asset"):
+        history(tmp_path / "history.jsonl", thing_ids=[THING], incremental=True)
+
+
+def test_without_a_state_store_everything_since_start_is_exported(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    for run in ("first", "second"):
+        assert increment(tmp_path / "history.jsonl", None, run, start="2026-01-03")["rows"] == 48
+
+
+@pytest.mark.skipif(not REMEMBERS, reason="state stores for assets came with Airflow 3.3")
+def test_progress_is_kept_by_a_real_airflow(
+    service: IoTStudioService, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    with DAG("iotstudio_incremental", schedule=None) as dag:
+        IoTStudioExportHistoryOperator(
+            task_id="history",
+            output_path=f"{tmp_path}/history.jsonl",
+            thing_ids=[THING],
+            incremental=True,
+            outlets=[Asset("iotstudio_history_of_one")],
+        )
+    rows = []
+    for _ in range(2):
+        run = run_dag(dag)
+        assert run.state == "success"
+        rows.append(run.get_task_instance("history").xcom_pull(task_ids="history")["rows"])
+    assert rows == [144, 0]
 
 
 def test_exports_run_in_a_dag_with_the_data_interval(
