@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud.formats import Format, open_writer
+from airflow_provider.core.compat import gauge
 from airflow_provider.core.sinks import Publication, manifest
 from airflow_provider.errors import IncompleteExportError
 
@@ -23,11 +24,14 @@ PROGRESS_SECONDS = 10.0
 class Tally:
     """Counts an export's rows against what the service says, page by page.
 
-    :param log: gets the progress every few seconds.
+    :param log: gets the progress every few seconds; so do Airflow's metrics ``amigocloud.export.rows`` and
+        ``amigocloud.export.rows_per_second``.
+    :param conn_id: the connection, which tags the metrics.
     """
 
-    def __init__(self, log: Logger) -> None:
+    def __init__(self, log: Logger, conn_id: str = "") -> None:
         self._log = log
+        self._tags = {"conn_id": conn_id}
         self._started = self._told = time.monotonic()
         self.rows = 0
         self.expected: int | None = None
@@ -70,10 +74,12 @@ class Tally:
         if now - self._told < PROGRESS_SECONDS:
             return
         self._told = now
-        rate = self.rows / (now - self._started)
+        rate = self.rows / max(now - self._started, 1e-9)
         of = f" of {self.expected}" if self.expected is not None else ""
         left = f", {(self.expected - self.rows) / rate:.0f} s to go" if self.expected and rate else ""
         self._log.info("%d%s rows, %.0f a second%s", self.rows, of, rate, left)
+        gauge("amigocloud.export.rows", self.rows, self._tags)
+        gauge("amigocloud.export.rows_per_second", rate, self._tags)
 
 
 def export(
@@ -96,7 +102,7 @@ def export(
         file's name before still has it.
     """
     started = time.monotonic()
-    tally, written = Tally(hook.log), 0
+    tally, written = Tally(hook.log, hook.conn_id), 0
     with Publication(output_path) as publication:
         with open_writer(publication, wanted) as writer:
             for page in source.pages():

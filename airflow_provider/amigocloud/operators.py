@@ -14,7 +14,6 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.incremental import Increment, Memory
 from airflow_provider.amigocloud.journal import Journal
 from airflow_provider.amigocloud.sources import Reading, Source, dataset_source, list_source, sql_source
-from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import JobIsDone, look
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.durable import Submission
@@ -275,6 +274,9 @@ class AmigoCloudUploadOperator(BaseOperator):
             deadline = clock() + self.timeout
             if not is_deferrable(self.deferrable):
                 return self._wait(hook, job, deadline, submission)
+        # Only here: what a trigger needs, no task that does not defer has to load.
+        from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+
         trigger = AmigoCloudTrigger(
             amigocloud_conn_id=self.amigocloud_conn_id,
             question=JobIsDone.__name__,

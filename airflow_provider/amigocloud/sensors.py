@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import DatasetHasChanged, JobIsDone, QueryIsTrue, look
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.waiting import clock, raise_for
@@ -47,6 +46,9 @@ class AmigoCloudSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait here, or in the triggerer."""
         if is_deferrable(self.deferrable):
+            # Only here: what a trigger needs, no task that does not defer has to load.
+            from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+
             question = self.question(context)
             self.defer(
                 trigger=AmigoCloudTrigger(

@@ -6,10 +6,13 @@ import csv
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_provider.amigocloud import export as module
+from airflow_provider.amigocloud.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudSqlOperator
 from airflow_provider.core.redaction import spellings
 from airflow_provider.errors import (
@@ -185,6 +188,19 @@ def test_pretty_printed_replies_still_make_one_line_a_row(sandbox, tmp_path):
     sandbox.faults.add("status", status=200, body=body, content_type="application/json")
     export(tmp_path / "a.jsonl", url="/me/projects")
     assert (tmp_path / "a.jsonl").read_text() == '{"a":"x\\ny"}\n{"a":1}\n'
+
+
+def test_progress_is_told_in_the_log_and_as_metrics(tmp_path, monkeypatch):
+    told: list[tuple[str, float]] = []
+    said: list[str] = []
+    monkeypatch.setattr(module, "gauge", lambda name, value, tags: told.append((name, value)))
+    monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.0)
+    log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(module, "Tally", lambda _log, conn_id: Tally(log, conn_id))
+    export(tmp_path / "a.jsonl", dataset=world.ASSETS, concurrency=1)
+    assert [value for name, value in told if name == "amigocloud.export.rows"] == [1000, 2000, 3000]
+    assert said[0].startswith("1000 of 3000 rows, ")
+    assert said[0].endswith(" s to go")
 
 
 # -- bad days

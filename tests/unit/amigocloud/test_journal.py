@@ -7,6 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.amigocloud import journal
 from airflow_provider.amigocloud.export import Tally
@@ -89,6 +92,19 @@ def test_it_may_be_killed_again_and_again(sandbox, tmp_path, kill_after):
     table = pq.read_table(path)
     assert table["amigo_id"].to_pylist() == [row["amigo_id"] for row in expected]
     assert table["name"].to_pylist() == [row["name"] for row in expected]
+
+
+def test_parts_can_be_on_object_storage(sandbox, kill_after):
+    attach("memory", fs=MemoryFileSystem())
+    task, folder = Task(), ObjectStoragePath("memory://bucket/twin")
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator("memory://bucket/twin/a.jsonl"))
+    assert task.store["amigocloud_export_parts"]["parts"] >= 2
+    kill_after(float("inf"))
+    assert task.run(operator("memory://bucket/twin/a.jsonl"))["rows"] == 3000
+    assert [path.name for path in folder.iterdir()] == ["a.jsonl"]
+    assert len((folder / "a.jsonl").read_text().splitlines()) == 3000
 
 
 def test_a_query_with_a_key_is_gone_on_with_too(sandbox, tmp_path, kill_after):
