@@ -38,7 +38,7 @@ def _common_fields() -> dict[str, _Field]:
         ),
         "allowed_hosts": _field(
             "Allowed download hosts",
-            description="Further hosts that results may be downloaded from, blank-separated (name or name:port).",
+            description="Further hosts that results may come from, blank-separated (name or name:port).",
         ),
     }
 
@@ -156,6 +156,15 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
+        "asset-uris": [
+            {
+                "schemes": [package],
+                "handler": "airflow_provider.core.assets.normalize",
+                "factory": f"airflow_provider.core.assets.{package}_asset",
+                "to_openlineage_converter": "airflow_provider.core.assets.convert_to_openlineage",
+            }
+            for package, _ in _SYSTEMS.values()
+        ],
         "extra-links": ["airflow_provider.leanix.links.LeanIXSyncLogLink"],
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],
     }

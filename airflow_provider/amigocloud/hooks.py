@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider.amigocloud import api, changes
 from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
+from airflow_provider.core.assets import amigocloud_asset
 from airflow_provider.core.auth import Credential, QueryToken
 from airflow_provider.core.calls import Params
 from airflow_provider.core.endpoint import origin
@@ -48,6 +49,8 @@ class AmigoCloudHook(ApiHook):
             "websocket_url": Extra("socket"),
         },
     )
+
+    asset = staticmethod(amigocloud_asset)
 
     def __init__(self, amigocloud_conn_id: str = default_conn_name) -> None:
         super().__init__(amigocloud_conn_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from airflow_provider.core.assets import iotstudio_asset
 from airflow_provider.core.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.calls import Call, Params, Reply
 from airflow_provider.core.hook import ApiHook
@@ -55,6 +56,8 @@ class SpaceHook(ApiHook):
             "revoke_on_close": Extra("boolean", False),
         },
     )
+
+    asset = staticmethod(iotstudio_asset)
 
     def __init__(self, iotstudio_conn_id: str = default_conn_name, *, space: str | None = None) -> None:
         super().__init__(iotstudio_conn_id)

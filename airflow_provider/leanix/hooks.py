@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from airflow_provider.core.assets import leanix_asset
 from airflow_provider.core.auth import Credential, MintedToken
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
@@ -34,6 +35,8 @@ class LeanIXHook(ApiHook):
 
     upload_above = 32 * 1024 * 1024
     """Bytes of content from which on an LDIF does not go through the API itself."""
+
+    asset = staticmethod(leanix_asset)
 
     def __init__(self, leanix_conn_id: str = default_conn_name) -> None:
         super().__init__(leanix_conn_id)

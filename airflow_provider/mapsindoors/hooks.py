@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from airflow_provider.core.assets import mapsindoors_asset
 from airflow_provider.core.auth import Credential, MintedToken
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.limits import Budget, shared_budget
@@ -41,6 +42,8 @@ class MapsIndoorsHook(ApiHook):
             "requests_per_second": Extra("number", 10.0),
         },
     )
+
+    asset = staticmethod(mapsindoors_asset)
 
     def __init__(self, mapsindoors_conn_id: str = default_conn_name) -> None:
         super().__init__(mapsindoors_conn_id)
