@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ class Transport:
     def __init__(self, endpoint: Endpoint, log: Logger, sleep: Callable[[float], None] = time.sleep) -> None:
         self.endpoint = endpoint
         self.requests = 0
+        self._counting = threading.Lock()
         self._log = log
         self._sleep = sleep
         self._session: requests.Session | None = None
@@ -163,7 +165,8 @@ class Transport:
 
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
             self._sleep(wait)
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
         try:
             return self._ready().request(
                 request.method,
