@@ -115,13 +115,13 @@ class Application:
             try:
                 self.hook.delete_geodata([one.id for one in part])
             except NotFoundError:
-                # Some are gone already: somebody else, or a try of ours whose answer was lost.
-                there = {one["id"] for one in self.hook.list_geodata()}
-                self._finish(one for one in part if one.id not in there)
-                left = [one for one in part if one.id in there]
-                if len(left) == len(part):
-                    raise
-                todo.append(left)
+                # Some are gone already, by somebody else, or by a try of ours whose answer was lost. A read
+                # may not show that yet, so it is the service that is asked, one by one if need be.
+                if len(part) == 1:
+                    self._finish(part)
+                else:
+                    half = len(part) // 2
+                    todo += [part[half:], part[:half]]
             except RequestRejectedError as error:
                 todo += self._halved(part, error)
             else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.errors import (
@@ -19,6 +19,7 @@ from airflow_provider.errors import (
     VerificationError,
 )
 from airflow_provider.mapsindoors import apply
+from airflow_provider.mapsindoors.geometry import same
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
@@ -401,12 +402,17 @@ def test_large_plans_go_in_batches_that_the_service_takes(world: MapsIndoorsServ
     assert sync([desk(f"D-{n}") for n in range(10)], batch_size=5)["create"] == 10
 
 
-def test_deletions_whose_answer_was_lost_are_done(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("stale", [0.0, 5.0])
+def test_deletions_whose_answer_was_lost_are_done(
+    world: MapsIndoorsService, sandbox: Sandbox, stale: float
+) -> None:
     world.delete_unknown = "refuse"
+    world.stale_seconds = stale
     sandbox.faults.add("reset_after", method="DELETE")
-    rows = [{"externalId": f"A-0-0{number}"} for number in range(1, 8)]
+    rows = [{"externalId": f"A-0-0{number}"} for number in range(1, 6)]
     scope = {"base_types": ["room"], "root_element": by_external_id(world)["A-0"]["id"]}
-    assert sync(rows, scope=scope, missing="delete", max_deletes=1)["delete"] == 1
+    assert sync(rows, scope=scope, missing="delete", max_deletes=3)["delete"] == 3
+    assert not {"A-0-06", "A-0-07", "A-0-08"} & set(by_external_id(world))
 
 
 def test_what_is_not_as_written_is_an_error(world: MapsIndoorsService) -> None:
@@ -429,6 +435,7 @@ def test_many_syncs_at_once_keep_the_limit_of_requests(service: MapsIndoorsServi
 # Any change, under every switch, with faults
 
 
+RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
@@ -437,6 +444,7 @@ CHANGES = st.fixed_dictionaries(
         "capacity": st.integers(0, 9),
         "aliases": st.lists(st.sampled_from(["a", "b"]), unique=True),
         "Info@generic": st.sampled_from(["", "x"]),
+        "geometry": st.just({"type": "Polygon", "coordinates": [RING]}),
     },
 )
 SWITCHES = st.fixed_dictionaries(
@@ -448,15 +456,40 @@ SWITCHES = st.fixed_dictionaries(
         "lower_case_keys": st.booleans(),
         "stale_seconds": st.sampled_from([0.0, 5.0]),
         "derive_anchor_on_put": st.booleans(),
+        "error_style": st.sampled_from(["problem", "text"]),
+        "delete_unknown": st.sampled_from(["ignore", "refuse"]),
+        "delete_status": st.sampled_from([200, 204]),
+        "max_items": st.sampled_from([None, 2]),
     }
 )
-FAULTS = st.lists(st.sampled_from(["reset_before", "reset_after"]), max_size=2)
+FAULTS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                ("reset_before", {}),
+                ("reset_after", {}),
+                ("truncate", {}),
+                ("status", {"status": 503}),
+                ("status", {"status": 500}),
+                ("html", {"status": 502}),
+            ]
+        ),
+        st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    ),
+    max_size=3,
+)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     changes=st.dictionaries(st.sampled_from([f"A-0-0{n}" for n in range(1, 9)]), CHANGES, max_size=5),
     made=st.integers(0, 4),
+    gone=st.integers(0, 3),
     switches=SWITCHES,
     faults=FAULTS,
 )
@@ -465,33 +498,46 @@ def test_any_change_is_applied_and_nothing_else_is(
     sandbox: Sandbox,
     changes: dict[str, dict[str, Any]],
     made: int,
+    gone: int,
     switches: dict[str, Any],
-    faults: list[str],
+    faults: list[Any],
 ) -> None:
     world.reset()
     world.rate_limit = None
     sandbox.faults.clear()
     for name, value in switches.items():
         setattr(world, name, value)
-    for fault in faults:
-        sandbox.faults.add(fault, path="/geodata", after=1)
+    for (kind, options), method in faults:
+        sandbox.faults.add(kind, method=method, path="/geodata", **options)
     before = copy.deepcopy(by_external_id(world))
-    rows = [{"externalId": code, **fields} for code, fields in changes.items()]
+    places = [code for code, one in before.items() if one["baseType"] in ("room", "poi")]
+    kept = [code for code in places if not code.startswith("C-1")] + [f"C-1-0{n}" for n in range(1, 9 - gone)]
+    kept += ["C-1-P1", "C-1-P2", "C-1-P3"]
+    rows = [{"externalId": code, **changes.get(code, {})} for code in kept]
     rows += [desk(f"D-{n}") for n in range(made)]
-    result = sync(rows)
+    scope = {"base_types": ["room", "poi"]}
+    result = sync(rows, scope=scope, missing="delete", max_deletes=3)
     sandbox.faults.clear()
-    assert result["failed"] == 0
+    assert (result["create"], result["delete"], result["failed"]) == (made, gone, 0)
     after = by_external_id(world)
-    assert len(world.campus.geodata) == len(before) + 1 + made
+    assert len(world.campus.geodata) == len(before) + 1 + made - gone
     for code, fields in changes.items():
-        room = after.pop(code)
-        old = before.pop(code)
-        assert room["properties"]["name@en"] == fields.get("name", old["properties"]["name@en"])
-        assert room["properties"]["name@da"] == old["properties"]["name@da"]
-        assert room["status"] == fields.get("status", 3)
-        assert room["geometry"] == old["geometry"]
-        assert room["baseTypeProperties"]["administrativeid"] == code
-        assert sorted(room["aliases"]) == sorted(fields.get("aliases", []))
+        assert_changed(after.pop(code), before.pop(code), fields)
+    for n in range(gone):
+        del before[f"C-1-0{8 - n}"]
     assert {code: one for code, one in after.items() if not code.startswith("D-")} == before
     sandbox.clock.advance(10)
-    assert sync(rows)["unchanged"] == len(rows)
+    assert sync(rows, scope=scope, missing="delete")["unchanged"] == len(rows)
+
+
+def assert_changed(room: dict[str, Any], old: dict[str, Any], fields: dict[str, Any]) -> None:
+    texts = {"name@en": fields.get("name"), "info@generic": fields.get("Info@generic") or None}
+    expected = {**old["properties"], **{key: text for key, text in texts.items() if text}}
+    assert {key: text for key, text in room["properties"].items() if text} == expected
+    assert room["status"] == fields.get("status", 3)
+    assert room["baseTypeProperties"]["administrativeid"] == old["externalId"]
+    assert room["baseTypeProperties"].get("capacity", "") == str(fields.get("capacity", ""))
+    assert sorted(room["aliases"]) == sorted(fields.get("aliases", []))
+    wanted = fields.get("geometry", old["geometry"])
+    assert room["geometry"]["coordinates"] == wanted["coordinates"]
+    assert same(room["anchor"], old["anchor"]) is ("geometry" not in fields)
