@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.waiting import clock, wait_for
+from airflow_provider.core.waiting import PASSING, clock, wait_for
 from airflow_provider.errors import (
     AmbiguousWriteError,
-    ApiError,
     NotFoundError,
+    ProviderError,
     RequestRejectedError,
     RunFailedError,
 )
@@ -186,12 +186,16 @@ def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
 
     :raises RunFailedError: saying that it took too long.
     """
-    status = hook.get_run_status(run_id)
+    try:
+        status = hook.get_run_status(run_id)
+    except PASSING as error:
+        hook.log.warning("Whether run %s is over cannot be asked: %s", run_id, error)
+        status = "UNKNOWN"
     if status in OVER:
         return status
     try:
         stopped = "it was stopped" if hook.stop_run(run_id) else "it could not be stopped"
-    except ApiError as error:
+    except ProviderError as error:
         stopped = f"it could not be stopped: {error}"
     raise RunFailedError(run_id, status, f"it was not over at the deadline; {stopped}")
 

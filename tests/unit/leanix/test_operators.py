@@ -177,6 +177,17 @@ def test_deadline_stops_the_run_and_fails_the_task(
 
 
 @BOTH
+def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
+    leanix: Any, task: Task, sandbox: Any, deferrable: bool
+) -> None:
+    leanix.stuck_in = "PENDING"
+    sandbox.faults.add("html", status=502, path="/status$", times=None)
+    with pytest.raises(RunFailedError, match="ended as UNKNOWN.*it was stopped"):
+        task.run(run_operator(**OUTBOUND, timeout=0.02, deferrable=deferrable))
+    assert leanix.runs[0].status == "STOPPED"
+
+
+@BOTH
 def test_run_that_ended_at_the_deadline_is_taken(
     leanix: Any, task: Task, sandbox: Any, deferrable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
