@@ -320,19 +320,28 @@ class Store(dict[str, Any]):
         self[key] = json.loads(json.dumps(value))
 
 
+class SimpleStores:
+    """The state stores of a task with one asset."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __getitem__(self, _: Asset) -> Store:
+        return self.store
+
+
 def increment(path: Path, store: Store | None, run: str, **arguments: Any) -> dict[str, Any]:
     """Run an incremental export as the nth run of a DAG."""
-    asset = Asset("history")
     operator = IoTStudioExportHistoryOperator(
         task_id="x",
         output_path=str(path),
         thing_ids=[THING],
         incremental=True,
-        outlets=[asset],
+        outlets=[Asset("history")],
         **arguments,
     )
     ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
-    stores = None if store is None else {asset: store}
+    stores = None if store is None else SimpleStores(store)
     return operator.execute({"ti": ti, "asset_state_store": stores})  # type: ignore[typeddict-item]
 
 
