@@ -109,7 +109,8 @@ class Keyset:
         :param after: go on behind this key.
         :param rows: how many rows there are behind it.
 
-        Pages come ahead of their turn, at most ``concurrency`` of them, so that memory stays flat.
+        Pages come ahead of their turn, at most twice ``concurrency`` of them: enough that no thread waits for
+        the one whose turn it is, few enough that memory stays flat.
 
         :raises InputError: when the key is no column of the rows, is null, or is not unique.
         """
@@ -129,7 +130,7 @@ class Keyset:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _send_ahead(self, work: deque[tuple[Range, Future[Page] | None]], pool: ThreadPoolExecutor) -> None:
-        for n in range(min(self._concurrency, len(work))):
+        for n in range(min(2 * self._concurrency, len(work))):
             part, future = work[n]
             if future is None:
                 work[n] = part, pool.submit(self._page, part)
