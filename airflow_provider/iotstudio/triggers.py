@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-
-from airflow_provider.core.durable import fingerprint
-from airflow_provider.core.remembering import AssetMemory
-from airflow_provider.core.waiting import PollTrigger, intervals, share
-from airflow_provider.errors import NotFoundError, ProviderError
+from airflow_provider.core.waiting import PollTrigger, share
+from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
+from airflow_provider.iotstudio.events import IoTStudioThingTrigger
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+__all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
 
 
 class IoTStudioActionTrigger(PollTrigger):
@@ -147,74 +143,6 @@ class IoTStudioPropertyTrigger(PollTrigger):
 
         found = await share(key, self.poll_interval * 0.8, fetch)
         return matched(found) if len(found) >= self.min_matches else None
-
-
-class IoTStudioThingTrigger(BaseEventTrigger):
-    """Fires for an ``AssetWatcher`` whenever Things begin to match.
-
-    An event has ``matches`` (how many match now), ``new`` (how many have begun to since the last look) and
-    ``thing_ids`` (at most 100 of the new ones). On Airflow 3.3 the asset's state remembers who matched, so
-    that a restart of the triggerer repeats nothing; before, the first look after a restart fires for all that
-    match. Watchers that ask the same share their polls.
-
-    :param iotstudio_conn_id: the connection; nothing else of it is kept.
-    :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``.
-    :param category: only Things of this category.
-    :param poll_interval: seconds between looks.
-    :param space: id of the space; the connection's own when it is None.
-    """
-
-    def __init__(
-        self,
-        *,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
-        filters: Mapping[str, Any],
-        category: str | None = None,
-        poll_interval: float = 30.0,
-        space: str | None = None,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.iotstudio_conn_id = iotstudio_conn_id
-        self.filters = filters
-        self.category = category
-        self.poll_interval = poll_interval
-        self.space = space
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give ids, filters and interval."""
-        arguments = {
-            "iotstudio_conn_id": self.iotstudio_conn_id,
-            "filters": dict(self.filters),
-            "category": self.category,
-            "poll_interval": self.poll_interval,
-            "space": self.space,
-        }
-        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again; a failed look is logged, as nobody would start a dead watcher again."""
-        hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
-        asked = fingerprint([dict(self.filters), self.category, self.space])
-        memory = AssetMemory(self, f"things matching {asked}", self.log)
-        before = frozenset(await memory.read() or ())
-        for pause in intervals(self.poll_interval, first=self.poll_interval):
-            try:
-                now = frozenset(await self._look(hook))
-            except ProviderError as error:
-                self.log.warning("looking for Things that match failed: %s", error)
-            else:
-                if new := sorted(now - before):
-                    yield TriggerEvent({**matched(new), "matches": len(now), "new": len(new)})  # type: ignore[no-untyped-call]
-                if now != before:
-                    await memory.write(sorted(now))
-                before = now
-            await asyncio.sleep(pause)
-
-    async def _look(self, hook: IoTStudioHook) -> list[str]:
-        params = api.filters(self.filters)
-        key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))
-        fetch = partial(hook.amatching, sys.maxsize, category=self.category, params=params)
-        return await share(key, self.poll_interval * 0.8, fetch)
 
 
 def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -> dict[str, Any]:

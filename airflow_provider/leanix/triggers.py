@@ -6,9 +6,12 @@ from typing import Any
 
 from airflow_provider.core.waiting import PollTrigger
 from airflow_provider.leanix.api import OVER
+from airflow_provider.leanix.events import LeanIXRunEndedTrigger
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import note_unknown
 from airflow_provider.leanix.watching import Waiter, watch
+
+__all__ = ["LeanIXRunEndedTrigger", "LeanIXRunTrigger"]
 
 
 class LeanIXRunTrigger(PollTrigger):

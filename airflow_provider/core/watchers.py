@@ -1,0 +1,72 @@
+"""The base of watchers that look at a list now and then, and fire when something joins it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airflow_provider.core.durable import fingerprint
+from airflow_provider.core.remembering import AssetMemory
+from airflow_provider.core.waiting import intervals
+
+
+class NewcomerTrigger(BaseEventTrigger):
+    """Fires for what has joined a list since the last look, and never dies of a failed look.
+
+    What is in the list is remembered on the asset (Airflow 3.3), so that a restart of the triggerer neither
+    repeats nor loses anything.
+    """
+
+    poll_interval: float
+    first_look_fires = True
+    """Whether what is in the list at the very first look counts as having joined it."""
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Give the constructor's arguments: ids, numbers, never a credential."""
+
+    @abstractmethod
+    async def look(self) -> Mapping[str, Any]:
+        """Give the list: a key for each entry, and what :meth:`events` wants to know of it."""
+
+    @abstractmethod
+    def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Give what to fire when these keys have joined."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give Airflow what it needs to make this trigger again elsewhere."""
+        module = type(self).__module__.replace(".events", ".triggers")
+        return f"{module}.{type(self).__qualname__}", self.arguments()
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look again and again; a failed look is logged, as nobody would start a dead watcher again."""
+        asked = {name: value for name, value in self.arguments().items() if name != "poll_interval"}
+        memory = AssetMemory(self, f"seen {fingerprint(asked)}", self.log)
+        stored = await memory.read()
+        known = set(stored) if isinstance(stored, list) else None
+        for pause in intervals(self.poll_interval, first=self.poll_interval):
+            try:
+                now = await self.look()
+            except Exception as error:
+                self.log.warning("looking failed, again in %.0f s: %s", pause, error)
+            else:
+                marks = {_mark(key): key for key in now}
+                if known is not None or self.first_look_fires:
+                    new = sorted(marks[mark] for mark in marks.keys() - (known or set()))
+                    for payload in self.events(new, now) if new else ():
+                        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+                # After the event: a crash in between repeats it, the other way round would lose it.
+                if known != marks.keys():
+                    known = set(marks)
+                    await memory.write(sorted(known))
+            await asyncio.sleep(pause)
+
+
+def _mark(key: str) -> str:
+    """Shorten a key, so that some thousand of them fit into the asset's state."""
+    return hashlib.sha256(key.encode()).hexdigest()[:10]
