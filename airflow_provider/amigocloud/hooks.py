@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.amigocloud import api, changes
+from airflow_provider.amigocloud.callbacks import Listener
 from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
 from airflow_provider.core.assets import amigocloud_asset
 from airflow_provider.core.auth import Credential, QueryToken
 from airflow_provider.core.calls import Params
 from airflow_provider.core.endpoint import origin
-from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
 from airflow_provider.errors import (
     AuthenticationError,
@@ -23,7 +23,7 @@ from airflow_provider.errors import (
 )
 
 
-class AmigoCloudHook(ApiHook):
+class AmigoCloudHook(Listener):
     """Reads and writes AmigoCloud: any URL of its API, lists, SQL, jobs, uploads.
 
     URLs follow the rules of the vendor's client: ``datasets`` is below the connection's project (below the

@@ -72,18 +72,20 @@ class EventSocket:
     async def __aexit__(self, *exc: object) -> None:
         await self._socket.close()
 
-    async def authenticate(self, user_id: int, dataset: int | None = None) -> None:
+    async def authenticate(
+        self, user_id: int, dataset: int | None = None, where: api.Place | None = None
+    ) -> None:
         """Ask for the user's events, or for the broadcasts of a dataset, with a fresh session.
 
         The service does not say whether it took it (seen in clients).
 
         :param user_id: id of the token's user.
         :param dataset: id of the dataset.
+        :param where: where the dataset is; below the connection's project when it is None.
         """
         said: dict[str, Any] = {"userid": user_id}
-        where = None
         if dataset is not None:
-            where = api.dataset_path(dataset, in_project=self._hook.has_project)
+            where = where or api.dataset_path(dataset, in_project=self._hook.has_project)
             said["datasetid"] = dataset
         said["websocket_session"] = await self._hook.asend(api.websocket_session(where))
         await self._send(frames.event("authenticate", said))
@@ -93,6 +95,7 @@ class EventSocket:
 
         :raises TransportError: when the connection broke, or is silent for two ping intervals.
         """
+        self._heard = self._now()  # nobody listened before, so silence begins now
         while True:
             frame = await self._next()
             if isinstance(frame, frames.Happened):

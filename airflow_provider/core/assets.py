@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset
+    from airflow.sdk import Asset, AssetWatcher
     from pydantic import JsonValue
 
 AMIGOCLOUD = "amigocloud://<host>/projects/<id>[/datasets/<id>]"
@@ -55,6 +55,7 @@ def amigocloud_asset(
     dataset: int | str | None = None,
     host: str = "app.amigocloud.com",
     extra: dict[str, JsonValue] | None = None,
+    watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
     """Name a project or dataset of AmigoCloud; no connection is read.
 
@@ -62,9 +63,10 @@ def amigocloud_asset(
     :param dataset: the dataset's id.
     :param host: a host name, or a base URL whose host is meant.
     :param extra: fixed facts about the asset.
+    :param watchers: what tells that the asset has changed.
     """
     path = ["projects", project] + (["datasets", dataset] if dataset is not None else [])
-    return _asset("amigocloud", host, path, extra)
+    return _asset("amigocloud", host, path, extra, watchers)
 
 
 def mapsindoors_asset(
@@ -73,6 +75,7 @@ def mapsindoors_asset(
     geodata: str | None = None,
     host: str = "integration.mapsindoors.com",
     extra: dict[str, JsonValue] | None = None,
+    watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
     """Name a MapsIndoors solution or an object in it; no connection is read.
 
@@ -80,9 +83,10 @@ def mapsindoors_asset(
     :param geodata: the object's id.
     :param host: a host name, or a base URL whose host is meant.
     :param extra: fixed facts about the asset.
+    :param watchers: what tells that the asset has changed.
     """
     path = ["solutions", solution] + (["geodata", geodata] if geodata is not None else [])
-    return _asset("mapsindoors", host, path, extra)
+    return _asset("mapsindoors", host, path, extra, watchers)
 
 
 def iotstudio_asset(
@@ -92,6 +96,7 @@ def iotstudio_asset(
     category: str | None = None,
     host: str = "api.swx.altairone.com",
     extra: dict[str, JsonValue] | None = None,
+    watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
     """Name a space of Altair IoT Studio, one of its Things or one of its categories; no connection is read.
 
@@ -100,11 +105,12 @@ def iotstudio_asset(
     :param category: the category's name, instead of a Thing.
     :param host: a host name, or a base URL whose host is meant.
     :param extra: fixed facts about the asset.
+    :param watchers: what tells that the asset has changed.
     """
     path = ["spaces", space]
     for kind, name in (("things", thing_id), ("categories", category)):
         path += [kind, name] if name is not None else []
-    return _asset("iotstudio", host, path, extra)
+    return _asset("iotstudio", host, path, extra, watchers)
 
 
 def leanix_asset(
@@ -114,6 +120,7 @@ def leanix_asset(
     connector_id: str | None = None,
     factsheets: str | None = None,
     extra: dict[str, JsonValue] | None = None,
+    watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
     """Name a connector of a LeanIX workspace, or its fact sheets; no connection is read.
 
@@ -122,21 +129,28 @@ def leanix_asset(
     :param connector_id: see there.
     :param factsheets: only fact sheets of this type; all without a connector either.
     :param extra: fixed facts about the asset.
+    :param watchers: what tells that the asset has changed.
     """
     if connector_type is not None and connector_id is not None:
         path: list[Any] = ["connectors", connector_type, connector_id]
     else:
         path = ["factsheets"] + ([factsheets] if factsheets is not None else [])
-    return _asset("leanix", host, path, extra)
+    return _asset("leanix", host, path, extra, watchers)
 
 
-def _asset(scheme: str, host: str, path: Sequence[Any], extra: dict[str, JsonValue] | None) -> Asset:
+def _asset(
+    scheme: str,
+    host: str,
+    path: Sequence[Any],
+    extra: dict[str, JsonValue] | None,
+    watchers: Sequence[AssetWatcher],
+) -> Asset:
     from airflow.sdk import Asset
 
     place = urlsplit(host if "://" in host else f"//{host}").netloc
     uri = f"{scheme}://{place}/" + "/".join(quote(str(segment), safe="") for segment in path)
     clean = normalize(urlsplit(uri)).geturl()
-    return Asset(name=clean, uri=clean, group=scheme, extra=extra or {})
+    return Asset(name=clean, uri=clean, group=scheme, extra=extra or {}, watchers=list(watchers))
 
 
 def convert_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow gives it
