@@ -22,6 +22,9 @@ HOMES = ROOT / ".airflow"
 OUTPUT = ROOT / "output"
 JOB_SECONDS = 300
 LOG_LINES = 25
+LEANIX_SECONDS = 10.0
+"""How long a LeanIX run works here. A task that resumes seconds after it deferred can be taken for a dead one
+by a busy scheduler (it hears of the deferral later than of the resumption), and is tried again."""
 
 JOBS = {
     "mapsindoors_update_geodata": "MapsIndoors",
@@ -148,6 +151,7 @@ def demo() -> int:
     """Run the jobs, show what they did, leave nothing running; gives the exit status."""
     home = HOMES / "demo"
     with Sandbox() as sandbox:
+        sandbox.leanix.run_seconds = LEANIX_SECONDS
         print(f"Sandbox at {sandbox.url}")
         with LocalAirflow(home, connections=sandbox.connections, output=OUTPUT) as airflow:
             jobs = run_jobs(airflow, JOBS) + run_jobs(airflow, CHAIN)

@@ -122,6 +122,8 @@ class LocalAirflow:
             "CORE__LOAD_EXAMPLES": False,
             "CORE__EXECUTOR": "LocalExecutor",
             "CORE__PARALLELISM": 8,
+            "CORE__DEFAULT_TASK_RETRIES": 1,
+            "CORE__DEFAULT_TASK_RETRY_DELAY": 5,
             "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",

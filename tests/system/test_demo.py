@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from airflow_provider.sandbox import Sandbox
-from dev.demo import CHAIN, JOBS, Job, failures, report, run_jobs
+from dev.demo import CHAIN, JOBS, LEANIX_SECONDS, Job, failures, report, run_jobs
 from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
@@ -63,6 +63,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("system")
     home, output = folder / "airflow", folder / "output"
     with Sandbox() as sandbox:
+        sandbox.leanix.run_seconds = LEANIX_SECONDS
         worlds = [World.of(sandbox)]
         with LocalAirflow(home, connections=sandbox.connections, output=output) as airflow:
             assert airflow.started
