@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from airflow_provider.core.calls import Call, Reply, pairs
-from airflow_provider.core.masking import amask, mask
+from airflow_provider.core.masking import amask, mask, spelled_token
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -130,7 +130,7 @@ class MintedToken(Credential):
             if not (value := slot.valid()):
                 with _refusals():
                     value = slot.keep(monotonic(), send(self.call))
-                mask(value)
+                mask(spelled_token(value))
             return value
 
     async def atoken(self, send: AsyncSend, realm: str) -> str:
@@ -141,7 +141,7 @@ class MintedToken(Credential):
                 started = monotonic()
                 with _refusals():
                     value = slot.keep(started, await send(self.call))
-                await amask(value)
+                await amask(spelled_token(value))
             return value
 
     def forget(self, token: str, realm: str) -> None:

@@ -74,7 +74,7 @@ class Endpoint:
             headers["Content-Type"] = content_type
         headers.update(call.headers)
         if call.authenticated:
-            self.redactor.add(token)
+            self.redactor.add_passing(token)
             self.credential.place(token, headers, query)
         return Request(call.method, f"{url}?{urlencode(query)}" if query else url, headers, body)
 

@@ -85,10 +85,10 @@ class ApiHook(BaseHook):
 
         :raises InputError: naming every problem of the connection.
         """
-        from airflow_provider.core.masking import mask
+        from airflow_provider.core.masking import mask, spelled
 
         settings = read_settings(self.get_connection(self.conn_id), self.spec)
-        mask(*settings.secrets)
+        mask(spelled(settings.secrets))
         return settings
 
     @property
@@ -124,10 +124,10 @@ class ApiHook(BaseHook):
     async def aload(self) -> Settings:
         """Read the connection without blocking the event loop; needed before ``settings`` is used there."""
         if "settings" not in self.__dict__:
-            from airflow_provider.core.masking import amask
+            from airflow_provider.core.masking import amask, spelled
 
             settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
-            await amask(*settings.secrets)
+            await amask(spelled(settings.secrets))
             self.__dict__["settings"] = settings
         return self.settings
 

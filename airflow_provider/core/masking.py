@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from airflow_provider.core.redaction import spellings
+from airflow_provider.core.redaction import spellings, url_spellings
 
 
-def _all_spellings(secrets: Iterable[str]) -> list[str]:
+def spelled(secrets: Iterable[str]) -> list[str]:
+    """Give the secrets of a connection as the masker should know them: in every spelling."""
     return sorted({text for secret in secrets if secret for text in spellings(secret)})
 
 
-def mask(*secrets: str) -> None:
-    """Keep these secrets out of this process's logs and its supervisor's."""
+def spelled_token(token: str) -> list[str]:
+    """Give a minted token as the masker should know it.
+
+    The masker never forgets, and works the harder the more it knows, so it gets only the spellings that
+    requests have.
+    """
+    return sorted(url_spellings(token)) if token else []
+
+
+def mask(texts: list[str]) -> None:
+    """Keep these texts out of this process's logs and its supervisor's."""
     from airflow.sdk import log
 
-    if texts := _all_spellings(secrets):
+    if texts:
         log.mask_secret(list(texts))
 
 
-async def amask(*secrets: str) -> None:
+async def amask(texts: list[str]) -> None:
     """Do the same from an event loop, without a blocking call to the supervisor."""
     from airflow.sdk import log
 
-    if not (texts := _all_spellings(secrets)):
+    if not texts:
         return
     if hasattr(log, "amask_secret"):
         await log.amask_secret(list(texts))

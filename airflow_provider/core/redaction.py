@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import deque
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, urlsplit
 
 HIDDEN = "***"
 _SHORTEST = 4
+_PASSING = 8
 _PARAMETERS = re.compile(
     r"(?i)\b(token|access_token|refresh_token|id_token|client_secret|password|api_?key|secret|sig|signature"
     r"|x-amz-signature|x-amz-credential|x-amz-security-token)(=|%3[dD])([^&\s\"'<>]+)"
@@ -17,15 +19,20 @@ _PARAMETERS = re.compile(
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
 
 
-def spellings(secret: str) -> set[str]:
-    """Give every form in which a secret may show up in a text: raw, percent-encoded, JSON, base64."""
+def url_spellings(secret: str) -> set[str]:
+    """Give the forms in which a secret shows up in URLs and headers: raw and percent-encoded."""
     encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!~*'()")}
     encoded |= {re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), text) for text in encoded}
+    return {secret, *encoded}
+
+
+def spellings(secret: str) -> set[str]:
+    """Give every form in which a secret may show up in a text: raw, percent-encoded, JSON, base64."""
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     data = secret.encode()
     packed = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
     packed |= {text.rstrip("=") for text in packed}
-    return {secret, *encoded, *escaped, *packed, repr(secret)[1:-1]}
+    return {*url_spellings(secret), *escaped, *packed, repr(secret)[1:-1]}
 
 
 class Redactor:
@@ -36,17 +43,27 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._spellings: set[str] = set()
+        self._secrets: list[str] = []
+        self._passing: deque[str] = deque(maxlen=_PASSING)
         self._pattern: re.Pattern[str] | None = None
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Hide this secret too, from now on."""
-        if len(secret) < _SHORTEST or secret in self._spellings:
-            return
-        self._spellings |= {text for text in spellings(secret) if len(text) >= _SHORTEST}
-        longest_first = sorted(self._spellings, key=len, reverse=True)
+        if len(secret) >= _SHORTEST and secret not in self._secrets:
+            self._secrets.append(secret)
+            self._compile()
+
+    def add_passing(self, token: str) -> None:
+        """Hide this token too, until many others came after it: in months, a process mints many."""
+        if len(token) >= _SHORTEST and token not in self._passing:
+            self._passing.append(token)
+            self._compile()
+
+    def _compile(self) -> None:
+        texts = {text for secret in (*self._secrets, *self._passing) for text in spellings(secret)}
+        longest_first = sorted((text for text in texts if len(text) >= _SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def clean(self, text: str) -> str:

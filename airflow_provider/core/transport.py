@@ -62,7 +62,7 @@ class Transport:
     def __init__(self, endpoint: Endpoint, log: Logger, sleep: Callable[[float], None] = time.sleep) -> None:
         self.endpoint = endpoint
         self.requests = 0
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
         self._log = log
         self._sleep = sleep
         self._session: requests.Session | None = None
@@ -165,7 +165,7 @@ class Transport:
 
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
             self._sleep(wait)
-        with self._counting:
+        with self._lock:
             self.requests += 1
         try:
             return self._ready().request(
@@ -182,21 +182,26 @@ class Transport:
             return _lost(error)
 
     def _ready(self) -> requests.Session:
-        if self._session is None:
-            from http.cookiejar import DefaultCookiePolicy
+        with self._lock:
+            if self._session is None:
+                self._session = _new_session()
+            return self._session
 
-            import requests
-            from requests.adapters import HTTPAdapter
 
-            session = requests.Session()
-            adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            # Without this, an entry in ~/.netrc would replace the Authorization header.
-            session.auth = _as_it_is
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            self._session = session
-        return self._session
+def _new_session() -> requests.Session:
+    from http.cookiejar import DefaultCookiePolicy
+
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    # Without this, an entry in ~/.netrc would replace the Authorization header.
+    session.auth = _as_it_is
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -150,11 +150,11 @@ class Administration(SpaceHook):
             new password.
         :param create: make them, where the Thing has none yet.
         """
-        from airflow_provider.core.masking import mask
+        from airflow_provider.core.masking import mask, spelled
 
         method = "POST" if create else "PUT"
         found: dict[str, Any] = self.send(admin_api.mqtt(method, self.space, thing_id, form or {}))
-        mask(str(found.get("password") or ""))
+        mask(spelled([str(found.get("password") or "")]))
         return found
 
     def delete_mqtt_credentials(self, thing_id: str) -> None:

@@ -191,10 +191,10 @@ class MapsIndoorsHook(ApiHook):
         :return: ``{"id", "description", "createdAt", "secret"}``. The secret is shown this once; it is masked
             in logs from here on.
         """
-        from airflow_provider.core.masking import mask
+        from airflow_provider.core.masking import mask, spelled
 
         made = self.send(api.create_secret(customer_id, description))
-        mask(str(made.get("secret", "")))
+        mask(spelled([str(made.get("secret", ""))]))
         return made
 
     def delete_client_secret(self, customer_id: str, secret_id: str) -> None:
