@@ -13,7 +13,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
 FILES = sorted(FOLDER.glob("*.py"))
-CHAINS = {"nightly_digital_twin"}
+CHAINS = {"nightly_digital_twin", "amigocloud_dataset_changed", "iotstudio_limit_passed"}
 NEEDS_3_3 = {"nightly_digital_twin"}
 
 

@@ -1,0 +1,47 @@
+"""When a dataset changes, bring the map up to date.
+
+Starts by itself as soon as somebody changes the campus assets in AmigoCloud: `AmigoCloudEventTrigger` listens
+to the socket of the connection `amigocloud_default` (a user's token), and looks at the dataset's state once a
+minute for what the socket has missed. Nobody waits meanwhile: it runs in the triggerer, and all watchers of
+the connection share it.
+
+1. AmigoCloud: export the machines of the canteens that have a place, from one state of the dataset.
+2. MapsIndoors: make the map so. Only what is different is written; nothing is deleted.
+
+Where websockets are blocked, take `AmigoCloudDatasetTrigger(dataset=2001)` instead.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, AssetWatcher
+
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.amigocloud.triggers import AmigoCloudEventTrigger
+from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+
+FILE = "{{ var.value.twin_output }}/amigocloud/machines_{{ ts_nodash }}.geojson"
+CHANGES = AssetWatcher(
+    name="campus_assets_changed", trigger=AmigoCloudEventTrigger(events=["realtime"], dataset=2001)
+)
+ASSETS = AmigoCloudHook.asset(project=1234, dataset=2001, watchers=[CHANGES])
+
+with DAG("amigocloud_dataset_changed", schedule=[ASSETS], tags=["twin", "event"], doc_md=__doc__) as dag:
+    export = AmigoCloudExportOperator(
+        task_id="export_machines",
+        sql="""SELECT amigo_id AS "externalId", name, wkb_geometry FROM dataset_2001
+            WHERE category = 'catering' AND in_service AND wkb_geometry IS NOT NULL""",
+        key="externalId",
+        output_path=FILE,
+    )
+    sync = MapsIndoorsSyncGeodataOperator(
+        task_id="update_map",
+        source=FILE,
+        scope={"base_types": ["poi"]},
+        defaults={
+            "baseType": "poi",
+            "displayTypeId": "52c120dfae7e47269e930b80",
+            "parentId": "4334028162a34a0b1f76076b",
+        },
+    )
+    export >> sync
