@@ -156,6 +156,8 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
+        "sensors": _modules("sensors"),
+        "triggers": _modules("triggers"),
         "asset-uris": [
             {
                 "schemes": [package],
