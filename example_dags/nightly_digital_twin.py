@@ -7,12 +7,12 @@
 
 Every step is complete or fails, and can be tried again: a rate limit delays the next try by what the service
 asked for, a missing permission fails at once. Files go below the folder or bucket that the Airflow variable
-`twin_output` names, one folder a night.
+`twin_output` names, one folder a run. Give it the `schedule` that suits you, such as `"0 3 * * *"`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG, ObjectStoragePath, task
 
@@ -22,17 +22,10 @@ from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.mapsindoors.operators import MapsIndoorsUpdateGeodataOperator
 from airflow_provider.retries import ServiceRetryPolicy
 
-FOLDER = "{{ var.value.twin_output }}/nightly/{{ ts_nodash }}"
-RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=5), "retry_policy": ServiceRetryPolicy()}
+FOLDER = "{{ var.value.twin_output }}/nightly/{{ dag_run.run_after | ts_nodash }}"
+RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=1), "retry_policy": ServiceRetryPolicy()}
 
-with DAG(
-    "nightly_digital_twin",
-    schedule="@daily",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    default_args=RETRIES,
-    tags=["twin"],
-    doc_md=__doc__,
-) as dag:
+with DAG("nightly_digital_twin", schedule=None, default_args=RETRIES, tags=["twin"], doc_md=__doc__) as dag:
     assets = AmigoCloudExportOperator(
         task_id="export_assets",
         sql="SELECT category, count(*) AS assets FROM dataset_2001 WHERE in_service GROUP BY category",
