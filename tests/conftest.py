@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,40 @@ def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbo
     for conn_id, text in running_sandbox.connections.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text)
     return running_sandbox
+
+
+@pytest.fixture(scope="session")
+def running_s3() -> Iterator[str]:
+    """Serve S3 for the whole test session; gives its URL."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(running_s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Lend an S3 server, empty but for the bucket ``twin``, and its connection ``aws_s3``; gives a client."""
+    import boto3
+    from botocore.config import Config
+
+    extra = {"region_name": "eu-north-1", "endpoint_url": running_s3}
+    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_S3", json.dumps(connection))
+    client = boto3.client(
+        "s3",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        config=Config(retries={"max_attempts": 1}),
+        **extra,
+    )
+    where = {"LocationConstraint": extra["region_name"]}
+    client.create_bucket(Bucket="twin", CreateBucketConfiguration=where)
+    yield client
+    urllib.request.urlopen(urllib.request.Request(f"{running_s3}/moto-api/reset", method="POST")).close()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 
+import geopandas
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -82,6 +83,43 @@ def test_geoparquet_holds_wkb_without_srid_and_describes_it(sandbox, tmp_path, d
     column = geo["columns"]["wkb_geometry"]
     assert (column["encoding"], column["geometry_types"]) == ("WKB", [kind])
     assert column["bbox"] == pytest.approx(shapely.total_bounds(shapes))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind"), [(world.ASSETS, "Point"), (world.ZONES, "MultiPolygon")], ids=["points", "polygons"]
+)
+def test_geopandas_reads_geoparquet_with_types_reference_system_and_box(sandbox, tmp_path, dataset, kind):
+    export(tmp_path / "a.geoparquet", dataset=dataset)
+    frame = geopandas.read_parquet(tmp_path / "a.geoparquet")
+    expected = ordered(truth(sandbox, f"SELECT * FROM dataset_{dataset}"))
+    shapes = shapely.from_wkb([row["wkb_geometry"] for row in expected])
+    assert frame.active_geometry_name == "wkb_geometry"
+    assert frame.crs.to_epsg() is None
+    assert frame.crs == geopandas.GeoSeries([], crs="OGC:CRS84").crs
+    assert set(frame.geom_type.dropna()) == {kind}
+    assert list(frame.total_bounds) == pytest.approx(shapely.total_bounds(shapes))
+    assert frame["amigo_id"].tolist() == [row["amigo_id"] for row in expected]
+    assert [shape and shape.wkt for shape in frame.geometry] == [shape and shape.wkt for shape in shapes]
+    half = frame.total_bounds.copy()
+    half[2] = (half[0] + half[2]) / 2
+    assert 0 < len(frame.cx[half[0] : half[2], half[1] : half[3]]) < len(frame)
+
+
+def test_geopandas_reads_the_types_of_the_columns(sandbox, tmp_path):
+    export(tmp_path / "a.geoparquet", dataset=world.ASSETS)
+    frame = geopandas.read_parquet(tmp_path / "a.geoparquet")
+    kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
+    assert (kinds["number"], kinds["price"], kinds["wkb_geometry"]) == ("int64", "float64", "geometry")
+    assert kinds["inspected_at"].endswith("UTC]")
+
+
+def test_geopandas_reads_an_empty_export_with_its_schema(sandbox, tmp_path):
+    export(tmp_path / "a.geoparquet", sql=f"{ASSETS} WHERE number < 0")
+    frame = geopandas.read_parquet(tmp_path / "a.geoparquet")
+    assert len(frame) == 0
+    assert list(frame.columns) == [column["name"] for column in world.ASSET_COLUMNS]
+    assert frame.active_geometry_name == "wkb_geometry"
+    assert frame.crs is not None
 
 
 def test_geojson_is_a_feature_collection_with_everything_in_it(rows, tmp_path):

@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def _small_parts(monkeypatch):
+def small_parts(monkeypatch):
     monkeypatch.setattr(journal, "PART_ROWS", 500)
 
 
