@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider.core import auth, limits
 from airflow_provider.core.policy import Patience
+from airflow_provider.mapsindoors import apply
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
@@ -49,3 +50,16 @@ def connect(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> Ite
 def hook(service: MapsIndoorsService) -> Iterator[MapsIndoorsHook]:
     with MapsIndoorsHook() as hook:
         yield hook
+
+
+@pytest.fixture
+def world(
+    service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> MapsIndoorsService:
+    """Lend the service without its rate limit; waiting moves the sandbox's clock instead."""
+    service.rate_limit = None
+    connection = dict(service.connection())
+    connection["extra"] = {**connection["extra"], "requests_per_second": 10_000}
+    monkeypatch.setenv("AIRFLOW_CONN_MAPSINDOORS_DEFAULT", json.dumps(connection))
+    monkeypatch.setattr(apply, "wait", sandbox.clock.advance)
+    return service

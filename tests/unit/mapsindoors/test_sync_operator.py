@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from airflow_provider.errors import (
     InputError,
@@ -18,58 +15,9 @@ from airflow_provider.errors import (
     RequestRejectedError,
     VerificationError,
 )
-from airflow_provider.mapsindoors import apply
-from airflow_provider.mapsindoors.geometry import same
-from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-
-POI = {"type": "Point", "coordinates": [12.5705, 55.7805]}
-ROOMS = {"base_types": ["room"]}
-
-
-def sync(source: Any = None, **options: Any) -> dict[str, Any]:
-    options.setdefault("max_delete_ratio", 1.0)
-    result = MapsIndoorsSyncGeodataOperator(task_id="t", source=source, **options).execute({})
-    return dict(result)
-
-
-def writes(sandbox: Sandbox) -> int:
-    return sum(
-        n
-        for name, n in sandbox.counters.requests.items()
-        if "geodata" in name and not name.startswith("mapsindoors GET")
-    )
-
-
-@pytest.fixture
-def world(
-    service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> MapsIndoorsService:
-    """Lend the service without its rate limit; waiting moves the sandbox's clock instead."""
-    service.rate_limit = None
-    connection = dict(service.connection())
-    connection["extra"] = {**connection["extra"], "requests_per_second": 10_000}
-    monkeypatch.setenv("AIRFLOW_CONN_MAPSINDOORS_DEFAULT", json.dumps(connection))
-    monkeypatch.setattr(apply, "wait", sandbox.clock.advance)
-    return service
-
-
-def by_external_id(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    return {one["externalId"]: one for one in service.campus.geodata.values() if one.get("externalId")}
-
-
-def desk(code: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "externalId": code,
-        "baseType": "poi",
-        "name": f"Desk {code}",
-        "displayTypeId": "Workspace",
-        "categories": ["WORK"],
-        "parentExternalId": "A-0",
-        "geometry": POI,
-        **fields,
-    }
+from tests.unit.mapsindoors.running import POI, ROOMS, by_external_id, desk, sync, writes
 
 
 def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, sandbox: Sandbox) -> None:
@@ -285,80 +233,6 @@ def test_rows_that_cannot_be_matched_prevent_deletions(world: MapsIndoorsService
         sync(rows, scope=ROOMS, missing="deactivate", on_row_error="skip")
 
 
-# Plans
-
-
-def test_a_plan_is_made_looked_at_and_applied(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    path = str(tmp_path / "plan.json")
-    rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}]
-    result = sync(rows, mode="plan", plan_output=path)
-    assert (result["create"], result["update"], result["plan"]) == (1, 1, path)
-    assert writes(sandbox) == 0
-    document = json.loads(Path(path).read_text())
-    assert document["counts"] == {"create": {"poi": 1}, "update": {"room": 1}, "deactivate": {}, "delete": {}}
-    assert document["changes"][1]["fields"] == {"properties.name@en": ["Office A0.01", "Reception"]}
-    assert sync(plan=path)["create"] == 1
-    assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Reception"
-
-
-def test_a_plan_is_what_its_schema_says(world: MapsIndoorsService, tmp_path: Path) -> None:
-    import jsonschema
-
-    path = tmp_path / "plan.json"
-    rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}, {"externalId": "A-0-02", "status": 9}]
-    sync(rows, mode="plan", plan_output=str(path), on_row_error="skip", missing="deactivate")
-    schema = json.loads((Path(__file__).parents[3] / "docs" / "mapsindoors-plan.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(json.loads(path.read_text()))
-
-
-def test_a_plan_for_a_world_that_changed_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    path = str(tmp_path / "plan.json")
-    sync([{"externalId": "A-0-01", "name": "Reception"}], mode="plan", plan_output=path, scope=ROOMS)
-    room = by_external_id(world)["A-0-02"]
-    world.campus.geodata = {**world.campus.geodata, room["id"]: {**room, "status": 1}}
-    with pytest.raises(PlanRejectedError, match="the map changed since"):
-        sync(plan=path)
-    assert writes(sandbox) == 0
-
-
-def test_something_else_is_no_plan(world: MapsIndoorsService, tmp_path: Path) -> None:
-    path = tmp_path / "plan.json"
-    path.write_text('{"version": 1}')
-    with pytest.raises(InputError, match="is no plan"):
-        sync(plan=str(path))
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({}, "exactly one of source and plan"),
-        ({"source": [], "mode": "dry"}, "mode must be one of plan, apply"),
-        ({"source": [], "mode": "plan"}, "needs plan_output"),
-        ({"source": [], "scope": {"venue": "x"}}, "scope has unknown keys: venue"),
-        ({"source": [], "missing": "drop"}, "missing must be one of"),
-        ({"source": [], "max_delete_ratio": 10}, "from 0 to 1"),
-    ],
-)
-def test_arguments_that_cannot_be_meant_are_refused(
-    sandbox: Sandbox, options: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(InputError, match=words):
-        sync(**options)
-    assert not sandbox.counters.requests
-
-
-def test_a_backup_of_the_whole_map_is_kept(world: MapsIndoorsService, tmp_path: Path) -> None:
-    before = list(world.campus.geodata.values())
-    path = tmp_path / "backup.jsonl"
-    sync([desk("D-1")], backup=str(path))
-    kept = [json.loads(line) for line in path.read_text().splitlines()]
-    assert sorted(kept, key=lambda one: one["id"]) == sorted(before, key=lambda one: one["id"])
-
-
 # Bad days
 
 
@@ -430,114 +304,3 @@ def test_many_syncs_at_once_keep_the_limit_of_requests(service: MapsIndoorsServi
     assert [one["update"] for one in results] == [1] * 4
     assert len(service.limit.arrivals[seed.CAMPUS_ID]) == 16
     assert service.limit.busiest() <= 10
-
-
-# Any change, under every switch, with faults
-
-
-RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
-CHANGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "name": st.sampled_from(["Reception", "Store", "Lab 3"]),
-        "status": st.integers(0, 3),
-        "capacity": st.integers(0, 9),
-        "aliases": st.lists(st.sampled_from(["a", "b"]), unique=True),
-        "Info@generic": st.sampled_from(["", "x"]),
-        "geometry": st.just({"type": "Polygon", "coordinates": [RING]}),
-    },
-)
-SWITCHES = st.fixed_dictionaries(
-    {
-        "nested_put": st.sampled_from(["merge", "replace"]),
-        "batch_mode": st.sampled_from(["atomic", "stop-at-first", "skip-bad"]),
-        "post_status": st.sampled_from([200, 201]),
-        "decimals": st.sampled_from([None, 7, 8]),
-        "lower_case_keys": st.booleans(),
-        "stale_seconds": st.sampled_from([0.0, 5.0]),
-        "derive_anchor_on_put": st.booleans(),
-        "error_style": st.sampled_from(["problem", "text"]),
-        "delete_unknown": st.sampled_from(["ignore", "refuse"]),
-        "delete_status": st.sampled_from([200, 204]),
-        "max_items": st.sampled_from([None, 2]),
-    }
-)
-FAULTS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            [
-                ("reset_before", {}),
-                ("reset_after", {}),
-                ("truncate", {}),
-                ("status", {"status": 503}),
-                ("status", {"status": 500}),
-                ("html", {"status": 502}),
-            ]
-        ),
-        st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
-    ),
-    max_size=3,
-)
-
-
-@settings(
-    max_examples=15,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    changes=st.dictionaries(st.sampled_from([f"A-0-0{n}" for n in range(1, 9)]), CHANGES, max_size=5),
-    made=st.integers(0, 4),
-    gone=st.integers(0, 3),
-    switches=SWITCHES,
-    faults=FAULTS,
-)
-def test_any_change_is_applied_and_nothing_else_is(
-    world: MapsIndoorsService,
-    sandbox: Sandbox,
-    changes: dict[str, dict[str, Any]],
-    made: int,
-    gone: int,
-    switches: dict[str, Any],
-    faults: list[Any],
-) -> None:
-    world.reset()
-    world.rate_limit = None
-    sandbox.faults.clear()
-    for name, value in switches.items():
-        setattr(world, name, value)
-    for (kind, options), method in faults:
-        sandbox.faults.add(kind, method=method, path="/geodata", **options)
-    before = copy.deepcopy(by_external_id(world))
-    places = [code for code, one in before.items() if one["baseType"] in ("room", "poi")]
-    kept = [code for code in places if not code.startswith("C-1")] + [f"C-1-0{n}" for n in range(1, 9 - gone)]
-    kept += ["C-1-P1", "C-1-P2", "C-1-P3"]
-    rows = [{"externalId": code, **changes.get(code, {})} for code in kept]
-    rows += [desk(f"D-{n}") for n in range(made)]
-    scope = {"base_types": ["room", "poi"]}
-    result = sync(rows, scope=scope, missing="delete", max_deletes=3)
-    sandbox.faults.clear()
-    assert (result["create"], result["delete"], result["failed"]) == (made, gone, 0)
-    after = by_external_id(world)
-    assert len(world.campus.geodata) == len(before) + 1 + made - gone
-    for code, fields in changes.items():
-        assert_changed(after.pop(code), before.pop(code), fields)
-    for n in range(gone):
-        del before[f"C-1-0{8 - n}"]
-    assert {code: one for code, one in after.items() if not code.startswith("D-")} == before
-    sandbox.clock.advance(10)
-    assert sync(rows, scope=scope, missing="delete")["unchanged"] == len(rows)
-
-
-def assert_changed(room: dict[str, Any], old: dict[str, Any], fields: dict[str, Any]) -> None:
-    texts = {"name@en": fields.get("name"), "info@generic": fields.get("Info@generic") or None}
-    expected = {**old["properties"], **{key: text for key, text in texts.items() if text}}
-    assert {key: text for key, text in room["properties"].items() if text} == expected
-    assert room["status"] == fields.get("status", 3)
-    assert room["baseTypeProperties"]["administrativeid"] == old["externalId"]
-    assert room["baseTypeProperties"].get("capacity", "") == str(fields.get("capacity", ""))
-    assert sorted(room["aliases"]) == sorted(fields.get("aliases", []))
-    wanted = fields.get("geometry", old["geometry"])
-    assert room["geometry"]["coordinates"] == wanted["coordinates"]
-    assert same(room["anchor"], old["anchor"]) is ("geometry" not in fields)

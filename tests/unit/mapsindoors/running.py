@@ -1,0 +1,54 @@
+"""Running a sync in a test, and looking at what it left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+from airflow_provider.sandbox.server import Sandbox
+
+POI = {"type": "Point", "coordinates": [12.5705, 55.7805]}
+RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
+SQUARE = {"type": "Polygon", "coordinates": [RING]}
+ROOMS = {"base_types": ["room"]}
+
+
+def sync(source: Any = None, **options: Any) -> dict[str, Any]:
+    """Run the operator, without a limit on how much may go."""
+    options.setdefault("max_delete_ratio", 1.0)
+    result = MapsIndoorsSyncGeodataOperator(task_id="t", source=source, **options).execute({})
+    return dict(result)
+
+
+def writes(sandbox: Sandbox) -> int:
+    """Count the requests that change geodata."""
+    return sum(
+        n
+        for name, n in sandbox.counters.requests.items()
+        if "geodata" in name and not name.startswith("mapsindoors GET")
+    )
+
+
+def by_external_id(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
+    """Give the campus as it is now."""
+    return {one["externalId"]: one for one in service.campus.geodata.values() if one.get("externalId")}
+
+
+def put(service: MapsIndoorsService, *objects: dict[str, Any]) -> None:
+    """Change objects behind the back of the sync."""
+    service.campus.geodata = {**service.campus.geodata, **{one["id"]: one for one in objects}}
+
+
+def desk(code: str, **fields: Any) -> dict[str, Any]:
+    """Give a row for a new desk."""
+    return {
+        "externalId": code,
+        "baseType": "poi",
+        "name": f"Desk {code}",
+        "displayTypeId": "Workspace",
+        "categories": ["WORK"],
+        "parentExternalId": "A-0",
+        "geometry": POI,
+        **fields,
+    }
