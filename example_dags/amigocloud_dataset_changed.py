@@ -20,7 +20,8 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.amigocloud.triggers import AmigoCloudEventTrigger
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 
-FILE = "{{ var.value.twin_output }}/amigocloud/machines_{{ ts_nodash }}.geojson"
+# A run that an event starts has no logical date.
+FILE = "{{ var.value.twin_output }}/amigocloud/machines_{{ dag_run.run_after | ts_nodash }}.geojson"
 CHANGES = AssetWatcher(
     name="campus_assets_changed", trigger=AmigoCloudEventTrigger(events=["realtime"], dataset=2001)
 )

@@ -183,4 +183,4 @@ def _wishes_of(key: Hashable) -> Wishes:
 
 
 def _sightings(kind: type[_Watcher], conn_id: str, wishes: Wishes) -> Any:
-    return Lookout(AmigoCloudHook(conn_id), wishes, with_socket=kind.with_socket).sightings()
+    return Lookout(lambda: AmigoCloudHook(conn_id), wishes, with_socket=kind.with_socket).sightings()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -72,17 +72,17 @@ class Wishes:
 class Lookout:
     """Gives what happens on a connection, for ever, whatever breaks.
 
-    :param hook: the connection.
+    :param new_hook: makes a hook; called again after a failure, as the connection may have a new token.
     :param wishes: what to look at; more may come at any time.
     :param with_socket: False to look only.
     """
 
-    def __init__(self, hook: AmigoCloudHook, wishes: Wishes, *, with_socket: bool) -> None:
-        hook.patience = PATIENCE
-        self._hook = hook
+    def __init__(self, new_hook: Callable[[], AmigoCloudHook], wishes: Wishes, *, with_socket: bool) -> None:
+        self._new_hook = new_hook
+        self._renew()
         self._wishes = wishes
         self._with_socket = with_socket
-        self._log = hook.log
+        self._log = self._hook.log
         self._news: asyncio.Queue[Sighting] = asyncio.Queue()
         self._jobs: dict[str, Mapping[str, Any]] = {}
         # What is asked later is also told later, so that no old state comes after a new one.
@@ -100,6 +100,10 @@ class Lookout:
             while True:
                 yield await self._news.get()
 
+    def _renew(self) -> None:
+        self._hook = self._new_hook()
+        self._hook.patience = PATIENCE
+
     # -- looking
 
     async def _look_for_ever(self) -> None:
@@ -112,6 +116,7 @@ class Lookout:
                 waits = pauses(1.0)
             except Exception as error:
                 wait = min(wait, next(waits))
+                self._renew()
                 self._log.warning("looking for changes failed, again in %.0f s: %s", wait, error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wishes.due.wait(), wait)
@@ -150,17 +155,19 @@ class Lookout:
     # -- listening
 
     async def _listen_for_ever(self) -> None:
+        try:
+            await load_client()
+        except InputError as error:
+            self._log.error("no events from the socket, changes are only looked for: %s", error)
+            return
         waits, protocol = pauses(), 3
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                await load_client()
                 async with EventSocket(self._hook, protocol) as socket:
                     await self._listen(socket)
-            except InputError as error:
-                self._log.error("no events from the socket, changes are only looked for: %s", error)
-                return
             except Exception as error:
+                self._renew()
                 if asyncio.get_running_loop().time() - began > STEADY:
                     waits = pauses()
                 if isinstance(error, RequestRejectedError) and error.status == 400:

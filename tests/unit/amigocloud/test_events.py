@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from contextlib import asynccontextmanager, suppress
 
@@ -191,6 +192,29 @@ async def test_a_token_that_is_refused_for_a_while_costs_no_change(sandbox):
         assert not fired
         service.tokens[world.USER_TOKEN] = revoked
         await settled(fired, 1)
+
+
+async def test_a_new_token_is_taken_from_the_connection_once_the_old_one_is_refused(sandbox, connect):
+    service = sandbox.amigocloud
+    conn_id = connect()
+    async with running(watcher(amigocloud_conn_id=conn_id, poll_interval=0.1)) as (fired,):
+        await until(listens(sandbox))
+        del service.tokens[world.USER_TOKEN]
+        service.sockets.disconnect()
+        connect(password=world.AWKWARD_TOKEN)
+        change(sandbox)
+        await settled(fired, 1)
+        await until(lambda: service.sockets.listeners(1))
+
+
+async def test_without_websockets_installed_changes_are_looked_for(sandbox, monkeypatch):
+    monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
+    async with running(watcher(poll_interval=0.1)) as (fired,):
+        await until(lambda: sandbox.counters.total("/master"))
+        await asyncio.sleep(0.05)
+        change(sandbox)
+        await settled(fired, 1)
+    assert not sandbox.amigocloud.sockets.opened
 
 
 async def test_a_server_that_was_upgraded_is_spoken_to_in_its_own_protocol(sandbox):

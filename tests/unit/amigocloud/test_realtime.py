@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.amigocloud import realtime
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.realtime import EventSocket
-from airflow_provider.errors import PermissionDeniedError, RequestRejectedError, TransportError
+from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, TransportError
 from airflow_provider.sandbox.amigocloud import world
 
 SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
@@ -145,6 +145,11 @@ async def test_the_socket_may_be_elsewhere(sandbox, connect):
     assert AmigoCloudHook(conn_id).websocket_url == f"{url}/v2_socket.io/other/"
     async with listening(sandbox, conn_id):
         assert sandbox.counters.requests[SOCKET] == 1
+
+
+def test_a_socket_in_clear_is_refused_but_on_this_machine(connect):
+    with pytest.raises(InputError, match="websocket_url.*plain http"):
+        _ = AmigoCloudHook(connect(extra={"websocket_url": "ws://example.com/v2_socket.io/"})).settings
 
 
 def test_attempts_to_connect_wait_longer_each_time_up_to_a_limit():
