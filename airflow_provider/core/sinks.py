@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import gzip
 import hashlib
 import os
 import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -65,15 +68,12 @@ class Publication:
         if not self.uri.strip() or self.uri.endswith("/"):
             raise InputError(f"'{self.uri}' names no file", "output_path")
         self._target = ObjectStoragePath(self.uri)
+        path = Path(self._target.path)
         if self._is_local(self._target):
-            folder = Path(self._target.path).parent
-            folder.mkdir(parents=True, exist_ok=True)
-            self._part = folder / f".{Path(self._target.path).name}.{uuid.uuid4().hex[:12]}.part"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._part, self._file = _open_part(path.parent, path.name, mode=0o666)
         else:
-            handle, name = tempfile.mkstemp(suffix=".part")
-            os.close(handle)
-            self._part = Path(name)
-        self._file = self._part.open("wb")
+            self._part, self._file = _open_part(Path(tempfile.gettempdir()), path.name, mode=0o600)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
@@ -83,12 +83,11 @@ class Publication:
             if kind is None:
                 self._file.flush()
                 os.fsync(self._file.fileno())
-            self._file.close()
-            if kind is None:
                 self._publish(self._part, self._target)
         finally:
-            self._file = None
             self._part.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
 
     @staticmethod
     def _is_local(path: ObjectStoragePath) -> bool:
@@ -99,6 +98,27 @@ class Publication:
             part.replace(target.path)
         else:
             target.fs.put_file(str(part), target.path)
+
+
+def _open_part(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
+    """Open a file beside its final name, locked as long as its process lives; give its path, too."""
+    _remove_leftovers(folder, name)
+    while True:
+        part = folder / f".{name}.{uuid.uuid4().hex[:12]}.part"
+        file = os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
+        with suppress(OSError):  # a file system without locks: nothing will be removed there
+            fcntl.flock(file, fcntl.LOCK_SH)
+        if os.fstat(file.fileno()).st_nlink:
+            return part, file
+        file.close()  # somebody took it for a leftover in the instant before it was locked
+
+
+def _remove_leftovers(folder: Path, name: str) -> None:
+    """Remove the files that killed processes have left: no living one has locked them."""
+    for part in folder.glob(f".{glob.escape(name)}.*.part"):
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
 
 
 class RowWriter:

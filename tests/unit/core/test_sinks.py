@@ -40,6 +40,17 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_removed_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    left = tmp_path / ".out.bin.0123456789ab.part"
+    left.write_bytes(b"half")
+    with Publication(str(tmp_path / "out.bin")) as first, Publication(str(tmp_path / "out.bin")) as second:
+        assert not left.exists()
+        second.write(b"two")
+        first.write(b"one")
+    assert (tmp_path / "out.bin").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
+
+
 @pytest.mark.parametrize("path", ["", " ", "some/folder/"])
 def test_a_path_that_names_no_file_is_refused(path: str) -> None:
     with pytest.raises(InputError, match="names no file"), Publication(path):
