@@ -100,15 +100,19 @@ class Journal:
 
     def forget(self) -> None:
         """Take the parts away: the export is published, or they are of no use."""
-        if self.kept is None or not self.kept.parts or self._store is None:
+        if self._store is None:
             return
         from airflow.sdk import ObjectStoragePath
 
-        self._store.delete(_NAME)
+        if self.kept is not None and self.kept.parts:
+            self._store.delete(_NAME)
         folder = ObjectStoragePath(self._folder)
-        for n in range(self.kept.parts):
-            ObjectStoragePath(self._part(n)).unlink(missing_ok=True)
-        if folder.exists():
+        if not folder.exists():
+            return
+        # A try that was killed may have left more than what counts.
+        for part in list(folder.iterdir()):
+            part.unlink(missing_ok=True)
+        if folder.exists():  # object storage has no folders
             folder.rmdir()
 
     def _keep(self, kept: Kept, rows: list[Raw], key: str) -> None:
