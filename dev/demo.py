@@ -37,8 +37,15 @@ JOBS = {
 CHAIN = {"nightly_digital_twin": "all four"}
 """What runs after them, because it works on the same objects."""
 
-COUNTS = ("updated", "rows", "written", "verified", "skipped", "processed", "warnings", "errors")
-"""What operators count in what they return, in the order shown."""
+COUNTS = {
+    "create": "created",
+    "update": "updated",
+    **{
+        name: name
+        for name in ("updated", "rows", "written", "verified", "skipped", "processed", "warnings", "errors")
+    },
+}
+"""What operators count in what they return, in the order shown, and how it is called."""
 
 
 @dataclass
@@ -76,8 +83,10 @@ def counts(values: Sequence[Any]) -> str:
     total: Counter[str] = Counter()
     for value in values:
         if isinstance(value, dict):
-            total.update({name: value[name] for name in COUNTS if isinstance(value.get(name), int)})
-    shown = {name: total[name] for name in COUNTS if total[name]} or total
+            total.update(
+                {word: value[name] for name, word in COUNTS.items() if isinstance(value.get(name), int)}
+            )
+    shown = {word: total[word] for word in COUNTS.values() if total[word]} or total
     return ", ".join(f"{count} {name}" for name, count in shown.items())
 
 
@@ -102,12 +111,17 @@ def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], N
         airflow.api.unpause(job.dag_id)
         airflow.api.trigger(job.dag_id, job.run_id)
     say(f"Running {', '.join(jobs)}")
+    follow(airflow.api, running, say)
+    return running
+
+
+def follow(api: AirflowApi, running: Sequence[Job], say: Callable[[str], None]) -> None:
+    """Wait until runs are over."""
     began = time.monotonic()
     while any(not job.over for job in running) and time.monotonic() - began < JOB_SECONDS:
         time.sleep(1)
         for job in [job for job in running if not job.over]:
-            _look_at(airflow.api, job, time.monotonic() - began, say)
-    return running
+            _look_at(api, job, time.monotonic() - began, say)
 
 
 def _look_at(api: AirflowApi, job: Job, seconds: float, say: Callable[[str], None]) -> None:
@@ -149,12 +163,15 @@ def failures(api: AirflowApi, jobs: Sequence[Job]) -> str:
 
 def demo() -> int:
     """Run the jobs, show what they did, leave nothing running; gives the exit status."""
+    from dev.events import run_events
+
     home = HOMES / "demo"
     with Sandbox() as sandbox:
         sandbox.leanix.run_seconds = LEANIX_SECONDS
         print(f"Sandbox at {sandbox.url}")
         with LocalAirflow(home, connections=sandbox.connections, output=OUTPUT) as airflow:
             jobs = run_jobs(airflow, JOBS) + run_jobs(airflow, CHAIN)
+            jobs += run_events(airflow, sandbox)
             why = failures(airflow.api, jobs)
     print(f"\n{report(jobs)}")
     if all(job.state == "success" for job in jobs):

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider.sandbox import Sandbox
 from dev.demo import CHAIN, JOBS, LEANIX_SECONDS, Job, failures, report, run_jobs
+from dev.events import EVENTS, run_events
 from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
@@ -71,6 +72,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             for some in (JOBS, CHAIN):
                 jobs += run_jobs(airflow, some)
                 worlds.append(World.of(sandbox))
+            jobs += run_events(airflow, sandbox)
             why = failures(airflow.api, jobs)
         print(report(jobs))
         yield Ran(sandbox, {job.dag_id: job for job in jobs}, why, home, output, started, *worlds)
@@ -78,7 +80,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
 def test_every_example_dag_succeeds(ran: Ran) -> None:
     assert {job.dag_id: job.state for job in ran.jobs.values()} == dict.fromkeys(
-        {**JOBS, **CHAIN}, "success"
+        {**JOBS, **CHAIN, **EVENTS}, "success"
     ), ran.why
 
 
@@ -114,6 +116,24 @@ def test_the_nightly_chain_carries_what_it_read_to_the_map_and_the_devices(ran: 
     assert name.startswith("Printing, ")
     assert name.endswith(" assets")
     assert ran.jobs["nightly_digital_twin"].returned["set_devices"]["verified"] == 1
+
+
+def test_a_changed_dataset_starts_a_run_that_brings_the_map_up_to_date(ran: Ran) -> None:
+    returned = ran.jobs["amigocloud_dataset_changed"].returned
+    assert returned["update_map"]["create"] == returned["export_machines"]["rows"] > 100
+    renamed = [
+        one["properties"]["name@en"]
+        for one in ran.sandbox.mapsindoors.campus.geodata.values()
+        if one["properties"].get("name@en", "").startswith("Coffee machine")
+    ]
+    assert len(renamed) == returned["export_machines"]["rows"]
+    assert any(name.endswith(" *") for name in renamed)
+
+
+def test_a_sensor_that_passes_a_limit_starts_a_run_that_tells_leanix(ran: Ran) -> None:
+    returned = ran.jobs["iotstudio_limit_passed"].returned
+    assert [item["id"] for item in returned["name_sensors"]] == [SENSOR]
+    assert (returned["tell_landscape"]["processed"], returned["tell_landscape"]["status"]) == (1, "FINISHED")
 
 
 def test_no_secret_is_in_any_file_that_airflow_wrote(ran: Ran) -> None:

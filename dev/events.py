@@ -1,0 +1,55 @@
+"""The example DAGs that nobody starts: the demo lets something happen, and waits for their runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from airflow_provider.sandbox import Sandbox
+from dev.demo import JOB_SECONDS, Job, follow
+from dev.local_airflow import AirflowFailedError, LocalAirflow
+
+EVENTS = {
+    "amigocloud_dataset_changed": "AmigoCloud, MapsIndoors",
+    "iotstudio_limit_passed": "Altair IoT Studio, LeanIX",
+}
+"""DAG id to the systems it is about."""
+
+DATASET = 2001
+SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+LISTENING_SECONDS = 90
+
+
+def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], None] = print) -> list[Job]:
+    """Let a dataset change and a sensor become too warm, and wait for the runs that this starts."""
+    airflow.wait_for_dags(*EVENTS)
+    sandbox.iotstudio.space.things[SENSOR].status["temperature"] = 75.0
+    for dag_id in EVENTS:
+        airflow.api.unpause(dag_id)
+    _wait(lambda: sandbox.amigocloud.sockets.listeners(DATASET) > 0, "the triggerer listens to AmigoCloud")
+    say(f"Changing dataset {DATASET}, which starts amigocloud_dataset_changed")
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{DATASET} SET name = name || ' *' WHERE number < 100")
+    jobs = [Job(dag_id, system, _run_of(airflow, dag_id)) for dag_id, system in EVENTS.items()]
+    follow(airflow.api, jobs, say)
+    return jobs
+
+
+def _run_of(airflow: LocalAirflow, dag_id: str) -> str:
+    """Wait for the run that an event starts; gives its id."""
+    found: list[str] = []
+
+    def look() -> bool:
+        runs = airflow.api.get(f"/dags/{dag_id}/dagRuns", run_type="asset_triggered")["dag_runs"]
+        found.extend(run["dag_run_id"] for run in runs)
+        return bool(found)
+
+    _wait(look, f"an event starts {dag_id}", JOB_SECONDS)
+    return found[0]
+
+
+def _wait(condition: Callable[[], bool], what: str, seconds: float = LISTENING_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AirflowFailedError(f"Waited {seconds:.0f} s in vain until {what}")
+        time.sleep(0.5)
