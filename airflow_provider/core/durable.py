@@ -33,6 +33,9 @@ class Submission:
     :param log: gets one line when this Airflow has no state store.
     :param name: tells several submissions of one task apart.
 
+    A task that is tried again after its results were taken has died before Airflow heard of its success: its
+    work is still the same. Only a task that was cleared since starts new work.
+
     ``remote_id`` is the id of this work, once it is known. ``earlier_id`` is the id of work that came before:
     of the same request when ``earlier_was_same`` (it had ended, or its task was cleared since), else of
     another one, which may still be going on.
@@ -52,7 +55,10 @@ class Submission:
             )
         stored = self._read()
         same = stored.get("request") == self._request
-        self.is_known = same and not stored.get("closed")
+        # Airflow raises a task's last try number when the task is cleared, and at no other time.
+        self._last_try: int | None = getattr(context["ti"], "max_tries", None)
+        unheard_of = self._last_try is not None and stored.get("taken_by") == self._last_try
+        self.is_known = same and (unheard_of or not stored.get("closed"))
         self.remote_id: str | None = stored.get("remote_id") if self.is_known else None
         self.note: Any = stored.get("note") if self.is_known else None
         self.earlier_id: str | None = None if self.is_known else stored.get("remote_id")
@@ -90,14 +96,17 @@ class Submission:
 
     def renew(self) -> None:
         """Forget the work: the next one is new, with a marker of its own."""
-        self._write(closed=True, **({"remote_id": self.remote_id} if self.remote_id else {}))
-        self.generation += 1
-        self.remote_id = None
-        self.is_known = False
+        self._close()
 
     def finished(self) -> None:
         """Remember that the results were taken; when the task is cleared later, its work is new."""
-        self.renew()
+        self._close(taken_by=self._last_try)
+
+    def _close(self, **more: Any) -> None:
+        self._write(closed=True, **({"remote_id": self.remote_id} if self.remote_id else {}), **more)
+        self.generation += 1
+        self.remote_id = None
+        self.is_known = False
 
     def _read(self) -> dict[str, Any]:
         value = self._store.get(self._name) if self._store is not None else None

@@ -25,8 +25,12 @@ class Store(dict):
         self[key] = value
 
 
-def context(store: Store | None, task: str = "t", try_number: int = 1) -> dict[str, Any]:
-    ti = SimpleNamespace(dag_id="d", task_id=task, run_id="r", map_index=-1, try_number=try_number)
+def context(
+    store: Store | None, task: str = "t", try_number: int = 1, max_tries: int | None = 2
+) -> dict[str, Any]:
+    ti = SimpleNamespace(
+        dag_id="d", task_id=task, run_id="r", map_index=-1, try_number=try_number, max_tries=max_tries
+    )
     return {"ti": ti, "task_state_store": store}
 
 
@@ -89,9 +93,31 @@ def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
     first.intend()
     first.created("run-1")
     first.finished()
-    cleared = open_(store, try_number=2)
+    cleared = open_(store, try_number=2, max_tries=3)
     assert not cleared.is_known
     assert cleared.remote_id is None
+    assert (cleared.earlier_id, cleared.earlier_was_same) == ("run-1", True)
+
+
+def test_a_task_that_died_before_airflow_heard_of_its_success_takes_the_same_work_again() -> None:
+    store = Store()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    first.finished()
+    again = open_(store, try_number=2)
+    assert (again.is_known, again.remote_id, again.marker) == (True, "run-1", open_(None).marker)
+    again.renew()
+    assert open_(store, try_number=3).remote_id is None
+
+
+def test_a_task_whose_last_try_is_unknown_counts_as_cleared_after_its_success() -> None:
+    store = Store()
+    first = open_(store, max_tries=None)
+    first.intend()
+    first.created("run-1")
+    first.finished()
+    assert not open_(store, try_number=2, max_tries=None).is_known
 
 
 def test_tasks_do_not_share_markers() -> None:

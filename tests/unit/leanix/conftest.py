@@ -48,6 +48,7 @@ class Task:
         self.store = Store()
         self.more: dict[str, Any] = {}
         self.tries = 0
+        self.last_try = 3
         self.remembers = remembers
         self.task_id = task_id
 
@@ -58,8 +59,13 @@ class Task:
             run_id="manual__1",
             map_index=-1,
             try_number=self.tries,
+            max_tries=self.last_try,
         )
         return {"ti": ti, **self.more, **({"task_state_store": self.store} if self.remembers else {})}
+
+    def clear(self) -> None:
+        """Do what Airflow does when a user clears the task: it gets all its tries once more."""
+        self.last_try = self.tries + 3
 
     def run(self, operator: BaseOperator) -> Any:
         """Run the next try; through a trigger when it defers."""

@@ -25,6 +25,7 @@ STEPS = [
     (Submission, "intend"),
     (Submission, "created"),
     (Submission, "renew"),
+    (Submission, "finished"),
     (LeanIXHook, "create_run"),
     (LeanIXHook, "start_run"),
     (LeanIXHook, "get_run_stats"),
@@ -61,7 +62,7 @@ class AnyDay(RuleBasedStateMachine):
         self.leanix.queue_seconds, self.leanix.run_seconds = 5.0, 5.0
         self.task = Task()
         self.deferral: TaskDeferred | None = None
-        self.results: list[Any] = []
+        self.taken = ""
 
     @initialize(remembers=st.booleans())
     def start(self, remembers: bool) -> None:
@@ -82,6 +83,12 @@ class AnyDay(RuleBasedStateMachine):
     @rule(ending=st.sampled_from(["FINISHED", "FINISHED", "FAILED", "STOPPED"]))
     def next_runs_end_as(self, ending: str) -> None:
         self.leanix.ending = ending
+
+    @rule()
+    def clear(self) -> None:
+        """A user wants it all done again."""
+        self.task.clear()
+        self.taken = ""
 
     @rule(step=st.sampled_from([None, None, *STEPS]), before=st.booleans())
     def try_the_task(self, step: tuple[type, str] | None, before: bool) -> None:
@@ -106,10 +113,12 @@ class AnyDay(RuleBasedStateMachine):
         if isinstance(result, TaskDeferred):
             self.deferral = result
             return
-        self.results.append(result)
         # Never green when it failed: what it returns is a run that is FINISHED in truth.
         truth = {run.id: run.status for run in self.leanix.runs}
         assert truth[result["run_id"]] == "FINISHED"
+        # A run that was taken is the task's own until the task is cleared.
+        assert self.taken in {"", result["run_id"]}
+        self.taken = result["run_id"]
 
     @invariant()
     def never_two_live_runs(self) -> None:

@@ -86,6 +86,7 @@ def test_dag_test_resumes_without_the_deferrals_arguments(leanix: Any) -> None:
     task = Task(forgets_arguments=True)
     operator = run_operator(**INBOUND, content=tutorial_items(), deferrable=True)
     assert task.run(operator)["processed"] == 2
+    task.clear()
     assert task.run(operator)["run_id"] == leanix.runs[1].id
 
 

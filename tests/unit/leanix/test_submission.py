@@ -167,8 +167,20 @@ def test_run_stopped_at_the_deadline_is_followed_by_a_new_one(leanix: Any) -> No
 def test_cleared_task_starts_a_new_run(leanix: Any) -> None:
     task = Task()
     first = task.run(run_operator())["run_id"]
+    task.clear()
     second = task.run(run_operator())["run_id"]
     assert first != second
+
+
+@BOTH
+@MEMORY
+def test_task_that_died_before_airflow_heard_of_its_success_takes_the_same_run(
+    leanix: Any, remembers: bool, deferrable: bool
+) -> None:
+    task = Task(remembers=remembers)
+    first = task.run(run_operator(deferrable=deferrable))
+    assert task.run(run_operator(deferrable=deferrable)) == first
+    assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
 def test_start_task_cleared_while_its_run_is_live_takes_it_up(leanix: Any) -> None:
@@ -176,8 +188,10 @@ def test_start_task_cleared_while_its_run_is_live_takes_it_up(leanix: Any) -> No
     leanix.stuck_in = "IN_PROGRESS"
     start = LeanIXStartRunOperator(task_id="start", **OUTBOUND)
     first = task.run(start)
+    task.clear()
     assert task.run(start) == first
     leanix.runs[0].stuck_in = None
+    task.clear()
     assert task.run(start) != first
     assert leanix.peak_live == 1
 
