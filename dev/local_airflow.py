@@ -44,6 +44,7 @@ class LocalAirflow:
     :param connections: Airflow connections, id to JSON.
     :param output: folder that the DAGs write to, as the Airflow variable ``twin_output``.
     :param dags: the DAG folder.
+    :param settings: further settings, ``SECTION__NAME`` to value.
     :param say: where progress goes.
     """
 
@@ -54,12 +55,14 @@ class LocalAirflow:
         connections: Mapping[str, str],
         output: Path,
         dags: Path = ROOT / "example_dags",
+        settings: Mapping[str, object] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self.home = home
         self.connections = connections
         self.output = output
         self.dags = dags
+        self.settings = dict(settings or {})
         self.say = say
         self.log = home / "standalone.log"
         self.url = ""
@@ -138,6 +141,7 @@ class LocalAirflow:
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 5,
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
             "USAGE_DATA_COLLECTION__ENABLED": False,
+            **self.settings,
         }
         return {
             "AIRFLOW_HOME": str(self.home),
