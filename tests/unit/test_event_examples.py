@@ -46,7 +46,7 @@ async def test_the_sensors_that_an_event_names_become_items(sandbox: Any) -> Non
     items = (
         example["dag"]
         .task_dict["name_sensors"]
-        .python_callable(triggering_asset_events={example["SENSORS"]: [event]})
+        .python_callable(triggering_asset_events=SimpleNamespace(values=lambda: [[event]]))
     )
     assert [item["id"] for item in items] == warm
     run = example["dag"].task_dict["tell_landscape"]

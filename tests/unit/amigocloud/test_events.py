@@ -90,14 +90,16 @@ async def running(*made, alone=False, later=None):
             await manager.stop_all()
 
 
-def listens(sandbox, dataset=1, to=1):
-    """Tell whether a watcher is all set: told of the dataset's events, and has looked at it since."""
-
-    def check():
-        looked = sandbox.counters.total("/master") >= to and sandbox.counters.in_flight <= 1
-        return sandbox.amigocloud.sockets.listeners(dataset) and looked
-
-    return check
+async def listening(sandbox, dataset=1, looks=1):
+    """Wait until watchers are all set: told of the dataset's events, and have looked at it since."""
+    sockets, counters = sandbox.amigocloud.sockets, sandbox.counters
+    await until(lambda: sockets.listeners(dataset) and counters.total("/master") >= looks)
+    before = -1
+    for _ in range(10):
+        if before == counters.total() and counters.in_flight <= len(sockets.lines):
+            break
+        before = counters.total()
+        await asyncio.sleep(0.1)
 
 
 async def settled(fired, count, seconds=0.25):
@@ -111,7 +113,7 @@ async def settled(fired, count, seconds=0.25):
 @pytest.mark.parametrize("alone", [False, True], ids=["shared", "alone"])
 async def test_a_change_fires_once_within_a_second_with_the_new_state(sandbox, alone):
     async with running(watcher(poll_interval=0.1), alone=alone) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         began = time.monotonic()
         master = change(sandbox)
         await until(lambda: fired)
@@ -123,7 +125,7 @@ async def test_a_change_fires_once_within_a_second_with_the_new_state(sandbox, a
 
 async def test_the_socket_tells_at_once_what_the_poll_would_find_much_later(sandbox):
     async with running(watcher(poll_interval=3600)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         for _ in range(3):
             change(sandbox)
             await asyncio.sleep(0.05)
@@ -134,7 +136,7 @@ async def test_the_socket_tells_at_once_what_the_poll_would_find_much_later(sand
 
 async def test_an_event_that_is_lost_on_the_way_is_found_by_the_poll(sandbox):
     async with running(watcher(poll_interval=0.2)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         sandbox.amigocloud.sockets.lose = 1
         master = change(sandbox)
         (event,) = await settled(fired, 1)
@@ -145,7 +147,7 @@ async def test_an_event_that_is_lost_on_the_way_is_found_by_the_poll(sandbox):
 async def test_a_change_while_the_socket_is_down_fires_once_after_it_is_up_again(sandbox, how):
     sockets = sandbox.amigocloud.sockets
     async with running(watcher(poll_interval=3600)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         fault = sandbox.faults.add("reset_before", method="WEBSOCKET", times=None)
         sockets.disconnect() if how == "close" else sandbox.cut_connections()
         await until(lambda: not sockets.listeners(1))
@@ -155,7 +157,7 @@ async def test_a_change_while_the_socket_is_down_fires_once_after_it_is_up_again
         sandbox.faults.remove(fault)
         (event,) = await settled(fired, 1)
         assert (event["source"], event["master"]) == ("poll", master)
-        await until(listens(sandbox))
+        await listening(sandbox)
         change(sandbox)
         assert (await settled(fired, 2))[1]["source"] == "socket"
     assert sockets.opened == 2
@@ -165,7 +167,7 @@ async def test_a_silent_connection_is_replaced_and_what_it_missed_fires(sandbox)
     sockets = sandbox.amigocloud.sockets
     sockets.ping_interval = 100
     async with running(watcher(poll_interval=3600)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         sockets.silent = True
         change(sandbox)
         await until(lambda: not sockets.listeners(1))
@@ -176,7 +178,7 @@ async def test_a_silent_connection_is_replaced_and_what_it_missed_fires(sandbox)
 async def test_a_session_request_that_fails_is_tried_again(sandbox):
     sandbox.faults.add("status", path="/me/start_websocket_session", status=503, times=3)
     async with running(watcher(poll_interval=3600)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         change(sandbox)
         await settled(fired, 1)
 
@@ -184,7 +186,7 @@ async def test_a_session_request_that_fails_is_tried_again(sandbox):
 async def test_a_token_that_is_refused_for_a_while_costs_no_change(sandbox):
     service = sandbox.amigocloud
     async with running(watcher(poll_interval=0.1)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         revoked = service.tokens.pop(world.USER_TOKEN)
         service.sockets.disconnect()
         change(sandbox)
@@ -198,7 +200,7 @@ async def test_a_new_token_is_taken_from_the_connection_once_the_old_one_is_refu
     service = sandbox.amigocloud
     conn_id = connect()
     async with running(watcher(amigocloud_conn_id=conn_id, poll_interval=0.1)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         del service.tokens[world.USER_TOKEN]
         service.sockets.disconnect()
         connect(password=world.AWKWARD_TOKEN)
@@ -220,7 +222,7 @@ async def test_without_websockets_installed_changes_are_looked_for(sandbox, monk
 async def test_a_server_that_was_upgraded_is_spoken_to_in_its_own_protocol(sandbox):
     sandbox.amigocloud.sockets.protocol, sandbox.amigocloud.sockets.old_clients = 4, False
     async with running(watcher(poll_interval=3600)) as (fired,):
-        await until(listens(sandbox))
+        await listening(sandbox)
         change(sandbox)
         await settled(fired, 1)
 
@@ -253,7 +255,8 @@ async def test_a_restart_loses_nothing_and_repeats_nothing(sandbox, kind):
 
 async def test_two_watchers_of_one_dataset_both_fire_once(sandbox):
     async with running(watcher(poll_interval=0.1), watcher(poll_interval=0.1)) as lists:
-        await until(listens(sandbox))
+        await until(lambda: sandbox.amigocloud.sockets.listeners(1) == (1 if SHARES else 2))
+        await asyncio.sleep(0.3)
         change(sandbox)
         for fired in lists:
             await settled(fired, 1)
@@ -277,7 +280,7 @@ async def test_200_watchers_of_one_connection_cost_one_socket_and_one_poll(sandb
     many = [watcher(dataset=number, poll_interval=3600) for number in (1, world.ZONES)] * 100
     async with running(*many) as lists:
         await until(lambda: sandbox.amigocloud.sockets.listeners(world.ZONES))
-        await until(listens(sandbox))
+        await listening(sandbox)
         await asyncio.sleep(0.3)
         before = sandbox.counters.total()
         await asyncio.sleep(0.5)
@@ -291,9 +294,9 @@ async def test_a_dataset_that_somebody_begins_to_watch_later_is_listened_to_at_o
     late = watcher(dataset=world.ZONES, poll_interval=3600)
     later = asyncio.Event()
     async with running(watcher(poll_interval=3600), late, later=later) as (_, fired):
-        await until(listens(sandbox))
+        await listening(sandbox)
         later.set()
-        await until(listens(sandbox, world.ZONES, 2))
+        await listening(sandbox, world.ZONES, 2 if SHARES else 4)
         change(sandbox, world.ZONES)
         await settled(fired, 1)
         assert sandbox.amigocloud.sockets.opened == (1 if SHARES else 2)
@@ -366,21 +369,22 @@ async def test_bad_answers_to_looks_are_outlived(sandbox):
 
 
 async def test_a_busy_socket_never_holds_the_loop_for_50_ms(sandbox):
-    longest, last = 0.0, time.monotonic()
+    # The thread's own time: the sandbox is a thread of this process, too, and the machine may be busy.
+    longest, last = 0.0, time.thread_time()
 
     async def beat():
         nonlocal longest, last
         while True:
             await asyncio.sleep(0)
-            now = time.monotonic()
+            now = time.thread_time()
             longest, last = max(longest, now - last), now
 
     async with running(
         *[watcher(events=["*"], dataset=None, poll_interval=3600) for _ in range(20)]
     ) as lists:
-        await until(lambda: sandbox.amigocloud.sockets.listeners())
+        await until(lambda: sandbox.amigocloud.sockets.listeners() == (1 if SHARES else 20))
         await asyncio.sleep(0.1)
-        last = time.monotonic()
+        last = time.thread_time()
         beating = asyncio.create_task(beat())
         for number in range(100):
             sandbox.amigocloud.sockets.emit(
