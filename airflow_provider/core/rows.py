@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -13,11 +13,12 @@ from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
 NumberedRow = tuple[int, Row]
+Decode = Callable[[bytes], Any]
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 
 
-def read_rows(source: object, what: str = "source") -> Iterator[NumberedRow]:
+def read_rows(source: object, what: str = "source", decode: Decode | None = None) -> Iterator[NumberedRow]:
     """Give the rows of a source one by one, each with its number, counted from 1.
 
     JSON Lines, CSV and Parquet are streamed. A GeoJSON feature is given as it is.
@@ -26,10 +27,11 @@ def read_rows(source: object, what: str = "source") -> Iterator[NumberedRow]:
         ``.csv``, each also with ``.gz``, or ``.parquet``, ``.geoparquet``): a local path or any URL that
         ``ObjectStoragePath`` takes. CSV values are texts.
     :param what: what the rows are, for errors.
+    :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :raises InputError: naming the row that is no object, or the line that cannot be read.
     """
     if isinstance(source, str):
-        yield from _check(_read_path(source, what), what)
+        yield from _check(_read_path(source, what, decode), what)
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
         yield from _check(enumerate(source, start=1), what)
     else:
@@ -45,7 +47,7 @@ def _check(rows: Iterable[tuple[int, Any]], what: str) -> Iterator[NumberedRow]:
         yield number, row
 
 
-def _read_path(path: str, what: str) -> Iterator[tuple[int, Any]]:
+def _read_path(path: str, what: str, decode: Decode | None) -> Iterator[tuple[int, Any]]:
     name = path.rsplit("?", 1)[0].lower()
     plain = name.removesuffix(".gz")
     suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), "")
@@ -58,7 +60,7 @@ def _read_path(path: str, what: str) -> Iterator[tuple[int, Any]]:
     with opened(path, what) as raw:
         file: IO[bytes] = gzip.GzipFile(fileobj=raw) if plain != name else raw  # type: ignore[assignment]
         try:
-            yield from _READERS[suffix](file, f"{what} '{path}'")
+            yield from _READERS[suffix](file, f"{what} '{path}'", decode)
         except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
             raise InputError(f"cannot be read: {error}", f"{what} '{path}'") from None
 
@@ -81,25 +83,25 @@ def opened(path: str, what: str = "source") -> Iterator[IO[bytes]]:
         yield file
 
 
-def _json_lines(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+def _json_lines(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[int, Any]]:
     import msgspec
 
-    decode = msgspec.json.Decoder().decode
+    decode = decode or msgspec.json.Decoder().decode
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
         try:
             yield number, decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", what) from None
 
 
-def _json(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+def _json(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[int, Any]]:
     import msgspec
 
     try:
-        value = msgspec.json.decode(file.read())
-    except msgspec.DecodeError as error:
+        value = (decode or msgspec.json.decode)(file.read())
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", what) from None
     if isinstance(value, dict) and isinstance(value.get("features"), list):
         value = value["features"]
@@ -108,7 +110,7 @@ def _json(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
     yield from enumerate(value, start=1)
 
 
-def _csv(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+def _csv(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
     for number, row in enumerate(reader, start=1):
         if None in row or None in row.values():
@@ -116,7 +118,7 @@ def _csv(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
         yield number, row
 
 
-def _parquet(file: IO[bytes], what: str) -> Iterator[tuple[int, Any]]:
+def _parquet(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
     try:
         import pyarrow.parquet as pq
     except ImportError:
