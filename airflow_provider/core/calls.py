@@ -49,8 +49,8 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     def json(self) -> Any:
         """Decode the body; raises ``ValueError`` when it is not JSON."""
@@ -58,7 +58,7 @@ class Reply:
 
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
 
     @property
@@ -102,7 +102,7 @@ UNSET: Any = _Unset()
 SUCCESS = frozenset(range(200, 300))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Call(Generic[T]):
     """One request to a service.
 
@@ -136,6 +136,10 @@ class Call(Generic[T]):
     base: str = "api"
     authenticated: bool = True
     name: str = ""
+
+    def __repr__(self) -> str:
+        # Path, query, headers and body may each hold a credential.
+        return f"<Call {self.method} ({self.name or 'without a name'})>"
 
     def reading(self, read: Callable[[Reply], Any]) -> Call[Any]:
         """Give the same request with another way to read its reply."""
