@@ -167,6 +167,12 @@ def get_provider_info() -> dict[str, Any]:
             }
             for package, _ in _SYSTEMS.values()
         ],
-        "extra-links": ["airflow_provider.leanix.links.LeanIXSyncLogLink"],
+        "extra-links": [
+            "airflow_provider.leanix.links.LeanIXSyncLogLink",
+            "airflow_provider.mapsindoors.links.MapsIndoorsPlanLink",
+        ],
+        "plugins": [
+            {"name": "mapsindoors", "plugin-class": "airflow_provider.mapsindoors.plugin.MapsIndoorsPlugin"}
+        ],
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],
     }

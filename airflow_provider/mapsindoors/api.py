@@ -94,7 +94,7 @@ def list_geodata(
     :param root_element: only this object and what is below it.
     """
     params = {"baseTypes": base_type, "rootElements": root_element}
-    return Call("GET", _path(api_key, "geodata"), params=params, name="read geodata")
+    return Call("GET", _path(api_key, "geodata"), params=params, read=_read_objects, name="read geodata")
 
 
 def create_geodata(api_key: str, items: Items) -> Call[list[str]]:
@@ -141,6 +141,21 @@ def geocode(api_key: str, lat: float, lng: float, floor: int) -> Call[list[Json]
     """
     params = {"lat": lat, "lng": lng, "floor": floor}
     return Call("GET", _path(api_key, "geocode"), params=params, name="find what is around a point")
+
+
+def _read_objects(reply: Reply) -> list[Json]:
+    objects = reply.json()
+    if not isinstance(objects, list) or not all(map(_is_object, objects)):
+        raise ValueError("a list of objects with ids was expected")
+    return objects
+
+
+def _is_object(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and isinstance(one.get("id"), str)
+        and all(isinstance(one.get(field) or {}, dict) for field in ("properties", "baseTypeProperties"))
+    )
 
 
 def _ids_of(count: int) -> Any:

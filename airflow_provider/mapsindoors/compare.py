@@ -72,6 +72,13 @@ def is_empty(value: Any) -> bool:
 
 
 def _equal(field: str, wanted: Any, found: Any) -> bool:
+    try:
+        return _same(field, wanted, found)
+    except (TypeError, KeyError, IndexError, ValueError, AttributeError):
+        return False  # The service holds something that cannot be of this field.
+
+
+def _same(field: str, wanted: Any, found: Any) -> bool:
     if is_empty(wanted) or is_empty(found):
         return is_empty(wanted) and is_empty(found)
     if field in ("geometry", "anchor"):

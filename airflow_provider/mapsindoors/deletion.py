@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from airflow_provider.core.rows import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.apply import Application
+from airflow_provider.mapsindoors.guards import Guards
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan import Change, Guards, Plan, fingerprint, stage
+from airflow_provider.mapsindoors.plan import Change, Plan, fingerprint, stage
 from airflow_provider.mapsindoors.world import World
 
 if TYPE_CHECKING:

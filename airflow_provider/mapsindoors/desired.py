@@ -147,8 +147,18 @@ def _match(row: Desired, world: World) -> Iterator[str]:
         yield f"{world.match_on} {row.key!r} is that of {len(matching)} objects: {', '.join(matching[:5])}"
     elif matching:
         row.found = world.by_id[matching[0]]
+    yield from _taken(row, world)
     if row.found is not None and not world.in_scope(row.found["id"]):
         yield f"is about object {row.found['id']}, which is outside of the scope"
+
+
+def _taken(row: Desired, world: World) -> Iterator[str]:
+    """Refuse to give an object the external id of another one. One that it shares already may stay."""
+    wanted = key_of(row.item, "externalId")
+    if row.found is None or world.match_on == "externalId" or wanted == key_of(row.found, "externalId"):
+        return
+    if owners := world.having("externalId", wanted):
+        yield f"externalId {wanted!r} belongs to object {owners[0]}, but the row is about {row.found['id']}"
 
 
 def _twice(row: Desired, by_key: dict[str, Desired], by_id: dict[str, Desired]) -> Iterator[str]:

@@ -36,6 +36,11 @@ def problems(geometry: Any, base_type: str | None = None) -> Iterator[str]:
         yield from _area_problems(geometry)
 
 
+def is_drawable(geometry: Any) -> bool:
+    """Tell whether this is a shape at all; what the service holds may be something else."""
+    return not any(problems(geometry))
+
+
 def _area_problems(geometry: Json) -> Iterator[str]:
     parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     if not parts or not all(isinstance(rings, list) and rings for rings in parts):

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink
+from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, note_page
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -93,7 +93,8 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     :param on_row_error: ``fail`` stops at bad rows, before any write where they can be known; ``skip``
         leaves them out, logs them, and lists them in ``<plan_output>.failed.jsonl``.
     :param plan_output: where the plan is written, as JSON; beside it a page with the map and a table of all
-        changes, ending in ``.html``, to which the task has a link.
+        changes, ending in ``.html``. The task has a link to it, which works when the API server can read the
+        file (object storage, or the same machine).
     :param plan: path of a plan made earlier. Exactly that is applied; when what was compared has changed
         since, ``PlanRejectedError`` is raised instead.
     :param verify: read the map again after writing and raise ``VerificationError`` where it is not as
@@ -171,6 +172,8 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
                 plan, world = sync.load(self.plan)
             else:
                 plan, world, rows = sync.make(self.source)
+            if path := self.plan_output or self.plan:
+                note_page(self, context, path)
             self.log.info("Planned: %s; %d unchanged", plan.counts(), plan.unchanged)
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
             if self.mode == "apply":
@@ -208,7 +211,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             raise InputError(problems, "the arguments")
 
     def _sync(self, hook: MapsIndoorsHook) -> Sync:
-        from airflow_provider.mapsindoors.plan import Guards
+        from airflow_provider.mapsindoors.guards import Guards
         from airflow_provider.mapsindoors.sync import Sync
 
         most = None if self.max_changes is None else int(self.max_changes)

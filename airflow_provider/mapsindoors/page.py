@@ -1,180 +1,168 @@
-"""A plan as one self-contained HTML page: what changes, on the map, floor by floor, and in a table."""
+"""A plan as one self-contained HTML page: counts, the changes on the map floor by floor, and in a table."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from html import escape
-from math import cos, radians
 from typing import Any
 
-from airflow_provider.mapsindoors import geometry
+from airflow_provider.mapsindoors.checks import BASE_TYPES
+from airflow_provider.mapsindoors.compare import is_empty
+from airflow_provider.mapsindoors.drawing import Numbered, by_place, draw, kind_of, place_name
 from airflow_provider.mapsindoors.plan import Change, Plan
 from airflow_provider.mapsindoors.world import World
 
 Json = dict[str, Any]
 
 MOST_ROWS = 2_000
-MOST_SHAPES = 2_000
-_WIDTH = 900.0
+MOST_PLACES = 40
+BEGINNING = '<!doctype html><html lang="en" data-page="plan">'
+"""How every such page begins."""
 
+_WORDS = {
+    "create": "new",
+    "moved": "moved",
+    "update": "changed",
+    "deactivate": "deactivated",
+    "delete": "deleted",
+}
 _STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:960px;padding:0 1rem;color:#1d2733}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-td,th{border-bottom:1px solid #dde3ea;padding:.3rem .5rem;text-align:left;vertical-align:top}
-td{overflow-wrap:anywhere}svg{width:100%;height:auto;border:1px solid #dde3ea;background:#fbfcfd}
-.calm{fill:#eef1f5;stroke:#c4ccd6}.floor{fill:none;stroke:#8794a5}.create{fill:#2e9e5b;stroke:#1c6e3d}
-.update{fill:#e5a50a;stroke:#9a6e00}.moved{fill:#2f7bd9;stroke:#174f96}.old{fill:none;stroke:#2f7bd9}
-.delete,.deactivate{fill:#d64545;stroke:#8f2323}svg *{fill-opacity:.55;stroke-width:1;
-vector-effect:non-scaling-stroke}.old{stroke-dasharray:4 3}.key span{padding:.1rem .5rem;margin-right:.4rem;
-border-radius:.2rem;color:#fff}.key .create{background:#1c6e3d}.key .update{background:#9a6e00}
-.key .moved{background:#174f96}.key .delete{background:#8f2323}
+:root{color-scheme:light}body{font:15px/1.5 system-ui,sans-serif;margin:0;background:#f4f6f9;color:#18212c}
+main{max-width:1120px;margin:0 auto;padding:1.5rem 1rem 4rem}h1{font-size:1.6rem;margin:0}
+h2{font-size:1.15rem;margin:0 0 .6rem}section{background:#fff;border:1px solid #d9e0e8;border-radius:.6rem;
+padding:1rem 1.2rem;margin-top:1.2rem}p{margin:.3rem 0}.quiet{color:#4a5868}
+.cards{display:flex;flex-wrap:wrap;gap:.7rem;margin-top:1.2rem}.cards div{background:#fff;border:1px solid
+#d9e0e8;border-left-width:.45rem;border-radius:.5rem;padding:.5rem .9rem;min-width:6.2rem}
+.cards b{display:block;font-size:1.7rem;line-height:1.2}.cards .create{border-left-color:#1f9d55}
+.cards .moved{border-left-color:#2470d6}.cards .update{border-left-color:#e09c00}
+.cards .deactivate{border-left-color:#8250c4}.cards .delete{border-left-color:#d33a3a}
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #e3e8ee;padding:.35rem .6rem;
+text-align:left;vertical-align:top}th{color:#4a5868;font-weight:600}td{overflow-wrap:anywhere}
+tr:target{background:#fff6d6}td.number{white-space:nowrap}.counts{width:auto}.counts td+td{text-align:right}
+.chip{padding:.1rem .5rem;border-radius:.3rem;border:1px solid;white-space:nowrap}
+.chip.create{background:#d9f3e3;border-color:#1f9d55}.chip.moved{background:#dceafd;border-color:#2470d6}
+.chip.update{background:#fdf0cf;border-color:#c98c00}.chip.deactivate{background:#ebe0fa;border-color:#8250c4}
+.chip.delete{background:#fbdede;border-color:#d33a3a}.chip.calm{background:#edf1f5;border-color:#b6c1cd}
+.chip.was{border-style:dashed;border-color:#2470d6}.old-value{color:#8a2020;text-decoration:line-through}
+.new-value{color:#0d5c2f}svg{display:block;width:100%;height:auto;margin:.7rem auto 0}
+svg path,svg circle{stroke-width:1.3;vector-effect:non-scaling-stroke}
+svg .floor{fill:#fafbfc;stroke:#8794a5;stroke-width:2}svg .calm{fill:#eaeef3;stroke:#b6c1cd}
+svg .create{fill:#8ad8ab;stroke:#14713b}svg .update{fill:#ffd769;stroke:#946600}
+svg .moved{fill:#9cc5fb;stroke:#154f9e}svg .old{fill:none;stroke:#154f9e;stroke-dasharray:5 4}
+svg .deactivate{fill:#ccb2ee;stroke:#5b3494;stroke-dasharray:3 2}svg .delete{fill:#f5a3a3;stroke:#961f1f}
+svg text{font:11px system-ui,sans-serif;fill:#4a5868;text-anchor:middle;pointer-events:none}
+svg text.changed{fill:#10171f;font-weight:700}@media print{body{background:#fff}section{break-inside:avoid}}
 """
-_KEY = (
-    '<p class="key"><span class="create">new</span><span class="moved">moved</span>'
-    '<span class="update">changed</span><span class="delete">removed or deactivated</span></p>'
-)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(plan: Plan, world: World) -> str:
-    """Give the page.
+    """Give the page. It loads nothing, runs nothing, and shows all texts as texts.
 
     :param plan: what will be written.
     :param world: the map it was planned against.
     """
     title = f"Plan for {escape(str(world.dataset.get('name') or plan.dataset))}"
     parts = [
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>',
-        f"<style>{_STYLE}</style><h1>{title}</h1>",
-        f"<p>{_summary(plan)}</p>",
-        _KEY if plan.changes else "",
+        f'{BEGINNING}<meta charset="utf-8"><title>{title}</title>',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><main><h1>{title}</h1>',
+        *_summary(plan),
         *_maps(plan, world),
         *_table(plan.changes),
         *_failures(plan.failed),
-        "</html>",
+        "</main></html>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _summary(plan: Plan) -> str:
-    said = [
-        f"{operation}: {', '.join(f'{number} {kind}' for kind, number in kinds.items())}"
-        for operation, kinds in plan.counts().items()
-        if kinds
-    ]
-    said += [f"unchanged: {plan.unchanged}", f"left out: {len(plan.failed)}"]
-    return escape("; ".join(said))
+def _summary(plan: Plan) -> Iterator[str]:
+    """Give the counts: in large, and by type."""
+    limits = "; ".join(
+        f"{name.replace('_', ' ')} {_said(value)}" for name, value in plan.scope.items() if value
+    )
+    scope = f", limited to {escape(limits)}" if limits else ""
+    yield (
+        f'<p class="quiet">Compared with {plan.compared} objects by {escape(plan.match_on)}{scope}.'
+        " Nothing is written yet.</p>"
+    )
+    found = Counter((kind_of(one), one.base_type) for one in plan.changes)
+    total = Counter(kind_of(one) for one in plan.changes)
+    cards = [f'<div class="{kind}"><b>{total[kind]}</b>{word}</div>' for kind, word in _WORDS.items()]
+    cards += [f"<div><b>{plan.unchanged}</b>unchanged</div>", f"<div><b>{len(plan.failed)}</b>left out</div>"]
+    yield f'<div class="cards">{"".join(cards)}</div>'
+    kinds = [kind for kind in _WORDS if total[kind]]
+    if not kinds:
+        return
+    yield '<section><h2>By type</h2><table class="counts"><tr><th></th>'
+    yield "".join(f"<th>{_WORDS[kind]}</th>" for kind in kinds) + "</tr>"
+    for base_type in BASE_TYPES:
+        if any(found[kind, base_type] for kind in kinds):
+            cells = "".join(f"<td>{found[kind, base_type] or ''}</td>" for kind in kinds)
+            yield f"<tr><td>{base_type}</td>{cells}</tr>"
+    yield "</table></section>"
 
 
 def _maps(plan: Plan, world: World) -> Iterator[str]:
-    """Draw each floor (or venue, for what is outdoors) on which something changes."""
-    places: defaultdict[str, list[Change]] = defaultdict(list)
-    parents = {one.key: one for one in plan.changes if one.operation == "create"}
-    for one in plan.changes:
-        places[_place(one, world, parents)].append(one)
-    for place, changes in sorted(places.items(), key=lambda pair: _title(pair[0], world)):
-        shapes = list(_drawn(place, changes, world))
-        if shapes:
-            yield f"<h2>{escape(_title(place, world))}</h2>"
-            yield _svg(shapes)
+    """Draw each place on which something changes."""
+    places = by_place(plan.changes, world)
+    for place, changes in places[:MOST_PLACES]:
+        if drawn := draw(place, changes, world):
+            yield f"<section><h2>{escape(place_name(place, world))}</h2>{_key(changes)}{drawn}</section>"
+    if len(places) > MOST_PLACES:
+        yield f"<p>And {len(places) - MOST_PLACES} more floors, in the table only.</p>"
 
 
-def _place(one: Change, world: World, parents: dict[str, Change]) -> str:
-    """Find the floor or venue that a change belongs to."""
-    while one.parent_key in parents:
-        one = parents[one.parent_key]
-    key = one.id or str(one.body.get("parentId") or "")
-    while key in world.by_id and world.by_id[key].get("baseType") not in ("floor", "venue", "building"):
-        key = world.by_id[key].get("parentId") or ""
-    return key
-
-
-def _title(place: str, world: World) -> str:
-    """Name a place: venue, building, floor."""
-    names = []
-    while place in world.by_id:
-        thing = world.by_id[place]
-        name = (thing.get("properties") or {}).get(f"name@{world.base_language}")
-        floor = f"floor {(thing.get('baseTypeProperties') or {}).get('name', '')}"
-        names.append(str(name or (floor if thing.get("baseType") == "floor" else place)))
-        place = thing.get("parentId") or ""
-    return " · ".join(reversed(names)) or "New places"
-
-
-def _drawn(place: str, changes: Iterable[Change], world: World) -> Iterator[tuple[str, str, Json]]:
-    """Give what is drawn: class, tooltip, geometry; what changes comes last, on top."""
-    listed = list(changes)
-    touched = {one.id for one in listed}
-    if place in world.by_id and world.by_id[place].get("geometry"):
-        yield "floor", "", world.by_id[place]["geometry"]
-    if world.by_id.get(place, {}).get("baseType") == "floor":
-        for key in world.below(place)[:MOST_SHAPES]:
-            if key not in touched and world.by_id[key].get("geometry"):
-                yield "calm", "", world.by_id[key]["geometry"]
-    for one in listed[:MOST_SHAPES]:
-        old = world.by_id.get(one.id, {}).get("geometry")
-        new = one.body.get("geometry")
-        label = f"{one.operation}: {one.base_type} {one.name or one.key}"
-        if new and old:
-            yield "old", "", old
-        if shape := new or old:
-            yield str("moved" if new and old else one.operation), label, shape
-
-
-def _svg(shapes: list[tuple[str, str, Json]]) -> str:
-    boxes = [geometry.bounds(shape) for _, _, shape in shapes]
-    west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
-    across = cos(radians((south + north) / 2))
-    size = max((east - west) * across, north - south) or 1e-4
-    scale, margin = _WIDTH / size, 12
-
-    def at(position: geometry.Position) -> str:
-        x, y = position
-        return f"{margin + (x - west) * across * scale:.1f},{margin + (north - y) * scale:.1f}"
-
-    wide = (east - west) * across * scale + 2 * margin
-    high = (north - south) * scale + 2 * margin
-    drawn = "\n".join(_shape(kind, label, shape, at) for kind, label, shape in shapes)
-    return f'<svg viewBox="0 0 {wide:.0f} {high:.0f}">\n{drawn}\n</svg>'
-
-
-def _shape(kind: str, label: str, shape: Json, at: Any) -> str:
-    title = f"<title>{escape(label)}</title>" if label else ""
-    if shape["type"] == "Point":
-        x, y = at(shape["coordinates"][:2]).split(",")
-        return f'<circle class="{kind}" cx="{x}" cy="{y}" r="5">{title}</circle>'
-    rings = (ring for polygon in geometry.polygons(shape) for ring in polygon)
-    path = " ".join(f"M{' L'.join(at(position) for position in ring)}Z" for ring in rings)
-    return f'<path class="{kind}" fill-rule="evenodd" d="{path}">{title}</path>'
+def _key(changes: Sequence[Numbered]) -> str:
+    """Say what the colours of a map mean, and how often each occurs."""
+    often = Counter(kind_of(one) for _, one in changes)
+    kinds = [kind for kind in _WORDS if often[kind]]
+    chips = [f'<span class="chip {kind}">{often[kind]} {_WORDS[kind]}</span>' for kind in kinds]
+    chips += ['<span class="chip was">was here</span>'] if often["moved"] else []
+    return f'<p>{" ".join(chips)} <span class="chip calm">stays</span></p>'
 
 
 def _table(changes: list[Change]) -> Iterator[str]:
     if not changes:
-        yield "<p>Nothing changes.</p>"
+        yield "<section><h2>Nothing changes</h2><p>The map is as the source wants it.</p></section>"
         return
-    yield "<h2>Changes</h2><table><tr><th>What</th><th>Which</th><th>Row</th><th>Fields</th></tr>"
-    for one in changes[:MOST_ROWS]:
-        which = escape(" ".join(part for part in (one.base_type, one.name, f"({one.key or one.id})") if part))
+    yield "<section><h2>All changes</h2>"
+    yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Row</th><th>Fields</th></tr>"
+    for number, one in enumerate(changes[:MOST_ROWS], 1):
+        chip = f'<span class="chip {kind_of(one)}">{_WORDS[kind_of(one)]}</span>'
+        which = f"{escape(one.base_type)} <b>{escape(one.name)}</b><br>"
+        which += f'<span class="quiet">{escape(one.key or one.id)}</span>'
         fields = "<br>".join(_field(path, pair) for path, pair in one.fields.items())
-        yield f"<tr><td>{one.operation}</td><td>{which}</td><td>{one.row or ''}</td><td>{fields}</td></tr>"
+        cells = f'<td class="number">{number}</td><td>{chip}</td><td>{which}</td><td>{one.row or ""}</td>'
+        yield f'<tr id="change-{number}">{cells}<td>{fields or "everything"}</td></tr>'
     yield "</table>"
     if len(changes) > MOST_ROWS:
         yield f"<p>And {len(changes) - MOST_ROWS} more; the plan's JSON has all.</p>"
+    yield "</section>"
 
 
 def _field(path: str, pair: list[Any]) -> str:
     if path in ("geometry", "anchor"):
         return f"{path} moves"
-    old, new = (escape("nothing" if value is None else str(value)) for value in pair)
-    return f"{escape(path)}: {old} → {new}"
+    old, new = (escape(_said(value)) for value in pair)
+    before = f'<span class="old-value">{old}</span>' if old else "nothing"
+    after = f'<span class="new-value">{new}</span>' if new else "nothing"
+    return f"{escape(path)}: {before} → {after}"
+
+
+def _said(value: Any) -> str:
+    """Write a value for people; a list of texts without brackets."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return "" if is_empty(value) else str(value)
 
 
 def _failures(failed: list[Json]) -> Iterator[str]:
     if not failed:
         return
-    yield "<h2>Left out</h2><table><tr><th>Row</th><th>Key</th><th>Why</th></tr>"
+    yield "<section><h2>Rows left out</h2><table><tr><th>Row</th><th>Key</th><th>Why</th></tr>"
     for one in failed[:MOST_ROWS]:
-        why = "<br>".join(escape(reason) for reason in one["reasons"])
-        yield f"<tr><td>{one['row']}</td><td>{escape(str(one['key']))}</td><td>{why}</td></tr>"
-    yield "</table>"
+        why = "<br>".join(escape(str(reason)) for reason in one["reasons"])
+        yield f"<tr><td>{escape(str(one['row']))}</td><td>{escape(str(one['key']))}</td><td>{why}</td></tr>"
+    yield "</table></section>"

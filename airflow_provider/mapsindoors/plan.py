@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import geometry
 from airflow_provider.mapsindoors.checks import BASE_TYPES
 from airflow_provider.mapsindoors.compare import change
@@ -99,12 +99,10 @@ class Plan:
 
         try:
             given = msgspec.json.decode(data)
-            if given.pop("version") != VERSION:
+            if given["version"] != VERSION:
                 raise ValueError("another version")
-            del given["counts"]
-            given["changes"] = [Change(**one) for one in given["changes"]]
-            return cls(**given)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return msgspec.convert(given, cls)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is no plan of this version: {error}") from None
 
 
@@ -135,8 +133,8 @@ def make_plan(
         elif row.found is None:
             plan.changes.append(_creation(row, world))
         else:
-            _plan_update(plan, row, row.found, missing)
-    keyed = [key for key in world.scope_ids() if key_of(world.by_id[key], world.match_on)]
+            _plan_update(plan, row, row.found, missing, world)
+    keyed = compared(world)
     plan.compared = len(keyed)
     if missing != "ignore":
         about = {row.found["id"] for row in listed if row.found}
@@ -144,6 +142,15 @@ def make_plan(
         plan.changes += _removals([world.by_id[key] for key in keyed if key not in about], missing, world)
     plan.changes.sort(key=stage)
     return plan
+
+
+def compared(world: World) -> list[str]:
+    """List the objects that a source can be about: of a type known here, and with the match key."""
+    return [
+        key
+        for key in world.scope_ids()
+        if key_of(world.by_id[key], world.match_on) and world.by_id[key].get("baseType") in BASE_TYPES
+    ]
 
 
 def stage(one: Change) -> tuple[int, int]:
@@ -170,11 +177,11 @@ def _creation(row: Desired, world: World) -> Change:
     )
 
 
-def _plan_update(plan: Plan, row: Desired, found: Json, missing: str) -> None:
+def _plan_update(plan: Plan, row: Desired, found: Json, missing: str, world: World) -> None:
     wanted = dict(row.item)
     if missing == "deactivate" and wanted.get("status") is None:
         # What was deactivated because its row was missing comes back with the row.
-        wanted["status"] = int(found.get("status", 3)) | ACTIVE
+        wanted["status"] = _status(found) | ACTIVE
     body, different = change(wanted, found)
     if row.parent is not None:
         different["parentId"] = (found.get("parentId"), f"(new: {row.parent.key})")
@@ -184,8 +191,9 @@ def _plan_update(plan: Plan, row: Desired, found: Json, missing: str) -> None:
         return
     fields = {path: list(pair) for path, pair in different.items()}
     parent = row.parent.key if row.parent else ""
+    name = _name(wanted, world) or _name(found, world)
     plan.changes.append(
-        Change("update", row.key, found["baseType"], found["id"], row.number, row.key, fields, body, parent)
+        Change("update", row.key, found["baseType"], found["id"], row.number, name, fields, body, parent)
     )
 
 
@@ -194,68 +202,18 @@ def _removals(objects: Iterable[Json], missing: str, world: World) -> Iterator[C
         key, name = key_of(one, world.match_on), _name(one, world)
         if missing == "delete":
             yield Change("delete", key, one["baseType"], one["id"], name=name)
-        elif int(one.get("status", 3)) & ACTIVE:
-            old = int(one.get("status", 3))
+        elif _status(one) & ACTIVE:
+            old = _status(one)
             new = old & ~ACTIVE
             body = {"id": one["id"], "status": new}
             yield Change("deactivate", key, one["baseType"], one["id"], 0, name, {"status": [old, new]}, body)
 
 
+def _status(item: Mapping[str, Any]) -> int:
+    """Give the status bits; an object without any is active and searchable."""
+    status = item.get("status")
+    return status if isinstance(status, int) else 3
+
+
 def _name(item: Mapping[str, Any], world: World) -> str:
     return str((item.get("properties") or {}).get(f"name@{world.base_language}") or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """Limits that a plan must keep.
-
-    :param max_changes: writes in all; None for any number.
-    :param max_deletes: deletions.
-    :param max_delete_ratio: part of the compared objects that may be deleted or deactivated, 0 to 1.
-    """
-
-    max_changes: int | None = None
-    max_deletes: int = 0
-    max_delete_ratio: float = 0.1
-
-    def violations(self, plan: Plan, world: World, rows: int | None = None) -> list[str]:
-        """Say which limits a plan breaks.
-
-        :param rows: how many rows the source had; None when it is not known any more.
-        """
-        out = []
-        changes, deletes = len(plan.changes), plan.count("delete")
-        gone = deletes + plan.count("deactivate")
-        if self.max_changes is not None and changes > self.max_changes:
-            out.append(f"{changes} changes are more than max_changes={self.max_changes}")
-        if deletes > self.max_deletes:
-            out.append(f"{deletes} deletions are more than max_deletes={self.max_deletes}")
-        if gone > self.max_delete_ratio * plan.compared:
-            out.append(
-                f"{gone} of {plan.compared} compared objects would go, more than"
-                f" max_delete_ratio={self.max_delete_ratio:g}"
-            )
-        if gone and rows == 0:
-            out.append("the source is empty, and every object would go")
-        if gone and any(not one["key"] for one in plan.failed):
-            out.append("rows that cannot be matched are left out, so what is missing is not known")
-        return out + _orphans(plan, world)
-
-    def check(self, plan: Plan, world: World, rows: int | None = None) -> None:
-        """Refuse a plan that breaks a limit.
-
-        :raises PlanRejectedError: naming every limit that it breaks; nothing was written.
-        """
-        if wrong := self.violations(plan, world, rows):
-            raise PlanRejectedError("; ".join(wrong))
-
-
-def _orphans(plan: Plan, world: World) -> list[str]:
-    gone = {one.id for one in plan.changes if one.operation == "delete"}
-    out = []
-    for key in sorted(gone):
-        left = [below for below in world.children.get(key, ()) if below not in gone]
-        if left:
-            what = f"{world.by_id[key]['baseType']} {key}"
-            out.append(f"deleting {what} would leave or take along {len(left)} objects below it")
-    return out

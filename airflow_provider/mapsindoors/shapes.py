@@ -10,7 +10,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _WKT = re.compile(r"^\s*(?:SRID=4326;)?\s*(POINT|POLYGON|MULTIPOLYGON)\s*(?:Z\s*)?(\(.*\))\s*$", re.I | re.S)
-_POSITION = re.compile(r"[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
+_POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
 _NAMES = {"POINT": "Point", "POLYGON": "Polygon", "MULTIPOLYGON": "MultiPolygon"}
 _CODES = {1: "Point", 3: "Polygon", 6: "MultiPolygon"}
 
@@ -23,7 +23,7 @@ def read_shape(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         try:
             return _Wkb(bytes(value)).geometry()
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, RecursionError):
             raise ValueError("is no WKB of a point, polygon or multipolygon") from None
     if not isinstance(value, str):
         return value
@@ -42,7 +42,7 @@ def _from_wkt(text: str) -> Json:
     )
     try:
         coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"is no valid WKT: {text[:40]!r}") from None
     return {"type": kind, "coordinates": coordinates[0] if kind == "Point" else coordinates}
 

@@ -11,10 +11,11 @@ from airflow_provider.core.sinks import Publication
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.apply import Application
 from airflow_provider.mapsindoors.desired import Desired, read_desired, settle
+from airflow_provider.mapsindoors.guards import Guards, refuse_altered
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
 from airflow_provider.mapsindoors.page import page
-from airflow_provider.mapsindoors.plan import Guards, Plan, fingerprint, make_plan
+from airflow_provider.mapsindoors.plan import Plan, compared, fingerprint, make_plan
 from airflow_provider.mapsindoors.world import World
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Sync:
         """
         with opened(path, "plan") as file:
             plan = Plan.read(file.read(), f"'{path}'")
+        if self.scope and dict(self.scope) != plan.scope:
+            raise PlanRejectedError(f"the plan '{path}' is for another scope, {plan.scope}")
         self.match_on, self.scope = plan.match_on, plan.scope
         dataset = self.hook.get_dataset()
         if dataset["id"] != plan.dataset:
@@ -73,6 +76,8 @@ class Sync:
             raise PlanRejectedError(
                 f"the map changed since the plan '{path}' was made{gone}; make a new plan, and look at it"
             )
+        refuse_altered(plan, world, f"'{path}'")
+        plan.compared = len(compared(world))
         return plan, world
 
     def apply(self, plan: Plan, world: World, rows: int | None = None) -> Application:

@@ -79,7 +79,7 @@ class World:
         self._venues = [
             geometry.bounds(one["geometry"])
             for one in self.by_id.values()
-            if one.get("baseType") == "venue" and one.get("geometry")
+            if one.get("baseType") == "venue" and geometry.is_drawable(one.get("geometry"))
         ]
 
     @property
@@ -106,7 +106,11 @@ class World:
 
     def matching(self, key: str) -> list[str]:
         """List the ids of all objects with this value of the match key."""
-        return self._references[self.match_on].get(key, [])
+        return self.having(self.match_on, key)
+
+    def having(self, name: str, value: str) -> list[str]:
+        """List the ids of all objects with this ``externalId``, ``administrativeid`` or match key."""
+        return self._references[name].get(value, [])
 
     def duplicates(self) -> dict[str, list[str]]:
         """List the values of the match key that several compared objects have, with their ids."""
@@ -119,7 +123,7 @@ class World:
 
         :raises Ambiguity: when there is none, or more than one.
         """
-        return self._only(self._references[name].get(value, []), f"object with {name} {value!r}")
+        return self._only(self.having(name, value), f"object with {name} {value!r}")
 
     def find_floor(self, building: str, index: str) -> str:
         """Find a floor by its index within a building, named by id or external id."""

@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG
 
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+from tests.unit.mapsindoors.running import put
 
 RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
 ROWS: list[dict[str, Any]] = [
@@ -65,14 +67,16 @@ def test_every_kind_of_change_is_drawn_on_its_floor(service: MapsIndoorsService,
     drawn = {kind: found.classes.count(kind) for kind in ("create", "update", "moved", "old", "deactivate")}
     assert drawn == {"create": 1, "update": 1, "moved": 1, "old": 1, "deactivate": 1}
     assert "Nordhøj Campus · Administration · floor 0" in text
-    assert "properties.name@en: Office A0.01 → &lt;b&gt;Reception&lt;/b&gt; &amp; more" in text
+    assert ">Office A0.01</span> → " in text
+    assert ">&lt;b&gt;Reception&lt;/b&gt; &amp; more</span>" in text
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing(service: MapsIndoorsService, tmp_path: Path) -> None:
     text = planned(service, tmp_path)
     found = Tags()
     found.feed(text)
-    assert not found.tags & {"script", "link", "img", "iframe", "b"}
+    assert not found.tags & {"script", "link", "img", "iframe"}
+    assert "<b>Reception" not in text
     assert not re.search(r"https?://|url\(", text)
 
 
@@ -92,11 +96,43 @@ def test_the_task_links_to_the_page(
     assert run.state == "success"
     (link,) = task.operator_extra_links
     assert link.name == "Plan"
-    assert (tmp_path / "mapsindoors_plan.html").exists()
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
         stored = session.query(XComModel).filter_by(dag_id="mapsindoors_plan", key=link.xcom_key).one()
-        assert str(tmp_path / "mapsindoors_plan.html") in str(stored.value)
+        assert str(stored.value).strip('"').startswith("/mapsindoors/plan?dag_id=mapsindoors_plan&run_id=")
     assert service.campus.geodata == seed.campus().geodata
+
+
+def test_the_counts_are_on_top_and_each_change_on_the_map_leads_to_its_line(
+    service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    text = planned(service, tmp_path)
+    words = {"create": "new", "moved": "moved", "update": "changed", "deactivate": "deactivated"}
+    for kind, word in words.items():
+        assert f'<div class="{kind}"><b>1</b>{word}</div>' in text
+    linked = set(re.findall(r'href="#(change-\d+)"', text))
+    assert linked == set(re.findall(r'<tr id="(change-\d+)"', text)) == {f"change-{n}" for n in range(1, 5)}
+
+
+@pytest.mark.parametrize("where", ["name", "property key", "floor", "solution", "key"])
+def test_no_text_of_anybody_becomes_markup(service: MapsIndoorsService, tmp_path: Path, where: str) -> None:
+    evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'</title></style>"
+    rows: list[dict[str, Any]] = [dict(row) for row in ROWS]
+    if where == "name":
+        rows[0]["name"] = rows[-1]["name"] = evil
+    if where == "property key":
+        rows[0][f"{evil}@en"] = evil
+    if where == "key":
+        rows[-1]["externalId"] = evil
+    if where == "solution":
+        service.campus.dataset = {**service.campus.dataset, "name": evil}
+    if where == "floor":
+        floor = next(one for one in service.campus.geodata.values() if one.get("externalId") == "A-0")
+        put(service, {**floor, "baseTypeProperties": {"name": evil, "administrativeid": evil}})
+    text = planned(service, tmp_path, rows)
+    found = Tags()
+    found.feed(text)
+    assert not found.tags & {"script", "img"}
+    assert "&lt;script&gt;" in text

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, by_external_id, desk, sync, writes
+from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, sync, writes
 
 
 def test_a_plan_is_made_looked_at_and_applied(
@@ -83,3 +83,92 @@ def test_a_backup_of_the_whole_map_is_kept(world: MapsIndoorsService, tmp_path: 
     sync([desk("D-1")], backup=str(path))
     kept = [json.loads(line) for line in path.read_text().splitlines()]
     assert sorted(kept, key=lambda one: one["id"]) == sorted(before, key=lambda one: one["id"])
+
+
+# A plan file that somebody changed
+
+
+def planned(world: MapsIndoorsService, path: Path) -> dict[str, Any]:
+    codes = [f"A-0-0{n}" for n in range(1, 8)]
+    floor = by_external_id(world)["A-0"]["id"]
+    rows: list[dict[str, Any]] = [{"externalId": code} for code in codes]
+    rows[0]["name"] = "Reception"
+    new = {**desk("N-1"), "baseType": "room", "displayTypeId": "Office", "geometry": SQUARE}
+    scope = {**ROOMS, "root_element": floor}
+    sync([*rows, new], mode="plan", plan_output=str(path), scope=scope, missing="deactivate")
+    document = json.loads(path.read_text())
+    assert [one["operation"] for one in document["changes"]] == ["create", "update", "deactivate"]
+    return dict(document)
+
+
+@pytest.mark.parametrize(
+    ("at", "forged", "words"),
+    [
+        ((0, "body", "baseType"), "poi", "makes another type"),
+        ((0, "body", "datasetId"), "7a90d3c45e1f4b68a2c7d90e", "belongs to another solution"),
+        ((0, "body", "externalId"), "X", "another key"),
+        ((0, "body", "status"), 9, "status must be"),
+        ((0, "parent_key"), "X", "a parent 'X' that the plan does not make"),
+        ((1, "body", "properties", "name@en"), "Evil", "sends something else than it shows"),
+        ((1, "body", "status"), 0, "sends something else than it shows"),
+        ((1, "body", "id"), "c88c996b231746d096db5eaa", "sends something else"),
+        ((1, "id"), "c88c996b231746d096db5eaa", "did not compare"),
+        ((2, "operation"), "delete", "has a body"),
+        ((2, "body", "externalId"), "", "does not deactivate"),
+    ],
+)
+def test_a_plan_that_somebody_changed_is_refused(
+    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: Any, forged: Any, words: str
+) -> None:
+    path = tmp_path / "plan.json"
+    document = planned(world, path)
+    inner: Any = document["changes"]
+    for step in at[:-1]:
+        inner = inner[step]
+    inner[at[-1]] = forged
+    path.write_text(json.dumps(document))
+    with pytest.raises(PlanRejectedError, match=words):
+        sync(plan=str(path))
+    assert writes(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "forged"),
+    [("operation", "explode"), ("body", [1]), ("fields", None), ("row", "7"), ("base_type", 7)],
+)
+def test_a_plan_of_another_shape_is_none(
+    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: str, forged: Any
+) -> None:
+    path = tmp_path / "plan.json"
+    document = planned(world, path)
+    document["changes"][1][at] = forged
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="is no plan"):
+        sync(plan=str(path))
+    assert writes(sandbox) == 0
+
+
+def test_the_number_of_compared_objects_is_counted_again(world: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    document = planned(world, path)
+    path.write_text(json.dumps({**document, "compared": 1_000_000}))
+    with pytest.raises(PlanRejectedError, match="1 of 8 compared objects"):
+        sync(plan=str(path), max_delete_ratio=0.1)
+
+
+def test_a_plan_is_not_applied_to_another_scope(world: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    planned(world, path)
+    with pytest.raises(PlanRejectedError, match="another scope"):
+        sync(plan=str(path), scope={"base_types": ["poi"]})
+
+
+def test_a_plan_with_new_parents_is_applied(world: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    room = {**desk("N-1"), "baseType": "room", "displayTypeId": "Office", "geometry": SQUARE}
+    rows = [room, desk("N-2", parentExternalId="N-1"), {"externalId": "A-0-P1", "parentExternalId": "N-1"}]
+    sync(rows, mode="plan", plan_output=str(path))
+    done = sync(plan=str(path))
+    assert (done["create"], done["update"]) == (2, 1)
+    after = by_external_id(world)
+    assert after["N-2"]["parentId"] == after["A-0-P1"]["parentId"] == after["N-1"]["id"]

@@ -1,0 +1,97 @@
+"""Serves the pages of plans in Airflow's API server, so that a task's link opens one."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from airflow_provider.mapsindoors.links import NOTE, PREFIX
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Response
+
+MOST_BYTES = 64_000_000
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-store",
+}
+
+
+async def serve(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a request; the application is made at the first one, as most processes never get any."""
+    await application()(scope, receive, send)
+
+
+class MapsIndoorsPlugin(AirflowPlugin):
+    """Adds the pages to the API server."""
+
+    name = "mapsindoors"
+    fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": "MapsIndoors plans"}]  # noqa: RUF012
+
+
+@cache
+def application() -> FastAPI:
+    """Give the application: one route, for those who may read the XComs of the DAG."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from fastapi import Depends, FastAPI
+
+    app = FastAPI(title="MapsIndoors plans", docs_url=None, redoc_url=None, openapi_url=None)
+    allowed = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+    app.add_api_route("/plan", _show, dependencies=[allowed], response_model=None)
+    return app
+
+
+def _show(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Response:
+    from fastapi.responses import HTMLResponse
+
+    path = _noted(dag_id, run_id, task_id, map_index)
+    found = read_page(path) if path else None
+    if found is not None:
+        return HTMLResponse(found, headers=_HEADERS)
+    where = (
+        f"It was written to {escape(path)}, which cannot be read here." if path else "The task noted none."
+    )
+    return HTMLResponse(f"<!doctype html><p>There is no page of a plan. {where}", 404, _HEADERS)
+
+
+def _noted(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """Give where the task says that its page is."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    wanted = select(XComModel.value).filter_by(
+        dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, key=NOTE
+    )
+    with create_session() as session:
+        value = session.scalar(wanted)
+    if isinstance(value, str) and value.startswith('"'):
+        value = json.loads(value)
+    return value if isinstance(value, str) else ""
+
+
+def read_page(path: str) -> bytes | None:
+    """Read the page of a plan; None when there is none.
+
+    Who writes DAGs names the path, so that nothing but such a page is given out, and no web server is asked.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider.mapsindoors.page import BEGINNING
+
+    if path.lower().startswith(("http:", "https:")) or not path.endswith(".html"):
+        return None
+    beginning = BEGINNING.encode()
+    try:
+        with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
+            if file.read(len(beginning)) != beginning:
+                return None
+            return beginning + bytes(file.read(MOST_BYTES))
+    except (OSError, ValueError, ImportError):
+        return None

@@ -1,0 +1,89 @@
+"""Whatever the service holds or answers, a sync works around it, or fails with an error of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.mapsindoors.shapes import read_shape
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+from airflow_provider.sandbox.server import Sandbox
+from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, writes
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["null", "{}", '"text"', "[1]", "[{}]", '[{"id": 7}]', '[{"id": "a", "properties": []}]', "[" * 5000, ""],
+)
+def test_an_answer_that_is_no_list_of_objects_is_an_error(
+    world: MapsIndoorsService, sandbox: Sandbox, body: str
+) -> None:
+    sandbox.faults.add(
+        "status", status=200, body=body, content_type="application/json", path="geodata", times=None
+    )
+    with pytest.raises(ProviderError):
+        sync([{"externalId": "A-0-01", "name": "X"}])
+    assert writes(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        {"geometry": {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}},
+        {"geometry": {"type": "Polygon", "coordinates": []}},
+        {"geometry": {"type": "Polygon", "coordinates": [[["a", "b"]]]}},
+        {"geometry": "POINT (1 2)"},
+        {"geometry": None, "anchor": 7},
+        {"status": "active"},
+        {"aliases": [{"text": "x"}], "categories": None},
+        {"additionalDetails": ["x", None]},
+        {"displaySetting": None, "baseTypeProperties": None, "properties": None},
+    ],
+)
+@pytest.mark.parametrize("code", ["A-0-01", "A-0", "NORDHOJ"])
+def test_an_odd_object_on_the_map_stops_nothing(
+    world: MapsIndoorsService, tmp_path: Path, oddity: dict[str, Any], code: str
+) -> None:
+    thing = by_external_id(world).get(code) or world.campus.geodata[seed.VENUE]
+    put(world, {**thing, **oddity})
+    rows: list[dict[str, Any]] = [
+        {
+            "externalId": "A-0-01",
+            "name": "Reception",
+            "geometry": SQUARE,
+            "aliases": ["x"],
+            "additionalDetails": [{"key": "a", "detailType": "phone", "value": "1"}],
+        },
+        {"externalId": "A-0-02"},
+    ]
+    plan = str(tmp_path / "plan.json")
+    result = sync(rows, mode="plan", plan_output=plan, scope=ROOMS, missing="deactivate")
+    assert result["update"] == 1
+
+
+def test_types_of_objects_that_are_not_known_here_are_never_removed(world: MapsIndoorsService) -> None:
+    room = by_external_id(world)["A-0-01"]
+    put(world, {**room, "id": "e" * 24, "externalId": "KIOSK", "baseType": "kiosk"})
+    codes = [code for code, one in by_external_id(world).items() if one["baseType"] != "kiosk"]
+    assert sync([{"externalId": code} for code in codes], missing="delete", max_deletes=5)["delete"] == 0
+
+
+@pytest.mark.parametrize(
+    "shape", ["POLYGON" + "(" * 50_000 + "1 2" + ")" * 50_000, "POINT (" + "1" * 200_000 + ")"]
+)
+def test_a_text_that_is_no_shape_is_refused_soon(shape: str) -> None:
+    with pytest.raises(ValueError, match="WKT"):
+        read_shape(shape)
+
+
+def test_a_binary_that_nests_for_ever_is_refused() -> None:
+    with pytest.raises(ValueError, match="is no WKB"):
+        read_shape(b"\x01\x06\x00\x00\x00\x01\x00\x00\x00" * 5_000)
+
+
+def test_rows_that_are_no_objects_are_named(world: MapsIndoorsService) -> None:
+    with pytest.raises(InputError, match="row 2: is no object but list"):
+        sync([{"externalId": "A-0-01"}, [1], {"externalId": 7}])
