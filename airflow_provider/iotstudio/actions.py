@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,9 @@ LOOKS = (0.5, 2.0, 4.0)
 """Seconds before each look for an action whose answer was lost: the service may still be storing it."""
 
 CLOCKS_APART = timedelta(minutes=2)
+
+KEPT = 100
+"""Requests of one name that the service keeps of a Thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def submit(
 
     :param tried_since: when there is no memory, but an earlier try: what was requested since then with the
         same input, and has not failed, is taken for ours.
-    :raises AmbiguousWriteError: when two answers were lost and no request has come to light.
+    :raises AmbiguousWriteError: when two answers were lost and no request has come to light, or when so many
+        others have come since that ours may have rolled off.
     """
     if submission.remote_id:
         hook.log.info("%s was requested by an earlier try: %s", wish, submission.remote_id)
@@ -57,12 +60,13 @@ def submit(
         submission.intend(_known(hook, wish, tried_since))
         tried_before = tried_since is not None
     known = frozenset(submission.note or ())
-    if tried_before and (found := _look(hook, wish, known)):
+    # The request of a try that died may be on its way still, so that one look is not enough.
+    if tried_before and (found := _wait_and_look(hook, wish, known)):
         return _take_up(hook, submission, wish, found)
     return _request(hook, submission, wish, known)
 
 
-def _request(hook: IoTStudioHook, submission: Submission, wish: Wish, known: Collection[str]) -> str:
+def _request(hook: IoTStudioHook, submission: Submission, wish: Wish, known: frozenset[str]) -> str:
     lost: AmbiguousWriteError | None = None
     for _ in range(2):
         try:
@@ -97,17 +101,23 @@ def _known(hook: IoTStudioHook, wish: Wish, tried_since: datetime | None) -> lis
     ]
 
 
-def _look(hook: IoTStudioHook, wish: Wish, known: Collection[str]) -> str:
-    entries = hook.list_actions(wish.thing_id, wish.action)
+def _look(hook: IoTStudioHook, wish: Wish, known: frozenset[str]) -> str:
+    entries = list(hook.list_actions(wish.thing_id, wish.action))
     new = [
         entry["id"]
         for entry in entries
         if entry["id"] not in known and same_value(wish.given, entry.get("input"))
     ]
+    if not new and len(entries) >= KEPT and known.isdisjoint(entry["id"] for entry in entries):
+        raise AmbiguousWriteError(
+            f"{wish} may have been requested already, but the service keeps the last {KEPT} requests of a"
+            " name, and all of them are newer; it is not requested again, because the Thing could act twice."
+            " A new run of the DAG requests it anew"
+        )
     return min(new, default="")
 
 
-def _wait_and_look(hook: IoTStudioHook, wish: Wish, known: Collection[str]) -> str:
+def _wait_and_look(hook: IoTStudioHook, wish: Wish, known: frozenset[str]) -> str:
     for pause in LOOKS:
         time.sleep(pause)
         if found := _look(hook, wish, known):

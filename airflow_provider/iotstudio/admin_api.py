@@ -44,9 +44,9 @@ def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -
     )
 
 
-def history_at(space: str, thing_id: str, at: str) -> Call[Page]:
+def history_at(space: str, thing_id: str, at: str, name: str | None = None) -> Call[Page]:
     """Read the last values up to a time."""
-    path = in_space(space, "things", thing_id, "properties-history")
+    path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
     return listed(path, {"at": at}, "", f"read the history of Thing {thing_id}")
 
 

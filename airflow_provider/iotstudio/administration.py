@@ -52,12 +52,20 @@ class Administration(SpaceHook):
             if error.status != 409 or not all(self._is_recorded(thing_id, item) for item in items):
                 raise
 
+    def last_values(
+        self, thing_id: str, at: str | datetime, *, name: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Give the last recorded value of each property up to a time.
+
+        :param at: the time; a value recorded exactly then counts.
+        :param name: only this property.
+        """
+        return self.send(admin_api.history_at(self.space, thing_id, api.spelled_time(at), name)).items
+
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
-        """Look up one item: a single time gives the last values up to it."""
-        page = self.send(admin_api.history_at(self.space, thing_id, str(item["at"])))
         at = api.moment(str(item["at"]))
         found: dict[str, Any] = {}
-        for row in page.items:
+        for row in self.last_values(thing_id, str(item["at"])):
             if api.moment(row["at"]) == at:
                 found |= row["properties"]
         wanted = item["properties"]

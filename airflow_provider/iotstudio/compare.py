@@ -6,20 +6,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-RELATIVE, ABSOLUTE = 1e-6, 1e-9
-"""How far numbers may be apart: a value that was kept as a 32-bit float is still the same."""
+RELATIVE, ABSOLUTE = 1e-7, 1e-9
+"""How far floats may be apart: a value that was kept as a 32-bit float is still the same."""
 
 
 def same_value(wanted: Any, found: Any) -> bool:
     """Tell whether two JSON values are the same: types count, and floats may differ in the last digits.
 
-    A number that comes back as 21 for 21.0 is the same, true for 1 is not. Whole numbers must be equal.
+    A number that comes back as 21 for 21.0 is the same, true for 1 is not. What was wanted as a whole number
+    must be equal: a counter or a time in milliseconds has no last digits to spare.
     """
     if isinstance(wanted, bool) or isinstance(found, bool):
         return wanted is found
-    if isinstance(wanted, int) and isinstance(found, int):
+    if isinstance(wanted, int) and isinstance(found, (int, float)):
         return wanted == found
-    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
+    if isinstance(wanted, float) and isinstance(found, (int, float)):
         return math.isclose(wanted, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
     if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
         return len(wanted) == len(found) and all(map(same_value, wanted, found))

@@ -13,6 +13,7 @@ from airflow_provider.core.spool import Spool, write_parquet
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.past import COLUMNS, Span, read_past
+from airflow_provider.iotstudio.retention import Retention
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -73,6 +74,10 @@ def export_history(
     if thing_ids is None:
         things = hook.list_things(category=category, params=api.filters(filters))
         thing_ids = [thing["uid"] for thing in things]
+    # What is named twice is read once.
+    thing_ids = list(dict.fromkeys(thing_ids))
+    names = None if properties is None else list(dict.fromkeys(properties))
+    retention = Retention(hook, span.start)
     newest = ""
 
     def watched(pages: Iterator[Rows]) -> Iterator[Rows]:
@@ -81,9 +86,10 @@ def export_history(
             newest = max(newest, max((row["at"] for row in rows), key=api.moment), key=_when)
             yield rows
 
-    pages = read_past(hook, thing_ids, span, properties=properties, concurrency=concurrency)
+    pages = read_past(hook, thing_ids, span, properties=names, concurrency=concurrency, retention=retention)
     result = _export(hook, output_path, watched(pages), COLUMNS, fixed=True)
-    return {**result, "things": len(thing_ids), "watermark": newest or None}
+    missing = retention.report(len(thing_ids))
+    return {**result, "things": len(thing_ids), "watermark": newest or None, **missing}
 
 
 def _when(text: str) -> float:

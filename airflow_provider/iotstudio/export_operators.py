@@ -67,10 +67,15 @@ class IoTStudioExportHistoryOperator(BaseOperator):
 
     The columns are ``thing_id``, ``at``, ``property``, ``value``. A span holds its start and not its end, so
     that runs over data intervals neither miss nor repeat a value. The file is complete, or the task fails and
-    leaves nothing. The service forgets old values (after one to three months, says the vendor); what it has
-    forgotten is in no export.
+    leaves nothing.
 
-    Returns the manifest, with ``things`` (how many were read) and ``watermark`` (the newest time, or null).
+    The service forgets old values (after one to three months, says the vendor); what it has forgotten is in
+    no export. When ``start`` is more than four weeks ago, the log and the manifest tell of how many Things
+    nothing from before it is kept.
+
+    Returns the manifest, with ``things`` (how many were read), ``watermark`` (the newest time, or null) and,
+    where values may be missing, ``retention``: ``{"start", "things": n, "kept_from": {thing_id: time of its
+    oldest value, or null}}``, with at most 20 of the Things.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes, ending in ``.jsonl``,
         ``.csv`` (each also with ``.gz``) or ``.parquet``.
@@ -82,8 +87,9 @@ class IoTStudioExportHistoryOperator(BaseOperator):
     :param properties: only these properties.
     :param concurrency: requests at the same time, 1 to 32.
     :param incremental: begin where the last run ended, which is kept on the task's one outlet asset and moves
-        only after the file is published (Airflow 3.3). ``start`` is for the first run. Values that come late,
-        with an older time, are not seen again.
+        only after the file is published (Airflow 3.3). ``start`` is for the first run. What is recorded
+        while the export runs is left to the next one. Values that come late, with a time before the newest
+        one of the last export, are not seen again.
     :param space: id of the space; the connection's own when it is left out.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
@@ -133,17 +139,17 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         """Export."""
         from airflow_provider.iotstudio.export import choose_format
         from airflow_provider.iotstudio.past import Span
-        from airflow_provider.iotstudio.progress import Progress, after
+        from airflow_provider.iotstudio.progress import Progress, settled
 
         choose_format(self.output_path)
         self._check_arguments()
         if not self.incremental:
             return self._export(Span.read(self.start, self.end))
         progress = Progress(context, self.outlets, self._source(), self.log)
-        before = progress.start()
-        span = Span.read(before or self.start, self.end)
+        asked, before = Span.read(self.start, self.end), progress.start()
+        span = settled(Span.read(before, None).start or asked.start, asked.end)
         result = self._export(span)
-        progress.finished(before, span.end.isoformat() if span.end else after(result["watermark"]))
+        progress.finished(before, result["watermark"])
         return result
 
     def _source(self) -> list[Any]:

@@ -9,24 +9,21 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider.errors import NotFoundError
-from airflow_provider.iotstudio.api import PAGE
+from airflow_provider.iotstudio.api import IDS, PAGE
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 FEW = 3
 """Up to so many Things are read one by one."""
 
-IDS = 150
-"""Things named in one request: more would make a URL longer than the 8 KB that servers commonly allow."""
-
 PAGES = 3
-"""Requests for each 1000 Things, at the most, before the rest is asked for by id."""
+"""Pages of the list for each 1000 Things, at the most, before the rest is asked for by id."""
 
 
 def read_values(hook: IoTStudioHook, thing_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Give the current values of Things, by id; those that do not exist are absent.
 
-    The Thing list carries current values, so that 1000 Things cost at most three requests more than the
-    space has pages of its own.
+    The Thing list carries current values: 1000 Things cost one to three requests, unless the space has more
+    than three times as many as are asked for. Those that did not come by then are asked for by id.
     """
     wanted = list(dict.fromkeys(thing_ids))
     found: dict[str, dict[str, Any]] = {}

@@ -45,9 +45,8 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
         such rows (``.json``, ``.jsonl``, ``.csv`` with JSON in ``properties``, ``.parquet``), local or any
         URL that ``ObjectStoragePath`` takes.
     :param space: id of the space; the connection's own when it is left out.
-    :param verify: read back afterwards (at most three requests for 1000 Things) and fail with
-        ``VerificationError`` when a value is not stored, clamped or rounded. Floats may
-        differ by a millionth.
+    :param verify: read back afterwards, in bulk, and fail with ``VerificationError`` when a value is not
+        stored, clamped or rounded. Floats may differ by as much as a 32-bit float loses.
     :param only_changed: read first, and write only what differs; this also spares the history.
     :param update_history: False keeps the values out of the Things' history.
     :param concurrency: requests at the same time, 1 to 32.

@@ -14,6 +14,7 @@ from airflow_provider.iotstudio import api
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
+    from airflow_provider.iotstudio.retention import Retention
 
 COLUMNS = ("thing_id", "at", "property", "value")
 A_LITTLE = timedelta(milliseconds=1)
@@ -70,18 +71,20 @@ def read_past(
     *,
     properties: Sequence[str] | None,
     concurrency: int,
+    retention: Retention,
 ) -> Iterator[list[dict[str, Any]]]:
     """Give the recorded values of Things as pages of rows.
 
     :param properties: only these, each with requests of its own; all of them when it is None.
     :param concurrency: how many histories are read at the same time.
+    :param retention: told of each history how far back it went.
     :raises ProviderError: as soon as one request fails for good; the others end too.
     """
     jobs = [(thing_id, name) for thing_id in thing_ids for name in (properties or (None,))]
     if not jobs:
         return
     hook.transport  # noqa: B018 - made here once, before threads share it
-    reading = _Reading(hook, jobs, span, min(concurrency, len(jobs)))
+    reading = _Reading(hook, jobs, span, min(concurrency, len(jobs)), retention)
     try:
         yield from reading.pages()
     finally:
@@ -92,9 +95,15 @@ class _Reading:
     """Threads that each read one history after the other, and the queue that they fill."""
 
     def __init__(
-        self, hook: IoTStudioHook, jobs: Sequence[tuple[str, str | None]], span: Span, threads: int
+        self,
+        hook: IoTStudioHook,
+        jobs: Sequence[tuple[str, str | None]],
+        span: Span,
+        threads: int,
+        retention: Retention,
     ) -> None:
         self._hook = hook
+        self._retention = retention
         self._span = span
         self._jobs = iter(jobs)
         self._lock = threading.Lock()
@@ -144,19 +153,20 @@ class _Reading:
 
     def _read(self, thing_id: str, name: str | None) -> None:
         start, end = self._span.asked()
-        cursor = ""
+        cursor, oldest = "", None
         while not self._over.is_set():
             page = self._hook.history_page(thing_id, start=start, end=end, name=name, cursor=cursor)
-            self._put(
-                [
-                    {"thing_id": thing_id, "at": item["at"], "property": key, "value": value}
-                    for item in page.items
-                    if self._span.holds(item["at"])
-                    for key, value in item["properties"].items()
-                ]
-            )
+            rows = [
+                {"thing_id": thing_id, "at": item["at"], "property": key, "value": value}
+                for item in page.items
+                if self._span.holds(item["at"])
+                for key, value in item["properties"].items()
+            ]
+            self._put(rows)
+            oldest = rows[-1]["at"] if rows else oldest
             cursor = page.cursor
             if not cursor:
+                self._retention.look(thing_id, name, oldest)
                 return
 
     def _put(self, item: list[dict[str, Any]] | BaseException | None) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.durable import fingerprint, task_identity
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.past import Span
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 NAME = "iotstudio_history"
+SETTLING = 2.0
+"""Seconds to wait until a value's time is surely in the past for the service, too: clocks differ a little."""
+
 NEXT = timedelta(milliseconds=1)
 """The history has milliseconds, so the next value is at least this much later."""
 
@@ -54,13 +59,29 @@ class Progress:
         found: str | None = known["start" if known["run"] == self._run else "until"]
         return found
 
-    def finished(self, start: str | None, until: str | None) -> None:
-        """Remember, after the file was published, where the next run begins."""
-        if self._store is not None and until is not None:
-            known = {"source": self._source, "run": self._run, "start": start, "until": until}
-            self._store.set(NAME, known)
+    def finished(self, start: str | None, newest: str | None) -> None:
+        """Remember, after the file was published, where the next run begins.
+
+        :param start: where this run began.
+        :param newest: time of the newest value in the file.
+        """
+        if self._store is not None and newest is not None:
+            until = (api.moment(newest) + NEXT).isoformat()
+            self._store.set(NAME, {"source": self._source, "run": self._run, "start": start, "until": until})
 
 
-def after(watermark: str | None) -> str | None:
-    """Give the first moment after the newest value that was exported."""
-    return None if watermark is None else (api.moment(watermark) + NEXT).isoformat()
+def settled(start: datetime | None, end: datetime | None) -> Span:
+    """Give a span that ends now, or earlier, after a short wait where values of it may still come.
+
+    Without an end, values that are recorded while Thing after Thing is read would be missed: those of the
+    first Things come after they were read, and before the newest value of the last ones.
+
+    :param start: where the export begins.
+    :param end: the end that was asked for.
+    """
+    now = datetime.now(UTC)
+    until = min(now, end or now)
+    # A run that follows at once finds nothing new yet: an empty span.
+    span = Span(start, max(until, start or until))
+    time.sleep(max(0.0, SETTLING - (now - until).total_seconds()))
+    return span

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class IoTStudioPropertySensor(BaseSensorOperator):
     """Wait until Things have certain property values; the service evaluates the conditions.
 
-    One request looks at a whole space, however many Things it has. Interval and timeout are the sensor's
-    ``poke_interval`` and ``timeout``. Returns ``{"matches": n, "thing_ids": [...]}``, counted up to
-    ``min_matches``, with at most 100 ids.
+    One request looks at a whole space, however many Things it has. Deferred sensors with the same filters and
+    category share it, and those that each wait for one Thing with the same filters share one, too. Interval
+    and timeout are the sensor's ``poke_interval`` and ``timeout``. Returns ``{"matches": n, "thing_ids":
+    [...]}``, counted up to ``min_matches``, with at most 100 ids.
 
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``. All must
         hold for the same Thing. Operators: ``eq`` (when none is named), ``neq``, ``gt``, ``gte``, ``lt``,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.waiting import PollTrigger, share
+from airflow_provider.core.waiting import PollTrigger
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
 from airflow_provider.iotstudio.events import IoTStudioThingTrigger
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.polls import first_matches, matches
 
 __all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
 
@@ -86,7 +87,8 @@ class IoTStudioActionTrigger(PollTrigger):
 class IoTStudioPropertyTrigger(PollTrigger):
     """Fires when enough Things match, with their ids, or at the deadline.
 
-    Triggers that ask the same of the same space share their polls.
+    Triggers of one space share their polls where they have the same filters and category; those for single
+    Things go into one request.
 
     :param iotstudio_conn_id: the connection; nothing else of it is kept.
     :param space: id of the space; the connection's own when it is None.
@@ -135,13 +137,16 @@ class IoTStudioPropertyTrigger(PollTrigger):
     async def poll(self) -> dict[str, Any] | None:
         """Look once, or take what another trigger has just seen."""
         hook = self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
-        params = match_query(self.filters, self.thing_id, self.min_matches)
-        key = ("iotstudio things", self.iotstudio_conn_id, self.space, self.category, repr(params))
-
-        async def fetch() -> list[str]:
-            return await hook.amatching(self.min_matches, category=self.category, params=params)
-
-        found = await share(key, self.poll_interval * 0.8, fetch)
+        shared: dict[str, Any] = {
+            "space": self.space,
+            "category": self.category,
+            "filters": api.filters(self.filters),
+            "interval": self.poll_interval,
+        }
+        if self.thing_id:
+            found = [self.thing_id] if await matches(hook, self.thing_id, **shared) else []
+        else:
+            found = list(await first_matches(hook, self.min_matches, **shared))
         return matched(found) if len(found) >= self.min_matches else None
 
 

@@ -76,13 +76,11 @@ class PropertyWriter:
         self.hook.transport  # noqa: B018 - made here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
-        differences = self._differences(done) if self.verify else []
-        written = _values(done)
-        counts = {
-            "written": written,
-            "skipped": _values(writes) - _values(todo),
-            "verified": written - len(differences) if self.verify else 0,
-        }
+        for failure in failures:
+            self.hook.log.error("%s", failure)
+        verified, differences = self._read_back(done, failures) if self.verify else (0, [])
+        skipped = _values(writes) - _values(todo)
+        counts = {"written": _values(done), "skipped": skipped, "verified": verified}
         self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
         if failures:
             _raise(failures, differences, counts)
@@ -128,19 +126,27 @@ class PropertyWriter:
         self._brake.worked()
         return None
 
+    def _read_back(self, done: Sequence[Write], failures: Sequence[Failure]) -> tuple[int, list[str]]:
+        """Give how many values are as they were written, and how the others differ."""
+        try:
+            differences = self._differences(done)
+        except ProviderError as error:
+            if not failures:
+                error.add_note(f"{_values(done)} values were written, but could not be read back")
+                raise
+            # The rows that failed must be named all the same.
+            return 0, [f"what was written could not be read back: {error}"]
+        return _values(done) - len(differences), differences
+
     def _differences(self, done: Sequence[Write]) -> list[str]:
         current = read_values(self.hook, [write.thing_id for write in done])
         differences = []
         for write in done:
             now = current.get(write.thing_id)
-            if now is None:
-                differences.append(f"Thing {write.thing_id}: was written, but is not found when reading back")
-                continue
             differences += [
-                f"Thing {write.thing_id}, property '{name}': wanted {_json(value)},"
-                f" found {_json(now[name]) if name in now else 'nothing'}"
+                f"Thing {write.thing_id}, property '{name}': wanted {_json(value)}, found {_found(now, name)}"
                 for name, value in write.properties.items()
-                if not same_value(value, now.get(name))
+                if now is None or not same_value(value, now.get(name))
             ]
         return differences
 
@@ -186,6 +192,12 @@ def _raise(failures: list[Failure], differences: list[str], counts: Mapping[str,
 
 def _values(writes: Sequence[Write]) -> int:
     return sum(len(write.properties) for write in writes)
+
+
+def _found(values: Mapping[str, Any] | None, name: str) -> str:
+    if values is None:
+        return "no such Thing"
+    return _json(values[name]) if name in values else "nothing"
 
 
 def _json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def plan_writes(
 def _numbered(writes: object) -> Iterator[tuple[int, object]]:
     if isinstance(writes, str):
         sparse = writes.lower().endswith(".parquet")
-        for number, row in read_rows(writes, "writes"):
+        for number, row in read_rows(writes, "writes", _decode):
             yield number, _without_nulls(row) if sparse else row
     elif isinstance(writes, Iterable) and not isinstance(writes, (bytes, Mapping)):
         yield from enumerate(writes, start=1)
@@ -90,15 +91,10 @@ def _write(number: int, row: object, problems: list[str]) -> Write | None:
     before = len(problems)
     if unknown := sorted(str(name) for name in row if name not in FIELDS):
         problems.append(f"row {number}: unknown field {', '.join(map(repr, unknown))}")
-    thing_id, values = row.get("thing_id"), _object(row.get("properties"))
+    thing_id = row.get("thing_id")
     if not isinstance(thing_id, str) or not thing_id.strip():
         problems.append(f"row {number}: thing_id is {'missing' if not thing_id else 'no text'}")
-    if not isinstance(values, Mapping):
-        missing = "is missing" if "properties" not in row else "must be an object of values by name"
-        problems.append(f"row {number}: properties {missing}")
-        return None
-    if not values:
-        problems.append(f"row {number}: properties is empty")
+    values = _values_of(number, row, problems)
     for name, value in values.items():
         if not isinstance(name, str) or not name:
             problems.append(f"row {number}: {name!r} is no property name")
@@ -109,16 +105,37 @@ def _write(number: int, row: object, problems: list[str]) -> Write | None:
     return Write((number,), str(thing_id).strip(), dict(values))
 
 
-def _object(value: object) -> object:
-    """Read the text of a JSON object, which is how CSV holds one."""
-    if not isinstance(value, str):
-        return value
-    import msgspec
-
+def _values_of(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapping[Any, Any]:
+    """Give a row's values by name; CSV has them as the text of a JSON object."""
+    values = row.get("properties")
     try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return value
+        values = _decode(values) if isinstance(values, str) else values
+    except (ValueError, RecursionError) as error:
+        problems.append(f"row {number}: properties is no JSON: {error}")
+        return {}
+    if isinstance(values, Mapping) and values:
+        return values
+    said = "must be an object of values by name"
+    if isinstance(values, Mapping):
+        said = "is empty"
+    elif values is None:
+        said = "is missing"
+    problems.append(f"row {number}: properties {said}")
+    return {}
+
+
+def _decode(text: str | bytes) -> Any:
+    """Read JSON; a name that an object has twice is an error, where decoders commonly keep the last one."""
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{', '.join(map(repr, twice))} is there more than once")
+    return values
 
 
 def _merge(planned: dict[str, Write], new: Write, problems: list[str]) -> None:
@@ -153,14 +170,28 @@ def of_rows(rows: tuple[int, ...]) -> str:
 
 def not_json(value: object) -> str:
     """Say why a value cannot be sent as JSON without changing it; empty when it can."""
+    import msgspec
+
+    try:
+        if why := _strange(value):
+            return why
+        msgspec.json.encode(value)
+    except RecursionError:
+        return "is nested too deep"
+    except (TypeError, UnicodeError) as error:
+        return f"is no JSON value: {error}"
+    return ""
+
+
+def _strange(value: object) -> str:
     if value is None or isinstance(value, (bool, str)):
         return ""
     if isinstance(value, (int, float)):
         return "" if math.isfinite(value) else f"{value} is no JSON number"
     if isinstance(value, (list, tuple)):
-        return next((why for item in value if (why := not_json(item))), "")
+        return next((why for item in value if (why := _strange(item))), "")
     if isinstance(value, Mapping):
         if strange := [key for key in value if not isinstance(key, str)]:
             return f"the key {strange[0]!r} is no text"
-        return next((why for item in value.values() if (why := not_json(item))), "")
+        return next((why for item in value.values() if (why := _strange(item))), "")
     return f"a {type(value).__name__} is no JSON value"

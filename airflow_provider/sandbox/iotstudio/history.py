@@ -25,10 +25,12 @@ FAR = 1 << 60
 def read(ask: Ask) -> Answer:
     """GET T/properties-history[/{p}]."""
     thing, names = find(ask), _names(ask)
-    at, limit = ask.one("at"), limit_of(ask)
+    at, limit, kept = ask.one("at"), limit_of(ask), _kept_from(ask)
     if at and "|" not in at:
-        return 200, envelope(ask, [_shown(item) for item in _latest(thing, names, parse_time(at))][:limit])
+        latest = [item for item in _latest(thing, names, parse_time(at)) if -item[0] >= kept]
+        return 200, envelope(ask, [_shown(item) for item in latest][:limit])
     start, stop = _range(at) if at else (-FAR, FAR)
+    start = max(start, kept)
     cursor = unpack(ask.one("next_cursor")) if ask.one("next_cursor") else None
     if cursor and cursor[-1] == EMPTY_SHOWN:
         cursor.pop()
@@ -43,6 +45,10 @@ def read(ask: Ask) -> Answer:
     found = list(islice(items, limit + 1))
     more = pack(found[limit - 1][:2]) if len(found) > limit else ""
     return 200, envelope(ask, [_shown(item) for item in found[:limit]], more)
+
+
+def _kept_from(ask: Ask) -> int:
+    return parse_time(ask.service.forgotten_before) if ask.service.forgotten_before else -FAR
 
 
 def _names(ask: Ask) -> list[str]:

@@ -127,6 +127,7 @@ class IoTStudioService(Service):
     - ``rounding``: decimals kept of a property, by name.
     - ``max_message_bytes``: bodies of property writes above it are refused; None for no limit.
     - ``empty_page_in_the_middle``: every further page is preceded by an empty one with a cursor.
+    - ``forgotten_before``: recorded values from before this time (RFC 3339) are gone; empty for none.
     - ``unknown_space_status``: what a space that does not exist is answered with.
     - ``device_seconds``: how long the device takes for an action; None leaves actions pending.
     - ``device_answers``: status and output by action name, ``("completed", {"ok": True})`` by default.
@@ -154,6 +155,7 @@ class IoTStudioService(Service):
         self.rounding: dict[str, int] = {}
         self.max_message_bytes: int | None = 5 * 1024
         self.empty_page_in_the_middle = False
+        self.forgotten_before = ""
         self.unknown_space_status = 404
         self.device_seconds: float | None = 2.0
         self.device_answers: dict[str, tuple[str, Any]] = {}

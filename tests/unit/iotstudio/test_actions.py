@@ -15,10 +15,12 @@ from airflow_provider.errors import (
     AmbiguousWriteError,
     InputError,
     NotFoundError,
+    PermissionDeniedError,
     RequestRejectedError,
     RunFailedError,
 )
 from airflow_provider.iotstudio import actions
+from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.operators import IoTStudioInvokeActionOperator
 from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
@@ -29,6 +31,7 @@ from tests.airflow_names import TaskDeferred
 from .conftest import THING
 
 POST = "iotstudio POST /spaces/{space}/things/{thing}/actions/{name}"
+ACTIONS = "iotstudio GET /spaces/{space}/things/{thing}/actions/{name}"
 
 
 class Store(dict[str, Any]):
@@ -197,6 +200,48 @@ def test_an_action_that_rolled_off_says_so_and_is_not_asked_for_again(
         with pytest.raises(NotFoundError, match="rolled off"):
             operator().execute(context(store, number))
     assert sandbox.counters.requests[POST] == 1
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_request_that_may_have_rolled_off_is_not_sent_again(
+    service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator(input="v1").execute(context(Store()))
+    store = Store()
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider.core.durable.Submission.created", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            operator().execute(context(store))
+    with IoTStudioHook() as hook:
+        for number in range(100):
+            hook.invoke_action(THING, "updateFirmware", f"other {number}")
+    before = sandbox.counters.requests[POST]
+    with pytest.raises(AmbiguousWriteError, match="keeps the last 100"):
+        operator().execute(context(store, 2))
+    assert sandbox.counters.requests[POST] == before
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+@pytest.mark.parametrize(("status", "sent"), [(429, 2), (503, 2), (500, 1), (502, 1)])
+def test_an_answer_that_may_hide_a_request_is_looked_up_and_a_limit_is_waited_for(
+    service: IoTStudioService, sandbox: Sandbox, status: int, sent: int
+) -> None:
+    # Only a 429 and a 503 come surely before the service acts; after others the action list is asked.
+    headers = {"Retry-After": "0"}
+    sandbox.faults.add("status", method="POST", path="/actions/", status=status, headers=headers)
+    looks = sandbox.counters.requests[ACTIONS]
+    operator().execute(context(Store()))
+    assert len(requested(service)) == 1
+    assert (sandbox.counters.requests[ACTIONS] - looks > 1) is (sent == 1)
+
+
+def test_an_action_that_the_service_refuses_says_the_scope(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    service.client.policies = ["spaces/other/#"]
+    with pytest.raises(PermissionDeniedError, match=r"needs the scope thing\."):
+        operator().execute(context(Store()))
+    assert requested(service) == []
 
 
 def test_an_action_the_thing_does_not_know_fails_at_once(service: IoTStudioService) -> None:

@@ -7,7 +7,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from airflow.sdk import DAG, Asset
 from airflow.sdk.execution_time import context as task_context
 
 from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.iotstudio import progress
 from airflow_provider.iotstudio.operators import (
     IoTStudioExportHistoryOperator,
     IoTStudioExportThingsOperator,
@@ -32,6 +33,11 @@ from .conftest import THING
 REMEMBERS = hasattr(task_context, "AssetStateStoreAccessors")
 HISTORY = "iotstudio GET /spaces/{space}/things/{thing}/properties-history"
 ONE = f"{HISTORY}/{{property}}"
+
+
+@pytest.fixture(autouse=True)
+def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SETTLING", 0.0)
 
 
 def things(path: Path, **arguments: Any) -> dict[str, Any]:
@@ -275,6 +281,67 @@ def test_bad_moments_in_the_middle_lose_nothing(
     assert len(rows) == len(set(rows)) == 2880
 
 
+def test_a_start_before_the_oldest_value_that_is_kept_is_told(
+    service: IoTStudioService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.forgotten_before = "2026-01-02T12:00:00Z"
+    path = tmp_path / "history.jsonl"
+    things = list(service.space.things)[:20]
+    result = history(path, thing_ids=things, start="2026-01-02", end="2026-01-03")
+    assert min(row["at"] for row in lines(path)) == "2026-01-02T12:00:00Z"
+    told = result["retention"]
+    recorded = [uid for uid in things if service.space.things[uid].history]
+    assert (told["start"], told["things"]) == ("2026-01-02T00:00:00+00:00", 20)
+    assert {uid for uid, at in told["kept_from"].items() if at} == set(recorded)
+    assert told["kept_from"][THING] == "2026-01-02T12:00:00Z"
+    said = capsys.readouterr().out
+    assert "of 20 of 20 Things nothing from before 2026-01-02T00:00:00+00:00 is kept" in said
+
+
+def test_the_report_of_a_whole_fleet_stays_small(service: IoTStudioService, tmp_path: Path) -> None:
+    service.forgotten_before = "2026-01-03T00:00:00Z"
+    result = history(tmp_path / "history.jsonl", category="Sensors", start="2026-01-02", end="2026-01-04")
+    assert result["retention"]["things"] == 240
+    assert len(result["retention"]["kept_from"]) == 20
+    assert len(json.dumps(result)) < 2500
+
+
+@pytest.mark.parametrize("start", ["2026-01-01", "2026-01-02T12:34:56Z", None])
+def test_nothing_is_told_where_nothing_can_be_missing(
+    service: IoTStudioService, tmp_path: Path, start: str | None
+) -> None:
+    assert "retention" not in history(tmp_path / "history.jsonl", thing_ids=[THING], start=start)
+
+
+def test_a_recent_start_costs_no_further_request(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    result = history(tmp_path / "history.jsonl", thing_ids=[THING], start=yesterday)
+    assert "retention" not in result
+    assert sandbox.counters.requests[HISTORY] == 1
+
+
+def test_of_named_properties_the_one_that_is_kept_the_shortest_counts(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    series = service.space.things[THING].history
+    series["temperature"] = series["temperature"][30:]
+    series["humidity"] = series["humidity"][40:]
+    result = history(
+        tmp_path / "history.jsonl",
+        thing_ids=[THING],
+        properties=["humidity", "temperature"],
+        start="2026-01-01",
+    )
+    assert result["retention"]["kept_from"] == {THING: "2026-01-02T16:00:00Z"}
+
+
+def test_a_thing_named_twice_is_read_once(service: IoTStudioService, tmp_path: Path) -> None:
+    result = history(tmp_path / "history.jsonl", thing_ids=[THING, THING], properties=["humidity"] * 2)
+    assert (result["rows"], result["things"]) == (72, 1)
+
+
 class Ramp(Sequence[tuple[int, Any]]):
     """A long history that takes no memory."""
 
@@ -355,6 +422,26 @@ def test_an_incremental_export_goes_on_where_the_last_one_ended(
     thing.record("temperature", HISTORY_MS + 80 * 3_600_000, 25.5)
     assert increment(path, store, "third")["rows"] == 1
     assert lines(path)[0]["value"] == 25.5
+
+
+def test_what_is_recorded_while_an_export_runs_is_left_to_the_next_one(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    store, path = Store(), tmp_path / "history.jsonl"
+    thing, now = service.space.things[THING], int(datetime.now(UTC).timestamp() * 1000)
+    thing.record("temperature", now - 1000, 30.5)
+    thing.record("temperature", now + 3_600_000, 31.5)
+    assert increment(path, store, "first", start="2026-01-04")["rows"] == 1
+    assert lines(path)[0]["value"] == 30.5
+    thing.record("temperature", now - 500, 32.5)
+    assert increment(path, store, "second")["rows"] == 1
+    assert lines(path)[0]["value"] == 32.5
+
+
+def test_an_end_in_the_past_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SETTLING", 60.0)
+    end = datetime(2026, 1, 2, tzinfo=UTC)
+    assert progress.settled(None, end).end == end
 
 
 def test_a_run_that_is_cleared_begins_where_it_began_before(

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from airflow_provider.core import auth
 from airflow_provider.errors import (
     AmbiguousWriteError,
     AuthenticationError,
@@ -23,7 +24,9 @@ from airflow_provider.errors import (
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.service import CLIENT_ID, CLIENT_SECRET
+from airflow_provider.sandbox.iotstudio.wire import ulid
 from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import LIST, PUT, THING
@@ -155,6 +158,16 @@ def test_lists_take_large_pages(hook: IoTStudioHook, sandbox: Sandbox) -> None:
     assert sandbox.counters.requests[LIST] == 1
 
 
+def test_five_thousand_things_are_listed_in_five_requests(
+    hook: IoTStudioHook, service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    for index in range(5000 - len(service.space.things)):
+        uid = ulid(1_700_000_000_000 + index, f"more {index}")
+        service.space.things[uid] = Thing(uid)
+    assert len({thing["uid"] for thing in hook.list_things()}) == 5000
+    assert sandbox.counters.requests[LIST] == 5
+
+
 def test_a_limit_sets_the_size_of_pages_not_the_end(hook: IoTStudioHook, sandbox: Sandbox) -> None:
     params = {"property:temperature": "gte:20", "limit": 100}
     found = list(hook.list_things(params=params))
@@ -223,6 +236,32 @@ def test_sixteen_threads_and_many_hooks_get_one_token(connect: Connect, service:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda i: hooks[i % 4].get_property(THING, "setpoint"), range(32)))
     assert service.around.counters.tokens_issued["iotstudio"] == 1
+
+
+def test_an_hour_of_tasks_in_one_process_takes_one_token(
+    connect: Connect, service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = sandbox.clock.now()
+    monkeypatch.setattr(auth, "monotonic", lambda: sandbox.clock.now() - began)
+    for _ in range(60):
+        with connect() as hook:
+            assert hook.get_property(THING, "setpoint") == 21.5
+        sandbox.clock.advance(60)
+    assert service.around.counters.tokens_issued["iotstudio"] == 1
+
+
+def test_a_short_token_is_renewed_before_it_ends(
+    connect: Connect, service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = sandbox.clock.now()
+    monkeypatch.setattr(auth, "monotonic", lambda: sandbox.clock.now() - began)
+    service.token_lifetime = 300
+    for _ in range(60):
+        with connect() as hook:
+            hook.get_property(THING, "setpoint")
+        sandbox.clock.advance(10)
+    assert service.around.counters.tokens_issued["iotstudio"] == 3
+    assert sandbox.counters.total("/properties/") == 60  # none was refused and sent again
 
 
 def test_a_token_that_dies_early_is_renewed_once(hook: IoTStudioHook, service: IoTStudioService) -> None:

@@ -130,6 +130,54 @@ async def test_triggers_that_ask_the_same_share_their_polls(
     assert sandbox.counters.requests[LIST] <= before + 6
 
 
+async def test_sensors_for_single_things_share_one_request(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    uids = list(service.space.things)[:30]
+    made = [deferred(thing_id=uid, poke_interval=0.3) for uid in uids]
+    before = sandbox.counters.requests[LIST]
+    waiting = [asyncio.create_task(payload(trigger)) for trigger in made]
+    await asyncio.sleep(0.25)
+    assert sandbox.counters.requests[LIST] - before <= 2
+    warm_up(service, uids[7])
+    assert (await asyncio.wait_for(waiting[7], 5))["thing_ids"] == [uids[7]]
+    assert sum(task.done() for task in waiting) == 1
+    warm_up(service, *uids)
+    events = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert [event["thing_ids"] for event in events] == [[uid] for uid in uids]
+    assert sandbox.counters.requests[LIST] - before <= 12
+
+
+async def test_a_bad_id_among_single_things_fails_alone(service: IoTStudioService, sandbox: Sandbox) -> None:
+    made = [deferred(thing_id=uid, poke_interval=0.3) for uid in list(service.space.things)[:5]]
+    warm_up(service, *list(service.space.things)[:5])
+    refused = sandbox.faults.add("status", path="/things$", status=400, times=1)
+    events = await asyncio.wait_for(asyncio.gather(*map(payload, made)), 5)
+    assert {event["status"] for event in events} == {"done"}
+    assert refused.hits == 1
+
+
+async def test_sensors_that_need_different_numbers_share_a_request(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    made = [deferred(min_matches=number, poke_interval=0.3) for number in (1, 2, 3)]
+    before = sandbox.counters.requests[LIST]
+    warm_up(service, *list(service.space.things)[:3])
+    events = await asyncio.wait_for(asyncio.gather(*map(payload, made)), 5)
+    assert [event["matches"] for event in events] == [1, 2, 3]
+    assert sandbox.counters.requests[LIST] == before + 1
+
+
+async def test_sensors_with_other_filters_or_spaces_do_not_share(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    made = [deferred(), deferred(category="Sensors"), deferred(filters={"temperature": "gt:59"})]
+    warm_up(service, THING)
+    before = sandbox.counters.total("/things")
+    await asyncio.wait_for(asyncio.gather(*map(payload, made)), 5)
+    assert sandbox.counters.total("/things") == before + 3
+
+
 async def test_the_deadline_is_a_sensor_timeout(service: IoTStudioService) -> None:
     event = await payload(deferred(timeout=0.2))
     with pytest.raises(AirflowSensorTimeout, match="fewer than 1 Things matched"):

@@ -73,8 +73,9 @@ def test_one_thing_is_written_in_one_request_and_read_back(
 
 def test_json_types_are_kept_exactly(service: IoTStudioService) -> None:
     values = {"a": 61.5, "b": "1", "c": 1, "d": True, "e": None, "f": [0, 0.0, "x"], "g": {"on": "on"}}
+    values |= {"h": 2**53 + 1, "i": -(2**70), "j": {"k": [{"l": [1, True, 1.0, None, "Wärme"]}]}, "m": 1e-9}
     service.unknown_property = "accept"
-    assert write(thing_id=THING, properties=values)["verified"] == 7
+    assert write(thing_id=THING, properties=values)["verified"] == 11
     stored = service.space.things[THING].status
     for name, value in values.items():
         assert stored[name] == value
@@ -222,6 +223,15 @@ def test_without_verify_nothing_is_read_back(service: IoTStudioService, sandbox:
 @pytest.mark.parametrize(
     ("wanted", "found", "same"),
     [
+        (1_700_000_000_000, 1_700_000_000_001.0, False),
+        (2**53 + 1, float(2**53), False),
+        (55.78051, 55.78052, False),
+        (16777217.0, 16777216.0, True),
+        (61.5, 61, False),
+        (0.1, 0.0, False),
+        (float(2**53), 2**53, True),
+        (None, 0, False),
+        ({"on": 1}, {"on": True}, False),
         (21.1, 21.100000381469727, True),
         (21.1, 21.11, False),
         (21, 21.0, True),
@@ -302,7 +312,71 @@ def test_a_difference_and_a_failure_are_both_reported(service: IoTStudioService)
     assert caught.value.counts == {"written": 4, "skipped": 0, "verified": 3}
 
 
+def test_failures_are_named_though_the_rest_cannot_be_read_back(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("status", method="GET", status=403, times=None)
+    rows = [*rows_for(sensors(service)[:4], setpoint=18.5), *rows_for([NOBODY], setpoint=18.5)]
+    with pytest.raises(PartialWriteError, match=f"row 5: Thing {NOBODY}") as caught:
+        write(writes=rows)
+    assert caught.value.counts == {"written": 4, "skipped": 0, "verified": 0}
+    assert "could not be read back" in caught.value.failures[1]
+    with pytest.raises(PermissionDeniedError) as unread:
+        write(writes=rows[:4])
+    assert unread.value.__notes__ == ["4 values were written, but could not be read back"]
+
+
+def test_every_failure_of_many_is_in_the_log(
+    service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobodies = [ulid(1_700_000_000_000 + index, f"nobody {index}") for index in range(30)]
+    with pytest.raises(PartialWriteError) as caught:
+        write(writes=rows_for([*nobodies, THING], setpoint=18.5))
+    assert len(caught.value.failures) == 30
+    logged = capsys.readouterr().out
+    assert all(f"row {number}: Thing {uid}: " in logged for number, uid in enumerate(nobodies, start=1))
+
+
+def test_a_thing_that_went_away_is_found_when_reading_back(
+    service: IoTStudioService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider.iotstudio.writer.read_values", lambda *_: {})
+    with pytest.raises(VerificationError, match="found no such Thing") as caught:
+        write(thing_id=THING, properties={"setpoint": 20, "mode": "eco"})
+    assert len(caught.value.differences) == 2
+
+
 # -- bad days -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+def test_a_write_whose_answer_was_lost_for_good_is_right_after_the_next_try(
+    service: IoTStudioService, sandbox: Sandbox, kind: str
+) -> None:
+    things = sensors(service)[:10]
+    sandbox.faults.add(kind, method="PUT", path=things[3], times=6)
+    with pytest.raises(PartialWriteError, match="row 4: ") as caught:
+        write(writes=rows_for(things, setpoint=18.5))
+    assert caught.value.counts["written"] == 9
+    took_effect = kind == "reset_after"
+    again = write(2, writes=rows_for(things, setpoint=18.5))
+    assert again == {"written": 1 - took_effect, "skipped": 9 + took_effect, "verified": 1 - took_effect}
+    assert service.space.things[things[3]].status["setpoint"] == 18.5
+
+
+@pytest.mark.parametrize("preview", ["2023.1", "2024.1"])
+def test_any_2xx_is_a_success_for_the_operator(
+    service: IoTStudioService, connect: Callable[..., Any], preview: str
+) -> None:
+    connect(extra={"api_preview": preview})
+    assert write(writes=rows_for(sensors(service)[:5], setpoint=18.5))["verified"] == 5
+
+
+@pytest.mark.parametrize("name", ["a/b", "a?b=c", "a#b", "50%", "%2F", "Wärme °C", "温度", "a+b", ".."])
+def test_any_property_name_is_written_and_verified(service: IoTStudioService, name: str) -> None:
+    service.unknown_property = "accept"
+    assert write(thing_id=THING, properties={name: 1})["verified"] == 1
+    assert service.space.things[THING].status[name] == 1
 
 
 def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTStudioService) -> None:

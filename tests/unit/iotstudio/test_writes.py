@@ -72,6 +72,54 @@ def test_all_problems_are_told_at_once_with_their_rows() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
+def test_a_property_named_twice_in_one_object_is_refused_and_not_dropped(tmp_path: Path, kind: str) -> None:
+    path, twice = tmp_path / f"writes.{kind}", '{"x": 1, "y": 2, "x": 3}'
+    row = f'{{"thing_id": "A", "properties": {twice}}}'
+    quoted = twice.replace('"', '""')
+    texts = {"json": f"[{row}]", "jsonl": f"{row}\n", "csv": f'thing_id,properties\nA,"{quoted}"\n'}
+    path.write_text(texts[kind])
+    (problem,) = problems(writes=str(path))
+    assert "'x' is there more than once" in problem
+    assert kind == "json" or "1" in problem.partition(":")[0]
+
+
+def test_text_that_is_no_json_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "writes.csv"
+    path.write_text('thing_id,properties\nA,"{""x"": 1}"\nB,{x: 1}\nC,"{""x"": NaN}"\nD,[1]\n')
+    second, third, fourth = problems(writes=str(path))
+    assert second.startswith("row 2: properties is no JSON: Expecting property name")
+    assert third == "row 3: property 'x': nan is no JSON number"
+    assert fourth == "row 4: properties must be an object of values by name"
+
+
+class Kelvin(float):
+    """A number that JSON encoders do not know."""
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Kelvin(1.5), "is no JSON value"),
+        ("\ud800", "surrogates not allowed"),
+        (nested(100_000), "nested too deep"),
+        ({1: 2}, "the key 1 is no text"),
+        (float("-inf"), "-inf is no JSON number"),
+    ],
+)
+def test_values_that_would_change_on_the_way_are_refused_with_their_row(value: Any, said: str) -> None:
+    (problem,) = problems(writes=[{"thing_id": "A", "properties": {"x": value}}])
+    assert problem.startswith("row 1: property 'x': ")
+    assert said in problem
+
+
 def test_rows_of_one_thing_become_one_request() -> None:
     rows = [
         {"thing_id": "A", "properties": {"x": 1}},
@@ -87,7 +135,7 @@ def test_values_beyond_the_message_limit_are_refused_with_their_row() -> None:
 
 
 ROWS = [
-    {"thing_id": "A", "properties": {"x": 21.0, "on": True, "n": 1, "s": "1"}},
+    {"thing_id": "A", "properties": {"x": 21.0, "on": True, "n": 1, "s": "1", "b": 2**70, "o": {"p": [0.1]}}},
     {"thing_id": "B", "properties": {"x": 5}},
 ]
 
@@ -112,7 +160,7 @@ def test_rows_come_from_files_with_their_json_types(tmp_path: Path, kind: str) -
     assert [(write.thing_id, write.properties) for write in writes] == [
         (row["thing_id"], row["properties"]) for row in ROWS
     ]
-    assert [type(value) for value in writes[0].properties.values()] == [float, bool, int, str]
+    assert [type(value) for value in writes[0].properties.values()] == [float, bool, int, str, int, dict]
 
 
 def test_a_null_in_a_parquet_struct_leaves_the_property_alone(tmp_path: Path) -> None:
