@@ -12,7 +12,7 @@ from airflow_provider.amigocloud.pages import Row, walk
 from airflow_provider.core.assets import amigocloud_asset
 from airflow_provider.core.auth import Credential, QueryToken
 from airflow_provider.core.calls import Params
-from airflow_provider.core.endpoint import origin
+from airflow_provider.core.links import origin
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
 from airflow_provider.errors import (
     AuthenticationError,

@@ -74,7 +74,7 @@ class AsyncTransport:
             response = await client.request(
                 request.method, request.url, content=request.body, headers=request.headers
             )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
             return _lost(error)
@@ -108,7 +108,10 @@ def _new_client(context: ssl.SSLContext, timeout: tuple[float, float]) -> httpx.
 async def tls_context(verify: bool | str) -> ssl.SSLContext:
     """Give the process's one TLS context; loading certificates takes too long for an event loop."""
     if verify not in _contexts:
-        context = await asyncio.to_thread(_load_tls, verify)
+        try:
+            context = await asyncio.to_thread(_load_tls, verify)
+        except OSError:
+            raise InputError(f"extra 'verify': {verify} cannot be read") from None
         _contexts.setdefault(verify, context)
     return _contexts[verify]
 

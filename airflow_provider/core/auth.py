@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from airflow_provider.core.calls import Call, Reply, pairs
-from airflow_provider.core.masking import amask, mask, spelled_token
+from airflow_provider.core.masking import amask, hide_passing, mask, spelled_token
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -27,6 +27,7 @@ monotonic = time.monotonic
 Send = Callable[[Call["Token"]], "Token"]
 AsyncSend = Callable[[Call["Token"]], Awaitable["Token"]]
 
+_HOUR = 3600.0
 _LEAD = 60.0
 _SHORT_LIFE = 600.0
 
@@ -44,12 +45,20 @@ class Token:
 
 
 def read_token(reply: Reply) -> Token:
-    """Read an OAuth2 token reply; a missing ``expires_in`` counts as an hour."""
+    """Read an OAuth2 token reply; an ``expires_in`` that makes no sense counts as an hour."""
     body = reply.json()
     value = body["access_token"]
     if not isinstance(value, str) or not value:
         raise ValueError("access_token is not a text")
-    return Token(value, float(body.get("expires_in") or 3600))
+    return Token(value, _life(body.get("expires_in")))
+
+
+def _life(said: Any) -> float:
+    try:
+        life = float(said)
+    except (TypeError, ValueError):
+        return _HOUR
+    return life if 0 < life < float("inf") else _HOUR
 
 
 def lead_time(life: float) -> float:
@@ -130,6 +139,7 @@ class MintedToken(Credential):
             if not (value := slot.valid()):
                 with _refusals():
                     value = slot.keep(monotonic(), send(self.call))
+                hide_passing(value)
                 mask(spelled_token(value))
             return value
 
@@ -141,6 +151,7 @@ class MintedToken(Credential):
                 started = monotonic()
                 with _refusals():
                     value = slot.keep(started, await send(self.call))
+                hide_passing(value)
                 await amask(spelled_token(value))
             return value
 

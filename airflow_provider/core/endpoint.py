@@ -6,21 +6,26 @@ Both transports use it; it sends nothing itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
 
 from airflow_provider import __version__
 from airflow_provider.core.auth import Credential
 from airflow_provider.core.calls import Call, Reply, pairs
 from airflow_provider.core.limits import Budget
-from airflow_provider.core.loglines import clean_http_logs
+from airflow_provider.core.links import is_loopback, origin, split_plain
+from airflow_provider.core.masking import clean_http_logs, hide_passing
 from airflow_provider.core.policy import Judgement, Lost, Patience, judge
 from airflow_provider.core.redaction import Redactor, bare_url
 from airflow_provider.core.replies import explain as default_explain
-from airflow_provider.core.settings import Settings, is_loopback
-from airflow_provider.errors import InputError
+from airflow_provider.core.settings import Settings
+from airflow_provider.errors import InputError, ProviderError
 
+_SIGNATURE = 16
+"""Characters from which on a value in a signed link may be what signs it."""
 _USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 
@@ -58,7 +63,7 @@ class Endpoint:
     redactor: Redactor = field(default_factory=Redactor)
 
     def __post_init__(self) -> None:
-        clean_http_logs()
+        clean_http_logs(self.settings.secrets)
         for secret in self.settings.secrets:
             self.redactor.add(secret)
 
@@ -82,7 +87,11 @@ class Endpoint:
         """Say what an outcome means, in words without secrets."""
         if isinstance(outcome, Lost):
             outcome = Lost(outcome.sent, self.redactor.clean(outcome.why), outcome.hopeless)
-        return judge(call, outcome, self._explain_cleanly, self.describe(call))
+        clean = self.redactor.clean
+        judgement = judge(call, outcome, self._explain_cleanly, self.describe(call), clean)
+        if judgement.error is not None:
+            self._clean_error(judgement.error)
+        return judgement
 
     def describe(self, call: Call[Any]) -> str:
         """Give a call in one line, without query and secrets."""
@@ -91,27 +100,50 @@ class Endpoint:
         return f"{call.method} {where} ({call.name})" if call.name else f"{call.method} {where}"
 
     def check_download(self, url: str) -> None:
-        """Refuse a download from a host that the connection does not allow.
+        """Refuse a download from a host that the connection does not allow; hide what signs the link.
+
+        Links to this machine are taken from services on this machine only: a far one could reach what
+        listens here for nobody else.
 
         :raises InputError: unless it is https (or loopback) and the connection's own host or an allowed one.
         """
-        parts = urlsplit(url)
-        loopback = is_loopback(parts.hostname)
-        if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
-            raise InputError(f"the download from {bare_url(url)} is not https; refused")
-        own = {urlsplit(base).hostname for base in self.bases.values()}
-        allowed = self.settings.allowed_hosts
-        if parts.hostname in own or parts.hostname in allowed or parts.netloc.lower() in allowed:
-            return
-        if not loopback:
+        shown = self.redactor.clean(bare_url(url))
+        try:
+            parts = split_plain(url)
+        except ValueError:
+            raise InputError(f"the download from {shown} is no plain https link; refused") from None
+        here = is_loopback(parts.hostname)
+        if parts.scheme != "https" and not here:
+            raise InputError(f"the download from {shown} is not https; refused")
+        own = {split_plain(base).hostname for base in self.bases.values()}
+        known = own | self.settings.allowed_hosts
+        near = here and any(map(is_loopback, own))
+        if not (near or parts.hostname in known or parts.netloc.lower() in known):
             raise InputError(
-                f"the download is on host {parts.hostname}, which connection '{self.settings.conn_id}'"
+                f"the download from {shown} is on a host which connection '{self.settings.conn_id}'"
                 f" does not allow; add it to the extra 'allowed_hosts' if it is right"
             )
+        for _, value in parse_qsl(parts.query):
+            if len(value) >= _SIGNATURE:
+                self.redactor.add_passing(value)
+                hide_passing(value)
 
     def _explain_cleanly(self, reply: Reply) -> tuple[str, str]:
-        code, message = self.explain(reply)
+        """Clean before and after: what is cut in between could leave a piece of a secret."""
+        code, message = self.explain(replace(reply, body=self._clean_body(reply)))
         return self.redactor.clean(code), self.redactor.clean(message)
+
+    def _clean_body(self, reply: Reply) -> bytes:
+        try:
+            return msgspec.json.encode(self.redactor.clean_value(reply.json()))
+        except (ValueError, RecursionError):
+            return self.redactor.clean(reply.text).encode("utf-8", "replace")
+
+    def _clean_error(self, error: ProviderError) -> None:
+        """Clean what a reader may have quoted of the reply."""
+        error.args = self.redactor.clean_value(error.args)
+        for name, value in vars(error).items():
+            setattr(error, name, self.redactor.clean_value(value))
 
     def _split(self, call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
         url, _, own_query = self._url(call).partition("?")
@@ -121,18 +153,13 @@ class Endpoint:
         base = self.bases[call.base]
         if "://" not in call.path.partition("?")[0]:
             return f"{base}/{call.path.lstrip('/')}" if call.path else base
-        if origin(call.path) != origin(base):
+        try:
+            own = origin(call.path) == origin(base)
+        except ValueError:
+            own = False
+        if not own:
             raise InputError(
-                f"{bare_url(call.path)} is not on {origin(base)}; credentials of connection"
-                f" '{self.settings.conn_id}' go to its own host only"
+                f"{self.redactor.clean(bare_url(call.path))} is not on {origin(base)}; credentials of"
+                f" connection '{self.settings.conn_id}' go to its own host only"
             )
         return call.path
-
-
-def origin(url: str) -> str:
-    """Give scheme, host and port of a URL, in one spelling."""
-    parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    port = f":{parts.port}" if parts.port and parts.port != default else ""
-    host = (parts.hostname or "").lower()
-    return f"{parts.scheme}://[{host}]{port}" if ":" in host else f"{parts.scheme}://{host}{port}"

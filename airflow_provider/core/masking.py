@@ -1,10 +1,16 @@
-"""Tells Airflow's log masker about secrets, in every spelling that can reach a log."""
+"""Keeps secrets out of logs, in every spelling that can reach one.
+
+Airflow's masker is told of them. HTTP libraries write lines of their own accord, wherever logging was set up:
+whole URLs (``httpx`` at INFO, ``urllib3`` at DEBUG), where some services take their token, and reply headers
+(``httpcore`` at DEBUG), where a service may say it again. These lines are cleaned where they are written.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
-from airflow_provider.core.redaction import spellings, url_spellings
+from airflow_provider.core.redaction import Redactor, spellings, url_spellings
 
 
 def spelled(secrets: Iterable[str]) -> list[str]:
@@ -42,3 +48,47 @@ async def amask(texts: list[str]) -> None:
         from airflow.sdk._shared.secrets_masker import mask_secret
 
         mask_secret(list(texts))
+
+
+_NAMES = (
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *(
+        f"urllib3.{part}"
+        for part in ("connection", "connectionpool", "poolmanager", "response", "util.retry")
+    ),
+)
+
+_redactor = Redactor(passing=64)
+
+
+class _Cleaner(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _redactor.clean(record.getMessage()), ()
+        # A traceback of these libraries repeats the URL or the headers.
+        record.exc_info = record.exc_text = None
+        return True
+
+
+_cleaner = _Cleaner()
+
+
+def clean_http_logs(secrets: Iterable[str] = ()) -> None:
+    """Let the HTTP libraries' loggers hide tokens; doing it again changes nothing.
+
+    :param secrets: credentials to hide from now on, besides whatever looks like one.
+    """
+    for secret in secrets:
+        _redactor.add(secret)
+    for name in _NAMES:
+        logging.getLogger(name).addFilter(_cleaner)
+
+
+def hide_passing(token: str) -> None:
+    """Hide a token that will not live long."""
+    _redactor.add_passing(token)
+
+
+def hidden(text: str) -> str:
+    """Give a text without any credential that this process knows of."""
+    return _redactor.clean(text)

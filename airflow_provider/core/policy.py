@@ -31,6 +31,9 @@ from airflow_provider.errors import (
 
 Explain = Callable[[Reply], tuple[str, str]]
 
+_LONGEST_WAIT = 30 * 86400.0
+"""More than this is nonsense, and more than a date can hold at worst."""
+
 
 class Verdict(Enum):
     """What to do about an outcome."""
@@ -97,18 +100,25 @@ class Again(Exception):  # noqa: N818 - a signal, never seen outside of a transp
         self.judgement = judgement
 
 
-def judge(call: Call[Any], outcome: Reply | Lost, explain: Explain, request: str) -> Judgement:
+def judge(
+    call: Call[Any],
+    outcome: Reply | Lost,
+    explain: Explain,
+    request: str,
+    clean: Callable[[str], str] = str,
+) -> Judgement:
     """Say what an outcome of a call means.
 
     :param call: what was sent.
     :param outcome: the reply, or why there is none.
     :param explain: reads code and message of an error reply; must give text without secrets.
     :param request: the request in one line, for the error.
+    :param clean: takes secrets out of what a reader says.
     """
     if isinstance(outcome, Lost):
         return _judge_lost(call, outcome, request)
     if outcome.status in call.good:
-        return _judge_good(call, outcome, explain, request)
+        return _judge_good(call, outcome, explain, request, clean)
     return _judge_refusal(call, outcome, explain, request)
 
 
@@ -153,7 +163,7 @@ def retry_after(reply: Reply) -> float | None:
     if not text:
         return None
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+        return min(float(text), _LONGEST_WAIT)
     try:
         until = _aware(parsedate_to_datetime(text))
     except ValueError:
@@ -162,7 +172,7 @@ def retry_after(reply: Reply) -> float | None:
         now = _aware(parsedate_to_datetime(reply.headers.get("date", "")))
     except ValueError:
         now = datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds())
+    return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
 
 
 def _aware(moment: datetime) -> datetime:
@@ -178,7 +188,9 @@ def _judge_lost(call: Call[Any], lost: Lost, request: str) -> Judgement:
     return Judgement(Verdict.TRANSIENT, error=error)
 
 
-def _judge_good(call: Call[Any], reply: Reply, explain: Explain, request: str) -> Judgement:
+def _judge_good(
+    call: Call[Any], reply: Reply, explain: Explain, request: str, clean: Callable[[str], str]
+) -> Judgement:
     try:
         return Judgement(Verdict.DONE, value=call.read(reply))
     except ProviderError as error:
@@ -186,7 +198,7 @@ def _judge_good(call: Call[Any], reply: Reply, explain: Explain, request: str) -
         verdict = Verdict.TRANSIENT if isinstance(said, ServerError) else Verdict.PERMANENT
         return Judgement(verdict, error=said)
     except (ValueError, msgspec.MsgspecError, LookupError, TypeError, AttributeError) as error:
-        why = f"the reply cannot be read: {type(error).__name__}: {str(error)[:200]}"
+        why = f"the reply cannot be read: {type(error).__name__}: {clean(str(error))[:200]}"
     if not call.repeatable:
         return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, why))
     return Judgement(Verdict.TRANSIENT, error=ServerError(reply.status, "", why, request=request))

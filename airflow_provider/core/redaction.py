@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
 HIDDEN = "***"
 _SHORTEST = 4
-_PASSING = 8
+_URL_SAFE = str.maketrans("+/", "-_")
+_PASSING = 32
 _PARAMETERS = re.compile(
     r"(?i)\b(token|access_token|refresh_token|id_token|client_secret|password|api_?key|secret|sig|signature"
-    r"|x-amz-signature|x-amz-credential|x-amz-security-token)(=|%3[dD])([^&\s\"'<>]+)"
+    r"|x-(?:amz|goog)-(?:signature|credential|security-token))(=|%3[dD])([^&\s\"'<>]+)"
 )
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
 
@@ -27,12 +30,30 @@ def url_spellings(secret: str) -> set[str]:
 
 
 def spellings(secret: str) -> set[str]:
-    """Give every form in which a secret may show up in a text: raw, percent-encoded, JSON, base64."""
+    """Give every form in which a secret may show up in a text: raw, percent-encoded, JSON, HTML, base64."""
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    data = secret.encode()
-    packed = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
-    packed |= {text.rstrip("=") for text in packed}
-    return {*url_spellings(secret), *escaped, *packed, repr(secret)[1:-1]}
+    escaped |= {text.replace("/", "\\/") for text in escaped}
+    escaped |= _in_html(secret)
+    data = secret.encode("utf-8", "replace")
+    escaped |= {repr(secret)[1:-1], repr(data)[2:-1]}
+    return {*url_spellings(secret), *escaped, *_packed(data)}
+
+
+def _in_html(secret: str) -> set[str]:
+    text = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    quoted = text.replace('"', "&quot;")
+    return {text, *(quoted.replace("'", mark) for mark in ("'", "&#x27;", "&#39;"))}
+
+
+def _packed(data: bytes) -> set[str]:
+    """Give base64 of a secret: alone, and what it makes inside of a longer text, wherever it begins there."""
+    texts = {base64.b64encode(data).decode()}
+    texts |= {text.rstrip("=") for text in texts}
+    if len(data) >= 2 * _SHORTEST:
+        for before in range(3):
+            first, last = -(-before * 8 // 6), (before + len(data)) * 8 // 6
+            texts.add(base64.b64encode(bytes(before) + data)[first:last].decode())
+    return texts | {text.translate(_URL_SAFE) for text in texts}
 
 
 class Redactor:
@@ -40,26 +61,30 @@ class Redactor:
 
     :param secrets: credentials to hide, in all their spellings. Very short ones are left alone: hiding them
         would garble every message.
+    :param passing: how many tokens that pass are remembered.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), passing: int = _PASSING) -> None:
+        self._lock = threading.Lock()
         self._secrets: list[str] = []
-        self._passing: deque[str] = deque(maxlen=_PASSING)
+        self._passing: deque[str] = deque(maxlen=passing)
         self._pattern: re.Pattern[str] | None = None
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Hide this secret too, from now on."""
-        if len(secret) >= _SHORTEST and secret not in self._secrets:
-            self._secrets.append(secret)
-            self._compile()
+        with self._lock:
+            if len(secret) >= _SHORTEST and secret not in self._secrets:
+                self._secrets.append(secret)
+                self._compile()
 
     def add_passing(self, token: str) -> None:
         """Hide this token too, until many others came after it: in months, a process mints many."""
-        if len(token) >= _SHORTEST and token not in self._passing:
-            self._passing.append(token)
-            self._compile()
+        with self._lock:
+            if len(token) >= _SHORTEST and token not in self._passing and token not in self._secrets:
+                self._passing.append(token)
+                self._compile()
 
     def _compile(self) -> None:
         texts = {text for secret in (*self._secrets, *self._passing) for text in spellings(secret)}
@@ -73,9 +98,22 @@ class Redactor:
         text = _PARAMETERS.sub(rf"\1\2{HIDDEN}", text)
         return _SCHEMES.sub(rf"\1 {HIDDEN}", text)
 
+    def clean_value(self, value: Any) -> Any:
+        """Give a JSON value with every text in it, keys too, cleaned."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, Mapping):
+            return {self.clean_value(key): self.clean_value(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.clean_value(item) for item in value)
+        return value
+
 
 def bare_url(url: str) -> str:
     """Give a URL without user, query and fragment: what may be logged and stored of it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no URL)"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path

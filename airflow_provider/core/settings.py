@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from airflow_provider.core.links import is_loopback, split_plain
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,18 +105,6 @@ class Settings:
         return frozenset(host.lower() for host in self.extras["allowed_hosts"])
 
 
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name means this machine."""
-    if not host:
-        return False
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
     """Check a connection against its type and give its settings.
 
@@ -196,6 +184,8 @@ def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> s
         problems.append(f"{where} must start with https:// and name a host")
     elif parts.username or parts.password or "@" in parts.netloc:
         problems.append(f"{where} must not hold a user name or password")
+    elif not _is_plain(url):
+        problems.append(f"{where} is no plain URL: no blanks or backslashes, and xn-- for foreign letters")
     elif parts.query or parts.fragment:
         problems.append(f"{where} must not hold a query or fragment")
     elif parts.scheme == "http" and not (allow_http or is_loopback(hostname)):
@@ -203,6 +193,14 @@ def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> s
             f"{where} uses plain http to {hostname}; use https, or set the extra 'allow_http' if you must"
         )
     return url.rstrip("/")
+
+
+def _is_plain(url: str) -> bool:
+    try:
+        split_plain(url)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse(name: str, value: Any, extra: Extra, problems: list[str]) -> Any:

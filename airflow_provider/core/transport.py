@@ -180,6 +180,11 @@ class Transport:
             )
         except requests.RequestException as error:
             return _lost(error)
+        except UnicodeError:
+            raise InputError("the request cannot be made: a header that HTTP cannot carry") from None
+        except OSError:
+            # requests has an exception of its own for everything but this.
+            raise InputError(f"extra 'verify': {self.endpoint.settings.verify} cannot be read") from None
 
     def _ready(self) -> requests.Session:
         with self._lock:
@@ -194,7 +199,11 @@ def _new_session() -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Never look where a redirect leads: requests would fail at what it cannot read."""
+
+    session = Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

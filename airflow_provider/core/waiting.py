@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider import errors
+from airflow_provider.core.masking import hidden
 from airflow_provider.errors import (
     ApiError,
     ProviderError,
@@ -135,7 +136,11 @@ class PollTrigger(BaseTrigger):
 def error_event(error: Exception) -> dict[str, Any]:
     """Give an event that carries an error to the task; small, and without anything but its own words."""
     if not isinstance(error, ProviderError):
-        return {"status": "error", "type": "ProviderError", "args": [f"{type(error).__name__}: {error}"]}
+        return {
+            "status": "error",
+            "type": "ProviderError",
+            "args": [hidden(f"{type(error).__name__}: {error}")],
+        }
     event: dict[str, Any] = {"status": "error", "type": type(error).__name__, "args": list(error.args)}
     if isinstance(error, ApiError):
         event["request"] = error.request
