@@ -9,6 +9,8 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from airflow_provider.core.auth import Token, read_token
 from airflow_provider.core.calls import SUCCESS, Call, Reply, read_nothing, segment
 
@@ -98,6 +100,11 @@ def list_runs() -> Call[list[dict[str, Any]]]:
     return Call("GET", RUNS, read=_read_list, name="list runs")
 
 
+def list_statuses() -> Call[dict[str, str]]:
+    """List the status of each run of the workspace, by its id; read faster than :func:`list_runs`."""
+    return Call("GET", RUNS, read=_read_statuses, name="list runs")
+
+
 def get_status(run_id: str) -> Call[str]:
     """Ask for a run's status."""
     return Call("GET", _of(run_id, "status"), read=_read_status, name="read the run's status")
@@ -183,8 +190,6 @@ def read_claims(token: str) -> dict[str, Any]:
 
     Seen in clients: ``instanceUrl`` and ``principal.permission`` with ``workspaceId`` and ``workspaceName``.
     """
-    import msgspec
-
     try:
         payload = token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -231,6 +236,17 @@ def _read_status(reply: Reply) -> str:
     if not isinstance(status, str) or not status:
         raise ValueError("the reply holds no status")
     return status
+
+
+class _Row(msgspec.Struct, gc=False):
+    """What matters of a run in the list."""
+
+    id: str = ""
+    status: str | None = None
+
+
+def _read_statuses(reply: Reply) -> dict[str, str]:
+    return {row.id: row.status or "" for row in msgspec.json.decode(reply.body, type=list[_Row])}
 
 
 def _read_object(reply: Reply) -> dict[str, Any]:

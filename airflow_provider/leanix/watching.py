@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from airflow_provider.core.limits import shared_budget
 from airflow_provider.core.waiting import share
+from airflow_provider.leanix.api import list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 
 _FEW = 4
@@ -17,6 +19,11 @@ _FEW = 4
 _ROWS_PER_RUN = 500
 """A list with more rows than this for each run that is waited for costs more than it saves."""
 
+_MOST_ROWS = 50_000
+"""A longer list takes too long to read on an event loop (this one: some 20 ms)."""
+
+_LOOKS_PER_SECOND = 15.0
+"""So many runs a second are asked for one by one: half of what the vendor allows a user."""
 
 _HOOK_SECONDS = 60.0
 
@@ -34,7 +41,7 @@ class _Workspace:
 
     def list_is_better(self) -> bool:
         count = len(self.waiting)
-        return count > _FEW and self.rows <= count * _ROWS_PER_RUN
+        return count > _FEW and self.rows <= min(count * _ROWS_PER_RUN, _MOST_ROWS)
 
 
 _workspaces: WeakKeyDictionary[Any, dict[Hashable, _Workspace]] = WeakKeyDictionary()
@@ -42,6 +49,8 @@ _workspaces: WeakKeyDictionary[Any, dict[Hashable, _Workspace]] = WeakKeyDiction
 
 async def watch(conn_id: str, run_id: str, poll_interval: float, waiter: Waiter) -> str:
     """Give a run's status, at most about ``poll_interval`` seconds old.
+
+    Where the list would be too long for many who wait, each waits for its turn to ask for its own run.
 
     :param conn_id: the connection; all who wait through it share a hook, which is a minute old at most.
     :param waiter: who wants to know.
@@ -52,15 +61,21 @@ async def watch(conn_id: str, run_id: str, poll_interval: float, waiter: Waiter)
     workspace = workspaces.setdefault(key, _Workspace())
     workspace.waiting.add(waiter)
     if not workspace.list_is_better():
-        return await hook.aget_run_status(run_id)
+        return await _look(hook, run_id)
 
     async def fetch() -> dict[str, str]:
-        rows = await hook.alist_runs()
-        workspace.rows = len(rows)
-        return {str(row.get("id")): str(row.get("status") or "") for row in rows}
+        statuses = await hook.asend(list_statuses())
+        workspace.rows = len(statuses)
+        return statuses
 
     statuses = await share(key, poll_interval * 0.8, fetch)
-    return statuses.get(run_id) or await hook.aget_run_status(run_id)
+    return statuses.get(run_id) or await _look(hook, run_id)
+
+
+async def _look(hook: LeanIXHook, run_id: str) -> str:
+    turns = shared_budget(_LOOKS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
+    await asyncio.sleep(turns.reserve())
+    return await hook.aget_run_status(run_id)
 
 
 async def _loaded(conn_id: str) -> LeanIXHook:
