@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down test lint types unit floor newest system constraints clean
+.PHONY: help demo up down test lint types unit contract floor newest system constraints clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -27,7 +27,7 @@ demo up: $(READY)
 down:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; else echo "Nothing is running"; fi
 
-test: lint types unit floor newest system
+test: lint types unit contract floor newest system
 	@echo "All checks passed"
 
 lint: $(READY)
@@ -40,6 +40,9 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest $(TESTS)
+
+contract: $(READY)
+	$(BIN)/pytest tests/contract
 
 floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11)
@@ -92,4 +95,4 @@ constraints: $(READY)
 		--output-file constraints-floor.txt
 
 clean: down
-	rm -rf .venv .venv-floor .venv-newest .airflow output .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-floor .venv-newest .venv-iots .airflow output .mypy_cache .ruff_cache .hypothesis build dist
