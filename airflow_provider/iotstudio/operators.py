@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.durable import Submission
+from airflow_provider.core.outlets import tell
 from airflow_provider.core.waiting import clock, raise_for, wait_for
 from airflow_provider.errors import InputError, NotFoundError, RunFailedError
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone, submit
@@ -102,7 +103,7 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
                 only_changed=self.only_changed or again,
                 verify=self.verify,
             )
-            return writer.write(writes)
+            return tell(context, self.outlets, writer.write(writes))
 
 
 class IoTStudioInvokeActionOperator(BaseOperator):

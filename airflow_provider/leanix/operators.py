@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.durable import Submission, fingerprint
+from airflow_provider.core.outlets import tell
 from airflow_provider.core.waiting import raise_for
 from airflow_provider.errors import InputError, RunFailedError
 from airflow_provider.leanix import runs
@@ -272,7 +273,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             self._last_count(context).keep(sent)
         submission.finished()
         self._measure(outcome)
-        return {**outcome.summary(), "results": results}
+        return tell(context, self.outlets, {**outcome.summary(), "results": results})
 
     def _last_count(self, context: Context) -> LastCount:
         from airflow_provider.leanix.shrinking import LastCount

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.outlets import tell
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, note_page
@@ -57,7 +58,8 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
 
         size = _positive(self.batch_size, "batch_size")
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            return {"updated": update_rows(hook, self.geodata, size, self.log)}
+            updated = update_rows(hook, self.geodata, size, self.log)
+            return tell(context, self.outlets, {"updated": updated})
 
 
 def _positive(value: Any, name: str) -> int:
@@ -100,6 +102,9 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     :param verify: read the map again after writing and raise ``VerificationError`` where it is not as
         written.
     :param backup: where the whole map is written before the first write, as JSON Lines.
+    :param restore: the source is a backup, or an export of this package: its objects are made as they were,
+        what was added to them is emptied, and what was deleted is made again, with new ids. ``missing`` says
+        what happens to objects that are new since. ``match_on`` is then the id.
     :param batch_size: objects a request.
     :param mapsindoors_conn_id: the connection.
     :return: ``{"create": n, "update": n, "delete": n, "deactivate": n, "unchanged": n, "failed": n,
@@ -140,6 +145,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         plan: str | None = None,
         verify: bool = True,
         backup: str | None = None,
+        restore: bool = False,
         batch_size: int = 500,
         mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
@@ -159,6 +165,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         self.plan = plan
         self.verify = verify
         self.backup = backup
+        self.restore = restore
         self.batch_size = batch_size
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
@@ -180,13 +187,14 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
                 done = sync.apply(plan, world, rows).done
                 counts = {name: done[name] for name in OPERATIONS}
             sync.report_failed(plan)
-            return {
+            result = {
                 **counts,
                 "unchanged": plan.unchanged,
                 "failed": len(plan.failed),
                 "requests": hook.requests,
                 "plan": self.plan_output or self.plan,
             }
+            return tell(context, self.outlets, result)
 
     def _check(self) -> None:
         """Refuse arguments that cannot be meant; here, because templates are rendered only now."""
@@ -218,7 +226,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         return Sync(
             hook,
             self.log,
-            match_on=self.match_on,
+            match_on="id" if self.restore else self.match_on,
             scope=self.scope or {},
             defaults=self.defaults or {},
             missing=self.missing,
@@ -228,6 +236,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             backup=self.backup,
             batch_size=_positive(self.batch_size, "batch_size"),
             verify=self.verify,
+            restore=self.restore,
         )
 
 

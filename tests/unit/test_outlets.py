@@ -1,0 +1,73 @@
+"""Events of updated assets carry what the task did, so that the next DAG need not ask."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk import Asset
+
+from airflow_provider.core.outlets import tell
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.operators import LeanIXRunOperator
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.operators import (
+    MapsIndoorsSyncGeodataOperator,
+    MapsIndoorsUpdateGeodataOperator,
+)
+from tests.per_asset import PerAsset
+
+PRINTER = {"id": "c88c996b231746d096db5eaa", "properties": {"name@en": "Printing"}}
+MAP = MapsIndoorsHook.asset(solution="6b1f8f0e2c5d4a7b9e3f1d20")
+THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+SENSOR = IoTStudioHook.asset(space="my-iot-project", thing_id=THING)
+RUNS = LeanIXHook.asset(host="acme.leanix.net", connector_type="report", connector_id="landscape")
+
+
+def told(operator: Any, asset: Asset) -> Any:
+    events = PerAsset(lambda: SimpleNamespace(extra={}))
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=1)
+    result = operator.execute({"ti": ti, "outlet_events": events})
+    extra = events[asset].extra
+    assert extra == {name: result[name] for name in extra}
+    return extra
+
+
+def test_an_update_tells_how_many_objects_it_wrote(sandbox: Any) -> None:
+    operator = MapsIndoorsUpdateGeodataOperator(task_id="t", geodata=[PRINTER], outlets=[MAP])
+    assert told(operator, MAP) == {"updated": 1}
+
+
+def test_a_sync_tells_its_counts(sandbox: Any) -> None:
+    operator = MapsIndoorsSyncGeodataOperator(task_id="t", source=[PRINTER], match_on="id", outlets=[MAP])
+    extra = told(operator, MAP)
+    assert (extra["update"], extra["create"], extra["unchanged"]) == (1, 0, 0)
+
+
+def test_a_write_tells_how_many_things_took_it(sandbox: Any) -> None:
+    operator = IoTStudioWritePropertiesOperator(
+        task_id="t", thing_id=THING, properties={"temperature": 18}, outlets=[SENSOR]
+    )
+    assert told(operator, SENSOR)["verified"] == 1
+
+
+def test_a_run_tells_its_id_status_and_counts_but_no_lists(sandbox: Any) -> None:
+    sandbox.leanix.run_seconds = sandbox.leanix.queue_seconds = 0.0
+    operator = LeanIXRunOperator(
+        task_id="t",
+        connector_type="report",
+        connector_id="landscape",
+        connector_version="1.0.0",
+        processing_direction="outbound",
+        outlets=[RUNS],
+    )
+    extra = told(operator, RUNS)
+    assert (extra["status"], extra["errors"]) == ("FINISHED", 0)
+    assert "results" not in extra
+
+
+def test_without_outlets_or_an_old_context_nothing_is_told() -> None:
+    result = {"rows": 1}
+    assert tell({}, [MAP], result) is tell({"outlet_events": {}}, None, result) is result
