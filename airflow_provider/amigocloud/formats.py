@@ -25,6 +25,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 """The formats, and the packages that writing them needs."""
 
 PACKABLE = ("jsonl", "csv")
+_UNDECODED = ("jsonl", "parquet", "geoparquet")
+"""The formats whose writers take the JSON of rows as it came."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,7 @@ class PageWriter:
             if page.columns is None and not page.rows:
                 return  # an empty page of a list tells nothing
             self._rows = _row_writer(self._wanted.name, self._out, columns_of(page))
-        # JSON lines are written as they came, without being decoded.
-        rows: Sequence[Any] = page.rows if self._wanted.name == "jsonl" else page.decoded()
+        rows: Sequence[Any] = page.rows if self._wanted.name in _UNDECODED else page.decoded()
         self._rows.write_rows(cast("Sequence[dict[str, Any]]", rows))
 
     def close(self) -> None:

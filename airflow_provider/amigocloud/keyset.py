@@ -21,6 +21,8 @@ from airflow_provider.errors import InputError
 
 Key = str | int | float
 
+_Found = tuple[Page, Key | None]
+
 _HEX = re.compile(r"[0-9a-f]{8,}")
 _DIGITS = 13
 _FILL = 0.9
@@ -115,28 +117,28 @@ class Keyset:
         :raises InputError: when the key is no column of the rows, is null, or is not unique.
         """
         with ThreadPoolExecutor(self._concurrency) as pool:
-            work: deque[tuple[Range, Future[Page] | None]] = deque()
+            work: deque[tuple[Range, Future[_Found] | None]] = deque()
             work.extend((one, None) for one in self._cut(Range(after, rows=rows)))
             try:
                 while work:
                     self._send_ahead(work, pool)
                     part, future = work.popleft()
-                    page = future.result() if future else self._page(part)
-                    rest = self._rest(part, page)
+                    page, last = future.result() if future else self._page(part)
+                    rest = self._rest(part, page, last)
                     work.extendleft((one, None) for one in reversed(rest))
                     self._send_ahead(work, pool)
                     yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _send_ahead(self, work: deque[tuple[Range, Future[Page] | None]], pool: ThreadPoolExecutor) -> None:
+    def _send_ahead(self, work: deque[tuple[Range, Future[_Found] | None]], pool: ThreadPoolExecutor) -> None:
         for n in range(min(2 * self._concurrency, len(work))):
             part, future = work[n]
             if future is None:
                 work[n] = part, pool.submit(self._page, part)
 
-    def _page(self, part: Range) -> Page:
-        """Ask for the first page of a range.
+    def _page(self, part: Range) -> _Found:
+        """Ask for the first page of a range; gives its last key, too.
 
         Without a LIMIT in the SQL the service counts the whole range. That is wanted for the whole and for
         short ranges; a long tail gets a LIMIT, so that the service does not count it again with each page.
@@ -147,13 +149,13 @@ class Keyset:
         limit = f" LIMIT {self._size}" if part.is_tail else ""
         # The query is the user's own; names and values in the conditions are quoted.
         sql = f"SELECT * FROM {self._relation}{where} ORDER BY {name}{limit}"  # noqa: S608
-        return self._ask(sql, self._size)
+        page = self._ask(sql, self._size)
+        return page, self._last_key(page) if page.rows else None
 
-    def _rest(self, part: Range, page: Page) -> list[Range]:
+    def _rest(self, part: Range, page: Page, last: Key | None) -> list[Range]:
         """Give the ranges that cover what a page has left over of its range."""
-        if not page.rows:
+        if last is None:
             return []
-        last = self._last_key(page)
         if part == Range():
             # The service may allow fewer rows than asked for: what it says counts.
             self._size = min(self._size, page.limit or len(page.rows))
@@ -170,7 +172,7 @@ class Keyset:
     def _last_key(self, page: Page) -> Key:
         """Give the last key of a page, after a look at all of them."""
         try:
-            keys = [row.key for row in self._keys.decode(b"[" + b",".join(map(bytes, page.rows)) + b"]")]
+            keys = [row.key for row in self._keys.decode(page.joined())]
         except msgspec.ValidationError:
             columns = ", ".join(column.name for column in page.columns or ())
             raise InputError(f"the rows have no column '{self._key}'; they have {columns}", "key") from None

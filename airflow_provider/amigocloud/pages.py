@@ -50,7 +50,11 @@ class Page(Struct):
 
     def decoded(self) -> list[Row]:
         """Decode all rows."""
-        return [msgspec.json.decode(raw, type=Row) for raw in self.rows]
+        return _rows_decoder.decode(self.joined())
+
+    def joined(self) -> bytes:
+        """Give all rows as one JSON array, which is quicker to decode than the rows one by one."""
+        return b"[" + b",".join(map(bytes, self.rows)) + b"]"
 
 
 class _Body(Struct):
@@ -65,6 +69,7 @@ class _Body(Struct):
 
 
 _decoder = msgspec.json.Decoder(_Body)
+_rows_decoder = msgspec.json.Decoder(list[Row])
 
 
 def read_page(reply: Reply) -> Page:

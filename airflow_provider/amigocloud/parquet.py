@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
 
 from airflow_provider.amigocloud.geometry import Extent, geometry_column, read_geometries
 from airflow_provider.amigocloud.pages import Column
 from airflow_provider.core.sinks import RowWriter
 from airflow_provider.errors import InputError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 ROW_GROUP = 20_000
 """Rows that are held in memory and written together."""
+GROUP_BYTES = 64 * 1024 * 1024
+"""Bytes after which they are written, however few they are: a geometry can be large."""
 
 _TYPES = {
     "integer": "int64",
@@ -60,8 +68,6 @@ class ParquetWriter(RowWriter):
         super().__init__(out, [column.name for column in columns])
         self._kinds = {column.name: _TYPES.get(column.type, "text") for column in columns}
         self._geometry = geometry_column(columns) if geo else None
-        if self._geometry:
-            self._kinds[self._geometry] = "wkb"
         arrow = {
             "int64": pa.int64(),
             "float64": pa.float64(),
@@ -69,17 +75,40 @@ class ParquetWriter(RowWriter):
             "date": pa.date32(),
             "datetime": pa.timestamp("us", "UTC"),
             "text": pa.string(),
-            "wkb": pa.binary(),
         }
-        self._schema = pa.schema([(name, arrow[kind]) for name, kind in self._kinds.items()])
+        if self._geometry:
+            self._kinds[self._geometry] = "text"
+        self._plain = pa.schema([(name, arrow[kind]) for name, kind in self._kinds.items()])
+        # pyarrow reads no dates from JSON; it makes them from texts.
+        texts = [
+            pa.field(one.name, pa.string()) if pa.types.is_date(one.type) else one for one in self._plain
+        ]
+        self._read_as = pa.schema(texts)
+        self._schema = self._plain
+        if self._geometry:
+            at = self._plain.get_field_index(self._geometry)
+            self._schema = self._plain.set(at, pa.field(self._geometry, pa.binary()))
         self._file = pq.ParquetWriter(out, self._schema, compression="zstd")
         self._extent = Extent()
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[pa.Table] = []
 
-    def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Write rows, a group at a time."""
-        self._waiting += rows
-        if len(self._waiting) >= ROW_GROUP:
+    def write_rows(self, rows: Iterable[Any]) -> None:
+        """Write rows, given as the JSON that came, a group at a time."""
+        import pyarrow as pa
+
+        rows = list(rows)
+        try:
+            table = self._read(rows)
+        except pa.ArrowException:
+            # Something in it is not as pyarrow wants it: look at each value, and name what cannot be written.
+            table = self._convert([msgspec.json.decode(raw, type=dict[str, Any]) for raw in rows])
+        if self._geometry:
+            at = table.schema.get_field_index(self._geometry)
+            table = table.set_column(at, self._schema.field(at), self._shapes(table[at].to_pylist()))
+        self._waiting.append(table)
+        self.rows += len(rows)
+        waiting = sum(len(one) for one in self._waiting), sum(one.nbytes for one in self._waiting)
+        if waiting[0] >= ROW_GROUP or waiting[1] >= GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
@@ -96,38 +125,49 @@ class ParquetWriter(RowWriter):
     def _flush(self) -> None:
         import pyarrow as pa
 
-        if not self._waiting:
-            return
-        rows, self._waiting = self._waiting, []
+        if self._waiting:
+            self._file.write_table(pa.concat_tables(self._waiting))
+            self._waiting = []
+
+    def _read(self, rows: Sequence[Raw]) -> pa.Table:
+        """Read rows without making Python objects of their values; other threads can work meanwhile."""
+        import pyarrow as pa
+        import pyarrow.json as pj
+
+        lines = b"\n".join(map(bytes, rows))
+        if not lines:
+            return self._plain.empty_table()
+        parsing = pj.ParseOptions(explicit_schema=self._read_as, unexpected_field_behavior="error")
+        reading = pj.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+        return pj.read_json(pa.BufferReader(lines), reading, parsing).cast(self._plain)
+
+    def _convert(self, rows: list[dict[str, Any]]) -> pa.Table:
+        import pyarrow as pa
+
         unknown = {name for row in rows for name in row} - self._kinds.keys()
         if unknown:
             raise InputError(f"rows have columns that the first page had not: {sorted(unknown)}")
         arrays = [self._array(name, kind, rows) for name, kind in self._kinds.items()]
-        self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        self.rows += len(rows)
+        return pa.Table.from_arrays(arrays, schema=self._plain)
 
-    def _array(self, name: str, kind: str, rows: list[dict[str, Any]]) -> Any:
+    def _array(self, name: str, kind: str, rows: list[dict[str, Any]]) -> pa.Array:
         import pyarrow as pa
 
         values = [row.get(name) for row in rows]
-        wanted = self._schema.field(name).type
+        wanted = self._plain.field(name).type
         try:
-            if kind == "wkb":
-                return self._shapes(name, values)
             if convert := _CONVERTERS.get(kind):
                 values = [None if value is None else convert(value) for value in values]
             return pa.array(values, wanted)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, InputError):
-                raise
             where = f"rows {self.rows + 1} to {self.rows + len(rows)}"
             raise InputError(f"{where}: column '{name}' is not all {wanted}: {error}") from None
 
-    def _shapes(self, name: str, values: list[Any]) -> Any:
+    def _shapes(self, values: list[str | None]) -> pa.Array:
         import pyarrow as pa
         import shapely
 
-        shapes = read_geometries(values, name, first_row=self.rows + 1)
+        shapes = read_geometries(values, str(self._geometry), first_row=self.rows + 1)
         self._extent.add(shapes)
         # Without SRID and in the ISO form, as GeoParquet wants it; WGS 84 is what it means by default.
         return pa.array(shapely.to_wkb(shapes, include_srid=False, flavor="iso"), pa.binary())

@@ -6,11 +6,13 @@ import json
 from datetime import date, datetime
 
 import geopandas
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 import shapely
 
 from airflow_provider.amigocloud import formats, parquet
+from airflow_provider.amigocloud.pages import Column
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import world
 from tests.unit.amigocloud.test_export import ASSETS, export, ordered, truth
@@ -53,6 +55,34 @@ def test_parquet_has_the_types_of_the_reply_and_every_value(rows, tmp_path, monk
     moments = [row["inspected_at"] and datetime.fromisoformat(row["inspected_at"]) for row in rows]
     assert table["inspected_at"].to_pylist() == moments
     assert pq.read_metadata(tmp_path / "a.parquet").num_row_groups > 1
+
+
+def test_values_that_pyarrow_does_not_read_from_json_are_kept_all_the_same(tmp_path):
+    columns = ["integer", "float", "date", "datetime", "string", "boolean"]
+    rows = [
+        [1, 2, "2025-01-31", "2025-01-31 14:05:11+02:00", "é\n", True],
+        [2.0, 2.5, None, "2025-01-31", 5, None],
+        [None, None, "1969-12-31", "2025-01-31T14:05:11.123456Z", {"a": [1]}, False],
+    ]
+    tables = []
+    for n, chosen in enumerate((rows, rows[:1])):
+        writer = parquet.ParquetWriter(tmp_path / f"{n}", [Column(kind, kind) for kind in columns])
+        writer.write_rows(
+            [msgspec.Raw(json.dumps(dict(zip(columns, row, strict=True))).encode()) for row in chosen]
+        )
+        writer.close()
+        tables.append(pq.read_table(tmp_path / f"{n}"))
+    whole, first = tables
+    assert whole.schema == first.schema
+    assert whole.to_pylist()[:1] == first.to_pylist()
+    assert whole["integer"].to_pylist() == [1, 2, None]
+    assert whole["string"].to_pylist() == ["é\n", "5", '{"a": [1]}']
+    assert whole["date"].to_pylist() == [date(2025, 1, 31), None, date(1969, 12, 31)]
+    assert [str(value) for value in whole["datetime"].to_pylist()] == [
+        "2025-01-31 12:05:11+00:00",
+        "2025-01-31 00:00:00+00:00",
+        "2025-01-31 14:05:11.123456+00:00",
+    ]
 
 
 def test_an_empty_result_has_its_schema_in_every_format(tmp_path):
