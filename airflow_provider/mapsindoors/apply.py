@@ -19,7 +19,7 @@ from airflow_provider.mapsindoors.batches import batches
 from airflow_provider.mapsindoors.compare import differences
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan import Change, Plan, stage
-from airflow_provider.mapsindoors.world import key_of
+from airflow_provider.mapsindoors.world import key_of, marks_of
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -42,6 +42,7 @@ class Application:
     :param plan: what to write; changes get their new ids and parents here.
     :param batch_size: objects a request.
     :param log: gets a line for each batch.
+    :param known: ids of the objects that were there before.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Application:
         *,
         batch_size: int,
         log: Logger,
+        known: frozenset[str] = frozenset(),
     ) -> None:
         self.hook, self.plan, self.batch_size, self.log = hook, plan, batch_size, log
+        self._known = known
         self.done: Counter[str] = Counter()
         self.failed: list[tuple[Change, str]] = []
         self.written: list[Change] = []
@@ -165,18 +168,24 @@ class Application:
         left = part
         for pause in SETTLE:
             wait(pause)
-            found: dict[str, list[str]] = {}
+            new: dict[Any, list[str]] = {}
             for thing in self.hook.list_geodata():
-                found.setdefault(key_of(thing, self.plan.match_on), []).append(thing["id"])
+                if thing["id"] not in self._known:
+                    new.setdefault(self._identity(thing), []).append(thing["id"])
             for one in left:
-                if len(found.get(one.key, ())) > 1:
-                    raise VerificationError(f"{one.key!r} exists more than once: {', '.join(found[one.key])}")
-                if one.key in found:
-                    self._created(one, found[one.key][0])
+                found = new.get(self._identity(one.body), [])
+                if len(found) > 1:
+                    raise VerificationError(f"{one.key!r} exists more than once: {', '.join(found)}")
+                if found:
+                    self._created(one, found[0])
             left = [one for one in left if not one.id]
             if not left:
                 break
         return left
+
+    def _identity(self, thing: Json) -> Any:
+        """Give by what a new object is recognised; in a restore its id is not known."""
+        return marks_of(thing) if self.plan.match_on == "id" else key_of(thing, self.plan.match_on)
 
     def _created(self, one: Change, new: str) -> None:
         one.id = self._new_ids[one.key] = new

@@ -101,17 +101,21 @@ def _with_defaults(item: Json, base: Json) -> Json:
     return out
 
 
-def settle(rows: list[Desired], world: World) -> None:
-    """Match rows with the world and note what is wrong with each; changes the rows.
+def match(rows: list[Desired], world: World) -> None:
+    """Find the object that each row is about; changes the rows.
 
     :param rows: as :func:`read_desired` gives them.
     """
     by_key: dict[str, Desired] = {}
     by_id: dict[str, Desired] = {}
-    by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
     for row in rows:
         row.problems += _match(row, world)
         row.problems += _twice(row, by_key, by_id)
+
+
+def settle(rows: list[Desired], world: World) -> None:
+    """Look up what matched rows refer to, and note what is wrong with each; changes the rows."""
+    by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
     for row in rows:
         for step in (_resolve_types, _resolve_parent):
             try:
@@ -120,12 +124,13 @@ def settle(rows: list[Desired], world: World) -> None:
                 row.problems.append(str(error))
         if not row.problems:
             row.problems += _against_world(row, world)
-    for row in sorted(rows, key=_level):
+    for row in sorted(rows, key=level):
         if row.parent is not None and row.parent.problems:
             row.problems.append(f"its parent, row {row.parent.number}, is left out")
 
 
-def _level(row: Desired) -> int:
+def level(row: Desired) -> int:
+    """Say how deep in the tree a row is, so that parents come first."""
     return checks.BASE_TYPES.index(row.base_type) if row.base_type in checks.BASE_TYPES else -1
 
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import msgspec
 
-from airflow_provider.core.sinks import Publication, manifest
+from airflow_provider.core.sinks import Publication, manifest, told
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api, geometry
 from airflow_provider.mapsindoors.checks import FIELDS
@@ -72,7 +72,7 @@ def export(
                 rows = _WRITERS[file_format](chosen, packed)
         else:
             rows = _WRITERS[file_format](chosen, publication)
-    return manifest(
+    made = manifest(
         publication,
         file_format=file_format,
         rows=rows,
@@ -80,6 +80,7 @@ def export(
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
     )
+    return told(made, hook.log)
 
 
 def _peek(one: msgspec.Raw) -> _Typed:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.rows import opened
 from airflow_provider.core.sinks import Publication
 from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.mapsindoors import restore
 from airflow_provider.mapsindoors.apply import Application
-from airflow_provider.mapsindoors.desired import Desired, read_desired, settle
+from airflow_provider.mapsindoors.desired import Desired, match, read_desired, settle
 from airflow_provider.mapsindoors.guards import Guards, refuse_altered
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
@@ -40,6 +41,7 @@ class Sync:
     backup: str | None = None
     batch_size: int = 500
     verify: bool = True
+    restore: bool = False
 
     def make(self, source: object) -> tuple[Plan, World, int]:
         """Compare a source with the world; gives the plan, the world, and how many rows there were.
@@ -49,6 +51,7 @@ class Sync:
         dataset = self.hook.get_dataset()
         rows = read_desired(source, str(dataset.get("baseLanguage") or "en"), self.defaults)
         world = self._world(dataset, rows)
+        (restore.match if self.restore else match)(rows, world)
         settle(rows, world)
         if not self.skip_bad:
             self._refuse(rows, world)
@@ -86,7 +89,9 @@ class Sync:
         :param rows: how many rows the source had; None when the plan comes from a file.
         """
         self.guards.check(plan, world, rows)
-        application = Application(self.hook, plan, batch_size=self.batch_size, log=self.log)
+        application = Application(
+            self.hook, plan, batch_size=self.batch_size, log=self.log, known=frozenset(world.by_id)
+        )
         if not plan.changes:
             return application
         if self.backup:

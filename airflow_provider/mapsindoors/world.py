@@ -37,6 +37,12 @@ def key_of(item: Mapping[str, Any], match_on: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def marks_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give by what an object is recognised whose id is not known: type, parent and its keys."""
+    keys = (key_of(item, name) for name in ("externalId", "administrativeid"))
+    return str(item.get("baseType") or ""), str(item.get("parentId") or ""), *keys
+
+
 _NEAR = 0.5
 
 

@@ -1,0 +1,75 @@
+"""A backup put back: what was changed is as it was, and what was deleted is made again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider.mapsindoors.desired import Desired, level
+from airflow_provider.mapsindoors.world import World, marks_of
+
+Json = dict[str, Any]
+
+
+def match(rows: list[Desired], world: World) -> None:
+    """Find for each object of a backup what it is now; changes the rows.
+
+    An object that is gone becomes a new one, with a new id; below it, parents are named by what they become.
+    A new one that an earlier try has made already is recognised by its type, parent, external id and
+    administrative id.
+    """
+    kept = {str(row.item.get("id")): row for row in rows}
+    others: defaultdict[tuple[str, ...], list[Json]] = defaultdict(list)
+    for one in world.by_id.values():
+        if one["id"] not in kept:
+            others[marks_of(one)].append(one)
+    seen: set[str] = set()
+    for row in sorted(rows, key=level):
+        row.key = str(row.item.pop("id", ""))
+        if not row.key or row.key in seen:
+            row.problems.append(f"has the id of another row, {row.key}" if row.key else "has no id")
+        seen.add(row.key)
+        _rename_parent(row, kept)
+        row.found = world.by_id.get(row.key) or _made_before(row, others)
+        if row.found is not None:
+            row.item = {**_emptied(row.item, row.found), "id": row.found["id"]}
+            if not world.in_scope(row.found["id"]):
+                row.problems.append(f"is about object {row.found['id']}, which is outside of the scope")
+
+
+def _rename_parent(row: Desired, kept: Mapping[str, Desired]) -> None:
+    parent = kept.get(str(row.item.get("parentId")))
+    if parent is None:
+        return
+    if parent.found is not None:
+        row.item["parentId"] = parent.found["id"]
+    else:
+        del row.item["parentId"]
+        row.parent = parent
+
+
+def _made_before(row: Desired, others: Mapping[tuple[str, ...], list[Json]]) -> Json | None:
+    found = [] if row.parent else others.get(marks_of(row.item), [])
+    if len(found) > 1:
+        row.problems.append(
+            f"may be any of {len(found)} objects: {', '.join(one['id'] for one in found[:5])}"
+        )
+    return found[0] if found else None
+
+
+def _emptied(item: Json, found: Json) -> Json:
+    """Own also what an object did not have, so that what was added since is emptied.
+
+    Members of ``displaySetting`` and a display type cannot be emptied by any documented means; they stay.
+    """
+    out = dict(item)
+    for name in ("aliases", "categories", "additionalDetails"):
+        if found.get(name):
+            out[name] = item.get(name) or []
+    if found.get("externalId"):
+        out["externalId"] = item.get("externalId") or ""
+    for name in ("properties", "baseTypeProperties"):
+        if found.get(name):
+            out[name] = {**dict.fromkeys(found[name], ""), **(item.get(name) or {})}
+    return out
