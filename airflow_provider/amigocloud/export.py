@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud.formats import Format, open_writer
 from airflow_provider.core.compat import gauge
-from airflow_provider.core.sinks import Publication, manifest
+from airflow_provider.core.sinks import Publication, logged, manifest
 from airflow_provider.errors import IncompleteExportError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def export(
     more: dict[str, Any] = {"state": source.state} if source.state else {}
     if increment is not None:
         more["watermark"] = increment.watermark
-    return manifest(
+    made = manifest(
         publication,
         file_format=wanted.name,
         rows=written,
@@ -123,6 +123,7 @@ def export(
         seconds=round(time.monotonic() - started, 3),
         **more,
     )
+    return logged(made, hook.log)
 
 
 def _names(columns: list[Column] | None) -> str:

@@ -18,6 +18,7 @@ from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.types import Logger
 
 _MIB = 1024 * 1024
 
@@ -229,3 +230,12 @@ def manifest(
         "columns": list(columns),
         **more,
     }
+
+
+def logged(manifest: dict[str, Any], log: Logger) -> dict[str, Any]:
+    """Say in one log line what an export has made, and give its manifest on."""
+    log.info(
+        "Exported %d rows, %d bytes, with %d requests in %.1f s: %s",
+        *(manifest[name] for name in ("rows", "bytes", "requests", "seconds", "uri")),
+    )
+    return manifest

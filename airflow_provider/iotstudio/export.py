@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, RowWriter, manifest
+from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, RowWriter, logged, manifest
 from airflow_provider.core.spool import Spool, write_parquet
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
@@ -116,7 +116,7 @@ def _export(
             rows, columns = _straight(publication, file_format, output_path, told, columns)
         else:
             rows, columns = _spooled(publication, file_format, output_path, told, columns)
-    return manifest(
+    made = manifest(
         publication,
         file_format=file_format,
         rows=rows,
@@ -124,6 +124,7 @@ def _export(
         requests=hook.requests - before,
         seconds=round(time.monotonic() - started, 3),
     )
+    return logged(made, hook.log)
 
 
 def _straight(

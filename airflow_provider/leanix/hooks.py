@@ -10,6 +10,7 @@ from airflow_provider.core.assets import leanix_asset
 from airflow_provider.core.auth import Credential, MintedToken
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.core.sinks import logged
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
 from airflow_provider.leanix import ldif as ldif_module
@@ -157,6 +158,7 @@ class LeanIXHook(ApiHook):
         if manifest is not None:
             manifest["requests"] = self.requests - before
             manifest["seconds"] = round(time.monotonic() - started, 3)
+            logged(manifest, self.log)
         return manifest
 
     # -- processor configurations -----------------------------------------------------------------

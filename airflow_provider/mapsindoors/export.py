@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import msgspec
 
-from airflow_provider.core.sinks import Publication, manifest, told
+from airflow_provider.core.sinks import Publication, logged, manifest
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api, geometry
 from airflow_provider.mapsindoors.checks import FIELDS
@@ -80,7 +80,7 @@ def export(
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
     )
-    return told(made, hook.log)
+    return logged(made, hook.log)
 
 
 def _peek(one: msgspec.Raw) -> _Typed:

@@ -5,10 +5,11 @@ import gzip
 import hashlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, manifest
+from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, logged, manifest
 from airflow_provider.errors import InputError
 
 
@@ -102,3 +103,11 @@ def test_the_manifest_describes_the_file_and_nothing_of_its_rows(tmp_path: Path)
         "requests": 2,
         "seconds": 0.1,
     }
+
+
+def test_one_log_line_says_what_an_export_has_made() -> None:
+    said: list[str] = []
+    log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
+    made = {"uri": "s3://aws@twin/a.csv", "rows": 3, "bytes": 40, "requests": 2, "seconds": 1.25}
+    assert logged(made, log) is made  # type: ignore[arg-type]
+    assert said == ["Exported 3 rows, 40 bytes, with 2 requests in 1.2 s: s3://aws@twin/a.csv"]
