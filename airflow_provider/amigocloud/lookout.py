@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud import api
@@ -122,32 +123,42 @@ class Lookout:
                 await asyncio.wait_for(self._wishes.due.wait(), wait)
 
     async def _look(self) -> None:
-        self._redactor.add((await self._hook.aload()).password)
+        hook = self._hook  # the listening may renew it meanwhile
+        self._redactor.add((await hook.aload()).password)
         for dataset in list(self._wishes.datasets):
-            async with self._turn:
-                with suppress(NotFoundError):  # deleted, or not there yet
-                    self._news.put_nowait(Seen(dataset, await self._hook.aget_master(dataset)))
-        if self._wishes.lists and self._hook.has_project:
-            async with self._turn:
-                self._news.put_nowait(Listed(await self._list_datasets()))
+            await self._take_turn(partial(self._look_at_dataset, hook, dataset))
+        if self._wishes.lists and hook.has_project:
+            await self._take_turn(partial(self._look_at_list, hook))
         for job in list(self._jobs):
-            async with self._turn:
-                await self._look_at_job(job)
+            await self._take_turn(partial(self._look_at_job, hook, job))
 
-    async def _list_datasets(self) -> frozenset[int]:
+    async def _take_turn(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Look at one thing; that one may not be looked at does not keep anybody from looking at others."""
+        async with self._turn:
+            try:
+                await look()
+            except (NotFoundError, PermissionDeniedError) as error:
+                self._log.warning("this cannot be watched: %s", error)
+                self._renew()
+
+    async def _look_at_dataset(self, hook: AmigoCloudHook, dataset: int) -> None:
+        self._news.put_nowait(Seen(dataset, await hook.aget_master(dataset)))
+
+    async def _look_at_list(self, hook: AmigoCloudHook) -> None:
         call, found = api.list_page("datasets", 100), set[int]()
         while True:
-            page: Page = await self._hook.asend(call)
+            page: Page = await hook.asend(call)
             found |= {int(row["id"]) for row in page.decoded()}
             if page.next is None:
-                return frozenset(found)
+                break
             call = follow(call, page.next)
+        self._news.put_nowait(Listed(frozenset(found)))
 
-    async def _look_at_job(self, job: str) -> None:
+    async def _look_at_job(self, hook: AmigoCloudHook, job: str) -> None:
         """Tell the end of a job whose beginning was told, should the socket not have told it."""
         if job not in self._jobs:
             return
-        status = (await self._hook.aget_job(job)).get("status")
+        status = (await hook.aget_job(job)).get("status")
         if status not in GOING:
             name = FINISHED if status == SUCCESS else FAILED
             self._news.put_nowait(Told(name, self._jobs.pop(job), source="poll"))

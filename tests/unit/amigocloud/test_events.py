@@ -209,6 +209,16 @@ async def test_a_new_token_is_taken_from_the_connection_once_the_old_one_is_refu
         await until(lambda: service.sockets.listeners(1))
 
 
+async def test_a_dataset_that_cannot_be_watched_does_not_stop_the_others(sandbox):
+    gone, there = (watcher(dataset=number, poll_interval=0.1) for number in (999, 1))
+    async with running(gone, there) as (nothing, fired):
+        await until(lambda: sandbox.amigocloud.sockets.listeners(1))
+        await asyncio.sleep(0.3)
+        change(sandbox)
+        await settled(fired, 1)
+        assert not nothing
+
+
 async def test_without_websockets_installed_changes_are_looked_for(sandbox, monkeypatch):
     monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
     async with running(watcher(poll_interval=0.1)) as (fired,):
