@@ -22,7 +22,7 @@ MOST_GROWTH = 1.15
 
 
 def export(folder: str, values: int) -> None:
-    """Export in this process; print rows, requests, seconds and the peak of memory in MB."""
+    """Export in this process; rows, requests, seconds and the peak of memory in MB go into a file."""
     from airflow_provider.iotstudio.operators import IoTStudioExportHistoryOperator
 
     uids = json.loads(os.environ["UIDS"])
@@ -35,7 +35,7 @@ def export(folder: str, values: int) -> None:
     if result["rows"] != THINGS * values:
         raise AssertionError(f"{result['rows']} rows, not {THINGS * values}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps([result["rows"], result["requests"], seconds, peak]), file=sys.stderr)
+    Path(folder, "measured").write_text(json.dumps([result["rows"], result["requests"], seconds, peak]))
 
 
 def main() -> None:
@@ -52,9 +52,8 @@ def main() -> None:
         for values in lengths:
             served.ask("history", values)
             command = [sys.executable, "-m", __spec__.name, "export", folder, str(values)]
-            pipe = subprocess.PIPE
-            done = subprocess.run(command, check=True, env=environment, stdout=pipe, stderr=pipe, text=True)
-            rows, requests, seconds, peak = json.loads(done.stderr.splitlines()[-1])
+            subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+            rows, requests, seconds, peak = json.loads(Path(folder, "measured").read_text())
             peaks.append(peak)
             size = Path(folder, "history.jsonl").stat().st_size / 1e6
             print(
