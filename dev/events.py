@@ -17,7 +17,7 @@ EVENTS = {
 
 DATASET = 2001
 SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
-LISTENING_SECONDS = 90
+LISTENING_SECONDS = 180
 
 
 def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], None] = print) -> list[Job]:
