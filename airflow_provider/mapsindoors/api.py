@@ -6,7 +6,7 @@ replies are from the vendor's docs where they say so, else from clients that cal
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.core.auth import Token, read_token
@@ -145,17 +145,31 @@ def geocode(api_key: str, lat: float, lng: float, floor: int) -> Call[list[Json]
 
 def _read_objects(reply: Reply) -> list[Json]:
     objects = reply.json()
-    if not isinstance(objects, list) or not all(map(_is_object, objects)):
-        raise ValueError("a list of objects with ids was expected")
-    return objects
+    if not isinstance(objects, list):
+        raise ValueError("a list of objects was expected")
+    return list(map(_object, objects))
 
 
-def _is_object(one: Any) -> bool:
-    return (
-        isinstance(one, dict)
-        and isinstance(one.get("id"), str)
-        and all(isinstance(one.get(field) or {}, dict) for field in ("properties", "baseTypeProperties"))
-    )
+def iterated(call: Call[list[Json]]) -> Call[Iterator[Json]]:
+    """Read geodata object by object: what is held is the reply, not all that is in it."""
+    import msgspec
+
+    def read(reply: Reply) -> Iterator[Json]:
+        found = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
+        return (_object(msgspec.json.decode(one)) for one in found)
+
+    return call.reading(read)
+
+
+def _object(one: Any) -> Json:
+    members = ("properties", "baseTypeProperties")
+    if (
+        not isinstance(one, dict)
+        or not isinstance(one.get("id"), str)
+        or not all(isinstance(one.get(field) or {}, dict) for field in members)
+    ):
+        raise ValueError("objects with an id, and with members that are objects, were expected")
+    return one
 
 
 def _ids_of(count: int) -> Any:

@@ -169,7 +169,7 @@ class Application:
         for pause in SETTLE:
             wait(pause)
             new: dict[Any, list[str]] = {}
-            for thing in self.hook.list_geodata():
+            for thing in self.hook.iter_geodata():
                 if thing["id"] not in self._known:
                     new.setdefault(self._identity(thing), []).append(thing["id"])
             for one in left:
@@ -217,7 +217,7 @@ class Application:
         wrong: list[str] = []
         for pause in SETTLE:
             wait(pause)
-            wrong = list(discrepancies(self.written, self.hook.list_geodata(), self.plan.match_on))
+            wrong = list(discrepancies(self.written, self.hook.iter_geodata(), self.plan.match_on))
             if not wrong:
                 return
         raise VerificationError(wrong)
@@ -229,8 +229,13 @@ def discrepancies(changes: Sequence[Change], objects: Iterable[Json], match_on: 
     :param changes: what was written.
     :param objects: the world now.
     """
-    by_id = {one["id"]: one for one in objects}
-    keys = Counter(key_of(one, match_on) for one in by_id.values())
+    about = {one.id for one in changes}
+    by_id: dict[str, Json] = {}
+    keys: Counter[str] = Counter()
+    for thing in objects:
+        keys[key_of(thing, match_on)] += 1
+        if thing["id"] in about:
+            by_id[thing["id"]] = thing
     for one in changes:
         what = f"{one.base_type} {one.id} ({one.key})"
         found = by_id.get(one.id)

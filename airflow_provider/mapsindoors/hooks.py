@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.core.assets import mapsindoors_asset
@@ -105,6 +105,10 @@ class MapsIndoorsHook(ApiHook):
         wanted = _wanted(base_types)
         found = self.send(api.list_geodata(self.api_key, _only(wanted), root_element))
         return _of_types(found, wanted)
+
+    def iter_geodata(self) -> Iterator[Json]:
+        """Read all geodata like :meth:`list_geodata`, but decode each object when it is asked for."""
+        return self.send(api.iterated(api.list_geodata(self.api_key)))
 
     async def alist_geodata(
         self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None

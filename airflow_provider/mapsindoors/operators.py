@@ -176,15 +176,15 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             sync = self._sync(hook)
             rows = None
             if self.plan:
-                plan, world = sync.load(self.plan)
+                plan = sync.load(self.plan)
             else:
-                plan, world, rows = sync.make(self.source)
+                plan, rows = sync.make(self.source)
             if path := self.plan_output or self.plan:
                 note_page(self, context, path)
             self.log.info("Planned: %s; %d unchanged", plan.counts(), plan.unchanged)
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
             if self.mode == "apply":
-                done = sync.apply(plan, world, rows).done
+                done = sync.apply(plan, rows).done
                 counts = {name: done[name] for name in OPERATIONS}
             sync.report_failed(plan)
             result = {
@@ -367,7 +367,7 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         size = _positive(self.batch_size, "batch_size")
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, match_on=self.match_on, defaults=self.defaults or {}, batch_size=size)
-            plan, world, rows = sync.make(self.geodata)
+            plan, rows = sync.make(self.geodata)
             plan.changes = [one for one in plan.changes if one.operation == "create"]
-            created = sync.apply(plan, world, rows).done["create"]
+            created = sync.apply(plan, rows).done["create"]
         return {"created": created, "existing": rows - created}

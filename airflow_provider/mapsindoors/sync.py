@@ -42,9 +42,10 @@ class Sync:
     batch_size: int = 500
     verify: bool = True
     restore: bool = False
+    _seen: World | None = None
 
-    def make(self, source: object) -> tuple[Plan, World, int]:
-        """Compare a source with the world; gives the plan, the world, and how many rows there were.
+    def make(self, source: object) -> tuple[Plan, int]:
+        """Compare a source with the world; gives the plan, and how many rows there were.
 
         :raises InputError: with everything that is wrong with the rows, unless bad rows are skipped.
         """
@@ -57,10 +58,11 @@ class Sync:
             self._refuse(rows, world)
         plan = make_plan(rows, world, self.scope, self.missing)
         self._publish(plan, world)
-        return plan, world, len(rows)
+        self._seen = world
+        return plan, len(rows)
 
-    def load(self, path: str) -> tuple[Plan, World]:
-        """Read a plan made earlier, and the world it is for.
+    def load(self, path: str) -> Plan:
+        """Read a plan made earlier, for the world as it is.
 
         :raises PlanRejectedError: when the world changed since.
         """
@@ -81,13 +83,17 @@ class Sync:
             )
         refuse_altered(plan, world, f"'{path}'")
         plan.compared = len(compared(world))
-        return plan, world
+        self._seen = world
+        return plan
 
-    def apply(self, plan: Plan, world: World, rows: int | None = None) -> Application:
+    def apply(self, plan: Plan, rows: int | None = None) -> Application:
         """Check the guards, keep a backup, write, and read back.
 
         :param rows: how many rows the source had; None when the plan comes from a file.
         """
+        world, self._seen = self._seen, None  # It is large, and not needed while it is written.
+        if world is None:
+            raise ValueError("a plan is made or loaded first, and applied once")
         self.guards.check(plan, world, rows)
         application = Application(
             self.hook, plan, batch_size=self.batch_size, log=self.log, known=frozenset(world.by_id)
@@ -96,6 +102,7 @@ class Sync:
             return application
         if self.backup:
             self._keep(self.backup, world)
+        del world
         application.run(skip_bad=self.skip_bad)
         if self.verify:
             application.verify()

@@ -1,0 +1,29 @@
+"""What a large sync may cost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+from airflow_provider.sandbox.server import Sandbox
+from tests.unit.mapsindoors.running import by_external_id, sync
+
+
+def test_a_hundred_changes_among_ten_thousand_objects_take_eight_requests(
+    world: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    seed.grow(world.campus, 10_000)
+    rows: list[dict[str, Any]] = [
+        {"externalId": code, "name": one["properties"]["name@en"], "geometry": one["geometry"]}
+        for code, one in by_external_id(world).items()
+        if code.startswith("G-")
+    ]
+    for row in rows[::100]:
+        row["name"] += "!"
+    before = sum(sandbox.counters.requests.values())
+    cpu = time.thread_time()
+    result = sync(rows)
+    assert time.thread_time() - cpu < 5
+    assert (result["update"], result["unchanged"]) == (100, 9_900)
+    assert sum(sandbox.counters.requests.values()) - before <= 8
