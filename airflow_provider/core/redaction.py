@@ -68,7 +68,8 @@ class Redactor:
         self._lock = threading.Lock()
         self._secrets: list[str] = []
         self._passing: deque[str] = deque(maxlen=passing)
-        self._pattern: re.Pattern[str] | None = None
+        self._spelled: dict[str, set[str]] = {}
+        self._texts: list[str] = []
         for secret in secrets:
             self.add(secret)
 
@@ -77,24 +78,27 @@ class Redactor:
         with self._lock:
             if len(secret) >= _SHORTEST and secret not in self._secrets:
                 self._secrets.append(secret)
-                self._compile()
+                self._spell()
 
     def add_passing(self, token: str) -> None:
         """Hide this token too, until many others came after it: in months, a process mints many."""
         with self._lock:
             if len(token) >= _SHORTEST and token not in self._passing and token not in self._secrets:
                 self._passing.append(token)
-                self._compile()
+                self._spell()
 
-    def _compile(self) -> None:
-        texts = {text for secret in (*self._secrets, *self._passing) for text in spellings(secret)}
-        longest_first = sorted((text for text in texts if len(text) >= _SHORTEST), key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+    def _spell(self) -> None:
+        # No regular expression: compiling one of a few hundred long texts holds up an event loop.
+        known = (*self._secrets, *self._passing)
+        self._spelled = {secret: self._spelled.get(secret) or spellings(secret) for secret in known}
+        texts = {text for some in self._spelled.values() for text in some if len(text) >= _SHORTEST}
+        self._texts = sorted(texts, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
         """Give the text without any of the secrets, and without whatever looks like a credential."""
-        if self._pattern is not None:
-            text = self._pattern.sub(HIDDEN, text)
+        for secret in self._texts:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
         text = _PARAMETERS.sub(rf"\1\2{HIDDEN}", text)
         return _SCHEMES.sub(rf"\1 {HIDDEN}", text)
 

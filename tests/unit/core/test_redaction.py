@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -60,3 +61,14 @@ def test_tokens_that_pass_do_not_pile_up() -> None:
         redactor.add_passing(f"token-{number:04d}")
     cleaned = redactor.clean("lasting-secret token-0999 token-0000")
     assert cleaned == "*** *** token-0000"
+
+
+def test_one_more_token_costs_next_to_nothing_however_many_are_known() -> None:
+    redactor = Redactor(["s3cr3t"], passing=64)
+    tokens = [f"eyJ{n:03}." + "aB3-" * 130 for n in range(100)]
+    for token in tokens[:-1]:
+        redactor.add_passing(token)
+    began = time.thread_time()
+    redactor.add_passing(tokens[-1])
+    assert time.thread_time() - began < 0.01
+    assert tokens[-1] not in redactor.clean(f"got {tokens[-1]} and {tokens[40]}")
