@@ -171,7 +171,7 @@ def secrets_of(sandbox: Sandbox) -> dict[str, list[str]]:
     found = {
         name: [*tokens, sandbox.services[name].connection()["password"]] for name, tokens in issued.items()
     }
-    found["mapsindoors"].append(connections["mapsindoors"]["extra"]["api_key"])
+    found["mapsindoors"].append(sandbox.mapsindoors.connection()["extra"]["api_key"])
     found["amigocloud"] = [*issued["amigocloud"], world.AWKWARD_TOKEN]
     return found
 
