@@ -10,7 +10,6 @@ from airflow_provider.core.assets import leanix_asset
 from airflow_provider.core.auth import Credential, MintedToken
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
-from airflow_provider.core.sinks import logged
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
 from airflow_provider.leanix import ldif as ldif_module
@@ -153,6 +152,8 @@ class LeanIXHook(ApiHook):
         :raises IncompleteExportError: when what came is no whole LDIF; nothing was published.
         :return: the manifest, with ``sha256``; None when the run has no results.
         """
+        from airflow_provider.core.sinks import logged
+
         started, before = time.monotonic(), self.requests
         manifest = save_results(self, run_id, output_path, output_format)
         if manifest is not None:

@@ -1,0 +1,230 @@
+"""Prints how an export compares: with a loop in the vendor client's style, with bare threads, with its peers.
+
+Run: ``python -m tests.benchmarks.amigocloud_export [--rounds 3] [--long]``. The sandbox is a process of its own
+and waits 50 ms before each answer. What is compared runs in turns; the least of each counts. Peers are installed
+into environments below ``.venv-peers``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks import peers
+
+DELAY, THREADS, PAGE = 0.05, 8, 1000
+SMALL, LARGE, HUGE = 50_000, 500_000, 5_000_000
+TABLE = {SMALL: 3001, LARGE: 3002, HUGE: 3003}
+SERVER = f"""
+import hashlib, json, sys
+from airflow_provider.sandbox.amigocloud import AmigoCloudService, world
+from airflow_provider.sandbox.amigocloud.store import Dataset
+from airflow_provider.sandbox.server import Sandbox
+
+WANTED = ("amigo_id", "number", "name", "building", "floor", "maker", "price", "in_service", "updated_at", "notes")
+COLUMNS = [column for column in world.ASSET_COLUMNS if column["name"] in WANTED]
+BLOCK = list(world.assets(10_000))
+
+def rows(count):
+    for n in range(count):
+        key = hashlib.md5(str(n).encode()).hexdigest()
+        yield {{**BLOCK[n % len(BLOCK)], "amigo_id": key, "number": n}}
+
+class Quick(AmigoCloudService):
+    # Keeps the answers about the small dataset: what SQLite and Python take is not what is measured.
+
+    kept = {{}}
+
+    def _endpoint(self, level, handler):
+        ask = super()._endpoint(level, handler)
+
+        async def endpoint(request):
+            if b"{TABLE[SMALL]}" not in request.scope["query_string"] + request.scope["path"].encode():
+                return await ask(request)
+            if str(request.url) not in self.kept:
+                self.kept[str(request.url)] = await ask(request)
+            return self.kept[str(request.url)]
+
+        return endpoint
+
+with Sandbox(kinds=[Quick]) as sandbox:
+    for text in sys.argv[1:]:
+        number, count = map(int, text.split(":"))
+        columns = [dict(column) for column in COLUMNS]
+        sandbox.amigocloud.store.add(Dataset(number, world.PROJECT, text, columns), rows(count))
+    sandbox.faults.add("delay", seconds={DELAY}, times=None)
+    print(json.dumps([sandbox.url, sandbox.connections["amigocloud_default"]]), flush=True)
+    sys.stdin.read()
+"""
+REPORT = "import json, sys; from tests.benchmarks.amigocloud_export import memory; memory(int(sys.argv[1]))"
+
+
+@contextmanager
+def served(sizes: list[int]) -> Iterator[str]:
+    """Serve datasets of so many rows; gives the URL of the project."""
+    tables = [f"{TABLE[size]}:{size}" for size in sizes]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, *tables], stdin=pipe, stdout=pipe, text=True
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        _, connection = json.loads(server.stdout.readline())
+        os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"] = connection
+        known = json.loads(connection)
+        try:
+            yield f"{known['host']}/{known['extra']['project_url']}"
+        finally:
+            server.stdin.close()
+
+
+def ours(path: Path, size: int = SMALL) -> dict[str, Any]:
+    """Export with the operator."""
+    from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+
+    task = AmigoCloudExportOperator(
+        task_id="x", output_path=str(path), dataset=TABLE[size], page_size=PAGE, concurrency=THREADS
+    )
+    manifest: dict[str, Any] = task.execute({})
+    if manifest["rows"] != size:
+        raise AssertionError(manifest)
+    return manifest
+
+
+def one_by_one(project: str, token: str, path: Path) -> None:
+    """Do what a loop over the vendor client's cursor does: a connection a page, stdlib json."""
+    import requests
+
+    url: str | None = f"{project}/sql"
+    params: dict[str, Any] = {"query": f"SELECT * FROM dataset_{TABLE[SMALL]}", "limit": PAGE, "token": token}
+    with path.open("w") as file:
+        while url:
+            page = json.loads(requests.get(url, params=params, timeout=60).content)
+            for row in page["data"]:
+                file.write(json.dumps(row) + "\n")
+            url, params = page["next"], {}
+
+
+def recorded(folder: Path) -> list[Any]:
+    """Export once, and give the calls for its pages."""
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
+    calls: list[Any] = []
+    send = AmigoCloudHook.send
+
+    def watch(self: AmigoCloudHook, call: Any) -> Any:
+        if call.path.endswith("sql"):
+            calls.append(call)
+        return send(self, call)
+
+    AmigoCloudHook.send = watch  # type: ignore[method-assign, assignment]
+    try:
+        ours(folder / "recorded.jsonl")
+    finally:
+        AmigoCloudHook.send = send  # type: ignore[method-assign]
+    return calls
+
+
+def thrown_away(project: str, token: str, calls: list[Any]) -> None:
+    """Fetch the same pages with pooled threads, and do nothing with them."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    with requests.Session() as session, ThreadPoolExecutor(THREADS) as pool:
+        session.mount("http://", HTTPAdapter(pool_maxsize=THREADS))
+
+        def fetch(call: Any) -> int:
+            reply = session.get(f"{project}/sql", params={**call.params, "token": token}, timeout=60)
+            reply.raise_for_status()
+            return len(reply.content)
+
+        sum(pool.map(fetch, calls))
+
+
+def memory(size: int) -> None:
+    """Export in this process, and print the most memory it has had, in MB, and the seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        ours(Path(folder, "a.parquet"), size)
+    peak = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    print(int(peak.split()[1]) / 1000, time.perf_counter() - started)
+
+
+def memory_of(size: int) -> tuple[float, float]:
+    """Export in a process of its own; gives MB and seconds."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, str(size)], capture_output=True, text=True, check=True
+    )
+    megabytes, seconds = map(float, done.stdout.split()[-2:])
+    return megabytes, seconds
+
+
+def timed(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Let all contenders run in turns; gives the seconds of each turn."""
+    spent: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            started = time.perf_counter()
+            said = run()
+            spent[name].append(said if isinstance(said, float) else time.perf_counter() - started)
+    return spent
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--long", action="store_true", help=f"{HUGE:,} rows too: minutes, and 3 GB of memory")
+    parser.add_argument("--no-peers", action="store_true")
+    wanted = parser.parse_args()
+    sizes = [SMALL, LARGE, *([HUGE] if wanted.long else [])]
+    with tempfile.TemporaryDirectory() as name, served(sizes) as project:
+        folder = Path(name)
+        token = json.loads(os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"])["password"]
+        calls = recorded(folder)
+        contenders: dict[str, Callable[[], Any]] = {
+            "jsonl": lambda: ours(folder / "a.jsonl"),
+            "threads": lambda: thrown_away(project, token, calls),
+            "parquet": lambda: ours(folder / "a.parquet"),
+            "loop": lambda: one_by_one(project, token, folder / "loop.jsonl"),
+        }
+        spent = timed(contenders, wanted.rounds)
+        least = {key: min(values) for key, values in spent.items()}
+        print(f"{SMALL:,} rows x 10 columns in {len(calls)} pages, {DELAY * 1000:.0f} ms a request,")
+        print(f"{THREADS} requests at once; seconds: least and median of {wanted.rounds}")
+        for key, values in spent.items():
+            print(f"  {key:10} {min(values):7.2f} {median(values):7.2f}")
+        told("a loop in the vendor client's style / jsonl", least["loop"] / least["jsonl"], ">= 6")
+        told("jsonl / threads that throw the pages away", least["jsonl"] / least["threads"], "<= 1.4")
+        told("parquet / jsonl", least["parquet"] / least["jsonl"], "<= 1.5")
+        for title, measure in () if wanted.no_peers else peers.available():
+            seconds = measure(project, token, TABLE[SMALL], folder)
+            told(f"{title} / jsonl", seconds / least["jsonl"], "> 1")
+        few, _ = memory_of(SMALL)
+        for size in sizes[1:]:
+            more, seconds = memory_of(size)
+            told(f"MB more for {size:,} rows ({seconds:.0f} s)", more - few, "<= 100")
+
+
+def told(what: str, figure: float, target: str) -> None:
+    """Print a figure and its target."""
+    sign, limit = target.split()
+    good = figure <= float(limit) if sign == "<=" else figure >= float(limit)
+    print(f"{what:55} {figure:7.2f}  {target:7} {'met' if good else 'MISSED'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
