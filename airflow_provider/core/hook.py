@@ -112,6 +112,13 @@ class ApiHook(BaseHook):
         """
         return self.transport.send(call)
 
+    def until(self, deadline: float) -> AbstractContextManager[None]:
+        """Within a ``with`` block, let no call go on past a moment, however patient the hook is else.
+
+        :param deadline: seconds since the epoch.
+        """
+        return self.transport.until(deadline)
+
     async def asend(self, call: Call[T]) -> T:
         """Send the same call from an event loop, without blocking it."""
         if self._async_transport is None:

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from airflow_provider.core.endpoint import Endpoint
 
 
-def loop_options(endpoint: Endpoint, log: Logger) -> dict[str, Any]:
+def loop_options(
+    endpoint: Endpoint, log: Logger, seconds_left: Callable[[], float] | None = None
+) -> dict[str, Any]:
     """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
 
     :param endpoint: whose patience and budget apply.
     :param log: gets a warning for each try that is repeated.
+    :param seconds_left: how long there is still time; no try is begun later.
     """
     from tenacity import retry_if_exception_type
 
@@ -26,7 +29,9 @@ def loop_options(endpoint: Endpoint, log: Logger) -> dict[str, Any]:
     return {
         "retry": retry_if_exception_type(Again),
         "wait": lambda state: wait_before(state.attempt_number, _judgement(state), patience),
-        "stop": lambda state: _stop(state, patience),
+        "stop": lambda state: (
+            _stop(state, patience) or (seconds_left is not None and state.upcoming_sleep > seconds_left())
+        ),
         "before_sleep": _announce(endpoint, log),
         "retry_error_callback": _give_up,
     }

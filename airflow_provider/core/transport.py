@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+clock = time.time
+
 _POOL = 32
 _CHUNK = 256 * 1024
 
@@ -65,7 +67,20 @@ class Transport:
         self._lock = threading.Lock()
         self._log = log
         self._sleep = sleep
+        self._deadline = float("inf")
         self._session: requests.Session | None = None
+
+    @contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Within the block, go on with no request past a moment; the last one has a second to be answered.
+
+        :param deadline: seconds since the epoch.
+        """
+        before, self._deadline = self._deadline, deadline
+        try:
+            yield
+        finally:
+            self._deadline = before
 
     def send(self, call: Call[T]) -> T:
         """Send a call, again where that is safe and may help, and give what its reader made of the reply.
@@ -129,7 +144,11 @@ class Transport:
     def _loop(self, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 
-        return Retrying(sleep=self._sleep, **loop_options(self.endpoint, self._log))(attempt)
+        options = loop_options(self.endpoint, self._log, self._seconds_left)
+        return Retrying(sleep=self._sleep, **options)(attempt)
+
+    def _seconds_left(self) -> float:
+        return self._deadline - clock()
 
     def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Judgement]) -> Any:
         """Send once; when the token is refused, get a new one and send once more."""
@@ -173,7 +192,7 @@ class Transport:
                 request.url,
                 data=request.body,
                 headers=request.headers,
-                timeout=self.endpoint.settings.timeout,
+                timeout=self._timeout(),
                 verify=self.endpoint.settings.verify,
                 allow_redirects=False,
                 stream=stream,
@@ -185,6 +204,11 @@ class Transport:
         except OSError:
             # requests has an exception of its own for everything but this.
             raise InputError(f"extra 'verify': {self.endpoint.settings.verify} cannot be read") from None
+
+    def _timeout(self) -> tuple[float, float]:
+        connect, read = self.endpoint.settings.timeout
+        left = max(1.0, self._seconds_left())
+        return min(connect, left), min(read, left)
 
     def _ready(self) -> requests.Session:
         with self._lock:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
 
 _MOST_COMPLAINTS = 2000
+_LAST_SECONDS = 3.0
 
 
 def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, tried_before: bool) -> str:
@@ -171,7 +172,8 @@ def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_inte
         note_unknown(status, odd, hook.log.warning, run_id)
         return status if status in OVER else None
 
-    return wait_for(poll, deadline=deadline, poll_interval=poll_interval)
+    with hook.until(deadline):
+        return wait_for(poll, deadline=deadline, poll_interval=poll_interval)
 
 
 def note_unknown(status: str, seen: set[str], say: Callable[..., object], run_id: str) -> None:
@@ -182,21 +184,23 @@ def note_unknown(status: str, seen: set[str], say: Callable[..., object], run_id
 
 
 def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
-    """Give the status of a run that is over after all; else stop it.
+    """Give the status of a run that is over after all; else stop it. Takes seconds, whatever happens.
 
     :raises RunFailedError: saying that it took too long.
     """
-    try:
-        status = hook.get_run_status(run_id)
-    except PASSING as error:
-        hook.log.warning("Whether run %s is over cannot be asked: %s", run_id, error)
-        status = "UNKNOWN"
-    if status in OVER:
-        return status
-    try:
-        stopped = "it was stopped" if hook.stop_run(run_id) else "it could not be stopped"
-    except ProviderError as error:
-        stopped = f"it could not be stopped: {error}"
+    with hook.until(deadline_after(_LAST_SECONDS)):
+        try:
+            status = hook.get_run_status(run_id)
+        except PASSING as error:
+            hook.log.warning("Whether run %s is over cannot be asked: %s", run_id, error)
+            status = "UNKNOWN"
+        if status in OVER:
+            return status
+    with hook.until(deadline_after(_LAST_SECONDS)):
+        try:
+            stopped = "it was stopped" if hook.stop_run(run_id) else "it could not be stopped"
+        except ProviderError as error:
+            stopped = f"it could not be stopped: {error}"
     raise RunFailedError(run_id, status, f"it was not over at the deadline; {stopped}")
 
 

@@ -34,6 +34,8 @@ class LeanIXRunSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("run_id", "leanix_conn_id")
     ui_color = "#d9e8f6"
 
+    _deadline = float("inf")
+
     def __init__(
         self,
         *,
@@ -59,11 +61,12 @@ class LeanIXRunSensor(BaseSensorOperator):
                 ),
                 method_name="execute_complete",
             )
+        self._deadline = runs.deadline_after(self.timeout)
         return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        with LeanIXHook(self.leanix_conn_id) as hook:
+        with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
             status = hook.get_run_status(self.run_id)
         if status not in OVER:
             return PokeReturnValue(is_done=False)

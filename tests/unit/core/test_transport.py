@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -254,3 +255,27 @@ def test_the_log_says_what_failed_which_try_it_was_and_when_the_next_one_comes(
     (line,) = (line for line in logged().splitlines() if "try 1 of" in line)
     assert "GET http://127.0.0.1:" in line
     assert "open/thing answered 503: busy (try 1 of 6; the next one in 0.0 s)" in line
+
+
+def test_no_request_goes_on_past_a_moment(echo, connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider.core import transport
+
+    now = [1000.0]
+    monkeypatch.setattr(transport, "clock", lambda: now[0])
+    down = echo.faults.add("html", status=503, times=None)
+    hook = connect()
+    hook.transport._sleep = lambda seconds: now.__setitem__(0, now[0] + seconds)
+    hook.transport.endpoint.patience = Patience(attempts=100, base=1, cap=10, total=1e9)
+    with pytest.raises(errors.ServerError), hook.until(1020.0):
+        hook.send(READ)
+    assert 1005 < now[0] <= 1020
+    assert 3 <= down.hits < 10
+
+
+def test_a_request_is_not_waited_for_past_a_moment_by_more_than_a_second(echo, connect) -> None:
+    echo.faults.add("delay", seconds=4.0, times=None)
+    began = time.time()
+    hook = connect()
+    with pytest.raises(errors.TransportError, match="no answer in time"), hook.until(began + 0.1):
+        hook.send(READ)
+    assert time.time() - began < 3

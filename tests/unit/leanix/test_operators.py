@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
+from functools import partial
 from typing import Any
 
 import pytest
 
+from airflow_provider.core import looping, policy, transport, waiting
+from airflow_provider.core.policy import wait_before as real_wait
 from airflow_provider.errors import (
     InputError,
     NotFoundError,
@@ -15,6 +19,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
 )
+from airflow_provider.leanix import runs
 from airflow_provider.leanix.operators import (
     LeanIXFetchResultsOperator,
     LeanIXRunOperator,
@@ -24,6 +29,33 @@ from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_ite
 from tests.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task
+
+
+class Hours:
+    """A clock that moves on while somebody sleeps, or waits for an answer that never comes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.time()
+        self.perform = transport.Transport._perform
+        monkeypatch.setattr(waiting, "clock", self)
+        monkeypatch.setattr(runs, "clock", self)
+        monkeypatch.setattr(transport, "clock", self)
+        monkeypatch.setattr(runs, "wait_for", partial(waiting.wait_for, sleep=self.sleep))
+        monkeypatch.setattr(transport.Transport.__init__, "__defaults__", (self.sleep,))
+        monkeypatch.setattr(looping, "wait_before", real_wait)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def unanswered(self, sender: transport.Transport, request: Any, *, stream: bool) -> Any:
+        if not request.url.endswith(("/status", "/stop")):
+            return self.perform(sender, request, stream=stream)
+        self.sleep(sender._timeout()[1])
+        return policy.Lost(sent=True, why="no answer in time")
+
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 
@@ -186,6 +218,26 @@ def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
     with pytest.raises(RunFailedError, match="ended as UNKNOWN.*it was stopped"):
         task.run(run_operator(**OUTBOUND, timeout=0.02, deferrable=deferrable))
     assert leanix.runs[0].status == "STOPPED"
+
+
+@pytest.mark.parametrize("answered", ["never", "502"])
+def test_waiting_on_a_worker_ends_seconds_after_the_deadline_though_the_service_is_down(
+    leanix: Any, task: Task, sandbox: Any, monkeypatch: pytest.MonkeyPatch, answered: str
+) -> None:
+    now = Hours(monkeypatch)
+    leanix.stuck_in = "IN_PROGRESS"
+    began, options = now(), {"service": "leanix", "path": "/(status|stop)$", "times": None}
+    if answered == "502":
+        sandbox.faults.add("html", status=502, **options)
+    else:
+        monkeypatch.setattr(
+            transport.Transport,
+            "_perform",
+            lambda sender, request, **more: now.unanswered(sender, request, **more),
+        )
+    with pytest.raises(RunFailedError, match="deadline; it could not be stopped"):
+        task.run(run_operator(**OUTBOUND, timeout=40, poll_interval=5, deferrable=False))
+    assert 40 <= now() - began < 50
 
 
 @BOTH
