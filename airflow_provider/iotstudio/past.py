@@ -39,7 +39,10 @@ class Span:
         """
         span = cls(_bound("start", start), _bound("end", end))
         if span.start and span.end and span.start >= span.end:
-            raise InputError(f"start {span.start} is not before end {span.end}")
+            raise InputError(
+                f"start {span.start} is not before end {span.end} (data intervals are empty unless the"
+                " schedule is one that has them, like CronDataIntervalTimetable)"
+            )
         return span
 
     def asked(self) -> tuple[datetime | None, datetime | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import json
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -515,3 +516,26 @@ def test_exports_run_in_a_dag_with_the_data_interval(
     result = run.get_task_instance("history").xcom_pull(task_ids="history")
     assert (result["rows"], result["watermark"]) == (48, "2026-01-02T23:00:00Z")
     assert (tmp_path / "2026-01-02.parquet").exists()
+
+
+def test_the_fleet_example_sets_waits_and_exports(
+    service: IoTStudioService,
+    run_dag: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
+    rows = tmp_path / "iotstudio" / "setpoints.jsonl"
+    rows.parent.mkdir()
+    rows.write_text(json.dumps({"thing_id": THING, "properties": {"setpoint": 19.5}}))
+    path = Path(__file__).resolve().parents[3] / "example_dags" / "iotstudio_fleet.py"
+    spec = importlib.util.spec_from_file_location("iotstudio_fleet", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    run = run_dag(module.dag, logical_date=datetime(2026, 1, 2, tzinfo=UTC))
+    assert run.state == "success"
+    assert service.space.things[THING].status["setpoint"] == 19.5
+    assert pq.read_table(tmp_path / "iotstudio" / "2026-01-02" / "history.parquet").num_rows == 48 * 20
