@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.journal import Journal
@@ -16,6 +18,13 @@ from airflow_provider.core.calls import Call
 from airflow_provider.errors import IncompleteExportError, InputError
 
 _READS = re.compile(r"[\s(]*(select|with|values)\b", re.IGNORECASE)
+
+
+class _Named(msgspec.Struct):
+    id: str | int | None = None
+
+
+_named = msgspec.json.Decoder(list[_Named])
 
 
 @dataclass(frozen=True)
@@ -95,11 +104,17 @@ class Walk:
     :param hook: the connection.
     :param call: asks for the first page.
     :param state: hash of the snapshot that the call selects, if it does.
+    :param named: whether each item has an ``id`` of its own, where it has one: nothing else tells that items
+        have moved from one page to the next.
     """
 
-    def __init__(self, hook: AmigoCloudHook, call: Call[Page], state: str | None = None) -> None:
+    def __init__(
+        self, hook: AmigoCloudHook, call: Call[Page], state: str | None = None, *, named: bool = False
+    ) -> None:
         self._hook = hook
         self._call = call
+        self._named = named
+        self._ids: set[str | int] = set()
         self.state = state
 
     def pages(self) -> Iterator[Page]:
@@ -115,7 +130,20 @@ class Walk:
                     f" {page.count}; nothing was published"
                 )
             read, count = read + 1, page.count
+            if self._named:
+                self._check_ids(page)
             yield page
+
+    def _check_ids(self, page: Page) -> None:
+        for item in _named.decode(page.joined()):
+            if item.id is None:
+                continue
+            if item.id in self._ids:
+                raise IncompleteExportError(
+                    f"the list changed while it was read page by page: item {item.id} came twice; nothing was"
+                    " published"
+                )
+            self._ids.add(item.id)
 
 
 class Watched:
@@ -215,4 +243,4 @@ def sql_source(
 
 def list_source(hook: AmigoCloudHook, url: str, reading: Reading) -> Source:
     """Read a list endpoint."""
-    return Walk(hook, api.list_page(url, reading.page_size))
+    return Walk(hook, api.list_page(url, reading.page_size), named=True)

@@ -30,9 +30,8 @@ resource = {
 }
 source = rest_api_source({"client": {"base_url": project + "/"}, "resources": [resource]})
 started = time.perf_counter()
-pipeline = dlt.pipeline(
-    "peer", destination=dlt.destinations.filesystem(folder), dataset_name="twin", pipelines_dir=folder + "/work"
-)
+files = dlt.destinations.filesystem(folder)
+pipeline = dlt.pipeline("peer", destination=files, dataset_name="twin", pipelines_dir=folder + "/work")
 pipeline.run(source, loader_file_format="jsonl")
 rows = pipeline.last_trace.last_normalize_info.row_counts["assets"]
 print(rows, time.perf_counter() - started)
