@@ -161,9 +161,9 @@ def get_provider_info() -> dict[str, Any]:
         "asset-uris": [
             {
                 "schemes": [package],
-                "handler": "airflow_provider.core.assets.normalize",
-                "factory": f"airflow_provider.core.assets.{package}_asset",
-                "to_openlineage_converter": "airflow_provider.core.assets.convert_to_openlineage",
+                "handler": "airflow_provider.assets.normalize",
+                "factory": f"airflow_provider.assets.{package}_asset",
+                "to_openlineage_converter": "airflow_provider.assets.convert_to_openlineage",
             }
             for package, _ in _SYSTEMS.values()
         ],

@@ -181,7 +181,7 @@ def demo() -> int:
 
 
 def up() -> int:
-    """Start the sandbox and Airflow, and leave them running; gives the exit status."""
+    """Start the sandbox and Airflow, run the jobs, and leave all running; gives the exit status."""
     home = HOMES / "up"
     refuse_if_running(home)
     log = HOMES / "sandbox.log"
@@ -194,13 +194,14 @@ def up() -> int:
         connections = _connections(f"http://127.0.0.1:{port}", sandbox, log)
         airflow = LocalAirflow(home, connections=connections, output=OUTPUT)
         airflow.start()
-        airflow.wait_for_dags(*JOBS, *CHAIN)
+        jobs = run_jobs(airflow, JOBS)
     except BaseException:
         if airflow:
             airflow.stop()
         sandbox.stop()
         raise
     write_running(home, sandbox=sandbox)
+    print(f"\n{report(jobs)}")
     print(f"\nAirflow  {airflow.url}  (no password)\nSandbox  http://127.0.0.1:{port}\nStop both: make down")
     return 0
 

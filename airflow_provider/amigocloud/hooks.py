@@ -9,7 +9,7 @@ from airflow_provider.amigocloud import api, changes
 from airflow_provider.amigocloud.callbacks import Listener
 from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
-from airflow_provider.core.assets import amigocloud_asset
+from airflow_provider.assets import amigocloud_asset
 from airflow_provider.core.auth import Credential, QueryToken
 from airflow_provider.core.calls import Params
 from airflow_provider.core.links import origin

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from airflow_provider.core.assets import iotstudio_asset
+from airflow_provider.assets import iotstudio_asset
 from airflow_provider.core.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.calls import Call, Params, Reply
 from airflow_provider.core.hook import ApiHook

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from airflow_provider.core.assets import leanix_asset
+from airflow_provider.assets import leanix_asset
 from airflow_provider.core.auth import Credential, MintedToken
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.assets import mapsindoors_asset
+from airflow_provider.assets import mapsindoors_asset
 from airflow_provider.core.auth import Credential, MintedToken
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.limits import Budget, shared_budget

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import Asset
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.assets import convert_to_openlineage
+from airflow_provider.assets import convert_to_openlineage
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
