@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import struct
 import time
 from collections.abc import Sequence
 from typing import IO, Any
@@ -12,15 +11,15 @@ import msgspec
 
 from airflow_provider.core.sinks import Publication, logged, manifest
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors import api, geometry
+from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.checks import FIELDS
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.shapes import wkb
 
 Json = dict[str, Any]
 Target = IO[bytes] | Publication | gzip.GzipFile
 
 _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", "parquet": "geoparquet"}
-_CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
 _ROW_GROUP = 5_000
 
 
@@ -150,26 +149,6 @@ def _cell(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (str, int)):
         return value
     return wkb(value) if name == "geometry" else msgspec.json.encode(value).decode()
-
-
-def wkb(shape: Json) -> bytes:
-    """Give a GeoJSON geometry as well-known binary."""
-    head = struct.pack("<BI", 1, _CODES[shape["type"]])
-    if shape["type"] == "Point":
-        return head + struct.pack("<2d", *shape["coordinates"][:2])
-    parts = geometry.polygons(shape)
-    if shape["type"] == "Polygon":
-        return head + _rings(parts[0])
-    polygon = struct.pack("<BI", 1, _CODES["Polygon"])
-    return head + struct.pack("<I", len(parts)) + b"".join(polygon + _rings(part) for part in parts)
-
-
-def _rings(rings: list[geometry.Ring]) -> bytes:
-    packed = [
-        struct.pack(f"<I{2 * len(ring)}d", len(ring), *(number for position in ring for number in position))
-        for ring in rings
-    ]
-    return struct.pack("<I", len(rings)) + b"".join(packed)
 
 
 _WRITERS = {"jsonl": _write_lines, "geojson": _write_features, "geoparquet": _write_table}

@@ -7,12 +7,15 @@ import re
 import struct
 from typing import Any
 
+from airflow_provider.mapsindoors import geometry
+
 Json = dict[str, Any]
 
 _WKT = re.compile(r"^\s*(?:SRID=4326;)?\s*(POINT|POLYGON|MULTIPOLYGON)\s*(?:Z\s*)?(\(.*\))\s*$", re.I | re.S)
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
 _NAMES = {"POINT": "Point", "POLYGON": "Polygon", "MULTIPOLYGON": "MultiPolygon"}
-_CODES = {1: "Point", 3: "Polygon", 6: "MultiPolygon"}
+_CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
+_KINDS = {code: kind for kind, code in _CODES.items()}
 
 
 def read_shape(value: Any) -> Any:
@@ -22,7 +25,7 @@ def read_shape(value: Any) -> Any:
     """
     if isinstance(value, (bytes, bytearray)):
         try:
-            return _Wkb(bytes(value)).geometry()
+            return _Wkb(bytes(value)).read()
         except (struct.error, IndexError, RecursionError):
             raise ValueError("is no WKB of a point, polygon or multipolygon") from None
     if not isinstance(value, str):
@@ -57,14 +60,14 @@ class _Wkb:
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
-    def geometry(self) -> Json:
+    def read(self) -> Json:
         order = "<" if self.data[self.at] == 1 else ">"
         self.at += 1
         (code,) = self._take(order + "I")
         if code & 0x20000000:
             self._take(order + "I")
         heights = bool(code & 0x80000000) or 1000 <= code & 0x0FFFFFFF < 2000
-        kind = _CODES.get((code & 0x0FFFFFFF) % 1000)
+        kind = _KINDS.get((code & 0x0FFFFFFF) % 1000)
         if kind is None:
             raise ValueError("is no WKB of a point, polygon or multipolygon")
         size = 3 if heights else 2
@@ -72,7 +75,7 @@ class _Wkb:
             return {"type": kind, "coordinates": list(self._take(f"{order}{size}d")[:2])}
         (count,) = self._take(order + "I")
         if kind == "MultiPolygon":
-            return {"type": kind, "coordinates": [self.geometry()["coordinates"] for _ in range(count)]}
+            return {"type": kind, "coordinates": [self.read()["coordinates"] for _ in range(count)]}
         return {"type": kind, "coordinates": [self._ring(order, size) for _ in range(count)]}
 
     def _ring(self, order: str, size: int) -> list[list[float]]:
@@ -83,3 +86,23 @@ class _Wkb:
         found = struct.unpack_from(form, self.data, self.at)
         self.at += struct.calcsize(form)
         return found
+
+
+def wkb(shape: Json) -> bytes:
+    """Give a GeoJSON geometry as well-known binary."""
+    head = struct.pack("<BI", 1, _CODES[shape["type"]])
+    if shape["type"] == "Point":
+        return head + struct.pack("<2d", *shape["coordinates"][:2])
+    parts = geometry.polygons(shape)
+    if shape["type"] == "Polygon":
+        return head + _rings(parts[0])
+    polygon = struct.pack("<BI", 1, _CODES["Polygon"])
+    return head + struct.pack("<I", len(parts)) + b"".join(polygon + _rings(part) for part in parts)
+
+
+def _rings(rings: list[geometry.Ring]) -> bytes:
+    packed = [
+        struct.pack(f"<I{2 * len(ring)}d", len(ring), *(number for position in ring for number in position))
+        for ring in rings
+    ]
+    return struct.pack("<I", len(rings)) + b"".join(packed)

@@ -17,7 +17,7 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import POI, ROOMS, by_external_id, desk, sync, writes
+from tests.unit.mapsindoors.running import POI, ROOMS, SQUARE, by_external_id, desk, sync, writes
 
 
 def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, sandbox: Sandbox) -> None:
@@ -102,6 +102,29 @@ def test_rows_come_from_a_table(world: MapsIndoorsService, tmp_path: Path) -> No
     assert made["D-1"]["parentId"] == made["A-1"]["id"]
     assert made["D-1"]["baseTypeProperties"]["capacity"] == "1"
     assert made["A-0-P1"]["displayTypeId"] == seed.new_id("type", "Workspace")
+
+
+def test_a_whole_new_venue_is_made_level_by_level(
+    world: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = {"name": "0", "administrativeid": "0"}
+    tree = [
+        desk("N-POI", parentExternalId="N-ROOM"),
+        desk("N-AREA", baseType="area", geometry=SQUARE, parentExternalId="N-VENUE"),
+        desk("N-ROOM", baseType="room", displayTypeId="Office", geometry=SQUARE, parentExternalId="N-FLOOR"),
+        {"externalId": "N-FLOOR", "baseType": "floor", "parentExternalId": "N-BLD", "geometry": SQUARE},
+        {"externalId": "N-BLD", "baseType": "building", "name": "B", "parentExternalId": "N-VENUE"},
+        {"externalId": "N-VENUE", "baseType": "venue", "name": "V", "geometry": SQUARE},
+    ]
+    tree[3]["baseTypeProperties"] = index
+    tree[4]["geometry"] = SQUARE
+    assert sync(tree, batch_size=1)["create"] == 6
+    made = by_external_id(world)
+    for row in tree[:-1]:
+        assert made[row["externalId"]]["parentId"] == made[row["parentExternalId"]]["id"]
+    said = capsys.readouterr().out
+    assert all(f"{number} of 6 changes written" in said for number in range(1, 7))
+    assert sync(tree)["unchanged"] == 6
 
 
 # Bad rows
