@@ -94,6 +94,19 @@ def test_it_may_be_killed_again_and_again(sandbox, tmp_path, kill_after):
     assert table["name"].to_pylist() == [row["name"] for row in expected]
 
 
+def test_a_part_that_was_being_written_when_the_kill_came_is_removed_in_the_end(sandbox, tmp_path, kill_after):
+    task, path = Task(), tmp_path / "a.jsonl"
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    (parts,) = tmp_path.iterdir()
+    (parts / ".00002.jsonl.gz.0123456789ab.part").write_bytes(b"half")
+    (parts / "00009.jsonl.gz").write_bytes(b"of a larger export")
+    kill_after(float("inf"))
+    assert task.run(operator(path))["rows"] == 3000
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_parts_can_be_on_object_storage(sandbox, kill_after):
     attach("memory", fs=MemoryFileSystem())
     task, folder = Task(), ObjectStoragePath("memory://bucket/twin")
