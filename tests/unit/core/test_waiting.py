@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from airflow_provider import errors
 from airflow_provider.core import waiting
 from airflow_provider.core.waiting import PollTrigger, error_event, intervals, raise_for, share, wait_for
+
+REAL_SLEEP = asyncio.sleep
 
 
 class Clock:
@@ -26,7 +29,10 @@ class Clock:
         self.now += seconds
 
     async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
+        if threading.current_thread() is threading.main_thread():
+            self.sleep(seconds)
+        else:  # a sandbox of another test
+            await REAL_SLEEP(seconds)
 
 
 @pytest.fixture

@@ -81,6 +81,27 @@ def test_results_come_through_the_api_when_there_is_no_link(leanix: Any, tmp_pat
     assert (tmp_path / "out.json").read_bytes() == leanix.runs[0].result
 
 
+def test_link_to_another_host_is_read_without_credentials_from_allowed_hosts_only(
+    leanix: Any, sandbox: Any, tmp_path: Any
+) -> None:
+    target = str(tmp_path / "out.json")
+    with LeanIXHook() as hook:
+        run_id = hook.create_run(OUTBOUND)
+        hook.start_run(run_id)
+        for url, said in (
+            ("https://storage.example/x?sig=secret", "storage.example.* which connection .* does not allow"),
+            ("http://storage.example/x?sig=secret", "is not https"),
+            ("ftp://127.0.0.1/x", "ftp"),
+        ):
+            sandbox.faults.add("status", status=200, body={"url": url}, path="/resultsUrl$")
+            with pytest.raises(InputError, match=said) as caught:
+                hook.download_results(run_id, target)
+            assert "secret" not in str(caught.value)
+        # The storage of the sandbox refuses whatever comes with credentials.
+        assert hook.download_results(run_id, target) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
 def test_broken_download_is_begun_again_and_nothing_half_is_left(
     leanix: Any, sandbox: Any, tmp_path: Any
 ) -> None:

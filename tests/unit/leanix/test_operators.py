@@ -259,9 +259,19 @@ def test_run_that_ended_at_the_deadline_is_taken(
 
 
 @BOTH
-def test_unknown_status_is_waited_on(leanix: Any, task: Task, deferrable: bool) -> None:
-    leanix.run_seconds, leanix.shown_status = 0.2, "REINDEXING"
+def test_unknown_status_is_waited_on_and_logged_once(
+    leanix: Any,
+    task: Task,
+    sandbox: Any,
+    deferrable: bool,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    leanix.run_seconds, leanix.shown_status = 0.3, "REINDEXING"
     assert task.run(run_operator(**OUTBOUND, deferrable=deferrable))["status"] == "FINISHED"
+    assert sandbox.counters.total("/status") > 3
+    logged = caplog.text + "".join(capsys.readouterr())
+    assert logged.count("unknown status REINDEXING") == 1
 
 
 @BOTH
