@@ -399,10 +399,12 @@ def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTS
 def test_bad_moments_in_the_middle_lose_nothing(
     service: IoTStudioService, sandbox: Sandbox, kind: str, options: dict[str, Any]
 ) -> None:
-    fault = sandbox.faults.add(kind, method="PUT", after=10, times=4, **options)
+    # A request that is refused with two tokens in a row is refused for good.
+    times = 1 if options.get("status") == 401 else 4
+    fault = sandbox.faults.add(kind, method="PUT", after=10, times=times, **options)
     things = sensors(service)[:40]
     assert write(writes=rows_for(things, setpoint=18.5))["verified"] == 40
-    assert fault.hits == 4
+    assert fault.hits == times
     assert all(service.space.things[uid].status["setpoint"] == 18.5 for uid in things)
 
 
