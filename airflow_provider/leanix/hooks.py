@@ -14,6 +14,7 @@ from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
 from airflow_provider.leanix import ldif as ldif_module
 from airflow_provider.leanix.results import save_results
+from airflow_provider.leanix.uploads import upload
 
 
 class LeanIXHook(ApiHook):
@@ -81,8 +82,7 @@ class LeanIXHook(ApiHook):
 
     def _create_from_upload(self, ldif: ldif_module.Ldif) -> str:
         url = self.send(api.new_upload())
-        headers = {"Content-Type": "application/json", "x-ms-blob-type": "BlockBlob"}
-        self.upload(url, ldif.open, headers)
+        upload(self, url, ldif)
         self.log.info("Uploaded %d items for the run", ldif.count)
         return self.send(api.create_run_from_url(url, "azureStorage"))
 

@@ -475,6 +475,23 @@ def test_large_content_goes_through_the_storage_without_credentials(
     assert sandbox.counters.requests["leanix POST /services/integration-api/v1/synchronizationRuns"] == 0
 
 
+def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
+    leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider.leanix import uploads
+    from airflow_provider.leanix.hooks import LeanIXHook
+
+    monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
+    monkeypatch.setattr(uploads, "WHOLE", 10_000)
+    monkeypatch.setattr(uploads, "BLOCK", 7_001)
+    rows = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": f"n{n}"}} for n in range(500)]
+    lost = sandbox.faults.add("reset_after", service="storage", method="PUT", after=1, times=2)
+    assert task.run(run_operator(**INBOUND, content=rows))["processed"] == 500
+    assert leanix.runs[0].content == rows
+    length = len(next(iter(leanix.storage.blobs.values())).data)
+    assert sandbox.counters.total("PUT") == -(-length // 7_001) + 1 + lost.hits
+
+
 def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,51 @@
+"""Puts a large LDIF where the service can fetch it: whole, or block by block."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from airflow_provider.leanix.hooks import LeanIXHook
+    from airflow_provider.leanix.ldif import Ldif
+
+WHOLE = 128 * 1024 * 1024
+"""Bytes of content from which on a file goes up in blocks: one that breaks off is sent again, not all."""
+
+BLOCK = 8 * 1024 * 1024
+
+
+def upload(hook: LeanIXHook, url: str, ldif: Ldif) -> None:
+    """Put an LDIF to a signed link of Azure's blob storage, as its documentation says.
+
+    :param url: the link, good for one file.
+    """
+    if ldif.size <= WHOLE:
+        hook.upload(url, ldif.open, {"Content-Type": "application/json", "x-ms-blob-type": "BlockBlob"})
+        return
+    names = []
+    for number, block in enumerate(blocks(ldif.open(), BLOCK)):
+        names.append(base64.b64encode(f"{number:08}".encode()).decode())
+        hook.upload(_with(url, f"comp=block&blockid={quote(names[-1], safe='')}"), block, {})
+    listed = "".join(f"<Latest>{name}</Latest>" for name in names)
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
+    headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/json"}
+    hook.upload(_with(url, "comp=blocklist"), body, headers)
+
+
+def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Join chunks to blocks of a size; the last one may be shorter."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        while len(buffer) >= size:
+            yield bytes(buffer[:size])
+            del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
+
+
+def _with(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}"
