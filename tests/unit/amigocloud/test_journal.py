@@ -94,7 +94,7 @@ def test_it_may_be_killed_again_and_again(sandbox, tmp_path, kill_after):
     assert table["name"].to_pylist() == [row["name"] for row in expected]
 
 
-def test_a_part_that_was_being_written_when_the_kill_came_is_removed_in_the_end(sandbox, tmp_path, kill_after):
+def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox, tmp_path, kill_after):
     task, path = Task(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
