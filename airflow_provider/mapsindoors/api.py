@@ -155,8 +155,14 @@ def iterated(call: Call[list[Json]]) -> Call[Iterator[Json]]:
     import msgspec
 
     def read(reply: Reply) -> Iterator[Json]:
-        found = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
-        return (_object(msgspec.json.decode(one)) for one in found)
+        decode = msgspec.json.Decoder().decode
+        try:
+            found = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
+            for one in found:
+                _object(decode(one))  # All are looked at now, so that a bad reply is an error of the request.
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ValueError(f"not JSON: {error}") from None
+        return map(decode, found)
 
     return call.reading(read)
 

@@ -102,7 +102,7 @@ class Plan:
             if given["version"] != VERSION:
                 raise ValueError("another version")
             return msgspec.convert(given, cls)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is no plan of this version: {error}") from None
 
 

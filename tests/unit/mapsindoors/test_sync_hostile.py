@@ -29,6 +29,25 @@ def test_an_answer_that_is_no_list_of_objects_is_an_error(
     assert writes(sandbox) == 0
 
 
+@pytest.mark.parametrize("body", ["null", "[1]", '[{"id": 7}]', "[" * 5000, '[{"id": "a"}'])
+def test_a_bad_answer_while_verifying_is_an_error(
+    world: MapsIndoorsService, sandbox: Sandbox, body: str
+) -> None:
+    sandbox.faults.add(
+        "status",
+        status=200,
+        body=body,
+        content_type="application/json",
+        method="GET",
+        path="geodata",
+        after=1,
+        times=None,
+    )
+    with pytest.raises(ProviderError):
+        sync([{"externalId": "A-0-01", "name": "X"}])
+    assert writes(sandbox) == 1
+
+
 @pytest.mark.parametrize(
     "oddity",
     [
