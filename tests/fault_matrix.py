@@ -412,7 +412,7 @@ Each cell was produced by calling the hook's method against the sandbox, which b
 *401 always* and *no tokens* every one), and by counting afterwards what the service holds.
 `python -m tests.fault_matrix --write` makes this page anew; a test fails when it no longer holds.
 
-- **fine**: the result, with no request more than usual. **tried again, fine**: the result, after more of them.
+- **fine**: the result, with as few requests as ever. **tried again, fine**: the result, after more.
 - **ambiguous**: `AmbiguousWriteError`, because the answer was lost and the write must not be sent twice;
   *done* and *not done* say what the service holds, which the caller cannot know.
 - A name is the error that is raised; the service then holds nothing of the write. With *although done* it had
