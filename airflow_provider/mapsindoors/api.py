@@ -6,7 +6,7 @@ replies are from the vendor's docs where they say so, else from clients that cal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider.core.auth import Token, read_token
@@ -150,19 +150,18 @@ def _read_objects(reply: Reply) -> list[Json]:
     return list(map(_object, objects))
 
 
-def iterated(call: Call[list[Json]]) -> Call[Iterator[Json]]:
-    """Read geodata object by object: what is held is the reply, not all that is in it."""
+def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
+    """Read geodata as ``msgspec.Raw``, one an object: what is held is the reply, not all that is in it."""
     import msgspec
 
-    def read(reply: Reply) -> Iterator[Json]:
-        decode = msgspec.json.Decoder().decode
+    def read(reply: Reply) -> list[Any]:
         try:
             found = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
             for one in found:
-                _object(decode(one))  # All are looked at now, so that a bad reply is an error of the request.
+                _object(msgspec.json.decode(one))  # So that a bad reply is an error of the request.
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
-        return map(decode, found)
+        return found
 
     return call.reading(read)
 

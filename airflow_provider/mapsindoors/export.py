@@ -63,7 +63,7 @@ def export(
     only = next(iter(base_types)) if len(base_types) == 1 else None
     call = api.list_geodata(hook.api_key, only, root_element)
     # Objects stay as bytes: most are written as they came.
-    found = hook.send(call.reading(lambda reply: msgspec.json.decode(reply.body, type=list[msgspec.Raw])))
+    found = hook.send(api.undecoded(call))
     chosen = [one for one in found if not base_types or _peek(one).baseType in base_types]
     with Publication(output_path) as publication:
         if output_path.lower().endswith(".gz"):

@@ -108,7 +108,10 @@ class MapsIndoorsHook(ApiHook):
 
     def iter_geodata(self) -> Iterator[Json]:
         """Read all geodata like :meth:`list_geodata`, but decode each object when it is asked for."""
-        return self.send(api.iterated(api.list_geodata(self.api_key)))
+        import msgspec
+
+        found = self.send(api.undecoded(api.list_geodata(self.api_key)))
+        return map(msgspec.json.decode, found)
 
     async def alist_geodata(
         self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None

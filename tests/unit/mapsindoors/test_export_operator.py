@@ -93,6 +93,17 @@ def test_all_kinds_of_shapes_survive_as_binary() -> None:
         assert read_shape(wkb(shape)) == shape
 
 
+@pytest.mark.parametrize("body", ["null", "[1]", '[{"id": 7}]', "[" * 5000])
+def test_an_answer_that_is_no_map_is_not_exported(
+    service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, body: str
+) -> None:
+    options: dict[str, Any] = {"body": body, "content_type": "application/json", "status": 200}
+    sandbox.faults.add("status", path="geodata", times=None, **options)
+    with pytest.raises(ProviderError):
+        export(tmp_path / "map.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_export_leaves_nothing(
     service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
