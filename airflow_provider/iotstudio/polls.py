@@ -15,9 +15,6 @@ from airflow_provider.iotstudio.api import IDS
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
-GATHER = 0.05
-"""Seconds that a request for single Things waits for others to come along."""
-
 LINGER = 4
 """Poll intervals after which a Thing that nobody asked for again is left out."""
 
@@ -73,7 +70,6 @@ async def matches(
     waiting[thing_id] = loop.time() + LINGER * interval
 
     async def fetch() -> tuple[frozenset[str], frozenset[str]]:
-        await asyncio.sleep(GATHER)
         for gone in [one for one, until in waiting.items() if until < loop.time()]:
             del waiting[gone]
         ids, found = sorted(waiting), set[str]()

@@ -122,7 +122,8 @@ async def test_triggers_that_ask_the_same_share_their_polls(
 ) -> None:
     made = [deferred(poke_interval=0.3) for _ in range(20)]
     waiting = asyncio.gather(*(payload(trigger) for trigger in made))
-    await asyncio.sleep(0.1)
+    while sandbox.counters.requests[LIST] <= 20:
+        await asyncio.sleep(0.01)
     before = sandbox.counters.requests[LIST]
     assert before == 20 + 1  # one look of each worker, one of all triggers together
     warm_up(service, THING)
