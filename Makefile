@@ -80,7 +80,7 @@ endef
 
 define with
 	if [ -e .venv-$(1)/.ready ]; then \
-		echo ".venv-$(1)/bin/pytest $(TESTS)  # $(2)"; .venv-$(1)/bin/pytest $(TESTS); \
+		echo ".venv-$(1)/bin/pytest $(TESTS) -m 'not slow'  # $(2)"; .venv-$(1)/bin/pytest $(TESTS) -m 'not slow'; \
 	else \
 		echo; echo "!!!! NOT TESTED on $(2): this machine lacks the interpreter !!!!"; echo; \
 	fi

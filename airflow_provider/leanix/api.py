@@ -13,6 +13,7 @@ import msgspec
 
 from airflow_provider.core.auth import Token, read_token
 from airflow_provider.core.calls import SUCCESS, Call, Reply, read_nothing, segment
+from airflow_provider.errors import RequestRejectedError
 
 API = "services/integration-api/v1"
 RUNS = f"{API}/synchronizationRuns"
@@ -258,6 +259,8 @@ def _read_object(reply: Reply) -> dict[str, Any]:
 
 def _read_list(reply: Reply) -> list[dict[str, Any]]:
     body = reply.json()
+    if isinstance(body, dict) and "errors" in body:
+        raise RequestRejectedError(reply.status)
     rows = [body] if isinstance(body, dict) else body
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("the reply is no list of JSON objects")

@@ -18,7 +18,6 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import Ldif, make_header, prepare
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.results import FORMATS
-from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from airflow_provider.leanix.verdict import FAIL_ON, Outcome
 
 if TYPE_CHECKING:
@@ -228,6 +227,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             return self._conclude(context, hook, event["run_id"], status, request, sent)
 
     def _wait_in_triggerer(self, run_id: str, deadline: float, more: dict[str, Any]) -> None:
+        from airflow_provider.leanix.triggers import LeanIXRunTrigger
+
         trigger = LeanIXRunTrigger(
             leanix_conn_id=self.leanix_conn_id,
             run_id=run_id,

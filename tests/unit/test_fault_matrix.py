@@ -11,6 +11,8 @@ from airflow_provider.sandbox.server import Sandbox
 from tests import fault_matrix
 from tests.fault_matrix import BAD, HOOKS, PAGE, ROWS, matrix
 
+pytestmark = pytest.mark.slow
+
 NO_REQUEST = {
     "add_callback",
     "bases",

@@ -28,6 +28,8 @@ from airflow_provider.mapsindoors import sensors as mapsindoors_sensors
 from airflow_provider.sandbox.amigocloud import world
 from airflow_provider.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.slow
+
 MODULES = [
     mapsindoors,
     mapsindoors_sensors,

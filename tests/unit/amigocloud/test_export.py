@@ -291,7 +291,7 @@ def test_a_next_to_another_host_fails_and_sends_nothing_there(sandbox, tmp_path,
 
 def test_a_next_that_leads_to_itself_fails(sandbox, tmp_path):
     link = f"{sandbox.amigocloud.api_root}/me/projects?limit=1000"
-    body = json.dumps({"count": None, "next": link, "results": [{"id": 1}]})
+    body = json.dumps({"count": None, "next": link, "results": [{"name": "no id"}]})
     sandbox.faults.add("status", status=200, body=body, times=None)
     with pytest.raises(IncompleteExportError, match="leads to itself"):
         export(tmp_path / "a.jsonl", url="/me/projects")

@@ -16,6 +16,8 @@ from airflow_provider.sandbox.amigocloud import world
 from .test_export import ASSETS, lines, ordered
 from .trying import FileStore, attempt
 
+pytestmark = pytest.mark.slow
+
 KILLS = 5
 PART = 400
 

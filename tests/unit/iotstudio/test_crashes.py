@@ -23,6 +23,8 @@ from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import PUT, THING
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 8
 Ask = Callable[[str], str]
 Round = Callable[[str, int, dict[str, Any]], Any]
@@ -106,8 +108,9 @@ def test_a_write_that_is_killed_is_right_after_the_next_try(
             assert {name: status[name] for name in wanted} == wanted
         assert second["written"] + second["skipped"] == 120
         assert second["verified"] == second["written"]
-        # What the first try has set is not set again, but for the requests that were on their way.
-        assert sandbox.counters.requests[PUT] - before <= 60 + 8
+        # What the first try has set is not set again. On top come its requests that were cut off on their
+        # way, and those that were refused: it began with a token that the sandbox knows no more.
+        assert sandbox.counters.requests[PUT] - before <= 60 + 8 + 8
         in_the_middle += 0 < second["written"] < 120
     assert in_the_middle
 

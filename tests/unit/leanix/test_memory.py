@@ -6,6 +6,8 @@ import pytest
 
 from tests.benchmarks.leanix_memory import carry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("way", ["result", "input"])
 def test_tens_of_megabytes_pass_with_little_memory(way: str) -> None:

@@ -17,6 +17,8 @@ from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import by_external_id, desk, sync
 
+pytestmark = pytest.mark.slow
+
 RUN = """
 import sys
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator

@@ -9,6 +9,8 @@ from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import by_external_id, sync
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_hundred_changes_among_ten_thousand_objects_take_eight_requests(
     world: MapsIndoorsService, sandbox: Sandbox
