@@ -171,8 +171,5 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider.leanix.links.LeanIXSyncLogLink",
             "airflow_provider.mapsindoors.links.MapsIndoorsPlanLink",
         ],
-        "plugins": [
-            {"name": "mapsindoors", "plugin-class": "airflow_provider.mapsindoors.plugin.MapsIndoorsPlugin"}
-        ],
         "connection-types": [_MAPSINDOORS, _AMIGOCLOUD, _IOTSTUDIO, _LEANIX],
     }
