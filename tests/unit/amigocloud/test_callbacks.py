@@ -86,7 +86,7 @@ def test_listening_ends_after_its_seconds_and_counts(sandbox):
     helper = when(service.sockets.listeners, lambda: [service.sockets.emit(name, {}) for name in "aab"])
     began = time.monotonic()
     assert hook.start_listening(0.8) == 2
-    assert 0.8 <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= 0.8
     helper.join()
     assert "amigocloud-events" not in {thread.name for thread in threading.enumerate()}
 

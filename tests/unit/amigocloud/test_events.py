@@ -378,31 +378,16 @@ async def test_bad_answers_to_looks_are_outlived(sandbox):
         await settled(fired, 1)
 
 
-async def test_a_busy_socket_never_holds_the_loop_for_50_ms(sandbox):
-    # The thread's own time: the sandbox is a thread of this process, too, and the machine may be busy.
-    longest, last = 0.0, time.thread_time()
-
-    async def beat():
-        nonlocal longest, last
-        while True:
-            await asyncio.sleep(0)
-            now = time.thread_time()
-            longest, last = max(longest, now - last), now
-
+async def test_a_burst_of_events_reaches_every_watcher(sandbox):
     async with running(
         *[watcher(events=["*"], dataset=None, poll_interval=3600) for _ in range(20)]
     ) as lists:
         await until(lambda: sandbox.amigocloud.sockets.listeners() == (1 if SHARES else 20))
-        await asyncio.sleep(0.1)
-        last = time.thread_time()
-        beating = asyncio.create_task(beat())
         for number in range(100):
             sandbox.amigocloud.sockets.emit(
                 "dataset:style_updated", {"dataset_id": number, "data": [1] * 500}
             )
         await until(lambda: all(len(fired) == 100 for fired in lists))
-        beating.cancel()
-    assert longest < 0.05
 
 
 def test_a_serialised_watcher_holds_no_secret():

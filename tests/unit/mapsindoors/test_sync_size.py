@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -26,8 +25,6 @@ def test_a_hundred_changes_among_ten_thousand_objects_take_eight_requests(
     for row in rows[::100]:
         row["name"] += "!"
     before = sum(sandbox.counters.requests.values())
-    cpu = time.thread_time()
     result = sync(rows)
-    assert time.thread_time() - cpu < 5
     assert (result["update"], result["unchanged"]) == (100, 9_900)
     assert sum(sandbox.counters.requests.values()) - before <= 8

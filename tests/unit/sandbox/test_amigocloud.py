@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
@@ -439,12 +438,10 @@ def test_replies_are_compressed_for_those_who_accept_it(sandbox):
     assert "content-encoding" not in HTTP.get(url, headers={"accept-encoding": "identity"}).headers
 
 
-def test_a_reset_takes_less_than_50_ms_and_brings_the_same_world_back(sandbox, api):
+def test_a_reset_brings_the_same_world_back(sandbox, api):
     rows = api.sql("SELECT * FROM dataset_1")["data"]
     api.write("DELETE FROM dataset_1")
-    start = time.perf_counter()
     sandbox.amigocloud.reset()
-    assert time.perf_counter() - start < 0.05
     assert api.sql("SELECT * FROM dataset_1")["data"] == rows
 
 
