@@ -42,7 +42,7 @@ unit: $(READY)
 	$(BIN)/pytest $(TESTS)
 
 contract: $(READY)
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest --timeout 600 tests/contract
 
 floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11)
@@ -51,7 +51,7 @@ newest: $(NEWEST)
 	@$(call with,newest,Airflow 3.3.2 on Python 3.13)
 
 system: $(READY)
-	$(BIN)/pytest tests/system
+	$(BIN)/pytest --timeout 600 tests/system
 
 # The environment to work in.
 $(READY): pyproject.toml constraints.txt

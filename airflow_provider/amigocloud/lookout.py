@@ -119,8 +119,10 @@ class Lookout:
                 wait = min(wait, next(waits))
                 self._renew()
                 self._log.warning("looking for changes failed, again in %.0f s: %s", wait, error)
+            # Not wait_for(): on Python 3.11 it swallows a cancellation that comes just when the wait is over.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wishes.due.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._wishes.due.wait()
 
     async def _look(self) -> None:
         hook = self._hook  # the listening may renew it meanwhile
@@ -251,5 +253,6 @@ class Lookout:
 
 async def _end(task: asyncio.Future[Any]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task
+    await asyncio.wait([task])  # and not the task itself: who waits here may be cancelled, too
+    if not task.cancelled():
+        task.exception()  # seen: whoever broke has said so

@@ -155,7 +155,8 @@ class EventSocket:
         while True:
             patience = await self._patience()
             try:
-                text = await asyncio.wait_for(self._socket.recv(), patience)
+                async with asyncio.timeout(patience):
+                    text = await self._socket.recv()
             except TimeoutError:
                 continue
             except Exception as error:

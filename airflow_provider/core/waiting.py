@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider import errors
 from airflow_provider.core.masking import hidden
@@ -73,64 +70,6 @@ def wait_for(
             break
         sleep(min(pause, left))
     raise TimeoutError
-
-
-class PollTrigger(BaseTrigger):
-    """The base of triggers that poll until something has happened, or a deadline has passed.
-
-    Fires once, with ``{"status": "done", ...}``, ``{"status": "timeout"}`` or an error event that
-    :func:`raise_for` turns back into the exception.
-
-    :param deadline: seconds since the epoch, so that a restart of the triggerer does not move it.
-    :param poll_interval: the longest interval in seconds; the first ones are shorter.
-    """
-
-    tolerated = 5
-
-    def __init__(self, *, deadline: float, poll_interval: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.deadline = deadline
-        self.poll_interval = poll_interval
-
-    @abstractmethod
-    async def poll(self) -> dict[str, Any] | None:
-        """Look once; give what the event should carry, or None for not yet."""
-
-    @abstractmethod
-    def arguments(self) -> dict[str, Any]:
-        """Give the constructor's arguments: ids, numbers, never a credential."""
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give Airflow what it needs to make this trigger again elsewhere."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll, and fire once."""
-        yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
-
-    async def _outcome(self) -> dict[str, Any]:
-        failures = 0
-        for pause in intervals(self.poll_interval):
-            try:
-                async with asyncio.timeout(max(1.0, self.deadline - clock())):
-                    payload = await self.poll()
-                if payload is not None:
-                    return {"status": "done", **payload}
-                failures = 0
-            except TimeoutError:
-                return {"status": "timeout"}
-            except PASSING as error:
-                failures += 1
-                self.log.warning("poll failed (%d of %d tolerated): %s", failures, self.tolerated, error)
-                if failures > self.tolerated:
-                    return error_event(error)
-            except Exception as error:
-                return error_event(error)
-            left = self.deadline - clock()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(pause, left))
-        return {"status": "timeout"}
 
 
 def error_event(error: Exception) -> dict[str, Any]:

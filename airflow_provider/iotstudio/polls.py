@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.waiting import share
 from airflow_provider.errors import RequestRejectedError
+from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import IDS
 
 if TYPE_CHECKING:
@@ -89,3 +90,14 @@ async def matches(
         if thing_id in asked:
             return thing_id in found
         age = -1.0
+
+
+def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -> dict[str, Any]:
+    """Make the query for Things that match: no more of them than are wanted, evaluated by the service."""
+    params = {**api.filters(filters), "limit": max(1, min(wanted, api.PAGE))}
+    return {**params, "thingID[]": thing_id} if thing_id else params
+
+
+def matched(thing_ids: Sequence[str], shown: int = 100) -> dict[str, Any]:
+    """Give what was found as a small result: how many, and the first ids."""
+    return {"matches": len(thing_ids), "thing_ids": list(thing_ids[:shown])}

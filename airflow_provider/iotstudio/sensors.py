@@ -12,7 +12,7 @@ from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.waiting import clock, raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, match_query, matched
+from airflow_provider.iotstudio.polls import match_query, matched
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -68,6 +68,9 @@ class IoTStudioPropertySensor(BaseSensorOperator):
             return super().execute(context)
         if (found := self._look()) is not None:
             return found
+        # Only here: what a trigger needs, no task that does not defer has to load.
+        from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger
+
         return self.defer(
             trigger=IoTStudioPropertyTrigger(
                 iotstudio_conn_id=self.iotstudio_conn_id,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.waiting import PollTrigger
+from airflow_provider.core.polling import PollTrigger
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
 from airflow_provider.iotstudio.events import IoTStudioThingTrigger
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.polls import first_matches, matches
+from airflow_provider.iotstudio.polls import first_matches, matched, matches
 
 __all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
 
@@ -148,14 +148,3 @@ class IoTStudioPropertyTrigger(PollTrigger):
         else:
             found = list(await first_matches(hook, self.min_matches, **shared))
         return matched(found) if len(found) >= self.min_matches else None
-
-
-def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -> dict[str, Any]:
-    """Make the query for Things that match: no more of them than are wanted, evaluated by the service."""
-    params = {**api.filters(filters), "limit": max(1, min(wanted, api.PAGE))}
-    return {**params, "thingID[]": thing_id} if thing_id else params
-
-
-def matched(thing_ids: Sequence[str], shown: int = 100) -> dict[str, Any]:
-    """Give what was found as a small result: how many, and the first ids."""
-    return {"matches": len(thing_ids), "thing_ids": list(thing_ids[:shown])}

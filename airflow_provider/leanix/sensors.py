@@ -13,7 +13,6 @@ from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.api import BROKEN, OVER
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,6 +51,9 @@ class LeanIXRunSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait here, or in the triggerer."""
         if is_deferrable(self.deferrable):
+            # Only here: what a trigger needs, no task that does not defer has to load.
+            from airflow_provider.leanix.triggers import LeanIXRunTrigger
+
             self.defer(
                 trigger=LeanIXRunTrigger(
                     leanix_conn_id=self.leanix_conn_id,

@@ -10,8 +10,8 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.waiting import clock, raise_for
 from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.expected import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger, unlike
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,6 +59,9 @@ class MapsIndoorsGeodataSensor(BaseSensorOperator):
             return super().execute(context)
         if not self._differences(rows):
             return {"matched": len(rows)}
+        # Only here: what a trigger needs, no task that does not defer has to load.
+        from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
+
         return self.defer(
             trigger=MapsIndoorsGeodataTrigger(
                 mapsindoors_conn_id=self.mapsindoors_conn_id,

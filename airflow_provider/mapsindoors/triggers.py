@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.waiting import PollTrigger, share
+from airflow_provider.core.polling import PollTrigger
+from airflow_provider.core.waiting import share
+from airflow_provider.mapsindoors.expected import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Json = dict[str, Any]
 
 
 class MapsIndoorsGeodataTrigger(PollTrigger):
@@ -54,27 +54,3 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         key = ("mapsindoors geodata", self.mapsindoors_conn_id)
         objects = await share(key, self.poll_interval * 0.8, hook.alist_geodata)
         return None if unlike(self.expected, objects, self.match_on) else {"matched": len(self.expected)}
-
-
-def unlike(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:
-    """Say where live objects differ from what is expected; compared like in a sync.
-
-    :param expected: the match key and some fields of each object.
-    :param objects: the live objects.
-    """
-    from airflow_provider.mapsindoors.compare import differences
-    from airflow_provider.mapsindoors.world import key_of
-
-    found: dict[str, list[Json]] = {}
-    for one in objects:
-        found.setdefault(key_of(one, match_on), []).append(one)
-    out = []
-    for wanted in expected:
-        key = key_of(wanted, match_on)
-        there = found.get(key, [])
-        if len(there) != 1:
-            out.append(f"{match_on} {key!r} is that of {len(there)} objects")
-            continue
-        for path, (live, value) in differences(wanted, there[0]).items():
-            out.append(f"{match_on} {key!r}: {path} is {live!r}, not {value!r}")
-    return out

@@ -143,7 +143,8 @@ class Sockets:
         while True:
             frame = "2"
             with contextlib.suppress(TimeoutError):
-                frame = await asyncio.wait_for(line.queue.get(), every)
+                async with asyncio.timeout(every):
+                    frame = await line.queue.get()
             if frame == _CLOSE:
                 await socket.close(1001)
                 return

@@ -285,6 +285,13 @@ async def test_the_state_of_every_asset_remembers_when_several_share_a_watcher(s
         await until(lambda: all(made.asset_state_store._by_name.values()))
 
 
+async def test_a_watcher_that_is_cancelled_at_any_moment_ends(sandbox):
+    for _ in range(20):  # each ends at another moment of its first look
+        made = watcher(state=State(), poll_interval=0.05)
+        async with running(made, alone=True):
+            await until(lambda made=made: made.asset_state_store)
+
+
 @pytest.mark.skipif(not SHARES, reason="shared streams came with Airflow 3.3")
 async def test_200_watchers_of_one_connection_cost_one_socket_and_one_poll(sandbox):
     many = [watcher(dataset=number, poll_interval=3600) for number in (1, world.ZONES)] * 100

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from airflow_provider import errors
+from airflow_provider.core import polling, waiting
+from airflow_provider.core.polling import PollTrigger
+from airflow_provider.core.waiting import raise_for
+
+REAL_SLEEP = asyncio.sleep
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.sleep(seconds)
+        else:  # a sandbox of another test
+            await REAL_SLEEP(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(waiting, "clock", clock)
+    monkeypatch.setattr(polling.asyncio, "sleep", clock.asleep)
+    return clock
+
+
+class Countdown(PollTrigger):
+    """Done after some polls; each item of ``script`` is None, a payload, or an error to raise."""
+
+    def __init__(self, script: list[Any], deadline: float = 2000.0, poll_interval: float = 5.0) -> None:
+        super().__init__(deadline=deadline, poll_interval=poll_interval)
+        self.script = script
+
+    def arguments(self) -> dict[str, Any]:
+        return {"deadline": self.deadline, "poll_interval": self.poll_interval}
+
+    async def poll(self) -> dict[str, Any] | None:
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+def fire(trigger: PollTrigger) -> dict[str, Any]:
+    async def first() -> Any:
+        events = [event async for event in trigger.run()]
+        assert len(events) == 1
+        return events[0].payload
+
+    return asyncio.run(first())
+
+
+def test_a_trigger_fires_once_with_what_it_waited_for(clock: Clock) -> None:
+    assert fire(Countdown([None, None, {"run_id": "r"}])) == {"status": "done", "run_id": "r"}
+
+
+def test_a_trigger_ends_at_its_deadline(clock: Clock) -> None:
+    assert fire(Countdown([None], deadline=1030.0)) == {"status": "timeout"}
+    assert clock.now == pytest.approx(1030, abs=0.1)
+
+
+def test_a_trigger_tolerates_some_failures_in_a_row(clock: Clock) -> None:
+    bad = errors.TransportError("no")
+    assert fire(Countdown([bad] * 5 + [None] + [bad] * 5 + [{}]))["status"] == "done"
+    assert fire(Countdown([bad]))["type"] == "TransportError"
+
+
+def test_a_permanent_error_ends_a_trigger_at_once(clock: Clock) -> None:
+    event = fire(Countdown([errors.PermissionDeniedError(403, "", "no")]))
+    assert clock.slept == []
+    with pytest.raises(errors.PermissionDeniedError, match="no"):
+        raise_for(event)
+
+
+def test_a_bug_in_a_poll_fails_the_task_with_its_words(clock: Clock) -> None:
+    with pytest.raises(errors.ProviderError, match="KeyError: 'x'"):
+        raise_for(fire(Countdown([KeyError("x")])))
