@@ -12,6 +12,11 @@ from airflow_provider.sandbox.amigocloud import geometry
 _LITERAL = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/)", re.DOTALL)
 _MOMENT = re.compile(r"'\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^']*'")
 WRITES = ("insert", "update", "delete")
+_WGS84 = (
+    'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'
+    'AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],'
+    'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AUTHORITY["EPSG","4326"]]'
+)
 
 
 def kind_of(sql: str) -> str:
@@ -80,3 +85,10 @@ def add_functions(db: sqlite3.Connection) -> None:
     db.create_function("st_geomfromtext", 2, lambda text, _: geometry.from_text(text), deterministic=True)
     db.create_function("to_ewkb", 1, geometry.from_text, deterministic=True)
     db.create_function("current_schema", 0, lambda: "public", deterministic=True)
+    db.create_function("find_srid", 3, lambda *_: geometry.SRID, deterministic=True)
+
+
+def add_reference_systems(db: sqlite3.Connection) -> None:
+    """Give a connection PostGIS's table of coordinate systems, which GDAL reads before any geometry."""
+    row = f"SELECT {geometry.SRID} AS srid, 'EPSG' AS auth_name, {geometry.SRID} AS auth_srid"
+    db.execute(f"CREATE TEMP VIEW spatial_ref_sys AS {row}, '{_WGS84}' AS srtext")

@@ -80,6 +80,7 @@ class Store:
         self._counts: dict[tuple[str, Any, int], int] = {}
         self._born = 0
         dialect.add_functions(self.db)
+        dialect.add_reference_systems(self.db)
         self.db.create_function("now", 0, now)
         self.db.create_function("generate_uuid", 0, self._new_uuid)
         self.db.create_function("next_version", 1, self._next_version)

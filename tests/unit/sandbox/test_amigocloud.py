@@ -188,6 +188,14 @@ def test_joins_casts_and_functions_work(api):
     assert 12.5 < lon < 12.65
 
 
+def test_the_coordinate_system_of_a_column_can_be_looked_up_as_gdal_does(api):
+    find = f"Find_SRID('public', 'dataset_{world.ASSETS}', 'wkb_geometry')"
+    sql = f"SELECT srid, srtext FROM spatial_ref_sys WHERE srid IN (SELECT {find})"
+    (row,) = api.sql(sql)["data"]
+    assert row["srid"] == 4326
+    assert row["srtext"].startswith('GEOGCS["WGS 84"')
+
+
 def test_moments_compare_however_they_are_written(api):
     sql = f"SELECT count(*) AS n FROM dataset_{world.ASSETS} WHERE updated_at >= "
     spelled = ["'2025-01-02 06:00:00+00:00'", "'2025-01-02T07:00:00+01:00'", "'2025-01-02T06:00:00Z'"]
