@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 
 from airflow_provider.amigocloud import operators as amigocloud
 from airflow_provider.amigocloud import sensors as amigocloud_sensors
-from airflow_provider.core import auth, limits, waiting
+from airflow_provider.core import auth, limits, polling
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.policy import Patience
 from airflow_provider.core.redaction import spellings
@@ -219,13 +219,13 @@ def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 def triggers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what every trigger gives Airflow to store."""
     found: list[str] = []
-    serialize = waiting.PollTrigger.serialize
+    serialize = polling.PollTrigger.serialize
 
-    def watched(self: waiting.PollTrigger) -> tuple[str, dict[str, Any]]:
+    def watched(self: polling.PollTrigger) -> tuple[str, dict[str, Any]]:
         found.append(json.dumps(serialize(self)))
         return serialize(self)
 
-    monkeypatch.setattr(waiting.PollTrigger, "serialize", watched)
+    monkeypatch.setattr(polling.PollTrigger, "serialize", watched)
     return found
 
 
