@@ -29,7 +29,7 @@ class LeanIXRunTrigger(PollTrigger):
         super().__init__(deadline=deadline, poll_interval=poll_interval)
         self.leanix_conn_id = leanix_conn_id
         self.run_id = run_id
-        self._waiter = Waiter()
+        self._waiter = Waiter(run_id, poll_interval)
         self._odd: set[str] = set()
 
     def arguments(self) -> dict[str, Any]:
@@ -42,8 +42,8 @@ class LeanIXRunTrigger(PollTrigger):
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Look once."""
-        status = await watch(self.leanix_conn_id, self.run_id, self.poll_interval, self._waiter)
+        """Wait until there is something to tell of the run, or look once."""
+        status = await watch(self.leanix_conn_id, self._waiter)
         note_unknown(status, self._odd, self.log.warning, self.run_id)
         return {"run_status": status} if status in OVER else None
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+import random
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from airflow_provider.core.limits import shared_budget
 from airflow_provider.core.waiting import share
-from airflow_provider.leanix.api import list_statuses
+from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 
 _FEW = 4
@@ -26,59 +26,118 @@ _LOOKS_PER_SECOND = 15.0
 """So many runs a second are asked for one by one: half of what the vendor allows a user."""
 
 _HOOK_SECONDS = 60.0
+_GOING_ON = LIVE | {CREATED}
 
 
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Waiter:
-    """One who waits; it counts as long as it lives."""
+    """One who waits for a run; it counts as long as it lives.
+
+    :param run_id: the run.
+    :param poll_interval: the longest interval between two looks, in seconds.
+    """
+
+    run_id: str
+    poll_interval: float
+    pause: float = 0.0
 
 
-@dataclass
-class _Workspace:
-    """Who waits for runs of one workspace, and how long its list was when it was last read."""
-
-    waiting: WeakSet[Waiter] = field(default_factory=WeakSet)
-    rows: int = 0
-
-    def list_is_better(self) -> bool:
-        count = len(self.waiting)
-        return count > _FEW and self.rows <= min(count * _ROWS_PER_RUN, _MOST_ROWS)
-
-
-_workspaces: WeakKeyDictionary[Any, dict[Hashable, _Workspace]] = WeakKeyDictionary()
-
-
-async def watch(conn_id: str, run_id: str, poll_interval: float, waiter: Waiter) -> str:
-    """Give a run's status, at most about ``poll_interval`` seconds old.
+async def watch(conn_id: str, waiter: Waiter) -> str:
+    """Give the status of a waiter's run: at once where few wait, else when there is something to tell.
 
     Where the list would be too long for many who wait, each waits for its turn to ask for its own run.
 
     :param conn_id: the connection; all who wait through it share a hook, which is a minute old at most.
-    :param waiter: who wants to know.
     """
-    hook = await share(("leanix hook", conn_id), _HOOK_SECONDS, lambda: _loaded(conn_id))
-    key = ("leanix runs", conn_id, hook.settings.host)
     workspaces = _workspaces.setdefault(asyncio.get_running_loop(), {})
-    workspace = workspaces.setdefault(key, _Workspace())
-    workspace.waiting.add(waiter)
-    if not workspace.list_is_better():
-        return await _look(hook, run_id)
+    workspace = workspaces.setdefault(conn_id, _Workspace(conn_id))
+    workspace.waiters.add(waiter)
+    listed = await workspace.listed(waiter) if workspace.list_is_better() else ""
+    return listed or await _look(await workspace.hook(), waiter.run_id)
 
-    async def fetch() -> dict[str, str]:
-        statuses = await hook.asend(list_statuses())
-        workspace.rows = len(statuses)
-        return statuses
 
-    statuses = await share(key, poll_interval * 0.8, fetch)
-    return statuses.get(run_id) or await _look(hook, run_id)
+class _Workspace:
+    """Who waits for runs of one workspace on one event loop, and the list that is read for them.
+
+    One task reads the list for all. A run that is still going on costs nothing between two lists, not even
+    an object: a triggerer that makes thousands of them with every tick stops for a tenth of a second now and
+    then, to collect them.
+
+    :param conn_id: the connection.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self.waiters: WeakSet[Waiter] = WeakSet()
+        self._conn_id = conn_id
+        self._asking: dict[Waiter, asyncio.Future[str]] = {}
+        self._rows = 0
+        self._reader: asyncio.Task[None] | None = None
+
+    def list_is_better(self) -> bool:
+        """Tell whether the list costs less than a look at each run."""
+        count = len(self.waiters)
+        return count > _FEW and self._rows <= min(count * _ROWS_PER_RUN, _MOST_ROWS)
+
+    async def hook(self) -> LeanIXHook:
+        """Give the hook that all who wait share; a changed connection is noticed within a minute."""
+        return await share(("leanix hook", self._conn_id), _HOOK_SECONDS, self._loaded)
+
+    async def listed(self, waiter: Waiter) -> str:
+        """Wait until the list shows that a run does not just go on, and give its status.
+
+        Empty when the list does not hold the run, or is not worth reading any more. An error of the request
+        reaches everybody who waits.
+        """
+        loop = asyncio.get_running_loop()
+        waiter.pause = min(1.0, waiter.poll_interval)
+        future: asyncio.Future[str] = loop.create_future()
+        self._asking[waiter] = future
+        if self._reader is None:
+            # Its own task: when the trigger that asked first is cancelled, the others still get the answer.
+            self._reader = loop.create_task(self._read())
+        try:
+            return await future
+        finally:
+            del self._asking[waiter]
+
+    async def _read(self) -> None:
+        try:
+            while self._asking:
+                statuses = await (await self.hook()).asend(list_statuses())
+                self._rows = len(statuses)
+                self._tell(statuses)
+                await asyncio.sleep(self._pause())
+        except Exception as error:
+            for future in self._asking.values():
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            self._reader = None
+
+    def _tell(self, statuses: dict[str, str]) -> None:
+        better = self.list_is_better()
+        for waiter, future in self._asking.items():
+            status = statuses.get(waiter.run_id, "")
+            if not future.done() and not (better and status in _GOING_ON):
+                future.set_result(status)
+
+    def _pause(self) -> float:
+        """Give the seconds until the next list: what the most impatient wants, jittered by a tenth."""
+        pause = min((waiter.pause for waiter in self._asking), default=0.0)
+        for waiter in self._asking:
+            waiter.pause = min(waiter.poll_interval, waiter.pause * 1.5)
+        return pause * random.uniform(0.9, 1.1)  # noqa: S311
+
+    async def _loaded(self) -> LeanIXHook:
+        hook = LeanIXHook(self._conn_id)
+        await hook.aload()
+        return hook
+
+
+_workspaces: WeakKeyDictionary[Any, dict[str, _Workspace]] = WeakKeyDictionary()
 
 
 async def _look(hook: LeanIXHook, run_id: str) -> str:
     turns = shared_budget(_LOOKS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
     await asyncio.sleep(turns.reserve())
     return await hook.aget_run_status(run_id)
-
-
-async def _loaded(conn_id: str) -> LeanIXHook:
-    hook = LeanIXHook(conn_id)
-    await hook.aload()
-    return hook

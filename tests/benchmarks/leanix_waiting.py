@@ -1,6 +1,7 @@
 """Prints what many waiting runs cost, beside one process a run that polls on its own.
 
-Run: ``python -m tests.benchmarks.leanix_waiting [runs]``. The sandbox is a process of its own.
+Run: ``python -m tests.benchmarks.leanix_waiting [runs]``. The sandbox is a process of its own, and makes the
+runs: what is measured is a process that does nothing but wait, as a triggerer does.
 """
 
 from __future__ import annotations
@@ -12,32 +13,32 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import airflow.jobs.triggerer_job_runner  # noqa: F401 - what a triggerer has loaded, this process has
 import anyio
-import httpx  # noqa: F401 - a triggerer has it loaded
-import tenacity  # noqa: F401
 
-from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
-RUN_SECONDS, POLL_SECONDS = 20.0, 5.0
-LDIF = {
-    "connectorType": "report",
-    "connectorId": "landscape",
-    "connectorVersion": "1.0.0",
-    "processingDirection": "outbound",
-}
+RUN_SECONDS, POLL_SECONDS = 30.0, 5.0
 SERVER = f"""
 import json, sys
 from airflow_provider.sandbox.server import Sandbox
 with Sandbox() as sandbox:
-    sandbox.leanix.queue_seconds, sandbox.leanix.run_seconds = 0, {RUN_SECONDS}
-    print(json.dumps(sandbox.connections), flush=True)
-    for _ in sys.stdin:
-        counters = sandbox.counters
-        print(json.dumps([dict(counters.requests), sum(counters.tokens_issued.values())]), flush=True)
+    leanix = sandbox.leanix
+    leanix.queue_seconds, leanix.run_seconds = 0, {RUN_SECONDS}
+    configuration = next(one for one in leanix.configurations.values() if one["connectorType"] == "report")
+    ldif = {{"connectorType": "report", "connectorId": "landscape", "connectorVersion": "1.0.0",
+            "processingDirection": "outbound"}}
+    runs = [leanix.create(ldif, configuration) for _ in range(int(sys.argv[1]))]
+    for run in runs:
+        leanix.machine.start(run, leanix.now())
+    print(json.dumps([sandbox.connections["leanix_default"], [run.id for run in runs]]), flush=True)
+    sys.stdin.readline()
+    counters = sandbox.counters
+    print(json.dumps([dict(counters.requests), sum(counters.tokens_issued.values())]), flush=True)
 """
 # The script's way: a process a run, which asks for its status every five seconds.
 SCRIPT = "import json, requests, time; time.sleep(2)"
@@ -46,6 +47,47 @@ SCRIPT = "import json, requests, time; time.sleep(2)"
 def resident() -> float:
     """Give this process's memory in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+class Turns:
+    """What an event loop did between two of its turns, in milliseconds.
+
+    ``wall`` is what a triggerer notices, on a machine that others use, too. ``cpu`` is this thread's time in
+    it. Garbage collections are in both: a full one stops the process for as long as all of Airflow takes to
+    look through, whoever caused it; ``full`` counts them.
+    """
+
+    def __init__(self) -> None:
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
+        self.full = 0
+
+    def note(self, phase: str, what: dict[str, int]) -> None:
+        """Count a garbage collection."""
+        self.full += phase == "stop" and what["generation"] == 2
+
+    async def watch(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Measure while something goes on, and give what it gives."""
+        gc.collect()  # what this process has loaded so far; a triggerer that is up has done that long before
+        gc.callbacks.append(self.note)
+        task = asyncio.create_task(work)
+        wall, cpu = time.perf_counter(), time.thread_time()
+        while not task.done():
+            await asyncio.sleep(0.001)
+            now, used = time.perf_counter(), time.thread_time()
+            self.wall.append((now - wall) * 1000 - 1)
+            self.cpu.append((used - cpu) * 1000)
+            wall, cpu = now, used
+        gc.callbacks.remove(self.note)
+        return await task
+
+    def said(self) -> str:
+        """Give the figures in words."""
+        usual = sorted(self.wall)[-len(self.wall) // 100]
+        return (
+            f"99 % of all gaps below {usual:.0f} ms, the longest {max(self.wall):.0f} ms"
+            f" ({max(self.cpu):.0f} ms of CPU); {self.full} full garbage collections"
+        )
 
 
 async def fire(run_id: str) -> str:
@@ -60,39 +102,6 @@ async def fire(run_id: str) -> str:
     raise AssertionError("no event")
 
 
-class Turns:
-    """What the event loop did between two of its turns, the worst of each kind, in milliseconds.
-
-    ``wall`` is what a triggerer notices, on a machine that others use, too. ``cpu`` is the loop's own work
-    in it, without garbage collections: these stop the whole process, whoever caused them.
-    """
-
-    def __init__(self) -> None:
-        self.wall: list[float] = []
-        self.cpu: list[float] = []
-        self.collections: list[float] = []
-        self._began = 0.0
-
-    def note(self, phase: str, _: dict[str, int]) -> None:
-        """Measure a garbage collection."""
-        if phase == "start":
-            self._began = time.thread_time()
-        else:
-            self.collections.append((time.thread_time() - self._began) * 1000)
-
-    async def watch(self, waiting: asyncio.Future[Any]) -> None:
-        """Measure until something is done."""
-        gc.callbacks.append(self.note)
-        wall, cpu, collected = time.perf_counter(), time.thread_time(), 0.0
-        while not waiting.done():
-            await asyncio.sleep(0.001)
-            now, used, lost = time.perf_counter(), time.thread_time(), sum(self.collections)
-            self.wall.append((now - wall) * 1000 - 1)
-            self.cpu.append((used - cpu) * 1000 - (lost - collected))
-            wall, cpu, collected = now, used, lost
-        gc.callbacks.remove(self.note)
-
-
 async def fire_all(ids: list[str]) -> list[str]:
     """Make the triggers as a triggerer does, with a turn of the loop between two of them."""
     tasks = []
@@ -102,26 +111,34 @@ async def fire_all(ids: list[str]) -> list[str]:
     return await asyncio.gather(*tasks)
 
 
-def measure(count: int) -> tuple[float, Turns]:
-    """Wait for so many runs in one event loop; gives the growth of memory in MB, and the loop's turns."""
-    with LeanIXHook() as hook:
-        ids = [hook.create_run(LDIF) for _ in range(count)]
-        for run_id in ids:
-            hook.start_run(run_id)
-    turns = Turns()
+async def sleep_all(count: int) -> None:
+    """Do the least that can wait: so many tasks that sleep."""
+    tasks = []
+    for _ in range(count):
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(asyncio.sleep(RUN_SECONDS)))
+    await asyncio.gather(*tasks)
 
-    async def main() -> list[str]:
+
+def measure(ids: list[str]) -> tuple[float, Turns, Turns]:
+    """Wait for runs in one event loop.
+
+    Gives the growth of memory in MB, and the loop's turns: with the triggers, and with as many sleepers.
+    """
+    ours, sleepers = Turns(), Turns()
+
+    async def main() -> float:
         with anyio.move_on_after(1):  # as a triggerer does all the time; loads what httpx needs, too
             await anyio.sleep(0)
-        waiting = asyncio.create_task(fire_all(ids))
-        await turns.watch(waiting)
-        return await waiting
+        before = resident()
+        statuses = await ours.watch(fire_all(ids))
+        grown = resident() - before
+        if set(statuses) != {"FINISHED"}:
+            raise AssertionError(set(statuses))
+        await sleepers.watch(sleep_all(len(ids)))
+        return grown
 
-    before = resident()
-    statuses = asyncio.run(main())
-    if set(statuses) != {"FINISHED"}:
-        raise AssertionError(set(statuses))
-    return resident() - before, turns
+    return asyncio.run(main()), ours, sleepers
 
 
 def script_megabytes() -> float:
@@ -137,30 +154,27 @@ def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdin=pipe, stdout=pipe, text=True) as server:
+    command = [sys.executable, "-c", SERVER, str(count)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
         assert server.stdin
         assert server.stdout
-        os.environ["AIRFLOW_CONN_LEANIX_DEFAULT"] = json.loads(server.stdout.readline())["leanix_default"]
-        megabytes, turns = measure(count)
+        os.environ["AIRFLOW_CONN_LEANIX_DEFAULT"], ids = json.loads(server.stdout.readline())
+        megabytes, ours, sleepers = measure(ids)
         server.stdin.write("\n")
         server.stdin.flush()
         requests, tokens = json.loads(server.stdout.readline())
         server.stdin.close()
-    polls = sum(n for name, n in requests.items() if " GET " in name)
     theirs = {
-        "MB": script_megabytes() * count,
         "polls": count * (1 + RUN_SECONDS / POLL_SECONDS),
         "tokens": count,
+        "MB": script_megabytes() * count,
     }
+    polls = sum(n for name, n in requests.items() if " GET " in name)
     print(f"{count} runs of {RUN_SECONDS:g} s: ours, one process a run, ratio")
     for name, value in {"polls": polls, "tokens": tokens, "MB": megabytes}.items():
         print(f"{name:8} {value:8.0f} {theirs[name]:10.0f} {value / theirs[name]:8.4f}")
-    usual = sorted(turns.wall)[-len(turns.wall) // 100]
-    print(f"event loop busy at a time: 99 % below {usual:.0f} ms, worst {max(turns.wall):.0f} ms;")
-    print(
-        f"the provider's own work in it {max(turns.cpu):.0f} ms, the longest garbage collection of the whole"
-    )
-    print(f"process {max(turns.collections, default=0):.0f} ms (CPU time)")
+    print(f"event loop, {count} triggers: {ours.said()}")
+    print(f"event loop, {count} sleepers: {sleepers.said()}")
 
 
 if __name__ == "__main__":

@@ -129,3 +129,23 @@ def test_a_cancelled_waiter_does_not_take_the_answer_from_the_others() -> None:
         assert await second == "answer"
 
     asyncio.run(everybody())
+
+
+def test_a_result_that_nobody_asks_for_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fetch() -> str:
+        return "a long list"
+
+    async def months() -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: now)
+        for number in range(1000):
+            now += 60
+            assert await share(("list", number), 5, fetch) == "a long list"
+            await share("asked all the time", 5, fetch)
+            await share("asked seldom", 3600, fetch) if number % 50 == 0 else None
+        held = waiting._shelves[loop]
+        assert len(held) <= 15
+        assert {"asked all the time", "asked seldom"} <= set(held._entries)
+
+    asyncio.run(months())
