@@ -17,7 +17,7 @@ class Administration(SpaceHook):
 
     def list_models(self) -> Iterator[dict[str, Any]]:
         """Go through all models."""
-        return self.pages(lambda cursor: admin_api.models(self.space, cursor))
+        return self.items(lambda cursor: admin_api.models(self.space, cursor))
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ class Administration(SpaceHook):
 
         :param event: only events of this name; the service keeps the last hundred of each.
         """
-        return self.pages(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
+        return self.items(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
 
     def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
         """Report an event of a Thing; it is never sent twice.

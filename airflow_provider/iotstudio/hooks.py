@@ -35,9 +35,13 @@ class IoTStudioHook(Administration):
         :param params: the API's own query: filters (``{"property:temperature": "gt:20"}``), ``sort``, and
             ``limit`` as the size of a page (1000 unless given).
         """
-        return self.pages(
+        return self.items(
             lambda cursor: api.things(self.space, category=category, params=params, cursor=cursor)
         )
+
+    def thing_pages(self, *, params: Params | None = None) -> Iterator[list[dict[str, Any]]]:
+        """Go through all Things as pages of up to 1000; see :meth:`list_things`."""
+        return self.pages(lambda cursor: api.things(self.space, params=params, cursor=cursor))
 
     async def amatching(
         self, wanted: int, *, category: str | None = None, params: Params | None = None
@@ -70,7 +74,7 @@ class IoTStudioHook(Administration):
 
     def list_categories(self) -> list[dict[str, Any]]:
         """Give all categories of the space."""
-        return list(self.pages(lambda cursor: api.categories(self.space, cursor)))
+        return list(self.items(lambda cursor: api.categories(self.space, cursor)))
 
     # -- properties -------------------------------------------------------------------------------
 
@@ -111,7 +115,7 @@ class IoTStudioHook(Administration):
         :param end: no value after this time.
         :param name: only this property.
         """
-        return self.pages(
+        return self.items(
             lambda cursor: api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
         )
 
@@ -153,7 +157,7 @@ class IoTStudioHook(Administration):
 
     def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
         """Go through a Thing's requests for one action; the service keeps the last hundred."""
-        return self.pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
+        return self.items(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
     async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Give one requested action, from an event loop."""

@@ -126,6 +126,7 @@ class IoTStudioService(Service):
     - ``lost_writes``: property names, or pairs of uid and name, whose writes are accepted and dropped.
     - ``rounding``: decimals kept of a property, by name.
     - ``max_message_bytes``: bodies of property writes above it are refused; None for no limit.
+    - ``longest_url``: longer ones are refused, path and query counted; None for no limit.
     - ``empty_page_in_the_middle``: every further page is preceded by an empty one with a cursor.
     - ``forgotten_before``: recorded values from before this time (RFC 3339) are gone; empty for none.
     - ``unknown_space_status``: what a space that does not exist is answered with.
@@ -154,6 +155,7 @@ class IoTStudioService(Service):
         self.lost_writes: set[str | tuple[str, str]] = set()
         self.rounding: dict[str, int] = {}
         self.max_message_bytes: int | None = 5 * 1024
+        self.longest_url: int | None = None
         self.empty_page_in_the_middle = False
         self.forgotten_before = ""
         self.unknown_space_status = 404
@@ -225,6 +227,8 @@ class IoTStudioService(Service):
 
     def _ask(self, request: Request, body: bytes, endpoint: Endpoint) -> Ask:
         args = dict(request.path_params)
+        if self.longest_url is not None and len(f"{request.url.path}?{request.url.query}") > self.longest_url:
+            raise RefusedError(414, "URI Too Long")
         resource = request.scope["path"].removeprefix(f"/{self.name}/")
         access.admit(self, request.headers.get("authorization", ""), endpoint.scopes, resource)
         space = self.spaces.get(args["space"])

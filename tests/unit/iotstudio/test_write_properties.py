@@ -23,7 +23,6 @@ from airflow_provider.errors import (
     ServerError,
     VerificationError,
 )
-from airflow_provider.iotstudio import fleet
 from airflow_provider.iotstudio.compare import same_value
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
 from airflow_provider.sandbox.iotstudio import IoTStudioService
@@ -164,21 +163,13 @@ def test_reading_back_takes_at_most_three_requests_for_a_thousand_things(
     assert sandbox.counters.requests[LIST] + sandbox.counters.requests[READ] <= 3
 
 
-def test_a_few_hundred_are_read_back_by_id(service: IoTStudioService, sandbox: Sandbox) -> None:
-    more_things(service, 500)
-    assert write(writes=rows_for(sensors(service)[:200], setpoint=18.5))["verified"] == 200
-    assert sandbox.counters.requests[LIST] == 2
-    assert sandbox.counters.rows_served["iotstudio"] == 200
-
-
-def test_things_beyond_the_pages_are_read_back_by_id(
-    service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_few_things_of_a_large_space_are_read_back_with_few_requests(
+    service: IoTStudioService, sandbox: Sandbox
 ) -> None:
-    monkeypatch.setattr(fleet, "PAGE", 20)
-    monkeypatch.setattr(fleet, "IDS", 5)
-    uids = list(service.space.things)
-    meters = [uid for uid in uids if uid not in set(sensors(service))]
-    assert write(writes=rows_for(meters, limit=90))["verified"] == len(meters)
+    more_things(service, 4000)
+    assert write(writes=rows_for(sensors(service), setpoint=18.5))["verified"] == 240
+    assert sandbox.counters.requests[LIST] == 1
+    assert sandbox.counters.rows_served["iotstudio"] == 240
 
 
 # -- verification -------------------------------------------------------------------------------------
