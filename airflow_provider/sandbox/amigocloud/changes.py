@@ -167,3 +167,17 @@ async def create_project(service: AmigoCloudService, asked: Asked) -> Any:
     }
     news.project_created(service, number)
     return objects.project(service, service.projects[number])
+
+
+async def change_project(service: AmigoCloudService, asked: Asked) -> Any:
+    """Change a project's name or description.
+
+    The vendor's docs know of the event; that a project is changed at its own URL is how Django does it.
+    """
+    number = service.project_of(asked)
+    known = service.projects[number]
+    if asked.body.get("name", known["name"]) in {None, ""}:
+        raise bad_request("name: this field may not be blank.", "blank")
+    known.update({key: str(asked.body[key]) for key in ("name", "description") if key in asked.body})
+    news.project_changed(service, number)
+    return objects.project(service, known)

@@ -46,6 +46,11 @@ def project_created(service: AmigoCloudService, number: int) -> None:
     service.sockets.emit("project:creation_succeeded", payload)
 
 
+def project_changed(service: AmigoCloudService, number: int) -> None:
+    """Tell that a project's name or description has changed."""
+    service.sockets.emit("project:metadata_updated", {"user_id": world.USER, "project_id": number})
+
+
 def dataset_deleted(service: AmigoCloudService, project: int, number: int) -> None:
     """Tell that a dataset is gone."""
     payload = {"user_id": world.USER, "project_id": project, "dataset_id": number}

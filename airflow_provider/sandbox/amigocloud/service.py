@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from airflow_provider.sandbox.amigocloud import changes, files, news, objects, reads, sql, world
+from airflow_provider.sandbox.amigocloud import changes, files, news, objects, polling, reads, sql, world
 from airflow_provider.sandbox.amigocloud.access import (
     Asked,
     RefusedError,
@@ -54,6 +54,8 @@ _ACCOUNT: tuple[tuple[str, str, str, Handler], ...] = (
 _DATASET = "/datasets/{dataset}"
 _IN_PROJECT: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "", "R", reads.project),
+    ("PUT", "", "A", changes.change_project),
+    ("PATCH", "", "A", changes.change_project),
     ("GET", "/sql", "R", sql.get_sql),
     ("POST", "/sql", "R", sql.post_sql),
     ("GET", "/queries", "R", reads.queries),
@@ -144,18 +146,24 @@ class AmigoCloudService(Service):
         """Routes below ``/amigocloud``."""
         rows = [(method, path, level, handler) for method, path, level, handler in _ACCOUNT]
         rows += [(m, prefix + path, level, h) for prefix in _PROJECTS for m, path, level, h in _IN_PROJECT]
-        return [
+        api = [
             Route(ROOT + path, self._endpoint(level, handler), methods=[method])
             for method, path, level, handler in rows
         ]
+        return [*api, *self._socket_routes()]
 
     def root_routes(self) -> Sequence[BaseRoute]:
-        """The socket, which is not below the API's prefix."""
+        """The socket: at the root of a real host, and below the API where clients are told a path."""
+        return self._socket_routes()
 
-        async def endpoint(socket: WebSocket) -> None:
+    def _socket_routes(self) -> list[BaseRoute]:
+        async def serve(socket: WebSocket) -> None:
             await self.sockets.serve(socket)
 
-        return [WebSocketRoute(PATH, endpoint)]
+        async def poll(request: Request) -> Response:
+            return await polling.answer(self.sockets, request)
+
+        return [WebSocketRoute(PATH, serve), Route(PATH, poll, methods=["GET", "POST"])]
 
     def storage_routes(self) -> Sequence[BaseRoute]:
         """Exported files, when they are kept elsewhere; a request with a token is refused."""

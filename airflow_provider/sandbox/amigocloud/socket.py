@@ -1,5 +1,7 @@
 """The socket that tells what happens: Engine.IO 3 (or 4) with Socket.IO on a WebSocket.
 
+A client may begin by polling, see :mod:`~airflow_provider.sandbox.amigocloud.polling`, and move here.
+
 Frames are those that the vendor's Java and Python clients were seen to exchange. What the service does with a
 bad session is not known; here it is the hardest case for a client: nothing at all.
 """
@@ -23,7 +25,8 @@ PATH = "/v2_socket.io/{rest:path}"
 """The real server finds its clients by the beginning of the path, too."""
 NAMESPACE = "/amigosocket"
 TICK = 0.02
-_CLOSE = "close"
+CLOSE = "close"
+"""Stands in a client's queue for the end of the connection."""
 
 
 @dataclass(eq=False)
@@ -31,13 +34,16 @@ class Line:
     """One connected client.
 
     :param protocol: 3, where clients ping, or 4, where the server does.
+    :param polls: whether it fetches its packets, because it is not on a WebSocket (yet).
     :param datasets: ids of the datasets whose broadcasts it gets.
     :param is_user: whether it gets the user's events.
     """
 
+    sid: str
     protocol: int
     loop: asyncio.AbstractEventLoop
     queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    polls: bool = False
     joined: bool = False
     is_user: bool = False
     datasets: set[int] = field(default_factory=set)
@@ -53,9 +59,11 @@ class Sockets:
 
     - ``protocol``: 3, or 4 for a server that was upgraded; ``old_clients``: a server of protocol 4 takes
       clients of protocol 3, too.
+    - ``upgrades``: what a client that polls may move to; empty where a proxy lets no WebSocket through.
     - ``ping_interval`` and ``ping_timeout`` in milliseconds, as the handshake says them.
     - ``single_use``: a session is good for one ``authenticate``.
-    - ``lose``: how many coming events are lost on their way.
+    - ``lose``: how many coming events are lost on their way; ``lose_pongs``: how many answers to pings.
+    - ``pongs``: pings answered so far.
     - ``silent``: connections stay open, but nothing is answered or sent any more.
     - ``refusal``: why nobody may join the namespace; empty when all may.
     - ``opened``: connections so far.
@@ -68,10 +76,13 @@ class Sockets:
         self.opened = 0
         self.protocol = 3
         self.old_clients = True
+        self.upgrades = ["websocket"]
         self.ping_interval = 25_000
         self.ping_timeout = 60_000
         self.single_use = True
         self.lose = 0
+        self.lose_pongs = 0
+        self.pongs = 0
         self.silent = False
         self.refusal = ""
 
@@ -85,7 +96,7 @@ class Sockets:
     def disconnect(self) -> None:
         """Close every connection."""
         for line in list(self.lines):
-            line.put(_CLOSE)
+            line.put(CLOSE)
 
     def emit(self, name: str, payload: Mapping[str, Any], dataset: int | None = None) -> None:
         """Tell an event to the user, or to those who listen to a dataset; from any thread."""
@@ -105,6 +116,27 @@ class Sockets:
 
     # -- the connection
 
+    def open_line(self, protocol: int) -> Line:
+        """Take a new client."""
+        self.opened += 1
+        line = Line(f"line-{self.opened}", protocol, asyncio.get_running_loop())
+        self.lines.add(line)
+        return line
+
+    def line_of(self, sid: str) -> Line | None:
+        """Find a client that polls by its session id."""
+        return next((line for line in self.lines if line.sid == sid and line.polls), None)
+
+    def hello(self, line: Line) -> str:
+        """Spell the first packet of a connection."""
+        said = {
+            "sid": line.sid,
+            "upgrades": self.upgrades if line.polls else [],
+            "pingInterval": self.ping_interval,
+            "pingTimeout": self.ping_timeout,
+        }
+        return "0" + json.dumps(said)
+
     async def serve(self, socket: WebSocket) -> None:
         """Talk to one client until it leaves, or is cut off."""
         wanted = 4 if socket.query_params.get("EIO") == "4" else 3
@@ -112,26 +144,21 @@ class Sockets:
             body = {"code": 5, "message": "Unsupported protocol version"}
             await socket.send_denial_response(JSONResponse(body, 400))
             return
+        polling = self.line_of(socket.query_params.get("sid", ""))
         await socket.accept()
-        await self._talk(socket, min(wanted, self.protocol))
+        if polling is None:
+            line = self.open_line(min(wanted, self.protocol))
+            await self._talk(socket, line, [self.hello(line), *(["40"] if line.protocol == 3 else [])])
+        elif await _moves(socket, polling):
+            await self._talk(socket, polling, [])
 
-    async def _talk(self, socket: WebSocket, protocol: int) -> None:
-        line = Line(protocol, asyncio.get_running_loop())
-        self.lines.add(line)
-        self.opened += 1
-        hello = {
-            "sid": f"line-{self.opened}",
-            "upgrades": [],
-            "pingInterval": self.ping_interval,
-            "pingTimeout": self.ping_timeout,
-        }
+    async def _talk(self, socket: WebSocket, line: Line, first: list[str]) -> None:
         tasks = [asyncio.ensure_future(work) for work in (self._send(socket, line), self._settle())]
         try:
-            await socket.send_text("0" + json.dumps(hello))
-            if protocol == 3:
-                await socket.send_text("40")
+            for packet in first:
+                await socket.send_text(packet)
             async for text in _texts(socket):
-                self._take(line, text)
+                self.take(line, text)
         finally:
             self.lines.discard(line)
             for task in tasks:
@@ -145,7 +172,7 @@ class Sockets:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every):
                     frame = await line.queue.get()
-            if frame == _CLOSE:
+            if frame == CLOSE:
                 await socket.close(1001)
                 return
             if not self.silent:
@@ -157,9 +184,10 @@ class Sockets:
             self.service.jobs.settle()
             await asyncio.sleep(TICK)
 
-    def _take(self, line: Line, text: str) -> None:
+    def take(self, line: Line, text: str) -> None:
+        """Act on a packet that a client has sent."""
         if text.startswith("2"):
-            line.put("3" + text[1:])
+            self._answer_ping(line, text)
         elif text.startswith(f"40{NAMESPACE}"):
             line.joined = not self.refusal
             if self.refusal:
@@ -171,7 +199,15 @@ class Sockets:
             if name == "authenticate" and arguments:
                 self._authenticate(line, arguments[0])
         elif text.startswith((f"41{NAMESPACE}", "1")):
-            line.put(_CLOSE)
+            line.put(CLOSE)
+            self.lines.discard(line)
+
+    def _answer_ping(self, line: Line, ping: str) -> None:
+        if self.lose_pongs > 0:
+            self.lose_pongs -= 1
+            return
+        self.pongs += 1
+        line.put("3" + ping[1:])
 
     def _authenticate(self, line: Line, said: Mapping[str, Any]) -> None:
         session = str(said.get("websocket_session"))
@@ -185,6 +221,17 @@ class Sockets:
             line.is_user = True
         else:
             line.datasets.add(dataset)
+
+
+async def _moves(socket: WebSocket, line: Line) -> bool:
+    """Let a client that polls try a WebSocket; tells whether it has moved there."""
+    async for text in _texts(socket):
+        if text == "2probe":
+            await socket.send_text("3probe")
+        elif text == "5":
+            line.polls = False
+            return True
+    return False
 
 
 async def _texts(socket: WebSocket) -> AsyncIterator[str]:

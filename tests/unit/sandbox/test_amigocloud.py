@@ -405,6 +405,80 @@ def test_a_websocket_session_needs_a_user_token(sandbox, api):
     Api(sandbox, world.EDIT_PROJECT_TOKEN)("GET", f"{ASSETS}/start_websocket_session", 403)
 
 
+def poll(sandbox: Sandbox, packet: str | None = None, **params: str) -> httpx.Response:
+    url = f"{sandbox.url}/v2_socket.io/socket.io/"
+    content = None if packet is None else bytes([0, *map(int, str(len(packet))), 255]) + packet.encode()
+    query = {"EIO": "3", "transport": "polling", **params}
+    return HTTP.request("GET" if packet is None else "POST", url, params=query, content=content)
+
+
+def told(reply: httpx.Response) -> list[str]:
+    """Take binary frames apart: 0, the length's digits, 255, the packet."""
+    assert reply.status_code == 200, reply.text
+    packets, rest = [], reply.content
+    while rest:
+        size, _, rest = rest[1:].partition(b"\xff")
+        length = int("".join(map(str, size)))
+        packets.append(rest[:length].decode())
+        rest = rest[length:]
+    return packets
+
+
+def test_a_client_that_polls_joins_and_hears_events(sandbox, api):
+    hello, joined = told(poll(sandbox))
+    sid = json.loads(hello[1:])["sid"]
+    assert (hello[0], joined) == ("0", "40")
+    session = api("GET", "/me/start_websocket_session")["websocket_session"]
+    said = json.dumps(["authenticate", {"userid": world.USER, "websocket_session": session}])
+    for packet in ("2", "40/amigosocket,", f"42/amigosocket,{said}"):
+        assert poll(sandbox, packet, sid=sid).text == "ok"
+    sandbox.amigocloud.sockets.emit("project:deleted", {"project_id": 7})
+    event = '42/amigosocket,["project:deleted",{"project_id":7}]'
+    assert told(poll(sandbox, sid=sid)) == ["3", "40/amigosocket", event]
+    sandbox.amigocloud.sockets.disconnect()
+    assert told(poll(sandbox, sid=sid)) == ["1"]
+    assert poll(sandbox, sid=sid).json() == {"code": 1, "message": "Session ID unknown"}
+
+
+def test_a_client_that_polls_may_leave(sandbox):
+    sid = json.loads(told(poll(sandbox))[0][1:])["sid"]
+    poll(sandbox, "1", sid=sid)
+    assert poll(sandbox, sid=sid).status_code == 400
+    assert not sandbox.amigocloud.sockets.lines
+
+
+def test_a_client_that_polls_moves_to_a_websocket(sandbox):
+    client = pytest.importorskip("websockets.sync.client")
+    hello = json.loads(told(poll(sandbox))[0][1:])
+    assert hello["upgrades"] == ["websocket"]
+    origin = sandbox.url.replace("http", "ws")
+    query = f"EIO=3&transport=websocket&sid={hello['sid']}"
+    with client.connect(f"{origin}/v2_socket.io/?{query}") as socket:
+        socket.send("2probe")
+        assert socket.recv(5) == "3probe"
+        socket.send("5")
+        socket.send("40/amigosocket,")
+        assert socket.recv(5) == "40/amigosocket"
+    assert sandbox.amigocloud.sockets.opened == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [({"EIO": "4"}, "Unsupported protocol version"), ({"transport": "jsonp"}, "Transport unknown")],
+)
+def test_polling_is_for_protocol_3(sandbox, params, message):
+    reply = poll(sandbox, **params)
+    assert (reply.status_code, reply.json()["message"]) == (400, message)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_project_is_renamed_at_its_own_url(api, method):
+    assert api(method, PROJECT, json={"name": "Harbour"})["name"] == "Harbour"
+    project = api("GET", PROJECT)
+    assert (project["name"], project["description"]) == ("Harbour", "Assets and zones of the campus")
+    api(method, PROJECT, 400, json={"name": ""})
+
+
 def test_a_saved_query_holds_its_text(api):
     sql = api("GET", f"/projects/1234/queries/{world.QUERY}")["query"]
     assert len(api.sql(sql)["data"]) == 7
