@@ -219,6 +219,14 @@ def _counting_protocol(connections: Connections, counters: Counters) -> type[H11
                 counters.connections += 1
             super().connection_made(transport)
 
+        def _get_upgrade(self) -> bytes | None:
+            """Read all ``Connection`` headers, as proxies do: some clients send one for keep-alive, too."""
+            headers = [(name, value.lower()) for name, value in self.headers]
+            asked = b",".join(value for name, value in headers if name == b"connection")
+            if b"upgrade" not in [token.strip() for token in asked.split(b",")]:
+                return None
+            return next((value for name, value in headers if name == b"upgrade"), None)
+
     return CountingProtocol
 
 

@@ -160,6 +160,14 @@ def test_a_websocket_works(echo: Sandbox) -> None:
     assert echo.counters.requests["echo WEBSOCKET /socket"] == 1
 
 
+def test_a_websocket_may_ask_to_be_kept_alive_in_a_header_of_its_own(echo: Sandbox) -> None:
+    client = pytest.importorskip("websockets.sync.client")
+    more = {"Connection": "keep-alive"}
+    with client.connect(echo.url.replace("http", "ws") + "/socket", additional_headers=more) as connection:
+        connection.send("hello")
+        assert connection.recv() == "hello"
+
+
 def test_connections_are_what_airflow_reads_from_the_environment(echo: Sandbox) -> None:
     assert json.loads(echo.connections["echo_default"]) == {"conn_type": "echo", "host": f"{echo.url}/echo"}
 
