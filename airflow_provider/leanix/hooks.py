@@ -12,7 +12,8 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
-from airflow_provider.leanix import ldif as ldif_module
+from airflow_provider.leanix.checking import KEY, REQUIRED, check
+from airflow_provider.leanix.ldif import Ldif
 from airflow_provider.leanix.results import save_results
 from airflow_provider.leanix.uploads import upload
 
@@ -62,7 +63,7 @@ class LeanIXHook(ApiHook):
 
     # -- runs -------------------------------------------------------------------------------------
 
-    def create_run(self, ldif: Mapping[str, Any] | ldif_module.Ldif) -> str:
+    def create_run(self, ldif: Mapping[str, Any] | Ldif) -> str:
         """Create a run, and give its id; it does nothing before it is started.
 
         :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
@@ -71,16 +72,16 @@ class LeanIXHook(ApiHook):
         :raises InputError: when the LDIF has problems; nothing was sent.
         :raises AmbiguousWriteError: when the answer was lost. A run that was not started does nothing.
         """
-        if isinstance(ldif, ldif_module.Ldif):
+        if isinstance(ldif, Ldif):
             if ldif.size > self.upload_above:
                 return self._create_from_upload(ldif)
             return self.send(api.create_run(ldif.open))
         import msgspec
 
-        ldif_module.check(ldif)
+        check(ldif)
         return self.send(api.create_run(msgspec.json.encode(dict(ldif))))
 
-    def _create_from_upload(self, ldif: ldif_module.Ldif) -> str:
+    def _create_from_upload(self, ldif: Ldif) -> str:
         url = self.send(api.new_upload())
         upload(self, url, ldif)
         self.log.info("Uploaded %d items for the run", ldif.count)
@@ -178,14 +179,14 @@ class LeanIXHook(ApiHook):
         They may hold credentials: keep them out of logs and XComs.
         """
         values = (connector_type, connector_id, connector_version, processing_direction, processing_mode)
-        return self.send(api.list_configurations(dict(zip(ldif_module.KEY, values, strict=True))))
+        return self.send(api.list_configurations(dict(zip(KEY, values, strict=True))))
 
     def put_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Make or replace the processor configuration with the same five key fields.
 
         :raises InputError: when a field of the key is missing; nothing was sent.
         """
-        missing = [name for name in ldif_module.REQUIRED if not configuration.get(name)]
+        missing = [name for name in REQUIRED if not configuration.get(name)]
         if missing:
             raise InputError(
                 [f"field '{name}' is missing" for name in missing], "the processor configuration"

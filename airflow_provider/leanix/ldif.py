@@ -1,4 +1,4 @@
-"""LDIF, the format that runs take in: checked before anything is sent, and written as a stream."""
+"""LDIF, the format that runs take in: read from a list or a file, checked, and written as a stream."""
 
 from __future__ import annotations
 
@@ -8,17 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.errors import InputError
+from airflow_provider.leanix.checking import KEY, Checker, header_problems, lower, misspelt
 from airflow_provider.leanix.split import Splitter, split
 
-KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
-REQUIRED = KEY[:4]
-DIRECTIONS = ("inbound", "outbound")
-MODES = ("partial", "full")
-LONGEST = 500
-KNOWN = (*KEY, "lxVersion", "lxWorkspace", "description", "customFields", "chunkInformation", "content")
-
-_ITEM = ("type", "id", "data")
-_PROBLEMS = 100
 _CHUNK = 256 * 1024
 
 
@@ -45,82 +37,11 @@ def make_header(
         "lxVersion": lx_version,
         "lxWorkspace": lx_workspace,
         "description": description,
-        "processingDirection": _lower(processing_direction),
-        "processingMode": _lower(processing_mode),
+        "processingDirection": lower(processing_direction),
+        "processingMode": lower(processing_mode),
         "customFields": dict(custom_fields) if custom_fields else None,
     }
     return {name: value for name, value in header.items() if value is not None}
-
-
-def header_problems(header: Mapping[str, Any]) -> list[str]:
-    """Find what is wrong with an LDIF's header, one sentence each."""
-    required = (*REQUIRED, "lxVersion") if header.get("processingDirection") == "inbound" else REQUIRED
-    problems = [f"header field '{name}' is missing or empty" for name in required if not header.get(name)]
-    for name, value in header.items():
-        if name not in KNOWN:
-            problems += _misspelt(name)
-        elif name not in ("customFields", "chunkInformation", "content"):
-            problems += _text_problems(name, value)
-    problems += _choice(header, "processingDirection", DIRECTIONS)
-    problems += _choice(header, "processingMode", MODES)
-    if header.get("processingDirection") == "outbound" and header.get("processingMode") == "full":
-        problems.append("header field 'processingMode' must be partial in an outbound run")
-    return problems
-
-
-def check(ldif: Mapping[str, Any]) -> None:
-    """Refuse a whole LDIF that the service would refuse, or take for less than it is.
-
-    :raises InputError: with every problem at once.
-    """
-    if not isinstance(ldif, Mapping):
-        raise InputError(f"must be a JSON object, not {type(ldif).__name__}", "the LDIF")
-    problems = header_problems(ldif)
-    content = ldif.get("content", [])
-    if isinstance(content, list):
-        checker = Checker()
-        for number, item in enumerate(content, start=1):
-            checker.look(number, item)
-        problems += checker.problems
-    else:
-        problems.append(f"'content' must be a list, not {type(content).__name__}")
-    if problems:
-        raise InputError(problems, "the LDIF")
-
-
-@dataclass
-class Checker:
-    """Looks at items one by one.
-
-    :param problems: one sentence each, the first hundred.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    _seen: set[int] = field(default_factory=set, repr=False)
-
-    def look(self, number: int, item: Any) -> None:
-        """Check an item that an inbound run is to get."""
-        if len(self.problems) < _PROBLEMS:
-            self.problems += [f"item {number}{_named(item)}: {text}" for text in self._problems(item)]
-
-    def _problems(self, item: Any) -> Iterator[str]:
-        if not isinstance(item, Mapping):
-            yield f"must be an object, not {type(item).__name__}"
-            return
-        trigger = item.get("type") == "" and item.get("id") == "" and item.get("data") == {}
-        if trigger:  # the documented way to start a run that only exports
-            return
-        for name in ("type", "id"):
-            if not isinstance(item.get(name), str) or not item[name]:
-                yield f"'{name}' must be a text that is not empty"
-        if not isinstance(item.get("data"), Mapping):
-            yield "'data' must be an object"
-        if unknown := [name for name in item if name not in _ITEM]:
-            yield f"has fields besides type, id and data, which the service ignores: {', '.join(unknown)}"
-        digest = hash((item.get("type"), str(item.get("id"))))
-        if digest in self._seen:
-            yield "the same type and id occurred before"
-        self._seen.add(digest)
 
 
 class Body:
@@ -257,11 +178,11 @@ def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any
                 yield number, msgspec.json.decode(item)
         except (ValueError, msgspec.DecodeError) as error:
             raise InputError(f"is no LDIF: {error}", what) from None
-    problems = [text for name in splitter.header for text in _misspelt(name)]
+    problems = [text for name in splitter.header for text in misspelt(name)]
     problems += [
         f"header field '{name}' is {splitter.header[name]!r}, the task says {header.get(name)!r}"
         for name in KEY
-        if name in splitter.header and _lower(splitter.header[name]) != _lower(header.get(name))
+        if name in splitter.header and lower(splitter.header[name]) != lower(header.get(name))
     ]
     if not splitter.has_content:
         problems.append("holds no list 'content'")
@@ -291,42 +212,3 @@ def _batched(chunks: Iterable[bytes], size: int = 64 * 1024) -> Iterator[bytes]:
             buffer.clear()
     if buffer:
         yield bytes(buffer)
-
-
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _named(item: Any) -> str:
-    name = item.get("id") if isinstance(item, Mapping) else None
-    return f" ({str(name)[:60]})" if name else ""
-
-
-def _misspelt(name: str) -> list[str]:
-    """Say which field was meant: the service ignores the ones that it does not know."""
-    plain = name.lower().replace("_", "").removesuffix("s")
-    meant = next(
-        (known for known in KNOWN if known.lower().removesuffix("s") == plain and known != name), None
-    )
-    return (
-        [f"field '{name}' is unknown to the service, which would ignore it; '{meant}' is meant"]
-        if meant
-        else []
-    )
-
-
-def _text_problems(name: str, value: Any) -> list[str]:
-    if value is None:
-        return []
-    if not isinstance(value, str):
-        return [f"header field '{name}' must be a text, not {type(value).__name__}"]
-    if len(value) > LONGEST:
-        return [f"header field '{name}' has {len(value)} characters, more than the {LONGEST} allowed"]
-    return []
-
-
-def _choice(header: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> list[str]:
-    value = header.get(name)
-    if not value or _lower(value) in allowed:
-        return []
-    return [f"header field '{name}' must be {' or '.join(allowed)}, not {value!r}"]

@@ -65,3 +65,13 @@ def _lines(items: list[bytes]) -> bytes:
     import msgspec
 
     return b"".join(msgspec.json.format(item, indent=-1) + b"\n" for item in items)
+
+
+def output_problems(output_path: str, output_format: str) -> list[str]:
+    """Find what is wrong with where results are to go."""
+    problems = []
+    if not output_path.strip() or output_path.endswith("/"):
+        problems.append(f"'output_path' names no file: {output_path!r}")
+    if output_format not in FORMATS:
+        problems.append(f"'output_format' must be one of {', '.join(FORMATS)}, not {output_format!r}")
+    return problems

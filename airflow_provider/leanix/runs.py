@@ -20,7 +20,8 @@ from airflow_provider.errors import (
     RunFailedError,
 )
 from airflow_provider.leanix.api import BROKEN, CREATED, KNOWN, LIVE, OVER
-from airflow_provider.leanix.ldif import LONGEST, Ldif
+from airflow_provider.leanix.checking import LONGEST
+from airflow_provider.leanix.ldif import Ldif
 from airflow_provider.leanix.verdict import Outcome, weigh, why_failed
 
 if TYPE_CHECKING:

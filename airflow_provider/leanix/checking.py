@@ -1,0 +1,163 @@
+"""Finds what is wrong with an LDIF before anything is sent: the service would ignore it without a word."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider.errors import InputError
+
+KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
+REQUIRED = KEY[:4]
+DIRECTIONS = ("inbound", "outbound")
+MODES = ("partial", "full")
+LONGEST = 500
+KNOWN = (*KEY, "lxVersion", "lxWorkspace", "description", "customFields", "chunkInformation", "content")
+
+_ITEM = ("type", "id", "data")
+_PROBLEMS = 100
+
+
+def header_problems(header: Mapping[str, Any]) -> list[str]:
+    """Find what is wrong with an LDIF's header, one sentence each."""
+    required = (*REQUIRED, "lxVersion") if header.get("processingDirection") == "inbound" else REQUIRED
+    problems = [f"header field '{name}' is missing or empty" for name in required if not header.get(name)]
+    for name, value in header.items():
+        if name not in KNOWN:
+            problems += misspelt(name)
+        elif name not in ("customFields", "chunkInformation", "content"):
+            problems += _text_problems(name, value)
+    problems += _choice(header, "processingDirection", DIRECTIONS)
+    problems += _choice(header, "processingMode", MODES)
+    if header.get("processingDirection") == "outbound" and header.get("processingMode") == "full":
+        problems.append("header field 'processingMode' must be partial in an outbound run")
+    return problems
+
+
+def check(ldif: Mapping[str, Any]) -> None:
+    """Refuse a whole LDIF that the service would refuse, or take for less than it is.
+
+    :raises InputError: with every problem at once.
+    """
+    if not isinstance(ldif, Mapping):
+        raise InputError(f"must be a JSON object, not {type(ldif).__name__}", "the LDIF")
+    problems = header_problems(ldif)
+    content = ldif.get("content", [])
+    if isinstance(content, list):
+        checker = Checker()
+        for number, item in enumerate(content, start=1):
+            checker.look(number, item)
+        problems += checker.problems
+    else:
+        problems.append(f"'content' must be a list, not {type(content).__name__}")
+    if problems:
+        raise InputError(problems, "the LDIF")
+
+
+class Seen:
+    """Remembers what occurred, in 16 to 32 bytes each: an input may have millions of items.
+
+    A set would take three times as much.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._slots = array("q", bytes(8 * 1024))
+
+    def add(self, value: object) -> bool:
+        """Take a value in; tells whether it is new."""
+        if self._count * 2 >= len(self._slots):
+            self._grow()
+        return self._place(hash(value) or 1)
+
+    def _place(self, digest: int) -> bool:
+        slots, last = self._slots, len(self._slots) - 1
+        at = digest & last
+        while slots[at]:
+            if slots[at] == digest:
+                return False
+            at = (at + 1) & last
+        slots[at] = digest
+        self._count += 1
+        return True
+
+    def _grow(self) -> None:
+        old, self._slots, self._count = self._slots, array("q", bytes(16 * len(self._slots))), 0
+        for digest in old:
+            if digest:
+                self._place(digest)
+
+
+@dataclass
+class Checker:
+    """Looks at items one by one.
+
+    :param problems: one sentence each, the first hundred.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    _seen: Seen = field(default_factory=Seen, repr=False)
+
+    def look(self, number: int, item: Any) -> None:
+        """Check an item that an inbound run is to get."""
+        if len(self.problems) < _PROBLEMS:
+            self.problems += [f"item {number}{_named(item)}: {text}" for text in self._problems(item)]
+
+    def _problems(self, item: Any) -> Iterator[str]:
+        if not isinstance(item, Mapping):
+            yield f"must be an object, not {type(item).__name__}"
+            return
+        trigger = item.get("type") == "" and item.get("id") == "" and item.get("data") == {}
+        if trigger:  # the documented way to start a run that only exports
+            return
+        for name in ("type", "id"):
+            if not isinstance(item.get(name), str) or not item[name]:
+                yield f"'{name}' must be a text that is not empty"
+        if not isinstance(item.get("data"), Mapping):
+            yield "'data' must be an object"
+        if unknown := [name for name in item if name not in _ITEM]:
+            yield f"has fields besides type, id and data, which the service ignores: {', '.join(unknown)}"
+        if not self._seen.add((str(item.get("type")), str(item.get("id")))):
+            yield "the same type and id occurred before"
+
+
+def lower(value: Any) -> Any:
+    """Give a text in lower case, anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _named(item: Any) -> str:
+    name = item.get("id") if isinstance(item, Mapping) else None
+    return f" ({str(name)[:60]})" if name else ""
+
+
+def misspelt(name: str) -> list[str]:
+    """Say which field was meant: the service ignores the ones that it does not know."""
+    plain = name.lower().replace("_", "").removesuffix("s")
+    meant = next(
+        (known for known in KNOWN if known.lower().removesuffix("s") == plain and known != name), None
+    )
+    return (
+        [f"field '{name}' is unknown to the service, which would ignore it; '{meant}' is meant"]
+        if meant
+        else []
+    )
+
+
+def _text_problems(name: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, str):
+        return [f"header field '{name}' must be a text, not {type(value).__name__}"]
+    if len(value) > LONGEST:
+        return [f"header field '{name}' has {len(value)} characters, more than the {LONGEST} allowed"]
+    return []
+
+
+def _choice(header: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> list[str]:
+    value = header.get(name)
+    if not value or lower(value) in allowed:
+        return []
+    return [f"header field '{name}' must be {' or '.join(allowed)}, not {value!r}"]
