@@ -135,7 +135,14 @@ class AmbiguousWriteError(ProviderError):
     """A write was sent, its answer was lost, and sending it again could act twice.
 
     Look at the service's state before you try again.
+
+    :param message: the request, and what happened.
+    :param why: only what happened to the answer.
     """
+
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class RunFailedError(ProviderError):

@@ -249,5 +249,6 @@ def _refusal(status: int) -> type[ApiError]:
 def _ambiguous(request: str, why: str) -> AmbiguousWriteError:
     return AmbiguousWriteError(
         f"{request} was sent, but its answer was lost ({why});"
-        " it is not sent again, because that could act twice"
+        " it is not sent again, because that could act twice",
+        why,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import admin_api, api
-from airflow_provider.iotstudio.compare import same_value
+from airflow_provider.iotstudio.compare import holds
 from airflow_provider.iotstudio.connection import SpaceHook
 
 
@@ -17,7 +17,7 @@ class Administration(SpaceHook):
 
     def list_models(self) -> Iterator[dict[str, Any]]:
         """Go through all models."""
-        return self.items(lambda cursor: admin_api.models(self.space, cursor))
+        return self.pages(lambda cursor: admin_api.models(self.space, cursor))
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ class Administration(SpaceHook):
 
         :param event: only events of this name; the service keeps the last hundred of each.
         """
-        return self.items(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
+        return self.pages(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
 
     def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
         """Report an event of a Thing; it is never sent twice.
@@ -68,8 +68,7 @@ class Administration(SpaceHook):
         for row in self.last_values(thing_id, str(item["at"])):
             if api.moment(row["at"]) == at:
                 found |= row["properties"]
-        wanted = item["properties"]
-        return all(name in found and same_value(value, found[name]) for name, value in wanted.items())
+        return holds(found, item["properties"])
 
     def delete_history(
         self,

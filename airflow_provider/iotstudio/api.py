@@ -112,7 +112,7 @@ def write_properties(
 ) -> Call[Values]:
     """Set values of a Thing in one request.
 
-    Sending it twice sets the same values; it can only add a second, equal entry to the history.
+    Sending it twice sets the same values, but records them twice.
 
     :param update_history: False keeps the values out of the history.
     """
@@ -121,6 +121,7 @@ def write_properties(
         in_space(space, "things", thing_id, "properties"),
         params=None if update_history else {"update_history": False},
         json=dict(values),
+        repeatable=not update_history,
         read=_object_or_nothing,
         name=f"write {len(values)} properties of Thing {thing_id}",
     )

@@ -27,3 +27,8 @@ def same_value(wanted: Any, found: Any) -> bool:
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         return wanted.keys() == found.keys() and all(same_value(wanted[key], found[key]) for key in wanted)
     return type(wanted) is type(found) and bool(wanted == found)
+
+
+def holds(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether all wanted values are among those found, by name."""
+    return all(name in found and same_value(value, found[name]) for name, value in wanted.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Any, TypeVar
 
 from airflow_provider.assets import iotstudio_asset
@@ -188,22 +187,18 @@ class SpaceHook(ApiHook):
             return f"The credentials are valid, but may not read the space '{self.space}': {said}"
         return super().diagnose(error)
 
-    def pages(self, call: Callable[[str], Call[api.Page]]) -> Iterator[list[dict[str, Any]]]:
-        """Go through the pages of a list; an empty page is not the end.
+    def pages(self, call: Callable[[str], Call[api.Page]]) -> Iterator[dict[str, Any]]:
+        """Go through a list page by page; an empty page is not the end.
 
         :param call: makes the request for the page that begins at a cursor.
         """
         cursor = ""
         while True:
             page = self.send(call(cursor))
-            yield page.items
+            yield from page.items
             cursor = next_cursor(cursor, page)
             if not cursor:
                 return
-
-    def items(self, call: Callable[[str], Call[api.Page]]) -> Iterator[dict[str, Any]]:
-        """Go through the items of a list, page by page."""
-        return chain.from_iterable(self.pages(call))
 
 
 def next_cursor(cursor: str, page: api.Page) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from airflow_provider.errors import NotFoundError, RequestRejectedError, TransportError
@@ -48,7 +49,7 @@ class _Reading:
         self._ids = MANY_IDS
         # What was just written comes first, where writing a value counts as modifying the Thing (the vendor's
         # docs do not say). Where it does not, this order is as good as any.
-        self._pages = hook.thing_pages(params={"sort": "-modified"})
+        self._list = hook.list_things(params={"sort": "-modified"})
         self._last_page = 0
 
     def values(self) -> Values:
@@ -68,11 +69,12 @@ class _Reading:
     def _read_page(self) -> None:
         before = len(self._left)
         try:
-            self._take(next(self._pages))
-            self._last_page = before - len(self._left)
-        except (StopIteration, RequestRejectedError):
-            # What the list does not have may have come meanwhile; a list that cannot be sorted so is none.
-            self._last_page = self._requests_left = 0
+            # The rest of the list is asked for when it is wanted.
+            self._take(islice(self._list, PAGE))
+        except RequestRejectedError:
+            # A service that does not sort like this: by id, then.
+            self._requests_left = 0
+        self._last_page = before - len(self._left)
 
     def _read_block(self, block: Sequence[str]) -> None:
         try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.calls import Params
+from airflow_provider.errors import AmbiguousWriteError, TransportError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.administration import Administration
+from airflow_provider.iotstudio.compare import holds
 from airflow_provider.iotstudio.connection import next_cursor
 
 
@@ -35,13 +38,9 @@ class IoTStudioHook(Administration):
         :param params: the API's own query: filters (``{"property:temperature": "gt:20"}``), ``sort``, and
             ``limit`` as the size of a page (1000 unless given).
         """
-        return self.items(
+        return self.pages(
             lambda cursor: api.things(self.space, category=category, params=params, cursor=cursor)
         )
-
-    def thing_pages(self, *, params: Params | None = None) -> Iterator[list[dict[str, Any]]]:
-        """Go through all Things as pages of up to 1000; see :meth:`list_things`."""
-        return self.pages(lambda cursor: api.things(self.space, params=params, cursor=cursor))
 
     async def amatching(
         self, wanted: int, *, category: str | None = None, params: Params | None = None
@@ -74,7 +73,7 @@ class IoTStudioHook(Administration):
 
     def list_categories(self) -> list[dict[str, Any]]:
         """Give all categories of the space."""
-        return list(self.items(lambda cursor: api.categories(self.space, cursor)))
+        return list(self.pages(lambda cursor: api.categories(self.space, cursor)))
 
     # -- properties -------------------------------------------------------------------------------
 
@@ -96,10 +95,27 @@ class IoTStudioHook(Administration):
     ) -> dict[str, Any]:
         """Set values of a Thing in one request; gives what the service says it took.
 
+        When the answer is lost, the values are read before they are sent again: each sending is an entry of
+        the history. Values that are there are not sent again, also when they were there before.
+
         :param values: by property name; JSON types are sent as they are.
         :param update_history: False keeps the values out of the history.
+        :raises TransportError: when all answers were lost, and the values are not there.
         """
-        return self.send(api.write_properties(self.space, thing_id, values, update_history=update_history))
+        call = api.write_properties(self.space, thing_id, values, update_history=update_history)
+        why, tries = "", self.patience.attempts
+        for number in range(tries):
+            try:
+                return self.send(call)
+            except AmbiguousWriteError as error:
+                why = error.why
+            # The service may still be storing them.
+            time.sleep(min(self.patience.cap, self.patience.base * 2.0**number))
+            if holds(self.get_properties(thing_id), values):
+                self.log.info("%s: the answer was lost (%s), but the values are there", call.name, why)
+                return dict(values)
+            self.log.warning("%s: the answer was lost (%s), and the values are not there", call.name, why)
+        raise TransportError(f"{call.name}: tried {tries} times, but nothing was written; last time: {why}")
 
     def iter_history(
         self,
@@ -115,7 +131,7 @@ class IoTStudioHook(Administration):
         :param end: no value after this time.
         :param name: only this property.
         """
-        return self.items(
+        return self.pages(
             lambda cursor: api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
         )
 
@@ -157,7 +173,7 @@ class IoTStudioHook(Administration):
 
     def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
         """Go through a Thing's requests for one action; the service keeps the last hundred."""
-        return self.items(lambda cursor: api.actions(self.space, thing_id, action, cursor))
+        return self.pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
     async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Give one requested action, from an event loop."""

@@ -55,9 +55,10 @@ def test_json_types_go_out_as_they_are() -> None:
     assert body == b'{"a":61.5,"b":"1","c":1,"d":true,"e":null,"f":[0,0.0],"g":{"h":"on"},"i":21.0}'
 
 
-def test_an_action_is_never_sent_twice_and_a_property_write_may_be() -> None:
+def test_only_a_write_that_leaves_no_trace_is_sent_twice_unseen() -> None:
     assert not api.request_action("s", "T", "reboot").repeatable
-    assert api.write_properties("s", "T", {"a": 1}).repeatable
+    assert not api.write_properties("s", "T", {"a": 1}).repeatable
+    assert api.write_properties("s", "T", {"a": 1}, update_history=False).repeatable
 
 
 def test_an_action_without_input_sends_none() -> None:

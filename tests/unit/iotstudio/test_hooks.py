@@ -21,6 +21,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     RequestRejectedError,
     ServerError,
+    TransportError,
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
@@ -29,7 +30,7 @@ from airflow_provider.sandbox.iotstudio.service import CLIENT_ID, CLIENT_SECRET
 from airflow_provider.sandbox.iotstudio.wire import ulid
 from airflow_provider.sandbox.server import Sandbox
 
-from .conftest import LIST, PUT, THING
+from .conftest import LIST, PUT, READ, THING
 
 Connect = Callable[..., IoTStudioHook]
 
@@ -304,6 +305,26 @@ def test_a_property_write_survives_a_bad_moment(
     assert hook.set_properties(THING, {"setpoint": 19.5}) == {"setpoint": 19.5}
     assert fault.hits == 1
     assert service.space.things[THING].status["setpoint"] == 19.5
+    assert len(service.space.things[THING].history["setpoint"]) == 1
+
+
+def test_a_write_without_history_is_repeated_without_looking(
+    hook: IoTStudioHook, sandbox: Sandbox, service: IoTStudioService
+) -> None:
+    sandbox.faults.add("reset_after", method="PUT", path="/properties")
+    assert hook.set_properties(THING, {"setpoint": 19.5}, update_history=False) == {"setpoint": 19.5}
+    assert (sandbox.counters.requests[PUT], sandbox.counters.requests[READ]) == (2, 0)
+    assert "setpoint" not in service.space.things[THING].history
+
+
+def test_a_write_that_never_takes_effect_says_how_often_it_was_tried(
+    hook: IoTStudioHook, sandbox: Sandbox
+) -> None:
+    lost = sandbox.faults.add("html", method="PUT", status=502, times=None)
+    said = r"write 1 properties .*tried 6 times, but nothing was written; last time: HTTP 502"
+    with pytest.raises(TransportError, match=said):
+        hook.set_properties(THING, {"setpoint": 19.5})
+    assert lost.hits == sandbox.counters.requests[READ] == 6
 
 
 def test_an_action_whose_answer_was_lost_is_not_sent_again(
