@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import (  # type: ignore[no-redef,assignment]
+        AirflowFailException,
         AirflowSensorTimeout,
         TaskDeferred,
     )
 
-__all__ = ["AirflowSensorTimeout", "TaskDeferred"]
+__all__ = ["AirflowFailException", "AirflowSensorTimeout", "TaskDeferred"]

@@ -15,7 +15,7 @@ from airflow_provider.amigocloud.incremental import Increment, Memory
 from airflow_provider.amigocloud.journal import Journal
 from airflow_provider.amigocloud.sources import Reading, Source, dataset_source, list_source, sql_source
 from airflow_provider.amigocloud.watching import JobIsDone, look
-from airflow_provider.core.compat import is_deferrable
+from airflow_provider.core.compat import for_good, is_deferrable
 from airflow_provider.core.durable import Submission
 from airflow_provider.core.waiting import clock, raise_for, wait_for
 from airflow_provider.errors import (
@@ -189,8 +189,8 @@ def _not_positive(name: str, value: Any) -> list[str]:
 class AmigoCloudSqlOperator(BaseOperator):
     """Runs a statement that writes: INSERT, UPDATE or DELETE.
 
-    The statement is sent once. When its answer is lost the task fails with ``AmbiguousWriteError``
-    rather than write twice.
+    The statement is sent once. When its answer is lost the task fails with ``AmbiguousWriteError``, and
+    Airflow does not try it again, rather than write twice; look at the data, then clear the task if need be.
 
     :param sql: the statement (templated).
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to edit.
@@ -215,7 +215,10 @@ class AmigoCloudSqlOperator(BaseOperator):
         if re.match(r"\s*(select|values|explain)\b", self.sql, re.IGNORECASE):
             raise InputError("the statement only reads; AmigoCloudExportOperator is for that", "sql")
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            rows = hook.run(self.sql)
+            try:
+                rows = hook.run(self.sql)
+            except AmbiguousWriteError as error:
+                raise for_good(error) from None
         self.log.info("%d rows affected", rows)
         return {"rows": rows}
 
@@ -319,7 +322,9 @@ class AmigoCloudUploadOperator(BaseOperator):
                 upload_id=chunks.remote_id or "",
                 started=chunks.created,
             )
-        except AmbiguousWriteError:
+        except AmbiguousWriteError as error:
+            if self.dataset is None and not chunks.remote_id:
+                raise for_good(error) from None
             raise
         except ProviderError:
             submission.renew()

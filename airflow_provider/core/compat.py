@@ -28,6 +28,20 @@ def sensor_timeout(message: str) -> Exception:
     return error
 
 
+def for_good(error: Exception) -> Exception:
+    """Give an error as one after which Airflow does not try the task again, whatever ``retries`` says.
+
+    :param error: an exception made from its ``args``; the result is one of its type, with its name and words.
+    """
+    try:
+        from airflow.sdk.exceptions import AirflowFailException
+    except ImportError:  # Airflow 3.1
+        from airflow.exceptions import AirflowFailException
+    final = type(type(error).__name__, (type(error), AirflowFailException), {})
+    same: Exception = final(*error.args).with_traceback(error.__traceback__)
+    return same
+
+
 def gauge(name: str, value: float, tags: dict[str, str]) -> None:
     """Set one of Airflow's metrics."""
     try:
