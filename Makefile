@@ -95,4 +95,5 @@ constraints: $(READY)
 		--output-file constraints-floor.txt
 
 clean: down
-	rm -rf .venv .venv-floor .venv-newest .venv-iots .airflow output .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-floor .venv-newest .venv-iots .venv-amigocloud .venv-gdal .venv-peers
+	rm -rf .airflow output .mypy_cache .ruff_cache .hypothesis build dist

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import warnings
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.server import Sandbox
-from tests.contract.iotstudio import environment
+from tests.contract import environments
 
-HERE = Path(__file__).parent
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
 
-@pytest.fixture(scope="session")
-def python() -> Path:
-    """Give an interpreter that has the vendor's client; says loudly when there can be none."""
-    try:
-        return environment.python()
-    except environment.UnavailableError as error:
-        said = f"NOT TESTED with the vendor's client iots 0.5.0: {error}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        warnings.warn(said, stacklevel=1)
-        pytest.skip(said)
+def run_client(sandbox: Sandbox) -> Any:
+    connection = json.loads(sandbox.connections["iotstudio_default"])
+    return environments.run("iots", Path(__file__).with_name("vendor_client.py"), connection)
 
 
-def run_client(python: Path, sandbox: Sandbox) -> dict[str, object]:
-    command = [str(python), str(HERE / "vendor_client.py"), sandbox.connections["iotstudio_default"]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, object] = json.loads(done.stdout)
-    return seen
-
-
-def test_the_vendors_client_lists_reads_writes_and_deletes(python: Path, sandbox: Sandbox) -> None:
-    assert run_client(python, sandbox) == {
+def test_the_vendors_client_lists_reads_writes_and_deletes(sandbox: Sandbox) -> None:
+    assert run_client(sandbox) == {
         "categories": ["Meters", "Sensors"],
         "title": "Climate A-0.01",
         "sensors": 240,
@@ -55,8 +34,8 @@ def test_the_vendors_client_lists_reads_writes_and_deletes(python: Path, sandbox
     assert len(sandbox.iotstudio.revoked) == 1
 
 
-def test_both_clients_agree_on_what_the_other_has_written(python: Path, sandbox: Sandbox) -> None:
-    run_client(python, sandbox)
+def test_both_clients_agree_on_what_the_other_has_written(sandbox: Sandbox) -> None:
+    run_client(sandbox)
     with IoTStudioHook() as hook:
         assert hook.get_property(THING, "temperature") == 18
         assert hook.get_property(THING, "mode") == "eco"
@@ -64,4 +43,4 @@ def test_both_clients_agree_on_what_the_other_has_written(python: Path, sandbox:
         assert list(hook.list_actions(THING, "updateFirmware")) == []
         assert list(hook.list_events(THING, "highTemperature")) == []
         hook.set_properties(THING, {"temperature": 17.3})
-    assert run_client(python, sandbox)["updated"] == 17.3
+    assert run_client(sandbox)["updated"] == 17.3

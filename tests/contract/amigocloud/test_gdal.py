@@ -1,0 +1,69 @@
+"""GDAL's AmigoCloud driver, as pyogrio brings it, reads the sandbox's datasets completely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+
+from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.server import Sandbox
+from tests.contract import environments
+
+OGR = {
+    "string": "OFTString",
+    "integer": "OFTInteger",
+    "boolean": "OFTInteger",
+    "float": "OFTReal",
+    "date": "OFTDate",
+    "datetime": "OFTDateTime",
+}
+
+
+@pytest.fixture(scope="module")
+def seen(running_sandbox: Sandbox) -> Any:
+    """Let GDAL read both datasets that have geometries."""
+    running_sandbox.reset()
+    root, script = running_sandbox.amigocloud.api_root, Path(__file__).with_name("gdal_reads.py")
+    datasets = [world.ASSETS, world.ZONES]
+    found = environments.run("gdal", script, root, world.READ_TOKEN, world.PROJECT, datasets)
+    return {**found, "requests": running_sandbox.counters.total("/sql")}
+
+
+def rows(sandbox: Sandbox, number: int) -> list[dict[str, Any]]:
+    return sandbox.amigocloud.store.select(f'SELECT * FROM "dataset_{number}"', -1, 0).rows
+
+
+def test_layers_fields_and_the_coordinate_system_are_known(seen: Any) -> None:
+    assert seen["layers"] == [str(world.ASSETS), str(world.ZONES)]
+    assets = seen[str(world.ASSETS)]
+    fields = {c["name"]: OGR[c["type"]] for c in world.ASSET_COLUMNS if c["type"] != "geometry"}
+    assert assets["fields"] == fields
+    assert (assets["geometry"], assets["crs"]) == ("wkb_geometry", "EPSG:4326")
+
+
+def test_every_row_arrives_with_all_its_values(sandbox: Sandbox, seen: Any) -> None:
+    assets, wanted = seen[str(world.ASSETS)], rows(sandbox, world.ASSETS)
+    assert assets["count"] == len(wanted) == world.ASSET_COUNT
+    assert seen["requests"] > world.ASSET_COUNT / 100  # it asks for a hundred rows at a time
+    for name in ("amigo_id", "number", "name", "floor", "maker", "power_w", "price", "in_service", "notes"):
+        assert assets["columns"][name] == [row[name] for row in wanted], name
+    for name in ("inspected_at", "updated_at"):  # the driver takes the offset into account
+        moments = [row[name] and row[name].replace(" ", "T").replace("+00:00", ".000") for row in wanted]
+        assert assets["columns"][name] == moments
+    assert assets["columns"]["installed_on"] == [row["installed_on"] for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(world.ASSETS, "Point"), (world.ZONES, "MultiPolygon")], ids=["points", "areas"]
+)
+def test_every_geometry_arrives_as_it_is_kept(sandbox: Sandbox, seen: Any, number: int, kind: str) -> None:
+    wanted = [row["wkb_geometry"] for row in rows(sandbox, number)]
+    found = seen[str(number)]["shapes"]
+    assert [shape is None for shape in found] == [shape is None for shape in wanted]
+    pairs = [(f, w) for f, w in zip(found, wanted, strict=True) if w]
+    for ours, theirs in ((shapely.from_wkb(f), shapely.from_wkb(w)) for f, w in pairs):
+        assert theirs.geom_type == kind
+        assert ours.equals_exact(theirs, tolerance=0)
