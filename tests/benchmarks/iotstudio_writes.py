@@ -23,7 +23,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.writer import PropertyWriter
 from airflow_provider.iotstudio.writes import Write, plan_writes
 from tests.benchmarks.iotstudio_served import Served
-from tests.contract.iotstudio import environment
+from tests.contract import environments
 
 THINGS, THREADS, LATENCY = 100, 8, 0.05
 VALUES = {"setpoint": 20.5}
@@ -53,8 +53,8 @@ def rows(uids: list[str]) -> list[Write]:
 def by_vendors_client(connection: str, uids: list[str]) -> float:
     """Give the seconds that the vendor's client takes, not a number when it cannot be had."""
     try:
-        command = [str(environment.python()), "-c", CLIENT, connection, json.dumps(uids)]
-    except environment.UnavailableError as error:
+        command = [str(environments.build("iots")), "-c", CLIENT, connection, json.dumps(uids)]
+    except environments.UnavailableError as error:
         print(f"NOT MEASURED with the vendor's client: {error}")
         return float("nan")
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
