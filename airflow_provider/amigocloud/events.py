@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -12,8 +12,9 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.lookout import Lookout, Wishes
+from airflow_provider.amigocloud.lookout import Lookout
 from airflow_provider.amigocloud.sightings import CHANGED, Ledger, Sighting
+from airflow_provider.amigocloud.wishes import Wishes
 from airflow_provider.core.durable import fingerprint
 from airflow_provider.core.remembering import AssetMemory
 
@@ -55,36 +56,34 @@ class _Watcher(BaseEventTrigger):
             async for sighting in sightings:
                 yield sighting
 
-    async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Sighting]
-    ) -> AsyncIterator[TriggerEvent]:
+    def filter_shared_stream(self, shared_stream: AsyncIterator[Sighting]) -> AsyncIterator[TriggerEvent]:
         """Fire for what is wanted and new."""
-        wishes = _wishes_of(_key(type(self), self.amigocloud_conn_id))
-        async for event in self._events(shared_stream, wishes):
-            yield event
+        return self._events(shared_stream, _wishes_of(_key(type(self), self.amigocloud_conn_id)))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Listen and look alone, where Airflow has no shared streams."""
         wishes = Wishes()
-        async with aclosing(_sightings(type(self), self.amigocloud_conn_id, wishes)) as sightings:
-            async for event in self._events(sightings, wishes):
+        async with (
+            aclosing(_sightings(type(self), self.amigocloud_conn_id, wishes)) as sightings,
+            aclosing(self._events(sightings, wishes)) as events,
+        ):
+            async for event in events:
                 yield event
 
     async def _events(
         self, sightings: AsyncIterator[Sighting], wishes: Wishes
-    ) -> AsyncIterator[TriggerEvent]:
+    ) -> AsyncGenerator[TriggerEvent, None]:
         patterns, dataset = self.wanted()
         memory = AssetMemory(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
         ledger = Ledger(patterns, dataset, await memory.read())
-        known = ledger.state
-        with wishes.one_more(dataset, ledger.needs_list, self.poll_interval):
+        with wishes.one_more(ledger, self.poll_interval) as watching:
             async for sighting in sightings:
                 for payload in ledger.take(sighting, asyncio.get_running_loop().time()):
                     yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
                 # After the event: a crash in between repeats it, the other way round would lose it.
-                if (state := ledger.state) != known:
+                if (state := ledger.new_state()) is not None:
                     await memory.write(state)
-                    known = state
+                wishes.taken(watching)
 
 
 class AmigoCloudEventTrigger(_Watcher):

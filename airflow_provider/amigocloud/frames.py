@@ -6,7 +6,7 @@ message Socket.IO's (connect, disconnect, event, error). Both are seen in client
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 NAMESPACE = "/amigosocket"
@@ -58,11 +58,30 @@ class Happened:
     """An event.
 
     :param name: such as ``dataset:creation_succeeded`` or ``realtime``.
-    :param payload: what it tells; empty when it tells nothing.
+    :param said: JSON of what it tells; it can be megabytes, so it is read no further than somebody needs it.
     """
 
     name: str
-    payload: dict[str, Any] = field(default_factory=dict)
+    said: bytes = b"{}"
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """All that it tells; empty when that is nothing."""
+        said = _decode(self.said)
+        return said if isinstance(said, dict) else {}
+
+    def brief(self) -> dict[str, Any]:
+        """Give texts and numbers, and of each list how long it is, as ``<name>_count``."""
+        import msgspec
+
+        out: dict[str, Any] = {}
+        for name, raw in (_decode(self.said, dict[str, msgspec.Raw]) or {}).items():
+            start = bytes(memoryview(raw)[:1])
+            if start == b"[":
+                out[f"{name}_count"] = len(_decode(raw, list[msgspec.Raw]) or ())
+            elif start not in {b"{", b"n"}:
+                out[name] = _decode(raw)
+        return out
 
 
 @dataclass(frozen=True)
@@ -114,20 +133,23 @@ def _message(text: str) -> Frame:
 
 
 def _happened(data: str) -> Frame:
+    import msgspec
+
     # An event that wants to be acknowledged has a number in front; no client of the vendor answers it.
-    said = _decode(data.lstrip("0123456789"))
-    if not isinstance(said, list) or not said or not isinstance(said[0], str):
+    said = _decode(data.lstrip("0123456789"), list[msgspec.Raw])
+    name = _decode(said[0]) if said else None
+    if not isinstance(name, str):
         return Other()
-    payload = said[1] if len(said) > 1 and isinstance(said[1], dict) else {}
-    return Happened(said[0], payload)
+    return Happened(name, bytes(said[1]) if len(said) > 1 else b"{}")
 
 
-def _decode(text: str) -> Any:
+def _decode(text: Any, kind: Any = Any) -> Any:
+    """Decode JSON; None for what is none, or is of another kind."""
     import msgspec
 
     try:
-        return msgspec.json.decode(text) if text else None
-    except msgspec.DecodeError:
+        return msgspec.json.decode(text, type=kind) if text else None
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.frames import Happened
 from airflow_provider.amigocloud.pages import Page, follow
 from airflow_provider.amigocloud.realtime import EventSocket, load_client, pauses
-from airflow_provider.amigocloud.sightings import CHANGES, Listed, Seen, Sighting, Told
+from airflow_provider.amigocloud.sightings import (
+    CHANGES,
+    FAILED,
+    FINISHED,
+    Gone,
+    Listed,
+    Seen,
+    Sighting,
+    Told,
+)
 from airflow_provider.amigocloud.watching import GOING, SUCCESS
+from airflow_provider.amigocloud.wishes import Wishes
 from airflow_provider.core.policy import Patience
 from airflow_provider.core.redaction import Redactor
 from airflow_provider.errors import (
-    InputError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
@@ -37,37 +46,10 @@ PATIENCE = Patience(attempts=2, cap=2.0, total=20.0)
 """Short: there will be another look, and events wait meanwhile."""
 STEADY = 10.0
 """Seconds after which a connection that broke counts as a good one."""
-SHOWN = 200
-MOST_JOBS = 100
-STARTED = "project:process_file_started"
-FINISHED, FAILED = "project:process_file_finished", "project:process_datasource_failed"
-
-
-class Wishes:
-    """What the watchers of one connection want to be looked at."""
-
-    def __init__(self) -> None:
-        self.datasets: Counter[int] = Counter()
-        self.lists = 0
-        self.intervals: Counter[float] = Counter()
-        self.due = asyncio.Event()
-        self.grown = asyncio.Event()
-
-    @contextmanager
-    def one_more(self, dataset: int | None, needs_list: bool, interval: float) -> Iterator[None]:
-        """Look at a dataset, or at the project's list, for as long as this lasts."""
-        added = Counter([dataset] if dataset is not None else [])
-        self.datasets += added
-        self.lists += needs_list
-        self.intervals += Counter([interval])
-        self.due.set()
-        self.grown.set()
-        try:
-            yield
-        finally:
-            self.datasets -= added
-            self.lists -= needs_list
-            self.intervals -= Counter([interval])
+SHOWN, MOST_SHOWN = 200, 20
+"""So long is a text of an event's payload, so many entries has it: it comes from outside, and is stored."""
+AHEAD = 100
+"""So many sightings may wait to be given out before nothing more is read."""
 
 
 class Lookout:
@@ -84,22 +66,24 @@ class Lookout:
         self._wishes = wishes
         self._with_socket = with_socket
         self._log = self._hook.log
-        self._news: asyncio.Queue[Sighting] = asyncio.Queue()
-        self._jobs: dict[str, Mapping[str, Any]] = {}
+        self._news: asyncio.Queue[Sighting] = asyncio.Queue(AHEAD)
         # What is asked later is also told later, so that no old state comes after a new one.
         self._turn = asyncio.Lock()
         self._redactor = Redactor()
 
     async def sightings(self) -> AsyncIterator[Sighting]:
         """Give what is told and seen, as it comes."""
-        work = [self._look_for_ever()]
+        tasks = [asyncio.ensure_future(self._look_for_ever())]
         if self._with_socket:
-            work.append(self._listen_for_ever())
-        async with AsyncExitStack() as stack:
-            for one in work:
-                stack.push_async_callback(_end, asyncio.ensure_future(one))
+            tasks.append(asyncio.ensure_future(self._listen_for_ever()))
+        try:
             while True:
-                yield await self._news.get()
+                sighting = await self._news.get()
+                self._wishes.given()
+                yield sighting
+                await self._wishes.keep_pace()
+        finally:
+            await _end(*tasks)
 
     def _renew(self) -> None:
         self._hook = self._new_hook()
@@ -111,7 +95,7 @@ class Lookout:
         waits = pauses(1.0)
         while True:
             self._wishes.due.clear()
-            wait = min(self._wishes.intervals, default=60.0) * random.uniform(0.9, 1.1)  # noqa: S311
+            wait = self._wishes.interval * random.uniform(0.9, 1.1)  # noqa: S311
             try:
                 await self._look()
                 waits = pauses(1.0)
@@ -127,12 +111,12 @@ class Lookout:
     async def _look(self) -> None:
         hook = self._hook  # the listening may renew it meanwhile
         self._redactor.add((await hook.aload()).password)
-        for dataset in list(self._wishes.datasets):
+        for dataset in self._wishes.datasets:
             await self._take_turn(partial(self._look_at_dataset, hook, dataset))
-        if self._wishes.lists and hook.has_project:
+        if self._wishes.needs_list and hook.has_project:
             await self._take_turn(partial(self._look_at_list, hook))
-        for job in list(self._jobs):
-            await self._take_turn(partial(self._look_at_job, hook, job))
+        for job, begun in self._wishes.jobs.items():
+            await self._take_turn(partial(self._look_at_job, hook, job, begun))
 
     async def _take_turn(self, look: Callable[[], Awaitable[None]]) -> None:
         """Look at one thing; that one may not be looked at does not keep anybody from looking at others."""
@@ -144,33 +128,43 @@ class Lookout:
                 self._renew()
 
     async def _look_at_dataset(self, hook: AmigoCloudHook, dataset: int) -> None:
-        self._news.put_nowait(Seen(dataset, await hook.aget_master(dataset)))
+        await self._news.put(Seen(dataset, await hook.aget_master(dataset)))
 
     async def _look_at_list(self, hook: AmigoCloudHook) -> None:
-        call, found = api.list_page("datasets", 100), set[int]()
+        """Tell which datasets there are; not of a list that changed between two of its pages."""
+        call, found, counts = api.list_page("datasets", 100), set[int](), set[int | None]()
         while True:
             page: Page = await hook.asend(call)
+            known = len(found)
             found |= {int(row["id"]) for row in page.decoded()}
+            counts.add(page.count)
             if page.next is None:
                 break
+            if len(found) == known:
+                raise ProviderError("the list of datasets leads in a circle: a page tells nothing new")
             call = follow(call, page.next)
-        self._news.put_nowait(Listed(frozenset(found)))
+        if len(counts) == 1:
+            await self._news.put(Listed(frozenset(found)))
 
-    async def _look_at_job(self, hook: AmigoCloudHook, job: str) -> None:
+    async def _look_at_job(self, hook: AmigoCloudHook, job: str, begun: Mapping[str, Any]) -> None:
         """Tell the end of a job whose beginning was told, should the socket not have told it."""
-        if job not in self._jobs:
+        if job not in self._wishes.jobs:
             return
-        status = (await hook.aget_job(job)).get("status")
+        try:
+            status = (await hook.aget_job(job)).get("status")
+        except NotFoundError as error:
+            self._log.warning("a job is given up: %s", error)
+            await self._news.put(Gone(job))
+            return
         if status not in GOING:
-            name = FINISHED if status == SUCCESS else FAILED
-            self._news.put_nowait(Told(name, self._jobs.pop(job), source="poll"))
+            await self._news.put(Told(FINISHED if status == SUCCESS else FAILED, begun, source="poll"))
 
     # -- listening
 
     async def _listen_for_ever(self) -> None:
         try:
             await load_client()
-        except InputError as error:
+        except Exception as error:
             self._log.error("no events from the socket, changes are only looked for: %s", error)
             return
         waits, protocol = pauses(), 3
@@ -197,8 +191,7 @@ class Lookout:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                await _end(task)
+            await _end(*tasks)
 
     async def _join(self, socket: EventSocket) -> None:
         """Ask for the user's events and for those of each dataset that somebody watches, now and later."""
@@ -206,7 +199,7 @@ class Lookout:
         await socket.authenticate(user)
         while True:
             self._wishes.grown.clear()
-            for dataset in set(self._wishes.datasets) - joined:
+            for dataset in self._wishes.datasets - joined:
                 joined.add(dataset)
                 try:
                     await socket.authenticate(user, dataset)
@@ -220,39 +213,36 @@ class Lookout:
             await self._tell(await socket.receive())
 
     async def _tell(self, event: Happened) -> None:
-        payload = self._brief(event.payload)
-        dataset, job = payload.get("dataset_id"), payload.get("job")
-        if event.name == STARTED and job and len(self._jobs) < MOST_JOBS:
-            self._jobs[job] = payload
-        elif event.name in {FINISHED, FAILED}:
-            self._jobs.pop(str(job), None)
-        master = None
+        name, payload = self._clean(event.name), self._clean_brief(event.brief())
+        dataset, master = payload.get("dataset_id"), None
         async with self._turn:
-            if dataset is not None and dataset in self._wishes.datasets:
+            if dataset in self._wishes.datasets:
                 try:
                     master = await self._hook.aget_master(dataset)
                 except ProviderError as error:
                     self._log.warning("an event's dataset could not be read: %s", error)
                     self._wishes.due.set()
-                    if event.name in CHANGES:
+                    if name in CHANGES:
                         return  # the look will find the change, and tell it once
-            self._news.put_nowait(Told(event.name, payload, master))
+            await self._news.put(Told(name, payload, master))
 
-    def _brief(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep ids and names, count lists: what is fired is stored and logged in full."""
-        out: dict[str, Any] = {}
-        for name, value in payload.items():
-            if isinstance(value, list):
-                out[f"{name}_count"] = len(value)
-            elif isinstance(value, str):
-                out[name] = self._redactor.clean(value)[:SHOWN]
-            elif isinstance(value, (int, float, bool)):
-                out[name] = value
-        return out
+    def _clean(self, text: str) -> str:
+        # Some more is cleaned than is shown: a secret that is cut in two is not found.
+        return self._redactor.clean(text[: 5 * SHOWN])[:SHOWN]
+
+    def _clean_brief(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep what is short and no secret: what is fired is stored and logged in full."""
+        return {
+            self._clean(name): self._clean(value) if isinstance(value, str) else value
+            for name, value in islice(told.items(), MOST_SHOWN)
+        }
 
 
-async def _end(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])  # and not the task itself: who waits here may be cancelled, too
-    if not task.cancelled():
-        task.exception()  # seen: whoever broke has said so
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait for their end, whatever it is; who waits here may be cancelled meanwhile."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen: whoever broke has said so

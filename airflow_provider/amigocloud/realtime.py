@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider.amigocloud import api, frames
 from airflow_provider.core.redaction import bare_url
+from airflow_provider.core.replies import shorten
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 QUIET = 2
 """So many ping intervals without any frame, and the connection counts as dead."""
 LARGEST = 4 << 20
-LONGEST_INTERVAL = 30.0
+INTERVALS = {3: (1.0, 30.0), 4: (1.0, 300.0)}
+"""Least and most seconds between pings by protocol, whatever the server says: in 3 we send them."""
 
 _wire = logging.getLogger(f"{__name__}.wire")
 _wire.setLevel(logging.WARNING)  # below, it would print sessions
@@ -34,6 +36,12 @@ def pauses(first: float = 0.5, longest: float = 60.0) -> Iterator[float]:
     while True:
         yield current * random.uniform(0.5, 1.0)  # noqa: S311
         current = min(longest, current * 2)
+
+
+def interval_of(said: float, protocol: int) -> float:
+    """Give the seconds between pings: those that the server says, as far as they make sense."""
+    least, most = INTERVALS[protocol]
+    return min(max(said, least), most)
 
 
 class EventSocket:
@@ -146,7 +154,7 @@ class EventSocket:
                 return
             if isinstance(frame, frames.Refused):
                 where = f"join {frames.NAMESPACE} at {self._where}"
-                raise RequestRejectedError(400, message=frame.why, request=where)
+                raise RequestRejectedError(400, message=shorten(frame.why), request=where)
             if isinstance(frame, frames.Ended):
                 raise TransportError(f"the socket at {self._where} was closed before it was joined")
 
@@ -173,7 +181,7 @@ class EventSocket:
     async def _patience(self) -> float:
         """Ping when it is time to; give the seconds until there is something to do again."""
         now = self._now()
-        interval = min(self._opened.ping_interval, LONGEST_INTERVAL if self._protocol == 3 else 1e9)
+        interval = interval_of(self._opened.ping_interval, self._protocol)
         silent_at = self._heard + QUIET * interval
         if now >= silent_at:
             raise TransportError(f"the socket at {self._where} is silent for {now - self._heard:.0f} s")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from airflow_provider.core.durable import fingerprint
+
 CHANGED = "dataset:changed"
 """The event of a change that only looking has found, for who has no name of the service's for it."""
 CREATED, DELETED = "dataset:creation_succeeded", "dataset:deleted"
+STARTED = "project:process_file_started"
+FINISHED, FAILED = "project:process_file_finished", "project:process_datasource_failed"
 CHANGES = ("realtime", CHANGED, "dataset:change_succeeded", "dataset:revert_succeeded")
 """Events that mean a new state of a dataset; one that only looking has found counts as the first wanted."""
 SAME_SECONDS = 10.0
 """An event that comes so long after a look has shown its change tells nothing new."""
 RECENT = 200
+MOST_JOBS, JOBS_SIZE = 100, 30_000
+"""So many jobs, and bytes of what was told of them, are remembered, the latest ones: an asset's state holds
+64 KiB."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,14 @@ class Listed:
     datasets: frozenset[int]
 
 
-Sighting = Told | Seen | Listed
+@dataclass(frozen=True)
+class Gone:
+    """The service does not know this job any more."""
+
+    job: str
+
+
+Sighting = Told | Seen | Listed | Gone
 
 
 class Ledger:
@@ -64,18 +79,22 @@ class Ledger:
 
     def __init__(self, patterns: Sequence[str], dataset: int | None, state: Any = None) -> None:
         known = state if isinstance(state, dict) else {}
+        self.dataset = dataset
+        self.jobs: dict[str, Mapping[str, Any]] = dict(known.get("jobs", {}))
         self._patterns = tuple(patterns)
-        self._dataset = dataset
         self._master: str | None = known.get("master")
         self._datasets = frozenset(known["datasets"]) if "datasets" in known else None
         self._recent: dict[str, None] = dict.fromkeys(known.get("recent", ()))
         self._found: tuple[str, float] = ("", 0.0)
         self._change = next((name for name in CHANGES if self.wants(name)), None)
+        self._is_new = False
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """What to remember, as JSON."""
-        out: dict[str, Any] = {"recent": list(self._recent)}
+    def new_state(self) -> dict[str, Any] | None:
+        """Give what to remember, as JSON; None when that is the same as the last time."""
+        if not self._is_new:
+            return None
+        self._is_new = False
+        out: dict[str, Any] = {"recent": list(self._recent), "jobs": dict(self.jobs)}
         if self._master is not None:
             out["master"] = self._master
         if self._datasets is not None:
@@ -85,7 +104,7 @@ class Ledger:
     @property
     def needs_list(self) -> bool:
         """Whether the project's datasets matter."""
-        return self._dataset is None and (self.wants(CREATED) or self.wants(DELETED))
+        return self.dataset is None and (self.wants(CREATED) or self.wants(DELETED))
 
     def wants(self, name: str) -> bool:
         """Tell whether an event of this name is wanted."""
@@ -98,21 +117,46 @@ class Ledger:
         """
         if isinstance(sighting, Told):
             return self._told(sighting, now)
-        return self._seen(sighting, now) if isinstance(sighting, Seen) else self._listed(sighting)
+        if isinstance(sighting, Seen):
+            return self._seen(sighting, now)
+        return self._listed(sighting) if isinstance(sighting, Listed) else self._forget_job(sighting.job)
 
     def _told(self, told: Told, now: float) -> list[dict[str, Any]]:
         about = told.payload.get("dataset_id")
-        if not self.wants(told.name) or (self._dataset is not None and about != self._dataset):
+        if self.dataset is not None and about != self.dataset:
             return []
-        if self._is_known(told.name, about, told.payload.get("job")):
+        self._follow_job(told)
+        if not self.wants(told.name) or self._is_known(told.name, about, told.payload.get("job")):
             return []
-        payload = {"event": told.name, **told.payload, "source": told.source}
-        if self._dataset is not None and told.master is not None:
+        payload = {**told.payload, "event": told.name, "source": told.source}
+        if self.dataset is not None and told.master is not None:
             if told.master == self._master and told.name in CHANGES and self._was_found(told.master, now):
                 return []
-            self._master = told.master
+            self._sees(told.master)
             payload["master"] = told.master
         return [payload]
+
+    def _follow_job(self, told: Told) -> None:
+        """Remember what has begun until its end is told: by the service, or by a look."""
+        job = told.payload.get("job")
+        if job is None or not (self.wants(FINISHED) or self.wants(FAILED)):
+            return
+        if told.name == STARTED:
+            self.jobs[str(job)] = told.payload
+            while len(self.jobs) > MOST_JOBS or len(json.dumps(self.jobs)) > JOBS_SIZE:
+                del self.jobs[next(iter(self.jobs))]
+            self._is_new = True
+        elif told.name in {FINISHED, FAILED}:
+            self._forget_job(str(job))
+
+    def _forget_job(self, job: str) -> list[dict[str, Any]]:
+        self._is_new |= self.jobs.pop(job, None) is not None
+        return []
+
+    def _sees(self, master: str) -> None:
+        if master != self._master:
+            self._master = master
+            self._is_new = True
 
     def _was_found(self, master: str, now: float) -> bool:
         found, at = self._found
@@ -120,9 +164,10 @@ class Ledger:
         return found == master and now - at <= SAME_SECONDS
 
     def _seen(self, seen: Seen, now: float) -> list[dict[str, Any]]:
-        if seen.dataset != self._dataset or seen.master == self._master:
+        if seen.dataset != self.dataset or seen.master == self._master:
             return []
-        first, self._master = self._master is None, seen.master
+        first = self._master is None
+        self._sees(seen.master)
         if first or self._change is None:
             return []
         self._found = (seen.master, now)
@@ -130,7 +175,8 @@ class Ledger:
 
     def _listed(self, listed: Listed) -> list[dict[str, Any]]:
         before, self._datasets = self._datasets, listed.datasets
-        if before is None or self._dataset is not None:
+        self._is_new |= before != listed.datasets
+        if before is None or self.dataset is not None:
             return []
         changes = [(CREATED, number) for number in sorted(listed.datasets - before)]
         changes += [(DELETED, number) for number in sorted(before - listed.datasets)]
@@ -145,12 +191,13 @@ class Ledger:
         once = dataset if name in {CREATED, DELETED} else job
         if once is None:
             return False
-        key = f"{name} {once}"
+        key = fingerprint([name, once])
         if key in self._recent:
             return True
         self._recent[key] = None
         while len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
+        self._is_new = True
         return False
 
 

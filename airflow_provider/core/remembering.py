@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.waiting import intervals
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
 LARGEST = 60_000
-"""Bytes of JSON: a value of the store may have 64 KiB."""
+"""Bytes of JSON, as Airflow spells it: a value of the store may have 64 KiB."""
 
 
 class AssetMemory:
@@ -51,9 +52,7 @@ class AssetMemory:
 
     async def write(self, value: Any) -> None:
         """Keep a value; one that cannot be kept now is logged, the next one may be."""
-        import msgspec
-
-        if len(msgspec.json.encode(value)) > LARGEST:
+        if len(json.dumps(value)) > LARGEST:
             self._log.warning("too much for the asset's state: it is remembered in this process only")
             return
         for store in self._stores:

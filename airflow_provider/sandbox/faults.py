@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """The kinds of faults, with the options of each and their defaults."""
 
-FOR_SOCKETS = {"reset_before", "delay"}
+FOR_SOCKETS = {"reset_before", "delay", "redirect"}
 """The kinds that make sense for a request to open a WebSocket."""
 
 

@@ -63,7 +63,7 @@ class Sockets:
     - ``ping_interval`` and ``ping_timeout`` in milliseconds, as the handshake says them.
     - ``single_use``: a session is good for one ``authenticate``.
     - ``lose``: how many coming events are lost on their way; ``lose_pongs``: how many answers to pings.
-    - ``pongs``: pings answered so far.
+    - ``heartbeats``: how often clients have shown that they live, so far.
     - ``silent``: connections stay open, but nothing is answered or sent any more.
     - ``refusal``: why nobody may join the namespace; empty when all may.
     - ``opened``: connections so far.
@@ -82,7 +82,7 @@ class Sockets:
         self.single_use = True
         self.lose = 0
         self.lose_pongs = 0
-        self.pongs = 0
+        self.heartbeats = 0
         self.silent = False
         self.refusal = ""
 
@@ -186,8 +186,8 @@ class Sockets:
 
     def take(self, line: Line, text: str) -> None:
         """Act on a packet that a client has sent."""
-        if text.startswith("2"):
-            self._answer_ping(line, text)
+        if text.startswith(("2", "3")):
+            self._heartbeat(line, text)
         elif text.startswith(f"40{NAMESPACE}"):
             line.joined = not self.refusal
             if self.refusal:
@@ -202,12 +202,13 @@ class Sockets:
             line.put(CLOSE)
             self.lines.discard(line)
 
-    def _answer_ping(self, line: Line, ping: str) -> None:
-        if self.lose_pongs > 0:
-            self.lose_pongs -= 1
-            return
-        self.pongs += 1
-        line.put("3" + ping[1:])
+    def _heartbeat(self, line: Line, text: str) -> None:
+        self.heartbeats += 1
+        if text.startswith("2"):
+            if self.lose_pongs > 0:
+                self.lose_pongs -= 1
+            else:
+                line.put("3" + text[1:])
 
     def _authenticate(self, line: Line, said: Mapping[str, Any]) -> None:
         session = str(said.get("websocket_session"))

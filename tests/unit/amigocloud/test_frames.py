@@ -28,14 +28,15 @@ from airflow_provider.amigocloud.frames import Ended, Happened, Joined, Opened, 
         ("41", Other()),
         ('44/amigosocket,"no"', Refused("no")),
         ('44/amigosocket,{"message":"not you"}', Refused("not you")),
-        ('42/amigosocket,["realtime",{"dataset_id":1}]', Happened("realtime", {"dataset_id": 1})),
-        ('42/amigosocket,7["realtime",{"dataset_id":1}]', Happened("realtime", {"dataset_id": 1})),
-        ('42/amigosocket,["a:b"]', Happened("a:b", {})),
-        ('42/amigosocket,["a","text"]', Happened("a", {})),
+        ('42/amigosocket,["realtime",{"dataset_id":1}]', Happened("realtime", b'{"dataset_id":1}')),
+        ('42/amigosocket,7["realtime",{"dataset_id":1}]', Happened("realtime", b'{"dataset_id":1}')),
+        ('42/amigosocket,["a:b"]', Happened("a:b")),
+        ('42/amigosocket,["a","text"]', Happened("a", b'"text"')),
         ('42/other,["a",{}]', Other()),
         ('42["a",{}]', Other()),
         ("42/amigosocket,[]", Other()),
         ("42/amigosocket,{", Other()),
+        ('42/amigosocket,["a",' + "[" * 100_000, Other()),
         ("45/amigosocket,1-[", Other()),
         ("6", Other()),
         ("", Other()),
@@ -52,4 +53,23 @@ def test_no_text_breaks_the_reader(text):
 
 @given(st.text(min_size=1), st.dictionaries(st.text(), st.integers(-(2**50), 2**50) | st.text()))
 def test_what_is_written_is_read_again(name, payload):
-    assert read(frames.event(name, payload)) == Happened(name, payload)
+    happened = read(frames.event(name, payload))
+    assert (happened.name, happened.payload) == (name, payload)
+
+
+@pytest.mark.parametrize(
+    ("said", "payload", "brief"),
+    [
+        (b"{}", {}, {}),
+        (b'"text"', {}, {}),
+        (b"null", {}, {}),
+        (
+            b'{ "a" : 1 , "b": [ 1, {"c": 2} ] , "d": { "e": [1] }, "f": null, "g": "h", "i": false }',
+            {"a": 1, "b": [1, {"c": 2}], "d": {"e": [1]}, "f": None, "g": "h", "i": False},
+            {"a": 1, "b_count": 2, "g": "h", "i": False},
+        ),
+    ],
+)
+def test_an_event_tells_all_or_in_brief(said, payload, brief):
+    happened = Happened("x", said)
+    assert (happened.payload, happened.brief()) == (payload, brief)

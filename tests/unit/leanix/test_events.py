@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+
+import pytest
 
 from airflow_provider.leanix import triggers
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -48,6 +50,34 @@ def watcher(state: State | None = None, **arguments: Any) -> LeanIXRunEndedTrigg
     return made
 
 
+@pytest.fixture(autouse=True)
+def _count_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each watcher count how often it has looked, so that no test guesses how long that takes."""
+    look = LeanIXRunEndedTrigger.look
+
+    async def counted(self: Any) -> Any:
+        try:
+            return await look(self)
+        finally:
+            self.looks = getattr(self, "looks", 0) + 1
+
+    monkeypatch.setattr(LeanIXRunEndedTrigger, "look", counted)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def looked(*made: Any, times: int = 2) -> None:
+    """Wait until watchers have looked again: with all that was so before, after the last of the looks."""
+    before = [getattr(one, "looks", 0) for one in made]
+    await until(
+        lambda: all(getattr(one, "looks", 0) > n + times for one, n in zip(made, before, strict=True))
+    )
+
+
 @asynccontextmanager
 async def running(*made: LeanIXRunEndedTrigger) -> AsyncIterator[list[list[dict[str, Any]]]]:
     async def collect(trigger: LeanIXRunEndedTrigger, fired: list[dict[str, Any]]) -> None:
@@ -56,30 +86,29 @@ async def running(*made: LeanIXRunEndedTrigger) -> AsyncIterator[list[list[dict[
 
     lists: list[list[dict[str, Any]]] = [[] for _ in made]
     tasks = [asyncio.create_task(collect(*pair)) for pair in zip(made, lists, strict=True)]
-    await asyncio.sleep(0.3)
     try:
+        await until(lambda: all(getattr(one, "looks", 0) for one in made))
         yield lists
         assert not [task for task in tasks if task.done()]
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def settled(fired: list[Any], count: int) -> list[Any]:
-    for _ in range(100):
-        if len(fired) >= count:
-            break
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.2)
+async def settled(trigger: LeanIXRunEndedTrigger, fired: list[Any], count: int) -> list[Any]:
+    """Wait until so many events were fired, look again, and see no more."""
+    await until(lambda: len(fired) >= count)
+    await looked(trigger)
     assert len(fired) == count
     return fired
 
 
 async def test_each_run_that_ends_fires_once(leanix: Any) -> None:
     leanix.run_seconds = 0.1
-    async with running(watcher()) as (fired,):
+    async with running(made := watcher()) as (fired,):
         ids = [await started("cmdb nightly 1"), await started("cmdb nightly 2")]
-        events = await settled(fired, 2)
+        events = await settled(made, fired, 2)
     assert {event["run_id"] for event in events} == set(ids)
     assert {event["run_status"] for event in events} == {"FINISHED"}
     assert {event["description"] for event in events} == {"cmdb nightly 1", "cmdb nightly 2"}
@@ -88,41 +117,53 @@ async def test_each_run_that_ends_fires_once(leanix: Any) -> None:
 async def test_runs_that_were_over_before_do_not_fire(leanix: Any) -> None:
     leanix.run_seconds = 0.0
     await started("old")
-    async with running(watcher()) as (fired,):
+    async with running(made := watcher()) as (fired,):
         new = await started("new")
-        assert [event["run_id"] for event in await settled(fired, 1)] == [new]
+        assert [event["run_id"] for event in await settled(made, fired, 1)] == [new]
 
 
 async def test_description_and_status_choose_the_runs(leanix: Any) -> None:
     leanix.run_seconds = 0.0
-    async with running(watcher(description="cmdb *"), watcher(statuses=["failed"])) as (named, failed):
+    by_name, by_status = watcher(description="cmdb *"), watcher(statuses=["failed"])
+    async with running(by_name, by_status) as (named, failed):
         wanted = await started("cmdb nightly")
         await started("inventory nightly")
-        assert [event["run_id"] for event in await settled(named, 1)] == [wanted]
-        await settled(failed, 0)
+        assert [event["run_id"] for event in await settled(by_name, named, 1)] == [wanted]
+        await settled(by_status, failed, 0)
 
 
 async def test_a_restart_loses_no_run_and_repeats_none(leanix: Any) -> None:
     leanix.run_seconds = 0.0
     state = State()
-    async with running(watcher(state)) as (fired,):
+    async with running(made := watcher(state)) as (fired,):
         await started("one")
-        await settled(fired, 1)
+        await settled(made, fired, 1)
     missed = await started("two")
-    async with running(watcher(state)) as (fired,):
-        assert [event["run_id"] for event in await settled(fired, 1)] == [missed]
+    async with running(made := watcher(state)) as (fired,):
+        assert [event["run_id"] for event in await settled(made, fired, 1)] == [missed]
 
 
 async def test_watchers_of_one_workspace_share_its_list(leanix: Any, sandbox: Any) -> None:
-    made = [watcher(description=f"{n} *", poll_interval=0.4) for n in range(50)]
+    made = [watcher(description=f"{n} *", poll_interval=0.2) for n in range(50)]
     async with running(*made):
-        await asyncio.sleep(0.6)
-    assert 1 <= sandbox.counters.requests[LIST] <= 5
+        await looked(*made)
+    looks = max(getattr(one, "looks", 0) for one in made)
+    assert 1 <= sandbox.counters.requests[LIST] <= looks + 1
 
 
 async def test_a_bad_moment_does_not_end_the_watch(leanix: Any, sandbox: Any) -> None:
     leanix.run_seconds = 0.0
-    async with running(watcher()) as (fired,):
-        sandbox.faults.add("status", path="/synchronizationRuns$", method="GET", status=403, times=3)
+    async with running(made := watcher()) as (fired,):
+        refused = sandbox.faults.add(
+            "status", path="/synchronizationRuns$", method="GET", status=403, times=3
+        )
         await started("one")
-        await settled(fired, 1)
+        await settled(made, fired, 1)
+    assert refused.hits == 3
+
+
+def test_an_event_of_a_watcher_names_no_connector_because_the_list_has_none(leanix: Any) -> None:
+    """The runs' list tells id, status and description (vendor's OpenAPI file), and nothing else."""
+    run("cmdb nightly")
+    with LeanIXHook() as hook:
+        assert {name for row in hook.list_runs() for name in row} <= {"id", "status", "description"}
