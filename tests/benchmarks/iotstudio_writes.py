@@ -53,7 +53,13 @@ def rows(uids: list[str]) -> list[Write]:
 def by_vendors_client(connection: str, uids: list[str]) -> float:
     """Give the seconds that the vendor's client takes, not a number when it cannot be had."""
     try:
-        command = [str(environments.build("iots")), "-c", CLIENT, connection, json.dumps(uids)]
+        command = [
+            str(environments.build(environments.REQUIREMENTS / "iots.txt")),
+            "-c",
+            CLIENT,
+            connection,
+            json.dumps(uids),
+        ]
     except environments.UnavailableError as error:
         print(f"NOT MEASURED with the vendor's client: {error}")
         return float("nan")

@@ -1,7 +1,7 @@
 """Builds environments for software that cannot be installed beside Airflow 3: the vendors' own clients, GDAL.
 
-Each is kept in the checkout as ``.venv-<name>``, on Python 3.11, with exactly what
-``requirements/<name>.txt`` here pins, and is built anew when that file has changed.
+Each is kept in the checkout as ``.venv-<name>``, on Python 3.11, with exactly what a file ``<name>.txt`` pins,
+and is built anew when that file has changed.
 """
 
 from __future__ import annotations
@@ -51,18 +51,19 @@ def run(environment: str, script: Path, *arguments: Any) -> Any:
 @cache
 def _available(name: str) -> Path | str:
     try:
-        return build(name)
+        return build(REQUIREMENTS / f"{name}.txt")
     except UnavailableError as error:
         return str(error)
 
 
-def build(name: str) -> Path:
+def build(pinned: Path) -> Path:
     """Give the interpreter of an environment, after building it where that is needed.
 
+    :param pinned: a requirements file that names everything needed; its own name is the environment's.
     :raises UnavailableError: saying what failed.
     """
-    wanted = (REQUIREMENTS / f"{name}.txt").read_bytes()
-    home = ROOT / f".venv-{name}"
+    wanted = pinned.read_bytes()
+    home = ROOT / f".venv-{pinned.stem}"
     python, built = home / "bin" / "python", home / "requirements.txt"
     if python.exists() and built.exists() and built.read_bytes() == wanted:
         return python
@@ -70,10 +71,9 @@ def build(name: str) -> Path:
     command = str(uv) if uv.exists() else shutil.which("uv")
     if command is None:
         raise UnavailableError("there is no uv, neither in .venv nor on PATH")
-    pinned = str(REQUIREMENTS / f"{name}.txt")
     _run(command, "venv", "--quiet", "--clear", "--python", _python_3_11(), str(home))
-    # The pins of these clients are years old; the files name all that is needed.
-    _run(command, "pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", pinned)
+    # The pins of these clients are years old; the file overrules them.
+    _run(command, "pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", str(pinned))
     built.write_bytes(wanted)
     return python
 
