@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pages import Page
-from airflow_provider.core.durable import fingerprint, task_identity
+from airflow_provider.core.watermark import Watermark
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,10 +133,7 @@ def _mark(key: Any, value: Any) -> str:
 
 
 class Memory:
-    """Where the watermark of an outlet asset is kept, and the one before it.
-
-    A run that is tried again, or cleared after it had ended well, starts from the watermark that it started
-    from before, so that its file is never replaced by one that lacks rows.
+    """Where the watermark of an outlet asset is kept, with the marks of the rows near it.
 
     :param context: the task's context.
     :param outlets: the task's outlets.
@@ -145,46 +142,24 @@ class Memory:
     """
 
     def __init__(self, context: Mapping[str, Any], outlets: list[Asset], source: Any, log: Logger) -> None:
-        if len(outlets) != 1:
-            raise InputError(
-                f"needs one outlet asset, on which the watermark is kept; the task has {len(outlets)}",
-                "incremental_column",
-            )
-        stores = context.get("asset_state_store")
-        self._store: Any = stores[outlets[0]] if stores is not None else None
-        self._source = fingerprint(source)
-        self._run = "/".join(task_identity(context))
-        if self._store is None:
-            log.warning(
-                "No state store for assets here (it came with Airflow 3.3): there is no watermark, and"
-                " everything is exported"
-            )
+        self._watermark = Watermark(context, outlets, source, log, name=_NAME, argument="incremental_column")
 
     def load(self) -> tuple[Any, frozenset[str]]:
         """Give the watermark and the marks; None and nothing when there is none."""
-        start = self._start()
+        start = self._watermark.start()
         marks: list[str] = []
         for n in range(int(start.get("chunks", 0))):
-            marks += self._store.get(f"{_NAME}_{start['turn']}_{n}") or []
+            marks += self._watermark.store.get(f"{_NAME}_{start['turn']}_{n}") or []
         return start.get("watermark"), frozenset(marks)
 
     def save(self, increment: Increment) -> None:
         """Keep the watermark and the marks; those that this run started from stay as they are."""
-        if self._store is None or increment.watermark is None:
+        store = self._watermark.store
+        if store is None or increment.watermark is None:
             return
-        start = self._start()
-        turn = 1 - int(start.get("turn", 1))
+        turn = 1 - int(self._watermark.start().get("turn", 1))
         marks = increment.marks()
         chunks = [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]
         for n, chunk in enumerate(chunks):
-            self._store.set(f"{_NAME}_{turn}_{n}", chunk)
-        latest = {"watermark": increment.watermark, "turn": turn, "chunks": len(chunks)}
-        self._store.set(_NAME, {"source": self._source, "run": self._run, "latest": latest, "start": start})
-
-    def _start(self) -> dict[str, Any]:
-        """Give what this run starts from."""
-        known = self._store.get(_NAME) if self._store is not None else None
-        if not isinstance(known, dict) or known.get("source") != self._source:
-            return {}
-        found: dict[str, Any] = known["start" if known["run"] == self._run else "latest"]
-        return found
+            store.set(f"{_NAME}_{turn}_{n}", chunk)
+        self._watermark.move({"watermark": increment.watermark, "turn": turn, "chunks": len(chunks)})

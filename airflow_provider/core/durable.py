@@ -115,10 +115,10 @@ class Submission:
     def _write(self, **more: Any) -> None:
         if self._store is not None:
             value = {"request": self._request, "generation": self.generation, **more}
-            self._store.set(self._name, value, **_for_ever())
+            self._store.set(self._name, value, **for_ever())
 
 
-def _for_ever() -> dict[str, Any]:
+def for_ever() -> dict[str, Any]:
     try:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
     except ImportError:

@@ -89,7 +89,8 @@ class IoTStudioExportHistoryOperator(BaseOperator):
     :param incremental: begin where the last run ended, which is kept on the task's one outlet asset and moves
         only after the file is published (Airflow 3.3). ``start`` is for the first run. What is recorded
         while the export runs is left to the next one. Values that come late, with a time before the newest
-        one of the last export, are not seen again.
+        one of the last export, are not seen again. A run that is cleared after it had ended well exports its
+        own span again.
     :param space: id of the space; the connection's own when it is left out.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
@@ -139,17 +140,17 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         """Export."""
         from airflow_provider.iotstudio.export import choose_format
         from airflow_provider.iotstudio.past import Span
-        from airflow_provider.iotstudio.progress import Progress, settled
+        from airflow_provider.iotstudio.progress import Progress
 
         choose_format(self.output_path)
         self._check_arguments()
+        asked = Span.read(self.start, self.end)
         if not self.incremental:
-            return self._export(Span.read(self.start, self.end))
+            return self._export(asked)
         progress = Progress(context, self.outlets, self._source(), self.log)
-        asked, before = Span.read(self.start, self.end), progress.start()
-        span = settled(Span.read(before, None).start or asked.start, asked.end)
+        span = progress.span(asked)
         result = self._export(span)
-        progress.finished(before, result["watermark"])
+        progress.finished(span, result["watermark"])
         return result
 
     def _source(self) -> list[Any]:

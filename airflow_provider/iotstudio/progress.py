@@ -1,4 +1,4 @@
-"""Up to where the history of Things has been exported, kept on the outlet asset (Airflow 3.3)."""
+"""Which span of time an incremental export of the history has, from run to run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.durable import fingerprint, task_identity
-from airflow_provider.errors import InputError
+from airflow_provider.core.watermark import Watermark
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.past import Span
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-NAME = "iotstudio_history"
 SETTLING = 2.0
 """Seconds to wait until a value's time is surely in the past for the service, too: clocks differ a little."""
 
@@ -24,50 +22,53 @@ NEXT = timedelta(milliseconds=1)
 
 
 class Progress:
-    """Where an incremental export begins.
+    """The spans of the runs of one export; each begins where the one before ended.
 
-    A run that is tried again, or cleared after it had ended well, begins where it began before, so that its
-    file is never replaced by one that lacks values.
+    A run that is cleared after it had ended well exports its own span again, neither more nor less, and moves
+    nothing: what came since is in the files of later runs, or will be.
 
     :param context: the task's context.
     :param outlets: the task's outlets; there must be exactly one.
     :param source: what is exported, as JSON; another source begins anew.
-    :param log: gets one line when this Airflow has no state store for assets.
+    :param log: says when nothing can be remembered, and when a run exports its span again.
     """
 
     def __init__(self, context: Mapping[str, Any], outlets: Sequence[Any], source: Any, log: Logger) -> None:
-        if len(outlets) != 1:
-            raise InputError(
-                f"needs one outlet asset, on which the progress is kept; the task has {len(outlets)}",
-                "incremental",
-            )
-        stores = context.get("asset_state_store")
-        self._store: Any = stores[outlets[0]] if stores is not None else None
-        self._source = fingerprint(source)
-        self._run = "/".join(task_identity(context))
-        if self._store is None:
-            log.warning(
-                "No state store for assets here (it came with Airflow 3.3): nothing is remembered, and"
-                " everything since 'start' is exported"
-            )
+        self._log = log
+        self._watermark = Watermark(
+            context, outlets, source, log, name="iotstudio_history", argument="incremental"
+        )
+        self._done = self._watermark.done()
 
-    def start(self) -> str | None:
-        """Give the time that this run begins at; None when nothing was exported before."""
-        known = self._store.get(NAME) if self._store is not None else None
-        if not isinstance(known, dict) or known.get("source") != self._source:
-            return None
-        found: str | None = known["start" if known["run"] == self._run else "until"]
-        return found
+    def span(self, asked: Span) -> Span:
+        """Give the span of this run.
 
-    def finished(self, start: str | None, newest: str | None) -> None:
-        """Remember, after the file was published, where the next run begins.
+        :param asked: its start is for the first run; its end for each that did not end well yet.
+        """
+        if self._done:
+            span = Span(_moment(self._done["start"]), _moment(self._done["until"]))
+            self._log.info("This run has exported %s to %s before, and does so again", span.start, span.end)
+            return span
+        return settled(_moment(self._watermark.start().get("until")) or asked.start, asked.end)
 
-        :param start: where this run began.
+    def finished(self, span: Span, newest: str | None) -> None:
+        """Remember, after the file was published, where this run ended and the next one begins.
+
+        :param span: what was exported.
         :param newest: time of the newest value in the file.
         """
-        if self._store is not None and newest is not None:
+        if self._done:
+            return
+        start = span.start.isoformat() if span.start else None
+        until = start or api.FAR_PAST
+        if newest is not None:
             until = (api.moment(newest) + NEXT).isoformat()
-            self._store.set(NAME, {"source": self._source, "run": self._run, "start": start, "until": until})
+            self._watermark.move({"until": until})
+        self._watermark.note({"start": start, "until": until})
+
+
+def _moment(text: str | None) -> datetime | None:
+    return api.moment(text) if text else None
 
 
 def settled(start: datetime | None, end: datetime | None) -> Span:

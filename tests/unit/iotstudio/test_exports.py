@@ -384,24 +384,25 @@ def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path:
 
 
 class Store(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 has it."""
+    """A state store, as Airflow 3.3 has it."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, **_: Any) -> None:
         self[key] = json.loads(json.dumps(value))
 
 
-class SimpleStores:
-    """The state stores of a task with one asset."""
+class Memory:
+    """What a DAG's incremental export remembers: on its asset, and with each of its runs."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self) -> None:
+        self.asset = Store()
+        self.runs: dict[str, Store] = {}
 
     def __getitem__(self, _: Asset) -> Store:
-        return self.store
+        return self.asset
 
 
-def increment(path: Path, store: Store | None, run: str, **arguments: Any) -> dict[str, Any]:
-    """Run an incremental export as the nth run of a DAG."""
+def increment(path: Path, memory: Memory | None, run: str, **arguments: Any) -> dict[str, Any]:
+    """Run an incremental export as a run of a DAG."""
     operator = IoTStudioExportHistoryOperator(
         task_id="x",
         output_path=str(path),
@@ -411,33 +412,34 @@ def increment(path: Path, store: Store | None, run: str, **arguments: Any) -> di
         **arguments,
     )
     ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
-    stores = None if store is None else SimpleStores(store)
-    return operator.execute({"ti": ti, "asset_state_store": stores})  # type: ignore[typeddict-item]
+    own = None if memory is None else memory.runs.setdefault(run, Store())
+    context: Any = {"ti": ti, "asset_state_store": memory, "task_state_store": own}
+    return operator.execute(context)
 
 
 def test_an_incremental_export_goes_on_where_the_last_one_ended(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
-    store, path = Store(), tmp_path / "history.jsonl"
+    memory, path = Memory(), tmp_path / "history.jsonl"
     thing = service.space.things[THING]
-    assert increment(path, store, "first", start="2026-01-03")["rows"] == 48
-    assert increment(path, store, "second")["rows"] == 0
+    assert increment(path, memory, "first", start="2026-01-03")["rows"] == 48
+    assert increment(path, memory, "second")["rows"] == 0
     thing.record("temperature", HISTORY_MS + 80 * 3_600_000, 25.5)
-    assert increment(path, store, "third")["rows"] == 1
+    assert increment(path, memory, "third")["rows"] == 1
     assert lines(path)[0]["value"] == 25.5
 
 
 def test_what_is_recorded_while_an_export_runs_is_left_to_the_next_one(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
-    store, path = Store(), tmp_path / "history.jsonl"
+    memory, path = Memory(), tmp_path / "history.jsonl"
     thing, now = service.space.things[THING], int(datetime.now(UTC).timestamp() * 1000)
     thing.record("temperature", now - 1000, 30.5)
     thing.record("temperature", now + 3_600_000, 31.5)
-    assert increment(path, store, "first", start="2026-01-04")["rows"] == 1
+    assert increment(path, memory, "first", start="2026-01-04")["rows"] == 1
     assert lines(path)[0]["value"] == 30.5
     thing.record("temperature", now - 500, 32.5)
-    assert increment(path, store, "second")["rows"] == 1
+    assert increment(path, memory, "second")["rows"] == 1
     assert lines(path)[0]["value"] == 32.5
 
 
@@ -447,26 +449,71 @@ def test_an_end_in_the_past_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
     assert progress.settled(None, end).end == end
 
 
-def test_a_run_that_is_cleared_begins_where_it_began_before(
+def test_a_run_that_is_cleared_exports_its_own_span_again(service: IoTStudioService, tmp_path: Path) -> None:
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    thing = service.space.things[THING]
+    increment(path, memory, "first", end="2026-01-02")
+    second = increment(path, memory, "second", end="2026-01-03")
+    of_second = path.read_bytes()
+    for run, rows in (("third", 48), ("fourth", 0)):
+        assert increment(path, memory, run)["rows"] == rows
+    thing.record("temperature", HISTORY_MS + 80 * 3_600_000, 25.5)
+    again = increment(path, memory, "second", end="2026-01-03")
+    assert (again["rows"], again["watermark"]) == (48, second["watermark"])
+    assert path.read_bytes() == of_second
+    assert increment(path, memory, "fourth")["rows"] == 0
+    assert increment(path, memory, "first")["rows"] == 48
+    assert increment(path, memory, "fifth")["rows"] == 1
+
+
+def test_the_last_run_when_cleared_leaves_what_came_since_to_the_next_one(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
-    store, path = Store(), tmp_path / "history.jsonl"
-    increment(path, store, "first", end="2026-01-02")
-    for _ in range(2):
-        assert increment(path, store, "second", end="2026-01-03")["rows"] == 48
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    assert increment(path, memory, "first")["rows"] == 144
+    service.space.things[THING].record("temperature", HISTORY_MS + 80 * 3_600_000, 25.5)
+    assert increment(path, memory, "first")["rows"] == 144
+    assert increment(path, memory, "second")["rows"] == 1
+
+
+def test_a_first_run_that_found_nothing_finds_nothing_when_cleared(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    assert increment(path, memory, "first", end="2025-12-01")["rows"] == 0
+    assert increment(path, memory, "second")["rows"] == 144
+    assert increment(path, memory, "first")["rows"] == 0
+
+
+def test_a_cleared_run_whose_source_has_changed_begins_anew(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    assert increment(path, memory, "first")["rows"] == 144
+    assert increment(path, memory, "first", properties=["humidity"])["rows"] == 72
+
+
+def test_a_run_that_died_before_it_was_noted_begins_where_it_began(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    increment(path, memory, "first", end="2026-01-02")
+    assert increment(path, memory, "second")["rows"] == 96
+    memory.runs["second"].clear()
+    assert increment(path, memory, "second")["rows"] == 96
 
 
 def test_progress_moves_only_after_the_file_is_published(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    store, path = Store(), tmp_path / "history.jsonl"
-    increment(path, store, "first", end="2026-01-02")
-    known = dict(store)
+    memory, path = Memory(), tmp_path / "history.jsonl"
+    increment(path, memory, "first", end="2026-01-02")
+    known = dict(memory.asset)
     sandbox.faults.add("status", path="/properties-history", status=404)
     with pytest.raises(NotFoundError):
-        increment(path, store, "second")
-    assert store == known
-    assert increment(path, store, "second")["rows"] == 96
+        increment(path, memory, "second")
+    assert memory.asset == known
+    assert increment(path, memory, "second")["rows"] == 96
 
 
 def test_progress_needs_an_asset_to_be_kept_on(service: IoTStudioService, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""How far incremental exports have come, kept on the outlet asset (Airflow 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.core.durable import fingerprint, for_ever, task_identity
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+
+class Watermark:
+    """The state that one run leaves for the next one; it moves after a file is published.
+
+    A run that died after it had moved the state, or was cleared since, and is the last one that has moved it,
+    starts from what it started from before, so that its file is never replaced by one that lacks rows.
+
+    :param context: the task's context.
+    :param outlets: the task's outlets; there must be exactly one.
+    :param source: what is exported, as JSON; another source starts over.
+    :param log: gets one line when this Airflow has no state store for assets.
+    :param name: of the state in the store.
+    :param argument: the operator's argument that asks for all this, for errors.
+    """
+
+    def __init__(
+        self,
+        context: Mapping[str, Any],
+        outlets: Sequence[Any],
+        source: Any,
+        log: Logger,
+        *,
+        name: str,
+        argument: str,
+    ) -> None:
+        if len(outlets) != 1:
+            raise InputError(
+                f"needs one outlet asset, on which the watermark is kept; the task has {len(outlets)}",
+                argument,
+            )
+        stores = context.get("asset_state_store")
+        self.store: Any = stores[outlets[0]] if stores is not None else None
+        self._own: Any = context.get("task_state_store")
+        self._name = name
+        self._source = fingerprint(source)
+        self._run = "/".join(task_identity(context))
+        if self.store is None:
+            log.warning(
+                "No state store for assets here (it came with Airflow 3.3): nothing is remembered, and"
+                " everything is exported"
+            )
+
+    def start(self) -> dict[str, Any]:
+        """Give the state that this run starts from; empty when there is none."""
+        known = self._read(self.store)
+        found: dict[str, Any] = known.get("start" if known.get("run") == self._run else "latest") or {}
+        return found
+
+    def move(self, state: Mapping[str, Any]) -> None:
+        """Leave a state to the next run; that which this run started from stays known."""
+        if self.store is not None:
+            kept = {"source": self._source, "run": self._run, "latest": state, "start": self.start()}
+            self.store.set(self._name, kept)
+
+    def done(self) -> dict[str, Any]:
+        """Give what this very run noted when it had exported, empty when it did not."""
+        return self._read(self._own)
+
+    def note(self, exported: Mapping[str, Any]) -> None:
+        """Remember, with the run, what it has exported."""
+        if self._own is not None:
+            self._own.set(self._name, {"source": self._source, **exported}, **for_ever())
+
+    def _read(self, store: Any) -> dict[str, Any]:
+        known = store.get(self._name) if store is not None else None
+        if isinstance(known, dict) and known.get("source") == self._source:
+            return known
+        return {}
