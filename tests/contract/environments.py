@@ -1,6 +1,6 @@
-"""Builds environments for software that cannot be installed beside Airflow 3: the vendors' own clients, GDAL.
+"""Builds environments for software that cannot be installed beside Airflow 3: vendors' clients, GDAL.
 
-Each is kept in the checkout as ``.venv-<name>``, on Python 3.11, with exactly what a file ``<name>.txt`` pins,
+Each is kept in the checkout as ``.venv-<name>``, on Python 3.11, with what a file ``<name>.txt`` pins,
 and is built anew when that file has changed.
 """
 
