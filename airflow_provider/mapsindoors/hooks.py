@@ -19,7 +19,8 @@ class MapsIndoorsHook(ApiHook):
     """Reads and writes one MapsIndoors solution.
 
     All hooks of a process that use the same solution share one budget of requests: the service allows 10 a
-    second and solution. Where several workers use a solution, give each its part with the connection's extra
+    second and solution. That two keys name the same solution is known from the first read of the solution or
+    its geodata on. Where several workers use a solution, give each its part with the connection's extra
     ``requests_per_second``.
 
     :param mapsindoors_conn_id: id of the connection.
@@ -61,9 +62,16 @@ class MapsIndoorsHook(ApiHook):
 
     def budget(self, settings: Settings) -> Budget:
         """Give the budget that all users of the solution in this process share."""
-        return shared_budget(
-            settings.extras["requests_per_second"], settings.host, settings.extras["api_key"]
-        )
+        return self._budget_of(settings.extras["api_key"], settings)
+
+    @staticmethod
+    def _budget_of(solution: str, settings: Settings) -> Budget:
+        return shared_budget(settings.extras["requests_per_second"], settings.host, solution)
+
+    def _share_budget(self, solution: Any) -> None:
+        """Share the budget of whoever names the solution by another key, or by its id."""
+        if isinstance(solution, str):
+            self.budget(self.settings).join(self._budget_of(solution, self.settings))
 
     @property
     def api_key(self) -> str:
@@ -78,7 +86,9 @@ class MapsIndoorsHook(ApiHook):
         :return: ``{"id", "name", "availableLanguages", "baseLanguage", "rootObjects"}``. Use this ``id`` as
             ``datasetId`` of new objects: the API key may be another one.
         """
-        return self.send(api.get_dataset(self.api_key))
+        dataset = self.send(api.get_dataset(self.api_key))
+        self._share_budget(dataset.get("id"))
+        return dataset
 
     def list_display_types(self) -> list[Json]:
         """Read the display types (the CMS says location types)."""
@@ -104,6 +114,7 @@ class MapsIndoorsHook(ApiHook):
         """
         wanted = _wanted(base_types)
         found = self.send(api.list_geodata(self.api_key, _only(wanted), root_element))
+        self._share_budget(found[0].get("datasetId") if found else None)
         return _of_types(found, wanted)
 
     def iter_geodata(self) -> Iterator[Json]:
@@ -120,6 +131,7 @@ class MapsIndoorsHook(ApiHook):
         wanted = _wanted(base_types)
         await self.aload()
         found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
+        self._share_budget(found[0].get("datasetId") if found else None)
         return _of_types(found, wanted)
 
     def create_geodata(self, items: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -41,6 +41,44 @@ def test_the_lower_of_two_rates_holds_for_both() -> None:
     assert shared_budget(9, "rate-host").per_second == 5
 
 
+@given(
+    rate=st.floats(0.2, 20),
+    joined_at=st.integers(0, 60),
+    steps=st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 2)), min_size=1, max_size=100),
+)
+def test_budgets_that_turn_out_to_be_one_keep_one_rate_from_then_on(
+    rate: float, joined_at: int, steps: list[tuple[float, int]]
+) -> None:
+    """What was handed out before counts, and whoever holds one of the budgets may go on using it."""
+    budgets, now, sent = [Budget(rate), Budget(rate), Budget(rate)], 100.0, []
+    alone = 0
+    for number, (step, which) in enumerate(steps):
+        if number == joined_at:
+            budgets[1].join(budgets[0])
+            budgets[2].join(budgets[0])
+            alone = len(sent)
+        now += step
+        sent.append(now + budgets[which].reserve(now))
+    if joined_at >= len(steps):
+        return
+    window, count = max(1.0, 1 / rate), max(1, int(rate))
+    for slot in sent[alone:]:
+        within = [other for other in sent if slot - window * 0.999 <= other <= slot]
+        assert len(within) <= count
+
+
+def test_a_pause_and_a_lower_rate_hold_for_all_joined_budgets() -> None:
+    first, second = Budget(10), Budget(4)
+    second.join(first)
+    assert first.per_second == 4
+    second.pause(30)
+    assert first.reserve() > 29
+    second.slow_to(2)
+    assert first.per_second == 2
+    first.join(first)
+    assert first.reserve() > 29
+
+
 def test_a_budget_is_not_kept_under_the_name_of_what_may_be_a_secret() -> None:
     shared_budget(1, "host", "a-solution-key")
     assert not any("a-solution-key" in key for key in limits._budgets)

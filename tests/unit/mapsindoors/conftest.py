@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,24 @@ def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsSer
     monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(base=0.005))
     found: MapsIndoorsService = sandbox.mapsindoors
     return found
+
+
+@pytest.fixture
+def departures(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the moments at which requests leave. When they arrive depends on how busy this machine is."""
+    moments: list[float] = []
+    reserve = limits.Budget.reserve
+
+    def noted(budget: limits.Budget, now: float | None = None) -> float:
+        if now is not None:  # Handed on by a budget that joined this one.
+            return reserve(budget, now)
+        now = time.monotonic()
+        wait = reserve(budget, now)
+        moments.append(now + wait)
+        return wait
+
+    monkeypatch.setattr(limits.Budget, "reserve", noted)
+    return moments
 
 
 @pytest.fixture

@@ -52,3 +52,8 @@ def desk(code: str, **fields: Any) -> dict[str, Any]:
         "geometry": POI,
         **fields,
     }
+
+
+def busiest_second(moments: list[float]) -> int:
+    """Give how many of these moments fall into one second at the most."""
+    return max(sum(moment <= other < moment + 1 for other in moments) for moment in moments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -23,6 +24,7 @@ from airflow_provider.errors import (
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
+from tests.unit.mapsindoors.running import busiest_second
 
 POI = seed.TUTORIAL_POI
 Connect = Callable[..., MapsIndoorsHook]
@@ -271,7 +273,9 @@ def test_a_client_secret_can_be_changed(connect: Connect) -> None:
 # The limit of requests
 
 
-def test_no_second_sees_more_than_ten_requests(connect: Connect, service: MapsIndoorsService) -> None:
+def test_no_second_sees_more_than_ten_requests(
+    connect: Connect, service: MapsIndoorsService, departures: list[float]
+) -> None:
     connect()
 
     def work() -> None:
@@ -285,7 +289,29 @@ def test_no_second_sees_more_than_ten_requests(connect: Connect, service: MapsIn
     for thread in threads:
         thread.join()
     assert len(service.limit.arrivals[seed.CAMPUS_ID]) == 25
-    assert service.limit.busiest() <= 10
+    assert busiest_second(departures) <= 10
+
+
+@pytest.mark.parametrize("read", [lambda hook: hook.get_dataset(), lambda hook: hook.list_geodata()])
+def test_two_keys_of_one_solution_share_its_limit_once_that_is_known(
+    connect: Connect, departures: list[float], read: Callable[[MapsIndoorsHook], Any]
+) -> None:
+    hooks = []
+    for key in (seed.API_KEY, seed.CAMPUS_ID):
+        hooks.append(connect(extra={"api_key": key}))
+        read(hooks[-1])
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda hook: [hook.get_dataset() for _ in range(8)], hooks))
+    assert len(departures) == 1 + 2 + 16  # a login for both, a read each, and the others
+    assert busiest_second(departures) <= 10
+
+
+async def test_what_a_trigger_reads_says_which_solution_it_is(connect: Connect) -> None:
+    hook = connect(extra={"api_key": seed.API_KEY})
+    await hook.alist_geodata()
+    hook.budget(hook.settings).pause(30)
+    other = connect(extra={"api_key": seed.CAMPUS_ID})
+    assert other.budget(other.settings).reserve() > 29
 
 
 @pytest.mark.parametrize("retry_after", [True, False])
