@@ -20,7 +20,8 @@ from airflow.sdk import DAG
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 
 POOL = "default_pool"  # Better one of its own: airflow pools set mapsindoors 2 "syncs of our map"
-PLAN = "{{ var.value.twin_output }}/mapsindoors/{{ ts_nodash }}/plan.json"
+PLAN = "{{ var.value.twin_output }}/mapsindoors/{{ dag_run.run_after | ts_nodash }}/plan.json"
+BODY = "[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}): {{ ti.xcom_pull('plan') }}"
 ROOM = {"externalId": "A-0-01", "name": "Reception", "capacity": 4}
 DESK = {"externalId": "DESK-17", "name": "Desk 17", "lon": 12.57052, "lat": 55.78051}
 NEW_DESK = {"baseType": "poi", "displayType": "Workspace", "parentBuilding": "BLD-A", "parentFloor": 0}
@@ -29,6 +30,6 @@ with DAG("mapsindoors_sync_with_approval", schedule=None, tags=["mapsindoors"], 
     plan = MapsIndoorsSyncGeodataOperator(
         task_id="plan", source=[ROOM, {**DESK, **NEW_DESK}], mode="plan", plan_output=PLAN, pool=POOL
     )
-    approve = ApprovalOperator(task_id="approve", subject="Change the map?", body=f"See {PLAN}")
+    approve = ApprovalOperator(task_id="approve", subject="Change the map?", body=BODY)
     apply = MapsIndoorsSyncGeodataOperator(task_id="apply", plan=PLAN, max_changes=100, pool=POOL)
     plan >> approve >> apply

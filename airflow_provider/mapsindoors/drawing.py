@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider.mapsindoors import geometry
 from airflow_provider.mapsindoors.plan import Change
+from airflow_provider.mapsindoors.wording import kind_of, name_of, place_name
 from airflow_provider.mapsindoors.world import World
 
 Json = dict[str, Any]
@@ -20,7 +21,8 @@ Numbered = tuple[int, Change]
 MOST_SHAPES = 2_000
 """Shapes of a floor that are drawn, changes first."""
 _WIDTH, _HEIGHT, _MARGIN = 1040.0, 620.0, 16
-_LETTER = 6.2
+_LETTER, _LINE = 6.4, 14
+"""Width of a letter and height of a line on the map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,6 @@ class Shape:
     label: str = ""
     title: str = ""
     number: int = 0
-
-
-def kind_of(one: Change) -> str:
-    """Say what happens, in one word: ``create``, ``moved``, ``update``, ``deactivate`` or ``delete``."""
-    moves = one.operation == "update" and ("geometry" in one.fields or "parentId" in one.fields)
-    return "moved" if moves else one.operation
 
 
 def by_place(changes: Sequence[Change], world: World) -> list[tuple[str, list[Numbered]]]:
@@ -67,26 +63,19 @@ def _place(one: Change, world: World, parents: dict[str, Change]) -> str:
     return key
 
 
-def place_name(place: str, world: World) -> str:
-    """Name a place: venue, building, floor."""
-    names: list[str] = []
-    while place in world.by_id and len(names) < 4:
-        thing = world.by_id[place]
-        floor = f"floor {(thing.get('baseTypeProperties') or {}).get('name', '')}"
-        names.append(name_of(thing, world) or (floor if thing.get("baseType") == "floor" else place))
-        place = thing.get("parentId") or ""
-    return " · ".join(reversed(names)) or "New places"
-
-
-def name_of(thing: Json, world: World) -> str:
-    """Give what people call an object, empty when it has no name."""
-    return str((thing.get("properties") or {}).get(f"name@{world.base_language}") or "")
-
-
 def draw(place: str, changes: Sequence[Numbered], world: World) -> str:
     """Give the SVG of a place; empty when nothing of it can be drawn."""
-    shapes = [*_around(place, changes, world), *_changed(changes, world)]
-    return _svg([one for one in shapes if geometry.is_drawable(one.shape)])
+    around, changed = (
+        sorted((one for one in shapes if geometry.is_drawable(one.shape)), key=_size, reverse=True)
+        for shapes in (_around(place, changes, world), _changed(changes, world))
+    )
+    return _svg([*around, *changed])
+
+
+def _size(one: Shape) -> float:
+    """Give the area of a shape's box: what is small lies on top of what is large."""
+    west, south, east, north = geometry.bounds(one.shape)
+    return (east - west) * (north - south)
 
 
 def _around(place: str, changes: Sequence[Numbered], world: World) -> Iterator[Shape]:
@@ -104,7 +93,7 @@ def _around(place: str, changes: Sequence[Numbered], world: World) -> Iterator[S
 
 
 def _changed(changes: Sequence[Numbered], world: World) -> Iterator[Shape]:
-    """Give what changes, the former places first, so that the new ones lie on top."""
+    """Give what changes, and where that was."""
     shown = changes[:MOST_SHAPES]
     for number, one in shown:
         if one.body.get("geometry") and (old := world.by_id.get(one.id, {}).get("geometry")):
@@ -153,17 +142,38 @@ def _pair(point: tuple[float, float]) -> str:
 
 
 def _labels(shapes: Iterable[Shape], at: At) -> Iterator[str]:
-    """Give the numbers of changes, and names where there is room for them."""
-    for one in shapes:
+    """Give the numbers of changes, and names where there is room for them; no label covers another."""
+    taken: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+    for one in sorted(shapes, key=lambda one: one.number == 0):
         if one.kind in ("floor", "old") or not (one.label or one.number):
             continue
-        west, south, east, north = geometry.bounds(one.shape)
-        (left, top), (right, bottom) = at((west, north)), at((east, south))
-        text = f"{one.number or ''} {one.label}".strip()
-        room = int((right - left) / _LETTER) if bottom - top >= 14 else 0
-        if len(text) > room:
-            text = f"{text[: room - 1]}…" if room >= 8 else str(one.number or "")
-        if text:
-            x, y = at(tuple(geometry.anchor(one.shape)["coordinates"]))
-            strong = ' class="changed"' if one.number else ""
-            yield f'<text{strong} x="{x:.1f}" y="{y + 4:.1f}">{escape(text)}</text>'
+        x, y = at(tuple(geometry.anchor(one.shape)["coordinates"]))
+        for text in (_fitting(one, at), str(one.number or "")):
+            line = _free_line(taken, round(y / _LINE), x, len(text) * _LETTER / 2) if text else None
+            if line is not None:
+                strong = ' class="changed"' if one.number else ""
+                middle = y if one.shape["type"] == "Point" else line * _LINE
+                yield f'<text{strong} x="{x:.1f}" y="{middle + 4:.1f}">{escape(text)}</text>'
+                break
+
+
+def _fitting(one: Shape, at: At) -> str:
+    """Give as much of a label as fits into the shape."""
+    west, south, east, north = geometry.bounds(one.shape)
+    (left, top), (right, bottom) = at((west, north)), at((east, south))
+    text = f"{one.number or ''} {one.label}".strip()
+    room = int((right - left) / _LETTER) if bottom - top >= _LINE else 0
+    if len(text) > room:
+        return f"{text[: room - 1]}…" if room >= 8 else str(one.number or "")
+    return text
+
+
+def _free_line(
+    taken: defaultdict[int, list[tuple[float, float]]], line: int, x: float, half: float
+) -> int | None:
+    """Take the nearest line of text, of those around a place, on which nothing stands yet."""
+    for near in (line, line + 1, line - 1, line + 2):
+        if all(x + half <= left or x - half >= right for left, right in taken[near]):
+            taken[near].append((x - half, x + half))
+            return near
+    return None

@@ -14,13 +14,18 @@ PREFIX = "/mapsindoors"
 """Where Airflow's API server serves the pages, see :mod:`airflow_provider.mapsindoors.plugin`."""
 
 NOTE = "plan_page"
-"""Key of the XCom that says where a task's page is."""
+"""Key of the XCom that says where a task's page is, and of which plan it must be."""
 
 
 class MapsIndoorsPlanLink(BaseOperatorLink):
     """The page that shows a sync's plan, served by Airflow to those who may see the DAG."""
 
     name = "Plan"
+
+    @property
+    def xcom_key(self) -> str:
+        """Key of the XCom that holds the address, for tasks that ask somebody to look at the plan."""
+        return "plan_link"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Give the page's address, empty when there is no page."""
@@ -33,11 +38,12 @@ class MapsIndoorsPlanLink(BaseOperatorLink):
         return f"{base}{PREFIX}/plan?{urlencode(task)}"
 
 
-def note_page(operator: BaseOperator, context: Context, plan_path: str) -> None:
+def note_page(operator: BaseOperator, context: Context, plan_path: str, fingerprint: str) -> None:
     """Note where the page of a plan is, for the link and for who serves it."""
-    setattr(operator, NOTE, page_path(plan_path))
+    note = f"{page_path(plan_path)}#{fingerprint}"
+    setattr(operator, NOTE, note)
     if task_instance := context.get("ti"):
-        task_instance.xcom_push(NOTE, page_path(plan_path))
+        task_instance.xcom_push(NOTE, note)
 
 
 def page_path(plan_output: str) -> str:

@@ -180,7 +180,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             else:
                 plan, rows = sync.make(self.source)
             if path := self.plan_output or self.plan:
-                note_page(self, context, path)
+                note_page(self, context, path, plan.fingerprint)
             self.log.info("Planned: %s; %d unchanged", plan.counts(), plan.unchanged)
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
             if self.mode == "apply":

@@ -8,17 +8,16 @@ from html import escape
 from typing import Any
 
 from airflow_provider.mapsindoors.checks import BASE_TYPES
-from airflow_provider.mapsindoors.compare import is_empty
-from airflow_provider.mapsindoors.drawing import Numbered, by_place, draw, kind_of, place_name
+from airflow_provider.mapsindoors.drawing import Numbered, by_place, draw
 from airflow_provider.mapsindoors.plan import Change, Plan
+from airflow_provider.mapsindoors.wording import kind_of, place_name, say, sentences
 from airflow_provider.mapsindoors.world import World
 
 Json = dict[str, Any]
+Places = Sequence[tuple[str, list[Numbered]]]
 
 MOST_ROWS = 2_000
 MOST_PLACES = 40
-BEGINNING = '<!doctype html><html lang="en" data-page="plan">'
-"""How every such page begins."""
 
 _WORDS = {
     "create": "new",
@@ -39,7 +38,8 @@ padding:1rem 1.2rem;margin-top:1.2rem}p{margin:.3rem 0}.quiet{color:#4a5868}
 .cards .deactivate{border-left-color:#8250c4}.cards .delete{border-left-color:#d33a3a}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #e3e8ee;padding:.35rem .6rem;
 text-align:left;vertical-align:top}th{color:#4a5868;font-weight:600}td{overflow-wrap:anywhere}
-tr:target{background:#fff6d6}td.number{white-space:nowrap}.counts{width:auto}.counts td+td{text-align:right}
+tr:target{background:#fff6d6}td.number{white-space:nowrap}td.where{min-width:9.5rem}
+.counts{width:auto}.counts td+td{text-align:right}
 .chip{padding:.1rem .5rem;border-radius:.3rem;border:1px solid;white-space:nowrap}
 .chip.create{background:#d9f3e3;border-color:#1f9d55}.chip.moved{background:#dceafd;border-color:#2470d6}
 .chip.update{background:#fdf0cf;border-color:#c98c00}.chip.deactivate{background:#ebe0fa;border-color:#8250c4}
@@ -57,6 +57,11 @@ svg text.changed{fill:#10171f;font-weight:700}@media print{body{background:#fff}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
+def beginning(fingerprint: str) -> str:
+    """Give how the page of a plan begins: nobody can name it who has seen neither plan nor map."""
+    return f'<!doctype html><html lang="en" data-plan="{escape(fingerprint)}">'
+
+
 def page(plan: Plan, world: World) -> str:
     """Give the page. It loads nothing, runs nothing, and shows all texts as texts.
 
@@ -64,25 +69,25 @@ def page(plan: Plan, world: World) -> str:
     :param world: the map it was planned against.
     """
     title = f"Plan for {escape(str(world.dataset.get('name') or plan.dataset))}"
+    places = by_place(plan.changes, world)
     parts = [
-        f'{BEGINNING}<meta charset="utf-8"><title>{title}</title>',
+        f'{beginning(plan.fingerprint)}<meta charset="utf-8"><title>{title}</title>',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><main><h1>{title}</h1>',
-        *_summary(plan),
-        *_maps(plan, world),
-        *_table(plan.changes),
+        *_summary(plan, world),
+        *_maps(places, world),
+        *_table(plan.changes, places, world),
         *_failures(plan.failed),
         "</main></html>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _summary(plan: Plan) -> Iterator[str]:
+def _summary(plan: Plan, world: World) -> Iterator[str]:
     """Give the counts: in large, and by type."""
-    limits = "; ".join(
-        f"{name.replace('_', ' ')} {_said(value)}" for name, value in plan.scope.items() if value
-    )
-    scope = f", limited to {escape(limits)}" if limits else ""
+    types, root = plan.scope.get("base_types"), plan.scope.get("root_element")
+    scope = f", only {escape(say(types))}" if types else ""
+    scope += f", only below {escape(place_name(str(root), world))}" if root else ""
     yield (
         f'<p class="quiet">Compared with {plan.compared} objects by {escape(plan.match_on)}{scope}.'
         " Nothing is written yet.</p>"
@@ -104,9 +109,8 @@ def _summary(plan: Plan) -> Iterator[str]:
     yield "</table></section>"
 
 
-def _maps(plan: Plan, world: World) -> Iterator[str]:
+def _maps(places: Places, world: World) -> Iterator[str]:
     """Draw each place on which something changes."""
-    places = by_place(plan.changes, world)
     for place, changes in places[:MOST_PLACES]:
         if drawn := draw(place, changes, world):
             yield f"<section><h2>{escape(place_name(place, world))}</h2>{_key(changes)}{drawn}</section>"
@@ -123,39 +127,31 @@ def _key(changes: Sequence[Numbered]) -> str:
     return f'<p>{" ".join(chips)} <span class="chip calm">stays</span></p>'
 
 
-def _table(changes: list[Change]) -> Iterator[str]:
+def _table(changes: list[Change], places: Places, world: World) -> Iterator[str]:
     if not changes:
         yield "<section><h2>Nothing changes</h2><p>The map is as the source wants it.</p></section>"
         return
+    where = {number: place_name(place, world, 2) for place, there in places for number, _ in there}
     yield "<section><h2>All changes</h2>"
-    yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Row</th><th>Fields</th></tr>"
+    yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Where</th><th>Row</th><th>Fields</th></tr>"
     for number, one in enumerate(changes[:MOST_ROWS], 1):
         chip = f'<span class="chip {kind_of(one)}">{_WORDS[kind_of(one)]}</span>'
         which = f"{escape(one.base_type)} <b>{escape(one.name)}</b><br>"
         which += f'<span class="quiet">{escape(one.key or one.id)}</span>'
-        fields = "<br>".join(_field(path, pair) for path, pair in one.fields.items())
-        cells = f'<td class="number">{number}</td><td>{chip}</td><td>{which}</td><td>{one.row or ""}</td>'
-        yield f'<tr id="change-{number}">{cells}<td>{fields or "everything"}</td></tr>'
+        fields = "<br>".join(_field(*said) for said in sentences(one, world))
+        cells = f'<td class="number">{number}</td><td>{chip}</td><td>{which}</td>'
+        cells += f"<td>{escape(where[number])}</td><td>{one.row or ''}</td>"
+        yield f'<tr id="change-{number}">{cells}<td>{fields}</td></tr>'
     yield "</table>"
     if len(changes) > MOST_ROWS:
         yield f"<p>And {len(changes) - MOST_ROWS} more; the plan's JSON has all.</p>"
     yield "</section>"
 
 
-def _field(path: str, pair: list[Any]) -> str:
-    if path in ("geometry", "anchor"):
-        return f"{path} moves"
-    old, new = (escape(_said(value)) for value in pair)
-    before = f'<span class="old-value">{old}</span>' if old else "nothing"
-    after = f'<span class="new-value">{new}</span>' if new else "nothing"
-    return f"{escape(path)}: {before} → {after}"
-
-
-def _said(value: Any) -> str:
-    """Write a value for people; a list of texts without brackets."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
-    return "" if is_empty(value) else str(value)
+def _field(what: str, old: str, new: str) -> str:
+    before = f'<span class="old-value">{escape(old)}</span> → ' if old else ""
+    after = f'<span class="new-value">{escape(new)}</span>' if new else "nothing"
+    return f"{escape(what)}: {before}{after}"
 
 
 def _failures(failed: list[Json]) -> Iterator[str]:

@@ -50,8 +50,8 @@ def application() -> FastAPI:
 def _show(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Response:
     from fastapi.responses import HTMLResponse
 
-    path = _noted(dag_id, run_id, task_id, map_index)
-    found = read_page(path) if path else None
+    path, _, fingerprint = _noted(dag_id, run_id, task_id, map_index).rpartition("#")
+    found = read_page(path, fingerprint) if path else None
     if found is not None:
         return HTMLResponse(found, headers=_HEADERS)
     where = (
@@ -61,7 +61,7 @@ def _show(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Respon
 
 
 def _noted(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """Give where the task says that its page is."""
+    """Give what the task noted of its page, see :func:`airflow_provider.mapsindoors.links.note_page`."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -76,22 +76,23 @@ def _noted(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     return value if isinstance(value, str) else ""
 
 
-def read_page(path: str) -> bytes | None:
-    """Read the page of a plan; None when there is none.
+def read_page(path: str, fingerprint: str) -> bytes | None:
+    """Read the page of a plan; None when there is none, or when it is not of this plan.
 
-    Who writes DAGs names the path, so that nothing but such a page is given out, and no web server is asked.
+    A path can be noted by everybody who may write XComs of some DAG. Therefore nothing but the page of a plan
+    is given out, to nobody who does not know the plan's fingerprint, and no web server is asked.
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider.mapsindoors.page import BEGINNING
+    from airflow_provider.mapsindoors.page import beginning
 
-    if path.lower().startswith(("http:", "https:")) or not path.endswith(".html"):
+    if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None
-    beginning = BEGINNING.encode()
+    head = beginning(fingerprint).encode()
     try:
         with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
-            if file.read(len(beginning)) != beginning:
+            if file.read(len(head)) != head:
                 return None
-            return beginning + bytes(file.read(MOST_BYTES))
+            return head + bytes(file.read(MOST_BYTES))
     except (OSError, ValueError, ImportError):
         return None

@@ -58,6 +58,8 @@ class World:
     :param display_types: all its display types; empty when no row needs them. Likewise categories.
     :param match_on: by what rows and objects are matched, see :func:`key_of`.
     :param scope: ``base_types`` (list) and ``root_element`` (id) limit what is compared.
+
+    ``labels`` are names of display types and keys of categories by id, as far as these were given.
     """
 
     def __init__(
@@ -76,8 +78,14 @@ class World:
         self.children: defaultdict[str, list[str]] = defaultdict(list)
         for one in self.by_id.values():
             self.children[one.get("parentId") or ""].append(one["id"])
-        self._display_types = _index(display_types, "name", "properties")
-        self._categories = _index(categories, "key", "name")
+        types, groups = list(display_types), list(categories)
+        self._display_types = _index(types, "name", "properties")
+        self._categories = _index(groups, "key", "name")
+        self.labels = {
+            one["id"]: str(one.get(second) or one["id"])
+            for things, second in ((types, "name"), (groups, "key"))
+            for one in things
+        }
         self._references = {
             name: self._grouped(name) for name in {"externalId", "administrativeid", match_on}
         }
@@ -182,13 +190,12 @@ class World:
         return found[0]
 
 
-def _index(things: Iterable[Json], second_key: str, names: str) -> dict[str, list[str]]:
+def _index(things: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
     """Index things by id, second key and all names, without case; the stronger kind of name wins."""
     out: dict[str, list[str]] = {}
-    listed = list(things)
     for level in range(3):
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for one in listed:
+        for one in things:
             for text in _called(one, second_key, names)[level]:
                 if one["id"] not in found[text.lower()]:
                     found[text.lower()].append(one["id"])

@@ -11,10 +11,11 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_provider.mapsindoors import plugin
-from airflow_provider.mapsindoors.page import BEGINNING
+from airflow_provider.mapsindoors.page import beginning
 
 TASK = {"dag_id": "d", "run_id": "manual__2026-01-01T00:00:00+00:00", "task_id": "plan", "map_index": -1}
-PAGE = f"{BEGINNING}<p>Ünits"
+PAGE = f"{beginning('f00d')}<p>Ünits"
+OTHERS = f"{beginning('beef')}<p>somebody else's rooms"
 
 
 @pytest.fixture
@@ -41,25 +42,53 @@ def test_the_page_of_a_task_is_shown_and_may_run_nothing(
 ) -> None:
     path = tmp_path / "plan.html"
     path.write_text(PAGE)
-    noted[tuple(TASK.values())] = str(path)
+    noted[tuple(TASK.values())] = f"{path}#f00d"
     reply = client.get("/plan", params=TASK)
     assert (reply.status_code, reply.text) == (200, PAGE)
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert "sandbox" in reply.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("name", ["secret.cfg", "other.html", "missing.html", "folder.html", "http"])
+@pytest.mark.parametrize(
+    "note",
+    [
+        "{folder}/secret.cfg#f00d",
+        "{folder}/other.html#f00d",
+        "{folder}/other.html#",
+        "{folder}/other.html",
+        "{folder}/missing.html#f00d",
+        "{folder}/folder.html#f00d",
+        "{folder}/text.html#f00d",
+        "{folder}/x/../secret.cfg#f00d",
+        "{folder}/secret.cfg#.html#f00d",
+        "{folder}/secret.cfg\0.html#f00d",
+        "simplecache::file://{folder}/plan.html#f00d",
+        "http://127.0.0.1:1/plan.html#f00d",
+        "ftp://127.0.0.1:1/plan.html#f00d",
+    ],
+)
 def test_no_other_file_is_given_out(
-    client: TestClient, noted: dict[tuple[Any, ...], str], tmp_path: Path, name: str
+    client: TestClient, noted: dict[tuple[Any, ...], str], tmp_path: Path, note: str
 ) -> None:
+    """Somebody may note any path who may write XComs of some DAG: not even another plan's page is given."""
     (tmp_path / "secret.cfg").write_text(PAGE)
-    (tmp_path / "other.html").write_text("fernet_key")
+    (tmp_path / "plan.html").write_text(PAGE)
+    (tmp_path / "other.html").write_text(OTHERS)
+    (tmp_path / "text.html").write_text("fernet_key")
     (tmp_path / "folder.html").mkdir()
-    path = f"{tmp_path}/{name}" if name != "http" else "http://127.0.0.1:1/plan.html"
-    noted[tuple(TASK.values())] = path
+    noted[tuple(TASK.values())] = note.format(folder=tmp_path)
     reply = client.get("/plan", params=TASK)
     assert reply.status_code == 404
     assert "fernet_key" not in reply.text
+    assert "Ünits" not in reply.text
+    assert "somebody" not in reply.text
+
+
+def test_a_path_becomes_no_markup(client: TestClient, noted: dict[tuple[Any, ...], str]) -> None:
+    noted[tuple(TASK.values())] = "/tmp/<script>alert(1)</script>.html#f00d"
+    reply = client.get("/plan", params=TASK)
+    assert "<script>" not in reply.text
+    assert "&lt;script&gt;" in reply.text
 
 
 def test_a_task_without_a_page_has_none(client: TestClient, noted: dict[tuple[Any, ...], str]) -> None:
@@ -78,4 +107,32 @@ def test_only_those_who_may_see_the_dag_get_it(
     app.dependency_overrides[security.get_user] = nobody
     with TestClient(app) as client:
         assert client.get("/plan", params=TASK).status_code == 401
+    app.dependency_overrides.clear()
+
+
+def test_whose_page_is_given_is_whose_permission_is_asked_for(
+    noted: dict[tuple[Any, ...], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request may name two DAGs, one that its sender may see, and one that it wants to see."""
+    from airflow.api_fastapi.core_api import security
+
+    class Manager:
+        def is_authorized_dag(self, **asked: Any) -> bool:
+            return bool(asked["details"].id == "mine" and asked["access_entity"].name == "XCOM")
+
+    monkeypatch.setattr(security, "get_auth_manager", Manager)
+    monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
+    (tmp_path / "plan.html").write_text(PAGE)
+    for dag in ("mine", "theirs"):
+        noted[(dag, *list(TASK.values())[1:])] = f"{tmp_path}/plan.html#f00d"
+    app = plugin.application()
+    app.dependency_overrides[security.get_user] = object
+    rest = [(name, str(value)) for name, value in TASK.items() if name != "dag_id"]
+    with TestClient(app) as client:
+        assert client.get("/plan", params=[("dag_id", "mine"), *rest]).status_code == 200
+        for dags in (["theirs"], ["mine", "theirs"], ["~"], [""]):
+            reply = client.get("/plan", params=[*(("dag_id", dag) for dag in dags), *rest])
+            assert reply.status_code in (403, 404)
+            assert "Ünits" not in reply.text
+        assert client.get("/plan", params=[("dag_id", "theirs"), ("dag_id", "mine"), *rest]).text == PAGE
     app.dependency_overrides.clear()
