@@ -7,7 +7,7 @@ parts hold together is in the task's state store (Airflow 3.3). A part counts on
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 PART_ROWS = 50_000
+PART_BYTES = 32 * 1024 * 1024
+"""A part is kept when it has so many rows, or so many bytes: it is held in memory until then."""
+
 _NAME = "amigocloud_export_parts"
+
+Place = str | int | float
+"""Where to go on: a row's key, or the link to a page."""
 
 
 class Kept(msgspec.Struct):
@@ -29,9 +35,9 @@ class Kept(msgspec.Struct):
 
     :param request: what is exported; parts of another request do not count.
     :param state: hash of the snapshot that the rows are from.
-    :param last: the last row's key.
     :param count: rows that the service counted in the snapshot.
     :param limit: the most rows that the service gave at once.
+    :param place: where to go on behind them.
     """
 
     request: str
@@ -41,7 +47,7 @@ class Kept(msgspec.Struct):
     columns: list[Column] | None
     parts: int = 0
     rows: int = 0
-    last: str | int | float | None = None
+    place: Place | None = None
 
 
 class Journal:
@@ -56,15 +62,25 @@ class Journal:
     def __init__(self, store: Any, output_path: str, request: Mapping[str, Any], log: Logger) -> None:
         self._store = store
         self._log = log
+        if store is None:
+            log.info(
+                "No task state store here (it came with Airflow 3.3): a try that comes after a crash begins"
+                " anew"
+            )
         self._request = fingerprint({**request, "output_path": output_path})
         folder, slash, name = output_path.rpartition("/")
         self._folder = f"{folder}{slash}.{name}.{self._request}.parts"
         self.kept = self._known()
 
-    @property
-    def state(self) -> str | None:
-        """The snapshot to go on with, None for a fresh one."""
-        return self.kept.state if self.kept else None
+    def keep_only(self, state: str, otherwise: str) -> None:
+        """Take away what earlier tries have read of any other state than this.
+
+        :param otherwise: says why it is of no use.
+        """
+        if self.kept is not None and self.kept.state != state:
+            self._log.info("An earlier try read %d rows, but %s: beginning anew", self.kept.rows, otherwise)
+            self.forget()
+            self.kept = None
 
     def replay(self) -> Iterator[Page]:
         """Give what earlier tries have read."""
@@ -80,22 +96,26 @@ class Journal:
                 [Raw(line) for line in lines], None, self.kept.count, self.kept.limit, self.kept.columns
             )
 
-    def record(self, pages: Iterator[Page], state: str, key: str) -> Iterator[Page]:
-        """Give pages on, and keep them, a part at a time.
+    def record(
+        self, pages: Iterator[Page], state: str, place: Callable[[Page], Place | None]
+    ) -> Iterator[Page]:
+        """Give pages on, and keep them, a part at a time; what completes the export is not kept.
 
         :param state: the snapshot that they are from.
-        :param key: the column that they are ordered by.
+        :param place: says where to go on behind a page; None at the end.
         """
-        waiting: list[Raw] = []
+        waiting: list[Page] = []
+        rows = size = 0
         for page in pages:
             if self.kept is None:
                 self.kept = Kept(self._request, state, page.count, page.limit, page.columns)
-            waiting += page.rows
-            if self._store is not None and len(waiting) >= PART_ROWS:
-                self._keep(self.kept, waiting, key)
-                waiting = []
-            elif self._store is None:
-                waiting.clear()
+            if self._store is not None:
+                waiting.append(page)
+                rows, size = rows + len(page.rows), size + page.size
+            full = rows >= PART_ROWS or size >= PART_BYTES
+            if full and self.kept.rows + rows != self.kept.count and (behind := place(page)) is not None:
+                self._keep(self.kept, waiting, behind)
+                waiting, rows, size = [], 0, 0
             yield page
 
     def forget(self) -> None:
@@ -115,12 +135,13 @@ class Journal:
         if folder.exists():  # object storage has no folders
             folder.rmdir()
 
-    def _keep(self, kept: Kept, rows: list[Raw], key: str) -> None:
+    def _keep(self, kept: Kept, pages: list[Page], place: Place) -> None:
+        rows = [row for page in pages for row in page.rows]
         with Publication(self._part(kept.parts)) as part:
             part.write(gzip.compress(b"\n".join(map(bytes, rows)), 1))
         kept.parts += 1
         kept.rows += len(rows)
-        kept.last = msgspec.json.decode(rows[-1], type=dict[str, Any])[key]
+        kept.place = place
         self._store.set(_NAME, msgspec.to_builtins(kept))
 
     def _known(self) -> Kept | None:

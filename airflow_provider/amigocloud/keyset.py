@@ -6,17 +6,19 @@ lost nor repeated: the ranges of keys follow each other without a gap.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
-from airflow_provider.amigocloud.pages import Page
+from airflow_provider.amigocloud.pages import Page, read_page
+from airflow_provider.core.calls import Reply
 from airflow_provider.errors import InputError
 
 Key = str | int | float
@@ -25,8 +27,24 @@ _Found = tuple[Page, Key | None]
 
 _HEX = re.compile(r"[0-9a-f]{8,}")
 _DIGITS = 13
-_FILL = 0.9
+_FILL, _FULLEST = 0.9, 0.93
 """How full a page should be when a range is cut to the size of a page: ids are random, so sizes vary."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a table was like a moment ago; good for cutting it into ranges, and for nothing else.
+
+    :param rows: how many there were.
+    :param first: the least key.
+    :param last: the greatest key.
+    :param limit: the most rows that the service gives at once, as far as it says.
+    """
+
+    rows: int
+    first: Key | None
+    last: Key | None
+    limit: int | None
 
 
 @dataclass(frozen=True)
@@ -53,29 +71,56 @@ class Range:
         ends = ((">", self.after), (">=", self.low), ("<", self.high))
         return [f"{name} {sign} {literal(end)}" for sign, end in ends if end is not None]
 
-    def cut(self, size: int) -> list[Range]:
+    def cut(self, size: int, at_once: int, first: Key | None = None, last: Key | None = None) -> list[Range]:
         """Cut the range into ranges of about a page each, when its keys are hex digits.
 
         Lower-case hex digits have the same order in all of the database's collations, so that the cuts are in
         order whatever the other keys look like, and every key is in exactly one range.
 
         :param size: rows of a page.
+        :param at_once: how many pages are asked for at the same time.
+        :param first: a key near the range's lower end, where that is open.
+        :param last: a key near its upper end, where that is open.
         """
-        wanted = math.ceil((self.rows or 0) / (size * _FILL))
-        if wanted < 2 or not isinstance(self.after, str) or not _HEX.match(self.after):
+        first = self.after if first is None else first
+        wanted = _pieces(self.rows or 0, size, at_once)
+        if wanted < 2 or not _is_hex(first):
             return [self]
-        first, last = _number(self.after), _number(self.high) if self.high else 16**_DIGITS
-        cuts = [first + (last - first) * n // wanted for n in range(1, wanted)]
-        if last - first <= wanted:
+        low = _number(first)
+        high = _number(self.high) if self.high else _number(last) + 1 if _is_hex(last) else 16**_DIGITS
+        if high - low <= wanted:
             return [self]
-        ends = [f"{cut:0{_DIGITS}x}" for cut in cuts]
-        inner = [Range(low=low, high=high) for low, high in zip(ends, [*ends[1:], self.high], strict=True)]
+        ends = [f"{low + (high - low) * n // wanted:0{_DIGITS}x}" for n in range(1, wanted)]
+        inner = [Range(low=low, high=high) for low, high in itertools.pairwise([*ends, self.high])]
         return [Range(self.after, high=ends[0]), *inner]
+
+
+def _pieces(rows: int, size: int, at_once: int) -> int:
+    """Say how many ranges of about a page there should be, without a few that are left for a last turn.
+
+    One of the requests that go out together counts the rows.
+    """
+    wanted, fewest = (math.ceil(rows / (size * fill)) for fill in (_FILL, _FULLEST))
+    whole_turns = (wanted + 1) // at_once * at_once - 1
+    return whole_turns if whole_turns >= max(2, fewest) else wanted
+
+
+def _is_hex(key: Key | None) -> TypeGuard[str]:
+    return isinstance(key, str) and _HEX.match(key) is not None
 
 
 def _number(text: str) -> int:
     match = re.match(r"[0-9a-f]*", text)
     return int((match[0] if match else "")[:_DIGITS].ljust(_DIGITS, "0"), 16)
+
+
+def read_outline(reply: Reply) -> Outline | None:
+    """Read the answer to :meth:`Keyset.outline_query`; None when it does not tell."""
+    page = read_page(reply)
+    row = page.decoded()[0] if page.rows else {}
+    if not isinstance(row.get("rows"), int):
+        return None
+    return Outline(row["rows"], row.get("first"), row.get("last"), page.limit)
 
 
 class Keyset:
@@ -105,20 +150,32 @@ class Keyset:
         keyed = msgspec.defstruct("Keyed", [("key", Key | None, msgspec.field(name=key))])
         self._keys: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[keyed])  # type: ignore[valid-type]
 
-    def pages(self, after: Key | None = None, rows: int | None = None) -> Iterator[Page]:
-        """Give all pages in key order.
+    def outline_query(self) -> str:
+        """Spell the query whose one row says how many rows there are, and their least and greatest key."""
+        name = quoted_name(self._key)
+        # The relation is the user's own, the name is quoted.
+        return (
+            f'SELECT count(*) AS "rows", min({name}) AS "first", max({name}) AS "last" FROM {self._relation}'  # noqa: S608
+        )
 
-        :param after: go on behind this key.
-        :param rows: how many rows there are behind it.
+    def pages(
+        self, after: Key | None = None, rows: int | None = None, outline: Outline | None = None
+    ) -> Iterator[Page]:
+        """Give all pages in key order.
 
         Pages come ahead of their turn, at most twice ``concurrency`` of them: enough that no thread waits for
         the one whose turn it is, few enough that memory stays flat.
 
+        :param after: go on behind this key.
+        :param rows: how many rows there are behind it.
+        :param outline: where to cut from the start; without it the first page tells.
         :raises InputError: when the key is no column of the rows, is null, or is not unique.
         """
+        ranges = self._outlined(outline) if outline else self._cut(Range(after, rows=rows))
         with ThreadPoolExecutor(self._concurrency) as pool:
-            work: deque[tuple[Range, Future[_Found] | None]] = deque()
-            work.extend((one, None) for one in self._cut(Range(after, rows=rows)))
+            # Ranges count their own rows only: a row without a key would be in none of them.
+            total = pool.submit(self._total) if outline and len(ranges) > 1 else None
+            work: deque[tuple[Range, Future[_Found] | None]] = deque((one, None) for one in ranges)
             try:
                 while work:
                     self._send_ahead(work, pool)
@@ -127,9 +184,21 @@ class Keyset:
                     rest = self._rest(part, page, last)
                     work.extendleft((one, None) for one in reversed(rest))
                     self._send_ahead(work, pool)
+                    if total is not None:
+                        page.count, total = total.result(), None
                     yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+    def _outlined(self, outline: Outline) -> list[Range]:
+        self._size = min(self._size, outline.limit or self._size)
+        whole = Range(rows=outline.rows)
+        ranges = whole.cut(self._size, self._concurrency, outline.first, outline.last)
+        return ranges if len(ranges) > 1 else [Range()]
+
+    def _total(self) -> int | None:
+        # The relation is the user's own, the name is quoted.
+        return self._ask(f"SELECT {quoted_name(self._key)} FROM {self._relation}", 1).count  # noqa: S608
 
     def _send_ahead(self, work: deque[tuple[Range, Future[_Found] | None]], pool: ThreadPoolExecutor) -> None:
         for n in range(min(2 * self._concurrency, len(work))):
@@ -156,18 +225,16 @@ class Keyset:
         """Give the ranges that cover what a page has left over of its range."""
         if last is None:
             return []
-        if part == Range():
-            # The service may allow fewer rows than asked for: what it says counts.
-            self._size = min(self._size, page.limit or len(page.rows))
         counted = part.rows if part.is_tail else page.count
         left = None if counted is None else counted - len(page.rows)
         if left is not None and left <= 0:
             return []
-        rest = Range(last, high=part.high, rows=left)
-        return self._cut(rest)
+        # The service may allow fewer rows than asked for: what it says counts.
+        self._size = min(self._size, page.limit or len(page.rows))
+        return self._cut(Range(last, high=part.high, rows=left))
 
     def _cut(self, part: Range) -> list[Range]:
-        return part.cut(self._size) if self._concurrency > 1 else [part]
+        return part.cut(self._size, self._concurrency) if self._concurrency > 1 else [part]
 
     def _last_key(self, page: Page) -> Key:
         """Give the last key of a page, after a look at all of them."""

@@ -13,7 +13,8 @@ from airflow_provider.amigocloud.formats import choose_format
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.incremental import Increment, Memory
 from airflow_provider.amigocloud.journal import Journal
-from airflow_provider.amigocloud.sources import Reading, Source, dataset_source, list_source, sql_source
+from airflow_provider.amigocloud.readers import Reading
+from airflow_provider.amigocloud.sources import Source, dataset_source, list_source, sql_source
 from airflow_provider.amigocloud.watching import JobIsDone, look
 from airflow_provider.core.compat import for_good, is_deferrable
 from airflow_provider.core.durable import Submission

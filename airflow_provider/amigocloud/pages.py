@@ -40,6 +40,7 @@ class Page(Struct):
     :param count: rows of the whole result.
     :param limit: the most rows the service gives at once.
     :param columns: of a query's result.
+    :param size: bytes of the reply that it came with.
     """
 
     rows: list[Raw]
@@ -47,6 +48,7 @@ class Page(Struct):
     count: int | None = None
     limit: int | None = None
     columns: list[Column] | None = None
+    size: int = 0
 
     def decoded(self) -> list[Row]:
         """Decode all rows."""
@@ -88,31 +90,40 @@ def read_page(reply: Reply) -> Page:
         # A row must be one line; inside of JSON texts there are no raw line breaks.
         rows = [Raw(msgspec.json.encode(msgspec.json.decode(raw))) for raw in rows]
     following = body.next if isinstance(body.next, str) else None
-    return Page(rows, without_token(following), body.count, body.limit, body.columns)
+    return Page(rows, without_token(following), body.count, body.limit, body.columns, len(reply.body))
 
 
 def without_token(link: str | None) -> str | None:
     """Take the token out of a link: the service echoes it in clear (vendor's docs)."""
+    return without(link, "token")
+
+
+def without(link: str | None, name: str) -> str | None:
+    """Take a parameter out of a link."""
     if not link:
         return None
     path, _, query = link.partition("?")
-    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] != "token"]
+    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] != name]
     return f"{path}?{'&'.join(kept)}" if kept else path
 
 
 def follow(call: Call[Any], link: str) -> Call[Any]:
     """Give the call for the following page.
 
-    The link's parameters replace those of the call, each once: the service lets the last of two count. A
-    query that went by POST stays in the body.
+    The link's parameters replace those of the call, each once: the service lets the last of two count. What
+    is asked, and of which state, stays as it was where the link does not say it; a query that went by POST
+    stays in the body.
     """
     path, _, query = link.partition("?")
-    params = dict(parse_qsl(query, keep_blank_values=True))
+    stays = {name: value for name, value in pairs(call.params) if name in _STAYS}
+    params = {**stays, **dict(parse_qsl(query, keep_blank_values=True))}
     params.pop("token", None)
     if call.method == "POST":
         params.pop("query", None)
-        return replace(call, path=path, base="api", params={**dict(pairs(call.params)), **params})
     return replace(call, path=path, base="api", params=params)
+
+
+_STAYS = ("query", "state", "dataset_id", "limit")
 
 
 def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]:

@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import msgspec
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.journal import Journal
-from airflow_provider.amigocloud.keyset import Keyset
 from airflow_provider.amigocloud.pages import Page, ahead, walk
+from airflow_provider.amigocloud.readers import ByKey, ByLink, Reader, Reading, counted
 from airflow_provider.core.calls import Call
+from airflow_provider.core.durable import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError
 
 _READS = re.compile(r"[\s(]*(select|with|values)\b", re.IGNORECASE)
-
-
-class _Named(msgspec.Struct):
-    id: str | int | None = None
-
-
-_named = msgspec.json.Decoder(list[_Named])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How to read.
-
-    :param page_size: rows to ask for; the service may give fewer.
-    :param concurrency: how many requests at once, where that is safe.
-    """
-
-    page_size: int = 1000
-    concurrency: int = 1
 
 
 class Source(Protocol):
@@ -51,87 +33,123 @@ class Source(Protocol):
         """Give all pages; raises :class:`IncompleteExportError` when they are not the whole."""
 
 
-class Snapshot:
-    """A dataset or a query in key order, inside of a snapshot where there is one.
+class Pinned:
+    """Rows of one dataset, read inside of its latest state, whatever is written meanwhile.
 
     :param hook: the connection.
-    :param relation: what follows FROM.
-    :param key: column whose values are unique and never null.
-    :param reading: how to read.
-    :param pin: parameters that select a snapshot.
-    :param journal: what earlier tries have read of that snapshot.
+    :param reader: the way through the rows.
+    :param dataset: the dataset's id.
+    :param journal: what earlier tries have read, and of which state.
     """
 
-    def __init__(
-        self,
-        hook: AmigoCloudHook,
-        relation: str,
-        key: str,
-        reading: Reading,
-        pin: dict[str, Any],
-        journal: Journal,
-    ) -> None:
+    def __init__(self, hook: AmigoCloudHook, reader: Reader, dataset: str, journal: Journal) -> None:
         self._hook = hook
-        self._pin = pin
-        self._key = key
+        self._reader = reader
+        self._dataset = dataset
         self._journal = journal
-        self.state: str | None = pin.get("state")
-        limit = (journal.kept.limit if journal.kept else None) or reading.page_size
-        size = min(reading.page_size, limit)
-        self._keyset = Keyset(self._ask, relation, key, page_size=size, concurrency=reading.concurrency)
+        self.state: str | None = None
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages: first those of earlier tries, then what is missing."""
-        if self.state is None:
-            yield from self._keyset.pages()
-            return
-        kept, left = self._journal.kept, None
-        if kept is not None:
-            yield from self._journal.replay()
-            left = None if kept.count is None else kept.count - kept.rows
-        if left != 0:
-            pages = self._keyset.pages(kept.last if kept else None, left)
-            yield from self._journal.record(pages, self.state, self._key)
+        """Give all pages: first those of earlier tries, then what is missing of the same state."""
+        kept = self._journal.kept
+        self.state = state = kept.state if kept else self._latest()
+        yield from self._journal.replay()
+        pages = self._reader.pages({"state": state, "dataset_id": self._dataset}, kept)
+        yield from self._journal.record(pages, state, self._reader.place)
 
-    def _ask(self, sql: str, limit: int) -> Page:
-        pages = walk(self._hook.send, api.sql(sql, limit=limit, **self._pin))
-        return next(page for page in pages if page.rows or page.next is None)
+    def _latest(self) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            prepared = pool.submit(self._reader.prepare)
+            state = self._hook.get_master(self._dataset)
+            prepared.result()
+        return state
 
 
-class Walk:
-    """A list or a query, following its ``next`` links, one page ahead.
+class Watched:
+    """Rows of several datasets, read while nothing changes in them: a state is of one dataset only.
 
     :param hook: the connection.
-    :param call: asks for the first page.
-    :param state: hash of the snapshot that the call selects, if it does.
-    :param named: whether each item has an ``id`` of its own, where it has one: nothing else tells that items
-        have moved from one page to the next.
+    :param reader: the way through the rows.
+    :param datasets: ids of the datasets.
+    :param journal: what earlier tries have read; it counts while the datasets are what they were then.
     """
 
     def __init__(
-        self, hook: AmigoCloudHook, call: Call[Page], state: str | None = None, *, named: bool = False
+        self, hook: AmigoCloudHook, reader: Reader, datasets: Sequence[str], journal: Journal
     ) -> None:
         self._hook = hook
-        self._call = call
-        self._named = named
-        self._ids: set[str | int] = set()
-        self.state = state
+        self._reader = reader
+        self._datasets = datasets
+        self._journal = journal
+        self.state: str | None = None
 
     def pages(self) -> Iterator[Page]:
         """Give all pages.
 
-        :raises IncompleteExportError: when the service counts differently on the way.
+        :raises IncompleteExportError: when one of the datasets changed in between.
         """
-        read, count = 0, None
-        for page in ahead(walk(self._hook.send, self._call)):
-            if read and page.count != count:
-                raise IncompleteExportError(
-                    f"the data changed while it was read page by page: the service counted {count} rows, then"
-                    f" {page.count}; nothing was published"
-                )
-            read, count = read + 1, page.count
-            if self._named:
-                self._check_ids(page)
+        before = self._masters()
+        self._journal.keep_only(before, f"one of the datasets {', '.join(self._datasets)} has changed since")
+        kept, read = self._journal.kept, 0
+        yield from self._journal.replay()
+        pages = self._reader.pages({}, kept)
+        for page in self._journal.record(pages, before, self._reader.place):
+            read += 1
+            yield page
+        if (kept or read > 1) and before != self._masters():
+            raise IncompleteExportError(
+                f"one of the datasets {', '.join(self._datasets)} changed while the query was read page by"
+                " page, so rows may be missing or doubled; nothing was published, try again"
+            )
+
+    def _masters(self) -> str:
+        return fingerprint([self._hook.get_master(dataset) for dataset in self._datasets])
+
+
+class Loose:
+    """Rows of a query that names no dataset: nothing tells whether they change, but their count."""
+
+    state: str | None = None
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def pages(self) -> Iterator[Page]:
+        """Give all pages."""
+        return self._reader.pages({}, None)
+
+
+class _Named(msgspec.Struct):
+    id: str | int | None = None
+
+
+_named = msgspec.json.Decoder(list[_Named])
+
+
+class Listing:
+    """A list of things, page after page.
+
+    Items are known by their ``id``, where they have one: nothing else tells that they have moved from one
+    page to the next.
+
+    :param hook: the connection.
+    :param call: asks for the first page.
+    """
+
+    state: str | None = None
+
+    def __init__(self, hook: AmigoCloudHook, call: Call[Page]) -> None:
+        self._hook = hook
+        self._call = call
+        self._ids: set[str | int] = set()
+
+    def pages(self) -> Iterator[Page]:
+        """Give all pages.
+
+        :raises IncompleteExportError: when an item comes twice, or the service counts differently.
+        """
+        for page in counted(ahead(walk(self._hook.send, self._call))):
+            self._check_ids(page)
             yield page
 
     def _check_ids(self, page: Page) -> None:
@@ -146,40 +164,6 @@ class Walk:
             self._ids.add(item.id)
 
 
-class Watched:
-    """Another source, read while nothing changes in certain datasets.
-
-    :param source: the other source.
-    :param hook: the connection.
-    :param datasets: ids of the datasets.
-    """
-
-    def __init__(self, source: Source, hook: AmigoCloudHook, datasets: Sequence[str]) -> None:
-        self._source = source
-        self._hook = hook
-        self._datasets = datasets
-        self.state: str | None = None
-
-    def pages(self) -> Iterator[Page]:
-        """Give all pages.
-
-        :raises IncompleteExportError: when one of the datasets changed in between.
-        """
-        before = self._masters()
-        read = 0
-        for page in self._source.pages():
-            read += 1
-            yield page
-        if read > 1 and before != self._masters():
-            raise IncompleteExportError(
-                f"one of the datasets {', '.join(self._datasets)} changed while the query was read page by"
-                " page, so rows may be missing or doubled; nothing was published, try again"
-            )
-
-    def _masters(self) -> list[str]:
-        return [self._hook.get_master(dataset) for dataset in self._datasets]
-
-
 def dataset_source(
     hook: AmigoCloudHook,
     dataset: int | str,
@@ -187,14 +171,14 @@ def dataset_source(
     journal: Journal,
     condition: str | None = None,
 ) -> Source:
-    """Read a whole dataset inside of its latest state, whatever is written meanwhile.
+    """Read a whole dataset.
 
     :param journal: what earlier tries have read.
     :param condition: read only the rows of which this is true.
     """
-    number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]
-    pin = {"state": journal.state or hook.get_master(number), "dataset_id": number}
-    return Snapshot(hook, _filtered(f"dataset_{number}", condition), "amigo_id", reading, pin, journal)
+    number = str(api.dataset_number(dataset))
+    reader = ByKey(hook, _filtered(f"dataset_{number}", condition), "amigo_id", reading)
+    return Pinned(hook, reader, number, journal)
 
 
 def _filtered(relation: str, condition: str | None) -> str:
@@ -224,23 +208,39 @@ def sql_source(
     statement = sql.strip().rstrip(";").strip()
     if not _READS.match(statement):
         raise InputError("must be a query: it starts with SELECT, WITH or VALUES", "sql")
-    datasets = tuple(sorted(set(re.findall(r"\bdataset_(\d+)\b", statement))))
-    pin: dict[str, Any] = {}
-    if len(datasets) == 1:
-        pin = {"state": journal.state or hook.get_master(datasets[0]), "dataset_id": datasets[0]}
-    source: Source
+    reader: Reader
     if key is not None:
-        relation = _filtered(f"({statement}\n) AS asked", condition)
-        source = Snapshot(hook, relation, key, reading, pin, journal)
+        reader = ByKey(hook, _filtered(f"({statement}\n) AS asked", condition), key, reading)
     else:
-        hook.log.info(
-            "Reading the query page by page; with 'key', a unique column of its result, it could be read in"
-            " key order, which stays exact and quick however large it is, several pages at once"
+        reader = ByLink(hook, statement, reading)
+        _advise(hook, statement)
+    datasets = sorted(set(re.findall(r"\bdataset_(\d+)\b", statement)))
+    if len(datasets) == 1:
+        return Pinned(hook, reader, datasets[0], journal)
+    if datasets:
+        return Watched(hook, reader, datasets, journal)
+    hook.log.info("The query names no dataset, so no state of it can be kept: %s", _ANEW)
+    return Loose(reader)
+
+
+_ANEW = "a try that comes after a crash reads it again from its beginning"
+
+
+def _advise(hook: AmigoCloudHook, statement: str) -> None:
+    """Say what a key would give."""
+    hook.log.info(
+        "Reading the query page by page; with 'key', a unique column of its result, it could be read in"
+        " key order, which stays exact and quick however large it is, several pages at once"
+    )
+    if not re.search(r"\border\s+by\b", statement, re.IGNORECASE):
+        hook.log.warning(
+            "The query has neither a key nor ORDER BY: nothing promises the same order from one page to the"
+            " next, so with more rows than fit on a page some could come twice and others not at all"
         )
-        source = Walk(hook, api.sql(statement, limit=reading.page_size, **pin), pin.get("state"))
-    return Watched(source, hook, datasets) if len(datasets) > 1 else source
 
 
 def list_source(hook: AmigoCloudHook, url: str, reading: Reading) -> Source:
     """Read a list endpoint."""
-    return Walk(hook, api.list_page(url, reading.page_size), named=True)
+    call = api.list_page(url, reading.page_size)
+    hook.log.info("A list has no states: %s", _ANEW)
+    return Listing(hook, call)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseHook
@@ -52,6 +53,7 @@ class ApiHook(BaseHook):
     def __init__(self, conn_id: str) -> None:
         super().__init__()
         self.conn_id = conn_id
+        self._opening = Lock()
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
 
@@ -93,12 +95,13 @@ class ApiHook(BaseHook):
 
     @property
     def transport(self) -> Transport:
-        """The connection pool, opened when first needed."""
-        if self._transport is None:
-            from airflow_provider.core.transport import Transport
+        """The connection pool, opened when first needed, once for all threads."""
+        with self._opening:
+            if self._transport is None:
+                from airflow_provider.core.transport import Transport
 
-            self._transport = Transport(self._endpoint(), self.log)
-        return self._transport
+                self._transport = Transport(self._endpoint(), self.log)
+            return self._transport
 
     @property
     def requests(self) -> int:

@@ -67,7 +67,7 @@ def test_the_first_export_is_whole_the_next_ones_are_what_is_new(sandbox, dag):
     assert dag.manifest["watermark"] == NEWEST
     sandbox.counters.clear()
     assert dag.run() == []
-    assert sandbox.counters.rows_served["amigocloud"] == 1
+    assert sandbox.counters.rows_served["amigocloud"] == 2  # how many there are, and the one that was there
     add(sandbox, 9001, "2025-01-16 00:00:00+00:00")
     sandbox.amigocloud.store.write(
         f"UPDATE dataset_{world.ASSETS} SET updated_at = '2025-01-17 00:00:00+00:00' WHERE number = 5"

@@ -6,16 +6,18 @@ import hashlib
 import itertools
 import random
 import sqlite3
+from typing import Any
 
 import msgspec
 import pytest
 
-from airflow_provider.amigocloud.keyset import Keyset, Range, literal
+from airflow_provider.amigocloud.keyset import Keyset, Outline, Range, literal
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.amigocloud.pages import Column, Page
 from airflow_provider.sandbox.amigocloud import world
 
-RANDOM_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(2000)]
+MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]
+RANDOM_IDS = MANY_IDS[:2000]
 
 
 class Table:
@@ -36,27 +38,36 @@ class Table:
         kept = [msgspec.Raw(msgspec.json.encode({"k": key})) for (key,) in rows[: min(limit, self.clamp)]]
         return Page(kept, None, count, self.clamp, [Column("k")])
 
-    def read(self, concurrency: int, page_size: int = 100) -> list[object]:
-        keyset = Keyset(self.ask, "t", "k", page_size=page_size, concurrency=concurrency)
-        return [row["k"] for page in keyset.pages() for row in page.decoded()]
+    def keyset(self, concurrency: int, page_size: int = 100) -> Keyset:
+        return Keyset(self.ask, "t", "k", page_size=page_size, concurrency=concurrency)
+
+    def outline(self) -> Outline:
+        rows, first, last = self.db.execute(self.keyset(2).outline_query()).fetchone()
+        return Outline(rows, first, last, self.clamp)
+
+    def read(self, concurrency: int, page_size: int = 100, outline: Outline | None = None) -> list[object]:
+        pages = list(self.keyset(concurrency, page_size).pages(outline=outline))
+        rows = [row["k"] for page in pages for row in page.decoded()]
+        if self.count is not None:
+            assert pages[0].count == len(rows)
+        return rows
+
+
+KINDS: dict[str, list[Any]] = {
+    "none": [],
+    "one": ["a"],
+    "random": RANDOM_IDS,
+    "prefix": ["5a" + key for key in RANDOM_IDS],
+    "counted": [f"{n:032x}" for n in range(500)],
+    "mixed": [*RANDOM_IDS, *(f"site-{n}" for n in range(300)), "", "Z", "é", "~"],
+    "quotes": [f"O'Neil {n:05d}" for n in range(700)],
+    "whole": list(range(-400, 400)),
+    "fractions": [n / 7 for n in range(450)],
+}
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 8])
-@pytest.mark.parametrize(
-    "keys",
-    [
-        [],
-        ["a"],
-        RANDOM_IDS,
-        ["5a" + key for key in RANDOM_IDS],
-        [f"{n:032x}" for n in range(500)],
-        [*RANDOM_IDS, *(f"site-{n}" for n in range(300)), "", "Z", "é", "~"],
-        [f"O'Neil {n:05d}" for n in range(700)],
-        list(range(-400, 400)),
-        [n / 7 for n in range(450)],
-    ],
-    ids=["none", "one", "random", "prefix", "counted", "mixed", "quotes", "whole", "fractions"],
-)
+@pytest.mark.parametrize("keys", KINDS.values(), ids=KINDS)
 def test_every_key_comes_once_and_in_order(keys, concurrency):
     table = Table(keys)
     assert table.read(concurrency) == sorted(keys)
@@ -67,6 +78,26 @@ def test_a_service_that_does_not_count_is_read_to_the_end(concurrency):
     table = Table(RANDOM_IDS)
     table.count = None
     assert table.read(concurrency) == sorted(RANDOM_IDS)
+
+
+@pytest.mark.parametrize("keys", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("outlined", KINDS.values(), ids=[f"cut as {name}" for name in KINDS])
+def test_an_outline_that_is_out_of_date_costs_no_key(keys, outlined):
+    assert Table(keys).read(4, outline=Table(outlined).outline()) == sorted(keys)
+
+
+@pytest.mark.parametrize("keys", [MANY_IDS, ["5a" + key for key in MANY_IDS]], ids=["random", "prefix"])
+def test_an_outline_saves_the_turn_of_the_first_page_and_leaves_no_page_alone(keys):
+    table = Table(keys, clamp=1000)
+    assert table.read(8, 1000, table.outline()) == sorted(keys)
+    assert len(table.asked) == 24  # three turns of eight, the count included
+    assert "LIMIT" not in "".join(table.asked)
+
+
+def test_what_the_service_gives_at_once_is_known_before_the_first_page():
+    table = Table(MANY_IDS, clamp=700)
+    assert table.read(8, 1000, table.outline()) == sorted(MANY_IDS)
+    assert len(table.asked) <= 36
 
 
 def test_random_ids_are_read_with_few_requests_more_than_pages():
@@ -94,7 +125,7 @@ def test_cuts_follow_each_other_without_a_gap():
         high = f"{dice.getrandbits(128):032x}" if dice.random() < 0.5 else None
         if high is not None and high <= after:
             continue
-        parts = Range(after, high=high, rows=dice.randrange(20_000)).cut(1000)
+        parts = Range(after, high=high, rows=dice.randrange(20_000)).cut(1000, dice.randrange(2, 9))
         assert parts[0].after == after
         assert parts[-1].high == high
         assert all(left.high == right.low for left, right in itertools.pairwise(parts))
