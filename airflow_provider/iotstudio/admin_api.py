@@ -7,12 +7,57 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.calls import UNSET, Call, Reply, read_nothing
-from airflow_provider.iotstudio.api import Page, filters, in_space, listed, read_object, time_range
+from airflow_provider.iotstudio.api import Page, entry, filters, in_space, listed, read_object, time_range
 
 
 def models(space: str, cursor: str = "") -> Call[Page]:
     """List a page of models."""
     return listed(in_space(space, "models"), None, cursor, "list the models")
+
+
+def model(method: str, space: str, name: str, description: str | None = None) -> Call[dict[str, Any]]:
+    """Read (``GET``), make (``POST``) or change (``PUT``) a model; its name cannot be changed."""
+    path = in_space(space, "models", *([] if method == "POST" else [name]))
+    form = {"name": name} if description is None else {"name": name, "description": description}
+    return Call(
+        method,
+        path,
+        json=UNSET if method == "GET" else form,
+        repeatable=method != "POST",
+        read=read_object,
+        name=f"{method} model '{name}'",
+    )
+
+
+def delete_model(space: str, name: str) -> Call[None]:
+    """Delete a model with its versions. Sent twice, the second one would find none."""
+    path = in_space(space, "models", name)
+    return Call("DELETE", path, repeatable=False, read=read_nothing, name=f"delete model '{name}'")
+
+
+def model_versions(space: str, name: str, cursor: str = "") -> Call[Page]:
+    """List a page of a model's versions."""
+    return listed(
+        in_space(space, "models", name, "versions"), None, cursor, f"list versions of model '{name}'"
+    )
+
+
+def model_version(space: str, name: str, version: int) -> Call[dict[str, Any]]:
+    """Read one version of a model."""
+    path = in_space(space, "models", name, "versions", str(version))
+    return Call("GET", path, read=read_object, name=f"read version {version} of model '{name}'")
+
+
+def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call[dict[str, Any]]:
+    """Add a version to a model. Sending it twice would add two."""
+    return Call(
+        "POST",
+        in_space(space, "models", name, "versions"),
+        json=dict(version),
+        repeatable=False,
+        read=read_object,
+        name=f"add a version to model '{name}'",
+    )
 
 
 def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Call[Page]:
@@ -28,9 +73,26 @@ def add_event(space: str, thing_id: str, name: str, data: Any = None) -> Call[di
         in_space(space, "things", thing_id, "events", name),
         json={name: {} if data is None else {"data": data}},
         repeatable=False,
-        read=lambda reply: dict(read_object(reply)[name]),
+        read=lambda reply: entry(read_object(reply), name),
         name=f"report event '{name}' of Thing {thing_id}",
     )
+
+
+def event(space: str, thing_id: str, name: str, event_id: str) -> Call[dict[str, Any]]:
+    """Read one event."""
+    return Call(
+        "GET",
+        in_space(space, "things", thing_id, "events", name, event_id),
+        read=lambda reply: entry(read_object(reply), name),
+        name=f"read event '{name}' {event_id} of Thing {thing_id}",
+    )
+
+
+def delete_event(space: str, thing_id: str, name: str, event_id: str) -> Call[None]:
+    """Delete one event. Sent twice, the second one would find none."""
+    path = in_space(space, "things", thing_id, "events", name, event_id)
+    what = f"delete event '{name}' {event_id} of Thing {thing_id}"
+    return Call("DELETE", path, repeatable=False, read=read_nothing, name=what)
 
 
 def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -> Call[None]:
@@ -126,15 +188,18 @@ def next_batch(space: str, cursor: str) -> Call[Page]:
     )
 
 
-def mqtt(method: str, space: str, thing_id: str, form: Mapping[str, Any] | None = None) -> Call[Any]:
-    """Read, make, change or delete a Thing's MQTT credentials."""
+def mqtt(
+    method: str, space: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
+) -> Call[Any]:
+    """Read, make, change or delete the MQTT credentials of a Thing, or of a category."""
+    owner = ["things", thing_id] if thing_id else ["categories", category or ""]
     return Call(
         method,
-        in_space(space, "things", thing_id, "mqtt-credentials"),
+        in_space(space, *owner, "mqtt-credentials"),
         json=UNSET if form is None else dict(form),
-        repeatable=method != "POST",
+        repeatable=method in {"GET", "PUT"},
         read=read_nothing if method == "DELETE" else read_object,
-        name=f"{method} the MQTT credentials of Thing {thing_id}",
+        name=f"{method} the MQTT credentials of {thing_id or category}",
     )
 
 

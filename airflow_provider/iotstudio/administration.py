@@ -1,4 +1,4 @@
-"""What is done to a space now and then: corrections of history, events, bulk changes, queries, MQTT."""
+"""What is done to a space now and then: models, events, history, bulk changes, queries, MQTT credentials."""
 
 from __future__ import annotations
 
@@ -15,9 +15,52 @@ from airflow_provider.iotstudio.connection import SpaceHook
 class Administration(SpaceHook):
     """The rarer requests to a space; what even this lacks, :meth:`request` can send."""
 
+    # -- models -----------------------------------------------------------------------------------
+
     def list_models(self) -> Iterator[dict[str, Any]]:
         """Go through all models."""
         return self.pages(lambda cursor: admin_api.models(self.space, cursor))
+
+    def get_model(self, name: str) -> dict[str, Any]:
+        """Give a model: ``name``, ``description``, and when it was made and changed."""
+        return self.send(admin_api.model("GET", self.space, name))
+
+    def create_model(self, name: str, description: str = "") -> dict[str, Any]:
+        """Make a model; it is never sent twice.
+
+        :param name: letters, digits, ``_``, ``:`` and ``-``, at most 26; it cannot be changed later.
+        :raises RequestRejectedError: with status 409 when there is one of this name.
+        :raises AmbiguousWriteError: when the answer was lost.
+        """
+        return self.send(admin_api.model("POST", self.space, name, description))
+
+    def update_model(self, name: str, description: str) -> dict[str, Any]:
+        """Change a model's description."""
+        return self.send(admin_api.model("PUT", self.space, name, description))
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model with all its versions.
+
+        :raises PermissionDeniedError: also while a category or a Thing uses it; the message says so.
+        """
+        self.send(admin_api.delete_model(self.space, name))
+
+    def list_model_versions(self, name: str) -> Iterator[dict[str, Any]]:
+        """Go through a model's versions."""
+        return self.pages(lambda cursor: admin_api.model_versions(self.space, name, cursor))
+
+    def get_model_version(self, name: str, version: int) -> dict[str, Any]:
+        """Give one version of a model, with its template."""
+        return self.send(admin_api.model_version(self.space, name, version))
+
+    def create_model_version(self, name: str, version: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a version to a model; it is never sent twice, and cannot be changed or deleted later.
+
+        :param version: ``title``, ``description``, and ``template`` with the ``properties``, ``actions``,
+            ``events`` and ``links`` of its Things.
+        :raises AmbiguousWriteError: when the answer was lost.
+        """
+        return self.send(admin_api.add_model_version(self.space, name, version))
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -28,8 +71,16 @@ class Administration(SpaceHook):
         """
         return self.pages(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
 
+    def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
+        """Give one event: ``id``, ``data``, ``timestamp``."""
+        return self.send(admin_api.event(self.space, thing_id, event, event_id))
+
+    def delete_event(self, thing_id: str, event: str, event_id: str) -> None:
+        """Delete one event."""
+        self.send(admin_api.delete_event(self.space, thing_id, event, event_id))
+
     def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
-        """Report an event of a Thing; it is never sent twice.
+        """Report an event of a Thing; gives it with its ``id``. It is never sent twice.
 
         :param data: any JSON; None sends none.
         :raises AmbiguousWriteError: when the answer was lost.
@@ -143,27 +194,41 @@ class Administration(SpaceHook):
 
     # -- MQTT -------------------------------------------------------------------------------------
 
-    def get_mqtt_credentials(self, thing_id: str) -> dict[str, Any]:
-        """Give a Thing's MQTT credentials; the service hides the password."""
-        found: dict[str, Any] = self.send(admin_api.mqtt("GET", self.space, thing_id))
+    def get_mqtt_credentials(
+        self, thing_id: str | None = None, *, category: str | None = None
+    ) -> dict[str, Any]:
+        """Give the MQTT credentials of a Thing, or of a category; the service hides the password."""
+        found: dict[str, Any] = self._mqtt("GET", thing_id, category)
         return found
 
     def set_mqtt_credentials(
-        self, thing_id: str, form: Mapping[str, Any] | None = None, *, create: bool = False
+        self,
+        thing_id: str | None = None,
+        form: Mapping[str, Any] | None = None,
+        *,
+        category: str | None = None,
+        create: bool = False,
     ) -> dict[str, Any]:
-        """Change a Thing's MQTT credentials; the password in the reply is kept out of logs.
+        """Change the MQTT credentials of a Thing, or of a category; passwords are kept out of logs.
 
         :param form: ``username``, ``password``, ``enabled``, ``description``; without it the service makes a
             new password.
-        :param create: make them, where the Thing has none yet.
+        :param create: make them, where there are none yet.
         """
         from airflow_provider.core.masking import mask, spelled
 
-        method = "POST" if create else "PUT"
-        found: dict[str, Any] = self.send(admin_api.mqtt(method, self.space, thing_id, form or {}))
+        mask(spelled([str((form or {}).get("password") or "")]))
+        found: dict[str, Any] = self._mqtt("POST" if create else "PUT", thing_id, category, form or {})
         mask(spelled([str(found.get("password") or "")]))
         return found
 
-    def delete_mqtt_credentials(self, thing_id: str) -> None:
-        """Take a Thing's MQTT credentials away."""
-        self.send(admin_api.mqtt("DELETE", self.space, thing_id))
+    def delete_mqtt_credentials(self, thing_id: str | None = None, *, category: str | None = None) -> None:
+        """Take away the MQTT credentials of a Thing, or of a category."""
+        self._mqtt("DELETE", thing_id, category)
+
+    def _mqtt(
+        self, method: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
+    ) -> Any:
+        if bool(thing_id) == bool(category):
+            raise InputError("name either a Thing or a category", "MQTT credentials")
+        return self.send(admin_api.mqtt(method, self.space, thing_id, category, form))

@@ -156,7 +156,7 @@ def request_action(space: str, thing_id: str, action: str, given: Any = None) ->
         in_space(space, "things", thing_id, "actions", action),
         json={action: {} if given is None else {"input": given}},
         repeatable=False,
-        read=lambda reply: action_entry(read_object(reply), action),
+        read=lambda reply: entry(read_object(reply), action),
         name=f"request action '{action}' of Thing {thing_id}",
     )
 
@@ -166,7 +166,7 @@ def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[st
     return Call(
         "GET",
         in_space(space, "things", thing_id, "actions", name, action_id),
-        read=lambda reply: action_entry(read_object(reply), name),
+        read=lambda reply: entry(read_object(reply), name),
         name=f"read action '{name}' {action_id} of Thing {thing_id}",
     )
 
@@ -178,7 +178,7 @@ def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page
 
     def read(reply: Reply) -> Page:
         page = _page(reply)
-        return Page([action_entry(item, name) for item in page.items], page.cursor)
+        return Page([entry(item, name) for item in page.items], page.cursor)
 
     return call.reading(read)
 
@@ -201,10 +201,10 @@ def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]
     )
 
 
-def action_entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Unwrap an action and add its ``id``, which the service gives only as the end of ``href``."""
-    entry = dict(body[name])
-    return {"id": str(entry["href"]).rstrip("/").rpartition("/")[2], **entry}
+def entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Unwrap an action or event and add its ``id``, which the service gives only as the end of ``href``."""
+    found = dict(body[name])
+    return {"id": str(found["href"]).rstrip("/").rpartition("/")[2], **found}
 
 
 def filters(properties: Mapping[str, Any] | None) -> dict[str, Any]:

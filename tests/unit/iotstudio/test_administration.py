@@ -11,6 +11,7 @@ from airflow_provider.errors import (
     InputError,
     NotFoundError,
     PartialWriteError,
+    PermissionDeniedError,
     RequestRejectedError,
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -20,9 +21,54 @@ from airflow_provider.sandbox.server import Sandbox
 from .conftest import THING
 
 
-def test_models_are_listed(hook: IoTStudioHook) -> None:
-    hook.request("POST", "models", json={"name": "pump"})
-    assert [model["name"] for model in hook.list_models()] == ["pump"]
+def test_models_are_made_shown_changed_and_deleted(hook: IoTStudioHook) -> None:
+    made = hook.create_model("pump:v_1-a", "A pump")
+    assert (made["name"], made["description"]) == ("pump:v_1-a", "A pump")
+    assert hook.get_model("pump:v_1-a") == made
+    assert [model["name"] for model in hook.list_models()] == ["pump:v_1-a"]
+    assert hook.update_model("pump:v_1-a", "Another pump")["description"] == "Another pump"
+    with pytest.raises(RequestRejectedError, match="already exists"):
+        hook.create_model("pump:v_1-a")
+    hook.delete_model("pump:v_1-a")
+    with pytest.raises(NotFoundError):
+        hook.get_model("pump:v_1-a")
+
+
+def test_versions_of_a_model_are_added_and_numbered(hook: IoTStudioHook) -> None:
+    hook.create_model("pump")
+    template = {"properties": {"speed": {"type": "number"}}}
+    assert hook.create_model_version("pump", {"title": "First", "template": template})["version"] == 1
+    assert hook.create_model_version("pump", {"title": "Second"})["version"] == 2
+    assert hook.get_model_version("pump", 1)["template"] == template
+    assert [one["title"] for one in hook.list_model_versions("pump")] == ["First", "Second"]
+
+
+def test_a_model_in_use_is_not_deleted_and_the_error_says_why(
+    hook: IoTStudioHook, service: IoTStudioService
+) -> None:
+    hook.create_model("pump")
+    service.space.things[THING].fields["model"] = {"name": "pump", "version": 1}
+    with pytest.raises(PermissionDeniedError, match="in use"):
+        hook.delete_model("pump")
+
+
+@pytest.mark.parametrize("wanted", ["create_model", "create_model_version"])
+def test_a_model_or_version_whose_answer_was_lost_is_not_made_twice(
+    hook: IoTStudioHook, service: IoTStudioService, sandbox: Sandbox, wanted: str
+) -> None:
+    hook.create_model("pump")
+    sandbox.faults.add("reset_after", method="POST", path="/models")
+    with pytest.raises(AmbiguousWriteError):
+        getattr(hook, wanted)(*(["valve"] if wanted == "create_model" else ["pump", {"title": "First"}]))
+    assert len(service.space.models) + len(service.space.models["pump"].versions) == 2
+
+
+def test_an_event_is_read_and_deleted_by_its_id(hook: IoTStudioHook) -> None:
+    made = hook.add_event(THING, "highTemperature", 40)
+    found = hook.get_event(THING, "highTemperature", made["id"])
+    assert (found["id"], found["data"]) == (made["id"], 40)
+    hook.delete_event(THING, "highTemperature", made["id"])
+    assert list(hook.list_events(THING)) == []
 
 
 @pytest.mark.parametrize("data", [61.5, "on", 1, True, "1", {"a": [0.0]}, 0])
@@ -144,3 +190,24 @@ def test_mqtt_credentials_are_made_shown_changed_and_deleted(hook: IoTStudioHook
     hook.delete_mqtt_credentials(THING)
     with pytest.raises(NotFoundError):
         hook.get_mqtt_credentials(THING)
+
+
+def test_a_category_has_mqtt_credentials_of_its_own(hook: IoTStudioHook) -> None:
+    made = hook.set_mqtt_credentials(category="Sensors", create=True)
+    assert "categories/Sensors" in made["topics"]["acl"]["publish"][0]["pattern"]
+    assert hook.get_mqtt_credentials(category="Sensors")["username"] == made["username"]
+    with pytest.raises(NotFoundError):
+        hook.get_mqtt_credentials(THING)
+    hook.delete_mqtt_credentials(category="Sensors")
+    with pytest.raises(NotFoundError):
+        hook.get_mqtt_credentials(category="Sensors")
+    with pytest.raises(InputError, match="either a Thing or a category"):
+        hook.get_mqtt_credentials()
+
+
+def test_a_password_for_mqtt_is_in_no_log(hook: IoTStudioHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider.core.masking.mask", masked.extend)
+    made = hook.set_mqtt_credentials(THING, create=True)
+    hook.set_mqtt_credentials(THING, {"password": "chosen-one"})
+    assert {made["password"], "chosen-one"} <= set(masked)
