@@ -1,15 +1,20 @@
-"""No method of a hook duplicates, loses, hangs or lies on a bad day; the documentation says what it does."""
+"""Nothing duplicates, loses, hangs or lies on a bad day; the documentation says what each thing does.
+
+``FAULT_MATRIX_LONG=1`` also breaks every request of every task, one after the other, not just one of them.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.sandbox.server import Sandbox
-from tests import fault_matrix
-from tests.fault_matrix import BAD, HOOKS, PAGE, ROWS, matrix
+from tests import every_task, fault_methods, fault_operators
+from tests.fault_matrix import PAGE, Cells, table
+from tests.faults import BAD, FAULTS, HOOKS, connected
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +54,15 @@ SAME_AS = {
     "patch_things": "delete_things",
     "query": "list_things",
     "revoke_token": "runs when a hook is closed, and fails nothing",
+    "get_model": "get_thing",
+    "create_model": "add_event",
+    "update_model": "get_thing",
+    "delete_model": "delete_things",
+    "list_model_versions": "list_things",
+    "get_model_version": "get_thing",
+    "create_model_version": "add_event",
+    "get_event": "get_thing",
+    "delete_event": "delete_things",
     "get_mqtt_credentials": "get_thing",
     "set_mqtt_credentials": "set_properties",
     "delete_mqtt_credentials": "delete_things",
@@ -59,21 +73,47 @@ SAME_AS = {
 @pytest.fixture
 def quiet(running_sandbox: Sandbox) -> Iterator[Sandbox]:
     """Lend the sandbox with its connections, and put it back afterwards."""
-    with fault_matrix.connected(running_sandbox):
+    with connected(running_sandbox):
         yield running_sandbox
     running_sandbox.reset()
 
 
-@pytest.mark.parametrize("vendor", HOOKS)
-def test_nothing_is_duplicated_lost_or_hung_and_the_page_says_what_happens(
-    vendor: str, quiet: Sandbox
-) -> None:
-    cells = matrix(quiet, vendor)
-    bad = [f"{method}: {row}" for method, row in cells.items() if any(one in BAD for one in row)]
+def check(what: str, cells: Cells) -> None:
+    """Find cells that must not be, and lines that the documentation does not have."""
+    bad = [f"{name}: {row}" for name, row in cells.items() if any(one.startswith(BAD) for one in row)]
     assert bad == []
     written = PAGE.read_text()
-    missing = [line for line in fault_matrix.table(cells) if line not in written]
+    missing = [line for line in table(what, cells) if line not in written]
     assert missing == [], "run: python -m tests.fault_matrix --write"
+
+
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_no_method_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
+    vendor: str, quiet: Sandbox
+) -> None:
+    check("method", fault_methods.cells(quiet, vendor))
+
+
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_no_task_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
+    vendor: str, quiet: Sandbox
+) -> None:
+    check("task", fault_operators.cells(quiet, vendor))
+
+
+@pytest.mark.skipif("FAULT_MATRIX_LONG" not in os.environ, reason="takes minutes: FAULT_MATRIX_LONG=1")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_no_task_duplicates_loses_or_hangs_whichever_of_its_requests_is_broken(
+    vendor: str, fault: str, quiet: Sandbox
+) -> None:
+    cells = fault_operators.long_cells(quiet, vendor, fault)
+    assert {place: said for place, said in cells.items() if said.startswith(BAD)} == {}
+
+
+def test_every_public_operator_and_sensor_is_in_the_matrix() -> None:
+    tried = {name for vendor in HOOKS for name, _ in fault_operators.rows(vendor).values()}
+    assert tried == set(every_task.public_classes())
 
 
 @pytest.mark.parametrize("vendor", HOOKS)
@@ -86,6 +126,6 @@ def test_every_method_that_sends_requests_is_in_the_matrix_or_named_with_its_lik
         if callable(one) and not name.startswith("_") and not hasattr(ApiHook, name)
     }
     asynchronous = {name for name in public if name.startswith("a") and name.removeprefix("a") in public}
-    tried = {row.method for row in ROWS if row.vendor == vendor}
+    tried = {row.method for row in fault_methods.ROWS if row.vendor == vendor}
     left = public - tried - NO_REQUEST - SAME_AS.keys() - asynchronous
     assert left - {"asset", "amatching"} == set()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,39 +16,13 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.policy import Patience
 from airflow_provider.core.redaction import Redactor, spellings
 from airflow_provider.core.waiting import error_event
+from tests.foreign import Foreign
 
 from .conftest import SECRET
 
 PLAIN = 'R:s3cr3t+&%/"<x'
 READ = Call[Any]("GET", "closed/thing")
 Send = Callable[[ApiHook, Call[Any]], Any]
-
-
-class Foreign:
-    """Listens, answers everything with an empty object, and keeps every byte that it gets."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.seen = b""
-        threading.Thread(target=self._run, daemon=True).start()
-
-    @property
-    def place(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.seen += connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
 
 
 @pytest.fixture

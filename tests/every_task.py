@@ -1,0 +1,234 @@
+"""One task of every public operator and sensor, each of which does something on the seeded sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow_provider.amigocloud import operators as amigocloud
+from airflow_provider.amigocloud import sensors as amigocloud_sensors
+from airflow_provider.iotstudio import export_operators as iotstudio_exports
+from airflow_provider.iotstudio import operators as iotstudio
+from airflow_provider.iotstudio import sensors as iotstudio_sensors
+from airflow_provider.leanix import operators as leanix
+from airflow_provider.leanix import sensors as leanix_sensors
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.mapsindoors import operators as mapsindoors
+from airflow_provider.mapsindoors import sensors as mapsindoors_sensors
+from airflow_provider.sandbox.server import Sandbox
+
+MODULES = [
+    mapsindoors,
+    mapsindoors_sensors,
+    amigocloud,
+    amigocloud_sensors,
+    iotstudio,
+    iotstudio_exports,
+    iotstudio_sensors,
+    leanix,
+    leanix_sensors,
+]
+ABSTRACT = {"AmigoCloudSensor"}
+
+THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+REPORT = {
+    "connector_type": "report",
+    "connector_id": "landscape",
+    "connector_version": "1.0.0",
+    "processing_direction": "outbound",
+}
+LDIF = {
+    "connectorType": "report",
+    "connectorId": "landscape",
+    "connectorVersion": "1.0.0",
+    "lxVersion": "1.0.0",
+    "processingDirection": "outbound",
+    "processingMode": "partial",
+    "content": [],
+}
+
+LATER = "later"
+HOT = 84
+NEVER = 1e6
+"""Seconds that nobody waits."""
+
+Make = Callable[..., Any]
+"""Gives a task; takes arguments of :class:`BaseOperator`, and ``deferrable`` where the class has it."""
+
+
+def public_classes() -> dict[str, type]:
+    """Give every public operator and sensor by its name."""
+    return {
+        name: one
+        for module in MODULES
+        for name, one in vars(module).items()
+        if isinstance(one, type) and one.__module__ == module.__name__ and hasattr(one, "execute")
+        if name not in ABSTRACT
+    }
+
+
+def tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
+    """Give a maker of a task for each public class, by its name.
+
+    They do not get into each other's way: all of them can run in one DAG. What the sensors wait for is not so
+    before :func:`happen`.
+
+    :param folder: where they read and write files.
+    """
+    return {
+        **mapsindoors_tasks(sandbox, folder),
+        **amigocloud_tasks(sandbox, folder),
+        **iotstudio_tasks(sandbox, folder),
+        **leanix_tasks(sandbox, folder),
+    }
+
+
+def mapsindoors_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
+    """Tasks of MapsIndoors: they rename, sync (change, create and delete), export, delete and create."""
+    there = list(sandbox.mapsindoors.campus.geodata.values())
+    rooms = [one for one in there if one["baseType"] == "room"]
+    renamed, changed = rooms[0], rooms[1]
+    leaf = next(one for one in there if one["baseType"] == "poi")
+    poi = {
+        "baseType": "poi",
+        "parentId": changed["parentId"],
+        "displayTypeId": leaf["displayTypeId"],
+        "geometry": {"type": "Point", "coordinates": changed["anchor"]["coordinates"]},
+        "properties": {"name@en": "New", "name@da": "Ny"},
+    }
+    rows = [
+        {"externalId": changed["externalId"], "properties": {**changed["properties"], "name@en": "Other"}},
+        {"externalId": "N-2", **poi},
+    ]
+
+    def sync(**more: Any) -> Any:
+        plan = str(folder / "plan.json")
+        return mapsindoors.MapsIndoorsSyncGeodataOperator(source=rows, plan_output=plan, **more)
+
+    return {
+        "MapsIndoorsUpdateGeodataOperator": lambda **more: mapsindoors.MapsIndoorsUpdateGeodataOperator(
+            geodata=[{"id": renamed["id"], "properties": {"name@en": "Room"}}], **more
+        ),
+        "MapsIndoorsSyncGeodataOperator": sync,
+        "MapsIndoorsExportGeodataOperator": lambda **more: mapsindoors.MapsIndoorsExportGeodataOperator(
+            output_path=str(folder / "map.jsonl"), **more
+        ),
+        "MapsIndoorsDeleteGeodataOperator": lambda **more: mapsindoors.MapsIndoorsDeleteGeodataOperator(
+            ids=[leaf["id"]], **more
+        ),
+        "MapsIndoorsCreateGeodataOperator": lambda **more: mapsindoors.MapsIndoorsCreateGeodataOperator(
+            geodata=[{"externalId": "N-1", **poi}], **more
+        ),
+        "MapsIndoorsGeodataSensor": lambda **more: mapsindoors_sensors.MapsIndoorsGeodataSensor(
+            expected=[{"id": rooms[2]["id"], "properties": {"name@en": LATER}}], **_patient(more)
+        ),
+    }
+
+
+def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
+    """Tasks of AmigoCloud: they export, write, upload, and wait."""
+    upload = folder / "rows.csv"
+    upload.write_text("name,lat,lon\na,55.1,12.1\n")
+    job = sandbox.amigocloud.jobs.start("x", dict, NEVER).id
+    state = sandbox.amigocloud.store.master(2001)
+    return {
+        "AmigoCloudExportOperator": lambda **more: amigocloud.AmigoCloudExportOperator(
+            dataset=2002, page_size=10, output_path=str(folder / "zones.jsonl"), **more
+        ),
+        "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
+            sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more
+        ),
+        "AmigoCloudUploadOperator": lambda **more: amigocloud.AmigoCloudUploadOperator(
+            source=str(upload), poll_interval=0.1, **more
+        ),
+        "AmigoCloudJobSensor": lambda **more: amigocloud_sensors.AmigoCloudJobSensor(
+            job_id=job, **_patient(more)
+        ),
+        "AmigoCloudDatasetSensor": lambda **more: amigocloud_sensors.AmigoCloudDatasetSensor(
+            dataset=2001, since=state, **_patient(more)
+        ),
+        "AmigoCloudSqlSensor": lambda **more: amigocloud_sensors.AmigoCloudSqlSensor(
+            sql=f"SELECT count(*) AS n FROM dataset_1 WHERE name = '{LATER}'", **_patient(more)
+        ),
+    }
+
+
+def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
+    """Tasks of IoT Studio: they write, ask for an action, export, and wait."""
+    things = [THING, *(uid for uid in sandbox.iotstudio.space.things if uid != THING)][:3]
+    writes = [{"thing_id": uid, "properties": {"setpoint": 22.5}} for uid in things]
+    return {
+        "IoTStudioWritePropertiesOperator": lambda **more: iotstudio.IoTStudioWritePropertiesOperator(
+            writes=writes, concurrency=1, **more
+        ),
+        "IoTStudioInvokeActionOperator": lambda **more: iotstudio.IoTStudioInvokeActionOperator(
+            thing_id=THING, action="updateFirmware", input="2.0", poll_interval=0.2, **more
+        ),
+        "IoTStudioExportThingsOperator": lambda **more: iotstudio_exports.IoTStudioExportThingsOperator(
+            output_path=str(folder / "things.csv"), **more
+        ),
+        "IoTStudioExportHistoryOperator": lambda **more: iotstudio_exports.IoTStudioExportHistoryOperator(
+            thing_ids=things,
+            end="2026-01-03T00:00:00Z",
+            properties=["temperature"],
+            concurrency=1,
+            output_path=str(folder / "history.jsonl"),
+            **more,
+        ),
+        "IoTStudioPropertySensor": lambda **more: iotstudio_sensors.IoTStudioPropertySensor(
+            filters={"temperature": f"gt:{HOT - 1}"}, **_patient(more)
+        ),
+    }
+
+
+def leanix_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
+    """Tasks of LeanIX: they start runs, see them through, fetch, and wait."""
+    configuration = next(
+        one for one in sandbox.leanix.configurations.values() if one["connectorType"] == "report"
+    )
+    over, going = a_run(sandbox, 0.0), a_run(sandbox, NEVER)
+    return {
+        "LeanIXStartRunOperator": lambda **more: leanix.LeanIXStartRunOperator(**REPORT, **more),
+        "LeanIXRunOperator": lambda **more: leanix.LeanIXRunOperator(
+            output_path=str(folder / "landscape.json"), poll_interval=0.2, **REPORT, **more
+        ),
+        "LeanIXFetchResultsOperator": lambda **more: leanix.LeanIXFetchResultsOperator(
+            run_id=over, output_path=str(folder / "fetched.json"), **more
+        ),
+        "LeanIXPutConfigurationOperator": lambda **more: leanix.LeanIXPutConfigurationOperator(
+            configuration={**configuration, "processors": []}, **more
+        ),
+        "LeanIXRunSensor": lambda **more: leanix_sensors.LeanIXRunSensor(run_id=going, **_patient(more)),
+    }
+
+
+def a_run(sandbox: Sandbox, seconds: float) -> str:
+    """Have a run started that takes so long; gives its id."""
+    usual, sandbox.leanix.queue_seconds = sandbox.leanix.queue_seconds, seconds
+    with LeanIXHook() as hook:
+        run_id = hook.create_run(LDIF)
+        hook.start_run(run_id)
+    sandbox.leanix.queue_seconds = usual
+    run = sandbox.leanix.machine.runs[run_id]
+    run.work_seconds = 0.0
+    return run_id
+
+
+def happen(sandbox: Sandbox) -> None:
+    """Let what the sensors wait for be so."""
+    rooms = [one for one in sandbox.mapsindoors.campus.geodata.values() if one["baseType"] == "room"]
+    rooms[2]["properties"] = {**rooms[2]["properties"], "name@en": LATER}
+    for job in sandbox.amigocloud.jobs.all.values():
+        job.started_at = job.done_at = 0.0
+    write = sandbox.amigocloud.store.write
+    write(f"INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), '{LATER}')")
+    write("UPDATE dataset_2001 SET name = 'x' WHERE amigo_id = (SELECT min(amigo_id) FROM dataset_2001)")
+    sandbox.iotstudio.space.things[THING].status["temperature"] = HOT
+    for run in sandbox.leanix.machine.runs.values():
+        run.queue_seconds = run.work_seconds = 0.0
+
+
+def _patient(more: dict[str, Any]) -> dict[str, Any]:
+    """Give a sensor's arguments: short intervals, and not for long."""
+    return {"poke_interval": 0.05, "timeout": 5.0, **more}

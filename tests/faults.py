@@ -1,0 +1,126 @@
+"""The bad days of the fault matrix: which faults there are, and how each strikes the sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.core import auth, limits
+from airflow_provider.core.policy import Patience
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.sandbox.server import Sandbox
+from tests.foreign import Foreign
+
+HOOKS: dict[str, Any] = {
+    "mapsindoors": MapsIndoorsHook,
+    "amigocloud": AmigoCloudHook,
+    "iotstudio": IoTStudioHook,
+    "leanix": LeanIXHook,
+}
+QUICK = Patience(attempts=3, base=0.001, cap=1.0, total=5.0)
+LONGEST = 5.0
+"""Seconds after which a call counts as hung."""
+
+TOKEN = "(connect|oauth2)/token"
+NOT_TOKEN = rf"^(?!.*{TOKEN})"
+FAULTS: dict[str, dict[str, Any]] = {
+    "429, Retry-After": {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
+    "429": {"kind": "status", "status": 429},
+    "500": {"kind": "status", "status": 500},
+    "502 HTML": {"kind": "html", "status": 502},
+    "504 HTML": {"kind": "html", "status": 504},
+    "reset before": {"kind": "reset_before"},
+    "reset after": {"kind": "reset_after"},
+    "truncated": {"kind": "truncate"},
+    "slow": {"kind": "slow", "seconds": 0.02, "pieces": 2},
+    "wrong type": {"kind": "content_type"},
+    "401 once": {"kind": "status", "status": 401},
+    "401 always": {"kind": "status", "status": 401, "times": None},
+    "no tokens": {"kind": "status", "status": 503, "times": None, "path": TOKEN},
+    "redirect": {"kind": "redirect"},
+    "hour off": {},
+}
+BAD = ("DUPLICATED", "LOST", "HUNG", "WRONG", "LEAKED")
+
+
+class Strike:
+    """One fault, in force until :meth:`end`.
+
+    :param fault: a key of :data:`FAULTS`.
+    :param after: how many requests pass first, those for tokens not counted.
+    """
+
+    def __init__(self, sandbox: Sandbox, fault: str, after: int = 0) -> None:
+        self._sandbox, self._after, self._fault = sandbox, after, fault
+        self._foreign = Foreign() if fault == "redirect" else None
+        self._passed = 0
+        self.hit = False
+        options = dict(FAULTS[fault])
+        if self._foreign:
+            options["location"] = f"http://{self._foreign.place}/elsewhere"
+        self._watched = sandbox.faults.take
+        self._struck = None
+        if not options:
+            sandbox.faults.take = self._take  # type: ignore[method-assign]
+            return
+        path = options.setdefault("path", NOT_TOKEN)
+        if path == TOKEN and after:
+            # In the middle: the token there is gets refused, and no new one is to be had.
+            sandbox.faults.add("status", path=NOT_TOKEN, after=after, status=401)
+            after = 1
+        self._struck = sandbox.faults.add(after=after, **options)
+
+    def _take(self, service: str, method: str, path: str) -> Any:
+        if "token" not in path:
+            self._passed += 1
+            if self._passed == self._after + 1:
+                self._sandbox.clock.advance(3600)
+                self.hit = True
+        return self._watched(service, method, path)
+
+    def end(self) -> None:
+        """Let the service be well again."""
+        self.hit = self.hit or bool(self._struck and self._struck.hits)
+        self._sandbox.faults.clear()
+        if not FAULTS[self._fault]:
+            self._sandbox.faults.take = self._watched  # type: ignore[method-assign]
+        if self._foreign:
+            self._foreign.close()
+
+    @property
+    def leaked(self) -> bool:
+        """Whether a host that a redirect named has heard anything."""
+        return bool(self._foreign and self._foreign.seen)
+
+
+def fresh(sandbox: Sandbox, vendor: str) -> None:
+    """Put a service back, and forget all tokens and limits."""
+    sandbox.faults.clear()
+    sandbox.clock.reset()
+    # Only this service: making all four worlds anew takes most of the time.
+    sandbox.services[vendor].reset()
+    sandbox.mapsindoors.rate_limit = None
+    sandbox.amigocloud.job_latency = 0.0
+    auth._slots.clear()
+    limits._budgets.clear()
+    # Each token that it knows makes the masker slower, and a matrix takes hundreds of them.
+    _secrets_masker().reset_masker()
+
+
+@contextmanager
+def connected(sandbox: Sandbox) -> Iterator[None]:
+    """Put the sandbox's connections into the environment."""
+    before = dict(os.environ)
+    os.environ |= {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
