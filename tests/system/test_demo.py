@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import pytest
 from airflow_provider.sandbox import Sandbox
 from dev.demo import CHAIN, JOBS, LEANIX_SECONDS, Job, failures, report, run_jobs
 from dev.events import EVENTS, run_events
-from dev.local_airflow import LocalAirflow
-from dev.processes import Started
+from dev.local_airflow import ROOT, LocalAirflow
+from tests.system.parts import Part, Played
 
 pytestmark = pytest.mark.system
 
@@ -46,9 +47,6 @@ class Ran:
     sandbox: Sandbox
     jobs: dict[str, Job]
     why: str
-    home: Path
-    output: Path
-    started: Started
     before: World
     after_jobs: World
     after_chain: World
@@ -59,23 +57,36 @@ class Ran:
         return value
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    folder = tmp_path_factory.mktemp("system")
-    home, output = folder / "airflow", folder / "output"
-    with Sandbox() as sandbox:
-        sandbox.leanix.run_seconds = LEANIX_SECONDS
-        worlds = [World.of(sandbox)]
-        with LocalAirflow(home, connections=sandbox.connections, output=output) as airflow:
-            assert airflow.started
-            started, jobs = airflow.started, []
-            for some in (JOBS, CHAIN):
-                jobs += run_jobs(airflow, some)
-                worlds.append(World.of(sandbox))
-            jobs += run_events(airflow, sandbox)
-            why = failures(airflow.api, jobs)
+class Demo(Part):
+    """Runs the example DAGs as ``make demo`` does."""
+
+    sandbox: Sandbox
+
+    def dags(self) -> Mapping[str, str]:
+        return {path.name: path.read_text() for path in (ROOT / "example_dags").glob("*.py")}
+
+    def open(self, stack: ExitStack) -> Mapping[str, str]:
+        self.sandbox = stack.enter_context(Sandbox())
+        self.sandbox.leanix.run_seconds = LEANIX_SECONDS
+        return self.sandbox.connections
+
+    def play(self, airflow: LocalAirflow) -> Ran:
+        worlds, jobs = [World.of(self.sandbox)], []
+        for some in (JOBS, CHAIN):
+            jobs += run_jobs(airflow, some)
+            worlds.append(World.of(self.sandbox))
+        jobs += run_events(airflow, self.sandbox)
         print(report(jobs))
-        yield Ran(sandbox, {job.dag_id: job for job in jobs}, why, home, output, started, *worlds)
+        return Ran(self.sandbox, {job.dag_id: job for job in jobs}, failures(airflow.api, jobs), *worlds)
+
+
+PART = Demo()
+
+
+@pytest.fixture
+def ran(played: Played) -> Ran:
+    done: Ran = played.result(PART)
+    return done
 
 
 def test_every_example_dag_succeeds(ran: Ran) -> None:
@@ -89,11 +100,11 @@ def test_mapsindoors_shows_the_new_name(ran: Ran) -> None:
     assert ran.before.printer["name@en"] != ran.after_jobs.printer["name@en"] == "Printing facilities1"
 
 
-def test_the_amigocloud_export_is_complete(ran: Ran) -> None:
+def test_the_amigocloud_export_is_complete(ran: Ran, played: Played) -> None:
     manifest = ran.returned("amigocloud_export_dataset")
     path = Path(manifest["uri"].removeprefix("file://"))
     lines = gzip.decompress(path.read_bytes()).splitlines()
-    assert path.is_relative_to(ran.output)
+    assert path.is_relative_to(played.output)
     assert len(lines) == manifest["rows"] == ran.sandbox.amigocloud.store.count(2001) > 1000
     assert set(json.loads(lines[0])) == set(manifest["columns"])
     assert path.stat().st_size == manifest["bytes"]
@@ -104,11 +115,11 @@ def test_the_iot_studio_thing_has_the_new_temperature(ran: Ran) -> None:
     assert ran.before.sensor["temperature"] != ran.after_jobs.sensor["temperature"] == 17.3
 
 
-def test_the_leanix_run_finished_once_through_the_triggerer(ran: Ran) -> None:
+def test_the_leanix_run_finished_once_through_the_triggerer(ran: Ran, played: Played) -> None:
     value = ran.returned("leanix_run")
     assert ran.after_jobs.run_ids == [value["run_id"]]
     assert (value["status"], value["errors"]) == ("FINISHED", 0)
-    assert any(ran.home.glob("logs/dag_id=leanix_run/**/*.trigger*.log"))
+    assert any(played.home.glob("logs/dag_id=leanix_run/**/*.trigger*.log"))
 
 
 def test_the_nightly_chain_carries_what_it_read_to_the_map_and_the_devices(ran: Ran) -> None:
@@ -136,18 +147,18 @@ def test_a_sensor_that_passes_a_limit_starts_a_run_that_tells_leanix(ran: Ran) -
     assert (returned["tell_landscape"]["processed"], returned["tell_landscape"]["status"]) == (1, "FINISHED")
 
 
-def test_no_secret_is_in_any_file_that_airflow_wrote(ran: Ran) -> None:
-    secrets = [json.loads(text)["password"] for text in ran.sandbox.connections.values()]
-    files = [path for path in ran.home.rglob("*") if path.is_file()]
+def test_no_secret_is_in_any_file_that_airflow_wrote(played: Played) -> None:
+    secrets = {json.loads(text)["password"].encode() for text in played.connections.values()}
+    files = [path for path in played.home.rglob("*") if path.is_file()]
     assert any(path.suffix == ".log" for path in files)
     for path in files:
         content = path.read_bytes()
-        assert not [path for secret in secrets if secret.encode() in content]
+        assert not [path for secret in secrets if secret in content]
 
 
-def test_no_process_is_left(ran: Ran) -> None:
-    assert ran.started.family() == []
-    assert not [p for p in psutil.process_iter() if str(ran.home) in _described(p)]
+def test_no_process_is_left(played: Played) -> None:
+    assert played.started.family() == []
+    assert not [p for p in psutil.process_iter() if str(played.home) in _described(p)]
 
 
 def _described(process: psutil.Process) -> str:
