@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from airflow_provider.amigocloud import api, changes
 from airflow_provider.amigocloud.callbacks import Listener
@@ -11,16 +13,19 @@ from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
 from airflow_provider.assets import amigocloud_asset
 from airflow_provider.core.auth import Credential, QueryToken
-from airflow_provider.core.calls import Params
+from airflow_provider.core.calls import Call, Params
 from airflow_provider.core.links import origin
 from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
 from airflow_provider.errors import (
+    AmbiguousWriteError,
     AuthenticationError,
     InputError,
     NotFoundError,
     PermissionDeniedError,
     ProviderError,
 )
+
+T = TypeVar("T")
 
 
 class AmigoCloudHook(Listener):
@@ -151,8 +156,19 @@ class AmigoCloudHook(Listener):
         return self.send(api.request("PATCH", url, params, data, raw=raw))
 
     def delete(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
-        """Delete what is at a URL; gives None when the service has nothing to say."""
-        return self.send(api.request("DELETE", url, params, data, raw=raw))
+        """Delete what is at a URL; gives None when the service has nothing to say.
+
+        :raises NotFoundError: when nothing was there to begin with.
+        """
+        return self._delete(api.request("DELETE", url, params, data, raw=raw))
+
+    def _delete(self, call: Call[T]) -> T | None:
+        try:
+            return self.send(replace(call, repeatable=False))
+        except AmbiguousWriteError:
+            with suppress(NotFoundError):  # gone: the request whose answer was lost has deleted it
+                return self.send(call)
+            return None
 
     def get_cursor(self, url: str, params: Params | None = None) -> Cursor:
         """Walk a list (projects, datasets, the rows of a query), fetching pages as they are needed.
@@ -230,8 +246,11 @@ class AmigoCloudHook(Listener):
         return self.send(changes.create_dataset(name, schema))
 
     def delete_dataset(self, dataset: int | str) -> None:
-        """Delete a dataset with all its states."""
-        self.send(changes.delete_dataset(self._dataset(dataset)))
+        """Delete a dataset with all its states.
+
+        :raises NotFoundError: when there was none to begin with.
+        """
+        self._delete(changes.delete_dataset(self._dataset(dataset)))
 
     def submit_change(self, dataset: int | str, action: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """Insert, update or delete rows as versioned changes, 1,000 rows each; gives the ids of the jobs.

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider.amigocloud import changes
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError
+from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, TransportError
 from airflow_provider.sandbox.amigocloud import world
 
 
@@ -72,6 +72,36 @@ def test_a_dataset_is_made_described_and_deleted(sandbox, hook):
     hook.delete_dataset(made["id"])
     with pytest.raises(NotFoundError):
         hook.get_schema(made["id"])
+
+
+DELETIONS = [lambda hook: hook.delete_dataset(1), lambda hook: hook.delete("datasets/1")]
+by_each_method = pytest.mark.parametrize("delete", DELETIONS, ids=["delete_dataset", "delete"])
+
+
+@by_each_method
+@pytest.mark.parametrize("kind", ["reset_after", "truncate", "html"])
+def test_a_dataset_that_is_gone_after_a_lost_answer_was_deleted(sandbox, hook, delete, kind):
+    # The service acts, then the answer is lost; what is sent again finds nothing.
+    sandbox.faults.add(kind, method="DELETE")
+    delete(hook)
+    assert 1 not in sandbox.amigocloud.store.datasets
+    assert sandbox.counters.total("DELETE") <= 2
+
+
+@by_each_method
+def test_a_dataset_that_was_never_there_is_not_found(sandbox, hook, delete):
+    sandbox.amigocloud.store.drop(1)
+    sandbox.faults.add("status", status=503, method="DELETE")
+    with pytest.raises(NotFoundError):
+        delete(hook)
+
+
+@by_each_method
+def test_a_deletion_that_never_gets_an_answer_says_so(sandbox, hook, delete):
+    sandbox.faults.add("reset_before", method="DELETE", times=None)
+    with pytest.raises(TransportError):
+        delete(hook)
+    assert 1 in sandbox.amigocloud.store.datasets
 
 
 def test_a_dataset_is_not_made_twice_when_the_answer_is_lost(sandbox, hook):
