@@ -15,6 +15,7 @@ Row = dict[str, Any]
 NumberedRow = tuple[int, Row]
 Decode = Callable[[bytes], Any]
 
+_BUFFER = 256 * 1024
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 
 
@@ -123,8 +124,10 @@ def _parquet(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int
         import pyarrow.parquet as pq
     except ImportError:
         raise InputError("Parquet needs pyarrow: install the extra 'parquet'", what) from None
+    # A file may be a single row group: without these, pyarrow holds most of it at once.
+    table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
     number = 0
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=4096):
+    for batch in table.iter_batches(batch_size=1024, use_threads=False):
         for row in batch.to_pylist():
             number += 1
             yield number, row
