@@ -1,22 +1,24 @@
 """Prints how much memory a big result and a big input take on their way through a task's process.
 
-Run: ``python -m tests.benchmarks.leanix_memory``. The service and the task are processes of their own. The
+Run: ``python -m tests.benchmarks.leanix_memory``. The service and each task are processes of their own, and
+the growth is that of the task's peak, as the kernel counts it (``VmHWM``), from when it is ready to go. The
 script in the vendor's style holds a result whole, reads it and writes it again.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 SERVER = """
 import json, sys
-from airflow_provider.sandbox.leanix import landscape
 from airflow_provider.sandbox.server import Sandbox
 with Sandbox() as sandbox:
     leanix = sandbox.leanix
@@ -28,55 +30,72 @@ with Sandbox() as sandbox:
 TASK = """
 import json, os, sys
 import msgspec, requests  # what every LeanIX task has loaded when it begins
+def peak():
+    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1000
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import make_header, prepare
 way, path, connection = sys.argv[1:]
 os.environ["AIRFLOW_CONN_LEANIX_DEFAULT"] = connection
-def peak():
-    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1000
-kind = ("report", "landscape", "outbound") if way != "input" else ("cmdb", "campus", "inbound")
+library = peak()
+if way.endswith("parquet"):
+    import pyarrow.parquet
+library = peak() - library
+inbound = way.startswith("input")
+kind = ("cmdb", "campus", "inbound") if inbound else ("report", "landscape", "outbound")
 with LeanIXHook() as hook:
     header = make_header(connector_type=kind[0], connector_id=kind[1], connector_version="1.0.0",
                          processing_direction=kind[2])
-    small = None if way != "input" else [{"type": "Nothing", "id": "1", "data": {}}]
+    small = [{"type": "Nothing", "id": "1", "data": {}}] if inbound else None
     run_id = hook.create_run(prepare(header, small))
     hook.start_run(run_id)
     hook.get_run_status(run_id)
     open("/proc/self/clear_refs", "w").write("5")  # the peak so far does not count
     before = peak()
-    if way == "result":
-        size = hook.download_results(run_id, path)["bytes"]
-    elif way == "input":
-        hook.create_run(prepare(header, path))
-        size = os.path.getsize(path)
-    else:
+    if inbound:
+        ldif = prepare(header, path)
+        hook.create_run(ldif)
+        size = ldif.size
+    elif way == "script":
         from airflow_provider.leanix import api
         reply = requests.get(hook.send(api.get_results_url(run_id)))
         with open(path, "w") as file:
             json.dump(reply.json(), file, indent=2)
         size = len(reply.content)
-    print(json.dumps({"megabytes": size / 1e6, "growth": peak() - before}))
+    else:
+        size = hook.download_results(run_id, path, output_format=way.partition(" ")[2])["bytes"]
+    print(json.dumps({"megabytes": size / 1e6, "growth": peak() - before, "library": library}))
 """
+WAYS = {
+    "result ldif": 300,
+    "result jsonl": 300,
+    "script": 300,
+    "input jsonl": 200,
+    "input ldif": 200,
+    "input parquet": 200,
+}
+"""What is carried, and how many MB of it."""
 
 
 def carry(way: str, megabytes: float) -> dict[str, float]:
-    """Carry a result, or an input, and give its size and the growth of the task's memory, in MB.
+    """Carry a result, or an input; gives its size and the growth of the task's memory, in MB.
 
-    :param way: ``result``, ``input``, or ``script``: a result in the script's style.
+    ``library`` is what loading pyarrow takes, whatever the size; it is not in the growth.
+
+    :param way: a key of :data:`WAYS`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("items.jsonl" if way == "input" else "result.json")
-        if way == "input":
-            write_items(path, megabytes)
-        size = "0" if way == "input" else str(megabytes)
+        path = Path(folder) / f"file.{way.partition(' ')[2] or 'json'}"
+        if way.startswith("input"):
+            write_content(path, megabytes)
+        size = "0" if way.startswith("input") else str(megabytes)
         server = [sys.executable, "-c", SERVER, size]
         with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             connection = json.loads(process.stdout.readline())["leanix_default"]
             task = [sys.executable, "-c", TASK, way, str(path), connection]
             try:
-                said = subprocess.run(task, check=True, capture_output=True, text=True, timeout=500).stdout
+                said = subprocess.run(task, check=True, stdout=subprocess.PIPE, text=True, timeout=500).stdout
             finally:
                 assert process.stdin
                 process.stdin.close()
@@ -84,23 +103,42 @@ def carry(way: str, megabytes: float) -> dict[str, float]:
     return found
 
 
-def write_items(path: Path, megabytes: float) -> None:
-    """Write a JSON Lines file of about this size."""
-    text = "x" * 900
+def items(megabytes: float) -> Iterator[dict[str, Any]]:
+    """Give items of 300 bytes each, which no compression makes much smaller."""
+    for number in range(int(megabytes * 1e6 / 300)):
+        yield {"type": "Nothing", "id": f"i{number:09}", "data": {"name": os.urandom(120).hex()}}
+
+
+def write_content(path: Path, megabytes: float) -> None:
+    """Write a content of about this size, in the format that the path ends with."""
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = ({**item, "data": json.dumps(item["data"])} for item in items(megabytes))
+        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+        return
+    head, between, tail = ('{"content":[', ",", "]}") if path.suffix == ".ldif" else ("", "\n", "")
     with path.open("w") as file:
-        for number in range(int(megabytes * 1000)):
-            item: dict[str, Any] = {"type": "Nothing", "id": f"i{number:09}", "data": {"name": text}}
-            file.write(json.dumps(item) + "\n")
+        file.write(head)
+        for number, item in enumerate(items(megabytes)):
+            file.write((between if number else "") + json.dumps(item))
+        file.write(tail)
 
 
 def main() -> None:
     """Print the table."""
-    print(f"{'':8} {'MB':>6} {'growth MB':>10} {'seconds':>8}")
-    for way, size in (("result", 300), ("script", 300), ("input", 200)):
+    growths: dict[str, float] = {}
+    print(f"{'':14} {'MB':>6} {'growth MB':>10} {'of its size':>12} {'seconds':>8}")
+    for way, size in WAYS.items():
         began = time.perf_counter()
         found = carry(way, size)
-        seconds = time.perf_counter() - began
-        print(f"{way:8} {found['megabytes']:6.0f} {found['growth']:10.0f} {seconds:8.1f}")
+        growths[way] = found["growth"]
+        share, seconds = found["growth"] / found["megabytes"], time.perf_counter() - began
+        row = f"{way:14} {found['megabytes']:6.0f} {found['growth']:10.1f} {share:12.2f} {seconds:8.1f}"
+        print(row, flush=True)
+    print(f"loading pyarrow, for Parquet only: {found['library']:.0f} MB more")
+    print(f"a result, beside the script's way: {growths['result ldif'] / growths['script']:.4f}")
 
 
 if __name__ == "__main__":

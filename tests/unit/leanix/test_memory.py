@@ -9,8 +9,17 @@ from tests.benchmarks.leanix_memory import carry
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("way", ["result", "input"])
-def test_tens_of_megabytes_pass_with_little_memory(way: str) -> None:
-    carried = carry(way, megabytes=20)
-    assert carried["megabytes"] >= 18
-    assert carried["growth"] < 15
+@pytest.mark.parametrize(
+    ("way", "megabytes", "growth"),
+    [
+        ("result ldif", 20, 15),
+        ("result jsonl", 20, 15),
+        ("input jsonl", 30, 25),
+        ("input ldif", 30, 25),
+        ("input parquet", 40, 60),  # pyarrow keeps some 40 MB for itself, however large the file
+    ],
+)
+def test_tens_of_megabytes_pass_with_little_memory(way: str, megabytes: float, growth: float) -> None:
+    carried = carry(way, megabytes)
+    assert carried["megabytes"] >= 0.9 * megabytes
+    assert carried["growth"] < growth
