@@ -64,7 +64,9 @@ class ApiError(ProviderError):
         head = f"{self.request} answered {self.status}" if self.request else f"HTTP {self.status}"
         said = ": ".join(part for part in (self.code, self.message) if part)
         text = f"{head}: {said}" if said else head
-        return f"{text} ({self.advice})" if self.advice else text
+        wait: float | None = getattr(self, "retry_after", None)
+        advice = f"it asks to wait {wait:.0f} s" if wait else self.advice
+        return f"{text} ({advice})" if advice else text
 
 
 class AuthenticationError(ApiError):

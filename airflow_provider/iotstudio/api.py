@@ -6,9 +6,10 @@ which one they send (200 instead of 201 for property writes since 2024.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from airflow_provider.core.auth import Token, read_token
@@ -123,8 +124,14 @@ def write_properties(
         json=dict(values),
         repeatable=not update_history,
         read=_object_or_nothing,
-        name=f"write {len(values)} properties of Thing {thing_id}",
+        name=f"write {_some(values)} of Thing {thing_id}",
     )
+
+
+def _some(names: Collection[str]) -> str:
+    """Name some things in a message, and say how many more there are."""
+    first = ", ".join(islice(names, 3))
+    return f"{first} and {len(names) - 3} more" if len(names) > 3 else first
 
 
 def history(
@@ -255,6 +262,8 @@ def scope_for(method: str, path: str) -> str:
 def explain(reply: Reply) -> tuple[str, str]:
     """Read code and message of an error, with what the service says of each field."""
     code, message = explain_reply(reply)
+    if code == "invalid_scope":
+        return code, f"{message} See the connection's extra 'scopes'."
     try:
         details = reply.json()["error"]["details"]
         said = "; ".join(f"{name}: {text}" for name, text in details.items())

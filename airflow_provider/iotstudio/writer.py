@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
+    NotFoundError,
     PartialWriteError,
     ProviderError,
     RateLimitedError,
@@ -29,10 +30,13 @@ FAILURES_IN_A_ROW = 5
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A write that did not work, and why."""
+    """A write that did not work.
+
+    :param error: why; None when it was not tried any more.
+    """
 
     write: Write
-    error: ProviderError
+    error: ProviderError | None
 
     def __str__(self) -> str:
         return f"{of_rows(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
@@ -76,14 +80,16 @@ class PropertyWriter:
         self.hook.transport  # noqa: B018 - made here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
-        for failure in failures:
-            self.hook.log.error("%s", failure)
         verified, differences = self._read_back(done, failures) if self.verify else (0, [])
         skipped = _values(writes) - _values(todo)
         counts = {"written": _values(done), "skipped": skipped, "verified": verified}
+        said = self._said(failures)
+        # The error shows the first ones only.
+        for line in [*said, *differences]:
+            self.hook.log.error("%s", line)
         self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
         if failures:
-            _raise(failures, differences, counts)
+            self._raise(failures, [*said, *differences], counts)
         if differences:
             raise VerificationError(differences)
         return counts
@@ -116,8 +122,8 @@ class PropertyWriter:
         return [write for write in todo if write.thing_id not in failed], failures
 
     def _send_one(self, write: Write) -> Failure | None:
-        if why := self._brake.why:
-            return Failure(write, ProviderError(f"not tried, because {why}"))
+        if self._brake.why:
+            return Failure(write, None)
         try:
             self.hook.set_properties(write.thing_id, write.properties, update_history=self.update_history)
         except ProviderError as error:
@@ -150,6 +156,26 @@ class PropertyWriter:
             ]
         return differences
 
+    def _said(self, failures: Sequence[Failure]) -> list[str]:
+        """Say of each failure what it was; of those that were not tried, in one line."""
+        said = [str(failure) for failure in failures if failure.error is not None]
+        untried = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
+        if untried:
+            rows = f"{len(untried)} rows, from {untried[0]} to {untried[-1]}"
+            said.append(f"{rows}: not tried, because {self._brake.why}")
+        return said
+
+    def _raise(self, failures: Sequence[Failure], said: Sequence[str], counts: Mapping[str, int]) -> None:
+        errors = [failure.error for failure in failures if failure.error is not None]
+        first = errors[0]
+        if counts["written"] or any(type(error) is not type(first) for error in errors):
+            raise PartialWriteError(said, counts) from first
+        if len(failures) > 1:
+            first.add_note(f"nothing was written: {len(failures)} Things failed alike, or were not tried")
+            if isinstance(first, NotFoundError):
+                first.add_note(f"is '{self.hook.space}' the right space?")
+        raise first
+
 
 class _Brake:
     """Ends a run early when the service is down or the credentials are dead.
@@ -177,17 +203,6 @@ class _Brake:
                     self.why = f"{self._in_a_row} writes in a row failed after all their tries"
             else:
                 self._in_a_row = 0
-
-
-def _raise(failures: list[Failure], differences: list[str], counts: Mapping[str, int]) -> None:
-    first = failures[0].error
-    # The plain ones are those that were not tried any more because of the first.
-    alike = all(type(failure.error) in {type(first), ProviderError} for failure in failures)
-    if not counts["written"] and alike:
-        if len(failures) > 1:
-            first.add_note(f"nothing was written: {len(failures)} Things failed alike")
-        raise first
-    raise PartialWriteError([*map(str, failures), *differences], counts) from first
 
 
 def _values(writes: Sequence[Write]) -> int:

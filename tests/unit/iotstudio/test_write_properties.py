@@ -19,6 +19,7 @@ from airflow_provider.errors import (
     NotFoundError,
     PartialWriteError,
     PermissionDeniedError,
+    RateLimitedError,
     RequestRejectedError,
     TransportError,
     VerificationError,
@@ -328,6 +329,18 @@ def test_every_failure_of_many_is_in_the_log(
     assert all(f"row {number}: Thing {uid}: " in logged for number, uid in enumerate(nobodies, start=1))
 
 
+def test_every_difference_of_many_is_in_the_log(
+    service: IoTStudioService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.lost_writes = {"setpoint"}
+    things = sensors(service)[:30]
+    with pytest.raises(VerificationError) as caught:
+        write(writes=rows_for(things, setpoint=18.5))
+    assert len(caught.value.differences) == 30
+    logged = capsys.readouterr().out
+    assert all(difference in logged for difference in caught.value.differences)
+
+
 def test_a_thing_that_went_away_is_found_when_reading_back(
     service: IoTStudioService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,7 +393,10 @@ def test_any_property_name_is_written_and_verified(service: IoTStudioService, na
 def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTStudioService) -> None:
     with pytest.raises(NotFoundError) as caught:
         write(writes=rows_for([NOBODY, NOBODY[:-1] + "W"], setpoint=18.5))
-    assert caught.value.__notes__ == ["nothing was written: 2 Things failed alike"]
+    assert caught.value.__notes__ == [
+        "nothing was written: 2 Things failed alike, or were not tried",
+        "is 'my-iot-project' the right space?",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -420,11 +436,36 @@ def test_a_403_ends_at_once_and_says_the_scope(service: IoTStudioService, sandbo
     assert sandbox.counters.requests[PUT] == 1
 
 
+def test_a_token_without_the_scope_is_told_with_the_scope_that_is_missing(
+    service: IoTStudioService, connect: Callable[..., Any]
+) -> None:
+    connect(extra={"scopes": ["thing.read"]})
+    said = r"write setpoint, mode of .*needs the scope thing\.update \(the connection asks for thing\.read\)"
+    with pytest.raises(PermissionDeniedError, match=said):
+        write(thing_id=THING, properties={"setpoint": 20, "mode": "eco"})
+
+
+def test_a_scope_that_does_not_exist_points_to_the_connections_scopes(
+    service: IoTStudioService, connect: Callable[..., Any]
+) -> None:
+    connect(extra={"scopes": ["thing", "nonsense"]})
+    with pytest.raises(AuthenticationError, match=r"'nonsense'.*See the connection's extra 'scopes'"):
+        write(thing_id=THING, properties={"setpoint": 20})
+
+
+def test_a_limit_that_lasts_says_how_long(service: IoTStudioService, sandbox: Sandbox) -> None:
+    sandbox.faults.add("status", method="PUT", status=429, headers={"Retry-After": "3600"}, times=None)
+    with pytest.raises(RateLimitedError, match="asks to wait 3600 s"):
+        write(thing_id=THING, properties={"setpoint": 20})
+
+
 def test_dead_credentials_end_the_run_early(service: IoTStudioService, sandbox: Sandbox) -> None:
     refused = sandbox.faults.add("status", method="PUT", path="/properties", status=401, after=5, times=None)
-    with pytest.raises(PartialWriteError, match="not tried, because the credentials are not accepted"):
+    said = r"23\d rows, from \d+ to 240: not tried, because the credentials are not accepted"
+    with pytest.raises(PartialWriteError, match=said) as caught:
         write(writes=rows_for(sensors(service), setpoint=18.5), concurrency=4, verify=False)
     assert refused.hits <= 8
+    assert len(caught.value.failures) <= 5
     sandbox.faults.clear()
     sandbox.faults.add(
         "status", path="/oauth2/token", status=401, body='{"error":"invalid_client"}', times=None
