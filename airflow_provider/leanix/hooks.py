@@ -214,7 +214,8 @@ class LeanIXHook(ApiHook):
         """Give the address of the workspace's sync log in the UI; empty when the token does not name it."""
         claims = self._claims()
         instance, name = claims.get("instanceUrl"), api.workspace_name_of(claims)
-        return f"{instance}/{name}/admin/synclog" if instance and name else ""
+        is_link = isinstance(instance, str) and instance.startswith(("https://", "http://"))
+        return f"{instance}/{name}/admin/synclog" if is_link and name else ""
 
     def _claims(self) -> dict[str, Any]:
         transport = self.transport

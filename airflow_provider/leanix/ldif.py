@@ -78,6 +78,11 @@ class Ldif:
     size: int
     sha256: str
 
+    @property
+    def connector(self) -> str:
+        """What selects the processor configuration, in one word."""
+        return "/".join(str(self.header[name]) for name in KEY if name in self.header)
+
     def describe(self, description: str) -> Ldif:
         """Give the same LDIF with another description."""
         return Ldif(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.outlets import tell
 from airflow_provider.core.waiting import raise_for
-from airflow_provider.errors import InputError, RunFailedError
+from airflow_provider.errors import InputError, ProviderError, RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.configuration_operator import LeanIXPutConfigurationOperator
 from airflow_provider.leanix.fetch_operator import LeanIXFetchResultsOperator
@@ -94,6 +94,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
                 self._last_count(context).check(ldif.count, self.max_shrink)
             run_id = self._submit(context, hook, ldif)
             request = self._request(ldif)
+            self.log.info("Waiting for run %s, at most %g seconds", run_id, self.timeout)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, {"request": request, "sent": ldif.count})
             status = self._wait_here(hook, run_id, deadline)
@@ -103,6 +104,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self, context: Context, event: dict[str, Any], request: str = "", sent: int = 0
     ) -> dict[str, Any]:
         """Judge the run that the trigger has waited for, and fetch its results."""
+        if event["status"] == "error":
+            self._tell_it_goes_on(event["run_id"])
         raise_for(event)
         status = event["run_status"] if event["status"] == "done" else ""
         with LeanIXHook(self.leanix_conn_id) as hook:
@@ -110,6 +113,9 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
                 ldif = self._ldif(hook)
                 request, sent = self._request(ldif), ldif.count
             return self._conclude(context, hook, event["run_id"], status, request, sent)
+
+    def _tell_it_goes_on(self, run_id: str) -> None:
+        self.log.warning("Run %s cannot be watched; it may go on, and the next try takes it up", run_id)
 
     def _wait_in_triggerer(self, run_id: str, deadline: float, more: dict[str, Any]) -> None:
         from airflow_provider.leanix.triggers import LeanIXRunTrigger
@@ -127,6 +133,9 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             return runs.wait_until_over(hook, run_id, deadline=deadline, poll_interval=self.poll_interval)
         except TimeoutError:
             return ""
+        except ProviderError:
+            self._tell_it_goes_on(run_id)
+            raise
 
     def _conclude(
         self, context: Context, hook: LeanIXHook, run_id: str, status: str, request: str, sent: int
@@ -135,13 +144,14 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
 
         :param status: the run's last status; empty when the deadline came first.
         """
-        self.sync_log_url = hook.sync_log_url()
         submission = self._remember(context, request)
         try:
+            status = status or runs.stop_at_deadline(hook, run_id)
+            self.sync_log_url = hook.sync_log_url()
             outcome = runs.judge(
                 hook,
                 run_id,
-                status or runs.stop_at_deadline(hook, run_id),
+                status,
                 fail_on=self.fail_on,
                 max_errors=self.max_errors,
                 sent=sent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.errors import IncompleteExportError, TransportError
+from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
 from airflow_provider.leanix.split import Splitter
 
@@ -33,6 +33,10 @@ def save_results(
         try:
             with hook.download(url) if url else hook.stream(api.get_results(run_id)) as stream:
                 return None if stream.status == 204 else _save(stream, run_id, output_path, output_format)
+        except PermissionDeniedError as error:
+            if url:
+                error.advice = "the link is the service's own, read without credentials; has it expired?"
+            raise
         except TransportError as error:
             if not tries_left:
                 raise

@@ -19,7 +19,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
 )
-from airflow_provider.leanix.api import BROKEN, CREATED, KNOWN, LIVE, OVER
+from airflow_provider.leanix.api import BROKEN, CREATED, KNOWN, LIVE, OVER, STOPPED
 from airflow_provider.leanix.checking import LONGEST
 from airflow_provider.leanix.ldif import Ldif
 from airflow_provider.leanix.verdict import Outcome, weigh, why_failed
@@ -47,7 +47,7 @@ def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, 
         _end_earlier(hook, submission)
         submission.intend()
         run_id, status = _create(hook, submission, ldif), CREATED
-        hook.log.info("Created run %s (%s)", run_id, submission.marker)
+        hook.log.info("Created run %s of %s (%s)", run_id, ldif.connector, submission.marker)
     else:
         hook.log.info("Taking up run %s of an earlier try, it is %s", run_id, status)
     if submission.remote_id != run_id:
@@ -199,10 +199,14 @@ def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
             return status
     with hook.until(deadline_after(_LAST_SECONDS)):
         try:
-            stopped = "it was stopped" if hook.stop_run(run_id) else "it could not be stopped"
+            stopped = hook.stop_run(run_id)
+            if not stopped and (now := hook.get_run_status(run_id)) in OVER:
+                return now  # it ended between the two requests
+            how = "it was stopped" if stopped else "it could not be stopped"
         except ProviderError as error:
-            stopped = f"it could not be stopped: {error}"
-    raise RunFailedError(run_id, status, f"it was not over at the deadline; {stopped}")
+            stopped, how = False, f"it could not be stopped: {error}"
+    reason = f"it was {status} at the deadline; {how}"
+    raise RunFailedError(run_id, STOPPED if stopped else status, reason)
 
 
 def judge(
@@ -233,7 +237,8 @@ def judge(
         hook.log.warning("Run %s: %s", run_id, line)
     reason = why_failed(outcome, fail_on, max_errors, sent=sent, empty_is_fine=empty_is_fine)
     if reason or status in BROKEN:
-        raise RunFailedError(run_id, status, reason)
+        url = hook.sync_log_url()
+        raise RunFailedError(run_id, status, f"{reason}\nThe workspace's sync log: {url}" if url else reason)
     return outcome
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core import looping, policy, transport, waiting
+from airflow_provider.core import auth, looping, policy, transport, waiting
 from airflow_provider.core.policy import wait_before as real_wait
 from airflow_provider.errors import (
     InputError,
@@ -20,6 +21,7 @@ from airflow_provider.errors import (
     RunFailedError,
 )
 from airflow_provider.leanix import runs
+from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import (
     LeanIXFetchResultsOperator,
     LeanIXRunOperator,
@@ -28,7 +30,7 @@ from airflow_provider.leanix.operators import (
 from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
 from tests.airflow_names import TaskDeferred
 
-from .conftest import INBOUND, OUTBOUND, Task
+from .conftest import INBOUND, OUTBOUND, Task, again, first_event
 
 
 class Hours:
@@ -215,7 +217,9 @@ def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
 ) -> None:
     leanix.stuck_in = "PENDING"
     sandbox.faults.add("html", status=502, path="/status$", times=None)
-    with pytest.raises(RunFailedError, match="ended as UNKNOWN.*it was stopped"):
+    with pytest.raises(
+        RunFailedError, match="STOPPED: it was UNKNOWN at the deadline; it was stopped"
+    ):
         task.run(run_operator(**OUTBOUND, timeout=0.02, deferrable=deferrable))
     assert leanix.runs[0].status == "STOPPED"
 
@@ -256,6 +260,74 @@ def test_run_that_ended_at_the_deadline_is_taken(
     monkeypatch.setattr(runs, "stop_at_deadline", late)
     assert task.run(run_operator(**OUTBOUND, timeout=0.3, deferrable=deferrable))["status"] == "FINISHED"
     assert sandbox.counters.total("/stop") == 0
+
+
+def test_a_deadline_holds_in_a_fresh_process_that_gets_no_token(
+    leanix: Any, task: Task, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leanix.stuck_in = "IN_PROGRESS"
+    operator = run_operator(**OUTBOUND, timeout=0.1, deferrable=True)
+    deferral = task.begin(operator)
+    event = asyncio.run(first_event(again(deferral.trigger)))
+    auth._slots.clear()
+    now = Hours(monkeypatch)
+    began = now()
+    sandbox.faults.add("html", status=502, path="/oauth2/token$", times=None)
+    with pytest.raises(RunFailedError, match="it was UNKNOWN at the deadline; it could not be stopped"):
+        operator.execute_complete(task.context(), event=event, **deferral.kwargs)
+    assert now() - began < 10
+
+
+def test_a_run_that_ends_while_it_is_to_be_stopped_is_taken(
+    leanix: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leanix.stuck_in = "IN_PROGRESS"
+    real = LeanIXHook.stop_run
+
+    def late(hook: LeanIXHook, run_id: str) -> bool:
+        leanix.runs[0].stuck_in = None
+        return real(hook, run_id)
+
+    monkeypatch.setattr(LeanIXHook, "stop_run", late)
+    assert task.run(run_operator(**OUTBOUND, timeout=0.1))["status"] == "FINISHED"
+
+
+@BOTH
+def test_a_failed_run_says_where_to_look(leanix: Any, task: Task, deferrable: bool) -> None:
+    leanix.ending = "FAILED"
+    with pytest.raises(RunFailedError, match=r"sync log: http://.*/admin/synclog$"):
+        task.run(run_operator(**OUTBOUND, deferrable=deferrable))
+
+
+@BOTH
+def test_a_run_that_cannot_be_watched_is_said_to_go_on(
+    leanix: Any,
+    task: Task,
+    sandbox: Any,
+    deferrable: bool,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    leanix.stuck_in = "IN_PROGRESS"
+    sandbox.faults.add("status", status=403, path="/status$", times=None)
+    with pytest.raises(PermissionDeniedError):
+        task.run(run_operator(**OUTBOUND, deferrable=deferrable))
+    assert "it may go on, and the next try takes it up" in caplog.text + "".join(capsys.readouterr())
+
+
+def test_results_that_the_storage_refuses_are_not_blamed_on_the_credentials(
+    leanix: Any, task: Task, sandbox: Any, tmp_path: Any
+) -> None:
+    sandbox.faults.add("status", status=403, service="storage", times=None)
+    with pytest.raises(PermissionDeniedError, match="has it expired"):
+        task.run(run_operator(**OUTBOUND, output_path=str(tmp_path / "o.json")))
+
+
+def test_what_a_run_complains_of_is_told_without_secrets(leanix: Any, task: Task) -> None:
+    content = [{"type": "ITComponent", "id": leanix.api_token, "data": {}}]
+    with pytest.raises(RunFailedError, match=r"item \*\*\*") as caught:
+        task.run(run_operator(**INBOUND, content=content))
+    assert leanix.api_token not in str(caught.value)
 
 
 @BOTH
@@ -461,8 +533,6 @@ def test_no_secret_is_in_any_log_error_result_or_trigger(
 def test_large_content_goes_through_the_storage_without_credentials(
     leanix: Any, sandbox: Any, task: Task, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider.leanix.hooks import LeanIXHook
-
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
     path = tmp_path / "items.jsonl"
     rows = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": f"n{n}"}} for n in range(500)]
@@ -479,7 +549,6 @@ def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow_provider.leanix import uploads
-    from airflow_provider.leanix.hooks import LeanIXHook
 
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
     monkeypatch.setattr(uploads, "WHOLE", 10_000)
@@ -495,8 +564,6 @@ def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
 def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider.leanix.hooks import LeanIXHook
-
     monkeypatch.setattr(LeanIXHook, "upload_above", 0)
     sandbox.faults.add("reset_after", path="withUrlInput", method="POST")
     assert task.run(run_operator(**INBOUND, content=tutorial_items()))["processed"] == 2
