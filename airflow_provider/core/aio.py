@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -71,9 +73,10 @@ class AsyncTransport:
             await asyncio.sleep(wait)
         client = await self._client()
         try:
-            response = await client.request(
-                request.method, request.url, content=request.body, headers=request.headers
-            )
+            with _cancellable():
+                response = await client.request(
+                    request.method, request.url, content=request.body, headers=request.headers
+                )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
@@ -90,6 +93,22 @@ class AsyncTransport:
             if key not in mine:
                 mine[key] = _new_client(context, settings.timeout)
         return mine[key]
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raise a cancellation that was swallowed inside.
+
+    AnyIO, below httpx, did that before version 4.16 with one that came just as a connection was opened: a
+    trigger that was told to end went on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _new_client(context: ssl.SSLContext, timeout: tuple[float, float]) -> httpx.AsyncClient:
