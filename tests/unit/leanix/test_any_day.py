@@ -1,9 +1,15 @@
-"""Any order of crashes, lost answers, bad polls and clears: never two live runs, never wrongly green."""
+"""Any order of crashes, lost answers, bad polls, kills, clears and restarts of the triggerer.
+
+Never two live runs, never a hang past the deadline, never green when it failed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,7 +25,7 @@ from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox import Sandbox
 from tests.airflow_names import TaskDeferred
 
-from .conftest import OUTBOUND, Task
+from .conftest import OUTBOUND, Task, again, first_event
 
 STEPS = [
     (Submission, "intend"),
@@ -105,11 +111,50 @@ class AnyDay(RuleBasedStateMachine):
         with dying(step, before):
             self.settle(lambda: self.task.resume(self.operator(), deferral))
 
+    @precondition(lambda self: self.deferral is not None)
+    @rule()
+    def the_triggerer_restarts(self) -> None:
+        """Whatever a trigger was doing, another one goes on from what the database holds."""
+        assert self.deferral is not None
+        trigger = again(self.deferral.trigger)
+
+        async def wait_a_moment() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await first_event(trigger)
+            await trigger.cleanup()
+
+        live = {run.id for run in self.leanix.live_runs}
+        asyncio.run(wait_a_moment())
+        assert not [run for run in self.leanix.runs if run.id in live and run.status == "STOPPED"]
+        self.deferral.trigger = again(trigger)
+
+    @precondition(lambda self: self.deferral is not None)
+    @rule()
+    def a_user_kills_the_deferred_task(self) -> None:
+        deferral, self.deferral = self.deferral, None
+        assert deferral is not None
+        with suppress(ProviderError):
+            asyncio.run(again(deferral.trigger).on_kill())
+            assert self.leanix.live_runs == []
+
+    @rule()
+    def a_user_kills_the_task_on_its_worker(self) -> None:
+        operator, self.deferral = self.operator(), None
+        self.settle(lambda: self.task.begin(operator))
+        self.deferral = None
+        with suppress(ProviderError):
+            operator.on_kill()
+
     def settle(self, work: Any) -> None:
+        began = time.monotonic()
         try:
             result = work()
         except (ProviderError, Crash):
             return
+        finally:
+            # The deadline comes after 0.05 s, and what is asked then may take two times three.
+            assert time.monotonic() - began < 30
         if isinstance(result, TaskDeferred):
             self.deferral = result
             return
@@ -163,6 +208,7 @@ def quick_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_waits")
 def test_any_order_of_bad_things_never_makes_two_live_runs(sandbox: Sandbox) -> None:
     from hypothesis.stateful import run_state_machine_as_test
