@@ -15,6 +15,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     VerificationError,
 )
+from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.batches import batches
 from airflow_provider.mapsindoors.compare import differences
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -89,6 +90,7 @@ class Application:
                 lost += 1
                 if lost > _LOST_AT_MOST:
                     raise
+                self.log.warning("The answer to creating %s was lost", counted(len(part)))
                 todo.append(self._not_created(part))
             except RequestRejectedError as error:
                 todo += self._halved(part, error, self._not_created)
@@ -153,8 +155,11 @@ class Application:
         :param left_of: takes out what was written all the same, where writing it again would do harm.
         """
         if len(part) == 1:
-            self.failed.append((part[0], error.message or str(error)))
+            self.failed.append((part[0], re.sub(r"\[0\]\.?", "", error.message) or str(error)))
             return []
+        self.log.warning(
+            "A request with %s was refused; looking for the bad ones: %s", counted(len(part)), error
+        )
         named = {id(part[int(index)]) for index in _INDEX.findall(error.message) if int(index) < len(part)}
         left = left_of(part)
         if 0 < len(named) < len(part):
@@ -165,6 +170,7 @@ class Application:
 
     def _not_created(self, part: list[Change]) -> list[Change]:
         """Look which objects of a lost or refused request exist, and give the others."""
+        self.log.info("Reading the map for up to %g s, to see which of them exist", sum(SETTLE))
         left = part
         for pause in SETTLE:
             wait(pause)

@@ -209,7 +209,7 @@ def _against_world(row: Desired, world: World) -> Iterator[str]:
     if item.get("datasetId", world.dataset["id"]) != world.dataset["id"]:
         yield f"datasetId {item['datasetId']!r} is not the solution's"
     if "baseType" not in item:
-        yield from checks.problems({**item, "baseType": base_type})
+        yield from checks.problems({**item, "baseType": base_type or None})
     yield from _parent_problems(row, world, base_type)
     if not is_empty(item.get("geometry")):
         x, y = next(geometry.positions(item["geometry"]))

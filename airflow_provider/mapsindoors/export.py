@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import operator
+import struct
 import time
 from collections.abc import Sequence
 from typing import IO, Any
@@ -10,7 +12,7 @@ from typing import IO, Any
 import msgspec
 
 from airflow_provider.core.sinks import Publication, logged, manifest
-from airflow_provider.errors import InputError
+from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.checks import FIELDS
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -23,15 +25,11 @@ _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", 
 _ROW_GROUP = 5_000
 
 
-class _Shape(msgspec.Struct):
-    type: str = ""
-
-
 class _Typed(msgspec.Struct):
     """What must be known of an object before it is written."""
 
-    baseType: str = ""  # noqa: N815 - the service's name
-    geometry: _Shape | None = None
+    baseType: Any = ""  # noqa: N815 - the service's name
+    geometry: Any = None
 
 
 def choose_format(output_path: str) -> str:
@@ -64,7 +62,7 @@ def export(
     call = api.list_geodata(hook.api_key, only, root_element)
     # Objects stay as bytes: most are written as they came.
     found = hook.send(api.undecoded(call))
-    chosen = [one for one in found if not base_types or _peek(one).baseType in base_types]
+    chosen = [one for one in found if not base_types or str(_peek(one).baseType) in base_types]
     with Publication(output_path) as publication:
         if output_path.lower().endswith(".gz"):
             with gzip.GzipFile(fileobj=publication, mode="wb", mtime=0) as packed:
@@ -126,7 +124,7 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     except ImportError:
         raise InputError("GeoParquet needs pyarrow: install the extra 'parquet'", "output_path") from None
     kinds = {"status": pa.int64(), "geometry": pa.binary()}
-    shapes = {shape.type for one in objects if (shape := _peek(one).geometry)}
+    shapes = {str(shape.get("type")) for one in objects if isinstance(shape := _peek(one).geometry, dict)}
     column = {"encoding": "WKB", "geometry_types": sorted(shapes)}
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     head = {"geo": msgspec.json.encode(geo)}
@@ -135,8 +133,7 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
         group: list[Json] = []
         for one in objects:
-            item = msgspec.json.decode(one)
-            group.append({name: _cell(name, item.get(name)) for name in FIELDS})
+            group.append(_row(msgspec.json.decode(one)))
             rows += 1
             if len(group) == _ROW_GROUP:
                 writer.write_table(pa.Table.from_pylist(group, schema))
@@ -145,10 +142,31 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     return rows
 
 
+def _row(item: Json) -> Json:
+    """Give an object as a row of the table.
+
+    :raises IncompleteExportError: when a column cannot hold what the service sent.
+    """
+    row = {}
+    for name in FIELDS:
+        try:
+            row[name] = _cell(name, item.get(name))
+        except (ValueError, TypeError, LookupError, AttributeError, struct.error):
+            raise IncompleteExportError(
+                f"object {item.get('id')}: {name} {str(item[name])[:80]!r} does not fit into GeoParquet;"
+                " nothing was written. Export to .jsonl or .geojson, which keep it as it is"
+            ) from None
+    return row
+
+
 def _cell(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, (str, int)):
-        return value
-    return wkb(value) if name == "geometry" else msgspec.json.encode(value).decode()
+    if value is None:
+        return None
+    if name == "geometry":
+        return wkb(value)
+    if name == "status":
+        return operator.index(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 _WRITERS = {"jsonl": _write_lines, "geojson": _write_features, "geoparquet": _write_table}

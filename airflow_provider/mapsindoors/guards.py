@@ -69,6 +69,28 @@ def _orphans(plan: Plan, world: World) -> list[str]:
     return out
 
 
+def drift(plan: Plan, world: World) -> str:
+    """Say what changed since a plan was made, as far as the plan knows how things were."""
+    said = [line for one in plan.changes if one.id for line in _drifted(one, world)]
+    more = f"; and {len(said) - 10} more" if len(said) > 10 else ""
+    return "; ".join(said[:10]) + more or "something that was compared, but is not about to change"
+
+
+def _drifted(one: Change, world: World) -> Iterator[str]:
+    what, found = f"{one.base_type} {one.id} ({one.key})", world.by_id.get(one.id)
+    if found is None:
+        yield f"{what} is gone"
+        return
+    different = differences(one.body, found)
+    for path, pair in one.fields.items():
+        if path == "parentId" and one.parent_key:
+            continue
+        if path not in different:
+            yield f"{what}: {path} is already as planned"
+        elif list(different[path]) != pair:
+            yield f"{what}: {path} was {next(iter(pair), None)!r}, now it is {different[path][0]!r}"
+
+
 def refuse_altered(plan: Plan, world: World, where: str) -> None:
     """Refuse a plan from a file whose writes are not those that its page and table show.
 

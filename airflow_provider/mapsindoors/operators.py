@@ -93,7 +93,8 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     :param max_deletes: refuse to delete more than this; 0 allows none.
     :param max_delete_ratio: refuse to delete or deactivate more than this part of what is compared, 0 to 1.
     :param on_row_error: ``fail`` stops at bad rows, before any write where they can be known; ``skip``
-        leaves them out, logs them, and lists them in ``<plan_output>.failed.jsonl``.
+        leaves them out. Rows that are left out or refused are in ``<plan_output>.failed.jsonl`` (or
+        ``<plan>.failed.jsonl``) with the reasons; without these paths, the log has all of them.
     :param plan_output: where the plan is written, as JSON; beside it a page with the map and a table of all
         changes, ending in ``.html``. The task has a link to it, which works when the API server can read the
         file (object storage, or the same machine).
@@ -181,12 +182,14 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
                 plan, rows = sync.make(self.source)
             if path := self.plan_output or self.plan:
                 note_page(self, context, path, plan.fingerprint)
-            self.log.info("Planned: %s; %d unchanged", plan.counts(), plan.unchanged)
+            self.log.info("Planned: %s", plan.summary())
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
-            if self.mode == "apply":
-                done = sync.apply(plan, rows).done
-                counts = {name: done[name] for name in OPERATIONS}
-            sync.report_failed(plan)
+            try:
+                if self.mode == "apply":
+                    done = sync.apply(plan, rows).done
+                    counts = {name: done[name] for name in OPERATIONS}
+            finally:
+                sync.report_failed(plan)
             result = {
                 **counts,
                 "unchanged": plan.unchanged,

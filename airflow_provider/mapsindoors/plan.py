@@ -82,6 +82,16 @@ class Plan:
             for operation in ("create", "update", "deactivate", "delete")
         }
 
+    def summary(self) -> str:
+        """Give the counts in words."""
+        said = [
+            f"{operation} {', '.join(f'{number} {kind}' for kind, number in kinds.items())}"
+            for operation, kinds in self.counts().items()
+            if kinds
+        ]
+        rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
+        return f"{'; '.join(said) or 'no changes'}; {rest}; compared with {self.compared} objects"
+
     def document(self) -> bytes:
         """Give the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
         import msgspec

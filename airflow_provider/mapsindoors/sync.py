@@ -12,7 +12,7 @@ from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors import restore
 from airflow_provider.mapsindoors.apply import Application
 from airflow_provider.mapsindoors.desired import Desired, match, read_desired, settle
-from airflow_provider.mapsindoors.guards import Guards, refuse_altered
+from airflow_provider.mapsindoors.guards import Guards, drift, refuse_altered
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
 from airflow_provider.mapsindoors.page import page
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 Json = dict[str, Any]
+
+_LOGGED = 20
+"""Rows left out that are logged, when all of them are in a file."""
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Sync:
     verify: bool = True
     restore: bool = False
     _seen: World | None = None
+    _loaded: str = ""
 
     def make(self, source: object) -> tuple[Plan, int]:
         """Compare a source with the world; gives the plan, and how many rows there were.
@@ -76,14 +80,13 @@ class Sync:
             raise PlanRejectedError(f"the plan '{path}' is for another solution, {plan.dataset}")
         world = self._world(dataset, [])
         if fingerprint(world) != plan.fingerprint:
-            moved = [one.key for one in plan.changes if one.id and one.id not in world.by_id]
-            gone = f"; gone are {', '.join(moved[:10])}" if moved else ""
             raise PlanRejectedError(
-                f"the map changed since the plan '{path}' was made{gone}; make a new plan, and look at it"
+                f"the map changed since the plan '{path}' was made: {drift(plan, world)}."
+                " Nothing was written; make a new plan, and look at it"
             )
         refuse_altered(plan, world, f"'{path}'")
         plan.compared = len(compared(world))
-        self._seen = world
+        self._seen, self._loaded = world, path
         return plan
 
     def apply(self, plan: Plan, rows: int | None = None) -> Application:
@@ -103,21 +106,27 @@ class Sync:
         if self.backup:
             self._keep(self.backup, world)
         del world
-        application.run(skip_bad=self.skip_bad)
+        try:
+            application.run(skip_bad=self.skip_bad)
+        finally:
+            refused = application.failed
+            plan.failed += [{"row": one.row, "key": one.key, "reasons": [why]} for one, why in refused]
         if self.verify:
             application.verify()
-        plan.failed += [{"row": one.row, "key": one.key, "reasons": [why]} for one, why in application.failed]
         return application
 
     def report_failed(self, plan: Plan) -> None:
-        """Log the rows that were left out, and write them beside the plan."""
-        for one in plan.failed[:20]:
-            self.log.warning("row %s (%s) left out: %s", one["row"], one["key"], "; ".join(one["reasons"]))
-        if plan.failed and self.plan_output:
-            import msgspec
+        """Say which rows were left out, and why: in a file beside the plan, or else all in the log."""
+        import msgspec
 
-            with Publication(f"{self.plan_output}.failed.jsonl") as out:
+        beside = self.plan_output or self._loaded
+        path = f"{beside}.failed.jsonl" if beside and plan.failed else ""
+        for one in plan.failed[: _LOGGED if path else None]:
+            self.log.warning("Row %s (%s) left out: %s", one["row"], one["key"], "; ".join(one["reasons"]))
+        if path:
+            with Publication(path) as out:
                 out.write(msgspec.json.Encoder().encode_lines(plan.failed))
+            self.log.warning("%d rows left out; all of them are in %s", len(plan.failed), path)
 
     def _world(self, dataset: Json, rows: list[Desired]) -> World:
         uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
@@ -143,6 +152,9 @@ class Sync:
                 out.write(plan.document())
             with Publication(page_path(self.plan_output)) as out:
                 out.write(page(plan, world).encode())
+            self.log.info(
+                "The plan is in %s; the task's link 'Plan', under Details, opens its page", self.plan_output
+            )
 
     @staticmethod
     def _keep(path: str, world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.errors import IncompleteExportError, InputError, ProviderError
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsExportGeodataOperator,
     MapsIndoorsSyncGeodataOperator,
@@ -17,6 +17,7 @@ from airflow_provider.mapsindoors.operators import (
 from airflow_provider.mapsindoors.shapes import read_shape, wkb
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
+from tests.unit.mapsindoors.running import put
 
 
 def export(path: Path, **options: Any) -> dict[str, Any]:
@@ -81,6 +82,33 @@ def test_other_tools_can_read_the_table(service: MapsIndoorsService, tmp_path: P
     assert geo["columns"]["geometry"] == {"encoding": "WKB", "geometry_types": ["Point"]}
     row = next(one for one in table.to_pylist() if one["id"] == seed.TUTORIAL_POI)
     assert shapely.from_wkb(row["geometry"]).x == 9.95688874041662
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        ("geometry", {"type": "LineString", "coordinates": [[12.5, 55.7], [12.6, 55.8]]}),
+        ("geometry", {"type": "GeometryCollection", "geometries": []}),
+        ("geometry", {"type": ["Point"], "coordinates": [12.5, 55.7]}),
+        ("geometry", {"type": "Polygon", "coordinates": [[["a", "b"]]]}),
+        ("geometry", {"type": "Point", "coordinates": 7}),
+        ("geometry", "POINT (12.5 55.7)"),
+        ("status", "active"),
+    ],
+)
+def test_an_object_that_fits_into_no_table_is_named(
+    service: MapsIndoorsService, tmp_path: Path, field: str, odd: Any
+) -> None:
+    put(service, {**service.campus.geodata[seed.TUTORIAL_POI], field: odd})
+    path = tmp_path / "map.geoparquet"
+    with pytest.raises(
+        IncompleteExportError, match=f"object {seed.TUTORIAL_POI}: {field} .*Export to .jsonl"
+    ):
+        MapsIndoorsExportGeodataOperator(task_id="t", output_path=str(path)).execute({})
+    assert list(tmp_path.iterdir()) == []
+    lines = tmp_path / "map.jsonl"
+    MapsIndoorsExportGeodataOperator(task_id="t", output_path=str(lines), base_types="poi").execute({})
+    assert seed.TUTORIAL_POI in lines.read_text()
 
 
 def test_all_kinds_of_shapes_survive_as_binary() -> None:

@@ -297,10 +297,35 @@ def test_refused_rows_are_found_and_all_others_written_once(
     assert sorted(code for code in codes if code.startswith("D-")) == [f"D-{n}" for n in range(8) if n != 3]
 
 
-def test_a_refused_row_fails_the_task_with_its_number(world: MapsIndoorsService) -> None:
+def test_a_refused_row_fails_the_task_with_its_number(world: MapsIndoorsService, tmp_path: Path) -> None:
+    plan = str(tmp_path / "plan.json")
     rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"})]
     with pytest.raises(RequestRejectedError, match=r"1 rows were refused: row 2 \(D-2\).*1 created"):
-        sync(rows)
+        sync(rows, plan_output=plan)
+    (failed,) = [json.loads(line) for line in Path(f"{plan}.failed.jsonl").read_text().splitlines()]
+    assert (failed["row"], failed["key"]) == (2, "D-2")
+    assert "language" in failed["reasons"][0]
+
+
+def test_a_row_that_is_refused_when_a_plan_is_applied_is_listed_beside_the_plan(
+    world: MapsIndoorsService, tmp_path: Path
+) -> None:
+    plan = str(tmp_path / "plan.json")
+    rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"}), {"externalId": "D-3"}]
+    sync(rows, mode="plan", plan_output=plan, on_row_error="skip")
+    assert sync(plan=plan, on_row_error="skip")["failed"] == 2
+    failed = [json.loads(line) for line in Path(f"{plan}.failed.jsonl").read_text().splitlines()]
+    assert [one["key"] for one in failed] == ["D-3", "D-2"]
+
+
+def test_without_a_file_every_row_left_out_is_in_the_log(
+    world: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"externalId": f"X-{number}"} for number in range(30)]
+    with pytest.raises(PlanRejectedError):
+        sync([desk("D-1"), *rows], on_row_error="skip", max_changes=0)
+    said = capsys.readouterr().out
+    assert all(f"Row {number + 2} (X-{number}) left out: has no name@en" in said for number in range(30))
 
 
 def test_large_plans_go_in_batches_that_the_service_takes(world: MapsIndoorsService) -> None:

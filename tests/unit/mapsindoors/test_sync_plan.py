@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, sync, writes
+from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
 
 
 def test_a_plan_is_made_looked_at_and_applied(
@@ -43,11 +43,21 @@ def test_a_plan_for_a_world_that_changed_is_refused(
     world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
-    sync([{"externalId": "A-0-01", "name": "Reception"}], mode="plan", plan_output=path, scope=ROOMS)
-    room = by_external_id(world)["A-0-02"]
-    world.campus.geodata = {**world.campus.geodata, room["id"]: {**room, "status": 1}}
-    with pytest.raises(PlanRejectedError, match="the map changed since"):
+    rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
+    sync(rows, mode="plan", plan_output=path, scope=ROOMS)
+    first, second, third, other = (by_external_id(world)[f"A-0-0{n}"] for n in range(1, 5))
+    put(world, {**other, "status": 1})
+    with pytest.raises(PlanRejectedError, match="something that was compared, but is not about to change"):
         sync(plan=path)
+    put(world, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
+    put(world, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
+    world.campus.geodata = {key: one for key, one in world.campus.geodata.items() if key != third["id"]}
+    with pytest.raises(PlanRejectedError) as caught:
+        sync(plan=path)
+    said = str(caught.value)
+    assert f"room {first['id']} (A-0-01): properties.name@en was 'Office A0.01', now it is \"Ada's\"" in said
+    assert f"room {second['id']} (A-0-02): properties.name@en is already as planned" in said
+    assert f"room {third['id']} (A-0-03) is gone" in said
     assert writes(sandbox) == 0
 
 
