@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from airflow_provider.amigocloud import operators as amigocloud
 from airflow_provider.amigocloud import sensors as amigocloud_sensors
-from airflow_provider.iotstudio import export_operators as iotstudio_exports
 from airflow_provider.iotstudio import operators as iotstudio
 from airflow_provider.iotstudio import sensors as iotstudio_sensors
 from airflow_provider.leanix import operators as leanix
@@ -24,7 +24,6 @@ MODULES = [
     amigocloud,
     amigocloud_sensors,
     iotstudio,
-    iotstudio_exports,
     iotstudio_sensors,
     leanix,
     leanix_sensors,
@@ -63,9 +62,16 @@ def public_classes() -> dict[str, type]:
         name: one
         for module in MODULES
         for name, one in vars(module).items()
-        if isinstance(one, type) and one.__module__ == module.__name__ and hasattr(one, "execute")
+        if isinstance(one, type)
+        and one.__module__.startswith("airflow_provider.")
+        and hasattr(one, "execute")
         if name not in ABSTRACT
     }
+
+
+def can_defer(kind: type) -> bool:
+    """Tell whether tasks of a class can wait in the triggerer."""
+    return kind.__name__.endswith("Sensor") or "deferrable" in signature(kind.__init__).parameters
 
 
 def tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
@@ -165,10 +171,10 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         "IoTStudioInvokeActionOperator": lambda **more: iotstudio.IoTStudioInvokeActionOperator(
             thing_id=THING, action="updateFirmware", input="2.0", poll_interval=0.2, **more
         ),
-        "IoTStudioExportThingsOperator": lambda **more: iotstudio_exports.IoTStudioExportThingsOperator(
+        "IoTStudioExportThingsOperator": lambda **more: iotstudio.IoTStudioExportThingsOperator(
             output_path=str(folder / "things.csv"), **more
         ),
-        "IoTStudioExportHistoryOperator": lambda **more: iotstudio_exports.IoTStudioExportHistoryOperator(
+        "IoTStudioExportHistoryOperator": lambda **more: iotstudio.IoTStudioExportHistoryOperator(
             thing_ids=things,
             end="2026-01-03T00:00:00Z",
             properties=["temperature"],
@@ -215,16 +221,34 @@ def a_run(sandbox: Sandbox, seconds: float) -> str:
     return run_id
 
 
-def happen(sandbox: Sandbox) -> None:
-    """Let what the sensors wait for be so."""
+def happen(sandbox: Sandbox, vendor: str) -> None:
+    """Let what the sensors of a vendor wait for be so."""
+    {
+        "mapsindoors": _rename_a_room,
+        "amigocloud": _change_datasets,
+        "iotstudio": _heat_up,
+        "leanix": _end_runs,
+    }[vendor](sandbox)
+
+
+def _rename_a_room(sandbox: Sandbox) -> None:
     rooms = [one for one in sandbox.mapsindoors.campus.geodata.values() if one["baseType"] == "room"]
     rooms[2]["properties"] = {**rooms[2]["properties"], "name@en": LATER}
+
+
+def _change_datasets(sandbox: Sandbox) -> None:
     for job in sandbox.amigocloud.jobs.all.values():
         job.started_at = job.done_at = 0.0
     write = sandbox.amigocloud.store.write
     write(f"INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), '{LATER}')")
     write("UPDATE dataset_2001 SET name = 'x' WHERE amigo_id = (SELECT min(amigo_id) FROM dataset_2001)")
+
+
+def _heat_up(sandbox: Sandbox) -> None:
     sandbox.iotstudio.space.things[THING].status["temperature"] = HOT
+
+
+def _end_runs(sandbox: Sandbox) -> None:
     for run in sandbox.leanix.machine.runs.values():
         run.queue_seconds = run.work_seconds = 0.0
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import signature
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,7 @@ def rows(vendor: str) -> dict[str, tuple[str, dict[str, Any]]]:
     for name, kind in every_task.public_classes().items():
         if kind.__module__.split(".")[1] != vendor:
             continue
-        if name.endswith("Sensor") or "deferrable" in signature(kind.__init__).parameters:
+        if every_task.can_defer(kind):
             out[f"`{name}`"] = (name, {"deferrable": False})
             out[f"`{name}`, deferred"] = (name, {"deferrable": True})
         else:
@@ -135,7 +134,7 @@ def live(
         auth._slots.clear()
         given, day.before = files(folder), world(sandbox, vendor)
         tries = Tries()
-        with recorded(sandbox, day, happens=name.endswith("Sensor")):
+        with recorded(sandbox, day, vendor if name.endswith("Sensor") else ""):
             strike = Strike(sandbox, fault, after) if fault else None
             for _ in range(2):
                 began = time.monotonic()
@@ -166,10 +165,10 @@ def _soon(sandbox: Sandbox, vendor: str) -> None:
 
 
 @contextmanager
-def recorded(sandbox: Sandbox, day: Day, *, happens: bool) -> Iterator[None]:
+def recorded(sandbox: Sandbox, day: Day, happens: str) -> Iterator[None]:
     """Note every request.
 
-    :param happens: what sensors wait for is so after they looked some times.
+    :param happens: what sensors of this vendor wait for is so after they looked some times.
     """
     take = sandbox.faults.take
 
@@ -177,7 +176,7 @@ def recorded(sandbox: Sandbox, day: Day, *, happens: bool) -> Iterator[None]:
         if "/token" not in path:
             day.requests.append((method, path))
             if happens and len(day.requests) == LOOKS:
-                every_task.happen(sandbox)
+                every_task.happen(sandbox, happens)
         return take(service, method, path)
 
     sandbox.faults.take = noting  # type: ignore[method-assign]
