@@ -32,7 +32,8 @@ class Tally:
     def __init__(self, log: Logger, conn_id: str = "") -> None:
         self._log = log
         self._tags = {"conn_id": conn_id}
-        self._started = self._told = time.monotonic()
+        self._told = time.monotonic()
+        self._told_rows = 0
         self.rows = 0
         self.expected: int | None = None
         self.columns: list[Column] | None = None
@@ -73,8 +74,9 @@ class Tally:
         now = time.monotonic()
         if now - self._told < PROGRESS_SECONDS:
             return
-        self._told = now
-        rate = self.rows / max(now - self._started, 1e-9)
+        # The rate since the last line: what an earlier try has read comes much faster than the rest.
+        rate = (self.rows - self._told_rows) / max(now - self._told, 1e-9)
+        self._told, self._told_rows = now, self.rows
         of = f" of {self.expected}" if self.expected is not None else ""
         left = f", {(self.expected - self.rows) / rate:.0f} s to go" if self.expected and rate else ""
         self._log.info("%d%s rows, %.0f a second%s", self.rows, of, rate, left)

@@ -16,6 +16,7 @@ from msgspec import Raw
 from airflow_provider.amigocloud.pages import Column, Page
 from airflow_provider.core.durable import fingerprint
 from airflow_provider.core.sinks import Publication
+from airflow_provider.errors import IncompleteExportError, InputError, ProviderError, RequestRejectedError
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -117,6 +118,18 @@ class Journal:
                 self._keep(self.kept, waiting, behind)
                 waiting, rows, size = [], 0, 0
             yield page
+
+    def failed(self, error: ProviderError) -> None:
+        """Say what the next try will do, and take the parts away where going on would end in the same way."""
+        if self.kept is None or not self.kept.parts:
+            return
+        if isinstance(error, (IncompleteExportError, InputError, RequestRejectedError)):
+            self._log.info(
+                "The %d rows that were kept are of no use: the next try begins anew", self.kept.rows
+            )
+            self.forget()
+        else:
+            self._log.info("%d rows are kept: the next try goes on behind them", self.kept.rows)
 
     def forget(self) -> None:
         """Take the parts away: the export is published, or they are of no use."""

@@ -21,10 +21,8 @@ from airflow_provider.core.durable import Submission
 from airflow_provider.core.waiting import clock, raise_for, wait_for
 from airflow_provider.errors import (
     AmbiguousWriteError,
-    IncompleteExportError,
     InputError,
     ProviderError,
-    RequestRejectedError,
     RunFailedError,
 )
 
@@ -109,8 +107,8 @@ class AmigoCloudExportOperator(BaseOperator):
             source = self._source(hook, journal, condition)
             try:
                 manifest = export(hook, source, self.output_path, wanted, increment)
-            except (IncompleteExportError, InputError, RequestRejectedError):
-                journal.forget()  # going on from here would end in the same way
+            except ProviderError as error:
+                journal.failed(error)
                 raise
         if memory and increment:
             memory.save(increment)

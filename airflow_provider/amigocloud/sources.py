@@ -53,6 +53,7 @@ class Pinned:
         """Give all pages: first those of earlier tries, then what is missing of the same state."""
         kept = self._journal.kept
         self.state = state = kept.state if kept else self._latest()
+        self._hook.log.info("Reading dataset %s in its state %s", self._dataset, state)
         yield from self._journal.replay()
         pages = self._reader.pages({"state": state, "dataset_id": self._dataset}, kept)
         yield from self._journal.record(pages, state, self._reader.place)

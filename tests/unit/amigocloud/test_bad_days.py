@@ -169,6 +169,15 @@ def test_a_next_to_another_host(sandbox, path, source):
     assert nothing_at(path)
 
 
+@every_source
+def test_a_redirect_to_another_host(sandbox, path, source):
+    sandbox.faults.add("redirect", location=f"{sandbox.around.storage_origin}/x", after=1, times=None)
+    with pytest.raises(RequestRejectedError, match="a redirect, which is not followed"):
+        export(path, **source)
+    assert sandbox.counters.total("storage") == 0
+    assert nothing_at(path)
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet", "geojson", "geoparquet"])
 def test_a_schema_that_changes_between_pages(sandbox, tmp_path, ending):
     colour = {"name": "colour", "type": "string"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider.amigocloud import journal
 from airflow_provider.amigocloud.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.core.redaction import spellings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
 from airflow_provider.sandbox.amigocloud import world
 
@@ -224,11 +226,12 @@ def test_a_query_with_a_key_is_gone_on_with_too(sandbox, tmp_path, kill_after):
     assert path.read_text().split() == ["number", *map(str, range(3000))]
 
 
-def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_path):
+def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_path, logged):
     task, path = Task(), tmp_path / "a.jsonl"
     sandbox.faults.add("html", path="/sql", after=20, times=None)
     with pytest.raises(ServerError):
         task.run(operator(path, concurrency=1))
+    assert "2000 rows are kept: the next try goes on behind them" in logged()
     sandbox.faults.clear()
     sandbox.counters.clear()
     assert task.run(operator(path))["rows"] == len(lines(path)) == 3000
@@ -247,7 +250,7 @@ def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
 
 
 @pytest.mark.parametrize("trouble", ["state", "count"])
-def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, trouble):
+def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, logged, trouble):
     task, path = Task(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
@@ -257,6 +260,7 @@ def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, tro
     kept.update({"state": "f" * 40} if trouble == "state" else {"count": 2999})
     with pytest.raises((RequestRejectedError, IncompleteExportError)):
         task.run(operator(path))
+    assert "of no use: the next try begins anew" in logged()
     assert list(tmp_path.iterdir()) == []
     assert task.run(operator(path))["rows"] == 3000
 
@@ -266,6 +270,25 @@ def test_small_exports_leave_no_parts_behind(sandbox, tmp_path):
     task.run(operator(tmp_path / "a.jsonl", dataset=1))
     assert task.store == {}
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{}, {"dataset": None, "sql": JOINED}, {"dataset": None, "sql": JOINED, "key": "number"}],
+    ids=["dataset", "sql", "sql with key"],
+)
+def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, connect, source):
+    token = world.AWKWARD_TOKEN
+    conn_id = connect(password=token)
+    task = Task()
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl", amigocloud_conn_id=conn_id, **source))
+    parts = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(parts) >= 3
+    held = [json.dumps(task.store), *map(str, parts)]
+    held += [gzip.decompress(path.read_bytes()).decode() for path in parts]
+    assert not [form for form in spellings(token) for text in held if form in text]
 
 
 def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_after):
