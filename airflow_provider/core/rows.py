@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import IO, Any
 
 from airflow_provider.errors import InputError
@@ -62,7 +65,7 @@ def _read_path(path: str, what: str, decode: Decode | None) -> Iterator[tuple[in
         file: IO[bytes] = gzip.GzipFile(fileobj=raw) if plain != name else raw  # type: ignore[assignment]
         try:
             yield from _READERS[suffix](file, f"{what} '{path}'", decode)
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError, csv.Error) as error:
             raise InputError(f"cannot be read: {error}", f"{what} '{path}'") from None
 
 
@@ -92,7 +95,7 @@ def _json_lines(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[t
         if not line.strip():
             continue
         try:
-            yield number, decode(line)
+            yield number, decode(line if number > 1 else line.removeprefix(BOM_UTF8))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", what) from None
 
@@ -101,7 +104,7 @@ def _json(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[i
     import msgspec
 
     try:
-        value = (decode or msgspec.json.decode)(file.read())
+        value = (decode or msgspec.json.decode)(file.read().removeprefix(BOM_UTF8))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", what) from None
     if isinstance(value, dict) and isinstance(value.get("features"), list):
@@ -113,6 +116,9 @@ def _json(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[i
 
 def _csv(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
+    names = reader.fieldnames or []
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"the header has {', '.join(map(repr, twice))} more than once", what)
     for number, row in enumerate(reader, start=1):
         if None in row or None in row.values():
             raise InputError(f"row {number} has not as many values as the header has columns", what)
@@ -121,16 +127,17 @@ def _csv(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, An
 
 def _parquet(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
     try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise InputError("Parquet needs pyarrow: install the extra 'parquet'", what) from None
-    # A file may be a single row group: without these, pyarrow holds most of it at once.
-    table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
-    number = 0
-    for batch in table.iter_batches(batch_size=1024, use_threads=False):
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
+    try:
+        # A file may be a single row group: without these, pyarrow holds most of it at once.
+        table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
+        batches = table.iter_batches(batch_size=1024, use_threads=False)
+        yield from enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"cannot be read as Parquet: {error}", what) from None
 
 
 _READERS = {

@@ -49,6 +49,13 @@ def test_csv_gives_texts_by_the_names_of_the_header(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_json_may_begin_with_a_byte_order_mark(name: str, tmp_path: Path) -> None:
+    text = '[{"id": "ø"}]' if name == "x.json" else '{"id": "ø"}\n'
+    (tmp_path / name).write_text(text, "utf-8-sig")
+    assert list(read_rows(str(tmp_path / name))) == [(1, {"id": "ø"})]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -61,6 +68,11 @@ def test_csv_gives_texts_by_the_names_of_the_header(tmp_path: Path) -> None:
         ("x.jsonl.gz", b"not gzip", "cannot be read"),
         ("x.xlsx", b"", "must end in one of"),
         ("x.csv", b"a\n\xff\n", "cannot be read"),
+        ("x.csv", b"a,b,a\n1,2,3\n", "the header has 'a' more than once"),
+        ("x.csv", b"a\n" + b"x" * 200_000, "field larger than field limit"),
+        ("x.jsonl.gz", gzip.compress(b"{}")[:12] + b"\xff" * 9, "cannot be read"),
+        ("x.parquet", b"PAR1 is not enough", "cannot be read as Parquet"),
+        ("x.parquet", b"", "cannot be read as Parquet"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_line_or_row(
