@@ -20,7 +20,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
 )
-from airflow_provider.leanix import runs
+from airflow_provider.leanix import runs, uploads
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import (
     LeanIXFetchResultsOperator,
@@ -217,9 +217,7 @@ def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
 ) -> None:
     leanix.stuck_in = "PENDING"
     sandbox.faults.add("html", status=502, path="/status$", times=None)
-    with pytest.raises(
-        RunFailedError, match="STOPPED: it was UNKNOWN at the deadline; it was stopped"
-    ):
+    with pytest.raises(RunFailedError, match="STOPPED: it was UNKNOWN at the deadline; it was stopped"):
         task.run(run_operator(**OUTBOUND, timeout=0.02, deferrable=deferrable))
     assert leanix.runs[0].status == "STOPPED"
 
@@ -545,11 +543,40 @@ def test_large_content_goes_through_the_storage_without_credentials(
     assert sandbox.counters.requests["leanix POST /services/integration-api/v1/synchronizationRuns"] == 0
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in-blocks"])
+def test_signature_of_an_upload_link_is_in_no_log_error_or_memory(
+    leanix: Any,
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from urllib.parse import quote
+
+    signature = "Zm9v+bar/c2lnbmF0dXJl/MDEyMzQ1Njc4OQ=="
+    link = f"{sandbox.leanix.around.storage_origin}/leanix/blobs/b?sp=w&sig={quote(signature, safe='')}"
+    said = f"the input {link} ({signature}) cannot be fetched"
+    caplog.set_level("DEBUG")
+    monkeypatch.setattr(LeanIXHook, "upload_above", 0)
+    monkeypatch.setattr(uploads, "WHOLE", 10**9 if whole else 0)
+    sandbox.faults.add("status", path="storages/azure$", status=200, body={"SAS": link}, times=None)
+    sandbox.faults.add("status", service="storage", status=500, body=said, times=1)
+    sandbox.faults.add("status", service="storage", status=201, times=None)
+    sandbox.faults.add("status", path="withUrlInput", status=422, body={"errors": [said]}, times=None)
+    task = Task()
+    with pytest.raises(RequestRejectedError, match="cannot be fetched") as caught:
+        task.run(run_operator(**INBOUND, content=tutorial_items()))
+    everything = [f"{caught.value} {caught.value!r}", repr(task.store), caplog.text, *capsys.readouterr()]
+    for text in everything:
+        assert signature not in text
+        assert quote(signature, safe="") not in text
+        assert signature[:12] not in text
+
+
 def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider.leanix import uploads
-
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
     monkeypatch.setattr(uploads, "WHOLE", 10_000)
     monkeypatch.setattr(uploads, "BLOCK", 7_001)

@@ -1,0 +1,60 @@
+"""Each fault of the sandbox at each step of a run: one run is started, and what the task says is true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import ProviderError
+from airflow_provider.leanix.operators import LeanIXRunOperator
+from airflow_provider.sandbox.faults import OPTIONS
+
+from .conftest import OUTBOUND, Task
+
+pytestmark = pytest.mark.slow  # each takes a tenth of a second, but they are hundreds
+
+STEPS = {
+    "token": {"method": "POST", "path": "/oauth2/token$"},
+    "create": {"method": "POST", "path": "/synchronizationRuns$"},
+    "start": {"method": "POST", "path": "/start$"},
+    "status": {"method": "GET", "path": "/status$"},
+    "stats": {"method": "GET", "path": "/stats$"},
+    "warnings": {"method": "GET", "path": "/warnings$"},
+    "link": {"method": "GET", "path": "/resultsUrl$"},
+    "download": {"method": "GET", "service": "storage"},
+}
+QUICK = {"slow": {"seconds": 0.02, "pieces": 2}, "delay": {"seconds": 0.02}}
+KINDS = [kind for kind in OPTIONS if kind not in {"kill"}]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("step", list(STEPS))
+def test_a_fault_never_starts_a_second_run_and_never_makes_a_wrong_result(
+    leanix: Any, sandbox: Any, tmp_path: Path, step: str, kind: str, times: int | None, deferrable: bool
+) -> None:
+    task, target = Task(), tmp_path / "landscape.json"
+    operator = LeanIXRunOperator(
+        task_id="run",
+        output_path=str(target),
+        poll_interval=0.01,
+        timeout=30,
+        deferrable=deferrable,
+        **OUTBOUND,
+    )
+    fault = sandbox.faults.add(kind, times=times, **STEPS[step], **QUICK.get(kind, {}))
+    try:
+        result = task.run(operator)
+    except ProviderError:
+        assert not target.exists()
+        assert leanix.peak_live <= 1
+        sandbox.faults.clear()
+        result = task.run(operator)
+    assert fault.hits
+    (started,) = [run for run in leanix.runs if run.status != "CREATED"]
+    assert (leanix.starts, result["run_id"], result["status"]) == (1, started.id, "FINISHED")
+    assert result["processed"] == 65
+    assert target.read_bytes() == started.result
