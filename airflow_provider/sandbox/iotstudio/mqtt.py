@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider.sandbox.iotstudio.things import find
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, blank_time, missing
+from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, rfc3339
 
 HIDDEN = "<hidden_secret>"
 
@@ -31,16 +31,16 @@ def create(ask: Ask) -> Answer:
     key, form, uid = _key(ask), ask.fields(), ask.service.new_id()
     if key in ask.service.mqtt:
         raise RefusedError(400, "This item already exists")
-    pattern = f"spaces/{ask.space.name}/{key}/#"
-    acl = {"publish": [{"pattern": pattern}], "subscribe": [{"pattern": pattern}]}
     document = {
         "id": uid,
         "username": f"{uid[-8:].lower()}@{ask.space.name}",
         "enabled": True,
         "description": "",
-        "created": blank_time(ask.service.around.clock.now()),
-        "topics": {"acl": acl},
+        "created": rfc3339(int(ask.service.around.clock.now() * 1e9)),
     }
+    if "thing" in ask.args:  # a category's are shown without, in the vendor's OpenAPI file
+        pattern = [{"pattern": f"spaces/{ask.space.name}/{key}/#"}]
+        document["topics"] = {"acl": {"publish": pattern, "subscribe": pattern}}
     ask.service.mqtt[key] = _fill(ask, document, form)
     return 201, ask.service.mqtt[key]
 
