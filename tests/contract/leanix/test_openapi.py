@@ -1,0 +1,224 @@
+"""Every reply of the sandbox is as the vendor's Swagger file of the Integration API has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider.sandbox.leanix import LeanIXService
+from airflow_provider.sandbox.leanix.landscape import KEY, tutorial_items
+from tests.contract import specs
+from tests.contract.judging import Judged
+from tests.contract.recording import RecordingSandbox
+
+API = "/services/integration-api/v1"
+RUNS = "/synchronizationRuns"
+HEADER = {"connectorVersion": "1.0.0", "lxVersion": "1.0.0", "processingMode": "partial"}
+INBOUND = {"connectorType": "cmdb", "connectorId": "campus", "processingDirection": "inbound", **HEADER}
+OUTBOUND = {
+    "connectorType": "report",
+    "connectorId": "landscape",
+    "processingDirection": "outbound",
+    **HEADER,
+}
+ITEMS = {**INBOUND, "content": tutorial_items()}
+LOOKS = ("status", "progress", "stats", "results", "resultsUrl", "warnings")
+
+HEIRS = {
+    "ProcessorConfiguration": {
+        "inbound": "InboundProcessorConfiguration",
+        "outbound": "OutboundProcessorConfiguration",
+    },
+    "Input": {"inbound": "LeanIxDataInterchangeFormat", "outbound": "OutboundInput"},
+    "InboundProcessor": {
+        "inboundFactSheet": "FactSheetInboundProcessor",
+        "inboundRelation": "RelationInboundProcessor",
+        "writeToLdif": "WriteToLdifProcessor",
+    },
+    "DataConsumer": {
+        "leanixStorage": "LeanIxStorageDataConsumer",
+        "azureStorage": "AzureStorageDataConsumer",
+    },
+}
+UNSPOKEN = {
+    "POST /leanix/services/mtm/v1/oauth2/token *: operation": "another service's; the docs have it",
+    "PUT /leanix/blobs/* 201: operation": "the blob storage",
+    "* 401: status": "the file has no 401; the docs say what a missing or expired token gets",
+    "POST /synchronizationRuns* 400: status": "bad bodies; the docs list 400 for the whole API",
+    "POST /synchronizationRuns* 404: status": "no such configuration; clients were seen to expect it",
+    "POST /fastSynchronizationRuns* 404: status": "the same",
+    "PUT /configurations 400: status": "an incomplete key",
+    "GET /synchronizationRuns/{id}/stats 404: status": "of the looks at a run, only this one",
+    "GET /synchronizationRuns/{id}/warnings 404: status": "and this one have no 404",
+    "GET /synchronizationRuns/{id}/* 404: $.errors": "no such run is a Warning there; here as elsewhere",
+    "GET /examples/* 403: status": "examples need the same right as all else",
+    "GET /storages/azure 403: status": "as does a blob",
+    "POST /synchronizationRuns/withExecutionGroup 403: status": "and a group, as the file says of the other",
+    "*filter.exactType": "the docs' own processors filter by it",
+    "*executionGroups": "what the field with a configuration's groups is called",
+}
+"""What the sandbox says and the file has no word for, and why it says so."""
+
+
+class Drive:
+    """Asks the sandbox for everything that it can answer."""
+
+    def __init__(self, sandbox: RecordingSandbox) -> None:
+        self.sandbox = sandbox
+        self.session = requests.Session()
+        self.log_in()
+
+    def log_in(self) -> None:
+        url = f"{self.sandbox.leanix.base_url}/services/mtm/v1/oauth2/token"
+        grant = {"grant_type": "client_credentials"}
+        reply = requests.post(url, auth=("apitoken", self.sandbox.leanix.api_token), data=grant, timeout=10)
+        self.session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+
+    def __call__(self, method: str, path: str, body: Any = None, **params: Any) -> requests.Response:
+        data = body if isinstance(body, str) else None if body is None else json.dumps(body)
+        url = f"{self.sandbox.leanix.base_url}{API}{path}"
+        return self.session.request(method, url, data=data, params=params, timeout=10)
+
+    def everything(self) -> None:
+        self.stored()
+        for ldif in (ITEMS, {**OUTBOUND, "content": []}):
+            self.a_run(ldif)
+        self.endings()
+        self.other_ways_to_start()
+        self.refusals()
+
+    def stored(self) -> None:
+        for path in ("/examples/starterExample", "/examples/advancedExample", "/storages/azure"):
+            self("GET", path)
+        first = self("GET", "/configurations").json()[0]
+        self("PUT", "/configurations", {**first, "connectorId": "copy"})
+        key = {name: first[name] for name in KEY} | {"connectorId": "copy"}
+        for _ in range(2):
+            self("DELETE", "/configurations", **key)
+        self("DELETE", "/configurations")
+        self("PUT", "/configurations", {})
+
+    def look(self, run: str) -> None:
+        for end in LOOKS:
+            self("GET", f"{RUNS}/{run}/{end}")
+
+    def create(self, ldif: dict[str, Any], **params: Any) -> str:
+        return str(self("POST", RUNS, {**ldif, "description": "driven"}, **params).json()[0]["id"])
+
+    def a_run(self, ldif: dict[str, Any]) -> None:
+        """Look at a run in each of its states."""
+        self.sandbox.leanix.bad_items = self.sandbox.leanix.doubtful_items = 1
+        run = self.create(ldif)
+        self.look(run)
+        for end in ("stop", "start", "start"):
+            self("POST", f"{RUNS}/{run}/{end}")
+        for seconds in (0, 2, 60):
+            self.sandbox.clock.advance(seconds)
+            self.look(run)
+        self("POST", f"{RUNS}/{run}/stop")
+        self("GET", RUNS)
+
+    def endings(self) -> None:
+        for change in ({"ending": "FAILED"}, {"stuck_in": "PENDING"}, {"processes_nothing": True}):
+            for name, value in change.items():
+                setattr(self.sandbox.leanix, name, value)
+            run = self.create(ITEMS, start="true", test="true")
+            self.sandbox.clock.advance(60)
+            self("POST", f"{RUNS}/{run}/stop")
+            self.look(run)
+            self.sandbox.leanix.ending, self.sandbox.leanix.stuck_in = "FINISHED", None
+            self.sandbox.leanix.processes_nothing = False
+
+    def other_ways_to_start(self) -> None:
+        stored = {one["connectorId"]: one for one in self("GET", "/configurations").json()}
+        both = {"input": ITEMS, "processorConfiguration": stored["campus"]}
+        blob = self("GET", "/storages/azure").json()["SAS"]
+        requests.put(blob, json=ITEMS, headers={"x-ms-blob-type": "BlockBlob"}, timeout=10)
+        link = {"url": blob, "type": "azureStorage"}
+        for one in self.sandbox.leanix.configurations.values():
+            one["executionGroups"] = [f"{one['processingDirection']} {one['processingMode']}", "all"]
+        group, mixed = {"groupName": "inbound partial"}, {"groupName": "all"}
+        self("POST", f"{RUNS}/withConfig", both)
+        self("POST", f"{RUNS}/withUrlInput", link)
+        self("POST", f"{RUNS}/withUrlInput", {**link, "url": blob.replace("sig=", "sig=x")}, start="true")
+        for params in (group, mixed, {"groupName": "none"}):
+            self("POST", f"{RUNS}/withExecutionGroup", ITEMS, **params)
+            self("POST", f"{RUNS}/withExecutionGroupAndUrlInput", link, **params)
+        self("POST", "/fastSynchronizationRuns", ITEMS)
+        self("POST", "/fastSynchronizationRuns/withConfig", both)
+        self("POST", "/fastSynchronizationRuns", OUTBOUND)
+
+    def refusals(self) -> None:
+        """Ask every route for what it refuses."""
+        run = self.create(ITEMS)
+        for query in ({"limit": 7, "offset": 3}, {"limit": "x"}, {"limit": 0}):
+            self("GET", f"{RUNS}/{run}/warnings", **query)
+        for body in ({}, [], {**ITEMS, "connectorId": "unknown"}, {**ITEMS, "lxWorkspace": "other"}, "{"):
+            self("POST", RUNS, body)
+            self("POST", "/fastSynchronizationRuns", body)
+        self.everywhere("unknown", "{")
+        self.sandbox.leanix.allowed = False
+        self.everywhere(run)
+        self.sandbox.leanix.expire_tokens()
+        self.everywhere(run)
+
+    def everywhere(self, run: str, body: Any = None) -> None:
+        for route in self.sandbox.leanix.routes():
+            path = str(getattr(route, "path", ""))
+            if path.startswith(API):
+                path = path.removeprefix(API).replace("{id}", run).replace("{name}", "starterExample")
+                for method in getattr(route, "methods", set()) - {"HEAD"}:
+                    self(method, path, None if method == "GET" else body)
+
+
+def spec() -> specs.Spec:
+    document = specs.load("leanix-integration-api.swagger.json")
+    definitions = document["definitions"]
+    # Four places contradict the file's own examples and texts; the texts win.
+    definitions["SyncRunInboundProgressReport"]["properties"]["status"]["type"] = "string"
+    definitions["UrlContainer"]["properties"]["url"]["type"] = ["string", "null"]
+    definitions["Content"]["properties"]["data"].pop("additionalProperties")
+    outbound = definitions["OutboundProcessorConfiguration"]["allOf"][1]["properties"]
+    outbound["scope"] = {"$ref": "#/definitions/Scope"}
+    return specs.Spec(document, HEIRS)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Iterator[Judged]:
+    vendors = spec()
+    with RecordingSandbox(LeanIXService, API) as sandbox:
+        # The file says a list of one; the docs and clients know one object, which is the default.
+        sandbox.leanix.create_returns_list = True
+        Drive(sandbox).everything()
+        yield Judged(vendors, sandbox.replies(), sandbox.unused())
+
+
+def test_every_route_was_driven(judged: Judged) -> None:
+    assert judged.unused == []
+    assert judged.undriven() == []
+
+
+def test_every_reply_validates(judged: Judged) -> None:
+    assert judged.problems() == []
+
+
+def test_what_the_file_has_no_word_for_is_listed(judged: Judged) -> None:
+    assert judged.unspoken(UNSPOKEN) == ([], [])
+
+
+def shape(stats: dict[str, Any]) -> dict[str, frozenset[str]]:
+    """Give an object's fields, and those of the first row of each of its tables."""
+    tables = {name: rows[0] for name, rows in stats.items() if isinstance(rows, list) and rows}
+    return {"": frozenset(stats), **{name: frozenset(row) for name, row in tables.items()}}
+
+
+def test_statistics_have_the_fields_of_the_files_own_examples(judged: Judged) -> None:
+    said = judged.spec.document["paths"][f"{RUNS}/{{id}}/stats"]["get"]["responses"]["200"]["examples"]
+    found = [one for one in judged.replies if one.path.endswith("/stats") and one.status == 200]
+    shapes = [shape(json.loads(one.body)) for one in found]
+    for example in said.values():
+        assert shape(example) in shapes
