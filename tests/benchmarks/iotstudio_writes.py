@@ -25,7 +25,7 @@ from airflow_provider.iotstudio.writes import Write, plan_writes
 from tests.benchmarks.iotstudio_served import Served
 from tests.contract import environments
 
-THINGS, THREADS, LATENCY = 100, 8, 0.05
+THINGS, THREADS, LATENCY, ROUNDS = 100, 8, 0.05, 3
 VALUES = {"setpoint": 20.5}
 CLIENT = """
 import json, sys, time
@@ -96,14 +96,13 @@ def counts(served: Served, hook: IoTStudioHook) -> dict[str, tuple[int, int]]:
     """Give how many requests each thing takes, and how many it may."""
     served.ask("delay", 0)
     uids = served.ask("things")
-    served.requests()
-    PropertyWriter(hook, concurrency=THREADS).write(rows(uids[:1000]))
-    back = served.requests("/things")
+    found = {}
+    for count in (200, 1000):
+        served.requests()
+        PropertyWriter(hook, concurrency=THREADS).write(rows(uids[:count]))
+        found[f"reading back {count} of {len(uids)} Things"] = (served.requests("/things"), 3)
     listed = sum(1 for _ in hook.list_things())
-    found = {
-        "reading back 1000 Things": (back, 3),
-        f"listing {listed} Things": (served.requests("/things"), 5),
-    }
+    found[f"listing {listed} Things"] = (served.requests("/things"), 5)
     served.requests()
     tokens = """
 from concurrent.futures import ThreadPoolExecutor
@@ -126,10 +125,11 @@ def main() -> None:
         with IoTStudioHook() as hook:
             hook.list_categories()
             served.ask("delay", LATENCY)
-            seconds = speed(served, hook)
+            rounds = [speed(served, hook) for _ in range(ROUNDS)]
             counted = counts(served, hook)
+    seconds = {name: min(one[name] for one in rounds) for name in rounds[0]}
     ours = seconds["the operator"]
-    print(f"{THINGS} writes, {LATENCY * 1000:.0f} ms a request")
+    print(f"{THINGS} writes, {LATENCY * 1000:.0f} ms a request, the best of {ROUNDS} rounds in turn")
     for name, value in seconds.items():
         print(f"{name:26} {value:7.2f} s   {value / ours:5.2f} x")
     for name, (count, most) in counted.items():
