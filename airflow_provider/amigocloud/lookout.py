@@ -30,8 +30,8 @@ from airflow_provider.amigocloud.sightings import (
 )
 from airflow_provider.amigocloud.watching import GOING, SUCCESS
 from airflow_provider.amigocloud.wishes import Wishes
+from airflow_provider.core.masking import hidden
 from airflow_provider.core.policy import Patience
-from airflow_provider.core.redaction import Redactor
 from airflow_provider.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -69,7 +69,6 @@ class Lookout:
         self._news: asyncio.Queue[Sighting] = asyncio.Queue(AHEAD)
         # What is asked later is also told later, so that no old state comes after a new one.
         self._turn = asyncio.Lock()
-        self._redactor = Redactor()
 
     async def sightings(self) -> AsyncIterator[Sighting]:
         """Give what is told and seen, as it comes."""
@@ -110,7 +109,7 @@ class Lookout:
 
     async def _look(self) -> None:
         hook = self._hook  # the listening may renew it meanwhile
-        self._redactor.add((await hook.aload()).password)
+        await hook.aload()
         for dataset in self._wishes.datasets:
             await self._take_turn(partial(self._look_at_dataset, hook, dataset))
         if self._wishes.needs_list and hook.has_project:
@@ -228,7 +227,7 @@ class Lookout:
 
     def _clean(self, text: str) -> str:
         # Some more is cleaned than is shown: a secret that is cut in two is not found.
-        return self._redactor.clean(text[: 5 * SHOWN])[:SHOWN]
+        return hidden(text[: 5 * SHOWN])[:SHOWN]
 
     def _clean_brief(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Keep what is short and no secret: what is fired is stored and logged in full."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider.amigocloud import api, frames
+from airflow_provider.core.masking import hide_passing
 from airflow_provider.core.redaction import bare_url
 from airflow_provider.core.replies import shorten
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
@@ -95,7 +96,9 @@ class EventSocket:
         if dataset is not None:
             where = where or api.dataset_path(dataset, in_project=self._hook.has_project)
             said["datasetid"] = dataset
-        said["websocket_session"] = await self._hook.asend(api.websocket_session(where))
+        session = await self._hook.asend(api.websocket_session(where))
+        hide_passing(session)
+        said["websocket_session"] = session
         await self._send(frames.event("authenticate", said))
 
     async def receive(self) -> frames.Happened:

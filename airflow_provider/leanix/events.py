@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from airflow_provider.core.masking import hidden
 from airflow_provider.core.waiting import share
 from airflow_provider.core.watchers import NewcomerTrigger
 from airflow_provider.leanix.api import OVER
@@ -73,7 +74,7 @@ class LeanIXRunEndedTrigger(NewcomerTrigger):
             {
                 "run_id": run_id,
                 "run_status": now[run_id]["status"],
-                "description": str(now[run_id].get("description") or "")[:500],
+                "description": hidden(str(now[run_id].get("description") or ""))[:500],
             }
             for run_id in new
         ]

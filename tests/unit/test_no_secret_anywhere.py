@@ -7,44 +7,16 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider.core import auth, limits, polling
-from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.policy import Patience
-from airflow_provider.core.redaction import spellings
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.core import polling
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task
+from tests.planting import break_everything, leaks, plant
 
 pytestmark = pytest.mark.slow
-
-
-def secrets_of(sandbox: Sandbox) -> dict[str, list[str]]:
-    """Give all credentials in play by service: the connection's, and every token made since."""
-    issued: dict[str, Any] = {
-        "mapsindoors": sandbox.mapsindoors.auth._tokens,
-        "amigocloud": sandbox.amigocloud.websocket_sessions,
-        "iotstudio": sandbox.iotstudio.tokens,
-        "leanix": sandbox.leanix._tokens,
-    }
-    found = {
-        name: [*tokens, sandbox.services[name].connection()["password"]] for name, tokens in issued.items()
-    }
-    found["mapsindoors"].append(sandbox.mapsindoors.connection()["extra"]["api_key"])
-    found["amigocloud"] = [*issued["amigocloud"], world.AWKWARD_TOKEN]
-    return found
-
-
-def break_everything(sandbox: Sandbox, fault: dict[str, Any]) -> None:
-    """Let every answer of a service fail, and say again all that the service was ever told."""
-    for service, told in secrets_of(sandbox).items():
-        said = {"body": {"error": " ".join(told), "detail": told}, "headers": {"X-Said": quote(told[0])}}
-        more = said if fault["kind"] == "status" else {}
-        sandbox.faults.add(service=service, times=None, **fault, **more)
 
 
 def database() -> Iterator[str]:
@@ -59,21 +31,6 @@ def database() -> Iterator[str]:
         for name in known.tables:
             for row in session.execute(text(f'SELECT * FROM "{name}"')):
                 yield f"{name}: {tuple(row)}"
-
-
-@pytest.fixture
-def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Lend the sandbox with credentials in all connections that every encoding changes."""
-    monkeypatch.setattr(auth, "_slots", {})
-    monkeypatch.setattr(limits, "_budgets", {})
-    monkeypatch.setattr(ApiHook, "patience", Patience(attempts=2, base=0.001, cap=0.01))
-    connection = {**sandbox.amigocloud.connection(), "password": world.AWKWARD_TOKEN}
-    monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", json.dumps(connection))
-    sandbox.mapsindoors.rate_limit = None
-    sandbox.amigocloud.job_latency = 0.05
-    sandbox.leanix.queue_seconds = sandbox.leanix.run_seconds = 0.05
-    sandbox.iotstudio.device_seconds = 0.05
-    return sandbox
 
 
 @pytest.fixture
@@ -105,6 +62,13 @@ DEFERRED = {
     "IoTStudioPropertyTrigger",
     "LeanIXRunTrigger",
 }
+
+
+@pytest.fixture
+def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    plant(sandbox, monkeypatch)
+    return sandbox
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -141,11 +105,4 @@ def test_nothing_that_a_run_leaves_holds_a_credential(
             f"{file} {file.read_bytes().decode('latin-1')}" for file in tmp_path.rglob("*") if file.is_file()
         ),
     }
-    found = [
-        f"{where}: ...{text[max(0, at - 150) : at + 20]}"
-        for secret in {one for told in secrets_of(planted).values() for one in told}
-        for spelled in spellings(secret)
-        for where, text in left.items()
-        if (at := text.find(spelled)) >= 0
-    ]
-    assert found == []
+    assert leaks(left, planted) == []

@@ -1,0 +1,131 @@
+"""Watchers run for months in the triggerer: what they store, fire, log and remember holds no credential."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseEventTrigger
+
+from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
+from airflow_provider.core.watchers import NewcomerTrigger
+from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
+from airflow_provider.sandbox.server import Sandbox
+from tests import every_task
+from tests.planting import break_everything, leaks, plant, secrets_of
+from tests.tries import again
+
+WATCHERS: dict[str, Callable[[], Any]] = {
+    "amigocloud event": lambda: AmigoCloudEventTrigger(events=["*"], dataset=1, poll_interval=0.05),
+    "amigocloud dataset": lambda: AmigoCloudDatasetTrigger(dataset=1, poll_interval=0.05),
+    "iotstudio thing": lambda: IoTStudioThingTrigger(
+        filters={"temperature": f"gt:{every_task.HOT - 1}"}, poll_interval=0.05
+    ),
+    "leanix run": lambda: LeanIXRunEndedTrigger(poll_interval=0.05),
+}
+
+
+class State(dict[str, Any]):
+    """An asset's state store, as Airflow 3.3 lends it to a trigger."""
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return json.loads(self[key]) if key in self else default
+
+    async def aset(self, key: str, value: Any) -> None:
+        self[key] = json.dumps(value)
+
+
+@pytest.fixture
+def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    plant(sandbox, monkeypatch)
+    return sandbox
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that comes soon."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(trigger: Any) -> AsyncIterator[list[Any]]:
+    """Run a trigger alone, as the triggerer does; gives what it has fired so far."""
+    fired: list[Any] = []
+
+    async def run() -> None:
+        async for event in trigger.run():
+            fired.extend([event.payload])
+
+    task = asyncio.create_task(run())
+    yield fired
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def secretive_run(sandbox: Sandbox) -> None:
+    """Have a run whose description is all that the service was ever told."""
+    said = " ".join(secrets_of(sandbox)["leanix"])[-480:]
+    with LeanIXHook() as hook:
+        hook.start_run(hook.create_run({**every_task.LDIF, "description": f"nightly {said}"}))
+    every_task.happen(sandbox, "leanix")
+
+
+def happen(sandbox: Sandbox, vendor: str) -> None:
+    """Let something happen that the watchers of a vendor fire for; the service quotes credentials in it."""
+    if vendor == "leanix":
+        secretive_run(sandbox)
+        return
+    every_task.happen(sandbox, vendor)
+    if vendor == "amigocloud":
+        told = secrets_of(sandbox)["amigocloud"]
+        sandbox.amigocloud.sockets.emit("realtime", {"dataset_id": 1, "why": " ".join(told), told[-1]: 1}, 1)
+
+
+@pytest.mark.parametrize("way", ["well", "refused", "failing"])
+@pytest.mark.parametrize("name", WATCHERS)
+async def test_a_watcher_leaves_no_credential_behind(
+    name: str, way: str, planted: Sandbox, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for logger in ("httpx", "httpcore", "websockets"):
+        caplog.set_level(logging.DEBUG, logger)
+    vendor, state = name.split()[0], State()
+    if way != "well":
+        break_everything(planted, {"kind": "status", "status": 400 if way == "refused" else 503})
+    trigger = again(WATCHERS[name]())
+    trigger.asset_state_store = state
+    requests = planted.counters.total
+    async with running(trigger) as fired:
+        await until(lambda: requests(vendor) >= 5)
+        if way == "well":
+            await until(lambda: state)
+            await asyncio.to_thread(happen, planted, vendor)
+            await until(lambda: fired)
+    assert bool(fired) == (way == "well")
+    left = {
+        "stored": json.dumps(trigger.serialize()),
+        "fired": json.dumps(fired),
+        "remembered": json.dumps(state),
+        "logs": caplog.text + "".join(capfd.readouterr()),
+    }
+    assert len(left["logs"]) > 500
+    assert leaks(left, planted) == []
+
+
+def test_every_watcher_is_among_those_that_are_searched() -> None:
+    def below(kind: type) -> set[type]:
+        return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
+
+    public = {kind for kind in below(BaseEventTrigger) if kind.__module__.startswith("airflow_provider.")}
+    abstract = {kind for kind in public if kind.__name__.startswith("_") or kind is NewcomerTrigger}
+    assert {type(make()) for make in WATCHERS.values()} == public - abstract
