@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.mapsindoors.geometry import same
-from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import RING, by_external_id, desk, sync
+from tests.unit.mapsindoors.running import RING, SQUARE, by_external_id, desk, sync
 
 CHANGES = st.fixed_dictionaries(
     {},
@@ -22,6 +23,10 @@ CHANGES = st.fixed_dictionaries(
         "aliases": st.lists(st.sampled_from(["a", "b"]), unique=True),
         "Info@generic": st.sampled_from(["", "x"]),
         "geometry": st.just({"type": "Polygon", "coordinates": [RING]}),
+        "parentExternalId": st.sampled_from(["A-0", "A-1", "C-1"]),
+        "displayType": st.sampled_from(["Lab", "Office"]),
+        "categories": st.lists(st.sampled_from(["WORK", "FOOD"]), unique=True),
+        "displaySetting": st.just({"labelZoomFrom": 19}),
     },
 )
 SWITCHES = st.fixed_dictionaries(
@@ -37,6 +42,11 @@ SWITCHES = st.fixed_dictionaries(
         "delete_unknown": st.sampled_from(["ignore", "refuse"]),
         "delete_status": st.sampled_from([200, 204]),
         "max_items": st.sampled_from([None, 2]),
+        "put_unknown_status": st.sampled_from([400, 404]),
+        "delete_children": st.sampled_from(["cascade", "leave", "refuse"]),
+        "put_checks_dataset": st.booleans(),
+        "require_token": st.booleans(),
+        "token_seconds": st.sampled_from([120, 86_400]),
     }
 )
 FAULTS = st.lists(
@@ -52,13 +62,15 @@ FAULTS = st.lists(
             ]
         ),
         st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+        st.integers(0, 2),
     ),
     max_size=3,
 )
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=15,
+    max_examples=30,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -67,6 +79,7 @@ FAULTS = st.lists(
     changes=st.dictionaries(st.sampled_from([f"A-0-0{n}" for n in range(1, 9)]), CHANGES, max_size=5),
     made=st.integers(0, 4),
     gone=st.integers(0, 3),
+    missing=st.sampled_from(["delete", "deactivate"]),
     switches=SWITCHES,
     faults=FAULTS,
 )
@@ -76,6 +89,7 @@ def test_any_change_is_applied_and_nothing_else_is(
     changes: dict[str, dict[str, Any]],
     made: int,
     gone: int,
+    missing: str,
     switches: dict[str, Any],
     faults: list[Any],
 ) -> None:
@@ -84,30 +98,44 @@ def test_any_change_is_applied_and_nothing_else_is(
     sandbox.faults.clear()
     for name, value in switches.items():
         setattr(world, name, value)
-    for (kind, options), method in faults:
-        sandbox.faults.add(kind, method=method, path="/geodata", **options)
+    for (kind, options), method, after in faults:
+        sandbox.faults.add(kind, method=method, path="/geodata", after=after, **options)
     before = copy.deepcopy(by_external_id(world))
     places = [code for code, one in before.items() if one["baseType"] in ("room", "poi")]
     kept = [code for code in places if not code.startswith("C-1")] + [f"C-1-0{n}" for n in range(1, 9 - gone)]
     kept += ["C-1-P1", "C-1-P2", "C-1-P3"]
     rows = [{"externalId": code, **changes.get(code, {})} for code in kept]
-    rows += [desk(f"D-{n}") for n in range(made)]
-    scope = {"base_types": ["room", "poi"]}
-    result = sync(rows, scope=scope, missing="delete", max_deletes=3)
+    rows += [desk(f"D-{n}", parentExternalId=f"N-{n}" if n % 2 else "A-0") for n in range(made)]
+    rows += [room(f"N-{n}") for n in range(1, made, 2)]
+    options = {"scope": {"base_types": ["room", "poi"]}, "missing": missing, "max_deletes": 3}
+    result = sync(rows, **options)
     sandbox.faults.clear()
-    assert (result["create"], result["delete"], result["failed"]) == (made, gone, 0)
+    created = made + made // 2
+    assert (result["create"], result[missing], result["failed"]) == (created, gone, 0)
     after = by_external_id(world)
-    assert len(world.campus.geodata) == len(before) + 1 + made - gone
+    deleted = gone if missing == "delete" else 0
+    assert len(world.campus.geodata) == len(before) + 1 + created - deleted
     for code, fields in changes.items():
-        assert_changed(after.pop(code), before.pop(code), fields)
+        assert_changed(after.pop(code), before.pop(code), fields, before)
     for n in range(gone):
-        del before[f"C-1-0{8 - n}"]
-    assert {code: one for code, one in after.items() if not code.startswith("D-")} == before
+        old = before.pop(f"C-1-0{8 - n}")
+        assert after.pop(old["externalId"], None) == ({**old, "status": 2} if not deleted else None)
+    for n in range(made):
+        parent = after[f"N-{n}" if n % 2 else "A-0"]
+        assert after[f"D-{n}"]["parentId"] == parent["id"]
+    assert {code: one for code, one in after.items() if code[:2] not in ("D-", "N-")} == before
     sandbox.clock.advance(10)
-    assert sync(rows, scope=scope, missing="delete")["unchanged"] == len(rows)
+    assert sync(rows, **options)["unchanged"] == len(rows)
 
 
-def assert_changed(room: dict[str, Any], old: dict[str, Any], fields: dict[str, Any]) -> None:
+def room(code: str) -> dict[str, Any]:
+    """Give a row for a new room."""
+    return desk(code, baseType="room", displayTypeId="Office", geometry=SQUARE)
+
+
+def assert_changed(
+    room: dict[str, Any], old: dict[str, Any], fields: dict[str, Any], others: dict[str, Any]
+) -> None:
     texts = {"name@en": fields.get("name"), "info@generic": fields.get("Info@generic") or None}
     expected = {**old["properties"], **{key: text for key, text in texts.items() if text}}
     assert {key: text for key, text in room["properties"].items() if text} == expected
@@ -117,4 +145,18 @@ def assert_changed(room: dict[str, Any], old: dict[str, Any], fields: dict[str, 
     assert sorted(room["aliases"]) == sorted(fields.get("aliases", []))
     wanted = fields.get("geometry", old["geometry"])
     assert room["geometry"]["coordinates"] == wanted["coordinates"]
+    parent = fields.get("parentExternalId")
+    assert room["parentId"] == (others[parent]["id"] if parent else old["parentId"])
+    kind = fields.get("displayType")
+    assert room["displayTypeId"] == (seed.new_id("type", kind) if kind else old["displayTypeId"])
+    wanted_groups = (
+        {seed.new_id("category", key) for key in fields["categories"]} if "categories" in fields else None
+    )
+    assert set(room.get("categories", [])) == (
+        set(old.get("categories", [])) if wanted_groups is None else wanted_groups
+    )
+    assert room.get("displaySetting", {}) == {
+        **old.get("displaySetting", {}),
+        **fields.get("displaySetting", {}),
+    }
     assert same(room["anchor"], old["anchor"]) is ("geometry" not in fields)
