@@ -73,12 +73,12 @@ class Submission:
     @property
     def marker(self) -> str:
         """What the remote work carries, to be found again by: stable over retries, new for new work."""
-        return self.marker_of(self.generation)
+        return f"{self.task_marker}{self._request[:8]}.{self.generation}"
 
-    def marker_of(self, generation: int) -> str:
-        """Give the marker that the nth piece of work of this task carries."""
-        digest = hashlib.sha256("\0".join((*self._task, self._request)).encode()).hexdigest()[:16]
-        return f"airflow:{digest}.{generation}"
+    @property
+    def task_marker(self) -> str:
+        """What the markers of all work of this task begin with, whatever was asked for."""
+        return f"airflow:{fingerprint(self._task)[:12]}-"
 
     def intend(self, note: Any = None) -> None:
         """Remember, before the work is created, that it may exist from now on.
@@ -119,6 +119,7 @@ class Submission:
 
 
 def for_ever() -> dict[str, Any]:
+    """Give the argument that lets a state store keep a value for ever, where the store knows it."""
     try:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
     except ImportError:

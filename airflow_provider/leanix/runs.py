@@ -44,7 +44,7 @@ def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, 
     """
     run_id, status = _find(hook, submission, tried_before) or ("", "")
     if not run_id:
-        _end_earlier(hook, submission)
+        _end_earlier(hook, submission, tried_before)
         submission.intend()
         run_id, status = _create(hook, submission, ldif), CREATED
         hook.log.info("Created run %s of %s (%s)", run_id, ldif.connector, submission.marker)
@@ -137,11 +137,25 @@ def _create(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
         return hook.create_run(marked)
 
 
-def _end_earlier(hook: LeanIXHook, submission: Submission) -> None:
+def _end_earlier(hook: LeanIXHook, submission: Submission, tried_before: bool) -> None:
     """Stop what an earlier try has started with another input, before the new run begins."""
+    earlier: list[str] = []
     if submission.earlier_id and _status_of(hook, submission.earlier_id) in LIVE:
-        hook.log.warning("The input has changed: stopping run %s of an earlier try", submission.earlier_id)
-        hook.stop_run(submission.earlier_id)
+        earlier.append(submission.earlier_id)
+    if tried_before and not submission.remembers:
+        earlier += live_with(hook.list_runs(), submission.task_marker)
+    for run_id in earlier:
+        hook.log.warning("The input has changed: stopping run %s of an earlier try", run_id)
+        hook.stop_run(run_id)
+
+
+def live_with(rows: Iterable[Mapping[str, Any]], mark: str) -> list[str]:
+    """Give the ids of the runs in a list that are live and carry a mark."""
+    return [
+        str(row["id"])
+        for row in rows
+        if row.get("status") in LIVE and mark in str(row.get("description") or "")
+    ]
 
 
 def _status_of(hook: LeanIXHook, run_id: str) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.durable import Submission
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from tests.airflow_names import TaskDeferred
 
@@ -62,6 +64,10 @@ class Task:
             max_tries=self.last_try,
         )
         return {"ti": ti, **self.more, **({"task_state_store": self.store} if self.remembers else {})}
+
+    def submission(self) -> Submission:
+        """Give what the task remembers of a piece of work."""
+        return Submission(self.context(), "request", logging.getLogger(__name__))
 
     def clear(self) -> None:
         """Do what Airflow does when a user clears the task: it gets all its tries once more."""

@@ -196,8 +196,9 @@ def test_start_task_cleared_while_its_run_is_live_takes_it_up(leanix: Any) -> No
     assert leanix.peak_live == 1
 
 
-def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any) -> None:
-    task = Task()
+@MEMORY
+def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any, remembers: bool) -> None:
+    task = Task(remembers=remembers)
     leanix.stuck_in = "IN_PROGRESS"
     inbound = {**INBOUND, "content": tutorial_items(), "deferrable": True}
     task.begin(run_operator(**inbound))
@@ -210,6 +211,17 @@ def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any) -> No
 def test_two_tasks_never_take_each_others_run(leanix: Any) -> None:
     ids = {Task(task_id=name, remembers=False).run(run_operator())["run_id"] for name in ("a", "b")}
     assert len(ids) == 2
+
+
+@MEMORY
+def test_changed_input_leaves_the_live_runs_of_other_tasks_alone(leanix: Any, remembers: bool) -> None:
+    leanix.stuck_in = "IN_PROGRESS"
+    Task(task_id="other").begin(run_operator(deferrable=True))
+    task = Task(remembers=remembers)
+    task.begin(run_operator(deferrable=True))
+    leanix.stuck_in = None
+    task.run(run_operator(description="changed"))
+    assert [run.status for run in leanix.runs] == ["IN_PROGRESS", "STOPPED", "FINISHED"]
 
 
 def test_forgotten_run_is_replaced(leanix: Any) -> None:
@@ -237,7 +249,8 @@ def test_error_event_is_raised_by_the_task_as_it_was(leanix: Any, sandbox: Any) 
 
 
 def test_users_text_stays_in_front_of_the_marker_within_500_characters() -> None:
-    marker = "airflow:0123456789abcdef.0"
+    marker = Task().submission().marker
+    assert len(marker) <= 32
     assert runs.describe("Nightly", marker) == f"Nightly {marker}"
     assert runs.describe(None, marker) == marker
     long = runs.describe("x" * 500, marker)
