@@ -72,8 +72,11 @@ class ByKey:
         call = api.sql(self._keyset().outline_query(), limit=self._reading.page_size)
         try:
             self._outline = self._hook.send(call.reading(read_outline))
-        except RequestRejectedError:
-            return  # a key of a type that has no least value; the first page will do
+        except RequestRejectedError as error:
+            if error.status != 400:
+                raise
+            # A key of a type that has no least value, say. The first page does it, too, and a query that
+            # is wrong fails there.
 
     def pages(self, pin: Pin, kept: Kept | None) -> Iterator[Page]:
         """Give all pages in key order."""
