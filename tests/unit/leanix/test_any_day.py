@@ -69,13 +69,21 @@ class AnyDay(RuleBasedStateMachine):
         self.task = Task()
         self.deferral: TaskDeferred | None = None
         self.taken = ""
+        self.wanted = "A"
 
     @initialize(remembers=st.booleans())
     def start(self, remembers: bool) -> None:
         self.task = Task(remembers=remembers)
 
     def operator(self) -> LeanIXRunOperator:
-        return LeanIXRunOperator(task_id="run", deferrable=True, poll_interval=0.01, timeout=0.05, **OUTBOUND)
+        return LeanIXRunOperator(
+            task_id="run",
+            deferrable=True,
+            poll_interval=0.01,
+            timeout=0.05,
+            description=self.wanted,
+            **OUTBOUND,
+        )
 
     @rule(fault=st.sampled_from(FAULTS), after=st.integers(0, 1))
     def break_a_request(self, fault: tuple[str, str, str], after: int) -> None:
@@ -89,6 +97,12 @@ class AnyDay(RuleBasedStateMachine):
     @rule(ending=st.sampled_from(["FINISHED", "FINISHED", "FAILED", "STOPPED"]))
     def next_runs_end_as(self, ending: str) -> None:
         self.leanix.ending = ending
+
+    @rule(wanted=st.sampled_from("AB"))
+    def the_dag_changes(self, wanted: str) -> None:
+        """The next try asks for something else, or for what an earlier one has asked for."""
+        if wanted != self.wanted:
+            self.wanted, self.taken = wanted, ""
 
     @rule()
     def clear(self) -> None:
