@@ -209,7 +209,7 @@ class Administration(SpaceHook):
         category: str | None = None,
         create: bool = False,
     ) -> dict[str, Any]:
-        """Change the MQTT credentials of a Thing, or of a category; passwords are kept out of logs.
+        """Change MQTT credentials of a Thing, or of a category; passwords are kept out of logs and errors.
 
         :param form: ``username``, ``password``, ``enabled``, ``description``; without it the service makes a
             new password.
@@ -217,7 +217,9 @@ class Administration(SpaceHook):
         """
         from airflow_provider.core.masking import mask, spelled
 
-        mask(spelled([str((form or {}).get("password") or "")]))
+        chosen = str((form or {}).get("password") or "")
+        mask(spelled([chosen]))
+        self.transport.endpoint.redactor.add(chosen)
         found: dict[str, Any] = self._mqtt("POST" if create else "PUT", thing_id, category, form or {})
         mask(spelled([str(found.get("password") or "")]))
         return found

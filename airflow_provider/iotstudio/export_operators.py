@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.outlets import tell
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
@@ -59,7 +60,8 @@ class IoTStudioExportThingsOperator(BaseOperator):
 
         choose_format(self.output_path)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
-            return export_things(hook, self.output_path, category=self.category, filters=self.filters)
+            made = export_things(hook, self.output_path, category=self.category, filters=self.filters)
+            return tell(context, self.outlets, made)
 
 
 class IoTStudioExportHistoryOperator(BaseOperator):
@@ -146,12 +148,12 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         self._check_arguments()
         asked = Span.read(self.start, self.end)
         if not self.incremental:
-            return self._export(asked)
+            return tell(context, self.outlets, self._export(asked))
         progress = Progress(context, self.outlets, self._source(), self.log)
         span = progress.span(asked)
         result = self._export(span)
         progress.finished(span, result["watermark"])
-        return result
+        return tell(context, self.outlets, result)
 
     def _source(self) -> list[Any]:
         chosen = [self.thing_ids, self.category, self.filters, self.properties]

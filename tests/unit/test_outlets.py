@@ -9,7 +9,11 @@ from airflow.sdk import Asset
 
 from airflow_provider.core.outlets import tell
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
+from airflow_provider.iotstudio.operators import (
+    IoTStudioExportHistoryOperator,
+    IoTStudioExportThingsOperator,
+    IoTStudioWritePropertiesOperator,
+)
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -51,6 +55,17 @@ def test_a_write_tells_how_many_things_took_it(sandbox: Any) -> None:
         task_id="t", thing_id=THING, properties={"temperature": 18}, outlets=[SENSOR]
     )
     assert told(operator, SENSOR)["verified"] == 1
+
+
+def test_exports_tell_where_the_file_is_and_how_many_rows_it_has(sandbox: Any, tmp_path: Any) -> None:
+    things = IoTStudioExportThingsOperator(task_id="t", output_path=f"{tmp_path}/t.csv", outlets=[SENSOR])
+    extra = told(things, SENSOR)
+    assert (extra["rows"], extra["uri"]) == (264, f"{tmp_path}/t.csv")
+    history = IoTStudioExportHistoryOperator(
+        task_id="t", output_path=f"{tmp_path}/h.csv", thing_ids=[THING], outlets=[SENSOR]
+    )
+    extra = told(history, SENSOR)
+    assert (extra["rows"], extra["watermark"]) == (144, "2026-01-03T23:00:00Z")
 
 
 def test_a_run_tells_its_id_status_and_counts_but_no_lists(sandbox: Any) -> None:

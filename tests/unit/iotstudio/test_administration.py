@@ -192,9 +192,9 @@ def test_mqtt_credentials_are_made_shown_changed_and_deleted(hook: IoTStudioHook
         hook.get_mqtt_credentials(THING)
 
 
-def test_a_category_has_mqtt_credentials_of_its_own(hook: IoTStudioHook) -> None:
+def test_a_category_has_mqtt_credentials_of_its_own(hook: IoTStudioHook, service: IoTStudioService) -> None:
     made = hook.set_mqtt_credentials(category="Sensors", create=True)
-    assert "categories/Sensors" in made["topics"]["acl"]["publish"][0]["pattern"]
+    assert list(service.mqtt) == ["categories/Sensors"]
     assert hook.get_mqtt_credentials(category="Sensors")["username"] == made["username"]
     with pytest.raises(NotFoundError):
         hook.get_mqtt_credentials(THING)
@@ -211,3 +211,11 @@ def test_a_password_for_mqtt_is_in_no_log(hook: IoTStudioHook, monkeypatch: pyte
     made = hook.set_mqtt_credentials(THING, create=True)
     hook.set_mqtt_credentials(THING, {"password": "chosen-one"})
     assert {made["password"], "chosen-one"} <= set(masked)
+
+
+def test_a_password_for_mqtt_is_in_no_error(hook: IoTStudioHook, sandbox: Sandbox) -> None:
+    echo = {"error": {"status": 400, "message": "bad password chosen/one"}}
+    sandbox.faults.add("status", path="/mqtt-credentials", status=400, body=echo)
+    with pytest.raises(RequestRejectedError, match="bad password") as caught:
+        hook.set_mqtt_credentials(THING, {"password": "chosen/one"})
+    assert "chosen" not in repr(vars(caught.value)) + str(caught.value)

@@ -366,6 +366,14 @@ class Ramp(Sequence[tuple[int, Any]]):
         return HISTORY_MS + index * 1000, index / 8
 
 
+def test_a_history_is_read_a_thousand_values_at_a_time(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    service.space.things[THING].history = {"temperature": Ramp(2_500)}
+    assert history(tmp_path / "long.jsonl", thing_ids=[THING])["rows"] == 2_500
+    assert sandbox.counters.requests[HISTORY] == 3
+
+
 def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path: Path) -> None:
     uids = list(service.space.things)[:4]
 
