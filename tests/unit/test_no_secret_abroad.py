@@ -1,0 +1,107 @@
+"""No credential goes along to another host, nor into what Airflow shows of a task's arguments.
+
+Redirects to another host are in the fault matrix, links of lists in AmigoCloud's tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from airflow.sdk._shared.secrets_masker import redact
+
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.operators import LeanIXFetchResultsOperator, LeanIXStartRunOperator
+from airflow_provider.sandbox.server import Sandbox
+from tests import every_task
+from tests.faults import HOOKS
+from tests.foreign import Foreign
+from tests.planting import leaks, plant
+from tests.tries import Tries
+
+CONTENT = [{"type": "Application", "id": f"app-{n}", "data": {"name": "x" * 40}} for n in range(20)]
+
+
+@pytest.fixture
+def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    plant(sandbox, monkeypatch)
+    return sandbox
+
+
+@pytest.fixture
+def foreign() -> Iterator[Foreign]:
+    """Lend a host that is not the service's."""
+    listener = Foreign()
+    yield listener
+    listener.close()
+
+
+def links_lead_to(sandbox: Sandbox, foreign: Foreign, path: str, name: str) -> None:
+    """Let the service give links to the foreign host."""
+    link = f"http://{foreign.place}/storage/file?sig=s%2Bg"
+    sandbox.faults.add("status", status=200, path=path, times=None, body={name: link})
+
+
+def told(foreign: Foreign) -> str:
+    """Give what the foreign host got, which must be something."""
+    seen = foreign.seen.decode("latin-1")
+    assert "/storage/file?sig=" in seen
+    assert "authorization" not in seen.lower()
+    return seen
+
+
+def test_results_are_fetched_elsewhere_without_a_credential(
+    planted: Sandbox, foreign: Foreign, tmp_path: Path
+) -> None:
+    run_id = every_task.a_run(planted, 0.0)
+    links_lead_to(planted, foreign, "/resultsUrl$", "url")
+    output = tmp_path / "results.json"
+    LeanIXFetchResultsOperator(task_id="t", run_id=run_id, output_path=str(output)).execute({})
+    assert output.read_text() == "{}", "what the foreign host answers"
+    assert leaks({"seen": told(foreign)}, planted) == []
+
+
+def test_content_is_uploaded_elsewhere_without_a_credential(
+    planted: Sandbox, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LeanIXHook, "upload_above", 100)
+    links_lead_to(planted, foreign, "/storages/azure$", "SAS")
+    start = LeanIXStartRunOperator(
+        task_id="t",
+        connector_type="cmdb",
+        connector_id="campus",
+        connector_version="1.0.0",
+        processing_direction="inbound",
+        content=CONTENT,
+    )
+    Tries().run(start)
+    assert "PUT" in told(foreign)
+    assert leaks({"seen": told(foreign)}, planted) == []
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "raw": str,
+    "percent-encoded": lambda secret: quote(secret, safe=""),
+    "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+    "JSON": lambda secret: json.dumps(secret)[1:-1],
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_a_credential_typed_into_an_argument_is_masked_once_the_connection_was_read(
+    vendor: str, spelling: str, planted: Sandbox
+) -> None:
+    """Airflow masks rendered fields with what its masker knows, and the hook tells it all spellings."""
+    hook = HOOKS[vendor]()
+    secret = hook.settings.password
+    typed = SPELLINGS[spelling](secret)
+    fields = {"sql": f"SELECT '{typed}'", "writes": [{"properties": {"note": f"a {typed} b"}}]}
+    assert SPELLINGS["percent-encoded"](secret) != secret, "nothing of it is encoded: the test shows little"
+    assert typed not in str(redact(fields))
+    assert "SELECT" in str(redact(fields))
