@@ -159,10 +159,12 @@ def live_with(rows: Iterable[Mapping[str, Any]], mark: str) -> list[str]:
 
 
 def _status_of(hook: LeanIXHook, run_id: str) -> str | None:
+    """Give a run's status; None when the run list does not know it either: a 404 may be a gateway's."""
     try:
         return hook.get_run_status(run_id)
     except NotFoundError:
-        return None
+        found = (str(row.get("status")) for row in hook.list_runs() if row.get("id") == run_id)
+        return next(found, None)
 
 
 def describe(text: object, marker: str) -> str:

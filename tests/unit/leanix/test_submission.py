@@ -224,6 +224,18 @@ def test_changed_input_leaves_the_live_runs_of_other_tasks_alone(leanix: Any, re
     assert [run.status for run in leanix.runs] == ["IN_PROGRESS", "STOPPED", "FINISHED"]
 
 
+@BOTH
+def test_a_run_that_is_only_said_to_be_unknown_is_not_replaced(
+    leanix: Any, sandbox: Any, deferrable: bool
+) -> None:
+    leanix.run_seconds = 0.3
+    task = Task()
+    task.begin(run_operator(deferrable=True))
+    sandbox.faults.add("html", status=404, path="/status$")
+    assert task.run(run_operator(deferrable=deferrable))["run_id"] == leanix.runs[0].id
+    assert (leanix.starts, len(leanix.runs)) == (1, 1)
+
+
 def test_forgotten_run_is_replaced(leanix: Any) -> None:
     task = Task()
     task.begin(run_operator(deferrable=True))
