@@ -1,4 +1,4 @@
-"""Prints what a sync of many objects costs, beside a script that sends one PUT an object.
+"""Prints what a sync of many objects costs, beside scripts that send one PUT an object.
 
 Run: ``python -m tests.benchmarks.mapsindoors_sync [objects]``
 """
@@ -12,11 +12,14 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 CHANGED = 100
 """One row of this many is changed."""
+ROUNDS = 3
+AT_ONCE = 4
 
 
 def serve(objects: int, conn: Any) -> None:
@@ -29,11 +32,11 @@ def serve(objects: int, conn: Any) -> None:
         rows = [
             {
                 "externalId": one["externalId"],
-                "name": one["properties"]["name@en"] + ("!" if number % CHANGED == 0 else ""),
+                "name": one["properties"]["name@en"],
                 "geometry": one["geometry"],
                 "displayTypeId": one["displayTypeId"],
             }
-            for number, one in enumerate(sandbox.mapsindoors.campus.geodata.values())
+            for one in sandbox.mapsindoors.campus.geodata.values()
             if (one.get("externalId") or "").startswith("G-")
         ]
         conn.send((sandbox.connections["mapsindoors_default"], rows))
@@ -46,38 +49,79 @@ def memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
+def sync(source: Path, **options: Any) -> dict[str, Any]:
+    """Run the operator; gives its counts, seconds, seconds of CPU and growth of memory."""
+    from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+
+    before, cpu, clock = memory(), time.process_time(), time.monotonic()
+    done = MapsIndoorsSyncGeodataOperator(task_id="sync", source=str(source), **options).execute({})
+    spent = {"cpu": time.process_time() - cpu, "s": time.monotonic() - clock, "mb": memory() - before}
+    return {**done, **spent}
+
+
+def single_puts(rows: list[dict[str, Any]], mark: str) -> tuple[int, float]:
+    """Rename what is changed as a script does that knows it: one PUT each; gives requests and seconds."""
+    from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+
+    clock = time.monotonic()
+    with MapsIndoorsHook() as hook:
+        found = {one.get("externalId"): one for one in hook.list_geodata(base_types="room")}
+        for row in rows:
+            one = found[row["externalId"]]
+            texts = {**one["properties"], "name@en": row["name"] + mark}
+            hook.update_geodata([{"id": one["id"], "properties": texts}])
+        return hook.requests, time.monotonic() - clock
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]], mark: str) -> Path:
+    """Write the source: the objects as they are, and those that are to change with another name."""
+    with path.open("w") as out:
+        for number, row in enumerate(rows):
+            name = row["name"] + (mark if number % CHANGED == 0 else "")
+            out.write(json.dumps({**row, "name": name}) + "\n")
+    return path
+
+
 def main(objects: int) -> None:
-    """Plan, apply and apply again; print a line each."""
+    """Plan, apply, apply again; then syncs and scripts in turn; then syncs at once."""
     here, there = multiprocessing.get_context("spawn").Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(objects, there))
     server.start()
     folder = Path(tempfile.mkdtemp())
     os.environ["AIRFLOW_CONN_MAPSINDOORS_DEFAULT"], rows = here.recv()
-    source = folder / "rows.jsonl"
-    source.write_text("\n".join(map(json.dumps, rows)))
-    changes = sum(row["name"].endswith("!") for row in rows)
+    source = write_rows(folder / "rows.jsonl", rows, "!")
+    changed = rows[::CHANGED]
     del rows
 
     import requests  # noqa: F401 - its import is not what is measured
 
-    from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
-
-    print(f"{objects} objects, {changes} of them changed")
+    print(f"{objects} objects, {len(changed)} of them changed")
     print(f"{'':12} {'requests':>8} {'cpu s':>7} {'s':>7} {'MB more':>8}")
-    for name, options in (
-        ("plan", {"mode": "plan", "plan_output": str(folder / "plan.json")}),
-        ("apply", {}),
-        ("apply again", {}),
-    ):
-        before, cpu, clock = memory(), time.process_time(), time.monotonic()
-        task = MapsIndoorsSyncGeodataOperator(task_id="sync", source=str(source), **options)
-        done = task.execute({})
-        spent = (time.process_time() - cpu, time.monotonic() - clock, memory() - before)
-        print(f"{name:12} {done['requests']:8} {spent[0]:7.1f} {spent[1]:7.1f} {spent[2]:8.0f}")
-    print(f"one PUT an object would be {objects} requests; one for each changed object {changes}")
+    planned = {"mode": "plan", "plan_output": str(folder / "plan.json")}
+    for name, options in (("plan", planned), ("apply", {}), ("apply again", {})):
+        done = sync(source, **options)
+        print(f"{name:12} {done['requests']:8} {done['cpu']:7.1f} {done['s']:7.1f} {done['mb']:8.0f}")
+    compare_with_scripts(source, changed, objects)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(sync, [source] * AT_ONCE))
     here.send("stop")
-    print(f"most requests in any second: {here.recv()}")
+    print(f"{AT_ONCE} syncs at once: most requests in any second of all this: {here.recv()} (10 are allowed)")
     server.join()
+
+
+def compare_with_scripts(source: Path, changed: list[dict[str, Any]], objects: int) -> None:
+    """Undo the changes with single PUTs and make them with a sync, in turn, and print the ratios."""
+    ratios = []
+    for _ in range(ROUNDS):
+        puts, took = single_puts(changed, "")
+        done = sync(source)
+        ratios.append((puts / done["requests"], took / done["s"]))
+    requests, seconds = (sorted(column)[ROUNDS // 2] for column in zip(*ratios, strict=True))
+    print(f"one PUT for each changed object: {requests:.0f} times the requests, {seconds:.1f} times the time")
+    every = objects / done["requests"]
+    print(
+        f"one PUT for every object: {every:.0f} times the requests, at least {objects / 10:.0f} s (counted)"
+    )
 
 
 if __name__ == "__main__":
