@@ -1,0 +1,115 @@
+"""Triggers outlive the process, and an upgrade of this package: what Airflow stored of them makes them again.
+
+``releases/<version>.json`` keeps what a release has stored of each trigger, and with which method and further
+arguments its tasks resume. A release adds a file; files of earlier ones are never changed.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import every_task
+from tests.tries import again
+
+RELEASES = sorted(Path(__file__).with_name("releases").glob("*.json"))
+STORED: list[Any] = [
+    pytest.param(path, kwargs, id=f"{release.stem} {path.rpartition('.')[2]} {number}")
+    for release in RELEASES
+    for number, (path, kwargs) in enumerate(json.loads(release.read_text())["triggers"])
+]
+SEEN = {param.values[0] for param in STORED}
+
+TEXT = st.text(max_size=20)
+SCALAR = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    str: TEXT,
+    int: st.integers(1, 10**9),
+    float: st.floats(0.1, 1e10),
+    list: st.lists(TEXT, max_size=4),
+    dict: st.dictionaries(TEXT, SCALAR, max_size=4),
+    type(None): st.none() | TEXT,
+}
+
+
+def kind_of(path: str) -> type[Any]:
+    module, _, name = path.rpartition(".")
+    kind: type[Any] = getattr(import_module(module), name)
+    return kind
+
+
+def through_the_database(trigger: Any) -> tuple[str, dict[str, Any]]:
+    """Give what a trigger stores, after it was stored and made again."""
+    path, kwargs = again(trigger).serialize()
+    return path, json.loads(json.dumps(kwargs))
+
+
+@pytest.mark.parametrize(("path", "kwargs"), STORED)
+def test_a_trigger_that_an_earlier_release_has_stored_waits_for_the_same(
+    path: str, kwargs: dict[str, Any]
+) -> None:
+    now_path, now = through_the_database(kind_of(path)(**kwargs))
+    assert now_path == path
+    assert {name: now[name] for name in kwargs} == kwargs
+
+
+@pytest.mark.parametrize(("path", "kwargs"), STORED)
+def test_arguments_that_an_earlier_release_did_not_store_take_their_defaults(
+    path: str, kwargs: dict[str, Any]
+) -> None:
+    kind = kind_of(path)
+    defaults = {
+        name: one.default
+        for name, one in signature(kind.__init__).parameters.items()
+        if one.default is not Parameter.empty
+    }
+    fewer = {name: value for name, value in kwargs.items() if name not in defaults}
+    _, now = through_the_database(kind(**fewer))
+    assert {name: now[name] for name in defaults} == json.loads(json.dumps(defaults))
+
+
+@pytest.mark.parametrize(("path", "kwargs"), STORED)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_what_a_trigger_stores_makes_the_same_trigger_again(
+    path: str, kwargs: dict[str, Any], data: st.DataObject
+) -> None:
+    kind = kind_of(path)
+    drawn = {name: data.draw(VALUES[type(value)], name) for name, value in kwargs.items()}
+    if isinstance(kwargs.get("expected"), list):
+        drawn["expected"] = data.draw(st.lists(VALUES[dict], max_size=3), "expected")
+    trigger = kind(**drawn)
+    first_path, first = trigger.serialize()
+    assert first == {**drawn, **{name: first[name] for name in first.keys() - drawn.keys()}}
+    assert through_the_database(trigger) == (first_path, json.loads(json.dumps(first)))
+
+
+def test_every_trigger_is_kept() -> None:
+    def below(kind: type) -> set[type]:
+        return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
+
+    for vendor in ("mapsindoors", "amigocloud", "iotstudio", "leanix"):
+        import_module(f"airflow_provider.{vendor}.triggers")
+    public = {
+        kind.__name__
+        for kind in below(BaseTrigger)
+        if kind.__module__.startswith("airflow_provider.") and not kind.__name__.startswith("_")
+    }
+    assert public - {"PollTrigger", "NewcomerTrigger"} == {path.rpartition(".")[2] for path in SEEN}
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)
+def test_a_task_that_an_earlier_release_has_deferred_resumes(release: Path) -> None:
+    resumes = json.loads(release.read_text())["resumes"]
+    classes = every_task.public_classes()
+    assert {name for name, kind in classes.items() if every_task.can_defer(kind)} == set(resumes)
+    for name, (method, more) in resumes.items():
+        signature(getattr(classes[name], method)).bind(None, {}, event={}, **dict.fromkeys(more))
