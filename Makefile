@@ -1,6 +1,7 @@
 # make demo   run the four example jobs in a real local Airflow, against the sandbox
 # make up     leave Airflow's UI and the sandbox running; make down stops them
 # make test   lint, types and all tests; make clean removes all that was built
+# make test-long  the tests' long form; make bench  how it compares with what people use today
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -16,10 +17,10 @@ export UV_PYTHON_DOWNLOADS := never
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down test lint types unit contract floor newest system constraints clean
+.PHONY: help demo up down test lint types unit contract floor newest system test-long bench constraints clean
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 demo up: $(READY)
 	@$(BIN)/python -m dev $@
@@ -52,6 +53,15 @@ newest: $(NEWEST)
 
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
+
+# What `make test` does in its short form. Fifty rounds take half an hour; CRASH_SEED repeats the moments.
+test-long: export CRASH_ROUNDS ?= 50
+test-long: $(READY)
+	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
+
+# The table of docs/benchmarks.md. It wants the machine for itself.
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md
 
 # The environment to work in.
 $(READY): pyproject.toml constraints.txt
@@ -95,5 +105,4 @@ constraints: $(READY)
 		--output-file constraints-floor.txt
 
 clean: down
-	rm -rf .venv .venv-floor .venv-newest .venv-iots .venv-amigocloud .venv-gdal .venv-peers
-	rm -rf .airflow output .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-* .airflow output .mypy_cache .ruff_cache .hypothesis build dist
