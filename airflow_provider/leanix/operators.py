@@ -20,6 +20,7 @@ from airflow_provider.leanix.verdict import FAIL_ON, Outcome
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.core.durable import Submission
     from airflow_provider.leanix.shrinking import LastCount
 
 __all__ = [
@@ -92,13 +93,14 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             ldif = self._ldif(hook)
             if self.processing_mode.lower() == "full" and self.max_shrink is not None:
                 self._last_count(context).check(ldif.count, self.max_shrink)
-            run_id = self._submit(context, hook, ldif)
             request = self._request(ldif)
+            submission = self._remember(context, request)
+            run_id = self._submit(context, hook, submission, ldif)
             self.log.info("Waiting for run %s, at most %g seconds", run_id, self.timeout)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, {"request": request, "sent": ldif.count})
             status = self._wait_here(hook, run_id, deadline)
-            return self._conclude(context, hook, run_id, status, request, ldif.count)
+            return self._conclude(context, hook, run_id, status, submission, ldif.count)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], request: str = "", sent: int = 0
@@ -112,7 +114,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             if not request:  # a DAG test resumes a task without the arguments it deferred with
                 ldif = self._ldif(hook)
                 request, sent = self._request(ldif), ldif.count
-            return self._conclude(context, hook, event["run_id"], status, request, sent)
+            submission = self._remember(context, request)
+            return self._conclude(context, hook, event["run_id"], status, submission, sent)
 
     def _tell_it_goes_on(self, run_id: str) -> None:
         self.log.warning("Run %s cannot be watched; it may go on, and the next try takes it up", run_id)
@@ -138,13 +141,18 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             raise
 
     def _conclude(
-        self, context: Context, hook: LeanIXHook, run_id: str, status: str, request: str, sent: int
+        self,
+        context: Context,
+        hook: LeanIXHook,
+        run_id: str,
+        status: str,
+        submission: Submission,
+        sent: int,
     ) -> dict[str, Any]:
         """Give the operator's result, or raise.
 
         :param status: the run's last status; empty when the deadline came first.
         """
-        submission = self._remember(context, request)
         try:
             status = status or runs.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()

@@ -93,9 +93,10 @@ class LeanIXStartRunOperator(BaseOperator):
         """Start the run, or take up the one that an earlier try has started."""
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
-            run_id = self._submit(context, hook, ldif)
+            submission = self._remember(context, self._request(ldif))
+            run_id = self._submit(context, hook, submission, ldif)
             self.sync_log_url = hook.sync_log_url()
-        self._remember(context, self._request(ldif)).finished()
+        submission.finished()
         return run_id
 
     def on_kill(self) -> None:
@@ -130,7 +131,7 @@ class LeanIXStartRunOperator(BaseOperator):
     def _remember(self, context: Context, request: str) -> Submission:
         return Submission(context, request, self.log)
 
-    def _submit(self, context: Context, hook: LeanIXHook, ldif: Ldif) -> str:
-        submission = self._submission = self._remember(context, self._request(ldif))
+    def _submit(self, context: Context, hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
+        self._submission = submission
         tried_before = int(getattr(context["ti"], "try_number", 1) or 1) > 1
         return runs.submit(hook, submission, ldif, test=self.test_run, tried_before=tried_before)

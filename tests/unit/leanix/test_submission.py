@@ -257,6 +257,14 @@ def test_error_event_is_raised_by_the_task_as_it_was(leanix: Any, sandbox: Any) 
     assert task.run(operator)["run_id"] == leanix.runs[0].id
 
 
+@pytest.mark.parametrize("kind", [LeanIXRunOperator, LeanIXStartRunOperator])
+def test_a_missing_store_is_told_in_one_line_a_process(
+    leanix: Any, kind: type, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Task(remembers=False).run(kind(task_id="run", **OUTBOUND))
+    assert (caplog.text + "".join(capsys.readouterr())).count("No task state store here") == 1
+
+
 # The marker
 
 
