@@ -12,7 +12,6 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.lookout import Lookout
 from airflow_provider.amigocloud.sightings import CHANGED, Ledger, Sighting
 from airflow_provider.amigocloud.wishes import Wishes
 from airflow_provider.core.durable import fingerprint
@@ -181,5 +180,8 @@ def _wishes_of(key: Hashable) -> Wishes:
     return _wishes.setdefault(asyncio.get_running_loop(), {}).setdefault(key, Wishes())
 
 
-def _sightings(kind: type[_Watcher], conn_id: str, wishes: Wishes) -> Any:
+def _sightings(kind: type[_Watcher], conn_id: str, wishes: Wishes) -> AsyncGenerator[Sighting, None]:
+    # Not above: DAG files with a watcher are read often, and the socket is for the triggerer.
+    from airflow_provider.amigocloud.lookout import Lookout
+
     return Lookout(lambda: AmigoCloudHook(conn_id), wishes, with_socket=kind.with_socket).sightings()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -70,7 +70,7 @@ class Lookout:
         # What is asked later is also told later, so that no old state comes after a new one.
         self._turn = asyncio.Lock()
 
-    async def sightings(self) -> AsyncIterator[Sighting]:
+    async def sightings(self) -> AsyncGenerator[Sighting, None]:
         """Give what is told and seen, as it comes."""
         tasks = [asyncio.ensure_future(self._look_for_ever())]
         if self._with_socket:

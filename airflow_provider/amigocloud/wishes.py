@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider.amigocloud.sightings import Ledger
+if TYPE_CHECKING:
+    from airflow_provider.amigocloud.sightings import Ledger
 
 LAG = 500
 """So many sightings may wait for a watcher before there are more. Airflow ends one for whom 1,024 wait."""

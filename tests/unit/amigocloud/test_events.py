@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider.amigocloud import events, lookout, realtime, triggers
+from airflow_provider.amigocloud import lookout, realtime, triggers
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.lookout import Lookout
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
@@ -71,7 +71,7 @@ class Watched(Lookout):
 def _impatient(monkeypatch):
     monkeypatch.setattr(lookout, "pauses", lambda *_: iter(lambda: 0.02, None))
     monkeypatch.setattr(realtime, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
-    monkeypatch.setattr(events, "Lookout", Watched)
+    monkeypatch.setattr(lookout, "Lookout", Watched)
     Watched.every.clear()
 
 
