@@ -225,10 +225,25 @@ def watcher(state: State | None = None, **arguments: Any) -> IoTStudioThingTrigg
 
 
 async def next_event(events: AsyncIterator[TriggerEvent]) -> Any:
-    return (await asyncio.wait_for(anext(events), 5)).payload
+    async with asyncio.timeout(5):
+        return (await anext(events)).payload
 
 
-async def test_a_watcher_fires_for_each_thing_that_begins_to_match(service: IoTStudioService) -> None:
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def looked_again(sandbox: Sandbox) -> None:
+    """Wait for three more list requests: the answer before the last has what is so now, and was read."""
+    before = sandbox.counters.requests[LIST]
+    await until(lambda: sandbox.counters.requests[LIST] >= before + 3)
+
+
+async def test_a_watcher_fires_for_each_thing_that_begins_to_match(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
     first, second = sorted(list(service.space.things)[:2])
     warm_up(service, first)
     events = watcher().run()
@@ -237,7 +252,7 @@ async def test_a_watcher_fires_for_each_thing_that_begins_to_match(service: IoTS
     assert await next_event(events) == {"matches": 2, "new": 1, "thing_ids": [second]}
     pending = asyncio.create_task(next_event(events))
     warm_up(service, first, to=20)
-    await asyncio.sleep(0.2)
+    await looked_again(sandbox)
     assert not pending.done()
     warm_up(service, first)
     assert (await pending)["thing_ids"] == [first]
@@ -252,7 +267,7 @@ async def test_a_restarted_watcher_repeats_nothing_where_the_asset_remembers(
     before = watcher(state).run()
     await next_event(before)
     pending = asyncio.create_task(next_event(before))
-    await asyncio.sleep(0.15)
+    await until(lambda: state)
     pending.cancel()
     warm_up(service, second)
     assert (await next_event(watcher(state).run()))["thing_ids"] == [second]
