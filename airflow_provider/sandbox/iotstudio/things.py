@@ -62,13 +62,12 @@ def create(ask: Ask) -> Answer:
 
 
 def _fill(ask: Ask, thing: Thing, body: dict[str, Any]) -> None:
-    categories = body.get("categories", [])
+    _check_shapes(body)
+    categories = body.get("categories") or []
     if ask.category is not None and "categories" in body:
         raise RefusedError(400, "categories are not allowed here")
     if unknown := [name for name in categories if name not in ask.space.categories]:
         raise RefusedError(404, f"Category {unknown[0]} not found")
-    if not isinstance(body.get("status") or {}, dict) or not isinstance(body.get("properties") or {}, dict):
-        raise RefusedError(400, "malformed body")
     if ask.category is None:
         thing.categories = list(categories)
     thing.title = str(body.get("title") or "")
@@ -77,6 +76,16 @@ def _fill(ask: Ask, thing: Thing, body: dict[str, Any]) -> None:
     }
     thing.status = dict(body.get("status") or {})
     thing.modified = rfc3339(int(ask.service.around.clock.now() * 1e9))
+
+
+def _check_shapes(body: dict[str, Any]) -> None:
+    for name in ("status", "properties", "model"):
+        if not isinstance(body.get(name) or {}, dict):
+            raise RefusedError(400, "malformed body")
+    for name, kind in (("categories", str), ("links", dict)):
+        items = body.get(name) or []
+        if not isinstance(items, list) or not all(isinstance(item, kind) for item in items):
+            raise RefusedError(400, "malformed body")
 
 
 def get(ask: Ask) -> Answer:

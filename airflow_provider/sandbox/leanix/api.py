@@ -297,6 +297,8 @@ class Runs:
         """Give the input behind a link; or an empty one, and why it could not be fetched."""
         if not isinstance(provider, Mapping) or not provider.get("url"):
             raise RefusalError(400, "url may not be empty")
+        if not isinstance(provider["url"], str):
+            raise RefusalError(400, "Unable to process JSON")
         try:
             return check_input(json.loads(self.service.storage.read(provider["url"]))), ""
         except (LookupError, ValueError) as error:

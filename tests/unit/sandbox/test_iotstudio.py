@@ -281,6 +281,25 @@ def test_a_model_in_use_stays(api: Api) -> None:
     assert api("DELETE", "/models/pump").status_code == 204
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": ["pump"]},
+        {"categories": "Sensors"},
+        {"categories": [{}]},
+        {"status": [1]},
+        {"links": ["room"]},
+    ],
+)
+def test_a_thing_of_the_wrong_shape_is_refused(api: Api, body: Any) -> None:
+    reply = api("POST", "/things", body)
+    assert (reply.status_code, reply.json()["error"]["message"]) == (400, "malformed body")
+
+
+def test_a_thing_without_categories_may_say_so_with_null(api: Api) -> None:
+    assert api("POST", "/things", {"title": "Pump", "categories": None}).json()["categories"] == []
+
+
 def test_credentials_of_a_thing_have_topics_and_those_of_a_category_have_none(api: Api) -> None:
     for path, topics in ((f"/things/{THING}", True), ("/categories/Sensors", False)):
         made = api("POST", f"{path}/mqtt-credentials", {"description": "for the gateway"}).json()

@@ -300,3 +300,7 @@ def test_group_runs_need_one_direction(client: Client, sandbox: Any) -> None:
     for one in sandbox.leanix.configurations.values():
         one["executionGroups"] = ["night"]
     assert client("POST", path, json=OUTBOUND, params={"groupName": "night"}).status_code == 400
+
+
+def test_a_link_that_is_no_text_is_refused(client: Client) -> None:
+    assert client("POST", f"{RUNS}/withUrlInput", json={"url": [None]}).status_code == 400
