@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,8 +25,6 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 """The formats, and the packages that writing them needs."""
 
 PACKABLE = ("jsonl", "csv")
-_UNDECODED = ("jsonl", "parquet", "geoparquet")
-"""The formats whose writers take the JSON of rows as it came."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,7 @@ class PageWriter:
             if page.columns is None and not page.rows:
                 return  # an empty page of a list tells nothing
             self._rows = _row_writer(self._wanted.name, self._out, columns_of(page))
-        rows: Sequence[Any] = page.rows if self._wanted.name in _UNDECODED else page.decoded()
-        self._rows.write_rows(cast("Sequence[dict[str, Any]]", rows))
+        self._rows.write_lines(page.lines(), len(page.rows))
 
     def close(self) -> None:
         """Write what belongs at the end."""

@@ -74,7 +74,7 @@ class Increment:
                 self._note(mark, value)
             if mark not in self._before:
                 kept.append(raw)
-        return msgspec.structs.replace(page, rows=kept)
+        return page.only(kept)
 
     def marks(self) -> list[str]:
         """Give the marks of all rows that the next export will read again."""

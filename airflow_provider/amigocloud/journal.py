@@ -92,10 +92,9 @@ class Journal:
 
         for n in range(self.kept.parts):
             with opened(self._part(n), "part of an export") as file:
-                lines = gzip.decompress(file.read()).split(b"\n")
-            yield Page(
-                [Raw(line) for line in lines], None, self.kept.count, self.kept.limit, self.kept.columns
-            )
+                text = gzip.decompress(file.read())
+            rows = [Raw(line) for line in text.split(b"\n")]
+            yield Page(rows, None, self.kept.count, self.kept.limit, self.kept.columns, text)
 
     def record(
         self, pages: Iterator[Page], state: str, place: Callable[[Page], Place | None]
@@ -105,17 +104,17 @@ class Journal:
         :param state: the snapshot that they are from.
         :param place: says where to go on behind a page; None at the end.
         """
-        waiting: list[Page] = []
+        waiting: list[bytes] = []
         rows = size = 0
         for page in pages:
             if self.kept is None:
                 self.kept = Kept(self._request, state, page.count, page.limit, page.columns)
-            if self._store is not None:
-                waiting.append(page)
-                rows, size = rows + len(page.rows), size + page.size
+            if self._store is not None and page.rows:
+                waiting.append(page.lines())
+                rows, size = rows + len(page.rows), size + len(waiting[-1])
             full = rows >= PART_ROWS or size >= PART_BYTES
             if full and self.kept.rows + rows != self.kept.count and (behind := place(page)) is not None:
-                self._keep(self.kept, waiting, behind)
+                self._keep(self.kept, b"\n".join(waiting), rows, behind)
                 waiting, rows, size = [], 0, 0
             yield page
 
@@ -148,12 +147,11 @@ class Journal:
         if folder.exists():  # object storage has no folders
             folder.rmdir()
 
-    def _keep(self, kept: Kept, pages: list[Page], place: Place) -> None:
-        rows = [row for page in pages for row in page.rows]
+    def _keep(self, kept: Kept, text: bytes, rows: int, place: Place) -> None:
         with Publication(self._part(kept.parts)) as part:
-            part.write(gzip.compress(b"\n".join(map(bytes, rows)), 1))
+            part.write(gzip.compress(text, 1))
         kept.parts += 1
-        kept.rows += len(rows)
+        kept.rows += rows
         kept.place = place
         self._store.set(_NAME, msgspec.to_builtins(kept))
 

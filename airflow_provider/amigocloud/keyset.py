@@ -148,7 +148,7 @@ class Keyset:
         self._size = page_size
         self._concurrency = concurrency
         keyed = msgspec.defstruct("Keyed", [("key", Key | None, msgspec.field(name=key))])
-        self._keys: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[keyed])  # type: ignore[valid-type]
+        self._keys: msgspec.json.Decoder[Any] = msgspec.json.Decoder(keyed)
 
     def outline_query(self) -> str:
         """Spell the query whose one row says how many rows there are, and their least and greatest key."""
@@ -239,7 +239,7 @@ class Keyset:
     def _last_key(self, page: Page) -> Key:
         """Give the last key of a page, after a look at all of them."""
         try:
-            keys = [row.key for row in self._keys.decode(page.joined())]
+            keys = [row.key for row in self._keys.decode_lines(page.lines())]
         except msgspec.ValidationError:
             columns = ", ".join(column.name for column in page.columns or ())
             raise InputError(f"the rows have no column '{self._key}'; they have {columns}", "key") from None

@@ -40,7 +40,6 @@ class Page(Struct):
     :param count: rows of the whole result.
     :param limit: the most rows the service gives at once.
     :param columns: of a query's result.
-    :param size: bytes of the reply that it came with.
     """
 
     rows: list[Raw]
@@ -48,15 +47,21 @@ class Page(Struct):
     count: int | None = None
     limit: int | None = None
     columns: list[Column] | None = None
-    size: int = 0
+    text: bytes | None = None
 
     def decoded(self) -> list[Row]:
         """Decode all rows."""
-        return _rows_decoder.decode(self.joined())
+        return _row_decoder.decode_lines(self.lines())
 
-    def joined(self) -> bytes:
-        """Give all rows as one JSON array, which is quicker to decode than the rows one by one."""
-        return b"[" + b",".join(map(bytes, self.rows)) + b"]"
+    def lines(self) -> bytes:
+        """Give all rows as JSON, a line each; they are put together once, for all who want them so."""
+        if self.text is None:
+            self.text = b"\n".join(self.rows)
+        return self.text
+
+    def only(self, rows: list[Raw]) -> Page:
+        """Give the same page with some of its rows."""
+        return Page(rows, self.next, self.count, self.limit, self.columns)
 
 
 class _Body(Struct):
@@ -71,7 +76,7 @@ class _Body(Struct):
 
 
 _decoder = msgspec.json.Decoder(_Body)
-_rows_decoder = msgspec.json.Decoder(list[Row])
+_row_decoder = msgspec.json.Decoder(Row)
 
 
 def read_page(reply: Reply) -> Page:
@@ -90,7 +95,7 @@ def read_page(reply: Reply) -> Page:
         # A row must be one line; inside of JSON texts there are no raw line breaks.
         rows = [Raw(msgspec.json.encode(msgspec.json.decode(raw))) for raw in rows]
     following = body.next if isinstance(body.next, str) else None
-    return Page(rows, without_token(following), body.count, body.limit, body.columns, len(reply.body))
+    return Page(rows, without_token(following), body.count, body.limit, body.columns)
 
 
 def without_token(link: str | None) -> str | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
 
 from airflow_provider.amigocloud.geometry import Extent, geometry_column, read_geometries
 from airflow_provider.amigocloud.pages import Column
@@ -34,6 +33,9 @@ _TYPES = {
     "datetime": "datetime",
 }
 """The types that are kept; all others are written as text."""
+
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def _text(value: Any) -> str:
@@ -92,21 +94,20 @@ class ParquetWriter(RowWriter):
         self._extent = Extent()
         self._waiting: list[pa.Table] = []
 
-    def write_rows(self, rows: Iterable[Any]) -> None:
-        """Write rows, given as the JSON that came, a group at a time."""
+    def write_lines(self, text: bytes, rows: int) -> None:
+        """Write rows, given as the JSON that came, a line each; they reach the file a group at a time."""
         import pyarrow as pa
 
-        rows = list(rows)
         try:
-            table = self._read(rows)
+            table = self._read(text)
         except pa.ArrowException:
             # Something in it is not as pyarrow wants it: look at each value, and name what cannot be written.
-            table = self._convert([msgspec.json.decode(raw, type=dict[str, Any]) for raw in rows])
+            table = self._convert(_decoder.decode_lines(text))
         if self._geometry:
             at = table.schema.get_field_index(self._geometry)
             table = table.set_column(at, self._schema.field(at), self._shapes(table[at].to_pylist()))
         self._waiting.append(table)
-        self.rows += len(rows)
+        self.rows += rows
         waiting = sum(len(one) for one in self._waiting), sum(one.nbytes for one in self._waiting)
         if waiting[0] >= ROW_GROUP or waiting[1] >= GROUP_BYTES:
             self._flush()
@@ -129,17 +130,16 @@ class ParquetWriter(RowWriter):
             self._file.write_table(pa.concat_tables(self._waiting))
             self._waiting = []
 
-    def _read(self, rows: Sequence[Raw]) -> pa.Table:
+    def _read(self, text: bytes) -> pa.Table:
         """Read rows without making Python objects of their values; other threads can work meanwhile."""
         import pyarrow as pa
         import pyarrow.json as pj
 
-        lines = b"\n".join(map(bytes, rows))
-        if not lines:
+        if not text:
             return self._plain.empty_table()
         parsing = pj.ParseOptions(explicit_schema=self._read_as, unexpected_field_behavior="error")
-        reading = pj.ReadOptions(use_threads=False, block_size=len(lines) + 1)
-        return pj.read_json(pa.BufferReader(lines), reading, parsing).cast(self._plain)
+        reading = pj.ReadOptions(use_threads=False, block_size=len(text) + 1)
+        return pj.read_json(pa.BufferReader(text), reading, parsing).cast(self._plain)
 
     def _convert(self, rows: list[dict[str, Any]]) -> pa.Table:
         import pyarrow as pa

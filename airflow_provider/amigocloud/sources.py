@@ -124,7 +124,7 @@ class _Named(msgspec.Struct):
     id: str | int | None = None
 
 
-_named = msgspec.json.Decoder(list[_Named])
+_named = msgspec.json.Decoder(_Named)
 
 
 class Listing:
@@ -154,7 +154,7 @@ class Listing:
             yield page
 
     def _check_ids(self, page: Page) -> None:
-        for item in _named.decode(page.joined()):
+        for item in _named.decode_lines(page.lines()):
             if item.id is None:
                 continue
             if item.id in self._ids:

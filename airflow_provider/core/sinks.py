@@ -134,6 +134,16 @@ class RowWriter:
         """Write rows; the first ones say which columns there are, when nothing else did."""
         raise NotImplementedError
 
+    def write_lines(self, text: bytes, rows: int) -> None:
+        """Write rows that are JSON already, undecoded where the format allows that.
+
+        :param text: a row a line, without a line break at the end.
+        :param rows: how many they are.
+        """
+        import msgspec
+
+        self.write_rows(msgspec.json.Decoder(dict[str, Any]).decode_lines(text))
+
     def close(self) -> None:
         """Write what belongs at the end."""
 
@@ -150,9 +160,13 @@ class JsonLinesWriter(RowWriter):
             if not self.columns:
                 self.columns = list(row)
             lines.append(msgspec.json.encode(row))
-        if lines:
-            self._out.write(b"\n".join(lines) + b"\n")
-            self.rows += len(lines)
+        self.write_lines(b"\n".join(lines), len(lines))
+
+    def write_lines(self, text: bytes, rows: int) -> None:
+        """Write rows that are JSON already, as they are."""
+        if rows:
+            self._out.write(text + b"\n")
+            self.rows += rows
 
 
 class CsvWriter(RowWriter):
