@@ -80,13 +80,11 @@ class PropertyWriter:
         self.hook.transport  # noqa: B018 - made here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
+        said = self._log_all(self._said(failures))
         verified, differences = self._read_back(done, failures) if self.verify else (0, [])
+        self._log_all(differences)
         skipped = _values(writes) - _values(todo)
         counts = {"written": _values(done), "skipped": skipped, "verified": verified}
-        said = self._said(failures)
-        # The error shows the first ones only.
-        for line in [*said, *differences]:
-            self.hook.log.error("%s", line)
         self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
         if failures:
             self._raise(failures, [*said, *differences], counts)
@@ -155,6 +153,12 @@ class PropertyWriter:
                 if now is None or not same_value(value, now.get(name))
             ]
         return differences
+
+    def _log_all(self, lines: list[str]) -> list[str]:
+        """Log every line: errors show the first ones only."""
+        for line in lines:
+            self.hook.log.error("%s", line)
+        return lines
 
     def _said(self, failures: Sequence[Failure]) -> list[str]:
         """Say of each failure what it was; of those that were not tried, in one line."""
