@@ -25,7 +25,13 @@ os.environ.pop("AIRFLOW_CONFIG", None)
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
 
+from hypothesis import settings  # noqa: E402
+
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
+
+# A busy machine is slow now and then; how long something takes is for the benchmarks to say.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

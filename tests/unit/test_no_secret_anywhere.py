@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,10 @@ from airflow.sdk import DAG
 from airflow_provider.core import polling
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task
+from tests.digging import layers, rows
 from tests.planting import break_everything, leaks, plant
 
 pytestmark = pytest.mark.slow
-
-
-def database() -> Iterator[str]:
-    """Give every row of every table of Airflow's metadata database, as text."""
-    from airflow.utils.session import create_session
-    from sqlalchemy import MetaData, text
-
-    with create_session() as session:
-        bind = session.get_bind()
-        known = MetaData()
-        known.reflect(bind)
-        for name in known.tables:
-            for row in session.execute(text(f'SELECT * FROM "{name}"')):
-                yield f"{name}: {tuple(row)}"
 
 
 @pytest.fixture
@@ -55,6 +43,7 @@ WAYS: dict[str, dict[str, Any] | None] = {
     "refused": {"kind": "status", "status": 400},
     "failing": {"kind": "status", "status": 503},
 }
+DATABASE = Path(os.environ["AIRFLOW_HOME"], "airflow.db")
 DEFERRED = {
     "MapsIndoorsGeodataTrigger",
     "AmigoCloudTrigger",
@@ -99,7 +88,7 @@ def test_nothing_that_a_run_leaves_holds_a_credential(
 
     left = {
         "logs": f"{caplog.text}{''.join(capfd.readouterr())}",
-        "database": "\n".join(database()),
+        "database": "\n".join(f"{where}: {text}" for where, data in rows(DATABASE) for text in layers(data)),
         "triggers": "\n".join(triggers),
         "files": "\n".join(
             f"{file} {file.read_bytes().decode('latin-1')}" for file in tmp_path.rglob("*") if file.is_file()

@@ -1,0 +1,186 @@
+"""What must hold of the pure parts of the core whatever comes in."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.policy import (
+    Judgement,
+    Lost,
+    Patience,
+    Verdict,
+    is_over,
+    judge,
+    retry_after,
+    wait_before,
+)
+from airflow_provider.core.redaction import HIDDEN, Redactor, bare_url, spellings
+from airflow_provider.core.replies import explain
+from airflow_provider.core.rows import read_rows
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
+PATIENCES = st.builds(
+    Patience,
+    attempts=st.integers(1, 12),
+    base=st.floats(0.001, 10),
+    cap=st.floats(0.01, 120),
+    total=st.floats(0.1, 600),
+)
+JUDGEMENTS = st.builds(
+    Judgement,
+    st.sampled_from([Verdict.TRANSIENT, Verdict.RATE_LIMITED]),
+    retry_after=st.none() | st.floats(0, 10**6),
+)
+MOMENTS = st.datetimes(
+    datetime(2000, 1, 1),
+    datetime(2100, 1, 1),
+    timezones=st.just(UTC),
+).map(lambda moment: moment.replace(microsecond=0))
+
+
+# -- policy
+
+
+@settings(max_examples=60)
+@given(patience=PATIENCES, judgements=st.lists(JUDGEMENTS, min_size=30, max_size=30))
+def test_no_request_is_sent_more_often_or_waited_for_longer_than_patience_allows(
+    patience: Patience, judgements: list[Judgement]
+) -> None:
+    elapsed = 0.0
+    for attempt, judgement in enumerate(judgements, 1):
+        assert attempt <= patience.attempts
+        wait = wait_before(attempt, judgement, patience)
+        if is_over(attempt, elapsed, wait, judgement, patience):
+            return
+        assert wait <= patience.cap + 1
+        assert wait >= (judgement.retry_after or 0)
+        elapsed += wait
+        assert elapsed <= patience.total
+    raise AssertionError("it went on for ever")
+
+
+@settings(max_examples=60)
+@given(sent=st.booleans(), hopeless=st.booleans(), repeatable=st.booleans())
+def test_what_was_sent_is_sent_again_only_where_that_does_no_harm(
+    sent: bool, hopeless: bool, repeatable: bool
+) -> None:
+    call = Call[Any]("POST", "x", repeatable=repeatable)
+    verdict = judge(call, Lost(sent, "why", hopeless), explain, "POST x").verdict
+    assert (verdict is Verdict.TRANSIENT) == (not hopeless and (repeatable or not sent))
+    assert verdict is not Verdict.DONE
+
+
+@settings(max_examples=60)
+@given(now=MOMENTS, later=st.integers(-(10**6), 2 * 10**6), zone=st.integers(-12, 14))
+def test_a_date_to_wait_for_means_the_same_in_every_time_zone_and_whatever_our_clock_says(
+    now: datetime, later: int, zone: int
+) -> None:
+    until = (now + timedelta(seconds=later)).astimezone(timezone(timedelta(hours=zone)))
+    headers = {"date": format_datetime(now, usegmt=True), "retry-after": format_datetime(until)}
+    assert retry_after(Reply(429, headers, b"")) == max(0, later)
+
+
+@settings(max_examples=60)
+@given(text=st.text(max_size=40))
+def test_no_text_to_wait_for_is_an_error_or_nonsense(text: str) -> None:
+    found = retry_after(Reply(429, {"retry-after": text}, b""))
+    assert found is None or 0 <= found <= 31 * 86400
+
+
+# -- redaction
+
+SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=6, max_size=20)
+
+
+@settings(max_examples=40)
+@given(secrets=st.lists(SECRETS, min_size=1, max_size=3), before=WORDS, after=WORDS, data=st.data())
+def test_no_secret_is_left_in_any_spelling_in_any_value(
+    secrets: list[str], before: str, after: str, data: st.DataObject
+) -> None:
+    secret = data.draw(st.sampled_from(secrets))
+    spelled = data.draw(st.sampled_from(sorted(text for text in spellings(secret) if len(text) >= 6)))
+    value = {f"{before}{spelled}": [f"{before}{spelled}{after}", 7, None, {"x": (spelled,)}]}
+    cleaned = Redactor(secrets).clean_value(value)
+    assert spelled not in _flat(cleaned)
+    assert HIDDEN in _flat(cleaned)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\0".join(_flat(one) for pair in value.items() for one in pair)
+    return "\0".join(map(_flat, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+@settings(max_examples=40)
+@given(secret=SECRETS, text=st.text(max_size=60))
+def test_cleaning_twice_changes_nothing_more(secret: str, text: str) -> None:
+    redactor = Redactor([secret])
+    cleaned = redactor.clean(f"{text}{secret}{text}")
+    assert redactor.clean(cleaned) == cleaned
+
+
+@settings(max_examples=60)
+@given(user=WORDS, query=WORDS, path=st.text("abc/.", max_size=8))
+def test_no_url_keeps_its_user_or_its_query(user: str, query: str, path: str) -> None:
+    shown = bare_url(
+        f"https://USER{quote(user, safe='')}:PASS@host.example/{path}?token=QUERY{query}#FRAGMENT"
+    )
+    assert not [word for word in ("USER", "PASS", "QUERY", "FRAGMENT") if word in shown]
+
+
+# -- rows
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS
+)
+ROWS = st.lists(st.dictionaries(WORDS, SCALARS | st.lists(SCALARS, max_size=2), max_size=3), max_size=5)
+
+
+def written(rows: list[dict[str, Any]], path: Path) -> str:
+    if ".jsonl" in path.name:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    else:
+        text = json.dumps(rows)
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.jsonl", "r.jsonl.gz", "r.json.gz"])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_rows_come_back_as_they_were_written_with_their_numbers(
+    name: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    assert list(read_rows(written(rows, tmp_path / name))) == list(enumerate(rows, 1))
+    assert list(read_rows(rows)) == list(enumerate(rows, 1))
+
+
+TABLE = st.lists(st.tuples(WORDS, WORDS), max_size=5)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=TABLE)
+def test_a_table_comes_back_as_texts(table: list[tuple[str, str]], tmp_path: Path) -> None:
+    import csv
+
+    path = tmp_path / "t.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerows([("a", "b"), *table])
+    assert [row for _, row in read_rows(str(path))] == [{"a": a, "b": b} for a, b in table]
