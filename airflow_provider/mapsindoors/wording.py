@@ -105,8 +105,13 @@ def _moved(old: Any, new: Any) -> str:
     """Say how far a shape goes."""
     if not (geometry.is_drawable(old) and geometry.is_drawable(new)):
         return "gets a place"
-    (x1, y1), (x2, y2) = (geometry.anchor(shape)["coordinates"] for shape in (old, new))
+    (x1, y1), (x2, y2) = map(_centre, (old, new))
     metres = hypot((x2 - x1) * cos(radians(y1)), y2 - y1) * _DEGREE
     if old["type"] == new["type"] == "Point" or metres >= 1:
         return f"moves by {metres:.1f} m"
     return "changes its outline"
+
+
+def _centre(shape: Json) -> tuple[float, float]:
+    west, south, east, north = geometry.bounds(shape)
+    return (west + east) / 2, (south + north) / 2

@@ -136,3 +136,66 @@ def test_no_text_of_anybody_becomes_markup(service: MapsIndoorsService, tmp_path
     found.feed(text)
     assert not found.tags & {"script", "img"}
     assert "&lt;script&gt;" in text
+
+
+def test_the_table_speaks_of_people_and_places_not_of_ids(
+    service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    floors = {one["externalId"]: one["id"] for one in service.campus.geodata.values() if "externalId" in one}
+    rows = [
+        {"externalId": "A-0-01", "displayType": "Lab", "categories": ["FOOD"], "status": 2},
+        {"externalId": "A-0-02", "parentExternalId": "A-1", "description": "x" * 5000},
+        {**ROWS[-1], "categories": ["WORK"], "capacity": 4},
+        {
+            **ROWS[-1],
+            "externalId": "N-2",
+            "baseType": "poi",
+            "parentExternalId": "N-1",
+            "geometry": "POINT (1 2)",
+        },
+    ]
+    path = tmp_path / "plan.json"
+    MapsIndoorsSyncGeodataOperator(task_id="t", source=rows, mode="plan", plan_output=str(path)).execute({})
+    text = re.sub(r"<[^>]+>", "", (tmp_path / "plan.html").read_text())
+    said = ["display type: Office → Lab", "status: shown (3) → hidden (2)", "categories: WORK → FOOD"]
+    said += ["place: Administration · floor 0 → Administration · floor 1", "x… (5000 characters)"]
+    said += ["display type: Office", "categories: WORK", "capacity: 4", "place: below the new N-1"]
+    assert [one for one in said if one not in text] == []
+    assert not [key for key in floors.values() if key in text]
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [(0.0, "changes its outline"), (0.001, "moves by 62.")],
+)
+def test_the_table_says_how_far_something_moves(
+    service: MapsIndoorsService, tmp_path: Path, shift: float, words: str
+) -> None:
+    room = next(one for one in service.campus.geodata.values() if one.get("externalId") == "A-0-02")
+    (ring,) = room["geometry"]["coordinates"]
+    ring = [[x + shift, y] for x, y in [*ring[:1], ring[0], *ring[1:]]]
+    rows = [{"externalId": "A-0-02", "geometry": {"type": "Polygon", "coordinates": [ring]}}]
+    assert f'geometry: <span class="new-value">{words}' in planned(service, tmp_path, rows)
+
+
+def test_no_label_covers_another_and_small_things_lie_on_top(
+    service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    ring = next(one for one in service.campus.geodata.values() if one.get("externalId") == "A-0-03")
+    place = {"parentExternalId": "A-0", "baseType": "room", "displayTypeId": "Office"}
+    rows = [
+        {**place, "externalId": f"N-{n}", "name": f"Same place {n}", "geometry": ring["geometry"]}
+        for n in range(6)
+    ]
+    x, y = ring["geometry"]["coordinates"][0][0]
+    rows.append(
+        {**place, "externalId": "N-P", "baseType": "poi", "name": "P", "geometry": f"POINT ({x} {y})"}
+    )
+    path = tmp_path / "plan.json"
+    MapsIndoorsSyncGeodataOperator(task_id="t", source=rows, mode="plan", plan_output=str(path)).execute({})
+    text = (tmp_path / "plan.html").read_text()
+    labels = re.findall(r'<text class="changed" x="([\d.]+)" y="([\d.]+)">(.+?)</text>', text)
+    named = [label for label in labels if "Same" in label[2]]
+    assert len(named) == 4
+    assert len({y for _, y, _ in named}) == 4
+    assert text.rindex('<path class="create"') < text.index('<circle class="create"')
