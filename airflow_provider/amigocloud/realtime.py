@@ -21,8 +21,9 @@ from airflow_provider.errors import InputError, ProviderError, RequestRejectedEr
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
 
-QUIET = 2
-"""So many ping intervals without any frame, and the connection counts as dead."""
+QUIET = 2.5
+"""So many ping intervals without any frame, and the connection counts as dead: two in which nothing came, and
+time for the answer to the last ping."""
 LARGEST = 4 << 20
 INTERVALS = {3: (1.0, 30.0), 4: (1.0, 300.0)}
 """Least and most seconds between pings by protocol, whatever the server says: in 3 we send them."""

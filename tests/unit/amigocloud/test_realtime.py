@@ -167,6 +167,24 @@ def test_no_server_makes_us_ping_or_wait_for_ever(protocol, said, seconds, monke
     assert realtime.interval_of(said, protocol) == seconds
 
 
+async def test_a_connection_outlives_one_ping_without_answer_but_not_two(sandbox, monkeypatch):
+    now, sent = [0.0], []
+
+    async def send(self, text):
+        sent.append(text)
+
+    monkeypatch.setattr(EventSocket, "_now", staticmethod(lambda: now[0]))
+    monkeypatch.setattr(EventSocket, "_send", send)
+    line = EventSocket(AmigoCloudHook())
+    line._where = "somewhere"
+    for now[0] in (25.0, 50.0, 62.0):
+        assert await line._patience() > 0
+    assert sent == ["2", "2"]
+    now[0] = 63.0
+    with pytest.raises(TransportError, match="silent for 63 s"):
+        await line._patience()
+
+
 async def test_a_redirect_of_the_socket_is_not_followed(sandbox):
     place = f"{sandbox.url}/v2_socket.io/"
     fault = sandbox.faults.add("redirect", method="WEBSOCKET", location=place)
