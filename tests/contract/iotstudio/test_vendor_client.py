@@ -13,9 +13,9 @@ from tests.contract import environments
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
 
-def run_client(sandbox: Sandbox) -> Any:
+def run_client(sandbox: Sandbox, step: str = "use") -> Any:
     connection = json.loads(sandbox.connections["iotstudio_default"])
-    return environments.run("iots", Path(__file__).with_name("vendor_client.py"), connection)
+    return environments.run("iots", Path(__file__).with_name("vendor_client.py"), step, connection)
 
 
 def test_the_vendors_client_lists_reads_writes_and_deletes(sandbox: Sandbox) -> None:
@@ -29,9 +29,20 @@ def test_the_vendors_client_lists_reads_writes_and_deletes(sandbox: Sandbox) -> 
         "read": 18,
         "action": "completed",
         "renamed": "P1",
-        "deleted": 404,
     }
     assert len(sandbox.iotstudio.revoked) == 1
+    assert sandbox.counters.total("GET /spaces/{space}/categories/{category}/things") == 5  # of 50 each
+    assert all(thing.title != "P1" for thing in sandbox.iotstudio.space.things.values())
+
+
+def test_the_vendors_client_finds_status_and_reason_in_every_refusal(sandbox: Sandbox) -> None:
+    assert run_client(sandbox, "mistakes") == {
+        "no such thing": [404, "Item not found"],
+        "no such property": [400, "invalid property values"],
+        "a right that was not asked for": [403, "Unauthorized"],
+        "a token of nobody": [401, "Unauthenticated"],
+        "a wrong secret": [401, "invalid_client"],
+    }
 
 
 def test_both_clients_agree_on_what_the_other_has_written(sandbox: Sandbox) -> None:

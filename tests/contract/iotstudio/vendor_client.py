@@ -1,12 +1,14 @@
 """Runs the vendor's own client, ``iots``, against the sandbox; works only in an environment that has it.
 
-Prints what it saw as one JSON object. The client cannot be installed beside Airflow 3.
+``vendor_client.py "<step>" <connection>``, both as JSON; the steps are ``use`` and ``mistakes``. Prints what
+it saw as one JSON object. The client cannot be installed beside Airflow 3.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from iots import API
@@ -19,7 +21,8 @@ def last_segment(href: str) -> str:
     return href.rsplit("/", 1)[1]
 
 
-def main(connection: dict[str, Any]) -> dict[str, Any]:
+def use(connection: dict[str, Any]) -> dict[str, Any]:
+    """Do what the client's README shows."""
     seen: dict[str, Any] = {}
     api = API(host=connection["host"])
     with api.set_credentials(connection["login"], connection["password"], ["category", "thing"]) as api:
@@ -42,12 +45,36 @@ def main(connection: dict[str, Any]) -> dict[str, Any]:
         made = space.things().create({"title": "Pump", "categories": ["Meters"]})
         seen["renamed"] = space.things(made.uid).update({"title": "P1"}).title
         space.things(made.uid).delete()
-        try:
-            space.things(made.uid).get()
-        except ResponseError as error:
-            seen["deleted"] = error.http_response().status_code
     return seen
 
 
+def refused(act: Callable[[], Any]) -> list[Any]:
+    """Give the status and the error that the client's exception holds."""
+    try:
+        act()
+    except ResponseError as error:
+        body = error.http_response().json()["error"]
+        return [error.http_response().status_code, body["message"] if isinstance(body, dict) else body]
+    raise AssertionError("nothing was refused")
+
+
+def mistakes(connection: dict[str, Any]) -> dict[str, Any]:
+    """Do what the service refuses."""
+    api = API(host=connection["host"])
+    space = api.set_credentials(connection["login"], connection["password"], ["thing"]).spaces(
+        connection["extra"]["space"]
+    )
+    stranger = API(host=connection["host"]).set_token("nobody's").spaces(connection["extra"]["space"])
+    forger = API(host=connection["host"])
+    return {
+        "no such thing": refused(lambda: space.things("01ARZ3NDEKTSV4RRFFQ69G5FAV").get()),
+        "no such property": refused(lambda: space.things(THING).properties().update({"nothing": 1})),
+        "a right that was not asked for": refused(lambda: space.categories("Sensors").get()),
+        "a token of nobody": refused(lambda: stranger.things(THING).get()),
+        "a wrong secret": refused(lambda: forger.set_credentials(connection["login"], "wrong", ["thing"])),
+    }
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    step, given = map(json.loads, sys.argv[1:])
+    print(json.dumps({"use": use, "mistakes": mistakes}[step](given)))
