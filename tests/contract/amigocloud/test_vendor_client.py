@@ -1,4 +1,8 @@
-"""The vendor's own client, ``amigocloud`` 1.2.5, takes the sandbox for the service."""
+"""The vendor's own client, ``amigocloud`` 1.2.5, takes the sandbox for the service.
+
+It does all that its README shows, and PUT and PATCH. Left out are two methods that the README does not name:
+``geocode_addresses``, and ``upload_gallery_photo``, which cannot work on Python 3.
+"""
 
 from __future__ import annotations
 
