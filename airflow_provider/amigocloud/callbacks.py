@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from airflow_provider.amigocloud import api
 from airflow_provider.core.calls import segment
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.errors import InputError, ServerError, TransportError
+from airflow_provider.errors import InputError, RequestRejectedError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.frames import Happened
@@ -114,10 +114,10 @@ class Listener(ApiHook):
         """Put events, and the error that ends it all, into the queue."""
         from airflow_provider.amigocloud.realtime import EventSocket, pauses
 
-        waits, connected = pauses(), False
+        waits, connected, protocol = pauses(), False, 3
         while True:
             try:
-                async with EventSocket(cast("AmigoCloudHook", self)) as socket:
+                async with EventSocket(cast("AmigoCloudHook", self), protocol) as socket:
                     await self._join(socket)
                     connected = True
                     while True:
@@ -131,6 +131,9 @@ class Listener(ApiHook):
                 self.log.warning("no events, again in %.1f s: %s", wait, error)
                 await asyncio.sleep(wait)
             except Exception as error:
+                if protocol == 3 and isinstance(error, RequestRejectedError) and error.status == 400:
+                    protocol = 4  # perhaps the service was upgraded
+                    continue
                 news.put(error)
                 return
 

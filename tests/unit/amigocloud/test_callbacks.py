@@ -9,13 +9,19 @@ import pytest
 
 from airflow_provider.amigocloud import realtime
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.errors import InputError, PermissionDeniedError, TransportError
+from airflow_provider.errors import (
+    InputError,
+    PermissionDeniedError,
+    RequestRejectedError,
+    TransportError,
+)
 from airflow_provider.sandbox.amigocloud import world
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(realtime, "pauses", lambda *_: iter(lambda: 0.02, None))
+    monkeypatch.setattr(realtime, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 class StopError(Exception):
@@ -107,13 +113,36 @@ def test_a_broken_connection_is_made_again(sandbox):
         helper.join()
 
 
+def test_a_server_that_was_upgraded_is_spoken_to_in_its_own_protocol(sandbox):
+    hook, sockets = AmigoCloudHook(), sandbox.amigocloud.sockets
+    sockets.protocol, sockets.old_clients = 4, False
+    hook.listen_user_events()
+
+    def stop(_):
+        raise StopError
+
+    hook.add_callback("now", stop)
+    helper = when(sockets.listeners, lambda: sockets.emit("now", {}))
+    with pytest.raises(StopError):
+        hook.start_listening(10)
+    helper.join()
+
+
+def test_what_the_service_refuses_for_good_comes_out(sandbox):
+    hook = AmigoCloudHook()
+    sandbox.amigocloud.sockets.refusal = "maintenance"
+    hook.listen_user_events()
+    with pytest.raises(RequestRejectedError, match="maintenance"):
+        hook.start_listening(10)
+
+
 def test_a_slow_callback_does_not_break_the_connection(sandbox):
     hook, sockets = AmigoCloudHook(), sandbox.amigocloud.sockets
-    sockets.ping_interval = 50
+    sockets.ping_interval = 200  # half a second of silence, and a connection counts as dead
     hook.listen_user_events()
-    hook.add_callback("a", lambda _: time.sleep(0.3))
+    hook.add_callback("a", lambda _: time.sleep(0.6))
     helper = when(sockets.listeners, lambda: [sockets.emit("a", {}) for _ in range(2)])
-    assert hook.start_listening(1.0) == 2
+    assert hook.start_listening(1.3) == 2
     helper.join()
     assert sockets.opened == 1
 
