@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WHOLE = 128 * 1024 * 1024
 """Bytes of content from which on a file goes up in blocks: one that breaks off is sent again, not all."""
 
-BLOCK = 8 * 1024 * 1024
+BLOCK = 4 * 1024 * 1024
 
 
 def upload(hook: LeanIXHook, url: str, ldif: Ldif) -> None:

@@ -22,4 +22,4 @@ def test_a_hundred_thousand_items_take_some_bytes_each() -> None:
     seen = Seen()
     assert all(seen.add(("ITComponent", f"i{number}")) for number in range(100_000))
     assert not seen.add(("ITComponent", "i99999"))
-    assert sys.getsizeof(seen._slots) < 33 * 100_000
+    assert sys.getsizeof(seen._slots) < 24 * 100_000
