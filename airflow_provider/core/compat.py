@@ -36,7 +36,7 @@ def for_good(error: Exception) -> Exception:
     try:
         from airflow.sdk.exceptions import AirflowFailException
     except ImportError:  # Airflow 3.1
-        from airflow.exceptions import AirflowFailException
+        from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]
     final = type(type(error).__name__, (type(error), AirflowFailException), {})
     same: Exception = final(*error.args).with_traceback(error.__traceback__)
     return same
