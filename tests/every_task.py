@@ -232,8 +232,11 @@ def happen(sandbox: Sandbox, vendor: str) -> None:
 
 
 def _rename_a_room(sandbox: Sandbox) -> None:
-    rooms = [one for one in sandbox.mapsindoors.campus.geodata.values() if one["baseType"] == "room"]
-    rooms[2]["properties"] = {**rooms[2]["properties"], "name@en": LATER}
+    campus = sandbox.mapsindoors.campus
+    room = [one for one in campus.geodata.values() if one["baseType"] == "room"][2]
+    # A new object: the seed's own are shared by all solutions that are made of it.
+    renamed = {**room, "properties": {**room["properties"], "name@en": LATER}}
+    campus.geodata = {**campus.geodata, room["id"]: renamed}
 
 
 def _change_datasets(sandbox: Sandbox) -> None:

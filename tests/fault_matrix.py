@@ -35,7 +35,8 @@ hear anything), *hour off* lets the service's clock jump an hour ahead.
 
 The fault strikes in the middle: at the first request that writes, else at the one halfway. A task that fails
 gets one more try, as Airflow gives it, on another worker that knows only what Airflow remembers (3.3's task
-state store); the service is well again by then. A sensor, and what is deferred, waits in the triggerer.
+state store); the service is well again by then. What is *deferred* waits in the triggerer. What a sensor
+waits for is so at its fourth request, those that failed counted; so a failed look costs none more.
 
 - **`Error`; next try fine**: the first try fails with that error; the next one takes over, and leaves what a
   good day leaves: nothing twice, nothing missing.

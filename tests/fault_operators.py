@@ -106,7 +106,7 @@ def no_waiting() -> Iterator[None]:
 def rows(vendor: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Give a vendor's lines of the table: its label to the class's name and further arguments."""
     out: dict[str, tuple[str, dict[str, Any]]] = {}
-    for name, kind in every_task.public_classes().items():
+    for name, kind in sorted(every_task.public_classes().items()):
         if kind.__module__.split(".")[1] != vendor:
             continue
         if every_task.can_defer(kind):
@@ -260,6 +260,8 @@ def good_day(sandbox: Sandbox, vendor: str, row: tuple[str, dict[str, Any]]) -> 
     good = live(sandbox, vendor, row)
     if good.errors:
         raise AssertionError(f"{row} fails without a fault") from good.errors[0]
+    if row[0].endswith("Sensor") and len(good.requests) < LOOKS:
+        raise AssertionError(f"{row} did not wait: what it waits for was so before")
     return good
 
 
