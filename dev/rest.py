@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,11 +26,15 @@ _patiently = retry(
 class AirflowApi:
     """Airflow's REST API, signed in as an admin.
 
+    Threads may share it; it sends one request at a time. On SQLite, an API server that has several writes at
+    once waits for itself, and locks out the scheduler, which ends then.
+
     :param url: where the API server listens.
     """
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=20, trust_env=False)
+        self._turn = threading.Lock()
 
     def log_in(self) -> None:
         """Get a token; works where every user is an admin."""
@@ -44,7 +49,8 @@ class AirflowApi:
     @_patiently
     def get(self, path: str, **params: Any) -> Any:
         """Read something; None when it does not exist."""
-        reply = self.http.get(f"/api/v2{path}", params=params)
+        with self._turn:
+            reply = self.http.get(f"/api/v2{path}", params=params)
         return None if reply.status_code == 404 else reply.raise_for_status().json()
 
     def import_errors(self) -> list[str]:
@@ -55,13 +61,15 @@ class AirflowApi:
     @_patiently
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run a DAG."""
-        self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        with self._turn:
+            self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     @_patiently
     def trigger(self, dag_id: str, run_id: str) -> None:
         """Start a run under an id of our own, so that asking twice starts one."""
         wanted = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat()}
-        reply = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=wanted)
+        with self._turn:
+            reply = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=wanted)
         if reply.status_code != 409:
             reply.raise_for_status()
 
