@@ -1,0 +1,99 @@
+"""The rules that the README gives for the code's layout."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "airflow_provider"
+VENDORS = {"mapsindoors", "amigocloud", "iotstudio", "leanix"}
+NAMES = re.compile("mapsindoors|mapspeople|amigo|iot ?studio|altair|leanix", re.IGNORECASE)
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+LINES = 400
+"""A longer module holds more than one idea."""
+
+ABOVE = {
+    "api": {"hooks", "operators", "sensors", "triggers"},
+    "hooks": {"operators", "sensors", "triggers"},
+    "triggers": {"operators", "sensors"},
+    "operators": {"sensors"},
+    "sensors": {"operators"},
+}
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Give the modules of the package that a module imports, inside of functions too."""
+    named = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports by a relative name"
+            named |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    ours = {name.removeprefix("airflow_provider.") for name in named}
+    return frozenset(found for name in ours for found in (name, f"{name}.__init__") if found in MODULES)
+
+
+def reached(module: str) -> set[str]:
+    """Give the modules that a module gets to over any number of imports."""
+    found: set[str] = set()
+    left = {module}
+    while left:
+        new = imports(left.pop()) - found
+        found |= new
+        left |= new
+    return found
+
+
+def crossings(kept_apart: set[str]) -> list[tuple[str, str]]:
+    """Give the imports that lead from one of these packages into another of them."""
+    return [
+        (module, other)
+        for module in MODULES
+        for other in imports(module)
+        if (mine := module.split(".")[0]) != (theirs := other.split(".")[0])
+        if {mine, theirs} <= kept_apart
+    ]
+
+
+def test_imports_are_seen() -> None:
+    assert {"leanix.api", "core.transport", "errors"} <= reached("leanix.operators")
+
+
+def test_no_vendors_package_imports_another() -> None:
+    assert crossings(VENDORS) == []
+
+
+@pytest.mark.parametrize("vendor", sorted(VENDORS))
+def test_the_core_imports_no_vendors_package(vendor: str) -> None:
+    assert [pair for pair in crossings({"core", vendor}) if pair[0].startswith("core.")] == []
+
+
+def test_the_core_names_no_vendor() -> None:
+    core = {module: path.read_text() for module, path in MODULES.items() if module.startswith("core.")}
+    assert {module: found for module, text in core.items() if (found := NAMES.findall(text))} == {}
+
+
+def test_the_emulator_and_what_it_tests_import_nothing_of_each_other() -> None:
+    rest = {module.split(".")[0] for module in MODULES} - {"sandbox"}
+    assert [pair for other in rest for pair in crossings({"sandbox", other})] == []
+
+
+@pytest.mark.parametrize("vendor", sorted(VENDORS))
+def test_arrows_point_down_only(vendor: str) -> None:
+    upward = {
+        low: found
+        for low, above in ABOVE.items()
+        if (found := reached(f"{vendor}.{low}") & {f"{vendor}.{high}" for high in above})
+    }
+    assert upward == {}
+
+
+def test_no_module_is_too_long_to_hold_one_idea() -> None:
+    lines = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
+    assert {module: count for module, count in lines.items() if count > LINES} == {}
