@@ -13,7 +13,8 @@ from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
 SETTINGS = {
-    "CORE__PARALLELISM": 16,
+    # More tasks at once have SQLite lock the scheduler out, which ends then.
+    "CORE__PARALLELISM": 6,
     "DAG_PROCESSOR__REFRESH_INTERVAL": 60,
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
