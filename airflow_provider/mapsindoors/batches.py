@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from airflow_provider.errors import InputError
+
 Json = dict[str, Any]
 Numbered = tuple[int, Json]
 T = TypeVar("T")
@@ -35,6 +37,17 @@ def batches(
         total += weight
     if batch:
         yield batch
+
+
+def batch_limit(batch_size: Any) -> int:
+    """Read an operator's ``batch_size``, which a template may have made a text.
+
+    :raises InputError: when it is no whole number above 0.
+    """
+    text = str(batch_size).strip()
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"batch_size must be a whole number above 0, not {batch_size!r}")
+    return int(text)
 
 
 def in_rows(message: str, batch: Sequence[Numbered]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.sensing import PollSensor
 from airflow_provider.core.waiting import clock, raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.expected import unlike
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-class MapsIndoorsGeodataSensor(BaseSensorOperator):
+class MapsIndoorsGeodataSensor(PollSensor):
     """Wait until live objects equal the expected fields, by the same comparison as a sync makes.
 
     One request looks at all objects. Interval and timeout are the sensor's ``poke_interval`` and ``timeout``.
@@ -57,8 +56,8 @@ class MapsIndoorsGeodataSensor(BaseSensorOperator):
         rows = self._rows()
         if not is_deferrable(self.deferrable):
             return super().execute(context)
-        if not self._differences(rows):
-            return {"matched": len(rows)}
+        if (found := self.poke(context)).is_done:
+            return found.xcom_value
         # Only here: what a trigger needs, no task that does not defer has to load.
         from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
@@ -73,13 +72,14 @@ class MapsIndoorsGeodataSensor(BaseSensorOperator):
             method_name="execute_complete",
         )
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+    def look(self, context: Context) -> dict[str, Any] | None:
+        """Compare once; logs the first differences."""
         rows = self._rows()
-        different = self._differences(rows)
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            different = unlike(rows, hook.list_geodata(), self.match_on)
         for one in different[:5]:
             self.log.info("Not yet: %s", one)
-        return PokeReturnValue(is_done=not different, xcom_value={"matched": len(rows)})
+        return None if different else {"matched": len(rows)}
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Give what the trigger has seen."""
@@ -87,10 +87,6 @@ class MapsIndoorsGeodataSensor(BaseSensorOperator):
         if event["status"] == "timeout":
             raise sensor_timeout(f"the map is not as expected after {self.timeout:g} s")
         return {"matched": event["matched"]}
-
-    def _differences(self, rows: list[Json]) -> list[str]:
-        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            return unlike(rows, hook.list_geodata(), self.match_on)
 
     def _rows(self) -> list[Json]:
         """Read what is expected.

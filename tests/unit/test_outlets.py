@@ -18,6 +18,9 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.operators import (
+    MapsIndoorsCreateGeodataOperator,
+    MapsIndoorsDeleteGeodataOperator,
+    MapsIndoorsExportGeodataOperator,
     MapsIndoorsSyncGeodataOperator,
     MapsIndoorsUpdateGeodataOperator,
 )
@@ -48,6 +51,20 @@ def test_a_sync_tells_its_counts(sandbox: Any) -> None:
     operator = MapsIndoorsSyncGeodataOperator(task_id="t", source=[PRINTER], match_on="id", outlets=[MAP])
     extra = told(operator, MAP)
     assert (extra["update"], extra["create"], extra["unchanged"]) == (1, 0, 0)
+
+
+def test_creating_and_deleting_places_tells_how_many(sandbox: Any) -> None:
+    create = MapsIndoorsCreateGeodataOperator(task_id="t", geodata=[PRINTER], match_on="id", outlets=[MAP])
+    assert told(create, MAP) == {"created": 0, "existing": 1}
+    delete = MapsIndoorsDeleteGeodataOperator(task_id="t", ids=[PRINTER["id"]], outlets=[MAP])
+    assert told(delete, MAP) == {"deleted": 1, "gone": 0}
+
+
+def test_an_export_of_the_map_tells_where_the_file_is(sandbox: Any, tmp_path: Any) -> None:
+    path = f"{tmp_path}/map.jsonl"
+    export = MapsIndoorsExportGeodataOperator(task_id="t", output_path=path, outlets=[MAP])
+    extra = told(export, MAP)
+    assert (extra["uri"], extra["rows"]) == (path, len(sandbox.mapsindoors.campus.geodata))
 
 
 def test_a_write_tells_how_many_things_took_it(sandbox: Any) -> None:
