@@ -7,15 +7,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
+from airflow_provider.errors import InputError
+
 T = TypeVar("T")
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 
 def segment(value: object) -> str:
-    """Quote one path segment, so that a name with ``/``, ``?``, ``#`` or ``%`` stays one segment."""
-    text = quote(str(value), safe="")
-    return text.replace(".", "%2E") if text in {".", ".."} else text
+    """Quote one path segment, so that a name with ``/``, ``?``, ``#`` or ``%`` stays one segment.
+
+    :raises InputError: for what no spelling keeps a segment: an empty name leads to the list around it, and
+        ``.`` or ``..`` to what is above it, since ``%2E`` means the same as a dot (RFC 3986, 6.2.2.2).
+    """
+    text = str(value)
+    if text in {"", ".", ".."}:
+        raise InputError(f"{text!r} cannot be a name or an id in a request: it would lead elsewhere")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise InputError(f"{text!r} cannot be a name or an id in a request: it is no valid text") from None
 
 
 def pairs(params: Params | None) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from airflow_provider.core.calls import Reply, pairs
-from airflow_provider.iotstudio import api
+from airflow_provider.errors import InputError
+from airflow_provider.iotstudio import admin_api, api
 
 
 def reply(body: object, status: int = 200) -> Reply:
@@ -17,10 +18,21 @@ def reply(body: object, status: int = 200) -> Reply:
 
 @pytest.mark.parametrize(
     ("name", "quoted"),
-    [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("50%", "50%25"), ("Wärme", "W%C3%A4rme"), ("..", "%2E%2E")],
+    [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("50%", "50%25"), ("Wärme", "W%C3%A4rme"), ("...", "...")],
 )
 def test_names_stay_one_segment(name: str, quoted: str) -> None:
     assert api.one_property("my space", "T", name).path == f"/spaces/my%20space/things/T/properties/{quoted}"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
+def test_a_name_that_would_lead_elsewhere_is_refused(name: str) -> None:
+    for call in (
+        lambda: admin_api.delete_model("s", name),
+        lambda: api.write_properties("s", name, {"a": 1}),
+        lambda: api.things(name),
+    ):
+        with pytest.raises(InputError, match="cannot be a name or an id in a request"):
+            call()
 
 
 def test_the_category_comes_before_the_things() -> None:
