@@ -81,18 +81,6 @@ def test_provider_info_is_what_airflow_accepts() -> None:
     jsonschema.validate(provider_info(), schema)
 
 
-def test_provider_info_names_modules_that_exist() -> None:
-    info = provider_info()
-    for kind in ("hooks", "operators", "sensors", "triggers"):
-        for integration in info.get(kind, ()):
-            for module in integration["python-modules"]:
-                import_module(module)
-    for connection in info["connection-types"]:
-        module, _, name = connection["hook-class-name"].rpartition(".")
-        hook = getattr(import_module(module), name)
-        assert hook.conn_type == connection["connection-type"]
-
-
 def test_airflow_finds_the_provider() -> None:
     from airflow.providers_manager import ProvidersManager
 

@@ -9,6 +9,8 @@ import pytest
 
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.provider_info import get_provider_info
+from tests.every_task import public_classes
+from tests.import_cost import KINDS, public_modules
 
 TYPES = {kind["connection-type"]: kind for kind in get_provider_info()["connection-types"]}
 
@@ -55,8 +57,18 @@ def test_standard_fields_that_are_not_used_are_hidden(conn_type: str) -> None:
     assert ("login" in hidden) == (spec.login == "unused")
 
 
-def test_every_module_that_is_announced_exists() -> None:
-    for kind in ("hooks", "operators", "sensors", "triggers"):
-        for entry in get_provider_info().get(kind, []):
-            for module in entry["python-modules"]:
-                import_module(module)
+def test_all_public_modules_are_announced_and_no_others() -> None:
+    info = get_provider_info()
+    announced = [
+        module for kind in KINDS for integration in info[kind] for module in integration["python-modules"]
+    ]
+    assert sorted(announced) == sorted(name for name in public_modules() if name.rpartition(".")[2] in KINDS)
+
+
+def test_every_link_of_an_operator_is_announced() -> None:
+    links = [
+        type(link)
+        for kind in public_classes().values()
+        for link in vars(kind).get("operator_extra_links", ())
+    ]
+    assert set(get_provider_info()["extra-links"]) == {f"{one.__module__}.{one.__name__}" for one in links}

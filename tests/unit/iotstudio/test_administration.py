@@ -138,8 +138,12 @@ def test_a_refused_patch_is_named_and_the_others_are_done(
 def test_things_are_deleted_by_id_category_or_value(hook: IoTStudioHook, service: IoTStudioService) -> None:
     assert hook.delete_things(thing_ids=[THING]) == [THING]
     assert len(hook.delete_things(category="Meters")) == 24
-    assert hook.delete_things(filters={"mode": "eco"})
-    assert all(thing.status["mode"] != "eco" for thing in service.space.things.values())
+    eco = {uid for uid, thing in service.space.things.items() if thing.status["mode"] == "eco"}
+    left = service.space.things.keys() - eco
+    assert set(hook.delete_things(filters={"mode": "eco"})) == eco
+    assert service.space.things.keys() == left
+    assert eco
+    assert left
 
 
 @pytest.mark.parametrize("arguments", [{}, {"thing_ids": []}, {"thing_ids": [], "category": "Meters"}])

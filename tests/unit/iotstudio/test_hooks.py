@@ -19,6 +19,7 @@ from airflow_provider.errors import (
     InputError,
     NotFoundError,
     PermissionDeniedError,
+    ProviderError,
     RequestRejectedError,
     ServerError,
     TransportError,
@@ -448,7 +449,7 @@ def test_no_secret_is_in_any_error_or_log(
     for status in (400, 403, 503):
         sandbox.faults.clear()
         sandbox.faults.add("status", path="/properties", status=status, body=echo, times=None)
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(ProviderError) as caught:
             hook.get_properties(THING)
         texts += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
     texts += [record.getMessage() for record in caplog.records]
