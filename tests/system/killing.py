@@ -122,10 +122,9 @@ class Killer:
     def _kill(self, victims: Sequence[psutil.Process]) -> None:
         for process in victims:
             with suppress(psutil.Error, ProcessLookupError):  # it may have ended in its last moments
-                title = _title(process)
-                assert title.startswith(WORKER), title
-                os.kill(process.pid, 9)
-                self.killed.append(title)
+                if (title := _title(process)).startswith(WORKER):
+                    os.kill(process.pid, 9)
+                    self.killed.append(title)
 
 
 def _title(process: psutil.Process) -> str:
