@@ -176,7 +176,7 @@ def dataset_number(dataset: int | str) -> int:
     :raises InputError: when it is none.
     """
     number = str(dataset).strip()
-    if not number.isdigit() or isinstance(dataset, bool):
+    if not number.isdecimal() or isinstance(dataset, bool):
         raise InputError(f"must be the id of a dataset, a whole number, not {dataset!r}", "dataset")
     return int(number)
 

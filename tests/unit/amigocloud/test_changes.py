@@ -45,6 +45,13 @@ def test_a_change_whose_answer_is_lost_is_sent_again_and_acts_once(sandbox, hook
     assert sandbox.amigocloud.store.count(1) == 9
 
 
+@pytest.mark.parametrize("dataset", ["1/../2", "²", "1?x=y", "", True, "1 2"])
+def test_an_id_that_is_no_number_is_named_before_any_request(sandbox, hook, dataset):
+    with pytest.raises(InputError, match="must be the id of a dataset, a whole number"):
+        hook.delete_dataset(dataset)
+    assert sandbox.counters.total() == 0
+
+
 def test_rows_are_updated_and_deleted_by_id(sandbox, hook):
     done(sandbox, hook, *hook.submit_change(1, "UPDATE", [{"amigo_id": key("Bohr"), "value": 77}]))
     assert hook.get_first("SELECT value FROM dataset_1 WHERE name = 'Bohr'") == {"value": 77.0}

@@ -212,6 +212,15 @@ def test_writing_needs_a_post(api):
     api.write("DROP TABLE dataset_1", 400)
 
 
+@pytest.mark.parametrize("statement", ["ATTACH DATABASE '{}' AS other", "VACUUM INTO '{}'"])
+def test_no_statement_makes_a_file_on_this_machine(api, tmp_path, statement):
+    file = tmp_path / "made.db"
+    for disguise in ("/* insert */ ", ""):
+        answer = api("POST", f"{PROJECT}/sql", 400, json={"query": disguise + statement.format(file)})
+        assert "error_code" in answer
+    assert not file.exists()
+
+
 def test_a_query_may_come_by_post(api):
     page = api("POST", f"{PROJECT}/sql", json={"query": "SELECT * FROM dataset_1"}, params={"limit": 3})
     assert (page["count"], len(page["data"])) == (8, 3)
