@@ -143,21 +143,41 @@ class AmigoCloudHook(Listener):
     def post(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
         """Send data to a URL, as JSON; never sent twice when that could act twice.
 
+        :param url: see :meth:`get`.
+        :param data: what to send: any JSON; None sends no body.
+        :param params: query parameters.
+        :param raw: see :meth:`get`.
         :raises AmbiguousWriteError: when the answer was lost.
         """
         return self.send(api.request("POST", url, params, data, raw=raw))
 
     def put(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
-        """Put data at a URL, as JSON."""
+        """Put data at a URL, as JSON.
+
+        :param url: see :meth:`get`.
+        :param data: what to send: any JSON; None sends no body.
+        :param params: query parameters.
+        :param raw: see :meth:`get`.
+        """
         return self.send(api.request("PUT", url, params, data, raw=raw))
 
     def patch(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
-        """Change what is at a URL; never sent twice when that could act twice."""
+        """Change what is at a URL; never sent twice when that could act twice.
+
+        :param url: see :meth:`get`.
+        :param data: what to send: any JSON; None sends no body.
+        :param params: query parameters.
+        :param raw: see :meth:`get`.
+        """
         return self.send(api.request("PATCH", url, params, data, raw=raw))
 
     def delete(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
         """Delete what is at a URL; gives None when the service has nothing to say.
 
+        :param url: see :meth:`get`.
+        :param data: what to send: any JSON; None sends no body.
+        :param params: query parameters.
+        :param raw: see :meth:`get`.
         :raises NotFoundError: when nothing was there to begin with.
         """
         return self._delete(api.request("DELETE", url, params, data, raw=raw))
@@ -181,12 +201,18 @@ class AmigoCloudHook(Listener):
     # -- SQL
 
     def get_records(self, sql: str) -> list[Row]:
-        """Run a query and give all its rows; for results that fit into memory."""
+        """Run a query and give all its rows; for results that fit into memory.
+
+        :param sql: the query.
+        """
         self.need_project()
         return [row for page in walk(self.send, api.sql(sql)) for row in page.decoded()]
 
     def get_first(self, sql: str) -> Row | None:
-        """Run a query and give its first row, None when it has none."""
+        """Run a query and give its first row, None when it has none.
+
+        :param sql: the query.
+        """
         self.need_project()
         rows = self.send(api.sql(sql, limit=1)).decoded()
         return rows[0] if rows else None
@@ -194,6 +220,7 @@ class AmigoCloudHook(Listener):
     def get_df(self, sql: str) -> Any:
         """Run a query and give all its rows as a pandas DataFrame, with the query's columns even when empty.
 
+        :param sql: the query.
         :raises InputError: when pandas is not installed.
         """
         try:
@@ -211,34 +238,48 @@ class AmigoCloudHook(Listener):
     def run(self, sql: str) -> int:
         """Run a statement that writes; gives how many rows it affected.
 
+        :param sql: the statement.
         :raises AmbiguousWriteError: when the answer was lost: the statement may have taken effect.
         """
         self.need_project()
         return self.send(api.write_sql(sql))
 
     def get_saved_query(self, query_id: int | str) -> str:
-        """Give the SQL of one of the project's saved queries."""
+        """Give the SQL of one of the project's saved queries.
+
+        :param query_id: the query's id.
+        """
         self.need_project()
         return self.send(api.saved_query(query_id))
 
     # -- datasets and jobs
 
     def get_master(self, dataset: int | str) -> str:
-        """Give the hash of a dataset's latest state: one tiny request that tells whether it changed."""
+        """Give the hash of a dataset's latest state: one tiny request that tells whether it changed.
+
+        :param dataset: its id.
+        """
         return self.send(api.master(self._dataset(dataset)))
 
     async def aget_master(self, dataset: int | str) -> str:
-        """Give the hash of a dataset's latest state, from an event loop."""
+        """Give the hash of a dataset's latest state, from an event loop.
+
+        :param dataset: its id.
+        """
         await self.aload()
         return await self.asend(api.master(self._dataset(dataset)))
 
     def get_schema(self, dataset: int | str) -> list[dict[str, Any]]:
-        """Give a dataset's fields: name, type, nullable, default and more."""
+        """Give a dataset's fields: name, type, nullable, default and more.
+
+        :param dataset: its id.
+        """
         return self.send(changes.schema(self._dataset(dataset)))
 
     def create_dataset(self, name: str, schema: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Make an empty dataset; gives its ``id``, ``name``, ``url`` and ``job``.
 
+        :param name: what users will see it as.
         :param schema: fields, each with ``name`` and ``type``.
         :raises AmbiguousWriteError: when the answer was lost: it may have been made.
         """
@@ -248,6 +289,7 @@ class AmigoCloudHook(Listener):
     def delete_dataset(self, dataset: int | str) -> None:
         """Delete a dataset with all its states.
 
+        :param dataset: its id.
         :raises NotFoundError: when there was none to begin with.
         """
         self._delete(changes.delete_dataset(self._dataset(dataset)))
@@ -255,6 +297,7 @@ class AmigoCloudHook(Listener):
     def submit_change(self, dataset: int | str, action: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """Insert, update or delete rows as versioned changes, 1,000 rows each; gives the ids of the jobs.
 
+        :param dataset: its id.
         :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
         :param rows: each with an ``amigo_id`` that the caller chooses (the same row, the same id), so that
             what is sent twice changes nothing the second time.
@@ -265,12 +308,17 @@ class AmigoCloudHook(Listener):
         return [self.send(changes.submit_change(where, number, action, data)) for data in every]
 
     def revert(self, dataset: int | str, state: str) -> str:
-        """Put a dataset back to an earlier state, as a new one; gives the id of the job."""
+        """Put a dataset back to an earlier state, as a new one; gives the id of the job.
+
+        :param dataset: its id.
+        :param state: the hash of the state to go back to.
+        """
         return self.send(changes.revert(self._dataset(dataset), state))
 
     def start_export(self, dataset: int | str, file_format: str) -> str:
         """Have the service write a file of a dataset; gives the id of the job, whose ``extra`` has the link.
 
+        :param dataset: its id.
         :param file_format: as the service knows it, such as ``KML``.
         """
         return self.send(changes.export(self._dataset(dataset), file_format))
@@ -279,11 +327,17 @@ class AmigoCloudHook(Listener):
         return api.dataset_path(dataset, in_project=self.has_project)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        """Give a job: its ``status`` (PENDING, STARTED, SUCCESS, FAILURE) and ``extra``."""
+        """Give a job: its ``status`` (PENDING, STARTED, SUCCESS, FAILURE) and ``extra``.
+
+        :param job_id: as the request that started the job gave it.
+        """
         return self.send(api.job(job_id))
 
     async def aget_job(self, job_id: str) -> dict[str, Any]:
-        """Give a job, from an event loop."""
+        """Give a job, from an event loop.
+
+        :param job_id: as the request that started the job gave it.
+        """
         return await self.asend(api.job(job_id))
 
     def upload_file(

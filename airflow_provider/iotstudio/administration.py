@@ -22,40 +22,57 @@ class Administration(SpaceHook):
         return self.pages(lambda cursor: admin_api.models(self.space, cursor))
 
     def get_model(self, name: str) -> dict[str, Any]:
-        """Give a model: ``name``, ``description``, and when it was made and changed."""
+        """Give a model: ``name``, ``description``, and when it was made and changed.
+
+        :param name: the model's name.
+        """
         return self.send(admin_api.model("GET", self.space, name))
 
     def create_model(self, name: str, description: str = "") -> dict[str, Any]:
         """Make a model; it is never sent twice.
 
         :param name: letters, digits, ``_``, ``:`` and ``-``, at most 26; it cannot be changed later.
+        :param description: for people.
         :raises RequestRejectedError: with status 409 when there is one of this name.
         :raises AmbiguousWriteError: when the answer was lost.
         """
         return self.send(admin_api.model("POST", self.space, name, description))
 
     def update_model(self, name: str, description: str) -> dict[str, Any]:
-        """Change a model's description."""
+        """Change a model's description.
+
+        :param name: the model's name.
+        :param description: the new one.
+        """
         return self.send(admin_api.model("PUT", self.space, name, description))
 
     def delete_model(self, name: str) -> None:
         """Delete a model with all its versions.
 
+        :param name: the model's name.
         :raises PermissionDeniedError: also while a category or a Thing uses it; the message says so.
         """
         self.send(admin_api.delete_model(self.space, name))
 
     def list_model_versions(self, name: str) -> Iterator[dict[str, Any]]:
-        """Go through a model's versions."""
+        """Go through a model's versions.
+
+        :param name: the model's name.
+        """
         return self.pages(lambda cursor: admin_api.model_versions(self.space, name, cursor))
 
     def get_model_version(self, name: str, version: int) -> dict[str, Any]:
-        """Give one version of a model, with its template."""
+        """Give one version of a model, with its template.
+
+        :param name: the model's name.
+        :param version: its number, from 1 on.
+        """
         return self.send(admin_api.model_version(self.space, name, version))
 
     def create_model_version(self, name: str, version: Mapping[str, Any]) -> dict[str, Any]:
         """Add a version to a model; it is never sent twice, and cannot be changed or deleted later.
 
+        :param name: the model's name.
         :param version: ``title``, ``description``, and ``template`` with the ``properties``, ``actions``,
             ``events`` and ``links`` of its Things.
         :raises AmbiguousWriteError: when the answer was lost.
@@ -67,21 +84,34 @@ class Administration(SpaceHook):
     def list_events(self, thing_id: str, event: str | None = None) -> Iterator[dict[str, Any]]:
         """Go through a Thing's events, as ``{name: {"data", "timestamp", "href"}}``.
 
+        :param thing_id: the Thing's id.
         :param event: only events of this name; the service keeps the last hundred of each.
         """
         return self.pages(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
 
     def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
-        """Give one event: ``id``, ``data``, ``timestamp``."""
+        """Give one event: ``id``, ``data``, ``timestamp``.
+
+        :param thing_id: the Thing's id.
+        :param event: the event's name.
+        :param event_id: the id that it got when it was reported.
+        """
         return self.send(admin_api.event(self.space, thing_id, event, event_id))
 
     def delete_event(self, thing_id: str, event: str, event_id: str) -> None:
-        """Delete one event."""
+        """Delete one event.
+
+        :param thing_id: the Thing's id.
+        :param event: the event's name.
+        :param event_id: the id that it got when it was reported.
+        """
         self.send(admin_api.delete_event(self.space, thing_id, event, event_id))
 
     def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
         """Report an event of a Thing; gives it with its ``id``. It is never sent twice.
 
+        :param thing_id: the Thing's id.
+        :param event: the event's name.
         :param data: any JSON; None sends none.
         :raises AmbiguousWriteError: when the answer was lost.
         """
@@ -94,6 +124,7 @@ class Administration(SpaceHook):
 
         Values that are there already are fine, so that this can be repeated.
 
+        :param thing_id: the Thing's id.
         :param items: ``{"at": time, "properties": {name: value}}``.
         :raises RequestRejectedError: with status 409 when there is another value at the same time.
         """
@@ -108,6 +139,7 @@ class Administration(SpaceHook):
     ) -> list[dict[str, Any]]:
         """Give the last recorded value of each property up to a time.
 
+        :param thing_id: the Thing's id.
         :param at: the time; a value recorded exactly then counts.
         :param name: only this property.
         """
@@ -131,6 +163,7 @@ class Administration(SpaceHook):
     ) -> None:
         """Delete recorded values.
 
+        :param thing_id: the Thing's id.
         :param start: from this time on.
         :param end: up to this time; whether the service counts the bounds in is not documented.
         :param names: only these properties.
@@ -197,7 +230,11 @@ class Administration(SpaceHook):
     def get_mqtt_credentials(
         self, thing_id: str | None = None, *, category: str | None = None
     ) -> dict[str, Any]:
-        """Give the MQTT credentials of a Thing, or of a category; the service hides the password."""
+        """Give the MQTT credentials of a Thing, or of a category; the service hides the password.
+
+        :param thing_id: the Thing's id; either this or a category.
+        :param category: the category's name.
+        """
         found: dict[str, Any] = self._mqtt("GET", thing_id, category)
         return found
 
@@ -211,8 +248,10 @@ class Administration(SpaceHook):
     ) -> dict[str, Any]:
         """Change MQTT credentials of a Thing, or of a category; passwords are kept out of logs and errors.
 
+        :param thing_id: the Thing's id; either this or a category.
         :param form: ``username``, ``password``, ``enabled``, ``description``; without it the service makes a
             new password.
+        :param category: the category's name.
         :param create: make them, where there are none yet.
         """
         from airflow_provider.core.masking import mask, spelled
@@ -225,7 +264,11 @@ class Administration(SpaceHook):
         return found
 
     def delete_mqtt_credentials(self, thing_id: str | None = None, *, category: str | None = None) -> None:
-        """Take away the MQTT credentials of a Thing, or of a category."""
+        """Take away the MQTT credentials of a Thing, or of a category.
+
+        :param thing_id: the Thing's id; either this or a category.
+        :param category: the category's name.
+        """
         self._mqtt("DELETE", thing_id, category)
 
     def _mqtt(

@@ -129,6 +129,7 @@ class SpaceHook(ApiHook):
     def request(self, method: str, path: str, *, params: Params | None = None, json: Any = None) -> Reply:
         """Send any other request; gives the raw response.
 
+        :param method: ``GET``, ``POST`` and so on.
         :param path: ``/spaces/...`` from the host's root, or without the leading slash below the space
             (``things/<id>/events``). Names in it must be quoted.
         :param params: query; a list repeats its parameter.

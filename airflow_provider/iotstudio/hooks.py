@@ -45,7 +45,12 @@ class IoTStudioHook(Administration):
     async def amatching(
         self, wanted: int, *, category: str | None = None, params: Params | None = None
     ) -> list[str]:
-        """Give the ids of Things that match, at most about as many as are wanted; see :meth:`list_things`."""
+        """Give the ids of Things that match, at most about as many as are wanted; see :meth:`list_things`.
+
+        :param wanted: how many are enough.
+        :param category: only Things of this category.
+        :param params: see :meth:`list_things`.
+        """
         found: list[str] = []
         async for thing in self.alist_things(category=category, params=params):
             found.append(thing["uid"])
@@ -56,7 +61,11 @@ class IoTStudioHook(Administration):
     async def alist_things(
         self, *, category: str | None = None, params: Params | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """Go through all Things from an event loop; see :meth:`list_things`."""
+        """Go through all Things from an event loop; see :meth:`list_things`.
+
+        :param category: only Things of this category.
+        :param params: see :meth:`list_things`.
+        """
         await self.aload()
         cursor = ""
         while True:
@@ -68,7 +77,10 @@ class IoTStudioHook(Administration):
                 return
 
     def get_thing(self, thing_id: str) -> dict[str, Any]:
-        """Give a Thing's description and current values."""
+        """Give a Thing's description and current values.
+
+        :param thing_id: the Thing's id.
+        """
         return self.send(api.thing(self.space, thing_id))
 
     def list_categories(self) -> list[dict[str, Any]]:
@@ -78,15 +90,26 @@ class IoTStudioHook(Administration):
     # -- properties -------------------------------------------------------------------------------
 
     def get_properties(self, thing_id: str) -> dict[str, Any]:
-        """Give all current values of a Thing, by name."""
+        """Give all current values of a Thing, by name.
+
+        :param thing_id: the Thing's id.
+        """
         return self.send(api.properties(self.space, thing_id))
 
     def get_property(self, thing_id: str, name: str) -> Any:
-        """Give one current value."""
+        """Give one current value.
+
+        :param thing_id: the Thing's id.
+        :param name: the property's name.
+        """
         return self.send(api.one_property(self.space, thing_id, name))
 
     async def aget_property(self, thing_id: str, name: str) -> Any:
-        """Give one current value, from an event loop."""
+        """Give one current value, from an event loop.
+
+        :param thing_id: the Thing's id.
+        :param name: the property's name.
+        """
         await self.aload()
         return await self.asend(api.one_property(self.space, thing_id, name))
 
@@ -98,6 +121,7 @@ class IoTStudioHook(Administration):
         When the answer is lost, the values are read before they are sent again: each sending is an entry of
         the history. Values that are there are not sent again, also when they were there before.
 
+        :param thing_id: the Thing's id.
         :param values: by property name; JSON types are sent as they are.
         :param update_history: False keeps the values out of the history.
         :raises TransportError: when all answers were lost, and the values are not there.
@@ -127,6 +151,7 @@ class IoTStudioHook(Administration):
     ) -> Iterator[dict[str, Any]]:
         """Go through a Thing's recorded values, newest first: ``{"at": time, "properties": {name: value}}``.
 
+        :param thing_id: the Thing's id.
         :param start: no value before this time; a datetime, or text as the API writes it.
         :param end: no value after this time.
         :param name: only this property.
@@ -146,6 +171,10 @@ class IoTStudioHook(Administration):
     ) -> api.Page:
         """Give one page of a Thing's recorded values; see :meth:`iter_history`.
 
+        :param thing_id: the Thing's id.
+        :param start: no value before this time.
+        :param end: no value after this time.
+        :param name: only this property.
         :param cursor: where the page begins: the ``cursor`` of the page before it.
         """
         page = self.send(api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor))
@@ -159,6 +188,8 @@ class IoTStudioHook(Administration):
 
         It is never sent twice: the service has no key to recognise a repeat by.
 
+        :param thing_id: the Thing's id.
+        :param action: the action's name.
         :param input: the action's input, any JSON; None sends none.
         :raises AmbiguousWriteError: when the answer was lost; look at the action list before another try.
         """
@@ -167,15 +198,27 @@ class IoTStudioHook(Administration):
     def get_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Give one requested action: ``id``, ``status``, and what else the service tells.
 
+        :param thing_id: the Thing's id.
+        :param action: the action's name.
+        :param action_id: the id that the request for it got.
         :raises NotFoundError: also when it rolled off, as only the last hundred of a name are kept.
         """
         return self.send(api.action(self.space, thing_id, action, action_id))
 
     def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
-        """Go through a Thing's requests for one action; the service keeps the last hundred."""
+        """Go through a Thing's requests for one action; the service keeps the last hundred.
+
+        :param thing_id: the Thing's id.
+        :param action: the action's name.
+        """
         return self.pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
     async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
-        """Give one requested action, from an event loop."""
+        """Give one requested action, from an event loop.
+
+        :param thing_id: the Thing's id.
+        :param action: the action's name.
+        :param action_id: the id that the request for it got.
+        """
         await self.aload()
         return await self.asend(api.action(self.space, thing_id, action, action_id))

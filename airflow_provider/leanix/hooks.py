@@ -90,24 +90,37 @@ class LeanIXHook(ApiHook):
     def start_run(self, run_id: str, *, test: bool = False) -> bool:
         """Start a run; gives False when the service says that it was started before.
 
+        :param run_id: the run's id.
         :param test: a dry run that changes nothing.
         """
         return self.send(api.start_run(run_id, test=test))
 
     def stop_run(self, run_id: str) -> bool:
-        """Stop a run; gives False when it was neither queued nor running."""
+        """Stop a run; gives False when it was neither queued nor running.
+
+        :param run_id: the run's id.
+        """
         return self.send(api.stop_run(run_id))
 
     async def astop_run(self, run_id: str) -> bool:
-        """Do the same on an event loop."""
+        """Stop a run, from an event loop; see :meth:`stop_run`.
+
+        :param run_id: the run's id.
+        """
         return await self.asend(api.stop_run(run_id))
 
     def get_run_status(self, run_id: str) -> str:
-        """Give a run's status: CREATED, SEQUENTIALIZED, PENDING, IN_PROGRESS, FINISHED, STOPPED or FAILED."""
+        """Give a run's status: CREATED, SEQUENTIALIZED, PENDING, IN_PROGRESS, FINISHED, STOPPED or FAILED.
+
+        :param run_id: the run's id.
+        """
         return self.send(api.get_status(run_id))
 
     async def aget_run_status(self, run_id: str) -> str:
-        """Do the same on an event loop."""
+        """Give a run's status, from an event loop; see :meth:`get_run_status`.
+
+        :param run_id: the run's id.
+        """
         return await self.asend(api.get_status(run_id))
 
     def list_runs(self) -> list[dict[str, Any]]:
@@ -115,21 +128,29 @@ class LeanIXHook(ApiHook):
         return self.send(api.list_runs())
 
     async def alist_runs(self) -> list[dict[str, Any]]:
-        """Do the same on an event loop."""
+        """Give all runs that the service remembers, from an event loop; see :meth:`list_runs`."""
         return await self.asend(api.list_runs())
 
     def get_run_progress(self, run_id: str) -> dict[str, Any]:
-        """Give how far a run is; inbound counters start anew with each run level."""
+        """Give how far a run is; inbound counters start anew with each run level.
+
+        :param run_id: the run's id.
+        """
         return self.send(api.get_progress(run_id))
 
     def get_run_stats(self, run_id: str) -> dict[str, Any]:
-        """Give status changes, counts and durations of a run, as the service sends them."""
+        """Give status changes, counts and durations of a run, as the service sends them.
+
+        :param run_id: the run's id.
+        """
         return self.send(api.get_stats(run_id))
 
     def iter_run_warnings(self, run_id: str) -> Iterator[dict[str, Any]]:
         """Give a run's warnings and errors one by one, fetched a hundred at a time.
 
         None for a run without a log.
+
+        :param run_id: the run's id.
         """
         page = 0
         while True:
@@ -147,6 +168,7 @@ class LeanIXHook(ApiHook):
         It flows through in chunks and gets its name once it is complete. Links to other hosts are read
         without credentials, from hosts the connection allows.
 
+        :param run_id: the run's id.
         :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
         :param output_format: ``ldif`` for the bytes as the service sent them, ``jsonl`` for the items of its
             content, one a line.
@@ -177,6 +199,12 @@ class LeanIXHook(ApiHook):
         """Give the stored processor configurations that agree with all filters given.
 
         They may hold credentials: keep them out of logs and XComs.
+
+        :param connector_type: only configurations with this value.
+        :param connector_id: only configurations with this value.
+        :param connector_version: only configurations with this value.
+        :param processing_direction: ``inbound`` or ``outbound``.
+        :param processing_mode: ``partial`` or ``full``.
         """
         values = (connector_type, connector_id, connector_version, processing_direction, processing_mode)
         return self.send(api.list_configurations(dict(zip(KEY, values, strict=True))))
@@ -184,6 +212,7 @@ class LeanIXHook(ApiHook):
     def put_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Make or replace the processor configuration with the same five key fields.
 
+        :param configuration: the five key fields and what else it has, as the service stores it.
         :raises InputError: when a field of the key is missing; nothing was sent.
         """
         missing = [name for name in REQUIRED if not configuration.get(name)]
@@ -198,6 +227,7 @@ class LeanIXHook(ApiHook):
     def check_workspace(self, workspace_id: str | None) -> None:
         """Refuse a workspace id that is not the one the API token is for.
 
+        :param workspace_id: what the data is meant for; nothing is checked without it.
         :raises InputError: when the token says that it is for another one.
         """
         if not workspace_id:

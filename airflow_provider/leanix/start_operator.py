@@ -23,7 +23,9 @@ class LeanIXStartRunOperator(BaseOperator):
     The first five arguments select the configuration. A later try of the task takes up the run that an
     earlier one has made, and never starts a second one beside it.
 
-    :param connector_type: as in the processor configuration, like the next two.
+    :param connector_type: as in the processor configuration.
+    :param connector_id: as in the processor configuration.
+    :param connector_version: as in the processor configuration.
     :param processing_direction: ``inbound`` or ``outbound``.
     :param processing_mode: ``partial``, or ``full``, which deletes what the content does not hold.
     :param lx_version: version of the format.

@@ -127,7 +127,11 @@ class MapsIndoorsHook(ApiHook):
     async def alist_geodata(
         self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None
     ) -> list[Json]:
-        """Read the same as :meth:`list_geodata`, without blocking the event loop."""
+        """Read the same as :meth:`list_geodata`, without blocking the event loop.
+
+        :param base_types: see :meth:`list_geodata`.
+        :param root_element: see :meth:`list_geodata`.
+        """
         wanted = _wanted(base_types)
         await self.aload()
         found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
@@ -199,7 +203,10 @@ class MapsIndoorsHook(ApiHook):
             self.send(api.update_route_elements(self.api_key, items))
 
     def list_client_secrets(self, customer_id: str) -> list[Json]:
-        """List the secrets of a customer's client, without their values."""
+        """List the secrets of a customer's client, without their values.
+
+        :param customer_id: the customer, as the vendor's support named it.
+        """
         return self.send(api.list_secrets(customer_id))
 
     def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
@@ -217,7 +224,11 @@ class MapsIndoorsHook(ApiHook):
         return made
 
     def delete_client_secret(self, customer_id: str, secret_id: str) -> None:
-        """Delete a client secret by its id."""
+        """Delete a client secret by its id.
+
+        :param customer_id: the customer, as the vendor's support named it.
+        :param secret_id: the secret's id, not its value.
+        """
         self.send(api.delete_secret(customer_id, secret_id))
 
     # -- trying the connection --------------------------------------------------------------------
