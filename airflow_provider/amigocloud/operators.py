@@ -338,7 +338,10 @@ class AmigoCloudUploadOperator(BaseOperator):
     ) -> dict[str, Any]:
         try:
             found = wait_for(
-                lambda: look(hook, JobIsDone(job)), deadline=deadline, poll_interval=self.poll_interval
+                lambda: look(hook, JobIsDone(job)),
+                deadline=deadline,
+                poll_interval=self.poll_interval,
+                log=self.log,
             )
         except RunFailedError:
             submission.renew()

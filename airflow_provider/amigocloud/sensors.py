@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-
+from airflow_provider.amigocloud import watching
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.watching import DatasetHasChanged, JobIsDone, QueryIsTrue, look
+from airflow_provider.amigocloud.watching import DatasetHasChanged, JobIsDone, QueryIsTrue
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.sensing import PollSensor
 from airflow_provider.core.waiting import clock, raise_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AmigoCloudSensor(BaseSensorOperator):
+class AmigoCloudSensor(PollSensor):
     """The base of the sensors: one question, asked on a worker or in the triggerer.
 
     The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``.
@@ -62,11 +62,10 @@ class AmigoCloudSensor(BaseSensorOperator):
             )
         return super().execute(context)
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+    def look(self, context: Context) -> dict[str, Any] | None:
+        """Ask once."""
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            found = look(hook, self.question(context))
-        return PokeReturnValue(is_done=found is not None, xcom_value=found)
+            return watching.look(hook, self.question(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Give what the trigger has found."""

@@ -13,7 +13,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider.core import waiting
-from airflow_provider.core.waiting import PASSING, error_event, intervals
+from airflow_provider.core.waiting import Tolerance, error_event, intervals
 
 
 class PollTrigger(BaseTrigger):
@@ -25,8 +25,6 @@ class PollTrigger(BaseTrigger):
     :param deadline: seconds since the epoch, so that a restart of the triggerer does not move it.
     :param poll_interval: the longest interval in seconds; the first ones are shorter.
     """
-
-    tolerated = 5
 
     def __init__(self, *, deadline: float, poll_interval: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -50,21 +48,15 @@ class PollTrigger(BaseTrigger):
         yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
 
     async def _outcome(self) -> dict[str, Any]:
-        failures = 0
+        tolerance = Tolerance(self.log)
         for pause in intervals(self.poll_interval):
             try:
                 async with asyncio.timeout(max(1.0, self.deadline - waiting.clock())):
-                    payload = await self.poll()
-                if payload is not None:
-                    return {"status": "done", **payload}
-                failures = 0
+                    with tolerance:
+                        if (payload := await self.poll()) is not None:
+                            return {"status": "done", **payload}
             except TimeoutError:
                 return {"status": "timeout"}
-            except PASSING as error:
-                failures += 1
-                self.log.warning("poll failed (%d of %d tolerated): %s", failures, self.tolerated, error)
-                if failures > self.tolerated:
-                    return error_event(error)
             except Exception as error:
                 return error_event(error)
             left = self.deadline - waiting.clock()

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider import errors
@@ -19,12 +19,44 @@ from airflow_provider.errors import (
     TransportError,
 )
 
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
 T = TypeVar("T")
 
 clock = time.time
 
 PASSING = (TransportError, ServerError, RateLimitedError)
 """Failures of a poll that may pass: the thing waited for is not known to be lost."""
+
+TOLERATED = 5
+"""So many polls in a row may fail in such a way."""
+
+
+class Tolerance:
+    """Lets the polls of one wait fail now and then: ``with tolerance:`` around each of them.
+
+    A failure that may pass is swallowed and logged, but not the sixth in a row. Any other comes out at once.
+
+    :param log: gets a warning for each failure that is tolerated.
+    """
+
+    def __init__(self, log: Logger) -> None:
+        self.failures = 0
+        self._log = log
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, PASSING):
+            self.failures = 0
+            return False
+        self.failures += 1
+        if self.failures > TOLERATED:
+            return False
+        self._log.warning("poll failed (%d of %d tolerated): %s", self.failures, TOLERATED, error)
+        return True
 
 
 def intervals(longest: float, first: float = 1.0) -> Iterator[float]:
@@ -44,7 +76,7 @@ def wait_for(
     *,
     deadline: float,
     poll_interval: float,
-    tolerated: int = 5,
+    log: Logger,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Poll until there is a result, on a worker.
@@ -52,19 +84,14 @@ def wait_for(
     :param poll: gives the result, or None for not yet.
     :param deadline: seconds since the epoch after which ``TimeoutError`` is raised.
     :param poll_interval: the longest interval in seconds.
-    :param tolerated: how many polls in a row may fail with an error that may pass.
+    :param log: gets a warning for each failure of a poll that is tolerated.
     :raises TimeoutError: at the deadline.
     """
-    failures = 0
+    tolerance = Tolerance(log)
     for pause in intervals(poll_interval):
-        try:
+        with tolerance:
             if (result := poll()) is not None:
                 return result
-            failures = 0
-        except PASSING:
-            failures += 1
-            if failures > tolerated:
-                raise
         left = deadline - clock()
         if left <= 0:
             break

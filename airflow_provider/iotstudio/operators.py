@@ -209,7 +209,7 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             return entry if self._verdicts.is_over(str(entry.get("status"))) else None
 
         try:
-            return wait_for(poll, deadline=deadline, poll_interval=self.poll_interval)
+            return wait_for(poll, deadline=deadline, poll_interval=self.poll_interval, log=self.log)
         except TimeoutError:
             return self._entry(hook, action_id)
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.sensing import PollSensor
 from airflow_provider.core.waiting import clock, raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class IoTStudioPropertySensor(BaseSensorOperator):
+class IoTStudioPropertySensor(PollSensor):
     """Wait until Things have certain property values; the service evaluates the conditions.
 
     One request looks at a whole space, however many Things it has. Deferred sensors with the same filters and
@@ -66,8 +65,8 @@ class IoTStudioPropertySensor(BaseSensorOperator):
         self._check_arguments()
         if not is_deferrable(self.deferrable):
             return super().execute(context)
-        if (found := self._look()) is not None:
-            return found
+        if (found := self.poke(context)).is_done:
+            return found.xcom_value
         # Only here: what a trigger needs, no task that does not defer has to load.
         from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger
 
@@ -85,11 +84,6 @@ class IoTStudioPropertySensor(BaseSensorOperator):
             method_name="execute_complete",
         )
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
-        found = self._look()
-        return PokeReturnValue(is_done=found is not None, xcom_value=found)
-
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Give what the trigger has found."""
         raise_for(event)
@@ -99,7 +93,8 @@ class IoTStudioPropertySensor(BaseSensorOperator):
             )
         return {"matches": event["matches"], "thing_ids": event["thing_ids"]}
 
-    def _look(self) -> dict[str, Any] | None:
+    def look(self, context: Context) -> dict[str, Any] | None:
+        """Give the Things that match, when they are enough."""
         params = match_query(self.filters, self.thing_id, self.min_matches)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             things = hook.list_things(category=self.category, params=params)

@@ -190,7 +190,7 @@ def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_inte
         return status if status in OVER else None
 
     with hook.until(deadline):
-        return wait_for(poll, deadline=deadline, poll_interval=poll_interval)
+        return wait_for(poll, deadline=deadline, poll_interval=poll_interval, log=hook.log)
 
 
 def note_unknown(status: str, seen: set[str], say: Callable[..., object], run_id: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.sensing import PollSensor
 from airflow_provider.core.waiting import raise_for
 from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix import runs
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class LeanIXRunSensor(BaseSensorOperator):
+class LeanIXRunSensor(PollSensor):
     """Wait until a run is FINISHED; a run that FAILED or was STOPPED fails the task.
 
     :param run_id: the run.
@@ -66,13 +65,11 @@ class LeanIXRunSensor(BaseSensorOperator):
         self._deadline = runs.deadline_after(self.timeout)
         return super().execute(context)
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+    def look(self, context: Context) -> dict[str, Any] | None:
+        """Give the result when the run is over."""
         with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
             status = hook.get_run_status(self.run_id)
-        if status not in OVER:
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(status))
+        return self._result(status) if status in OVER else None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Say how the run ended that the trigger has waited for."""

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.sensors import (
     AmigoCloudDatasetSensor,
     AmigoCloudJobSensor,
@@ -15,7 +16,14 @@ from airflow_provider.amigocloud.sensors import (
 )
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import JobIsDone
-from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, RunFailedError
+from airflow_provider.core.policy import Patience
+from airflow_provider.errors import (
+    InputError,
+    PermissionDeniedError,
+    RequestRejectedError,
+    RunFailedError,
+    ServerError,
+)
 from airflow_provider.sandbox.amigocloud import world
 from tests.airflow_names import AirflowSensorTimeout
 
@@ -34,6 +42,20 @@ def test_a_job_is_waited_for(sandbox, deferrable):
     job_id = job(sandbox, made=[7, 8])
     sensor = AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK)
     assert Task().run(sensor) == {"job": job_id, "job_status": "SUCCESS", "dataset_ids": [7, 8]}
+
+
+@BOTH
+@pytest.mark.parametrize("failures", [5, 6])
+def test_five_failed_looks_in_a_row_are_tolerated(sandbox, monkeypatch, deferrable, failures):
+    monkeypatch.setattr(AmigoCloudHook, "patience", Patience(attempts=1))
+    job_id = job(sandbox, latency=0)
+    sandbox.faults.add("status", status=503, path="/jobs/", times=failures)
+    sensor = AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK)
+    if failures == 5:
+        assert Task().run(sensor)["job_status"] == "SUCCESS"
+    else:
+        with pytest.raises(ServerError):
+            Task().run(sensor)
 
 
 @BOTH

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from itertools import islice
 from typing import Any
 
@@ -61,20 +62,56 @@ def test_an_error_crosses_from_the_triggerer_to_the_task_as_it_was(error: errors
     assert str(caught.value) == str(error)
 
 
+LOG: Any = logging.getLogger("tests.waiting")
+
+
 def test_a_worker_waits_like_a_trigger(clock: Clock) -> None:
     script = [None, None, 7]
-    assert wait_for(lambda: script.pop(0), deadline=2000, poll_interval=5, sleep=clock.sleep) == 7
+    assert wait_for(lambda: script.pop(0), deadline=2000, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
     with pytest.raises(TimeoutError):
-        wait_for(lambda: None, deadline=clock.now + 20, poll_interval=5, sleep=clock.sleep)
+        wait_for(lambda: None, deadline=clock.now + 20, poll_interval=5, log=LOG, sleep=clock.sleep)
 
 
-def test_a_worker_tolerates_some_failures_in_a_row(clock: Clock) -> None:
+def test_a_worker_tolerates_some_failures_in_a_row_and_says_so(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail() -> None:
         raise errors.ServerError(503)
 
     with pytest.raises(errors.ServerError):
-        wait_for(fail, deadline=9e9, poll_interval=5, sleep=clock.sleep)
+        wait_for(fail, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep)
     assert len(clock.slept) == 5
+    assert [record.getMessage() for record in caplog.records] == [
+        f"poll failed ({number} of 5 tolerated): HTTP 503" for number in range(1, 6)
+    ]
+
+
+def test_only_failures_in_a_row_count(clock: Clock) -> None:
+    script: list[Any] = [*[errors.TransportError("no")] * 5, None, *[errors.TransportError("no")] * 5, 7]
+
+    def poll() -> Any:
+        answer = script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert wait_for(poll, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
+
+
+def test_a_failure_that_cannot_pass_ends_the_wait_at_once(clock: Clock) -> None:
+    def fail() -> None:
+        raise errors.NotFoundError(404)
+
+    with pytest.raises(errors.NotFoundError):
+        wait_for(fail, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep)
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "0.2 s"), (1.0, "1 s"), (9.96, "10 s"), (59.6, "60 s"), (3600.0, "3600 s")]
+)
+def test_an_error_says_how_long_the_service_asks_to_wait(seconds: float, said: str) -> None:
+    assert f"asks to wait {said}" in str(errors.RateLimitedError(429, retry_after=seconds))
 
 
 def test_a_thousand_waiters_of_one_thing_share_one_request() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider.errors import InputError, NotFoundError
+from airflow_provider.core.policy import Patience
+from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor
 from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStudioThingTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
@@ -20,6 +22,8 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.airflow_names import AirflowSensorTimeout, TaskDeferred
 
 from .conftest import LIST, THING
+
+T = TypeVar("T")
 
 
 def sensor(**arguments: Any) -> IoTStudioPropertySensor:
@@ -104,6 +108,11 @@ def deferred(**arguments: Any) -> IoTStudioPropertyTrigger:
     return IoTStudioPropertyTrigger(**json.loads(json.dumps(kwargs)))
 
 
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    async with asyncio.timeout(seconds):
+        return await work
+
+
 async def payload(trigger: IoTStudioPropertyTrigger) -> dict[str, Any]:
     return [event.payload async for event in trigger.run()][0]  # noqa: RUF015
 
@@ -112,7 +121,7 @@ async def test_the_trigger_fires_once_enough_things_match(service: IoTStudioServ
     waiting = asyncio.create_task(payload(deferred()))
     await asyncio.sleep(0.05)
     warm_up(service, THING)
-    event = await asyncio.wait_for(waiting, 5)
+    event = await within(5, waiting)
     assert event == {"status": "done", "matches": 1, "thing_ids": [THING]}
     assert sensor().execute_complete({}, event) == {"matches": 1, "thing_ids": [THING]}
 
@@ -127,7 +136,7 @@ async def test_triggers_that_ask_the_same_share_their_polls(
     before = sandbox.counters.requests[LIST]
     assert before == 20 + 1  # one look of each worker, one of all triggers together
     warm_up(service, THING)
-    assert {event["matches"] for event in await asyncio.wait_for(waiting, 5)} == {1}
+    assert {event["matches"] for event in await within(5, waiting)} == {1}
     assert sandbox.counters.requests[LIST] <= before + 6
 
 
@@ -141,10 +150,10 @@ async def test_sensors_for_single_things_share_one_request(
     await asyncio.sleep(0.25)
     assert sandbox.counters.requests[LIST] - before <= 2
     warm_up(service, uids[7])
-    assert (await asyncio.wait_for(waiting[7], 5))["thing_ids"] == [uids[7]]
+    assert (await within(5, waiting[7]))["thing_ids"] == [uids[7]]
     assert sum(task.done() for task in waiting) == 1
     warm_up(service, *uids)
-    events = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    events = await within(5, asyncio.gather(*waiting))
     assert [event["thing_ids"] for event in events] == [[uid] for uid in uids]
     assert sandbox.counters.requests[LIST] - before <= 12
 
@@ -153,7 +162,7 @@ async def test_a_bad_id_among_single_things_fails_alone(service: IoTStudioServic
     made = [deferred(thing_id=uid, poke_interval=0.3) for uid in list(service.space.things)[:5]]
     warm_up(service, *list(service.space.things)[:5])
     refused = sandbox.faults.add("status", path="/things$", status=400, times=1)
-    events = await asyncio.wait_for(asyncio.gather(*map(payload, made)), 5)
+    events = await within(5, asyncio.gather(*map(payload, made)))
     assert {event["status"] for event in events} == {"done"}
     assert refused.hits == 1
 
@@ -164,7 +173,7 @@ async def test_sensors_that_need_different_numbers_share_a_request(
     made = [deferred(min_matches=number, poke_interval=0.3) for number in (1, 2, 3)]
     before = sandbox.counters.requests[LIST]
     warm_up(service, *list(service.space.things)[:3])
-    events = await asyncio.wait_for(asyncio.gather(*map(payload, made)), 5)
+    events = await within(5, asyncio.gather(*map(payload, made)))
     assert [event["matches"] for event in events] == [1, 2, 3]
     assert sandbox.counters.requests[LIST] == before + 1
 
@@ -175,7 +184,7 @@ async def test_sensors_with_other_filters_or_spaces_do_not_share(
     made = [deferred(), deferred(category="Sensors"), deferred(filters={"temperature": "gt:59"})]
     warm_up(service, THING)
     before = sandbox.counters.total("/things")
-    await asyncio.wait_for(asyncio.gather(*map(payload, made)), 5)
+    await within(5, asyncio.gather(*map(payload, made)))
     assert sandbox.counters.total("/things") == before + 3
 
 
@@ -198,8 +207,32 @@ async def test_a_few_failed_polls_are_borne(service: IoTStudioService, sandbox: 
     warm_up(service, THING)
     sandbox.faults.add("html", path="/things", status=503, times=8)
     start = time.monotonic()
-    assert (await asyncio.wait_for(payload(trigger), 10))["matches"] == 1
+    assert (await within(10, payload(trigger)))["matches"] == 1
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("failures", [5, 6])
+def test_a_worker_tolerates_five_failed_looks_in_a_row(
+    service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr(IoTStudioHook, "patience", Patience(attempts=1))
+    warm_up(service, THING)
+    sandbox.faults.add("status", status=503, path="/things$", times=failures)
+    waiting = sensor(poke_interval=0.01)
+    if failures == 5:
+        assert waiting.execute({}) == {"matches": 1, "thing_ids": [THING]}
+    else:
+        with pytest.raises(ServerError):
+            waiting.execute({})
+
+
+def test_a_failed_first_look_is_left_to_the_trigger(
+    service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IoTStudioHook, "patience", Patience(attempts=1))
+    sandbox.faults.add("status", status=503, path="/things$")
+    with pytest.raises(TaskDeferred):
+        sensor(deferrable=True).execute({})
 
 
 # -- the trigger for asset watchers -------------------------------------------------------------------

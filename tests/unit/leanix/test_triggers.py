@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import pytest
 
 from airflow_provider.core import limits
-from airflow_provider.errors import RunFailedError
+from airflow_provider.core.policy import Patience
+from airflow_provider.errors import RunFailedError, ServerError
 from airflow_provider.leanix import watching
 from airflow_provider.leanix.api import list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -21,6 +23,7 @@ from tests.airflow_names import AirflowSensorTimeout
 from .conftest import Task, first_event
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+T = TypeVar("T")
 LIST = "leanix GET /services/integration-api/v1/synchronizationRuns"
 OUTBOUND = {
     "connectorType": "report",
@@ -45,6 +48,11 @@ def trigger_for(run_id: str, seconds: float = 20, poll_interval: float = 0.05) -
         deadline=time.time() + seconds,
         poll_interval=poll_interval,
     )
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 def wait_for_all(ids: list[str], **options: float) -> list[dict[str, Any]]:
@@ -74,7 +82,7 @@ def test_deadline_is_kept_over_a_restart_of_the_triggerer(leanix: Any) -> None:
     first = trigger_for(run_id, seconds=0.5)
     _, arguments = first.serialize()
     with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(first_event(first), 0.3))
+        asyncio.run(within(0.3, first_event(first)))
     assert asyncio.run(first_event(LeanIXRunTrigger(**arguments))) == {
         "run_id": run_id,
         "status": "timeout",
@@ -246,6 +254,21 @@ def test_sensor_waits_for_the_run(leanix: Any, task: Task, deferrable: bool) -> 
     (run_id,) = started()
     result = task.run(sensor(run_id, deferrable=deferrable))
     assert result == {"run_id": run_id, "status": "FINISHED"}
+
+
+@BOTH
+@pytest.mark.parametrize("failures", [5, 6])
+def test_sensor_tolerates_five_failed_looks_in_a_row(
+    leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch, deferrable: bool, failures: int
+) -> None:
+    monkeypatch.setattr(LeanIXHook, "patience", Patience(attempts=1))
+    (run_id,) = started()
+    sandbox.faults.add("status", status=503, path="/status$", times=failures)
+    if failures == 5:
+        assert task.run(sensor(run_id, deferrable=deferrable)) == {"run_id": run_id, "status": "FINISHED"}
+    else:
+        with pytest.raises(ServerError):
+            task.run(sensor(run_id, deferrable=deferrable))
 
 
 @BOTH

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.errors import InputError, PermissionDeniedError
+from airflow_provider.core.policy import Patience
+from airflow_provider.errors import InputError, PermissionDeniedError, ServerError
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
@@ -70,6 +72,28 @@ def test_deferred_it_gives_the_same_result(service: MapsIndoorsService) -> None:
     assert seed.PASSWORD not in json.dumps(arguments)
     event = asyncio.run(fired(MapsIndoorsGeodataTrigger(**arguments)))
     assert waiting.execute_complete({}, event) == {"matched": 1}
+
+
+@pytest.mark.parametrize("failures", [5, 6])
+def test_a_worker_tolerates_five_failed_looks_in_a_row(
+    service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(attempts=1))
+    sandbox.faults.add("status", status=503, path="/geodata", times=failures)
+    if failures == 5:
+        assert sensor().execute({}) == {"matched": 1}
+    else:
+        with pytest.raises(ServerError):
+            sensor().execute({})
+
+
+def test_a_failed_first_look_is_left_to_the_trigger(
+    service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(attempts=1))
+    sandbox.faults.add("status", status=503, path="/geodata")
+    with pytest.raises(TaskDeferred):
+        sensor(deferrable=True).execute({})
 
 
 def test_the_wait_has_an_end(service: MapsIndoorsService) -> None:
