@@ -65,8 +65,12 @@ class ApiError(ProviderError):
         said = ": ".join(part for part in (self.code, self.message) if part)
         text = f"{head}: {said}" if said else head
         wait: float | None = getattr(self, "retry_after", None)
-        advice = f"it asks to wait {wait:.0f} s" if wait else self.advice
+        advice = f"it asks to wait {_seconds(wait)} s" if wait else self.advice
         return f"{text} ({advice})" if advice else text
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 
 class AuthenticationError(ApiError):

@@ -101,7 +101,7 @@ class Lookout:
             except Exception as error:
                 wait = min(wait, next(waits))
                 self._renew()
-                self._log.warning("looking for changes failed, again in %.0f s: %s", wait, error)
+                self._log.warning("looking for changes failed, again in %.1f s: %s", wait, error)
             # Not wait_for(): on Python 3.11 it swallows a cancellation that comes just when the wait is over.
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):

@@ -53,7 +53,7 @@ class NewcomerTrigger(BaseEventTrigger):
             try:
                 now = await self.look()
             except Exception as error:
-                self.log.warning("looking failed, again in %.0f s: %s", pause, error)
+                self.log.warning("looking failed, again in %.1f s: %s", pause, error)
             else:
                 marks = {_mark(key): key for key in now}
                 if known is not None or self.first_look_fires:
