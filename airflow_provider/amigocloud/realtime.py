@@ -11,15 +11,17 @@ import logging
 import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from airflow_provider.amigocloud import api, frames
+from airflow_provider.core.links import is_loopback
 from airflow_provider.core.masking import hide_passing
 from airflow_provider.core.redaction import bare_url
 from airflow_provider.core.replies import shorten
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
 
 if TYPE_CHECKING:
-    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+    from airflow_provider.amigocloud.connection import ProjectHook
 
 QUIET = 2.5
 """So many ping intervals without any frame, and the connection counts as dead: two in which nothing came, and
@@ -58,7 +60,7 @@ class EventSocket:
     :raises RequestRejectedError: when the server refuses the protocol, or the namespace.
     """
 
-    def __init__(self, hook: AmigoCloudHook, protocol: int = 3) -> None:
+    def __init__(self, hook: ProjectHook, protocol: int = 3) -> None:
         self._hook = hook
         self._protocol = protocol
         self._socket: Any = None
@@ -228,6 +230,11 @@ def _load_client() -> Any:
 
     class Connect(connect):
         """Connects to the place it is told, and to no other."""
+
+        def __init__(self, uri: str, **options: Any) -> None:
+            super().__init__(uri, **options)
+            if is_loopback(urlsplit(uri).hostname):
+                self.proxy = None  # what may be plain http on this machine must not leave it
 
         def process_redirect(self, exc: Exception) -> Exception:
             return exc

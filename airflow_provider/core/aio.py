@@ -8,10 +8,12 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from airflow_provider.core.calls import Call, Reply
 from airflow_provider.core.endpoint import Endpoint, Request
+from airflow_provider.core.links import is_loopback
 from airflow_provider.core.looping import loop_options
 from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
 from airflow_provider.errors import InputError
@@ -71,7 +73,7 @@ class AsyncTransport:
             raise TypeError("a streamed body is for workers")
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
             await asyncio.sleep(wait)
-        client = await self._client()
+        client = await self._client(here=is_loopback(urlsplit(request.url).hostname))
         try:
             with _cancellable():
                 response = await client.request(
@@ -84,14 +86,15 @@ class AsyncTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, headers, response.content)
 
-    async def _client(self) -> httpx.AsyncClient:
+    async def _client(self, *, here: bool) -> httpx.AsyncClient:
         settings = self.endpoint.settings
         mine = _clients.setdefault(asyncio.get_running_loop(), {})
-        key = hashlib.sha256(repr((settings.verify, settings.timeout, settings.host)).encode()).hexdigest()
+        options = (settings.verify, settings.timeout, settings.host, here)
+        key = hashlib.sha256(repr(options).encode()).hexdigest()
         if key not in mine:
             context = await tls_context(settings.verify)
             if key not in mine:
-                mine[key] = _new_client(context, settings.timeout)
+                mine[key] = _new_client(context, settings.timeout, here=here)
         return mine[key]
 
 
@@ -111,14 +114,17 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-def _new_client(context: ssl.SSLContext, timeout: tuple[float, float]) -> httpx.AsyncClient:
+def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, here: bool) -> httpx.AsyncClient:
     from http.cookiejar import DefaultCookiePolicy
 
     import httpx
 
     connect, read = timeout
     client = httpx.AsyncClient(
-        verify=context, timeout=httpx.Timeout(read, connect=connect), follow_redirects=False
+        verify=context,
+        timeout=httpx.Timeout(read, connect=connect),
+        follow_redirects=False,
+        trust_env=not here,  # No proxy to this machine: what may be plain http here must not leave it.
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from airflow_provider.core.calls import Call, Reply, read_nothing
 from airflow_provider.core.endpoint import Endpoint, Request
+from airflow_provider.core.links import is_loopback
 from airflow_provider.core.looping import loop_options
 from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
 from airflow_provider.core.redaction import bare_url
@@ -226,6 +228,15 @@ def _new_session() -> requests.Session:
     class Session(requests.Session):
         def get_redirect_target(self, resp: requests.Response) -> None:
             """Never look where a redirect leads: requests would fail at what it cannot read."""
+
+        def merge_environment_settings(
+            self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            """Reach this machine without a proxy: what may be plain http here must not leave it."""
+            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            if is_loopback(urlsplit(url).hostname):
+                settings["proxies"] = {}
+            return settings
 
     session = Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)

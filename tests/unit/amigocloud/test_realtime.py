@@ -54,6 +54,15 @@ async def test_user_events_arrive_in_both_generations_of_the_protocol(sandbox, s
     assert event.payload["project_id"] == created["id"]
 
 
+async def test_the_socket_goes_through_no_proxy_to_this_machine(sandbox, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "ws_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    async with listening(sandbox):
+        pass
+
+
 async def test_a_change_of_a_dataset_reaches_those_who_listen_to_it(sandbox):
     async with listening(sandbox, dataset=world.ASSETS) as line:
         sandbox.amigocloud.store.write("UPDATE dataset_1 SET value = 0")

@@ -142,6 +142,29 @@ def test_netrc_and_cookies_do_not_change_what_is_sent(echo, connect, monkeypatch
     assert sent["authorization"] == "Bearer plain-token"
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_what_goes_to_this_machine_goes_through_no_proxy(
+    name, send: Send, echo, connect, monkeypatch
+) -> None:
+    for other in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    send(connect(), READ)
+    with connect().download(f"{echo.url}/echo/open/file") as stream:
+        assert b"".join(stream.chunks())
+    assert len(echo.echo.seen) == 2
+
+
+def test_what_goes_elsewhere_goes_through_the_proxy(send: Send, echo, connect, monkeypatch) -> None:
+    for other in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("http_proxy", echo.url)
+    hook = connect({"allow_http": True, "mode": "header"}, host="http://far.invalid", password="plain-token")
+    with pytest.raises(errors.NotFoundError):  # the echo service is no proxy, but was asked
+        send(hook, Call("GET", "nowhere"))
+    assert echo.counters.total("(no such route)") == 1
+
+
 def test_connections_are_kept_alive_and_pooled(echo, connect) -> None:
     hook = connect()
     for _ in range(10):
