@@ -9,27 +9,26 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.connection import ProjectHook
 from airflow_provider.core.calls import segment
-from airflow_provider.core.hook import ApiHook
 from airflow_provider.errors import InputError, RequestRejectedError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.frames import Happened
-    from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.realtime import EventSocket
 
 Callback = Callable[[dict[str, Any]], object]
 News: TypeAlias = "SimpleQueue[Happened | BaseException]"
 
 
-class Listener(ApiHook):
+class Listener(ProjectHook):
     """What a hook needs to listen; nothing is connected before :meth:`start_listening`."""
 
-    def __init__(self, conn_id: str) -> None:
-        super().__init__(conn_id)
+    def __init__(self, amigocloud_conn_id: str = ProjectHook.default_conn_name) -> None:
+        super().__init__(amigocloud_conn_id)
         self._callbacks: dict[str, list[Callback]] = defaultdict(list)
         self._of_user = False
         self._of_datasets: dict[int, api.Place] = {}
@@ -117,7 +116,7 @@ class Listener(ApiHook):
         waits, connected, protocol = pauses(), False, 3
         while True:
             try:
-                async with EventSocket(cast("AmigoCloudHook", self), protocol) as socket:
+                async with EventSocket(self, protocol) as socket:
                     await self._join(socket)
                     connected = True
                     while True:

@@ -30,12 +30,7 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 class SpaceHook(ApiHook):
     """Sends requests to one space; the base of :class:`~airflow_provider.iotstudio.hooks.IoTStudioHook`.
 
-    The access token is fetched when it is first needed, shared by the whole process, renewed before it ends,
-    and fetched anew once when the service refuses it. It is left valid at the end, because other tasks use it
-    too; the extra ``revoke_on_close`` and :meth:`revoke_token` end it.
-
-    :param iotstudio_conn_id: id of the Airflow connection: client id as login, client secret as password, or
-        the extra ``access_token`` instead of both; extras ``space``, ``scopes``, ``api_preview``.
+    :param iotstudio_conn_id: id of the Airflow connection.
     :param space: id of the space; the connection's extra ``space`` when it is left out.
     """
 

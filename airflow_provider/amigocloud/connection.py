@@ -1,0 +1,112 @@
+"""How a connection reaches AmigoCloud: token, root, project, and what can be wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_provider.amigocloud import api
+from airflow_provider.assets import amigocloud_asset
+from airflow_provider.core.auth import Credential, QueryToken
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.links import origin
+from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.errors import (
+    AuthenticationError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+)
+
+
+class ProjectHook(ApiHook):
+    """Sends requests; the base of :class:`~airflow_provider.amigocloud.hooks.AmigoCloudHook`.
+
+    :param amigocloud_conn_id: id of the Airflow connection.
+    """
+
+    conn_type = "amigocloud"
+    hook_name = "AmigoCloud"
+    conn_name_attr = "amigocloud_conn_id"
+    default_conn_name = "amigocloud_default"
+    spec = ConnectionSpec(
+        "amigocloud",
+        default_host="https://app.amigocloud.com/api/v1",
+        login="unused",
+        extras={
+            "project_url": Extra(),
+            "max_concurrency": Extra("number", 4.0),
+            "websocket_url": Extra("socket"),
+        },
+    )
+
+    asset = staticmethod(amigocloud_asset)
+
+    def __init__(self, amigocloud_conn_id: str = default_conn_name) -> None:
+        super().__init__(amigocloud_conn_id)
+        self.amigocloud_conn_id = amigocloud_conn_id
+
+    def credential(self, settings: Settings) -> Credential:
+        """Send the token in the query."""
+        return QueryToken(settings.password)
+
+    def bases(self, settings: Settings) -> Mapping[str, str]:
+        """Name the API root and the project, which is the root when the connection names none."""
+        project = settings.extras["project_url"]
+        base = api.project_base(settings.host, project) if project else settings.host
+        return {"api": settings.host, "project": base}
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the connection names a project."""
+        return bool(self.settings.extras["project_url"])
+
+    @property
+    def websocket_url(self) -> str:
+        """Where the socket is, as ``ws://`` or ``wss://``; it ends with a slash."""
+        url = self.settings.extras["websocket_url"] or f"{origin(self.settings.host)}/v2_socket.io"
+        return f"ws{url.removeprefix('http')}/"
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many requests at once this connection allows."""
+        return max(1, int(self.settings.extras["max_concurrency"]))
+
+    def need_project(self) -> None:
+        """Refuse to go on without a project.
+
+        :raises InputError: when the connection names none.
+        """
+        if not self.has_project:
+            raise InputError(api.NO_PROJECT, f"connection '{self.conn_id}'")
+
+    def probe(self) -> str:
+        """Read the project, or the user when the connection names no project."""
+        if self.has_project:
+            project = self.send(api.project())
+            return f"Connected to project '{project['name']}' ({project['id']})."
+        user = self.send(api.me())
+        return f"Connected as {user.get('email') or user['id']}."
+
+    def diagnose(self, error: ProviderError) -> str:
+        """Say in one sentence what is wrong with the connection."""
+        if isinstance(error, InputError) or not isinstance(error, (NotFoundError, PermissionDeniedError)):
+            return super().diagnose(error)
+        project, said = self.settings.extras["project_url"], error.message or error.code
+        if isinstance(error, PermissionDeniedError):
+            if project:
+                return f"The token has no permission for project '{project}': {said}"
+            return f"The token has no permission for user data; a project token needs 'project_url': {said}"
+        if project and self._is_api():
+            return f"The host and the token are good, but there is no project '{project}' for this token."
+        return "The host answers, but not as AmigoCloud's API does: check the path of the host (/api/v1)."
+
+    def _is_api(self) -> bool:
+        """Tell whether the API root is right, after a project was not found."""
+        try:
+            self.send(api.me())
+        except (AuthenticationError, PermissionDeniedError):
+            return True
+        except ProviderError:
+            return False
+        return True
