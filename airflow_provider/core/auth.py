@@ -56,7 +56,7 @@ def read_token(reply: Reply) -> Token:
 def _life(said: Any) -> float:
     try:
         life = float(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return _HOUR
     return life if 0 < life < float("inf") else _HOUR
 

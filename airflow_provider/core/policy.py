@@ -35,6 +35,13 @@ _LONGEST_WAIT = 30 * 86400.0
 """More than this is nonsense, and more than a date can hold at worst."""
 
 
+_UNREADABLE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
+    msgspec.MsgspecError,
+)
+"""What readers raise at replies that are not what they expect."""
+
+
 class Verdict(Enum):
     """What to do about an outcome."""
 
@@ -166,11 +173,11 @@ def retry_after(reply: Reply) -> float | None:
         return min(float(text), _LONGEST_WAIT)
     try:
         until = _aware(parsedate_to_datetime(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     try:
         now = _aware(parsedate_to_datetime(reply.headers.get("date", "")))
-    except ValueError:
+    except (ValueError, OverflowError):
         now = datetime.now(UTC)
     return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
 
@@ -197,7 +204,7 @@ def _judge_good(
         said = _said(error, reply, explain, request)
         verdict = Verdict.TRANSIENT if isinstance(said, ServerError) else Verdict.PERMANENT
         return Judgement(verdict, error=said)
-    except (ValueError, msgspec.MsgspecError, LookupError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         why = f"the reply cannot be read: {type(error).__name__}: {clean(str(error))[:200]}"
     if not call.repeatable:
         return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, why))

@@ -9,8 +9,9 @@ from typing import Any
 from airflow_provider.core.calls import Reply
 
 _LONGEST = 500
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_TAGS = re.compile(r"<[^>]+>")
+# Both stop at the next tag, so that a page of nothing but their beginnings is still read in one go.
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+_TAGS = re.compile(r"<[^<>]+>")
 _CODES = ("error_code", "code", "error")
 _MESSAGES = ("detail", "message", "error_description", "errorMessage", "title", "error", "errors", "warnings")
 
@@ -25,22 +26,21 @@ def explain(reply: Reply) -> tuple[str, str]:
         return "", ""
     try:
         value = reply.json()
-    except ValueError:
+        return _from_object(value) if isinstance(value, Mapping) else ("", shorten(_flat(value)))
+    except (ValueError, RecursionError):
         return "", _from_text(reply.text)
-    if isinstance(value, Mapping):
-        return _from_object(value)
-    return "", shorten(_flat(value))
 
 
 def shorten(text: str, longest: int = _LONGEST) -> str:
-    """Give the text in one line, cut to a readable length."""
+    """Give the text in one line, cut to a readable length, without what steers a terminal."""
     line = " ".join(text.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    return line if line.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in line)
 
 
 def _from_text(text: str) -> str:
     if "<" in text and (title := _TITLE.search(text)):
-        return shorten(f"an HTML page: {_TAGS.sub(' ', title.group(1))}")
+        return shorten(f"an HTML page: {title.group(1)}")
     return shorten(_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text)
 
 

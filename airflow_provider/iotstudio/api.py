@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider.core.auth import Token, read_token
 from airflow_provider.core.calls import UNSET, Call, Params, Reply, pairs, read_nothing, read_reply, segment
 from airflow_provider.core.replies import explain as explain_reply
+from airflow_provider.core.replies import shorten
 
 PAGE = 1000
 """The most items of one page; the service's own default of 50 costs 20 times as many requests."""
@@ -269,7 +270,7 @@ def explain(reply: Reply) -> tuple[str, str]:
         said = "; ".join(f"{name}: {text}" for name, text in details.items())
     except (ValueError, LookupError, TypeError, AttributeError):
         return code, message
-    return code, f"{message} ({said})" if said else message
+    return code, shorten(f"{message} ({said})") if said else message
 
 
 def listed(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from airflow_provider.core import auth
-from airflow_provider.core.auth import MintedToken, QueryToken, Token, lead_time
-from airflow_provider.core.calls import Call
+from airflow_provider.core.auth import MintedToken, QueryToken, Token, lead_time, read_token
+from airflow_provider.core.calls import Call, Reply
 from airflow_provider.errors import AuthenticationError
 
 
@@ -105,3 +106,9 @@ def test_a_query_token_replaces_any_that_is_in_the_query_already() -> None:
     query = [("token", "old"), ("limit", "2"), ("token", "older")]
     QueryToken("new+").place("new+", {}, query)
     assert query == [("limit", "2"), ("token", "new+")]
+
+
+@pytest.mark.parametrize("said", [10**400, "nan", "inf", -1, 0, [1], None, "soon"])
+def test_a_life_that_makes_no_sense_counts_as_an_hour(said: object) -> None:
+    body = json.dumps({"access_token": "t", "expires_in": said}).encode()
+    assert read_token(Reply(200, {}, body)).expires_in == 3600.0

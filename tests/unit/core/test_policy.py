@@ -80,6 +80,15 @@ def test_a_good_reply_that_cannot_be_read_is_asked_for_again_but_never_written_a
     assert verdict(WRITE, 200, b'{"cut') is Verdict.AMBIGUOUS
 
 
+@pytest.mark.parametrize("error", [OverflowError, ZeroDivisionError, RecursionError, UnicodeDecodeError])
+def test_whatever_a_reader_stumbles_over_is_a_bad_reply(error: type[Exception]) -> None:
+    def read(_: Reply) -> None:
+        raise error(*(("utf-8", b"", 0, 1, "") if error is UnicodeDecodeError else ()))
+
+    assert verdict(READ.reading(read), 200) is Verdict.TRANSIENT
+    assert verdict(WRITE.reading(read), 200) is Verdict.AMBIGUOUS
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
@@ -90,6 +99,16 @@ def test_a_good_reply_that_cannot_be_read_is_asked_for_again_but_never_written_a
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "²"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "9" * 500}, 30 * 86400.0),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Mon, 99999999999999999999 Jan 2030 00:00:00 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 2030 00:00:00 +99999999999999"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 -2300"}, 30 * 86400.0),
+        (
+            {"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT", "date": f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT"},
+            0.0,
+        ),
         ({}, None),
     ],
 )

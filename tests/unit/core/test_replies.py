@@ -39,3 +39,24 @@ def test_code_and_message_are_found_in_every_usual_form(body: Any, code: str, me
 
 def test_a_long_message_is_cut() -> None:
     assert len(said(b"x" * 10_000)[1]) <= 500
+
+
+@pytest.mark.parametrize("piece", [b"<", b"<title>", b"<title", b"<title><", b"<!--"])
+def test_a_page_made_to_take_long_is_read_in_one_go(piece: bytes) -> None:
+    # Quadratic reading would take hours here, and the test its time limit.
+    assert len(said(b"<html>" + piece * (4_000_000 // len(piece)))[1]) <= 500
+
+
+@pytest.mark.parametrize("depth", [100, 300, 400, 450, 600, 900, 5_000])
+@pytest.mark.parametrize(("left", "right"), [('{"detail":', "}"), ('{"error":', "}"), ("[", "]")])
+def test_no_depth_of_an_error_is_an_error_of_ours(depth: int, left: str, right: str) -> None:
+    code, message = said((left * depth + '"far down"' + right * depth).encode())
+    assert len(code) <= 100
+    assert len(message) <= 500
+
+
+def test_a_message_cannot_steer_a_terminal_or_begin_a_line_of_its_own() -> None:
+    body = {"detail": "a\x1b[31mred\x00\r\n2026-01-01 INFO all fine\u2028\u202eevil\x85x\x9b2J"}
+    message = said(body)[1]
+    assert message.isprintable()
+    assert message.startswith("a\ufffd[31mred\ufffd 2026-01-01 INFO all fine")
