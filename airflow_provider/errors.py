@@ -7,6 +7,7 @@ Messages never hold a credential: whoever raises one of these passes text throug
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class ProviderError(Exception):
@@ -46,12 +47,20 @@ class ApiError(ProviderError):
     :param message: what the service said, shortened and without secrets.
     :param request: the request in one line, without its query.
     :param body: the start of the reply's body, without secrets.
+    :param retry_after: seconds after which another try makes sense; None when the service did not say.
     """
 
     advice = ""
 
     def __init__(
-        self, status: int, code: str = "", message: str = "", *, request: str = "", body: str = ""
+        self,
+        status: int,
+        code: str = "",
+        message: str = "",
+        *,
+        request: str = "",
+        body: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(status, code, message)
         self.status = status
@@ -59,13 +68,13 @@ class ApiError(ProviderError):
         self.message = message
         self.request = request
         self.body = body
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         head = f"{self.request} answered {self.status}" if self.request else f"HTTP {self.status}"
         said = ": ".join(part for part in (self.code, self.message) if part)
         text = f"{head}: {said}" if said else head
-        wait: float | None = getattr(self, "retry_after", None)
-        advice = f"it asks to wait {_seconds(wait)} s" if wait else self.advice
+        advice = f"it asks to wait {_seconds(self.retry_after)} s" if self.retry_after else self.advice
         return f"{text} ({advice})" if advice else text
 
 
@@ -94,43 +103,14 @@ class RequestRejectedError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """The service asks to slow down (429), for longer than a worker should wait.
+    """The service asks to slow down (429), for longer than a worker should wait."""
 
-    :param retry_after: seconds after which another try makes sense; None when the service did not say.
-    """
-
-    def __init__(
-        self,
-        status: int = 429,
-        code: str = "",
-        message: str = "",
-        *,
-        retry_after: float | None = None,
-        request: str = "",
-        body: str = "",
-    ) -> None:
-        super().__init__(status, code, message, request=request, body=body)
-        self.retry_after = retry_after
+    def __init__(self, status: int = 429, code: str = "", message: str = "", **details: Any) -> None:
+        super().__init__(status, code, message, **details)
 
 
 class ServerError(ApiError):
-    """The service failed (5xx), or sent a reply that cannot be read, after all tries.
-
-    :param retry_after: seconds the service asked to wait, if it did.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str = "",
-        message: str = "",
-        *,
-        retry_after: float | None = None,
-        request: str = "",
-        body: str = "",
-    ) -> None:
-        super().__init__(status, code, message, request=request, body=body)
-        self.retry_after = retry_after
+    """The service failed (5xx), or sent a reply that cannot be read, after all tries."""
 
 
 class TransportError(ProviderError):

@@ -109,7 +109,7 @@ def error_event(error: Exception) -> dict[str, Any]:
         }
     event: dict[str, Any] = {"status": "error", "type": type(error).__name__, "args": list(error.args)}
     if isinstance(error, ApiError):
-        event["request"] = error.request
+        event |= {"request": error.request, "retry_after": error.retry_after}
     return event
 
 
@@ -121,6 +121,7 @@ def raise_for(event: dict[str, Any]) -> None:
     error = kind(*event.get("args", ()))
     if isinstance(error, ApiError):
         error.request = str(event.get("request", ""))
+        error.retry_after = event.get("retry_after")
     raise error
 
 

@@ -46,7 +46,8 @@ def test_intervals_begin_at_a_second_grow_and_stay_near_the_longest(longest: flo
     "error",
     [
         errors.NotFoundError(404, "c", "m", request="GET https://x/y"),
-        errors.RateLimitedError(429, "c", "m"),
+        errors.RateLimitedError(429, "c", "m", retry_after=900.0),
+        errors.ServerError(503, "c", "m", retry_after=900.0, request="GET https://x/y"),
         errors.RunFailedError("r", "FAILED", "why"),
         errors.InputError(["a", "b"], "what"),
         errors.VerificationError(["a"]),
@@ -60,6 +61,7 @@ def test_an_error_crosses_from_the_triggerer_to_the_task_as_it_was(error: errors
     with pytest.raises(type(error)) as caught:
         raise_for(event)
     assert str(caught.value) == str(error)
+    assert getattr(caught.value, "retry_after", None) == getattr(error, "retry_after", None)
 
 
 LOG: Any = logging.getLogger("tests.waiting")
