@@ -28,7 +28,7 @@ MODULES = [
     leanix,
     leanix_sensors,
 ]
-ABSTRACT = {"AmigoCloudSensor"}
+BASES = {"AmigoCloudSensor", "PollSensor"}
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 REPORT = {
@@ -65,7 +65,7 @@ def public_classes() -> dict[str, type]:
         if isinstance(one, type)
         and one.__module__.startswith("airflow_provider.")
         and hasattr(one, "execute")
-        if name not in ABSTRACT
+        if name not in BASES
     }
 
 
