@@ -19,6 +19,30 @@ Cells = dict[str, list[str]]
 INTRODUCTION = """\
 # What happens on a bad day
 
+A request that may be sent again is sent up to six times, within three minutes. What this does not help ends
+in one of these errors. They are in `airflow_provider.errors`, and all of them are a `ProviderError`:
+
+| Error | It means | What helps |
+| --- | --- | --- |
+| `InputError` | arguments, rows, a file or the connection cannot be used | mend what it names, all at once |
+| `AuthenticationError` | the service does not accept the credentials | the connection's login and password |
+| `PermissionDeniedError` | the credentials are good, but may not do this | a permission, role or scope |
+| `NotFoundError` | what the request names is not there, or not for you | the id, the project, the space |
+| `RequestRejectedError` | the service understood, and refuses (another 4xx) | read what it says |
+| `RateLimitedError` | the service asks for a longer wait than a worker should sleep | a later try |
+| `ServerError`, `TransportError` | the service failed, or did not answer | a later try |
+| `AmbiguousWriteError` | the answer to a write was lost, and twice could be too often | look at the service |
+| `RunFailedError` | a run, a job or an action ended badly | its reason is in the error |
+| `IncompleteExportError` | what came is not what there was; nothing was published | a later try |
+| `PlanRejectedError` | a limit is passed, or the map has changed since; nothing was written | a new plan |
+| `PartialWriteError` | some rows could not be written; all others are | the next try writes what is left |
+| `VerificationError` | what was accepted reads otherwise afterwards | the values that it names |
+
+`ApiError` is the base of those that are an answer of the service. With `ServiceRetryPolicy` a delay that it
+named is the task's next retry, and no try is wasted on bad input, refused plans and missing permissions.
+
+## How this page is made
+
 Each cell was produced by running the thing against the sandbox, breaking an answer on purpose, and looking
 afterwards at what the service holds and at the files. `python -m tests.fault_matrix --write` makes this page
 anew; a test fails when it no longer holds, and when a cell says *duplicated*, *lost*, *hung* or *wrong*.

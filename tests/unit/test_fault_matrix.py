@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider import errors
 from airflow_provider.core.hook import ApiHook
+from airflow_provider.errors import ProviderError
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task, fault_methods, fault_operators
-from tests.fault_matrix import PAGE, Cells, table
+from tests.fault_matrix import INTRODUCTION, METHODS, PAGE, Cells, table
 from tests.faults import BAD, FAULTS, HOOKS, connected
 
 pytestmark = pytest.mark.slow
@@ -109,6 +111,18 @@ def test_no_task_duplicates_loses_or_hangs_whichever_of_its_requests_is_broken(
 ) -> None:
     cells = fault_operators.long_cells(quiet, vendor, fault)
     assert {place: said for place, said in cells.items() if said.startswith(BAD)} == {}
+
+
+def test_the_page_begins_as_it_would_be_written_and_explains_every_error() -> None:
+    written = PAGE.read_text()
+    assert written.startswith(INTRODUCTION)
+    assert METHODS in written
+    kinds = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, ProviderError)
+    }
+    assert {name for name in kinds if f"`{name}`" not in INTRODUCTION} == set()
 
 
 def test_every_public_operator_and_sensor_is_in_the_matrix() -> None:
