@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from airflow_provider.core.bodies import Gathering
 from airflow_provider.core.calls import Call, Reply
 from airflow_provider.core.endpoint import Endpoint, Request
 from airflow_provider.core.links import is_loopback
@@ -64,9 +65,9 @@ class AsyncTransport:
         return settle(judgement)
 
     async def _exchange(self, call: Call[Any], token: str) -> Judgement:
-        return self.endpoint.judge(call, await self._perform(self.endpoint.prepare(call, token)))
+        return self.endpoint.judge(call, await self._perform(call, self.endpoint.prepare(call, token)))
 
-    async def _perform(self, request: Request) -> Reply | Lost:
+    async def _perform(self, call: Call[Any], request: Request) -> Reply | Lost:
         import httpx
 
         if not isinstance(request.body, (bytes, type(None))):
@@ -76,15 +77,11 @@ class AsyncTransport:
         client = await self._client(here=is_loopback(urlsplit(request.url).hostname))
         try:
             with _cancellable():
-                response = await client.request(
-                    request.method, request.url, content=request.body, headers=request.headers
-                )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+                return await _answer(client, call, request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
             return _lost(error)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, response.content)
 
     async def _client(self, *, here: bool) -> httpx.AsyncClient:
         settings = self.endpoint.settings
@@ -96,6 +93,17 @@ class AsyncTransport:
             if key not in mine:
                 mine[key] = _new_client(context, settings.timeout, here=here)
         return mine[key]
+
+
+async def _answer(client: httpx.AsyncClient, call: Call[Any], request: Request) -> Reply | Lost:
+    """Send a request, and read the body of its answer, as far as it may go."""
+    sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
+    async with sent as response:
+        gathering = Gathering(call, response.status_code, response.headers)
+        async for chunk in response.aiter_bytes():
+            if not gathering.add(chunk):
+                break
+        return gathering.outcome()
 
 
 @contextmanager

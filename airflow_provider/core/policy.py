@@ -59,7 +59,7 @@ class Lost:
 
     :param sent: whether the service may have seen the request.
     :param why: what happened, without secrets.
-    :param hopeless: whether another try cannot help (a certificate that does not verify).
+    :param hopeless: whether another try cannot help (a certificate that does not verify, a reply too large).
     """
 
     sent: bool
@@ -188,10 +188,10 @@ def _aware(moment: datetime) -> datetime:
 
 def _judge_lost(call: Call[Any], lost: Lost, request: str) -> Judgement:
     error: ProviderError = TransportError(f"{request} got no answer: {lost.why}")
-    if lost.hopeless:
-        return Judgement(Verdict.PERMANENT, error=error)
     if lost.sent and not call.repeatable:
         return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, lost.why))
+    if lost.hopeless:
+        return Judgement(Verdict.PERMANENT, error=error)
     return Judgement(Verdict.TRANSIENT, error=error)
 
 

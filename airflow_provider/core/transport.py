@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider.core.bodies import Gathering
 from airflow_provider.core.calls import Call, Reply, read_nothing
 from airflow_provider.core.endpoint import Endpoint, Request
 from airflow_provider.core.links import is_loopback
@@ -132,8 +133,8 @@ class Transport:
 
         def attempt() -> None:
             sent = {"User-Agent": "airflow-provider-digital-twin", **headers}
-            answer = self._perform(Request("PUT", url, sent, call.body()[0]), stream=False)
-            settle(self.endpoint.judge(call, answer if isinstance(answer, Lost) else _reply(answer)))
+            answer = self._perform(Request("PUT", url, sent, call.body()[0]))
+            settle(self.endpoint.judge(call, _gathered(call, answer)))
 
         self._loop(attempt)
 
@@ -163,25 +164,19 @@ class Transport:
         return settle(judgement)
 
     def _exchange(self, call: Call[Any], token: str) -> Judgement:
-        answer = self._perform(self.endpoint.prepare(call, token), stream=False)
-        return self.endpoint.judge(call, answer if isinstance(answer, Lost) else _reply(answer))
+        answer = self._perform(self.endpoint.prepare(call, token))
+        return self.endpoint.judge(call, _gathered(call, answer))
 
     def _open(self, call: Call[Any], token: str) -> Judgement:
         return self._open_request(call, self.endpoint.prepare(call, token))
 
     def _open_request(self, call: Call[Any], request: Request) -> Judgement:
-        answer = self._perform(request, stream=True)
-        if isinstance(answer, Lost):
-            return self.endpoint.judge(call, answer)
-        if answer.status_code in call.good:
+        answer = self._perform(request)
+        if not isinstance(answer, Lost) and answer.status_code in call.good:
             return Judgement(Verdict.DONE, value=answer)
-        with answer:
-            try:
-                return self.endpoint.judge(call, _reply(answer))
-            except Exception as error:
-                return self.endpoint.judge(call, _lost(error))
+        return self.endpoint.judge(call, _gathered(call, answer))
 
-    def _perform(self, request: Request, *, stream: bool) -> requests.Response | Lost:
+    def _perform(self, request: Request) -> requests.Response | Lost:
         import requests
 
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
@@ -197,7 +192,7 @@ class Transport:
                 timeout=self._timeout(),
                 verify=self.endpoint.settings.verify,
                 allow_redirects=False,
-                stream=stream,
+                stream=True,
             )
         except requests.RequestException as error:
             return _lost(error)
@@ -252,9 +247,21 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _reply(response: requests.Response) -> Reply:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, response.content)
+def _gathered(call: Call[Any], answer: requests.Response | Lost) -> Reply | Lost:
+    """Read the body of an answer, as far as it may go."""
+    import requests
+
+    if isinstance(answer, Lost):
+        return answer
+    gathering = Gathering(call, answer.status_code, answer.headers)
+    try:
+        with answer:
+            for chunk in answer.iter_content(_CHUNK):
+                if not gathering.add(chunk):
+                    break
+    except requests.RequestException as error:
+        return _lost(error)
+    return gathering.outcome()
 
 
 def _lost(error: Exception) -> Lost:

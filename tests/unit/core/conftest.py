@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ class EchoService(Service):
     def routes(self) -> Sequence[BaseRoute]:
         return [
             Route("/token", self.token, methods=["POST"]),
+            Route("/packed/{status:int}", self.packed, methods=["GET", "POST"]),
             Route("/open/{rest:path}", self.open, methods=["GET", "POST", "PUT", "DELETE"]),
             Route("/closed/{rest:path}", self.closed, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
@@ -52,6 +54,12 @@ class EchoService(Service):
         self.tokens.add(value)
         self.around.counters.tokens_issued[self.name] += 1
         return JSONResponse({"access_token": value, "expires_in": self.life})
+
+    async def packed(self, request: Request) -> Response:
+        """Answer with 8 MB of blanks and a word, packed into 8 KB."""
+        self.written += request.method == "POST"
+        body = gzip.compress(b'{"detail":"' + b" " * 8_000_000 + b'far"}')
+        return Response(body, request.path_params["status"], {"Content-Encoding": "gzip"})
 
     async def open(self, request: Request) -> Response:
         body = await request.body()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider import errors
+from airflow_provider.core import bodies
 from airflow_provider.core.calls import Call, segment
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.policy import Patience
@@ -163,6 +164,36 @@ def test_what_goes_elsewhere_goes_through_the_proxy(send: Send, echo, connect, m
     with pytest.raises(errors.NotFoundError):  # the echo service is no proxy, but was asked
         send(hook, Call("GET", "nowhere"))
     assert echo.counters.total("(no such route)") == 1
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\r"])
+def test_no_header_can_begin_another_one(value: str, send: Send, echo, connect) -> None:
+    with pytest.raises(errors.InputError, match="the request cannot be made"):
+        send(connect(), Call("POST", "open/thing", headers={"Prefer": value}, repeatable=False))
+    assert echo.echo.seen == []
+
+
+def test_a_reply_that_unpacks_to_too_much_is_refused(send: Send, echo, connect, monkeypatch) -> None:
+    assert send(connect(), Call("GET", "packed/200"))["detail"].endswith("far")
+    monkeypatch.setattr(bodies, "LARGEST", 4 * bodies.MIB)
+    with pytest.raises(errors.TransportError, match=r"GET .*/packed/200 .* its reply is larger than 4 MiB"):
+        send(connect(), Call("GET", "packed/200"))
+    with pytest.raises(errors.AmbiguousWriteError, match="its reply is larger than 4 MiB"):
+        send(connect(), Call("POST", "packed/200", repeatable=False))
+    assert echo.echo.written == 1
+    assert echo.counters.total("packed") == 3
+
+
+def test_of_a_refusal_only_the_beginning_is_read(send: Send, echo, connect, monkeypatch) -> None:
+    read: list[int] = []
+    explain = EchoHook.explain
+    monkeypatch.setattr(
+        EchoHook, "explain", lambda self, reply: read.append(len(reply.body)) or explain(self, reply)
+    )
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        send(connect(), Call("GET", "packed/403"))
+    assert 0 < read[0] <= bodies.LARGEST_REFUSAL
+    assert len(str(caught.value)) < 1000
 
 
 def test_connections_are_kept_alive_and_pooled(echo, connect) -> None:

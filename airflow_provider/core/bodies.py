@@ -1,0 +1,43 @@
+"""Bounds what a reply may take of memory, whatever its service sends and however well that is packed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.policy import Lost
+
+MIB = 1024 * 1024
+LARGEST = 512 * MIB
+"""Bytes of a good reply: what is larger has an endpoint that gives it in pages, or is streamed to a file."""
+LARGEST_REFUSAL = MIB
+"""Bytes that are read of any other reply: enough to say why."""
+
+
+class Gathering:
+    """The body of one reply, as it comes in.
+
+    :param call: what was asked.
+    :param status: the reply's status.
+    :param headers: its headers.
+    """
+
+    def __init__(self, call: Call[object], status: int, headers: Mapping[str, str]) -> None:
+        self._status = status
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._good = status in call.good
+        self._left = LARGEST if self._good else LARGEST_REFUSAL
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece, unpacked; tells whether there is room for more."""
+        self._left -= len(chunk)
+        self._chunks.append(chunk if self._left >= 0 else chunk[: self._left])
+        return self._left >= 0
+
+    def outcome(self) -> Reply | Lost:
+        """Give the reply; of a refusal its beginning. A good reply that is too large is none."""
+        if self._good and self._left < 0:
+            why = f"its reply is larger than {LARGEST // MIB} MiB"
+            return Lost(sent=True, why=why, hopeless=True)
+        return Reply(self._status, self._headers, b"".join(self._chunks))
