@@ -88,6 +88,8 @@ class Listener(ProjectHook):
     @contextmanager
     def _background(self) -> Iterator[News]:
         """Keep a connection in a thread of its own, so that slow callbacks do not break it."""
+        from airflow_provider.core.aio import close_clients
+
         news: News = SimpleQueue()
         # Read here: an event loop in another thread cannot ask Airflow for connections.
         self.settings  # noqa: B018
@@ -97,6 +99,7 @@ class Listener(ProjectHook):
         def run() -> None:
             with suppress(asyncio.CancelledError):
                 loop.run_until_complete(task)
+            loop.run_until_complete(close_clients())
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 

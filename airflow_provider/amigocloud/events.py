@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
 from contextlib import aclosing
+from importlib import import_module
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -180,8 +181,10 @@ def _wishes_of(key: Hashable) -> Wishes:
     return _wishes.setdefault(asyncio.get_running_loop(), {}).setdefault(key, Wishes())
 
 
-def _sightings(kind: type[_Watcher], conn_id: str, wishes: Wishes) -> AsyncGenerator[Sighting, None]:
-    # Not above: DAG files with a watcher are read often, and the socket is for the triggerer.
-    from airflow_provider.amigocloud.lookout import Lookout
-
-    return Lookout(lambda: AmigoCloudHook(conn_id), wishes, with_socket=kind.with_socket).sightings()
+async def _sightings(kind: type[_Watcher], conn_id: str, wishes: Wishes) -> AsyncGenerator[Sighting, None]:
+    # Not above: DAG files with a watcher are read often. In a thread: it takes too long for an event loop.
+    lookout = await asyncio.to_thread(import_module, "airflow_provider.amigocloud.lookout")
+    out = lookout.Lookout(lambda: AmigoCloudHook(conn_id), wishes, with_socket=kind.with_socket)
+    async with aclosing(out.sightings()) as sightings:
+        async for sighting in sightings:
+            yield sighting

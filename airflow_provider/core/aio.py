@@ -68,13 +68,13 @@ class AsyncTransport:
         return self.endpoint.judge(call, await self._perform(call, self.endpoint.prepare(call, token)))
 
     async def _perform(self, call: Call[Any], request: Request) -> Reply | Lost:
-        import httpx
-
         if not isinstance(request.body, (bytes, type(None))):
             raise TypeError("a streamed body is for workers")
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
             await asyncio.sleep(wait)
         client = await self._client(here=is_loopback(urlsplit(request.url).hostname))
+        import httpx  # it is loaded by now
+
         try:
             with _cancellable():
                 return await _answer(client, call, request)
@@ -89,6 +89,7 @@ class AsyncTransport:
         options = (settings.verify, settings.timeout, settings.host, here)
         key = hashlib.sha256(repr(options).encode()).hexdigest()
         if key not in mine:
+            await asyncio.to_thread(_load_libraries)
             context = await tls_context(settings.verify)
             if key not in mine:
                 mine[key] = _new_client(context, settings.timeout, here=here)
@@ -106,6 +107,12 @@ async def _answer(client: httpx.AsyncClient, call: Call[Any], request: Request) 
         return gathering.outcome()
 
 
+async def close_clients() -> None:
+    """Close the clients of an event loop that is about to end."""
+    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+        await client.aclose()
+
+
 @contextmanager
 def _cancellable() -> Iterator[None]:
     """Raise a cancellation that was swallowed inside.
@@ -120,6 +127,24 @@ def _cancellable() -> Iterator[None]:
     finally:
         if task and task.cancelling() > before:
             raise asyncio.CancelledError
+
+
+def _load_libraries() -> None:
+    """Import what the first request needs, in a thread: on an event loop that takes too long.
+
+    AnyIO, below httpx, imports most of itself when it is first used.
+    """
+    import anyio.streams.tls
+    import httpx  # noqa: F401
+
+    anyio.run(_use_anyio)
+
+
+async def _use_anyio() -> None:
+    import anyio
+
+    async with anyio.Lock():
+        anyio.Event()
 
 
 def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, here: bool) -> httpx.AsyncClient:
