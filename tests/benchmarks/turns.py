@@ -56,7 +56,8 @@ class Row:
         """Give the line's cells."""
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
         requests = "" if self.requests is None else f"{self.requests:,}"
-        return [self.title, f"{self.seconds:.2f}", ratio, f"{self.megabytes:,.0f}", requests, self.note]
+        megabytes = f"{self.megabytes:,.{0 if self.megabytes >= 10 else 1}f}"
+        return [self.title, f"{self.seconds:.2f}", ratio, megabytes, requests, self.note]
 
 
 @dataclass(frozen=True)
