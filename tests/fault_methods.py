@@ -16,6 +16,8 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.server import Sandbox
+from tests import every_task
+from tests.every_task import THING
 from tests.faults import FAULTS, HOOKS, LONGEST, QUICK, Strike, fresh
 
 
@@ -35,17 +37,7 @@ class Row:
     prepare: Callable[[Any], Any] = field(default=lambda hook: None)
 
 
-THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
-LDIF = {
-    "connectorType": "report",
-    "connectorId": "landscape",
-    "connectorVersion": "1.0.0",
-    "lxVersion": "1.0.0",
-    "processingDirection": "outbound",
-    "processingMode": "partial",
-    "description": "matrix",
-    "content": [],
-}
+LDIF = {**every_task.LDIF, "description": "matrix"}
 CONFIGURATION = {
     **{name: value for name, value in LDIF.items() if name not in {"lxVersion", "description", "content"}},
     "connectorId": "matrix",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any
 
 import pytest
@@ -10,27 +9,7 @@ from airflow_provider import errors
 from airflow_provider.core import polling, waiting
 from airflow_provider.core.polling import PollTrigger
 from airflow_provider.core.waiting import raise_for
-
-REAL_SLEEP = asyncio.sleep
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.sleep(seconds)
-        else:  # a sandbox of another test
-            await REAL_SLEEP(seconds)
+from tests.clock import Clock
 
 
 @pytest.fixture

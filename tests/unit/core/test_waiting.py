@@ -12,19 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider import errors
 from airflow_provider.core import waiting
 from airflow_provider.core.waiting import error_event, intervals, raise_for, share, wait_for
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+from tests.clock import Clock
 
 
 @pytest.fixture
