@@ -41,13 +41,11 @@ def test_the_wheel_has_types_and_licence(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_wheel_has_every_module_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    tracked = subprocess.run(
-        ["git", "ls-files", "airflow_provider"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    expected = set(tracked.stdout.split())
-    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert expected <= packed
-    assert {name.split("/")[0] for name in packed} == {"airflow_provider"}
+    package = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "airflow_provider").rglob("*") if path.is_file()
+    }
+    expected = {name for name in package if "__pycache__" not in name}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
 
 
 def test_the_wheel_announces_the_provider_to_airflow(wheel: zipfile.ZipFile) -> None:
