@@ -21,7 +21,7 @@ from airflow_provider.core import auth, limits, polling, waiting
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import actions, progress
-from airflow_provider.mapsindoors import apply
+from airflow_provider.mapsindoors import verifying
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task
 from tests.airflow_names import AirflowFailException
@@ -98,7 +98,7 @@ def no_waiting() -> Iterator[None]:
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "LOOKS", (0.0, 0.0)),
         patch.object(progress, "SETTLING", 0.0),
-        patch.object(apply, "wait", lambda _: None),
+        patch.object(verifying, "wait", lambda _: None),
     ):
         yield
 

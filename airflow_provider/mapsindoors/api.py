@@ -171,6 +171,7 @@ def _object(one: Any) -> Json:
     if (
         not isinstance(one, dict)
         or not isinstance(one.get("id"), str)
+        or not isinstance(one.get("parentId") or "", str)
         or not all(isinstance(one.get(field) or {}, dict) for field in members)
     ):
         raise ValueError("objects with an id, and with members that are objects, were expected")

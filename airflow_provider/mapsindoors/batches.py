@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from airflow_provider.errors import InputError
+from airflow_provider.errors import ApiError
 
 Json = dict[str, Any]
 Numbered = tuple[int, Json]
 T = TypeVar("T")
+
+_INDEX = re.compile(r"\[(\d+)\]\.?")
+"""How the service names one of a request's objects: ``[3].status``."""
 
 MOST_BYTES = 8_000_000
 """Bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
@@ -39,19 +42,8 @@ def batches(
         yield batch
 
 
-def batch_limit(batch_size: Any) -> int:
-    """Read an operator's ``batch_size``, which a template may have made a text.
-
-    :raises InputError: when it is no whole number above 0.
-    """
-    text = str(batch_size).strip()
-    if not text.isdigit() or int(text) < 1:
-        raise InputError(f"batch_size must be a whole number above 0, not {batch_size!r}")
-    return int(text)
-
-
 def in_rows(message: str, batch: Sequence[Numbered]) -> str:
-    """Put row numbers and ids where the service counts the objects of a request (``[3].status``)."""
+    """Put row numbers and ids where the service counts the objects of a request."""
 
     def named(match: re.Match[str]) -> str:
         index = int(match.group(1))
@@ -60,4 +52,24 @@ def in_rows(message: str, batch: Sequence[Numbered]) -> str:
         number, item = batch[index]
         return f"row {number} (id {item.get('id')}) "
 
-    return re.sub(r"\[(\d+)\]\.?", named, message)
+    return _INDEX.sub(named, message)
+
+
+def named_in(part: Sequence[object], message: str) -> set[int]:
+    """Give those of a batch that the service names as bad, each as its Python ``id``."""
+    indexes = (int(index) for index in _INDEX.findall(message))
+    return {id(part[index]) for index in indexes if index < len(part)}
+
+
+def split(part: list[T], message: str) -> list[list[T]]:
+    """Part a refused batch: those that the service names as bad from the others, or else in halves."""
+    named = named_in(part, message)
+    if 0 < len(named) < len(part):
+        return [[one for one in part if id(one) in named], [one for one in part if id(one) not in named]]
+    half = len(part) // 2
+    return [part[half:], part[:half]]
+
+
+def reason(error: ApiError) -> str:
+    """Give what the service says of an object that was sent alone."""
+    return re.sub(r"\[0\]\.?", "", error.message) or str(error)

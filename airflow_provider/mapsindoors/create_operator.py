@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.outlets import tell
-from airflow_provider.mapsindoors.batches import batch_limit
+from airflow_provider.mapsindoors.arguments import whole_number
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         """Find out what is missing on the map, and create that."""
         from airflow_provider.mapsindoors.sync import Sync
 
-        size = batch_limit(self.batch_size)
+        size = whole_number(self.batch_size, "batch_size", 1)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, match_on=self.match_on, defaults=self.defaults or {}, batch_size=size)
             plan, rows = sync.make(self.geodata)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.outlets import tell
-from airflow_provider.mapsindoors.batches import batch_limit
+from airflow_provider.mapsindoors.arguments import whole_number
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ class MapsIndoorsDeleteGeodataOperator(BaseOperator):
         """Look at what would go, and delete it from the leaves up."""
         from airflow_provider.mapsindoors.deletion import delete, read_ids
 
+        most = whole_number(self.max_deletes, "max_deletes")
+        size = whole_number(self.batch_size, "batch_size", 1)
         ids = read_ids(self.ids)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            done = delete(hook, ids, int(self.max_deletes), batch_limit(self.batch_size), self.log)
+            done = delete(hook, ids, most, size, self.log)
         return tell(context, self.outlets, done)

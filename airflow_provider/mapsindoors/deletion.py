@@ -10,6 +10,7 @@ from airflow_provider.mapsindoors.apply import Application
 from airflow_provider.mapsindoors.guards import Guards
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan import Change, Plan, fingerprint, stage
+from airflow_provider.mapsindoors.verifying import verify
 from airflow_provider.mapsindoors.world import World
 
 if TYPE_CHECKING:
@@ -48,5 +49,5 @@ def delete(hook: MapsIndoorsHook, ids: list[str], most: int, batch_size: int, lo
     application = Application(hook, plan, batch_size=batch_size, log=log)
     application.run(skip_bad=False)
     if plan.changes:
-        application.verify()
+        verify(hook, application.written, plan.match_on)
     return {"deleted": application.done["delete"], "gone": len(ids) - len(known)}

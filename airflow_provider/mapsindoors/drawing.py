@@ -58,7 +58,11 @@ def _place(one: Change, world: World, parents: dict[str, Change]) -> str:
         seen.add(one.parent_key)
         one = parents[one.parent_key]
     key = str(one.body.get("parentId") or one.id)
+    passed = set()
     while key in world.by_id and world.by_id[key].get("baseType") not in ("floor", "venue", "building"):
+        if key in passed:
+            return ""  # The map goes round in a circle here.
+        passed.add(key)
         key = world.by_id[key].get("parentId") or ""
     return key
 

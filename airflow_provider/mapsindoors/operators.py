@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.core.outlets import tell
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.batches import batch_limit
+from airflow_provider.mapsindoors.arguments import whole_number
 from airflow_provider.mapsindoors.create_operator import MapsIndoorsCreateGeodataOperator
 from airflow_provider.mapsindoors.delete_operator import MapsIndoorsDeleteGeodataOperator
 from airflow_provider.mapsindoors.export_operator import MapsIndoorsExportGeodataOperator
@@ -180,8 +180,9 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             problems.append("mode='plan' needs plan_output")
         if unknown := set(self.scope or {}) - {"base_types", "root_element"}:
             problems.append(f"scope has unknown keys: {', '.join(sorted(unknown))}")
-        if not 0 <= float(self.max_delete_ratio) <= 1:
-            problems.append(f"max_delete_ratio must be from 0 to 1, not {self.max_delete_ratio!r}")
+        ratio: Any = self.max_delete_ratio
+        if not isinstance(ratio, (int, float)) or not 0 <= ratio <= 1:
+            problems.append(f"max_delete_ratio must be from 0 to 1, not {ratio!r}")
         if problems:
             raise InputError(problems, "the arguments")
 
@@ -189,7 +190,8 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         from airflow_provider.mapsindoors.guards import Guards
         from airflow_provider.mapsindoors.sync import Sync
 
-        most = None if self.max_changes is None else int(self.max_changes)
+        changes = None if self.max_changes is None else whole_number(self.max_changes, "max_changes")
+        deletes = whole_number(self.max_deletes, "max_deletes")
         return Sync(
             hook,
             self.log,
@@ -197,11 +199,11 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             scope=self.scope or {},
             defaults=self.defaults or {},
             missing=self.missing,
-            guards=Guards(most, int(self.max_deletes), float(self.max_delete_ratio)),
+            guards=Guards(changes, deletes, self.max_delete_ratio),
             skip_bad=self.on_row_error == "skip",
             plan_output=self.plan_output,
             backup=self.backup,
-            batch_size=batch_limit(self.batch_size),
+            batch_size=whole_number(self.batch_size, "batch_size", 1),
             verify=self.verify,
             restore=self.restore,
         )

@@ -17,6 +17,7 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
 from airflow_provider.mapsindoors.page import page
 from airflow_provider.mapsindoors.plan import Plan, compared, fingerprint, make_plan
+from airflow_provider.mapsindoors.verifying import verify
 from airflow_provider.mapsindoors.world import World
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Sync:
             refused = application.failed
             plan.failed += [{"row": one.row, "key": one.key, "reasons": [why]} for one, why in refused]
         if self.verify:
-            application.verify()
+            verify(self.hook, application.written, plan.match_on)
         return application
 
     def report_failed(self, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.outlets import tell
-from airflow_provider.mapsindoors.batches import batch_limit
+from airflow_provider.mapsindoors.arguments import whole_number
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
         """Check all objects, then send them batch by batch."""
         from airflow_provider.mapsindoors.update import update_rows
 
-        size = batch_limit(self.batch_size)
+        size = whole_number(self.batch_size, "batch_size", 1)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             updated = update_rows(hook, self.geodata, size, self.log)
         return tell(context, self.outlets, {"updated": updated})

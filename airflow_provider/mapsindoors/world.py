@@ -110,13 +110,15 @@ class World:
         return [key for key in self.by_id if key in self._in_scope]
 
     def below(self, key: str) -> list[str]:
-        """List everything below an object."""
-        out, stack = [], list(self.children.get(key, ()))
+        """List everything below an object, each once, also where a map goes round in a circle."""
+        found: dict[str, None] = {}
+        stack = list(self.children.get(key, ()))
         while stack:
             one = stack.pop()
-            out.append(one)
-            stack.extend(self.children.get(one, ()))
-        return out
+            if one not in found and one != key:
+                found[one] = None
+                stack.extend(self.children.get(one, ()))
+        return list(found)
 
     def matching(self, key: str) -> list[str]:
         """List the ids of all objects with this value of the match key."""

@@ -46,6 +46,8 @@ def refusal(refused: RefusedError, switches: Switches) -> Response:
     """Give the answer for a refused request; a 401 has no body, as ASP.NET has it."""
     if refused.status == 401:
         return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+    if switches.error_style == "vague":
+        return Response("The request is not valid.", refused.status, dict(refused.headers), "text/plain")
     if switches.error_style == "text":
         lines = [f"{path}: {' '.join(said)}" for path, said in refused.errors.items()]
         text = "\n".join([refused.detail, *lines] if refused.detail else lines)

@@ -26,7 +26,7 @@ class Switches:
     :param decimals: round coordinates to 7 or 8 decimals; None to keep them.
     :param lower_case_keys: store property keys in lower case.
     :param stale_seconds: reads show the world as it was that long ago, on the sandbox's clock.
-    :param error_style: bodies of errors are ProblemDetails, or plain text.
+    :param error_style: bodies of errors are ProblemDetails, plain text, or a text that says nothing of rows.
     :param rate_limit: requests a second and solution; None for no limit.
     :param retry_after: a 429 has a ``Retry-After``.
     :param require_token: GET needs a token, too.
@@ -47,7 +47,7 @@ class Switches:
     decimals: int | None = None
     lower_case_keys: bool = True
     stale_seconds: float = 0.0
-    error_style: Literal["problem", "text"] = "problem"
+    error_style: Literal["problem", "text", "vague"] = "problem"
     rate_limit: float | None = 10.0
     retry_after: bool = True
     require_token: bool = False

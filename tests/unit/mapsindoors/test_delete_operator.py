@@ -48,6 +48,13 @@ def test_a_parent_whose_children_stay_is_refused(service: MapsIndoorsService, sa
     assert sandbox.counters.total("DELETE") == 0
 
 
+@pytest.mark.parametrize("name", ["max_deletes", "batch_size"])
+def test_limits_that_are_no_numbers_are_refused_before_any_request(sandbox: Sandbox, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} must be a whole number"):
+        delete([POI], **{name: "many"})
+    assert not sandbox.counters.requests
+
+
 def test_what_is_no_id_is_named_before_any_request(sandbox: Sandbox) -> None:
     with pytest.raises(InputError) as caught:
         delete([POI, "", 7])

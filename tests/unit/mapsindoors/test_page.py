@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -12,6 +13,9 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
+from airflow_provider.mapsindoors.page import page
+from airflow_provider.mapsindoors.plan import Change, Plan
+from airflow_provider.mapsindoors.world import World
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from tests.unit.mapsindoors.running import put
 
@@ -38,9 +42,11 @@ class Tags(HTMLParser):
         super().__init__()
         self.classes: list[str] = []
         self.tags: set[str] = set()
+        self.names: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.names |= {name for name, _ in attrs}
         self.classes += [
             value or "" for name, value in attrs if name == "class" and tag in ("path", "circle")
         ]
@@ -199,3 +205,45 @@ def test_no_label_covers_another_and_small_things_lie_on_top(
     assert len(named) == 4
     assert len({y for _, y, _ in named}) == 4
     assert text.rindex('<path class="create"') < text.index('<circle class="create"')
+
+
+def _poisoned(value: Any) -> Any:
+    """Put markup into every text, but for what the page decides by."""
+    evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)></text></svg>"
+    if isinstance(value, dict):
+        kept = {"baseType", "type", "status"}
+        return {key: item if key in kept else _poisoned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_poisoned(item) for item in value]
+    return f"{value}{evil}" if isinstance(value, str) else value
+
+
+def test_no_text_of_map_or_plan_becomes_markup(service: MapsIndoorsService) -> None:
+    objects = _poisoned(list(service.campus.geodata.values())[:60])
+    dataset = _poisoned({"id": "d", "name": "N", "baseLanguage": "en"})
+    for one in objects:
+        one["properties"][f"name@{dataset['baseLanguage']}"] = one["id"]
+    world = World(dataset, objects, scope={"root_element": objects[0]["id"]})
+    changes = [
+        Change(
+            operation,
+            key=one["id"],
+            base_type=one["baseType"],
+            id=one["id"],
+            name=one["id"],
+            fields=_poisoned({"properties.name@en": ["old", "new"], one["id"]: [["a"], {"b": "c"}]}),
+            body=one if operation == "create" else _poisoned({"id": "x"}),
+            parent_key=one["id"] if operation == "create" else "",
+        )
+        for one, operation in zip(objects, itertools.cycle(("create", "update", "deactivate", "delete")))
+    ]
+    failed = [_poisoned({"row": "1", "key": "k", "reasons": ["r"]})]
+    scope = _poisoned({"base_types": ["room"], "root_element": "x"})
+    plan = Plan(dataset["id"], dataset["name"], scope, dataset["id"], changes=changes, failed=failed)
+    text = page(plan, world)
+    tags = Tags()
+    tags.feed(text)
+    assert "script&gt;" in text
+    assert not tags.tags & {"script", "img"}
+    assert not tags.names & {"onerror", "src"}
+    assert text.count("</svg>") == text.count("<svg")

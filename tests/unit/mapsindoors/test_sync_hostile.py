@@ -16,7 +16,20 @@ from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, s
 
 @pytest.mark.parametrize(
     "body",
-    ["null", "{}", '"text"', "[1]", "[{}]", '[{"id": 7}]', '[{"id": "a", "properties": []}]', "[" * 5000, ""],
+    [
+        *(
+            "null",
+            "{}",
+            '"text"',
+            "[1]",
+            "[{}]",
+            '[{"id": 7}]',
+            '[{"id": "a", "properties": []}]',
+            "[" * 5000,
+            "",
+        ),
+        *('[{"id": "a", "parentId": ["b"]}]', '[{"id": "a", "parentId": 7}]'),
+    ],
 )
 def test_an_answer_that_is_no_list_of_objects_is_an_error(
     world: MapsIndoorsService, sandbox: Sandbox, body: str
@@ -106,3 +119,15 @@ def test_a_binary_that_nests_for_ever_is_refused() -> None:
 def test_rows_that_are_no_objects_are_named(world: MapsIndoorsService) -> None:
     with pytest.raises(InputError, match="row 2: is no object but list"):
         sync([{"externalId": "A-0-01"}, [1], {"externalId": 7}])
+
+
+def test_a_map_that_goes_round_in_a_circle_is_drawn_and_synced_all_the_same(
+    world: MapsIndoorsService, tmp_path: Path
+) -> None:
+    one, two = (by_external_id(world)[name] for name in ("A-0-01", "A-0-02"))
+    put(world, {**one, "parentId": two["id"]}, {**two, "parentId": one["id"]})
+    rows = [{"externalId": "A-0-01", "name": "Round"}]
+    sync(rows, mode="plan", plan_output=str(tmp_path / "plan.json"), scope={"root_element": one["id"]})
+    assert "Round" in (tmp_path / "plan.html").read_text()
+    sync(rows)
+    assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Round"

@@ -280,7 +280,7 @@ def test_a_lost_answer_creates_nothing_twice(
     assert sorted(code for code in codes if code.startswith("D-")) == [f"D-{n}" for n in range(5)]
 
 
-@pytest.mark.parametrize("style", ["problem", "text"])
+@pytest.mark.parametrize("style", ["problem", "text", "vague"])
 @pytest.mark.parametrize("mode", ["atomic", "stop-at-first", "skip-bad"])
 def test_refused_rows_are_found_and_all_others_written_once(
     world: MapsIndoorsService, mode: str, style: str

@@ -38,7 +38,7 @@ SWITCHES = st.fixed_dictionaries(
         "lower_case_keys": st.booleans(),
         "stale_seconds": st.sampled_from([0.0, 5.0]),
         "derive_anchor_on_put": st.booleans(),
-        "error_style": st.sampled_from(["problem", "text"]),
+        "error_style": st.sampled_from(["problem", "text", "vague"]),
         "delete_unknown": st.sampled_from(["ignore", "refuse"]),
         "delete_status": st.sampled_from([200, 204]),
         "max_items": st.sampled_from([None, 2]),
