@@ -136,7 +136,7 @@ def _table(changes: list[Change], places: Places, world: World) -> Iterator[str]
     yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Where</th><th>Row</th><th>Fields</th></tr>"
     for number, one in enumerate(changes[:MOST_ROWS], 1):
         chip = f'<span class="chip {kind_of(one)}">{_WORDS[kind_of(one)]}</span>'
-        which = f"{escape(one.base_type)} <b>{one.name}</b><br>"
+        which = f"{escape(one.base_type)} <b>{escape(one.name)}</b><br>"
         which += f'<span class="quiet">{escape(one.key or one.id)}</span>'
         fields = "<br>".join(_field(*said) for said in sentences(one, world))
         cells = f'<td class="number">{number}</td><td>{chip}</td><td>{which}</td>'
