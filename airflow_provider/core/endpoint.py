@@ -26,7 +26,7 @@ from airflow_provider.errors import InputError, ProviderError
 
 _SIGNATURE = 16
 """Characters from which on a value in a signed link may be what signs it."""
-_USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
+USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Endpoint:
         :raises InputError: when the call's URL is not on the connection's own origin.
         """
         url, query = self._split(call)
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
         body, content_type = call.body()
         if content_type:
             headers["Content-Type"] = content_type

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider.core.bodies import Gathering
 from airflow_provider.core.calls import Call, Reply, read_nothing
-from airflow_provider.core.endpoint import Endpoint, Request
+from airflow_provider.core.endpoint import USER_AGENT, Endpoint, Request
 from airflow_provider.core.links import is_loopback
 from airflow_provider.core.looping import loop_options
 from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
@@ -112,8 +112,8 @@ class Transport:
         """
         self.endpoint.check_download(url)
         call: Call[Any] = Call("GET", bare_url(url), authenticated=False, name="download")
-        request = Request("GET", url, {"Accept": "*/*", "User-Agent": "airflow-provider-digital-twin"})
-        what = f"GET {bare_url(url)} (download)"
+        request = Request("GET", url, {"Accept": "*/*", "User-Agent": USER_AGENT})
+        what = self.endpoint.describe(call)
         response = self._loop(lambda: settle(self._open_request(call, request)))
         with response:
             yield Stream(response, what)
@@ -132,7 +132,7 @@ class Transport:
         )
 
         def attempt() -> None:
-            sent = {"User-Agent": "airflow-provider-digital-twin", **headers}
+            sent = {"User-Agent": USER_AGENT, **headers}
             answer = self._perform(Request("PUT", url, sent, call.body()[0]))
             settle(self.endpoint.judge(call, _gathered(call, answer)))
 

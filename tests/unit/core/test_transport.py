@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider import errors
+from airflow_provider import __version__, errors
 from airflow_provider.core import bodies
 from airflow_provider.core.calls import Call, segment
 from airflow_provider.core.hook import ApiHook
@@ -218,6 +218,16 @@ def test_opening_a_stream_is_tried_again(echo, connect) -> None:
     echo.faults.add("status", path="open/thing", status=503, times=2)
     with connect().stream(READ) as stream:
         assert stream.status == 200
+
+
+def test_every_request_says_who_sends_it(echo, connect) -> None:
+    with connect({"mode": "query"}) as hook:
+        hook.send(Call("GET", "open/asked"))
+        hook.upload(f"{echo.url}/echo/open/put", b"x", {})
+        with hook.download(f"{echo.url}/echo/open/got") as stream:
+            assert b"".join(stream.chunks())
+    sender = f"airflow-provider-digital-twin/{__version__}"
+    assert [one["headers"]["user-agent"] for one in echo.echo.seen] == [sender] * 3
 
 
 def test_a_download_carries_no_credentials(echo, connect) -> None:
