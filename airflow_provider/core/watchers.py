@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -55,7 +55,7 @@ class NewcomerTrigger(BaseEventTrigger):
             except Exception as error:
                 self.log.warning("looking failed, again in %.1f s: %s", pause, error)
             else:
-                marks = {_mark(key): key for key in now}
+                marks = await asyncio.to_thread(_marked, now)  # there may be some ten thousand
                 if known is not None or self.first_look_fires:
                     new = sorted(marks[mark] for mark in marks.keys() - (known or set()))
                     for payload in self.events(new, now) if new else ():
@@ -67,6 +67,6 @@ class NewcomerTrigger(BaseEventTrigger):
             await asyncio.sleep(pause)
 
 
-def _mark(key: str) -> str:
-    """Shorten a key, so that some thousand of them fit into the asset's state."""
-    return hashlib.sha256(key.encode()).hexdigest()[:10]
+def _marked(keys: Iterable[str]) -> dict[str, str]:
+    """Give the keys by a short form, of which some thousand fit into the asset's state."""
+    return {hashlib.sha256(key.encode()).hexdigest()[:10]: key for key in keys}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import Any
 
 from airflow_provider.core.masking import hidden
 from airflow_provider.core.waiting import share
 from airflow_provider.core.watchers import NewcomerTrigger
-from airflow_provider.leanix.api import OVER
+from airflow_provider.leanix.api import EndedRun, list_ended
 from airflow_provider.leanix.hooks import LeanIXHook
 
 
@@ -54,27 +56,29 @@ class LeanIXRunEndedTrigger(NewcomerTrigger):
             "poll_interval": self.poll_interval,
         }
 
-    async def look(self) -> Mapping[str, Any]:
+    async def look(self) -> Mapping[str, EndedRun]:
         """Give the runs that have ended as wanted, by id."""
         hook = LeanIXHook(self.leanix_conn_id)
-        rows = await share(
-            ("leanix run list", self.leanix_conn_id), self.poll_interval * 0.8, hook.alist_runs
+        runs = await share(
+            ("leanix run list", self.leanix_conn_id),
+            self.poll_interval * 0.8,
+            lambda: hook.asend(list_ended()),
         )
-        wanted = OVER & {status.upper() for status in self.statuses}
-        return {
-            str(row["id"]): row
-            for row in rows
-            if row.get("status") in wanted
-            and fnmatchcase(str(row.get("description") or ""), self.description)
-        }
+        # In a thread: the list holds every run that ever was.
+        return await asyncio.to_thread(self._wanted, runs)
 
-    def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _wanted(self, runs: Sequence[EndedRun]) -> Mapping[str, EndedRun]:
+        statuses = {status.upper() for status in self.statuses}
+        matches = re.compile(translate(self.description)).match
+        return {run.id: run for run in runs if run.status in statuses and matches(run.description or "")}
+
+    def events(self, new: Sequence[str], now: Mapping[str, EndedRun]) -> list[dict[str, Any]]:
         """Tell each run in an event of its own."""
         return [
             {
                 "run_id": run_id,
-                "run_status": now[run_id]["status"],
-                "description": hidden(str(now[run_id].get("description") or ""))[:500],
+                "run_status": now[run_id].status,
+                "description": hidden(now[run_id].description or "")[:500],
             }
             for run_id in new
         ]

@@ -14,7 +14,7 @@ from airflow_provider.core import limits
 from airflow_provider.core.policy import Patience
 from airflow_provider.errors import RunFailedError, ServerError
 from airflow_provider.leanix import watching
-from airflow_provider.leanix.api import list_statuses
+from airflow_provider.leanix.api import list_ended, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.sensors import LeanIXRunSensor
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
@@ -213,6 +213,21 @@ def test_list_of_statuses_is_read_whatever_a_row_lacks(leanix: Any, sandbox: Any
     rows = [{"id": "a", "status": "PENDING", "more": 1}, {"id": "b", "status": None}, {"description": "x"}]
     sandbox.faults.add("status", status=200, body=rows, path="/synchronizationRuns$", method="GET")
     assert LeanIXHook().send(list_statuses()) == {"a": "PENDING", "b": "", "": ""}
+
+
+def test_list_of_ended_runs_is_read_whatever_a_row_lacks(leanix: Any, sandbox: Any) -> None:
+    rows = [
+        {"id": "a", "status": "FINISHED", "description": None, "more": {}},
+        {"id": "b", "status": "STOPPED"},
+        {"id": "c", "status": "PENDING", "description": "x"},
+        {"id": "d", "description": "x"},
+    ]
+    sandbox.faults.add("status", status=200, body=rows, path="/synchronizationRuns$", method="GET")
+    found = LeanIXHook().send(list_ended())
+    assert [(run.id, run.status, run.description) for run in found] == [
+        ("a", "FINISHED", None),
+        ("b", "STOPPED", None),
+    ]
 
 
 @pytest.mark.slow
