@@ -113,7 +113,7 @@ def _opened(text: str) -> Opened:
 
 
 def _seconds(value: Any, default: float) -> float:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e12
     return float(value) / 1000 if good else default
 
 

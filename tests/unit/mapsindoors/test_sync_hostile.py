@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.mapsindoors.page import page
+from airflow_provider.mapsindoors.plan import Change, Plan
 from airflow_provider.mapsindoors.shapes import read_shape
+from airflow_provider.mapsindoors.world import World
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, writes
@@ -121,13 +124,13 @@ def test_rows_that_are_no_objects_are_named(world: MapsIndoorsService) -> None:
         sync([{"externalId": "A-0-01"}, [1], {"externalId": 7}])
 
 
-def test_a_map_that_goes_round_in_a_circle_is_drawn_and_synced_all_the_same(
-    world: MapsIndoorsService, tmp_path: Path
-) -> None:
-    one, two = (by_external_id(world)[name] for name in ("A-0-01", "A-0-02"))
-    put(world, {**one, "parentId": two["id"]}, {**two, "parentId": one["id"]})
-    rows = [{"externalId": "A-0-01", "name": "Round"}]
-    sync(rows, mode="plan", plan_output=str(tmp_path / "plan.json"), scope={"root_element": one["id"]})
-    assert "Round" in (tmp_path / "plan.html").read_text()
-    sync(rows)
-    assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Round"
+@pytest.mark.parametrize("parents", [{"a": "b", "b": "a"}, {"a": "a", "b": "a"}])
+def test_a_map_that_goes_round_in_a_circle_is_planned_and_drawn_all_the_same(parents: dict[str, str]) -> None:
+    objects = [
+        {"id": one, "parentId": parent, "baseType": "room", "externalId": one, "geometry": SQUARE}
+        for one, parent in parents.items()
+    ]
+    world = World({"id": "d"}, objects, scope={"root_element": "a"})
+    assert sorted(world.scope_ids()) == ["a", "b"]
+    change = Change("update", "b", "room", "b", name="Round", body={"id": "b"})
+    assert "Round" in page(Plan("d", "externalId", {"root_element": "a"}, "f", changes=[change]), world)
