@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
     from airflow.sdk.types import Logger
 
-_MIB = 1024 * 1024
+_LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class Publication:
@@ -117,7 +117,8 @@ def _open_part(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
 def _remove_leftovers(folder: Path, name: str) -> None:
     """Remove the files that killed processes have left: no living one has locked them."""
     for part in folder.glob(f".{glob.escape(name)}.*.part"):
-        with suppress(OSError), part.open("rb") as file:
+        # In a folder that others write to, anything may lie under such a name: a link, a pipe that waits.
+        with suppress(OSError), os.fdopen(os.open(part, _LOOK), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink(missing_ok=True)
 

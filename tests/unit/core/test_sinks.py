@@ -4,6 +4,8 @@ import csv
 import gzip
 import hashlib
 import json
+import os
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +52,33 @@ def test_what_a_killed_process_left_is_removed_what_a_living_one_writes_is_not(t
         first.write(b"one")
     assert (tmp_path / "out.bin").read_bytes() == b"one"
     assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_what_others_left_under_such_a_name_neither_blocks_nor_is_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".out.bin.0123456789ab.part")
+    (tmp_path / ".out.bin.0123456789ac.part").mkdir()
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"theirs")
+    link = tmp_path / ".out.bin.0123456789ad.part"
+    link.symlink_to(theirs)
+    with Publication(str(tmp_path / "out.bin")) as out:
+        out.write(b"ours")
+    assert (tmp_path / "out.bin").read_bytes() == b"ours"
+    assert theirs.read_bytes() == b"theirs"
+    assert link.is_symlink()
+
+
+def test_what_waits_for_its_upload_is_for_its_owner_only(tmp_path: Path, monkeypatch) -> None:
+    waits = tmp_path / "waits"
+    waits.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(waits))
+    monkeypatch.setattr(Publication, "_is_local", staticmethod(lambda _: False))  # as object storage
+    with Publication(str(tmp_path / "out.bin")) as out:
+        out.write(b"rows")
+        (part,) = waits.iterdir()
+        assert part.stat().st_mode & 0o777 == 0o600
+    assert list(waits.iterdir()) == []
+    assert (tmp_path / "out.bin").read_bytes() == b"rows"
 
 
 @pytest.mark.parametrize("path", ["", " ", "some/folder/"])
