@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Need = Literal["required", "optional", "unused"]
 
+_GREATEST = 1e9
+"""Seconds that a socket can wait for; more of anything is a slip."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extra:
@@ -143,7 +146,7 @@ def _extras_of(connection: Connection, problems: list[str]) -> dict[str, Any]:
 
     try:
         value = json.loads(connection.extra)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return value
@@ -231,10 +234,10 @@ def _number(value: Any) -> float:
         if isinstance(value, bool):
             raise TypeError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a number") from None
-    if number != number or number == float("inf"):
-        raise ValueError("a finite number")
+    if not number < _GREATEST:
+        raise ValueError(f"a number below {_GREATEST:g}")
     return number
 
 

@@ -92,9 +92,19 @@ def test_a_line_break_pasted_behind_a_secret_is_dropped() -> None:
     assert settings(password="pw\n").password == "pw"
 
 
-def test_extra_that_is_no_json_object_is_refused() -> None:
+@pytest.mark.parametrize("extra", ["[1]", "{", "[" * 100_000])
+def test_extra_that_is_no_json_object_is_refused(extra: str) -> None:
+    connection = Connection(conn_id="toy_1", conn_type="toy", password="x")
+    object.__setattr__(connection, "extra", extra)
     with pytest.raises(InputError, match="not a JSON object"):
-        read_settings(Connection(conn_id="toy_1", conn_type="toy", password="x", extra="[1]"), SPEC)
+        read_settings(connection, SPEC)
+
+
+@pytest.mark.parametrize("name", ["timeout", "rate"])
+@pytest.mark.parametrize("value", [10**400, "1e308", float("inf"), float("nan"), -1, 0, True, [1]])
+def test_a_number_that_nothing_can_wait_for_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"extra '{name}' must be a number"):
+        settings({"api_key": "k", name: value})
 
 
 def test_settings_never_show_their_secrets() -> None:
