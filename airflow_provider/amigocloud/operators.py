@@ -18,6 +18,7 @@ from airflow_provider.amigocloud.sources import Source, dataset_source, list_sou
 from airflow_provider.amigocloud.watching import JobIsDone, look
 from airflow_provider.core.compat import for_good, is_deferrable
 from airflow_provider.core.durable import Submission
+from airflow_provider.core.outlets import tell
 from airflow_provider.core.waiting import clock, raise_for, wait_for
 from airflow_provider.errors import (
     AmbiguousWriteError,
@@ -60,7 +61,16 @@ class AmigoCloudExportOperator(BaseOperator):
     :param amigocloud_conn_id: id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("output_path", "sql", "dataset", "url", "format", "key", "full_refresh")
+    template_fields: Sequence[str] = (
+        "output_path",
+        "sql",
+        "dataset",
+        "url",
+        "format",
+        "key",
+        "full_refresh",
+        "amigocloud_conn_id",
+    )
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#d7ecd9"
@@ -113,11 +123,7 @@ class AmigoCloudExportOperator(BaseOperator):
         if memory and increment:
             memory.save(increment)
         journal.forget()
-        for asset in self._assets():
-            told = ("rows", "bytes", "watermark", "state")
-            extra = {name: manifest[name] for name in told if name in manifest}
-            context["outlet_events"][asset].extra.update(extra)
-        return manifest
+        return tell(context, self.outlets, manifest)
 
     def _increment(self, context: Context) -> tuple[Memory, Increment]:
         """Remember the watermark, unless all is to be exported again."""
@@ -195,7 +201,7 @@ class AmigoCloudSqlOperator(BaseOperator):
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to edit.
     """
 
-    template_fields: Sequence[str] = ("sql",)
+    template_fields: Sequence[str] = ("sql", "amigocloud_conn_id")
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#d7ecd9"
@@ -219,7 +225,7 @@ class AmigoCloudSqlOperator(BaseOperator):
             except AmbiguousWriteError as error:
                 raise for_good(error) from None
         self.log.info("%d rows affected", rows)
-        return {"rows": rows}
+        return tell(context, self.outlets, {"rows": rows})
 
 
 class AmigoCloudUploadOperator(BaseOperator):
@@ -275,7 +281,7 @@ class AmigoCloudUploadOperator(BaseOperator):
                 self.log.info("Going on with job %s of an earlier try", job)
             deadline = clock() + self.timeout
             if not is_deferrable(self.deferrable):
-                return self._wait(hook, job, deadline, submission)
+                return tell(context, self.outlets, self._wait(hook, job, deadline, submission))
         # Only here: what a trigger needs, no task that does not defer has to load.
         from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
@@ -299,7 +305,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             submission.renew()
             raise
         submission.finished()
-        return {"job": event["job"], "dataset_ids": event["dataset_ids"]}
+        return tell(context, self.outlets, {"job": event["job"], "dataset_ids": event["dataset_ids"]})
 
     def _submission(self, context: Context, name: str = "upload") -> Submission:
         request = {"source": self.source, "dataset": self.dataset, "options": self.options}

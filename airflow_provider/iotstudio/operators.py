@@ -171,16 +171,19 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             action_id = submit(hook, submission, self._wish, tried_since=_tried_since(context, submission))
             if not self.wait:
                 submission.finished()
-                return {"action_id": action_id, "status": "pending", "output": None}
+                asked = {"action_id": action_id, "status": "pending", "output": None}
+                return tell(context, self.outlets, asked)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(action_id, deadline)
-            return self._conclude(submission, self._wait_here(hook, action_id, deadline))
+            entry = self._wait_here(hook, action_id, deadline)
+        return tell(context, self.outlets, self._conclude(submission, entry))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Judge the action that the trigger has waited for."""
         raise_for(event)
         with self._hook() as hook:
-            return self._conclude(self._submission(context), self._entry(hook, event["action_id"]))
+            entry = self._entry(hook, event["action_id"])
+        return tell(context, self.outlets, self._conclude(self._submission(context), entry))
 
     @property
     def _wish(self) -> Wish:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.outlets import tell
 from airflow_provider.leanix.hooks import LeanIXHook
 
 if TYPE_CHECKING:
@@ -52,4 +53,5 @@ class LeanIXPutConfigurationOperator(BaseOperator):
             if changes:
                 hook.put_configuration(wanted)
         self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "nothing to change")
-        return {"configuration": list(key), "changed": bool(changes), "differences": changes[:100]}
+        result = {"configuration": list(key), "changed": bool(changes), "differences": changes[:100]}
+        return tell(context, self.outlets, result)

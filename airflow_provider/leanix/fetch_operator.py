@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.outlets import tell
 from airflow_provider.errors import InputError, RunFailedError
 from airflow_provider.leanix.api import FINISHED
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -56,4 +57,5 @@ class LeanIXFetchResultsOperator(BaseOperator):
                 raise RunFailedError(
                     self.run_id, status, "only a FINISHED run has results; wait for it first"
                 )
-            return hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+            made = hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+        return tell(context, self.outlets, made) if made else None

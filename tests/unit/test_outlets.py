@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from airflow.sdk import Asset
 
+from airflow_provider.core import auth
 from airflow_provider.core.outlets import tell
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.operators import (
@@ -24,7 +26,9 @@ from airflow_provider.mapsindoors.operators import (
     MapsIndoorsSyncGeodataOperator,
     MapsIndoorsUpdateGeodataOperator,
 )
+from tests import every_task
 from tests.per_asset import PerAsset
+from tests.tries import Tries
 
 PRINTER = {"id": "c88c996b231746d096db5eaa", "properties": {"name@en": "Printing"}}
 MAP = MapsIndoorsHook.asset(solution="6b1f8f0e2c5d4a7b9e3f1d20")
@@ -98,6 +102,23 @@ def test_a_run_tells_its_id_status_and_counts_but_no_lists(sandbox: Any) -> None
     extra = told(operator, RUNS)
     assert (extra["status"], extra["errors"]) == ("FINISHED", 0)
     assert "results" not in extra
+
+
+@pytest.mark.parametrize("name", [name for name in every_task.public_classes() if name.endswith("Operator")])
+def test_every_operator_tells_the_single_values_that_it_returns(
+    name: str, sandbox: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "_slots", {})
+    sandbox.amigocloud.job_latency = sandbox.iotstudio.device_seconds = 0.0
+    sandbox.leanix.run_seconds = sandbox.leanix.queue_seconds = 0.0
+    operator = every_task.tasks(sandbox, tmp_path)[name](task_id="t", outlets=[MAP])
+    events = PerAsset(lambda: SimpleNamespace(extra={}))
+    result = operator.execute({**Tries().context(), "outlet_events": events})
+    if name == "LeanIXStartRunOperator":  # whose run has not done anything yet
+        assert isinstance(result, str)
+        return
+    single = {key: value for key, value in result.items() if isinstance(value, (str, int, float))}
+    assert events[MAP].extra == single != {}
 
 
 def test_without_outlets_or_an_old_context_nothing_is_told() -> None:

@@ -65,6 +65,13 @@ def test_all_public_modules_are_announced_and_no_others() -> None:
     assert sorted(announced) == sorted(name for name in public_modules() if name.rpartition(".")[2] in KINDS)
 
 
+@pytest.mark.parametrize("name", public_classes())
+def test_the_connection_of_every_task_can_be_a_template(name: str) -> None:
+    kind: Any = public_classes()[name]
+    (conn_id,) = (field for field in kind.template_fields if field.endswith("_conn_id"))
+    assert conn_id == f"{kind.__module__.split('.')[1]}_conn_id"
+
+
 def test_every_link_of_an_operator_is_announced() -> None:
     links = [
         type(link)
