@@ -12,11 +12,11 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "megabytes", "growth"),
     [
-        ("result ldif", 20, 15),
-        ("result jsonl", 20, 15),
-        ("input jsonl", 30, 25),
-        ("input ldif", 30, 25),
-        ("input parquet", 40, 60),  # pyarrow keeps some 40 MB for itself, however large the file
+        ("result ldif", 12, 8),
+        ("result jsonl", 12, 8),
+        ("input jsonl", 20, 18),
+        ("input ldif", 20, 18),
+        ("input parquet", 25, 60),  # pyarrow keeps some 40 MB for itself, however large the file
     ],
 )
 def test_tens_of_megabytes_pass_with_little_memory(way: str, megabytes: float, growth: float) -> None:
