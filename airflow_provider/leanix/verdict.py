@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.core.masking import hidden
+from airflow_provider.core.replies import shorten
 from airflow_provider.leanix.api import FINISHED
 
 FAIL_ON = ("failed", "errors", "warnings")
@@ -117,7 +118,7 @@ def _in_words(row: Mapping[str, Any]) -> str:
     if name:
         parts.append(f"processor {name}")
     said = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
-    return hidden(f"{', '.join(parts)}: {said}")[:300]
+    return shorten(hidden(f"{', '.join(parts)}: {said}"), 300)
 
 
 def _rows(stats: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -1,0 +1,18 @@
+"""What a run's complaints become in errors and logs."""
+
+from __future__ import annotations
+
+from airflow_provider.leanix.verdict import weigh
+
+
+def test_a_complaint_is_one_line_that_steers_no_terminal() -> None:
+    row = {
+        "status": "ERROR",
+        "content": "it\nem",
+        "processor": {"name": "p\x1b[2J"},
+        "message": "bad\r\n2026-01-01 INFO all fine\n" + "x" * 1000,
+    }
+    (line,) = weigh("r", "FINISHED", {}, [row]).first
+    assert line.startswith("ERROR, item it em, processor p\ufffd[2J: bad 2026-01-01 INFO all fine")
+    assert line.isprintable()
+    assert len(line) == 300
