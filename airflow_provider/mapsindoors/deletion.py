@@ -39,12 +39,10 @@ def delete(hook: MapsIndoorsHook, ids: list[str], most: int, batch_size: int, lo
     :param most: refuse to delete more than this.
     :raises PlanRejectedError: when that is more, or when an object below one of them would stay.
     """
-    world = World(hook.get_dataset(), hook.list_geodata(), match_on="id")
+    world = World(hook.get_dataset(), hook.list_undecoded_geodata(), match_on="id")
     plan = Plan(world.dataset["id"], "id", {}, fingerprint(world), compared=len(world.by_id))
     known = [one for one in ids if one in world.by_id]
-    plan.changes = sorted(
-        (Change("delete", one, world.by_id[one]["baseType"], one) for one in known), key=stage
-    )
+    plan.changes = sorted((Change("delete", one, world.base_types[one], one) for one in known), key=stage)
     Guards(max_deletes=most, max_delete_ratio=1.0).check(plan, world)
     application = Application(hook, plan, batch_size=batch_size, log=log)
     application.run(skip_bad=False)

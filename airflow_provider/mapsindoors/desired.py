@@ -26,7 +26,8 @@ class Desired:
     :param references: how it names its parent, beside ``parentId``.
     :param problems: what is wrong with it.
     :param key: its value of the match key.
-    :param found: the object that it is about; None when that is still to be created.
+    :param found: id of the object that it is about; empty when that is still to be created.
+    :param base_type: its base type, or that of its object.
     :param parent: the row that is its parent, when that does not exist yet.
     """
 
@@ -35,13 +36,17 @@ class Desired:
     references: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     key: str = ""
-    found: Json | None = None
+    found: str = ""
     parent: Desired | None = None
+    base_type: str = ""
 
-    @property
-    def base_type(self) -> str:
-        """The row's base type, or that of its object."""
-        return str(self.item.get("baseType") or (self.found or {}).get("baseType") or "")
+    def __post_init__(self) -> None:
+        self.base_type = str(self.item.get("baseType") or "")
+
+    def is_about(self, found: str, world: World) -> None:
+        """Note which object it is about."""
+        self.found = found
+        self.base_type = self.base_type or str(world.base_types[found] or "")
 
 
 def read_desired(source: object, language: str, defaults: Mapping[str, Any] | None = None) -> list[Desired]:
@@ -140,8 +145,9 @@ def _match(row: Desired, world: World) -> Iterator[str]:
     given = row.item.get("id")
     matching = world.matching(row.key) if row.key else []
     if given is not None:
-        row.found = world.by_id.get(given)
-        if row.found is None:
+        if isinstance(given, str) and given in world.by_id:
+            row.is_about(given, world)
+        else:
             yield f"there is no object with id {given}"
         others = [one for one in matching if one != given]
         if others:
@@ -151,24 +157,22 @@ def _match(row: Desired, world: World) -> Iterator[str]:
     elif len(matching) > 1:
         yield f"{world.match_on} {row.key!r} is that of {len(matching)} objects: {', '.join(matching[:5])}"
     elif matching:
-        row.found = world.by_id[matching[0]]
+        row.is_about(matching[0], world)
     yield from _taken(row, world)
-    if row.found is not None and not world.in_scope(row.found["id"]):
-        yield f"is about object {row.found['id']}, which is outside of the scope"
+    if row.found and not world.in_scope(row.found):
+        yield f"is about object {row.found}, which is outside of the scope"
 
 
 def _taken(row: Desired, world: World) -> Iterator[str]:
     """Refuse to give an object the external id of another one. One that it shares already may stay."""
     wanted = key_of(row.item, "externalId")
-    if row.found is None or world.match_on == "externalId" or wanted == key_of(row.found, "externalId"):
-        return
-    if owners := world.having("externalId", wanted):
-        yield f"externalId {wanted!r} belongs to object {owners[0]}, but the row is about {row.found['id']}"
+    owners = world.having("externalId", wanted)
+    if row.found and owners and row.found not in owners and world.match_on != "externalId":
+        yield f"externalId {wanted!r} belongs to object {owners[0]}, but the row is about {row.found}"
 
 
 def _twice(row: Desired, by_key: dict[str, Desired], by_id: dict[str, Desired]) -> Iterator[str]:
-    found_id = row.found["id"] if row.found else ""
-    for value, seen in ((row.key, by_key), (found_id, by_id)):
+    for value, seen in ((row.key, by_key), (row.found, by_id)):
         if value and (other := seen.setdefault(value, row)) is not row:
             yield f"is about the same object as row {other.number} ({value})"
             return
@@ -187,7 +191,7 @@ def _resolve_parent(row: Desired, world: World, others: Mapping[str, Desired]) -
     if "parentExternalId" in names:
         wanted = names["parentExternalId"]
         other = others.get(wanted)
-        if other is not None and other.found is None:
+        if other is not None and not other.found:
             row.parent = other
         else:
             row.item["parentId"] = world.find("externalId", wanted)
@@ -201,10 +205,10 @@ def _resolve_parent(row: Desired, world: World, others: Mapping[str, Desired]) -
 
 def _against_world(row: Desired, world: World) -> Iterator[str]:
     """Say what is wrong with a row that only its object, its parent or the solution shows."""
-    item, found = row.item, row.found
-    base_type = row.base_type
-    if found is not None and base_type != found.get("baseType"):
-        yield f"baseType {base_type!r} differs from the object's {found.get('baseType')!r}; it cannot change"
+    item, base_type = row.item, row.base_type
+    if row.found and base_type != world.base_types[row.found]:
+        there = world.base_types[row.found]
+        yield f"baseType {base_type!r} differs from the object's {there!r}; it cannot change"
         return
     if item.get("datasetId", world.dataset["id"]) != world.dataset["id"]:
         yield f"datasetId {item['datasetId']!r} is not the solution's"
@@ -218,10 +222,10 @@ def _against_world(row: Desired, world: World) -> Iterator[str]:
     name = f"name@{world.base_language}"
     given = item.get("properties", {})
     clears = name in given and not given[name]
-    missing = found is None and base_type != "floor" and not given.get(name)
+    missing = not row.found and base_type != "floor" and not given.get(name)
     if clears or missing:
         yield f"has no {name}, which is required in the solution's base language"
-    if found is None:
+    if not row.found:
         yield from _missing(item, base_type)
 
 
@@ -231,13 +235,12 @@ def _parent_problems(row: Desired, world: World, base_type: str) -> Iterator[str
     if row.parent is not None:
         above = row.parent.base_type
     elif parent_id := row.item.get("parentId"):
-        parent = world.by_id.get(parent_id)
-        if parent is None:
+        if parent_id not in world.by_id:
             yield f"parentId names no object: {parent_id}"
             return
-        above = str(parent.get("baseType"))
+        above = str(world.base_types[parent_id])
     if above is None:
-        if row.found is None and allowed:
+        if not row.found and allowed:
             yield f"has no parent; a {base_type} needs one"
     elif above not in allowed:
         yield f"a {base_type} cannot be below a {above}"

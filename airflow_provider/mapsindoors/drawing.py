@@ -59,7 +59,7 @@ def _place(one: Change, world: World, parents: dict[str, Change]) -> str:
         one = parents[one.parent_key]
     key = str(one.body.get("parentId") or one.id)
     passed = set()
-    while key in world.by_id and world.by_id[key].get("baseType") not in ("floor", "venue", "building"):
+    while key in world.by_id and world.base_types[key] not in ("floor", "venue", "building"):
         if key in passed:
             return ""  # The map goes round in a circle here.
         passed.add(key)
@@ -92,8 +92,9 @@ def _around(place: str, changes: Sequence[Numbered], world: World) -> Iterator[S
     keys = world.below(place) if thing.get("baseType") == "floor" else world.children.get(place, ())
     for key in keys[: MOST_SHAPES - min(len(changes), MOST_SHAPES)]:
         if key not in touched:
-            name = name_of(world.by_id[key], world)
-            yield Shape("calm", world.by_id[key].get("geometry") or {}, name, name)
+            one = world.by_id[key]
+            name = name_of(one, world)
+            yield Shape("calm", one.get("geometry") or {}, name, name)
 
 
 def _changed(changes: Sequence[Numbered], world: World) -> Iterator[Shape]:

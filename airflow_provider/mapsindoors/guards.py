@@ -64,7 +64,7 @@ def _orphans(plan: Plan, world: World) -> list[str]:
     for key in sorted(gone):
         left = [below for below in world.children.get(key, ()) if below not in gone]
         if left:
-            what = f"{world.by_id[key]['baseType']} {key}"
+            what = f"{world.base_types[key]} {key}"
             out.append(f"deleting {what} would leave or take along {len(left)} objects below it")
     return out
 

@@ -140,27 +140,23 @@ def make_plan(
     for row in listed:
         if row.problems:
             plan.failed.append({"row": row.number, "key": row.key, "reasons": row.problems})
-        elif row.found is None:
-            plan.changes.append(_creation(row, world))
+        elif row.found:
+            _plan_update(plan, row, world.by_id[row.found], missing, world)
         else:
-            _plan_update(plan, row, row.found, missing, world)
+            plan.changes.append(_creation(row, world))
     keyed = compared(world)
     plan.compared = len(keyed)
     if missing != "ignore":
-        about = {row.found["id"] for row in listed if row.found}
+        about = {row.found for row in listed if row.found}
         about |= {key for row in listed if row.key for key in world.matching(row.key)}
-        plan.changes += _removals([world.by_id[key] for key in keyed if key not in about], missing, world)
+        plan.changes += _removals((world.by_id[key] for key in keyed if key not in about), missing, world)
     plan.changes.sort(key=stage)
     return plan
 
 
 def compared(world: World) -> list[str]:
     """List the objects that a source can be about: of a type known here, and with the match key."""
-    return [
-        key
-        for key in world.scope_ids()
-        if key_of(world.by_id[key], world.match_on) and world.by_id[key].get("baseType") in BASE_TYPES
-    ]
+    return [key for key in world.keyed() if world.in_scope(key) and world.base_types[key] in BASE_TYPES]
 
 
 def stage(one: Change) -> tuple[int, int]:

@@ -20,10 +20,10 @@ def match(rows: list[Desired], world: World) -> None:
     administrative id.
     """
     kept = {str(row.item.get("id")): row for row in rows}
-    others: defaultdict[tuple[str, ...], list[Json]] = defaultdict(list)
-    for one in world.by_id.values():
-        if one["id"] not in kept:
-            others[marks_of(one)].append(one)
+    others: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for key, one in world.by_id.items():
+        if key not in kept:
+            others[marks_of(one)].append(key)
     seen: set[str] = set()
     for row in sorted(rows, key=level):
         row.key = str(row.item.pop("id", ""))
@@ -31,31 +31,30 @@ def match(rows: list[Desired], world: World) -> None:
             row.problems.append(f"has the id of another row, {row.key}" if row.key else "has no id")
         seen.add(row.key)
         _rename_parent(row, kept)
-        row.found = world.by_id.get(row.key) or _made_before(row, others)
-        if row.found is not None:
-            row.item = {**_emptied(row.item, row.found), "id": row.found["id"]}
-            if not world.in_scope(row.found["id"]):
-                row.problems.append(f"is about object {row.found['id']}, which is outside of the scope")
+        found = row.key if row.key in world.by_id else _made_before(row, others)
+        if found:
+            row.is_about(found, world)
+            row.item = {**_emptied(row.item, world.by_id[found]), "id": found}
+            if not world.in_scope(found):
+                row.problems.append(f"is about object {found}, which is outside of the scope")
 
 
 def _rename_parent(row: Desired, kept: Mapping[str, Desired]) -> None:
     parent = kept.get(str(row.item.get("parentId")))
     if parent is None:
         return
-    if parent.found is not None:
-        row.item["parentId"] = parent.found["id"]
+    if parent.found:
+        row.item["parentId"] = parent.found
     else:
         del row.item["parentId"]
         row.parent = parent
 
 
-def _made_before(row: Desired, others: Mapping[tuple[str, ...], list[Json]]) -> Json | None:
+def _made_before(row: Desired, others: Mapping[tuple[str, ...], list[str]]) -> str:
     found = [] if row.parent else others.get(marks_of(row.item), [])
     if len(found) > 1:
-        row.problems.append(
-            f"may be any of {len(found)} objects: {', '.join(one['id'] for one in found[:5])}"
-        )
-    return found[0] if found else None
+        row.problems.append(f"may be any of {len(found)} objects: {', '.join(found[:5])}")
+    return found[0] if found else ""
 
 
 def _emptied(item: Json, found: Json) -> Json:

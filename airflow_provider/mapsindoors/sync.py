@@ -133,7 +133,7 @@ class Sync:
         uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
         return World(
             dataset,
-            self.hook.list_geodata(),
+            self.hook.list_undecoded_geodata(),
             display_types=self.hook.list_display_types() if "displayTypeId" in uses else (),
             categories=self.hook.list_categories() if "categories" in uses else (),
             match_on=self.match_on,

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from sys import intern
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.mapsindoors import geometry
+from airflow_provider.mapsindoors.objects import Objects
+
+if TYPE_CHECKING:
+    import msgspec
 
 Json = dict[str, Any]
 
@@ -54,18 +60,19 @@ class World:
     """The objects of a solution, found by id, by key, by place.
 
     :param dataset: the solution.
-    :param objects: all its geodata.
+    :param objects: all its geodata, not yet decoded.
     :param display_types: all its display types; empty when no row needs them. Likewise categories.
     :param match_on: by what rows and objects are matched, see :func:`key_of`.
     :param scope: ``base_types`` (list) and ``root_element`` (id) limit what is compared.
 
-    ``labels`` are names of display types and keys of categories by id, as far as these were given.
+    ``base_types`` are the objects' types by id. ``labels`` are names of display types and keys of categories
+    by id, as far as these were given.
     """
 
     def __init__(
         self,
         dataset: Json,
-        objects: Iterable[Json],
+        objects: Iterable[msgspec.Raw],
         *,
         display_types: Iterable[Json] = (),
         categories: Iterable[Json] = (),
@@ -74,10 +81,7 @@ class World:
     ) -> None:
         self.dataset = dataset
         self.match_on = match_on
-        self.by_id = {one["id"]: one for one in objects}
-        self.children: defaultdict[str, list[str]] = defaultdict(list)
-        for one in self.by_id.values():
-            self.children[one.get("parentId") or ""].append(one["id"])
+        self.by_id = Objects(objects)
         types, groups = list(display_types), list(categories)
         self._display_types = _index(types, "name", "properties")
         self._categories = _index(groups, "key", "name")
@@ -86,15 +90,15 @@ class World:
             for things, second in ((types, "name"), (groups, "key"))
             for one in things
         }
-        self._references = {
-            name: self._grouped(name) for name in {"externalId", "administrativeid", match_on}
+        self.base_types: dict[str, Any] = {}
+        self.children: defaultdict[str, list[str]] = defaultdict(list)
+        self._references: dict[str, defaultdict[str, list[str]]] = {
+            name: defaultdict(list) for name in ("externalId", "administrativeid", match_on)
         }
+        self._venues: list[tuple[float, float, float, float]] = []
+        for key, one in self.by_id.items():
+            self._note(key, one)
         self._in_scope = self._scoped(scope or {})
-        self._venues = [
-            geometry.bounds(one["geometry"])
-            for one in self.by_id.values()
-            if one.get("baseType") == "venue" and geometry.is_drawable(one.get("geometry"))
-        ]
 
     @property
     def base_language(self) -> str:
@@ -127,6 +131,10 @@ class World:
     def having(self, name: str, value: str) -> list[str]:
         """List the ids of all objects with this ``externalId``, ``administrativeid`` or match key."""
         return self._references[name].get(value, [])
+
+    def keyed(self) -> Iterator[str]:
+        """Give the ids of all objects that have the match key."""
+        return chain.from_iterable(self._references[self.match_on].values())
 
     def duplicates(self) -> dict[str, list[str]]:
         """List the values of the match key that several compared objects have, with their ids."""
@@ -167,20 +175,22 @@ class World:
             for west, south, east, north in self._venues
         )
 
-    def _grouped(self, name: str) -> dict[str, list[str]]:
-        groups: defaultdict[str, list[str]] = defaultdict(list)
-        for one in self.by_id.values():
-            if key := key_of(one, name):
-                groups[key].append(one["id"])
-        return dict(groups)
+    def _note(self, key: str, one: Json) -> None:
+        """Note what is asked of all objects again and again."""
+        base_type = one.get("baseType")
+        self.base_types[key] = intern(base_type) if isinstance(base_type, str) else base_type
+        self.children[one.get("parentId") or ""].append(key)
+        for name, groups in self._references.items():
+            if value := key_of(one, name):
+                groups[value].append(key)
+        if base_type == "venue" and geometry.is_drawable(one.get("geometry")):
+            self._venues.append(geometry.bounds(one["geometry"]))
 
     def _scoped(self, scope: Mapping[str, Any]) -> set[str]:
         root, base_types = scope.get("root_element"), scope.get("base_types")
         ids = [root, *self.below(root)] if root else list(self.by_id)
         return {
-            one
-            for one in ids
-            if one in self.by_id and (not base_types or self.by_id[one].get("baseType") in base_types)
+            one for one in ids if one in self.by_id and (not base_types or self.base_types[one] in base_types)
         }
 
     @staticmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
@@ -52,6 +54,11 @@ def desk(code: str, **fields: Any) -> dict[str, Any]:
         "geometry": POI,
         **fields,
     }
+
+
+def undecoded(objects: list[dict[str, Any]]) -> list[msgspec.Raw]:
+    """Give objects as they come from the service."""
+    return [msgspec.Raw(msgspec.json.encode(one)) for one in objects]
 
 
 def busiest_second(moments: list[float]) -> int:

@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.page import page
 from airflow_provider.mapsindoors.plan import Change, Plan
 from airflow_provider.mapsindoors.world import World
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
-from tests.unit.mapsindoors.running import put
+from tests.unit.mapsindoors.running import put, undecoded
 
 RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
 ROWS: list[dict[str, Any]] = [
@@ -223,7 +223,7 @@ def test_no_text_of_map_or_plan_becomes_markup(service: MapsIndoorsService) -> N
     dataset = _poisoned({"id": "d", "name": "N", "baseLanguage": "en"})
     for one in objects:
         one["properties"][f"name@{dataset['baseLanguage']}"] = one["id"]
-    world = World(dataset, objects, scope={"root_element": objects[0]["id"]})
+    world = World(dataset, undecoded(objects), scope={"root_element": objects[0]["id"]})
     changes = [
         Change(
             operation,

@@ -14,7 +14,7 @@ from airflow_provider.mapsindoors.shapes import read_shape
 from airflow_provider.mapsindoors.world import World
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, writes
+from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, undecoded, writes
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,19 @@ def test_rows_that_are_no_objects_are_named(world: MapsIndoorsService) -> None:
         sync([{"externalId": "A-0-01"}, [1], {"externalId": 7}])
 
 
+@pytest.mark.parametrize("given", [[1], {"a": 1}, 7])
+def test_an_id_that_is_no_text_is_named(world: MapsIndoorsService, given: Any) -> None:
+    with pytest.raises(InputError, match="row 1: id must be a text"):
+        sync([{"id": given, "name": "X"}])
+
+
 @pytest.mark.parametrize("parents", [{"a": "b", "b": "a"}, {"a": "a", "b": "a"}])
 def test_a_map_that_goes_round_in_a_circle_is_planned_and_drawn_all_the_same(parents: dict[str, str]) -> None:
     objects = [
         {"id": one, "parentId": parent, "baseType": "room", "externalId": one, "geometry": SQUARE}
         for one, parent in parents.items()
     ]
-    world = World({"id": "d"}, objects, scope={"root_element": "a"})
+    world = World({"id": "d"}, undecoded(objects), scope={"root_element": "a"})
     assert sorted(world.scope_ids()) == ["a", "b"]
     change = Change("update", "b", "room", "b", name="Round", body={"id": "b"})
     assert "Round" in page(Plan("d", "externalId", {"root_element": "a"}, "f", changes=[change]), world)
