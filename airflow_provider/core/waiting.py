@@ -117,7 +117,9 @@ def raise_for(event: dict[str, Any]) -> None:
     """Raise the error that an event carries, as the type it had in the triggerer."""
     if event.get("status") != "error":
         return
-    kind = getattr(errors, str(event.get("type")), ProviderError)
+    kind = getattr(errors, str(event.get("type")), None)
+    if not (isinstance(kind, type) and issubclass(kind, ProviderError)):
+        kind = ProviderError
     error = kind(*event.get("args", ()))
     if isinstance(error, ApiError):
         error.request = str(event.get("request", ""))

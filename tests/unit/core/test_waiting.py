@@ -22,6 +22,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.mark.parametrize(
+    "name", ["Iterable", "Mapping", "annotations", "__builtins__", "os.system", "", None]
+)
+def test_an_event_makes_errors_of_ours_and_nothing_else(name: str | None) -> None:
+    with pytest.raises(errors.ProviderError, match="^said$") as caught:
+        raise_for({"status": "error", "type": name, "args": ["said"]})
+    assert type(caught.value) is errors.ProviderError
+
+
 @given(longest=st.floats(1, 300))
 def test_intervals_begin_at_a_second_grow_and_stay_near_the_longest(longest: float) -> None:
     pauses = list(islice(intervals(longest), 40))
