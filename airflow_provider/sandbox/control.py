@@ -22,47 +22,52 @@ def control_routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
     :meth:`~airflow_provider.sandbox.faults.Faults.add` takes, as a JSON object); ``POST /reset``;
     ``POST /clock`` with ``{"advance": seconds}``; ``GET /connections``.
     """
+    control = _Control(sandbox)
+    return [
+        Route("/counters", control.counters),
+        Route("/faults", control.list_faults),
+        Route("/faults", control.add_fault, methods=["POST"]),
+        Route("/faults", control.clear_faults, methods=["DELETE"]),
+        Route("/reset", control.reset, methods=["POST"]),
+        Route("/clock", control.clock, methods=["POST"]),
+        Route("/connections", control.connections),
+    ]
 
-    async def counters(_: Request) -> Response:
-        now = sandbox.counters
+
+class _Control:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def counters(self, _: Request) -> Response:
+        now = self._sandbox.counters
         shown = ("connections", "in_flight", "peak_in_flight")
         counts = {name: getattr(now, name) for name in shown}
         for name in ("requests", "tokens_issued", "rows_served"):
             counts[name] = dict(getattr(now, name))
         return JSONResponse(counts)
 
-    async def list_faults(_: Request) -> Response:
-        return JSONResponse([asdict(fault) for fault in sandbox.faults.active()])
+    async def list_faults(self, _: Request) -> Response:
+        return JSONResponse([asdict(fault) for fault in self._sandbox.faults.active()])
 
-    async def add_fault(request: Request) -> Response:
+    async def add_fault(self, request: Request) -> Response:
         wanted = await request.json()
         try:
-            fault = sandbox.faults.add(wanted.pop("kind"), **wanted)
+            fault = self._sandbox.faults.add(wanted.pop("kind"), **wanted)
         except (KeyError, TypeError, ValueError) as error:
             return JSONResponse({"detail": f"not a fault: {error}"}, 400)
         return JSONResponse(asdict(fault), 201)
 
-    async def clear_faults(_: Request) -> Response:
-        sandbox.faults.clear()
+    async def clear_faults(self, _: Request) -> Response:
+        self._sandbox.faults.clear()
         return Response(status_code=204)
 
-    async def reset(_: Request) -> Response:
-        sandbox.reset()
+    async def reset(self, _: Request) -> Response:
+        self._sandbox.reset()
         return Response(status_code=204)
 
-    async def clock(request: Request) -> Response:
-        sandbox.clock.advance(float((await request.json())["advance"]))
-        return JSONResponse({"now": sandbox.clock.now()})
+    async def clock(self, request: Request) -> Response:
+        self._sandbox.clock.advance(float((await request.json())["advance"]))
+        return JSONResponse({"now": self._sandbox.clock.now()})
 
-    async def connections(_: Request) -> Response:
-        return JSONResponse(sandbox.connections)
-
-    return [
-        Route("/counters", counters),
-        Route("/faults", list_faults),
-        Route("/faults", add_fault, methods=["POST"]),
-        Route("/faults", clear_faults, methods=["DELETE"]),
-        Route("/reset", reset, methods=["POST"]),
-        Route("/clock", clock, methods=["POST"]),
-        Route("/connections", connections),
-    ]
+    async def connections(self, _: Request) -> Response:
+        return JSONResponse(self._sandbox.connections)

@@ -16,6 +16,9 @@ MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for p
 LINES = 400
 """A longer module holds more than one idea."""
 
+FUNCTION_LINES = 40
+"""A longer function does more than one thing; its docstring and its parameters do not count."""
+
 ABOVE = {
     "api": {"hooks", "operators", "sensors", "triggers"},
     "hooks": {"operators", "sensors", "triggers"},
@@ -97,3 +100,19 @@ def test_arrows_point_down_only(vendor: str) -> None:
 def test_no_module_is_too_long_to_hold_one_idea() -> None:
     lines = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
     assert {module: count for module, count in lines.items() if count > LINES} == {}
+
+
+def test_no_function_is_too_long_to_be_read_at_a_glance() -> None:
+    long = {
+        f"{module}.{node.name}": lines
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (lines := body_lines(node))
+        if lines > FUNCTION_LINES
+    }
+    assert long == {}
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[1:2] if ast.get_docstring(node) else node.body[:1]
+    return (node.end_lineno or 0) - first[0].lineno + 1 if first else 0

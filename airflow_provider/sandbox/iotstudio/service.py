@@ -48,11 +48,14 @@ class Endpoint:
 
 
 def _endpoints() -> list[Endpoint]:
-    thing = "/things/{thing}"
+    scoped = _of_things()
+    inside = [Endpoint(e.method, f"/categories/{{category}}{e.path}", e.scopes, e.handler) for e in scoped]
+    return _of_the_space() + scoped + inside
+
+
+def _of_the_space() -> list[Endpoint]:
     category, model = "/categories/{category}", "/models/{model}"
-    read, create, update, gone = ("thing.read",), ("thing.create",), ("thing.update",), ("thing.delete",)
-    either = ("thing.update", "thing.create")
-    plain = [
+    return [
         Endpoint("GET", "/categories", ("category.read",), catalog.list_categories),
         Endpoint("POST", "/categories", ("category.create",), catalog.create_category),
         Endpoint("GET", category, ("category.read",), catalog.get_category),
@@ -66,8 +69,18 @@ def _endpoints() -> list[Endpoint]:
         Endpoint("GET", f"{model}/versions", ("model.read",), catalog.list_versions),
         Endpoint("POST", f"{model}/versions", ("model.create",), catalog.create_version),
         Endpoint("GET", f"{model}/versions/{{version}}", ("model.read",), catalog.get_version),
+        Endpoint("POST", "/query/cursor", ("query.read",), query.open_cursor),
+        Endpoint("POST", "/query/cursor/{cursor}", ("query.read",), query.next_batch),
+        *_mqtt(f"{category}/mqtt-credentials"),
     ]
-    scoped = [
+
+
+def _of_things() -> list[Endpoint]:
+    """Give what there is below the space, and once more below each category."""
+    thing = "/things/{thing}"
+    read, create, update, gone = ("thing.read",), ("thing.create",), ("thing.update",), ("thing.delete",)
+    either = ("thing.update", "thing.create")
+    return [
         Endpoint("GET", "/things", read, things.list_things),
         Endpoint("POST", "/things", create, things.create),
         Endpoint("PATCH", "/things", update, things.patch_many),
@@ -92,21 +105,18 @@ def _endpoints() -> list[Endpoint]:
         Endpoint("POST", f"{thing}/events/{{name}}", create, interactions.add_event),
         Endpoint("GET", f"{thing}/events/{{name}}/{{entry}}", read, interactions.get_event),
         Endpoint("DELETE", f"{thing}/events/{{name}}/{{entry}}", gone, interactions.delete_event),
+        *_mqtt(f"{thing}/mqtt-credentials"),
+        *_history(f"{thing}/properties-history"),
+        *_history(f"{thing}/properties-history/{{property}}"),
     ]
-    plain += [
-        Endpoint("POST", "/query/cursor", ("query.read",), query.open_cursor),
-        Endpoint("POST", "/query/cursor/{cursor}", ("query.read",), query.next_batch),
+
+
+def _history(path: str) -> list[Endpoint]:
+    return [
+        Endpoint("GET", path, ("thing.read",), history.read),
+        Endpoint("POST", path, ("thing.create",), history.add),
+        Endpoint("DELETE", path, ("thing.delete",), history.remove),
     ]
-    scoped += _mqtt(f"{thing}/mqtt-credentials")
-    plain += _mqtt(f"{category}/mqtt-credentials")
-    for path in (f"{thing}/properties-history", f"{thing}/properties-history/{{property}}"):
-        scoped += [
-            Endpoint("GET", path, read, history.read),
-            Endpoint("POST", path, create, history.add),
-            Endpoint("DELETE", path, gone, history.remove),
-        ]
-    inside = [Endpoint(e.method, f"{category}{e.path}", e.scopes, e.handler) for e in scoped]
-    return plain + scoped + inside
 
 
 def _mqtt(path: str) -> list[Endpoint]:
