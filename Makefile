@@ -57,8 +57,9 @@ system: $(READY)
 # What `make test` does in its short form. Fifty rounds take half an hour; CRASH_SEED repeats the moments.
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
+test-long: export HYPOTHESIS_PROFILE ?= long
 test-long: $(READY)
-	$(BIN)/pytest --timeout 3600 $(TESTS) tests/unit/test_fault_matrix.py
+	$(BIN)/pytest --timeout 3600 $(TESTS)
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
 
 # The table of docs/benchmarks.md. It wants the machine for itself.

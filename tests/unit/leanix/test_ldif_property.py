@@ -58,6 +58,12 @@ def test_a_file_makes_the_same_ldif_as_a_list(
     assert (of_file.count, of_file.sha256) == (of_list.count, of_list.sha256)
 
 
+def test_the_name_of_a_bad_item_is_one_line_whatever_it_is() -> None:
+    twice = {"type": "Room", "id": "a\nFAILED: \x1b[31m b", "data": {}}
+    with pytest.raises(InputError, match=r"item 2 \(a FAILED: \ufffd\[31m b\): .* occurred before"):
+        prepare(HEADER, [twice, twice])
+
+
 @settings(max_examples=20)
 @given(items=ITEMS, data=st.data())
 def test_an_item_that_is_there_twice_is_named(items: list[dict[str, Any]], data: st.DataObject) -> None:
