@@ -101,6 +101,8 @@ async def _answer(client: httpx.AsyncClient, call: Call[Any], request: Request) 
     sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
     async with sent as response:
         gathering = Gathering(call, response.status_code, response.headers)
+        if not gathering.fits:
+            return gathering.outcome()
         async for chunk in response.aiter_bytes():
             if not gathering.add(chunk):
                 break

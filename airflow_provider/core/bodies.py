@@ -29,6 +29,11 @@ class Gathering:
         self._left = LARGEST if self._good else LARGEST_REFUSAL
         self._chunks: list[bytes] = []
 
+    @property
+    def fits(self) -> bool:
+        """Whether its body may be read: one that is packed twice unpacks a million times in one step."""
+        return "," not in self._headers.get("content-encoding", "")
+
     def add(self, chunk: bytes) -> bool:
         """Take a piece, unpacked; tells whether there is room for more."""
         self._left -= len(chunk)
@@ -37,7 +42,7 @@ class Gathering:
 
     def outcome(self) -> Reply | Lost:
         """Give the reply; of a refusal its beginning. A good reply that is too large is none."""
-        if self._good and self._left < 0:
-            why = f"its reply is larger than {LARGEST // MIB} MiB"
+        too_large = f"its reply is larger than {LARGEST // MIB} MiB" if self._good and self._left < 0 else ""
+        if why := too_large if self.fits else "its reply is packed more than once":
             return Lost(sent=True, why=why, hopeless=True)
         return Reply(self._status, self._headers, b"".join(self._chunks))

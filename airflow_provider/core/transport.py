@@ -256,7 +256,7 @@ def _gathered(call: Call[Any], answer: requests.Response | Lost) -> Reply | Lost
     gathering = Gathering(call, answer.status_code, answer.headers)
     try:
         with answer:
-            for chunk in answer.iter_content(_CHUNK):
+            for chunk in answer.iter_content(_CHUNK) if gathering.fits else ():
                 if not gathering.add(chunk):
                     break
     except requests.RequestException as error:

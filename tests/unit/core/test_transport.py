@@ -184,6 +184,17 @@ def test_a_reply_that_unpacks_to_too_much_is_refused(send: Send, echo, connect, 
     assert echo.counters.total("packed") == 3
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_that_is_packed_more_than_once_is_refused(status, send: Send, echo, connect) -> None:
+    headers = {"Content-Encoding": "gzip, gzip"}
+    hit = echo.faults.add(
+        "status", path="open", status=status, headers=headers, body=b"\x1f\x8b".decode("latin-1"), times=None
+    )
+    with pytest.raises(errors.TransportError, match="its reply is packed more than once"):
+        send(connect(), READ)
+    assert hit.hits == 1
+
+
 def test_of_a_refusal_only_the_beginning_is_read(send: Send, echo, connect, monkeypatch) -> None:
     read: list[int] = []
     explain = EchoHook.explain
