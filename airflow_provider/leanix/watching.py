@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from airflow_provider.core.limits import shared_budget
 from airflow_provider.core.waiting import share
+from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 
@@ -71,6 +72,8 @@ class _Workspace:
         self._conn_id = conn_id
         self._asking: dict[Waiter, asyncio.Future[str]] = {}
         self._rows = 0
+        self._due = 0.0
+        self._last_hook: LeanIXHook | None = None
         self._reader: asyncio.Task[None] | None = None
 
     def list_is_better(self) -> bool:
@@ -90,6 +93,7 @@ class _Workspace:
         """
         loop = asyncio.get_running_loop()
         waiter.pause = min(1.0, waiter.poll_interval)
+        self._due = min(self._due, loop.time() + waiter.pause)
         future: asyncio.Future[str] = loop.create_future()
         self._asking[waiter] = future
         if self._reader is None:
@@ -101,12 +105,16 @@ class _Workspace:
             del self._asking[waiter]
 
     async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._asking:
                 statuses = await (await self.hook()).asend(list_statuses())
                 self._rows = len(statuses)
                 self._tell(statuses)
-                await asyncio.sleep(self._pause())
+                self._due = loop.time() + self._pause()
+                while (left := self._due - loop.time()) > 0:
+                    # Not longer: one who comes meanwhile may want the list earlier.
+                    await asyncio.sleep(min(left, 1.0))
         except Exception as error:
             for future in self._asking.values():
                 if not future.done():
@@ -130,7 +138,19 @@ class _Workspace:
 
     async def _loaded(self) -> LeanIXHook:
         hook = LeanIXHook(self._conn_id)
-        await hook.aload()
+        try:
+            await hook.aload()
+        except ProviderError:
+            raise  # it was changed, to something that is wrong
+        except Exception as error:
+            if self._last_hook is None:
+                raise
+            # Airflow itself does not answer: that is no reason to end all who wait.
+            hook.log.warning(
+                "connection '%s' cannot be read again, the old one is used: %s", self._conn_id, error
+            )
+            return self._last_hook
+        self._last_hook = hook
         return hook
 
 

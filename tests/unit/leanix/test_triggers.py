@@ -136,6 +136,51 @@ def test_a_run_that_goes_on_wakes_no_trigger_between_two_lists(
     assert sorted(looks.values())[:-4] == [1] * 36
 
 
+@pytest.mark.slow
+def test_one_who_comes_late_does_not_wait_for_the_pause_of_patient_ones(leanix: Any, sandbox: Any) -> None:
+    leanix.run_seconds = 0.0
+    (late,) = started()
+    leanix.stuck_in = "IN_PROGRESS"
+    patient = [trigger_for(one, seconds=90, poll_interval=60) for one in started(8)]
+
+    async def wait() -> dict[str, Any]:
+        tasks = [asyncio.create_task(first_event(one)) for one in patient]
+        while sandbox.counters.requests[LIST] < 1:
+            await asyncio.sleep(0.01)
+        for one in patient:
+            one._waiter.pause = 60.0  # as after some minutes
+        loop = asyncio.get_running_loop()
+        while watching._workspaces[loop]["leanix_default"]._due < loop.time() + 30:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            event = await first_event(trigger_for(late))
+        for task in tasks:
+            task.cancel()
+        return event
+
+    assert asyncio.run(wait())["run_status"] == "FINISHED"
+
+
+def test_a_connection_that_cannot_be_read_again_ends_nobody(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_HOOK_SECONDS", 0.0)
+    leanix.run_seconds = 0.5
+    (run_id,) = started()
+    real, reads = LeanIXHook.aload, []
+
+    async def flaky(hook: LeanIXHook) -> Any:
+        if "settings" not in vars(hook):
+            reads.append(1)
+            if len(reads) > 1:
+                raise RuntimeError("the API server is restarting")
+        return await real(hook)
+
+    monkeypatch.setattr(LeanIXHook, "aload", flaky)
+    assert asyncio.run(first_event(trigger_for(run_id)))["status"] == "done"
+    assert len(reads) > 1
+
+
 def test_a_trigger_that_ends_early_takes_the_list_from_nobody(leanix: Any, sandbox: Any) -> None:
     leanix.run_seconds = 1.0
     ids = started(12)
