@@ -69,8 +69,7 @@ class Journal:
                 " anew"
             )
         self._request = fingerprint({**request, "output_path": output_path})
-        folder, slash, name = output_path.rpartition("/")
-        self._folder = f"{folder}{slash}.{name}.{self._request}.parts"
+        self._output_path = output_path
         self.kept = self._known()
 
     def keep_only(self, state: str, otherwise: str) -> None:
@@ -134,11 +133,14 @@ class Journal:
         """Take the parts away: the export is published, or they are of no use."""
         if self._store is None:
             return
-        from airflow.sdk import ObjectStoragePath
-
         if self.kept is not None and self.kept.parts:
             self._store.delete(_NAME)
-        folder = ObjectStoragePath(self._folder)
+        self._remove(self._request)
+
+    def _remove(self, request: str) -> None:
+        from airflow.sdk import ObjectStoragePath
+
+        folder = ObjectStoragePath(self._folder(request))
         if not folder.exists():
             return
         # A try that was killed may have left more than what counts.
@@ -146,6 +148,10 @@ class Journal:
             part.unlink(missing_ok=True)
         if folder.exists():  # object storage has no folders
             folder.rmdir()
+
+    def _folder(self, request: str) -> str:
+        folder, slash, name = self._output_path.rpartition("/")
+        return f"{folder}{slash}.{name}.{request}.parts"
 
     def _keep(self, kept: Kept, text: bytes, rows: int, place: Place) -> None:
         with Publication(self._part(kept.parts)) as part:
@@ -160,7 +166,12 @@ class Journal:
             kept = msgspec.convert(self._store.get(_NAME), Kept) if self._store is not None else None
         except msgspec.ValidationError:
             return None
-        return kept if kept is not None and kept.request == self._request else None
+        if kept is None or kept.request == self._request:
+            return kept
+        # The task was changed between two tries. With another path, too, its old parts are not found.
+        self._store.delete(_NAME)
+        self._remove(kept.request)
+        return None
 
     def _part(self, n: int) -> str:
-        return f"{self._folder}/{n:05d}.jsonl.gz"
+        return f"{self._folder(self._request)}/{n:05d}.jsonl.gz"

@@ -249,6 +249,18 @@ def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
     assert sandbox.counters.rows_served["amigocloud"] == 3000 + 2
 
 
+def test_the_parts_of_a_request_that_was_changed_are_taken_away(sandbox, tmp_path, kill_after):
+    task, path = Task(), tmp_path / "a.jsonl"
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    assert [one.suffix for one in tmp_path.iterdir()] == [".parts"]
+    kill_after(float("inf"))
+    task.run(operator(path, dataset=1))
+    assert list(tmp_path.iterdir()) == [path]
+    assert task.store == {}
+
+
 @pytest.mark.parametrize("trouble", ["state", "count"])
 def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, logged, trouble):
     task, path = Task(), tmp_path / "a.jsonl"
