@@ -24,6 +24,7 @@ from tests.unit.mapsindoors.running import (
     busiest_second,
     by_external_id,
     desk,
+    put,
     sync,
     writes,
 )
@@ -56,6 +57,17 @@ def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, san
     del before["A-0-01"]
     assert after == before
     assert result["requests"] == 8
+
+
+def test_null_leaves_a_field_alone_and_nothing_in_it_clears_it(world: MapsIndoorsService) -> None:
+    room = by_external_id(world)["A-0-01"]
+    texts = {**room["properties"], "info@generic": "old", "note@generic": "kept"}
+    put(world, {**room, "aliases": ["old"], "properties": texts})
+    row = {"externalId": "A-0-01", "aliases": [], "info@generic": "", "note@generic": None, "status": None}
+    assert sync([row])["update"] == 1
+    after = by_external_id(world)["A-0-01"]
+    assert (after["aliases"], after["properties"]["info@generic"]) == ([], "")
+    assert (after["properties"]["note@generic"], after["status"]) == ("kept", room["status"])
 
 
 def test_a_second_run_writes_nothing_though_the_service_rounds(

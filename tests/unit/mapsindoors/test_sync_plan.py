@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.errors import InputError, PermissionDeniedError, PlanRejectedError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
@@ -59,6 +59,32 @@ def test_a_plan_for_a_world_that_changed_is_refused(
     assert f"room {second['id']} (A-0-02): properties.name@en is already as planned" in said
     assert f"room {third['id']} (A-0-03) is gone" in said
     assert writes(sandbox) == 0
+
+
+def test_limits_count_again_when_a_plan_is_applied(
+    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.json")
+    sync([{"externalId": f"A-0-0{n}", "name": "X"} for n in (1, 2)], mode="plan", plan_output=path)
+    with pytest.raises(PlanRejectedError, match="2 changes are more than max_changes=1"):
+        sync(plan=path, max_changes=1)
+    assert writes(sandbox) == 0
+
+
+def test_after_a_plan_was_applied_in_part_a_new_plan_holds_what_is_left(
+    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.json")
+    rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
+    sync(rows, mode="plan", plan_output=path)
+    sandbox.faults.add("status", status=403, method="PUT", after=1, times=None)
+    with pytest.raises(PermissionDeniedError):
+        sync(plan=path, batch_size=1)
+    sandbox.faults.clear()
+    with pytest.raises(PlanRejectedError, match="A-0-01.*is already as planned"):
+        sync(plan=path)
+    assert sync(rows, mode="plan", plan_output=path)["update"] == 2
+    assert sync(plan=path)["update"] == 2
 
 
 def test_something_else_is_no_plan(world: MapsIndoorsService, tmp_path: Path) -> None:
