@@ -85,7 +85,7 @@ class LocalAirflow:
         """Start Airflow and wait until all its parts work."""
         refuse_if_running(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
-        self.home.mkdir(parents=True)
+        self.home.mkdir(mode=0o700, parents=True)
         self.output.mkdir(parents=True, exist_ok=True)
         api, workers, triggers = free_ports(3)
         self.url = f"http://127.0.0.1:{api}"
