@@ -19,7 +19,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
 
     Nothing is written when there is no difference. The log names the fields that differ, not their values.
 
-    :param configuration: the configuration, or the path of a JSON file that holds it.
+    :param configuration: the configuration, or the path of a JSON file that holds it. One with credentials in
+        it belongs into a file: what stands in the DAG, Airflow shows in its UI.
     :param leanix_conn_id: the connection.
 
     Returns ``{"configuration": [...], "changed": bool, "differences": [...]}``: the five fields of its key,

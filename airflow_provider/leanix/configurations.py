@@ -35,7 +35,7 @@ def _read_file(path: str, what: str) -> Any:
     with opened(path, "configuration") as file:
         try:
             return msgspec.json.decode(file.read())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InputError(f"is not JSON: {error}", what) from None
 
 

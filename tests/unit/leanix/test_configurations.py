@@ -75,6 +75,14 @@ def test_bad_configuration_is_refused_before_any_request(
     assert sandbox.counters.total() == 0
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", ""])
+def test_a_configuration_file_that_is_no_json_is_named(leanix: Any, tmp_path: Any, text: str) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="report.json': is not JSON"):
+        put(str(path))
+
+
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_link_leads_to_the_workspaces_sync_log(leanix: Any, deferrable: bool) -> None:
     operator = LeanIXRunOperator(task_id="run", poll_interval=0.02, deferrable=deferrable, **OUTBOUND)
