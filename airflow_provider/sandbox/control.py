@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from airflow_provider.sandbox.server import Sandbox
 
+    Handler = Callable[[Request], Awaitable[Response]]
+
 
 def control_routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
     """Routes to look at the sandbox and to steer it.
@@ -23,15 +26,30 @@ def control_routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
     ``POST /clock`` with ``{"advance": seconds}``; ``GET /connections``.
     """
     control = _Control(sandbox)
-    return [
-        Route("/counters", control.counters),
-        Route("/faults", control.list_faults),
-        Route("/faults", control.add_fault, methods=["POST"]),
-        Route("/faults", control.clear_faults, methods=["DELETE"]),
-        Route("/reset", control.reset, methods=["POST"]),
-        Route("/clock", control.clock, methods=["POST"]),
-        Route("/connections", control.connections),
+    handlers = [
+        ("GET", "/counters", control.counters),
+        ("GET", "/faults", control.list_faults),
+        ("POST", "/faults", control.add_fault),
+        ("DELETE", "/faults", control.clear_faults),
+        ("POST", "/reset", control.reset),
+        ("POST", "/clock", control.clock),
+        ("GET", "/connections", control.connections),
     ]
+    return [Route(path, _guarded(handle), methods=[method]) for method, path, handle in handlers]
+
+
+def _guarded(handle: Handler) -> Handler:
+    """Listen to programs on this machine, and to no web page that a browser on it shows."""
+
+    async def answer(request: Request) -> Response:
+        if "origin" in request.headers or request.url.hostname not in {"127.0.0.1", "localhost"}:
+            return JSONResponse({"detail": "This is for programs on this machine, not for web pages."}, 403)
+        try:
+            return await handle(request)
+        except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+            return JSONResponse({"detail": f"not understood: {type(error).__name__} {error}"}, 400)
+
+    return answer
 
 
 class _Control:
@@ -51,10 +69,7 @@ class _Control:
 
     async def add_fault(self, request: Request) -> Response:
         wanted = await request.json()
-        try:
-            fault = self._sandbox.faults.add(wanted.pop("kind"), **wanted)
-        except (KeyError, TypeError, ValueError) as error:
-            return JSONResponse({"detail": f"not a fault: {error}"}, 400)
+        fault = self._sandbox.faults.add(wanted.pop("kind"), **wanted)
         return JSONResponse(asdict(fault), 201)
 
     async def clear_faults(self, _: Request) -> Response:

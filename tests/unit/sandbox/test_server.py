@@ -131,6 +131,33 @@ def test_reset_puts_services_faults_counters_and_clock_back(echo: Sandbox) -> No
     assert get(echo, "/echo/things/1").status_code == 200
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+def test_no_web_page_steers_it(echo: Sandbox, headers: dict[str, str]) -> None:
+    control = f"{echo.url}/_sandbox"
+    for method, path in (("GET", "connections"), ("POST", "reset"), ("POST", "faults")):
+        answer = requests.request(
+            method, f"{control}/{path}", headers=headers, data='{"kind":"html"}', timeout=5
+        )
+        assert answer.status_code == 403
+    assert echo.faults.active() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *(
+            ("faults", body)
+            for body in (b"x", b"null", b"[1]", b'{"kind":"html","path":"("}', b'{"kind":"x"}')
+        ),
+        *(("clock", body) for body in (b"{}", b'{"advance":"soon"}')),
+    ],
+)
+def test_what_it_does_not_understand_it_says(echo: Sandbox, path: str, body: bytes) -> None:
+    answer = requests.post(f"{echo.url}/_sandbox/{path}", data=body, timeout=5)
+    assert answer.status_code == 400
+    assert "not understood" in answer.json()["detail"]
+
+
 def test_another_process_can_steer_it(echo: Sandbox) -> None:
     control = f"{echo.url}/_sandbox"
     added = requests.post(f"{control}/faults", json={"kind": "status", "status": 418}, timeout=5)
