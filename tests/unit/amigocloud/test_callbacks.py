@@ -49,6 +49,7 @@ def test_a_callback_gets_the_payload_of_a_user_event(sandbox):
     hook, seen = AmigoCloudHook(), []
 
     def project_created(data):
+        assert threading.current_thread() is threading.main_thread()
         seen.append("User id={user_id} created project id={project_id}".format_map(data))
         raise StopError
 

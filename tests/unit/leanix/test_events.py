@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core import remembering
 from airflow_provider.leanix import triggers
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
@@ -141,6 +142,19 @@ async def test_a_restart_loses_no_run_and_repeats_none(leanix: Any) -> None:
     missed = await started("two")
     async with running(made := watcher(state)) as (fired,):
         assert [event["run_id"] for event in await settled(made, fired, 1)] == [missed]
+
+
+async def test_more_than_fits_into_the_assets_state_is_remembered_in_this_process_and_said(
+    leanix: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: Any
+) -> None:
+    monkeypatch.setattr(remembering, "LARGEST", 20)
+    leanix.run_seconds = 0.0
+    state = State()
+    async with running(made := watcher(state)) as (fired,):
+        ids = [await started("one"), await started("two")]
+        events = await settled(made, fired, 2)
+    assert {event["run_id"] for event in events} == set(ids)
+    assert "remembered in this process only" in caplog.text + capsys.readouterr().out
 
 
 async def test_watchers_of_one_workspace_share_its_list(leanix: Any, sandbox: Any) -> None:

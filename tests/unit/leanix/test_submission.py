@@ -146,6 +146,27 @@ def test_after_a_run_that_broke_comes_a_new_one(
     assert leanix.peak_live == 1
 
 
+@BOTH
+def test_after_a_run_that_was_judged_a_failure_comes_a_new_one(leanix: Any, deferrable: bool) -> None:
+    task, asked = Task(), {**INBOUND, "content": tutorial_items(), "deferrable": deferrable}
+    leanix.bad_items = 1
+    with pytest.raises(RunFailedError, match="more errors"):
+        task.run(run_operator(**asked))
+    leanix.bad_items = 0
+    assert task.run(run_operator(**asked))["run_id"] == leanix.runs[1].id
+
+
+def test_without_a_store_a_finished_run_is_judged_again_until_the_description_changes(leanix: Any) -> None:
+    task, asked = Task(remembers=False), {**INBOUND, "content": tutorial_items()}
+    leanix.bad_items = 1
+    for _ in range(2):
+        with pytest.raises(RunFailedError, match="more errors"):
+            task.run(run_operator(**asked))
+    assert len(leanix.runs) == 1
+    leanix.bad_items = 0
+    assert task.run(run_operator(**asked, description="once more"))["run_id"] == leanix.runs[1].id
+
+
 def test_after_a_crash_while_a_run_broke_comes_a_new_one(leanix: Any) -> None:
     task = Task()
     leanix.ending = "FAILED"
