@@ -52,9 +52,9 @@ class Hours:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def unanswered(self, sender: transport.Transport, request: Any, *, stream: bool) -> Any:
+    def unanswered(self, sender: transport.Transport, request: Any) -> Any:
         if not request.url.endswith(("/status", "/stop")):
-            return self.perform(sender, request, stream=stream)
+            return self.perform(sender, request)
         self.sleep(sender._timeout()[1])
         return policy.Lost(sent=True, why="no answer in time")
 
@@ -233,9 +233,7 @@ def test_waiting_on_a_worker_ends_seconds_after_the_deadline_though_the_service_
         sandbox.faults.add("html", status=502, **options)
     else:
         monkeypatch.setattr(
-            transport.Transport,
-            "_perform",
-            lambda sender, request, **more: now.unanswered(sender, request, **more),
+            transport.Transport, "_perform", lambda sender, request: now.unanswered(sender, request)
         )
     with pytest.raises(RunFailedError, match="deadline; it could not be stopped"):
         task.run(run_operator(**OUTBOUND, timeout=40, poll_interval=5, deferrable=False))
