@@ -9,6 +9,7 @@ from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.apply import Application
 from airflow_provider.mapsindoors.guards import Guards
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.objects import read_undecoded
 from airflow_provider.mapsindoors.plan import Change, Plan, fingerprint, stage
 from airflow_provider.mapsindoors.verifying import verify
 from airflow_provider.mapsindoors.world import World
@@ -39,7 +40,7 @@ def delete(hook: MapsIndoorsHook, ids: list[str], most: int, batch_size: int, lo
     :param most: refuse to delete more than this.
     :raises PlanRejectedError: when that is more, or when an object below one of them would stay.
     """
-    world = World(hook.get_dataset(), hook.list_undecoded_geodata(), match_on="id")
+    world = World(hook.get_dataset(), read_undecoded(hook), match_on="id")
     plan = Plan(world.dataset["id"], "id", {}, fingerprint(world), compared=len(world.by_id))
     known = [one for one in ids if one in world.by_id]
     plan.changes = sorted((Change("delete", one, world.base_types[one], one) for one in known), key=stage)

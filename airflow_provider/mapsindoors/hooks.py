@@ -117,19 +117,12 @@ class MapsIndoorsHook(ApiHook):
         self._share_budget(found[0].get("datasetId") if found else None)
         return _of_types(found, wanted)
 
-    def list_undecoded_geodata(self) -> list[Any]:
-        """Read all geodata like :meth:`list_geodata`, as ``msgspec.Raw``, each checked to be an object."""
-        import msgspec
-
-        found = self.send(api.undecoded(api.list_geodata(self.api_key)))
-        self._share_budget(msgspec.json.decode(found[0]).get("datasetId") if found else None)
-        return found
-
     def iter_geodata(self) -> Iterator[Json]:
         """Read all geodata like :meth:`list_geodata`, but decode each object when it is asked for."""
         import msgspec
 
-        return map(msgspec.json.decode, self.list_undecoded_geodata())
+        found = self.send(api.undecoded(api.list_geodata(self.api_key)))
+        return map(msgspec.json.decode, found)
 
     async def alist_geodata(
         self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None

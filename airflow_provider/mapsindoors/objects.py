@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider.mapsindoors import api
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+
 Json = dict[str, Any]
 
 
@@ -14,12 +17,17 @@ class _Known(msgspec.Struct):
     id: str
 
 
+def read_undecoded(hook: MapsIndoorsHook) -> list[msgspec.Raw]:
+    """Read all geodata of a solution, each checked to be an object, but not kept decoded."""
+    return hook.send(api.undecoded(api.list_geodata(hook.api_key)))
+
+
 class Objects(Mapping[str, Json]):
     """Objects by id, each decoded when it is asked for: as text they take a fifth of the memory.
 
     What is given is a copy, and each time another one.
 
-    :param undecoded: the objects, as :meth:`MapsIndoorsHook.list_undecoded_geodata` gives them.
+    :param undecoded: the objects, as :func:`read_undecoded` gives them.
     """
 
     def __init__(self, undecoded: Iterable[msgspec.Raw]) -> None:

@@ -15,6 +15,7 @@ from airflow_provider.mapsindoors.desired import Desired, match, read_desired, s
 from airflow_provider.mapsindoors.guards import Guards, drift, refuse_altered
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
+from airflow_provider.mapsindoors.objects import read_undecoded
 from airflow_provider.mapsindoors.page import page
 from airflow_provider.mapsindoors.plan import Plan, compared, fingerprint, make_plan
 from airflow_provider.mapsindoors.verifying import verify
@@ -133,7 +134,7 @@ class Sync:
         uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
         return World(
             dataset,
-            self.hook.list_undecoded_geodata(),
+            read_undecoded(self.hook),
             display_types=self.hook.list_display_types() if "displayTypeId" in uses else (),
             categories=self.hook.list_categories() if "categories" in uses else (),
             match_on=self.match_on,
