@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.export import export
-from airflow_provider.amigocloud.formats import choose_format
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.incremental import Increment, Memory
-from airflow_provider.amigocloud.journal import Journal
-from airflow_provider.amigocloud.readers import Reading
-from airflow_provider.amigocloud.sources import Source, dataset_source, list_source, sql_source
 from airflow_provider.amigocloud.upload_operator import AmigoCloudUploadOperator
 from airflow_provider.core.compat import for_good
 from airflow_provider.core.outlets import tell
@@ -24,6 +18,12 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
+
+    from airflow_provider.amigocloud.incremental import Increment, Memory
+    from airflow_provider.amigocloud.journal import Journal
+    from airflow_provider.amigocloud.sources import Source
+
+# What an export needs is imported where it runs: DAG files are read again and again.
 
 __all__ = ["AmigoCloudExportOperator", "AmigoCloudSqlOperator", "AmigoCloudUploadOperator"]
 
@@ -103,6 +103,9 @@ class AmigoCloudExportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export; gives the manifest."""
+        from airflow_provider.amigocloud.export import export
+        from airflow_provider.amigocloud.formats import choose_format
+
         self._check()
         wanted = choose_format(self.output_path, self.format)
         memory, increment = self._increment(context) if self.incremental_column else (None, None)
@@ -122,6 +125,8 @@ class AmigoCloudExportOperator(BaseOperator):
 
     def _increment(self, context: Context) -> tuple[Memory, Increment]:
         """Remember the watermark, unless all is to be exported again."""
+        from airflow_provider.amigocloud.incremental import Increment, Memory
+
         column, key = str(self.incremental_column), self.key or "amigo_id"
         source = {"sql": self.sql, "dataset": self.dataset, "column": column, "key": key}
         memory = Memory(cast("Any", context), self._assets(), source, self.log)
@@ -136,6 +141,8 @@ class AmigoCloudExportOperator(BaseOperator):
 
     def _journal(self, context: Context, condition: str | None) -> Journal:
         """Find what an earlier try has read."""
+        from airflow_provider.amigocloud.journal import Journal
+
         request = {
             "sql": self.sql,
             "dataset": self.dataset,
@@ -146,6 +153,9 @@ class AmigoCloudExportOperator(BaseOperator):
         return Journal(context.get("task_state_store"), self.output_path, request, self.log)
 
     def _source(self, hook: AmigoCloudHook, journal: Journal, condition: str | None) -> Source:
+        from airflow_provider.amigocloud.readers import Reading
+        from airflow_provider.amigocloud.sources import dataset_source, list_source, sql_source
+
         reading = Reading(self.page_size, self.concurrency or hook.max_concurrency)
         if self.url is not None:
             return list_source(hook, self.url, reading)

@@ -147,10 +147,10 @@ def test_one_who_comes_late_does_not_wait_for_the_pause_of_patient_ones(leanix: 
         tasks = [asyncio.create_task(first_event(one)) for one in patient]
         while sandbox.counters.requests[LIST] < 1:
             await asyncio.sleep(0.01)
-        for one in patient:
-            one._waiter.pause = 60.0  # as after some minutes
         loop = asyncio.get_running_loop()
         while watching._workspaces[loop]["leanix_default"]._due < loop.time() + 30:
+            for one in patient:
+                one._waiter.pause = 60.0  # as after some minutes
             await asyncio.sleep(0.01)
         async with asyncio.timeout(10):
             event = await first_event(trigger_for(late))
