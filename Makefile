@@ -54,7 +54,7 @@ newest: $(NEWEST)
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
 
-# What `make test` does in its short form. Fifty rounds take half an hour; CRASH_SEED repeats the moments.
+# What `make test` does in its short form. Fifty rounds take long; CRASH_SEED repeats the moments.
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long

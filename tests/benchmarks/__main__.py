@@ -1,7 +1,7 @@
 """Compares this provider with what people use today, all in one run: ``python -m tests.benchmarks``.
 
-``--write docs/benchmarks.md`` puts the table into the page; ``--only export`` runs one job. Takes about
-eight minutes on 2 cores, and wants the machine for itself.
+``--write docs/benchmarks.md`` puts the table into the page; ``--only export`` runs one job. Wants the
+machine for itself.
 """
 
 from __future__ import annotations

@@ -118,17 +118,9 @@ class Spec:
         )
 
     def _schema(self, response: Json) -> Json | None:
-        response = self._resolved(response)
+        response = _resolved(response, self.document)
         content = response.get("content", {}).get("application/json", response)
         return plain(content["schema"]) if content.get("schema") else None
-
-    def _resolved(self, node: Json) -> Json:
-        while "$ref" in node:
-            target: Any = self.document
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                target = target[part]
-            node = target
-        return node
 
     def _broken(self, schema: Json, body: Any) -> Iterator[str]:
         from jsonschema import Draft202012Validator, FormatChecker
@@ -157,7 +149,7 @@ class Spec:
 
     def _parts(self, schema: Json, keyword: str, body: Any) -> Iterator[tuple[str, Json]]:
         """Find what a schema says of a body with a keyword, wherever it borrows from."""
-        schema = self._resolved_plain(schema)
+        schema = _resolved(schema, self._common)
         said = schema.get(keyword)
         if keyword == "properties":
             yield from (said or {}).items()
@@ -167,13 +159,15 @@ class Spec:
         for part in (*schema.get("allOf", ()), *(one for one in either if not any(self._broken(one, body)))):
             yield from self._parts(part, keyword, body)
 
-    def _resolved_plain(self, schema: Json) -> Json:
-        while "$ref" in schema:
-            target: Any = self._common
-            for part in schema["$ref"].removeprefix("#/").split("/"):
-                target = target[part]
-            schema = target
-        return schema
+
+def _resolved(node: Json, root: Json) -> Json:
+    """Follow references to what they stand for, in a document or a part of it."""
+    while "$ref" in node:
+        target: Any = root
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
 
 
 def _with_heirs(document: Json, heirs: Mapping[str, Mapping[str, str]]) -> Json:
