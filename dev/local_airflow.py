@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +33,13 @@ COMPONENTS = {
 HEALTHY_SECONDS = 180
 PROGRESS_SECONDS = 5
 PARSED_SECONDS = 90
+
+PATIENCE = """import sys
+
+# An API server that writes in two places at once waits for itself until it gives up; all others outlast that.
+connect_args = {"timeout": 5 if "api-server" in sys.argv else 60}
+"""
+"""How many seconds each part of Airflow waits for a locked database."""
 
 
 class AirflowFailedError(RuntimeError):
@@ -87,6 +96,7 @@ class LocalAirflow:
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(mode=0o700, parents=True)
         self.output.mkdir(parents=True, exist_ok=True)
+        self._make_database()
         api, workers, triggers = free_ports(3)
         self.url = f"http://127.0.0.1:{api}"
         self._since = time.time()
@@ -119,6 +129,14 @@ class LocalAirflow:
             if missing:
                 time.sleep(1)
 
+    def _make_database(self) -> None:
+        """Make an SQLite database that is not found locked on a busy machine: a scheduler would end then."""
+        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")  # who reads and who writes do not wait for another
+        config = self.home / "config"  # Airflow imports modules from here
+        config.mkdir()
+        (config / "patience.py").write_text(PATIENCE)
+
     def _settings(self, api: int, workers: int, triggers: int) -> dict[str, str]:
         settings = {
             "CORE__DAGS_FOLDER": self.dags,
@@ -131,6 +149,7 @@ class LocalAirflow:
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "patience.connect_args",
             "API__HOST": "127.0.0.1",
             "API__PORT": api,
             "API__BASE_URL": self.url,
