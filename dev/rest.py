@@ -26,8 +26,8 @@ _patiently = retry(
 class AirflowApi:
     """Airflow's REST API, signed in as an admin.
 
-    Threads may share it; it sends one request at a time. On SQLite, an API server that has several writes at
-    once waits for itself, and locks out the scheduler, which ends then.
+    Threads may share it; it sends one request at a time: on SQLite, an API server that has several writes at
+    once waits for itself for seconds.
 
     :param url: where the API server listens.
     """

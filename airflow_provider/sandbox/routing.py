@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match, Mount
 
@@ -141,6 +142,8 @@ class Gateway:
         self._begin(scope, found)
         try:
             await self.faulty(scope, receive, send)
+        except ClientDisconnect:
+            pass  # who left gets no answer
         finally:
             with self.counters.lock:
                 self.counters.in_flight -= 1

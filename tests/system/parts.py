@@ -13,7 +13,7 @@ from dev.local_airflow import LocalAirflow
 from dev.processes import Started
 
 SETTINGS = {
-    # More tasks at once have SQLite lock the scheduler out, which ends then.
+    # Each task is a process, and small machines have two cores.
     "CORE__PARALLELISM": 6,
     "DAG_PROCESSOR__REFRESH_INTERVAL": 60,
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,

@@ -147,6 +147,12 @@ def test_a_sensor_that_passes_a_limit_starts_a_run_that_tells_leanix(ran: Ran) -
     assert (returned["tell_landscape"]["processed"], returned["tell_landscape"]["status"]) == (1, "FINISHED")
 
 
+def test_the_scheduler_never_found_its_database_locked(played: Played) -> None:
+    lines = (played.home / "standalone.log").read_text().splitlines()
+    assert any(line.startswith("scheduler") for line in lines)
+    assert [line for line in lines if line.startswith("scheduler") and "database is locked" in line] == []
+
+
 def test_no_process_is_left(played: Played) -> None:
     assert played.started.family() == []
     assert not [p for p in psutil.process_iter() if str(played.home) in _described(p)]

@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ class EchoService(Service):
         return [
             Route("/any/{rest:path}", self.say),
             Route("/things/{thing}", self.say),
+            Route("/read", self.read, methods=["POST"]),
             Mount("/inner", routes=[Route("/things/{thing:int}/", self.say)]),
         ]
 
@@ -49,6 +51,9 @@ class EchoService(Service):
     async def say(self, request: Request) -> JSONResponse:
         self.calls += 1
         return JSONResponse({"path": request.url.path, "params": request.path_params})
+
+    async def read(self, request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await request.body())
 
     async def blob(self, request: Request) -> PlainTextResponse:
         return PlainTextResponse(request.path_params["name"])
@@ -117,6 +122,24 @@ def test_a_kept_alive_connection_is_counted_once(echo: Sandbox) -> None:
         for _ in range(3):
             session.get(f"{echo.url}/echo/things/1", timeout=5)
     assert echo.counters.connections == 1
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_error_of_the_sandbox(
+    echo: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", int(echo.url.rpartition(":")[2])), timeout=5) as client:
+        client.sendall(b"POST /echo/read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal")
+        until(lambda: echo.counters.in_flight == 1)
+    until(lambda: echo.counters.in_flight == 0)
+    assert get(echo, "/echo/things/7").status_code == 200
+    assert [record for record in caplog.records if "Exception" in record.getMessage()] == []
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_reset_puts_services_faults_counters_and_clock_back(echo: Sandbox) -> None:
