@@ -57,7 +57,7 @@ floor: $(FLOOR)
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
 
-# What `make test` does in its short form. Fifty rounds take long; CRASH_SEED repeats the moments.
+# What `make test` does in its short form. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments.
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long

@@ -28,12 +28,13 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 from hypothesis import settings  # noqa: E402
 
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
+from tests.examples import LONG, examples  # noqa: E402
 
 # A busy machine is slow now and then; how long something takes is for the benchmarks to say. The short form
 # tries the same examples each time, so that what lands does not hang on luck; the long form looks for others.
 settings.register_profile("short", deadline=None, derandomize=True)
-settings.register_profile("long", deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+settings.register_profile("long", deadline=None, max_examples=examples(100))
+settings.load_profile("long" if LONG else "short")
 
 
 @pytest.fixture(scope="session")

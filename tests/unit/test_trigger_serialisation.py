@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import every_task
+from tests.examples import examples
 from tests.tries import again
 
 RELEASES = sorted(Path(__file__).with_name("releases").glob("*.json"))
@@ -77,7 +78,7 @@ def test_arguments_that_an_earlier_release_did_not_store_take_their_defaults(
 
 
 @pytest.mark.parametrize(("path", "kwargs"), STORED)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_what_a_trigger_stores_makes_the_same_trigger_again(
     path: str, kwargs: dict[str, Any], data: st.DataObject

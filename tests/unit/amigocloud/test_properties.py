@@ -16,6 +16,7 @@ from airflow_provider.amigocloud.incremental import Increment
 from airflow_provider.amigocloud.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pages import Page, without_token
 from airflow_provider.amigocloud.sightings import Ledger, Listed, Seen, Told
+from tests.examples import examples
 
 # -- watermarks
 
@@ -40,7 +41,7 @@ def following(done: Increment, lag: Any) -> Increment:
     return Increment("v", "k", lag, done.watermark, frozenset(done.marks()))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     lag=st.integers(0, 20),
     steps=st.lists(st.lists(st.integers(-20, 10), max_size=5), min_size=1, max_size=5),
@@ -62,7 +63,7 @@ def test_each_row_is_exported_once_however_late_within_the_lag(
     assert Counter(row["k"] for row in out) == Counter(row["k"] for row in rows)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     moment=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),
     lag=st.timedeltas(timedelta(0), timedelta(days=400)),
@@ -80,7 +81,7 @@ def test_a_lag_goes_back_exactly_so_far(moment: datetime, lag: timedelta, zoned:
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(name=NAMES, value=NAMES | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9))
 def test_names_and_values_mean_themselves_in_sql(name: str, value: Any) -> None:
     with sqlite3.connect(":memory:") as db:
@@ -89,7 +90,7 @@ def test_names_and_values_mean_themselves_in_sql(name: str, value: Any) -> None:
         assert cursor.fetchone()[0] == value
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(names=st.lists(st.sampled_from(["token", "limit", "tokens", "a"]), max_size=5))
 def test_a_link_is_the_same_but_for_its_token(names: list[str]) -> None:
     pairs = [f"{name}={number}" for number, name in enumerate(names)]
@@ -112,7 +113,7 @@ SIGHTINGS = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     sightings=st.lists(SIGHTINGS, max_size=10),
     restarts=st.sets(st.integers(0, 10)),

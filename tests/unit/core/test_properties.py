@@ -28,6 +28,7 @@ from airflow_provider.core.policy import (
 from airflow_provider.core.redaction import HIDDEN, Redactor, bare_url, spellings
 from airflow_provider.core.replies import explain
 from airflow_provider.core.rows import read_rows
+from tests.examples import examples
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 PATIENCES = st.builds(
@@ -52,7 +53,7 @@ MOMENTS = st.datetimes(
 # -- policy
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(patience=PATIENCES, judgements=st.lists(JUDGEMENTS, min_size=30, max_size=30))
 def test_no_request_is_sent_more_often_or_waited_for_longer_than_patience_allows(
     patience: Patience, judgements: list[Judgement]
@@ -70,7 +71,7 @@ def test_no_request_is_sent_more_often_or_waited_for_longer_than_patience_allows
     raise AssertionError("it went on for ever")
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(sent=st.booleans(), hopeless=st.booleans(), repeatable=st.booleans())
 def test_what_was_sent_is_sent_again_only_where_that_does_no_harm(
     sent: bool, hopeless: bool, repeatable: bool
@@ -81,7 +82,7 @@ def test_what_was_sent_is_sent_again_only_where_that_does_no_harm(
     assert verdict is not Verdict.DONE
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(now=MOMENTS, later=st.integers(-(10**6), 2 * 10**6), zone=st.integers(-12, 14))
 def test_a_date_to_wait_for_means_the_same_in_every_time_zone_and_whatever_our_clock_says(
     now: datetime, later: int, zone: int
@@ -91,7 +92,7 @@ def test_a_date_to_wait_for_means_the_same_in_every_time_zone_and_whatever_our_c
     assert retry_after(Reply(429, headers, b"")) == max(0, later)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(text=st.text(max_size=40))
 def test_no_text_to_wait_for_is_an_error_or_nonsense(text: str) -> None:
     found = retry_after(Reply(429, {"retry-after": text}, b""))
@@ -103,7 +104,7 @@ def test_no_text_to_wait_for_is_an_error_or_nonsense(text: str) -> None:
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=6, max_size=20)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(secrets=st.lists(SECRETS, min_size=1, max_size=3), before=WORDS, after=WORDS, data=st.data())
 def test_no_secret_is_left_in_any_spelling_in_any_value(
     secrets: list[str], before: str, after: str, data: st.DataObject
@@ -122,7 +123,7 @@ def _flat(value: Any) -> str:
     return "\0".join(map(_flat, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(secret=SECRETS, text=st.text(max_size=60))
 def test_cleaning_twice_changes_nothing_more(secret: str, text: str) -> None:
     redactor = Redactor([secret])
@@ -130,7 +131,7 @@ def test_cleaning_twice_changes_nothing_more(secret: str, text: str) -> None:
     assert redactor.clean(cleaned) == cleaned
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(user=WORDS, query=WORDS, path=st.text("abc/.", max_size=8))
 def test_no_url_keeps_its_user_or_its_query(user: str, query: str, path: str) -> None:
     shown = bare_url(
@@ -162,7 +163,7 @@ def written(rows: list[dict[str, Any]], path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["r.json", "r.jsonl", "r.jsonl.gz", "r.json.gz"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_rows_come_back_as_they_were_written_with_their_numbers(
     name: str, rows: list[dict[str, Any]], tmp_path: Path
@@ -174,7 +175,7 @@ def test_rows_come_back_as_they_were_written_with_their_numbers(
 TABLE = st.lists(st.tuples(WORDS, WORDS), max_size=5)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=TABLE)
 def test_a_table_comes_back_as_texts(table: list[tuple[str, str]], tmp_path: Path) -> None:
     import csv

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.iotstudio.compare import holds, same_value
+from tests.examples import examples
 
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=8)
@@ -19,26 +20,26 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(value=JSON)
 def test_a_value_is_the_same_after_it_was_sent_and_read(value: Any) -> None:
     assert same_value(value, json.loads(json.dumps(value)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(wanted=st.floats(-1e30, 1e30))
 def test_a_float_that_was_kept_with_32_bits_is_the_same(wanted: float) -> None:
     kept = struct.unpack("f", struct.pack("f", wanted))[0]
     assert same_value(wanted, kept)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(wanted=st.integers(-(2**53), 2**53), found=st.integers(-(2**53), 2**53))
 def test_whole_numbers_are_the_same_only_when_they_are_equal(wanted: int, found: int) -> None:
     assert same_value(wanted, found) == (wanted == found)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(wanted=JSON, found=JSON)
 def test_values_of_different_kinds_are_never_the_same(wanted: Any, found: Any) -> None:
     kinds = [float if type(one) is int else type(one) for one in (wanted, found)]
@@ -46,7 +47,7 @@ def test_values_of_different_kinds_are_never_the_same(wanted: Any, found: Any) -
     assert not same_value(wanted, found)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(found=st.dictionaries(st.text(max_size=4), JSON, max_size=5), data=st.data())
 def test_values_are_held_whatever_else_is_there_and_not_when_one_is_missing(
     found: dict[str, Any], data: st.DataObject

@@ -6,7 +6,6 @@ Never two live runs, never a hang past the deadline, never green when it failed.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +23,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox import Sandbox
 from tests.airflow_names import TaskDeferred
+from tests.examples import examples
 
 from .conftest import OUTBOUND, Task, again, first_event
 
@@ -46,9 +46,6 @@ FAULTS = [
     ("truncate", "GET", r"/status$"),
     ("reset_after", "POST", r"/stop$"),
 ]
-
-
-EXAMPLES = int(os.environ.get("ANY_DAY_EXAMPLES", "25"))
 
 
 class Crash(BaseException):
@@ -231,7 +228,7 @@ def test_any_order_of_bad_things_never_makes_two_live_runs(sandbox: Sandbox) -> 
     run_state_machine_as_test(
         AnyDay,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples(25),
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif import make_header, prepare
+from tests.examples import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
 WORDS = TEXT.filter(str.strip).map(str.strip)
@@ -29,7 +30,7 @@ HEADER = make_header(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(items=ITEMS, description=TEXT)
 def test_what_is_written_is_the_header_and_the_items_of_the_length_that_was_said(
     items: list[dict[str, Any]], description: str
@@ -45,7 +46,7 @@ def test_what_is_written_is_the_header_and_the_items_of_the_length_that_was_said
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "ldif"])
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=ITEMS)
 def test_a_file_makes_the_same_ldif_as_a_list(
     items: list[dict[str, Any]], ending: str, tmp_path: Path
@@ -64,7 +65,7 @@ def test_the_name_of_a_bad_item_is_one_line_whatever_it_is() -> None:
         prepare(HEADER, [twice, twice])
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(items=ITEMS, data=st.data())
 def test_an_item_that_is_there_twice_is_named(items: list[dict[str, Any]], data: st.DataObject) -> None:
     again = data.draw(st.sampled_from(items))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.leanix.split import Splitter, split
+from tests.examples import examples
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -24,7 +25,7 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(header=HEADERS, items=ITEMS, size=st.integers(1, 40), ascii_only=st.booleans(), last=st.booleans())
 def test_any_ldif_in_any_pieces_gives_its_items_and_its_header(
     header: dict[str, Any], items: list[Any], size: int, ascii_only: bool, last: bool

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors.compare import change, differences
 from airflow_provider.mapsindoors.rows import as_sent
 from airflow_provider.sandbox.mapsindoors import seed
+from tests.examples import examples
 
 ROOM: dict[str, Any] = next(
     one for one in seed.campus().geodata.values() if one.get("externalId") == "A-0-01"
@@ -43,7 +44,7 @@ def respelled(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
     return {key: out[key] for key in draw(st.permutations(list(out)))}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_two_spellings_of_the_same_object_have_no_difference(data: Any) -> None:
     stored = {

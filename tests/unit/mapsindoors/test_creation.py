@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors import verifying
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
+from tests.examples import examples
 from tests.unit.mapsindoors.running import desk, sync
 
 WAIT = sum(verifying.SETTLE)
@@ -98,7 +99,7 @@ def test_a_service_that_starts_to_write_parts_of_refused_batches_makes_nothing_t
 
 @pytest.mark.slow
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

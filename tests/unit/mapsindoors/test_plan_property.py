@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.checks import BASE_TYPES
 from airflow_provider.mapsindoors.plan import Change, Plan
+from tests.examples import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=10)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | TEXT
@@ -44,13 +45,13 @@ PLANS = st.builds(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(plan=PLANS)
 def test_a_plan_is_the_same_after_it_was_written_and_read(plan: Plan) -> None:
     assert Plan.read(plan.document(), "a plan") == plan
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(plan=PLANS)
 def test_the_counts_of_a_plan_are_those_of_its_changes(plan: Plan) -> None:
     counted = {name: sum(kinds.values()) for name, kinds in plan.counts().items()}
@@ -59,7 +60,7 @@ def test_the_counts_of_a_plan_are_those_of_its_changes(plan: Plan) -> None:
     assert json.loads(plan.document())["counts"] == plan.counts()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(plan=PLANS, data=st.data())
 def test_a_plan_that_was_cut_short_is_refused(plan: Plan, data: st.DataObject) -> None:
     document = plan.document()
@@ -68,7 +69,7 @@ def test_a_plan_that_was_cut_short_is_refused(plan: Plan, data: st.DataObject) -
         Plan.read(cut, "a plan")
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(other=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_what_is_no_plan_is_refused(other: Any) -> None:
     with pytest.raises(InputError, match="is no plan"):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors.geometry import same
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
+from tests.examples import examples
 from tests.unit.mapsindoors.running import RING, SQUARE, by_external_id, desk, sync
 
 CHANGES = st.fixed_dictionaries(
@@ -70,7 +71,7 @@ FAULTS = st.lists(
 
 @pytest.mark.slow
 @settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

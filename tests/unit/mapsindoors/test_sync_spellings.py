@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors.shapes import wkb
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
+from tests.examples import examples
 from tests.unit.mapsindoors.running import by_external_id, put, sync, writes
 
 CODES = ["BLD-A", "A-0", "A-0-01", "A-0-02", "A-0-P1", "A-0-P2", "A-0-D", "C-1-03", "AALBORG-1-0"]
@@ -148,7 +149,7 @@ def spelled(draw: Any, thing: dict[str, Any], world: MapsIndoorsService) -> dict
 
 @pytest.mark.slow
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
