@@ -111,17 +111,18 @@ def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], N
         airflow.api.unpause(job.dag_id)
         airflow.api.trigger(job.dag_id, job.run_id)
     say(f"Running {', '.join(jobs)}")
-    follow(airflow.api, running, say)
+    follow(airflow, running, say)
     return running
 
 
-def follow(api: AirflowApi, running: Sequence[Job], say: Callable[[str], None]) -> None:
+def follow(airflow: LocalAirflow, running: Sequence[Job], say: Callable[[str], None]) -> None:
     """Wait until runs are over."""
     began = time.monotonic()
     while any(not job.over for job in running) and time.monotonic() - began < JOB_SECONDS:
         time.sleep(1)
+        airflow.fail_if_a_part_ended()
         for job in [job for job in running if not job.over]:
-            _look_at(api, job, time.monotonic() - began, say)
+            _look_at(airflow.api, job, time.monotonic() - began, say)
 
 
 def _look_at(api: AirflowApi, job: Job, seconds: float, say: Callable[[str], None]) -> None:

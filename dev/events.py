@@ -26,11 +26,12 @@ def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], Non
     sandbox.iotstudio.space.things[SENSOR].status["temperature"] = 75.0
     for dag_id in EVENTS:
         airflow.api.unpause(dag_id)
-    _wait(lambda: sandbox.amigocloud.sockets.listeners(DATASET) > 0, "the triggerer listens to AmigoCloud")
+    listeners = sandbox.amigocloud.sockets.listeners
+    _wait(airflow, lambda: listeners(DATASET) > 0, "the triggerer listens to AmigoCloud")
     say(f"Changing dataset {DATASET}, which starts amigocloud_dataset_changed")
     sandbox.amigocloud.store.write(f"UPDATE dataset_{DATASET} SET name = name || ' *' WHERE number < 100")
     jobs = [Job(dag_id, system, _run_of(airflow, dag_id)) for dag_id, system in EVENTS.items()]
-    follow(airflow.api, jobs, say)
+    follow(airflow, jobs, say)
     return jobs
 
 
@@ -43,13 +44,16 @@ def _run_of(airflow: LocalAirflow, dag_id: str) -> str:
         found.extend(run["dag_run_id"] for run in runs)
         return bool(found)
 
-    _wait(look, f"an event starts {dag_id}", JOB_SECONDS)
+    _wait(airflow, look, f"an event starts {dag_id}", JOB_SECONDS)
     return found[0]
 
 
-def _wait(condition: Callable[[], bool], what: str, seconds: float = LISTENING_SECONDS) -> None:
+def _wait(
+    airflow: LocalAirflow, condition: Callable[[], bool], what: str, seconds: float = LISTENING_SECONDS
+) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
+        airflow.fail_if_a_part_ended()
         if time.monotonic() > deadline:
             raise AirflowFailedError(f"Waited {seconds:.0f} s in vain until {what}")
         time.sleep(0.5)

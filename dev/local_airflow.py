@@ -14,12 +14,15 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from dev.processes import Started, free_ports
+from dev.processes import Started, free_ports, runs
 from dev.rest import AirflowApi
+
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPONENTS = {
@@ -77,6 +80,7 @@ class LocalAirflow:
         self.url = ""
         self.started: Started | None = None
         self._since = 0.0
+        self._parts: list[psutil.Process] = []
 
     def __enter__(self) -> LocalAirflow:
         try:
@@ -186,6 +190,18 @@ class LocalAirflow:
                 self.say(f"  {now - began:4.0f} s  waiting for {self._names(waiting)}")
                 shown = now
         self.api.log_in()
+        self.note_parts()
+
+    def note_parts(self) -> None:
+        """Note which processes Airflow consists of now."""
+        assert self.started
+        self._parts = self.started.children()
+
+    def fail_if_a_part_ended(self) -> None:
+        """Fail when a process that Airflow consists of is gone: who waits for a run would wait in vain."""
+        if not all(map(runs, self._parts)):
+            said = f"A part of Airflow has ended. The end of {self.log}:\n{tail(self.log)}"
+            raise AirflowFailedError(said)
 
     def _fail_if_over(self, began: float, waiting: list[str]) -> None:
         why = ""

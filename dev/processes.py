@@ -23,6 +23,13 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in taken]
 
 
+def runs(process: psutil.Process) -> bool:
+    """Tell whether a process still runs; one that has ended and waits to be noticed does not."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 @dataclass(frozen=True)
 class Started:
     """A process that leads a session of its own, so that its descendants can be told from all others.
@@ -53,9 +60,13 @@ class Started:
         """Tell whether the process itself still runs."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < 1
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+            return abs(process.create_time() - self.created) < 1 and runs(process)
         return False
+
+    def children(self) -> list[psutil.Process]:
+        """List the processes that it has started itself."""
+        children: list[psutil.Process] = psutil.Process(self.pid).children()
+        return children
 
     def family(self) -> list[psutil.Process]:
         """List the running processes of its session: itself, its children, and theirs."""
