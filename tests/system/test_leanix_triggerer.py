@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from airflow_provider.sandbox import Sandbox
@@ -97,7 +96,7 @@ class TriggererKilled(Part):
 def kill_triggerer(airflow: LocalAirflow) -> dict[str, str]:
     """Kill the triggerer and all it has started, at once; gives the environment it had."""
     assert airflow.started
-    parts = psutil.Process(airflow.started.pid).children()
+    parts = airflow.started.children()
     (triggerer,) = [part for part in parts if "triggerer" in " ".join(part.cmdline()).split()]
     environment: dict[str, str] = triggerer.environ()
     for victim in [triggerer, *triggerer.children(recursive=True)]:

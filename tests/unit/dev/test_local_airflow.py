@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from dev import local_airflow
 from dev.local_airflow import AirflowFailedError, LocalAirflow
 from dev.processes import Started
+from tests.until import until
 
 
 def test_it_listens_on_this_machine_only_and_its_home_is_for_its_owner_only(
@@ -49,19 +48,12 @@ def test_a_part_that_ended_is_an_error_that_shows_the_end_of_the_log(tmp_path: P
     airflow = LocalAirflow(tmp_path, connections={}, output=tmp_path, say=lambda _: None)
     airflow.started = Started.run([sys.executable, "-c", PARTS], os.environ, airflow.log, tmp_path)
     try:
-        until(lambda: len(airflow.started.children()) == 2)
+        until(lambda: len(airflow.started.children()) == 2, 20)
         airflow.note_parts()
         airflow.fail_if_a_part_ended()
         airflow.started.children()[1].kill()
-        until(lambda: airflow.started.children()[-1].status() == psutil.STATUS_ZOMBIE)
+        until(lambda: airflow.started.children()[-1].status() == psutil.STATUS_ZOMBIE, 20)
         with pytest.raises(AirflowFailedError, match=r"has ended[^|]*scheduler \| it was locked out"):
             airflow.fail_if_a_part_ended()
     finally:
         airflow.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from dev.processes import Started, free_ports
+from tests.until import until
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -24,13 +22,6 @@ time.sleep(60)
 
 def start(code: str, folder: Path) -> Started:
     return Started.run([sys.executable, "-c", code], os.environ, folder / "log", folder)
-
-
-def until(condition: Callable[[], Any], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_stopping_ends_the_children_too(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
+from tests.until import until
 
 
 class EchoService(Service):
@@ -133,13 +133,6 @@ def test_a_client_that_leaves_in_the_middle_is_no_error_of_the_sandbox(
     until(lambda: echo.counters.in_flight == 0)
     assert get(echo, "/echo/things/7").status_code == 200
     assert [record for record in caplog.records if "Exception" in record.getMessage()] == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_reset_puts_services_faults_counters_and_clock_back(echo: Sandbox) -> None:
