@@ -50,7 +50,7 @@ class AsyncTransport:
         """
         from tenacity import AsyncRetrying
 
-        options = loop_options(self.endpoint, self._log)
+        options = loop_options(self.endpoint.patience, self.endpoint.budget, self._log)
         result: T = await AsyncRetrying(**options)(self._attempt, call)
         return result
 
@@ -100,7 +100,7 @@ async def _answer(client: httpx.AsyncClient, call: Call[Any], request: Request) 
     """Send a request, and read the body of its answer, as far as it may go."""
     sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
     async with sent as response:
-        gathering = Gathering(call, response.status_code, response.headers)
+        gathering = Gathering(call.good, response.status_code, response.headers)
         if not gathering.fits:
             return gathering.outcome()
         async for chunk in response.aiter_bytes():

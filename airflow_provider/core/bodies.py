@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.calls import Reply
 from airflow_provider.core.policy import Lost
 
 MIB = 1024 * 1024
@@ -17,15 +17,15 @@ LARGEST_REFUSAL = MIB
 class Gathering:
     """The body of one reply, as it comes in.
 
-    :param call: what was asked.
+    :param good: statuses that mean success; other replies are read in part.
     :param status: the reply's status.
     :param headers: its headers.
     """
 
-    def __init__(self, call: Call[object], status: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, good: Collection[int], status: int, headers: Mapping[str, str]) -> None:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
-        self._good = status in call.good
+        self._good = status in good
         self._left = LARGEST if self._good else LARGEST_REFUSAL
         self._chunks: list[bytes] = []
 

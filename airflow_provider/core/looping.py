@@ -11,28 +11,31 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
     from tenacity import RetryCallState
 
-    from airflow_provider.core.endpoint import Endpoint
+    from airflow_provider.core.limits import Budget
 
 
 def loop_options(
-    endpoint: Endpoint, log: Logger, seconds_left: Callable[[], float] | None = None
+    patience: Patience,
+    budget: Budget | None,
+    log: Logger,
+    seconds_left: Callable[[], float] | None = None,
 ) -> dict[str, Any]:
     """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
 
-    :param endpoint: whose patience and budget apply.
+    :param patience: attempts, waits and total time allowed.
+    :param budget: the request budget, which a 429 pauses for every user of it.
     :param log: gets a warning for each try that is repeated.
     :param seconds_left: how long there is still time; no try is begun later.
     """
     from tenacity import retry_if_exception_type
 
-    patience = endpoint.patience
     return {
         "retry": retry_if_exception_type(Again),
         "wait": lambda state: wait_before(state.attempt_number, _judgement(state), patience),
         "stop": lambda state: (
             _stop(state, patience) or (seconds_left is not None and state.upcoming_sleep > seconds_left())
         ),
-        "before_sleep": _announce(endpoint, log),
+        "before_sleep": _announce(patience, budget, log),
         "retry_error_callback": _give_up,
     }
 
@@ -49,17 +52,17 @@ def _stop(state: RetryCallState, patience: Patience) -> bool:
     return is_over(state.attempt_number, elapsed, state.upcoming_sleep, _judgement(state), patience)
 
 
-def _announce(endpoint: Endpoint, log: Logger) -> Callable[[RetryCallState], None]:
+def _announce(patience: Patience, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
     def announce(state: RetryCallState) -> None:
         judgement = _judgement(state)
-        if endpoint.budget and judgement.verdict is Verdict.RATE_LIMITED:
+        if budget and judgement.verdict is Verdict.RATE_LIMITED:
             # Everybody who shares the budget waits, not only the one who was told.
-            endpoint.budget.pause(state.upcoming_sleep)
+            budget.pause(state.upcoming_sleep)
         log.warning(
             "%s (try %d of %d; the next one in %.1f s)",
             judgement.error,
             state.attempt_number,
-            endpoint.patience.attempts,
+            patience.attempts,
             state.upcoming_sleep,
         )
 

@@ -147,7 +147,7 @@ class Transport:
     def _loop(self, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 
-        options = loop_options(self.endpoint, self._log, self._seconds_left)
+        options = loop_options(self.endpoint.patience, self.endpoint.budget, self._log, self._seconds_left)
         return Retrying(sleep=self._sleep, **options)(attempt)
 
     def _seconds_left(self) -> float:
@@ -253,7 +253,7 @@ def _gathered(call: Call[Any], answer: requests.Response | Lost) -> Reply | Lost
 
     if isinstance(answer, Lost):
         return answer
-    gathering = Gathering(call, answer.status_code, answer.headers)
+    gathering = Gathering(call.good, answer.status_code, answer.headers)
     try:
         with answer:
             for chunk in answer.iter_content(_CHUNK) if gathering.fits else ():

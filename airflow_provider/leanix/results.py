@@ -9,15 +9,15 @@ from airflow_provider.leanix import api
 from airflow_provider.leanix.split import Splitter
 
 if TYPE_CHECKING:
+    from airflow_provider.core.hook import ApiHook
     from airflow_provider.core.transport import Stream
-    from airflow_provider.leanix.hooks import LeanIXHook
 
 _TRIES = 3
 FORMATS = ("ldif", "jsonl")
 
 
 def save_results(
-    hook: LeanIXHook, run_id: str, output_path: str, output_format: str = "ldif"
+    hook: ApiHook, run_id: str, output_path: str, output_format: str = "ldif"
 ) -> dict[str, Any] | None:
     """Store the results of a run; gives the file's manifest, or None when there are none.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from airflow_provider.leanix.hooks import LeanIXHook
+    from airflow_provider.core.hook import ApiHook
     from airflow_provider.leanix.ldif import Ldif
 
 WHOLE = 128 * 1024 * 1024
@@ -17,7 +17,7 @@ WHOLE = 128 * 1024 * 1024
 BLOCK = 4 * 1024 * 1024
 
 
-def upload(hook: LeanIXHook, url: str, ldif: Ldif) -> None:
+def upload(hook: ApiHook, url: str, ldif: Ldif) -> None:
     """Put an LDIF to a signed link of Azure's blob storage, as its documentation says.
 
     :param url: the link, good for one file.
