@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core import auth
+from airflow_provider.core.http import auth
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 from airflow_provider.sandbox.server import Sandbox
 from tests import fault_rows, fault_rows_iotstudio

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from airflow_provider.core import auth, limits, polling, waiting
+from airflow_provider.core import polling, triggers
 from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.http import auth, rate_limit
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import actions, progress
 from airflow_provider.mapsindoors import verifying
@@ -93,9 +94,9 @@ def no_waiting() -> Iterator[None]:
     at_once = partial(repeat, 0.001)
     with (
         patch.object(ApiHook, "patience", QUICK),
-        patch.object(limits.Budget, "reserve", lambda self, now=None: 0.0),
-        patch.object(waiting, "intervals", lambda *_, **__: at_once()),
+        patch.object(rate_limit.Budget, "reserve", lambda self, now=None: 0.0),
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
+        patch.object(triggers, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "LOOKS", (0.0, 0.0)),
         patch.object(progress, "SETTLING", 0.0),
         patch.object(verifying, "wait", lambda _: None),

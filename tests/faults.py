@@ -10,8 +10,8 @@ from typing import Any
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core import auth, limits
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http import auth, rate_limit
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -109,7 +109,7 @@ def fresh(sandbox: Sandbox, vendor: str) -> None:
     sandbox.mapsindoors.rate_limit = None
     sandbox.amigocloud.job_latency = 0.0
     auth._slots.clear()
-    limits._budgets.clear()
+    rate_limit._budgets.clear()
     # Each token that it knows makes the masker slower, and a matrix takes hundreds of them.
     _secrets_masker().reset_masker()
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider.core import auth, limits
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http import auth, rate_limit
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.core.redaction import spellings
 from airflow_provider.sandbox.amigocloud import world
 from airflow_provider.sandbox.server import Sandbox
@@ -20,7 +20,7 @@ from airflow_provider.sandbox.server import Sandbox
 def plant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put credentials into all connections that every encoding changes; nothing takes long."""
     monkeypatch.setattr(auth, "_slots", {})
-    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setattr(rate_limit, "_budgets", {})
     monkeypatch.setattr(ApiHook, "patience", Patience(attempts=2, base=0.001, cap=0.01))
     connection = {**sandbox.amigocloud.connection(), "password": world.AWKWARD_TOKEN}
     monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", json.dumps(connection))

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlencode
 
 from airflow_provider.amigocloud.multipart import form_with_file
 from airflow_provider.amigocloud.pages import Page, read_page
-from airflow_provider.core.calls import SUCCESS, UNSET, Call, Params, Reply, pairs, segment
+from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError, RequestRejectedError
 
 LONGEST_QUERY = 3000

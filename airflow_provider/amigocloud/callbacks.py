@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.connection import ProjectHook
-from airflow_provider.core.calls import segment
+from airflow_provider.core.http.call import segment
 from airflow_provider.errors import InputError, RequestRejectedError, ServerError, TransportError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Listener(ProjectHook):
     @contextmanager
     def _background(self) -> Iterator[News]:
         """Keep a connection in a thread of its own, so that slow callbacks do not break it."""
-        from airflow_provider.core.aio import close_clients
+        from airflow_provider.core.http.async_transport import close_clients
 
         news: News = SimpleQueue()
         # Read here: an event loop in another thread cannot ask Airflow for connections.

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from airflow_provider.amigocloud.api import Place, read_body, read_job
-from airflow_provider.core.calls import Call, read_nothing, segment
+from airflow_provider.core.http.call import Call, segment
+from airflow_provider.core.http.reply import read_nothing
 from airflow_provider.errors import InputError
 
 BATCH = 1000

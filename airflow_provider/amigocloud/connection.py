@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from airflow_provider.amigocloud import api
 from airflow_provider.assets import amigocloud_asset
-from airflow_provider.core.auth import Credential, QueryToken
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.links import origin
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.core.http.auth import Credential, QueryToken
+from airflow_provider.core.urls import origin
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider.amigocloud.pages import MOST_EMPTY, follow, without_token
-from airflow_provider.core.calls import Call
+from airflow_provider.core.http.call import Call
 from airflow_provider.errors import IncompleteExportError
 
 _LISTS = ("results", "data")

@@ -15,8 +15,8 @@ from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.sightings import CHANGED, Ledger, Sighting
 from airflow_provider.amigocloud.wishes import Wishes
-from airflow_provider.core.durable import fingerprint
-from airflow_provider.core.remembering import AssetMemory
+from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.watcher_state import AssetMemory
 
 _wishes: WeakKeyDictionary[Any, dict[Hashable, Wishes]] = WeakKeyDictionary()
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud.formats import Format, open_writer
 from airflow_provider.core.compat import gauge
-from airflow_provider.core.sinks import Publication, logged, manifest
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.manifest import logged, manifest
 from airflow_provider.errors import IncompleteExportError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any, cast
 import msgspec
 
 from airflow_provider.amigocloud.pages import Column, Page
-from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, RowWriter
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 
 _NEEDS: dict[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_provider.amigocloud.geometry import geometry_column, read_geometries
 from airflow_provider.amigocloud.pages import Column
-from airflow_provider.core.sinks import RowWriter
+from airflow_provider.core.files.writers import RowWriter
 
 _HEAD = b'{"type":"FeatureCollection","features":[\n'
 _TAIL = b"\n]}\n"

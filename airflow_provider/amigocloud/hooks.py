@@ -11,7 +11,7 @@ from airflow_provider.amigocloud import api, changes
 from airflow_provider.amigocloud.callbacks import Listener
 from airflow_provider.amigocloud.cursor import Cursor
 from airflow_provider.amigocloud.pages import Row, walk
-from airflow_provider.core.calls import Call, Params
+from airflow_provider.core.http.call import Call, Params
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError
 
 T = TypeVar("T")

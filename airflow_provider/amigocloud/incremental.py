@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pages import Page
-from airflow_provider.core.watermark import Watermark
+from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Raw
 
 from airflow_provider.amigocloud.pages import Column, Page
-from airflow_provider.core.durable import fingerprint
-from airflow_provider.core.sinks import Publication
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError, ProviderError, RequestRejectedError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Journal:
         if self.kept is None:
             return
         self._log.info("Going on after %d rows of an earlier try", self.kept.rows)
-        from airflow_provider.core.rows import opened
+        from airflow_provider.core.files.reader import opened
 
         for n in range(self.kept.parts):
             with opened(self._part(n), "part of an export") as file:

@@ -18,7 +18,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from airflow_provider.amigocloud.pages import Page, read_page
-from airflow_provider.core.calls import Reply
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError
 
 Key = str | int | float

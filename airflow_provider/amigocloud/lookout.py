@@ -30,8 +30,8 @@ from airflow_provider.amigocloud.sightings import (
 )
 from airflow_provider.amigocloud.watching import GOING, SUCCESS
 from airflow_provider.amigocloud.wishes import Wishes
-from airflow_provider.core.masking import hidden
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.redaction import hidden
 from airflow_provider.errors import (
     NotFoundError,
     PermissionDeniedError,

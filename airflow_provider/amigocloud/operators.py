@@ -10,8 +10,8 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.upload_operator import AmigoCloudUploadOperator
+from airflow_provider.core.asset_events import tell
 from airflow_provider.core.compat import for_good
-from airflow_provider.core.outlets import tell
 from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from airflow_provider.core.calls import Call, Reply, pairs
+from airflow_provider.core.http.call import Call, pairs
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.redaction import bare_url
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 

@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.geometry import Extent, geometry_column, read_geometries
 from airflow_provider.amigocloud.pages import Column
-from airflow_provider.core.sinks import RowWriter
+from airflow_provider.core.files.writers import RowWriter
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:

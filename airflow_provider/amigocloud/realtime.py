@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from airflow_provider.amigocloud import api, frames
-from airflow_provider.core.links import is_loopback
-from airflow_provider.core.masking import hide_passing
-from airflow_provider.core.redaction import bare_url
-from airflow_provider.core.replies import shorten
+from airflow_provider.core.http.reply import shorten
+from airflow_provider.core.redaction import bare_url, hide_passing
+from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class EventSocket:
         )
         options: dict[str, Any] = {}
         if uri.startswith("wss:"):
-            from airflow_provider.core.aio import tls_context
+            from airflow_provider.core.http.async_transport import tls_context
 
             options["ssl"] = await tls_context(settings.verify)
         try:

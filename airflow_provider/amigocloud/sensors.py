@@ -10,8 +10,9 @@ from airflow_provider.amigocloud import watching
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.watching import DatasetHasChanged, JobIsDone, QueryIsTrue
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
-from airflow_provider.core.sensing import PollSensor
-from airflow_provider.core.waiting import clock, raise_for
+from airflow_provider.core.polling import clock
+from airflow_provider.core.sensor import PollSensor
+from airflow_provider.core.trigger_events import raise_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

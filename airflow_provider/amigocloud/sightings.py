@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_provider.core.durable import fingerprint
+from airflow_provider.core.state.identity import fingerprint
 
 CHANGED = "dataset:changed"
 """The event of a change that only looking has found, for who has no name of the service's for it."""

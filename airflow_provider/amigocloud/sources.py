@@ -14,8 +14,8 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.journal import Journal
 from airflow_provider.amigocloud.pages import Page, ahead, walk
 from airflow_provider.amigocloud.readers import ByKey, ByLink, Reader, Reading, counted
-from airflow_provider.core.calls import Call
-from airflow_provider.core.durable import fingerprint
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError
 
 _READS = re.compile(r"[\s(]*(select|with|values)\b", re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider.amigocloud.events import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.watching import QUESTIONS, alook
-from airflow_provider.core.polling import PollTrigger
+from airflow_provider.core.triggers import PollTrigger
 
 __all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrigger"]
 

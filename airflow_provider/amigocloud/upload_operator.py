@@ -9,10 +9,11 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.watching import JobIsDone, look
+from airflow_provider.core.asset_events import tell
 from airflow_provider.core.compat import for_good, is_deferrable
-from airflow_provider.core.durable import Submission
-from airflow_provider.core.outlets import tell
-from airflow_provider.core.waiting import clock, raise_for, wait_for
+from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.core.state.submission import Submission
+from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import AmbiguousWriteError, ProviderError, RunFailedError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from airflow_provider.amigocloud import api
-from airflow_provider.core.calls import Call
-from airflow_provider.core.rows import opened
+from airflow_provider.core.files.reader import opened
+from airflow_provider.core.http.call import Call
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, RequestRejectedError
 
 CHUNK = 1_000_000

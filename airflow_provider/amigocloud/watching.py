@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider.amigocloud import api
-from airflow_provider.core.calls import Call
-from airflow_provider.core.replies import shorten
-from airflow_provider.core.waiting import share
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import shorten
+from airflow_provider.core.shared_polls import share
 from airflow_provider.errors import InputError, RunFailedError
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseHook
 
-from airflow_provider.core.auth import Credential
-from airflow_provider.core.calls import Call, Reply
-from airflow_provider.core.endpoint import Endpoint
-from airflow_provider.core.limits import Budget
-from airflow_provider.core.policy import Patience
-from airflow_provider.core.replies import explain as default_explain
-from airflow_provider.core.settings import ConnectionSpec, Settings, read_settings
+from airflow_provider.core.connection import ConnectionSpec, Settings, read_settings
+from airflow_provider.core.http.auth import Credential
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.endpoint import Endpoint
+from airflow_provider.core.http.rate_limit import Budget
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.http.reply import explain as default_explain
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.errors import (
     AuthenticationError,
     NotFoundError,
@@ -28,8 +29,8 @@ from airflow_provider.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider.core.aio import AsyncTransport
-    from airflow_provider.core.transport import Stream, Transport
+    from airflow_provider.core.http.async_transport import AsyncTransport
+    from airflow_provider.core.http.sync_transport import Stream, Transport
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class ApiHook(BaseHook):
 
         :raises InputError: naming every problem of the connection.
         """
-        from airflow_provider.core.masking import mask, spelled
+        from airflow_provider.core.redaction import mask, spelled
 
         settings = read_settings(self.get_connection(self.conn_id), self.spec)
         mask(spelled(settings.secrets))
@@ -98,7 +99,7 @@ class ApiHook(BaseHook):
         """The connection pool, opened when first needed, once for all threads."""
         with self._opening:
             if self._transport is None:
-                from airflow_provider.core.transport import Transport
+                from airflow_provider.core.http.sync_transport import Transport
 
                 self._transport = Transport(self._endpoint(), self.log)
             return self._transport
@@ -125,7 +126,7 @@ class ApiHook(BaseHook):
     async def asend(self, call: Call[T]) -> T:
         """Send the same call from an event loop, without blocking it."""
         if self._async_transport is None:
-            from airflow_provider.core.aio import AsyncTransport
+            from airflow_provider.core.http.async_transport import AsyncTransport
 
             await self.aload()
             self._async_transport = AsyncTransport(self._endpoint(), self.log)
@@ -134,7 +135,7 @@ class ApiHook(BaseHook):
     async def aload(self) -> Settings:
         """Read the connection without blocking the event loop; needed before ``settings`` is used there."""
         if "settings" not in self.__dict__:
-            from airflow_provider.core.masking import amask, spelled
+            from airflow_provider.core.redaction import amask, spelled
 
             settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
             await amask(spelled(settings.secrets))

@@ -1,66 +1,94 @@
-"""The trigger that polls a service until something has happened, or a deadline has passed.
-
-Apart from what else waits, because Airflow's triggers take time to import, and only what defers needs them.
-"""
+"""Waiting for something on a service: intervals, deadlines, tolerated failures, shared polls."""
 
 from __future__ import annotations
 
-import asyncio
-from abc import abstractmethod
-from collections.abc import AsyncIterator
-from typing import Any
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow_provider.errors import (
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
 
-from airflow_provider.core import waiting
-from airflow_provider.core.waiting import Tolerance, error_event, intervals
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
 
 
-class PollTrigger(BaseTrigger):
-    """The base of triggers that poll until something has happened, or a deadline has passed.
+T = TypeVar("T")
 
-    Fires once, with ``{"status": "done", ...}``, ``{"status": "timeout"}`` or an error event that
-    :func:`~airflow_provider.core.waiting.raise_for` turns back into the exception.
+clock = time.time
 
-    :param deadline: seconds since the epoch, so that a restart of the triggerer does not move it.
-    :param poll_interval: the longest interval in seconds; the first ones are shorter.
+PASSING = (TransportError, ServerError, RateLimitedError)
+"""Failures of a poll that may pass: the thing waited for is not known to be lost."""
+
+TOLERATED = 5
+"""So many polls in a row may fail in such a way."""
+
+
+class Tolerance:
+    """Lets the polls of one wait fail now and then: ``with tolerance:`` around each of them.
+
+    A failure that may pass is swallowed and logged, but not the sixth in a row. Any other comes out at once.
+
+    :param log: gets a warning for each failure that is tolerated.
     """
 
-    def __init__(self, *, deadline: float, poll_interval: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.deadline = deadline
-        self.poll_interval = poll_interval
+    def __init__(self, log: Logger) -> None:
+        self.failures = 0
+        self._log = log
 
-    @abstractmethod
-    async def poll(self) -> dict[str, Any] | None:
-        """Look once; give what the event should carry, or None for not yet."""
+    def __enter__(self) -> None:
+        pass
 
-    @abstractmethod
-    def arguments(self) -> dict[str, Any]:
-        """Give the constructor's arguments: ids, numbers, never a credential."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, PASSING):
+            self.failures = 0
+            return False
+        self.failures += 1
+        if self.failures > TOLERATED:
+            return False
+        self._log.warning("poll failed (%d of %d tolerated): %s", self.failures, TOLERATED, error)
+        return True
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give Airflow what it needs to make this trigger again elsewhere."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll, and fire once."""
-        yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
+def intervals(longest: float, first: float = 1.0) -> Iterator[float]:
+    """Give the seconds between polls for ever: short at first, growing by half, jittered by a tenth.
 
-    async def _outcome(self) -> dict[str, Any]:
-        tolerance = Tolerance(self.log)
-        for pause in intervals(self.poll_interval):
-            try:
-                async with asyncio.timeout(max(1.0, self.deadline - waiting.clock())):
-                    with tolerance:
-                        if (payload := await self.poll()) is not None:
-                            return {"status": "done", **payload}
-            except TimeoutError:
-                return {"status": "timeout"}
-            except Exception as error:
-                return error_event(error)
-            left = self.deadline - waiting.clock()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(pause, left))
-        return {"status": "timeout"}
+    :param longest: seconds that no interval is much above.
+    :param first: seconds of the first interval.
+    """
+    current = min(first, longest)
+    while True:
+        yield current * random.uniform(0.9, 1.1)  # noqa: S311
+        current = min(longest, current * 1.5)
+
+
+def wait_for(
+    poll: Callable[[], T | None],
+    *,
+    deadline: float,
+    poll_interval: float,
+    log: Logger,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Poll until there is a result, on a worker.
+
+    :param poll: gives the result, or None for not yet.
+    :param deadline: seconds since the epoch after which ``TimeoutError`` is raised.
+    :param poll_interval: the longest interval in seconds.
+    :param log: gets a warning for each failure of a poll that is tolerated.
+    :raises TimeoutError: at the deadline.
+    """
+    tolerance = Tolerance(log)
+    for pause in intervals(poll_interval):
+        with tolerance:
+            if (result := poll()) is not None:
+                return result
+        left = deadline - clock()
+        if left <= 0:
+            break
+        sleep(min(pause, left))
+    raise TimeoutError

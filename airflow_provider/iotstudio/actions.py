@@ -12,7 +12,7 @@ from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.compare import same_value
 
 if TYPE_CHECKING:
-    from airflow_provider.core.durable import Submission
+    from airflow_provider.core.state.submission import Submission
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 LOOKS = (0.5, 2.0, 4.0)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow_provider.core.calls import UNSET, Call, Reply, read_nothing
+from airflow_provider.core.http.call import UNSET, Call
+from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.iotstudio.api import Page, entry, filters, in_space, listed, read_object, time_range
 
 

@@ -254,7 +254,7 @@ class Administration(SpaceHook):
         :param category: the category's name.
         :param create: make them, where there are none yet.
         """
-        from airflow_provider.core.masking import mask, spelled
+        from airflow_provider.core.redaction import mask, spelled
 
         chosen = str((form or {}).get("password") or "")
         mask(spelled([chosen]))

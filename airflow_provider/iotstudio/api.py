@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from airflow_provider.core.auth import Token, read_token
-from airflow_provider.core.calls import UNSET, Call, Params, Reply, pairs, read_nothing, read_reply, segment
-from airflow_provider.core.replies import explain as explain_reply
-from airflow_provider.core.replies import shorten
+from airflow_provider.core.http.auth import Token, read_token
+from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
+from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, shorten
+from airflow_provider.core.http.reply import explain as explain_reply
 
 PAGE = 1000
 """The most items of one page; the service's own default of 50 costs 20 times as many requests."""

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider.assets import iotstudio_asset
-from airflow_provider.core.auth import Credential, HeaderToken, MintedToken
-from airflow_provider.core.calls import Call, Params, Reply
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
+from airflow_provider.core.http.call import Call, Params
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import (
     ApiError,
     AuthenticationError,

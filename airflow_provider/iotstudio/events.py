@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from airflow_provider.core.waiting import share
-from airflow_provider.core.watchers import NewcomerTrigger
+from airflow_provider.core.shared_polls import share
+from airflow_provider.core.triggers import NewcomerTrigger
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 

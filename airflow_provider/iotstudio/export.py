@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, RowWriter, logged, manifest
-from airflow_provider.core.spool import Spool, write_parquet
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.manifest import logged, manifest
+from airflow_provider.core.files.spool import Spool, write_parquet
+from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.past import COLUMNS, Span, read_past

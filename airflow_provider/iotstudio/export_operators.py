@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.outlets import tell
+from airflow_provider.core.asset_events import tell
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_provider.core.calls import Params
+from airflow_provider.core.http.call import Params
 from airflow_provider.errors import AmbiguousWriteError, TransportError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.administration import Administration

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.asset_events import tell
 from airflow_provider.core.compat import is_deferrable
-from airflow_provider.core.durable import Submission
-from airflow_provider.core.outlets import tell
-from airflow_provider.core.waiting import clock, raise_for, wait_for
+from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.core.state.submission import Submission
+from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError, NotFoundError, RunFailedError
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone, submit
 from airflow_provider.iotstudio.export_operators import (

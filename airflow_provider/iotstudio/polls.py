@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider.core.waiting import share
+from airflow_provider.core.shared_polls import share
 from airflow_provider.errors import RequestRejectedError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import IDS

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.watermark import Watermark
+from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.past import Span
 

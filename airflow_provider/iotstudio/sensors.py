@@ -7,8 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
-from airflow_provider.core.sensing import PollSensor
-from airflow_provider.core.waiting import clock, raise_for
+from airflow_provider.core.polling import clock
+from airflow_provider.core.sensor import PollSensor
+from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.polls import match_query, matched

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.polling import PollTrigger
+from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.rows import read_rows
+from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 
 MESSAGE_BYTES = 5 * 1024

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.core.auth import Token, read_token
-from airflow_provider.core.calls import SUCCESS, Call, Reply, read_nothing, segment
+from airflow_provider.core.http.auth import Token, read_token
+from airflow_provider.core.http.call import SUCCESS, Call, segment
+from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.errors import RequestRejectedError
 
 API = "services/integration-api/v1"

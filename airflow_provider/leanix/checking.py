@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.replies import shorten
+from airflow_provider.core.http.reply import shorten
 from airflow_provider.errors import InputError
 
 KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")

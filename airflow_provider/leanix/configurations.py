@@ -30,7 +30,7 @@ def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:
 def _read_file(path: str, what: str) -> Any:
     import msgspec
 
-    from airflow_provider.core.rows import opened
+    from airflow_provider.core.files.reader import opened
 
     with opened(path, "configuration") as file:
         try:

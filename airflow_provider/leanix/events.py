@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from typing import Any
 
-from airflow_provider.core.masking import hidden
-from airflow_provider.core.waiting import share
-from airflow_provider.core.watchers import NewcomerTrigger
+from airflow_provider.core.redaction import hidden
+from airflow_provider.core.shared_polls import share
+from airflow_provider.core.triggers import NewcomerTrigger
 from airflow_provider.leanix.api import EndedRun, list_ended
 from airflow_provider.leanix.hooks import LeanIXHook
 

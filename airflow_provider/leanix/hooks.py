@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from airflow_provider.assets import leanix_asset
-from airflow_provider.core.auth import Credential, MintedToken
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
 from airflow_provider.leanix.checking import KEY, REQUIRED, check
@@ -175,7 +175,7 @@ class LeanIXHook(ApiHook):
         :raises IncompleteExportError: when what came is no whole LDIF; nothing was published.
         :return: the manifest, with ``sha256``; None when the run has no results.
         """
-        from airflow_provider.core.sinks import logged
+        from airflow_provider.core.files.manifest import logged
 
         started, before = time.monotonic(), self.requests
         manifest = save_results(self, run_id, output_path, output_format)

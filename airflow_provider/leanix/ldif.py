@@ -153,7 +153,7 @@ def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int
 
     :raises InputError: when it cannot be read, or when a whole LDIF is meant for another connector.
     """
-    from airflow_provider.core.rows import read_rows
+    from airflow_provider.core.files.reader import read_rows
 
     if content is None:
         return
@@ -173,7 +173,7 @@ def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int
 def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
     import msgspec
 
-    from airflow_provider.core.rows import opened
+    from airflow_provider.core.files.reader import opened
 
     what = f"content '{path}'"
     splitter = Splitter()

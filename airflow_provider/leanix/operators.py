@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.asset_events import tell
 from airflow_provider.core.compat import gauge, is_deferrable
-from airflow_provider.core.outlets import tell
-from airflow_provider.core.waiting import raise_for
+from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError, ProviderError, RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.configuration_operator import LeanIXPutConfigurationOperator
@@ -20,7 +20,7 @@ from airflow_provider.leanix.verdict import FAIL_ON, Outcome
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.core.durable import Submission
+    from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.shrinking import LastCount
 
 __all__ = [

@@ -10,7 +10,7 @@ from airflow_provider.leanix.split import Splitter
 
 if TYPE_CHECKING:
     from airflow_provider.core.hook import ApiHook
-    from airflow_provider.core.transport import Stream
+    from airflow_provider.core.http.sync_transport import Stream
 
 _TRIES = 3
 FORMATS = ("ldif", "jsonl")
@@ -45,7 +45,8 @@ def save_results(
 
 
 def _save(stream: Stream, run_id: str, output_path: str, output_format: str) -> dict[str, Any]:
-    from airflow_provider.core.sinks import Publication, manifest
+    from airflow_provider.core.files.atomic import Publication
+    from airflow_provider.core.files.manifest import manifest
 
     splitter, rows = Splitter(), 0
     with Publication(output_path) as publication:

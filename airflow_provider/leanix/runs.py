@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.waiting import PASSING, clock, wait_for
+from airflow_provider.core.polling import PASSING, clock, wait_for
 from airflow_provider.errors import (
     AmbiguousWriteError,
     NotFoundError,
@@ -25,7 +25,7 @@ from airflow_provider.leanix.ldif import Ldif
 from airflow_provider.leanix.verdict import Outcome, weigh, why_failed
 
 if TYPE_CHECKING:
-    from airflow_provider.core.durable import Submission
+    from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.hooks import LeanIXHook
 
 _MOST_COMPLAINTS = 2000

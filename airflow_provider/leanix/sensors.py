@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
-from airflow_provider.core.sensing import PollSensor
-from airflow_provider.core.waiting import raise_for
+from airflow_provider.core.sensor import PollSensor
+from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.api import BROKEN, OVER

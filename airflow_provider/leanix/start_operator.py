@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.durable import Submission, fingerprint
+from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.submission import Submission
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif import Ldif, make_header, prepare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.core.polling import PollTrigger
+from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.leanix.api import OVER
 from airflow_provider.leanix.events import LeanIXRunEndedTrigger
 from airflow_provider.leanix.hooks import LeanIXHook

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.masking import hidden
-from airflow_provider.core.replies import shorten
+from airflow_provider.core.http.reply import shorten
+from airflow_provider.core.redaction import hidden
 from airflow_provider.leanix.api import FINISHED
 
 FAIL_ON = ("failed", "errors", "warnings")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from airflow_provider.core.limits import shared_budget
-from airflow_provider.core.waiting import share
+from airflow_provider.core.http.rate_limit import shared_budget
+from airflow_provider.core.shared_polls import share
 from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook

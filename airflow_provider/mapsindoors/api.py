@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.auth import Token, read_token
-from airflow_provider.core.calls import Call, Reply, read_nothing, segment
+from airflow_provider.core.http.auth import Token, read_token
+from airflow_provider.core.http.call import Call, segment
+from airflow_provider.core.http.reply import Reply, read_nothing
 
 Json = dict[str, Any]
 Items = Sequence[Mapping[str, Any]]

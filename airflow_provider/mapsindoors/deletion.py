@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider.core.rows import read_rows
+from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.apply import Application
 from airflow_provider.mapsindoors.guards import Guards

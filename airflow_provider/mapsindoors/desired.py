@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.rows import read_rows
+from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import checks, geometry
 from airflow_provider.mapsindoors.compare import NESTED, is_empty

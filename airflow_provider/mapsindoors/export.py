@@ -11,7 +11,8 @@ from typing import IO, Any
 
 import msgspec
 
-from airflow_provider.core.sinks import Publication, logged, manifest
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.manifest import logged, manifest
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.checks import FIELDS

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.assets import mapsindoors_asset
-from airflow_provider.core.auth import Credential, MintedToken
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.limits import Budget, shared_budget
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.core.http.auth import Credential, MintedToken
+from airflow_provider.core.http.rate_limit import Budget, shared_budget
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.api import Json
@@ -217,7 +217,7 @@ class MapsIndoorsHook(ApiHook):
         :return: ``{"id", "description", "createdAt", "secret"}``. The secret is shown this once; it is masked
             in logs from here on.
         """
-        from airflow_provider.core.masking import mask, spelled
+        from airflow_provider.core.redaction import mask, spelled
 
         made = self.send(api.create_secret(customer_id, description))
         mask(spelled([str(made.get("secret", ""))]))

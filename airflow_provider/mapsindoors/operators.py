@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.outlets import tell
+from airflow_provider.core.asset_events import tell
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.arguments import whole_number
 from airflow_provider.mapsindoors.create_operator import MapsIndoorsCreateGeodataOperator

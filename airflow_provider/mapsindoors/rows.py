@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider.core.rows import read_rows
+from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import checks
 from airflow_provider.mapsindoors.flat import from_feature, from_flat, is_feature

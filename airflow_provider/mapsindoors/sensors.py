@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
-from airflow_provider.core.sensing import PollSensor
-from airflow_provider.core.waiting import clock, raise_for
+from airflow_provider.core.polling import clock
+from airflow_provider.core.sensor import PollSensor
+from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.expected import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook

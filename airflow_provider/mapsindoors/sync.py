@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.rows import opened
-from airflow_provider.core.sinks import Publication
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.reader import opened
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors import restore
 from airflow_provider.mapsindoors.apply import Application

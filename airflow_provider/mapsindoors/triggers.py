@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.polling import PollTrigger
-from airflow_provider.core.waiting import share
+from airflow_provider.core.shared_polls import share
+from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.mapsindoors.expected import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 

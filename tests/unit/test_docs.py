@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.settings import COMMON_EXTRAS
+from airflow_provider.core.connection import COMMON_EXTRAS
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook

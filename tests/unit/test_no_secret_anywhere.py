@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider.core import polling
+from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task
 from tests.digging import layers, rows
@@ -25,16 +25,16 @@ pytestmark = pytest.mark.slow
 def triggers(planted: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what every trigger gives Airflow to store; what sensors wait for happens once they defer."""
     found: list[str] = []
-    serialize = polling.PollTrigger.serialize
+    serialize = PollTrigger.serialize
 
-    def watched(self: polling.PollTrigger) -> tuple[str, dict[str, Any]]:
+    def watched(self: PollTrigger) -> tuple[str, dict[str, Any]]:
         path, arguments = serialize(self)
         found.append(json.dumps([path, arguments]))
         if "Action" not in path:
             every_task.happen(planted, path.split(".")[1])
         return path, arguments
 
-    monkeypatch.setattr(polling.PollTrigger, "serialize", watched)
+    monkeypatch.setattr(PollTrigger, "serialize", watched)
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
-from airflow_provider.core.watchers import NewcomerTrigger
+from airflow_provider.core.triggers import NewcomerTrigger
 from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider.core import auth
-from airflow_provider.core.outlets import tell
+from airflow_provider.core.asset_events import tell
+from airflow_provider.core.http import auth
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.operators import (
     IoTStudioExportHistoryOperator,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.retry import Patience
 
 Connect = Callable[..., str]
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider.amigocloud import realtime
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core import aio
+from airflow_provider.core.http import async_transport
 from airflow_provider.errors import (
     InputError,
     PermissionDeniedError,
@@ -64,13 +64,13 @@ def test_a_callback_gets_the_payload_of_a_user_event(sandbox):
 
 
 def test_no_connection_is_left_open_after_the_listening(sandbox, monkeypatch):
-    clients, new = [], aio._new_client
+    clients, new = [], async_transport._new_client
 
     def noted(*args, **options):
         clients.append(new(*args, **options))
         return clients[-1]
 
-    monkeypatch.setattr(aio, "_new_client", noted)
+    monkeypatch.setattr(async_transport, "_new_client", noted)
     hook = AmigoCloudHook()
     hook.listen_user_events()
     hook.start_listening(0.2)

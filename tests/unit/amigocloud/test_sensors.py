@@ -16,7 +16,7 @@ from airflow_provider.amigocloud.sensors import (
 )
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 from airflow_provider.amigocloud.watching import JobIsDone
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.errors import (
     InputError,
     PermissionDeniedError,

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider.core.auth import Credential, HeaderToken, MintedToken, QueryToken, read_token
-from airflow_provider.core.calls import Call
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.policy import Patience
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings
+from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken, QueryToken, read_token
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
 
@@ -115,11 +115,11 @@ def running_echo() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def echo(running_echo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    from airflow_provider.core import auth, limits
+    from airflow_provider.core.http import auth, rate_limit
 
     running_echo.reset()
     monkeypatch.setattr(auth, "_slots", {})
-    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setattr(rate_limit, "_budgets", {})
     monkeypatch.setenv("AIRFLOW_CONN_ECHO_DEFAULT", running_echo.connections["echo_default"])
     return running_echo
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from anyio._backends._asyncio import CancelScope
 
-from airflow_provider.core.calls import Call
+from airflow_provider.core.http.call import Call
 
 READ = Call[Any]("GET", "open/thing")
 

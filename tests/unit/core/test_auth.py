@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider.core import auth
-from airflow_provider.core.auth import MintedToken, QueryToken, Token, lead_time, read_token
-from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.http import auth
+from airflow_provider.core.http.auth import MintedToken, QueryToken, Token, lead_time, read_token
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import AuthenticationError
 
 

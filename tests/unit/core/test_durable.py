@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.durable import Submission, fingerprint
+from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.submission import Submission
 
 LOG: Any = logging.getLogger("test")
 JSON = st.recursive(

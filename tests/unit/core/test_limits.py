@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core import limits
-from airflow_provider.core.limits import Budget, shared_budget
+from airflow_provider.core.http import rate_limit
+from airflow_provider.core.http.rate_limit import Budget, shared_budget
 
 
 @given(
@@ -81,4 +81,4 @@ def test_a_pause_and_a_lower_rate_hold_for_all_joined_budgets() -> None:
 
 def test_a_budget_is_not_kept_under_the_name_of_what_may_be_a_secret() -> None:
     shared_budget(1, "host", "a-solution-key")
-    assert not any("a-solution-key" in key for key in limits._budgets)
+    assert not any("a-solution-key" in key for key in rate_limit._budgets)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider import errors
-from airflow_provider.core.calls import Call, Reply
-from airflow_provider.core.policy import (
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Lost, Reply, explain
+from airflow_provider.core.http.retry import (
     Judgement,
-    Lost,
     Patience,
     Verdict,
     is_over,
@@ -19,7 +19,6 @@ from airflow_provider.core.policy import (
     retry_after,
     wait_before,
 )
-from airflow_provider.core.replies import explain
 
 READ = Call[Any]("GET", "x")
 WRITE = Call[Any]("POST", "x", repeatable=False)

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from airflow_provider import errors
-from airflow_provider.core import polling, waiting
-from airflow_provider.core.polling import PollTrigger
-from airflow_provider.core.waiting import raise_for
+from airflow_provider.core import polling, triggers
+from airflow_provider.core.trigger_events import raise_for
+from airflow_provider.core.triggers import PollTrigger
 from tests.clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(waiting, "clock", clock)
-    monkeypatch.setattr(polling.asyncio, "sleep", clock.asleep)
+    monkeypatch.setattr(polling, "clock", clock)
+    monkeypatch.setattr(triggers.asyncio, "sleep", clock.asleep)
     return clock
 
 

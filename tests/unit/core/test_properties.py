@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.core.calls import Call, Reply
-from airflow_provider.core.policy import (
+from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Lost, Reply, explain
+from airflow_provider.core.http.retry import (
     Judgement,
-    Lost,
     Patience,
     Verdict,
     is_over,
@@ -26,8 +27,6 @@ from airflow_provider.core.policy import (
     wait_before,
 )
 from airflow_provider.core.redaction import HIDDEN, Redactor, bare_url, spellings
-from airflow_provider.core.replies import explain
-from airflow_provider.core.rows import read_rows
 from tests.examples import examples
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)

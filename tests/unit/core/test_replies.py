@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.calls import Reply
-from airflow_provider.core.replies import explain
+from airflow_provider.core.http.reply import Reply, explain
 
 
 def said(body: Any) -> tuple[str, str]:

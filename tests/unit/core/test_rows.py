@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.rows import read_rows
+from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 
 ROWS = [{"id": "a", "n": 61.5, "ok": True}, {"id": "ø", "n": None, "ok": False}]

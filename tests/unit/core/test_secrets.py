@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from airflow_provider import errors
-from airflow_provider.core.calls import Call, Reply
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.core.redaction import Redactor, spellings
-from airflow_provider.core.waiting import error_event
+from airflow_provider.core.trigger_events import error_event
 from tests.foreign import Foreign
 
 from .conftest import SECRET
@@ -387,6 +388,6 @@ def test_a_secret_is_hidden_inside_of_a_longer_base64_text(before: str) -> None:
 
 
 def _quoted(text: str) -> str:
-    from airflow_provider.core.calls import segment
+    from airflow_provider.core.http.call import segment
 
     return segment(text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.sensing import PollSensor
+from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import NotFoundError, ServerError, TransportError
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider.core.links import is_loopback
-from airflow_provider.core.settings import ConnectionSpec, Extra, Settings, read_settings
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings, read_settings
+from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
 SPEC = ConnectionSpec(

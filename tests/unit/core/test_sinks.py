@@ -11,7 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider.core.sinks import CsvWriter, JsonLinesWriter, Publication, logged, manifest
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.manifest import logged, manifest
+from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.errors import InputError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core import spool
-from airflow_provider.core.sinks import Publication
-from airflow_provider.core.spool import Spool, write_parquet
+from airflow_provider.core.files import spool
+from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.spool import Spool, write_parquet
 
 
 def test_rows_come_back_in_order_and_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from airflow_provider import __version__, errors
-from airflow_provider.core import bodies
-from airflow_provider.core.calls import Call, segment
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http import reply
+from airflow_provider.core.http.call import Call, segment
+from airflow_provider.core.http.retry import Patience
 
 from .conftest import SECRET, EchoHook
 
@@ -175,7 +175,7 @@ def test_no_header_can_begin_another_one(value: str, send: Send, echo, connect) 
 
 def test_a_reply_that_unpacks_to_too_much_is_refused(send: Send, echo, connect, monkeypatch) -> None:
     assert send(connect(), Call("GET", "packed/200"))["detail"].endswith("far")
-    monkeypatch.setattr(bodies, "LARGEST", 4 * bodies.MIB)
+    monkeypatch.setattr(reply, "LARGEST", 4 * reply.MIB)
     with pytest.raises(errors.TransportError, match=r"GET .*/packed/200 .* its reply is larger than 4 MiB"):
         send(connect(), Call("GET", "packed/200"))
     with pytest.raises(errors.AmbiguousWriteError, match="its reply is larger than 4 MiB"):
@@ -203,7 +203,7 @@ def test_of_a_refusal_only_the_beginning_is_read(send: Send, echo, connect, monk
     )
     with pytest.raises(errors.PermissionDeniedError) as caught:
         send(connect(), Call("GET", "packed/403"))
-    assert 0 < read[0] <= bodies.LARGEST_REFUSAL
+    assert 0 < read[0] <= reply.LARGEST_REFUSAL
     assert len(str(caught.value)) < 1000
 
 
@@ -333,10 +333,10 @@ def test_the_log_says_what_failed_which_try_it_was_and_when_the_next_one_comes(
 
 
 def test_no_request_goes_on_past_a_moment(echo, connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider.core import transport
+    from airflow_provider.core.http import sync_transport
 
     now = [1000.0]
-    monkeypatch.setattr(transport, "clock", lambda: now[0])
+    monkeypatch.setattr(sync_transport, "clock", lambda: now[0])
     down = echo.faults.add("html", status=503, times=None)
     hook = connect()
     hook.transport._sleep = lambda seconds: now.__setitem__(0, now[0] + seconds)

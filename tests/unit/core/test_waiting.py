@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider import errors
-from airflow_provider.core import waiting
-from airflow_provider.core.waiting import error_event, intervals, raise_for, share, wait_for
+from airflow_provider.core import polling, shared_polls
+from airflow_provider.core.polling import intervals, wait_for
+from airflow_provider.core.shared_polls import share
+from airflow_provider.core.trigger_events import error_event, raise_for
 from tests.clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(waiting, "clock", clock)
+    monkeypatch.setattr(polling, "clock", clock)
     return clock
 
 
@@ -180,7 +182,7 @@ def test_a_result_that_nobody_asks_for_any_more_is_forgotten(monkeypatch: pytest
             assert await share(("list", number), 5, fetch) == "a long list"
             await share("asked all the time", 5, fetch)
             await share("asked seldom", 3600, fetch) if number % 50 == 0 else None
-        held = waiting._shelves[loop]
+        held = shared_polls._shelves[loop]
         assert len(held) <= 15
         assert {"asked all the time", "asked seldom"} <= set(held._entries)
 

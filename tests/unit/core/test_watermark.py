@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.watermark import Watermark
+from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
 
 LOG = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core import auth
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http import auth
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox

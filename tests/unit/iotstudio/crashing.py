@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.iotstudio import actions, operators
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 

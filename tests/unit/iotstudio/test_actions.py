@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider.core import waiting
+from airflow_provider.core import polling
 from airflow_provider.errors import (
     AmbiguousWriteError,
     InputError,
@@ -49,8 +49,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def wait_on_the_sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let waiting move the sandbox's clock instead of the wall's."""
-    monkeypatch.setattr(waiting, "clock", sandbox.clock.now)
-    original = waiting.wait_for
+    monkeypatch.setattr(polling, "clock", sandbox.clock.now)
+    original = polling.wait_for
 
     def wait_for(*args: Any, **options: Any) -> Any:
         return original(*args, **options, sleep=sandbox.clock.advance)
@@ -168,7 +168,7 @@ def test_a_try_that_died_between_sending_and_remembering_is_found_again(
     operator().execute(context(Store()))
     store = Store()
     with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider.core.durable.Submission.created", lambda *_: 1 / 0)
+        patch.setattr("airflow_provider.core.state.submission.Submission.created", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             operator().execute(context(store))
     assert operator().execute(context(store, 2))["action_id"] == requested(service)[1].uid
@@ -209,7 +209,7 @@ def test_a_request_that_may_have_rolled_off_is_not_sent_again(
     operator(input="v1").execute(context(Store()))
     store = Store()
     with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider.core.durable.Submission.created", lambda *_: 1 / 0)
+        patch.setattr("airflow_provider.core.state.submission.Submission.created", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             operator().execute(context(store))
     with IoTStudioHook() as hook:

@@ -211,7 +211,7 @@ def test_a_category_has_mqtt_credentials_of_its_own(hook: IoTStudioHook, service
 
 def test_a_password_for_mqtt_is_in_no_log(hook: IoTStudioHook, monkeypatch: pytest.MonkeyPatch) -> None:
     masked: list[str] = []
-    monkeypatch.setattr("airflow_provider.core.masking.mask", masked.extend)
+    monkeypatch.setattr("airflow_provider.core.redaction.mask", masked.extend)
     made = hook.set_mqtt_credentials(THING, create=True)
     hook.set_mqtt_credentials(THING, {"password": "chosen-one"})
     assert {made["password"], "chosen-one"} <= set(masked)

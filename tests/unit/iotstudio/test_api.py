@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider.core.calls import Reply, pairs
+from airflow_provider.core.http.call import pairs
+from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import admin_api, api
 

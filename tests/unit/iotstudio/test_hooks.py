@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from airflow_provider.core import auth
+from airflow_provider.core.http import auth
 from airflow_provider.errors import (
     AmbiguousWriteError,
     AuthenticationError,

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.errors import InputError, NotFoundError, ServerError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.durable import Submission
+from airflow_provider.core.state.submission import Submission
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
 from tests.airflow_names import TaskDeferred
 
@@ -125,17 +125,17 @@ def leanix(sandbox: Any) -> Any:
 @pytest.fixture(autouse=True)
 def no_waiting_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once, so that bad days are short."""
-    from airflow_provider.core import policy
+    from airflow_provider.core.http import retry
 
-    monkeypatch.setattr(policy, "wait_before", lambda *_: 0.001)
-    from airflow_provider.core import looping
+    monkeypatch.setattr(retry, "wait_before", lambda *_: 0.001)
+    from airflow_provider.core.http import retry
 
-    monkeypatch.setattr(looping, "wait_before", lambda *_: 0.001)
+    monkeypatch.setattr(retry, "wait_before", lambda *_: 0.001)
 
 
 @pytest.fixture(autouse=True)
 def fresh_tokens() -> None:
     """No test uses the token of another."""
-    from airflow_provider.core import auth
+    from airflow_provider.core.http import auth
 
     auth._slots.clear()

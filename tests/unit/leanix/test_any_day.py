@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from airflow_provider.core.durable import Submission
+from airflow_provider.core.state.submission import Submission
 from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
@@ -213,9 +213,9 @@ class dying:  # noqa: N801 - reads as a word
 
 @pytest.fixture
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from airflow_provider.core import waiting
+    from airflow_provider.core import polling
 
-    monkeypatch.setattr(waiting, "intervals", lambda *_: iter([0.01] * 1000))
+    monkeypatch.setattr(polling, "intervals", lambda *_: iter([0.01] * 1000))
     return
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core import remembering
+from airflow_provider.core.state import watcher_state
 from airflow_provider.leanix import triggers
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
@@ -147,7 +147,7 @@ async def test_a_restart_loses_no_run_and_repeats_none(leanix: Any) -> None:
 async def test_more_than_fits_into_the_assets_state_is_remembered_in_this_process_and_said(
     leanix: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: Any
 ) -> None:
-    monkeypatch.setattr(remembering, "LARGEST", 20)
+    monkeypatch.setattr(watcher_state, "LARGEST", 20)
     leanix.run_seconds = 0.0
     state = State()
     async with running(made := watcher(state)) as (fired,):

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core import auth, looping, policy, transport, waiting
-from airflow_provider.core.policy import wait_before as real_wait
+from airflow_provider.core import polling
+from airflow_provider.core.http import auth, reply, retry, sync_transport
+from airflow_provider.core.http.retry import wait_before as real_wait
 from airflow_provider.errors import (
     InputError,
     NotFoundError,
@@ -38,13 +39,13 @@ class Hours:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.time()
-        self.perform = transport.Transport._perform
-        monkeypatch.setattr(waiting, "clock", self)
+        self.perform = sync_transport.Transport._perform
+        monkeypatch.setattr(polling, "clock", self)
         monkeypatch.setattr(runs, "clock", self)
-        monkeypatch.setattr(transport, "clock", self)
-        monkeypatch.setattr(runs, "wait_for", partial(waiting.wait_for, sleep=self.sleep))
-        monkeypatch.setattr(transport.Transport.__init__, "__defaults__", (self.sleep,))
-        monkeypatch.setattr(looping, "wait_before", real_wait)
+        monkeypatch.setattr(sync_transport, "clock", self)
+        monkeypatch.setattr(runs, "wait_for", partial(polling.wait_for, sleep=self.sleep))
+        monkeypatch.setattr(sync_transport.Transport.__init__, "__defaults__", (self.sleep,))
+        monkeypatch.setattr(retry, "wait_before", real_wait)
 
     def __call__(self) -> float:
         return self.now
@@ -52,11 +53,11 @@ class Hours:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def unanswered(self, sender: transport.Transport, request: Any) -> Any:
+    def unanswered(self, sender: sync_transport.Transport, request: Any) -> Any:
         if not request.url.endswith(("/status", "/stop")):
             return self.perform(sender, request)
         self.sleep(sender._timeout()[1])
-        return policy.Lost(sent=True, why="no answer in time")
+        return reply.Lost(sent=True, why="no answer in time")
 
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
@@ -233,7 +234,7 @@ def test_waiting_on_a_worker_ends_seconds_after_the_deadline_though_the_service_
         sandbox.faults.add("html", status=502, **options)
     else:
         monkeypatch.setattr(
-            transport.Transport, "_perform", lambda sender, request: now.unanswered(sender, request)
+            sync_transport.Transport, "_perform", lambda sender, request: now.unanswered(sender, request)
         )
     with pytest.raises(RunFailedError, match="deadline; it could not be stopped"):
         task.run(run_operator(**OUTBOUND, timeout=40, poll_interval=5, deferrable=False))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.durable import Submission
+from airflow_provider.core.state.submission import Submission
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix import runs
 from airflow_provider.leanix.hooks import LeanIXHook

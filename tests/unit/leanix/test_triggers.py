@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from airflow_provider.core import limits
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http import rate_limit
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.errors import RunFailedError, ServerError
 from airflow_provider.leanix import watching
 from airflow_provider.leanix.api import list_ended, list_statuses
@@ -235,7 +235,7 @@ def test_a_list_that_is_too_long_is_not_read_again_and_looks_take_turns(
 ) -> None:
     monkeypatch.setattr(watching, "_MOST_ROWS", 10)
     monkeypatch.setattr(watching, "_LOOKS_PER_SECOND", 200.0)
-    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setattr(rate_limit, "_budgets", {})
     leanix.run_seconds = 0.5
     ids = started(12)
     sandbox.counters.clear()
@@ -247,7 +247,7 @@ def test_a_list_that_is_too_long_is_not_read_again_and_looks_take_turns(
 def test_looks_at_single_runs_never_exceed_their_rate(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_LOOKS_PER_SECOND", 10.0)
     monkeypatch.setattr(watching, "_FEW", 100)
-    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setattr(rate_limit, "_budgets", {})
     ids = started(12)
     begun = time.monotonic()
     wait_for_all(ids)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core import auth, limits
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http import auth, rate_limit
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.mapsindoors import verifying
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
@@ -21,7 +21,7 @@ from airflow_provider.sandbox.server import Sandbox
 def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsService:
     """Give the emulated service, with nothing remembered of other tests and short waits."""
     monkeypatch.setattr(auth, "_slots", {})
-    monkeypatch.setattr(limits, "_budgets", {})
+    monkeypatch.setattr(rate_limit, "_budgets", {})
     monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(base=0.005))
     found: MapsIndoorsService = sandbox.mapsindoors
     return found
@@ -31,9 +31,9 @@ def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsSer
 def departures(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give the moments at which requests leave. When they arrive depends on how busy this machine is."""
     moments: list[float] = []
-    reserve = limits.Budget.reserve
+    reserve = rate_limit.Budget.reserve
 
-    def noted(budget: limits.Budget, now: float | None = None) -> float:
+    def noted(budget: rate_limit.Budget, now: float | None = None) -> float:
         if now is not None:  # Handed on by a budget that joined this one.
             return reserve(budget, now)
         now = time.monotonic()
@@ -41,7 +41,7 @@ def departures(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> 
         moments.append(now + wait)
         return wait
 
-    monkeypatch.setattr(limits.Budget, "reserve", noted)
+    monkeypatch.setattr(rate_limit.Budget, "reserve", noted)
     return moments
 
 

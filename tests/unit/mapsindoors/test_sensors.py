@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.policy import Patience
+from airflow_provider.core.http.retry import Patience
 from airflow_provider.errors import InputError, PermissionDeniedError, ServerError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, Self
 
-from airflow_provider.core.sinks import Publication
+from airflow_provider.core.files.atomic import Publication
 from airflow_provider.errors import InputError
 
 BATCH = 4096
+
+
 _LONG = 2**63
 
 

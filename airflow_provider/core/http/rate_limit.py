@@ -90,6 +90,8 @@ class Budget:
 
 
 _budgets: dict[str, Budget] = {}
+
+
 _registry_lock = threading.Lock()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.durable import fingerprint, for_ever, task_identity
+from airflow_provider.core.state.identity import fingerprint, for_ever, task_identity
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
+from airflow_provider.core.http.reply import Reply, read_json
 from airflow_provider.errors import InputError
 
 T = TypeVar("T")
@@ -48,58 +49,6 @@ def _spell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer with its body read.
-
-    :param status: HTTP status code.
-    :param headers: names in lower case.
-    :param body: the whole body, decompressed.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    def json(self) -> Any:
-        """Decode the body; raises ``ValueError`` when it is not JSON."""
-        import msgspec
-
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(f"not JSON: {error}") from None
-
-    @property
-    def status_code(self) -> int:
-        """The status, under the name that ``requests`` gives it."""
-        return self.status
-
-    @property
-    def content(self) -> bytes:
-        """The body, under the name that ``requests`` gives it."""
-        return self.body
-
-    @property
-    def text(self) -> str:
-        """The body as text, whatever it is."""
-        return self.body.decode("utf-8", "replace")
-
-
-def read_json(reply: Reply) -> Any:
-    """Read a reply as JSON."""
-    return reply.json()
-
-
-def read_nothing(_: Reply) -> None:
-    """Ignore the body."""
-
-
-def read_reply(reply: Reply) -> Reply:
-    """Give the reply as it is."""
-    return reply
 
 
 class _Unset:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider.core.waiting import TOLERATED, Tolerance
+from airflow_provider.core.polling import TOLERATED, Tolerance
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

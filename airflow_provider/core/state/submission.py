@@ -6,19 +6,13 @@ is no store, and only the marker that the remote work itself carries can be look
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.state.identity import fingerprint, for_ever, task_identity
+
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
-
-
-def fingerprint(value: Any) -> str:
-    """Give a short stable name for a JSON value: equal values have equal names, whatever their key order."""
-    import msgspec
-
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]
 
 
 class Submission:
@@ -116,18 +110,3 @@ class Submission:
         if self._store is not None:
             value = {"request": self._request, "generation": self.generation, **more}
             self._store.set(self._name, value, **for_ever())
-
-
-def for_ever() -> dict[str, Any]:
-    """Give the argument that lets a state store keep a value for ever, where the store knows it."""
-    try:
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
-    except ImportError:
-        return {}
-    return {"retention": NEVER_EXPIRE}
-
-
-def task_identity(context: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give what tells a task instance from all others: DAG, task, run and map index."""
-    ti = context["ti"]
-    return (str(ti.dag_id), str(ti.task_id), str(ti.run_id), str(getattr(ti, "map_index", -1)))

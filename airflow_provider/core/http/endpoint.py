@@ -13,19 +13,21 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from airflow_provider import __version__
-from airflow_provider.core.auth import Credential
-from airflow_provider.core.calls import Call, Reply, pairs
-from airflow_provider.core.limits import Budget
-from airflow_provider.core.links import is_loopback, origin, split_plain
-from airflow_provider.core.masking import clean_http_logs, hide_passing
-from airflow_provider.core.policy import Judgement, Lost, Patience, judge
-from airflow_provider.core.redaction import Redactor, bare_url
-from airflow_provider.core.replies import explain as default_explain
-from airflow_provider.core.settings import Settings
+from airflow_provider.core.connection import Settings
+from airflow_provider.core.http.auth import Credential
+from airflow_provider.core.http.call import Call, pairs
+from airflow_provider.core.http.rate_limit import Budget
+from airflow_provider.core.http.reply import Lost, Reply
+from airflow_provider.core.http.reply import explain as default_explain
+from airflow_provider.core.http.retry import Judgement, Patience, judge
+from airflow_provider.core.redaction import Redactor, bare_url, clean_http_logs, hide_passing
+from airflow_provider.core.urls import is_loopback, origin, split_plain
 from airflow_provider.errors import InputError, ProviderError
 
 _SIGNATURE = 16
 """Characters from which on a value in a signed link may be what signs it."""
+
+
 USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 

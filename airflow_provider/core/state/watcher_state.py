@@ -6,11 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.waiting import intervals
+from airflow_provider.core.polling import intervals
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
     from airflow.triggers.base import BaseEventTrigger
+
 
 LARGEST = 60_000
 """Bytes of JSON, as Airflow spells it: a value of the store may have 64 KiB."""

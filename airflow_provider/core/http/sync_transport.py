@@ -9,24 +9,26 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider.core.bodies import Gathering
-from airflow_provider.core.calls import Call, Reply, read_nothing
-from airflow_provider.core.endpoint import USER_AGENT, Endpoint, Request
-from airflow_provider.core.links import is_loopback
-from airflow_provider.core.looping import loop_options
-from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.endpoint import USER_AGENT, Endpoint, Request
+from airflow_provider.core.http.reply import Gathering, Lost, Reply, read_nothing
+from airflow_provider.core.http.retry import Judgement, Verdict, loop_options, settle
 from airflow_provider.core.redaction import bare_url
+from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, TransportError
 
 if TYPE_CHECKING:
     import requests
     from airflow.sdk.types import Logger
 
+
 T = TypeVar("T")
 
 clock = time.time
 
 _POOL = 32
+
+
 _CHUNK = 256 * 1024
 
 

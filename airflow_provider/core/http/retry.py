@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.core.calls import Call, Reply
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Lost, Reply
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -28,6 +29,13 @@ from airflow_provider.errors import (
     ServerError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+    from tenacity import RetryCallState
+
+    from airflow_provider.core.http.rate_limit import Budget
+
 
 Explain = Callable[[Reply], tuple[str, str]]
 
@@ -51,20 +59,6 @@ class Verdict(Enum):
     RATE_LIMITED = auto()
     TOKEN_EXPIRED = auto()
     AMBIGUOUS = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """No usable answer came.
-
-    :param sent: whether the service may have seen the request.
-    :param why: what happened, without secrets.
-    :param hopeless: whether another try cannot help (a certificate that does not verify, a reply too large).
-    """
-
-    sent: bool
-    why: str
-    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,3 +253,67 @@ def _ambiguous(request: str, why: str) -> AmbiguousWriteError:
         " it is not sent again, because that could act twice",
         why,
     )
+
+
+def loop_options(
+    patience: Patience,
+    budget: Budget | None,
+    log: Logger,
+    seconds_left: Callable[[], float] | None = None,
+) -> dict[str, Any]:
+    """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
+
+    :param patience: attempts, waits and total time allowed.
+    :param budget: the request budget, which a 429 pauses for every user of it.
+    :param log: gets a warning for each try that is repeated.
+    :param seconds_left: how long there is still time; no try is begun later.
+    """
+    from tenacity import retry_if_exception_type
+
+    return {
+        "retry": retry_if_exception_type(Again),
+        "wait": lambda state: wait_before(state.attempt_number, _judgement(state), patience),
+        "stop": lambda state: (
+            _stop(state, patience) or (seconds_left is not None and state.upcoming_sleep > seconds_left())
+        ),
+        "before_sleep": _announce(patience, budget, log),
+        "retry_error_callback": _give_up,
+    }
+
+
+def _judgement(state: RetryCallState) -> Judgement:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, Again):
+        raise TypeError("the loop turned without a reason")
+    return error.judgement
+
+
+def _stop(state: RetryCallState, patience: Patience) -> bool:
+    elapsed = state.seconds_since_start or 0.0
+    return is_over(state.attempt_number, elapsed, state.upcoming_sleep, _judgement(state), patience)
+
+
+def _announce(patience: Patience, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
+    def announce(state: RetryCallState) -> None:
+        judgement = _judgement(state)
+        if budget and judgement.verdict is Verdict.RATE_LIMITED:
+            # Everybody who shares the budget waits, not only the one who was told.
+            budget.pause(state.upcoming_sleep)
+        log.warning(
+            "%s (try %d of %d; the next one in %.1f s)",
+            judgement.error,
+            state.attempt_number,
+            patience.attempts,
+            state.upcoming_sleep,
+        )
+
+    return announce
+
+
+def _give_up(state: RetryCallState) -> Any:
+    error = _judgement(state).error
+    if error is None:
+        raise TypeError("a failure without an error")
+    if state.attempt_number > 1:
+        error.add_note(f"tried {state.attempt_number} times in {state.seconds_since_start or 0:.0f} s")
+    raise error

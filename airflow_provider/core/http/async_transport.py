@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from airflow_provider.core.bodies import Gathering
-from airflow_provider.core.calls import Call, Reply
-from airflow_provider.core.endpoint import Endpoint, Request
-from airflow_provider.core.links import is_loopback
-from airflow_provider.core.looping import loop_options
-from airflow_provider.core.policy import Judgement, Lost, Verdict, settle
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.endpoint import Endpoint, Request
+from airflow_provider.core.http.reply import Gathering, Lost, Reply
+from airflow_provider.core.http.retry import Judgement, Verdict, loop_options, settle
+from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     import httpx
     from airflow.sdk.types import Logger
 
+
 T = TypeVar("T")
 
 _clients: WeakKeyDictionary[Any, dict[str, httpx.AsyncClient]] = WeakKeyDictionary()
+
+
 _contexts: dict[bool | str, ssl.SSLContext] = {}
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
-from airflow_provider.core.calls import Call, Reply, pairs
-from airflow_provider.core.masking import amask, hide_passing, mask, spelled_token
+from airflow_provider.core.http.call import Call, pairs
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.redaction import amask, hide_passing, mask, spelled_token
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -25,10 +26,16 @@ from airflow_provider.errors import (
 monotonic = time.monotonic
 
 Send = Callable[[Call["Token"]], "Token"]
+
+
 AsyncSend = Callable[[Call["Token"]], Awaitable["Token"]]
 
 _HOUR = 3600.0
+
+
 _LEAD = 60.0
+
+
 _SHORT_LIFE = 600.0
 
 
@@ -206,6 +213,8 @@ class _Slot:
 
 
 _slots: dict[str, _Slot] = {}
+
+
 _slots_lock = threading.Lock()
 
 

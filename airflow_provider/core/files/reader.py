@@ -15,10 +15,16 @@ from typing import IO, Any
 from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
+
+
 NumberedRow = tuple[int, Row]
+
+
 Decode = Callable[[bytes], Any]
 
 _BUFFER = 256 * 1024
+
+
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from airflow_provider.core.links import is_loopback, split_plain
+from airflow_provider.core.urls import is_loopback, split_plain
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
 
 Need = Literal["required", "optional", "unused"]
 

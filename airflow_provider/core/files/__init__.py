@@ -1,0 +1,1 @@
+"""Rows and bytes in files of any object storage."""

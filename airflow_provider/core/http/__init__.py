@@ -1,0 +1,1 @@
+"""HTTP requests as data, and what sends them."""
