@@ -1,25 +1,43 @@
-"""AmigoCloud's requests, as data.
-
-The vendor publishes no full description of its API. What is used here is shown in the documentation of its
-Python client, or seen in the vendor's own clients and samples; a comment says where something is only likely.
-"""
+"""Forms with a file in them, as bytes that can be sent again."""
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
-from airflow_provider.amigocloud.multipart import form_with_file
-from airflow_provider.amigocloud.pages import Page, read_page
+from airflow_provider.amigocloud.pagination import Page, read_page
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError, RequestRejectedError
 
+
+def form_with_file(filename: str, content: bytes, fields: Mapping[str, str]) -> tuple[bytes, str]:
+    """Give a form with a file in it, and its content type."""
+    boundary = uuid.uuid4().hex
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="datafile"; filename="{_quoted(filename)}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    body = "".join([*parts, head]).encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
 LONGEST_QUERY = 3000
 """Bytes of a statement, percent-encoded, above which it goes by POST: gateways cut URLs at 4 to 8 KB."""
+
+
 SIMPLE_UPLOAD = 8_000_000
 """Bytes below which the vendor's client sends a file in one piece."""
 

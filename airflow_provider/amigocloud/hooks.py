@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from airflow_provider.amigocloud import api, changes
-from airflow_provider.amigocloud.callbacks import Listener
-from airflow_provider.amigocloud.cursor import Cursor
-from airflow_provider.amigocloud.pages import Row, walk
+from airflow_provider.amigocloud import api, api_datasets
+from airflow_provider.amigocloud.pagination import Cursor, Row, walk
+from airflow_provider.amigocloud.realtime.callbacks import Listener
 from airflow_provider.core.http.call import Call, Params
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError
 
@@ -175,7 +174,7 @@ class AmigoCloudHook(Listener):
 
         :param dataset: its id.
         """
-        return self.send(changes.schema(self._dataset(dataset)))
+        return self.send(api_datasets.schema(self._dataset(dataset)))
 
     def create_dataset(self, name: str, schema: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Make an empty dataset; gives its ``id``, ``name``, ``url`` and ``job``.
@@ -185,7 +184,7 @@ class AmigoCloudHook(Listener):
         :raises AmbiguousWriteError: when the answer was lost: it may have been made.
         """
         self.need_project()
-        return self.send(changes.create_dataset(name, schema))
+        return self.send(api_datasets.create_dataset(name, schema))
 
     def delete_dataset(self, dataset: int | str) -> None:
         """Delete a dataset with all its states.
@@ -193,7 +192,7 @@ class AmigoCloudHook(Listener):
         :param dataset: its id.
         :raises NotFoundError: when there was none to begin with.
         """
-        self._delete(changes.delete_dataset(self._dataset(dataset)))
+        self._delete(api_datasets.delete_dataset(self._dataset(dataset)))
 
     def submit_change(self, dataset: int | str, action: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """Insert, update or delete rows as versioned changes, 1,000 rows each; gives the ids of the jobs.
@@ -205,8 +204,8 @@ class AmigoCloudHook(Listener):
         :raises InputError: naming the rows without an id, before any request.
         """
         where, number = self._dataset(dataset), str(dataset).strip()
-        every = list(changes.batches(action, rows))
-        return [self.send(changes.submit_change(where, number, action, data)) for data in every]
+        every = list(api_datasets.batches(action, rows))
+        return [self.send(api_datasets.submit_change(where, number, action, data)) for data in every]
 
     def revert(self, dataset: int | str, state: str) -> str:
         """Put a dataset back to an earlier state, as a new one; gives the id of the job.
@@ -214,7 +213,7 @@ class AmigoCloudHook(Listener):
         :param dataset: its id.
         :param state: the hash of the state to go back to.
         """
-        return self.send(changes.revert(self._dataset(dataset), state))
+        return self.send(api_datasets.revert(self._dataset(dataset), state))
 
     def start_export(self, dataset: int | str, file_format: str) -> str:
         """Have the service write a file of a dataset; gives the id of the job, whose ``extra`` has the link.
@@ -222,7 +221,7 @@ class AmigoCloudHook(Listener):
         :param dataset: its id.
         :param file_format: as the service knows it, such as ``KML``.
         """
-        return self.send(changes.export(self._dataset(dataset), file_format))
+        return self.send(api_datasets.export(self._dataset(dataset), file_format))
 
     def _dataset(self, dataset: int | str) -> api.Place:
         return api.dataset_path(dataset, in_project=self.has_project)

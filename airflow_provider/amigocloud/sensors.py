@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.amigocloud import watching
+from airflow_provider.amigocloud import conditions
+from airflow_provider.amigocloud.conditions import DatasetHasChanged, JobIsDone, QueryIsTrue
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.watching import DatasetHasChanged, JobIsDone, QueryIsTrue
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
@@ -66,7 +66,7 @@ class AmigoCloudSensor(PollSensor):
     def look(self, context: Context) -> dict[str, Any] | None:
         """Ask once."""
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            return watching.look(hook, self.question(context))
+            return conditions.look(hook, self.question(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Give what the trigger has found."""

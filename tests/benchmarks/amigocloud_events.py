@@ -27,7 +27,7 @@ import anyio
 import httpx
 from airflow.triggers.shared_stream import SharedStreamManager
 
-from airflow_provider.amigocloud.realtime import load_client
+from airflow_provider.amigocloud.realtime.socket import load_client
 from airflow_provider.amigocloud.triggers import AmigoCloudEventTrigger
 
 DATASETS = (1, 2001, 2002)

@@ -125,7 +125,7 @@ def one_by_one(project: str, token: str, path: Path) -> None:
 def recorded(folder: Path) -> list[Any]:
     """Export once, and give the calls for its pages."""
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
-    from airflow_provider.amigocloud.pages import Page
+    from airflow_provider.amigocloud.pagination import Page
 
     calls: list[Any] = []
     send = AmigoCloudHook.send

@@ -7,7 +7,8 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_provider.amigocloud import api, journal, uploads
+from airflow_provider.amigocloud import api, uploads
+from airflow_provider.amigocloud.export import checkpoint
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
 from airflow_provider.iotstudio.operators import (
     IoTStudioExportHistoryOperator,
@@ -16,7 +17,7 @@ from airflow_provider.iotstudio.operators import (
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 
-journal.PART_ROWS = 400
+checkpoint.PART_ROWS = 400
 api.SIMPLE_UPLOAD, uploads.CHUNK = 40_000, 10_000
 
 FOLDER = "{{ var.value.twin_output }}/crash/{{ dag.dag_id }}/{{ run_id }}"

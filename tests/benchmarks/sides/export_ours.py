@@ -4,7 +4,6 @@ import json
 
 import requests  # noqa: F401 - a task loads it when it runs; what it costs is no part of the export
 
-from airflow_provider.amigocloud import export, incremental, journal, readers, sources  # noqa: F401 - loaded before
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from airflow_provider.amigocloud import realtime
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.core.http import async_transport
 from airflow_provider.errors import (
     InputError,
@@ -21,8 +21,8 @@ from airflow_provider.sandbox.amigocloud import world
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(realtime, "pauses", lambda *_: iter(lambda: 0.02, None))
-    monkeypatch.setattr(realtime, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(socket, "pauses", lambda *_: iter(lambda: 0.02, None))
+    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 class StopError(Exception):

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from airflow_provider.amigocloud import changes
+from airflow_provider.amigocloud import api_datasets
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, TransportError
 from airflow_provider.sandbox.amigocloud import world
@@ -28,7 +28,7 @@ def key(name):
 
 
 def test_rows_are_inserted_in_batches_under_ids_of_the_callers_choice(sandbox, hook, monkeypatch):
-    monkeypatch.setattr(changes, "BATCH", 1000)
+    monkeypatch.setattr(api_datasets, "BATCH", 1000)
     rows = [{"amigo_id": key(f"n{n}"), "name": f"n{n}", "value": n} for n in range(2500)]
     jobs = hook.submit_change(1, "INSERT", rows)
     assert len(jobs) == 3

@@ -12,10 +12,12 @@ from typing import ClassVar
 import pytest
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider.amigocloud import lookout, realtime, triggers
+from airflow_provider.amigocloud import triggers
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.lookout import Lookout
+from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
+from airflow_provider.amigocloud.watchers import monitor
+from airflow_provider.amigocloud.watchers.monitor import Lookout
 from airflow_provider.sandbox.amigocloud import world
 
 from .test_realtime import SOCKET, until
@@ -69,9 +71,9 @@ class Watched(Lookout):
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(lookout, "pauses", lambda *_: iter(lambda: 0.02, None))
-    monkeypatch.setattr(realtime, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
-    monkeypatch.setattr(lookout, "Lookout", Watched)
+    monkeypatch.setattr(monitor, "pauses", lambda *_: iter(lambda: 0.02, None))
+    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(monitor, "Lookout", Watched)
     Watched.every.clear()
 
 
@@ -584,7 +586,7 @@ async def test_a_frame_that_makes_no_sense_breaks_nothing(sandbox, frame):
 
 
 async def test_a_message_that_is_too_large_costs_no_change(sandbox, monkeypatch):
-    monkeypatch.setattr(realtime, "LARGEST", 2000)
+    monkeypatch.setattr(socket, "LARGEST", 2000)
     async with running(watcher(poll_interval=3600)) as (fired,):
         await listening(sandbox)
         master = change(sandbox)
@@ -595,9 +597,9 @@ async def test_a_message_that_is_too_large_costs_no_change(sandbox, monkeypatch)
 
 
 async def test_a_list_that_changes_while_it_is_read_tells_nothing_wrong(sandbox, monkeypatch):
-    pages, follow = lookout.api.list_page, lookout.follow
+    pages, follow = monitor.api.list_page, monitor.follow
     numbers = [await asyncio.to_thread(create, f"New {number}") for number in range(3)]
-    monkeypatch.setattr(lookout.api, "list_page", lambda url, _: pages(url, 2))
+    monkeypatch.setattr(monitor.api, "list_page", lambda url, _: pages(url, 2))
     async with running(watcher(events=["dataset:deleted"], dataset=None, poll_interval=3600)) as (fired,):
         await listening(sandbox, None)
         sandbox.amigocloud.sockets.lose = 99
@@ -609,7 +611,7 @@ async def test_a_list_that_changes_while_it_is_read_tells_nothing_wrong(sandbox,
                 AmigoCloudHook().delete(f"datasets/{gone.pop()}")
             return follow(call, link)
 
-        monkeypatch.setattr(lookout, "follow", delete_first)
+        monkeypatch.setattr(monitor, "follow", delete_first)
         await settled(sandbox, fired, 0)
         assert not gone
         await look()

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.amigocloud import export as module
-from airflow_provider.amigocloud.export import Tally
+from airflow_provider.amigocloud.export import export as module
+from airflow_provider.amigocloud.export.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudSqlOperator
 from airflow_provider.core.redaction import spellings
 from airflow_provider.errors import (

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from airflow_provider.amigocloud import formats, parquet
-from airflow_provider.amigocloud.pages import Column
+from airflow_provider.amigocloud.export import formats, parquet
+from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import world
 from tests.unit.amigocloud.test_export import ASSETS, export, ordered, truth

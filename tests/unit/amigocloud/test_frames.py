@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.amigocloud import frames
-from airflow_provider.amigocloud.frames import Ended, Happened, Joined, Opened, Other, Pinged, Refused, read
+from airflow_provider.amigocloud.realtime import engineio
+from airflow_provider.amigocloud.realtime.engineio import (
+    Ended,
+    Happened,
+    Joined,
+    Opened,
+    Other,
+    Pinged,
+    Refused,
+    read,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +58,12 @@ def test_a_frame_is_read(text, frame):
 
 @given(st.text(alphabet='0123456789/,[]{}":amigosocket', max_size=60))
 def test_no_text_breaks_the_reader(text):
-    assert isinstance(read(text), frames.Frame)
+    assert isinstance(read(text), engineio.Frame)
 
 
 @given(st.text(min_size=1), st.dictionaries(st.text(), st.integers(-(2**50), 2**50) | st.text()))
 def test_what_is_written_is_read_again(name, payload):
-    happened = read(frames.event(name, payload))
+    happened = read(engineio.event(name, payload))
     assert (happened.name, happened.payload) == (name, payload)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider.amigocloud import incremental
+from airflow_provider.amigocloud.export import incremental
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import world

@@ -12,8 +12,8 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider.amigocloud import journal
-from airflow_provider.amigocloud.export import Tally
+from airflow_provider.amigocloud.export import checkpoint
+from airflow_provider.amigocloud.export.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.core.redaction import spellings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(journal, "PART_ROWS", 500)
+    monkeypatch.setattr(checkpoint, "PART_ROWS", 500)
 
 
 @pytest.fixture
@@ -205,8 +205,8 @@ def test_without_a_state_store_the_log_says_that_the_next_try_begins_anew(tmp_pa
 
 
 def test_parts_are_kept_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
-    monkeypatch.setattr(journal, "PART_ROWS", 10**6)
-    monkeypatch.setattr(journal, "PART_BYTES", 100_000)
+    monkeypatch.setattr(checkpoint, "PART_ROWS", 10**6)
+    monkeypatch.setattr(checkpoint, "PART_BYTES", 100_000)
     task = Task()
     kill_after(2000)
     with pytest.raises(Killed):

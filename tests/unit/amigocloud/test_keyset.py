@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider.amigocloud.keyset import Keyset, Outline, Range, literal
+from airflow_provider.amigocloud.export.keyset import Keyset, Outline, Range, literal
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
-from airflow_provider.amigocloud.pages import Column, Page
+from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.sandbox.amigocloud import world
 
 MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]

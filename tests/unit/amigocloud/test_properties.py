@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from airflow_provider.amigocloud.incremental import Increment
-from airflow_provider.amigocloud.keyset import literal, quoted_name
-from airflow_provider.amigocloud.pages import Page, without_token
-from airflow_provider.amigocloud.sightings import Ledger, Listed, Seen, Told
+from airflow_provider.amigocloud.export.incremental import Increment
+from airflow_provider.amigocloud.export.keyset import literal, quoted_name
+from airflow_provider.amigocloud.pagination import Page, without_token
+from airflow_provider.amigocloud.watchers.observations import Ledger, Listed, Seen, Told
 from tests.examples import examples
 
 # -- watermarks

@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from airflow_provider.amigocloud import realtime
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.realtime import EventSocket
+from airflow_provider.amigocloud.realtime import socket
+from airflow_provider.amigocloud.realtime.socket import EventSocket
 from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, TransportError
 from airflow_provider.sandbox.amigocloud import world
 
 SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
 
-INTERVALS = realtime.INTERVALS
+INTERVALS = socket.INTERVALS
 
 
 async def until(condition, seconds=5):
@@ -36,7 +36,7 @@ async def listening(sandbox, conn_id="amigocloud_default", protocol=3, dataset=N
 
 @pytest.fixture(autouse=True)
 def _quick_heartbeats(monkeypatch):
-    monkeypatch.setattr(realtime, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 async def heard(line):
@@ -166,14 +166,14 @@ def test_a_socket_in_clear_is_refused_but_on_this_machine(connect):
 
 
 def test_attempts_to_connect_wait_longer_each_time_up_to_a_limit():
-    waits = [wait for wait, _ in zip(realtime.pauses(1.0, 8.0), range(50), strict=False)]
+    waits = [wait for wait, _ in zip(socket.pauses(1.0, 8.0), range(50), strict=False)]
     assert all(0.5 * limit <= wait <= limit for wait, limit in zip(waits, [1, 2, 4, *[8] * 47], strict=True))
 
 
 @pytest.mark.parametrize(("protocol", "said", "seconds"), [(3, 0.001, 1), (3, 9e9, 30), (4, 9e9, 300)])
 def test_no_server_makes_us_ping_or_wait_for_ever(protocol, said, seconds, monkeypatch):
-    monkeypatch.setattr(realtime, "INTERVALS", INTERVALS)
-    assert realtime.interval_of(said, protocol) == seconds
+    monkeypatch.setattr(socket, "INTERVALS", INTERVALS)
+    assert socket.interval_of(said, protocol) == seconds
 
 
 async def test_a_connection_outlives_one_ping_without_answer_but_not_two(sandbox, monkeypatch):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from airflow_provider.amigocloud.conditions import JobIsDone
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.sensors import (
     AmigoCloudDatasetSensor,
@@ -15,7 +16,6 @@ from airflow_provider.amigocloud.sensors import (
     AmigoCloudSqlSensor,
 )
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
-from airflow_provider.amigocloud.watching import JobIsDone
 from airflow_provider.core.http.retry import Patience
 from airflow_provider.errors import (
     InputError,

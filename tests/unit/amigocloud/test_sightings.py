@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider.amigocloud.sightings import (
+from airflow_provider.amigocloud.watchers.observations import (
     CREATED,
     DELETED,
     FAILED,

@@ -12,7 +12,7 @@ import requests  # noqa: F401
 import tenacity  # noqa: F401
 from airflow.sdk import ObjectStoragePath  # noqa: F401
 
-from airflow_provider.amigocloud import journal
+from airflow_provider.amigocloud.export import checkpoint
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 
 from .running import Task
@@ -45,7 +45,7 @@ class FileStore:
 def attempt(connection: str, store: str, result: str, part_rows: int, arguments: dict[str, Any]) -> None:
     """Run the export; the manifest goes into a file."""
     os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"] = connection
-    journal.PART_ROWS = part_rows
+    checkpoint.PART_ROWS = part_rows
     context: Any = {"ti": Task().ti, "task_state_store": FileStore(Path(store))}
     manifest = AmigoCloudExportOperator(task_id="export", **arguments).execute(context)
     Path(result).write_text(json.dumps(manifest))

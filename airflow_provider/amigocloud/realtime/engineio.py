@@ -13,7 +13,11 @@ NAMESPACE = "/amigosocket"
 """Where the vendor's events are told (seen in the vendor's clients)."""
 
 JOIN = f"40{NAMESPACE}"
+
+
 LEAVE = f"41{NAMESPACE}"
+
+
 PING, PONG, CLOSE = "2", "3", "1"
 
 

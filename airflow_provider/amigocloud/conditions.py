@@ -15,10 +15,13 @@ from airflow_provider.errors import InputError, RunFailedError
 
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
-    from airflow_provider.amigocloud.pages import Page
+    from airflow_provider.amigocloud.pagination import Page
+
 
 GOING = frozenset({"PENDING", "RECEIVED", "STARTED", "RETRY"})
 """States of a job that will change. The vendor's clients take every other state for final."""
+
+
 SUCCESS = "SUCCESS"
 
 

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import msgspec
 
 from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.export.checkpoint import Kept, Place
+from airflow_provider.amigocloud.export.keyset import Keyset, Outline, read_outline
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.journal import Kept, Place
-from airflow_provider.amigocloud.keyset import Keyset, Outline, read_outline
-from airflow_provider.amigocloud.pages import Page, ahead, follow, walk, without
+from airflow_provider.amigocloud.pagination import Page, ahead, follow, walk, without
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError
 
 Pin = Mapping[str, Any]

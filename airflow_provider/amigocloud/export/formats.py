@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from airflow_provider.amigocloud.pages import Column, Page
+from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.files.atomic import Publication
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
@@ -108,11 +108,11 @@ class PageWriter:
 
 def _row_writer(name: str, out: Any, columns: list[Column]) -> RowWriter:
     if name == "geojson":
-        from airflow_provider.amigocloud.geojson import GeoJsonWriter
+        from airflow_provider.amigocloud.export.geojson import GeoJsonWriter
 
         return GeoJsonWriter(out, columns)
     if name in ("parquet", "geoparquet"):
-        from airflow_provider.amigocloud.parquet import ParquetWriter
+        from airflow_provider.amigocloud.export.parquet import ParquetWriter
 
         return ParquetWriter(out, columns, geo=name == "geoparquet")
     kind = JsonLinesWriter if name == "jsonl" else CsvWriter

@@ -1,7 +1,7 @@
 """One connection to AmigoCloud's socket.
 
 No maintained library speaks Engine.IO 3, which the vendor's clients use; frames are in
-:mod:`airflow_provider.amigocloud.frames`, this is their way over a WebSocket.
+:mod:`airflow_provider.amigocloud.realtime.engineio`, this is their way over a WebSocket.
 """
 
 from __future__ import annotations
@@ -13,23 +13,31 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from airflow_provider.amigocloud import api, frames
+from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.realtime import engineio
 from airflow_provider.core.http.reply import shorten
 from airflow_provider.core.redaction import bare_url, hide_passing
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
 
 if TYPE_CHECKING:
-    from airflow_provider.amigocloud.connection import ProjectHook
+    from airflow_provider.amigocloud.hooks_base import ProjectHook
+
 
 QUIET = 2.5
 """So many ping intervals without any frame, and the connection counts as dead: two in which nothing came, and
 time for the answer to the last ping."""
+
+
 LARGEST = 4 << 20
+
+
 INTERVALS = {3: (1.0, 30.0), 4: (1.0, 300.0)}
 """Least and most seconds between pings by protocol, whatever the server says: in 3 we send them."""
 
 _wire = logging.getLogger(f"{__name__}.wire")
+
+
 _wire.setLevel(logging.WARNING)  # below, it would print sessions
 
 
@@ -63,7 +71,7 @@ class EventSocket:
         self._hook = hook
         self._protocol = protocol
         self._socket: Any = None
-        self._opened = frames.Opened()
+        self._opened = engineio.Opened()
         self._heard = self._pinged = 0.0
 
     async def __aenter__(self) -> Self:
@@ -101,9 +109,9 @@ class EventSocket:
         session = await self._hook.asend(api.websocket_session(where))
         hide_passing(session)
         said["websocket_session"] = session
-        await self._send(frames.event("authenticate", said))
+        await self._send(engineio.event("authenticate", said))
 
-    async def receive(self) -> frames.Happened:
+    async def receive(self) -> engineio.Happened:
         """Wait for the next event.
 
         :raises TransportError: when the connection broke, or is silent for two ping intervals.
@@ -111,9 +119,9 @@ class EventSocket:
         self._heard = self._now()  # nobody listened before, so silence begins now
         while True:
             frame = await self._next()
-            if isinstance(frame, frames.Happened):
+            if isinstance(frame, engineio.Happened):
                 return frame
-            if isinstance(frame, frames.Ended):
+            if isinstance(frame, engineio.Ended):
                 raise TransportError(f"the socket at {self._where} was closed by the service")
 
     # -- the connection
@@ -152,18 +160,18 @@ class EventSocket:
 
     async def _join(self) -> None:
         self._heard = self._pinged = self._now()
-        await self._send(frames.JOIN)
+        await self._send(engineio.JOIN)
         while True:
             frame = await self._next()
-            if isinstance(frame, frames.Joined):
+            if isinstance(frame, engineio.Joined):
                 return
-            if isinstance(frame, frames.Refused):
-                where = f"join {frames.NAMESPACE} at {self._where}"
+            if isinstance(frame, engineio.Refused):
+                where = f"join {engineio.NAMESPACE} at {self._where}"
                 raise RequestRejectedError(400, message=shorten(frame.why), request=where)
-            if isinstance(frame, frames.Ended):
+            if isinstance(frame, engineio.Ended):
                 raise TransportError(f"the socket at {self._where} was closed before it was joined")
 
-    async def _next(self) -> frames.Frame:
+    async def _next(self) -> engineio.Frame:
         """Read a frame; meanwhile ping, answer pings, and notice silence."""
         while True:
             patience = await self._patience()
@@ -175,11 +183,11 @@ class EventSocket:
             except Exception as error:
                 raise self._broke(error) from None
             self._heard = self._now()
-            frame = frames.read(text) if isinstance(text, str) else frames.Other()
-            if isinstance(frame, frames.Opened):
+            frame = engineio.read(text) if isinstance(text, str) else engineio.Other()
+            if isinstance(frame, engineio.Opened):
                 self._opened = frame
-            elif isinstance(frame, frames.Pinged):
-                await self._send(frames.PONG + frame.data)
+            elif isinstance(frame, engineio.Pinged):
+                await self._send(engineio.PONG + frame.data)
             else:
                 return frame
 
@@ -194,7 +202,7 @@ class EventSocket:
             return silent_at - now
         if now >= self._pinged + interval:
             self._pinged = now
-            await self._send(frames.PING)
+            await self._send(engineio.PING)
         return max(0.0, min(silent_at, self._pinged + interval) - now)
 
     async def _send(self, text: str) -> None:

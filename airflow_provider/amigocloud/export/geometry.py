@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider.amigocloud.pages import Column
+from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.errors import InputError
 
 WGS84 = 4326
+
+
 _NAMES = (
     "Point",
     "LineString",

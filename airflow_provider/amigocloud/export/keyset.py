@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from airflow_provider.amigocloud.pages import Page, read_page
+from airflow_provider.amigocloud.pagination import Page, read_page
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError
 
@@ -26,7 +26,11 @@ Key = str | int | float
 _Found = tuple[Page, Key | None]
 
 _HEX = re.compile(r"[0-9a-f]{8,}")
+
+
 _DIGITS = 13
+
+
 _FILL, _FULLEST = 0.9, 0.93
 """How full a page should be when a range is cut to the size of a page: ids are random, so sizes vary."""
 

@@ -12,15 +12,18 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.connection import ProjectHook
+from airflow_provider.amigocloud.hooks_base import ProjectHook
 from airflow_provider.core.http.call import segment
 from airflow_provider.errors import InputError, RequestRejectedError, ServerError, TransportError
 
 if TYPE_CHECKING:
-    from airflow_provider.amigocloud.frames import Happened
-    from airflow_provider.amigocloud.realtime import EventSocket
+    from airflow_provider.amigocloud.realtime.engineio import Happened
+    from airflow_provider.amigocloud.realtime.socket import EventSocket
+
 
 Callback = Callable[[dict[str, Any]], object]
+
+
 News: TypeAlias = "SimpleQueue[Happened | BaseException]"
 
 
@@ -114,7 +117,7 @@ class Listener(ProjectHook):
 
     async def _listen(self, news: News) -> None:
         """Put events, and the error that ends it all, into the queue."""
-        from airflow_provider.amigocloud.realtime import EventSocket, pauses
+        from airflow_provider.amigocloud.realtime.socket import EventSocket, pauses
 
         waits, connected, protocol = pauses(), False, 3
         while True:

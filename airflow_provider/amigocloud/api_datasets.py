@@ -17,6 +17,8 @@ from airflow_provider.errors import InputError
 
 BATCH = 1000
 """Rows of one change, as users of the API send them."""
+
+
 ACTIONS = ("INSERT", "UPDATE", "DELETE")
 
 

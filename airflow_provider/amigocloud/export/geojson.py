@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.amigocloud.geometry import geometry_column, read_geometries
-from airflow_provider.amigocloud.pages import Column
+from airflow_provider.amigocloud.export.geometry import geometry_column, read_geometries
+from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.core.files.writers import RowWriter
 
 _HEAD = b'{"type":"FeatureCollection","features":[\n'
+
+
 _TAIL = b"\n]}\n"
 
 

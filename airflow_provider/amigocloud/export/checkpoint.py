@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from airflow_provider.amigocloud.pages import Column, Page
+from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.files.atomic import Publication
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError, ProviderError, RequestRejectedError
@@ -21,7 +21,10 @@ from airflow_provider.errors import IncompleteExportError, InputError, ProviderE
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
+
 PART_ROWS = 50_000
+
+
 PART_BYTES = 32 * 1024 * 1024
 """A part is kept when it has so many rows, or so many bytes: it is held in memory until then."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.amigocloud.formats import Format, open_writer
+from airflow_provider.amigocloud.export.formats import Format, open_writer
 from airflow_provider.core.compat import gauge
 from airflow_provider.core.files.atomic import Publication
 from airflow_provider.core.files.manifest import logged, manifest
@@ -14,10 +14,11 @@ from airflow_provider.errors import IncompleteExportError
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
+    from airflow_provider.amigocloud.export.incremental import Increment
+    from airflow_provider.amigocloud.export.sources import Source
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
-    from airflow_provider.amigocloud.incremental import Increment
-    from airflow_provider.amigocloud.pages import Column, Page
-    from airflow_provider.amigocloud.sources import Source
+    from airflow_provider.amigocloud.pagination import Column, Page
+
 
 PROGRESS_SECONDS = 10.0
 

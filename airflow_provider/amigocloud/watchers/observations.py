@@ -12,14 +12,28 @@ from airflow_provider.core.state.identity import fingerprint
 
 CHANGED = "dataset:changed"
 """The event of a change that only looking has found, for who has no name of the service's for it."""
+
+
 CREATED, DELETED = "dataset:creation_succeeded", "dataset:deleted"
+
+
 STARTED = "project:process_file_started"
+
+
 FINISHED, FAILED = "project:process_file_finished", "project:process_datasource_failed"
+
+
 CHANGES = ("realtime", CHANGED, "dataset:change_succeeded", "dataset:revert_succeeded")
 """Events that mean a new state of a dataset; one that only looking has found counts as the first wanted."""
+
+
 SAME_SECONDS = 10.0
 """An event that comes so long after a look has shown its change tells nothing new."""
+
+
 RECENT = 200
+
+
 MOST_JOBS, JOBS_SIZE = 100, 30_000
 """So many jobs, and bytes of what was told of them, are remembered, the latest ones: an asset's state holds
 64 KiB."""

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider.amigocloud.sightings import Ledger
+    from airflow_provider.amigocloud.watchers.observations import Ledger
+
 
 LAG = 500
 """So many sightings may wait for a watcher before there are more. Airflow ends one for whom 1,024 wait."""

@@ -10,10 +10,10 @@ from typing import Protocol
 import msgspec
 
 from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.export.checkpoint import Journal
+from airflow_provider.amigocloud.export.readers import ByKey, ByLink, Reader, Reading, counted
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.journal import Journal
-from airflow_provider.amigocloud.pages import Page, ahead, walk
-from airflow_provider.amigocloud.readers import ByKey, ByLink, Reader, Reading, counted
+from airflow_provider.amigocloud.pagination import Page, ahead, walk
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError

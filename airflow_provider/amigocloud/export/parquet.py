@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.amigocloud.geometry import Extent, geometry_column, read_geometries
-from airflow_provider.amigocloud.pages import Column
+from airflow_provider.amigocloud.export.geometry import Extent, geometry_column, read_geometries
+from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.core.files.writers import RowWriter
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
 ROW_GROUP = 20_000
 """Rows that are held in memory and written together."""
+
+
 GROUP_BYTES = 64 * 1024 * 1024
 """Bytes after which they are written, however few they are: a geometry can be large."""
 

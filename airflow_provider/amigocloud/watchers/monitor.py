@@ -15,10 +15,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.frames import Happened
-from airflow_provider.amigocloud.pages import Page, follow
-from airflow_provider.amigocloud.realtime import EventSocket, load_client, pauses
-from airflow_provider.amigocloud.sightings import (
+from airflow_provider.amigocloud.conditions import GOING, SUCCESS
+from airflow_provider.amigocloud.pagination import Page, follow
+from airflow_provider.amigocloud.realtime.engineio import Happened
+from airflow_provider.amigocloud.realtime.socket import EventSocket, load_client, pauses
+from airflow_provider.amigocloud.watchers.observations import (
     CHANGES,
     FAILED,
     FINISHED,
@@ -28,8 +29,7 @@ from airflow_provider.amigocloud.sightings import (
     Sighting,
     Told,
 )
-from airflow_provider.amigocloud.watching import GOING, SUCCESS
-from airflow_provider.amigocloud.wishes import Wishes
+from airflow_provider.amigocloud.watchers.registry import Wishes
 from airflow_provider.core.http.retry import Patience
 from airflow_provider.core.redaction import hidden
 from airflow_provider.errors import (
@@ -42,12 +42,19 @@ from airflow_provider.errors import (
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
 
+
 PATIENCE = Patience(attempts=2, cap=2.0, total=20.0)
 """Short: there will be another look, and events wait meanwhile."""
+
+
 STEADY = 10.0
 """Seconds after which a connection that broke counts as a good one."""
+
+
 SHOWN, MOST_SHOWN = 200, 20
 """So long is a text of an event's payload, so many entries has it: it comes from outside, and is stored."""
+
+
 AHEAD = 100
 """So many sightings may wait to be given out before nothing more is read."""
 

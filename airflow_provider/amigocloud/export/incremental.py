@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.amigocloud.keyset import literal, quoted_name
-from airflow_provider.amigocloud.pages import Page
+from airflow_provider.amigocloud.export.keyset import literal, quoted_name
+from airflow_provider.amigocloud.pagination import Page
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
 
@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset
     from airflow.sdk.types import Logger
 
+
 Lag = timedelta | int | float | None
+
+
 _NAME = "amigocloud_export"
+
+
 _MANY = 50_000
+
+
 _CHUNK = 3_000
 """Marks of rows in one value of the store, which may hold 64 KiB."""
 

@@ -1,0 +1,1 @@
+"""Exports of datasets and queries."""

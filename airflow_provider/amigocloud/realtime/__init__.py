@@ -1,0 +1,1 @@
+"""The service's real-time connection (Engine.IO 3)."""

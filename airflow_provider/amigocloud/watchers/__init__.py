@@ -1,0 +1,1 @@
+"""Watchers of changes, shared by all triggers of a process."""
