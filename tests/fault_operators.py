@@ -21,7 +21,8 @@ from airflow_provider.core import polling, triggers
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import auth, rate_limit
 from airflow_provider.errors import ProviderError
-from airflow_provider.iotstudio import actions, progress
+from airflow_provider.iotstudio import actions
+from airflow_provider.iotstudio.export import incremental
 from airflow_provider.mapsindoors import verifying
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task
@@ -98,7 +99,7 @@ def no_waiting() -> Iterator[None]:
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "LOOKS", (0.0, 0.0)),
-        patch.object(progress, "SETTLING", 0.0),
+        patch.object(incremental, "SETTLING", 0.0),
         patch.object(verifying, "wait", lambda _: None),
     ):
         yield

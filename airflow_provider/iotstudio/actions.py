@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RunFailedError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.compare import same_value
+from airflow_provider.iotstudio.equality import same_value
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission

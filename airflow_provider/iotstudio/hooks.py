@@ -10,9 +10,9 @@ from typing import Any
 from airflow_provider.core.http.call import Params
 from airflow_provider.errors import AmbiguousWriteError, TransportError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.administration import Administration
-from airflow_provider.iotstudio.compare import holds
-from airflow_provider.iotstudio.connection import next_cursor
+from airflow_provider.iotstudio.equality import holds
+from airflow_provider.iotstudio.hooks_admin import Administration
+from airflow_provider.iotstudio.hooks_base import next_cursor
 
 
 class IoTStudioHook(Administration):

@@ -12,7 +12,7 @@ from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.polls import match_query, matched
+from airflow_provider.iotstudio.matching import match_query, matched
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

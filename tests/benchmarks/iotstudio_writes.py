@@ -20,8 +20,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.writer import PropertyWriter
-from airflow_provider.iotstudio.writes import Write, plan_writes
+from airflow_provider.iotstudio.properties.requests import Write, plan_writes
+from airflow_provider.iotstudio.properties.writer import PropertyWriter
 from tests.benchmarks.iotstudio_served import Served
 from tests.contract import environments
 

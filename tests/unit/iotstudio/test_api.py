@@ -10,7 +10,7 @@ import pytest
 from airflow_provider.core.http.call import pairs
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError
-from airflow_provider.iotstudio import admin_api, api
+from airflow_provider.iotstudio import api, api_admin
 
 
 def reply(body: object, status: int = 200) -> Reply:
@@ -28,7 +28,7 @@ def test_names_stay_one_segment(name: str, quoted: str) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
 def test_a_name_that_would_lead_elsewhere_is_refused(name: str) -> None:
     for call in (
-        lambda: admin_api.delete_model("s", name),
+        lambda: api_admin.delete_model("s", name),
         lambda: api.write_properties("s", name, {"a": 1}),
         lambda: api.things(name),
     ):

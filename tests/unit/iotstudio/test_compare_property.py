@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.iotstudio.compare import holds, same_value
+from airflow_provider.iotstudio.equality import holds, same_value
 from tests.examples import examples
 
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)

@@ -19,12 +19,12 @@ from airflow.sdk import DAG, Asset
 from airflow.sdk.execution_time import context as task_context
 
 from airflow_provider.errors import InputError, NotFoundError, ServerError
-from airflow_provider.iotstudio import progress
+from airflow_provider.iotstudio.export import incremental
+from airflow_provider.iotstudio.export.history import Span
 from airflow_provider.iotstudio.operators import (
     IoTStudioExportHistoryOperator,
     IoTStudioExportThingsOperator,
 )
-from airflow_provider.iotstudio.past import Span
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
@@ -38,7 +38,7 @@ ONE = f"{HISTORY}/{{property}}"
 
 @pytest.fixture(autouse=True)
 def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SETTLING", 0.0)
+    monkeypatch.setattr(incremental, "SETTLING", 0.0)
 
 
 def things(path: Path, **arguments: Any) -> dict[str, Any]:
@@ -452,9 +452,9 @@ def test_what_is_recorded_while_an_export_runs_is_left_to_the_next_one(
 
 
 def test_an_end_in_the_past_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SETTLING", 60.0)
+    monkeypatch.setattr(incremental, "SETTLING", 60.0)
     end = datetime(2026, 1, 2, tzinfo=UTC)
-    assert progress.settled(None, end).end == end
+    assert incremental.settled(None, end).end == end
 
 
 def test_a_run_that_is_cleared_exports_its_own_span_again(service: IoTStudioService, tmp_path: Path) -> None:

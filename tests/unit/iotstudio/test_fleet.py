@@ -8,8 +8,8 @@ import math
 import pytest
 
 from airflow_provider.errors import PermissionDeniedError
-from airflow_provider.iotstudio.fleet import read_values
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.properties.bulk_read import read_values
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.wire import ulid

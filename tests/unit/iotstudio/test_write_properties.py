@@ -24,7 +24,7 @@ from airflow_provider.errors import (
     TransportError,
     VerificationError,
 )
-from airflow_provider.iotstudio.compare import same_value
+from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.records import Thing
@@ -344,7 +344,7 @@ def test_every_difference_of_many_is_in_the_log(
 def test_a_thing_that_went_away_is_found_when_reading_back(
     service: IoTStudioService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider.iotstudio.writer.read_values", lambda *_: {})
+    monkeypatch.setattr("airflow_provider.iotstudio.properties.writer.read_values", lambda *_: {})
     with pytest.raises(VerificationError, match="found no such Thing") as caught:
         write(thing_id=THING, properties={"setpoint": 20, "mode": "eco"})
     assert len(caught.value.differences) == 2

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.iotstudio.writes import MESSAGE_BYTES, Write, plan_writes
+from airflow_provider.iotstudio.properties.requests import MESSAGE_BYTES, Write, plan_writes
 
 
 def problems(**given: Any) -> list[str]:

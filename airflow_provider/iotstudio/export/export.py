@@ -14,16 +14,21 @@ from airflow_provider.core.files.spool import Spool, write_parquet
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.past import COLUMNS, Span, read_past
-from airflow_provider.iotstudio.retention import Retention
+from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_past
+from airflow_provider.iotstudio.export.retention import Retention
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
+
 Rows = list[dict[str, Any]]
 
 PROGRESS_SECONDS = 10.0
+
+
 FIXED = ("uid", "title")
+
+
 WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
 
 

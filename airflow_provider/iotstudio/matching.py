@@ -16,6 +16,7 @@ from airflow_provider.iotstudio.api import IDS
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
+
 LINGER = 4
 """Poll intervals after which a Thing that nobody asked for again is left out."""
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
-from airflow_provider.iotstudio import admin_api, api
-from airflow_provider.iotstudio.compare import holds
-from airflow_provider.iotstudio.connection import SpaceHook
+from airflow_provider.iotstudio import api, api_admin
+from airflow_provider.iotstudio.equality import holds
+from airflow_provider.iotstudio.hooks_base import SpaceHook
 
 
 class Administration(SpaceHook):
@@ -19,14 +19,14 @@ class Administration(SpaceHook):
 
     def list_models(self) -> Iterator[dict[str, Any]]:
         """Go through all models."""
-        return self.pages(lambda cursor: admin_api.models(self.space, cursor))
+        return self.pages(lambda cursor: api_admin.models(self.space, cursor))
 
     def get_model(self, name: str) -> dict[str, Any]:
         """Give a model: ``name``, ``description``, and when it was made and changed.
 
         :param name: the model's name.
         """
-        return self.send(admin_api.model("GET", self.space, name))
+        return self.send(api_admin.model("GET", self.space, name))
 
     def create_model(self, name: str, description: str = "") -> dict[str, Any]:
         """Make a model; it is never sent twice.
@@ -36,7 +36,7 @@ class Administration(SpaceHook):
         :raises RequestRejectedError: with status 409 when there is one of this name.
         :raises AmbiguousWriteError: when the answer was lost.
         """
-        return self.send(admin_api.model("POST", self.space, name, description))
+        return self.send(api_admin.model("POST", self.space, name, description))
 
     def update_model(self, name: str, description: str) -> dict[str, Any]:
         """Change a model's description.
@@ -44,7 +44,7 @@ class Administration(SpaceHook):
         :param name: the model's name.
         :param description: the new one.
         """
-        return self.send(admin_api.model("PUT", self.space, name, description))
+        return self.send(api_admin.model("PUT", self.space, name, description))
 
     def delete_model(self, name: str) -> None:
         """Delete a model with all its versions.
@@ -52,14 +52,14 @@ class Administration(SpaceHook):
         :param name: the model's name.
         :raises PermissionDeniedError: also while a category or a Thing uses it; the message says so.
         """
-        self.send(admin_api.delete_model(self.space, name))
+        self.send(api_admin.delete_model(self.space, name))
 
     def list_model_versions(self, name: str) -> Iterator[dict[str, Any]]:
         """Go through a model's versions.
 
         :param name: the model's name.
         """
-        return self.pages(lambda cursor: admin_api.model_versions(self.space, name, cursor))
+        return self.pages(lambda cursor: api_admin.model_versions(self.space, name, cursor))
 
     def get_model_version(self, name: str, version: int) -> dict[str, Any]:
         """Give one version of a model, with its template.
@@ -67,7 +67,7 @@ class Administration(SpaceHook):
         :param name: the model's name.
         :param version: its number, from 1 on.
         """
-        return self.send(admin_api.model_version(self.space, name, version))
+        return self.send(api_admin.model_version(self.space, name, version))
 
     def create_model_version(self, name: str, version: Mapping[str, Any]) -> dict[str, Any]:
         """Add a version to a model; it is never sent twice, and cannot be changed or deleted later.
@@ -77,7 +77,7 @@ class Administration(SpaceHook):
             ``events`` and ``links`` of its Things.
         :raises AmbiguousWriteError: when the answer was lost.
         """
-        return self.send(admin_api.add_model_version(self.space, name, version))
+        return self.send(api_admin.add_model_version(self.space, name, version))
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class Administration(SpaceHook):
         :param thing_id: the Thing's id.
         :param event: only events of this name; the service keeps the last hundred of each.
         """
-        return self.pages(lambda cursor: admin_api.events(self.space, thing_id, event, cursor))
+        return self.pages(lambda cursor: api_admin.events(self.space, thing_id, event, cursor))
 
     def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
         """Give one event: ``id``, ``data``, ``timestamp``.
@@ -96,7 +96,7 @@ class Administration(SpaceHook):
         :param event: the event's name.
         :param event_id: the id that it got when it was reported.
         """
-        return self.send(admin_api.event(self.space, thing_id, event, event_id))
+        return self.send(api_admin.event(self.space, thing_id, event, event_id))
 
     def delete_event(self, thing_id: str, event: str, event_id: str) -> None:
         """Delete one event.
@@ -105,7 +105,7 @@ class Administration(SpaceHook):
         :param event: the event's name.
         :param event_id: the id that it got when it was reported.
         """
-        self.send(admin_api.delete_event(self.space, thing_id, event, event_id))
+        self.send(api_admin.delete_event(self.space, thing_id, event, event_id))
 
     def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
         """Report an event of a Thing; gives it with its ``id``. It is never sent twice.
@@ -115,7 +115,7 @@ class Administration(SpaceHook):
         :param data: any JSON; None sends none.
         :raises AmbiguousWriteError: when the answer was lost.
         """
-        return self.send(admin_api.add_event(self.space, thing_id, event, data))
+        return self.send(api_admin.add_event(self.space, thing_id, event, data))
 
     # -- history ----------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class Administration(SpaceHook):
         :raises RequestRejectedError: with status 409 when there is another value at the same time.
         """
         try:
-            self.send(admin_api.add_history(self.space, thing_id, items))
+            self.send(api_admin.add_history(self.space, thing_id, items))
         except RequestRejectedError as error:
             if error.status != 409 or not all(self._is_recorded(thing_id, item) for item in items):
                 raise
@@ -143,7 +143,7 @@ class Administration(SpaceHook):
         :param at: the time; a value recorded exactly then counts.
         :param name: only this property.
         """
-        return self.send(admin_api.history_at(self.space, thing_id, api.spelled_time(at), name)).items
+        return self.send(api_admin.history_at(self.space, thing_id, api.spelled_time(at), name)).items
 
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
         at = api.moment(str(item["at"]))
@@ -168,7 +168,7 @@ class Administration(SpaceHook):
         :param end: up to this time; whether the service counts the bounds in is not documented.
         :param names: only these properties.
         """
-        self.send(admin_api.delete_history(self.space, thing_id, start, end, names))
+        self.send(api_admin.delete_history(self.space, thing_id, start, end, names))
 
     # -- many Things ------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Administration(SpaceHook):
         :param patches: ``{"id": thing id, "patch": [JSON Patch operations]}``.
         :raises PartialWriteError: naming each Thing that was refused; the others are changed.
         """
-        results = self.send(admin_api.patch_things(self.space, patches))
+        results = self.send(api_admin.patch_things(self.space, patches))
         failures = [
             f"Thing {patch.get('id')}: {result.get('status')} {result.get('response')}"
             for patch, result in zip(patches, results, strict=True)
@@ -204,7 +204,7 @@ class Administration(SpaceHook):
         """
         if not (thing_ids or category or filters) or (thing_ids is not None and not thing_ids):
             raise InputError("name the Things to delete: thing_ids, category or filters", "delete_things")
-        return self.send(admin_api.delete_things(self.space, thing_ids, category, filters))
+        return self.send(api_admin.delete_things(self.space, thing_ids, category, filters))
 
     # -- queries ----------------------------------------------------------------------------------
 
@@ -218,12 +218,12 @@ class Administration(SpaceHook):
         :param batch_size: results of one request; the service may give fewer.
         :param ttl: seconds that the service keeps the rest between two batches.
         """
-        batch = self.send(admin_api.open_query(self.space, aql, bind, batch_size, ttl))
+        batch = self.send(api_admin.open_query(self.space, aql, bind, batch_size, ttl))
         while True:
             yield from batch.items
             if not batch.cursor:
                 return
-            batch = self.send(admin_api.next_batch(self.space, batch.cursor))
+            batch = self.send(api_admin.next_batch(self.space, batch.cursor))
 
     # -- MQTT -------------------------------------------------------------------------------------
 
@@ -276,4 +276,4 @@ class Administration(SpaceHook):
     ) -> Any:
         if bool(thing_id) == bool(category):
             raise InputError("name either a Thing or a category", "MQTT credentials")
-        return self.send(admin_api.mqtt(method, self.space, thing_id, category, form))
+        return self.send(api_admin.mqtt(method, self.space, thing_id, category, form))

@@ -19,12 +19,14 @@ from airflow_provider.errors import (
     TransportError,
     VerificationError,
 )
-from airflow_provider.iotstudio.compare import same_value
-from airflow_provider.iotstudio.fleet import read_values
+from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.writes import Write, of_rows
+from airflow_provider.iotstudio.properties.bulk_read import read_values
+from airflow_provider.iotstudio.properties.requests import Write, of_rows
 
 MOST_THREADS = 32
+
+
 FAILURES_IN_A_ROW = 5
 
 

@@ -13,10 +13,13 @@ from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
 
 if TYPE_CHECKING:
+    from airflow_provider.iotstudio.export.retention import Retention
     from airflow_provider.iotstudio.hooks import IoTStudioHook
-    from airflow_provider.iotstudio.retention import Retention
+
 
 COLUMNS = ("thing_id", "at", "property", "value")
+
+
 A_LITTLE = timedelta(milliseconds=1)
 
 

@@ -11,6 +11,7 @@ from airflow_provider.iotstudio import api
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
+
 SHORTEST = timedelta(days=28)
 """No history is forgotten sooner: the vendor's docs name one month as the shortest retention."""
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.past import Span
+from airflow_provider.iotstudio.export.history import Span
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
+
 
 SETTLING = 2.0
 """Seconds to wait until a value's time is surely in the past for the service, too: clocks differ a little."""

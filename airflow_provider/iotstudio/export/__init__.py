@@ -1,0 +1,1 @@
+"""Exports of Things and of their history."""
