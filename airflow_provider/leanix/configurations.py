@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.checking import KEY, REQUIRED
+from airflow_provider.leanix.ldif.validation import KEY, REQUIRED
 
 
 def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:

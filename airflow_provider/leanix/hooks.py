@@ -12,10 +12,10 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.checking import KEY, REQUIRED, check
-from airflow_provider.leanix.ldif import Ldif
-from airflow_provider.leanix.results import save_results
-from airflow_provider.leanix.uploads import upload
+from airflow_provider.leanix.ldif.document import Ldif
+from airflow_provider.leanix.ldif.download import save_results
+from airflow_provider.leanix.ldif.upload import upload
+from airflow_provider.leanix.ldif.validation import KEY, REQUIRED, check
 
 
 class LeanIXHook(ApiHook):
@@ -67,7 +67,7 @@ class LeanIXHook(ApiHook):
         """Create a run, and give its id; it does nothing before it is started.
 
         :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
-            :class:`~airflow_provider.leanix.ldif.Ldif`, which is streamed; when it is larger than
+            :class:`~airflow_provider.leanix.ldif.document.Ldif`, which is streamed; when it is larger than
             ``upload_above`` bytes, through the storage that the service offers for that.
         :raises InputError: when the LDIF has problems; nothing was sent.
         :raises AmbiguousWriteError: when the answer was lost. A run that was not started does nothing.

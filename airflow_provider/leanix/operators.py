@@ -1,27 +1,153 @@
-"""Tasks that start LeanIX runs, see them through, and fetch what they produce."""
+"""The task that starts a LeanIX run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import tell
 from airflow_provider.core.compat import gauge, is_deferrable
+from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError, ProviderError, RunFailedError
-from airflow_provider.leanix import runs
-from airflow_provider.leanix.configuration_operator import LeanIXPutConfigurationOperator
-from airflow_provider.leanix.fetch_operator import LeanIXFetchResultsOperator
+from airflow_provider.leanix.api import FINISHED
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.results import output_problems
-from airflow_provider.leanix.start_operator import LeanIXStartRunOperator
-from airflow_provider.leanix.verdict import FAIL_ON, Outcome
+from airflow_provider.leanix.ldif.document import Ldif, make_header, prepare
+from airflow_provider.leanix.ldif.download import output_problems
+from airflow_provider.leanix.links import LeanIXSyncLogLink
+from airflow_provider.leanix.runs import submit, wait
+from airflow_provider.leanix.runs.outcome import FAIL_ON, Outcome, judge
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.core.state.submission import Submission
-    from airflow_provider.leanix.shrinking import LastCount
+    from airflow_provider.leanix.runs.shrink_guard import LastCount
+
+
+class LeanIXStartRunOperator(BaseOperator):
+    """Start a run of a stored processor configuration, and return its id at once.
+
+    The first five arguments select the configuration. A later try of the task takes up the run that an
+    earlier one has made, and never starts a second one beside it.
+
+    :param connector_type: as in the processor configuration.
+    :param connector_id: as in the processor configuration.
+    :param connector_version: as in the processor configuration.
+    :param processing_direction: ``inbound`` or ``outbound``.
+    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not hold.
+    :param lx_version: version of the format.
+    :param lx_workspace: id of the workspace that the data is meant for; checked against the API token.
+    :param description: shown in the run list, at most 500 characters, of which a marker takes some 30.
+    :param custom_fields: values that all processors can read.
+    :param content: what an inbound run takes in: a list of ``{"type", "id", "data"}``, or the path of a JSON
+        Lines, Parquet or LDIF file.
+    :param min_content: the fewest items that are no mistake; 1 in full mode unless given.
+    :param test_run: a dry run that changes nothing.
+    :param leanix_conn_id: the connection.
+    """
+
+    template_fields: Sequence[str] = (
+        "connector_type",
+        "connector_id",
+        "connector_version",
+        "processing_direction",
+        "processing_mode",
+        "lx_workspace",
+        "description",
+        "custom_fields",
+        "content",
+        "leanix_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json"}
+    operator_extra_links = (LeanIXSyncLogLink(),)
+    ui_color = "#d9e8f6"
+
+    sync_log_url = ""
+    _submission: Submission | None = None
+
+    def __init__(
+        self,
+        *,
+        connector_type: str,
+        connector_id: str,
+        connector_version: str,
+        processing_direction: str,
+        processing_mode: str = "partial",
+        lx_version: str = "1.0.0",
+        lx_workspace: str | None = None,
+        description: str | None = None,
+        custom_fields: Mapping[str, Any] | None = None,
+        content: list[dict[str, Any]] | str | None = None,
+        min_content: int | None = None,
+        test_run: bool = False,
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connector_type = connector_type
+        self.connector_id = connector_id
+        self.connector_version = connector_version
+        self.processing_direction = processing_direction
+        self.processing_mode = processing_mode
+        self.lx_version = lx_version
+        self.lx_workspace = lx_workspace
+        self.description = description
+        self.custom_fields = custom_fields
+        self.content = content
+        self.min_content = min_content
+        self.test_run = test_run
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Start the run, or take up the one that an earlier try has started."""
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            ldif = self._ldif(hook)
+            submission = self._remember(context, self._request(ldif))
+            run_id = self._submit(context, hook, submission, ldif)
+            self.sync_log_url = hook.sync_log_url()
+        submission.finished()
+        return run_id
+
+    def on_kill(self) -> None:
+        """Stop the run: the task was killed."""
+        run_id = self._submission.remote_id if self._submission else None
+        if run_id:
+            with LeanIXHook(self.leanix_conn_id) as hook:
+                stopped = hook.stop_run(run_id)
+            self.log.info("Run %s %s", run_id, "was stopped" if stopped else "was not running")
+
+    def _ldif(self, hook: LeanIXHook) -> Ldif:
+        header = make_header(
+            connector_type=self.connector_type,
+            connector_id=self.connector_id,
+            connector_version=self.connector_version,
+            processing_direction=self.processing_direction,
+            processing_mode=self.processing_mode,
+            lx_version=self.lx_version,
+            lx_workspace=self.lx_workspace,
+            description=self.description,
+            custom_fields=self.custom_fields,
+        )
+        ldif = prepare(header, self.content, min_content=self.min_content)
+        hook.check_workspace(self.lx_workspace)
+        return ldif
+
+    def _request(self, ldif: Ldif) -> str:
+        """Name what is asked for: a changed input is new work."""
+        parts = [self.leanix_conn_id, dict(ldif.header), ldif.count, ldif.sha256, self.test_run]
+        return fingerprint(parts)
+
+    def _remember(self, context: Context, request: str) -> Submission:
+        return Submission(context, request, self.log)
+
+    def _submit(self, context: Context, hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
+        self._submission = submission
+        tried_before = int(getattr(context["ti"], "try_number", 1) or 1) > 1
+        return submit.submit(hook, submission, ldif, test=self.test_run, tried_before=tried_before)
+
 
 __all__ = [
     "LeanIXFetchResultsOperator",
@@ -88,7 +214,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run or take it up, and wait for it here or in the triggerer."""
         self._check_arguments()
-        deadline = runs.deadline_after(self.timeout)
+        deadline = wait.deadline_after(self.timeout)
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
             if self.processing_mode.lower() == "full" and self.max_shrink is not None:
@@ -133,7 +259,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
 
     def _wait_here(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
         try:
-            return runs.wait_until_over(hook, run_id, deadline=deadline, poll_interval=self.poll_interval)
+            return wait.wait_until_over(hook, run_id, deadline=deadline, poll_interval=self.poll_interval)
         except TimeoutError:
             return ""
         except ProviderError:
@@ -154,9 +280,9 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         :param status: the run's last status; empty when the deadline came first.
         """
         try:
-            status = status or runs.stop_at_deadline(hook, run_id)
+            status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
-            outcome = runs.judge(
+            outcome = judge(
                 hook,
                 run_id,
                 status,
@@ -180,7 +306,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         return tell(context, self.outlets, {**outcome.summary(), "results": results})
 
     def _last_count(self, context: Context) -> LastCount:
-        from airflow_provider.leanix.shrinking import LastCount
+        from airflow_provider.leanix.runs.shrink_guard import LastCount
 
         connector = f"{self.connector_type}/{self.connector_id}/{self.connector_version}"
         return LastCount(context, self.outlets, connector)
@@ -203,3 +329,91 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         ]
         if problems:
             raise InputError(problems, "the task's arguments")
+
+
+class LeanIXFetchResultsOperator(BaseOperator):
+    """Fetch the LDIF that a FINISHED run made.
+
+    :param run_id: the run, which must be FINISHED.
+    :param output_path: where the LDIF goes, byte for byte: a local path, or any URL that
+        ``ObjectStoragePath`` takes.
+    :param output_format: ``ldif``, or ``jsonl`` for the items of its content only, one a line.
+    :param leanix_conn_id: the connection.
+
+    Returns the manifest of the file, or None when the run made no LDIF.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "output_path", "leanix_conn_id")
+    ui_color = "#d9e8f6"
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        output_path: str,
+        output_format: str = "ldif",
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.output_path = output_path
+        self.output_format = output_format
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Fetch the results."""
+        if problems := output_problems(self.output_path, self.output_format):
+            raise InputError(problems, "the task's arguments")
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            status = hook.get_run_status(self.run_id)
+            if status != FINISHED:
+                raise RunFailedError(
+                    self.run_id, status, "only a FINISHED run has results; wait for it first"
+                )
+            made = hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+        return tell(context, self.outlets, made) if made else None
+
+
+class LeanIXPutConfigurationOperator(BaseOperator):
+    """Make the workspace's processor configuration what a file, or the DAG, says.
+
+    Nothing is written when there is no difference. The log names the fields that differ, not their values.
+
+    :param configuration: the configuration, or the path of a JSON file that holds it. One with credentials in
+        it belongs into a file: what stands in the DAG, Airflow shows in its UI.
+    :param leanix_conn_id: the connection.
+
+    Returns ``{"configuration": [...], "changed": bool, "differences": [...]}``: the five fields of its key,
+    and the fields that were added (``+``), removed (``-``) or given another value (``~``).
+    """
+
+    template_fields: Sequence[str] = ("configuration", "leanix_conn_id")
+    ui_color = "#d9e8f6"
+
+    def __init__(
+        self,
+        *,
+        configuration: Mapping[str, Any] | str,
+        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.configuration = configuration
+        self.leanix_conn_id = leanix_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Compare, and write when something differs."""
+        from airflow_provider.leanix.configurations import differences, key_of, read_configuration
+
+        wanted = read_configuration(self.configuration)
+        key = key_of(wanted)
+        with LeanIXHook(self.leanix_conn_id) as hook:
+            stored = hook.list_configurations(connector_type=key[0], connector_id=key[1])
+            found = next((one for one in stored if key_of(one) == key), {})
+            changes = list(differences(wanted, found))
+            if changes:
+                hook.put_configuration(wanted)
+        self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "nothing to change")
+        result = {"configuration": list(key), "changed": bool(changes), "differences": changes[:100]}
+        return tell(context, self.outlets, result)

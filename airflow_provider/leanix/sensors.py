@@ -9,9 +9,9 @@ from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix import runs
 from airflow_provider.leanix.api import BROKEN, OVER
 from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.runs import wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,12 +57,12 @@ class LeanIXRunSensor(PollSensor):
                 trigger=LeanIXRunTrigger(
                     leanix_conn_id=self.leanix_conn_id,
                     run_id=self.run_id,
-                    deadline=runs.deadline_after(self.timeout),
+                    deadline=wait.deadline_after(self.timeout),
                     poll_interval=self.poke_interval,
                 ),
                 method_name="execute_complete",
             )
-        self._deadline = runs.deadline_after(self.timeout)
+        self._deadline = wait.deadline_after(self.timeout)
         return super().execute(context)
 
     def look(self, context: Context) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.leanix.checking import Seen
+from airflow_provider.leanix.ldif.validation import Seen
 
 
 @given(st.lists(st.tuples(st.text(max_size=2), st.text(max_size=2)), max_size=300))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif import make_header, prepare
+from airflow_provider.leanix.ldif.document import make_header, prepare
 from tests.examples import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)

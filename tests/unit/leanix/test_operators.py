@@ -21,13 +21,14 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
 )
-from airflow_provider.leanix import runs, uploads
 from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.ldif import upload
 from airflow_provider.leanix.operators import (
     LeanIXFetchResultsOperator,
     LeanIXRunOperator,
     LeanIXStartRunOperator,
 )
+from airflow_provider.leanix.runs import submit, wait
 from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
 from tests.airflow_names import TaskDeferred
 
@@ -41,9 +42,9 @@ class Hours:
         self.now = time.time()
         self.perform = sync_transport.Transport._perform
         monkeypatch.setattr(polling, "clock", self)
-        monkeypatch.setattr(runs, "clock", self)
+        monkeypatch.setattr(submit, "clock", self)
         monkeypatch.setattr(sync_transport, "clock", self)
-        monkeypatch.setattr(runs, "wait_for", partial(polling.wait_for, sleep=self.sleep))
+        monkeypatch.setattr(submit, "wait_for", partial(polling.wait_for, sleep=self.sleep))
         monkeypatch.setattr(sync_transport.Transport.__init__, "__defaults__", (self.sleep,))
         monkeypatch.setattr(retry, "wait_before", real_wait)
 
@@ -245,16 +246,15 @@ def test_waiting_on_a_worker_ends_seconds_after_the_deadline_though_the_service_
 def test_run_that_ended_at_the_deadline_is_taken(
     leanix: Any, task: Task, sandbox: Any, deferrable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider.leanix import runs
 
     leanix.stuck_in = "PENDING"
-    real = runs.stop_at_deadline
+    real = wait.stop_at_deadline
 
     def late(hook: Any, run_id: str) -> str:
         leanix.runs[0].stuck_in = None
         return real(hook, run_id)
 
-    monkeypatch.setattr(runs, "stop_at_deadline", late)
+    monkeypatch.setattr(wait, "stop_at_deadline", late)
     assert task.run(run_operator(**OUTBOUND, timeout=0.3, deferrable=deferrable))["status"] == "FINISHED"
     assert sandbox.counters.total("/stop") == 0
 
@@ -558,7 +558,7 @@ def test_signature_of_an_upload_link_is_in_no_log_error_or_memory(
     said = f"the input {link} ({signature}) cannot be fetched"
     caplog.set_level("DEBUG")
     monkeypatch.setattr(LeanIXHook, "upload_above", 0)
-    monkeypatch.setattr(uploads, "WHOLE", 10**9 if whole else 0)
+    monkeypatch.setattr(upload, "WHOLE", 10**9 if whole else 0)
     sandbox.faults.add("status", path="storages/azure$", status=200, body={"SAS": link}, times=None)
     sandbox.faults.add("status", service="storage", status=500, body=said, times=1)
     sandbox.faults.add("status", service="storage", status=201, times=None)
@@ -577,8 +577,8 @@ def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
-    monkeypatch.setattr(uploads, "WHOLE", 10_000)
-    monkeypatch.setattr(uploads, "BLOCK", 7_001)
+    monkeypatch.setattr(upload, "WHOLE", 10_000)
+    monkeypatch.setattr(upload, "BLOCK", 7_001)
     rows = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": f"n{n}"}} for n in range(500)]
     lost = sandbox.faults.add("reset_after", service="storage", method="PUT", after=1, times=2)
     assert task.run(run_operator(**INBOUND, content=rows))["processed"] == 500

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.leanix.split import Splitter, split
+from airflow_provider.leanix.ldif.stream_parser import Splitter, split
 from tests.examples import examples
 
 VALUES = st.recursive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider.leanix.verdict import weigh
+from airflow_provider.leanix.runs.outcome import weigh
 
 
 def test_a_complaint_is_one_line_that_steers_no_terminal() -> None:

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from airflow_provider.core.hook import ApiHook
-    from airflow_provider.leanix.ldif import Ldif
+    from airflow_provider.leanix.ldif.document import Ldif
+
 
 WHOLE = 128 * 1024 * 1024
 """Bytes of content from which on a file goes up in blocks: one that breaks off is sent again, not all."""

@@ -8,7 +8,11 @@ from typing import Any
 
 # A whole string, a bracket, or the beginning of a string whose end has not come yet.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|"', re.DOTALL)
+
+
 _NOTHING = re.compile(rb"[\s,]*")
+
+
 _LONGEST = 64 * 1024 * 1024
 
 

@@ -8,28 +8,21 @@ description and the task's memory are for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.polling import PASSING, clock, wait_for
 from airflow_provider.errors import (
     AmbiguousWriteError,
     NotFoundError,
-    ProviderError,
     RequestRejectedError,
-    RunFailedError,
 )
-from airflow_provider.leanix.api import BROKEN, CREATED, KNOWN, LIVE, OVER, STOPPED
-from airflow_provider.leanix.checking import LONGEST
-from airflow_provider.leanix.ldif import Ldif
-from airflow_provider.leanix.verdict import Outcome, weigh, why_failed
+from airflow_provider.leanix.api import BROKEN, CREATED, LIVE
+from airflow_provider.leanix.ldif.document import Ldif
+from airflow_provider.leanix.ldif.validation import LONGEST
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.hooks import LeanIXHook
-
-_MOST_COMPLAINTS = 2000
-_LAST_SECONDS = 3.0
 
 
 def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, tried_before: bool) -> str:
@@ -174,98 +167,3 @@ def describe(text: object, marker: str) -> str:
     if len(shown) > room:
         shown = shown[: room - 1] + "…"
     return f"{shown} {marker}".strip()
-
-
-def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_interval: float) -> str:
-    """Wait on a worker until a run is over; gives its last status.
-
-    :param deadline: seconds since the epoch.
-    :raises TimeoutError: at the deadline.
-    """
-    odd: set[str] = set()
-
-    def poll() -> str | None:
-        status = hook.get_run_status(run_id)
-        note_unknown(status, odd, hook.log.warning, run_id)
-        return status if status in OVER else None
-
-    with hook.until(deadline):
-        return wait_for(poll, deadline=deadline, poll_interval=poll_interval, log=hook.log)
-
-
-def note_unknown(status: str, seen: set[str], say: Callable[..., object], run_id: str) -> None:
-    """Say once of each status the vendor's documentation does not know that it is waited on."""
-    if status not in KNOWN and status not in seen:
-        seen.add(status)
-        say("Run %s has the unknown status %s; waiting on", run_id, status)
-
-
-def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
-    """Give the status of a run that is over after all; else stop it. Takes seconds, whatever happens.
-
-    :raises RunFailedError: saying that it took too long.
-    """
-    with hook.until(deadline_after(_LAST_SECONDS)):
-        try:
-            status = hook.get_run_status(run_id)
-        except PASSING as error:
-            hook.log.warning("Whether run %s is over cannot be asked: %s", run_id, error)
-            status = "UNKNOWN"
-        if status in OVER:
-            return status
-    with hook.until(deadline_after(_LAST_SECONDS)):
-        try:
-            stopped = hook.stop_run(run_id)
-            if not stopped and (now := hook.get_run_status(run_id)) in OVER:
-                return now  # it ended between the two requests
-            how = "it was stopped" if stopped else "it could not be stopped"
-        except ProviderError as error:
-            stopped, how = False, f"it could not be stopped: {error}"
-    reason = f"it was {status} at the deadline; {how}"
-    raise RunFailedError(run_id, STOPPED if stopped else status, reason)
-
-
-def judge(
-    hook: LeanIXHook,
-    run_id: str,
-    status: str,
-    *,
-    fail_on: str,
-    max_errors: int,
-    sent: int,
-    empty_is_fine: bool,
-) -> Outcome:
-    """Read what a run did, log it, and give the outcome when it is a success.
-
-    :raises RunFailedError: when it is not.
-    """
-    stats = hook.get_run_stats(run_id)
-    outcome = weigh(run_id, status, stats, _some(hook.iter_run_warnings(run_id)))
-    hook.log.info(
-        "Run %s is %s: %s processed, %d errors, %d warnings",
-        run_id,
-        status,
-        outcome.processed,
-        outcome.errors,
-        outcome.warnings,
-    )
-    for line in outcome.first:
-        hook.log.warning("Run %s: %s", run_id, line)
-    reason = why_failed(outcome, fail_on, max_errors, sent=sent, empty_is_fine=empty_is_fine)
-    if reason or status in BROKEN:
-        url = hook.sync_log_url()
-        raise RunFailedError(run_id, status, f"{reason}\nThe workspace's sync log: {url}" if url else reason)
-    return outcome
-
-
-def _some(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Give no more warnings than anybody would want to wait for."""
-    for number, row in enumerate(rows):
-        if number >= _MOST_COMPLAINTS:
-            return
-        yield row
-
-
-def deadline_after(seconds: float) -> float:
-    """Give the moment so many seconds from now, in seconds since the epoch."""
-    return clock() + seconds

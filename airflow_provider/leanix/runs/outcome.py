@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import shorten
 from airflow_provider.core.redaction import hidden
-from airflow_provider.leanix.api import FINISHED
+from airflow_provider.errors import (
+    RunFailedError,
+)
+from airflow_provider.leanix.api import BROKEN, FINISHED
+
+if TYPE_CHECKING:
+    from airflow_provider.leanix.hooks import LeanIXHook
+
 
 FAIL_ON = ("failed", "errors", "warnings")
+
+
 SHOWN = 10
 
 
@@ -133,3 +142,47 @@ def _number(row: Mapping[str, Any], name: str) -> int:
 
 def _total(stats: Mapping[str, Any], name: str, field_name: str) -> int:
     return sum(_number(row, field_name) for row in _rows(stats, name))
+
+
+_MOST_COMPLAINTS = 2000
+
+
+def judge(
+    hook: LeanIXHook,
+    run_id: str,
+    status: str,
+    *,
+    fail_on: str,
+    max_errors: int,
+    sent: int,
+    empty_is_fine: bool,
+) -> Outcome:
+    """Read what a run did, log it, and give the outcome when it is a success.
+
+    :raises RunFailedError: when it is not.
+    """
+    stats = hook.get_run_stats(run_id)
+    outcome = weigh(run_id, status, stats, _some(hook.iter_run_warnings(run_id)))
+    hook.log.info(
+        "Run %s is %s: %s processed, %d errors, %d warnings",
+        run_id,
+        status,
+        outcome.processed,
+        outcome.errors,
+        outcome.warnings,
+    )
+    for line in outcome.first:
+        hook.log.warning("Run %s: %s", run_id, line)
+    reason = why_failed(outcome, fail_on, max_errors, sent=sent, empty_is_fine=empty_is_fine)
+    if reason or status in BROKEN:
+        url = hook.sync_log_url()
+        raise RunFailedError(run_id, status, f"{reason}\nThe workspace's sync log: {url}" if url else reason)
+    return outcome
+
+
+def _some(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """Give no more warnings than anybody would want to wait for."""
+    for number, row in enumerate(rows):
+        if number >= _MOST_COMPLAINTS:
+            return
+        yield row

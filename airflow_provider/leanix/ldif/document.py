@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.checking import KEY, Checker, header_problems, lower, misspelt
-from airflow_provider.leanix.split import Splitter, split
+from airflow_provider.leanix.ldif.stream_parser import Splitter, split
+from airflow_provider.leanix.ldif.validation import KEY, Checker, header_problems, lower, misspelt
 
 _CHUNK = 256 * 1024
 

@@ -27,6 +27,8 @@ _LOOKS_PER_SECOND = 15.0
 """So many runs a second are asked for one by one: half of what the vendor allows a user."""
 
 _HOOK_SECONDS = 60.0
+
+
 _GOING_ON = LIVE | {CREATED}
 
 

@@ -11,13 +11,25 @@ from airflow_provider.core.http.reply import shorten
 from airflow_provider.errors import InputError
 
 KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
+
+
 REQUIRED = KEY[:4]
+
+
 DIRECTIONS = ("inbound", "outbound")
+
+
 MODES = ("partial", "full")
+
+
 LONGEST = 500
+
+
 KNOWN = (*KEY, "lxVersion", "lxWorkspace", "description", "customFields", "chunkInformation", "content")
 
 _ITEM = ("type", "id", "data")
+
+
 _PROBLEMS = 100
 
 

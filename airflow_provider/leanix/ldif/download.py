@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.split import Splitter
+from airflow_provider.leanix.ldif.stream_parser import Splitter
 
 if TYPE_CHECKING:
     from airflow_provider.core.hook import ApiHook
     from airflow_provider.core.http.sync_transport import Stream
 
+
 _TRIES = 3
+
+
 FORMATS = ("ldif", "jsonl")
 
 

@@ -1,0 +1,1 @@
+"""LDIF documents: built, validated, uploaded, downloaded."""

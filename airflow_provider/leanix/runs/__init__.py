@@ -1,0 +1,1 @@
+"""Runs: submitted, waited for, classified."""
