@@ -23,7 +23,7 @@ from airflow_provider.core.http import auth, rate_limit
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.export import incremental
-from airflow_provider.mapsindoors import verifying
+from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.server import Sandbox
 from tests import every_task
 from tests.airflow_names import AirflowFailException
@@ -100,7 +100,7 @@ def no_waiting() -> Iterator[None]:
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "LOOKS", (0.0, 0.0)),
         patch.object(incremental, "SETTLING", 0.0),
-        patch.object(verifying, "wait", lambda _: None),
+        patch.object(verify, "wait", lambda _: None),
     ):
         yield
 

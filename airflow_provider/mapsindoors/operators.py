@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.arguments import whole_number
 from airflow_provider.core.asset_events import tell
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.arguments import whole_number
-from airflow_provider.mapsindoors.create_operator import MapsIndoorsCreateGeodataOperator
-from airflow_provider.mapsindoors.delete_operator import MapsIndoorsDeleteGeodataOperator
-from airflow_provider.mapsindoors.export_operator import MapsIndoorsExportGeodataOperator
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, note_page
-from airflow_provider.mapsindoors.update_operator import MapsIndoorsUpdateGeodataOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.mapsindoors.plan import Operation
-    from airflow_provider.mapsindoors.sync import Sync
+    from airflow_provider.mapsindoors.plan.document import Operation
+    from airflow_provider.mapsindoors.sync.sync import Sync
+
 
 __all__ = [
     "MapsIndoorsCreateGeodataOperator",
@@ -42,7 +39,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     what exists already is recognised by the match key.
 
     :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
-        :func:`airflow_provider.mapsindoors.flat.from_flat` for the columns. A row names its parent by
+        :func:`airflow_provider.mapsindoors.geodata.rows.from_flat` for the columns. A row names its parent by
         ``parentId``, ``parentExternalId`` (of an object, or of another row), ``parentAdministrativeId``, or
         ``parentBuilding`` and ``parentFloor`` (the floor's index). Display types and categories are given by
         id, key or name. None together with ``plan``.
@@ -187,8 +184,8 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             raise InputError(problems, "the arguments")
 
     def _sync(self, hook: MapsIndoorsHook) -> Sync:
-        from airflow_provider.mapsindoors.guards import Guards
-        from airflow_provider.mapsindoors.sync import Sync
+        from airflow_provider.mapsindoors.plan.guards import Guards
+        from airflow_provider.mapsindoors.sync.sync import Sync
 
         changes = None if self.max_changes is None else whole_number(self.max_changes, "max_changes")
         deletes = whole_number(self.max_deletes, "max_deletes")
@@ -207,3 +204,179 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             verify=self.verify,
             restore=self.restore,
         )
+
+
+class MapsIndoorsUpdateGeodataOperator(BaseOperator):
+    """Update places on the map: each object has its ``id`` and the fields that change.
+
+    All objects are checked before the first request. A batch that fails fails the task, with an error that
+    says which rows are updated and which are not; updating once more does no harm.
+
+    :param geodata: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file, read by
+        :func:`~airflow_provider.mapsindoors.geodata.rows.read_updates`. Fields that an object does not have
+        stay as they are. The docs do not say whether members of ``properties`` and ``baseTypeProperties`` that are
+        missing stay too: send these whole.
+    :param batch_size: objects a request. Requests count against the solution's 10 a second.
+    :param mapsindoors_conn_id: the connection.
+    :return: ``{"updated": n}``.
+    """
+
+    template_fields: Sequence[str] = ("mapsindoors_conn_id", "geodata", "batch_size")
+    ui_color = "#d5ebe8"
+
+    def __init__(
+        self,
+        *,
+        geodata: list[dict[str, Any]] | str,
+        batch_size: int = 500,
+        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.geodata = geodata
+        self.batch_size = batch_size
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Check all objects, then send them batch by batch."""
+        from airflow_provider.mapsindoors.geodata.update import update_rows
+
+        size = whole_number(self.batch_size, "batch_size", 1)
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            updated = update_rows(hook, self.geodata, size, self.log)
+        return tell(context, self.outlets, {"updated": updated})
+
+
+class MapsIndoorsCreateGeodataOperator(BaseOperator):
+    """Create places on the map that are not there yet; those that are, are left as they are.
+
+    So a task that is tried again creates nothing twice, nor does one whose answer was lost.
+
+    :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
+    :param match_on: by what it is seen that a place is there already.
+    :param defaults: fields for rows that do not have them.
+    :param batch_size: objects a request.
+    :param mapsindoors_conn_id: the connection.
+    :return: ``{"created": n, "existing": n}``.
+    """
+
+    template_fields: Sequence[str] = ("mapsindoors_conn_id", "geodata", "match_on", "defaults")
+    ui_color = "#d5ebe8"
+
+    def __init__(
+        self,
+        *,
+        geodata: list[dict[str, Any]] | str,
+        match_on: str = "externalId",
+        defaults: dict[str, Any] | None = None,
+        batch_size: int = 500,
+        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.geodata = geodata
+        self.match_on = match_on
+        self.defaults = defaults
+        self.batch_size = batch_size
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Find out what is missing on the map, and create that."""
+        from airflow_provider.mapsindoors.sync.sync import Sync
+
+        size = whole_number(self.batch_size, "batch_size", 1)
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            sync = Sync(hook, self.log, match_on=self.match_on, defaults=self.defaults or {}, batch_size=size)
+            plan, rows = sync.make(self.geodata)
+            plan.changes = [one for one in plan.changes if one.operation == "create"]
+            created = sync.apply(plan, rows).done["create"]
+        return tell(context, self.outlets, {"created": created, "existing": rows - created})
+
+
+class MapsIndoorsDeleteGeodataOperator(BaseOperator):
+    """Delete places from the map by their ids.
+
+    Ids that are gone already do no harm. What is deleted takes along, or leaves without a parent, what is
+    below it (the docs do not say which), so an object is refused whose children are not in the list.
+
+    :param ids: the ids, or the path of a JSON or JSON Lines file of objects with an ``id``.
+    :param max_deletes: refuse to delete more than this.
+    :param batch_size: objects a request.
+    :param mapsindoors_conn_id: the connection.
+    :return: ``{"deleted": n, "gone": n}``: how many were deleted, and how many did not exist.
+    """
+
+    template_fields: Sequence[str] = ("mapsindoors_conn_id", "ids", "max_deletes")
+    ui_color = "#d5ebe8"
+
+    def __init__(
+        self,
+        *,
+        ids: list[str] | str,
+        max_deletes: int = 100,
+        batch_size: int = 500,
+        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ids = ids
+        self.max_deletes = max_deletes
+        self.batch_size = batch_size
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Look at what would go, and delete it from the leaves up."""
+        from airflow_provider.mapsindoors.sync.delete import delete, read_ids
+
+        most = whole_number(self.max_deletes, "max_deletes")
+        size = whole_number(self.batch_size, "batch_size", 1)
+        ids = read_ids(self.ids)
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            done = delete(hook, ids, most, size, self.log)
+        return tell(context, self.outlets, done)
+
+
+class MapsIndoorsExportGeodataOperator(BaseOperator):
+    """Write a solution's geodata to a file: for a warehouse, for a map tool, or as a backup.
+
+    The file appears when it is whole. A GeoJSON or GeoParquet file can be read back by the sync.
+
+    :param output_path: where, anything ``ObjectStoragePath`` takes. The ending says the format: ``.jsonl``
+        (objects as the service sends them) and ``.geojson``, both also with ``.gz``; ``.geoparquet`` and
+        ``.parquet`` (nested fields as JSON text).
+    :param base_types: only these types (``room``, ``poi``, ...).
+    :param root_element: only this object and what is below it.
+    :param mapsindoors_conn_id: the connection.
+    :return: the manifest: ``{"uri", "format", "rows", "bytes", "files", "columns", "requests", "seconds"}``.
+    """
+
+    template_fields: Sequence[str] = ("mapsindoors_conn_id", "output_path", "base_types", "root_element")
+    ui_color = "#d5ebe8"
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        base_types: list[str] | str | None = None,
+        root_element: str | None = None,
+        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.base_types = base_types
+        self.root_element = root_element
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read everything with one request and write the file."""
+        from airflow_provider.mapsindoors.geodata.export import choose_format, export
+        from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
+
+        wanted = {self.base_types} if isinstance(self.base_types, str) else set(self.base_types or ())
+        if unknown := wanted - set(BASE_TYPES):
+            raise InputError(f"base_types has unknown types: {', '.join(sorted(unknown))}")
+        choose_format(self.output_path)
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            made = export(hook, self.output_path, wanted, self.root_element)
+        return tell(context, self.outlets, made)

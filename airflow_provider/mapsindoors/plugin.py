@@ -84,7 +84,7 @@ def read_page(path: str, fingerprint: str) -> bytes | None:
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider.mapsindoors.page import beginning
+    from airflow_provider.mapsindoors.plan.html import beginning
 
     if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None

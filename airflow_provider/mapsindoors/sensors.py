@@ -10,7 +10,7 @@ from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.expected import unlike
+from airflow_provider.mapsindoors.geodata.diff import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class MapsIndoorsGeodataSensor(PollSensor):
 
         :raises InputError: naming every row that is wrong.
         """
-        from airflow_provider.mapsindoors.desired import read_desired
-        from airflow_provider.mapsindoors.world import key_of
+        from airflow_provider.mapsindoors.geodata.snapshot import key_of
+        from airflow_provider.mapsindoors.plan.desired import read_desired
 
         rows = read_desired(self.expected, "")
         problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider.core.shared_polls import share
 from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.mapsindoors.expected import unlike
+from airflow_provider.mapsindoors.geodata.diff import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider.core.http import auth, rate_limit
 from airflow_provider.core.http.retry import Patience
-from airflow_provider.mapsindoors import verifying
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 
@@ -80,5 +80,5 @@ def world(
     connection = dict(service.connection())
     connection["extra"] = {**connection["extra"], "requests_per_second": 10_000}
     monkeypatch.setenv("AIRFLOW_CONN_MAPSINDOORS_DEFAULT", json.dumps(connection))
-    monkeypatch.setattr(verifying, "wait", sandbox.clock.advance)
+    monkeypatch.setattr(verify, "wait", sandbox.clock.advance)
     return service

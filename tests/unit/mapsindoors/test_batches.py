@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.batches import batches
+from airflow_provider.mapsindoors.geodata.batches import batches
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 5), st.integers(12, 120))

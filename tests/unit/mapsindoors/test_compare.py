@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.compare import change, differences
-from airflow_provider.mapsindoors.rows import as_sent
+from airflow_provider.mapsindoors.geodata.diff import change, differences
+from airflow_provider.mapsindoors.geodata.rows import as_sent
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.examples import examples
 

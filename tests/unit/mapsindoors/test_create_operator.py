@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors import verifying
 from airflow_provider.mapsindoors.operators import MapsIndoorsCreateGeodataOperator
+from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 
@@ -40,7 +40,7 @@ def test_what_is_missing_is_created_and_the_rest_is_left_alone(service: MapsIndo
 def test_a_lost_answer_creates_nothing_twice(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(verifying, "wait", sandbox.clock.advance)
+    monkeypatch.setattr(verify, "wait", sandbox.clock.advance)
     service.rate_limit = None
     sandbox.faults.add(fault, method="POST", path="geodata")
     assert create(ROWS[:1]) == {"created": 1, "existing": 0}

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors import verifying
+from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.examples import examples
 from tests.unit.mapsindoors.running import desk, sync
 
-WAIT = sum(verifying.SETTLE)
+WAIT = sum(verify.SETTLE)
 MODES = ["atomic", "stop-at-first", "skip-bad"]
 
 
@@ -27,7 +27,7 @@ def waited(world: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.Monk
         waits.append(seconds)
         sandbox.clock.advance(seconds)
 
-    monkeypatch.setattr(verifying, "wait", wait)
+    monkeypatch.setattr(verify, "wait", wait)
     return waits
 
 

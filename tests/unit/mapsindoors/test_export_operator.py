@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import IncompleteExportError, InputError, ProviderError
+from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape, wkb
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsExportGeodataOperator,
     MapsIndoorsSyncGeodataOperator,
 )
-from airflow_provider.mapsindoors.shapes import read_shape, wkb
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import put

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.mapsindoors.flat import from_flat
-from airflow_provider.mapsindoors.shapes import read_shape
+from airflow_provider.mapsindoors.geodata.rows import from_flat
+from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
 
 SQUARE = [[[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 0.0]]]
 

@@ -7,7 +7,7 @@ import tracemalloc
 import msgspec
 import pytest
 
-from airflow_provider.mapsindoors.objects import Objects
+from airflow_provider.mapsindoors.geodata.snapshot import Objects
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.unit.mapsindoors.running import undecoded
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider.mapsindoors.geodata.snapshot import World
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
-from airflow_provider.mapsindoors.page import page
-from airflow_provider.mapsindoors.plan import Change, Plan
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.plan.document import Change, Plan
+from airflow_provider.mapsindoors.plan.html import page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from tests.unit.mapsindoors.running import put, undecoded
 

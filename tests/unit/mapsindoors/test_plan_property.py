@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.checks import BASE_TYPES
-from airflow_provider.mapsindoors.plan import Change, Plan
+from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
+from airflow_provider.mapsindoors.plan.document import Change, Plan
 from tests.examples import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=10)

@@ -11,7 +11,7 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_provider.mapsindoors import plugin
-from airflow_provider.mapsindoors.page import beginning
+from airflow_provider.mapsindoors.plan.html import beginning
 
 TASK = {"dag_id": "d", "run_id": "manual__2026-01-01T00:00:00+00:00", "task_id": "plan", "map_index": -1}
 PAGE = f"{beginning('f00d')}<p>Ünits"

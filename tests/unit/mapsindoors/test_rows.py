@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.rows import check_updates, read_updates
+from airflow_provider.mapsindoors.geodata.rows import check_updates, read_updates
 
 KEY = "c88c996b231746d096db5eaa"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError, ProviderError
-from airflow_provider.mapsindoors.page import page
-from airflow_provider.mapsindoors.plan import Change, Plan
-from airflow_provider.mapsindoors.shapes import read_shape
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
+from airflow_provider.mapsindoors.plan.document import Change, Plan
+from airflow_provider.mapsindoors.plan.html import page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, undecoded, writes

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_provider.errors import PlanRejectedError
-from airflow_provider.mapsindoors import checks
-from airflow_provider.mapsindoors.compare import differences
-from airflow_provider.mapsindoors.plan import ACTIVE, Change, Plan
-from airflow_provider.mapsindoors.world import World, key_of
+from airflow_provider.mapsindoors.geodata import validation
+from airflow_provider.mapsindoors.geodata.diff import differences
+from airflow_provider.mapsindoors.geodata.snapshot import World, key_of
+from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def refuse_altered(plan: Plan, world: World, where: str) -> None:
 
 
 def _creation_faults(one: Change, plan: Plan) -> Iterator[str]:
-    yield from checks.problems(one.body)
+    yield from validation.problems(one.body)
     if one.id or one.body.get("id") is not None:
         yield "has an id already"
     if (one.body.get("baseType"), one.body.get("datasetId")) != (one.base_type, plan.dataset):

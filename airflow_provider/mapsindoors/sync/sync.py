@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import Publication
 from airflow_provider.core.files.reader import opened
 from airflow_provider.errors import InputError, PlanRejectedError
-from airflow_provider.mapsindoors import restore
-from airflow_provider.mapsindoors.apply import Application
-from airflow_provider.mapsindoors.desired import Desired, match, read_desired, settle
-from airflow_provider.mapsindoors.guards import Guards, drift, refuse_altered
+from airflow_provider.mapsindoors.geodata.snapshot import World, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
-from airflow_provider.mapsindoors.objects import read_undecoded
-from airflow_provider.mapsindoors.page import page
-from airflow_provider.mapsindoors.plan import Plan, compared, fingerprint, make_plan
-from airflow_provider.mapsindoors.verifying import verify
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.plan import restore
+from airflow_provider.mapsindoors.plan.desired import Desired, match, read_desired, settle
+from airflow_provider.mapsindoors.plan.document import Plan, compared, fingerprint, make_plan
+from airflow_provider.mapsindoors.plan.guards import Guards, drift, refuse_altered
+from airflow_provider.mapsindoors.plan.html import page
+from airflow_provider.mapsindoors.sync.execute import Application
+from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
+
 
 Json = dict[str, Any]
 

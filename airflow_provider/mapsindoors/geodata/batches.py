@@ -9,7 +9,11 @@ from typing import Any, TypeVar
 from airflow_provider.errors import ApiError
 
 Json = dict[str, Any]
+
+
 Numbered = tuple[int, Json]
+
+
 T = TypeVar("T")
 
 _INDEX = re.compile(r"\[(\d+)\]\.?")

@@ -7,7 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
+
+
 Position = tuple[float, float]
+
+
 Ring = list[Position]
 
 KINDS = {"poi": ("Point",), "floor": ("Polygon", "MultiPolygon")}

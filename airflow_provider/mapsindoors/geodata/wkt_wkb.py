@@ -7,14 +7,22 @@ import re
 import struct
 from typing import Any
 
-from airflow_provider.mapsindoors import geometry
+from airflow_provider.mapsindoors.geodata import geometry
 
 Json = dict[str, Any]
 
 _WKT = re.compile(r"^\s*(?:SRID=4326;)?\s*(POINT|POLYGON|MULTIPOLYGON)\s*(?:Z\s*)?(\(.*\))\s*$", re.I | re.S)
+
+
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
+
+
 _NAMES = {"POINT": "Point", "POLYGON": "Polygon", "MULTIPOLYGON": "MultiPolygon"}
+
+
 _CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
+
+
 _KINDS = {code: kind for kind, code in _CODES.items()}
 
 

@@ -9,15 +9,21 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors import geometry
-from airflow_provider.mapsindoors.checks import BASE_TYPES
-from airflow_provider.mapsindoors.compare import change
-from airflow_provider.mapsindoors.desired import Desired
-from airflow_provider.mapsindoors.world import World, key_of
+from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.diff import change
+from airflow_provider.mapsindoors.geodata.snapshot import World, key_of
+from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
+from airflow_provider.mapsindoors.plan.desired import Desired
 
 Json = dict[str, Any]
+
+
 Operation = Literal["create", "update", "deactivate", "delete"]
+
+
 VERSION = 1
+
+
 ACTIVE = 1
 
 

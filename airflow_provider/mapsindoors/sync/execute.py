@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from airflow_provider.errors import NotFoundError, RequestRejectedError
 from airflow_provider.mapsindoors.api import counted
-from airflow_provider.mapsindoors.batches import batches, reason, split
-from airflow_provider.mapsindoors.creation import Creation, Refused
+from airflow_provider.mapsindoors.geodata.batches import batches, reason, split
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan import Change, Plan, stage
+from airflow_provider.mapsindoors.plan.document import Change, Plan, stage
+from airflow_provider.mapsindoors.sync.create import Creation, Refused
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger

@@ -9,18 +9,26 @@ from html import escape
 from math import cos, radians
 from typing import Any
 
-from airflow_provider.mapsindoors import geometry
-from airflow_provider.mapsindoors.plan import Change
-from airflow_provider.mapsindoors.wording import kind_of, name_of, place_name
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.plan.document import Change
+from airflow_provider.mapsindoors.plan.text import kind_of, name_of, place_name
 
 Json = dict[str, Any]
+
+
 At = Callable[[geometry.Position], tuple[float, float]]
+
+
 Numbered = tuple[int, Change]
 
 MOST_SHAPES = 2_000
 """Shapes of a floor that are drawn, changes first."""
+
+
 _WIDTH, _HEIGHT, _MARGIN = 1040.0, 620.0, 16
+
+
 _LETTER, _LINE = 6.4, 14
 """Width of a letter and height of a line on the map."""
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.mapsindoors.desired import Desired, level
-from airflow_provider.mapsindoors.world import World, marks_of
+from airflow_provider.mapsindoors.geodata.snapshot import World, marks_of
+from airflow_provider.mapsindoors.plan.desired import Desired, level
 
 Json = dict[str, Any]
 

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import AmbiguousWriteError, RequestRejectedError, VerificationError
 from airflow_provider.mapsindoors.api import counted
-from airflow_provider.mapsindoors.batches import named_in, reason
+from airflow_provider.mapsindoors.geodata.batches import named_in, reason
+from airflow_provider.mapsindoors.geodata.snapshot import key_of, marks_of
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan import Change
-from airflow_provider.mapsindoors.verifying import SETTLE, looks
-from airflow_provider.mapsindoors.world import key_of, marks_of
+from airflow_provider.mapsindoors.plan.document import Change
+from airflow_provider.mapsindoors.sync.verify import SETTLE, looks
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
+
 Json = dict[str, Any]
+
+
 Refused = tuple[Change, str]
 
 _LOST_AT_MOST = 3

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from math import cos, hypot, radians
 from typing import Any
 
-from airflow_provider.mapsindoors import geometry
-from airflow_provider.mapsindoors.compare import NESTED, is_empty
-from airflow_provider.mapsindoors.plan import Change
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
+from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.plan.document import Change
 
 Json = dict[str, Any]
 
@@ -18,9 +18,17 @@ LONGEST = 300
 
 _DEGREE = 111_320
 """Metres of a degree of latitude."""
+
+
 _STATUS = {0: "hidden", 1: "shown, not searchable", 2: "hidden", 3: "shown"}
+
+
 _NAMES = {"displayTypeId": "display type", "parentId": "place", "baseTypeProperties.class": "colour class"}
+
+
 _SHAPES = ("geometry", "anchor")
+
+
 _TOLD_ELSEWHERE = ("baseType", "datasetId", "externalId", *_SHAPES)
 
 

@@ -7,16 +7,20 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from airflow_provider.mapsindoors.checks import BASE_TYPES
-from airflow_provider.mapsindoors.drawing import Numbered, by_place, draw
-from airflow_provider.mapsindoors.plan import Change, Plan
-from airflow_provider.mapsindoors.wording import kind_of, place_name, say, sentences
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
+from airflow_provider.mapsindoors.plan.document import Change, Plan
+from airflow_provider.mapsindoors.plan.svg import Numbered, by_place, draw
+from airflow_provider.mapsindoors.plan.text import kind_of, place_name, say, sentences
 
 Json = dict[str, Any]
+
+
 Places = Sequence[tuple[str, list[Numbered]]]
 
 MOST_ROWS = 2_000
+
+
 MOST_PLACES = 40
 
 _WORDS = {
@@ -26,6 +30,8 @@ _WORDS = {
     "deactivate": "deactivated",
     "delete": "deleted",
 }
+
+
 _STYLE = """
 :root{color-scheme:light}body{font:15px/1.5 system-ui,sans-serif;margin:0;background:#f4f6f9;color:#18212c}
 main{max-width:1120px;margin:0 auto;padding:1.5rem 1rem 4rem}h1{font-size:1.6rem;margin:0}
@@ -54,6 +60,8 @@ svg .deactivate{fill:#ccb2ee;stroke:#5b3494;stroke-dasharray:3 2}svg .delete{fil
 svg text{font:11px system-ui,sans-serif;fill:#4a5868;text-anchor:middle;pointer-events:none}
 svg text.changed{fill:#10171f;font-weight:700}@media print{body{background:#fff}section{break-inside:avoid}}
 """
+
+
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider.mapsindoors import geometry
-from airflow_provider.mapsindoors.rows import spelled
+from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.rows import spelled
 
 Json = dict[str, Any]
 
@@ -16,7 +16,11 @@ NESTED = ("properties", "baseTypeProperties", "displaySetting")
 say whether the service merges members or replaces the field."""
 
 _NEVER = ("id", "datasetId")
+
+
 _SETS = ("aliases", "categories")
+
+
 _MOMENTS = ("activefrom", "activeto")
 
 
@@ -144,3 +148,26 @@ def whole(field: str, wanted: Any, found: Any) -> Any:
     if field == "baseTypeProperties":
         own = {key: spelled(value) for key, value in own.items()}
     return {**(found or {}), **own}
+
+
+def unlike(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:
+    """Say where live objects differ from what is expected; compared like in a sync.
+
+    :param expected: the match key and some fields of each object.
+    :param objects: the live objects.
+    """
+    from airflow_provider.mapsindoors.geodata.snapshot import key_of
+
+    found: dict[str, list[Json]] = {}
+    for one in objects:
+        found.setdefault(key_of(one, match_on), []).append(one)
+    out = []
+    for wanted in expected:
+        key = key_of(wanted, match_on)
+        there = found.get(key, [])
+        if len(there) != 1:
+            out.append(f"{match_on} {key!r} is that of {len(there)} objects")
+            continue
+        for path, (live, value) in differences(wanted, there[0]).items():
+            out.append(f"{match_on} {key!r}: {path} is {live!r}, not {value!r}")
+    return out

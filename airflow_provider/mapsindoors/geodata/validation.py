@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider.mapsindoors import geometry
+from airflow_provider.mapsindoors.geodata import geometry
 
 BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
 """From the top of the tree to its leaves."""
@@ -13,6 +13,8 @@ BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
 _LOCATION = frozenset(
     {"administrativeid", "class", "imageurl", "activefrom", "activeto", "capacity", "obstacle"}
 )
+
+
 BASE_TYPE_PROPERTIES = {
     "venue": frozenset(
         {"administrativeid", "defaultfloor", "imageurl", "activestylefolder", "graphid", "graphsetup"}
@@ -26,8 +28,14 @@ BASE_TYPE_PROPERTIES = {
 """The only keys the service takes, by base type; from the vendor's docs, two of them seen in real data."""
 
 _TEXTS = ("id", "parentId", "datasetId", "externalId", "baseType", "displayTypeId", "tilesUrl")
+
+
 _OBJECTS = ("displaySetting", "geometry", "anchor", "baseTypeProperties", "properties")
+
+
 _LISTS = ("aliases", "categories", "additionalDetails", "tileStyles")
+
+
 FIELDS = (*_TEXTS, *_OBJECTS, *_LISTS, "status")
 
 

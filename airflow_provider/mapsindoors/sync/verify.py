@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow_provider.errors import VerificationError
-from airflow_provider.mapsindoors.compare import differences
+from airflow_provider.mapsindoors.geodata.diff import differences
+from airflow_provider.mapsindoors.geodata.snapshot import key_of
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan import Change
-from airflow_provider.mapsindoors.world import key_of
+from airflow_provider.mapsindoors.plan.document import Change
 
 Json = dict[str, Any]
 

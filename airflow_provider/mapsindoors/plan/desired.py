@@ -8,11 +8,10 @@ from typing import Any
 
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors import checks, geometry
-from airflow_provider.mapsindoors.compare import NESTED, is_empty
-from airflow_provider.mapsindoors.flat import from_feature, from_flat, is_feature
-from airflow_provider.mapsindoors.rows import as_sent
-from airflow_provider.mapsindoors.world import PARENTS, Ambiguity, World, key_of
+from airflow_provider.mapsindoors.geodata import geometry, validation
+from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
+from airflow_provider.mapsindoors.geodata.rows import as_sent, from_feature, from_flat, is_feature
+from airflow_provider.mapsindoors.geodata.snapshot import PARENTS, Ambiguity, World, key_of
 
 Json = dict[str, Any]
 
@@ -53,7 +52,7 @@ def read_desired(source: object, language: str, defaults: Mapping[str, Any] | No
     """Read the rows of a source.
 
     :param source: a list of objects, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file,
-        see :func:`airflow_provider.mapsindoors.flat.from_flat` for the columns.
+        see :func:`airflow_provider.mapsindoors.geodata.rows.from_flat` for the columns.
     :param language: the solution's base language.
     :param defaults: fields for rows that do not have them.
     """
@@ -70,7 +69,7 @@ def read_desired(source: object, language: str, defaults: Mapping[str, Any] | No
         if not any(key in item or key in references for key in ("parentId", *base_references)):
             references = {**base_references, **references}
         merged = _with_defaults(item, base)
-        problems += checks.problems(merged)
+        problems += validation.problems(merged)
         if not problems:
             merged = as_sent(merged)
         out.append(Desired(number, merged, references, problems))
@@ -81,7 +80,7 @@ def _known(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Leave out fields that this package does not know, if the row is an object as the service gave it."""
     if "datasetId" not in row or "id" not in row:
         return row
-    return {key: value for key, value in row.items() if key in checks.FIELDS or "@" in key}
+    return {key: value for key, value in row.items() if key in validation.FIELDS or "@" in key}
 
 
 def _numbered(source: object) -> Iterable[tuple[int, Any]]:
@@ -136,7 +135,7 @@ def settle(rows: list[Desired], world: World) -> None:
 
 def level(row: Desired) -> int:
     """Say how deep in the tree a row is, so that parents come first."""
-    return checks.BASE_TYPES.index(row.base_type) if row.base_type in checks.BASE_TYPES else -1
+    return validation.BASE_TYPES.index(row.base_type) if row.base_type in validation.BASE_TYPES else -1
 
 
 def _match(row: Desired, world: World) -> Iterator[str]:
@@ -213,7 +212,7 @@ def _against_world(row: Desired, world: World) -> Iterator[str]:
     if item.get("datasetId", world.dataset["id"]) != world.dataset["id"]:
         yield f"datasetId {item['datasetId']!r} is not the solution's"
     if "baseType" not in item:
-        yield from checks.problems({**item, "baseType": base_type or None})
+        yield from validation.problems({**item, "baseType": base_type or None})
     yield from _parent_problems(row, world, base_type)
     if not is_empty(item.get("geometry")):
         x, y = next(geometry.positions(item["geometry"]))

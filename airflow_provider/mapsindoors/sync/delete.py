@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.apply import Application
-from airflow_provider.mapsindoors.guards import Guards
+from airflow_provider.mapsindoors.geodata.snapshot import World, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.objects import read_undecoded
-from airflow_provider.mapsindoors.plan import Change, Plan, fingerprint, stage
-from airflow_provider.mapsindoors.verifying import verify
-from airflow_provider.mapsindoors.world import World
+from airflow_provider.mapsindoors.plan.document import Change, Plan, fingerprint, stage
+from airflow_provider.mapsindoors.plan.guards import Guards
+from airflow_provider.mapsindoors.sync.execute import Application
+from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger

@@ -14,10 +14,10 @@ from airflow_provider.errors import (
     TransportError,
 )
 from airflow_provider.mapsindoors.api import counted
-from airflow_provider.mapsindoors.batches import Numbered, batches, in_rows
-from airflow_provider.mapsindoors.compare import differences
+from airflow_provider.mapsindoors.geodata.batches import Numbered, batches, in_rows
+from airflow_provider.mapsindoors.geodata.diff import differences
+from airflow_provider.mapsindoors.geodata.rows import check_updates, read_updates
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.rows import check_updates, read_updates
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def update_rows(hook: MapsIndoorsHook, source: object, batch_size: int, log: Logger) -> int:
     """Check all rows, then send them; gives how many there were.
 
-    :param source: see :func:`airflow_provider.mapsindoors.rows.read_updates`.
+    :param source: see :func:`airflow_provider.mapsindoors.geodata.rows.read_updates`.
     :param batch_size: objects a request.
     :raises InputError: with all problems of all rows, before any request.
     :raises ProviderError: of the batch that failed, with what is updated and what is not.

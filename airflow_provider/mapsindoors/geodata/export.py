@@ -15,14 +15,18 @@ from airflow_provider.core.files.atomic import Publication
 from airflow_provider.core.files.manifest import logged, manifest
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
-from airflow_provider.mapsindoors.checks import FIELDS
+from airflow_provider.mapsindoors.geodata.validation import FIELDS
+from airflow_provider.mapsindoors.geodata.wkt_wkb import wkb
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.shapes import wkb
 
 Json = dict[str, Any]
+
+
 Target = IO[bytes] | Publication | gzip.GzipFile
 
 _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", "parquet": "geoparquet"}
+
+
 _ROW_GROUP = 5_000
 
 

@@ -1,0 +1,1 @@
+"""Geodata: geometry, rows, comparison, batches."""

@@ -1,0 +1,1 @@
+"""Syncs: a plan executed and verified."""
