@@ -28,7 +28,7 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 from hypothesis import settings  # noqa: E402
 
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
-from tests.examples import LONG, examples  # noqa: E402
+from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 
 # A busy machine is slow now and then; how long something takes is for the benchmarks to say. The short form
 # tries the same examples each time, so that what lands does not hang on luck; the long form looks for others.

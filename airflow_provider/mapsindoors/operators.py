@@ -214,8 +214,8 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
 
     :param geodata: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file, read by
         :func:`~airflow_provider.mapsindoors.geodata.rows.read_updates`. Fields that an object does not have
-        stay as they are. The docs do not say whether members of ``properties`` and ``baseTypeProperties`` that are
-        missing stay too: send these whole.
+        stay as they are. The docs do not say whether members of ``properties`` and ``baseTypeProperties`` that
+        are missing stay too: send these whole.
     :param batch_size: objects a request. Requests count against the solution's 10 a second.
     :param mapsindoors_conn_id: the connection.
     :return: ``{"updated": n}``.

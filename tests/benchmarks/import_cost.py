@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from statistics import median
 
-from tests.import_cost import measure, public_modules
+from tests.support.import_cost import measure, public_modules
 
 REPEATS = 7
 PEERS = ("airflow.providers.http.operators.http", "airflow.providers.standard.operators.bash")

@@ -20,9 +20,9 @@ import pytest
 from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.amigocloud import world
 from dev.local_airflow import LocalAirflow
-from tests import every_task
-from tests.digging import decryption, layers, rows
-from tests.planting import break_everything, search, secrets_of
+from tests.support import every_task
+from tests.support.canary_secrets import break_everything, search, secrets_of
+from tests.support.text_layers import decryption, layers, rows
 from tests.system.parts import Part, Played
 
 pytestmark = pytest.mark.system

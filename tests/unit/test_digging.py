@@ -14,8 +14,8 @@ from urllib.parse import quote
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.digging import decryption, layers, rows
-from tests.planting import search
+from tests.support.canary_secrets import search
+from tests.support.text_layers import decryption, layers, rows
 
 SECRET = "Nordhøj+kort & 100% é/?"
 KEY = Fernet.generate_key()

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider import assets, errors
 from airflow_provider.core.hook import ApiHook
-from tests.import_cost import KINDS, VENDORS, public_modules
+from tests.support.import_cost import KINDS, VENDORS, public_modules
 
 MODULES = [name for name in public_modules() if name.rpartition(".")[2] in KINDS]
 GIVEN_BY_AIRFLOW = {"convert_to_openlineage"}

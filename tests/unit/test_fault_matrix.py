@@ -14,9 +14,10 @@ from airflow_provider import errors
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.errors import ProviderError
 from airflow_provider.sandbox.server import Sandbox
-from tests import every_task, fault_methods, fault_operators
-from tests.fault_matrix import INTRODUCTION, METHODS, PAGE, Cells, table
-from tests.faults import BAD, FAULTS, HOOKS, connected
+from tests.fault_matrix import methods, operators
+from tests.fault_matrix.faults import BAD, FAULTS, HOOKS, connected
+from tests.fault_matrix.page import INTRODUCTION, METHODS, PAGE, Cells, table
+from tests.support import every_task
 
 pytestmark = pytest.mark.slow
 
@@ -63,14 +64,14 @@ def check(what: str, cells: Cells) -> None:
 def test_no_method_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
     vendor: str, quiet: Sandbox
 ) -> None:
-    check("method", fault_methods.cells(quiet, vendor))
+    check("method", methods.cells(quiet, vendor))
 
 
 @pytest.mark.parametrize("vendor", HOOKS)
 def test_no_task_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
     vendor: str, quiet: Sandbox
 ) -> None:
-    check("task", fault_operators.cells(quiet, vendor))
+    check("task", operators.cells(quiet, vendor))
 
 
 @pytest.mark.skipif("FAULT_MATRIX_LONG" not in os.environ, reason="takes minutes: FAULT_MATRIX_LONG=1")
@@ -79,7 +80,7 @@ def test_no_task_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
 def test_no_task_duplicates_loses_or_hangs_whichever_of_its_requests_is_broken(
     vendor: str, fault: str, quiet: Sandbox
 ) -> None:
-    cells = fault_operators.long_cells(quiet, vendor, fault)
+    cells = operators.long_cells(quiet, vendor, fault)
     assert {place: said for place, said in cells.items() if said.startswith(BAD)} == {}
 
 
@@ -96,7 +97,7 @@ def test_the_page_begins_as_it_would_be_written_and_explains_every_error() -> No
 
 
 def test_every_public_operator_and_sensor_is_in_the_matrix() -> None:
-    tried = {name for vendor in HOOKS for name, _ in fault_operators.rows(vendor).values()}
+    tried = {name for vendor in HOOKS for name, _ in operators.rows(vendor).values()}
     assert tried == set(every_task.public_classes())
 
 
@@ -110,6 +111,6 @@ def test_every_method_that_sends_requests_is_in_the_matrix_or_named_with_its_lik
         if callable(one) and not name.startswith("_") and not hasattr(ApiHook, name)
     }
     asynchronous = {name for name in public if name.startswith("a") and name.removeprefix("a") in public}
-    tried = {row.method for row in fault_methods.ROWS if row.vendor == vendor}
+    tried = {row.method for row in methods.ROWS if row.vendor == vendor}
     left = public - tried - NO_REQUEST - SAME_AS.keys() - asynchronous
     assert left - {"asset", "amatching"} == set()

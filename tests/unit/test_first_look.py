@@ -22,7 +22,7 @@ On Python 3.13 Airflow does not load ``csv`` any more, so whoever comes first do
 def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(sandbox: Sandbox) -> None:
     connections = {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.first_look"],
+        [sys.executable, "-m", "tests.support.first_trigger_imports"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.import_cost import measure, public_modules
+from tests.support.import_cost import measure, public_modules
 
 
 def test_public_modules_are_light_to_import() -> None:

@@ -17,11 +17,11 @@ from airflow.sdk._shared.secrets_masker import redact
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXFetchResultsOperator, LeanIXStartRunOperator
 from airflow_provider.sandbox.server import Sandbox
-from tests import every_task
-from tests.faults import HOOKS
-from tests.foreign import Foreign
-from tests.planting import leaks, plant
-from tests.tries import Tries
+from tests.fault_matrix.faults import HOOKS
+from tests.support import every_task
+from tests.support.canary_secrets import leaks, plant
+from tests.support.recording_host import Foreign
+from tests.support.task_runner import Tries
 
 CONTENT = [{"type": "Application", "id": f"app-{n}", "data": {"name": "x" * 40}} for n in range(20)]
 

@@ -14,9 +14,9 @@ from airflow.sdk import DAG
 
 from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.sandbox.server import Sandbox
-from tests import every_task
-from tests.digging import layers, rows
-from tests.planting import break_everything, leaks, plant
+from tests.support import every_task
+from tests.support.canary_secrets import break_everything, leaks, plant
+from tests.support.text_layers import layers, rows
 
 pytestmark = pytest.mark.slow
 

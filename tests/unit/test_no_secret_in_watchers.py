@@ -18,9 +18,9 @@ from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
 from airflow_provider.sandbox.server import Sandbox
-from tests import every_task
-from tests.planting import break_everything, leaks, plant, secrets_of
-from tests.tries import again
+from tests.support import every_task
+from tests.support.canary_secrets import break_everything, leaks, plant, secrets_of
+from tests.support.task_runner import again
 
 WATCHERS: dict[str, Callable[[], Any]] = {
     "amigocloud event": lambda: AmigoCloudEventTrigger(events=["*"], dataset=1, poll_interval=0.05),

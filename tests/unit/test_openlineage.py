@@ -20,7 +20,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.operators import MapsIndoorsUpdateGeodataOperator
-from tests.per_asset import PerAsset
+from tests.support.per_asset import PerAsset
 
 if Version(openlineage.__version__) < Version("2.13"):
     pytest.skip(

@@ -26,9 +26,9 @@ from airflow_provider.mapsindoors.operators import (
     MapsIndoorsSyncGeodataOperator,
     MapsIndoorsUpdateGeodataOperator,
 )
-from tests import every_task
-from tests.per_asset import PerAsset
-from tests.tries import Tries
+from tests.support import every_task
+from tests.support.per_asset import PerAsset
+from tests.support.task_runner import Tries
 
 PRINTER = {"id": "c88c996b231746d096db5eaa", "properties": {"name@en": "Printing"}}
 MAP = MapsIndoorsHook.asset(solution="6b1f8f0e2c5d4a7b9e3f1d20")

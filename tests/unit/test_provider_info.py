@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.provider_info import get_provider_info
-from tests.every_task import public_classes
-from tests.import_cost import KINDS, public_modules
+from tests.support.every_task import public_classes
+from tests.support.import_cost import KINDS, public_modules
 
 TYPES = {kind["connection-type"]: kind for kind in get_provider_info()["connection-types"]}
 

@@ -17,9 +17,9 @@ from airflow.triggers.base import BaseTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import every_task
-from tests.examples import examples
-from tests.tries import again
+from tests.support import every_task
+from tests.support.hypothesis_sizes import examples
+from tests.support.task_runner import again
 
 RELEASES = sorted(Path(__file__).with_name("releases").glob("*.json"))
 STORED: list[Any] = [

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
-from tests.airflow_names import TaskDeferred
+from tests.support.airflow_names import TaskDeferred
 
 
 class Store(dict[str, Any]):

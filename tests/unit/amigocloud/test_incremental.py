@@ -14,7 +14,7 @@ from airflow_provider.amigocloud.export import incremental
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import world
-from tests.per_asset import PerAsset
+from tests.support.per_asset import PerAsset
 
 from .running import Store
 from .test_export import lines

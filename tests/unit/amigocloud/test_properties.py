@@ -16,7 +16,7 @@ from airflow_provider.amigocloud.export.incremental import Increment
 from airflow_provider.amigocloud.export.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pagination import Page, without_token
 from airflow_provider.amigocloud.watchers.observations import Ledger, Listed, Seen, Told
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 
 # -- watermarks
 

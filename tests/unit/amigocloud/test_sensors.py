@@ -25,7 +25,7 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.sandbox.amigocloud import world
-from tests.airflow_names import AirflowSensorTimeout
+from tests.support.airflow_names import AirflowSensorTimeout
 
 from .running import Task, first_event
 

@@ -6,8 +6,8 @@ import pytest
 
 from airflow_provider.amigocloud.operators import AmigoCloudSqlOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import AmbiguousWriteError
-from tests.airflow_names import AirflowFailException
-from tests.tries import Tries
+from tests.support.airflow_names import AirflowFailException
+from tests.support.task_runner import Tries
 
 INSERT = "INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'new')"
 

@@ -9,7 +9,7 @@ from airflow_provider import errors
 from airflow_provider.core import polling, triggers
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.core.triggers import PollTrigger
-from tests.clock import Clock
+from tests.support.fake_clock import Clock
 
 
 @pytest.fixture

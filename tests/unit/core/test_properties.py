@@ -27,7 +27,7 @@ from airflow_provider.core.http.retry import (
     wait_before,
 )
 from airflow_provider.core.redaction import HIDDEN, Redactor, bare_url, spellings
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 PATIENCES = st.builds(

@@ -17,7 +17,7 @@ from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.retry import Patience
 from airflow_provider.core.redaction import Redactor, spellings
 from airflow_provider.core.trigger_events import error_event
-from tests.foreign import Foreign
+from tests.support.recording_host import Foreign
 
 from .conftest import SECRET
 

@@ -14,7 +14,7 @@ from airflow_provider.core import polling, shared_polls
 from airflow_provider.core.polling import intervals, wait_for
 from airflow_provider.core.shared_polls import share
 from airflow_provider.core.trigger_events import error_event, raise_for
-from tests.clock import Clock
+from tests.support.fake_clock import Clock
 
 
 @pytest.fixture

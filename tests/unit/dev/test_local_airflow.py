@@ -13,7 +13,7 @@ import pytest
 from dev import local_airflow
 from dev.local_airflow import AirflowFailedError, LocalAirflow
 from dev.processes import Started
-from tests.until import until
+from tests.support.wait import until
 
 
 def test_it_listens_on_this_machine_only_and_its_home_is_for_its_owner_only(

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from dev.processes import Started, free_ports
-from tests.until import until
+from tests.support.wait import until
 
 STUBBORN = """
 import signal, subprocess, sys, time

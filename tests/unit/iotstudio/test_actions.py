@@ -26,7 +26,7 @@ from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.records import Entry
 from airflow_provider.sandbox.server import Sandbox
-from tests.airflow_names import TaskDeferred
+from tests.support.airflow_names import TaskDeferred
 
 from .conftest import THING
 

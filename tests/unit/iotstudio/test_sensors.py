@@ -19,7 +19,7 @@ from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor
 from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStudioThingTrigger
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
-from tests.airflow_names import AirflowSensorTimeout, TaskDeferred
+from tests.support.airflow_names import AirflowSensorTimeout, TaskDeferred
 
 from .conftest import LIST, THING
 

@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
-from tests.airflow_names import TaskDeferred
+from tests.support.airflow_names import TaskDeferred
 
 INBOUND = {
     "connector_type": "cmdb",

@@ -22,8 +22,8 @@ from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox import Sandbox
-from tests.airflow_names import TaskDeferred
-from tests.examples import examples
+from tests.support.airflow_names import TaskDeferred
+from tests.support.hypothesis_sizes import examples
 
 from .conftest import OUTBOUND, Task, again, first_event
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.document import make_header, prepare
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
 WORDS = TEXT.filter(str.strip).map(str.strip)

@@ -30,7 +30,7 @@ from airflow_provider.leanix.operators import (
 )
 from airflow_provider.leanix.runs import submit, wait
 from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
-from tests.airflow_names import TaskDeferred
+from tests.support.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task, again, first_event
 
@@ -599,7 +599,7 @@ def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
 def test_full_run_that_shrank_too_much_is_refused(leanix: Any, sandbox: Any) -> None:
     from airflow.sdk import Asset
 
-    from tests.per_asset import PerAsset
+    from tests.support.per_asset import PerAsset
 
     from .conftest import Store
 

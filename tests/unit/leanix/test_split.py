@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.leanix.ldif.stream_parser import Splitter, split
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

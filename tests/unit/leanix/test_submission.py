@@ -12,7 +12,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
 from airflow_provider.sandbox.leanix.landscape import tutorial_items
-from tests.airflow_names import TaskDeferred
+from tests.support.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task
 

@@ -18,7 +18,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import shared_poll
 from airflow_provider.leanix.sensors import LeanIXRunSensor
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
-from tests.airflow_names import AirflowSensorTimeout
+from tests.support.airflow_names import AirflowSensorTimeout
 
 from .conftest import Task, first_event
 
@@ -350,7 +350,7 @@ def test_sensor_times_out_and_leaves_the_run_alone(leanix: Any, task: Task, defe
 
 
 def test_deferrable_default_is_airflows_option(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.airflow_names import TaskDeferred
+    from tests.support.airflow_names import TaskDeferred
 
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
     (run_id,) = started()

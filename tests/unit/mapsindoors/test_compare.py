@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors.geodata.diff import change, differences
 from airflow_provider.mapsindoors.geodata.rows import as_sent
 from airflow_provider.sandbox.mapsindoors import seed
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 
 ROOM: dict[str, Any] = next(
     one for one in seed.campus().geodata.values() if one.get("externalId") == "A-0-01"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 from tests.unit.mapsindoors.running import desk, sync
 
 WAIT = sum(verify.SETTLE)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.document import Change, Plan
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=10)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | TEXT

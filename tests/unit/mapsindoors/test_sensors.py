@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.airflow_names import AirflowSensorTimeout, TaskDeferred
+from tests.support.airflow_names import AirflowSensorTimeout, TaskDeferred
 
 POI = seed.TUTORIAL_POI
 EXPECTED: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider.mapsindoors.geodata.geometry import same
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.examples import examples
+from tests.support.hypothesis_sizes import examples
 from tests.unit.mapsindoors.running import RING, SQUARE, by_external_id, desk, sync
 
 CHANGES = st.fixed_dictionaries(

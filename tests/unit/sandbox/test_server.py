@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
-from tests.until import until
+from tests.support.wait import until
 
 
 class EchoService(Service):

@@ -1,6 +1,6 @@
 """What importing a module costs.
 
-``python tests/import_cost.py airflow_provider.leanix.operators`` prints a JSON object for each module.
+``python tests/support/import_cost.py MODULE ...`` prints a JSON object for each module.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from tests.every_task import THING
-from tests.fault_rows import Row
+from tests.fault_matrix.method_rows import Row
+from tests.support.every_task import THING
 
 OLD = [{"at": "2025-06-01T00:00:00Z", "properties": {"humidity": 40}}]
 LAST_YEAR = {"start": "2025-01", "end": "2026-01"}

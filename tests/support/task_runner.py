@@ -9,7 +9,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
-from tests.airflow_names import TaskDeferred
+from tests.support.airflow_names import TaskDeferred
 
 
 class Store(dict[str, Any]):

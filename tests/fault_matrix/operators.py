@@ -25,11 +25,11 @@ from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.export import incremental
 from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.server import Sandbox
-from tests import every_task
-from tests.airflow_names import AirflowFailException
-from tests.faults import FAULTS, LONGEST, QUICK, Strike, fresh
-from tests.tries import Tries
-from tests.worlds import World, files, world
+from tests.fault_matrix.faults import FAULTS, LONGEST, QUICK, Strike, fresh
+from tests.support import every_task
+from tests.support.airflow_names import AirflowFailException
+from tests.support.sandbox_state import World, files, world
+from tests.support.task_runner import Tries
 
 VENDORS = {
     "mapsindoors": every_task.mapsindoors_tasks,

@@ -16,7 +16,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.server import Sandbox
-from tests.foreign import Foreign
+from tests.support.recording_host import Foreign
 
 HOOKS: dict[str, Any] = {
     "mapsindoors": MapsIndoorsHook,

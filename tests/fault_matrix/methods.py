@@ -9,11 +9,11 @@ from typing import Any
 from airflow_provider.core.http import auth
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 from airflow_provider.sandbox.server import Sandbox
-from tests import fault_rows, fault_rows_iotstudio
-from tests.fault_rows import Row
-from tests.faults import FAULTS, HOOKS, LONGEST, QUICK, Strike, fresh
+from tests.fault_matrix import method_rows, method_rows_iotstudio
+from tests.fault_matrix.faults import FAULTS, HOOKS, LONGEST, QUICK, Strike, fresh
+from tests.fault_matrix.method_rows import Row
 
-ROWS = [*fault_rows.ROWS, *fault_rows_iotstudio.ROWS]
+ROWS = [*method_rows.ROWS, *method_rows_iotstudio.ROWS]
 
 
 def _prepared(sandbox: Sandbox, row: Row) -> Any:

@@ -13,7 +13,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.amigocloud import world
 from airflow_provider.sandbox.mapsindoors import seed
-from tests import every_task
+from tests.support import every_task
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from airflow_provider.sandbox.server import Sandbox
-from tests import fault_methods, fault_operators
-from tests.faults import FAULTS, HOOKS, connected
+from tests.fault_matrix import methods, operators
+from tests.fault_matrix.faults import FAULTS, HOOKS, connected
 
-PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
 Cells = dict[str, list[str]]
 
@@ -97,13 +97,9 @@ def tables(what: str, cells: dict[str, Cells]) -> str:
 def main() -> None:
     """Make the page."""
     with Sandbox() as running, connected(running):
-        operators = {vendor: fault_operators.cells(running, vendor) for vendor in HOOKS}
-        methods = {vendor: fault_methods.cells(running, vendor) for vendor in HOOKS}
-    page = INTRODUCTION + tables("task", operators) + METHODS + tables("method", methods)
+        tasks = {vendor: operators.cells(running, vendor) for vendor in HOOKS}
+        calls = {vendor: methods.cells(running, vendor) for vendor in HOOKS}
+    page = INTRODUCTION + tables("task", tasks) + METHODS + tables("method", calls)
     if "--write" in sys.argv:
         PAGE.write_text(page)
     print(page)
-
-
-if __name__ == "__main__":
-    main()

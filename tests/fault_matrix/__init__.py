@@ -1,0 +1,1 @@
+"""The fault matrix: each hook method, operator and sensor under each fault."""
