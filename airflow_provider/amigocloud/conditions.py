@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider.amigocloud import api
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import shorten
-from airflow_provider.core.shared_polls import share
+from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import InputError, RunFailedError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def reason_of(extra: Any) -> str:
     if isinstance(extra, Mapping):
         for key in ("error", "detail", "message", "reason", "exception"):
             if extra.get(key):
-                return shorten(str(extra[key]))
-    return shorten(json.dumps(extra, ensure_ascii=False)) if extra else "no reason given"
+                return truncate(str(extra[key]))
+    return truncate(json.dumps(extra, ensure_ascii=False)) if extra else "no reason given"
 
 
 @dataclass(frozen=True)
@@ -134,4 +134,4 @@ async def alook(hook: AmigoCloudHook, question: Question, max_age: float) -> dic
     settings = await hook.aload()
     call = question.call(in_project=hook.has_project)
     key = (hook.conn_id, settings.host, call.base, call.path, str(call.params), str(call.json))
-    return question.answer(await share(key, max_age, lambda: hook.asend(call)))
+    return question.answer(await shared_result(key, max_age, lambda: hook.asend(call)))

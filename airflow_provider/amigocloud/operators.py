@@ -10,8 +10,8 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud.conditions import JobIsDone, look
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.asset_events import tell
-from airflow_provider.core.compat import for_good, is_deferrable
+from airflow_provider.core.asset_events import add_to_outlet_events
+from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
@@ -125,7 +125,7 @@ class AmigoCloudExportOperator(BaseOperator):
         if memory and increment:
             memory.save(increment)
         journal.forget()
-        return tell(context, self.outlets, manifest)
+        return add_to_outlet_events(context, self.outlets, manifest)
 
     def _increment(self, context: Context) -> tuple[Memory, Increment]:
         """Remember the watermark, unless all is to be exported again."""
@@ -232,9 +232,9 @@ class AmigoCloudSqlOperator(BaseOperator):
             try:
                 rows = hook.run(self.sql)
             except AmbiguousWriteError as error:
-                raise for_good(error) from None
+                raise without_retry(error) from None
         self.log.info("%d rows affected", rows)
-        return tell(context, self.outlets, {"rows": rows})
+        return add_to_outlet_events(context, self.outlets, {"rows": rows})
 
 
 class AmigoCloudUploadOperator(BaseOperator):
@@ -290,7 +290,9 @@ class AmigoCloudUploadOperator(BaseOperator):
                 self.log.info("Going on with job %s of an earlier try", job)
             deadline = clock() + self.timeout
             if not is_deferrable(self.deferrable):
-                return tell(context, self.outlets, self._wait(hook, job, deadline, submission))
+                return add_to_outlet_events(
+                    context, self.outlets, self._wait(hook, job, deadline, submission)
+                )
         # Only here: what a trigger needs, no task that does not defer has to load.
         from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
@@ -314,7 +316,9 @@ class AmigoCloudUploadOperator(BaseOperator):
             submission.renew()
             raise
         submission.finished()
-        return tell(context, self.outlets, {"job": event["job"], "dataset_ids": event["dataset_ids"]})
+        return add_to_outlet_events(
+            context, self.outlets, {"job": event["job"], "dataset_ids": event["dataset_ids"]}
+        )
 
     def _submission(self, context: Context, name: str = "upload") -> Submission:
         request = {"source": self.source, "dataset": self.dataset, "options": self.options}
@@ -338,7 +342,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             )
         except AmbiguousWriteError as error:
             if self.dataset is None and not chunks.remote_id:
-                raise for_good(error) from None
+                raise without_retry(error) from None
             raise
         except ProviderError:
             submission.renew()

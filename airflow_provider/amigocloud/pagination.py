@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.core.redaction import bare_url
+from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 
 Row = dict[str, Any]
@@ -149,7 +149,7 @@ def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]
         following = follow(call, page.next)
         empty = 0 if page.rows else empty + 1
         if empty > MOST_EMPTY or (page.rows and _place(following) == _place(call)):
-            where = bare_url(page.next)
+            where = without_query(page.next)
             raise IncompleteExportError(f"{where} leads to itself: its 'next' page is the same again")
         call = following
 

@@ -17,7 +17,7 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.watchers.observations import CHANGED, Ledger, Sighting
 from airflow_provider.amigocloud.watchers.registry import Wishes
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.core.state.watcher_state import AssetMemory
+from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.triggers import PollTrigger
 
 __all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrigger"]
@@ -120,7 +120,7 @@ class _Watcher(BaseEventTrigger):
         self, sightings: AsyncIterator[Sighting], wishes: Wishes
     ) -> AsyncGenerator[TriggerEvent, None]:
         patterns, dataset = self.wanted()
-        memory = AssetMemory(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
+        memory = WatcherState(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
         ledger = Ledger(patterns, dataset, await memory.read())
         with wishes.one_more(ledger, self.poll_interval) as watching:
             async for sighting in sightings:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from airflow_provider.amigocloud import api
-from airflow_provider.core.files.reader import opened
+from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.http.call import Call
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, RequestRejectedError
 
@@ -29,7 +29,7 @@ def upload(
     :param started: told the id of an upload in chunks, once it has begun.
     """
     name = path.rpartition("/")[2]
-    with opened(path, "upload") as file:
+    with open_source(path, "upload") as file:
         head = file.read(api.SIMPLE_UPLOAD)
         if not head:
             raise InputError(f"'{path}' is empty", "upload")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result", bound=Mapping[str, Any])
 
 
-def tell(context: Any, outlets: Iterable[Any] | None, result: Result) -> Result:
+def add_to_outlet_events(context: Any, outlets: Iterable[Any] | None, result: Result) -> Result:
     """Put a result's counts and states into the event of each asset that the task updates; gives the result.
 
     DAGs that are scheduled on the asset find them in ``triggering_asset_events``.

@@ -28,7 +28,7 @@ def sensor_timeout(message: str) -> Exception:
     return error
 
 
-def for_good(error: Exception) -> Exception:
+def without_retry(error: Exception) -> Exception:
     """Give an error as one after which Airflow does not try the task again, whatever ``retries`` says.
 
     :param error: an exception made from its ``args``; the result is one of its type, with its name and words.

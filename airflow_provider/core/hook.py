@@ -16,8 +16,8 @@ from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint
 from airflow_provider.core.http.rate_limit import Budget
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.core.http.reply import explain as default_explain
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.reply import read_error as default_read_error
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import (
     AuthenticationError,
     NotFoundError,
@@ -49,7 +49,7 @@ class ApiHook(BaseHook):
     hook_name: ClassVar[str]
     conn_name_attr: ClassVar[str]
     default_conn_name: ClassVar[str]
-    patience: Patience = Patience()
+    retry_limits: RetryLimits = RetryLimits()
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -72,9 +72,9 @@ class ApiHook(BaseHook):
         """Give the request budget of this connection, when the service has a limit."""
         return None
 
-    def explain(self, reply: Reply) -> tuple[str, str]:
+    def read_error(self, reply: Reply) -> tuple[str, str]:
         """Read code and message of an error reply."""
-        return default_explain(reply)
+        return default_read_error(reply)
 
     def probe(self) -> str:
         """Ask the service for something small; give one sentence for a connection that works."""
@@ -88,10 +88,10 @@ class ApiHook(BaseHook):
 
         :raises InputError: naming every problem of the connection.
         """
-        from airflow_provider.core.redaction import mask, spelled
+        from airflow_provider.core.redaction import all_encodings, mask
 
         settings = read_settings(self.get_connection(self.conn_id), self.spec)
-        mask(spelled(settings.secrets))
+        mask(all_encodings(settings.secrets))
         return settings
 
     @property
@@ -135,10 +135,10 @@ class ApiHook(BaseHook):
     async def aload(self) -> Settings:
         """Read the connection without blocking the event loop; needed before ``settings`` is used there."""
         if "settings" not in self.__dict__:
-            from airflow_provider.core.redaction import amask, spelled
+            from airflow_provider.core.redaction import all_encodings, amask
 
             settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
-            await amask(spelled(settings.secrets))
+            await amask(all_encodings(settings.secrets))
             self.__dict__["settings"] = settings
         return self.settings
 
@@ -159,7 +159,7 @@ class ApiHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection; gives whether it works, and one sentence that says why not."""
         with type(self)(self.conn_id) as hook:
-            hook.patience = Patience(attempts=2, cap=2.0, total=10.0)
+            hook.retry_limits = RetryLimits(attempts=2, cap=2.0, total=10.0)
             try:
                 return True, hook.probe()
             except ProviderError as error:
@@ -191,8 +191,8 @@ class ApiHook(BaseHook):
             self.bases(settings),
             self.credential(settings),
             self.budget(settings),
-            self.explain,
-            self.patience,
+            self.read_error,
+            self.retry_limits,
         )
 
     def close(self) -> None:

@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 clock = time.time
 
-PASSING = (TransportError, ServerError, RateLimitedError)
+TRANSIENT_ERRORS = (TransportError, ServerError, RateLimitedError)
 """Failures of a poll that may pass: the thing waited for is not known to be lost."""
 
-TOLERATED = 5
+MAX_TOLERATED_FAILURES = 5
 """So many polls in a row may fail in such a way."""
 
 
@@ -44,13 +44,15 @@ class Tolerance:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, PASSING):
+        if not isinstance(error, TRANSIENT_ERRORS):
             self.failures = 0
             return False
         self.failures += 1
-        if self.failures > TOLERATED:
+        if self.failures > MAX_TOLERATED_FAILURES:
             return False
-        self._log.warning("poll failed (%d of %d tolerated): %s", self.failures, TOLERATED, error)
+        self._log.warning(
+            "poll failed (%d of %d tolerated): %s", self.failures, MAX_TOLERATED_FAILURES, error
+        )
         return True
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-HIDDEN = "***"
+REDACTED = "***"
 
 
 _SHORTEST = 4
@@ -33,21 +33,21 @@ _PARAMETERS = re.compile(
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
 
 
-def url_spellings(secret: str) -> set[str]:
+def url_encodings(secret: str) -> set[str]:
     """Give the forms in which a secret shows up in URLs and headers: raw and percent-encoded."""
     encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!~*'()")}
     encoded |= {re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), text) for text in encoded}
     return {secret, *encoded}
 
 
-def spellings(secret: str) -> set[str]:
+def encodings(secret: str) -> set[str]:
     """Give every form in which a secret may show up in a text: raw, percent-encoded, JSON, HTML, base64."""
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     escaped |= {text.replace("/", "\\/") for text in escaped}
     escaped |= _in_html(secret)
     data = secret.encode("utf-8", "replace")
     escaped |= {repr(secret)[1:-1], repr(data)[2:-1]}
-    return {*url_spellings(secret), *escaped, *_packed(data)}
+    return {*url_encodings(secret), *escaped, *_in_base64(data)}
 
 
 def _in_html(secret: str) -> set[str]:
@@ -56,7 +56,7 @@ def _in_html(secret: str) -> set[str]:
     return {text, *(quoted.replace("'", mark) for mark in ("'", "&#x27;", "&#39;"))}
 
 
-def _packed(data: bytes) -> set[str]:
+def _in_base64(data: bytes) -> set[str]:
     """Give base64 of a secret: alone, and what it makes inside of a longer text, wherever it begins there."""
     texts = {base64.b64encode(data).decode()}
     texts |= {text.rstrip("=") for text in texts}
@@ -91,7 +91,7 @@ class Redactor:
                 self._secrets.append(secret)
                 self._spell()
 
-    def add_passing(self, token: str) -> None:
+    def add_token(self, token: str) -> None:
         """Hide this token too, until many others came after it: in months, a process mints many."""
         with self._lock:
             if len(token) >= _SHORTEST and token not in self._passing and token not in self._secrets:
@@ -101,30 +101,30 @@ class Redactor:
     def _spell(self) -> None:
         # No regular expression: compiling one of a few hundred long texts holds up an event loop.
         known = (*self._secrets, *self._passing)
-        self._spelled = {secret: self._spelled.get(secret) or spellings(secret) for secret in known}
+        self._spelled = {secret: self._spelled.get(secret) or encodings(secret) for secret in known}
         texts = {text for some in self._spelled.values() for text in some if len(text) >= _SHORTEST}
         self._texts = sorted(texts, key=len, reverse=True)
 
-    def clean(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Give the text without any of the secrets, and without whatever looks like a credential."""
         for secret in self._texts:
             if secret in text:
-                text = text.replace(secret, HIDDEN)
-        text = _PARAMETERS.sub(rf"\1\2{HIDDEN}", text)
-        return _SCHEMES.sub(rf"\1 {HIDDEN}", text)
+                text = text.replace(secret, REDACTED)
+        text = _PARAMETERS.sub(rf"\1\2{REDACTED}", text)
+        return _SCHEMES.sub(rf"\1 {REDACTED}", text)
 
-    def clean_value(self, value: Any) -> Any:
+    def redact_value(self, value: Any) -> Any:
         """Give a JSON value with every text in it, keys too, cleaned."""
         if isinstance(value, str):
-            return self.clean(value)
+            return self.redact(value)
         if isinstance(value, Mapping):
-            return {self.clean_value(key): self.clean_value(item) for key, item in value.items()}
+            return {self.redact_value(key): self.redact_value(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)(self.clean_value(item) for item in value)
+            return type(value)(self.redact_value(item) for item in value)
         return value
 
 
-def bare_url(url: str) -> str:
+def without_query(url: str) -> str:
     """Give a URL without user, query and fragment: what may be logged and stored of it."""
     try:
         parts = urlsplit(url)
@@ -134,18 +134,18 @@ def bare_url(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
 
 
-def spelled(secrets: Iterable[str]) -> list[str]:
+def all_encodings(secrets: Iterable[str]) -> list[str]:
     """Give the secrets of a connection as the masker should know them: in every spelling."""
-    return sorted({text for secret in secrets if secret for text in spellings(secret)})
+    return sorted({text for secret in secrets if secret for text in encodings(secret)})
 
 
-def spelled_token(token: str) -> list[str]:
+def token_encodings(token: str) -> list[str]:
     """Give a minted token as the masker should know it.
 
     The masker never forgets, and works the harder the more it knows, so it gets only the spellings that
     requests have.
     """
-    return sorted(url_spellings(token)) if token else []
+    return sorted(url_encodings(token)) if token else []
 
 
 def mask(texts: list[str]) -> None:
@@ -183,18 +183,18 @@ _NAMES = (
 _redactor = Redactor(passing=64)
 
 
-class _Cleaner(logging.Filter):
+class _RedactingFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = _redactor.clean(record.getMessage()), ()
+        record.msg, record.args = _redactor.redact(record.getMessage()), ()
         # A traceback of these libraries repeats the URL or the headers.
         record.exc_info = record.exc_text = None
         return True
 
 
-_cleaner = _Cleaner()
+_cleaner = _RedactingFilter()
 
 
-def clean_http_logs(secrets: Iterable[str] = ()) -> None:
+def redact_http_logs(secrets: Iterable[str] = ()) -> None:
     """Let the HTTP libraries' loggers hide tokens; doing it again changes nothing.
 
     :param secrets: credentials to hide from now on, besides whatever looks like one.
@@ -205,11 +205,11 @@ def clean_http_logs(secrets: Iterable[str] = ()) -> None:
         logging.getLogger(name).addFilter(_cleaner)
 
 
-def hide_passing(token: str) -> None:
+def redact_token(token: str) -> None:
     """Hide a token that will not live long."""
-    _redactor.add_passing(token)
+    _redactor.add_token(token)
 
 
-def hidden(text: str) -> str:
+def redact(text: str) -> str:
     """Give a text without any credential that this process knows of."""
-    return _redactor.clean(text)
+    return _redactor.redact(text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider.core.polling import TOLERATED, Tolerance
+from airflow_provider.core.polling import MAX_TOLERATED_FAILURES, Tolerance
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,11 +45,13 @@ class PollSensor(BaseSensorOperator):
     @staticmethod
     def _recall(tolerance: Tolerance, context: Context) -> None:
         store: Any = context.get("task_state_store")
-        tolerance.failures = TOLERATED if store is None else store.get(_COUNT) or 0
+        tolerance.failures = MAX_TOLERATED_FAILURES if store is None else store.get(_COUNT) or 0
 
     @staticmethod
     def _remember(tolerance: Tolerance, context: Context) -> None:
         store: Any = context.get("task_state_store")
-        failures = tolerance.failures if tolerance.failures <= TOLERATED else 0  # the next try counts anew
+        failures = (
+            tolerance.failures if tolerance.failures <= MAX_TOLERATED_FAILURES else 0
+        )  # the next try counts anew
         if store is not None and failures != (store.get(_COUNT) or 0):
             store.set(_COUNT, failures)

@@ -49,7 +49,7 @@ class _Shelf:
 _shelves: WeakKeyDictionary[Any, _Shelf] = WeakKeyDictionary()
 
 
-async def share(key: Hashable, max_age: float, fetch: Callable[[], Awaitable[T]]) -> T:
+async def shared_result(key: Hashable, max_age: float, fetch: Callable[[], Awaitable[T]]) -> T:
     """Give a result that all who ask with the same key share, at most ``max_age`` seconds old.
 
     Many triggers that ask at about the same time cause one request. An error reaches everybody who waited

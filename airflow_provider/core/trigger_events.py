@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider import errors
-from airflow_provider.core.redaction import hidden
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     ApiError,
     ProviderError,
@@ -18,7 +18,7 @@ def error_event(error: Exception) -> dict[str, Any]:
         return {
             "status": "error",
             "type": "ProviderError",
-            "args": [hidden(f"{type(error).__name__}: {error}")],
+            "args": [redact(f"{type(error).__name__}: {error}")],
         }
     event: dict[str, Any] = {"status": "error", "type": type(error).__name__, "args": list(error.args)}
     if isinstance(error, ApiError):

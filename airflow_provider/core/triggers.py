@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider.core import polling
 from airflow_provider.core.polling import Tolerance, intervals
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.core.state.watcher_state import AssetMemory
+from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.trigger_events import error_event
 
 
@@ -70,7 +70,7 @@ class PollTrigger(BaseTrigger):
         return {"status": "timeout"}
 
 
-class NewcomerTrigger(BaseEventTrigger):
+class NewItemsTrigger(BaseEventTrigger):
     """Fires for what has joined a list since the last look, and never dies of a failed look.
 
     What is in the list is remembered on the asset (Airflow 3.3), so that a restart of the triggerer neither
@@ -78,7 +78,7 @@ class NewcomerTrigger(BaseEventTrigger):
     """
 
     poll_interval: float
-    first_look_fires = True
+    first_poll_fires = True
     """Whether what is in the list at the very first look counts as having joined it."""
 
     @abstractmethod
@@ -101,7 +101,7 @@ class NewcomerTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again; a failed look is logged, as nobody would start a dead watcher again."""
         asked = {name: value for name, value in self.arguments().items() if name != "poll_interval"}
-        memory = AssetMemory(self, f"seen {fingerprint(asked)}", self.log)
+        memory = WatcherState(self, f"seen {fingerprint(asked)}", self.log)
         stored = await memory.read()
         known = set(stored) if isinstance(stored, list) else None
         for pause in intervals(self.poll_interval, first=self.poll_interval):
@@ -111,7 +111,7 @@ class NewcomerTrigger(BaseEventTrigger):
                 self.log.warning("looking failed, again in %.1f s: %s", pause, error)
             else:
                 marks = await asyncio.to_thread(_marked, now)  # there may be some ten thousand
-                if known is not None or self.first_look_fires:
+                if known is not None or self.first_poll_fires:
                     new = sorted(marks[mark] for mark in marks.keys() - (known or set()))
                     for payload in self.events(new, now) if new else ():
                         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]

@@ -14,8 +14,8 @@ from typing import Any
 
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
-from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, shorten
-from airflow_provider.core.http.reply import explain as explain_reply
+from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, truncate
+from airflow_provider.core.http.reply import read_error as read_usual_error
 
 PAGE = 1000
 """The most items of one page; the service's own default of 50 costs 20 times as many requests."""
@@ -260,9 +260,9 @@ def scope_for(method: str, path: str) -> str:
     return f"{kind}.{acts.get(method, 'delete')}"
 
 
-def explain(reply: Reply) -> tuple[str, str]:
+def read_error(reply: Reply) -> tuple[str, str]:
     """Read code and message of an error, with what the service says of each field."""
-    code, message = explain_reply(reply)
+    code, message = read_usual_error(reply)
     if code == "invalid_scope":
         return code, f"{message} See the connection's extra 'scopes'."
     try:
@@ -270,7 +270,7 @@ def explain(reply: Reply) -> tuple[str, str]:
         said = "; ".join(f"{name}: {text}" for name, text in details.items())
     except (ValueError, LookupError, TypeError, AttributeError):
         return code, message
-    return code, shorten(f"{message} ({said})") if said else message
+    return code, truncate(f"{message} ({said})") if said else message
 
 
 def listed(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:

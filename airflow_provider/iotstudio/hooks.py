@@ -127,14 +127,14 @@ class IoTStudioHook(Administration):
         :raises TransportError: when all answers were lost, and the values are not there.
         """
         call = api.write_properties(self.space, thing_id, values, update_history=update_history)
-        why, tries = "", self.patience.attempts
+        why, tries = "", self.retry_limits.attempts
         for number in range(tries):
             try:
                 return self.send(call)
             except AmbiguousWriteError as error:
                 why = error.why
             # The service may still be storing them.
-            time.sleep(min(self.patience.cap, self.patience.base * 2.0**number))
+            time.sleep(min(self.retry_limits.cap, self.retry_limits.base * 2.0**number))
             if holds(self.get_properties(thing_id), values):
                 self.log.info("%s: the answer was lost (%s), but the values are there", call.name, why)
                 return dict(values)

@@ -254,13 +254,13 @@ class Administration(SpaceHook):
         :param category: the category's name.
         :param create: make them, where there are none yet.
         """
-        from airflow_provider.core.redaction import mask, spelled
+        from airflow_provider.core.redaction import all_encodings, mask
 
         chosen = str((form or {}).get("password") or "")
-        mask(spelled([chosen]))
+        mask(all_encodings([chosen]))
         self.transport.endpoint.redactor.add(chosen)
         found: dict[str, Any] = self._mqtt("POST" if create else "PUT", thing_id, category, form or {})
-        mask(spelled([str(found.get("password") or "")]))
+        mask(all_encodings([str(found.get("password") or "")]))
         return found
 
     def delete_mqtt_credentials(self, thing_id: str | None = None, *, category: str | None = None) -> None:

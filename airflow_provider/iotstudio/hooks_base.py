@@ -75,9 +75,9 @@ class SpaceHook(ApiHook):
             )
         return MintedToken(api.token(settings.login, settings.password, settings.extras["scopes"]))
 
-    def explain(self, reply: Reply) -> tuple[str, str]:
+    def read_error(self, reply: Reply) -> tuple[str, str]:
         """Read code, message and details of an error reply."""
-        return api.explain(reply)
+        return api.read_error(reply)
 
     @property
     def space(self) -> str:

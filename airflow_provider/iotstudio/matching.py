@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider.core.shared_polls import share
+from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import RequestRejectedError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import IDS
@@ -50,7 +50,7 @@ async def first_matches(
     async def fetch() -> list[str]:
         return await hook.amatching(most, category=category, params={**filters, "limit": min(most, 1000)})
 
-    return (await share(key, interval * 0.8, fetch))[:wanted]
+    return (await shared_result(key, interval * 0.8, fetch))[:wanted]
 
 
 async def matches(
@@ -83,7 +83,7 @@ async def matches(
     age = interval * 0.8
     while True:
         try:
-            asked, found = await share(key, age, fetch)
+            asked, found = await shared_result(key, age, fetch)
         except RequestRejectedError:
             # Perhaps for the id of another one: each asks for itself.
             alone = {**filters, "thingID[]": thing_id, "limit": 1}

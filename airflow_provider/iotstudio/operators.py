@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.asset_events import tell
+from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
@@ -103,7 +103,7 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
                 only_changed=self.only_changed or again,
                 verify=self.verify,
             )
-            return tell(context, self.outlets, writer.write(writes))
+            return add_to_outlet_events(context, self.outlets, writer.write(writes))
 
 
 class IoTStudioInvokeActionOperator(BaseOperator):
@@ -172,18 +172,18 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             if not self.wait:
                 submission.finished()
                 asked = {"action_id": action_id, "status": "pending", "output": None}
-                return tell(context, self.outlets, asked)
+                return add_to_outlet_events(context, self.outlets, asked)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(action_id, deadline)
             entry = self._wait_here(hook, action_id, deadline)
-        return tell(context, self.outlets, self._conclude(submission, entry))
+        return add_to_outlet_events(context, self.outlets, self._conclude(submission, entry))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Judge the action that the trigger has waited for."""
         raise_for(event)
         with self._hook() as hook:
             entry = self._entry(hook, event["action_id"])
-        return tell(context, self.outlets, self._conclude(self._submission(context), entry))
+        return add_to_outlet_events(context, self.outlets, self._conclude(self._submission(context), entry))
 
     @property
     def _wish(self) -> Wish:
@@ -315,7 +315,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
         choose_format(self.output_path)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             made = export_things(hook, self.output_path, category=self.category, filters=self.filters)
-            return tell(context, self.outlets, made)
+            return add_to_outlet_events(context, self.outlets, made)
 
 
 class IoTStudioExportHistoryOperator(BaseOperator):
@@ -402,12 +402,12 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         self._check_arguments()
         asked = Span.read(self.start, self.end)
         if not self.incremental:
-            return tell(context, self.outlets, self._export(asked))
+            return add_to_outlet_events(context, self.outlets, self._export(asked))
         progress = Progress(context, self.outlets, self._source(), self.log)
         span = progress.span(asked)
         result = self._export(span)
         progress.finished(span, result["watermark"])
-        return tell(context, self.outlets, result)
+        return add_to_outlet_events(context, self.outlets, result)
 
     def _source(self) -> list[Any]:
         chosen = [self.thing_ids, self.category, self.filters, self.properties]

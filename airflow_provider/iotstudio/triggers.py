@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from airflow_provider.core.shared_polls import share
-from airflow_provider.core.triggers import NewcomerTrigger, PollTrigger
+from airflow_provider.core.shared_polls import shared_result
+from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
@@ -152,7 +152,7 @@ class IoTStudioPropertyTrigger(PollTrigger):
         return matched(found) if len(found) >= self.min_matches else None
 
 
-class IoTStudioThingTrigger(NewcomerTrigger):
+class IoTStudioThingTrigger(NewItemsTrigger):
     """Fires for an ``AssetWatcher`` whenever Things begin to match; not again while they go on to.
 
     An event has ``matches`` (how many match now), ``new`` (how many have begun to since the last look) and
@@ -199,7 +199,7 @@ class IoTStudioThingTrigger(NewcomerTrigger):
         key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
         fetch = partial(hook.amatching, sys.maxsize, category=self.category, params=params)
-        return dict.fromkeys(await share(key, self.poll_interval * 0.8, fetch))
+        return dict.fromkeys(await shared_result(key, self.poll_interval * 0.8, fetch))
 
     def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Tell all who have begun to match in one event."""

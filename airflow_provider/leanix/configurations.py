@@ -30,9 +30,9 @@ def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:
 def _read_file(path: str, what: str) -> Any:
     import msgspec
 
-    from airflow_provider.core.files.reader import opened
+    from airflow_provider.core.files.reader import open_source
 
-    with opened(path, "configuration") as file:
+    with open_source(path, "configuration") as file:
         try:
             return msgspec.json.decode(file.read())
         except (msgspec.DecodeError, RecursionError) as error:

@@ -175,14 +175,14 @@ class LeanIXHook(ApiHook):
         :raises IncompleteExportError: when what came is no whole LDIF; nothing was published.
         :return: the manifest, with ``sha256``; None when the run has no results.
         """
-        from airflow_provider.core.files.manifest import logged
+        from airflow_provider.core.files.manifest import log_manifest
 
         started, before = time.monotonic(), self.requests
         manifest = save_results(self, run_id, output_path, output_format)
         if manifest is not None:
             manifest["requests"] = self.requests - before
             manifest["seconds"] = round(time.monotonic() - started, 3)
-            logged(manifest, self.log)
+            log_manifest(manifest, self.log)
         return manifest
 
     # -- processor configurations -----------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.asset_events import tell
+from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
@@ -303,7 +303,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             self._last_count(context).keep(sent)
         submission.finished()
         self._measure(outcome)
-        return tell(context, self.outlets, {**outcome.summary(), "results": results})
+        return add_to_outlet_events(context, self.outlets, {**outcome.summary(), "results": results})
 
     def _last_count(self, context: Context) -> LastCount:
         from airflow_provider.leanix.runs.shrink_guard import LastCount
@@ -372,7 +372,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
                     self.run_id, status, "only a FINISHED run has results; wait for it first"
                 )
             made = hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
-        return tell(context, self.outlets, made) if made else None
+        return add_to_outlet_events(context, self.outlets, made) if made else None
 
 
 class LeanIXPutConfigurationOperator(BaseOperator):
@@ -416,4 +416,4 @@ class LeanIXPutConfigurationOperator(BaseOperator):
                 hook.put_configuration(wanted)
         self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "nothing to change")
         result = {"configuration": list(key), "changed": bool(changes), "differences": changes[:100]}
-        return tell(context, self.outlets, result)
+        return add_to_outlet_events(context, self.outlets, result)

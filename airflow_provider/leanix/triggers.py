@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from typing import Any
 
-from airflow_provider.core.redaction import hidden
-from airflow_provider.core.shared_polls import share
-from airflow_provider.core.triggers import NewcomerTrigger, PollTrigger
+from airflow_provider.core.redaction import redact
+from airflow_provider.core.shared_polls import shared_result
+from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.leanix.api import OVER, EndedRun, list_ended
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs.shared_poll import Waiter, watch
@@ -61,7 +61,7 @@ class LeanIXRunTrigger(PollTrigger):
         self.log.info("Run %s %s", self.run_id, "was stopped" if stopped else "was not running any more")
 
 
-class LeanIXRunEndedTrigger(NewcomerTrigger):
+class LeanIXRunEndedTrigger(NewItemsTrigger):
     """Fires for an ``AssetWatcher`` once for each run that has ended, whoever started it.
 
     An event has ``run_id``, ``run_status`` and ``description``. The service's list of runs names neither
@@ -77,7 +77,7 @@ class LeanIXRunEndedTrigger(NewcomerTrigger):
     :param poll_interval: seconds between looks.
     """
 
-    first_look_fires = False
+    first_poll_fires = False
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class LeanIXRunEndedTrigger(NewcomerTrigger):
     async def look(self) -> Mapping[str, EndedRun]:
         """Give the runs that have ended as wanted, by id."""
         hook = LeanIXHook(self.leanix_conn_id)
-        runs = await share(
+        runs = await shared_result(
             ("leanix run list", self.leanix_conn_id),
             self.poll_interval * 0.8,
             lambda: hook.asend(list_ended()),
@@ -124,7 +124,7 @@ class LeanIXRunEndedTrigger(NewcomerTrigger):
             {
                 "run_id": run_id,
                 "run_status": now[run_id].status,
-                "description": hidden(now[run_id].description or "")[:500],
+                "description": redact(now[run_id].description or "")[:500],
             }
             for run_id in new
         ]

@@ -217,10 +217,10 @@ class MapsIndoorsHook(ApiHook):
         :return: ``{"id", "description", "createdAt", "secret"}``. The secret is shown this once; it is masked
             in logs from here on.
         """
-        from airflow_provider.core.redaction import mask, spelled
+        from airflow_provider.core.redaction import all_encodings, mask
 
         made = self.send(api.create_secret(customer_id, description))
-        mask(spelled([str(made.get("secret", ""))]))
+        mask(all_encodings([str(made.get("secret", ""))]))
         return made
 
     def delete_client_secret(self, customer_id: str, secret_id: str) -> None:

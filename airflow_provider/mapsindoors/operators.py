@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.arguments import whole_number
-from airflow_provider.core.asset_events import tell
+from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, note_page
@@ -158,7 +158,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
                 "requests": hook.requests,
                 "plan": self.plan_output or self.plan,
             }
-            return tell(context, self.outlets, result)
+            return add_to_outlet_events(context, self.outlets, result)
 
     def _check(self) -> None:
         """Refuse arguments that cannot be meant; here, because templates are rendered only now."""
@@ -214,8 +214,8 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
 
     :param geodata: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file, read by
         :func:`~airflow_provider.mapsindoors.geodata.rows.read_updates`. Fields that an object does not have
-        stay as they are. The docs do not say whether members of ``properties`` and ``baseTypeProperties`` that
-        are missing stay too: send these whole.
+        stay as they are. Whether members of ``properties`` and ``baseTypeProperties`` that are missing stay
+        too is not documented: send these whole.
     :param batch_size: objects a request. Requests count against the solution's 10 a second.
     :param mapsindoors_conn_id: the connection.
     :return: ``{"updated": n}``.
@@ -244,7 +244,7 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
         size = whole_number(self.batch_size, "batch_size", 1)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             updated = update_rows(hook, self.geodata, size, self.log)
-        return tell(context, self.outlets, {"updated": updated})
+        return add_to_outlet_events(context, self.outlets, {"updated": updated})
 
 
 class MapsIndoorsCreateGeodataOperator(BaseOperator):
@@ -290,7 +290,7 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
             plan, rows = sync.make(self.geodata)
             plan.changes = [one for one in plan.changes if one.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
-        return tell(context, self.outlets, {"created": created, "existing": rows - created})
+        return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})
 
 
 class MapsIndoorsDeleteGeodataOperator(BaseOperator):
@@ -333,7 +333,7 @@ class MapsIndoorsDeleteGeodataOperator(BaseOperator):
         ids = read_ids(self.ids)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             done = delete(hook, ids, most, size, self.log)
-        return tell(context, self.outlets, done)
+        return add_to_outlet_events(context, self.outlets, done)
 
 
 class MapsIndoorsExportGeodataOperator(BaseOperator):
@@ -379,4 +379,4 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         choose_format(self.output_path)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             made = export(hook, self.output_path, wanted, self.root_element)
-        return tell(context, self.outlets, made)
+        return add_to_outlet_events(context, self.outlets, made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.shared_polls import share
+from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.mapsindoors.geodata.diff import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -52,5 +52,5 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         """Look once, or take what another trigger has just seen."""
         hook = self._hook = self._hook or MapsIndoorsHook(self.mapsindoors_conn_id)
         key = ("mapsindoors geodata", self.mapsindoors_conn_id)
-        objects = await share(key, self.poll_interval * 0.8, hook.alist_geodata)
+        objects = await shared_result(key, self.poll_interval * 0.8, hook.alist_geodata)
         return None if unlike(self.expected, objects, self.match_on) else {"matched": len(self.expected)}

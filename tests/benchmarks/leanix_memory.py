@@ -34,7 +34,7 @@ def peak():
     (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1000
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.ldif import make_header, prepare
+from airflow_provider.leanix.ldif.document import make_header, prepare
 way, path, connection = sys.argv[1:]
 os.environ["AIRFLOW_CONN_LEANIX_DEFAULT"] = connection
 library = peak()

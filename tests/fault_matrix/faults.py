@@ -11,7 +11,7 @@ from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.core.http import auth, rate_limit
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -24,7 +24,7 @@ HOOKS: dict[str, Any] = {
     "iotstudio": IoTStudioHook,
     "leanix": LeanIXHook,
 }
-QUICK = Patience(attempts=3, base=0.001, cap=1.0, total=5.0)
+QUICK = RetryLimits(attempts=3, base=0.001, cap=1.0, total=5.0)
 LONGEST = 5.0
 """Seconds after which a call counts as hung."""
 

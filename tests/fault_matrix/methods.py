@@ -37,7 +37,7 @@ class Outcome:
 def _call(row: Row, prepared: Any) -> Outcome:
     outcome, started = Outcome(), time.monotonic()
     with HOOKS[row.vendor]() as hook:
-        hook.patience = QUICK
+        hook.retry_limits = QUICK
         try:
             outcome.value = row.call(hook, prepared)
         except ProviderError as error:

@@ -94,7 +94,7 @@ def no_waiting() -> Iterator[None]:
     """Let all pauses take no time: between tries, polls and looks, and for a request's turn."""
     at_once = partial(repeat, 0.001)
     with (
-        patch.object(ApiHook, "patience", QUICK),
+        patch.object(ApiHook, "retry_limits", QUICK),
         patch.object(rate_limit.Budget, "reserve", lambda self, now=None: 0.0),
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import auth, rate_limit
-from airflow_provider.core.http.retry import Patience
-from airflow_provider.core.redaction import spellings
+from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.redaction import encodings
 from airflow_provider.sandbox.amigocloud import world
 from airflow_provider.sandbox.server import Sandbox
 
@@ -21,7 +21,7 @@ def plant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put credentials into all connections that every encoding changes; nothing takes long."""
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(rate_limit, "_budgets", {})
-    monkeypatch.setattr(ApiHook, "patience", Patience(attempts=2, base=0.001, cap=0.01))
+    monkeypatch.setattr(ApiHook, "retry_limits", RetryLimits(attempts=2, base=0.001, cap=0.01))
     connection = {**sandbox.amigocloud.connection(), "password": world.AWKWARD_TOKEN}
     monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", json.dumps(connection))
     sandbox.mapsindoors.rate_limit = None
@@ -65,7 +65,7 @@ def leaks(left: Mapping[str, str], sandbox: Sandbox) -> list[str]:
 
 def search(texts: Iterable[tuple[str, str]], secrets: Iterable[str]) -> Iterable[tuple[str, str]]:
     """Give where a secret is, raw, percent-encoded, escaped or in base64, with what is around it."""
-    spelled = {spelling for secret in secrets for spelling in spellings(secret)}
+    spelled = {spelling for secret in secrets for spelling in encodings(secret)}
     for where, text in texts:
         for spelling in spelled:
             if (at := text.find(spelling)) >= 0:

@@ -13,7 +13,7 @@ import pytest
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
-from airflow_provider.core.triggers import NewcomerTrigger
+from airflow_provider.core.triggers import NewItemsTrigger
 from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
@@ -127,5 +127,5 @@ def test_every_watcher_is_among_those_that_are_searched() -> None:
         return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
 
     public = {kind for kind in below(BaseEventTrigger) if kind.__module__.startswith("airflow_provider.")}
-    abstract = {kind for kind in public if kind.__name__.startswith("_") or kind is NewcomerTrigger}
+    abstract = {kind for kind in public if kind.__name__.startswith("_") or kind is NewItemsTrigger}
     assert {type(make()) for make in WATCHERS.values()} == public - abstract

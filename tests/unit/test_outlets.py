@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider.core.asset_events import tell
+from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.http import auth
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.operators import (
@@ -123,4 +123,8 @@ def test_every_operator_tells_the_single_values_that_it_returns(
 
 def test_without_outlets_or_an_old_context_nothing_is_told() -> None:
     result = {"rows": 1}
-    assert tell({}, [MAP], result) is tell({"outlet_events": {}}, None, result) is result
+    assert (
+        add_to_outlet_events({}, [MAP], result)
+        is add_to_outlet_events({"outlet_events": {}}, None, result)
+        is result
+    )

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from airflow_provider.amigocloud.pagination import Column, Page
-from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError, ProviderError, RequestRejectedError
 
@@ -90,10 +90,10 @@ class Journal:
         if self.kept is None:
             return
         self._log.info("Going on after %d rows of an earlier try", self.kept.rows)
-        from airflow_provider.core.files.reader import opened
+        from airflow_provider.core.files.reader import open_source
 
         for n in range(self.kept.parts):
-            with opened(self._part(n), "part of an export") as file:
+            with open_source(self._part(n), "part of an export") as file:
                 text = gzip.decompress(file.read())
             rows = [Raw(line) for line in text.split(b"\n")]
             yield Page(rows, None, self.kept.count, self.kept.limit, self.kept.columns, text)
@@ -157,7 +157,7 @@ class Journal:
         return f"{folder}{slash}.{name}.{request}.parts"
 
     def _keep(self, kept: Kept, text: bytes, rows: int, place: Place) -> None:
-        with Publication(self._part(kept.parts)) as part:
+        with AtomicFile(self._part(kept.parts)) as part:
             part.write(gzip.compress(text, 1))
         kept.parts += 1
         kept.rows += rows

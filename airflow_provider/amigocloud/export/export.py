@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud.export.formats import Format, open_writer
 from airflow_provider.core.compat import gauge
-from airflow_provider.core.files.atomic import Publication
-from airflow_provider.core.files.manifest import logged, manifest
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.errors import IncompleteExportError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def export(
 
     :param hook: the connection, not used for anything else: all its requests are counted.
     :param source: the rows.
-    :param output_path: see :class:`Publication`.
+    :param output_path: see :class:`AtomicFile`.
     :param wanted: the file's format.
     :param increment: leaves out the rows that were exported before.
     :raises IncompleteExportError: when the rows are not what the service says they should be; what had the
@@ -107,7 +107,7 @@ def export(
     """
     started = time.monotonic()
     tally, written = Tally(hook.log, hook.conn_id), 0
-    with Publication(output_path) as publication:
+    with AtomicFile(output_path) as publication:
         with open_writer(publication, wanted) as writer:
             for page in source.pages():
                 tally.add(page)
@@ -127,7 +127,7 @@ def export(
         seconds=round(time.monotonic() - started, 3),
         **more,
     )
-    return logged(made, hook.log)
+    return log_manifest(made, hook.log)
 
 
 def _names(columns: list[Column] | None) -> str:

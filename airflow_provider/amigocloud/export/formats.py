@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from airflow_provider.amigocloud.pagination import Column, Page
-from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 
@@ -135,7 +135,7 @@ _TYPES = {bool: "boolean", int: "bigint", float: "float", str: "string"}
 
 
 @contextmanager
-def open_writer(publication: Publication, wanted: Format) -> Iterator[PageWriter]:
+def open_writer(publication: AtomicFile, wanted: Format) -> Iterator[PageWriter]:
     """Open a writer on a publication; what belongs at the end is written when the block ends well."""
     if not wanted.packed:
         yield from _writer(publication, wanted)
@@ -145,7 +145,7 @@ def open_writer(publication: Publication, wanted: Format) -> Iterator[PageWriter
         yield from _writer(packed, wanted)
 
 
-def _writer(out: Publication | gzip.GzipFile, wanted: Format) -> Iterator[PageWriter]:
+def _writer(out: AtomicFile | gzip.GzipFile, wanted: Format) -> Iterator[PageWriter]:
     writer = PageWriter(out, wanted)
     try:
         yield writer

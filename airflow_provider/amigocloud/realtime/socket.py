@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.realtime import engineio
-from airflow_provider.core.http.reply import shorten
-from airflow_provider.core.redaction import bare_url, hide_passing
+from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.redaction import redact_token, without_query
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
 
@@ -76,7 +76,7 @@ class EventSocket:
 
     async def __aenter__(self) -> Self:
         settings = await self._hook.aload()
-        self._where = bare_url(self._hook.websocket_url)
+        self._where = without_query(self._hook.websocket_url)
         self._socket = await self._connect()
         try:
             async with asyncio.timeout(settings.timeout[0]):
@@ -107,7 +107,7 @@ class EventSocket:
             where = where or api.dataset_path(dataset, in_project=self._hook.has_project)
             said["datasetid"] = dataset
         session = await self._hook.asend(api.websocket_session(where))
-        hide_passing(session)
+        redact_token(session)
         said["websocket_session"] = session
         await self._send(engineio.event("authenticate", said))
 
@@ -167,7 +167,7 @@ class EventSocket:
                 return
             if isinstance(frame, engineio.Refused):
                 where = f"join {engineio.NAMESPACE} at {self._where}"
-                raise RequestRejectedError(400, message=shorten(frame.why), request=where)
+                raise RequestRejectedError(400, message=truncate(frame.why), request=where)
             if isinstance(frame, engineio.Ended):
                 raise TransportError(f"the socket at {self._where} was closed before it was joined")
 

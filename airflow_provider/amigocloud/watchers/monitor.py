@@ -30,8 +30,8 @@ from airflow_provider.amigocloud.watchers.observations import (
     Told,
 )
 from airflow_provider.amigocloud.watchers.registry import Wishes
-from airflow_provider.core.http.retry import Patience
-from airflow_provider.core.redaction import hidden
+from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
 
 
-PATIENCE = Patience(attempts=2, cap=2.0, total=20.0)
+PATIENCE = RetryLimits(attempts=2, cap=2.0, total=20.0)
 """Short: there will be another look, and events wait meanwhile."""
 
 
@@ -93,7 +93,7 @@ class Lookout:
 
     def _renew(self) -> None:
         self._hook = self._new_hook()
-        self._hook.patience = PATIENCE
+        self._hook.retry_limits = PATIENCE
 
     # -- looking
 
@@ -234,7 +234,7 @@ class Lookout:
 
     def _clean(self, text: str) -> str:
         # Some more is cleaned than is shown: a secret that is cut in two is not found.
-        return hidden(text[: 5 * SHOWN])[:SHOWN]
+        return redact(text[: 5 * SHOWN])[:SHOWN]
 
     def _clean_brief(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Keep what is short and no secret: what is fired is stored and logged in full."""

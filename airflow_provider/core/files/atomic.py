@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
-class Publication:
+class AtomicFile:
     """A file on its way to its final name.
 
     Within the ``with`` block bytes are written to a file of no name that counts. When the block ends well the
@@ -70,9 +70,9 @@ class Publication:
         path = Path(self._target.path)
         if self._is_local(self._target):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._part, self._file = _open_part(path.parent, path.name, mode=0o666)
+            self._part, self._file = _open_temporary(path.parent, path.name, mode=0o666)
         else:
-            self._part, self._file = _open_part(Path(tempfile.gettempdir()), path.name, mode=0o600)
+            self._part, self._file = _open_temporary(Path(tempfile.gettempdir()), path.name, mode=0o600)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
@@ -99,7 +99,7 @@ class Publication:
             target.fs.put_file(str(part), target.path)
 
 
-def _open_part(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
+def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
     """Open a file beside its final name, locked as long as its process lives; give its path, too."""
     _remove_leftovers(folder, name)
     while True:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.atomic import AtomicFile
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 
 def manifest(
-    publication: Publication, *, file_format: str, rows: int, columns: Sequence[str], **more: Any
+    publication: AtomicFile, *, file_format: str, rows: int, columns: Sequence[str], **more: Any
 ) -> dict[str, Any]:
     """Describe a published file, as operators return it: small JSON, no rows.
 
@@ -34,7 +34,7 @@ def manifest(
     }
 
 
-def logged(manifest: dict[str, Any], log: Logger) -> dict[str, Any]:
+def log_manifest(manifest: dict[str, Any], log: Logger) -> dict[str, Any]:
     """Say in one log line what an export has made, and give its manifest on."""
     log.info(
         "Exported %d rows, %d bytes, with %d requests in %.1f s: %s",

@@ -67,7 +67,7 @@ def _read_path(path: str, what: str, decode: Decode | None) -> Iterator[tuple[in
         raise InputError(
             f"'{path}' must end in one of {', '.join(_SUFFIXES)} (.gz too, but for Parquet)", what
         )
-    with opened(path, what) as raw:
+    with open_source(path, what) as raw:
         file: IO[bytes] = gzip.GzipFile(fileobj=raw) if plain != name else raw  # type: ignore[assignment]
         try:
             yield from _READERS[suffix](file, f"{what} '{path}'", decode)
@@ -76,7 +76,7 @@ def _read_path(path: str, what: str, decode: Decode | None) -> Iterator[tuple[in
 
 
 @contextmanager
-def opened(path: str, what: str = "source") -> Iterator[IO[bytes]]:
+def open_source(path: str, what: str = "source") -> Iterator[IO[bytes]]:
     """Open a file of any object storage for reading.
 
     :raises InputError: when there is no such file.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, Self
 
-from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.errors import InputError
 
 BATCH = 4096
@@ -86,7 +86,7 @@ def _common(kinds: set[str]) -> str:
     return "number" if kinds == {"integer", "number"} else "json"
 
 
-def write_parquet(publication: Publication, spool: Spool, columns: Iterable[str]) -> None:
+def write_parquet(publication: AtomicFile, spool: Spool, columns: Iterable[str]) -> None:
     """Write spooled rows as one Parquet file; columns of mixed values hold JSON as text.
 
     :raises InputError: when pyarrow is not installed.
@@ -109,7 +109,7 @@ def write_parquet(publication: Publication, spool: Spool, columns: Iterable[str]
 class _Sink(io.RawIOBase):
     """A publication as the kind of file that pyarrow writes to, and may close."""
 
-    def __init__(self, publication: Publication) -> None:
+    def __init__(self, publication: AtomicFile) -> None:
         self._publication = publication
 
     def writable(self) -> bool:

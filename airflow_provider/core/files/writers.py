@@ -6,14 +6,14 @@ import gzip
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
-from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.errors import InputError
 
 
 class RowWriter:
     """Writes rows into a publication; the base of the row formats."""
 
-    def __init__(self, out: IO[bytes] | Publication | gzip.GzipFile, columns: Sequence[str] = ()) -> None:
+    def __init__(self, out: IO[bytes] | AtomicFile | gzip.GzipFile, columns: Sequence[str] = ()) -> None:
         self._out = out
         self.columns = list(columns)
         self.rows = 0
@@ -60,7 +60,7 @@ class JsonLinesWriter(RowWriter):
 class CsvWriter(RowWriter):
     """Comma-separated values with a header, quoted where needed, in UTF-8; null is an empty field."""
 
-    def __init__(self, out: IO[bytes] | Publication | gzip.GzipFile, columns: Sequence[str] = ()) -> None:
+    def __init__(self, out: IO[bytes] | AtomicFile | gzip.GzipFile, columns: Sequence[str] = ()) -> None:
         super().__init__(out, columns)
         self._headed = False
 

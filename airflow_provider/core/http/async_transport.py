@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint, Request
-from airflow_provider.core.http.reply import Gathering, Lost, Reply
-from airflow_provider.core.http.retry import Judgement, Verdict, loop_options, settle
+from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply
+from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
@@ -52,7 +52,7 @@ class AsyncTransport:
         """
         from tenacity import AsyncRetrying
 
-        options = loop_options(self.endpoint.patience, self.endpoint.budget, self._log)
+        options = tenacity_options(self.endpoint.retry_limits, self.endpoint.budget, self._log)
         result: T = await AsyncRetrying(**options)(self._attempt, call)
         return result
 
@@ -60,16 +60,16 @@ class AsyncTransport:
         """Send once; when the token is refused, get a new one and send once more."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = await credential.atoken(self.send, realm) if call.authenticated else ""
-        judgement = await self._exchange(call, token)
-        if judgement.verdict is Verdict.TOKEN_EXPIRED and credential.renewable:
+        outcome = await self._exchange(call, token)
+        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
             credential.forget(token, realm)
-            judgement = await self._exchange(call, await credential.atoken(self.send, realm))
-        return settle(judgement)
+            outcome = await self._exchange(call, await credential.atoken(self.send, realm))
+        return result_or_raise(outcome)
 
-    async def _exchange(self, call: Call[Any], token: str) -> Judgement:
-        return self.endpoint.judge(call, await self._perform(call, self.endpoint.prepare(call, token)))
+    async def _exchange(self, call: Call[Any], token: str) -> Outcome:
+        return self.endpoint.classify(call, await self._perform(call, self.endpoint.prepare(call, token)))
 
-    async def _perform(self, call: Call[Any], request: Request) -> Reply | Lost:
+    async def _perform(self, call: Call[Any], request: Request) -> Reply | NoResponse:
         if not isinstance(request.body, (bytes, type(None))):
             raise TypeError("a streamed body is for workers")
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
@@ -79,11 +79,11 @@ class AsyncTransport:
 
         try:
             with _cancellable():
-                return await _answer(client, call, request)
+                return await _exchange(client, call, request)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
-            return _lost(error)
+            return _no_response(error)
 
     async def _client(self, *, here: bool) -> httpx.AsyncClient:
         settings = self.endpoint.settings
@@ -98,11 +98,11 @@ class AsyncTransport:
         return mine[key]
 
 
-async def _answer(client: httpx.AsyncClient, call: Call[Any], request: Request) -> Reply | Lost:
+async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request) -> Reply | NoResponse:
     """Send a request, and read the body of its answer, as far as it may go."""
     sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
     async with sent as response:
-        gathering = Gathering(call.good, response.status_code, response.headers)
+        gathering = BodyReader(call.good, response.status_code, response.headers)
         if not gathering.fits:
             return gathering.outcome()
         async for chunk in response.aiter_bytes():
@@ -191,17 +191,17 @@ def _load_tls(verify: bool | str) -> ssl.SSLContext:
     return httpx.create_ssl_context(verify=verify)
 
 
-def _lost(error: Exception) -> Lost:
+def _no_response(error: Exception) -> NoResponse:
     """Say whether the service may have seen a request that ended in this exception."""
     import httpx
 
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return Lost(sent=False, why=f"TLS: {cause.reason or type(cause).__name__}", hopeless=True)
+            return NoResponse(sent=False, why=f"TLS: {cause.reason or type(cause).__name__}", hopeless=True)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
-        return Lost(sent=False, why=f"no connection ({type(error).__name__})")
+        return NoResponse(sent=False, why=f"no connection ({type(error).__name__})")
     if isinstance(error, httpx.TimeoutException):
-        return Lost(sent=True, why="no answer in time")
-    return Lost(sent=True, why=f"the connection broke ({type(error).__name__})")
+        return NoResponse(sent=True, why="no answer in time")
+    return NoResponse(sent=True, why=f"the connection broke ({type(error).__name__})")

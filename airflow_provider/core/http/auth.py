@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.core.redaction import amask, hide_passing, mask, spelled_token
+from airflow_provider.core.redaction import amask, mask, redact_token, token_encodings
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -146,8 +146,8 @@ class MintedToken(Credential):
             if not (value := slot.valid()):
                 with _refusals():
                     value = slot.keep(monotonic(), send(self.call))
-                hide_passing(value)
-                mask(spelled_token(value))
+                redact_token(value)
+                mask(token_encodings(value))
             return value
 
     async def atoken(self, send: AsyncSend, realm: str) -> str:
@@ -158,8 +158,8 @@ class MintedToken(Credential):
                 started = monotonic()
                 with _refusals():
                     value = slot.keep(started, await send(self.call))
-                hide_passing(value)
-                await amask(spelled_token(value))
+                redact_token(value)
+                await amask(token_encodings(value))
             return value
 
     def forget(self, token: str, realm: str) -> None:

@@ -17,10 +17,10 @@ from airflow_provider.core.connection import Settings
 from airflow_provider.core.http.auth import Credential
 from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.rate_limit import Budget
-from airflow_provider.core.http.reply import Lost, Reply
-from airflow_provider.core.http.reply import explain as default_explain
-from airflow_provider.core.http.retry import Judgement, Patience, judge
-from airflow_provider.core.redaction import Redactor, bare_url, clean_http_logs, hide_passing
+from airflow_provider.core.http.reply import NoResponse, Reply
+from airflow_provider.core.http.reply import read_error as default_read_error
+from airflow_provider.core.http.retry import Outcome, RetryLimits, classify
+from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_token, without_query
 from airflow_provider.core.urls import is_loopback, origin, split_plain
 from airflow_provider.errors import InputError, ProviderError
 
@@ -52,20 +52,20 @@ class Endpoint:
     :param bases: base URLs by name; ``api`` is always there.
     :param credential: how requests prove who sends them.
     :param budget: the request budget, or None.
-    :param explain: reads code and message of an error reply.
-    :param patience: how long to go on trying.
+    :param read_error: reads code and message of an error reply.
+    :param retry_limits: how long to keep retrying trying.
     """
 
     settings: Settings
     bases: Mapping[str, str]
     credential: Credential
     budget: Budget | None = None
-    explain: Callable[[Reply], tuple[str, str]] = default_explain
-    patience: Patience = field(default_factory=Patience)
+    read_error: Callable[[Reply], tuple[str, str]] = default_read_error
+    retry_limits: RetryLimits = field(default_factory=RetryLimits)
     redactor: Redactor = field(default_factory=Redactor)
 
     def __post_init__(self) -> None:
-        clean_http_logs(self.settings.secrets)
+        redact_http_logs(self.settings.secrets)
         for secret in self.settings.secrets:
             self.redactor.add(secret)
 
@@ -81,24 +81,24 @@ class Endpoint:
             headers["Content-Type"] = content_type
         headers.update(call.headers)
         if call.authenticated:
-            self.redactor.add_passing(token)
+            self.redactor.add_token(token)
             self.credential.place(token, headers, query)
         return Request(call.method, f"{url}?{urlencode(query)}" if query else url, headers, body)
 
-    def judge(self, call: Call[Any], outcome: Reply | Lost) -> Judgement:
-        """Say what an outcome means, in words without secrets."""
-        if isinstance(outcome, Lost):
-            outcome = Lost(outcome.sent, self.redactor.clean(outcome.why), outcome.hopeless)
-        clean = self.redactor.clean
-        judgement = judge(call, outcome, self._explain_cleanly, self.describe(call), clean)
-        if judgement.error is not None:
-            self._clean_error(judgement.error)
-        return judgement
+    def classify(self, call: Call[Any], reply: Reply | NoResponse) -> Outcome:
+        """Classify the outcome of an attempt; its error holds no secret."""
+        redact = self.redactor.redact
+        if isinstance(reply, NoResponse):
+            reply = NoResponse(reply.sent, redact(reply.why), reply.hopeless)
+        outcome = classify(call, reply, self._read_error, self.describe(call), redact)
+        if outcome.error is not None:
+            self._redact_error(outcome.error)
+        return outcome
 
     def describe(self, call: Call[Any]) -> str:
         """Give a call in one line, without query and secrets."""
         absolute = "://" in call.path.partition("?")[0]  # a link elsewhere, used without credentials
-        where = self.redactor.clean(bare_url(call.path if absolute else self._url(call)))
+        where = self.redactor.redact(without_query(call.path if absolute else self._url(call)))
         return f"{call.method} {where} ({call.name})" if call.name else f"{call.method} {where}"
 
     def check_download(self, url: str) -> None:
@@ -109,7 +109,7 @@ class Endpoint:
 
         :raises InputError: unless it is https (or loopback) and the connection's own host or an allowed one.
         """
-        shown = self.redactor.clean(bare_url(url))
+        shown = self.redactor.redact(without_query(url))
         try:
             parts = split_plain(url)
         except ValueError:
@@ -127,25 +127,25 @@ class Endpoint:
             )
         for _, value in parse_qsl(parts.query):
             if len(value) >= _SIGNATURE:
-                self.redactor.add_passing(value)
-                hide_passing(value)
+                self.redactor.add_token(value)
+                redact_token(value)
 
-    def _explain_cleanly(self, reply: Reply) -> tuple[str, str]:
+    def _read_error(self, reply: Reply) -> tuple[str, str]:
         """Clean before and after: what is cut in between could leave a piece of a secret."""
-        code, message = self.explain(replace(reply, body=self._clean_body(reply)))
-        return self.redactor.clean(code), self.redactor.clean(message)
+        code, message = self.read_error(replace(reply, body=self._redacted_body(reply)))
+        return self.redactor.redact(code), self.redactor.redact(message)
 
-    def _clean_body(self, reply: Reply) -> bytes:
+    def _redacted_body(self, reply: Reply) -> bytes:
         try:
-            return msgspec.json.encode(self.redactor.clean_value(reply.json()))
+            return msgspec.json.encode(self.redactor.redact_value(reply.json()))
         except (ValueError, RecursionError):
-            return self.redactor.clean(reply.text).encode("utf-8", "replace")
+            return self.redactor.redact(reply.text).encode("utf-8", "replace")
 
-    def _clean_error(self, error: ProviderError) -> None:
+    def _redact_error(self, error: ProviderError) -> None:
         """Clean what a reader may have quoted of the reply."""
-        error.args = self.redactor.clean_value(error.args)
+        error.args = self.redactor.redact_value(error.args)
         for name, value in vars(error).items():
-            setattr(error, name, self.redactor.clean_value(value))
+            setattr(error, name, self.redactor.redact_value(value))
 
     def _split(self, call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
         url, _, own_query = self._url(call).partition("?")
@@ -161,7 +161,7 @@ class Endpoint:
             own = False
         if not own:
             raise InputError(
-                f"{self.redactor.clean(bare_url(call.path))} is not on {origin(base)}; credentials of"
+                f"{self.redactor.redact(without_query(call.path))} is not on {origin(base)}; credentials of"
                 f" connection '{self.settings.conn_id}' go to its own host only"
             )
         return call.path

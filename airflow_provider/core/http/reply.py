@@ -61,7 +61,7 @@ def read_reply(reply: Reply) -> Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class NoResponse:
     """No usable answer came.
 
     :param sent: whether the service may have seen the request.
@@ -77,15 +77,15 @@ class Lost:
 MIB = 1024 * 1024
 
 
-LARGEST = 512 * MIB
+MAX_BYTES = 512 * MIB
 """Bytes of a good reply: what is larger has an endpoint that gives it in pages, or is streamed to a file."""
 
 
-LARGEST_REFUSAL = MIB
+MAX_ERROR_BYTES = MIB
 """Bytes that are read of any other reply: enough to say why."""
 
 
-class Gathering:
+class BodyReader:
     """The body of one reply, as it comes in.
 
     :param good: statuses that mean success; other replies are read in part.
@@ -97,7 +97,7 @@ class Gathering:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._good = status in good
-        self._left = LARGEST if self._good else LARGEST_REFUSAL
+        self._left = MAX_BYTES if self._good else MAX_ERROR_BYTES
         self._chunks: list[bytes] = []
 
     @property
@@ -111,11 +111,13 @@ class Gathering:
         self._chunks.append(chunk if self._left >= 0 else chunk[: self._left])
         return self._left >= 0
 
-    def outcome(self) -> Reply | Lost:
+    def outcome(self) -> Reply | NoResponse:
         """Give the reply; of a refusal its beginning. A good reply that is too large is none."""
-        too_large = f"its reply is larger than {LARGEST // MIB} MiB" if self._good and self._left < 0 else ""
+        too_large = (
+            f"its reply is larger than {MAX_BYTES // MIB} MiB" if self._good and self._left < 0 else ""
+        )
         if why := too_large if self.fits else "its reply is packed more than once":
-            return Lost(sent=True, why=why, hopeless=True)
+            return NoResponse(sent=True, why=why, hopeless=True)
         return Reply(self._status, self._headers, b"".join(self._chunks))
 
 
@@ -135,7 +137,7 @@ _CODES = ("error_code", "code", "error")
 _MESSAGES = ("detail", "message", "error_description", "errorMessage", "title", "error", "errors", "warnings")
 
 
-def explain(reply: Reply) -> tuple[str, str]:
+def read_error(reply: Reply) -> tuple[str, str]:
     """Give the service's error code and message, either empty when there is none.
 
     Understands the usual JSON forms (``error``/``error_description``, ``error_code``/``detail``, ``errors``,
@@ -145,12 +147,12 @@ def explain(reply: Reply) -> tuple[str, str]:
         return "", ""
     try:
         value = reply.json()
-        return _from_object(value) if isinstance(value, Mapping) else ("", shorten(_flat(value)))
+        return _from_object(value) if isinstance(value, Mapping) else ("", truncate(_flat(value)))
     except (ValueError, RecursionError):
         return "", _from_text(reply.text)
 
 
-def shorten(text: str, longest: int = _LONGEST) -> str:
+def truncate(text: str, longest: int = _LONGEST) -> str:
     """Give the text in one line, cut to a readable length, without what steers a terminal."""
     line = " ".join(text.split())
     line = line if len(line) <= longest else line[: longest - 1] + "…"
@@ -159,8 +161,8 @@ def shorten(text: str, longest: int = _LONGEST) -> str:
 
 def _from_text(text: str) -> str:
     if "<" in text and (title := _TITLE.search(text)):
-        return shorten(f"an HTML page: {title.group(1)}")
-    return shorten(_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text)
+        return truncate(f"an HTML page: {title.group(1)}")
+    return truncate(_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text)
 
 
 def _from_object(value: Mapping[str, Any]) -> tuple[str, str]:
@@ -169,7 +171,7 @@ def _from_object(value: Mapping[str, Any]) -> tuple[str, str]:
         return _from_object(inner)
     code = next((str(value[key]) for key in _CODES if isinstance(value.get(key), (str, int))), "")
     said = [_flat(value[key]) for key in _MESSAGES if value.get(key) and str(value[key]) != code]
-    return shorten(code, 100), shorten("; ".join(dict.fromkeys(text for text in said if text)))
+    return truncate(code, 100), truncate("; ".join(dict.fromkeys(text for text in said if text)))
 
 
 def _flat(value: Any) -> str:

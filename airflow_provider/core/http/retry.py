@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import Lost, Reply
+from airflow_provider.core.http.reply import NoResponse, Reply
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider.core.http.rate_limit import Budget
 
 
-Explain = Callable[[Reply], tuple[str, str]]
+ReadError = Callable[[Reply], tuple[str, str]]
 
 _LONGEST_WAIT = 30 * 86400.0
 """More than this is nonsense, and more than a date can hold at worst."""
@@ -50,7 +50,7 @@ _UNREADABLE = (
 """What readers raise at replies that are not what they expect."""
 
 
-class Verdict(Enum):
+class OutcomeKind(Enum):
     """What to do about an outcome."""
 
     DONE = auto()
@@ -62,22 +62,22 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A verdict, with what belongs to it.
+class Outcome:
+    """An outcome kind, with what belongs to it.
 
     :param value: the result, when done.
     :param error: what to raise when there is no other try.
     :param retry_after: seconds that the service asked to wait.
     """
 
-    verdict: Verdict
+    kind: OutcomeKind
     value: Any = None
     error: ProviderError | None = None
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryLimits:
     """How long to go on trying.
 
     :param attempts: how often a request is sent at the most.
@@ -93,48 +93,48 @@ class Patience:
     total: float = 180.0
 
 
-class Again(Exception):  # noqa: N818 - a signal, never seen outside of a transport
+class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport
     """The request should be sent again."""
 
-    def __init__(self, judgement: Judgement) -> None:
-        super().__init__(judgement)
-        self.judgement = judgement
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
-def judge(
+def classify(
     call: Call[Any],
-    outcome: Reply | Lost,
-    explain: Explain,
+    reply: Reply | NoResponse,
+    read_error: ReadError,
     request: str,
-    clean: Callable[[str], str] = str,
-) -> Judgement:
+    redact: Callable[[str], str] = str,
+) -> Outcome:
     """Say what an outcome of a call means.
 
     :param call: what was sent.
-    :param outcome: the reply, or why there is none.
-    :param explain: reads code and message of an error reply; must give text without secrets.
+    :param reply: the reply, or why there is none.
+    :param read_error: reads code and message of an error reply; must give text without secrets.
     :param request: the request in one line, for the error.
-    :param clean: takes secrets out of what a reader says.
+    :param redact: takes secrets out of what a reader says.
     """
-    if isinstance(outcome, Lost):
-        return _judge_lost(call, outcome, request)
-    if outcome.status in call.good:
-        return _judge_good(call, outcome, explain, request, clean)
-    return _judge_refusal(call, outcome, explain, request)
+    if isinstance(reply, NoResponse):
+        return _classify_no_response(call, reply, request)
+    if reply.status in call.good:
+        return _classify_success(call, reply, read_error, request, redact)
+    return _classify_error(call, reply, read_error, request)
 
 
-def settle(judgement: Judgement) -> Any:
-    """Give the value of a judgement, raise its error, or raise :class:`Again`."""
-    if judgement.verdict is Verdict.DONE:
-        return judgement.value
-    if judgement.verdict in (Verdict.TRANSIENT, Verdict.RATE_LIMITED):
-        raise Again(judgement)
-    if judgement.error is None:
-        raise AssertionError(f"{judgement.verdict} without an error")
-    raise judgement.error
+def result_or_raise(outcome: Outcome) -> Any:
+    """Give the value of a outcome, raise its error, or raise :class:`RetryNeeded`."""
+    if outcome.kind is OutcomeKind.DONE:
+        return outcome.value
+    if outcome.kind in (OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED):
+        raise RetryNeeded(outcome)
+    if outcome.error is None:
+        raise AssertionError(f"{outcome.kind} without an error")
+    raise outcome.error
 
 
-def wait_before(attempt: int, judgement: Judgement, patience: Patience) -> float:
+def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> float:
     """Give the seconds to wait after an attempt.
 
     What the service asked for is the floor and jitter comes on top of it; otherwise the wait doubles from
@@ -142,17 +142,17 @@ def wait_before(attempt: int, judgement: Judgement, patience: Patience) -> float
 
     :param attempt: how often the request was sent so far, from 1.
     """
-    if judgement.retry_after is not None:
-        return judgement.retry_after + random.uniform(0, min(1.0, 0.1 + judgement.retry_after / 10))  # noqa: S311
-    base = patience.base * (2 if judgement.verdict is Verdict.RATE_LIMITED else 1)
-    longest = min(patience.cap, base * 2.0 ** (attempt - 1))
+    if outcome.retry_after is not None:
+        return outcome.retry_after + random.uniform(0, min(1.0, 0.1 + outcome.retry_after / 10))  # noqa: S311
+    base = limits.base * (2 if outcome.kind is OutcomeKind.RATE_LIMITED else 1)
+    longest = min(limits.cap, base * 2.0 ** (attempt - 1))
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 
-def is_over(attempt: int, elapsed: float, upcoming: float, judgement: Judgement, patience: Patience) -> bool:
+def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits) -> bool:
     """Tell whether to stop trying instead of waiting ``upcoming`` seconds more."""
-    too_long = (judgement.retry_after or 0.0) > patience.cap
-    return too_long or attempt >= patience.attempts or elapsed + upcoming > patience.total
+    too_long = (outcome.retry_after or 0.0) > limits.cap
+    return too_long or attempt >= limits.attempts or elapsed + upcoming > limits.total
 
 
 def retry_after(reply: Reply) -> float | None:
@@ -180,47 +180,49 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _judge_lost(call: Call[Any], lost: Lost, request: str) -> Judgement:
+def _classify_no_response(call: Call[Any], lost: NoResponse, request: str) -> Outcome:
     error: ProviderError = TransportError(f"{request} got no answer: {lost.why}")
     if lost.sent and not call.repeatable:
-        return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, lost.why))
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, lost.why))
     if lost.hopeless:
-        return Judgement(Verdict.PERMANENT, error=error)
-    return Judgement(Verdict.TRANSIENT, error=error)
+        return Outcome(OutcomeKind.PERMANENT, error=error)
+    return Outcome(OutcomeKind.TRANSIENT, error=error)
 
 
-def _judge_good(
-    call: Call[Any], reply: Reply, explain: Explain, request: str, clean: Callable[[str], str]
-) -> Judgement:
+def _classify_success(
+    call: Call[Any], reply: Reply, read_error: ReadError, request: str, redact: Callable[[str], str]
+) -> Outcome:
     try:
-        return Judgement(Verdict.DONE, value=call.read(reply))
+        return Outcome(OutcomeKind.DONE, value=call.read(reply))
     except ProviderError as error:
-        said = _said(error, reply, explain, request)
-        verdict = Verdict.TRANSIENT if isinstance(said, ServerError) else Verdict.PERMANENT
-        return Judgement(verdict, error=said)
+        said = _with_service_message(error, reply, read_error, request)
+        kind = OutcomeKind.TRANSIENT if isinstance(said, ServerError) else OutcomeKind.PERMANENT
+        return Outcome(kind, error=said)
     except _UNREADABLE as error:
-        why = f"the reply cannot be read: {type(error).__name__}: {clean(str(error))[:200]}"
+        why = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
     if not call.repeatable:
-        return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, why))
-    return Judgement(Verdict.TRANSIENT, error=ServerError(reply.status, "", why, request=request))
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, why))
+    return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", why, request=request))
 
 
-def _said(error: ProviderError, reply: Reply, explain: Explain, request: str) -> ProviderError:
+def _with_service_message(
+    error: ProviderError, reply: Reply, read_error: ReadError, request: str
+) -> ProviderError:
     """Give a reader's error, with the service's words when the reader left them to us."""
     if not isinstance(error, ApiError) or error.code or error.message:
         return error
-    code, message = explain(reply)
+    code, message = read_error(reply)
     return type(error)(reply.status, code, message, request=request, body=message)
 
 
-def _judge_refusal(call: Call[Any], reply: Reply, explain: Explain, request: str) -> Judgement:
+def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, request: str) -> Outcome:
     status = reply.status
-    code, message = explain(reply)
+    code, message = read_error(reply)
     details: dict[str, Any] = {"request": request, "body": message}
     wait = retry_after(reply)
     if status == 429:
-        return Judgement(
-            Verdict.RATE_LIMITED,
+        return Outcome(
+            OutcomeKind.RATE_LIMITED,
             error=RateLimitedError(status, code, message, retry_after=wait, **details),
             retry_after=wait,
         )
@@ -228,16 +230,18 @@ def _judge_refusal(call: Call[Any], reply: Reply, explain: Explain, request: str
         error = ServerError(status, code, message, retry_after=wait, **details)
         # 503 comes from a gateway or a limiter before the service acts; other failures may come after.
         if not call.repeatable and status != 503:
-            return Judgement(Verdict.AMBIGUOUS, error=_ambiguous(request, f"HTTP {status} {message}".strip()))
-        return Judgement(Verdict.TRANSIENT, error=error, retry_after=wait)
+            return Outcome(
+                OutcomeKind.AMBIGUOUS, error=_ambiguous(request, f"HTTP {status} {message}".strip())
+            )
+        return Outcome(OutcomeKind.TRANSIENT, error=error, retry_after=wait)
     if status == 401 and call.authenticated:
-        return Judgement(Verdict.TOKEN_EXPIRED, error=AuthenticationError(status, code, message, **details))
+        return Outcome(OutcomeKind.TOKEN_EXPIRED, error=AuthenticationError(status, code, message, **details))
     if 300 <= status < 400:
         message = "a redirect, which is not followed: credentials go to the connection's own host only"
-    return Judgement(Verdict.PERMANENT, error=_refusal(status)(status, code, message, **details))
+    return Outcome(OutcomeKind.PERMANENT, error=_error_type(status)(status, code, message, **details))
 
 
-def _refusal(status: int) -> type[ApiError]:
+def _error_type(status: int) -> type[ApiError]:
     known: dict[int, type[ApiError]] = {
         401: AuthenticationError,
         403: PermissionDeniedError,
@@ -255,15 +259,15 @@ def _ambiguous(request: str, why: str) -> AmbiguousWriteError:
     )
 
 
-def loop_options(
-    patience: Patience,
+def tenacity_options(
+    limits: RetryLimits,
     budget: Budget | None,
     log: Logger,
     seconds_left: Callable[[], float] | None = None,
 ) -> dict[str, Any]:
     """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
 
-    :param patience: attempts, waits and total time allowed.
+    :param limits: attempts, waits and total time allowed.
     :param budget: the request budget, which a 429 pauses for every user of it.
     :param log: gets a warning for each try that is repeated.
     :param seconds_left: how long there is still time; no try is begun later.
@@ -271,47 +275,47 @@ def loop_options(
     from tenacity import retry_if_exception_type
 
     return {
-        "retry": retry_if_exception_type(Again),
-        "wait": lambda state: wait_before(state.attempt_number, _judgement(state), patience),
+        "retry": retry_if_exception_type(RetryNeeded),
+        "wait": lambda state: backoff_seconds(state.attempt_number, _outcome(state), limits),
         "stop": lambda state: (
-            _stop(state, patience) or (seconds_left is not None and state.upcoming_sleep > seconds_left())
+            _stop(state, limits) or (seconds_left is not None and state.upcoming_sleep > seconds_left())
         ),
-        "before_sleep": _announce(patience, budget, log),
-        "retry_error_callback": _give_up,
+        "before_sleep": _log_retry(limits, budget, log),
+        "retry_error_callback": _raise_last_error,
     }
 
 
-def _judgement(state: RetryCallState) -> Judgement:
+def _outcome(state: RetryCallState) -> Outcome:
     error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, Again):
+    if not isinstance(error, RetryNeeded):
         raise TypeError("the loop turned without a reason")
-    return error.judgement
+    return error.outcome
 
 
-def _stop(state: RetryCallState, patience: Patience) -> bool:
+def _stop(state: RetryCallState, limits: RetryLimits) -> bool:
     elapsed = state.seconds_since_start or 0.0
-    return is_over(state.attempt_number, elapsed, state.upcoming_sleep, _judgement(state), patience)
+    return should_stop(state.attempt_number, elapsed, state.upcoming_sleep, _outcome(state), limits)
 
 
-def _announce(patience: Patience, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
+def _log_retry(limits: RetryLimits, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
     def announce(state: RetryCallState) -> None:
-        judgement = _judgement(state)
-        if budget and judgement.verdict is Verdict.RATE_LIMITED:
+        outcome = _outcome(state)
+        if budget and outcome.kind is OutcomeKind.RATE_LIMITED:
             # Everybody who shares the budget waits, not only the one who was told.
             budget.pause(state.upcoming_sleep)
         log.warning(
             "%s (try %d of %d; the next one in %.1f s)",
-            judgement.error,
+            outcome.error,
             state.attempt_number,
-            patience.attempts,
+            limits.attempts,
             state.upcoming_sleep,
         )
 
     return announce
 
 
-def _give_up(state: RetryCallState) -> Any:
-    error = _judgement(state).error
+def _raise_last_error(state: RetryCallState) -> Any:
+    error = _outcome(state).error
     if error is None:
         raise TypeError("a failure without an error")
     if state.attempt_number > 1:

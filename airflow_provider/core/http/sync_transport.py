@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import USER_AGENT, Endpoint, Request
-from airflow_provider.core.http.reply import Gathering, Lost, Reply, read_nothing
-from airflow_provider.core.http.retry import Judgement, Verdict, loop_options, settle
-from airflow_provider.core.redaction import bare_url
+from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, read_nothing
+from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
+from airflow_provider.core.redaction import without_query
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, TransportError
 
@@ -113,10 +113,10 @@ class Transport:
         :raises InputError: when the connection does not allow the host, see ``Endpoint.check_download``.
         """
         self.endpoint.check_download(url)
-        call: Call[Any] = Call("GET", bare_url(url), authenticated=False, name="download")
+        call: Call[Any] = Call("GET", without_query(url), authenticated=False, name="download")
         request = Request("GET", url, {"Accept": "*/*", "User-Agent": USER_AGENT})
         what = self.endpoint.describe(call)
-        response = self._loop(lambda: settle(self._open_request(call, request)))
+        response = self._loop(lambda: result_or_raise(self._open_request(call, request)))
         with response:
             yield Stream(response, what)
 
@@ -130,13 +130,13 @@ class Transport:
         """
         self.endpoint.check_download(url)
         call: Call[None] = Call(
-            "PUT", bare_url(url), content=content, authenticated=False, read=read_nothing, name="upload"
+            "PUT", without_query(url), content=content, authenticated=False, read=read_nothing, name="upload"
         )
 
         def attempt() -> None:
             sent = {"User-Agent": USER_AGENT, **headers}
             answer = self._perform(Request("PUT", url, sent, call.body()[0]))
-            settle(self.endpoint.judge(call, _gathered(call, answer)))
+            result_or_raise(self.endpoint.classify(call, _read_body(call, answer)))
 
         self._loop(attempt)
 
@@ -149,36 +149,38 @@ class Transport:
     def _loop(self, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 
-        options = loop_options(self.endpoint.patience, self.endpoint.budget, self._log, self._seconds_left)
+        options = tenacity_options(
+            self.endpoint.retry_limits, self.endpoint.budget, self._log, self._seconds_left
+        )
         return Retrying(sleep=self._sleep, **options)(attempt)
 
     def _seconds_left(self) -> float:
         return self._deadline - clock()
 
-    def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Judgement]) -> Any:
+    def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Outcome]) -> Any:
         """Send once; when the token is refused, get a new one and send once more."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = credential.token(self.send, realm) if call.authenticated else ""
-        judgement = exchange(call, token)
-        if judgement.verdict is Verdict.TOKEN_EXPIRED and credential.renewable:
+        outcome = exchange(call, token)
+        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
             credential.forget(token, realm)
-            judgement = exchange(call, credential.token(self.send, realm))
-        return settle(judgement)
+            outcome = exchange(call, credential.token(self.send, realm))
+        return result_or_raise(outcome)
 
-    def _exchange(self, call: Call[Any], token: str) -> Judgement:
+    def _exchange(self, call: Call[Any], token: str) -> Outcome:
         answer = self._perform(self.endpoint.prepare(call, token))
-        return self.endpoint.judge(call, _gathered(call, answer))
+        return self.endpoint.classify(call, _read_body(call, answer))
 
-    def _open(self, call: Call[Any], token: str) -> Judgement:
+    def _open(self, call: Call[Any], token: str) -> Outcome:
         return self._open_request(call, self.endpoint.prepare(call, token))
 
-    def _open_request(self, call: Call[Any], request: Request) -> Judgement:
+    def _open_request(self, call: Call[Any], request: Request) -> Outcome:
         answer = self._perform(request)
-        if not isinstance(answer, Lost) and answer.status_code in call.good:
-            return Judgement(Verdict.DONE, value=answer)
-        return self.endpoint.judge(call, _gathered(call, answer))
+        if not isinstance(answer, NoResponse) and answer.status_code in call.good:
+            return Outcome(OutcomeKind.DONE, value=answer)
+        return self.endpoint.classify(call, _read_body(call, answer))
 
-    def _perform(self, request: Request) -> requests.Response | Lost:
+    def _perform(self, request: Request) -> requests.Response | NoResponse:
         import requests
 
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
@@ -197,7 +199,7 @@ class Transport:
                 stream=True,
             )
         except requests.RequestException as error:
-            return _lost(error)
+            return _no_response(error)
         except UnicodeError:
             raise InputError("the request cannot be made: a header that HTTP cannot carry") from None
         except OSError:
@@ -249,24 +251,24 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _gathered(call: Call[Any], answer: requests.Response | Lost) -> Reply | Lost:
+def _read_body(call: Call[Any], answer: requests.Response | NoResponse) -> Reply | NoResponse:
     """Read the body of an answer, as far as it may go."""
     import requests
 
-    if isinstance(answer, Lost):
+    if isinstance(answer, NoResponse):
         return answer
-    gathering = Gathering(call.good, answer.status_code, answer.headers)
+    gathering = BodyReader(call.good, answer.status_code, answer.headers)
     try:
         with answer:
             for chunk in answer.iter_content(_CHUNK) if gathering.fits else ():
                 if not gathering.add(chunk):
                     break
     except requests.RequestException as error:
-        return _lost(error)
+        return _no_response(error)
     return gathering.outcome()
 
 
-def _lost(error: Exception) -> Lost:
+def _no_response(error: Exception) -> NoResponse:
     """Say whether the service may have seen a request that ended in this exception."""
     import requests
     from urllib3 import exceptions as urllib3
@@ -279,15 +281,15 @@ def _lost(error: Exception) -> Lost:
     if isinstance(error, invalid):
         raise InputError(f"the request cannot be made: {type(error).__name__}") from None
     if isinstance(error, requests.exceptions.SSLError):
-        return Lost(sent=False, why=f"TLS: {_root(error)}", hopeless=True)
+        return NoResponse(sent=False, why=f"TLS: {_root(error)}", hopeless=True)
     if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return Lost(sent=False, why=f"no connection ({type(error).__name__})")
+        return NoResponse(sent=False, why=f"no connection ({type(error).__name__})")
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError)):
-        return Lost(sent=False, why=f"no connection ({_root(error)})")
+        return NoResponse(sent=False, why=f"no connection ({_root(error)})")
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return Lost(sent=True, why="no answer in time")
-    return Lost(sent=True, why=f"the connection broke ({_root(error)})")
+        return NoResponse(sent=True, why="no answer in time")
+    return NoResponse(sent=True, why=f"the connection broke ({_root(error)})")
 
 
 def _root(error: BaseException) -> str:

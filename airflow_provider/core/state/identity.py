@@ -18,7 +18,7 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]
 
 
-def for_ever() -> dict[str, Any]:
+def without_expiry() -> dict[str, Any]:
     """Give the argument that lets a state store keep a value for ever, where the store knows it."""
     try:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.state.identity import fingerprint, for_ever, task_identity
+from airflow_provider.core.state.identity import fingerprint, task_identity, without_expiry
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -109,4 +109,4 @@ class Submission:
     def _write(self, **more: Any) -> None:
         if self._store is not None:
             value = {"request": self._request, "generation": self.generation, **more}
-            self._store.set(self._name, value, **for_ever())
+            self._store.set(self._name, value, **without_expiry())

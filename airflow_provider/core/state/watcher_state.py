@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
 
 
-LARGEST = 60_000
+MAX_BYTES = 60_000
 """Bytes of JSON, as Airflow spells it: a value of the store may have 64 KiB."""
 
 
-class AssetMemory:
+class WatcherState:
     """One JSON value, kept in the state of every asset that a trigger fires for (Airflow 3.3).
 
     Without such a store, and for a value that is too large for it, the memory ends with the process.
@@ -53,7 +53,7 @@ class AssetMemory:
 
     async def write(self, value: Any) -> None:
         """Keep a value; one that cannot be kept now is logged, the next one may be."""
-        if len(json.dumps(value)) > LARGEST:
+        if len(json.dumps(value)) > MAX_BYTES:
             self._log.warning("too much for the asset's state: it is remembered in this process only")
             return
         for store in self._stores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.state.identity import fingerprint, for_ever, task_identity
+from airflow_provider.core.state.identity import fingerprint, task_identity, without_expiry
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Watermark:
     def note(self, exported: Mapping[str, Any]) -> None:
         """Remember, with the run, what it has exported."""
         if self._own is not None:
-            self._own.set(self._name, {"source": self._source, **exported}, **for_ever())
+            self._own.set(self._name, {"source": self._source, **exported}, **without_expiry())
 
     def _read(self, store: Any) -> dict[str, Any]:
         known = store.get(self._name) if store is not None else None

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider.core.files.atomic import Publication
-from airflow_provider.core.files.manifest import logged, manifest
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.core.files.spool import Spool, write_parquet
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
@@ -118,7 +118,7 @@ def _export(
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
     told = _telling(hook, pages)
-    with Publication(output_path) as publication:
+    with AtomicFile(output_path) as publication:
         if file_format == "jsonl" or (fixed and file_format == "csv"):
             rows, columns = _straight(publication, file_format, output_path, told, columns)
         else:
@@ -131,11 +131,11 @@ def _export(
         requests=hook.requests - before,
         seconds=round(time.monotonic() - started, 3),
     )
-    return logged(made, hook.log)
+    return log_manifest(made, hook.log)
 
 
 def _straight(
-    publication: Publication, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     seen = dict.fromkeys(columns)
     with _packed(publication, path) as out:
@@ -149,7 +149,7 @@ def _straight(
 
 
 def _spooled(
-    publication: Publication, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     with Spool() as spool:
         for rows in pages:
@@ -171,7 +171,7 @@ def _ordered(seen: Iterable[str], first: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _packed(publication: Publication, path: str) -> Iterator[Publication | gzip.GzipFile]:
+def _packed(publication: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
     if not path.lower().endswith(".gz"):
         yield publication
         return

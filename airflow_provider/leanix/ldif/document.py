@@ -173,11 +173,11 @@ def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int
 def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
     import msgspec
 
-    from airflow_provider.core.files.reader import opened
+    from airflow_provider.core.files.reader import open_source
 
     what = f"content '{path}'"
     splitter = Splitter()
-    with opened(path, "content") as file:
+    with open_source(path, "content") as file:
         try:
             for number, item in enumerate(split(iter(lambda: file.read(_CHUNK), b""), splitter), start=1):
                 yield number, msgspec.json.decode(item)

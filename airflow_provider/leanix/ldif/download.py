@@ -48,11 +48,11 @@ def save_results(
 
 
 def _save(stream: Stream, run_id: str, output_path: str, output_format: str) -> dict[str, Any]:
-    from airflow_provider.core.files.atomic import Publication
+    from airflow_provider.core.files.atomic import AtomicFile
     from airflow_provider.core.files.manifest import manifest
 
     splitter, rows = Splitter(), 0
-    with Publication(output_path) as publication:
+    with AtomicFile(output_path) as publication:
         try:
             for chunk in stream.chunks():
                 items = splitter.feed(chunk)

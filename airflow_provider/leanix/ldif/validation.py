@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.http.reply import shorten
+from airflow_provider.core.http.reply import truncate
 from airflow_provider.errors import InputError
 
 KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
@@ -143,7 +143,7 @@ def lower(value: Any) -> Any:
 
 def _named(item: Any) -> str:
     name = item.get("id") if isinstance(item, Mapping) else None
-    return f" ({shorten(str(name), 60)})" if name else ""
+    return f" ({truncate(str(name), 60)})" if name else ""
 
 
 def misspelt(name: str) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.http.reply import shorten
-from airflow_provider.core.redaction import hidden
+from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     RunFailedError,
 )
@@ -127,7 +127,7 @@ def _in_words(row: Mapping[str, Any]) -> str:
     if name:
         parts.append(f"processor {name}")
     said = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
-    return shorten(hidden(f"{', '.join(parts)}: {said}"), 300)
+    return truncate(redact(f"{', '.join(parts)}: {said}"), 300)
 
 
 def _rows(stats: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

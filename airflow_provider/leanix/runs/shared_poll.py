@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from airflow_provider.core.http.rate_limit import shared_budget
-from airflow_provider.core.shared_polls import share
+from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -85,7 +85,7 @@ class _Workspace:
 
     async def hook(self) -> LeanIXHook:
         """Give the hook that all who wait share; a changed connection is noticed within a minute."""
-        return await share(("leanix hook", self._conn_id), _HOOK_SECONDS, self._loaded)
+        return await shared_result(("leanix hook", self._conn_id), _HOOK_SECONDS, self._loaded)
 
     async def listed(self, waiter: Waiter) -> str:
         """Wait until the list shows that a run does not just go on, and give its status.

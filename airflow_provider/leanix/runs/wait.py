@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider.core.polling import PASSING, clock, wait_for
+from airflow_provider.core.polling import TRANSIENT_ERRORS, clock, wait_for
 from airflow_provider.errors import (
     ProviderError,
     RunFailedError,
@@ -57,7 +57,7 @@ def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
     with hook.until(deadline_after(_LAST_SECONDS)):
         try:
             status = hook.get_run_status(run_id)
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             hook.log.warning("Whether run %s is over cannot be asked: %s", run_id, error)
             status = "UNKNOWN"
         if status in OVER:

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 import msgspec
 
-from airflow_provider.core.files.atomic import Publication
-from airflow_provider.core.files.manifest import logged, manifest
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
@@ -22,7 +22,7 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 Json = dict[str, Any]
 
 
-Target = IO[bytes] | Publication | gzip.GzipFile
+Target = IO[bytes] | AtomicFile | gzip.GzipFile
 
 _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", "parquet": "geoparquet"}
 
@@ -68,7 +68,7 @@ def export(
     # Objects stay as bytes: most are written as they came.
     found = hook.send(api.undecoded(call))
     chosen = [one for one in found if not base_types or str(_peek(one).baseType) in base_types]
-    with Publication(output_path) as publication:
+    with AtomicFile(output_path) as publication:
         if output_path.lower().endswith(".gz"):
             with gzip.GzipFile(fileobj=publication, mode="wb", mtime=0) as packed:
                 rows = _WRITERS[file_format](chosen, packed)
@@ -82,7 +82,7 @@ def export(
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
     )
-    return logged(made, hook.log)
+    return log_manifest(made, hook.log)
 
 
 def _peek(one: msgspec.Raw) -> _Typed:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.files.atomic import Publication
-from airflow_provider.core.files.reader import opened
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.reader import open_source
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.geodata.snapshot import World, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -72,7 +72,7 @@ class Sync:
 
         :raises PlanRejectedError: when the world changed since.
         """
-        with opened(path, "plan") as file:
+        with open_source(path, "plan") as file:
             plan = Plan.read(file.read(), f"'{path}'")
         if self.scope and dict(self.scope) != plan.scope:
             raise PlanRejectedError(f"the plan '{path}' is for another scope, {plan.scope}")
@@ -126,7 +126,7 @@ class Sync:
         for one in plan.failed[: _LOGGED if path else None]:
             self.log.warning("Row %s (%s) left out: %s", one["row"], one["key"], "; ".join(one["reasons"]))
         if path:
-            with Publication(path) as out:
+            with AtomicFile(path) as out:
                 out.write(msgspec.json.Encoder().encode_lines(plan.failed))
             self.log.warning("%d rows left out; all of them are in %s", len(plan.failed), path)
 
@@ -150,9 +150,9 @@ class Sync:
 
     def _publish(self, plan: Plan, world: World) -> None:
         if self.plan_output:
-            with Publication(self.plan_output) as out:
+            with AtomicFile(self.plan_output) as out:
                 out.write(plan.document())
-            with Publication(page_path(self.plan_output)) as out:
+            with AtomicFile(page_path(self.plan_output)) as out:
                 out.write(page(plan, world).encode())
             self.log.info(
                 "The plan is in %s; the task's link 'Plan', under Details, opens its page", self.plan_output
@@ -163,6 +163,6 @@ class Sync:
         import msgspec
 
         encode = msgspec.json.Encoder().encode
-        with Publication(path) as out:
+        with AtomicFile(path) as out:
             for one in world.by_id.values():
                 out.write(encode(one) + b"\n")

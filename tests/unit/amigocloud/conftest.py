@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 
 Connect = Callable[..., str]
 
@@ -17,7 +17,7 @@ Connect = Callable[..., str]
 @pytest.fixture(autouse=True)
 def _quick(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every test talk to the sandbox, and not wait long between tries."""
-    monkeypatch.setattr(ApiHook, "patience", Patience(base=0.01, cap=2.0))
+    monkeypatch.setattr(ApiHook, "retry_limits", RetryLimits(base=0.01, cap=2.0))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider.amigocloud.export import export as module
 from airflow_provider.amigocloud.export.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudSqlOperator
-from airflow_provider.core.redaction import spellings
+from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import (
     AmbiguousWriteError,
     AuthenticationError,
@@ -319,7 +319,7 @@ def test_a_schema_that_changes_between_pages_fails(sandbox, tmp_path, source):
 def test_no_token_is_in_the_manifest_the_file_or_the_log(tmp_path, caplog):
     manifest = export(tmp_path / "a.jsonl", url="/me/projects")
     text = json.dumps(manifest) + (tmp_path / "a.jsonl").read_text() + caplog.text
-    assert not [form for form in spellings(world.USER_TOKEN) if form in text]
+    assert not [form for form in encodings(world.USER_TOKEN) if form in text]
 
 
 # -- bad input

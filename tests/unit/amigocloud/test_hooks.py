@@ -174,7 +174,7 @@ def test_a_403_ends_at_once(sandbox, connect):
 
 @pytest.mark.parametrize("token", [world.USER_TOKEN, world.AWKWARD_TOKEN])
 def test_no_error_and_no_log_line_shows_the_token(sandbox, connect, caplog, token):
-    from airflow_provider.core.redaction import spellings
+    from airflow_provider.core.redaction import encodings
 
     with AmigoCloudHook(connect(password=token)) as hook:
         for kind, options in [("reset_before", {}), ("html", {"status": 502}), ("truncate", {})]:
@@ -183,7 +183,7 @@ def test_no_error_and_no_log_line_shows_the_token(sandbox, connect, caplog, toke
                 hook.get("/me", {"token": token})
             sandbox.faults.clear()
             shown = [str(caught.value), repr(caught.value), caplog.text, *map(str, caught.value.__notes__)]
-            assert not [text for text in shown for form in spellings(token) if form in text]
+            assert not [text for text in shown for form in encodings(token) if form in text]
 
 
 # -- cursors

@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider.amigocloud.export import checkpoint
 from airflow_provider.amigocloud.export.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
-from airflow_provider.core.redaction import spellings
+from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
 from airflow_provider.sandbox.amigocloud import world
 
@@ -300,7 +300,7 @@ def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, 
     assert len(parts) >= 3
     held = [json.dumps(task.store), *map(str, parts)]
     held += [gzip.decompress(path.read_bytes()).decode() for path in parts]
-    assert not [form for form in spellings(token) for text in held if form in text]
+    assert not [form for form in encodings(token) for text in held if form in text]
 
 
 def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_after):

@@ -16,7 +16,7 @@ from airflow_provider.amigocloud.sensors import (
     AmigoCloudSqlSensor,
 )
 from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import (
     InputError,
     PermissionDeniedError,
@@ -47,7 +47,7 @@ def test_a_job_is_waited_for(sandbox, deferrable):
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
 def test_five_failed_looks_in_a_row_are_tolerated(sandbox, monkeypatch, deferrable, failures):
-    monkeypatch.setattr(AmigoCloudHook, "patience", Patience(attempts=1))
+    monkeypatch.setattr(AmigoCloudHook, "retry_limits", RetryLimits(attempts=1))
     job_id = job(sandbox, latency=0)
     sandbox.faults.add("status", status=503, path="/jobs/", times=failures)
     sensor = AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK)

@@ -17,7 +17,7 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken, QueryToken, read_token
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
 
@@ -89,7 +89,7 @@ class EchoHook(ApiHook):
         "echo", extras={"mode": Extra("text", "minted", choices=("minted", "query", "header"))}
     )
     conn_type = "echo"
-    patience = Patience(base=0.005)
+    patience = RetryLimits(base=0.005)
 
     def __init__(self, echo_conn_id: str = "echo_default") -> None:
         super().__init__(echo_conn_id)

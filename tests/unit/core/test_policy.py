@@ -9,45 +9,49 @@ from hypothesis import strategies as st
 
 from airflow_provider import errors
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import Lost, Reply, explain
+from airflow_provider.core.http.reply import NoResponse, Reply, read_error
 from airflow_provider.core.http.retry import (
-    Judgement,
-    Patience,
-    Verdict,
-    is_over,
-    judge,
+    Outcome,
+    OutcomeKind,
+    RetryLimits,
+    backoff_seconds,
+    classify,
     retry_after,
-    wait_before,
+    should_stop,
 )
 
 READ = Call[Any]("GET", "x")
 WRITE = Call[Any]("POST", "x", repeatable=False)
 
 
-def verdict(call: Call[Any], status: int, body: bytes = b"{}", **headers: str) -> Verdict:
-    return judge(call, Reply(status, headers, body), explain, "GET x").verdict
+def verdict(call: Call[Any], status: int, body: bytes = b"{}", **headers: str) -> OutcomeKind:
+    return classify(call, Reply(status, headers, body), read_error, "GET x").kind
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 408])
 def test_a_failing_server_is_tried_again_for_reads_but_not_for_writes(status: int) -> None:
-    assert verdict(READ, status) is Verdict.TRANSIENT
-    assert verdict(WRITE, status) is Verdict.AMBIGUOUS
+    assert verdict(READ, status) is OutcomeKind.TRANSIENT
+    assert verdict(WRITE, status) is OutcomeKind.AMBIGUOUS
 
 
-@pytest.mark.parametrize(("status", "expected"), [(503, Verdict.TRANSIENT), (429, Verdict.RATE_LIMITED)])
-def test_a_refusal_before_acting_is_waited_out_even_for_writes(status: int, expected: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("status", "expected"), [(503, OutcomeKind.TRANSIENT), (429, OutcomeKind.RATE_LIMITED)]
+)
+def test_a_refusal_before_acting_is_waited_out_even_for_writes(status: int, expected: OutcomeKind) -> None:
     assert verdict(READ, status) is expected
     assert verdict(WRITE, status) is expected
 
 
 def test_a_request_that_never_left_is_sent_again_even_for_writes() -> None:
-    assert judge(WRITE, Lost(sent=False, why=""), explain, "x").verdict is Verdict.TRANSIENT
-    assert judge(WRITE, Lost(sent=True, why=""), explain, "x").verdict is Verdict.AMBIGUOUS
-    assert judge(READ, Lost(sent=True, why=""), explain, "x").verdict is Verdict.TRANSIENT
+    assert classify(WRITE, NoResponse(sent=False, why=""), read_error, "x").kind is OutcomeKind.TRANSIENT
+    assert classify(WRITE, NoResponse(sent=True, why=""), read_error, "x").kind is OutcomeKind.AMBIGUOUS
+    assert classify(READ, NoResponse(sent=True, why=""), read_error, "x").kind is OutcomeKind.TRANSIENT
 
 
 def test_a_certificate_that_does_not_verify_ends_at_once() -> None:
-    assert judge(READ, Lost(False, "TLS", hopeless=True), explain, "x").verdict is Verdict.PERMANENT
+    assert (
+        classify(READ, NoResponse(False, "TLS", hopeless=True), read_error, "x").kind is OutcomeKind.PERMANENT
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,19 +68,19 @@ def test_a_certificate_that_does_not_verify_ends_at_once() -> None:
 )
 def test_a_refusal_is_permanent_and_has_its_own_type(status: int, kind: type[errors.ApiError]) -> None:
     open_call = Call[Any]("GET", "x", authenticated=False)
-    judgement = judge(open_call, Reply(status, {}, b'{"detail": "no"}'), explain, "GET x")
-    assert judgement.verdict is Verdict.PERMANENT
+    judgement = classify(open_call, Reply(status, {}, b'{"detail": "no"}'), read_error, "GET x")
+    assert judgement.kind is OutcomeKind.PERMANENT
     assert type(judgement.error) is kind
     assert judgement.error.status == status
 
 
 def test_a_401_asks_for_a_new_token() -> None:
-    assert verdict(READ, 401) is Verdict.TOKEN_EXPIRED
+    assert verdict(READ, 401) is OutcomeKind.TOKEN_EXPIRED
 
 
 def test_a_good_reply_that_cannot_be_read_is_asked_for_again_but_never_written_again() -> None:
-    assert verdict(READ, 200, b'{"cut') is Verdict.TRANSIENT
-    assert verdict(WRITE, 200, b'{"cut') is Verdict.AMBIGUOUS
+    assert verdict(READ, 200, b'{"cut') is OutcomeKind.TRANSIENT
+    assert verdict(WRITE, 200, b'{"cut') is OutcomeKind.AMBIGUOUS
 
 
 @pytest.mark.parametrize("error", [OverflowError, ZeroDivisionError, RecursionError, UnicodeDecodeError])
@@ -84,8 +88,8 @@ def test_whatever_a_reader_stumbles_over_is_a_bad_reply(error: type[Exception]) 
     def read(_: Reply) -> None:
         raise error(*(("utf-8", b"", 0, 1, "") if error is UnicodeDecodeError else ()))
 
-    assert verdict(READ.reading(read), 200) is Verdict.TRANSIENT
-    assert verdict(WRITE.reading(read), 200) is Verdict.AMBIGUOUS
+    assert verdict(READ.reading(read), 200) is OutcomeKind.TRANSIENT
+    assert verdict(WRITE.reading(read), 200) is OutcomeKind.AMBIGUOUS
 
 
 @pytest.mark.parametrize(
@@ -119,25 +123,27 @@ def test_retry_after_is_read_in_both_forms_whatever_the_clock(
 
 @given(asked=st.floats(0, 1000), attempt=st.integers(1, 20))
 def test_what_the_service_asks_for_is_a_floor(asked: float, attempt: int) -> None:
-    waited = wait_before(attempt, Judgement(Verdict.RATE_LIMITED, retry_after=asked), Patience())
+    waited = backoff_seconds(attempt, Outcome(OutcomeKind.RATE_LIMITED, retry_after=asked), RetryLimits())
     assert asked <= waited <= asked + 1
 
 
 @given(attempt=st.integers(1, 60), rate_limited=st.booleans())
 def test_waits_have_a_cap(attempt: int, rate_limited: bool) -> None:
-    kind = Verdict.RATE_LIMITED if rate_limited else Verdict.TRANSIENT
-    assert 0 < wait_before(attempt, Judgement(kind), Patience(cap=9)) <= 9
+    kind = OutcomeKind.RATE_LIMITED if rate_limited else OutcomeKind.TRANSIENT
+    assert 0 < backoff_seconds(attempt, Outcome(kind), RetryLimits(cap=9)) <= 9
 
 
 def test_a_wait_beyond_the_cap_is_not_slept_on_a_worker() -> None:
-    assert is_over(1, 0.0, 61.0, Judgement(Verdict.RATE_LIMITED, retry_after=61), Patience(cap=60))
-    assert not is_over(1, 0.0, 59.0, Judgement(Verdict.RATE_LIMITED, retry_after=59), Patience(cap=60))
+    assert should_stop(1, 0.0, 61.0, Outcome(OutcomeKind.RATE_LIMITED, retry_after=61), RetryLimits(cap=60))
+    assert not should_stop(
+        1, 0.0, 59.0, Outcome(OutcomeKind.RATE_LIMITED, retry_after=59), RetryLimits(cap=60)
+    )
 
 
 def test_the_budget_of_tries_and_of_time_ends() -> None:
-    transient = Judgement(Verdict.TRANSIENT)
-    assert is_over(6, 1.0, 1.0, transient, Patience(attempts=6))
-    assert is_over(2, 170.0, 11.0, transient, Patience(total=180))
+    transient = Outcome(OutcomeKind.TRANSIENT)
+    assert should_stop(6, 1.0, 1.0, transient, RetryLimits(attempts=6))
+    assert should_stop(2, 170.0, 11.0, transient, RetryLimits(total=180))
 
 
 @given(
@@ -150,7 +156,7 @@ def test_no_outcome_is_left_without_a_verdict(
     status: int, body: bytes, repeatable: bool, authenticated: bool
 ) -> None:
     call = Call[Any]("POST", "x", repeatable=repeatable, authenticated=authenticated)
-    judgement = judge(call, Reply(status, {}, body), explain, "POST x")
-    assert (judgement.verdict is Verdict.DONE) == (judgement.error is None)
-    if not repeatable and judgement.verdict is Verdict.TRANSIENT:
+    judgement = classify(call, Reply(status, {}, body), read_error, "POST x")
+    assert (judgement.kind is OutcomeKind.DONE) == (judgement.error is None)
+    if not repeatable and judgement.kind is OutcomeKind.TRANSIENT:
         assert status == 503

@@ -16,30 +16,30 @@ from hypothesis import strategies as st
 
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import Lost, Reply, explain
+from airflow_provider.core.http.reply import NoResponse, Reply, read_error
 from airflow_provider.core.http.retry import (
-    Judgement,
-    Patience,
-    Verdict,
-    is_over,
-    judge,
+    Outcome,
+    OutcomeKind,
+    RetryLimits,
+    backoff_seconds,
+    classify,
     retry_after,
-    wait_before,
+    should_stop,
 )
-from airflow_provider.core.redaction import HIDDEN, Redactor, bare_url, spellings
+from airflow_provider.core.redaction import REDACTED, Redactor, encodings, without_query
 from tests.support.hypothesis_sizes import examples
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 PATIENCES = st.builds(
-    Patience,
+    RetryLimits,
     attempts=st.integers(1, 12),
     base=st.floats(0.001, 10),
     cap=st.floats(0.01, 120),
     total=st.floats(0.1, 600),
 )
 JUDGEMENTS = st.builds(
-    Judgement,
-    st.sampled_from([Verdict.TRANSIENT, Verdict.RATE_LIMITED]),
+    Outcome,
+    st.sampled_from([OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED]),
     retry_after=st.none() | st.floats(0, 10**6),
 )
 MOMENTS = st.datetimes(
@@ -55,13 +55,13 @@ MOMENTS = st.datetimes(
 @settings(max_examples=examples(60))
 @given(patience=PATIENCES, judgements=st.lists(JUDGEMENTS, min_size=30, max_size=30))
 def test_no_request_is_sent_more_often_or_waited_for_longer_than_patience_allows(
-    patience: Patience, judgements: list[Judgement]
+    patience: RetryLimits, judgements: list[Outcome]
 ) -> None:
     elapsed = 0.0
     for attempt, judgement in enumerate(judgements, 1):
         assert attempt <= patience.attempts
-        wait = wait_before(attempt, judgement, patience)
-        if is_over(attempt, elapsed, wait, judgement, patience):
+        wait = backoff_seconds(attempt, judgement, patience)
+        if should_stop(attempt, elapsed, wait, judgement, patience):
             return
         assert wait <= patience.cap + 1
         assert wait >= (judgement.retry_after or 0)
@@ -76,9 +76,9 @@ def test_what_was_sent_is_sent_again_only_where_that_does_no_harm(
     sent: bool, hopeless: bool, repeatable: bool
 ) -> None:
     call = Call[Any]("POST", "x", repeatable=repeatable)
-    verdict = judge(call, Lost(sent, "why", hopeless), explain, "POST x").verdict
-    assert (verdict is Verdict.TRANSIENT) == (not hopeless and (repeatable or not sent))
-    assert verdict is not Verdict.DONE
+    verdict = classify(call, NoResponse(sent, "why", hopeless), read_error, "POST x").kind
+    assert (verdict is OutcomeKind.TRANSIENT) == (not hopeless and (repeatable or not sent))
+    assert verdict is not OutcomeKind.DONE
 
 
 @settings(max_examples=examples(60))
@@ -109,11 +109,11 @@ def test_no_secret_is_left_in_any_spelling_in_any_value(
     secrets: list[str], before: str, after: str, data: st.DataObject
 ) -> None:
     secret = data.draw(st.sampled_from(secrets))
-    spelled = data.draw(st.sampled_from(sorted(text for text in spellings(secret) if len(text) >= 6)))
+    spelled = data.draw(st.sampled_from(sorted(text for text in encodings(secret) if len(text) >= 6)))
     value = {f"{before}{spelled}": [f"{before}{spelled}{after}", 7, None, {"x": (spelled,)}]}
-    cleaned = Redactor(secrets).clean_value(value)
+    cleaned = Redactor(secrets).redact_value(value)
     assert spelled not in _flat(cleaned)
-    assert HIDDEN in _flat(cleaned)
+    assert REDACTED in _flat(cleaned)
 
 
 def _flat(value: Any) -> str:
@@ -126,14 +126,14 @@ def _flat(value: Any) -> str:
 @given(secret=SECRETS, text=st.text(max_size=60))
 def test_cleaning_twice_changes_nothing_more(secret: str, text: str) -> None:
     redactor = Redactor([secret])
-    cleaned = redactor.clean(f"{text}{secret}{text}")
-    assert redactor.clean(cleaned) == cleaned
+    cleaned = redactor.redact(f"{text}{secret}{text}")
+    assert redactor.redact(cleaned) == cleaned
 
 
 @settings(max_examples=examples(60))
 @given(user=WORDS, query=WORDS, path=st.text("abc/.", max_size=8))
 def test_no_url_keeps_its_user_or_its_query(user: str, query: str, path: str) -> None:
-    shown = bare_url(
+    shown = without_query(
         f"https://USER{quote(user, safe='')}:PASS@host.example/{path}?token=QUERY{query}#FRAGMENT"
     )
     assert not [word for word in ("USER", "PASS", "QUERY", "FRAGMENT") if word in shown]

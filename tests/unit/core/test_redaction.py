@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.redaction import Redactor, bare_url
+from airflow_provider.core.redaction import Redactor, without_query
 
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4, max_size=40)
 SPELLINGS = {
@@ -31,34 +31,34 @@ SPELLINGS = {
 @given(secret=SECRETS)
 def test_a_secret_is_hidden_in_every_spelling(spelling: str, secret: str) -> None:
     written = SPELLINGS[spelling](secret)
-    cleaned = Redactor([secret]).clean(f"before '{written}' after")
+    cleaned = Redactor([secret]).redact(f"before '{written}' after")
     assert cleaned == "before '***' after" or written not in cleaned
 
 
 def test_lower_case_percent_encoding_is_hidden_too() -> None:
-    assert "%2b" not in Redactor(["R:ab+c/d"]).clean("x=R%3aab%2bc%2fd")
+    assert "%2b" not in Redactor(["R:ab+c/d"]).redact("x=R%3aab%2bc%2fd")
 
 
 def test_a_token_parameter_is_hidden_even_when_nobody_knows_it() -> None:
-    text = Redactor().clean(
+    text = Redactor().redact(
         "GET https://x/api?limit=2&token=R%3Aabc&offset=1 sig=AbC%2F Authorization: Bearer abcdefghijk"
     )
     assert text == "GET https://x/api?limit=2&token=***&offset=1 sig=*** Authorization: Bearer ***"
 
 
 def test_a_longer_secret_is_hidden_whole_when_it_holds_a_shorter_one() -> None:
-    assert Redactor(["abcd", "abcdefgh"]).clean("abcdefgh") == "***"
+    assert Redactor(["abcd", "abcdefgh"]).redact("abcdefgh") == "***"
 
 
 def test_a_bare_url_holds_neither_user_nor_query() -> None:
-    assert bare_url("https://u:p@x.com:8/a/b?token=1#f") == "https://x.com:8/a/b"
+    assert without_query("https://u:p@x.com:8/a/b?token=1#f") == "https://x.com:8/a/b"
 
 
 def test_tokens_that_pass_do_not_pile_up() -> None:
     redactor = Redactor(["lasting-secret"])
     for number in range(1000):
-        redactor.add_passing(f"token-{number:04d}")
-    cleaned = redactor.clean("lasting-secret token-0999 token-0000")
+        redactor.add_token(f"token-{number:04d}")
+    cleaned = redactor.redact("lasting-secret token-0999 token-0000")
     assert cleaned == "*** *** token-0000"
 
 
@@ -66,5 +66,5 @@ def test_many_long_tokens_are_hidden() -> None:
     redactor = Redactor(["s3cr3t"], passing=64)
     tokens = [f"eyJ{n:03}." + "aB3-" * 130 for n in range(100)]
     for token in tokens:
-        redactor.add_passing(token)
-    assert tokens[-1] not in redactor.clean(f"got {tokens[-1]} and {tokens[40]}")
+        redactor.add_token(token)
+    assert tokens[-1] not in redactor.redact(f"got {tokens[-1]} and {tokens[40]}")

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.http.reply import Reply, explain
+from airflow_provider.core.http.reply import Reply, read_error
 
 
 def said(body: Any) -> tuple[str, str]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return explain(Reply(400, {}, data))
+    return read_error(Reply(400, {}, data))
 
 
 @pytest.mark.parametrize(

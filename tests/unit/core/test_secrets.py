@@ -14,8 +14,8 @@ from airflow_provider import errors
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.core.http.retry import Patience
-from airflow_provider.core.redaction import Redactor, spellings
+from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.redaction import Redactor, encodings
 from airflow_provider.core.trigger_events import error_event
 from tests.support.recording_host import Foreign
 
@@ -45,14 +45,14 @@ def hook(request: pytest.FixtureRequest, connect: Any) -> ApiHook:
     """A hook with each kind of credential, and little patience."""
     password = SECRET if request.param == "minted" else PLAIN
     made: ApiHook = connect({"mode": request.param}, password=password)
-    made.patience = Patience(attempts=2, base=0.001)
+    made.retry_limits = RetryLimits(attempts=2, base=0.001)
     return made
 
 
 def found_in(text: str, *tokens: str) -> list[str]:
     """Give every spelling of a secret that a text holds."""
     secrets = {SECRET, PLAIN, "tok/0+x", *tokens}
-    return [one for secret in secrets for one in spellings(secret) if one in text]
+    return [one for secret in secrets for one in encodings(secret) if one in text]
 
 
 def everything(error: BaseException) -> str:
@@ -270,7 +270,7 @@ def test_a_minted_token_is_not_quoted_when_its_life_makes_no_sense(
     body = {"access_token": "minted-s3cr3t", "expires_in": "minted-s3cr3t"}
     echo.faults.add("status", path="token", status=200, body=body, times=None)
     hook = connect()
-    hook.patience = Patience(attempts=2, base=0.001)
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
     with pytest.raises(errors.ProviderError) as caught:
         send(hook, READ)
     assert not found_in(everything(caught.value), "minted-s3cr3t")
@@ -324,7 +324,7 @@ def test_no_logger_of_any_library_shows_a_credential(
     send(hook, Call("GET", f"open/{_quoted(secret)}"))
     text = logged()
     assert "open/thing" in text, "the libraries logged nothing: the test shows nothing"
-    assert not [one for one in spellings(said) | spellings(secret) if one in text]
+    assert not [one for one in encodings(said) | encodings(secret) if one in text]
 
 
 def test_a_signed_link_is_not_in_any_log_line_whatever_its_parameters_are_called(
@@ -382,7 +382,7 @@ def test_a_secret_is_hidden_inside_of_a_longer_base64_text(before: str) -> None:
 
     secret = "s3cr3t-s3cr3t-s3cr3t"
     packed = base64.b64encode(f"{before}{secret}:x".encode()).decode()
-    cleaned = Redactor([secret]).clean(f"got {packed} from you")
+    cleaned = Redactor([secret]).redact(f"got {packed} from you")
     assert "***" in cleaned
     assert packed[len(before) + 4 : len(before) + 12] not in cleaned
 

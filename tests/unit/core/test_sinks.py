@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider.core.files.atomic import Publication
-from airflow_provider.core.files.manifest import logged, manifest
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.errors import InputError
 
 
 def test_a_file_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "new" / "out.bin"
-    with Publication(str(target)) as out:
+    with AtomicFile(str(target)) as out:
         out.write(b"half")
         assert not target.exists()
         out.write(b" whole")
@@ -31,7 +31,7 @@ def test_a_file_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
 def test_a_failure_leaves_nothing_behind_and_what_was_there_before(tmp_path: Path) -> None:
     target = tmp_path / "out.bin"
     target.write_bytes(b"yesterday")
-    with pytest.raises(RuntimeError), Publication(f"file://{target}") as out:
+    with pytest.raises(RuntimeError), AtomicFile(f"file://{target}") as out:
         out.write(b"half")
         raise RuntimeError
     assert target.read_bytes() == b"yesterday"
@@ -39,7 +39,7 @@ def test_a_failure_leaves_nothing_behind_and_what_was_there_before(tmp_path: Pat
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Publication(str(tmp_path / "out.bin")) as out:
+    with pytest.raises(KeyboardInterrupt), AtomicFile(str(tmp_path / "out.bin")) as out:
         out.write(b"half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -48,7 +48,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_a_killed_process_left_is_removed_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
     left = tmp_path / ".out.bin.0123456789ab.part"
     left.write_bytes(b"half")
-    with Publication(str(tmp_path / "out.bin")) as first, Publication(str(tmp_path / "out.bin")) as second:
+    with AtomicFile(str(tmp_path / "out.bin")) as first, AtomicFile(str(tmp_path / "out.bin")) as second:
         assert not left.exists()
         second.write(b"two")
         first.write(b"one")
@@ -63,7 +63,7 @@ def test_what_others_left_under_such_a_name_neither_blocks_nor_is_followed(tmp_p
     theirs.write_bytes(b"theirs")
     link = tmp_path / ".out.bin.0123456789ad.part"
     link.symlink_to(theirs)
-    with Publication(str(tmp_path / "out.bin")) as out:
+    with AtomicFile(str(tmp_path / "out.bin")) as out:
         out.write(b"ours")
     assert (tmp_path / "out.bin").read_bytes() == b"ours"
     assert theirs.read_bytes() == b"theirs"
@@ -74,8 +74,8 @@ def test_what_waits_for_its_upload_is_for_its_owner_only(tmp_path: Path, monkeyp
     waits = tmp_path / "waits"
     waits.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(waits))
-    monkeypatch.setattr(Publication, "_is_local", staticmethod(lambda _: False))  # as object storage
-    with Publication(str(tmp_path / "out.bin")) as out:
+    monkeypatch.setattr(AtomicFile, "_is_local", staticmethod(lambda _: False))  # as object storage
+    with AtomicFile(str(tmp_path / "out.bin")) as out:
         out.write(b"rows")
         (part,) = waits.iterdir()
         assert part.stat().st_mode & 0o777 == 0o600
@@ -85,19 +85,19 @@ def test_what_waits_for_its_upload_is_for_its_owner_only(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("path", ["", " ", "some/folder/"])
 def test_a_path_that_names_no_file_is_refused(path: str) -> None:
-    with pytest.raises(InputError, match="names no file"), Publication(path):
+    with pytest.raises(InputError, match="names no file"), AtomicFile(path):
         pass
 
 
 def test_json_lines_and_csv_hold_every_row_once(tmp_path: Path) -> None:
     rows = [{"a": 1, "b": 'x,"y"\nz'}, {"a": None, "b": "ø"}, {"a": True, "b": {"k": [1]}}]
-    with Publication(str(tmp_path / "x.jsonl")) as out:
+    with AtomicFile(str(tmp_path / "x.jsonl")) as out:
         lines = JsonLinesWriter(out)
         lines.write_rows(rows[:1])
         lines.write_rows([])
         lines.write_rows(rows[1:])
     assert [json.loads(line) for line in (tmp_path / "x.jsonl").read_bytes().splitlines()] == rows
-    with Publication(str(tmp_path / "x.csv.gz")) as out, gzip.GzipFile(fileobj=out, mode="wb") as packed:  # type: ignore[call-overload]
+    with AtomicFile(str(tmp_path / "x.csv.gz")) as out, gzip.GzipFile(fileobj=out, mode="wb") as packed:  # type: ignore[call-overload]
         table = CsvWriter(packed)
         table.write_rows(rows)
         table.close()
@@ -107,7 +107,7 @@ def test_json_lines_and_csv_hold_every_row_once(tmp_path: Path) -> None:
 
 
 def test_an_empty_csv_still_has_its_header(tmp_path: Path) -> None:
-    with Publication(str(tmp_path / "x.csv")) as out:
+    with AtomicFile(str(tmp_path / "x.csv")) as out:
         CsvWriter(out, ["a", "b"]).close()
     assert (tmp_path / "x.csv").read_text() == "a,b\n"
 
@@ -115,13 +115,13 @@ def test_an_empty_csv_still_has_its_header(tmp_path: Path) -> None:
 def test_a_csv_row_with_a_column_of_its_own_is_refused_not_cut(tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match="columns that the first row had not"),
-        Publication(str(tmp_path / "x")) as out,
+        AtomicFile(str(tmp_path / "x")) as out,
     ):
         CsvWriter(out).write_rows([{"a": 1}, {"a": 1, "b": 2}])
 
 
 def test_the_manifest_describes_the_file_and_nothing_of_its_rows(tmp_path: Path) -> None:
-    with Publication(str(tmp_path / "x")) as out:
+    with AtomicFile(str(tmp_path / "x")) as out:
         out.write(b"123")
     described = manifest(out, file_format="jsonl", rows=1, columns=["a"], requests=2, seconds=0.1)
     assert described == {
@@ -140,5 +140,5 @@ def test_one_log_line_says_what_an_export_has_made() -> None:
     said: list[str] = []
     log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
     made = {"uri": "s3://aws@twin/a.csv", "rows": 3, "bytes": 40, "requests": 2, "seconds": 1.25}
-    assert logged(made, log) is made  # type: ignore[arg-type]
+    assert log_manifest(made, log) is made  # type: ignore[arg-type]
     assert said == ["Exported 3 rows, 40 bytes, with 2 requests in 1.2 s: s3://aws@twin/a.csv"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.files import spool
-from airflow_provider.core.files.atomic import Publication
+from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.spool import Spool, write_parquet
 
 
@@ -45,7 +45,7 @@ def test_a_column_has_the_kind_that_all_its_values_share(values: list[Any], kind
 def test_parquet_holds_late_columns_mixed_values_and_nulls(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    with Spool() as kept, Publication(str(path)) as publication:
+    with Spool() as kept, AtomicFile(str(path)) as publication:
         kept.add([{"a": 1, "m": "x"}, {"a": 2.5, "late": True, "m": [1]}])
         write_parquet(publication, kept, ["a", "late", "m", "never"])
     assert pq.read_table(path).to_pylist() == [

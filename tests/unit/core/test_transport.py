@@ -14,7 +14,7 @@ from airflow_provider import __version__, errors
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import reply
 from airflow_provider.core.http.call import Call, segment
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 
 from .conftest import SECRET, EchoHook
 
@@ -105,7 +105,7 @@ def test_a_403_ends_at_once(send: Send, echo, connect) -> None:
 def test_a_reply_that_stalls_ends_with_the_timeout(send: Send, echo, connect) -> None:
     echo.faults.add("delay", path="open", seconds=5, times=None)
     hook = connect({"timeout": 0.05})
-    hook.patience = Patience(attempts=2, base=0.001)
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
     with pytest.raises(errors.TransportError, match="no answer in time"):
         send(hook, READ)
 
@@ -175,7 +175,7 @@ def test_no_header_can_begin_another_one(value: str, send: Send, echo, connect) 
 
 def test_a_reply_that_unpacks_to_too_much_is_refused(send: Send, echo, connect, monkeypatch) -> None:
     assert send(connect(), Call("GET", "packed/200"))["detail"].endswith("far")
-    monkeypatch.setattr(reply, "LARGEST", 4 * reply.MIB)
+    monkeypatch.setattr(reply, "MAX_BYTES", 4 * reply.MIB)
     with pytest.raises(errors.TransportError, match=r"GET .*/packed/200 .* its reply is larger than 4 MiB"):
         send(connect(), Call("GET", "packed/200"))
     with pytest.raises(errors.AmbiguousWriteError, match="its reply is larger than 4 MiB"):
@@ -197,13 +197,13 @@ def test_a_reply_that_is_packed_more_than_once_is_refused(status, send: Send, ec
 
 def test_of_a_refusal_only_the_beginning_is_read(send: Send, echo, connect, monkeypatch) -> None:
     read: list[int] = []
-    explain = EchoHook.explain
+    read_error = EchoHook.read_error
     monkeypatch.setattr(
-        EchoHook, "explain", lambda self, reply: read.append(len(reply.body)) or explain(self, reply)
+        EchoHook, "read_error", lambda self, reply: read.append(len(reply.body)) or read_error(self, reply)
     )
     with pytest.raises(errors.PermissionDeniedError) as caught:
         send(connect(), Call("GET", "packed/403"))
-    assert 0 < read[0] <= reply.LARGEST_REFUSAL
+    assert 0 < read[0] <= reply.MAX_ERROR_BYTES
     assert len(str(caught.value)) < 1000
 
 
@@ -340,7 +340,7 @@ def test_no_request_goes_on_past_a_moment(echo, connect, monkeypatch: pytest.Mon
     down = echo.faults.add("html", status=503, times=None)
     hook = connect()
     hook.transport._sleep = lambda seconds: now.__setitem__(0, now[0] + seconds)
-    hook.transport.endpoint.patience = Patience(attempts=100, base=1, cap=10, total=1e9)
+    hook.transport.endpoint.retry_limits = RetryLimits(attempts=100, base=1, cap=10, total=1e9)
     with pytest.raises(errors.ServerError), hook.until(1020.0):
         hook.send(READ)
     assert 1005 < now[0] <= 1020

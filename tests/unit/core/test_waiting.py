@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider import errors
 from airflow_provider.core import polling, shared_polls
 from airflow_provider.core.polling import intervals, wait_for
-from airflow_provider.core.shared_polls import share
+from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.trigger_events import error_event, raise_for
 from tests.support.fake_clock import Clock
 
@@ -124,8 +124,8 @@ def test_a_thousand_waiters_of_one_thing_share_one_request() -> None:
         return "answer"
 
     async def everybody() -> list[str]:
-        first = await asyncio.gather(*(share(("list", "w"), 60, fetch) for _ in range(1000)))
-        return [*first, await share(("list", "w"), 60, fetch)]
+        first = await asyncio.gather(*(shared_result(("list", "w"), 60, fetch) for _ in range(1000)))
+        return [*first, await shared_result(("list", "w"), 60, fetch)]
 
     assert set(asyncio.run(everybody())) == {"answer"}
     assert len(asked) == 1
@@ -142,9 +142,11 @@ def test_an_error_reaches_all_who_waited_and_the_next_asks_again() -> None:
         return answer
 
     async def everybody() -> None:
-        both = await asyncio.gather(share("k", 60, fetch), share("k", 60, fetch), return_exceptions=True)
+        both = await asyncio.gather(
+            shared_result("k", 60, fetch), shared_result("k", 60, fetch), return_exceptions=True
+        )
         assert [type(one) for one in both] == [errors.TransportError] * 2
-        assert await share("k", 60, fetch) == "yes"
+        assert await shared_result("k", 60, fetch) == "yes"
 
     asyncio.run(everybody())
 
@@ -158,9 +160,9 @@ def test_a_cancelled_waiter_does_not_take_the_answer_from_the_others() -> None:
             await go.wait()
             return "answer"
 
-        first = asyncio.ensure_future(share("k", 60, fetch))
+        first = asyncio.ensure_future(shared_result("k", 60, fetch))
         await begun.wait()
-        second = asyncio.ensure_future(share("k", 60, fetch))
+        second = asyncio.ensure_future(shared_result("k", 60, fetch))
         await asyncio.sleep(0)
         first.cancel()
         go.set()
@@ -179,9 +181,9 @@ def test_a_result_that_nobody_asks_for_any_more_is_forgotten(monkeypatch: pytest
         monkeypatch.setattr(loop, "time", lambda: now)
         for number in range(1000):
             now += 60
-            assert await share(("list", number), 5, fetch) == "a long list"
-            await share("asked all the time", 5, fetch)
-            await share("asked seldom", 3600, fetch) if number % 50 == 0 else None
+            assert await shared_result(("list", number), 5, fetch) == "a long list"
+            await shared_result("asked all the time", 5, fetch)
+            await shared_result("asked seldom", 3600, fetch) if number % 50 == 0 else None
         held = shared_polls._shelves[loop]
         assert len(held) <= 15
         assert {"asked all the time", "asked seldom"} <= set(held._entries)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.http import auth
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
@@ -24,7 +24,7 @@ READ = "iotstudio GET /spaces/{space}/things/{thing}/properties"
 def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> IoTStudioService:
     """Give the emulated service, with no token left from other tests and short waits."""
     monkeypatch.setattr(auth, "_slots", {})
-    monkeypatch.setattr(IoTStudioHook, "patience", Patience(base=0.005))
+    monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(base=0.005))
     found: IoTStudioService = sandbox.iotstudio
     return found
 

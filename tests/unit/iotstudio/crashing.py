@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.iotstudio import actions, operators
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
@@ -56,7 +56,7 @@ def fork(asked: dict[str, Any], try_number: int) -> int:
 
 def main() -> None:
     actions.LOOKS = (0.1, 0.2)
-    IoTStudioHook.patience = Patience(base=0.005)
+    IoTStudioHook.retry_limits = RetryLimits(base=0.005)
     with IoTStudioHook() as hook:
         hook.list_categories()  # everything is imported now
     print("ready", flush=True)

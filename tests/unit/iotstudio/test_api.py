@@ -139,4 +139,4 @@ def test_each_request_knows_its_scope(method: str, path: str, scope: str) -> Non
     ],
 )
 def test_errors_are_read_in_all_their_forms(body: object, said: tuple[str, str]) -> None:
-    assert api.explain(reply(body, 400)) == said
+    assert api.read_error(reply(body, 400)) == said

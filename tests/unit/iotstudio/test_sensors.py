@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import InputError, NotFoundError, ServerError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.sensors import IoTStudioPropertySensor
@@ -215,7 +215,7 @@ async def test_a_few_failed_polls_are_borne(service: IoTStudioService, sandbox: 
 def test_a_worker_tolerates_five_failed_looks_in_a_row(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
-    monkeypatch.setattr(IoTStudioHook, "patience", Patience(attempts=1))
+    monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(attempts=1))
     warm_up(service, THING)
     sandbox.faults.add("status", status=503, path="/things$", times=failures)
     waiting = sensor(poke_interval=0.01)
@@ -229,7 +229,7 @@ def test_a_worker_tolerates_five_failed_looks_in_a_row(
 def test_a_failed_first_look_is_left_to_the_trigger(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IoTStudioHook, "patience", Patience(attempts=1))
+    monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(attempts=1))
     sandbox.faults.add("status", status=503, path="/things$")
     with pytest.raises(TaskDeferred):
         sensor(deferrable=True).execute({})

@@ -127,10 +127,10 @@ def no_waiting_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once, so that bad days are short."""
     from airflow_provider.core.http import retry
 
-    monkeypatch.setattr(retry, "wait_before", lambda *_: 0.001)
+    monkeypatch.setattr(retry, "backoff_seconds", lambda *_: 0.001)
     from airflow_provider.core.http import retry
 
-    monkeypatch.setattr(retry, "wait_before", lambda *_: 0.001)
+    monkeypatch.setattr(retry, "backoff_seconds", lambda *_: 0.001)
 
 
 @pytest.fixture(autouse=True)

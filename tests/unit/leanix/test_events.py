@@ -147,7 +147,7 @@ async def test_a_restart_loses_no_run_and_repeats_none(leanix: Any) -> None:
 async def test_more_than_fits_into_the_assets_state_is_remembered_in_this_process_and_said(
     leanix: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: Any
 ) -> None:
-    monkeypatch.setattr(watcher_state, "LARGEST", 20)
+    monkeypatch.setattr(watcher_state, "MAX_BYTES", 20)
     leanix.run_seconds = 0.0
     state = State()
     async with running(made := watcher(state)) as (fired,):

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider.core import polling
 from airflow_provider.core.http import auth, reply, retry, sync_transport
-from airflow_provider.core.http.retry import wait_before as real_wait
+from airflow_provider.core.http.retry import backoff_seconds as real_wait
 from airflow_provider.errors import (
     InputError,
     NotFoundError,
@@ -28,7 +28,7 @@ from airflow_provider.leanix.operators import (
     LeanIXRunOperator,
     LeanIXStartRunOperator,
 )
-from airflow_provider.leanix.runs import submit, wait
+from airflow_provider.leanix.runs import wait
 from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
 from tests.support.airflow_names import TaskDeferred
 
@@ -42,11 +42,11 @@ class Hours:
         self.now = time.time()
         self.perform = sync_transport.Transport._perform
         monkeypatch.setattr(polling, "clock", self)
-        monkeypatch.setattr(submit, "clock", self)
+        monkeypatch.setattr(wait, "clock", self)
         monkeypatch.setattr(sync_transport, "clock", self)
-        monkeypatch.setattr(submit, "wait_for", partial(polling.wait_for, sleep=self.sleep))
+        monkeypatch.setattr(wait, "wait_for", partial(polling.wait_for, sleep=self.sleep))
         monkeypatch.setattr(sync_transport.Transport.__init__, "__defaults__", (self.sleep,))
-        monkeypatch.setattr(retry, "wait_before", real_wait)
+        monkeypatch.setattr(retry, "backoff_seconds", real_wait)
 
     def __call__(self) -> float:
         return self.now
@@ -58,7 +58,7 @@ class Hours:
         if not request.url.endswith(("/status", "/stop")):
             return self.perform(sender, request)
         self.sleep(sender._timeout()[1])
-        return reply.Lost(sent=True, why="no answer in time")
+        return reply.NoResponse(sent=True, why="no answer in time")
 
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])

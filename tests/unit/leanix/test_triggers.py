@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from airflow_provider.core.http import rate_limit
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import RunFailedError, ServerError
 from airflow_provider.leanix.api import list_ended, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -321,7 +321,7 @@ def test_sensor_waits_for_the_run(leanix: Any, task: Task, deferrable: bool) -> 
 def test_sensor_tolerates_five_failed_looks_in_a_row(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch, deferrable: bool, failures: int
 ) -> None:
-    monkeypatch.setattr(LeanIXHook, "patience", Patience(attempts=1))
+    monkeypatch.setattr(LeanIXHook, "retry_limits", RetryLimits(attempts=1))
     (run_id,) = started()
     sandbox.faults.add("status", status=503, path="/status$", times=failures)
     if failures == 5:

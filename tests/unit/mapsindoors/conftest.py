@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.http import auth, rate_limit
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
@@ -22,7 +22,7 @@ def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsSer
     """Give the emulated service, with nothing remembered of other tests and short waits."""
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(rate_limit, "_budgets", {})
-    monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(base=0.005))
+    monkeypatch.setattr(MapsIndoorsHook, "retry_limits", RetryLimits(base=0.005))
     found: MapsIndoorsService = sandbox.mapsindoors
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.http.retry import Patience
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import InputError, PermissionDeniedError, ServerError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
@@ -78,7 +78,7 @@ def test_deferred_it_gives_the_same_result(service: MapsIndoorsService) -> None:
 def test_a_worker_tolerates_five_failed_looks_in_a_row(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
-    monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(attempts=1))
+    monkeypatch.setattr(MapsIndoorsHook, "retry_limits", RetryLimits(attempts=1))
     sandbox.faults.add("status", status=503, path="/geodata", times=failures)
     if failures == 5:
         assert sensor().execute({}) == {"matched": 1}
@@ -90,7 +90,7 @@ def test_a_worker_tolerates_five_failed_looks_in_a_row(
 def test_a_failed_first_look_is_left_to_the_trigger(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MapsIndoorsHook, "patience", Patience(attempts=1))
+    monkeypatch.setattr(MapsIndoorsHook, "retry_limits", RetryLimits(attempts=1))
     sandbox.faults.add("status", status=503, path="/geodata")
     with pytest.raises(TaskDeferred):
         sensor(deferrable=True).execute({})
