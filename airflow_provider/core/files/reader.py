@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from typing import IO, Any
 
+import msgspec
+
+from airflow_provider.core.files.csv_reader import detect_encoding, read_csv
 from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
@@ -28,26 +30,57 @@ _BUFFER = 256 * 1024
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
 
 
-def read_rows(source: object, what: str = "source", decode: Decode | None = None) -> Iterator[NumberedRow]:
-    """Give the rows of a source one by one, each with its number, counted from 1.
+def read_rows(
+    source: object,
+    what: str = "source",
+    decode: Decode | None = None,
+    *,
+    csv_delimiter: str | None = None,
+    encoding: str | None = None,
+    source_format: str | None = None,
+    geo: bool = False,
+    on_columns: Callable[[list[str]], object] | None = None,
+) -> Iterator[NumberedRow]:
+    """Yield the rows of a source one by one, each with its number, counted from 1.
 
-    JSON Lines, CSV and Parquet are streamed. A GeoJSON feature is given as it is.
+    JSON Lines, CSV and Parquet are streamed. A GeoJSON feature is yielded as it is. An empty field of CSV and
+    null in Parquet are left out of the row: a table's null says that there is no value.
 
     :param source: a list of objects, or the path of a file (``.json``, ``.jsonl``, ``.ndjson``, ``.geojson``,
         ``.csv``, each also with ``.gz``, or ``.parquet``, ``.geoparquet``): a local path or any URL that
         ``ObjectStoragePath`` takes. CSV values are texts.
     :param what: what the rows are, for errors.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
+    :param csv_delimiter: one character; None to detect it.
+    :param encoding: a codec's name for text files; None to detect it.
+    :param source_format: the format, such as ``csv``; None for what the path ends in.
+    :param geo: the geometry column of GeoParquet is named ``geometry``, its bbox columns are left out.
+    :param on_columns: called with the names of a table's columns, before its first row.
     :raises InputError: naming the row that is no object, or the line that cannot be read.
     """
     if isinstance(source, str):
-        yield from _check(_read_path(source, what, decode), what)
-    elif isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
+        options = _Options(decode, csv_delimiter, encoding, source_format, geo, on_columns or _ignore)
+        yield from _check(_read_path(source, what, options), what)
+    elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
         yield from _check(enumerate(source, start=1), what)
     else:
         raise InputError(
             f"must be a list of objects or the path of a file, not {type(source).__name__}", what
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    decode: Decode | None
+    csv_delimiter: str | None
+    encoding: str | None
+    source_format: str | None
+    geo: bool
+    on_columns: Callable[[list[str]], object]
+
+
+def _ignore(_: list[str]) -> None:
+    pass
 
 
 def _check(rows: Iterable[tuple[int, Any]], what: str) -> Iterator[NumberedRow]:
@@ -57,22 +90,51 @@ def _check(rows: Iterable[tuple[int, Any]], what: str) -> Iterator[NumberedRow]:
         yield number, row
 
 
-def _read_path(path: str, what: str, decode: Decode | None) -> Iterator[tuple[int, Any]]:
-    name = path.rsplit("?", 1)[0].lower()
-    plain = name.removesuffix(".gz")
-    suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), "")
+def _read_path(path: str, what: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    refuse_rendered_list(path, what)
+    suffix, packed = _format_of(path, what, options.source_format)
+    with open_source(path, what) as raw:
+        file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
+        try:
+            yield from _READERS[suffix](file, f"{what} '{path}'", options)
+        except UnicodeDecodeError as error:
+            raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", what) from None
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise InputError(f"cannot be read: {error}", f"{what} '{path}'") from None
+
+
+def _format_of(path: str, what: str, given: str | None) -> tuple[str, bool]:
+    """Return the ending that names a file's format, and whether it is compressed with gzip."""
     if not path.strip():
         raise InputError("the path is empty", what)
+    name = path.rsplit("?", 1)[0].lower()
+    plain = name.removesuffix(".gz")
+    suffix = next((one for one in _SUFFIXES if plain.endswith(one)), "")
+    if given is not None:
+        suffix = f".{given.lower().lstrip('.')}"
+        if suffix not in _SUFFIXES:
+            known = ", ".join(one[1:] for one in _SUFFIXES)
+            raise InputError(f"source_format {given!r} is unknown; it is one of {known}", what)
     if not suffix or (suffix.endswith("parquet") and plain != name):
         raise InputError(
-            f"'{path}' must end in one of {', '.join(_SUFFIXES)} (.gz too, but for Parquet)", what
+            f"'{path[:200]}' must end in one of {', '.join(_SUFFIXES)} (.gz too, but for Parquet)", what
         )
-    with open_source(path, what) as raw:
-        file: IO[bytes] = gzip.GzipFile(fileobj=raw) if plain != name else raw  # type: ignore[assignment]
-        try:
-            yield from _READERS[suffix](file, f"{what} '{path}'", decode)
-        except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError, csv.Error) as error:
-            raise InputError(f"cannot be read: {error}", f"{what} '{path}'") from None
+    return suffix, plain != name
+
+
+def refuse_rendered_list(text: str, what: str) -> None:
+    """Refuse a list that a template has made a text.
+
+    :param text: the argument's value.
+    :param what: the argument's name.
+    :raises InputError: saying how a list is passed on.
+    """
+    if text.lstrip()[:1] in ("[", "{"):
+        raise InputError(
+            f"is the text of a list ({len(text)} characters, from a template): pass the task's .output, or"
+            " set render_template_as_native_obj=True on the DAG",
+            what,
+        )
 
 
 @contextmanager
@@ -93,24 +155,38 @@ def open_source(path: str, what: str = "source") -> Iterator[IO[bytes]]:
         yield file
 
 
-def _json_lines(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[int, Any]]:
-    import msgspec
+def _text(file: IO[bytes], encoding: str | None, what: str) -> bytes:
+    """Return a text file as UTF-8."""
+    data = file.read()
+    codec = encoding or detect_encoding(data, what)
+    return data if codec == "utf-8" else data.decode(codec).encode()
 
-    decode = decode or msgspec.json.Decoder().decode
-    for number, line in enumerate(file, start=1):
+
+def _json_lines(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    decode = options.decode or msgspec.json.Decoder().decode
+    lines: Iterable[bytes] = file
+    for number, line in enumerate(lines, start=1):
+        if number == 1:
+            codec = options.encoding or detect_encoding(line, what)
+            recode = codec not in ("utf-8", "utf-8-sig")
+            line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901
+            if recode and codec.startswith(("utf-16", "utf-32")):
+                raise InputError(f"is {codec}; JSON Lines are read as UTF-8: save it as UTF-8", what)
         if not line.strip():
             continue
         try:
-            yield number, decode(line if number > 1 else line.removeprefix(BOM_UTF8))
+            yield number, decode(line.decode(codec).encode() if recode else line)
+        except UnicodeDecodeError:
+            raise InputError(f"line {number} is not {codec}; pass its encoding", what) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", what) from None
 
 
-def _json(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[int, Any]]:
-    import msgspec
-
+def _json(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
     try:
-        value = (decode or msgspec.json.decode)(file.read().removeprefix(BOM_UTF8))
+        value = (options.decode or msgspec.json.decode)(_text(file, options.encoding, what))
+    except UnicodeDecodeError:
+        raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", what) from None
     if isinstance(value, dict) and isinstance(value.get("features"), list):
@@ -120,18 +196,11 @@ def _json(file: IO[bytes], what: str, decode: Decode | None) -> Iterator[tuple[i
     yield from enumerate(value, start=1)
 
 
-def _csv(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
-    names = reader.fieldnames or []
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"the header has {', '.join(map(repr, twice))} more than once", what)
-    for number, row in enumerate(reader, start=1):
-        if None in row or None in row.values():
-            raise InputError(f"row {number} has not as many values as the header has columns", what)
-        yield number, row
+def _csv(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    yield from read_csv(file, what, options.csv_delimiter, options.encoding, options.on_columns)
 
 
-def _parquet(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
+def _parquet(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -140,10 +209,74 @@ def _parquet(file: IO[bytes], what: str, _: Decode | None) -> Iterator[tuple[int
     try:
         # A file may be a single row group: without these, pyarrow holds most of it at once.
         table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
-        batches = table.iter_batches(batch_size=1024, use_threads=False)
-        yield from enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1)
+        names = _columns_of(table.schema_arrow.names, table.metadata.metadata, what, geo=options.geo)
+        options.on_columns(list(names.values()))
+        batches = table.iter_batches(batch_size=1024, use_threads=False, columns=list(names))
+        rows = chain.from_iterable(
+            batch.rename_columns(list(names.values())).to_pylist() for batch in batches
+        )
+        yield from enumerate(map(_without_nulls, rows), start=1)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"cannot be read as Parquet: {error}", what) from None
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return an object without its nulls: a table has one column for all rows, whichever have a value."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return value
+
+
+def _columns_of(
+    names: list[str], metadata: Mapping[bytes, bytes] | None, what: str, *, geo: bool
+) -> dict[str, str]:
+    """Return the columns to read, by their names in the file; of GeoParquet, the geometry under one name.
+
+    :raises InputError: for a column that is there twice, and for coordinates that are not longitude/latitude.
+    """
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"has the columns {', '.join(map(repr, twice))} more than once", what)
+    text = (metadata or {}).get(b"geo") if geo else None
+    if text is None:
+        return {name: name for name in names}
+    try:
+        found = msgspec.json.decode(text, type=_Geo)
+    except msgspec.DecodeError as error:
+        raise InputError(f"has 'geo' metadata that is not GeoParquet's: {error}", what) from None
+    boxes = {
+        path[0]
+        for column in found.columns.values()
+        for path in column.covering.get("bbox", {}).values()
+        if path
+    }
+    primary = found.columns.get(found.primary_column)
+    if primary is not None:
+        _check_crs(primary.crs, what)
+    kept = [name for name in names if name not in boxes]
+    return {name: "geometry" if name == found.primary_column else name for name in kept}
+
+
+class _GeoColumn(msgspec.Struct):
+    crs: Any = msgspec.UNSET
+    covering: dict[str, dict[str, list[str]]] = {}
+
+
+class _Geo(msgspec.Struct):
+    primary_column: str
+    columns: dict[str, _GeoColumn]
+
+
+def _check_crs(crs: Any, what: str) -> None:
+    """Refuse projected coordinates; without a CRS, GeoParquet means longitude and latitude."""
+    if crs is msgspec.UNSET or crs is None:
+        return
+    id_ = crs.get("id", {}) if isinstance(crs, dict) else {}
+    code = f"{id_.get('authority', '')}:{id_.get('code', '')}"
+    if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979", "EPSG:4258"):
+        name = crs.get("name", "") if isinstance(crs, dict) else crs
+        raise InputError(
+            f"has the coordinate system {code if id_ else name}; reproject it to EPSG:4326 first", what
+        )
 
 
 _READERS = {

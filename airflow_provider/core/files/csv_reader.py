@@ -1,0 +1,214 @@
+"""CSV reader: encoding and delimiter detected where that is certain, refused with the argument that helps.
+
+Files come from Excel, databases and people: with a byte order mark, ``;`` or tabs, blanks around header
+names, an Excel ``sep=`` line, empty columns at the end. A guess that could change data is never made.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, lookup
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import IO, Any
+
+from airflow_provider.core.values import normal_key
+from airflow_provider.errors import InputError
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_MARKS = (
+    # UTF-32 first: its little-endian mark begins with that of UTF-16.
+    *((BOM_UTF32_LE, "utf-32"), (BOM_UTF32_BE, "utf-32")),
+    *((BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"), (BOM_UTF8, "utf-8-sig")),
+)
+_SAMPLE_BYTES = 64 * 1024
+_SAMPLE_ROWS = 100
+"""Rows that must have equally many fields for a delimiter to be believed."""
+
+_MAX_FIELD = 16 * 1024 * 1024
+"""Characters of one field: a geometry as text may be long."""
+
+
+def read_csv(
+    file: IO[bytes],
+    what: str,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    on_columns: Callable[[list[str]], object] = len,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield rows with their numbers, counted from 1; an empty field is left out, a row of empty fields too.
+
+    :param file: the file, opened for reading bytes.
+    :param what: the file's name, for errors.
+    :param delimiter: one character; None to detect it.
+    :param encoding: a codec's name; None to detect UTF-8 and what a byte order mark says.
+    :param on_columns: called with the header's names before the first row.
+    :raises InputError: naming the cause, the row, and the argument that helps.
+    """
+    csv.field_size_limit(_MAX_FIELD)
+    buffered = io.BufferedReader(file, _SAMPLE_BYTES) if isinstance(file, io.RawIOBase) else file
+    head = _peek(buffered)
+    codec = encoding or detect_encoding(head, what)
+    _check_encoding(codec, what)
+    text = io.TextIOWrapper(io.BufferedReader(_Joined(head, buffered)), codec, newline="")
+    try:
+        reader, names = _open(text, what, delimiter, head.decode(codec, "replace"))
+        on_columns([name for name in names if name])
+        yield from _rows(reader, names, what)
+    except UnicodeDecodeError as error:
+        raise InputError(_encoding_hint(codec, error), what) from None
+    except csv.Error as error:
+        raise InputError(f"cannot be read as CSV: {error}", what) from None
+
+
+def detect_encoding(head: bytes, what: str) -> str:
+    """Return the encoding that the first bytes of a file prove: UTF-8, or what its byte order mark says.
+
+    :param head: the file's beginning.
+    :param what: the file's name, for errors.
+    :raises InputError: for UTF-16 without a mark, which cannot be told from binary data.
+    """
+    for mark, codec in _MARKS:
+        if head.startswith(mark):
+            return codec
+    if b"\0" in head[:4096]:
+        even, odd = head[0:4096:2].count(0), head[1:4096:2].count(0)
+        likely = "utf-16-le" if odd > even else "utf-16-be"
+        raise InputError(
+            f"has zero bytes and no byte order mark: it is binary, or {likely}; pass encoding='{likely}'",
+            what,
+        )
+    return "utf-8"
+
+
+def _encoding_hint(codec: str, error: UnicodeDecodeError) -> str:
+    found = f"byte {error.object[error.start]:#04x} is not {codec}"
+    if codec.startswith("utf-8"):
+        return (
+            f"{found}: the file is in another encoding, such as Excel's cp1252; pass encoding='cp1252', or"
+            " save it as UTF-8"
+        )
+    return f"{found}; pass the encoding that the file was written in"
+
+
+def _check_encoding(codec: str, what: str) -> None:
+    try:
+        lookup(codec)
+    except LookupError:
+        raise InputError(f"encoding {codec!r} is not known, such as 'utf-8' or 'cp1252'", what) from None
+
+
+def _peek(file: IO[bytes]) -> bytes:
+    chunks: list[bytes] = []
+    while sum(map(len, chunks)) < _SAMPLE_BYTES and (chunk := file.read(_SAMPLE_BYTES)):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+class _Joined(io.RawIOBase):
+    """The sampled beginning of a file and its rest, as one file."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = io.BytesIO(head)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read from the beginning first, then from the rest."""
+        data = self._head.read(len(buffer)) or self._rest.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _open(text: IO[str], what: str, delimiter: str | None, sample: str) -> tuple[Any, list[str]]:
+    """Return a reader of the rows below the header, and the header's names."""
+    first = sample.lstrip("\ufeff").partition("\n")[0].strip("\r")
+    said = first[4:] if first.lower().startswith("sep=") and len(first) == 5 else ""
+    if said:
+        text.readline()
+        sample = sample.partition("\n")[2]
+    delimiter = delimiter or said or detect_delimiter(sample.lstrip("\ufeff"), what)
+    if len(delimiter) != 1:
+        raise InputError(f"csv_delimiter must be one character, not {delimiter!r}", what)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    return reader, _header(next(reader, []), what, delimiter)
+
+
+def _rows(reader: Any, names: list[str], what: str) -> Iterator[tuple[int, dict[str, str]]]:
+    number = 0
+    for fields in reader:
+        if not fields:
+            continue
+        number += 1
+        if len(fields) < len(names) or any(fields[len(names) :]):
+            raise InputError(_ragged(number, fields, names, reader.dialect.delimiter), what)
+        row = {name: value for name, value in zip(names, fields, strict=False) if value != ""}
+        if "" in row:
+            raise InputError(f"row {number} has the value {row['']!r:.60} in a column without a name", what)
+        if row:
+            yield number, row
+
+
+def _ragged(number: int, fields: list[str], names: list[str], delimiter: str) -> str:
+    return (
+        f"row {number} has {len(fields)} values, but the header has {len(names)} columns (delimiter"
+        f" {DELIMITERS.get(delimiter, repr(delimiter))}; if that is wrong, pass csv_delimiter)"
+    )
+
+
+def _header(fields: list[str], what: str, delimiter: str) -> list[str]:
+    """Return the names of the columns, without blanks around them; "" for those at the end without a name."""
+    names = [normal_key(name) for name in fields]
+    if not any(names):
+        raise InputError("is empty: a CSV file begins with a header of column names", what)
+    given = [name for name in names if name]
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise InputError(f"the header has {', '.join(map(repr, twice))} more than once", what)
+    if len(names) == 1 and (other := next((one for one in DELIMITERS if one in names[0]), "")):
+        hint = f"pass csv_delimiter={other!r}" if other != delimiter else "check its quotes"
+        raise InputError(f"the header is one column, {names[0]!r:.80}; {hint}", what)
+    return names
+
+
+def detect_delimiter(sample: str, what: str) -> str:
+    """Return the one delimiter that cuts header and first rows into equally many fields, more than one.
+
+    :param sample: the beginning of the file.
+    :param what: the file's name, for errors.
+    :raises InputError: when several do; a file of one column has a comma.
+    """
+    lines = sample.splitlines(keepends=True)
+    # The last line of a sample may be cut in the middle.
+    text = "".join(lines[:-1]) if len(lines) > 1 and len(sample) >= _SAMPLE_BYTES // 4 else sample
+    fitting = [delimiter for delimiter in DELIMITERS if _fits(text, delimiter)]
+    if len(fitting) > 1:
+        # A header without the other characters settles it: they are then part of values only.
+        header = text.partition("\n")[0]
+        fitting = [one for one in fitting if one in header] or fitting
+    if len(fitting) > 1:
+        raise InputError(
+            f"the delimiter is unclear: {' and '.join(DELIMITERS[one] for one in fitting)} both fit; pass"
+            " csv_delimiter",
+            what,
+        )
+    return fitting[0] if fitting else _most_in(text)
+
+
+def _fits(text: str, delimiter: str) -> bool:
+    try:
+        rows = [
+            row for row in islice(csv.reader(io.StringIO(text), delimiter=delimiter), _SAMPLE_ROWS) if row
+        ]
+    except csv.Error:
+        return False
+    return len({len(row) for row in rows}) == 1 and len(rows[0]) > 1
+
+
+def _most_in(text: str) -> str:
+    """Return the delimiter that the header has most of; a comma where it has none."""
+    header = text.partition("\n")[0]
+    return max(DELIMITERS, key=lambda one: (header.count(one), one == ","))

@@ -1,0 +1,160 @@
+"""Row source: what every operator that takes rows understands, and how a real table's columns are named.
+
+The format readers are in :mod:`airflow_provider.core.files.reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from airflow_provider.core.files.reader import NumberedRow, read_rows
+from airflow_provider.core.problems import nearest
+from airflow_provider.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """How rows are read, as the operators' arguments say.
+
+    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
+    :param ignore: names in the rows that are left out.
+    :param min_rows: fewest rows that are no mistake; None for no bound.
+    :param csv_delimiter: one character; None to detect it.
+    :param encoding: a codec's name for text files; None to detect it.
+    :param source_format: ending that names the format (``csv``, ``jsonl``, …); None for the path's own.
+    """
+
+    columns: Any = None
+    ignore: Any = ()
+    min_rows: int | None = None
+    csv_delimiter: str | None = None
+    encoding: str | None = None
+    source_format: str | None = None
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the options themselves."""
+        wrong = []
+        columns = self.columns or {}
+        if not isinstance(columns, Mapping) or not all(
+            isinstance(name, str) and name and isinstance(field, str) and field
+            for name, field in columns.items()
+        ):
+            return ["columns must be an object of field names by names in the rows"]
+        names = self.ignore or ()
+        if not isinstance(names, (list, tuple, set)) or not all(
+            isinstance(one, str) and one for one in names
+        ):
+            return ["ignore must be a list of names in the rows"]
+        fields = list(columns.values())
+        wrong += [
+            f"columns names the field {one!r} twice"
+            for one in sorted({f for f in fields if fields.count(f) > 1})
+        ]
+        wrong += [f"{name!r} is in columns and in ignore" for name in sorted(set(columns) & set(names))]
+        return wrong
+
+
+NO_OPTIONS = RowOptions()
+
+
+class RowArguments:
+    """The arguments of operators that take rows, as a mixin: ``self.row_options()`` reads them."""
+
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = (
+        "columns",
+        "ignore",
+        "min_rows",
+        "csv_delimiter",
+        "encoding",
+        "source_format",
+    )
+
+    def row_options(self) -> RowOptions:
+        """Return the rendered arguments.
+
+        :raises InputError: with every problem of them.
+        """
+        from airflow_provider.core.arguments import whole_number
+
+        given: dict[str, Any] = {name: getattr(self, name, None) for name in self.ROW_FIELDS}
+        if given["min_rows"] is not None:
+            given["min_rows"] = whole_number(given["min_rows"], "min_rows")
+        options = RowOptions(**given)
+        if wrong := options.problems():
+            raise InputError(wrong, "the arguments")
+        return options
+
+
+def read_source(
+    source: object,
+    what: str,
+    options: RowOptions = NO_OPTIONS,
+    decode: Callable[[bytes], Any] | None = None,
+    *,
+    geo: bool = False,
+) -> Iterator[NumberedRow]:
+    """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
+
+    :param source: a list of objects, or the path of a file, see :func:`read_rows`.
+    :param what: name of the argument that the rows come from, for errors.
+    :param options: how to read them.
+    :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
+    :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
+    :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
+        fewer rows than ``min_rows``.
+    """
+    header: list[str] = []
+    rows: Iterable[NumberedRow] = read_rows(
+        source,
+        what,
+        decode,
+        csv_delimiter=options.csv_delimiter,
+        encoding=options.encoding,
+        source_format=options.source_format,
+        geo=geo,
+        on_columns=header.extend,
+    )
+    if options.columns or options.ignore:
+        rows = _renamed(rows, what, options, header)
+    count = 0
+    for number, row in rows:
+        count += 1
+        yield number, row
+    if options.min_rows is not None and count < options.min_rows:
+        raise InputError(f"has {count} rows, fewer than min_rows {options.min_rows}", what)
+
+
+def _renamed(
+    rows: Iterable[NumberedRow], what: str, options: RowOptions, header: list[str]
+) -> Iterator[NumberedRow]:
+    """Yield rows with their fields renamed.
+
+    :param header: names of the file's columns, known once its first row was read: empty values are not in
+        the rows.
+    """
+    columns = dict(options.columns or {})
+    ignored = set(options.ignore or ())
+    missing, names = {*columns, *ignored}, dict[str, None]()
+    for number, row in rows:
+        out: dict[str, Any] = {}
+        for name, value in row.items():
+            if name in ignored:
+                continue
+            field = columns.get(name, name)
+            if field in out:
+                raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", what)
+            out[field] = value
+        if missing:
+            missing -= row.keys()
+            names.update(dict.fromkeys(row))
+        yield number, out
+    missing -= set(header)
+    names.update(dict.fromkeys(header))
+    # Without rows and header nothing is known of the names.
+    if missing and names:
+        hints = [
+            f"{name!r} of columns or ignore is in no row{nearest(name, names)}" for name in sorted(missing)
+        ]
+        raise InputError(hints, what)

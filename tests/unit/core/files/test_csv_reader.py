@@ -1,0 +1,138 @@
+"""CSV as it comes is understood, or refused with the cause and the argument that helps."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider.core.files.row_source import RowOptions, read_source
+from airflow_provider.errors import InputError
+
+
+def rows(tmp_path: Path, data: str | bytes, suffix: str = ".csv", **options: Any) -> list[dict[str, Any]]:
+    path = tmp_path / f"rows{suffix}"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return [row for _, row in read_source(str(path), "source", RowOptions(**options))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,name\n1,a b\n",
+        "id;name\n1;a b\n",
+        "id\tname\n1\ta b\n",
+        "id|name\n1|a b\n",
+        "\ufeffid,name\r\n1,a b\r\n",
+        "sep=;\nid;name\n1;a b\n",
+        " id , name\u00a0\n1,a b\n",
+        "id,name,,\n1,a b,,\n",
+        "id,name\n,\n1,a b\n\n",
+    ],
+)
+def test_csv_as_it_comes_is_read(tmp_path: Path, text: str) -> None:
+    assert rows(tmp_path, text) == [{"id": "1", "name": "a b"}]
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_encoding_that_proves_itself_is_read(tmp_path: Path, codec: str) -> None:
+    assert rows(tmp_path, "id;name\n1;Müller\n".encode(codec)) == [{"id": "1", "name": "Müller"}]
+
+
+@pytest.mark.parametrize("codec", ["cp1252", "utf-16-le", "utf-16-be"])
+def test_another_encoding_is_refused_with_the_argument_that_helps(tmp_path: Path, codec: str) -> None:
+    data = "id;name\n1;Müller\n".encode(codec)
+    with pytest.raises(InputError, match=f"encoding='{codec}'"):
+        rows(tmp_path, data)
+    assert rows(tmp_path, data, encoding=codec) == [{"id": "1", "name": "Müller"}]
+
+
+def test_delimiters_that_both_fit_are_refused_until_one_is_named(tmp_path: Path) -> None:
+    text = "id,a;b\n1,2;3\n"
+    with pytest.raises(InputError, match="csv_delimiter"):
+        rows(tmp_path, text)
+    assert rows(tmp_path, text, csv_delimiter=";") == [{"id,a": "1,2", "b": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("id,a\n1\n", "row 1 has 1 values"),
+        ("id,a\n1,2,3\n", "row 1 has 3 values"),
+        ("id,a,\n1,2,3\n", "without a name"),
+        ("id, id\n1,2\n", "more than once"),
+        ("", "empty"),
+        ('id,a\n1,"x\n', "cannot be read as CSV"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_cause(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        rows(tmp_path, text)
+
+
+@pytest.mark.parametrize(("suffix", "text"), [(".json", '[{"a": 1}]'), (".jsonl", '{"a": 1}\n')])
+def test_json_files_may_have_a_mark_and_be_compressed(tmp_path: Path, suffix: str, text: str) -> None:
+    assert rows(tmp_path, gzip.compress(b"\xef\xbb\xbf" + text.encode()), f"{suffix}.gz") == [{"a": 1}]
+
+
+def test_columns_are_renamed_and_ignored(tmp_path: Path) -> None:
+    found = rows(tmp_path, "Etage,Name,x\n1,a,\n", columns={"Etage": "parentFloor"}, ignore=["x"])
+    assert found == [{"parentFloor": "1", "Name": "a"}]
+
+
+def test_a_name_that_no_row_has_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'Etag' .*did you mean 'Etage'"):
+        rows(tmp_path, "Etage,Name\n1,a\n", columns={"Etag": "parentFloor"})
+
+
+def test_two_columns_for_one_field_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'b' twice"):
+        rows(tmp_path, "a,b\n1,2\n", columns={"a": "b"})
+
+
+def test_too_few_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="min_rows"):
+        rows(tmp_path, "a,b\n1,2\n", min_rows=2)
+
+
+def test_a_list_that_a_template_made_a_text_is_one_short_error() -> None:
+    with pytest.raises(InputError, match=r"\.output") as caught:
+        list(read_source(str([{"id": 1}] * 50_000), "source"))
+    assert len(str(caught.value)) < 400
+
+
+NAMES = st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=8)
+VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
+
+
+@given(st.data())
+def test_any_table_is_read_back_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    import csv
+
+    names = data.draw(st.lists(NAMES, min_size=2, max_size=4, unique_by=lambda name: name.lower()))
+    table = data.draw(
+        st.lists(st.lists(VALUES, min_size=len(names), max_size=len(names)), min_size=1, max_size=5)
+    )
+    path = tmp_path_factory.mktemp("csv") / "rows.csv"
+    with path.open(
+        "w", newline="", encoding=data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+    ) as file:
+        writer = csv.writer(file, delimiter=data.draw(st.sampled_from(",;\t|")))
+        writer.writerows([names, *table])
+    try:
+        found = [row for _, row in read_source(str(path), "source")]
+    except InputError as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert "csv_delimiter" in refusal or "more than once" in refusal
+        return
+    wanted = [{name: value for name, value in zip(names, row, strict=True) if value} for row in table]
+    assert found == [row for row in wanted if row]
