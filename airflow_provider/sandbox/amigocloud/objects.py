@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.amigocloud.jobs import Job
     from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
-    from airflow_provider.sandbox.amigocloud.store import Dataset
+    from airflow_provider.sandbox.amigocloud.sql.store import Dataset
 
 
 def me(service: AmigoCloudService) -> dict[str, Any]:

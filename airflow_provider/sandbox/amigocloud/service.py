@@ -11,8 +11,13 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from airflow_provider.sandbox.amigocloud import changes, files, news, objects, polling, reads, sql, world
-from airflow_provider.sandbox.amigocloud.access import (
+from airflow_provider.sandbox.amigocloud import notifications as news
+from airflow_provider.sandbox.amigocloud import objects
+from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud.jobs import Job, Jobs, Work
+from airflow_provider.sandbox.amigocloud.realtime import polling
+from airflow_provider.sandbox.amigocloud.realtime.sockets import PATH, Sockets, announce_states
+from airflow_provider.sandbox.amigocloud.request import (
     Asked,
     RefusedError,
     Token,
@@ -20,10 +25,10 @@ from airflow_provider.sandbox.amigocloud.access import (
     not_found,
     read_query,
 )
-from airflow_provider.sandbox.amigocloud.dialect import spell
-from airflow_provider.sandbox.amigocloud.jobs import Job, Jobs, Work
-from airflow_provider.sandbox.amigocloud.socket import PATH, Sockets, announce_states
-from airflow_provider.sandbox.amigocloud.store import Dataset, Store
+from airflow_provider.sandbox.amigocloud.routes import changes, files, reads
+from airflow_provider.sandbox.amigocloud.routes import statements as sql
+from airflow_provider.sandbox.amigocloud.sql.dialect import spell
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
 from airflow_provider.sandbox.service import Service
 
 if TYPE_CHECKING:
@@ -93,7 +98,8 @@ class AmigoCloudService(Service):
     - ``unstable_order``: queries without ORDER BY come in another order each time.
     - ``before_page``: called with 1, 2, 3... before each page of SQL, to change data in between.
     - ``requests_per_second`` (None: no limit) and ``retry_after`` (None: header left out).
-    - ``sockets``: what happens to sockets, see :class:`~airflow_provider.sandbox.amigocloud.socket.Sockets`.
+    - ``sockets``: what happens to sockets, see
+      :class:`~airflow_provider.sandbox.amigocloud.realtime.sockets.Sockets`.
     - ``compress``: gzip for who accepts it; ``check_md5``; ``simple_upload_limit``; ``foreign_exports``.
     """
 

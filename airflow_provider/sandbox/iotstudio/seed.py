@@ -6,8 +6,8 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from airflow_provider.sandbox.iotstudio.formats import rfc3339, ulid
 from airflow_provider.sandbox.iotstudio.records import Category, Space, Thing
-from airflow_provider.sandbox.iotstudio.wire import rfc3339, ulid
 
 SPACE = "my-iot-project"
 FIRST_THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"

@@ -10,19 +10,12 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider.sandbox.iotstudio import (
-    access,
-    catalog,
-    history,
-    interactions,
-    mqtt,
-    query,
-    things,
-    values,
-)
-from airflow_provider.sandbox.iotstudio.access import Client, OAuthError, Token
+from airflow_provider.sandbox.iotstudio import auth as access
+from airflow_provider.sandbox.iotstudio.auth import Client, OAuthError, Token
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, missing, ulid
+from airflow_provider.sandbox.iotstudio.routes import catalog, history, interactions, mqtt, query, things
+from airflow_provider.sandbox.iotstudio.routes import properties as values
 from airflow_provider.sandbox.iotstudio.seed import SPACE, seeded_space
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, ulid
 from airflow_provider.sandbox.service import Service
 
 if TYPE_CHECKING:

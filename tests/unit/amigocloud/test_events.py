@@ -18,7 +18,7 @@ from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.watchers import monitor
 from airflow_provider.amigocloud.watchers.monitor import Lookout
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .test_realtime import SOCKET, until
 

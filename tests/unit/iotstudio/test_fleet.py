@@ -11,8 +11,8 @@ from airflow_provider.errors import PermissionDeniedError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.properties.bulk_read import read_values
 from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
-from airflow_provider.sandbox.iotstudio.wire import ulid
 from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import LIST, READ, THING

@@ -26,9 +26,9 @@ from airflow_provider.errors import (
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.service import CLIENT_ID, CLIENT_SECRET
-from airflow_provider.sandbox.iotstudio.wire import ulid
 from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import LIST, PUT, READ, THING

@@ -27,8 +27,8 @@ from airflow_provider.errors import (
 from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
 from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
-from airflow_provider.sandbox.iotstudio.wire import ulid
 from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import LIST, PUT, READ, THING

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 import httpx
 import pytest
 
-from airflow_provider.sandbox.amigocloud import world
-from airflow_provider.sandbox.amigocloud.geometry import ewkb, from_text, point_of
+from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud.sql.geometry import ewkb, from_text, point_of
 from airflow_provider.sandbox.server import Sandbox
 
 HTTP = httpx.Client(verify=False)

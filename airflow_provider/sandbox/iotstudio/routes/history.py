@@ -7,9 +7,16 @@ from bisect import bisect_left
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.sandbox.iotstudio.listing import EMPTY_SHOWN, envelope, limit_of, pack, unpack
-from airflow_provider.sandbox.iotstudio.things import find
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, parse_time, short_time
+from airflow_provider.sandbox.iotstudio.formats import (
+    Answer,
+    Ask,
+    RefusedError,
+    missing,
+    parse_time,
+    short_time,
+)
+from airflow_provider.sandbox.iotstudio.pagination import EMPTY_SHOWN, envelope, limit_of, pack, unpack
+from airflow_provider.sandbox.iotstudio.routes.things import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

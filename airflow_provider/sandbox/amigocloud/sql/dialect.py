@@ -7,7 +7,7 @@ import re
 import sqlite3
 from datetime import UTC, datetime
 
-from airflow_provider.sandbox.amigocloud import geometry
+from airflow_provider.sandbox.amigocloud.sql import geometry
 
 _LITERAL = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/)", re.DOTALL)
 _MOMENT = re.compile(r"'\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^']*'")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from airflow_provider.sandbox.amigocloud import news, objects
-from airflow_provider.sandbox.amigocloud.access import Asked, bad_request
-from airflow_provider.sandbox.amigocloud.store import Dataset
+from airflow_provider.sandbox.amigocloud import notifications as news
+from airflow_provider.sandbox.amigocloud import objects
+from airflow_provider.sandbox.amigocloud.request import Asked, bad_request
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.amigocloud.service import AmigoCloudService

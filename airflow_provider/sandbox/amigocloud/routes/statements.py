@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.sandbox.amigocloud.access import Asked, bad_request
-from airflow_provider.sandbox.amigocloud.dialect import WRITES, kind_of
-from airflow_provider.sandbox.amigocloud.store import SqlError
+from airflow_provider.sandbox.amigocloud.request import Asked, bad_request
+from airflow_provider.sandbox.amigocloud.sql.dialect import WRITES, kind_of
+from airflow_provider.sandbox.amigocloud.sql.store import SqlError
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.amigocloud.service import AmigoCloudService

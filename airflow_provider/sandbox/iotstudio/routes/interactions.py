@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.sandbox.iotstudio.listing import by, page
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, blank_time, missing
+from airflow_provider.sandbox.iotstudio.pagination import by, page
 from airflow_provider.sandbox.iotstudio.records import Entry, Thing
-from airflow_provider.sandbox.iotstudio.things import find
-from airflow_provider.sandbox.iotstudio.values import violation
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, blank_time, missing
+from airflow_provider.sandbox.iotstudio.routes.properties import violation
+from airflow_provider.sandbox.iotstudio.routes.things import find
 
 CAP = 100
 NEWEST_FIRST = by("uid", descending=True)

@@ -15,9 +15,9 @@ from xml.sax.saxutils import escape
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from airflow_provider.sandbox.amigocloud import geometry
-from airflow_provider.sandbox.amigocloud.access import Asked, RefusedError, bad_request, not_found
-from airflow_provider.sandbox.amigocloud.store import Dataset
+from airflow_provider.sandbox.amigocloud.request import Asked, RefusedError, bad_request, not_found
+from airflow_provider.sandbox.amigocloud.sql import geometry
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.amigocloud.service import AmigoCloudService

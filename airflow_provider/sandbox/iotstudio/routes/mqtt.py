@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.sandbox.iotstudio.things import find
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, rfc3339
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, missing, rfc3339
+from airflow_provider.sandbox.iotstudio.routes.things import find
 
 HIDDEN = "<hidden_secret>"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.sandbox.iotstudio.listing import matches
-from airflow_provider.sandbox.iotstudio.values import store
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError
+from airflow_provider.sandbox.iotstudio.pagination import matches
+from airflow_provider.sandbox.iotstudio.routes.properties import store
 
 MOST = 1000
 DEFAULT_TTL = 30

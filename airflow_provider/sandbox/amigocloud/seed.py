@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider.sandbox.amigocloud.access import Token
-from airflow_provider.sandbox.amigocloud.dialect import spell
-from airflow_provider.sandbox.amigocloud.geometry import ewkb
-from airflow_provider.sandbox.amigocloud.store import Dataset, Store
+from airflow_provider.sandbox.amigocloud.request import Token
+from airflow_provider.sandbox.amigocloud.sql.dialect import spell
+from airflow_provider.sandbox.amigocloud.sql.geometry import ewkb
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
 
 USER = 123
 USER_UUID = "0b6e1d7c-52c0-4c9e-9c55-6d2f0a1f0123"

@@ -14,7 +14,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.sandbox.amigocloud import dialect, geometry, tables
+from airflow_provider.sandbox.amigocloud.sql import dialect, geometry, tables
 
 
 class SqlError(Exception):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.sandbox.iotstudio.things import find
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, rfc3339
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, missing, rfc3339
+from airflow_provider.sandbox.iotstudio.routes.things import find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """The socket that tells what happens: Engine.IO 3 (or 4) with Socket.IO on a WebSocket.
 
-A client may begin by polling, see :mod:`~airflow_provider.sandbox.amigocloud.polling`, and move here.
+A client may begin by polling, see :mod:`~airflow_provider.sandbox.amigocloud.realtime.polling`, and move
+here.
 
 Frames are those that the vendor's Java and Python clients were seen to exchange. What the service does with a
 bad session is not known; here it is the hardest case for a client: nothing at all.

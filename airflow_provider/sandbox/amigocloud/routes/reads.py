@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from airflow_provider.sandbox.amigocloud import objects, world
-from airflow_provider.sandbox.amigocloud.access import Asked, RefusedError, bad_request, not_found
+from airflow_provider.sandbox.amigocloud import objects
+from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud.request import Asked, RefusedError, bad_request, not_found
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.amigocloud.service import AmigoCloudService

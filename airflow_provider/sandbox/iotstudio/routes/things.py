@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.sandbox.iotstudio import jsonpatch
-from airflow_provider.sandbox.iotstudio.access import Client
-from airflow_provider.sandbox.iotstudio.listing import page, thing_filter, thing_order
+from airflow_provider.sandbox.iotstudio import json_patch as jsonpatch
+from airflow_provider.sandbox.iotstudio.auth import Client
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, missing, rfc3339
+from airflow_provider.sandbox.iotstudio.pagination import page, thing_filter, thing_order
 from airflow_provider.sandbox.iotstudio.records import Thing
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable

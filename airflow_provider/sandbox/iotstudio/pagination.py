@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.sandbox.iotstudio.wire import Ask, RefusedError
+from airflow_provider.sandbox.iotstudio.formats import Ask, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider.sandbox.amigocloud.socket import CLOSE, TICK
+from airflow_provider.sandbox.amigocloud.realtime.sockets import CLOSE, TICK
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from airflow_provider.sandbox.amigocloud.socket import Line, Sockets
+    from airflow_provider.sandbox.amigocloud.realtime.sockets import Line, Sockets
 
 ENDED, NOTHING = "1", "6"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_provider.sandbox.iotstudio.listing import by, envelope, limit_of, page
+from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, missing, rfc3339
+from airflow_provider.sandbox.iotstudio.pagination import by, envelope, limit_of, page
 from airflow_provider.sandbox.iotstudio.records import Category, Model
-from airflow_provider.sandbox.iotstudio.wire import Answer, Ask, RefusedError, missing, rfc3339
 
 NAME = re.compile(r"[a-zA-Z0-9_:-]{1,26}")
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.sandbox.iotstudio.wire import Answer, RefusedError
+from airflow_provider.sandbox.iotstudio.formats import Answer, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
