@@ -1,4 +1,4 @@
-"""The seeded account: a user, their projects, and the datasets of one campus."""
+"""Seed data: a user with tokens, projects, and the datasets of a campus."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider.sandbox.amigocloud.request import Token
-from airflow_provider.sandbox.amigocloud.sql.dialect import spell
+from airflow_provider.sandbox.amigocloud.auth import Token
+from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
 from airflow_provider.sandbox.amigocloud.sql.geometry import ewkb
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
 
@@ -29,7 +29,7 @@ CREATE_PROJECT_TOKEN = "C:Ndl3xGWeasYt9rqyuVsByf5HPMAGyte10y1Mub"
 EDIT_PROJECT_TOKEN = "E:sandboxEditorOfTheCampus00000000001234"
 READ_PROJECT_TOKEN = "R:sandboxReaderOfTheCampus00000000001234"
 AWKWARD_TOKEN = "A:a+b/c%2Fd=e&f#g h%0000000000000000000"
-"""A user token whose characters all mean something in a URL."""
+"""A user token full of characters with a meaning in URLs."""
 
 _START = datetime(2025, 1, 1, 6, 0, tzinfo=UTC)
 _CENTRE = (12.57, 55.78)
@@ -77,9 +77,9 @@ ASSET_COLUMNS: list[dict[str, Any]] = [
 
 
 def asset(n: int, dice: random.Random) -> dict[str, Any]:
-    """Make the n-th asset; the same for the same dice."""
+    """Return the n-th asset; equal for equal states of the random generator."""
     kind, category, power = _KINDS[n % len(_KINDS)]
-    place = (_CENTRE[0] + dice.gauss(0, 0.004), _CENTRE[1] + dice.gauss(0, 0.002))
+    point = (_CENTRE[0] + dice.gauss(0, 0.004), _CENTRE[1] + dice.gauss(0, 0.002))
     installed = _START - timedelta(days=dice.randrange(4000))
     inspected = _START + timedelta(minutes=dice.randrange(400_000))
     return {
@@ -94,15 +94,19 @@ def asset(n: int, dice: random.Random) -> dict[str, Any]:
         "price": round(dice.uniform(20, 20_000), 2),
         "in_service": None if n % 97 == 0 else n % 11 != 0,
         "installed_on": installed.date().isoformat(),
-        "inspected_at": None if n % 5 == 0 else spell(inspected),
-        "updated_at": spell(_START + timedelta(minutes=7 * n)),
+        "inspected_at": None if n % 5 == 0 else format_moment(inspected),
+        "updated_at": format_moment(_START + timedelta(minutes=7 * n)),
         "notes": _NOTES[dice.randrange(len(_NOTES))],
-        "wkb_geometry": None if n % 101 == 100 else ewkb("POINT", place),
+        "wkb_geometry": None if n % 101 == 100 else ewkb("POINT", point),
     }
 
 
 def assets(count: int = ASSET_COUNT, first: int = 0) -> Iterator[dict[str, Any]]:
-    """Make assets, one after the other."""
+    """Yield assets.
+
+    :param count: number of assets.
+    :param first: number of the first asset.
+    """
     dice = random.Random(PROJECT + first)  # noqa: S311 - made-up data
     for n in range(first, first + count):
         yield asset(n, dice)
@@ -120,28 +124,30 @@ def _zones() -> Iterator[dict[str, Any]]:
         }
 
 
-def _firsts() -> Iterator[dict[str, Any]]:
+def _physicists() -> Iterator[dict[str, Any]]:
     for n, name in enumerate(("Ångström", "Bohr", "Curie", "Dirac", "Euler", "Fermi", "Gauss", "Heisenberg")):
         yield {"amigo_id": hashlib.md5(name.encode()).hexdigest(), "name": name, "value": n * 1.5}
 
 
 @lru_cache(maxsize=1)
-def template() -> tuple[bytes, dict[int, Dataset]]:
-    """Build the datasets once; every reset copies them."""
-    store = Store(None, lambda: spell(_START))
-    simple = [{"name": "name", "type": "string"}]
-    store.add(Dataset(FIRST, PROJECT, "Dataset 1", [*simple, {"name": "value", "type": "float"}]), _firsts())
+def seeded_datasets() -> tuple[bytes, dict[int, Dataset]]:
+    """Return the content of a store with the seeded datasets, built once for every reset."""
+    store = Store(None, lambda: format_moment(_START))
+    named = [{"name": "name", "type": "string"}]
+    store.add(
+        Dataset(FIRST, PROJECT, "Dataset 1", [*named, {"name": "value", "type": "float"}]), _physicists()
+    )
     store.add(Dataset(ASSETS, PROJECT, "Campus assets", [dict(c) for c in ASSET_COLUMNS]), assets())
-    shape = {"name": "wkb_geometry", "type": "geometry", "geometry_type": "MULTIPOLYGON"}
+    geometry = {"name": "wkb_geometry", "type": "geometry", "geometry_type": "MULTIPOLYGON"}
     area = {"name": "area_m2", "type": "float"}
-    store.add(Dataset(ZONES, PROJECT, "Campus zones", [*simple, area, shape]), _zones())
+    store.add(Dataset(ZONES, PROJECT, "Campus zones", [*named, area, geometry]), _zones())
     content = store.dump()
     store.close()
     return content
 
 
-def tokens() -> dict[str, Token]:
-    """Make the account's tokens."""
+def seeded_tokens() -> dict[str, Token]:
+    """Return the account's tokens by value."""
     made = [
         Token(USER_TOKEN, "A"),
         Token(READ_TOKEN, "R"),
@@ -153,15 +159,15 @@ def tokens() -> dict[str, Token]:
     return {token.value: token for token in made}
 
 
-def projects() -> dict[int, dict[str, Any]]:
-    """Make the user's projects, enough for two pages of a list."""
+def seeded_projects() -> dict[int, dict[str, Any]]:
+    """Return the user's projects by number, enough for two pages of a list."""
     made = {PROJECT: {"id": PROJECT, "name": "Campus", "description": "Assets and zones of the campus"}}
     for n in range(EMPTY_PROJECT, EMPTY_PROJECT + 24):
         made[n] = {"id": n, "name": f"Site {n - PROJECT:02d}", "description": ""}
     return made
 
 
-def queries() -> dict[int, dict[str, Any]]:
-    """Make the saved queries of the campus."""
+def seeded_queries() -> dict[int, dict[str, Any]]:
+    """Return the saved queries of the campus by number."""
     text = f"SELECT category, count(*) AS assets FROM dataset_{ASSETS} GROUP BY category ORDER BY category"
     return {QUERY: {"id": QUERY, "name": "Assets by category", "query": text, "project": PROJECT}}

@@ -1,7 +1,7 @@
 """Engine.IO 3 by HTTP polling, as the vendor's Python client begins every connection.
 
-It asks for a session, posts its packets and fetches those of the server, until it moves to a WebSocket if it
-is offered one. Packets come in the binary framing, the only one that this client reads.
+The client requests a session, posts its packets and fetches those of the server. When a WebSocket is offered,
+the client upgrades to it. Packets come in the binary framing, the only framing that this client reads.
 """
 
 from __future__ import annotations
@@ -17,63 +17,63 @@ from airflow_provider.sandbox.amigocloud.realtime.sockets import CLOSE, TICK
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from airflow_provider.sandbox.amigocloud.realtime.sockets import Line, Sockets
+    from airflow_provider.sandbox.amigocloud.realtime.sockets import Connection, Sockets
 
-ENDED, NOTHING = "1", "6"
+CLOSE_PACKET, NOOP_PACKET = "1", "6"
 
 
 async def answer(sockets: Sockets, request: Request) -> Response:
-    """Answer one request of a client that polls."""
+    """Answer a request of a polling client."""
     given = request.query_params
     if given.get("transport") != "polling":
-        return _refused(0, "Transport unknown")
+        return _refuse(0, "Transport unknown")
     if given.get("EIO") != "3" or (sockets.protocol == 4 and not sockets.old_clients):
-        return _refused(5, "Unsupported protocol version")
+        return _refuse(5, "Unsupported protocol version")
     if "sid" not in given:
-        line = sockets.open_line(3)
-        line.polls = True
-        return _framed([sockets.hello(line), "40"])
-    found = sockets.line_of(given["sid"])
+        connection = sockets.open_connection(3)
+        connection.polls = True
+        return _encode([sockets.handshake(connection), "40"])
+    found = sockets.find_connection(given["sid"])
     if found is None:
-        return _refused(1, "Session ID unknown")
+        return _refuse(1, "Session ID unknown")
     if request.method == "GET":
-        return _framed(await _waiting(sockets, found, request))
-    for packet in _unframed(await request.body()):
-        sockets.take(found, packet)
+        return _encode(await _wait_for_packets(sockets, found, request))
+    for packet in _decode(await request.body()):
+        sockets.receive(found, packet)
     return Response("ok", media_type="text/html")
 
 
-async def _waiting(sockets: Sockets, line: Line, request: Request) -> list[str]:
-    """Give what a client has to be told, as soon as there is something."""
+async def _wait_for_packets(sockets: Sockets, connection: Connection, request: Request) -> list[str]:
+    """Return a client's packets as soon as there are any."""
     now = asyncio.get_running_loop().time
     end = now() + (sockets.ping_interval + sockets.ping_timeout) / 1000
-    while not (packets := _taken(sockets, line)):
-        if not line.polls:
-            return [NOTHING]
+    while not (packets := _take_packets(sockets, connection)):
+        if not connection.polls:
+            return [NOOP_PACKET]
         if now() > end or await request.is_disconnected():
             packets = [CLOSE]
             break
-        sockets.service.jobs.settle()
+        sockets.run_due_jobs()
         await asyncio.sleep(TICK)
     if CLOSE in packets:
-        sockets.lines.discard(line)
-        return [ENDED]
+        sockets.connections.discard(connection)
+        return [CLOSE_PACKET]
     return packets
 
 
-def _taken(sockets: Sockets, line: Line) -> list[str]:
+def _take_packets(sockets: Sockets, connection: Connection) -> list[str]:
     packets = []
-    while line.polls and not line.queue.empty():
-        packets.append(line.queue.get_nowait())
+    while connection.polls and not connection.queue.empty():
+        packets.append(connection.queue.get_nowait())
     return [packet for packet in packets if packet == CLOSE or not sockets.silent]
 
 
-def _refused(code: int, message: str) -> Response:
+def _refuse(code: int, message: str) -> Response:
     return JSONResponse({"code": code, "message": message}, 400)
 
 
-def _framed(packets: Iterable[str]) -> Response:
-    """Put before each packet a zero, its length's digits as bytes, and 255."""
+def _encode(packets: Iterable[str]) -> Response:
+    """Return packets in the binary framing: before each a zero, its length's digits as bytes, and 255."""
     body = bytearray()
     for packet in packets:
         raw = packet.encode()
@@ -81,7 +81,7 @@ def _framed(packets: Iterable[str]) -> Response:
     return Response(bytes(body), media_type="application/octet-stream")
 
 
-def _unframed(body: bytes) -> Iterator[str]:
+def _decode(body: bytes) -> Iterator[str]:
     at = 0
     while at < len(body):
         start = body.index(255, at) + 1

@@ -1,40 +1,43 @@
-"""Handlers that change data by jobs: changes, new datasets, reverts."""
+"""Changes: changesets, new datasets and projects, deletions, reverts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider.sandbox.amigocloud import notifications as news
-from airflow_provider.sandbox.amigocloud import objects
-from airflow_provider.sandbox.amigocloud.request import Asked, bad_request
+from airflow_provider.sandbox.amigocloud.notifications import (
+    notify_dataset_deleted,
+    notify_project_changed,
+    notify_project_created,
+)
+from airflow_provider.sandbox.amigocloud.objects import describe_project
+from airflow_provider.sandbox.amigocloud.request import ApiRequest
+from airflow_provider.sandbox.amigocloud.responses import bad_request
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
-
-if TYPE_CHECKING:
-    from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
+from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
 Statement = tuple[str, Sequence[Any]]
 _LEVEL = {"INSERT": "C", "UPDATE": "E", "DELETE": "E", "TRUNCATE": "E"}
 
 
-async def submit_change(service: AmigoCloudService, asked: Asked) -> Any:
-    """Take one change of one dataset."""
-    dataset = service.dataset_of(asked)
+async def submit_change(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Start a job that applies a change to a dataset."""
+    dataset = service.dataset_of(request)
     about = {"project_id": dataset.project, "dataset_id": dataset.id}
-    return _start(service, asked, [_decoded(asked, "change")], about)
+    return _start(service, request, [_decode(request, "change")], about)
 
 
-async def submit_changeset(service: AmigoCloudService, asked: Asked) -> Any:
-    """Take a list of changes of a project's datasets."""
-    about = {"project_id": service.project_of(asked)}
-    return _start(service, asked, _decoded(asked, "changeset"), about)
+async def submit_changeset(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Start a job that applies a list of changes to a project's datasets."""
+    about = {"project_id": service.project_of(request)}
+    return _start(service, request, _decode(request, "changeset"), about)
 
 
-def _decoded(asked: Asked, name: str) -> Any:
-    text = asked.body.get(name)
+def _decode(request: ApiRequest, name: str) -> Any:
+    text = request.body.get(name)
     if not isinstance(text, str):
         raise bad_request(f"{name}: JSON text is required.", "required")
     try:
@@ -43,13 +46,17 @@ def _decoded(asked: Asked, name: str) -> Any:
         raise bad_request(f"{name}: not valid JSON") from None
 
 
-def _start(service: AmigoCloudService, asked: Asked, changes: Any, about: dict[str, int]) -> dict[str, Any]:
-    if not isinstance(changes, list) or not all(isinstance(one, dict) for one in changes):
+def _start(
+    service: AmigoCloudState, request: ApiRequest, changes: Any, about: dict[str, int]
+) -> dict[str, Any]:
+    if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
         raise bad_request("a change is an object")
-    only = about.get("dataset_id")
+    expected = about.get("dataset_id")
     for change in changes:
-        asked.need("A" if change.get("type") == "DDL" else _LEVEL.get(str(change.get("action")), "A"))
-        if only is not None and change.get("entity", f"dataset_{only}") != f"dataset_{only}":
+        request.require_level(
+            "A" if change.get("type") == "DDL" else _LEVEL.get(str(change.get("action")), "A")
+        )
+        if expected is not None and change.get("entity", f"dataset_{expected}") != f"dataset_{expected}":
             raise bad_request("the change is for another dataset")
 
     def work() -> dict[str, Any]:
@@ -60,8 +67,8 @@ def _start(service: AmigoCloudService, asked: Asked, changes: Any, about: dict[s
     return {"job": service.start_job("submit_change", work, **about).id}
 
 
-def apply(service: AmigoCloudService, change: Mapping[str, Any]) -> None:
-    """Bring one change into the store; raises ``ValueError`` when it makes no sense."""
+def apply(service: AmigoCloudState, change: Mapping[str, Any]) -> None:
+    """Apply a change to the store; raise ``ValueError`` when its action is unknown."""
     number = int(str(change["entity"]).removeprefix("dataset_"))
     dataset = service.store.datasets[number]
     action, data = change.get("action"), change.get("data") or []
@@ -72,7 +79,7 @@ def apply(service: AmigoCloudService, change: Mapping[str, Any]) -> None:
     service.store.transaction(_statements(dataset, str(action), data), dict(change))
 
 
-def _alter(service: AmigoCloudService, number: int, action: str, item: Mapping[str, Any]) -> None:
+def _alter(service: AmigoCloudState, number: int, action: str, item: Mapping[str, Any]) -> None:
     if action == "ADD COLUMN":
         service.store.add_column(number, item["new"])
     elif action == "DROP COLUMN":
@@ -100,47 +107,47 @@ def _statements(dataset: Dataset, action: str, data: Sequence[Mapping[str, Any]]
 
 
 def _insert(table: str, values: Mapping[str, Any]) -> Statement:
-    """Insert a row; one with the same amigo_id is replaced, so sending it twice does no harm."""
+    """Return the statement that inserts a row, or replaces the row with its amigo_id: a retry is safe."""
     if not values:
         return f"INSERT INTO {table} DEFAULT VALUES", ()
     names = ", ".join(f'"{name}"' for name in values)
     marks = ", ".join("?" * len(values))
-    replaced = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
+    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
     sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
     if "amigo_id" in values:
-        sql += f" ON CONFLICT (amigo_id) DO UPDATE SET {replaced}"
+        sql += f" ON CONFLICT (amigo_id) DO UPDATE SET {updates}"
     return sql, list(values.values())
 
 
-async def create_dataset(service: AmigoCloudService, asked: Asked) -> Any:
-    """Make an empty dataset."""
-    project = service.project_of(asked)
-    name, fields = asked.body.get("name"), _decoded(asked, "schema")
+async def create_dataset(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Create an empty dataset."""
+    project = service.project_of(request)
+    name, fields = request.body.get("name"), _decode(request, "schema")
     if not name or not isinstance(fields, list):
         raise bad_request("name and schema are required", "required")
-    made = Dataset(service.next_dataset_id(), project, str(name), [dict(one) for one in fields])
+    made = Dataset(service.next_dataset_id(), project, str(name), [dict(field) for field in fields])
     made.visible_at = service.around.clock.now() + service.dataset_lag
     service.store.add(made)
     job = service.start_job("create_dataset", lambda: {"dataset_ids": [made.id]}, project_id=project)
     return {
         "id": made.id,
         "name": made.name,
-        "url": f"{objects.project_url(service, project)}/datasets/{made.id}",
+        "url": service.dataset_url(made),
         "job": job.id,
     }
 
 
-async def delete_dataset(service: AmigoCloudService, asked: Asked) -> Any:
+async def delete_dataset(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Delete a dataset."""
-    dataset = service.dataset_of(asked)
+    dataset = service.dataset_of(request)
     service.store.drop(dataset.id)
-    news.dataset_deleted(service, dataset.project, dataset.id)
+    notify_dataset_deleted(service.sockets, dataset.project, dataset.id)
     return Response(status_code=204)
 
 
-async def revert(service: AmigoCloudService, asked: Asked) -> Any:
-    """Make a new state that holds what an earlier one held."""
-    dataset, state = service.dataset_of(asked), asked.path["state"]
+async def revert(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Start a job that restores an earlier state's rows, in a new state."""
+    dataset, state = service.dataset_of(request), request.path["state"]
     if state not in dataset.states:
         raise bad_request(f"unknown state {state}")
 
@@ -155,30 +162,30 @@ async def revert(service: AmigoCloudService, asked: Asked) -> Any:
     return {"job": service.start_job("revert", work, project_id=dataset.project, dataset_id=dataset.id).id}
 
 
-async def create_project(service: AmigoCloudService, asked: Asked) -> Any:
-    """Make an empty project."""
-    name = asked.body.get("name")
+async def create_project(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Create an empty project."""
+    name = request.body.get("name")
     if not name:
         raise bad_request("name: this field is required.", "required")
     number = max(service.projects) + 1
     service.projects[number] = {
         "id": number,
         "name": str(name),
-        "description": str(asked.body.get("description") or ""),
+        "description": str(request.body.get("description") or ""),
     }
-    news.project_created(service, number)
-    return objects.project(service, service.projects[number])
+    notify_project_created(service.sockets, number, service.start_job("create_project", dict))
+    return describe_project(service, service.projects[number])
 
 
-async def change_project(service: AmigoCloudService, asked: Asked) -> Any:
+async def change_project(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Change a project's name or description.
 
-    The vendor's docs know of the event; that a project is changed at its own URL is how Django does it.
+    The vendor's docs name the event only. That a project is changed at its own URL is Django's convention.
     """
-    number = service.project_of(asked)
+    number = service.project_of(request)
     known = service.projects[number]
-    if asked.body.get("name", known["name"]) in {None, ""}:
+    if request.body.get("name", known["name"]) in {None, ""}:
         raise bad_request("name: this field may not be blank.", "blank")
-    known.update({key: str(asked.body[key]) for key in ("name", "description") if key in asked.body})
-    news.project_changed(service, number)
-    return objects.project(service, known)
+    known.update({key: str(request.body[key]) for key in ("name", "description") if key in request.body})
+    notify_project_changed(service.sockets, number)
+    return describe_project(service, known)

@@ -1,4 +1,4 @@
-"""Handlers for files: uploads in one piece or in chunks, and exports by the service."""
+"""Files: uploads in one piece or in chunks, and exports by the service."""
 
 from __future__ import annotations
 
@@ -8,53 +8,38 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from airflow_provider.sandbox.amigocloud.request import Asked, RefusedError, bad_request, not_found
-from airflow_provider.sandbox.amigocloud.sql import geometry
+from airflow_provider.sandbox.amigocloud.request import ApiRequest
+from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request, not_found
+from airflow_provider.sandbox.amigocloud.sql.geometry import from_geojson, point_of
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
-
-if TYPE_CHECKING:
-    from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
+from airflow_provider.sandbox.amigocloud.state import AmigoCloudState, Upload
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 UPLOAD_HOURS = 24
-SIMPLE_LIMIT = 8_000_000
+"""Hours after which an unfinished upload expires."""
 
 
-@dataclass
-class Upload:
-    """A file that arrives in chunks.
-
-    :param total: its size, as the first chunk said.
-    """
-
-    id: str
-    filename: str
-    total: int
-    content: bytearray = field(default_factory=bytearray)
-
-
-async def upload(service: AmigoCloudService, asked: Asked) -> Any:
-    """Take a file in one piece; a job makes a dataset of it."""
-    project = service.project_of(asked)
-    name, content = await _datafile(asked)
+async def upload(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Receive a file in one piece; start a job that imports it as a dataset."""
+    project = service.project_of(request)
+    name, content = await _datafile(request)
     if len(content) > service.simple_upload_limit:
-        raise RefusedError(413, "too_large", "Use the chunked upload for files of this size.")
-    options = {key: str(value) for key, value in asked.body.items() if key != "datafile"}
+        raise ApiError(413, "too_large", "Use the chunked upload for files of this size.")
+    options = {key: str(value) for key, value in request.body.items() if key != "datafile"}
     return {"job": import_file(service, project, name, content, options)}
 
 
-async def upload_chunk(service: AmigoCloudService, asked: Asked) -> Any:
-    """Take the next chunk of a file; chunks come in order and fit without gap."""
-    service.project_of(asked)
-    name, content = await _datafile(asked)
-    match = _RANGE.fullmatch(asked.request.headers.get("content-range", ""))
+async def upload_chunk(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Receive the next chunk of a file; refuse chunks out of order."""
+    service.project_of(request)
+    name, content = await _datafile(request)
+    match = _RANGE.fullmatch(request.http.headers.get("content-range", ""))
     if match is None:
         raise bad_request("Content-Range is missing or malformed", "invalid_range")
     first, last, total = (int(part) for part in match.groups())
@@ -62,7 +47,7 @@ async def upload_chunk(service: AmigoCloudService, asked: Asked) -> Any:
         raise bad_request(
             f"Content-Range says {first}-{last}, the chunk has {len(content)} bytes", "invalid_range"
         )
-    found = _upload(service, asked, name, total)
+    found = _upload(service, request, name, total)
     if first != len(found.content) or total != found.total:
         refusal = bad_request(f"expected offset {len(found.content)} of {found.total}", "invalid_offset")
         refusal.body["offset"] = len(found.content)
@@ -72,8 +57,8 @@ async def upload_chunk(service: AmigoCloudService, asked: Asked) -> Any:
     return {"upload_id": found.id, "offset": len(found.content), "expires": expires}
 
 
-def _upload(service: AmigoCloudService, asked: Asked, name: str, total: int) -> Upload:
-    known = asked.body.get("upload_id") or asked.params.get("upload_id")
+def _upload(service: AmigoCloudState, request: ApiRequest, name: str, total: int) -> Upload:
+    known = request.body.get("upload_id") or request.params.get("upload_id")
     if known:
         if known not in service.uploads:
             raise not_found("unknown upload_id")
@@ -83,34 +68,34 @@ def _upload(service: AmigoCloudService, asked: Asked, name: str, total: int) -> 
     return made
 
 
-async def complete_upload(service: AmigoCloudService, asked: Asked) -> Any:
-    """Take the end of a chunked upload; a job makes a dataset of the file."""
-    project = service.project_of(asked)
-    found = service.uploads.get(str(asked.body.get("upload_id")))
+async def complete_upload(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Complete a chunked upload; start a job that imports the file as a dataset."""
+    project = service.project_of(request)
+    found = service.uploads.get(str(request.body.get("upload_id")))
     if found is None:
         raise not_found("unknown upload_id")
     if len(found.content) != found.total:
         raise bad_request(f"{len(found.content)} of {found.total} bytes arrived", "incomplete")
     content = bytes(found.content)
-    if service.check_md5 and asked.body.get("md5") != hashlib.md5(content).hexdigest():
+    if service.check_md5 and request.body.get("md5") != hashlib.md5(content).hexdigest():
         raise bad_request("md5 checksum does not match", "md5_mismatch")
-    options = {key: str(value) for key, value in asked.body.items()}
+    options = {key: str(value) for key, value in request.body.items()}
     name = options.get("filename") or found.filename
     del service.uploads[found.id]
     return {"job": import_file(service, project, name, content, options)}
 
 
-async def _datafile(asked: Asked) -> tuple[str, bytes]:
-    part = asked.body.get("datafile")
+async def _datafile(request: ApiRequest) -> tuple[str, bytes]:
+    part = request.body.get("datafile")
     if not isinstance(part, UploadFile):
         raise bad_request("datafile: no file was submitted.", "required")
     return part.filename or "datafile", await part.read()
 
 
 def import_file(
-    service: AmigoCloudService, project: int, name: str, content: bytes, options: Mapping[str, str]
+    service: AmigoCloudState, project: int, name: str, content: bytes, options: Mapping[str, str]
 ) -> str:
-    """Start a job that makes a dataset of a CSV or GeoJSON file; gives its id."""
+    """Start a job that imports a CSV or GeoJSON file as a dataset; return the job's id."""
 
     def work() -> dict[str, Any]:
         rows = _rows(name, content, options)
@@ -127,8 +112,8 @@ def import_file(
     return service.start_job("upload", work, project_id=project, filename=name).id
 
 
-def _replace(service: AmigoCloudService, number: int, rows: list[dict[str, Any]]) -> int:
-    """Put a file's rows in place of a dataset's, in one new state."""
+def _replace(service: AmigoCloudState, number: int, rows: list[dict[str, Any]]) -> int:
+    """Replace a dataset's rows by a file's, in one new state."""
     dataset = service.store.datasets[number]
     names = [column["name"] for column in dataset.columns if column["name"] in rows[0]]
     listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
@@ -147,8 +132,8 @@ def _rows(name: str, content: bytes, options: Mapping[str, str]) -> list[dict[st
     if text.lstrip().startswith("{"):
         features = json.loads(text)["features"]
         return [
-            {**(one.get("properties") or {}), "wkb_geometry": geometry.from_geojson(one.get("geometry"))}
-            for one in features
+            {**(feature.get("properties") or {}), "wkb_geometry": from_geojson(feature.get("geometry"))}
+            for feature in features
         ]
     delimiter = options.get("csv_props.delimiter", ",")
     rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
@@ -161,12 +146,12 @@ def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     columns = []
     for name in rows[0]:
         values = [row.get(name) for row in rows if row.get(name) is not None]
-        known = "geometry" if name == "wkb_geometry" else _type(values)
+        known = "geometry" if name == "wkb_geometry" else _field_type(values)
         columns.append({"name": name, "type": known})
     return columns
 
 
-def _type(values: list[Any]) -> str:
+def _field_type(values: list[Any]) -> str:
     kinds: tuple[tuple[str, Any], ...] = (("integer", int), ("float", float))
     for name, cast in kinds:
         try:
@@ -179,11 +164,11 @@ def _type(values: list[Any]) -> str:
     return "string"
 
 
-async def export(service: AmigoCloudService, asked: Asked) -> Any:
+async def export(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Start a job that writes a dataset to a file."""
-    dataset = service.dataset_of(asked)
-    if asked.body.get("format") != "KML":
-        raise bad_request(f"unknown format {asked.body.get('format')}", "invalid_format")
+    dataset = service.dataset_of(request)
+    if request.body.get("format") != "KML":
+        raise bad_request(f"unknown format {request.body.get('format')}", "invalid_format")
 
     def work() -> dict[str, Any]:
         content = _kml(service, dataset)
@@ -195,23 +180,23 @@ async def export(service: AmigoCloudService, asked: Asked) -> Any:
     return {"job": service.start_job("export", work, project_id=dataset.project, dataset_id=dataset.id).id}
 
 
-def _kml(service: AmigoCloudService, dataset: Dataset) -> bytes:
+def _kml(service: AmigoCloudState, dataset: Dataset) -> bytes:
     rows = service.store.select(f'SELECT * FROM "{dataset.table}"', -1, 0).rows
     out = ['<?xml version="1.0" encoding="UTF-8"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document>']
     for row in rows:
-        point = geometry.point_of(row.get(dataset.geometry_column or ""))
+        point = point_of(row.get(dataset.geometry_column or ""))
         shape = f"<Point><coordinates>{point[0]},{point[1]}</coordinates></Point>" if point else ""
         out.append(f"<Placemark><name>{escape(str(row.get('name')))}</name>{shape}</Placemark>")
     return "".join([*out, "</Document></kml>"]).encode()
 
 
-async def exported_file(service: AmigoCloudService, asked: Asked) -> Any:
-    """Give a file that an export made."""
-    return file_response(service, asked.path["key"])
+async def get_export(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Return the file of an export."""
+    return file_response(service, request.path["key"])
 
 
-def file_response(service: AmigoCloudService, key: str) -> Response:
-    """Give an exported file, or 404."""
+def file_response(service: AmigoCloudState, key: str) -> Response:
+    """Return the file of an export; raise ``ApiError`` (404) when there is none."""
     if key not in service.exports:
         raise not_found()
     name, content = service.exports[key]

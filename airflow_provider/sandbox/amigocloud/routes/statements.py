@@ -1,34 +1,34 @@
-"""Handlers for SQL."""
+"""SQL statements: queries by GET or POST, writes by POST."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider.sandbox.amigocloud.request import Asked, bad_request
-from airflow_provider.sandbox.amigocloud.sql.dialect import WRITES, kind_of
+from airflow_provider.sandbox.amigocloud.pagination import page_links
+from airflow_provider.sandbox.amigocloud.request import ApiRequest
+from airflow_provider.sandbox.amigocloud.responses import bad_request
+from airflow_provider.sandbox.amigocloud.sql.dialect import WRITES, statement_kind
 from airflow_provider.sandbox.amigocloud.sql.store import SqlError
-
-if TYPE_CHECKING:
-    from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
+from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
 
-async def get_sql(service: AmigoCloudService, asked: Asked) -> Any:
-    """Answer a query; writing needs a POST."""
-    sql = _statement(asked.params.get("query"))
-    if kind_of(sql) != "select":
+async def get_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Run a query; refuse statements that write, which need a POST."""
+    sql = _statement(request.params.get("query"))
+    if statement_kind(sql) != "select":
         raise bad_request("Statements that write must be sent by POST.", "read_only")
-    return _read(service, asked, sql)
+    return _read(service, request, sql)
 
 
-async def post_sql(service: AmigoCloudService, asked: Asked) -> Any:
+async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Run a statement that writes, or a query that is too long for a URL."""
-    sql = _statement(asked.body.get("query") or asked.params.get("query"))
-    kind = kind_of(sql)
+    sql = _statement(request.body.get("query") or request.params.get("query"))
+    kind = statement_kind(sql)
     if kind == "select":
-        return _read(service, asked, sql)
+        return _read(service, request, sql)
     if kind not in WRITES:
         raise bad_request(f"{kind.upper() or 'An empty statement'} is not supported.", "unsupported")
-    asked.need("C" if kind == "insert" else "E")
+    request.require_level("C" if kind == "insert" else "E")
     try:
         affected, states = service.store.write(sql)
     except SqlError as error:
@@ -43,25 +43,18 @@ def _statement(text: Any) -> str:
     return text
 
 
-def _read(service: AmigoCloudService, asked: Asked, sql: str) -> dict[str, Any]:
+def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, Any]:
     service.begin_page()
-    limit = min(asked.number("limit", service.page_default), service.page_clamp)
-    offset = asked.number("offset", 0)
-    text = (
-        f"SELECT * FROM ({sql.strip().rstrip(';')}\n) ORDER BY random()" if _shuffled(service, sql) else sql
-    )
+    limit = min(request.number("limit", service.page_default), service.page_clamp)
+    offset = request.number("offset", 0)
     try:
-        page = service.store.select(text, limit, offset, _state(asked))
+        page = service.store.select(_ordered(service, sql), limit, offset, _state(request))
     except SqlError as error:
         raise bad_request(str(error), "sql_error") from error
-    rows = page.rows
-    if service.take_empty_page():
-        rows, following = [], offset
-    else:
-        following = offset + len(rows)
+    rows = [] if service.take_empty_page() else page.rows
     service.count_rows(len(rows))
+    following = offset + len(rows)
     more = following < page.count and limit > 0
-    links = {"limit": limit, "offset": following}
     return {
         "query": sql,
         "count": page.count + service.count_error,
@@ -69,22 +62,22 @@ def _read(service: AmigoCloudService, asked: Asked, sql: str) -> dict[str, Any]:
         "offset": offset,
         "columns": page.columns,
         "data": rows,
-        "next": asked.link(service.next_origin, **links) if more else None,
-        "previous": asked.link(service.next_origin, limit=limit, offset=max(0, offset - limit))
-        if offset
-        else None,
+        **page_links(service, request, limit, offset, following if more else None),
     }
 
 
-def _shuffled(service: AmigoCloudService, sql: str) -> bool:
-    return service.unstable_order and "order by" not in sql.lower()
+def _ordered(service: AmigoCloudState, sql: str) -> str:
+    """Return the query, in random order when it has none of its own and the switch says so."""
+    if not service.unstable_order or "order by" in sql.lower():
+        return sql
+    return f"SELECT * FROM ({sql.strip().rstrip(';')}\n) ORDER BY random()"
 
 
-def _state(asked: Asked) -> tuple[int, str] | None:
-    state = asked.params.get("state") or asked.body.get("state")
+def _state(request: ApiRequest) -> tuple[int, str] | None:
+    state = request.params.get("state") or request.body.get("state")
     if not state:
         return None
-    number = asked.number("dataset_id", 0)
+    number = request.number("dataset_id", 0)
     if not number:
         raise bad_request("state needs dataset_id", "required")
     return number, str(state)

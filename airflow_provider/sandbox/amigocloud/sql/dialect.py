@@ -1,4 +1,4 @@
-"""Enough of PostgreSQL's look for SQLite to answer what clients ask."""
+"""SQL dialect: PostgreSQL and PostGIS syntax, as far as clients use it, for SQLite."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _WGS84 = (
 )
 
 
-def kind_of(sql: str) -> str:
-    """Tell what a statement does: ``select``, ``insert``, ``update``, ``delete``, else its first word."""
+def statement_kind(sql: str) -> str:
+    """Return ``select``, ``insert``, ``update`` or ``delete``, else the first word of a statement."""
     bare = _LITERAL.sub(" ", sql)
     while "(" in bare:
         shorter = re.sub(r"\([^()]*\)", " ", bare)
@@ -35,26 +35,26 @@ def kind_of(sql: str) -> str:
 
 
 def translate(sql: str) -> str:
-    """Take out what SQLite does not know: casts (``::text``), ILIKE; spell moments as they are stored."""
+    """Translate for SQLite: remove casts (``::text``), replace ILIKE, format moments as they are stored."""
     pieces = _LITERAL.split(sql.strip().rstrip(";"))
     for i, piece in enumerate(pieces):
         if i % 2:
-            pieces[i] = _moment(piece) if _MOMENT.fullmatch(piece) else piece
+            pieces[i] = _stored_moment(piece) if _MOMENT.fullmatch(piece) else piece
         else:
             uncast = re.sub(r"::\s*\w+(\s*\(\d+\))?", "", piece)
             pieces[i] = re.sub(r"\bilike\b", "LIKE", uncast, flags=re.IGNORECASE)
     return "".join(pieces)
 
 
-def _moment(literal: str) -> str:
+def _stored_moment(literal: str) -> str:
     try:
-        return f"'{spell(datetime.fromisoformat(literal[1:-1]))}'"
+        return f"'{format_moment(datetime.fromisoformat(literal[1:-1]))}'"
     except ValueError:
         return literal
 
 
-def spell(moment: datetime) -> str:
-    """Spell a moment as rows have it: ``2025-01-31 14:05:11+00:00``."""
+def format_moment(moment: datetime) -> str:
+    """Return a moment in the format of rows: ``2025-01-31 14:05:11+00:00``."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(sep=" ")
 
@@ -74,11 +74,11 @@ def _y(hexed: str | None) -> float | None:
 
 
 def add_functions(db: sqlite3.Connection) -> None:
-    """Teach a connection the functions that clients use; moments come from the store."""
+    """Register the functions that clients use; the store registers ``now()``."""
     db.create_function("md5", 1, _md5, deterministic=True)
     db.create_function("st_x", 1, _x, deterministic=True)
     db.create_function("st_y", 1, _y, deterministic=True)
-    db.create_function("st_astext", 1, geometry.to_text, deterministic=True)
+    db.create_function("st_astext", 1, geometry.to_wkt, deterministic=True)
     db.create_function("st_makepoint", 2, lambda x, y: geometry.ewkb("POINT", (x, y)), deterministic=True)
     db.create_function("st_setsrid", 2, lambda hexed, _: hexed, deterministic=True)
     db.create_function("st_geomfromewkt", 1, geometry.from_text, deterministic=True)
@@ -89,6 +89,6 @@ def add_functions(db: sqlite3.Connection) -> None:
 
 
 def add_reference_systems(db: sqlite3.Connection) -> None:
-    """Give a connection PostGIS's table of coordinate systems, which GDAL reads before any geometry."""
+    """Create PostGIS's view of coordinate systems, which GDAL reads before any geometry."""
     row = f"SELECT {geometry.SRID} AS srid, 'EPSG' AS auth_name, {geometry.SRID} AS auth_srid"
     db.execute(f"CREATE TEMP VIEW spatial_ref_sys AS {row}, '{_WGS84}' AS srtext")

@@ -1,7 +1,8 @@
-"""Geometries as the service keeps them: upper-case hex EWKB with an SRID, little endian."""
+"""Geometries in the service's format: upper-case hex EWKB with an SRID, little endian."""
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,9 @@ _PARTS = {"MULTIPOINT": "POINT", "MULTILINESTRING": "LINESTRING", "MULTIPOLYGON"
 
 
 def ewkb(kind: str, coordinates: Sequence[Any], srid: int | None = SRID) -> str:
-    """Spell a geometry as hex EWKB.
+    """Return a geometry as hex EWKB.
 
-    :param kind: ``POINT``, ``LINESTRING``, ``POLYGON`` or the ``MULTI`` of one.
+    :param kind: ``POINT``, ``LINESTRING``, ``POLYGON`` or their ``MULTI`` forms.
     :param coordinates: nested as in GeoJSON, longitude first.
     """
     return _wkb(kind.upper(), coordinates, srid).hex().upper()
@@ -53,12 +54,12 @@ def _line(points: Sequence[Any]) -> bytes:
 
 
 def from_geojson(geometry: Mapping[str, Any] | None) -> str | None:
-    """Take a GeoJSON geometry."""
+    """Return a GeoJSON geometry as hex EWKB."""
     return ewkb(geometry["type"], geometry["coordinates"]) if geometry else None
 
 
 def from_text(text: str | None) -> str | None:
-    """Take what clients write: EWKT, WKT or hex EWKB, which stays as it is."""
+    """Return EWKT or WKT as hex EWKB; hex EWKB is returned unchanged."""
     if not text or not re.match(r"\s*(SRID|[A-Z]+\s*\()", text, re.IGNORECASE):
         return text
     match = re.fullmatch(r"\s*(?:SRID=(\d+);)?\s*([A-Za-z]+)\s*(\(.*\))\s*", text, re.DOTALL)
@@ -72,15 +73,13 @@ def from_text(text: str | None) -> str | None:
 
 
 def _nested(text: str) -> Any:
-    """Read ``((1 2, 3 4))`` as nested lists."""
+    """Parse ``((1 2, 3 4))`` into nested lists."""
     lists = re.sub(r"([-+.\deE]+)\s+([-+.\deE]+)(?:\s+[-+.\deE]+)*", r"[\1,\2]", text)
-    import json
-
     return json.loads(lists.replace("(", "[").replace(")", "]"))
 
 
 def point_of(hexed: str | None) -> tuple[float, float] | None:
-    """Give longitude and latitude of a point; None for anything else."""
+    """Return longitude and latitude of a point; None for other geometries."""
     if not hexed:
         return None
     raw = bytes.fromhex(hexed)
@@ -90,7 +89,7 @@ def point_of(hexed: str | None) -> tuple[float, float] | None:
     return struct.unpack_from("<2d", raw, 9 if kind & _WITH_SRID else 5)
 
 
-def to_text(hexed: str | None) -> str | None:
-    """Spell a point as WKT; other kinds are not needed here."""
+def to_wkt(hexed: str | None) -> str | None:
+    """Return a point as WKT; None for other geometries."""
     point = point_of(hexed)
     return f"POINT({point[0]} {point[1]})" if point else None

@@ -1,7 +1,7 @@
-"""Datasets as tables of an embedded SQLite, every state of them readable for ever.
+"""Store of datasets: tables of an embedded SQLite, with every earlier state readable.
 
-A write keeps the rows that it replaces in a side table, with the states they were good for. So a state
-costs only what changed in it, and reading the latest one costs nothing extra.
+A write copies the rows that it replaces to a side table, with the range of states they belong to. So a state
+takes memory for its changes only, and reading the latest state has no extra cost.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from airflow_provider.sandbox.amigocloud.sql import dialect, geometry, tables
 
 
 class SqlError(Exception):
-    """The statement cannot be run."""
+    """A statement that cannot be run."""
 
 
 @dataclass
 class Dataset:
-    """What is known of a dataset besides its rows.
+    """Description of a dataset, without its rows.
 
-    :param states: hashes, oldest first; the last one is the ``master``.
-    :param changes: what made each state, by hash.
-    :param visible_at: the sandbox's time from which requests see it.
+    :param states: hashes, oldest first; the last hash is the ``master``.
+    :param changes: the change that led to each state, by hash.
+    :param visible_at: the sandbox's time from which the dataset is visible.
     """
 
     id: int
@@ -53,7 +53,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a query's result."""
+    """A page of a query's result; ``count`` is the total number of rows."""
 
     columns: list[dict[str, Any]]
     rows: list[dict[str, Any]]
@@ -63,8 +63,8 @@ class Page:
 class Store:
     """All datasets of all projects.
 
-    :param content: a database made before, as :meth:`dump` gives it.
-    :param now: the time for ``now()``, as rows spell it.
+    :param content: the database and datasets of another store, from :meth:`dump`.
+    :param now: returns the value of ``now()``, in the format of rows.
     """
 
     def __init__(self, content: tuple[bytes, dict[int, Dataset]] | None, now: Callable[[], str]) -> None:
@@ -78,7 +78,7 @@ class Store:
         self.on_states: Callable[[Iterable[int]], None] = lambda _: None
         self._dirty: set[int] = set()
         self._counts: dict[tuple[str, Any, int], int] = {}
-        self._born = 0
+        self._uuids = 0
         dialect.add_functions(self.db)
         dialect.add_reference_systems(self.db)
         self.db.create_function("now", 0, now)
@@ -86,25 +86,25 @@ class Store:
         self.db.create_function("next_version", 1, self._next_version)
 
     def dump(self) -> tuple[bytes, dict[int, Dataset]]:
-        """Give everything, to make another store from."""
+        """Return the whole content, to create another store from."""
         return self.db.serialize(), self.datasets
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Close the database and free its memory."""
         with self.lock:
             self.db.close()
 
-    # -- what is there
+    # -- datasets
 
     def add(self, dataset: Dataset, rows: Iterable[Mapping[str, Any]] = ()) -> Dataset:
-        """Make a dataset with its first rows, in one state."""
+        """Create a dataset with its first rows, in one state."""
         if not any(column["name"] == "amigo_id" for column in dataset.columns):
             dataset.columns.insert(0, {"name": "amigo_id", "type": "string", "max_length": 32})
         with self.lock:
             tables.create(self.db, dataset.id, dataset.columns)
             self.datasets[dataset.id] = dataset
             tables.fill(self.db, dataset.id, dataset.columns, rows)
-            tables.watch(self.db, dataset.id, dataset.columns, dataset.geometry_column)
+            tables.track_versions(self.db, dataset.id, dataset.columns, dataset.geometry_column)
             dataset.states = [self._hash(dataset, 0)]
         return dataset
 
@@ -116,35 +116,35 @@ class Store:
             self.writes += 1
 
     def add_column(self, number: int, column: Mapping[str, Any]) -> str:
-        """Add a field to a dataset; gives the new state."""
+        """Add a field to a dataset; return the new state."""
         columns = [*self.datasets[number].columns, dict(column)]
         return self._alter(number, f"ADD COLUMN {tables.declare(column)}", columns)
 
     def drop_column(self, number: int, name: str) -> str:
-        """Take a field out of all states of a dataset; gives the new state."""
+        """Remove a field from all states of a dataset; return the new state."""
         columns = [column for column in self.datasets[number].columns if column["name"] != name]
         return self._alter(number, f'DROP COLUMN "{name}"', columns)
 
-    def _alter(self, number: int, what: str, columns: list[dict[str, Any]]) -> str:
+    def _alter(self, number: int, clause: str, columns: list[dict[str, Any]]) -> str:
         dataset = self.datasets[number]
         with self.lock:
-            tables.alter(self.db, number, what)
+            tables.alter(self.db, number, clause)
             dataset.columns = columns
-            tables.watch(self.db, number, columns, dataset.geometry_column)
+            tables.track_versions(self.db, number, columns, dataset.geometry_column)
             self._dirty.add(number)
-            return self._commit(what)[number]
+            return self._commit(clause)[number]
 
     def master(self, number: int) -> str:
-        """Give the hash of the latest state."""
+        """Return the hash of the latest state."""
         return self.datasets[number].states[-1]
 
     def count(self, number: int) -> int:
-        """Count a dataset's rows now."""
+        """Count a dataset's rows in the latest state."""
         with self.lock:
             return int(self.db.execute(f'SELECT count(*) FROM "dataset_{number}"').fetchone()[0])
 
     def latest_objects(self, number: int, most: int = 100) -> list[dict[str, Any]]:
-        """Give id and place of the objects that the latest state has written."""
+        """Return id and location of the objects that the latest state has written."""
         dataset = self.datasets[number]
         shape = f't."{dataset.geometry_column}"' if dataset.geometry_column else "NULL"
         sql = (
@@ -156,8 +156,8 @@ class Store:
         out = []
         for key, shape in found:
             point = geometry.point_of(shape)
-            place = {"longitude": point[0], "latitude": point[1]} if point else {}
-            out.append({"object_id": key, **place})
+            location = {"longitude": point[0], "latitude": point[1]} if point else {}
+            out.append({"object_id": key, **location})
         return out
 
     # -- reading
@@ -165,7 +165,8 @@ class Store:
     def select(self, sql: str, limit: int, offset: int, at: tuple[int, str] | None = None) -> Page:
         """Run a query.
 
-        :param at: dataset and state; that dataset is read as it was then, the others as they are.
+        :param limit: maximum rows; -1 for no limit.
+        :param at: dataset and state; that dataset is read as of the state, other datasets as they are.
         """
         text = dialect.translate(sql)
         with self.lock:
@@ -198,14 +199,14 @@ class Store:
         return Page(columns, [dict(zip(names, row, strict=True)) for row in values], self._counts[key])
 
     def _declared(self, sql: str) -> list[str]:
-        self.db.execute(f"CREATE TEMP VIEW asked_ AS {sql}")
+        self.db.execute(f"CREATE TEMP VIEW query_ AS {sql}")
         try:
-            return [row[2] for row in self.db.execute("PRAGMA temp.table_info(asked_)")]
+            return [row[2] for row in self.db.execute("PRAGMA temp.table_info(query_)")]
         finally:
-            self.db.execute("DROP VIEW temp.asked_")
+            self.db.execute("DROP VIEW temp.query_")
 
     def _shadow(self, at: tuple[int, str] | None) -> tuple[str, str] | None:
-        """A view that stands in front of a table and shows it as of a state; None for the latest."""
+        """Return name and query of a view that hides a table behind an earlier state; None for the latest."""
         if at is None:
             return None
         number, state = at
@@ -222,7 +223,7 @@ class Store:
     def write(
         self, sql: str, parameters: Sequence[Any] = (), change: Any = None
     ) -> tuple[int, dict[int, str]]:
-        """Run an INSERT, UPDATE or DELETE; gives the affected rows and the new state of each dataset."""
+        """Run an INSERT, UPDATE or DELETE; return the number of rows and the new state of each dataset."""
         with self.lock:
             try:
                 self.db.execute(dialect.translate(sql), parameters)
@@ -235,7 +236,7 @@ class Store:
     def transaction(
         self, statements: Iterable[tuple[str, Sequence[Any]]], change: Any = None
     ) -> dict[int, str]:
-        """Run several statements as one change: all of them, in one new state, or none."""
+        """Run several statements as one change, in one new state: all of them, or none."""
         with self.lock:
             self.db.execute("BEGIN")
             try:
@@ -265,8 +266,8 @@ class Store:
         return len(self.datasets[number].states)
 
     def _new_uuid(self) -> str:
-        self._born += 1
-        return hashlib.md5(f"born {self._born}".encode()).hexdigest()
+        self._uuids += 1
+        return hashlib.md5(f"born {self._uuids}".encode()).hexdigest()
 
     @staticmethod
     def _hash(dataset: Dataset, version: int) -> str:

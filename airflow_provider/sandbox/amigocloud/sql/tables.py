@@ -1,4 +1,4 @@
-"""The SQLite tables behind a dataset: its rows, the rows it had, and when a row was born."""
+"""SQLite tables of a dataset: current rows, replaced rows, and the version that wrote each row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DECLARED = {
     "datetime": "TEXT_DATETIME",
     "geometry": "TEXT_GEOMETRY",
 }
-"""A field's type, and how SQLite is told of it (its affinities hang on parts of the name)."""
+"""SQLite's declaration by type of field; parts of its name decide the affinity."""
 _TYPES = {declared: name for name, declared in DECLARED.items()} | {"TEXT": "string", "REAL": "real"}
 _KEY = " PRIMARY KEY NOT NULL DEFAULT (generate_uuid())"
 _TRIGGERS = ("ins", "upd", "del", "geo_ins", "geo_upd")
@@ -26,13 +26,13 @@ Columns = Sequence[Mapping[str, Any]]
 
 
 def declare(column: Mapping[str, Any]) -> str:
-    """Spell a column for SQLite."""
+    """Return the declaration of a column for SQLite."""
     key = _KEY if column["name"] == "amigo_id" else ""
     return f'"{column["name"]}" {DECLARED.get(column["type"], "TEXT")}{key}'
 
 
 def create(db: sqlite3.Connection, n: int, columns: Columns) -> None:
-    """Make the tables of dataset n."""
+    """Create the tables of dataset n."""
     listed = ", ".join(map(declare, columns))
     db.execute(f'CREATE TABLE "dataset_{n}" ({listed})')
     db.execute(f'CREATE TABLE "old_{n}" ({listed}, since INTEGER, until INTEGER)'.replace(_KEY, ""))
@@ -41,21 +41,21 @@ def create(db: sqlite3.Connection, n: int, columns: Columns) -> None:
 
 
 def drop(db: sqlite3.Connection, n: int) -> None:
-    """Take the tables of dataset n away."""
+    """Drop the tables of dataset n."""
     for prefix in ("dataset", "old", "born"):
         db.execute(f'DROP TABLE "{prefix}_{n}"')
 
 
-def alter(db: sqlite3.Connection, n: int, what: str) -> None:
-    """Change the columns of dataset n; needs :func:`watch` afterwards."""
+def alter(db: sqlite3.Connection, n: int, clause: str) -> None:
+    """Change the columns of dataset n; call :func:`track_versions` afterwards."""
     for name in _TRIGGERS:
         db.execute(f'DROP TRIGGER IF EXISTS "{name}_{n}"')
     for prefix in ("dataset", "old"):
-        db.execute(f'ALTER TABLE "{prefix}_{n}" {what}')
+        db.execute(f'ALTER TABLE "{prefix}_{n}" {clause}')
 
 
 def fill(db: sqlite3.Connection, n: int, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put the first rows in."""
+    """Insert the first rows of dataset n."""
     names = [column["name"] for column in columns]
     marks = ", ".join("coalesce(?, generate_uuid())" if name == "amigo_id" else "?" for name in names)
     listed = ", ".join(f'"{name}"' for name in names)
@@ -67,15 +67,18 @@ def fill(db: sqlite3.Connection, n: int, columns: Columns, rows: Iterable[Mappin
     db.execute("COMMIT")
 
 
-def watch(db: sqlite3.Connection, n: int, columns: Columns, shape: str | None) -> None:
-    """From now on keep each row that is replaced, and take geometries as text."""
+def track_versions(db: sqlite3.Connection, n: int, columns: Columns, geometry: str | None) -> None:
+    """Create the triggers that copy replaced rows, and that convert geometries written as text.
+
+    :param geometry: name of the geometry column, if there is one.
+    """
     listed = ", ".join(f'"{column["name"]}"' for column in columns)
     before = ", ".join(f'old."{column["name"]}"' for column in columns)
     keep = (
         f'INSERT INTO "old_{n}" ({listed}, since, until) SELECT {before}, '
         f'coalesce((SELECT v FROM "born_{n}" WHERE rid = old.rowid), 0), next_version({n});'
     )
-    # Not "OR REPLACE": inside a trigger the outer statement's way of dealing with conflicts holds.
+    # Not "OR REPLACE": inside a trigger the conflict clause of the outer statement applies.
     mark = (
         f'DELETE FROM "born_{n}" WHERE rid = new.rowid;'
         f'INSERT INTO "born_{n}" VALUES (new.rowid, next_version({n}));'
@@ -85,17 +88,19 @@ def watch(db: sqlite3.Connection, n: int, columns: Columns, shape: str | None) -
     db.execute(f'CREATE TRIGGER "ins_{n}" AFTER INSERT {on} BEGIN {mark} END')
     db.execute(f'CREATE TRIGGER "upd_{n}" AFTER UPDATE {on} BEGIN {keep} {mark} END')
     db.execute(f'CREATE TRIGGER "del_{n}" AFTER DELETE {on} BEGIN {keep} {forget} END')
-    if shape:
-        spelled = f'UPDATE "dataset_{n}" SET "{shape}" = to_ewkb(new."{shape}") WHERE rowid = new.rowid;'
-        for event in ("INSERT", f'UPDATE OF "{shape}"'):
+    if geometry:
+        convert = (
+            f'UPDATE "dataset_{n}" SET "{geometry}" = to_ewkb(new."{geometry}") WHERE rowid = new.rowid;'
+        )
+        for event in ("INSERT", f'UPDATE OF "{geometry}"'):
             db.execute(
                 f'CREATE TRIGGER "geo_{event[:3].lower()}_{n}" AFTER {event} {on} '
-                f"WHEN new.\"{shape}\" LIKE '%(%' BEGIN {spelled} END"
+                f"WHEN new.\"{geometry}\" LIKE '%(%' BEGIN {convert} END"
             )
 
 
 def as_of(n: int, columns: Columns, version: int) -> str:
-    """Spell a query that shows dataset n as it was."""
+    """Return the query for dataset n as of a version."""
     names = ", ".join(f'"{column["name"]}"' for column in columns)
     return (
         f'SELECT {names} FROM main."dataset_{n}" t WHERE NOT EXISTS '
@@ -105,7 +110,7 @@ def as_of(n: int, columns: Columns, version: int) -> str:
 
 
 def describe(name: str, declared: str, at: int, values: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Describe a column of a result: by its declaration, else by the first value in it."""
+    """Return name and type of a result's column: by its declaration, else by its first value."""
     known = _TYPES.get(declared.upper())
     if known is None:
         value = next((row[at] for row in values if row[at] is not None), None)
