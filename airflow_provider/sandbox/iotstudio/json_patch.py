@@ -13,8 +13,8 @@ class PatchError(ValueError):
     """A patch that cannot be applied."""
 
 
-def apply(document: dict[str, Any], operations: Any) -> dict[str, Any]:
-    """Give a changed copy of a document; all operations work, or none."""
+def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
+    """Return a changed copy of a document; raise ``PatchError`` when any operation fails."""
     if not isinstance(operations, list):
         raise PatchError("a patch is a list of operations")
     result = copy.deepcopy(document)

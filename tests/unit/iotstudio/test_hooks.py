@@ -28,7 +28,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
-from airflow_provider.sandbox.iotstudio.service import CLIENT_ID, CLIENT_SECRET
+from airflow_provider.sandbox.iotstudio.seed import CLIENT_ID, CLIENT_SECRET
 from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import LIST, PUT, READ, THING

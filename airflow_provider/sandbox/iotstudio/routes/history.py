@@ -1,70 +1,68 @@
-"""The history of property values: newest first, in ranges, one item a value or one a time."""
+"""History of property values: newest first, in ranges, an item for each value or for each time."""
 
 from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
+from collections.abc import Iterator
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider.sandbox.iotstudio.formats import (
-    Answer,
-    Ask,
-    RefusedError,
-    missing,
-    parse_time,
-    short_time,
+from airflow_provider.sandbox.iotstudio.formats import parse_time, short_time
+from airflow_provider.sandbox.iotstudio.pagination import (
+    EMPTY_PAGE_SENT,
+    decode_cursor,
+    encode_cursor,
+    limit_of,
+    page_body,
 )
-from airflow_provider.sandbox.iotstudio.pagination import EMPTY_SHOWN, envelope, limit_of, pack, unpack
-from airflow_provider.sandbox.iotstudio.routes.things import find
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from airflow_provider.sandbox.iotstudio.records import Series, Thing
+from airflow_provider.sandbox.iotstudio.records import Series, Thing
+from airflow_provider.sandbox.iotstudio.request import ApiRequest
+from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
 
 Item = tuple[int, str, Any]
 """Milliseconds negated (newest first), property name, value."""
 
 FAR = 1 << 60
+"""Milliseconds beyond every recorded time."""
 
 
-def read(ask: Ask) -> Answer:
+def read(request: ApiRequest) -> Reply:
     """GET T/properties-history[/{p}]."""
-    thing, names = find(ask), _names(ask)
-    at, limit, kept = ask.one("at"), limit_of(ask), _kept_from(ask)
+    thing, names = request.find_thing(), _names(request)
+    at, limit, oldest = request.param("at"), limit_of(request), _oldest_time(request)
     if at and "|" not in at:
-        latest = [item for item in _latest(thing, names, parse_time(at)) if -item[0] >= kept]
-        return 200, envelope(ask, [_shown(item) for item in latest][:limit])
+        latest = [item for item in _latest(thing, names, parse_time(at)) if -item[0] >= oldest]
+        return 200, page_body(request, [_describe(item) for item in latest][:limit])
     start, stop = _range(at) if at else (-FAR, FAR)
-    start = max(start, kept)
-    cursor = unpack(ask.one("next_cursor")) if ask.one("next_cursor") else None
-    if cursor and cursor[-1] == EMPTY_SHOWN:
+    start = max(start, oldest)
+    cursor = decode_cursor(request.param("next_cursor")) if request.param("next_cursor") else None
+    if cursor and cursor[-1] == EMPTY_PAGE_SENT:
         cursor.pop()
-    elif cursor and ask.service.empty_page_in_the_middle:
-        return 200, envelope(ask, [], pack([*cursor, EMPTY_SHOWN]))
+    elif cursor and request.service.empty_page_in_the_middle:
+        return 200, page_body(request, [], encode_cursor([*cursor, EMPTY_PAGE_SENT]))
     after = (int(cursor[0]), str(cursor[1])) if cursor and len(cursor) == 2 else (-FAR, "")
-    # The cursor names the last item that was sent: only what comes after it is read at all.
+    # The cursor names the last item that was sent: items before it are not read at all.
     stop = min(stop, -after[0] + 1)
     items = (item for item in _between(thing, names, start, stop) if item[:2] > after)
-    if ask.flag("group") and "property" not in ask.args:
-        return 200, _grouped(ask, items, limit)
+    if request.flag("group") and "property" not in request.args:
+        return 200, _grouped(request, items, limit)
     found = list(islice(items, limit + 1))
-    more = pack(found[limit - 1][:2]) if len(found) > limit else ""
-    return 200, envelope(ask, [_shown(item) for item in found[:limit]], more)
+    more = encode_cursor(found[limit - 1][:2]) if len(found) > limit else ""
+    return 200, page_body(request, [_describe(item) for item in found[:limit]], more)
 
 
-def _kept_from(ask: Ask) -> int:
-    return parse_time(ask.service.forgotten_before) if ask.service.forgotten_before else -FAR
+def _oldest_time(request: ApiRequest) -> int:
+    return parse_time(request.service.forgotten_before) if request.service.forgotten_before else -FAR
 
 
-def _names(ask: Ask) -> list[str]:
-    thing = find(ask)
-    if "property" not in ask.args:
+def _names(request: ApiRequest) -> list[str]:
+    thing = request.find_thing()
+    if "property" not in request.args:
         return sorted(thing.history)
-    name = ask.args["property"]
+    name = request.args["property"]
     if name not in thing.properties and name not in thing.history:
-        raise missing()
+        raise not_found()
     return [name]
 
 
@@ -73,7 +71,7 @@ def _range(at: str) -> tuple[int, int]:
     return (parse_time(start) if start else -FAR), (parse_time(stop) if stop else FAR)
 
 
-def _shown(item: Item) -> dict[str, Any]:
+def _describe(item: Item) -> dict[str, Any]:
     return {"at": short_time(-item[0]), "properties": {item[1]: item[2]}}
 
 
@@ -101,51 +99,51 @@ def _between(thing: Thing, names: list[str], start: int, stop: int) -> Iterator[
     return heapq.merge(*runs, key=lambda item: item[:2])
 
 
-def _grouped(ask: Ask, items: Iterator[Item], limit: int) -> dict[str, Any]:
-    page: list[dict[str, Any]] = []
+def _grouped(request: ApiRequest, items: Iterator[Item], limit: int) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
     last: tuple[int, str] = (0, "")
     for when, group in groupby(items, key=lambda item: item[0]):
-        if len(page) == limit:
-            return envelope(ask, page, pack(last))
+        if len(rows) == limit:
+            return page_body(request, rows, encode_cursor(last))
         values = {name: value for _, name, value in group}
-        page.append({"at": short_time(-when), "properties": values})
+        rows.append({"at": short_time(-when), "properties": values})
         last = (when, max(values))
-    return envelope(ask, page)
+    return page_body(request, rows)
 
 
-def add(ask: Ask) -> Answer:
-    """POST T/properties-history[/{p}]: back-dated values; one at the same time already is a 409."""
-    thing, body = find(ask), ask.json()
+def add(request: ApiRequest) -> Reply:
+    """POST T/properties-history[/{p}]: back-dated values; 409 when a time has a value already."""
+    thing, body = request.find_thing(), request.json()
     rows = body if isinstance(body, list) else [body]
     new: list[tuple[str, int, Any]] = []
     for row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("properties"), dict) or "at" not in row:
-            raise RefusedError(400, "malformed body")
-        if "property" in ask.args and list(row["properties"]) != [ask.args["property"]]:
-            raise RefusedError(400, "malformed body")
+            raise ApiError(400, "malformed body")
+        if "property" in request.args and list(row["properties"]) != [request.args["property"]]:
+            raise ApiError(400, "malformed body")
         at = parse_time(str(row["at"]))
         new += [(name, at, value) for name, value in row["properties"].items()]
-    taken = {(name, at) for name, at, _ in new if _stored(thing, name, at)}
+    taken = {(name, at) for name, at, _ in new if _has_value(thing, name, at)}
     if taken or len({item[:2] for item in new}) < len(new):
-        raise RefusedError(409, "The property already has a value with the same timestamp")
+        raise ApiError(409, "The property already has a value with the same timestamp")
     for name, at, value in new:
         thing.record(name, at, value)
     return 201, rows
 
 
-def _stored(thing: Thing, name: str, at: int) -> bool:
+def _has_value(thing: Thing, name: str, at: int) -> bool:
     series = thing.history.get(name, ())
     index = bisect_left(series, at, key=lambda item: item[0])
     return index < len(series) and series[index][0] == at
 
 
-def remove(ask: Ask) -> Answer:
+def remove(request: ApiRequest) -> Reply:
     """DELETE T/properties-history[/{p}]: a range, or exactly one time."""
-    thing, at = find(ask), ask.one("at")
+    thing, at = request.find_thing(), request.param("at")
     if not at:
-        raise RefusedError(400, "at is required")
+        raise ApiError(400, "at is required")
     start, stop = _range(at) if "|" in at else (parse_time(at), parse_time(at) + 1)
-    names = set(_names(ask)) & set(ask.all("property_name[]") or _names(ask))
+    names = set(_names(request)) & set(request.params("property_name[]") or _names(request))
     for name in names:
         thing.history[name] = [item for item in thing.history.get(name, ()) if not start <= item[0] < stop]
     return 204, None

@@ -1,26 +1,27 @@
-"""Actions and events: stored, listed, capped at 100 a name; a device that gets actions done."""
+"""Actions and events of Things, at most 100 of a name; a simulated device completes actions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, blank_time, missing
-from airflow_provider.sandbox.iotstudio.pagination import by, page
+from airflow_provider.sandbox.iotstudio.formats import blank_time
+from airflow_provider.sandbox.iotstudio.pagination import list_page, order_by
 from airflow_provider.sandbox.iotstudio.records import Entry, Thing
-from airflow_provider.sandbox.iotstudio.routes.properties import violation
-from airflow_provider.sandbox.iotstudio.routes.things import find
+from airflow_provider.sandbox.iotstudio.request import ApiRequest
+from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.validation import type_error
 
 CAP = 100
-NEWEST_FIRST = by("uid", descending=True)
+"""Maximum stored actions, or events, of a name."""
+NEWEST_FIRST = order_by("uid", descending=True)
 
 
-def _href(ask: Ask, kind: str, thing: Thing, entry: Entry) -> str:
-    scope = f"/categories/{ask.category.name}" if ask.category else ""
-    return f"/spaces/{ask.space.name}{scope}/things/{thing.uid}/{kind}/{entry.name}/{entry.uid}"
+def _href(request: ApiRequest, kind: str, thing: Thing, entry: Entry) -> str:
+    return f"{request.scope}/things/{thing.uid}/{kind}/{entry.name}/{entry.uid}"
 
 
-def _let_the_device_work(ask: Ask, thing: Thing) -> None:
-    service = ask.service
+def _complete_due_actions(request: ApiRequest, thing: Thing) -> None:
+    service = request.service
     if service.device_seconds is None:
         return
     now = service.around.clock.now()
@@ -32,119 +33,131 @@ def _let_the_device_work(ask: Ask, thing: Thing) -> None:
             entry.completed = done
 
 
-def _action(ask: Ask, thing: Thing, entry: Entry) -> dict[str, Any]:
-    shown: dict[str, Any] = {**entry.payload, "status": entry.status, "timeRequested": blank_time(entry.at)}
+def _describe_action(request: ApiRequest, thing: Thing, entry: Entry) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        **entry.payload,
+        "status": entry.status,
+        "timeRequested": blank_time(entry.at),
+    }
     if entry.completed is not None:
-        shown["timeCompleted"] = blank_time(entry.completed)
-    if ask.service.actions_show_output:
-        shown |= entry.output
-    return {entry.name: shown | {"href": _href(ask, "actions", thing, entry)}}
+        described["timeCompleted"] = blank_time(entry.completed)
+    if request.service.actions_show_output:
+        described |= entry.output
+    return {entry.name: described | {"href": _href(request, "actions", thing, entry)}}
 
 
-def _event(ask: Ask, thing: Thing, entry: Entry) -> dict[str, Any]:
-    shown = {**entry.payload, "timestamp": blank_time(entry.at)}
-    return {entry.name: shown | {"href": _href(ask, "events", thing, entry)}}
+def _describe_event(request: ApiRequest, thing: Thing, entry: Entry) -> dict[str, Any]:
+    described = {**entry.payload, "timestamp": blank_time(entry.at)}
+    return {entry.name: described | {"href": _href(request, "events", thing, entry)}}
 
 
-def _add(ask: Ask, thing: Thing, kind: str, key: str) -> Entry:
-    """Store one; beyond the cap the oldest of its name rolls off."""
-    name, body = ask.args["name"], ask.fields()
+def _add(request: ApiRequest, thing: Thing, kind: str, key: str) -> Entry:
+    """Store an action or event; beyond :data:`CAP` the oldest of its name is deleted.
+
+    :param kind: ``actions`` or ``events``.
+    :param key: ``input`` or ``data``, the key of the payload.
+    """
+    name, body = request.args["name"], request.json_object()
     if list(body) != [name] or not isinstance(body[name], dict):
-        raise RefusedError(400, "malformed body")
+        raise ApiError(400, "malformed body")
     declared = (thing.fields.get(kind) or {}).get(name)
     if declared is None:
-        raise missing()
+        raise not_found()
     payload = {key: body[name][key]} if key in body[name] else {}
-    if payload and (text := violation(declared.get(key) or {}, payload[key])):
-        raise RefusedError(400, f"invalid {key}", {key: text})
-    entry = Entry(ask.service.new_id(), name, ask.service.around.clock.now(), payload)
+    if payload and (text := type_error(declared.get(key) or {}, payload[key])):
+        raise ApiError(400, f"invalid {key}", {key: text})
+    entry = Entry(request.service.new_id(), name, request.service.around.clock.now(), payload)
     entries: list[Entry] = getattr(thing, kind)
     entries.append(entry)
-    same = [one for one in entries if one.name == name]
+    same = [other for other in entries if other.name == name]
     for old in same[:-CAP]:
         entries.remove(old)
     return entry
 
 
-def _one(ask: Ask, entries: list[Entry]) -> Entry:
+def _find(request: ApiRequest, entries: list[Entry]) -> Entry:
     for entry in entries:
-        if entry.name == ask.args["name"] and entry.uid == ask.args["entry"]:
+        if entry.name == request.args["name"] and entry.uid == request.args["entry"]:
             return entry
-    raise missing()
+    raise not_found()
 
 
-def _named(ask: Ask, thing: Thing, kind: str) -> list[Entry]:
+def _of_name(request: ApiRequest, thing: Thing, kind: str) -> list[Entry]:
     entries: list[Entry] = getattr(thing, kind)
-    name = ask.args.get("name")
+    name = request.args.get("name")
     if name is not None and name not in (thing.fields.get(kind) or {}):
-        raise missing()
+        raise not_found()
     return [entry for entry in entries if name in {None, entry.name}]
 
 
-def list_actions(ask: Ask) -> Answer:
+def list_actions(request: ApiRequest) -> Reply:
     """GET T/actions[/{a}]."""
-    thing = find(ask)
-    _let_the_device_work(ask, thing)
-    entries = _named(ask, thing, "actions")
-    return 200, page(ask, entries, NEWEST_FIRST, lambda entry: _action(ask, thing, entry))
+    thing = request.find_thing()
+    _complete_due_actions(request, thing)
+    entries = _of_name(request, thing, "actions")
+    return 200, list_page(
+        request, entries, NEWEST_FIRST, lambda entry: _describe_action(request, thing, entry)
+    )
 
 
-def request_action(ask: Ask) -> Answer:
+def request_action(request: ApiRequest) -> Reply:
     """POST T/actions/{a}."""
-    thing = find(ask)
-    return 201, _action(ask, thing, _add(ask, thing, "actions", "input"))
+    thing = request.find_thing()
+    return 201, _describe_action(request, thing, _add(request, thing, "actions", "input"))
 
 
-def get_action(ask: Ask) -> Answer:
+def get_action(request: ApiRequest) -> Reply:
     """GET T/actions/{a}/{id}."""
-    thing = find(ask)
-    _let_the_device_work(ask, thing)
-    return 200, _action(ask, thing, _one(ask, thing.actions))
+    thing = request.find_thing()
+    _complete_due_actions(request, thing)
+    return 200, _describe_action(request, thing, _find(request, thing.actions))
 
 
-def update_action(ask: Ask) -> Answer:
-    """PUT T/actions/{a}/{id}: what a device does; the status is free text."""
-    thing, body = find(ask), ask.fields()
-    entry = _one(ask, thing.actions)
+def update_action(request: ApiRequest) -> Reply:
+    """PUT T/actions/{a}/{id}: the device's report; the status is free text."""
+    thing, body = request.find_thing(), request.json_object()
+    entry = _find(request, thing.actions)
     change = body.get(entry.name)
     if list(body) != [entry.name] or not isinstance(change, dict):
-        raise RefusedError(400, "malformed body")
+        raise ApiError(400, "malformed body")
     entry.status = str(change.get("status", entry.status))
     if "output" in change:
         entry.output = {"output": change["output"]}
     if entry.status == "completed":
-        entry.completed = ask.service.around.clock.now()
-    return 200, _action(ask, thing, entry)
+        entry.completed = request.service.around.clock.now()
+    return 200, _describe_action(request, thing, entry)
 
 
-def delete_action(ask: Ask) -> Answer:
+def delete_action(request: ApiRequest) -> Reply:
     """DELETE T/actions/{a}/{id}."""
-    thing = find(ask)
-    thing.actions.remove(_one(ask, thing.actions))
+    thing = request.find_thing()
+    thing.actions.remove(_find(request, thing.actions))
     return 204, None
 
 
-def list_events(ask: Ask) -> Answer:
+def list_events(request: ApiRequest) -> Reply:
     """GET T/events[/{e}]."""
-    thing = find(ask)
-    entries = _named(ask, thing, "events")
-    return 200, page(ask, entries, NEWEST_FIRST, lambda entry: _event(ask, thing, entry))
+    thing = request.find_thing()
+    entries = _of_name(request, thing, "events")
+    return 200, list_page(
+        request, entries, NEWEST_FIRST, lambda entry: _describe_event(request, thing, entry)
+    )
 
 
-def add_event(ask: Ask) -> Answer:
+def add_event(request: ApiRequest) -> Reply:
     """POST T/events/{e}."""
-    thing = find(ask)
-    return 201, _event(ask, thing, _add(ask, thing, "events", "data"))
+    thing = request.find_thing()
+    return 201, _describe_event(request, thing, _add(request, thing, "events", "data"))
 
 
-def get_event(ask: Ask) -> Answer:
+def get_event(request: ApiRequest) -> Reply:
     """GET T/events/{e}/{id}."""
-    thing = find(ask)
-    return 200, _event(ask, thing, _one(ask, thing.events))
+    thing = request.find_thing()
+    return 200, _describe_event(request, thing, _find(request, thing.events))
 
 
-def delete_event(ask: Ask) -> Answer:
+def delete_event(request: ApiRequest) -> Reply:
     """DELETE T/events/{e}/{id}."""
-    thing = find(ask)
-    thing.events.remove(_one(ask, thing.events))
+    thing = request.find_thing()
+    thing.events.remove(_find(request, thing.events))
     return 204, None

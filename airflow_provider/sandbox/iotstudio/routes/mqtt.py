@@ -4,66 +4,67 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.sandbox.iotstudio.formats import Answer, Ask, RefusedError, missing, rfc3339
-from airflow_provider.sandbox.iotstudio.routes.things import find
+from airflow_provider.sandbox.iotstudio.request import ApiRequest
+from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
 
 HIDDEN = "<hidden_secret>"
+"""Stands for the password in replies."""
 
 
-def _key(ask: Ask) -> str:
-    if "thing" in ask.args:
-        return f"things/{find(ask).uid}"
-    if ask.category is None:
-        raise missing()
-    return f"categories/{ask.category.name}"
+def _key(request: ApiRequest) -> str:
+    if "thing" in request.args:
+        return f"things/{request.find_thing().uid}"
+    if request.category is None:
+        raise not_found()
+    return f"categories/{request.category.name}"
 
 
-def _fill(ask: Ask, document: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+def _fill(request: ApiRequest, document: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
     known = ("enabled", "username", "password", "description")
     document |= {name: form[name] for name in known if name in form}
     if "password" not in form:
-        document["password"] = ask.service.new_id()
+        document["password"] = request.service.new_id()
     return document
 
 
-def create(ask: Ask) -> Answer:
+def create(request: ApiRequest) -> Reply:
     """POST mqtt-credentials."""
-    key, form, uid = _key(ask), ask.fields(), ask.service.new_id()
-    if key in ask.service.mqtt:
-        raise RefusedError(400, "This item already exists")
+    key, form, uid = _key(request), request.json_object(), request.service.new_id()
+    if key in request.service.mqtt:
+        raise ApiError(400, "This item already exists")
     document = {
         "id": uid,
-        "username": f"{uid[-8:].lower()}@{ask.space.name}",
+        "username": f"{uid[-8:].lower()}@{request.space.name}",
         "enabled": True,
         "description": "",
-        "created": rfc3339(int(ask.service.around.clock.now() * 1e9)),
+        "created": request.now,
     }
-    if "thing" in ask.args:  # a category's are shown without, in the vendor's OpenAPI file
-        pattern = [{"pattern": f"spaces/{ask.space.name}/{key}/#"}]
+    if "thing" in request.args:  # the vendor's OpenAPI file shows categories without topics
+        pattern = [{"pattern": f"spaces/{request.space.name}/{key}/#"}]
         document["topics"] = {"acl": {"publish": pattern, "subscribe": pattern}}
-    ask.service.mqtt[key] = _fill(ask, document, form)
-    return 201, ask.service.mqtt[key]
+    request.service.mqtt[key] = _fill(request, document, form)
+    return 201, request.service.mqtt[key]
 
 
-def _existing(ask: Ask) -> dict[str, Any]:
-    document = ask.service.mqtt.get(_key(ask))
+def _existing(request: ApiRequest) -> dict[str, Any]:
+    document = request.service.mqtt.get(_key(request))
     if document is None:
-        raise missing()
+        raise not_found()
     return document
 
 
-def get(ask: Ask) -> Answer:
+def get(request: ApiRequest) -> Reply:
     """GET mqtt-credentials: the password is hidden."""
-    return 200, {**_existing(ask), "password": HIDDEN}
+    return 200, {**_existing(request), "password": HIDDEN}
 
 
-def replace(ask: Ask) -> Answer:
-    """PUT mqtt-credentials: without a body the password is a new one."""
-    return 200, _fill(ask, _existing(ask), ask.fields() if ask.body.strip() else {})
+def replace(request: ApiRequest) -> Reply:
+    """PUT mqtt-credentials: without a body the service generates a new password."""
+    return 200, _fill(request, _existing(request), request.json_object() if request.body.strip() else {})
 
 
-def delete(ask: Ask) -> Answer:
+def delete(request: ApiRequest) -> Reply:
     """DELETE mqtt-credentials."""
-    _existing(ask)
-    del ask.service.mqtt[_key(ask)]
+    _existing(request)
+    del request.service.mqtt[_key(request)]
     return 204, None
