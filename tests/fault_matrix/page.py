@@ -65,7 +65,7 @@ is true at its fourth request, failed ones included, so a failed poll costs no a
 
 - **`Error`; next attempt fine**: the first attempt fails with that error. The next one resumes, and leaves the same
   state as a run without a fault: nothing twice, nothing missing.
-- **`Error`, done** or **not done**: the task fails permanently, because Airflow is told not to retry a write that
+- **`Error`, done** or **not done**: the task fails permanently, because Airflow must not retry a write that
   could act twice. The words say whether the service holds the write, which the task cannot know.
 """
 
