@@ -586,8 +586,8 @@ def test_the_fleet_example_sets_waits_and_exports(
     rows = tmp_path / "iotstudio" / "setpoints.jsonl"
     rows.parent.mkdir()
     rows.write_text(json.dumps({"thing_id": THING, "properties": {"setpoint": 19.5}}))
-    path = Path(__file__).resolve().parents[3] / "example_dags" / "iotstudio_fleet.py"
-    spec = importlib.util.spec_from_file_location("iotstudio_fleet", path)
+    path = Path(__file__).resolve().parents[3] / "example_dags" / "example_iotstudio_fleet.py"
+    spec = importlib.util.spec_from_file_location("example_iotstudio_fleet", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

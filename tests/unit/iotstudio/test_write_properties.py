@@ -500,7 +500,7 @@ def test_the_result_is_small_json(service: IoTStudioService) -> None:
 def test_the_example_dag_sets_and_verifies(
     service: IoTStudioService, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Path(__file__).resolve().parents[3] / "example_dags" / "iotstudio_write_properties.py"
+    path = Path(__file__).resolve().parents[3] / "example_dags" / "example_iotstudio_write_properties.py"
     spec = importlib.util.spec_from_file_location("example", path)
     assert spec
     assert spec.loader
