@@ -17,13 +17,13 @@ from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, truncate
 from airflow_provider.core.http.reply import read_error as read_usual_error
 
-PAGE = 1000
+PAGE_SIZE = 1000
 """The most items of one page; the service's own default of 50 costs 20 times as many requests."""
 
-IDS = 150
+IDS_PER_REQUEST = 150
 """Things named in one request: more would make a URL longer than the 8 KB that servers commonly allow."""
 
-FAR_PAST, FAR_FUTURE = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+EARLIEST_TIME, LATEST_TIME = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 
 Values = dict[str, Any]
 
@@ -66,7 +66,7 @@ def revoke(client_id: str, client_secret: str, value: str) -> Call[None]:
     )
 
 
-def in_space(space: str, *parts: str, category: str | None = None) -> str:
+def space_path(space: str, *parts: str, category: str | None = None) -> str:
     """Give a path below a space, or below a category of it; every part is one quoted segment."""
     scope = ["categories", category] if category else []
     return "/" + "/".join(segment(part) for part in ("spaces", space, *scope, *parts))
@@ -74,7 +74,7 @@ def in_space(space: str, *parts: str, category: str | None = None) -> str:
 
 def categories(space: str, cursor: str = "") -> Call[Page]:
     """List a page of categories."""
-    return listed(in_space(space, "categories"), None, cursor, "list the categories")
+    return list_page(space_path(space, "categories"), None, cursor, "list the categories")
 
 
 def things(
@@ -86,24 +86,24 @@ def things(
         ``limit``, the size of a page.
     :param cursor: where the page begins.
     """
-    path = in_space(space, "things", category=category)
-    return listed(path, params, cursor, f"list the Things of {category or space}")
+    path = space_path(space, "things", category=category)
+    return list_page(path, params, cursor, f"list the Things of {category or space}")
 
 
 def thing(space: str, thing_id: str) -> Call[dict[str, Any]]:
     """Read a Thing's description and current values."""
-    return Call("GET", in_space(space, "things", thing_id), read=read_object, name=f"read Thing {thing_id}")
+    return Call("GET", space_path(space, "things", thing_id), read=read_object, name=f"read Thing {thing_id}")
 
 
 def properties(space: str, thing_id: str) -> Call[Values]:
     """Read all current values of a Thing."""
-    path = in_space(space, "things", thing_id, "properties")
+    path = space_path(space, "things", thing_id, "properties")
     return Call("GET", path, read=read_object, name=f"read the properties of Thing {thing_id}")
 
 
-def one_property(space: str, thing_id: str, name: str) -> Call[Any]:
+def property_value(space: str, thing_id: str, name: str) -> Call[Any]:
     """Read one current value."""
-    path = in_space(space, "things", thing_id, "properties", name)
+    path = space_path(space, "things", thing_id, "properties", name)
     return Call(
         "GET", path, read=lambda reply: read_object(reply)[name], name=f"read '{name}' of Thing {thing_id}"
     )
@@ -120,16 +120,16 @@ def write_properties(
     """
     return Call(
         "PUT",
-        in_space(space, "things", thing_id, "properties"),
+        space_path(space, "things", thing_id, "properties"),
         params=None if update_history else {"update_history": False},
         json=dict(values),
         repeatable=not update_history,
         read=_object_or_nothing,
-        name=f"write {_some(values)} of Thing {thing_id}",
+        name=f"write {_shortened(values)} of Thing {thing_id}",
     )
 
 
-def _some(names: Collection[str]) -> str:
+def _shortened(names: Collection[str]) -> str:
     """Name some things in a message, and say how many more there are."""
     first = ", ".join(islice(names, 3))
     return f"{first} and {len(names) - 3} more" if len(names) > 3 else first
@@ -150,8 +150,8 @@ def history(
     :param start: no value before this; from the first one when it is left out.
     :param end: no value after this; up to the last one when it is left out.
     """
-    path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
-    return listed(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "properties-history", *([name] if name else []))
+    return list_page(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
 
 
 def request_action(space: str, thing_id: str, action: str, given: Any = None) -> Call[dict[str, Any]]:
@@ -161,10 +161,10 @@ def request_action(space: str, thing_id: str, action: str, given: Any = None) ->
     """
     return Call(
         "POST",
-        in_space(space, "things", thing_id, "actions", action),
+        space_path(space, "things", thing_id, "actions", action),
         json={action: {} if given is None else {"input": given}},
         repeatable=False,
-        read=lambda reply: entry(read_object(reply), action),
+        read=lambda reply: unwrap_entry(read_object(reply), action),
         name=f"request action '{action}' of Thing {thing_id}",
     )
 
@@ -173,25 +173,25 @@ def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[st
     """Read one action that was requested."""
     return Call(
         "GET",
-        in_space(space, "things", thing_id, "actions", name, action_id),
-        read=lambda reply: entry(read_object(reply), name),
+        space_path(space, "things", thing_id, "actions", name, action_id),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
         name=f"read action '{name}' {action_id} of Thing {thing_id}",
     )
 
 
 def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page]:
     """List a page of a Thing's requested actions of one name; the service keeps the last hundred."""
-    path = in_space(space, "things", thing_id, "actions", name)
-    call = listed(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "actions", name)
+    call = list_page(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
 
     def read(reply: Reply) -> Page:
         page = _page(reply)
-        return Page([entry(item, name) for item in page.items], page.cursor)
+        return Page([unwrap_entry(item, name) for item in page.items], page.cursor)
 
     return call.reading(read)
 
 
-def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:
+def raw_request(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:
     """Make any other request; the reply is given as it is.
 
     :param path: from the host's root, quoted.
@@ -209,7 +209,7 @@ def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]
     )
 
 
-def entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+def unwrap_entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Unwrap an action or event and add its ``id``, which the service gives only as the end of ``href``."""
     found = dict(body[name])
     return {"id": str(found["href"]).rstrip("/").rpartition("/")[2], **found}
@@ -228,7 +228,7 @@ def filters(properties: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Read a time of the API; those of actions have a blank in them, and an offset without a colon."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
@@ -238,10 +238,10 @@ def time_range(start: str | datetime | None, end: str | datetime | None) -> str 
     """Spell a range of times as ``start|end``; open ends are filled in, as the API describes none."""
     if start is None and end is None:
         return None
-    return f"{spelled_time(start) or FAR_PAST}|{spelled_time(end) or FAR_FUTURE}"
+    return f"{format_time(start) or EARLIEST_TIME}|{format_time(end) or LATEST_TIME}"
 
 
-def spelled_time(moment: str | datetime | None) -> str:
+def format_time(moment: str | datetime | None) -> str:
     """Spell a time for the API: a datetime in UTC, a text as it is, nothing for None."""
     if not isinstance(moment, datetime):
         return moment or ""
@@ -273,9 +273,9 @@ def read_error(reply: Reply) -> tuple[str, str]:
     return code, truncate(f"{message} ({said})") if said else message
 
 
-def listed(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
+def list_page(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
     """Make the request for one page of a list, of the largest size unless ``limit`` says otherwise."""
-    query: dict[str, Any] = {"limit": PAGE, **_joined(params)}
+    query: dict[str, Any] = {"limit": PAGE_SIZE, **_joined(params)}
     if cursor:
         query["next_cursor"] = cursor
     return Call("GET", path, params=query, read=_page, name=name)

@@ -8,17 +8,25 @@ from typing import Any
 
 from airflow_provider.core.http.call import UNSET, Call
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.iotstudio.api import Page, entry, filters, in_space, listed, read_object, time_range
+from airflow_provider.iotstudio.api import (
+    Page,
+    filters,
+    list_page,
+    read_object,
+    space_path,
+    time_range,
+    unwrap_entry,
+)
 
 
 def models(space: str, cursor: str = "") -> Call[Page]:
     """List a page of models."""
-    return listed(in_space(space, "models"), None, cursor, "list the models")
+    return list_page(space_path(space, "models"), None, cursor, "list the models")
 
 
 def model(method: str, space: str, name: str, description: str | None = None) -> Call[dict[str, Any]]:
     """Read (``GET``), make (``POST``) or change (``PUT``) a model; its name cannot be changed."""
-    path = in_space(space, "models", *([] if method == "POST" else [name]))
+    path = space_path(space, "models", *([] if method == "POST" else [name]))
     form = {"name": name} if description is None else {"name": name, "description": description}
     return Call(
         method,
@@ -32,20 +40,20 @@ def model(method: str, space: str, name: str, description: str | None = None) ->
 
 def delete_model(space: str, name: str) -> Call[None]:
     """Delete a model with its versions. Sent twice, the second one would find none."""
-    path = in_space(space, "models", name)
+    path = space_path(space, "models", name)
     return Call("DELETE", path, repeatable=False, read=read_nothing, name=f"delete model '{name}'")
 
 
 def model_versions(space: str, name: str, cursor: str = "") -> Call[Page]:
     """List a page of a model's versions."""
-    return listed(
-        in_space(space, "models", name, "versions"), None, cursor, f"list versions of model '{name}'"
+    return list_page(
+        space_path(space, "models", name, "versions"), None, cursor, f"list versions of model '{name}'"
     )
 
 
 def model_version(space: str, name: str, version: int) -> Call[dict[str, Any]]:
     """Read one version of a model."""
-    path = in_space(space, "models", name, "versions", str(version))
+    path = space_path(space, "models", name, "versions", str(version))
     return Call("GET", path, read=read_object, name=f"read version {version} of model '{name}'")
 
 
@@ -53,7 +61,7 @@ def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call
     """Add a version to a model. Sending it twice would add two."""
     return Call(
         "POST",
-        in_space(space, "models", name, "versions"),
+        space_path(space, "models", name, "versions"),
         json=dict(version),
         repeatable=False,
         read=read_object,
@@ -63,18 +71,18 @@ def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call
 
 def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Call[Page]:
     """List a page of a Thing's events."""
-    path = in_space(space, "things", thing_id, "events", *([name] if name else []))
-    return listed(path, {"limit": 100}, cursor, f"list the events of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "events", *([name] if name else []))
+    return list_page(path, {"limit": 100}, cursor, f"list the events of Thing {thing_id}")
 
 
 def add_event(space: str, thing_id: str, name: str, data: Any = None) -> Call[dict[str, Any]]:
     """Report an event. Sending it twice would report two."""
     return Call(
         "POST",
-        in_space(space, "things", thing_id, "events", name),
+        space_path(space, "things", thing_id, "events", name),
         json={name: {} if data is None else {"data": data}},
         repeatable=False,
-        read=lambda reply: entry(read_object(reply), name),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
         name=f"report event '{name}' of Thing {thing_id}",
     )
 
@@ -83,15 +91,15 @@ def event(space: str, thing_id: str, name: str, event_id: str) -> Call[dict[str,
     """Read one event."""
     return Call(
         "GET",
-        in_space(space, "things", thing_id, "events", name, event_id),
-        read=lambda reply: entry(read_object(reply), name),
+        space_path(space, "things", thing_id, "events", name, event_id),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
         name=f"read event '{name}' {event_id} of Thing {thing_id}",
     )
 
 
 def delete_event(space: str, thing_id: str, name: str, event_id: str) -> Call[None]:
     """Delete one event. Sent twice, the second one would find none."""
-    path = in_space(space, "things", thing_id, "events", name, event_id)
+    path = space_path(space, "things", thing_id, "events", name, event_id)
     what = f"delete event '{name}' {event_id} of Thing {thing_id}"
     return Call("DELETE", path, repeatable=False, read=read_nothing, name=what)
 
@@ -100,7 +108,7 @@ def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -
     """Add values of the past; sent twice, the second one is refused because of the first."""
     return Call(
         "POST",
-        in_space(space, "things", thing_id, "properties-history"),
+        space_path(space, "things", thing_id, "properties-history"),
         json=[dict(item) for item in items],
         read=read_nothing,
         name=f"add {len(items)} items to the history of Thing {thing_id}",
@@ -109,8 +117,8 @@ def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -
 
 def history_at(space: str, thing_id: str, at: str, name: str | None = None) -> Call[Page]:
     """Read the last values up to a time."""
-    path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
-    return listed(path, {"at": at}, "", f"read the history of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "properties-history", *([name] if name else []))
+    return list_page(path, {"at": at}, "", f"read the history of Thing {thing_id}")
 
 
 def delete_history(
@@ -123,7 +131,7 @@ def delete_history(
     """Delete a range of recorded values."""
     return Call(
         "DELETE",
-        in_space(space, "things", thing_id, "properties-history"),
+        space_path(space, "things", thing_id, "properties-history"),
         params={"at": time_range(start, end), "property_name[]": names},
         read=read_nothing,
         name=f"delete history of Thing {thing_id}",
@@ -141,7 +149,7 @@ def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[
 
     return Call(
         "PATCH",
-        in_space(space, "things"),
+        space_path(space, "things"),
         json=[dict(patch) for patch in patches],
         headers={"Content-Type": "application/json-patch+json"},
         repeatable=False,
@@ -159,7 +167,7 @@ def delete_things(
     """Delete Things; sent twice, the second one finds none."""
     return Call(
         "DELETE",
-        in_space(space, "things"),
+        space_path(space, "things"),
         params={**filters(conditions), "thingID[]": thing_ids, "category[]": category},
         repeatable=False,
         name="delete Things",
@@ -170,7 +178,7 @@ def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size:
     """Run a query and get its first results."""
     return Call(
         "POST",
-        in_space(space, "query", "cursor"),
+        space_path(space, "query", "cursor"),
         json={"query": aql, "bindVars": dict(bind or {}), "batchSize": batch_size, "ttl": ttl},
         read=_batch,
         name="run a query",
@@ -181,7 +189,7 @@ def next_batch(space: str, cursor: str) -> Call[Page]:
     """Get the next results. What was sent and got lost is gone, so this is not sent twice."""
     return Call(
         "POST",
-        in_space(space, "query", "cursor", cursor),
+        space_path(space, "query", "cursor", cursor),
         json={},
         repeatable=False,
         read=_batch,
@@ -196,7 +204,7 @@ def mqtt(
     owner = ["things", thing_id] if thing_id else ["categories", category or ""]
     return Call(
         method,
-        in_space(space, *owner, "mqtt-credentials"),
+        space_path(space, *owner, "mqtt-credentials"),
         json=UNSET if form is None else dict(form),
         repeatable=method in {"GET", "PUT"},
         read=read_nothing if method == "DELETE" else read_object,

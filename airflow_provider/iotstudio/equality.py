@@ -29,6 +29,6 @@ def same_value(wanted: Any, found: Any) -> bool:
     return type(wanted) is type(found) and bool(wanted == found)
 
 
-def holds(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def contains_values(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Tell whether all wanted values are among those found, by name."""
     return all(name in found and same_value(value, found[name]) for name, value in wanted.items())

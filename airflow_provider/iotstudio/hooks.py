@@ -10,12 +10,12 @@ from typing import Any
 from airflow_provider.core.http.call import Params
 from airflow_provider.errors import AmbiguousWriteError, TransportError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.equality import holds
-from airflow_provider.iotstudio.hooks_admin import Administration
+from airflow_provider.iotstudio.equality import contains_values
+from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
 from airflow_provider.iotstudio.hooks_base import next_cursor
 
 
-class IoTStudioHook(Administration):
+class IoTStudioHook(SpaceAdminHook):
     """Reads and writes the Things of one space.
 
     The access token is fetched when it is first needed, shared by the whole process, renewed before it ends,
@@ -102,7 +102,7 @@ class IoTStudioHook(Administration):
         :param thing_id: the Thing's id.
         :param name: the property's name.
         """
-        return self.send(api.one_property(self.space, thing_id, name))
+        return self.send(api.property_value(self.space, thing_id, name))
 
     async def aget_property(self, thing_id: str, name: str) -> Any:
         """Give one current value, from an event loop.
@@ -111,7 +111,7 @@ class IoTStudioHook(Administration):
         :param name: the property's name.
         """
         await self.aload()
-        return await self.asend(api.one_property(self.space, thing_id, name))
+        return await self.asend(api.property_value(self.space, thing_id, name))
 
     def set_properties(
         self, thing_id: str, values: Mapping[str, Any], *, update_history: bool = True
@@ -135,7 +135,7 @@ class IoTStudioHook(Administration):
                 why = error.why
             # The service may still be storing them.
             time.sleep(min(self.retry_limits.cap, self.retry_limits.base * 2.0**number))
-            if holds(self.get_properties(thing_id), values):
+            if contains_values(self.get_properties(thing_id), values):
                 self.log.info("%s: the answer was lost (%s), but the values are there", call.name, why)
                 return dict(values)
             self.log.warning("%s: the answer was lost (%s), and the values are not there", call.name, why)

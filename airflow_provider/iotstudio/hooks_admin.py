@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
-from airflow_provider.iotstudio.equality import holds
+from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_base import SpaceHook
 
 
-class Administration(SpaceHook):
+class SpaceAdminHook(SpaceHook):
     """The rarer requests to a space; what even this lacks, :meth:`request` can send."""
 
     # -- models -----------------------------------------------------------------------------------
@@ -143,15 +143,15 @@ class Administration(SpaceHook):
         :param at: the time; a value recorded exactly then counts.
         :param name: only this property.
         """
-        return self.send(api_admin.history_at(self.space, thing_id, api.spelled_time(at), name)).items
+        return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at), name)).items
 
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
-        at = api.moment(str(item["at"]))
+        at = api.parse_time(str(item["at"]))
         found: dict[str, Any] = {}
         for row in self.last_values(thing_id, str(item["at"])):
-            if api.moment(row["at"]) == at:
+            if api.parse_time(row["at"]) == at:
                 found |= row["properties"]
-        return holds(found, item["properties"])
+        return contains_values(found, item["properties"])
 
     def delete_history(
         self,

@@ -96,23 +96,23 @@ class SpaceHook(ApiHook):
     def send(self, call: Call[T]) -> T:
         """Send a call and give its result; a 403 says which scope the request needs."""
         try:
-            return super().send(self._ready(call))
+            return super().send(self._with_preview(call))
         except PermissionDeniedError as error:
-            raise self._permission(error, call) from None
+            raise self._permission_error(error, call) from None
 
     async def asend(self, call: Call[T]) -> T:
         """Send the same call from an event loop, without blocking it."""
         await self.aload()
         try:
-            return await super().asend(self._ready(call))
+            return await super().asend(self._with_preview(call))
         except PermissionDeniedError as error:
-            raise self._permission(error, call) from None
+            raise self._permission_error(error, call) from None
 
-    def _ready(self, call: Call[T]) -> Call[T]:
+    def _with_preview(self, call: Call[T]) -> Call[T]:
         preview = self.settings.extras["api_preview"]
         return replace(call, headers={**call.headers, "Prefer": f"preview={preview}"}) if preview else call
 
-    def _permission(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
+    def _permission_error(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
         scope, held = api.scope_for(call.method, call.path), " ".join(self.settings.extras["scopes"])
         said = (
             f"{error.message or 'refused'}; needs the scope {scope} (the connection asks for"
@@ -132,8 +132,8 @@ class SpaceHook(ApiHook):
         :param json: body, sent as JSON; None sends none.
         :raises ApiError: unless the answer is a 2xx.
         """
-        full = path if path.startswith("/") or "://" in path else f"{api.in_space(self.space)}/{path}"
-        return self.send(api.raw(method.upper(), full, params, json))
+        full = path if path.startswith("/") or "://" in path else f"{api.space_path(self.space)}/{path}"
+        return self.send(api.raw_request(method.upper(), full, params, json))
 
     def revoke_token(self) -> None:
         """End the access token that this process holds for the connection; the next request gets a new one.

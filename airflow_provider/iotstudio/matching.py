@@ -11,23 +11,23 @@ from weakref import WeakKeyDictionary
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import RequestRejectedError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.api import IDS
+from airflow_provider.iotstudio.api import IDS_PER_REQUEST
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
-LINGER = 4
+IDLE_INTERVALS = 4
 """Poll intervals after which a Thing that nobody asked for again is left out."""
 
-MATCHES = 100
+MIN_SHARED_LIMIT = 100
 """So many matches are asked for at least, so that sensors which need different numbers share a request; as
 long as they wait, there are fewer than they need."""
 
-_asked: WeakKeyDictionary[Any, dict[Hashable, dict[str, float]]] = WeakKeyDictionary()
+_polled: WeakKeyDictionary[Any, dict[Hashable, dict[str, float]]] = WeakKeyDictionary()
 
 
-async def first_matches(
+async def find_matches(
     hook: IoTStudioHook,
     wanted: int,
     *,
@@ -44,7 +44,7 @@ async def first_matches(
 
     :param interval: the sensor's poll interval; a shared answer is at most so old.
     """
-    most = max(wanted, MATCHES)
+    most = max(wanted, MIN_SHARED_LIMIT)
     key = ("iotstudio things", hook.conn_id, space, category, repr(filters), most)
 
     async def fetch() -> list[str]:
@@ -53,7 +53,7 @@ async def first_matches(
     return (await shared_result(key, interval * 0.8, fetch))[:wanted]
 
 
-async def matches(
+async def thing_matches(
     hook: IoTStudioHook,
     thing_id: str,
     *,
@@ -68,15 +68,15 @@ async def matches(
     """
     loop = asyncio.get_running_loop()
     key = ("iotstudio single things", hook.conn_id, space, category, repr(filters))
-    waiting = _asked.setdefault(loop, {}).setdefault(key, {})
-    waiting[thing_id] = loop.time() + LINGER * interval
+    waiting = _polled.setdefault(loop, {}).setdefault(key, {})
+    waiting[thing_id] = loop.time() + IDLE_INTERVALS * interval
 
     async def fetch() -> tuple[frozenset[str], frozenset[str]]:
-        for gone in [one for one, until in waiting.items() if until < loop.time()]:
+        for gone in [key for key, until in waiting.items() if until < loop.time()]:
             del waiting[gone]
         ids, found = sorted(waiting), set[str]()
-        for start in range(0, len(ids), IDS):
-            params = {**filters, "thingID[]": ids[start : start + IDS]}
+        for start in range(0, len(ids), IDS_PER_REQUEST):
+            params = {**filters, "thingID[]": ids[start : start + IDS_PER_REQUEST]}
             found.update(await hook.amatching(sys.maxsize, category=category, params=params))
         return frozenset(ids), frozenset(found)
 
@@ -95,10 +95,10 @@ async def matches(
 
 def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -> dict[str, Any]:
     """Make the query for Things that match: no more of them than are wanted, evaluated by the service."""
-    params = {**api.filters(filters), "limit": max(1, min(wanted, api.PAGE))}
+    params = {**api.filters(filters), "limit": max(1, min(wanted, api.PAGE_SIZE))}
     return {**params, "thingID[]": thing_id} if thing_id else params
 
 
-def matched(thing_ids: Sequence[str], shown: int = 100) -> dict[str, Any]:
+def match_result(thing_ids: Sequence[str], shown: int = 100) -> dict[str, Any]:
     """Give what was found as a small result: how many, and the first ids."""
     return {"matches": len(thing_ids), "thing_ids": list(thing_ids[:shown])}

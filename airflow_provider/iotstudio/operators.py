@@ -14,7 +14,7 @@ from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError, NotFoundError, RunFailedError
-from airflow_provider.iotstudio.actions import Verdicts, Wish, gone, submit
+from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error, submit
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
 
         writes = plan_writes(thing_id=self.thing_id, properties=self.properties, writes=self.writes)
         # What an earlier try has written is not written again: it would be in the history twice.
-        again = getattr(context.get("ti"), "try_number", 1) > 1
+        is_retry = getattr(context.get("ti"), "try_number", 1) > 1
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             writer = PropertyWriter(
                 hook,
                 concurrency=self.concurrency,
                 update_history=self.update_history,
-                only_changed=self.only_changed or again,
+                only_changed=self.only_changed or is_retry,
                 verify=self.verify,
             )
             return add_to_outlet_events(context, self.outlets, writer.write(writes))
@@ -168,30 +168,32 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         submission = self._submission(context)
         deadline = clock() + self.timeout
         with self._hook() as hook:
-            action_id = submit(hook, submission, self._wish, tried_since=_tried_since(context, submission))
+            action_id = submit(
+                hook, submission, self._request, attempted_since=_attempted_since(context, submission)
+            )
             if not self.wait:
                 submission.finished()
-                asked = {"action_id": action_id, "status": "pending", "output": None}
-                return add_to_outlet_events(context, self.outlets, asked)
+                result = {"action_id": action_id, "status": "pending", "output": None}
+                return add_to_outlet_events(context, self.outlets, result)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(action_id, deadline)
-            entry = self._wait_here(hook, action_id, deadline)
-        return add_to_outlet_events(context, self.outlets, self._conclude(submission, entry))
+            entry = self._wait_on_worker(hook, action_id, deadline)
+        return add_to_outlet_events(context, self.outlets, self._finish(submission, entry))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Judge the action that the trigger has waited for."""
         raise_for(event)
         with self._hook() as hook:
-            entry = self._entry(hook, event["action_id"])
-        return add_to_outlet_events(context, self.outlets, self._conclude(self._submission(context), entry))
+            entry = self._read_action(hook, event["action_id"])
+        return add_to_outlet_events(context, self.outlets, self._finish(self._submission(context), entry))
 
     @property
-    def _wish(self) -> Wish:
-        return Wish(self.thing_id, self.action, self.input)
+    def _request(self) -> ActionRequest:
+        return ActionRequest(self.thing_id, self.action, self.input)
 
     @property
-    def _verdicts(self) -> Verdicts:
-        return Verdicts(tuple(self.success_statuses), tuple(self.failure_statuses))
+    def _classifier(self) -> StatusClassifier:
+        return StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
 
     def _hook(self) -> IoTStudioHook:
         return IoTStudioHook(self.iotstudio_conn_id, space=self.space)
@@ -200,21 +202,21 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         asked = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, self.input]
         return Submission(context, asked, self.log, "action")
 
-    def _entry(self, hook: IoTStudioHook, action_id: str) -> dict[str, Any]:
+    def _read_action(self, hook: IoTStudioHook, action_id: str) -> dict[str, Any]:
         try:
             return hook.get_action(self.thing_id, self.action, action_id)
         except NotFoundError as error:
-            raise gone(self._wish, action_id, error) from None
+            raise missing_action_error(self._request, action_id, error) from None
 
-    def _wait_here(self, hook: IoTStudioHook, action_id: str, deadline: float) -> dict[str, Any]:
+    def _wait_on_worker(self, hook: IoTStudioHook, action_id: str, deadline: float) -> dict[str, Any]:
         def poll() -> dict[str, Any] | None:
-            entry = self._entry(hook, action_id)
-            return entry if self._verdicts.is_over(str(entry.get("status"))) else None
+            entry = self._read_action(hook, action_id)
+            return entry if self._classifier.is_final(str(entry.get("status"))) else None
 
         try:
             return wait_for(poll, deadline=deadline, poll_interval=self.poll_interval, log=self.log)
         except TimeoutError:
-            return self._entry(hook, action_id)
+            return self._read_action(hook, action_id)
 
     def _wait_in_triggerer(self, action_id: str, deadline: float) -> None:
         from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
@@ -232,16 +234,18 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         )
         self.defer(trigger=trigger, method_name="execute_complete")
 
-    def _conclude(self, submission: Submission, entry: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, submission: Submission, entry: dict[str, Any]) -> dict[str, Any]:
         """Give the operator's result, or raise."""
         status = str(entry.get("status"))
-        if not self._verdicts.is_over(status):
-            raise RunFailedError(entry["id"], status, f"{self._wish} was not over after {self.timeout:g} s")
+        if not self._classifier.is_final(status):
+            raise RunFailedError(
+                entry["id"], status, f"{self._request} was not over after {self.timeout:g} s"
+            )
         submission.finished()
-        return self._verdicts.judge(self._wish, entry)
+        return self._classifier.result_or_raise(self._request, entry)
 
     def _check_arguments(self) -> None:
-        from airflow_provider.iotstudio.properties.requests import not_json
+        from airflow_provider.iotstudio.properties.requests import json_problem
 
         problems = [
             f"'{name}' is empty"
@@ -258,13 +262,13 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             for name in ("success_statuses", "failure_statuses")
             if isinstance(getattr(self, name), str)
         ]
-        if why := not_json(self.input):
+        if why := json_problem(self.input):
             problems.append(f"'input': {why}")
         if problems:
             raise InputError(problems, "the task's arguments")
 
 
-def _tried_since(context: Context, submission: Submission) -> datetime | None:
+def _attempted_since(context: Context, submission: Submission) -> datetime | None:
     """Give when an earlier try may have begun, where nothing is remembered of it."""
     if submission.remembers or int(getattr(context["ti"], "try_number", 1) or 1) <= 1:
         return None
@@ -396,17 +400,17 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         """Export."""
         from airflow_provider.iotstudio.export.export import choose_format
         from airflow_provider.iotstudio.export.history import Span
-        from airflow_provider.iotstudio.export.incremental import Progress
+        from airflow_provider.iotstudio.export.incremental import HistoryWatermark
 
         choose_format(self.output_path)
         self._check_arguments()
-        asked = Span.read(self.start, self.end)
+        requested = Span.parse(self.start, self.end)
         if not self.incremental:
-            return add_to_outlet_events(context, self.outlets, self._export(asked))
-        progress = Progress(context, self.outlets, self._source(), self.log)
-        span = progress.span(asked)
+            return add_to_outlet_events(context, self.outlets, self._export(requested))
+        watermark = HistoryWatermark(context, self.outlets, self._source(), self.log)
+        span = watermark.span(requested)
         result = self._export(span)
-        progress.finished(span, result["watermark"])
+        watermark.save(span, result["watermark"])
         return add_to_outlet_events(context, self.outlets, result)
 
     def _source(self) -> list[Any]:
@@ -429,7 +433,7 @@ class IoTStudioExportHistoryOperator(BaseOperator):
             )
 
     def _check_arguments(self) -> None:
-        from airflow_provider.iotstudio.properties.writer import MOST_THREADS
+        from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY
 
         problems = []
         for name in ("thing_ids", "properties"):
@@ -438,8 +442,8 @@ class IoTStudioExportHistoryOperator(BaseOperator):
                 problems.append(f"'{name}' must be a list of texts")
         if self.thing_ids is not None and (self.category is not None or self.filters):
             problems.append("give 'thing_ids', or 'category' and 'filters', not both")
-        if not 1 <= self.concurrency <= MOST_THREADS:
-            problems.append(f"'concurrency' must be 1 to {MOST_THREADS}, not {self.concurrency}")
+        if not 1 <= self.concurrency <= MAX_CONCURRENCY:
+            problems.append(f"'concurrency' must be 1 to {MAX_CONCURRENCY}, not {self.concurrency}")
         if problems:
             raise InputError(problems, "the task's arguments")
 

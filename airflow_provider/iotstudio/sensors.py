@@ -12,7 +12,7 @@ from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.matching import match_query, matched
+from airflow_provider.iotstudio.matching import match_query, match_result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -100,7 +100,7 @@ class IoTStudioPropertySensor(PollSensor):
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             things = hook.list_things(category=self.category, params=params)
             found = [thing["uid"] for thing in islice(things, self.min_matches)]
-        return matched(found) if len(found) >= self.min_matches else None
+        return match_result(found) if len(found) >= self.min_matches else None
 
     def _check_arguments(self) -> None:
         problems = []

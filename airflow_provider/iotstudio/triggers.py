@@ -11,9 +11,9 @@ from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
+from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.matching import first_matches, matched, matches
+from airflow_provider.iotstudio.matching import find_matches, match_result, thing_matches
 
 __all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
 
@@ -75,9 +75,11 @@ class IoTStudioActionTrigger(PollTrigger):
         try:
             entry = await self._hook.aget_action(self.thing_id, self.action, self.action_id)
         except NotFoundError as error:
-            raise gone(Wish(self.thing_id, self.action), self.action_id, error) from None
+            raise missing_action_error(
+                ActionRequest(self.thing_id, self.action), self.action_id, error
+            ) from None
         status = str(entry.get("status"))
-        over = Verdicts(tuple(self.success_statuses), tuple(self.failure_statuses)).is_over(status)
+        over = StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses)).is_final(status)
         return {"action_status": status} if over else None
 
     async def _outcome(self) -> dict[str, Any]:
@@ -146,10 +148,10 @@ class IoTStudioPropertyTrigger(PollTrigger):
             "interval": self.poll_interval,
         }
         if self.thing_id:
-            found = [self.thing_id] if await matches(hook, self.thing_id, **shared) else []
+            found = [self.thing_id] if await thing_matches(hook, self.thing_id, **shared) else []
         else:
-            found = list(await first_matches(hook, self.min_matches, **shared))
-        return matched(found) if len(found) >= self.min_matches else None
+            found = list(await find_matches(hook, self.min_matches, **shared))
+        return match_result(found) if len(found) >= self.min_matches else None
 
 
 class IoTStudioThingTrigger(NewItemsTrigger):

@@ -14,7 +14,7 @@ from airflow_provider.core.files.spool import Spool, write_parquet
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_past
+from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_history
 from airflow_provider.iotstudio.export.retention import Retention
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 PROGRESS_SECONDS = 10.0
 
 
-FIXED = ("uid", "title")
+FIXED_COLUMNS = ("uid", "title")
 
 
 WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
@@ -52,14 +52,14 @@ def export_things(
     """Write one row a Thing: ``uid``, ``title``, then its current values; gives the manifest."""
     things = hook.list_things(category=category, params=api.filters(filters))
     pages = ([_row(thing)] for thing in things)
-    return _export(hook, output_path, pages, FIXED)
+    return _export(hook, output_path, pages, FIXED_COLUMNS)
 
 
 def _row(thing: Mapping[str, Any]) -> dict[str, Any]:
     row = {"uid": thing["uid"], "title": thing.get("title")}
     for name, value in (thing.get("status") or {}).items():
         # A property may be called like one of the fixed columns.
-        row[f"property:{name}" if name in FIXED else name] = value
+        row[f"property:{name}" if name in FIXED_COLUMNS else name] = value
     return row
 
 
@@ -87,20 +87,22 @@ def export_history(
     retention = Retention(hook, span.start)
     newest = ""
 
-    def watched(pages: Iterator[Rows]) -> Iterator[Rows]:
+    def note_newest(pages: Iterator[Rows]) -> Iterator[Rows]:
         nonlocal newest
         for rows in pages:
-            newest = max(newest, max((row["at"] for row in rows), key=api.moment), key=_when)
+            newest = max(newest, max((row["at"] for row in rows), key=api.parse_time), key=_timestamp)
             yield rows
 
-    pages = read_past(hook, thing_ids, span, properties=names, concurrency=concurrency, retention=retention)
-    result = _export(hook, output_path, watched(pages), COLUMNS, fixed=True)
+    pages = read_history(
+        hook, thing_ids, span, properties=names, concurrency=concurrency, retention=retention
+    )
+    result = _export(hook, output_path, note_newest(pages), COLUMNS, fixed=True)
     missing = retention.report(len(thing_ids))
     return {**result, "things": len(thing_ids), "watermark": newest or None, **missing}
 
 
-def _when(text: str) -> float:
-    return api.moment(text).timestamp() if text else 0.0
+def _timestamp(text: str) -> float:
+    return api.parse_time(text).timestamp() if text else 0.0
 
 
 def _export(
@@ -117,14 +119,14 @@ def _export(
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
-    told = _telling(hook, pages)
-    with AtomicFile(output_path) as publication:
+    pages = _log_progress(hook, pages)
+    with AtomicFile(output_path) as file:
         if file_format == "jsonl" or (fixed and file_format == "csv"):
-            rows, columns = _straight(publication, file_format, output_path, told, columns)
+            rows, columns = _write_streamed(file, file_format, output_path, pages, columns)
         else:
-            rows, columns = _spooled(publication, file_format, output_path, told, columns)
+            rows, columns = _write_spooled(file, file_format, output_path, pages, columns)
     made = manifest(
-        publication,
+        file,
         file_format=file_format,
         rows=rows,
         columns=columns,
@@ -134,31 +136,31 @@ def _export(
     return log_manifest(made, hook.log)
 
 
-def _straight(
-    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+def _write_streamed(
+    file: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     seen = dict.fromkeys(columns)
-    with _packed(publication, path) as out:
+    with _compressed(file, path) as out:
         writer = WRITERS[file_format](out, columns)
         for rows in pages:
             for row in rows:
                 seen.update(dict.fromkeys(row))
             writer.write_rows(rows)
         writer.close()
-    return writer.rows, _ordered(seen, columns)
+    return writer.rows, _ordered_columns(seen, columns)
 
 
-def _spooled(
-    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+def _write_spooled(
+    file: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     with Spool() as spool:
         for rows in pages:
             spool.add(rows)
-        names = _ordered(spool.kinds(), columns)
+        names = _ordered_columns(spool.kinds(), columns)
         if file_format == "parquet":
-            write_parquet(publication, spool, names)
+            write_parquet(file, spool, names)
         else:
-            with _packed(publication, path) as out:
+            with _compressed(file, path) as out:
                 writer = WRITERS[file_format](out, names)
                 for batch in spool.batches():
                     writer.write_rows(batch)
@@ -166,28 +168,28 @@ def _spooled(
     return spool.rows, names
 
 
-def _ordered(seen: Iterable[str], first: Sequence[str]) -> list[str]:
+def _ordered_columns(seen: Iterable[str], first: Sequence[str]) -> list[str]:
     return [*first, *sorted(set(seen) - set(first))]
 
 
 @contextmanager
-def _packed(publication: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
+def _compressed(file: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
     if not path.lower().endswith(".gz"):
-        yield publication
+        yield file
         return
     # No time and no name inside, so that the same rows give the same bytes.
-    with gzip.GzipFile("", "wb", 6, cast("Any", publication), mtime=0) as packed:
-        yield packed
+    with gzip.GzipFile("", "wb", 6, cast("Any", file), mtime=0) as compressed:
+        yield compressed
 
 
-def _telling(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
+def _log_progress(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
     """Log the progress every few seconds."""
-    started = told = time.monotonic()
+    started = logged = time.monotonic()
     count = 0
     for rows in pages:
         yield rows
         count += len(rows)
         now = time.monotonic()
-        if now - told >= PROGRESS_SECONDS:
-            told = now
+        if now - logged >= PROGRESS_SECONDS:
+            logged = now
             hook.log.info("%d rows, %.0f a second", count, count / (now - started))

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
-SHORTEST = timedelta(days=28)
+SHORTEST_RETENTION = timedelta(days=28)
 """No history is forgotten sooner: the vendor's docs name one month as the shortest retention."""
 
-SHOWN = 20
+MAX_REPORTED = 20
 
 
 class Retention:
@@ -32,33 +32,33 @@ class Retention:
     def __init__(self, hook: IoTStudioHook, start: datetime | None) -> None:
         self._hook = hook
         self._start = start
-        self._asked = start is not None and start < datetime.now(UTC) - SHORTEST
+        self._is_relevant = start is not None and start < datetime.now(UTC) - SHORTEST_RETENTION
         self._lock = threading.Lock()
-        self._kept_from: dict[str, str | None] = {}
+        self._oldest: dict[str, str | None] = {}
 
-    def look(self, thing_id: str, name: str | None, oldest: str | None) -> None:
+    def check(self, thing_id: str, name: str | None, oldest: str | None) -> None:
         """Look whether anything from before the start is kept of a history; threads may call this.
 
         :param name: the property, None for all.
         :param oldest: the oldest time that was read, None when there was none.
         """
-        if not self._asked or self._start is None:
+        if not self._is_relevant or self._start is None:
             return
         if self._hook.last_values(thing_id, self._start, name=name):
             return
         with self._lock:
-            known = self._kept_from.get(thing_id)
+            known = self._oldest.get(thing_id)
             # Of several properties, the one that is kept the shortest counts.
-            self._kept_from[thing_id] = max(known, oldest, key=api.moment) if known and oldest else oldest
+            self._oldest[thing_id] = max(known, oldest, key=api.parse_time) if known and oldest else oldest
 
     def report(self, things: int) -> dict[str, Any]:
         """Log what is missing, and give it for the manifest; nothing when nothing is.
 
         :param things: how many Things were read.
         """
-        if not self._kept_from or self._start is None:
+        if not self._oldest or self._start is None:
             return {}
-        found = sorted(self._kept_from.items(), key=lambda item: item[1] or "~")
+        found = sorted(self._oldest.items(), key=lambda item: item[1] or "~")
         start = self._start.isoformat()
         self._hook.log.warning(
             "of %d of %d Things nothing from before %s is kept: values were recorded only later, or the"
@@ -68,4 +68,4 @@ class Retention:
             start,
             found[0][1] or "no time at all",
         )
-        return {"retention": {"start": start, "things": len(found), "kept_from": dict(found[:SHOWN])}}
+        return {"retention": {"start": start, "things": len(found), "kept_from": dict(found[:MAX_REPORTED])}}

@@ -8,13 +8,13 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider.errors import NotFoundError, RequestRejectedError, TransportError
-from airflow_provider.iotstudio.api import IDS, PAGE
+from airflow_provider.iotstudio.api import IDS_PER_REQUEST, PAGE_SIZE
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
-MANY_IDS = 375
+IDS_PER_LONG_REQUEST = 375
 """Things named in one long request: with its headers below the 16 KB that many servers allow."""
 
-PROMISED = 3
+REQUESTS_PER_PAGE = 3
 """Requests for each 1000 Things begun."""
 
 Values = dict[str, Mapping[str, Any]]
@@ -32,10 +32,10 @@ def read_values(hook: IoTStudioHook, thing_ids: Sequence[str]) -> Values:
             return {wanted[0]: hook.get_properties(wanted[0])}
         except NotFoundError:
             return {}
-    return _Reading(hook, wanted).values()
+    return _BulkReader(hook, wanted).values()
 
 
-class _Reading:
+class _BulkReader:
     """Chooses the cheaper request each time: a page of the Thing list, or Things by their ids.
 
     Both carry current values. A page brings up to 1000 of the Things, or none: nobody knows before.
@@ -45,8 +45,8 @@ class _Reading:
         self._hook = hook
         self._left = dict.fromkeys(wanted)
         self._found: Values = {}
-        self._requests_left = PROMISED * math.ceil(len(wanted) / PAGE)
-        self._ids = MANY_IDS
+        self._requests_left = REQUESTS_PER_PAGE * math.ceil(len(wanted) / PAGE_SIZE)
+        self._ids = IDS_PER_LONG_REQUEST
         # What was just written comes first, where writing a value counts as modifying the Thing (the vendor's
         # docs do not say). Where it does not, this order is as good as any.
         self._list = hook.list_things(params={"sort": "-modified"})
@@ -54,14 +54,14 @@ class _Reading:
 
     def values(self) -> Values:
         while self._left:
-            if self._is_page_worth_it():
+            if self._should_read_page():
                 self._read_page()
             else:
                 self._read_block([*self._left][: self._ids])
             self._requests_left -= 1
         return self._found
 
-    def _is_page_worth_it(self) -> bool:
+    def _should_read_page(self) -> bool:
         """Tell whether the last page brought more than ids would, or a page that brings none does no harm."""
         blocks = math.ceil(len(self._left) / self._ids)
         return blocks > 1 and (self._last_page > self._ids or blocks < self._requests_left)
@@ -70,7 +70,7 @@ class _Reading:
         before = len(self._left)
         try:
             # The rest of the list is asked for when it is wanted.
-            self._take(islice(self._list, PAGE))
+            self._take(islice(self._list, PAGE_SIZE))
         except RequestRejectedError:
             # A service that does not sort like this: by id, then.
             self._requests_left = 0
@@ -80,9 +80,9 @@ class _Reading:
         try:
             self._take(self._hook.list_things(params={"thingID[]": block}))
         except (RequestRejectedError, TransportError) as error:
-            if len(block) > IDS:
+            if len(block) > IDS_PER_REQUEST:
                 # Too long a URL for this service: shorter ones take more requests, so a page may be worth it.
-                self._ids, self._last_page = IDS, PAGE
+                self._ids, self._last_page = IDS_PER_REQUEST, PAGE_SIZE
                 return
             if isinstance(error, TransportError):
                 raise

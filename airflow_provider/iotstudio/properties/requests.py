@@ -11,10 +11,10 @@ from typing import Any
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 
-MESSAGE_BYTES = 5 * 1024
+MAX_MESSAGE_BYTES = 5 * 1024
 """The largest message that the vendor's docs name."""
 
-FIELDS = frozenset({"thing_id", "properties"})
+ROW_FIELDS = frozenset({"thing_id", "properties"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,20 @@ def plan_writes(
     elif thing_id is not None or properties is not None:
         raise InputError("give either thing_id and properties, or writes, not both")
     else:
-        rows = _numbered(writes)
+        rows = _numbered_rows(writes)
     problems: list[str] = []
     planned: dict[str, Write] = {}
     for number, row in rows:
-        found = _write(number, row, problems)
+        found = _read_row(number, row, problems)
         if found is not None:
             _merge(planned, found, problems)
-    problems += [too_long for write in planned.values() if (too_long := _too_long(write))]
+    problems += [problem for write in planned.values() if (problem := _size_problem(write))]
     if problems:
         raise InputError(problems, "the writes")
     return list(planned.values())
 
 
-def _numbered(writes: object) -> Iterator[tuple[int, object]]:
+def _numbered_rows(writes: object) -> Iterator[tuple[int, object]]:
     if isinstance(writes, str):
         sparse = writes.lower().endswith(".parquet")
         for number, row in read_rows(writes, "writes", _decode):
@@ -83,29 +83,29 @@ def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "properties": {name: value for name, value in values.items() if value is not None}}
 
 
-def _write(number: int, row: object, problems: list[str]) -> Write | None:
+def _read_row(number: int, row: object, problems: list[str]) -> Write | None:
     """Read one row; what is wrong with it goes to the problems."""
     if not isinstance(row, Mapping):
         problems.append(f"row {number}: is no object but {type(row).__name__}")
         return None
     before = len(problems)
-    if unknown := sorted(str(name) for name in row if name not in FIELDS):
+    if unknown := sorted(str(name) for name in row if name not in ROW_FIELDS):
         problems.append(f"row {number}: unknown field {', '.join(map(repr, unknown))}")
     thing_id = row.get("thing_id")
     if not isinstance(thing_id, str) or not thing_id.strip():
         problems.append(f"row {number}: thing_id is {'missing' if not thing_id else 'no text'}")
-    values = _values_of(number, row, problems)
+    values = _read_values(number, row, problems)
     for name, value in values.items():
         if not isinstance(name, str) or not name:
             problems.append(f"row {number}: {name!r} is no property name")
-        elif why := not_json(value):
+        elif why := json_problem(value):
             problems.append(f"row {number}: property '{name}': {why}")
     if len(problems) > before:
         return None
     return Write((number,), str(thing_id).strip(), dict(values))
 
 
-def _values_of(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapping[Any, Any]:
+def _read_values(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapping[Any, Any]:
     """Give a row's values by name; CSV has them as the text of a JSON object."""
     values = row.get("properties")
     try:
@@ -126,10 +126,10 @@ def _values_of(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapp
 
 def _decode(text: str | bytes) -> Any:
     """Read JSON; a name that an object has twice is an error, where decoders commonly keep the last one."""
-    return json.loads(text, object_pairs_hook=_each_once)
+    return json.loads(text, object_pairs_hook=_reject_duplicates)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
@@ -151,29 +151,29 @@ def _merge(planned: dict[str, Write], new: Write, problems: list[str]) -> None:
     planned[new.thing_id] = Write(old.rows + new.rows, new.thing_id, {**old.properties, **new.properties})
 
 
-def _too_long(write: Write) -> str:
+def _size_problem(write: Write) -> str:
     import msgspec
 
     size = len(msgspec.json.encode(write.properties))
-    if size <= MESSAGE_BYTES:
+    if size <= MAX_MESSAGE_BYTES:
         return ""
     return (
-        f"{of_rows(write.rows)}: the values of Thing {write.thing_id} take {size} bytes as JSON;"
-        f" a message may have {MESSAGE_BYTES}"
+        f"{row_label(write.rows)}: the values of Thing {write.thing_id} take {size} bytes as JSON;"
+        f" a message may have {MAX_MESSAGE_BYTES}"
     )
 
 
-def of_rows(rows: tuple[int, ...]) -> str:
+def row_label(rows: tuple[int, ...]) -> str:
     """Name rows in a message."""
     return f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows))}"
 
 
-def not_json(value: object) -> str:
+def json_problem(value: object) -> str:
     """Say why a value cannot be sent as JSON without changing it; empty when it can."""
     import msgspec
 
     try:
-        if why := _strange(value):
+        if why := _encoding_problem(value):
             return why
         msgspec.json.encode(value)
     except RecursionError:
@@ -183,15 +183,15 @@ def not_json(value: object) -> str:
     return ""
 
 
-def _strange(value: object) -> str:
+def _encoding_problem(value: object) -> str:
     if value is None or isinstance(value, (bool, str)):
         return ""
     if isinstance(value, (int, float)):
         return "" if math.isfinite(value) else f"{value} is no JSON number"
     if isinstance(value, (list, tuple)):
-        return next((why for item in value if (why := _strange(item))), "")
+        return next((why for item in value if (why := _encoding_problem(item))), "")
     if isinstance(value, Mapping):
         if strange := [key for key in value if not isinstance(key, str)]:
             return f"the key {strange[0]!r} is no text"
-        return next((why for item in value.values() if (why := _strange(item))), "")
+        return next((why for item in value.values() if (why := _encoding_problem(item))), "")
     return f"a {type(value).__name__} is no JSON value"

@@ -22,16 +22,16 @@ from airflow_provider.errors import (
 from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.properties.bulk_read import read_values
-from airflow_provider.iotstudio.properties.requests import Write, of_rows
+from airflow_provider.iotstudio.properties.requests import Write, row_label
 
-MOST_THREADS = 32
+MAX_CONCURRENCY = 32
 
 
-FAILURES_IN_A_ROW = 5
+MAX_CONSECUTIVE_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class WriteFailure:
     """A write that did not work.
 
     :param error: why; None when it was not tried any more.
@@ -41,7 +41,7 @@ class Failure:
     error: ProviderError | None
 
     def __str__(self) -> str:
-        return f"{of_rows(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
+        return f"{row_label(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
 
 
 class PropertyWriter:
@@ -63,14 +63,14 @@ class PropertyWriter:
         only_changed: bool = False,
         verify: bool = True,
     ) -> None:
-        if not 1 <= concurrency <= MOST_THREADS:
-            raise InputError(f"concurrency must be 1 to {MOST_THREADS}, not {concurrency}")
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise InputError(f"concurrency must be 1 to {MAX_CONCURRENCY}, not {concurrency}")
         self.hook = hook
         self.concurrency = concurrency
         self.update_history = update_history
         self.only_changed = only_changed
         self.verify = verify
-        self._brake = _Brake(max(FAILURES_IN_A_ROW, concurrency))
+        self._breaker = _CircuitBreaker(max(MAX_CONSECUTIVE_FAILURES, concurrency))
 
     def write(self, writes: Sequence[Write]) -> dict[str, int]:
         """Write everything that can be written; gives how many values were written, skipped and verified.
@@ -82,7 +82,7 @@ class PropertyWriter:
         self.hook.transport  # noqa: B018 - made here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
-        said = self._log_all(self._said(failures))
+        said = self._log_all(self._failure_lines(failures))
         verified, differences = self._read_back(done, failures) if self.verify else (0, [])
         self._log_all(differences)
         skipped = _values(writes) - _values(todo)
@@ -108,7 +108,7 @@ class PropertyWriter:
                 todo.append(Write(write.rows, write.thing_id, new))
         return todo
 
-    def _send_all(self, todo: Sequence[Write]) -> tuple[list[Write], list[Failure]]:
+    def _send_all(self, todo: Sequence[Write]) -> tuple[list[Write], list[WriteFailure]]:
         if not todo:
             return [], []
         pool = ThreadPoolExecutor(min(self.concurrency, len(todo)), thread_name_prefix="write-properties")
@@ -121,18 +121,18 @@ class PropertyWriter:
         failed = {failure.write.thing_id for failure in failures}
         return [write for write in todo if write.thing_id not in failed], failures
 
-    def _send_one(self, write: Write) -> Failure | None:
-        if self._brake.why:
-            return Failure(write, None)
+    def _send_one(self, write: Write) -> WriteFailure | None:
+        if self._breaker.reason:
+            return WriteFailure(write, None)
         try:
             self.hook.set_properties(write.thing_id, write.properties, update_history=self.update_history)
         except ProviderError as error:
-            self._brake.failed(error)
-            return Failure(write, error)
-        self._brake.worked()
+            self._breaker.record_failure(error)
+            return WriteFailure(write, error)
+        self._breaker.record_success()
         return None
 
-    def _read_back(self, done: Sequence[Write], failures: Sequence[Failure]) -> tuple[int, list[str]]:
+    def _read_back(self, done: Sequence[Write], failures: Sequence[WriteFailure]) -> tuple[int, list[str]]:
         """Give how many values are as they were written, and how the others differ."""
         try:
             differences = self._differences(done)
@@ -162,16 +162,18 @@ class PropertyWriter:
             self.hook.log.error("%s", line)
         return lines
 
-    def _said(self, failures: Sequence[Failure]) -> list[str]:
+    def _failure_lines(self, failures: Sequence[WriteFailure]) -> list[str]:
         """Say of each failure what it was; of those that were not tried, in one line."""
         said = [str(failure) for failure in failures if failure.error is not None]
         untried = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
         if untried:
             rows = f"{len(untried)} rows, from {untried[0]} to {untried[-1]}"
-            said.append(f"{rows}: not tried, because {self._brake.why}")
+            said.append(f"{rows}: not tried, because {self._breaker.reason}")
         return said
 
-    def _raise(self, failures: Sequence[Failure], said: Sequence[str], counts: Mapping[str, int]) -> None:
+    def _raise(
+        self, failures: Sequence[WriteFailure], said: Sequence[str], counts: Mapping[str, int]
+    ) -> None:
         errors = [failure.error for failure in failures if failure.error is not None]
         first = errors[0]
         if counts["written"] or any(type(error) is not type(first) for error in errors):
@@ -183,32 +185,32 @@ class PropertyWriter:
         raise first
 
 
-class _Brake:
+class _CircuitBreaker:
     """Ends a run early when the service is down or the credentials are dead.
 
     Thousands of rows that each try for minutes would help nobody.
     """
 
     def __init__(self, limit: int) -> None:
-        self.why = ""
+        self.reason = ""
         self._limit = limit
-        self._in_a_row = 0
+        self._consecutive = 0
         self._lock = threading.Lock()
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         with self._lock:
-            self._in_a_row = 0
+            self._consecutive = 0
 
-    def failed(self, error: ProviderError) -> None:
+    def record_failure(self, error: ProviderError) -> None:
         with self._lock:
             if isinstance(error, AuthenticationError):
-                self.why = "the credentials are not accepted any more"
+                self.reason = "the credentials are not accepted any more"
             if isinstance(error, (TransportError, ServerError, RateLimitedError)):
-                self._in_a_row += 1
-                if self._in_a_row >= self._limit:
-                    self.why = f"{self._in_a_row} writes in a row failed after all their tries"
+                self._consecutive += 1
+                if self._consecutive >= self._limit:
+                    self.reason = f"{self._consecutive} writes in a row failed after all their tries"
             else:
-                self._in_a_row = 0
+                self._consecutive = 0
 
 
 def _values(writes: Sequence[Write]) -> int:

@@ -43,7 +43,7 @@ class Store(dict[str, Any]):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(actions, "SEARCH_DELAYS", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.iotstudio.properties.requests import MESSAGE_BYTES, Write, plan_writes
+from airflow_provider.iotstudio.properties.requests import MAX_MESSAGE_BYTES, Write, plan_writes
 
 
 def problems(**given: Any) -> list[str]:
@@ -130,7 +130,7 @@ def test_rows_of_one_thing_become_one_request() -> None:
 
 
 def test_values_beyond_the_message_limit_are_refused_with_their_row() -> None:
-    (problem,) = problems(writes=[{"thing_id": "A", "properties": {"x": "é" * MESSAGE_BYTES}}])
+    (problem,) = problems(writes=[{"thing_id": "A", "properties": {"x": "é" * MAX_MESSAGE_BYTES}}])
     assert problem.startswith("row 1: the values of Thing A take 10248 bytes")
 
 
