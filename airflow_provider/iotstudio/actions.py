@@ -1,4 +1,4 @@
-"""Requests an action once, and finds it again when the answer was lost or the task began anew."""
+"""Action submission: request an action once, and find the request again after a crash or a lost response."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 SEARCH_DELAYS = (0.5, 2.0, 4.0)
-"""Seconds before each look for an action whose answer was lost: the service may still be storing it."""
+"""Seconds before each search for a request without a response: the service may still be storing it."""
 
 CLOCK_SKEW = timedelta(minutes=2)
+"""Maximum difference assumed between the clocks of Airflow and of the service."""
 
 RETAINED_REQUESTS = 100
-"""Requests of one name that the service keeps of a Thing."""
+"""Number of requests that the service retains per Thing and action name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionRequest:
-    """What a Thing is to do.
+    """An action of a Thing, with its input.
 
-    :param input_value: the action's input; None sends none.
+    :param thing_id: the Thing's id.
+    :param action: the action's name.
+    :param input_value: the action's input, any JSON; None sends none.
     """
 
     thing_id: str
@@ -46,48 +49,51 @@ def submit(
     *,
     attempted_since: datetime | None = None,
 ) -> str:
-    """Request an action, or take up the request of an earlier try; gives its id.
+    """Request an action, or resume the request of an earlier attempt; return the action's id.
 
-    An action cannot carry a marker. So the ids of all earlier requests are remembered first, and a request
-    with the same input that is not among them is ours.
+    An action cannot carry a marker. Therefore the ids of all earlier requests are stored first. A request
+    that has the same input and is not among them belongs to this task.
 
-    :param attempted_since: when there is no memory, but an earlier try: what was requested since then with
-        the same input, and has not failed, is taken for ours.
-    :raises AmbiguousWriteError: when two answers were lost and no request has come to light, or when so many
-        others have come since that ours may have rolled off.
+    :param hook: the space.
+    :param submission: the task's state of this request.
+    :param request: the action to request.
+    :param attempted_since: start of an earlier attempt that left no state, None when there was none. A
+        request made since then with the same input, unless it has failed, is taken for this task's own.
+    :raises AmbiguousWriteError: when two requests got no response and neither is in the action list, or when
+        more newer requests exist than the service retains.
     """
     if submission.remote_id:
-        hook.log.info("%s was requested by an earlier try: %s", request, submission.remote_id)
+        hook.log.info("%s was requested by an earlier attempt: %s", request, submission.remote_id)
         return submission.remote_id
     attempted_before = submission.is_known
     if not attempted_before:
         submission.intend(_earlier_requests(hook, request, attempted_since))
         attempted_before = attempted_since is not None
     known = frozenset(submission.note or ())
-    # The request of a try that died may be on its way still, so that one look is not enough.
+    # The request of a killed attempt may still be on its way, so the search is repeated.
     if attempted_before and (found := _search(hook, request, known)):
         return _resume(hook, submission, request, found)
     return _send(hook, submission, request, known)
 
 
 def _send(hook: IoTStudioHook, submission: Submission, request: ActionRequest, known: frozenset[str]) -> str:
-    lost: AmbiguousWriteError | None = None
+    ambiguous: AmbiguousWriteError | None = None
     for _ in range(2):
         try:
             action_id = str(hook.invoke_action(request.thing_id, request.action, request.input_value)["id"])
         except AmbiguousWriteError as error:
-            lost = error
+            ambiguous = error
             if found := _search(hook, request, known):
                 return _resume(hook, submission, request, found)
-            hook.log.warning("%s: the answer was lost, and no request has come to light", request)
+            hook.log.warning("%s: no response, and the request is not in the action list", request)
             continue
         submission.created(action_id)
         return action_id
-    raise lost or AssertionError("unreachable")
+    raise ambiguous or AssertionError("unreachable")
 
 
 def _resume(hook: IoTStudioHook, submission: Submission, request: ActionRequest, action_id: str) -> str:
-    hook.log.info("%s was requested already, though no answer came: %s", request, action_id)
+    hook.log.info("%s was requested already, though no response arrived: %s", request, action_id)
     submission.created(action_id)
     return action_id
 
@@ -95,19 +101,21 @@ def _resume(hook: IoTStudioHook, submission: Submission, request: ActionRequest,
 def _earlier_requests(
     hook: IoTStudioHook, request: ActionRequest, attempted_since: datetime | None
 ) -> list[str]:
+    """Return the ids of requests that do not belong to this task."""
     entries = list(hook.list_actions(request.thing_id, request.action))
     if attempted_since is None:
         return [entry["id"] for entry in entries]
     since = attempted_since - CLOCK_SKEW
-    ours = {"pending", "completed"}
+    resumable = {"pending", "completed"}
     return [
         entry["id"]
         for entry in entries
-        if entry.get("status") not in ours or api.parse_time(entry["timeRequested"]) < since
+        if entry.get("status") not in resumable or api.parse_time(entry["timeRequested"]) < since
     ]
 
 
 def _find_request(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) -> str:
+    """Return the id of the earliest request with the same input that is not known; empty when none is."""
     entries = list(hook.list_actions(request.thing_id, request.action))
     new = [
         entry["id"]
@@ -117,15 +125,15 @@ def _find_request(hook: IoTStudioHook, request: ActionRequest, known: frozenset[
     if not new and len(entries) >= RETAINED_REQUESTS and known.isdisjoint(entry["id"] for entry in entries):
         raise AmbiguousWriteError(
             f"{request} may have been requested already, but the service keeps the last {RETAINED_REQUESTS}"
-            " requests of a name, and all of them are newer; it is not requested again, because the Thing could"
-            " act twice. A new run of the DAG requests it anew"
+            " requests of a name, and all of them are newer; it is not requested again, because the Thing"
+            " could act twice. Start a new run of the DAG to request it again"
         )
     return min(new, default="")
 
 
 def _search(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) -> str:
-    for pause in SEARCH_DELAYS:
-        time.sleep(pause)
+    for delay in SEARCH_DELAYS:
+        time.sleep(delay)
         if found := _find_request(hook, request, known):
             return found
     return ""
@@ -133,23 +141,27 @@ def _search(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) 
 
 @dataclass(frozen=True, slots=True)
 class StatusClassifier:
-    """Which statuses end an action, and how; devices are free to call them what they like.
+    """Status classification: which statuses end an action, and with which outcome.
 
-    :param success: it was done.
-    :param failure: it was not.
+    Devices name their statuses freely. Upper and lower case are equal.
+
+    :param success: statuses of an action that was done.
+    :param failure: statuses of an action that was not done.
     """
 
     success: tuple[str, ...]
     failure: tuple[str, ...]
 
     def is_final(self, status: str) -> bool:
-        """Tell whether nothing more is to be expected; upper and lower case are the same."""
+        """Return whether a status ends the action."""
         return status.casefold() in {known.casefold() for known in (*self.success, *self.failure)}
 
     def result_or_raise(self, request: ActionRequest, entry: dict[str, Any]) -> dict[str, Any]:
-        """Give an action that is over as an operator's result.
+        """Return a finished action as an operator's result.
 
-        :raises RunFailedError: when the device says that it failed.
+        :param request: the action, for the error.
+        :param entry: the action as the service returns it.
+        :raises RunFailedError: when its status is one of the failures.
         """
         status, output = str(entry.get("status")), entry.get("output")
         if status.casefold() in {known.casefold() for known in self.failure}:
@@ -158,12 +170,18 @@ class StatusClassifier:
 
 
 def missing_action_error(request: ActionRequest, action_id: str, error: NotFoundError) -> NotFoundError:
-    """Say what a 404 for an action means that was there before."""
+    """Return a 404 for an action that existed before, with an explanation.
+
+    :param request: the action.
+    :param action_id: id of its request.
+    :param error: the service's 404.
+    """
     return NotFoundError(
         error.status,
         error.code,
         f"{request}: the request {action_id} is gone. It was deleted, or it rolled off, because the service"
-        " keeps the last 100 of a name; whether it was done is unknown, so it is not requested again",
+        f" keeps the last {RETAINED_REQUESTS} of a name; whether it was done is unknown, so it is not"
+        " requested again",
         request=error.request,
         body=error.body,
     )

@@ -1,4 +1,4 @@
-"""The rarer requests of the IoT Studio API, as data; routes and bodies are those of its OpenAPI file."""
+"""Administrative requests of the IoT Studio API, as data; routes and bodies as in its OpenAPI file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def models(space: str, cursor: str = "") -> Call[Page]:
 
 
 def model(method: str, space: str, name: str, description: str | None = None) -> Call[dict[str, Any]]:
-    """Read (``GET``), make (``POST``) or change (``PUT``) a model; its name cannot be changed."""
+    """Read (``GET``), create (``POST``) or update (``PUT``) a model; its name cannot be changed."""
     path = space_path(space, "models", *([] if method == "POST" else [name]))
     form = {"name": name} if description is None else {"name": name, "description": description}
     return Call(
@@ -39,7 +39,7 @@ def model(method: str, space: str, name: str, description: str | None = None) ->
 
 
 def delete_model(space: str, name: str) -> Call[None]:
-    """Delete a model with its versions. Sent twice, the second one would find none."""
+    """Delete a model with its versions. Not repeatable: a repeated request would get a 404."""
     path = space_path(space, "models", name)
     return Call("DELETE", path, repeatable=False, read=read_nothing, name=f"delete model '{name}'")
 
@@ -58,7 +58,7 @@ def model_version(space: str, name: str, version: int) -> Call[dict[str, Any]]:
 
 
 def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call[dict[str, Any]]:
-    """Add a version to a model. Sending it twice would add two."""
+    """Add a version to a model. Not repeatable: a repeated request would add a second version."""
     return Call(
         "POST",
         space_path(space, "models", name, "versions"),
@@ -76,7 +76,7 @@ def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Cal
 
 
 def add_event(space: str, thing_id: str, name: str, data: Any = None) -> Call[dict[str, Any]]:
-    """Report an event. Sending it twice would report two."""
+    """Report an event. Not repeatable: a repeated request would report a second event."""
     return Call(
         "POST",
         space_path(space, "things", thing_id, "events", name),
@@ -98,14 +98,14 @@ def event(space: str, thing_id: str, name: str, event_id: str) -> Call[dict[str,
 
 
 def delete_event(space: str, thing_id: str, name: str, event_id: str) -> Call[None]:
-    """Delete one event. Sent twice, the second one would find none."""
+    """Delete one event. Not repeatable: a repeated request would get a 404."""
     path = space_path(space, "things", thing_id, "events", name, event_id)
-    what = f"delete event '{name}' {event_id} of Thing {thing_id}"
-    return Call("DELETE", path, repeatable=False, read=read_nothing, name=what)
+    call_name = f"delete event '{name}' {event_id} of Thing {thing_id}"
+    return Call("DELETE", path, repeatable=False, read=read_nothing, name=call_name)
 
 
 def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -> Call[None]:
-    """Add values of the past; sent twice, the second one is refused because of the first."""
+    """Add values with times in the past. A repeated request is refused with a 409: the times are taken."""
     return Call(
         "POST",
         space_path(space, "things", thing_id, "properties-history"),
@@ -139,7 +139,7 @@ def delete_history(
 
 
 def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[dict[str, Any]]]:
-    """Change many descriptions; the reply has one result for each (seen in the vendor's client)."""
+    """Update many descriptions; the reply has one result for each (as the vendor's client reads it)."""
 
     def read(reply: Reply) -> list[dict[str, Any]]:
         results = read_object(reply)["results"]
@@ -164,7 +164,7 @@ def delete_things(
     category: str | None,
     conditions: Mapping[str, Any] | None,
 ) -> Call[list[str]]:
-    """Delete Things; sent twice, the second one finds none."""
+    """Delete Things. Not repeatable: a repeated request would return no ids."""
     return Call(
         "DELETE",
         space_path(space, "things"),
@@ -175,7 +175,7 @@ def delete_things(
 
 
 def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size: int, ttl: int) -> Call[Page]:
-    """Run a query and get its first results."""
+    """Run a query and read its first batch."""
     return Call(
         "POST",
         space_path(space, "query", "cursor"),
@@ -186,7 +186,7 @@ def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size:
 
 
 def next_batch(space: str, cursor: str) -> Call[Page]:
-    """Get the next results. What was sent and got lost is gone, so this is not sent twice."""
+    """Read the next batch. Not repeatable: the cursor has moved, even when the response is lost."""
     return Call(
         "POST",
         space_path(space, "query", "cursor", cursor),
@@ -200,7 +200,7 @@ def next_batch(space: str, cursor: str) -> Call[Page]:
 def mqtt(
     method: str, space: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
 ) -> Call[Any]:
-    """Read, make, change or delete the MQTT credentials of a Thing, or of a category."""
+    """Read, create, update or delete the MQTT credentials of a Thing, or of a category."""
     owner = ["things", thing_id] if thing_id else ["categories", category or ""]
     return Call(
         method,

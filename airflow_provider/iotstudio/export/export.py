@@ -1,4 +1,4 @@
-"""Exports of Things and of their history: complete and published in one step, or not at all."""
+"""Exports of Things and of their history: the file is complete, or there is none."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 PROGRESS_SECONDS = 10.0
-
+"""Seconds between two log lines about the progress."""
 
 FIXED_COLUMNS = ("uid", "title")
-
+"""First columns of a Things export; the properties follow."""
 
 WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
+"""Writers by format; Parquet needs all columns first and has none."""
 
 
 def choose_format(output_path: str) -> str:
-    """Give the format that a path's ending tells.
+    """Return the format that a path's ending names: ``jsonl``, ``csv`` or ``parquet``.
 
-    :raises InputError: when it tells none.
+    :param output_path: a path or URL.
+    :raises InputError: when the ending names none of them.
     """
     name = output_path.lower().rpartition("/")[2]
     suffix = name.removesuffix(".gz").rpartition(".")[2]
@@ -49,7 +51,13 @@ def choose_format(output_path: str) -> str:
 def export_things(
     hook: IoTStudioHook, output_path: str, *, category: str | None, filters: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Write one row a Thing: ``uid``, ``title``, then its current values; gives the manifest."""
+    """Write one row per Thing (``uid``, ``title``, then its current values); return the manifest.
+
+    :param hook: the space.
+    :param output_path: a path or URL.
+    :param category: only Things of this category.
+    :param filters: condition by property name, as the API writes it.
+    """
     things = hook.list_things(category=category, params=api.filters(filters))
     pages = ([_row(thing)] for thing in things)
     return _export(hook, output_path, pages, FIXED_COLUMNS)
@@ -58,7 +66,7 @@ def export_things(
 def _row(thing: Mapping[str, Any]) -> dict[str, Any]:
     row = {"uid": thing["uid"], "title": thing.get("title")}
     for name, value in (thing.get("status") or {}).items():
-        # A property may be called like one of the fixed columns.
+        # A property may have the name of a fixed column.
         row[f"property:{name}" if name in FIXED_COLUMNS else name] = value
     return row
 
@@ -74,14 +82,23 @@ def export_history(
     properties: Sequence[str] | None,
     concurrency: int,
 ) -> dict[str, Any]:
-    """Write one row a recorded value: ``thing_id``, ``at``, ``property``, ``value``; gives the manifest.
+    """Write one row per recorded value, in the columns of :data:`COLUMNS`; return the manifest.
 
-    Things are read at the same time; the rows of one request stay together, newest first.
+    Things are read concurrently. The rows of one request stay together, newest first.
+
+    :param hook: the space.
+    :param output_path: a path or URL.
+    :param thing_ids: these Things; None for all that ``category`` and ``filters`` leave.
+    :param category: only Things of this category.
+    :param filters: condition by property name, evaluated on current values.
+    :param span: the time span of the values.
+    :param properties: only these properties; None for all.
+    :param concurrency: number of histories read at the same time.
     """
     if thing_ids is None:
         things = hook.list_things(category=category, params=api.filters(filters))
         thing_ids = [thing["uid"] for thing in things]
-    # What is named twice is read once.
+    # A Thing or property that is named twice is read once.
     thing_ids = list(dict.fromkeys(thing_ids))
     names = None if properties is None else list(dict.fromkeys(properties))
     retention = Retention(hook, span.start)
@@ -113,9 +130,9 @@ def _export(
     *,
     fixed: bool = False,
 ) -> dict[str, Any]:
-    """Write pages of rows.
+    """Write pages of rows; return the manifest.
 
-    :param columns: the first columns, or all of them when they are ``fixed``.
+    :param columns: the first columns; all columns when they are ``fixed``.
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
@@ -177,13 +194,13 @@ def _compressed(file: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipF
     if not path.lower().endswith(".gz"):
         yield file
         return
-    # No time and no name inside, so that the same rows give the same bytes.
+    # Without a time and a name in the header, the same rows produce the same bytes.
     with gzip.GzipFile("", "wb", 6, cast("Any", file), mtime=0) as compressed:
         yield compressed
 
 
 def _log_progress(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
-    """Log the progress every few seconds."""
+    """Yield the pages, and log the progress every :data:`PROGRESS_SECONDS`."""
     started = logged = time.monotonic()
     count = 0
     for rows in pages:

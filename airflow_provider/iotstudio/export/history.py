@@ -1,4 +1,4 @@
-"""Reads the history of many Things at the same time, page by page, within flat memory."""
+"""History reader: concurrent, page by page, with constant memory."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 
 COLUMNS = ("thing_id", "at", "property", "value")
-
+"""Columns of a history export."""
 
 BOUND_MARGIN = timedelta(milliseconds=1)
+"""Time added to both ends of a query, because it is not documented whether bounds are inclusive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time span that holds its start and not its end, so that spans in a row share no value.
+    """A time span that includes its start and excludes its end, so that consecutive spans share no value.
 
-    Whether the service counts the bounds in is not documented: it is asked for a little more, and what is
-    beyond is left out here.
+    The query asks for :data:`BOUND_MARGIN` more on both sides; values outside the span are dropped here.
+
+    :param start: the first time included; None for no limit.
+    :param end: the first time excluded; None for no limit.
     """
 
     start: datetime | None = None
@@ -36,25 +39,27 @@ class Span:
 
     @classmethod
     def parse(cls, start: str | datetime | None, end: str | datetime | None) -> Span:
-        """Make a span of datetimes or of texts (ISO 8601, or ``2026``, ``2026-01``), UTC without an offset.
+        """Parse a span from datetimes or texts (ISO 8601, ``2026`` or ``2026-01``); UTC without an offset.
 
-        :raises InputError: naming the bound that is no time, or when the span is empty.
+        :param start: the first time included; None or empty for no limit.
+        :param end: the first time excluded; None or empty for no limit.
+        :raises InputError: when a bound is not a time, which the error names, or when the span is empty.
         """
         span = cls(_bound("start", start), _bound("end", end))
         if span.start and span.end and span.start >= span.end:
             raise InputError(
-                f"start {span.start} is not before end {span.end} (data intervals are empty unless the"
-                " schedule is one that has them, like CronDataIntervalTimetable)"
+                f"start {span.start} is not before end {span.end} (a data interval is empty unless the"
+                " schedule has data intervals, as CronDataIntervalTimetable has)"
             )
         return span
 
     def query_bounds(self) -> tuple[datetime | None, datetime | None]:
-        """Give the bounds to ask the service for."""
+        """Return the bounds of the query to the service."""
         start = self.start - BOUND_MARGIN if self.start else None
         return start, self.end + BOUND_MARGIN if self.end else None
 
     def contains(self, at: str) -> bool:
-        """Tell whether a time of the API is within the span."""
+        """Return whether a time of the API is within the span."""
         moment = api.parse_time(at)
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
 
@@ -68,7 +73,7 @@ def _bound(name: str, value: str | datetime | None) -> datetime | None:
     try:
         return api.parse_time({4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), text))
     except ValueError:
-        raise InputError(f"'{name}' is no time: {value!r}") from None
+        raise InputError(f"'{name}' is not a time: {value!r}; use ISO 8601") from None
 
 
 def read_history(
@@ -80,17 +85,20 @@ def read_history(
     concurrency: int,
     retention: Retention,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Give the recorded values of Things as pages of rows.
+    """Yield the recorded values of Things as pages of rows.
 
-    :param properties: only these, each with requests of its own; all of them when it is None.
-    :param concurrency: how many histories are read at the same time.
-    :param retention: told of each history how far back it went.
-    :raises ProviderError: as soon as one request fails for good; the others end too.
+    :param hook: the space.
+    :param thing_ids: the Things.
+    :param span: the time span of the values.
+    :param properties: only these, each with requests of its own; None for all.
+    :param concurrency: number of histories read at the same time.
+    :param retention: gets the oldest time of each history.
+    :raises ProviderError: when a request fails permanently; all other requests end, too.
     """
     jobs = [(thing_id, name) for thing_id in thing_ids for name in (properties or (None,))]
     if not jobs:
         return
-    hook.transport  # noqa: B018 - made here once, before threads share it
+    hook.transport  # noqa: B018 - opened here once, before threads share it
     reader = _HistoryReader(hook, jobs, span, min(concurrency, len(jobs)), retention)
     try:
         yield from reader.pages()
@@ -99,7 +107,7 @@ def read_history(
 
 
 class _HistoryReader:
-    """Threads that each read one history after the other, and the queue that they fill."""
+    """A pool of threads that each read one history after another into a bounded queue."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Sets properties of many Things at once, and reads back whether they were taken."""
+"""Property writer: concurrent writes to many Things, verified by reading back."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ from airflow_provider.iotstudio.properties.bulk_read import read_values
 from airflow_provider.iotstudio.properties.requests import Write, row_label
 
 MAX_CONCURRENCY = 32
+"""Maximum number of requests at the same time."""
 
-
-MAX_CONSECUTIVE_FAILURES = 5
+BREAKER_THRESHOLD = 5
+"""Consecutive failures that open the circuit breaker; as many as there are threads when these are more."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteFailure:
-    """A write that did not work.
+    """A write that failed.
 
-    :param error: why; None when it was not tried any more.
+    :param write: the write.
+    :param error: its error; None when the circuit breaker had opened before it was sent.
     """
 
     write: Write
@@ -45,13 +47,13 @@ class WriteFailure:
 
 
 class PropertyWriter:
-    """Writes with a bounded pool of threads that share the hook's keep-alive connections.
+    """Write with a bounded pool of threads that share the hook's keep-alive connections.
 
     :param hook: the space to write to.
-    :param concurrency: requests at once, 1 to 32; the vendor names no limit.
+    :param concurrency: number of requests at the same time, 1 to 32; the vendor names no limit.
     :param update_history: False keeps the values out of the history.
-    :param only_changed: read first, and leave out values that are already right.
-    :param verify: read back afterwards, in bulk, and compare.
+    :param only_changed: read first, and leave out values that are already stored.
+    :param verify: read back in bulk afterwards, and compare.
     """
 
     def __init__(
@@ -70,26 +72,27 @@ class PropertyWriter:
         self.update_history = update_history
         self.only_changed = only_changed
         self.verify = verify
-        self._breaker = _CircuitBreaker(max(MAX_CONSECUTIVE_FAILURES, concurrency))
+        self._breaker = _CircuitBreaker(max(BREAKER_THRESHOLD, concurrency))
 
     def write(self, writes: Sequence[Write]) -> dict[str, int]:
-        """Write everything that can be written; gives how many values were written, skipped and verified.
+        """Write all that can be written; return the numbers of values written, skipped and verified.
 
-        :raises VerificationError: naming each value that is not as it was written.
+        :param writes: one write per Thing.
+        :raises VerificationError: naming each value that differs from the written value.
         :raises PartialWriteError: naming each row that failed, after all others were written. When nothing
-            could be written for one and the same kind of reason, that error itself is raised.
+            was written and all errors are of one class, the first of these errors is raised instead.
         """
-        self.hook.transport  # noqa: B018 - made here once, before threads share it
+        self.hook.transport  # noqa: B018 - opened here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
-        said = self._log_all(self._failure_lines(failures))
+        lines = self._log_all(self._failure_lines(failures))
         verified, differences = self._read_back(done, failures) if self.verify else (0, [])
         self._log_all(differences)
         skipped = _values(writes) - _values(todo)
         counts = {"written": _values(done), "skipped": skipped, "verified": verified}
         self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
         if failures:
-            self._raise(failures, [*said, *differences], counts)
+            self._raise(failures, [*lines, *differences], counts)
         if differences:
             raise VerificationError(differences)
         return counts
@@ -115,7 +118,7 @@ class PropertyWriter:
         try:
             outcomes = list(pool.map(self._send_one, todo))
         finally:
-            # When the task is killed, what has not begun is not begun.
+            # When the task is killed, writes that have not started are cancelled.
             pool.shutdown(cancel_futures=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         failed = {failure.write.thing_id for failure in failures}
@@ -133,15 +136,15 @@ class PropertyWriter:
         return None
 
     def _read_back(self, done: Sequence[Write], failures: Sequence[WriteFailure]) -> tuple[int, list[str]]:
-        """Give how many values are as they were written, and how the others differ."""
+        """Return the number of values that are as written, and the differences of the others."""
         try:
             differences = self._differences(done)
         except ProviderError as error:
             if not failures:
                 error.add_note(f"{_values(done)} values were written, but could not be read back")
                 raise
-            # The rows that failed must be named all the same.
-            return 0, [f"what was written could not be read back: {error}"]
+            # The rows that failed must be named nevertheless.
+            return 0, [f"the written values could not be read back: {error}"]
         return _values(done) - len(differences), differences
 
     def _differences(self, done: Sequence[Write]) -> list[str]:
@@ -157,38 +160,42 @@ class PropertyWriter:
         return differences
 
     def _log_all(self, lines: list[str]) -> list[str]:
-        """Log every line: errors show the first ones only."""
+        """Log every line, because an error shows the first lines only; return the lines."""
         for line in lines:
             self.hook.log.error("%s", line)
         return lines
 
     def _failure_lines(self, failures: Sequence[WriteFailure]) -> list[str]:
-        """Say of each failure what it was; of those that were not tried, in one line."""
-        said = [str(failure) for failure in failures if failure.error is not None]
-        untried = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
-        if untried:
-            rows = f"{len(untried)} rows, from {untried[0]} to {untried[-1]}"
-            said.append(f"{rows}: not tried, because {self._breaker.reason}")
-        return said
+        """Return one line per failure, and one line for all writes that were not sent."""
+        lines = [str(failure) for failure in failures if failure.error is not None]
+        unsent = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
+        if unsent:
+            rows = f"{len(unsent)} rows, from {unsent[0]} to {unsent[-1]}"
+            lines.append(f"{rows}: not sent, because {self._breaker.reason}")
+        return lines
 
     def _raise(
-        self, failures: Sequence[WriteFailure], said: Sequence[str], counts: Mapping[str, int]
+        self, failures: Sequence[WriteFailure], lines: Sequence[str], counts: Mapping[str, int]
     ) -> None:
         errors = [failure.error for failure in failures if failure.error is not None]
         first = errors[0]
         if counts["written"] or any(type(error) is not type(first) for error in errors):
-            raise PartialWriteError(said, counts) from first
+            raise PartialWriteError(lines, counts) from first
         if len(failures) > 1:
-            first.add_note(f"nothing was written: {len(failures)} Things failed alike, or were not tried")
+            first.add_note(
+                f"nothing was written: {len(failures)} Things failed with like errors, or were not sent"
+            )
             if isinstance(first, NotFoundError):
-                first.add_note(f"is '{self.hook.space}' the right space?")
+                first.add_note(f"check that '{self.hook.space}' is the right space")
         raise first
 
 
 class _CircuitBreaker:
-    """Ends a run early when the service is down or the credentials are dead.
+    """Circuit breaker: end a run early when the service is down or the credentials are not accepted.
 
-    Thousands of rows that each try for minutes would help nobody.
+    Without it, each of thousands of rows would be retried for minutes.
+
+    :param limit: number of consecutive failures after which the breaker opens.
     """
 
     def __init__(self, limit: int) -> None:
@@ -208,7 +215,7 @@ class _CircuitBreaker:
             if isinstance(error, (TransportError, ServerError, RateLimitedError)):
                 self._consecutive += 1
                 if self._consecutive >= self._limit:
-                    self.reason = f"{self._consecutive} writes in a row failed after all their tries"
+                    self.reason = f"{self._consecutive} consecutive writes failed after all their attempts"
             else:
                 self._consecutive = 0
 

@@ -237,7 +237,7 @@ def test_an_empty_page_in_the_middle_does_not_end_a_history(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"start": "yesterday"}, "'start' is no time"),
+        ({"start": "yesterday"}, "'start' is not a time"),
         ({"start": "2026-01-02", "end": "2026-01-01"}, "is not before end"),
         ({"thing_ids": THING}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING, None]}, "'thing_ids' must be a list of texts"),
@@ -298,7 +298,7 @@ def test_a_start_before_the_oldest_value_that_is_kept_is_told(
     assert {uid for uid, at in told["kept_from"].items() if at} == set(recorded)
     assert told["kept_from"][THING] == "2026-01-02T12:00:00Z"
     said = capsys.readouterr().out
-    assert "of 20 of 20 Things nothing from before 2026-01-02T00:00:00+00:00 is kept" in said
+    assert "20 of 20 Things have no stored value from before 2026-01-02T00:00:00+00:00" in said
 
 
 def test_the_report_of_a_whole_fleet_stays_small(service: IoTStudioService, tmp_path: Path) -> None:
