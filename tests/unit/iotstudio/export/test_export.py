@@ -29,7 +29,7 @@ from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
 
-from .conftest import THING
+from ..conftest import THING
 
 REMEMBERS = hasattr(task_context, "AssetStateStoreAccessors")
 HISTORY = "iotstudio GET /spaces/{space}/things/{thing}/properties-history"
@@ -586,7 +586,7 @@ def test_the_fleet_example_sets_waits_and_exports(
     rows = tmp_path / "iotstudio" / "setpoints.jsonl"
     rows.parent.mkdir()
     rows.write_text(json.dumps({"thing_id": THING, "properties": {"setpoint": 19.5}}))
-    path = Path(__file__).resolve().parents[3] / "example_dags" / "example_iotstudio_fleet.py"
+    path = Path(__file__).resolve().parents[4] / "example_dags" / "example_iotstudio_fleet.py"
     spec = importlib.util.spec_from_file_location("example_iotstudio_fleet", path)
     assert spec
     assert spec.loader

@@ -31,7 +31,7 @@ from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.wire import ulid
 from airflow_provider.sandbox.server import Sandbox
 
-from .conftest import LIST, PUT, READ, THING
+from ..conftest import LIST, PUT, READ, THING
 
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -500,7 +500,7 @@ def test_the_result_is_small_json(service: IoTStudioService) -> None:
 def test_the_example_dag_sets_and_verifies(
     service: IoTStudioService, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Path(__file__).resolve().parents[3] / "example_dags" / "example_iotstudio_write_properties.py"
+    path = Path(__file__).resolve().parents[4] / "example_dags" / "example_iotstudio_write_properties.py"
     spec = importlib.util.spec_from_file_location("example", path)
     assert spec
     assert spec.loader
