@@ -1,11 +1,11 @@
 """Export a dataset of AmigoCloud.
 
-Writes the campus assets into one compressed file of JSON lines, through the connection `amigocloud_default`,
-below the folder or bucket that the Airflow variable `twin_output` names.
+Writes the campus assets to one compressed JSON Lines file, through the connection `amigocloud_default`, below
+the folder or bucket that the Airflow variable `twin_output` names.
 
-The file is complete or it is not there: rows are read inside of one state of the dataset, whatever is written
-meanwhile, and are counted against what the service says. The task returns the manifest: where the file is,
-its rows, bytes and columns, and the state that was read. The path's ending chooses the format.
+All rows come from one state of the dataset, regardless of concurrent writes, and their number is checked
+against the service's count. When the task fails, no file is left behind. The task returns the manifest: the
+file's location, rows, bytes and columns, and the state that was read. The path's ending sets the format.
 """
 
 from __future__ import annotations
