@@ -98,8 +98,8 @@ def no_waiting() -> Iterator[None]:
         patch.object(rate_limit.Budget, "reserve", lambda self, now=None: 0.0),
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
-        patch.object(actions, "LOOKS", (0.0, 0.0)),
-        patch.object(incremental, "SETTLING", 0.0),
+        patch.object(actions, "SEARCH_DELAYS", (0.0, 0.0)),
+        patch.object(incremental, "CLOCK_MARGIN", 0.0),
         patch.object(verify, "wait", lambda _: None),
     ):
         yield

@@ -43,7 +43,7 @@ class Store(dict[str, Any]):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(actions, "SEARCH_DELAYS", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_status_nobody_knows_is_waited_on_until_the_deadline_and_the_next_try_
 ) -> None:
     service.device_answers = {"updateFirmware": ("half-way", None)}
     store = Store()
-    with pytest.raises(RunFailedError, match="was not over after 60 s") as caught:
+    with pytest.raises(RunFailedError, match="was not finished after 60 s") as caught:
         operator(timeout=60).execute(context(store))
     assert caught.value.status == "half-way"
     requested(service)[0].status = "completed"
@@ -255,7 +255,7 @@ def test_an_action_the_thing_does_not_know_fails_at_once(service: IoTStudioServi
     ("arguments", "said"),
     [
         ({"thing_id": ""}, "'thing_id' is empty"),
-        ({"input": {1, 2}}, "a set is no JSON value"),
+        ({"input": {1, 2}}, "a set is not a JSON value"),
         ({"timeout": 0}, "'timeout' must be above 0"),
         ({"success_statuses": "completed"}, "must be a list of texts"),
     ],
@@ -288,7 +288,7 @@ async def test_the_deadline_in_the_triggerer_fails_the_task(service: IoTStudioSe
     with pytest.raises(TaskDeferred) as deferred:
         operator(deferrable=True, timeout=0.05).execute(context(Store()))
     (event,) = [event.payload async for event in deferred.value.trigger.run()]
-    with pytest.raises(RunFailedError, match="was not over") as caught:
+    with pytest.raises(RunFailedError, match="was not finished") as caught:
         operator(timeout=0.05).execute_complete(context(Store()), event)
     assert (caught.value.run_id, caught.value.status) == (requested(service)[0].uid, "pending")
 

@@ -22,7 +22,9 @@ def reply(body: object, status: int = 200) -> Reply:
     [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("50%", "50%25"), ("Wärme", "W%C3%A4rme"), ("...", "...")],
 )
 def test_names_stay_one_segment(name: str, quoted: str) -> None:
-    assert api.one_property("my space", "T", name).path == f"/spaces/my%20space/things/T/properties/{quoted}"
+    assert (
+        api.property_value("my space", "T", name).path == f"/spaces/my%20space/things/T/properties/{quoted}"
+    )
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
@@ -88,8 +90,8 @@ def test_an_action_gets_its_id_from_the_end_of_its_href() -> None:
     ("start", "end", "spelled"),
     [
         (None, None, None),
-        ("2026-01", None, f"2026-01|{api.FAR_FUTURE}"),
-        (None, "2026-01-31", f"{api.FAR_PAST}|2026-01-31"),
+        ("2026-01", None, f"2026-01|{api.LATEST_TIME}"),
+        (None, "2026-01-31", f"{api.EARLIEST_TIME}|2026-01-31"),
         (
             datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))),
             datetime(2026, 1, 2, 0, 0, 0, 500_000, tzinfo=UTC),

@@ -322,7 +322,7 @@ def test_a_write_that_never_takes_effect_says_how_often_it_was_tried(
     hook: IoTStudioHook, sandbox: Sandbox
 ) -> None:
     lost = sandbox.faults.add("html", method="PUT", status=502, times=None)
-    said = r"write setpoint of Thing .*tried 6 times, but nothing was written; last time: HTTP 502"
+    said = r"write setpoint of Thing .*nothing was written in 6 attempts; last reason: HTTP 502"
     with pytest.raises(TransportError, match=said):
         hook.set_properties(THING, {"setpoint": 19.5})
     assert lost.hits == sandbox.counters.requests[READ] == 6

@@ -1,15 +1,15 @@
-"""Keep rooms and desks on the map in step with a list, after somebody has looked at what would change.
+"""Synchronise rooms and desks on the map with a list, after a person has approved the changes.
 
-1. Plan: compare the rows with the map. The plan is a JSON document, and beside it a page that shows the
-   changes on the map; the task has a link to it. Nothing is written yet.
+1. Plan: compare the rows with the map. The plan is a JSON document with an HTML page beside it that shows the
+   changes on the map; the task has a link to the page. This step writes nothing to the map.
 2. Approve: wait for a person, without holding a worker slot.
-3. Apply: write exactly that plan. If the map changed in the meantime, the plan is refused.
+3. Apply: write exactly the approved plan. When the map has changed in the meantime, the plan is refused.
 
-Rows may also be the path of a JSON Lines, GeoJSON, CSV or GeoParquet file. A second run finds nothing to do.
+The source may also be a path of a JSON Lines, GeoJSON, CSV or GeoParquet file. A second run changes nothing.
 
-The service allows 10 requests a second and solution. All tasks of one worker process share that budget;
-where several workers use the same solution, give its tasks a pool of their own, and divide the connection's
-`requests_per_second` by the pool's slots: with 2 slots, 5.
+The service allows 10 requests per second and solution. All tasks of a worker process share this budget. When
+several workers use the same solution, assign a pool to its tasks, and divide the connection's
+`requests_per_second` by the pool's slots: 5 with 2 slots.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow.sdk import DAG
 
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 
-POOL = "default_pool"  # Better one of its own: airflow pools set mapsindoors 2 "syncs of our map"
+POOL = "default_pool"  # A dedicated pool is better: airflow pools set mapsindoors 2 "syncs of our map"
 PLAN = "{{ var.value.twin_output }}/mapsindoors/{{ dag_run.run_after | ts_nodash }}/plan.json"
 BODY = "[The plan]({{ ti.xcom_pull('plan', key='plan_link') }}): {{ ti.xcom_pull('plan') }}"
 ROOM = {"externalId": "A-0-01", "name": "Reception", "capacity": 4}

@@ -1,11 +1,11 @@
-"""When a sensor passes a limit, tell the application landscape.
+"""When a sensor exceeds a limit, report it to the application landscape.
 
-Starts by itself when a Thing of the connection `iotstudio_default` begins to be warmer than 60 degrees:
-`IoTStudioThingTrigger` looks every 30 seconds, in the triggerer, and fires once for each Thing, not again
-while it stays warm.
+The DAG starts when a Thing of the connection `iotstudio_default` becomes warmer than 60 degrees.
+`IoTStudioThingTrigger` polls every 30 seconds in the triggerer, and fires once per Thing until the Thing has
+cooled down.
 
-1. Make an item of each Thing that became too warm; the event that started the run names them.
-2. LeanIX: bring the items into the workspace of the connection `leanix_default`, and wait for the run in the
+1. Build an item for each Thing that became too warm; the event that started the run has their ids.
+2. LeanIX: import the items into the workspace of the connection `leanix_default`, and wait for the run in the
    triggerer.
 """
 
@@ -28,11 +28,11 @@ with DAG("iotstudio_limit_passed", schedule=[SENSORS], tags=["twin", "event"], d
 
     @task
     def name_sensors(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
-        """Make LDIF items of the Things that the events name."""
-        events = [event for some in triggering_asset_events.values() for event in some]
+        """Build LDIF items from the Things that the events name."""
+        events = [event for events in triggering_asset_events.values() for event in events]
         ids = {thing_id for event in events for thing_id in event.extra["payload"]["thing_ids"]}
         return [
-            {"type": "ITComponent", "id": one, "data": {"name": f"Too warm: {one}"}} for one in sorted(ids)
+            {"type": "ITComponent", "id": uid, "data": {"name": f"Too warm: {uid}"}} for uid in sorted(ids)
         ]
 
     LeanIXRunOperator(

@@ -29,7 +29,7 @@ from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
 
-from .conftest import THING
+from ..conftest import THING
 
 REMEMBERS = hasattr(task_context, "AssetStateStoreAccessors")
 HISTORY = "iotstudio GET /spaces/{space}/things/{thing}/properties-history"
@@ -38,7 +38,7 @@ ONE = f"{HISTORY}/{{property}}"
 
 @pytest.fixture(autouse=True)
 def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "SETTLING", 0.0)
+    monkeypatch.setattr(incremental, "CLOCK_MARGIN", 0.0)
 
 
 def things(path: Path, **arguments: Any) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_a_path_that_tells_no_format_is_refused_before_any_request(
 def test_a_list_that_breaks_off_publishes_nothing(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE", 100)
+    monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE_SIZE", 100)
     path = tmp_path / "things.jsonl"
     path.write_text("what was there before")
     sandbox.faults.add("html", path="/things$", status=502, after=1, times=None)
@@ -179,18 +179,18 @@ def test_spans_in_a_row_miss_and_repeat_nothing(service: IoTStudioService, tmp_p
 
 
 def test_bounds_are_kept_whatever_the_service_thinks_of_them() -> None:
-    span = Span.read("2026-01-01 00:00:00+00:00", "2026-01-02")
-    asked = span.asked()
+    span = Span.parse("2026-01-01 00:00:00+00:00", "2026-01-02")
+    asked = span.query_bounds()
     assert span.start
     assert span.end
     assert asked[0]
     assert asked[1]
     assert asked[0] < span.start
     assert asked[1] > span.end
-    assert span.holds("2026-01-01T00:00:00Z")
-    assert span.holds("2026-01-01T23:59:59.999999999Z")
-    assert not span.holds("2026-01-02T00:00:00.000Z")
-    assert not span.holds("2025-12-31T23:59:59.999Z")
+    assert span.contains("2026-01-01T00:00:00Z")
+    assert span.contains("2026-01-01T23:59:59.999999999Z")
+    assert not span.contains("2026-01-02T00:00:00.000Z")
+    assert not span.contains("2025-12-31T23:59:59.999Z")
 
 
 def test_all_things_of_a_space_are_read_at_the_same_time(
@@ -229,7 +229,7 @@ def test_parquet_history_has_numbers_where_all_are_numbers(service: IoTStudioSer
 def test_an_empty_page_in_the_middle_does_not_end_a_history(
     service: IoTStudioService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE", 50)
+    monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE_SIZE", 50)
     service.empty_page_in_the_middle = True
     assert history(tmp_path / "history.jsonl", thing_ids=[THING])["rows"] == 144
 
@@ -237,7 +237,7 @@ def test_an_empty_page_in_the_middle_does_not_end_a_history(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"start": "yesterday"}, "'start' is no time"),
+        ({"start": "yesterday"}, "'start' is not a time"),
         ({"start": "2026-01-02", "end": "2026-01-01"}, "is not before end"),
         ({"thing_ids": THING}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING, None]}, "'thing_ids' must be a list of texts"),
@@ -298,7 +298,7 @@ def test_a_start_before_the_oldest_value_that_is_kept_is_told(
     assert {uid for uid, at in told["kept_from"].items() if at} == set(recorded)
     assert told["kept_from"][THING] == "2026-01-02T12:00:00Z"
     said = capsys.readouterr().out
-    assert "of 20 of 20 Things nothing from before 2026-01-02T00:00:00+00:00 is kept" in said
+    assert "20 of 20 Things have no stored value from before 2026-01-02T00:00:00+00:00" in said
 
 
 def test_the_report_of_a_whole_fleet_stays_small(service: IoTStudioService, tmp_path: Path) -> None:
@@ -452,9 +452,9 @@ def test_what_is_recorded_while_an_export_runs_is_left_to_the_next_one(
 
 
 def test_an_end_in_the_past_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "SETTLING", 60.0)
+    monkeypatch.setattr(incremental, "CLOCK_MARGIN", 60.0)
     end = datetime(2026, 1, 2, tzinfo=UTC)
-    assert incremental.settled(None, end).end == end
+    assert incremental.closed_span(None, end).end == end
 
 
 def test_a_run_that_is_cleared_exports_its_own_span_again(service: IoTStudioService, tmp_path: Path) -> None:
@@ -586,8 +586,8 @@ def test_the_fleet_example_sets_waits_and_exports(
     rows = tmp_path / "iotstudio" / "setpoints.jsonl"
     rows.parent.mkdir()
     rows.write_text(json.dumps({"thing_id": THING, "properties": {"setpoint": 19.5}}))
-    path = Path(__file__).resolve().parents[3] / "example_dags" / "iotstudio_fleet.py"
-    spec = importlib.util.spec_from_file_location("iotstudio_fleet", path)
+    path = Path(__file__).resolve().parents[4] / "example_dags" / "example_iotstudio_fleet.py"
+    spec = importlib.util.spec_from_file_location("example_iotstudio_fleet", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -2,9 +2,9 @@
 
 Renames one POI through the connection `mapsindoors_default`, in English and in Danish.
 
-An object needs its `id` and what changes; everything else stays. `properties` go whole, with all their
-languages. A refused update fails the task. For many objects give the path of a JSON, JSON Lines or GeoJSON
-file instead of the list, such as `s3://aws_default@bucket/rooms.geojson`.
+An object needs its `id` and the fields to change; all other fields stay. `properties` are replaced as a
+whole, in all languages. When the service refuses an update, the task fails. For many objects use the path of
+a JSON, JSON Lines or GeoJSON file instead of the list, such as `s3://aws_default@bucket/rooms.geojson`.
 """
 
 from __future__ import annotations

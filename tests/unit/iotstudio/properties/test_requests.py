@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.iotstudio.properties.requests import MESSAGE_BYTES, Write, plan_writes
+from airflow_provider.iotstudio.properties.requests import MAX_MESSAGE_BYTES, Write, plan_writes
 
 
 def problems(**given: Any) -> list[str]:
@@ -61,13 +61,13 @@ def test_all_problems_are_told_at_once_with_their_rows() -> None:
         "row 2: thing_id is missing",
         "row 3: properties is missing",
         "row 4: properties is empty",
-        "row 5: property 'x': nan is no JSON number",
-        "row 6: property 'when': a datetime is no JSON value",
+        "row 5: property 'x': nan is not a JSON number",
+        "row 6: property 'when': a datetime is not a JSON value",
         "row 7: unknown field 'colour'",
-        "row 8: is no object but str",
+        "row 8: is not an object but str",
         "row 9: properties must be an object of values by name",
-        "row 10: thing_id is no text",
-        "row 11: property 'x': a Decimal is no JSON value",
+        "row 10: thing_id is not a text",
+        "row 11: property 'x': a Decimal is not a JSON value",
         "row 12: property 'x' of Thing A is set already (row 1)",
     ]
 
@@ -88,8 +88,8 @@ def test_text_that_is_no_json_says_where(tmp_path: Path) -> None:
     path = tmp_path / "writes.csv"
     path.write_text('thing_id,properties\nA,"{""x"": 1}"\nB,{x: 1}\nC,"{""x"": NaN}"\nD,[1]\n')
     second, third, fourth = problems(writes=str(path))
-    assert second.startswith("row 2: properties is no JSON: Expecting property name")
-    assert third == "row 3: property 'x': nan is no JSON number"
+    assert second.startswith("row 2: properties is not JSON: Expecting property name")
+    assert third == "row 3: property 'x': nan is not a JSON number"
     assert fourth == "row 4: properties must be an object of values by name"
 
 
@@ -107,11 +107,11 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (Kelvin(1.5), "is no JSON value"),
+        (Kelvin(1.5), "is not a JSON value"),
         ("\ud800", "surrogates not allowed"),
         (nested(100_000), "nested too deep"),
-        ({1: 2}, "the key 1 is no text"),
-        (float("-inf"), "-inf is no JSON number"),
+        ({1: 2}, "the key 1 is not a text"),
+        (float("-inf"), "-inf is not a JSON number"),
     ],
 )
 def test_values_that_would_change_on_the_way_are_refused_with_their_row(value: Any, said: str) -> None:
@@ -130,7 +130,7 @@ def test_rows_of_one_thing_become_one_request() -> None:
 
 
 def test_values_beyond_the_message_limit_are_refused_with_their_row() -> None:
-    (problem,) = problems(writes=[{"thing_id": "A", "properties": {"x": "é" * MESSAGE_BYTES}}])
+    (problem,) = problems(writes=[{"thing_id": "A", "properties": {"x": "é" * MAX_MESSAGE_BYTES}}])
     assert problem.startswith("row 1: the values of Thing A take 10248 bytes")
 
 

@@ -1,12 +1,12 @@
-"""Set the devices of a fleet, wait until they follow, and keep what they have measured.
+"""Set the devices of a fleet, wait for their reaction, and export their measurements.
 
-Works on the connection `iotstudio_default`, once a day. The timetable gives each run a day as its data
-interval; Airflow 3's default for `@daily` gives it none.
+Runs once a day on the connection `iotstudio_default`. With this timetable the data interval of a run is a
+day; with Airflow 3's default for `@daily` it is empty.
 
-1. Write the set points of the file that a warehouse has made, `{"thing_id": ..., "properties": {...}}` a row;
-   only what differs is written, and all of it is read back.
+1. Write set points from a file, one `{"thing_id": ..., "properties": {...}}` per row. Only values that differ
+   are written, and all are read back.
 2. Wait in the triggerer until 100 sensors have reached 18 degrees; the service evaluates the condition.
-3. Export what the sensors have measured in the data interval.
+3. Export the sensors' measurements of the data interval.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Keep the four systems in step, every night.
+"""Synchronise the four systems every night.
 
-1. AmigoCloud: export which assets are in service, and LeanIX: fetch the application landscape (no worker slot
-   is held while the run takes its time).
-2. Work out from both what the map and the devices should say.
-3. MapsIndoors: write it on the map. Altair IoT Studio: set the devices, and read back that they took it.
+1. AmigoCloud: export the numbers of assets in service. LeanIX: fetch the application landscape; the task
+   waits without a worker slot.
+2. Derive the labels of the map and the set points of the devices from both.
+3. MapsIndoors: update the map. Altair IoT Studio: set the devices, and verify by reading back.
 
-Every step is complete or fails, and can be tried again: a rate limit delays the next try by what the service
-asked for, a missing permission fails at once. Files go below the folder or bucket that the Airflow variable
-`twin_output` names, one folder a run. Give it the `schedule` that suits you, such as `"0 3 * * *"`.
+Every step completes or fails, and can be retried. After a rate limit the retry waits as long as the service
+asks for; a missing permission fails without a retry. Files are written below the folder or bucket that the
+Airflow variable `twin_output` names, one folder per run. Set a `schedule`, such as `"0 3 * * *"`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ with DAG("nightly_digital_twin", schedule=None, default_args=RETRIES, tags=["twi
 
     @task
     def work_out(folder: str) -> None:
-        """Turn what was read into rows for the map and for the devices."""
+        """Build rows for the map and for the devices from the exports."""
         import json
 
         night = ObjectStoragePath(folder)
         counts = [json.loads(line) for line in (night / "assets.jsonl").read_text().splitlines()]
         applications = json.loads((night / "landscape.json").read_text())["content"]
-        planner = next(one["data"] for one in applications if one["data"]["name"] == "Facilities Planner")
+        planner = next(item["data"] for item in applications if item["data"]["name"] == "Facilities Planner")
         in_service = sum(row["assets"] for row in counts)
         names = {"name@en": f"Printing, {in_service} assets", "name@da": f"Print, {in_service} aktiver"}
         place = {"id": "c88c996b231746d096db5eaa", "properties": names}

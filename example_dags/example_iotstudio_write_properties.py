@@ -1,11 +1,11 @@
 """Set properties of devices.
 
-Sets the temperature of one Thing through the connection `iotstudio_default`, and reads it back: a value that
-was not stored, or was clamped or rounded, fails the task. With `only_changed=True` it writes nothing that is
-right already.
+Sets the temperature of one Thing through the connection `iotstudio_default`, and reads it back. When a value
+was not stored, was clamped or was rounded, the task fails. With `only_changed=True` the task writes only
+values that differ.
 
-For thousands of devices give `writes` instead, a list of `{"thing_id": ..., "properties": {...}}` or the path
-of such rows, such as `s3://aws_default@bucket/setpoints.jsonl`.
+For thousands of devices use `writes` instead: a list of `{"thing_id": ..., "properties": {...}}`, or the path
+of a file of such rows, such as `s3://aws_default@bucket/setpoints.jsonl`.
 """
 
 from __future__ import annotations

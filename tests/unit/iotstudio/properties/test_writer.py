@@ -31,7 +31,7 @@ from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.server import Sandbox
 
-from .conftest import LIST, PUT, READ, THING
+from ..conftest import LIST, PUT, READ, THING
 
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -106,7 +106,7 @@ def test_a_failed_write_fails_the_task_with_what_the_service_said(service: IoTSt
         ({"thing_id": THING}, "thing_id and properties, or writes"),
         ({"thing_id": THING, "properties": {}}, "properties is empty"),
         ({"thing_id": "", "properties": {"a": 1}}, "thing_id is missing"),
-        ({"writes": [{"thing_id": THING, "properties": {"a": {1, 2}}}]}, "a set is no JSON value"),
+        ({"writes": [{"thing_id": THING, "properties": {"a": {1, 2}}}]}, "a set is not a JSON value"),
         ({"writes": ""}, "the path is empty"),
         ({"writes": "/nowhere/rows.jsonl"}, "there is no file"),
         ({"thing_id": THING, "properties": {"a": 1}, "concurrency": 0}, "concurrency must be 1 to 32"),
@@ -394,8 +394,8 @@ def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTS
     with pytest.raises(NotFoundError) as caught:
         write(writes=rows_for([NOBODY, NOBODY[:-1] + "W"], setpoint=18.5))
     assert caught.value.__notes__ == [
-        "nothing was written: 2 Things failed alike, or were not tried",
-        "is 'my-iot-project' the right space?",
+        "nothing was written: 2 Things failed with like errors, or were not sent",
+        "check that 'my-iot-project' is the right space",
     ]
 
 
@@ -461,7 +461,7 @@ def test_a_limit_that_lasts_says_how_long(service: IoTStudioService, sandbox: Sa
 
 def test_dead_credentials_end_the_run_early(service: IoTStudioService, sandbox: Sandbox) -> None:
     refused = sandbox.faults.add("status", method="PUT", path="/properties", status=401, after=5, times=None)
-    said = r"23\d rows, from \d+ to 240: not tried, because the credentials are not accepted"
+    said = r"23\d rows, from \d+ to 240: not sent, because the credentials are not accepted"
     with pytest.raises(PartialWriteError, match=said) as caught:
         write(writes=rows_for(sensors(service), setpoint=18.5), concurrency=4, verify=False)
     assert refused.hits <= 8
@@ -500,7 +500,7 @@ def test_the_result_is_small_json(service: IoTStudioService) -> None:
 def test_the_example_dag_sets_and_verifies(
     service: IoTStudioService, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Path(__file__).resolve().parents[3] / "example_dags" / "iotstudio_write_properties.py"
+    path = Path(__file__).resolve().parents[4] / "example_dags" / "example_iotstudio_write_properties.py"
     spec = importlib.util.spec_from_file_location("example", path)
     assert spec
     assert spec.loader

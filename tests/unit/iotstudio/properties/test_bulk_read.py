@@ -15,7 +15,7 @@ from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.server import Sandbox
 
-from .conftest import LIST, READ, THING
+from ..conftest import LIST, READ, THING
 
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 

@@ -1,14 +1,14 @@
-"""When a dataset changes, bring the map up to date.
+"""When a dataset changes, update the map.
 
-Starts by itself as soon as somebody changes the campus assets in AmigoCloud: `AmigoCloudEventTrigger` listens
-to the socket of the connection `amigocloud_default` (a user's token), and looks at the dataset's state once a
-minute for what the socket has missed. Nobody waits meanwhile: it runs in the triggerer, and all watchers of
-the connection share it.
+The DAG starts when the campus assets in AmigoCloud change. `AmigoCloudEventTrigger` listens to the websocket
+of the connection `amigocloud_default` (a user's token), and polls the dataset's state once a minute for
+changes that the websocket has missed. It runs in the triggerer and holds no worker slot; all watchers of the
+connection share the websocket.
 
-1. AmigoCloud: export the machines of the canteens that have a place, from one state of the dataset.
-2. MapsIndoors: make the map so. Only what is different is written; nothing is deleted.
+1. AmigoCloud: export the canteens' machines that have a location, from one state of the dataset.
+2. MapsIndoors: synchronise the map with the export. Only differences are written; nothing is deleted.
 
-Where websockets are blocked, take `AmigoCloudDatasetTrigger(dataset=2001)` instead.
+When websockets are blocked, use `AmigoCloudDatasetTrigger(dataset=2001)` instead.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Fetch the application landscape from LeanIX.
 
-Runs a stored outbound processor through the connection `leanix_default`, and stores the LDIF that it makes
-below the folder or bucket that the Airflow variable `twin_output` names.
+Runs a stored outbound processor through the connection `leanix_default`, and writes its LDIF result below the
+folder or bucket that the Airflow variable `twin_output` names.
 
-While the run takes its time the task waits in the triggerer and holds no worker slot. If the worker dies, the
-next try takes up the same run and starts no second one. A run that fails, is stopped, or skips bad items
-fails the task, and the error says which items. The task returns its counts and the file's manifest.
+The task waits in the triggerer and holds no worker slot. When the worker dies, the retry resumes the same run
+instead of starting a second run. When the run fails, is stopped or skips invalid items, the task fails, and
+the error names the items. The task returns its counts and the file's manifest.
 """
 
 from __future__ import annotations
