@@ -1,4 +1,4 @@
-"""Processes end with everything that they started."""
+"""Processes are stopped with all their descendants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a value that comes back counts as the one that was sent, for any JSON."""
+"""JSON equality, for any JSON values."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_a_value_is_the_same_after_it_was_sent_and_read(value: Any) -> None:
 
 @settings(max_examples=examples(40))
 @given(wanted=st.floats(-1e30, 1e30))
-def test_a_float_that_was_kept_with_32_bits_is_the_same(wanted: float) -> None:
-    kept = struct.unpack("f", struct.pack("f", wanted))[0]
-    assert same_value(wanted, kept)
+def test_a_float_stored_with_32_bits_is_the_same(wanted: float) -> None:
+    stored = struct.unpack("f", struct.pack("f", wanted))[0]
+    assert same_value(wanted, stored)
 
 
 @settings(max_examples=examples(40))
@@ -42,14 +42,14 @@ def test_whole_numbers_are_the_same_only_when_they_are_equal(wanted: int, found:
 @settings(max_examples=examples(40))
 @given(wanted=JSON, found=JSON)
 def test_values_of_different_kinds_are_never_the_same(wanted: Any, found: Any) -> None:
-    kinds = [float if type(one) is int else type(one) for one in (wanted, found)]
+    kinds = [float if type(value) is int else type(value) for value in (wanted, found)]
     assume(kinds[0] is not kinds[1])
     assert not same_value(wanted, found)
 
 
 @settings(max_examples=examples(40))
 @given(found=st.dictionaries(st.text(max_size=4), JSON, max_size=5), data=st.data())
-def test_values_are_held_whatever_else_is_there_and_not_when_one_is_missing(
+def test_wanted_values_are_contained_with_others_and_not_when_one_is_missing(
     found: dict[str, Any], data: st.DataObject
 ) -> None:
     names = data.draw(st.sets(st.sampled_from(sorted(found)))) if found else set()

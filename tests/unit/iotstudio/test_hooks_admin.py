@@ -1,4 +1,4 @@
-"""The rarer things that the hook can do, over TCP."""
+"""Administration of a space by the hook, over TCP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider.sandbox.server import Sandbox
 from .conftest import THING
 
 
-def test_models_are_made_shown_changed_and_deleted(hook: IoTStudioHook) -> None:
+def test_models_are_created_read_updated_and_deleted(hook: IoTStudioHook) -> None:
     made = hook.create_model("pump:v_1-a", "A pump")
     assert (made["name"], made["description"]) == ("pump:v_1-a", "A pump")
     assert hook.get_model("pump:v_1-a") == made
@@ -40,10 +40,10 @@ def test_versions_of_a_model_are_added_and_numbered(hook: IoTStudioHook) -> None
     assert hook.create_model_version("pump", {"title": "First", "template": template})["version"] == 1
     assert hook.create_model_version("pump", {"title": "Second"})["version"] == 2
     assert hook.get_model_version("pump", 1)["template"] == template
-    assert [one["title"] for one in hook.list_model_versions("pump")] == ["First", "Second"]
+    assert [version["title"] for version in hook.list_model_versions("pump")] == ["First", "Second"]
 
 
-def test_a_model_in_use_is_not_deleted_and_the_error_says_why(
+def test_a_model_in_use_is_not_deleted_and_the_error_has_the_reason(
     hook: IoTStudioHook, service: IoTStudioService
 ) -> None:
     hook.create_model("pump")
@@ -53,7 +53,7 @@ def test_a_model_in_use_is_not_deleted_and_the_error_says_why(
 
 
 @pytest.mark.parametrize("wanted", ["create_model", "create_model_version"])
-def test_a_model_or_version_whose_answer_was_lost_is_not_made_twice(
+def test_a_model_or_version_is_not_created_twice_after_a_lost_response(
     hook: IoTStudioHook, service: IoTStudioService, sandbox: Sandbox, wanted: str
 ) -> None:
     hook.create_model("pump")
@@ -81,7 +81,7 @@ def test_events_keep_their_data_as_it_is(hook: IoTStudioHook, service: IoTStudio
     assert type(stored["any"]["data"]) is type(data)
 
 
-def test_an_event_whose_answer_was_lost_is_not_sent_again(
+def test_an_event_is_not_sent_again_after_a_lost_response(
     hook: IoTStudioHook, service: IoTStudioService, sandbox: Sandbox
 ) -> None:
     sandbox.faults.add("reset_after", method="POST", path="/events/")
@@ -109,7 +109,7 @@ def test_history_that_is_there_already_is_fine_and_another_value_is_not(hook: Io
         hook.add_history(THING, other)
 
 
-def test_history_whose_answer_was_lost_is_added_once(
+def test_history_is_added_once_after_a_lost_response(
     hook: IoTStudioHook, sandbox: Sandbox, service: IoTStudioService
 ) -> None:
     sandbox.faults.add("reset_after", method="POST", path="/properties-history")
@@ -122,15 +122,15 @@ def test_many_descriptions_change_in_one_request(hook: IoTStudioHook, service: I
     uids = list(service.space.things)[:2]
     patch = [{"op": "replace", "path": "/title", "value": "New"}]
     changed = hook.patch_things([{"id": uid, "patch": patch} for uid in uids])
-    assert [one["title"] for one in changed] == ["New", "New"]
+    assert [thing["title"] for thing in changed] == ["New", "New"]
 
 
 def test_a_refused_patch_is_named_and_the_others_are_done(
     hook: IoTStudioHook, service: IoTStudioService
 ) -> None:
     patch = [{"op": "replace", "path": "/title", "value": "New"}]
-    with pytest.raises(PartialWriteError, match="Thing 01NOBODY: 404") as caught:
-        hook.patch_things([{"id": "01NOBODY", "patch": patch}, {"id": THING, "patch": patch}])
+    with pytest.raises(PartialWriteError, match="Thing 01UNKNOWN: 404") as caught:
+        hook.patch_things([{"id": "01UNKNOWN", "patch": patch}, {"id": THING, "patch": patch}])
     assert caught.value.counts == {"changed": 1}
     assert service.space.things[THING].title == "New"
 
@@ -147,7 +147,7 @@ def test_things_are_deleted_by_id_category_or_value(hook: IoTStudioHook, service
 
 
 @pytest.mark.parametrize("arguments", [{}, {"thing_ids": []}, {"thing_ids": [], "category": "Meters"}])
-def test_deleting_without_saying_what_is_refused(
+def test_deleting_without_a_condition_is_refused(
     hook: IoTStudioHook, sandbox: Sandbox, arguments: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError, match="name the Things"):
@@ -170,7 +170,7 @@ def test_a_query_reads_things(hook: IoTStudioHook, service: IoTStudioService) ->
     assert warm
 
 
-def test_a_query_that_is_wrong_says_where(hook: IoTStudioHook) -> None:
+def test_an_invalid_query_is_an_error_with_the_place(hook: IoTStudioHook) -> None:
     with pytest.raises(RequestRejectedError, match="syntax error near"):
         list(hook.query("SELECT 1"))
     with pytest.raises(NotFoundError, match="collection"):
@@ -185,7 +185,7 @@ def test_a_cursor_that_waited_too_long_is_gone(hook: IoTStudioHook, sandbox: San
         next(rows)
 
 
-def test_mqtt_credentials_are_made_shown_changed_and_deleted(hook: IoTStudioHook) -> None:
+def test_mqtt_credentials_are_created_read_updated_and_deleted(hook: IoTStudioHook) -> None:
     made = hook.set_mqtt_credentials(THING, create=True)
     assert made["password"]
     assert hook.get_mqtt_credentials(THING)["password"] == "<hidden_secret>"

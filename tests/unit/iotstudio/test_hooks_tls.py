@@ -1,4 +1,4 @@
-"""Certificates are verified, unless the connection says otherwise."""
+"""TLS: certificates are verified unless the connection disables it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Gives a token, and a list without anything in it."""
+    """Server that returns a token and an empty list."""
 
     protocol_version = "HTTP/1.1"
 
@@ -39,11 +39,11 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that no authority knows, and its key."""
+    """Create a self-signed certificate for 127.0.0.1 and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -75,7 +75,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Give the URL of a service with such a certificate, and the certificate."""
+    """Return the URL of a service with such a certificate, and the certificate."""
     pem, key = self_signed(tmp_path_factory.mktemp("tls"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, key)
@@ -87,7 +87,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     server.server_close()
 
 
-def test_a_certificate_that_nobody_knows_is_refused_and_named(
+def test_an_untrusted_certificate_is_refused_and_named(
     connect: Callable[..., IoTStudioHook], secured: tuple[str, Path]
 ) -> None:
     with pytest.raises(TransportError, match=r"(?i)tls.*certificate"):

@@ -1,6 +1,6 @@
-"""Workers that are killed at any moment: the next try makes everything right, and nothing happens twice.
+"""Workers that are killed at random moments: the retry completes the work, and nothing happens twice.
 
-The moments are random; a failure prints the seed, and ``CRASH_SEED=<seed>`` repeats them.
+A failure prints the seed of the moments; ``CRASH_SEED=<seed>`` repeats them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def moments() -> random.Random:
 
 @pytest.fixture(scope="module")
 def forker(running_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Run the process that forks; gives a function that sends it a line and reads one."""
+    """Run the fork server; return a function that sends it a line and reads a line."""
     script, root = Path(__file__).with_name("crashing.py"), Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"}
     environment["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"] = running_sandbox.connections["iotstudio_default"]
@@ -71,7 +71,7 @@ def forker(running_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -
 def crash(
     forker: Ask, service: IoTStudioService, sandbox: Sandbox, moments: random.Random, tmp_path: Path
 ) -> Round:
-    """Run an operator, kill it at a random moment before its so many requests are done, and try again."""
+    """Run an operator, kill it at a random moment within a number of requests, and retry it."""
 
     def run(operator: str, requests: int, arguments: dict[str, Any]) -> Any:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -92,7 +92,7 @@ def crash(
     return run
 
 
-def test_a_write_that_is_killed_is_right_after_the_next_try(
+def test_a_killed_write_is_complete_after_a_retry(
     service: IoTStudioService, sandbox: Sandbox, crash: Round
 ) -> None:
     sandbox.faults.add("delay", method="PUT", times=None, seconds=0.01)
@@ -108,14 +108,14 @@ def test_a_write_that_is_killed_is_right_after_the_next_try(
             assert {name: status[name] for name in wanted} == wanted
         assert second["written"] + second["skipped"] == 120
         assert second["verified"] == second["written"]
-        # What the first try has set is not set again. On top come its requests that were cut off on their
-        # way, and those that were refused: it began with a token that the sandbox knows no more.
+        # The retry does not repeat completed writes. Requests that the kill cut off come on top, and requests
+        # that were refused: the first attempt starts with a token that the sandbox has forgotten.
         assert sandbox.counters.requests[PUT] - before <= 60 + 8 + 8
         in_the_middle += 0 < second["written"] < 120
     assert in_the_middle
 
 
-def test_an_action_whose_task_is_killed_is_requested_once(
+def test_an_action_of_a_killed_task_is_requested_once(
     service: IoTStudioService, sandbox: Sandbox, crash: Round
 ) -> None:
     service.device_seconds = 0
@@ -124,6 +124,6 @@ def test_an_action_whose_task_is_killed_is_requested_once(
     for number in range(ROUNDS):
         asked = {"thing_id": THING, "action": "updateFirmware", "input": f"v{number}", "deferrable": False}
         second = crash("IoTStudioInvokeActionOperator", 3, asked)
-        (entry,) = [one for one in requested if one.payload == {"input": f"v{number}"}]
+        (entry,) = [action for action in requested if action.payload == {"input": f"v{number}"}]
         assert second == {"action_id": entry.uid, "status": "completed", "output": {"ok": True}}
     assert len(requested) == ROUNDS

@@ -1,4 +1,4 @@
-"""What the exports of Things and of their history promise, over TCP."""
+"""Exports of Things and of their history, over TCP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ONE = f"{HISTORY}/{{property}}"
 
 
 @pytest.fixture(autouse=True)
-def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incremental, "CLOCK_MARGIN", 0.0)
 
 
@@ -131,7 +131,7 @@ def test_no_things_are_an_empty_file(service: IoTStudioService, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x", "x.parquet.gz"])
-def test_a_path_that_tells_no_format_is_refused_before_any_request(
+def test_a_path_without_a_known_suffix_is_refused_before_any_request(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, name: str
 ) -> None:
     for export in (things, history):
@@ -140,7 +140,7 @@ def test_a_path_that_tells_no_format_is_refused_before_any_request(
     assert sandbox.counters.total("iotstudio") == 0
 
 
-def test_a_list_that_breaks_off_publishes_nothing(
+def test_a_list_that_breaks_off_leaves_no_file(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_provider.iotstudio.api.PAGE_SIZE", 100)
@@ -168,7 +168,7 @@ def test_history_is_one_row_a_value(service: IoTStudioService, tmp_path: Path) -
     assert (result["things"], result["watermark"]) == (1, "2026-01-03T23:00:00Z")
 
 
-def test_spans_in_a_row_miss_and_repeat_nothing(service: IoTStudioService, tmp_path: Path) -> None:
+def test_consecutive_spans_miss_and_repeat_nothing(service: IoTStudioService, tmp_path: Path) -> None:
     days = ["2026-01-01", "2026-01-02T00:00:00+00:00", datetime(2026, 1, 3, tzinfo=UTC), "2026-01-04"]
     rows = []
     for start, end in pairwise(days):
@@ -178,22 +178,22 @@ def test_spans_in_a_row_miss_and_repeat_nothing(service: IoTStudioService, tmp_p
     assert len(rows) == len(set(rows)) == 144
 
 
-def test_bounds_are_kept_whatever_the_service_thinks_of_them() -> None:
+def test_bounds_hold_whether_the_service_includes_them_or_not() -> None:
     span = Span.parse("2026-01-01 00:00:00+00:00", "2026-01-02")
-    asked = span.query_bounds()
+    bounds = span.query_bounds()
     assert span.start
     assert span.end
-    assert asked[0]
-    assert asked[1]
-    assert asked[0] < span.start
-    assert asked[1] > span.end
+    assert bounds[0]
+    assert bounds[1]
+    assert bounds[0] < span.start
+    assert bounds[1] > span.end
     assert span.contains("2026-01-01T00:00:00Z")
     assert span.contains("2026-01-01T23:59:59.999999999Z")
     assert not span.contains("2026-01-02T00:00:00.000Z")
     assert not span.contains("2025-12-31T23:59:59.999Z")
 
 
-def test_all_things_of_a_space_are_read_at_the_same_time(
+def test_all_things_of_a_space_are_read_concurrently(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.faults.add("delay", path="/properties-history", times=None, seconds=0.01)
@@ -253,7 +253,7 @@ def test_bad_arguments_are_refused_before_any_request(
     assert sandbox.counters.total("iotstudio") == 0
 
 
-def test_one_history_that_fails_fails_all_and_publishes_nothing(
+def test_when_one_history_fails_all_fail_and_no_file_is_left(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.faults.add("status", path="/properties-history", status=404, after=30, times=1)
@@ -272,10 +272,10 @@ def test_one_history_that_fails_fails_all_and_publishes_nothing(
         ("truncate", {}),
     ],
 )
-def test_bad_moments_in_the_middle_lose_nothing(
+def test_transient_faults_lose_no_rows(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, kind: str, options: dict[str, Any]
 ) -> None:
-    # A request that is refused with two tokens in a row is refused for good.
+    # A request that is refused with two tokens in a row fails permanently.
     times = 1 if options.get("status") == 401 else 3
     sandbox.faults.add(kind, path="/properties-history", after=5, times=times, **options)
     path = tmp_path / "history.jsonl"
@@ -284,7 +284,7 @@ def test_bad_moments_in_the_middle_lose_nothing(
     assert len(rows) == len(set(rows)) == 2880
 
 
-def test_a_start_before_the_oldest_value_that_is_kept_is_told(
+def test_a_start_before_the_oldest_stored_value_is_reported(
     service: IoTStudioService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.forgotten_before = "2026-01-02T12:00:00Z"
@@ -292,13 +292,13 @@ def test_a_start_before_the_oldest_value_that_is_kept_is_told(
     things = list(service.space.things)[:20]
     result = history(path, thing_ids=things, start="2026-01-02", end="2026-01-03")
     assert min(row["at"] for row in lines(path)) == "2026-01-02T12:00:00Z"
-    told = result["retention"]
+    retention = result["retention"]
     recorded = [uid for uid in things if service.space.things[uid].history]
-    assert (told["start"], told["things"]) == ("2026-01-02T00:00:00+00:00", 20)
-    assert {uid for uid, at in told["kept_from"].items() if at} == set(recorded)
-    assert told["kept_from"][THING] == "2026-01-02T12:00:00Z"
-    said = capsys.readouterr().out
-    assert "20 of 20 Things have no stored value from before 2026-01-02T00:00:00+00:00" in said
+    assert (retention["start"], retention["things"]) == ("2026-01-02T00:00:00+00:00", 20)
+    assert {uid for uid, at in retention["kept_from"].items() if at} == set(recorded)
+    assert retention["kept_from"][THING] == "2026-01-02T12:00:00Z"
+    logged = capsys.readouterr().out
+    assert "20 of 20 Things have no stored value from before 2026-01-02T00:00:00+00:00" in logged
 
 
 def test_the_report_of_a_whole_fleet_stays_small(service: IoTStudioService, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_the_report_of_a_whole_fleet_stays_small(service: IoTStudioService, tmp_
 
 
 @pytest.mark.parametrize("start", ["2026-01-01", "2026-01-02T12:34:56Z", None])
-def test_nothing_is_told_where_nothing_can_be_missing(
+def test_nothing_is_reported_when_nothing_can_be_missing(
     service: IoTStudioService, tmp_path: Path, start: str | None
 ) -> None:
     assert "retention" not in history(tmp_path / "history.jsonl", thing_ids=[THING], start=start)
@@ -325,7 +325,7 @@ def test_a_recent_start_costs_no_further_request(
     assert sandbox.counters.requests[HISTORY] == 1
 
 
-def test_of_named_properties_the_one_that_is_kept_the_shortest_counts(
+def test_of_several_properties_the_shortest_history_is_reported(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
     series = service.space.things[THING].history
@@ -425,7 +425,7 @@ def increment(path: Path, memory: Memory | None, run: str, **arguments: Any) -> 
     return operator.execute(context)
 
 
-def test_an_incremental_export_goes_on_where_the_last_one_ended(
+def test_an_incremental_export_starts_where_the_last_export_ended(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
     memory, path = Memory(), tmp_path / "history.jsonl"
@@ -437,7 +437,7 @@ def test_an_incremental_export_goes_on_where_the_last_one_ended(
     assert lines(path)[0]["value"] == 25.5
 
 
-def test_what_is_recorded_while_an_export_runs_is_left_to_the_next_one(
+def test_values_recorded_during_an_export_are_left_to_the_next_export(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
     memory, path = Memory(), tmp_path / "history.jsonl"
@@ -474,7 +474,7 @@ def test_a_run_that_is_cleared_exports_its_own_span_again(service: IoTStudioServ
     assert increment(path, memory, "fifth")["rows"] == 1
 
 
-def test_the_last_run_when_cleared_leaves_what_came_since_to_the_next_one(
+def test_the_last_run_when_cleared_leaves_newer_values_to_the_next_run(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
     memory, path = Memory(), tmp_path / "history.jsonl"
@@ -493,7 +493,7 @@ def test_a_first_run_that_found_nothing_finds_nothing_when_cleared(
     assert increment(path, memory, "first")["rows"] == 0
 
 
-def test_a_cleared_run_whose_source_has_changed_begins_anew(
+def test_a_cleared_run_whose_source_has_changed_starts_over(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
     memory, path = Memory(), tmp_path / "history.jsonl"
@@ -501,7 +501,7 @@ def test_a_cleared_run_whose_source_has_changed_begins_anew(
     assert increment(path, memory, "first", properties=["humidity"])["rows"] == 72
 
 
-def test_a_run_that_died_before_it_was_noted_begins_where_it_began(
+def test_a_run_that_died_before_its_span_was_stored_repeats_the_span(
     service: IoTStudioService, tmp_path: Path
 ) -> None:
     memory, path = Memory(), tmp_path / "history.jsonl"
@@ -511,7 +511,7 @@ def test_a_run_that_died_before_it_was_noted_begins_where_it_began(
     assert increment(path, memory, "second")["rows"] == 96
 
 
-def test_progress_moves_only_after_the_file_is_published(
+def test_the_watermark_moves_only_after_the_file_has_its_final_name(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     memory, path = Memory(), tmp_path / "history.jsonl"
@@ -524,7 +524,7 @@ def test_progress_moves_only_after_the_file_is_published(
     assert increment(path, memory, "second")["rows"] == 96
 
 
-def test_progress_needs_an_asset_to_be_kept_on(service: IoTStudioService, tmp_path: Path) -> None:
+def test_the_watermark_needs_an_outlet_asset(service: IoTStudioService, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs one outlet asset"):
         history(tmp_path / "history.jsonl", thing_ids=[THING], incremental=True)
 
@@ -537,7 +537,7 @@ def test_without_a_state_store_everything_since_start_is_exported(
 
 
 @pytest.mark.skipif(not REMEMBERS, reason="state stores for assets came with Airflow 3.3")
-def test_progress_is_kept_by_a_real_airflow(
+def test_the_watermark_is_stored_by_a_real_airflow(
     service: IoTStudioService, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
     with DAG("iotstudio_incremental", schedule=None) as dag:

@@ -1,4 +1,4 @@
-"""Current values of many Things come with few requests, whatever the space and the service are like."""
+"""Bulk read: few requests for many Things, in spaces of any size and with any limit on URLs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from airflow_provider.sandbox.server import Sandbox
 
 from ..conftest import LIST, READ, THING
 
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @pytest.fixture
 def space(service: IoTStudioService) -> list[str]:
-    """Make it a space of 3000 Things, none of which was modified of late; gives their ids."""
+    """Fill the space with 3000 Things that were not modified recently; return their ids."""
     service.space.things.clear()
     for number in range(3000):
         uid = ulid(1_700_000_000_000, f"thing {number}")
@@ -31,7 +31,7 @@ def space(service: IoTStudioService) -> list[str]:
 
 
 def some(space: list[str], count: int, service: IoTStudioService, *, modified: bool) -> list[str]:
-    """Choose Things from all over the space; perhaps those that were modified last."""
+    """Choose Things from the whole space, and optionally mark them as modified last."""
     chosen = space[:: len(space) // count][:count]
     for uid in chosen if modified else ():
         service.space.things[uid].modified = "2026-01-01T00:00:00.000000000Z"
@@ -65,7 +65,7 @@ def test_a_whole_space_costs_one_request_for_a_thousand_things(
     assert sandbox.counters.requests[LIST] == 3
 
 
-def test_what_was_just_written_is_found_on_the_first_pages_where_writing_modifies(
+def test_things_just_written_are_on_the_first_pages_when_writing_modifies_them(
     hook: IoTStudioHook, service: IoTStudioService, sandbox: Sandbox, space: list[str]
 ) -> None:
     wanted = some(space, 1400, service, modified=True)
@@ -75,13 +75,13 @@ def test_what_was_just_written_is_found_on_the_first_pages_where_writing_modifie
 
 def test_one_thing_is_read_by_itself_and_may_be_missing(hook: IoTStudioHook, sandbox: Sandbox) -> None:
     assert read_values(hook, [THING, THING])[THING]["setpoint"] == 21.5
-    assert read_values(hook, [NOBODY]) == {}
+    assert read_values(hook, [UNKNOWN]) == {}
     assert (sandbox.counters.requests[READ], sandbox.counters.requests[LIST]) == (2, 0)
 
 
 def test_things_that_do_not_exist_are_absent(hook: IoTStudioHook, space: list[str]) -> None:
-    nobodies = [ulid(1_600_000_000_000, f"nobody {number}") for number in range(600)]
-    assert set(read_values(hook, [*space[:600], *nobodies])) == set(space[:600])
+    unknown = [ulid(1_600_000_000_000, f"unknown {number}") for number in range(600)]
+    assert set(read_values(hook, [*space[:600], *unknown])) == set(space[:600])
 
 
 def test_a_service_that_refuses_long_urls_gets_shorter_ones(
@@ -122,11 +122,11 @@ def test_a_list_that_cannot_be_sorted_is_left_alone(
 def test_values_that_the_list_leaves_out_are_asked_for(hook: IoTStudioHook, sandbox: Sandbox) -> None:
     page = json.dumps({"data": [{"uid": THING}], "paging": {}})
     sandbox.faults.add("status", path="/things$", status=200, body=page, content_type="application/json")
-    assert read_values(hook, [THING, NOBODY])[THING]["setpoint"] == 21.5
+    assert read_values(hook, [THING, UNKNOWN])[THING]["setpoint"] == 21.5
 
 
-def test_a_missing_permission_is_no_long_url(hook: IoTStudioHook, sandbox: Sandbox) -> None:
+def test_a_missing_permission_is_not_taken_for_a_long_url(hook: IoTStudioHook, sandbox: Sandbox) -> None:
     refused = sandbox.faults.add("status", path="/things$", status=403, times=None)
     with pytest.raises(PermissionDeniedError):
-        read_values(hook, [THING, NOBODY])
+        read_values(hook, [THING, UNKNOWN])
     assert refused.hits == 1

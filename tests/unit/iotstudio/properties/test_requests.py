@@ -1,4 +1,4 @@
-"""Rows are checked as a whole, and every problem names its row."""
+"""Write requests: all rows are validated, and every problem names its row."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_no_rows_are_no_writes() -> None:
     assert plan_writes(writes=[]) == []
 
 
-def test_all_problems_are_told_at_once_with_their_rows() -> None:
+def test_all_problems_are_in_one_error_with_their_rows() -> None:
     rows: list[Any] = [
         {"thing_id": "A", "properties": {"x": 1}},
         {"properties": {"x": 1}},
@@ -84,7 +84,7 @@ def test_a_property_named_twice_in_one_object_is_refused_and_not_dropped(tmp_pat
     assert kind == "json" or "1" in problem.partition(":")[0]
 
 
-def test_text_that_is_no_json_says_where(tmp_path: Path) -> None:
+def test_text_that_is_not_json_names_its_row(tmp_path: Path) -> None:
     path = tmp_path / "writes.csv"
     path.write_text('thing_id,properties\nA,"{""x"": 1}"\nB,{x: 1}\nC,"{""x"": NaN}"\nD,[1]\n')
     second, third, fourth = problems(writes=str(path))
@@ -173,5 +173,5 @@ def test_a_null_in_a_parquet_struct_leaves_the_property_alone(tmp_path: Path) ->
     assert [write.properties for write in plan_writes(writes=str(path))] == [{"x": 1.5}, {"mode": "eco"}]
 
 
-def test_a_file_that_is_not_there_is_named() -> None:
+def test_a_missing_file_is_named() -> None:
     assert "/nowhere/writes.jsonl" in problems(writes="/nowhere/writes.jsonl")[0]

@@ -1,4 +1,4 @@
-"""What IoTStudioWritePropertiesOperator promises, over TCP."""
+"""Property writes: IoTStudioWritePropertiesOperator, over TCP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from airflow_provider.sandbox.server import Sandbox
 
 from ..conftest import LIST, PUT, READ, THING
 
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 def write(try_number: int = 1, **arguments: Any) -> dict[str, int]:
@@ -51,7 +51,7 @@ def rows_for(things: list[str], **values: Any) -> list[dict[str, Any]]:
 
 
 def more_things(service: IoTStudioService, count: int) -> list[str]:
-    """Put further Things into the space."""
+    """Add Things to the space."""
     uids = [ulid(1_700_000_000_000 + index, f"more {index}") for index in range(count)]
     for uid in uids:
         service.space.things[uid] = Thing(uid, fields={"properties": {"x": {}}}, status={"x": 0})
@@ -92,7 +92,7 @@ def test_the_history_is_spared_when_asked(service: IoTStudioService) -> None:
 
 def test_a_failed_write_fails_the_task_with_what_the_service_said(service: IoTStudioService) -> None:
     with pytest.raises(NotFoundError, match="Item not found"):
-        write(thing_id=NOBODY, properties={"setpoint": 20})
+        write(thing_id=UNKNOWN, properties={"setpoint": 20})
     with pytest.raises(RequestRejectedError, match="setpoint: 99 is beyond the limit 30"):
         write(thing_id=THING, properties={"setpoint": 99})
 
@@ -273,20 +273,20 @@ def test_only_changed_sends_only_the_properties_that_differ(service: IoTStudioSe
 def test_bad_rows_do_not_stop_good_ones_and_each_is_named(service: IoTStudioService) -> None:
     things = sensors(service)[:6]
     rows = rows_for(things, setpoint=18.5)
-    rows.insert(2, {"thing_id": NOBODY, "properties": {"setpoint": 18.5}})
+    rows.insert(2, {"thing_id": UNKNOWN, "properties": {"setpoint": 18.5}})
     rows.append({"thing_id": list(service.space.things)[-1], "properties": {"limit": 501}})
     with pytest.raises(PartialWriteError) as caught:
         write(writes=rows)
     assert [service.space.things[uid].status["setpoint"] for uid in things] == [18.5] * 6
     unknown, beyond = caught.value.failures
-    assert unknown.startswith(f"row 3: Thing {NOBODY}: ")
+    assert unknown.startswith(f"row 3: Thing {UNKNOWN}: ")
     assert "404: Item not found" in unknown
     assert beyond.startswith("row 8: ")
     assert "501 is beyond the limit 500" in beyond
     assert caught.value.counts == {"written": 6, "skipped": 0, "verified": 6}
 
 
-def test_the_next_try_writes_only_what_is_not_right_yet(service: IoTStudioService, sandbox: Sandbox) -> None:
+def test_a_retry_writes_only_values_that_differ(service: IoTStudioService, sandbox: Sandbox) -> None:
     things = sensors(service)[:10]
     sandbox.faults.add("status", method="PUT", path=things[4], status=403, times=1)
     with pytest.raises(PartialWriteError):
@@ -299,7 +299,7 @@ def test_a_difference_and_a_failure_are_both_reported(service: IoTStudioService)
     things = sensors(service)[:4]
     service.lost_writes = {(things[0], "setpoint")}
     with pytest.raises(PartialWriteError) as caught:
-        write(writes=[*rows_for(things, setpoint=18.5), *rows_for([NOBODY], setpoint=18.5)])
+        write(writes=[*rows_for(things, setpoint=18.5), *rows_for([UNKNOWN], setpoint=18.5)])
     assert len(caught.value.failures) == 2
     assert caught.value.counts == {"written": 4, "skipped": 0, "verified": 3}
 
@@ -308,8 +308,8 @@ def test_failures_are_named_though_the_rest_cannot_be_read_back(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
     sandbox.faults.add("status", method="GET", status=403, times=None)
-    rows = [*rows_for(sensors(service)[:4], setpoint=18.5), *rows_for([NOBODY], setpoint=18.5)]
-    with pytest.raises(PartialWriteError, match=f"row 5: Thing {NOBODY}") as caught:
+    rows = [*rows_for(sensors(service)[:4], setpoint=18.5), *rows_for([UNKNOWN], setpoint=18.5)]
+    with pytest.raises(PartialWriteError, match=f"row 5: Thing {UNKNOWN}") as caught:
         write(writes=rows)
     assert caught.value.counts == {"written": 4, "skipped": 0, "verified": 0}
     assert "could not be read back" in caught.value.failures[1]
@@ -321,12 +321,12 @@ def test_failures_are_named_though_the_rest_cannot_be_read_back(
 def test_every_failure_of_many_is_in_the_log(
     service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nobodies = [ulid(1_700_000_000_000 + index, f"nobody {index}") for index in range(30)]
+    unknown = [ulid(1_700_000_000_000 + index, f"unknown {index}") for index in range(30)]
     with pytest.raises(PartialWriteError) as caught:
-        write(writes=rows_for([*nobodies, THING], setpoint=18.5))
+        write(writes=rows_for([*unknown, THING], setpoint=18.5))
     assert len(caught.value.failures) == 30
     logged = capsys.readouterr().out
-    assert all(f"row {number}: Thing {uid}: " in logged for number, uid in enumerate(nobodies, start=1))
+    assert all(f"row {number}: Thing {uid}: " in logged for number, uid in enumerate(unknown, start=1))
 
 
 def test_every_difference_of_many_is_in_the_log(
@@ -392,7 +392,7 @@ def test_any_property_name_is_written_and_verified(service: IoTStudioService, na
 
 def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTStudioService) -> None:
     with pytest.raises(NotFoundError) as caught:
-        write(writes=rows_for([NOBODY, NOBODY[:-1] + "W"], setpoint=18.5))
+        write(writes=rows_for([UNKNOWN, UNKNOWN[:-1] + "W"], setpoint=18.5))
     assert caught.value.__notes__ == [
         "nothing was written: 2 Things failed with like errors, or were not sent",
         "check that 'my-iot-project' is the right space",
@@ -410,10 +410,10 @@ def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTS
         ("truncate", {}),
     ],
 )
-def test_bad_moments_in_the_middle_lose_nothing(
+def test_transient_faults_lose_no_writes(
     service: IoTStudioService, sandbox: Sandbox, kind: str, options: dict[str, Any]
 ) -> None:
-    # A request that is refused with two tokens in a row is refused for good.
+    # A request that is refused with two tokens in a row fails permanently.
     times = 1 if options.get("status") == 401 else 4
     fault = sandbox.faults.add(kind, method="PUT", after=10, times=times, **options)
     things = sensors(service)[:40]
@@ -429,14 +429,14 @@ def test_a_token_that_ends_in_the_middle_is_renewed_once(service: IoTStudioServi
     assert sandbox.counters.tokens_issued["iotstudio"] == 2
 
 
-def test_a_403_ends_at_once_and_says_the_scope(service: IoTStudioService, sandbox: Sandbox) -> None:
+def test_a_403_is_not_retried_and_names_the_scope(service: IoTStudioService, sandbox: Sandbox) -> None:
     service.client.policies = ["spaces/other/#"]
     with pytest.raises(PermissionDeniedError, match=r"needs the scope thing\.update"):
         write(thing_id=THING, properties={"setpoint": 20})
     assert sandbox.counters.requests[PUT] == 1
 
 
-def test_a_token_without_the_scope_is_told_with_the_scope_that_is_missing(
+def test_a_token_without_the_scope_is_an_error_that_names_the_scope(
     service: IoTStudioService, connect: Callable[..., Any]
 ) -> None:
     connect(extra={"scopes": ["thing.read"]})
@@ -453,7 +453,7 @@ def test_a_scope_that_does_not_exist_points_to_the_connections_scopes(
         write(thing_id=THING, properties={"setpoint": 20})
 
 
-def test_a_limit_that_lasts_says_how_long(service: IoTStudioService, sandbox: Sandbox) -> None:
+def test_a_long_limit_is_an_error_that_has_its_seconds(service: IoTStudioService, sandbox: Sandbox) -> None:
     sandbox.faults.add("status", method="PUT", status=429, headers={"Retry-After": "3600"}, times=None)
     with pytest.raises(RateLimitedError, match="asks to wait 3600 s"):
         write(thing_id=THING, properties={"setpoint": 20})
@@ -511,7 +511,7 @@ def test_the_example_dag_sets_and_verifies(
     assert service.space.things[THING].status["temperature"] == 17.3
 
 
-def test_a_write_that_is_not_taken_fails_the_dag(
+def test_a_value_that_is_not_stored_fails_the_dag(
     service: IoTStudioService, run_dag: Callable[..., Any]
 ) -> None:
     service.out_of_range = "clamp"
