@@ -1,7 +1,8 @@
-# make demo   run the four example jobs in a real local Airflow, against the sandbox
-# make up     leave Airflow's UI and the sandbox running; make down stops them
-# make test   lint, types and all tests; make clean removes all that was built
-# make test-long  the tests' long form; make bench  how it compares with what people use today
+# make demo   run the example DAGs in a real local Airflow, against the sandbox
+# make up     the same, and leave Airflow's UI and the sandbox running; make down stops them
+# make setup  build .venv, the environment to work in; make clean removes everything that was built
+# make test   lint, types and all tests; also one by one: lint types unit contract newest floor system
+# make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -14,15 +15,17 @@ FLOOR := .venv-floor/.ready
 NEWEST := .venv-newest/.ready
 
 export UV_PYTHON_DOWNLOADS := never
-# Hundreds of processes begin here, each with Airflow: none of them shall compile it anew.
+# The tests start hundreds of processes, each with Airflow: without .pyc files each one would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down test lint types unit contract floor newest system test-long bench constraints clean
+.PHONY: help setup demo up down test lint types unit contract floor newest system test-long bench constraints clean
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
+
+setup: $(READY)
 
 demo up: $(READY)
 	@$(BIN)/python -m dev $@
@@ -47,7 +50,7 @@ unit: $(READY)
 contract: $(READY)
 	$(BIN)/pytest --timeout 600 tests/contract
 
-# All tests on the newest pair, and what may depend on versions on the oldest one.
+# All tests on the newest pair of versions; on the oldest one those that may depend on versions.
 newest: $(NEWEST)
 	@$(call with,newest,Airflow 3.3.2 on Python 3.13,,$(BIN)/pytest $(TESTS))
 
@@ -57,7 +60,7 @@ floor: $(FLOOR)
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
 
-# What `make test` does in its short form. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments.
+# The long form of `make test`. Fifty rounds take a quarter of an hour; CRASH_SEED repeats the moments of the kills.
 test-long: export CRASH_ROUNDS ?= 50
 test-long: export FAULT_MATRIX_LONG ?= 1
 test-long: export HYPOTHESIS_PROFILE ?= long
@@ -65,7 +68,7 @@ test-long: $(READY)
 	$(BIN)/pytest --timeout 3600 $(TESTS)
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
 
-# The table of docs/benchmarks.md. It wants the machine for itself.
+# The table of docs/benchmarks.md. The machine must be idle.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md
 
@@ -78,8 +81,8 @@ $(READY): pyproject.toml constraints.txt
 	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# The oldest and the newest pair that are supported, each in an environment of its own. A machine without
-# the interpreter says so and goes on; the pipeline (CI=true) fails.
+# The oldest and the newest supported pair, each in an environment of its own. Without the interpreter a warning is
+# printed and the pair is skipped; with CI=true the target fails.
 $(FLOOR): pyproject.toml constraints-floor.txt | $(READY)
 	@$(call build,floor,3.11,constraints-floor.txt)
 
@@ -102,7 +105,7 @@ define with
 	fi
 endef
 
-# Pin anew what is installed: names and versions, nothing of the machine that did it.
+# Update the pins: names and versions of the installed packages, without paths or addresses of this machine.
 PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
 constraints: $(READY)
 	$(PIN) --universal --python-version 3.11 --upgrade --output-file constraints.txt

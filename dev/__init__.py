@@ -1,1 +1,1 @@
-"""Tools to try and test the provider on one machine; no part of the package."""
+"""Development tools: run and test the provider on one machine; not part of the package."""

@@ -1,4 +1,4 @@
-"""``python -m dev demo|up|down``: what the Makefile calls."""
+"""Command line of the Makefile: ``python -m dev demo|up|down``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ COMMANDS = {"demo": demo, "up": up, "down": down}
 
 
 def main() -> int:
-    """Run one command; gives the exit status."""
+    """Run one command; return the exit status."""
     name = sys.argv[1] if len(sys.argv) == 2 else ""
     if name not in COMMANDS:
         print(f"usage: python -m dev {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # all end like Ctrl-C: everything is stopped
+        signal.signal(
+            number, signal.default_int_handler
+        )  # every signal acts like Ctrl-C: all processes are stopped
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         return COMMANDS[name]()
@@ -26,7 +28,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; everything is stopped", file=sys.stderr)
+        print("\nInterrupted; all processes are stopped", file=sys.stderr)
         return 130
 
 

@@ -21,10 +21,14 @@ from dev.rest import AirflowApi
 HOMES = ROOT / ".airflow"
 OUTPUT = ROOT / "output"
 JOB_SECONDS = 300
+"""Maximum duration of all jobs that run concurrently, in seconds."""
+
 LOG_LINES = 25
+"""Lines shown of the log of a failed task."""
+
 LEANIX_SECONDS = 10.0
-"""How long a LeanIX run works here. A task that resumes seconds after it deferred can be taken for a dead one
-by a busy scheduler (it hears of the deferral later than of the resumption), and is tried again."""
+"""Duration of a LeanIX run in seconds. When a task resumes seconds after its deferral, a busy scheduler can
+learn of the resumption first, take the task for dead and retry it."""
 
 JOBS = {
     "mapsindoors_update_geodata": "MapsIndoors",
@@ -32,10 +36,10 @@ JOBS = {
     "iotstudio_write_properties": "Altair IoT Studio",
     "leanix_run": "LeanIX",
 }
-"""The example DAGs that the demo runs, all at once, and the system each is for."""
+"""System of each example DAG that the demo runs; all run concurrently."""
 
 CHAIN = {"nightly_digital_twin": "all four"}
-"""What runs after them, because it works on the same objects."""
+"""System of each example DAG that runs afterwards, because it changes the same objects."""
 
 COUNTS = {
     "create": "created",
@@ -45,12 +49,20 @@ COUNTS = {
         for name in ("updated", "rows", "written", "verified", "skipped", "processed", "warnings", "errors")
     },
 }
-"""What operators count in what they return, in the order shown, and how it is called."""
+"""Labels of the counts in operators' results, in the order shown."""
 
 
 @dataclass
 class Job:
-    """One run of one DAG, and what came of it."""
+    """A run of a DAG, and its results.
+
+    :param dag_id: the DAG's id.
+    :param system: the system that the DAG is for.
+    :param run_id: the run's id.
+    :param state: the run's last known state.
+    :param seconds: seconds from the start to the last poll.
+    :param returned: return value by task id.
+    """
 
     dag_id: str
     system: str
@@ -60,18 +72,18 @@ class Job:
     returned: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def over(self) -> bool:
-        """Whether the run has ended."""
+    def is_finished(self) -> bool:
+        """True when the run has ended."""
         return self.state in {"success", "failed"}
 
     @property
     def changed(self) -> str:
-        """What the tasks say they did."""
+        """The counts that the tasks returned, as text."""
         return counts(list(self.returned.values())) or "-"
 
     @property
     def output(self) -> str:
-        """Where the tasks say they wrote; of several files the folders."""
+        """Locations of the files that the tasks returned; of several files their folders."""
         found = [uri for value in self.returned.values() for uri in uris(value)]
         if len(found) > 1:
             found = sorted({uri.rpartition("/")[0] for uri in found})
@@ -79,7 +91,7 @@ class Job:
 
 
 def counts(values: Sequence[Any]) -> str:
-    """Say in words what tasks counted together: ``3 updated``. Zeros are left out, unless all is zero."""
+    """Return the sums of the tasks' counts as text: ``3 updated``. Zeros are left out unless all are zero."""
     total: Counter[str] = Counter()
     for value in values:
         if isinstance(value, dict):
@@ -91,18 +103,20 @@ def counts(values: Sequence[Any]) -> str:
 
 
 def uris(value: Any) -> list[str]:
-    """List the places a task wrote to, those in the checkout by their path in it."""
+    """Return the URIs of a task's files; those in the checkout as relative paths."""
     if not isinstance(value, dict):
         return []
     manifests = [value, value.get("results")]
-    found = [one["uri"] for one in manifests if isinstance(one, dict) and isinstance(one.get("uri"), str)]
+    found = [item["uri"] for item in manifests if isinstance(item, dict) and isinstance(item.get("uri"), str)]
     return [uri.removeprefix("file://").removeprefix(f"{ROOT}/") for uri in found]
 
 
 def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], None] = print) -> list[Job]:
-    """Run DAGs through the scheduler, all at once, and wait for them.
+    """Run DAGs concurrently through the scheduler, and wait for them.
 
-    :param jobs: DAG id to the system it is for.
+    :param airflow: the running Airflow.
+    :param jobs: system by DAG id.
+    :param say: receives a line of text about the progress.
     """
     airflow.wait_for_dags(*jobs)
     run_id = f"demo_{time.strftime('%Y%m%dT%H%M%S')}"
@@ -116,28 +130,28 @@ def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], N
 
 
 def follow(airflow: LocalAirflow, running: Sequence[Job], say: Callable[[str], None]) -> None:
-    """Wait until runs are over."""
+    """Poll runs until all are finished, or :data:`JOB_SECONDS` have passed."""
     began = time.monotonic()
-    while any(not job.over for job in running) and time.monotonic() - began < JOB_SECONDS:
+    while any(not job.is_finished for job in running) and time.monotonic() - began < JOB_SECONDS:
         time.sleep(1)
         airflow.fail_if_a_part_ended()
-        for job in [job for job in running if not job.over]:
-            _look_at(airflow.api, job, time.monotonic() - began, say)
+        for job in [job for job in running if not job.is_finished]:
+            _poll(airflow.api, job, time.monotonic() - began, say)
 
 
-def _look_at(api: AirflowApi, job: Job, seconds: float, say: Callable[[str], None]) -> None:
+def _poll(api: AirflowApi, job: Job, seconds: float, say: Callable[[str], None]) -> None:
     state = api.run(job.dag_id, job.run_id)["state"]
     job.seconds = seconds
     if state != job.state:
         say(f"  {seconds:4.0f} s  {job.dag_id}: {state}")
         job.state = state
-    if job.over:
+    if job.is_finished:
         for task in api.tasks(job.dag_id, job.run_id):
             job.returned[task["task_id"]] = api.returned(job.dag_id, job.run_id, task["task_id"])
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows in columns, the first row being the heads."""
+    """Return rows as aligned columns; the first row is the header."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
@@ -145,14 +159,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def report(jobs: Sequence[Job]) -> str:
-    """Give the demo's table."""
+    """Return the demo's table of jobs."""
     heads = ("job", "system", "state", "what changed", "output", "seconds")
     rows = [(j.dag_id, j.system, j.state, j.changed, j.output, f"{j.seconds:.0f}") for j in jobs]
     return table([heads, *rows])
 
 
 def failures(api: AirflowApi, jobs: Sequence[Job]) -> str:
-    """Give the end of the log of each task that failed, or is not done."""
+    """Return the last log lines of each task that failed or is not finished."""
     parts = []
     for job in jobs:
         for task in api.tasks(job.dag_id, job.run_id):
@@ -163,7 +177,7 @@ def failures(api: AirflowApi, jobs: Sequence[Job]) -> str:
 
 
 def demo() -> int:
-    """Run the jobs, show what they did, leave nothing running; gives the exit status."""
+    """Run the jobs, print their results and stop all processes; return the exit status."""
     from dev.events import run_events
 
     home = HOMES / "demo"
@@ -173,16 +187,16 @@ def demo() -> int:
         with LocalAirflow(home, connections=sandbox.connections, output=OUTPUT) as airflow:
             jobs = run_jobs(airflow, JOBS) + run_jobs(airflow, CHAIN)
             jobs += run_events(airflow, sandbox)
-            why = failures(airflow.api, jobs)
+            logs = failures(airflow.api, jobs)
     print(f"\n{report(jobs)}")
     if all(job.state == "success" for job in jobs):
         return 0
-    print(f"\n{why}\n\nNot all jobs succeeded. Logs are in {home / 'logs'}", file=sys.stderr)
+    print(f"\n{logs}\n\nNot all jobs succeeded. Logs are in {home / 'logs'}", file=sys.stderr)
     return 1
 
 
 def up() -> int:
-    """Start the sandbox and Airflow, run the jobs, and leave all running; gives the exit status."""
+    """Start the sandbox and Airflow, run the jobs, and leave both running; return the exit status."""
     home = HOMES / "up"
     refuse_if_running(home)
     log = HOMES / "sandbox.log"
@@ -220,7 +234,7 @@ def _connections(url: str, sandbox: Started, log: Path) -> dict[str, str]:
 
 
 def down() -> int:
-    """Stop what ``up`` left running, and what a killed demo left behind; gives the exit status."""
+    """Stop the processes of ``up`` and those of a killed demo; return the exit status."""
     stopped = [stop_running(HOMES / name) for name in ("up", "demo")]
     print("Stopped" if any(stopped) else "Nothing is running")
     return 0

@@ -1,4 +1,4 @@
-"""The example DAGs that nobody starts: the demo lets something happen, and waits for their runs."""
+"""Example DAGs that events start: the demo causes the events, and waits for the runs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ EVENTS = {
     "amigocloud_dataset_changed": "AmigoCloud, MapsIndoors",
     "iotstudio_limit_passed": "Altair IoT Studio, LeanIX",
 }
-"""DAG id to the systems it is about."""
+"""Systems by DAG id."""
 
 DATASET = 2001
 SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 LISTENING_SECONDS = 180
+"""Maximum seconds until the triggerer listens."""
 
 
 def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], None] = print) -> list[Job]:
-    """Let a dataset change and a sensor become too warm, and wait for the runs that this starts."""
+    """Change a dataset and a sensor's temperature, and wait for the runs that these events start.
+
+    :param airflow: the running Airflow.
+    :param sandbox: the sandbox that its connections lead to.
+    :param say: receives a line of text about the progress.
+    """
     airflow.wait_for_dags(*EVENTS)
     sandbox.iotstudio.space.things[SENSOR].status["temperature"] = 75.0
     for dag_id in EVENTS:
@@ -36,24 +42,24 @@ def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], Non
 
 
 def _run_of(airflow: LocalAirflow, dag_id: str) -> str:
-    """Wait for the run that an event starts; gives its id."""
+    """Wait for the run that an event starts; return its id."""
     found: list[str] = []
 
-    def look() -> bool:
+    def find() -> bool:
         runs = airflow.api.get(f"/dags/{dag_id}/dagRuns", run_type="asset_triggered")["dag_runs"]
         found.extend(run["dag_run_id"] for run in runs)
         return bool(found)
 
-    _wait(airflow, look, f"an event starts {dag_id}", JOB_SECONDS)
+    _wait(airflow, find, f"an event starts {dag_id}", JOB_SECONDS)
     return found[0]
 
 
 def _wait(
-    airflow: LocalAirflow, condition: Callable[[], bool], what: str, seconds: float = LISTENING_SECONDS
+    airflow: LocalAirflow, condition: Callable[[], bool], event: str, seconds: float = LISTENING_SECONDS
 ) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         airflow.fail_if_a_part_ended()
         if time.monotonic() > deadline:
-            raise AirflowFailedError(f"Waited {seconds:.0f} s in vain until {what}")
+            raise AirflowFailedError(f"Timeout after {seconds:.0f} s: waited until {event}")
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Finds Python interpreters; runs on any Python 3, before anything is installed."""
+"""Python interpreters of this machine; runs on any Python 3, before any package is installed."""
 
 import os
 import shutil
@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 OLDEST, NEWEST = (3, 11), (3, 13)
-ASK = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
+PRINT_VERSION = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
 
 
 def check() -> None:
-    """Fail with one clear sentence when the interpreter that runs this is too old or too new."""
+    """Exit with a message when the current interpreter is too old or too new."""
     found = sys.version_info[:2]
     if not OLDEST <= found <= NEWEST:
         goal = os.environ.get("GOAL") or "demo"
@@ -21,7 +21,7 @@ def check() -> None:
 
 
 def candidates(version: str) -> "list[str]":
-    """List places where an interpreter of a version (``3.13``) may be."""
+    """Return paths of possible interpreters of a version (``3.13``)."""
     places = [shutil.which("python" + version), sys.executable]
     pyenv = shutil.which("pyenv")
     if pyenv:
@@ -32,18 +32,18 @@ def candidates(version: str) -> "list[str]":
 
 
 def output(*command: str) -> str:
-    """Run a command and give what it prints, nothing when it fails."""
+    """Run a command; return its output, empty when it fails."""
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
 def find(version: str) -> None:
-    """Print the path of an interpreter of a version, or fail."""
+    """Print the path of an interpreter of a version, or exit with a message."""
     for candidate in candidates(version):
-        answer = output(candidate, "-c", ASK).split("\n")
-        if answer[0] == version:
-            print(answer[1])
+        lines = output(candidate, "-c", PRINT_VERSION).split("\n")
+        if lines[0] == version:
+            print(lines[1])
             return
-    sys.exit(f"no Python {version} on this machine (looked on PATH and in pyenv)")
+    sys.exit(f"no Python {version} on this machine (searched PATH and pyenv)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: scheduler, triggerer, DAG processor and API server, on SQLite."""
+"""Local Airflow: scheduler, triggerer, DAG processor and API server on this machine, with SQLite."""
 
 from __future__ import annotations
 
@@ -31,33 +31,38 @@ COMPONENTS = {
     "dag_processor": "DAG processor",
     "triggerer": "triggerer",
 }
-"""What the health check reports (the API server answers it from the database), and how we call it."""
+"""Label of each component of the health check; the API server answers it from the database."""
 
 HEALTHY_SECONDS = 180
+"""Maximum seconds until all components are healthy."""
+
 PROGRESS_SECONDS = 5
+"""Seconds between two lines about the start."""
+
 PARSED_SECONDS = 90
+"""Maximum seconds until the DAG files are parsed."""
 
-PATIENCE = """import sys
+LOCK_TIMEOUT = """import sys
 
-# An API server that writes in two places at once waits for itself until it gives up; all others outlast that.
+# Two concurrent writes of the API server can block each other until the timeout; all others wait longer.
 connect_args = {"timeout": 5 if "api-server" in sys.argv else 60}
 """
-"""How many seconds each part of Airflow waits for a locked database."""
+"""Source of a module with the seconds that each part of Airflow waits for a locked database."""
 
 
 class AirflowFailedError(RuntimeError):
-    """Airflow did not come up, or a DAG file cannot be read; says why, with the end of the log."""
+    """Airflow did not start or cannot parse a DAG file; the message has the reason and the end of the log."""
 
 
 class LocalAirflow:
-    """``airflow standalone`` with a home of its own, on free loopback ports.
+    """``airflow standalone`` with a separate home, on free loopback ports.
 
-    :param home: folder for its database, logs and settings; what is there from a run before is removed.
-    :param connections: Airflow connections, id to JSON.
+    :param home: folder for its database, logs and settings; an earlier content is removed.
+    :param connections: Airflow connections as JSON, by id.
     :param output: folder that the DAGs write to, as the Airflow variable ``twin_output``.
     :param dags: the DAG folder.
-    :param settings: further settings, ``SECTION__NAME`` to value.
-    :param say: where progress goes.
+    :param settings: further settings: value by ``SECTION__NAME``.
+    :param say: receives a line of text about the progress.
     """
 
     def __init__(
@@ -95,7 +100,7 @@ class LocalAirflow:
         self.stop()
 
     def start(self) -> LocalAirflow:
-        """Start Airflow and wait until all its parts work."""
+        """Start Airflow and wait until all its components are healthy."""
         refuse_if_running(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(mode=0o700, parents=True)
@@ -113,7 +118,7 @@ class LocalAirflow:
         return self
 
     def stop(self) -> None:
-        """End Airflow and every process it started."""
+        """Stop Airflow and every process it started."""
         if self.started is not None:
             self.say("Stopping Airflow")
             self.started.stop()
@@ -121,12 +126,15 @@ class LocalAirflow:
             (self.home / "running.json").unlink(missing_ok=True)
 
     def wait_for_dags(self, *dag_ids: str) -> None:
-        """Wait until the DAGs are read; a DAG file that cannot be read is an error at once."""
+        """Wait until the DAGs are parsed.
+
+        :raises AirflowFailedError: when a DAG file cannot be parsed, or no file has the DAG.
+        """
         missing = list(dag_ids)
         deadline = time.monotonic() + PARSED_SECONDS
         while missing:
             if errors := self.api.import_errors():
-                raise AirflowFailedError("Airflow cannot read a DAG file.\n" + "\n".join(errors))
+                raise AirflowFailedError("Airflow cannot parse a DAG file.\n" + "\n".join(errors))
             missing = [dag_id for dag_id in missing if self.api.get(f"/dags/{dag_id}") is None]
             if missing and time.monotonic() > deadline:
                 raise AirflowFailedError(f"No DAG file in {self.dags} has: {', '.join(missing)}")
@@ -134,12 +142,12 @@ class LocalAirflow:
                 time.sleep(1)
 
     def _make_database(self) -> None:
-        """Make an SQLite database that is not found locked on a busy machine: a scheduler would end then."""
+        """Create an SQLite database with a long lock timeout: a locked database ends the scheduler."""
         with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")  # who reads and who writes do not wait for another
-        config = self.home / "config"  # Airflow imports modules from here
+            connection.execute("PRAGMA journal_mode=WAL")  # readers and writers do not block each other
+        config = self.home / "config"  # on the import path of Airflow
         config.mkdir()
-        (config / "patience.py").write_text(PATIENCE)
+        (config / "lock_timeout.py").write_text(LOCK_TIMEOUT)
 
     def _settings(self, api: int, workers: int, triggers: int) -> dict[str, str]:
         settings = {
@@ -153,7 +161,7 @@ class LocalAirflow:
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
-            "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "patience.connect_args",
+            "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "lock_timeout.connect_args",
             "API__HOST": "127.0.0.1",
             "API__PORT": api,
             "API__BASE_URL": self.url,
@@ -178,13 +186,13 @@ class LocalAirflow:
         began = shown = time.monotonic()
         self.say("Starting Airflow (half a minute or so)")
         while waiting:
-            self._fail_if_over(began, waiting)
+            self._raise_if_failed(began, waiting)
             time.sleep(0.5)
             healthy = self._healthy()
             now = time.monotonic()
             for name in [name for name in waiting if name in healthy]:
                 waiting.remove(name)
-                self.say(f"  {now - began:4.0f} s  {COMPONENTS[name]} works")
+                self.say(f"  {now - began:4.0f} s  {COMPONENTS[name]} is healthy")
                 shown = now
             if waiting and now - shown >= PROGRESS_SECONDS:
                 self.say(f"  {now - began:4.0f} s  waiting for {self._names(waiting)}")
@@ -193,24 +201,27 @@ class LocalAirflow:
         self.note_parts()
 
     def note_parts(self) -> None:
-        """Note which processes Airflow consists of now."""
+        """Record the processes that Airflow currently consists of."""
         assert self.started
         self._parts = self.started.children()
 
     def fail_if_a_part_ended(self) -> None:
-        """Fail when a process that Airflow consists of is gone: who waits for a run would wait in vain."""
-        if not all(map(runs, self._parts)):
-            said = f"A part of Airflow has ended. The end of {self.log}:\n{tail(self.log)}"
-            raise AirflowFailedError(said)
+        """Raise when a recorded process has ended: a run would never finish.
 
-    def _fail_if_over(self, began: float, waiting: list[str]) -> None:
-        why = ""
+        :raises AirflowFailedError: with the end of the log.
+        """
+        if not all(map(runs, self._parts)):
+            message = f"A part of Airflow has ended. The end of {self.log}:\n{tail(self.log)}"
+            raise AirflowFailedError(message)
+
+    def _raise_if_failed(self, began: float, waiting: list[str]) -> None:
+        reason = ""
         if self.started is None or not self.started.alive():
-            why = "Airflow ended while starting"
+            reason = "Airflow ended while starting"
         elif time.monotonic() - began > HEALTHY_SECONDS:
-            why = f"Airflow is not healthy after {HEALTHY_SECONDS} s, waiting for {self._names(waiting)}"
-        if why:
-            raise AirflowFailedError(f"{why}. The end of {self.log}:\n{tail(self.log)}")
+            reason = f"Airflow is not healthy after {HEALTHY_SECONDS} s, waiting for {self._names(waiting)}"
+        if reason:
+            raise AirflowFailedError(f"{reason}. The end of {self.log}:\n{tail(self.log)}")
 
     @staticmethod
     def _names(components: Iterable[str]) -> str:
@@ -221,17 +232,17 @@ class LocalAirflow:
             state = self.api.health()
         except httpx.HTTPError:
             return set()
-        return {name for name in COMPONENTS if self._works(state.get(name, {}))}
+        return {name for name in COMPONENTS if self._is_healthy(state.get(name, {}))}
 
-    def _works(self, component: Mapping[str, Any]) -> bool:
-        """Tell whether a component is healthy now; a heartbeat of an earlier start does not count."""
+    def _is_healthy(self, component: Mapping[str, Any]) -> bool:
+        """Return whether a component is healthy; a heartbeat of an earlier start does not count."""
         beats = [text for key, text in component.items() if key.startswith("latest_") and text]
         fresh = all(datetime.fromisoformat(text).timestamp() >= self._since for text in beats)
         return component.get("status") == "healthy" and fresh
 
 
 def _clean_environment() -> dict[str, str]:
-    """Give this process's environment without its Airflow, with the venv's programs first."""
+    """Return this process's environment without Airflow's variables, with the venv first on PATH."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
     for name in ("NO_PROXY", "no_proxy"):
@@ -240,35 +251,36 @@ def _clean_environment() -> dict[str, str]:
 
 
 def tail(path: Path, lines: int = 40) -> str:
-    """Give the last lines of a file."""
+    """Return the last lines of a file."""
     if not path.exists():
-        return "(nothing was written)"
+        return "(the log is empty)"
     return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:])
 
 
 def write_running(home: Path, **started: Started) -> None:
-    """Note what runs in a home, in addition to what is noted already."""
-    noted = {name: asdict(one) for name, one in {**read_running(home), **started}.items()}
-    (home / "running.json").write_text(json.dumps(noted))
+    """Record running processes of a home, in addition to those recorded before."""
+    processes = {**read_running(home), **started}
+    text = json.dumps({name: asdict(process) for name, process in processes.items()})
+    (home / "running.json").write_text(text)
 
 
 def read_running(home: Path) -> dict[str, Started]:
-    """Read what runs, or ran, in a home."""
+    """Read the recorded processes of a home, running or not."""
     path = home / "running.json"
-    noted = json.loads(path.read_text()) if path.exists() else {}
-    return {name: Started(**one) for name, one in noted.items()}
+    recorded = json.loads(path.read_text()) if path.exists() else {}
+    return {name: Started(**process) for name, process in recorded.items()}
 
 
 def refuse_if_running(home: Path) -> None:
-    """Fail when an Airflow already runs in a home."""
-    if any(one.alive() for one in read_running(home).values()):
+    """Raise when an Airflow already runs in a home."""
+    if any(process.alive() for process in read_running(home).values()):
         raise AirflowFailedError(f"An Airflow already runs in {home}. Stop it first: make down")
 
 
 def stop_running(home: Path) -> bool:
-    """Stop what was left running in a home; tells whether there was anything."""
-    running = [one for one in read_running(home).values() if one.family()]
-    for one in running:
-        one.stop()
+    """Stop the recorded processes of a home; return whether any was running."""
+    running = [process for process in read_running(home).values() if process.family()]
+    for process in running:
+        process.stop()
     (home / "running.json").unlink(missing_ok=True)
     return bool(running)

@@ -1,4 +1,4 @@
-"""Starts processes and ends them with everything that they started."""
+"""Processes: start them, and stop them with all their descendants."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import psutil  # type: ignore[import-untyped]
 
 
 def free_ports(count: int) -> list[int]:
-    """Find free loopback ports, all different."""
+    """Return free loopback ports, all different."""
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in taken]
+        return [listener.getsockname()[1] for listener in taken]
 
 
 def runs(process: psutil.Process) -> bool:
-    """Tell whether a process still runs; one that has ended and waits to be noticed does not."""
+    """Return whether a process still runs; a zombie does not."""
     with contextlib.suppress(psutil.Error):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
@@ -32,10 +32,10 @@ def runs(process: psutil.Process) -> bool:
 
 @dataclass(frozen=True)
 class Started:
-    """A process that leads a session of its own, so that its descendants can be told from all others.
+    """A process that leads its own session, so that its descendants can be identified.
 
     :param pid: its id, which is also the session's.
-    :param created: when it began; tells it from a later process with the same id.
+    :param created: its start, in seconds since the epoch; a later process may have the same id.
     """
 
     pid: int
@@ -43,7 +43,13 @@ class Started:
 
     @classmethod
     def run(cls, command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -> Started:
-        """Start a command in a session of its own, with its output in a file."""
+        """Start a command in its own session, with its output in a file.
+
+        :param command: the program and its arguments.
+        :param env: its environment.
+        :param log: file that its output is appended to.
+        :param folder: its working directory.
+        """
         with log.open("ab") as out:
             process = subprocess.Popen(
                 command,
@@ -57,19 +63,19 @@ class Started:
         return cls(process.pid, psutil.Process(process.pid).create_time())
 
     def alive(self) -> bool:
-        """Tell whether the process itself still runs."""
+        """Return whether the process itself still runs."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
             return abs(process.create_time() - self.created) < 1 and runs(process)
         return False
 
     def children(self) -> list[psutil.Process]:
-        """List the processes that it has started itself."""
+        """Return its direct child processes."""
         children: list[psutil.Process] = psutil.Process(self.pid).children()
         return children
 
     def family(self) -> list[psutil.Process]:
-        """List the running processes of its session: itself, its children, and theirs."""
+        """Return the running processes of its session: itself and its descendants."""
         return [p for p in psutil.process_iter() if self._owns(p)]
 
     def _owns(self, process: psutil.Process) -> bool:
@@ -82,17 +88,17 @@ class Started:
         except (psutil.Error, OSError):
             return False
 
-    def stop(self, grace: float = 10, patience: float = 5) -> None:
-        """End it and its whole family: asked first, then told.
+    def stop(self, interrupt_seconds: float = 10, terminate_seconds: float = 5) -> None:
+        """Stop the process and its descendants: interrupt, then terminate, then kill.
 
-        :param grace: seconds to end by itself after an interrupt.
-        :param patience: seconds that what is left has after being told, before it is killed.
+        :param interrupt_seconds: maximum seconds to wait after the interrupt.
+        :param terminate_seconds: maximum seconds to wait after the termination signal, before the kill.
         """
-        with undisturbed():
+        with ignore_interrupts():
             if self.alive():
                 os.kill(self.pid, signal.SIGINT)
-                _wait_until_gone(self, grace)
-            for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5)):
+                _wait_until_gone(self, interrupt_seconds)
+            for number, seconds in ((signal.SIGTERM, terminate_seconds), (signal.SIGKILL, 5)):
                 for process in self.family():
                     with contextlib.suppress(psutil.Error):
                         process.send_signal(number)
@@ -110,8 +116,8 @@ def _wait_until_gone(started: Started, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let a second Ctrl-C not break off the cleaning up."""
+def ignore_interrupts() -> Iterator[None]:
+    """Ignore interrupts within the block, so that a second Ctrl-C does not abort the clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Puts the code of files into the Markdown pages that quote them: ``python -m dev.quotes``."""
+"""Code quotes: copy files into the Markdown pages that quote them, with ``python -m dev.quotes``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _QUOTE = re.compile(r"(<!-- quote: (\S+) -->\n```python\n)(.*?)(```\n)", re.DOTA
 
 
 def body(path: Path) -> str:
-    """Give a Python file without its docstring and its ``__future__`` import."""
+    """Return a Python file without its docstring and its ``__future__`` import."""
     text = path.read_text()
     lines = text.splitlines(keepends=True)
     docstring = ast.parse(text).body[0]
@@ -21,7 +21,7 @@ def body(path: Path) -> str:
 
 
 def quoted(page: str) -> str:
-    """Give a page with the files as they are now."""
+    """Return a page with the current code in its quotes."""
     return _QUOTE.sub(lambda match: match.group(1) + body(ROOT / match.group(2)) + match.group(4), page)
 
 

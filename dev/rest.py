@@ -1,4 +1,4 @@
-"""The few calls of Airflow's REST API that the demo and the system tests need."""
+"""Client of Airflow's REST API, for the demo and the system tests."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ import httpx
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 
-def _passes(error: BaseException) -> bool:
-    """Tell whether a failure may pass: no answer, or a 5xx (SQLite is locked now and then)."""
+def _is_transient(error: BaseException) -> bool:
+    """Return whether an error is transient: no response, or a 5xx (SQLite is locked now and then)."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code >= 500
     return isinstance(error, httpx.TransportError)
 
 
-_patiently = retry(
-    retry=retry_if_exception(_passes), stop=stop_after_attempt(8), wait=wait_fixed(1), reraise=True
+_with_retries = retry(
+    retry=retry_if_exception(_is_transient), stop=stop_after_attempt(8), wait=wait_fixed(1), reraise=True
 )
 
 
 class AirflowApi:
     """Airflow's REST API, signed in as an admin.
 
-    Threads may share it; it sends one request at a time: on SQLite, an API server that has several writes at
-    once waits for itself for seconds.
+    Threads may share it. It sends one request at a time: with SQLite, concurrent writes of the API server
+    block each other for seconds.
 
-    :param url: where the API server listens.
+    :param url: base URL of the API server.
     """
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=20, trust_env=False)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def log_in(self) -> None:
-        """Get a token; works where every user is an admin."""
+        """Get a token; needs a setup in which every user is an admin."""
         token = self.http.get("/auth/token").raise_for_status().json()["access_token"]
         self.http.headers["Authorization"] = f"Bearer {token}"
 
     def health(self) -> dict[str, dict[str, Any]]:
-        """Ask for the state of each component, without retries."""
+        """Read the state of each component, without retries."""
         state: dict[str, dict[str, Any]] = self.http.get("/api/v2/monitor/health").raise_for_status().json()
         return state
 
-    @_patiently
+    @_with_retries
     def get(self, path: str, **params: Any) -> Any:
-        """Read something; None when it does not exist."""
-        with self._turn:
+        """Read a resource; return None when it does not exist."""
+        with self._lock:
             reply = self.http.get(f"/api/v2{path}", params=params)
         return None if reply.status_code == 404 else reply.raise_for_status().json()
 
     def import_errors(self) -> list[str]:
-        """List the DAG files that cannot be read, with the end of their tracebacks."""
+        """Return the DAG files that cannot be parsed, with their tracebacks."""
         errors = self.get("/importErrors")["import_errors"]
-        return [f"{one['filename']}:\n{one['stack_trace']}" for one in errors]
+        return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
 
-    @_patiently
+    @_with_retries
     def unpause(self, dag_id: str) -> None:
-        """Let the scheduler run a DAG."""
-        with self._turn:
+        """Unpause a DAG."""
+        with self._lock:
             self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
-    @_patiently
+    @_with_retries
     def trigger(self, dag_id: str, run_id: str) -> None:
-        """Start a run under an id of our own, so that asking twice starts one."""
-        wanted = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat()}
-        with self._turn:
-            reply = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=wanted)
+        """Start a run with a given id; a repeated request starts no second run."""
+        body = {"dag_run_id": run_id, "logical_date": datetime.now(UTC).isoformat()}
+        with self._lock:
+            reply = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         if reply.status_code != 409:
             reply.raise_for_status()
 
@@ -79,13 +79,13 @@ class AirflowApi:
         return found
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """List a run's task instances."""
+        """Return a run's task instances, in the order of their start."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         found: list[dict[str, Any]] = self.get(path)["task_instances"]
         return sorted(found, key=lambda task: (task["start_date"] or "9", task["task_id"]))
 
     def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """Read what a task returned; None when it returned nothing."""
+        """Read a task's return value; None when it returned nothing."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         entry = self.get(path, stringify="false")
         value = None if entry is None else entry["value"]
@@ -94,7 +94,7 @@ class AirflowApi:
         return value
 
     def log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> list[str]:
-        """Read the log of a task's last try, a line an entry."""
+        """Read the log of a task's last attempt, one line per entry."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         found = self.get(path, map_index=task["map_index"], full_content="true") or {"content": []}
         lines = [_line(entry) for entry in found["content"] if entry]

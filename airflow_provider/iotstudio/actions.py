@@ -1,4 +1,4 @@
-"""Requests an action once, and finds it again when the answer was lost or the task began anew."""
+"""Action submission: request an action once, and find the request again after a crash or a lost response."""
 
 from __future__ import annotations
 
@@ -15,149 +15,173 @@ if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
-LOOKS = (0.5, 2.0, 4.0)
-"""Seconds before each look for an action whose answer was lost: the service may still be storing it."""
+SEARCH_DELAYS = (0.5, 2.0, 4.0)
+"""Seconds before each search for a request without a response: the service may still be storing it."""
 
-CLOCKS_APART = timedelta(minutes=2)
+CLOCK_SKEW = timedelta(minutes=2)
+"""Maximum difference assumed between the clocks of Airflow and of the service."""
 
-KEPT = 100
-"""Requests of one name that the service keeps of a Thing."""
+RETAINED_REQUESTS = 100
+"""Number of requests that the service retains per Thing and action name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a Thing is to do.
+class ActionRequest:
+    """An action of a Thing, with its input.
 
-    :param given: the action's input; None sends none.
+    :param thing_id: the Thing's id.
+    :param action: the action's name.
+    :param input_value: the action's input, any JSON; None sends none.
     """
 
     thing_id: str
     action: str
-    given: Any = None
+    input_value: Any = None
 
     def __str__(self) -> str:
         return f"action '{self.action}' of Thing {self.thing_id}"
 
 
 def submit(
-    hook: IoTStudioHook, submission: Submission, wish: Wish, *, tried_since: datetime | None = None
+    hook: IoTStudioHook,
+    submission: Submission,
+    request: ActionRequest,
+    *,
+    attempted_since: datetime | None = None,
 ) -> str:
-    """Request an action, or take up the request of an earlier try; gives its id.
+    """Request an action, or resume the request of an earlier attempt; return the action's id.
 
-    An action cannot carry a marker. So the ids of all earlier requests are remembered first, and a request
-    with the same input that is not among them is ours.
+    An action cannot carry a marker. Therefore the ids of all earlier requests are stored first. A request
+    that has the same input and is not among them belongs to this task.
 
-    :param tried_since: when there is no memory, but an earlier try: what was requested since then with the
-        same input, and has not failed, is taken for ours.
-    :raises AmbiguousWriteError: when two answers were lost and no request has come to light, or when so many
-        others have come since that ours may have rolled off.
+    :param hook: the space.
+    :param submission: the task's state of this request.
+    :param request: the action to request.
+    :param attempted_since: start of an earlier attempt that left no state, None when there was none. A
+        request made since then with the same input, unless it has failed, is taken for this task's own.
+    :raises AmbiguousWriteError: when two requests got no response and neither is in the action list, or when
+        more newer requests exist than the service retains.
     """
     if submission.remote_id:
-        hook.log.info("%s was requested by an earlier try: %s", wish, submission.remote_id)
+        hook.log.info("%s was requested by an earlier attempt: %s", request, submission.remote_id)
         return submission.remote_id
-    tried_before = submission.is_known
-    if not tried_before:
-        submission.intend(_known(hook, wish, tried_since))
-        tried_before = tried_since is not None
+    attempted_before = submission.is_known
+    if not attempted_before:
+        submission.intend(_earlier_requests(hook, request, attempted_since))
+        attempted_before = attempted_since is not None
     known = frozenset(submission.note or ())
-    # The request of a try that died may be on its way still, so that one look is not enough.
-    if tried_before and (found := _wait_and_look(hook, wish, known)):
-        return _take_up(hook, submission, wish, found)
-    return _request(hook, submission, wish, known)
+    # The request of a killed attempt may still be on its way, so the search is repeated.
+    if attempted_before and (found := _search(hook, request, known)):
+        return _resume(hook, submission, request, found)
+    return _send(hook, submission, request, known)
 
 
-def _request(hook: IoTStudioHook, submission: Submission, wish: Wish, known: frozenset[str]) -> str:
-    lost: AmbiguousWriteError | None = None
+def _send(hook: IoTStudioHook, submission: Submission, request: ActionRequest, known: frozenset[str]) -> str:
+    ambiguous: AmbiguousWriteError | None = None
     for _ in range(2):
         try:
-            action_id = str(hook.invoke_action(wish.thing_id, wish.action, wish.given)["id"])
+            action_id = str(hook.invoke_action(request.thing_id, request.action, request.input_value)["id"])
         except AmbiguousWriteError as error:
-            lost = error
-            if found := _wait_and_look(hook, wish, known):
-                return _take_up(hook, submission, wish, found)
-            hook.log.warning("%s: the answer was lost, and no request has come to light", wish)
+            ambiguous = error
+            if found := _search(hook, request, known):
+                return _resume(hook, submission, request, found)
+            hook.log.warning("%s: no response, and the request is not in the action list", request)
             continue
         submission.created(action_id)
         return action_id
-    raise lost or AssertionError("unreachable")
+    raise ambiguous or AssertionError("unreachable")
 
 
-def _take_up(hook: IoTStudioHook, submission: Submission, wish: Wish, action_id: str) -> str:
-    hook.log.info("%s was requested already, though no answer came: %s", wish, action_id)
+def _resume(hook: IoTStudioHook, submission: Submission, request: ActionRequest, action_id: str) -> str:
+    hook.log.info("%s was requested already, though no response arrived: %s", request, action_id)
     submission.created(action_id)
     return action_id
 
 
-def _known(hook: IoTStudioHook, wish: Wish, tried_since: datetime | None) -> list[str]:
-    entries = list(hook.list_actions(wish.thing_id, wish.action))
-    if tried_since is None:
+def _earlier_requests(
+    hook: IoTStudioHook, request: ActionRequest, attempted_since: datetime | None
+) -> list[str]:
+    """Return the ids of requests that do not belong to this task."""
+    entries = list(hook.list_actions(request.thing_id, request.action))
+    if attempted_since is None:
         return [entry["id"] for entry in entries]
-    since = tried_since - CLOCKS_APART
-    ours = {"pending", "completed"}
+    since = attempted_since - CLOCK_SKEW
+    resumable = {"pending", "completed"}
     return [
         entry["id"]
         for entry in entries
-        if entry.get("status") not in ours or api.moment(entry["timeRequested"]) < since
+        if entry.get("status") not in resumable or api.parse_time(entry["timeRequested"]) < since
     ]
 
 
-def _look(hook: IoTStudioHook, wish: Wish, known: frozenset[str]) -> str:
-    entries = list(hook.list_actions(wish.thing_id, wish.action))
+def _find_request(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) -> str:
+    """Return the id of the earliest request with the same input that is not known; empty when none is."""
+    entries = list(hook.list_actions(request.thing_id, request.action))
     new = [
         entry["id"]
         for entry in entries
-        if entry["id"] not in known and same_value(wish.given, entry.get("input"))
+        if entry["id"] not in known and same_value(request.input_value, entry.get("input"))
     ]
-    if not new and len(entries) >= KEPT and known.isdisjoint(entry["id"] for entry in entries):
+    if not new and len(entries) >= RETAINED_REQUESTS and known.isdisjoint(entry["id"] for entry in entries):
         raise AmbiguousWriteError(
-            f"{wish} may have been requested already, but the service keeps the last {KEPT} requests of a"
-            " name, and all of them are newer; it is not requested again, because the Thing could act twice."
-            " A new run of the DAG requests it anew"
+            f"{request} may have been requested already, but the service keeps the last {RETAINED_REQUESTS}"
+            " requests of a name, and all of them are newer; it is not requested again, because the Thing"
+            " could act twice. Start a new run of the DAG to request it again"
         )
     return min(new, default="")
 
 
-def _wait_and_look(hook: IoTStudioHook, wish: Wish, known: frozenset[str]) -> str:
-    for pause in LOOKS:
-        time.sleep(pause)
-        if found := _look(hook, wish, known):
+def _search(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) -> str:
+    for delay in SEARCH_DELAYS:
+        time.sleep(delay)
+        if found := _find_request(hook, request, known):
             return found
     return ""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """Which statuses end an action, and how; devices are free to call them what they like.
+class StatusClassifier:
+    """Status classification: which statuses end an action, and with which outcome.
 
-    :param good: it was done.
-    :param bad: it was not.
+    Devices name their statuses freely. Upper and lower case are equal.
+
+    :param success: statuses of an action that was done.
+    :param failure: statuses of an action that was not done.
     """
 
-    good: tuple[str, ...]
-    bad: tuple[str, ...]
+    success: tuple[str, ...]
+    failure: tuple[str, ...]
 
-    def is_over(self, status: str) -> bool:
-        """Tell whether nothing more is to be expected; upper and lower case are the same."""
-        return status.casefold() in {one.casefold() for one in (*self.good, *self.bad)}
+    def is_final(self, status: str) -> bool:
+        """Return whether a status ends the action."""
+        return status.casefold() in {known.casefold() for known in (*self.success, *self.failure)}
 
-    def judge(self, wish: Wish, entry: dict[str, Any]) -> dict[str, Any]:
-        """Give an action that is over as an operator's result.
+    def result_or_raise(self, request: ActionRequest, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return a finished action as an operator's result.
 
-        :raises RunFailedError: when the device says that it failed.
+        :param request: the action, for the error.
+        :param entry: the action as the service returns it.
+        :raises RunFailedError: when its status is one of the failures.
         """
         status, output = str(entry.get("status")), entry.get("output")
-        if status.casefold() in {one.casefold() for one in self.bad}:
-            raise RunFailedError(entry["id"], status, f"{wish}; output: {output}")
+        if status.casefold() in {known.casefold() for known in self.failure}:
+            raise RunFailedError(entry["id"], status, f"{request}; output: {output}")
         return {"action_id": entry["id"], "status": status, "output": output}
 
 
-def gone(wish: Wish, action_id: str, error: NotFoundError) -> NotFoundError:
-    """Say what a 404 for an action means that was there before."""
+def missing_action_error(request: ActionRequest, action_id: str, error: NotFoundError) -> NotFoundError:
+    """Return a 404 for an action that existed before, with an explanation.
+
+    :param request: the action.
+    :param action_id: id of its request.
+    :param error: the service's 404.
+    """
     return NotFoundError(
         error.status,
         error.code,
-        f"{wish}: the request {action_id} is gone. It was deleted, or it rolled off, because the service"
-        " keeps the last 100 of a name; whether it was done is unknown, so it is not requested again",
+        f"{request}: the request {action_id} is gone. It was deleted, or it rolled off, because the service"
+        f" keeps the last {RETAINED_REQUESTS} of a name; whether it was done is unknown, so it is not"
+        " requested again",
         request=error.request,
         body=error.body,
     )

@@ -1,7 +1,7 @@
-"""The requests of the IoT Studio API, as data.
+"""Requests of the IoT Studio API, as data.
 
 Routes and bodies are those of the vendor's OpenAPI file. Any 2xx is a success, because releases differ in
-which one they send (200 instead of 201 for property writes since 2024.1).
+the status they send (200 instead of 201 for property writes since 2024.1).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, truncate
 from airflow_provider.core.http.reply import read_error as read_usual_error
 
-PAGE = 1000
-"""The most items of one page; the service's own default of 50 costs 20 times as many requests."""
+PAGE_SIZE = 1000
+"""Maximum items per page; the service's default of 50 costs 20 times as many requests."""
 
-IDS = 150
-"""Things named in one request: more would make a URL longer than the 8 KB that servers commonly allow."""
+IDS_PER_REQUEST = 150
+"""Maximum Things named in one request: the URL stays below the 8 KB that servers commonly allow."""
 
-FAR_PAST, FAR_FUTURE = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+EARLIEST_TIME, LATEST_TIME = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+"""Bounds of a time range that has no start or no end: the API describes no open range."""
 
 Values = dict[str, Any]
 
@@ -32,8 +33,8 @@ Values = dict[str, Any]
 class Page:
     """One page of a list.
 
-    :param items: what it holds; an empty page is not the end.
-    :param cursor: where the next page begins; empty at the end.
+    :param items: the items; an empty page is not the end.
+    :param cursor: the next page's cursor; empty at the end.
     """
 
     items: list[dict[str, Any]]
@@ -41,7 +42,7 @@ class Page:
 
 
 def token(client_id: str, client_secret: str, scopes: Sequence[str]) -> Call[Token]:
-    """Get an access token with the client's own credentials.
+    """Request an access token with client credentials.
 
     The credentials go in the body, as the vendor's client sends them; an empty list of scopes is left out.
     """
@@ -54,7 +55,7 @@ def token(client_id: str, client_secret: str, scopes: Sequence[str]) -> Call[Tok
 
 
 def revoke(client_id: str, client_secret: str, value: str) -> Call[None]:
-    """End an access token; only the client that got it may."""
+    """Revoke an access token; only the client that it was issued to may."""
     form = {"token": value, "client_id": client_id, "client_secret": client_secret}
     return Call(
         "POST",
@@ -66,15 +67,15 @@ def revoke(client_id: str, client_secret: str, value: str) -> Call[None]:
     )
 
 
-def in_space(space: str, *parts: str, category: str | None = None) -> str:
-    """Give a path below a space, or below a category of it; every part is one quoted segment."""
+def space_path(space: str, *parts: str, category: str | None = None) -> str:
+    """Return a path below a space, or below one of its categories; every part is one quoted segment."""
     scope = ["categories", category] if category else []
     return "/" + "/".join(segment(part) for part in ("spaces", space, *scope, *parts))
 
 
 def categories(space: str, cursor: str = "") -> Call[Page]:
     """List a page of categories."""
-    return listed(in_space(space, "categories"), None, cursor, "list the categories")
+    return list_page(space_path(space, "categories"), None, cursor, "list the categories")
 
 
 def things(
@@ -84,26 +85,26 @@ def things(
 
     :param params: filters as the API writes them (``{"property:temperature": "gt:20"}``), ``sort``, and
         ``limit``, the size of a page.
-    :param cursor: where the page begins.
+    :param cursor: the page's cursor; empty for the first page.
     """
-    path = in_space(space, "things", category=category)
-    return listed(path, params, cursor, f"list the Things of {category or space}")
+    path = space_path(space, "things", category=category)
+    return list_page(path, params, cursor, f"list the Things of {category or space}")
 
 
 def thing(space: str, thing_id: str) -> Call[dict[str, Any]]:
     """Read a Thing's description and current values."""
-    return Call("GET", in_space(space, "things", thing_id), read=read_object, name=f"read Thing {thing_id}")
+    return Call("GET", space_path(space, "things", thing_id), read=read_object, name=f"read Thing {thing_id}")
 
 
 def properties(space: str, thing_id: str) -> Call[Values]:
     """Read all current values of a Thing."""
-    path = in_space(space, "things", thing_id, "properties")
+    path = space_path(space, "things", thing_id, "properties")
     return Call("GET", path, read=read_object, name=f"read the properties of Thing {thing_id}")
 
 
-def one_property(space: str, thing_id: str, name: str) -> Call[Any]:
+def property_value(space: str, thing_id: str, name: str) -> Call[Any]:
     """Read one current value."""
-    path = in_space(space, "things", thing_id, "properties", name)
+    path = space_path(space, "things", thing_id, "properties", name)
     return Call(
         "GET", path, read=lambda reply: read_object(reply)[name], name=f"read '{name}' of Thing {thing_id}"
     )
@@ -114,23 +115,24 @@ def write_properties(
 ) -> Call[Values]:
     """Set values of a Thing in one request.
 
-    Sending it twice sets the same values, but records them twice.
+    A repeated request sets the same values, but records them twice.
 
-    :param update_history: False keeps the values out of the history.
+    :param values: value by property name; JSON types are sent as they are.
+    :param update_history: False keeps the values out of the history; only then the call is repeatable.
     """
     return Call(
         "PUT",
-        in_space(space, "things", thing_id, "properties"),
+        space_path(space, "things", thing_id, "properties"),
         params=None if update_history else {"update_history": False},
         json=dict(values),
         repeatable=not update_history,
         read=_object_or_nothing,
-        name=f"write {_some(values)} of Thing {thing_id}",
+        name=f"write {_shortened(values)} of Thing {thing_id}",
     )
 
 
-def _some(names: Collection[str]) -> str:
-    """Name some things in a message, and say how many more there are."""
+def _shortened(names: Collection[str]) -> str:
+    """Return the first names and the number of the others, for a message."""
     first = ", ".join(islice(names, 3))
     return f"{first} and {len(names) - 3} more" if len(names) > 3 else first
 
@@ -146,53 +148,53 @@ def history(
 ) -> Call[Page]:
     """List a page of recorded values, newest first.
 
-    :param name: one property; all of them when it is left out.
-    :param start: no value before this; from the first one when it is left out.
-    :param end: no value after this; up to the last one when it is left out.
+    :param name: only this property; None for all.
+    :param start: no value before this time; None for no limit.
+    :param end: no value after this time; None for no limit.
     """
-    path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
-    return listed(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "properties-history", *([name] if name else []))
+    return list_page(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
 
 
-def request_action(space: str, thing_id: str, action: str, given: Any = None) -> Call[dict[str, Any]]:
-    """Ask a Thing to do something. Asking twice could make it act twice.
+def request_action(space: str, thing_id: str, action: str, input_value: Any = None) -> Call[dict[str, Any]]:
+    """Request an action of a Thing. The call is not repeatable: the Thing could act twice.
 
-    :param given: the action's input; None sends none.
+    :param input_value: the action's input; None sends none.
     """
     return Call(
         "POST",
-        in_space(space, "things", thing_id, "actions", action),
-        json={action: {} if given is None else {"input": given}},
+        space_path(space, "things", thing_id, "actions", action),
+        json={action: {} if input_value is None else {"input": input_value}},
         repeatable=False,
-        read=lambda reply: entry(read_object(reply), action),
+        read=lambda reply: unwrap_entry(read_object(reply), action),
         name=f"request action '{action}' of Thing {thing_id}",
     )
 
 
 def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[str, Any]]:
-    """Read one action that was requested."""
+    """Read one requested action."""
     return Call(
         "GET",
-        in_space(space, "things", thing_id, "actions", name, action_id),
-        read=lambda reply: entry(read_object(reply), name),
+        space_path(space, "things", thing_id, "actions", name, action_id),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
         name=f"read action '{name}' {action_id} of Thing {thing_id}",
     )
 
 
 def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page]:
     """List a page of a Thing's requested actions of one name; the service keeps the last hundred."""
-    path = in_space(space, "things", thing_id, "actions", name)
-    call = listed(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "actions", name)
+    call = list_page(path, {"limit": 100}, cursor, f"list the actions '{name}' of Thing {thing_id}")
 
     def read(reply: Reply) -> Page:
         page = _page(reply)
-        return Page([entry(item, name) for item in page.items], page.cursor)
+        return Page([unwrap_entry(item, name) for item in page.items], page.cursor)
 
     return call.reading(read)
 
 
-def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:
-    """Make any other request; the reply is given as it is.
+def raw_request(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:
+    """Build any other request; its result is the raw reply.
 
     :param path: from the host's root, quoted.
     :param json: the body; None sends none.
@@ -209,18 +211,18 @@ def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]
     )
 
 
-def entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Unwrap an action or event and add its ``id``, which the service gives only as the end of ``href``."""
+def unwrap_entry(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an action or event without its wrapper, and with its ``id``: the last segment of ``href``."""
     found = dict(body[name])
     return {"id": str(found["href"]).rstrip("/").rpartition("/")[2], **found}
 
 
 def filters(properties: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Spell conditions on property values as query parameters: all must hold, and the service evaluates them.
+    """Return conditions on property values as query parameters. All must hold; the service evaluates them.
 
-    :param properties: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``; the
-        operators are ``eq`` (when none is named), ``neq``, ``gt``, ``gte``, ``lt``, ``lte``, ``contains``. A
-        list gives several conditions for one property.
+    :param properties: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``. The
+        operators are ``eq`` (the default), ``neq``, ``gt``, ``gte``, ``lt``, ``lte``, ``contains``. A list
+        holds several conditions for one property.
     """
     return {
         name if name.startswith("property:") else f"property:{name}": condition
@@ -228,21 +230,24 @@ def filters(properties: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def moment(text: str) -> datetime:
-    """Read a time of the API; those of actions have a blank in them, and an offset without a colon."""
+def parse_time(text: str) -> datetime:
+    """Parse a time of the API, as UTC without an offset.
+
+    Times of actions have a blank instead of ``T``, and an offset without a colon.
+    """
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def time_range(start: str | datetime | None, end: str | datetime | None) -> str | None:
-    """Spell a range of times as ``start|end``; open ends are filled in, as the API describes none."""
+    """Return a time range as ``start|end``; None when both ends are open."""
     if start is None and end is None:
         return None
-    return f"{spelled_time(start) or FAR_PAST}|{spelled_time(end) or FAR_FUTURE}"
+    return f"{format_time(start) or EARLIEST_TIME}|{format_time(end) or LATEST_TIME}"
 
 
-def spelled_time(moment: str | datetime | None) -> str:
-    """Spell a time for the API: a datetime in UTC, a text as it is, nothing for None."""
+def format_time(moment: str | datetime | None) -> str:
+    """Return a time as text for the API: a datetime in UTC, a text unchanged, and an empty text for None."""
     if not isinstance(moment, datetime):
         return moment or ""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -250,7 +255,7 @@ def spelled_time(moment: str | datetime | None) -> str:
 
 
 def scope_for(method: str, path: str) -> str:
-    """Name the scope that a request needs, as the vendor's docs list them."""
+    """Return the scope that a request needs, as the vendor's docs list them."""
     if "/query/" in path:
         return "query"
     acts = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "update", "PATCH": "update"}
@@ -261,28 +266,28 @@ def scope_for(method: str, path: str) -> str:
 
 
 def read_error(reply: Reply) -> tuple[str, str]:
-    """Read code and message of an error, with what the service says of each field."""
+    """Read code and message of an error; the message includes the details of each field."""
     code, message = read_usual_error(reply)
     if code == "invalid_scope":
         return code, f"{message} See the connection's extra 'scopes'."
     try:
         details = reply.json()["error"]["details"]
-        said = "; ".join(f"{name}: {text}" for name, text in details.items())
+        fields = "; ".join(f"{name}: {text}" for name, text in details.items())
     except (ValueError, LookupError, TypeError, AttributeError):
         return code, message
-    return code, truncate(f"{message} ({said})") if said else message
+    return code, truncate(f"{message} ({fields})") if fields else message
 
 
-def listed(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
-    """Make the request for one page of a list, of the largest size unless ``limit`` says otherwise."""
-    query: dict[str, Any] = {"limit": PAGE, **_joined(params)}
+def list_page(path: str, params: Params | None, cursor: str, name: str) -> Call[Page]:
+    """Build the request for one page of a list, of the largest size unless ``params`` has a ``limit``."""
+    query: dict[str, Any] = {"limit": PAGE_SIZE, **_joined(params)}
     if cursor:
         query["next_cursor"] = cursor
     return Call("GET", path, params=query, read=_page, name=name)
 
 
 def _joined(params: Params | None) -> dict[str, Any]:
-    """Gather repeated parameters; ``sort`` is one text of names parted by commas."""
+    """Return parameters with repeated values as lists; ``sort`` becomes one text, separated by commas."""
     query: dict[str, Any] = {}
     for name, value in pairs(params):
         query.setdefault(name, []).append(value)

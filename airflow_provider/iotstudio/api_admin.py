@@ -1,4 +1,4 @@
-"""The rarer requests of the IoT Studio API, as data; routes and bodies are those of its OpenAPI file."""
+"""Administrative requests of the IoT Studio API, as data; routes and bodies as in its OpenAPI file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from typing import Any
 
 from airflow_provider.core.http.call import UNSET, Call
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.iotstudio.api import Page, entry, filters, in_space, listed, read_object, time_range
+from airflow_provider.iotstudio.api import (
+    Page,
+    filters,
+    list_page,
+    read_object,
+    space_path,
+    time_range,
+    unwrap_entry,
+)
 
 
 def models(space: str, cursor: str = "") -> Call[Page]:
     """List a page of models."""
-    return listed(in_space(space, "models"), None, cursor, "list the models")
+    return list_page(space_path(space, "models"), None, cursor, "list the models")
 
 
 def model(method: str, space: str, name: str, description: str | None = None) -> Call[dict[str, Any]]:
-    """Read (``GET``), make (``POST``) or change (``PUT``) a model; its name cannot be changed."""
-    path = in_space(space, "models", *([] if method == "POST" else [name]))
+    """Read (``GET``), create (``POST``) or update (``PUT``) a model; its name cannot be changed."""
+    path = space_path(space, "models", *([] if method == "POST" else [name]))
     form = {"name": name} if description is None else {"name": name, "description": description}
     return Call(
         method,
@@ -31,29 +39,29 @@ def model(method: str, space: str, name: str, description: str | None = None) ->
 
 
 def delete_model(space: str, name: str) -> Call[None]:
-    """Delete a model with its versions. Sent twice, the second one would find none."""
-    path = in_space(space, "models", name)
+    """Delete a model with its versions. Not repeatable: a repeated request would get a 404."""
+    path = space_path(space, "models", name)
     return Call("DELETE", path, repeatable=False, read=read_nothing, name=f"delete model '{name}'")
 
 
 def model_versions(space: str, name: str, cursor: str = "") -> Call[Page]:
     """List a page of a model's versions."""
-    return listed(
-        in_space(space, "models", name, "versions"), None, cursor, f"list versions of model '{name}'"
+    return list_page(
+        space_path(space, "models", name, "versions"), None, cursor, f"list versions of model '{name}'"
     )
 
 
 def model_version(space: str, name: str, version: int) -> Call[dict[str, Any]]:
     """Read one version of a model."""
-    path = in_space(space, "models", name, "versions", str(version))
+    path = space_path(space, "models", name, "versions", str(version))
     return Call("GET", path, read=read_object, name=f"read version {version} of model '{name}'")
 
 
 def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call[dict[str, Any]]:
-    """Add a version to a model. Sending it twice would add two."""
+    """Add a version to a model. Not repeatable: a repeated request would add a second version."""
     return Call(
         "POST",
-        in_space(space, "models", name, "versions"),
+        space_path(space, "models", name, "versions"),
         json=dict(version),
         repeatable=False,
         read=read_object,
@@ -63,18 +71,18 @@ def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call
 
 def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Call[Page]:
     """List a page of a Thing's events."""
-    path = in_space(space, "things", thing_id, "events", *([name] if name else []))
-    return listed(path, {"limit": 100}, cursor, f"list the events of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "events", *([name] if name else []))
+    return list_page(path, {"limit": 100}, cursor, f"list the events of Thing {thing_id}")
 
 
 def add_event(space: str, thing_id: str, name: str, data: Any = None) -> Call[dict[str, Any]]:
-    """Report an event. Sending it twice would report two."""
+    """Report an event. Not repeatable: a repeated request would report a second event."""
     return Call(
         "POST",
-        in_space(space, "things", thing_id, "events", name),
+        space_path(space, "things", thing_id, "events", name),
         json={name: {} if data is None else {"data": data}},
         repeatable=False,
-        read=lambda reply: entry(read_object(reply), name),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
         name=f"report event '{name}' of Thing {thing_id}",
     )
 
@@ -83,24 +91,24 @@ def event(space: str, thing_id: str, name: str, event_id: str) -> Call[dict[str,
     """Read one event."""
     return Call(
         "GET",
-        in_space(space, "things", thing_id, "events", name, event_id),
-        read=lambda reply: entry(read_object(reply), name),
+        space_path(space, "things", thing_id, "events", name, event_id),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
         name=f"read event '{name}' {event_id} of Thing {thing_id}",
     )
 
 
 def delete_event(space: str, thing_id: str, name: str, event_id: str) -> Call[None]:
-    """Delete one event. Sent twice, the second one would find none."""
-    path = in_space(space, "things", thing_id, "events", name, event_id)
-    what = f"delete event '{name}' {event_id} of Thing {thing_id}"
-    return Call("DELETE", path, repeatable=False, read=read_nothing, name=what)
+    """Delete one event. Not repeatable: a repeated request would get a 404."""
+    path = space_path(space, "things", thing_id, "events", name, event_id)
+    call_name = f"delete event '{name}' {event_id} of Thing {thing_id}"
+    return Call("DELETE", path, repeatable=False, read=read_nothing, name=call_name)
 
 
 def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -> Call[None]:
-    """Add values of the past; sent twice, the second one is refused because of the first."""
+    """Add values with times in the past. A repeated request is refused with a 409: the times are taken."""
     return Call(
         "POST",
-        in_space(space, "things", thing_id, "properties-history"),
+        space_path(space, "things", thing_id, "properties-history"),
         json=[dict(item) for item in items],
         read=read_nothing,
         name=f"add {len(items)} items to the history of Thing {thing_id}",
@@ -109,8 +117,8 @@ def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -
 
 def history_at(space: str, thing_id: str, at: str, name: str | None = None) -> Call[Page]:
     """Read the last values up to a time."""
-    path = in_space(space, "things", thing_id, "properties-history", *([name] if name else []))
-    return listed(path, {"at": at}, "", f"read the history of Thing {thing_id}")
+    path = space_path(space, "things", thing_id, "properties-history", *([name] if name else []))
+    return list_page(path, {"at": at}, "", f"read the history of Thing {thing_id}")
 
 
 def delete_history(
@@ -123,7 +131,7 @@ def delete_history(
     """Delete a range of recorded values."""
     return Call(
         "DELETE",
-        in_space(space, "things", thing_id, "properties-history"),
+        space_path(space, "things", thing_id, "properties-history"),
         params={"at": time_range(start, end), "property_name[]": names},
         read=read_nothing,
         name=f"delete history of Thing {thing_id}",
@@ -131,7 +139,7 @@ def delete_history(
 
 
 def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[dict[str, Any]]]:
-    """Change many descriptions; the reply has one result for each (seen in the vendor's client)."""
+    """Update many descriptions; the reply has one result for each (as the vendor's client reads it)."""
 
     def read(reply: Reply) -> list[dict[str, Any]]:
         results = read_object(reply)["results"]
@@ -141,7 +149,7 @@ def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[
 
     return Call(
         "PATCH",
-        in_space(space, "things"),
+        space_path(space, "things"),
         json=[dict(patch) for patch in patches],
         headers={"Content-Type": "application/json-patch+json"},
         repeatable=False,
@@ -156,10 +164,10 @@ def delete_things(
     category: str | None,
     conditions: Mapping[str, Any] | None,
 ) -> Call[list[str]]:
-    """Delete Things; sent twice, the second one finds none."""
+    """Delete Things. Not repeatable: a repeated request would return no ids."""
     return Call(
         "DELETE",
-        in_space(space, "things"),
+        space_path(space, "things"),
         params={**filters(conditions), "thingID[]": thing_ids, "category[]": category},
         repeatable=False,
         name="delete Things",
@@ -167,10 +175,10 @@ def delete_things(
 
 
 def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size: int, ttl: int) -> Call[Page]:
-    """Run a query and get its first results."""
+    """Run a query and read its first batch."""
     return Call(
         "POST",
-        in_space(space, "query", "cursor"),
+        space_path(space, "query", "cursor"),
         json={"query": aql, "bindVars": dict(bind or {}), "batchSize": batch_size, "ttl": ttl},
         read=_batch,
         name="run a query",
@@ -178,10 +186,10 @@ def open_query(space: str, aql: str, bind: Mapping[str, Any] | None, batch_size:
 
 
 def next_batch(space: str, cursor: str) -> Call[Page]:
-    """Get the next results. What was sent and got lost is gone, so this is not sent twice."""
+    """Read the next batch. Not repeatable: the cursor has moved, even when the response is lost."""
     return Call(
         "POST",
-        in_space(space, "query", "cursor", cursor),
+        space_path(space, "query", "cursor", cursor),
         json={},
         repeatable=False,
         read=_batch,
@@ -192,11 +200,11 @@ def next_batch(space: str, cursor: str) -> Call[Page]:
 def mqtt(
     method: str, space: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
 ) -> Call[Any]:
-    """Read, make, change or delete the MQTT credentials of a Thing, or of a category."""
+    """Read, create, update or delete the MQTT credentials of a Thing, or of a category."""
     owner = ["things", thing_id] if thing_id else ["categories", category or ""]
     return Call(
         method,
-        in_space(space, *owner, "mqtt-credentials"),
+        space_path(space, *owner, "mqtt-credentials"),
         json=UNSET if form is None else dict(form),
         repeatable=method in {"GET", "PUT"},
         read=read_nothing if method == "DELETE" else read_object,

@@ -1,4 +1,4 @@
-"""Tells whether a JSON value that comes back is the one that was sent."""
+"""JSON equality: compare a value that was sent with the value read back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 RELATIVE, ABSOLUTE = 1e-7, 1e-9
-"""How far floats may be apart: a value that was kept as a 32-bit float is still the same."""
+"""Tolerances between floats: a value stored as a 32-bit float still counts as equal."""
 
 
 def same_value(wanted: Any, found: Any) -> bool:
-    """Tell whether two JSON values are the same: types count, and floats may differ in the last digits.
+    """Return whether two JSON values are equal, with their types, and floats within the tolerance.
 
-    A number that comes back as 21 for 21.0 is the same, true for 1 is not. What was wanted as a whole number
-    must be equal: a counter or a time in milliseconds has no last digits to spare.
+    21 read back for 21.0 is equal; true for 1 is not. A wanted whole number must be matched exactly: a
+    counter or a time in milliseconds has no digits to lose.
     """
     if isinstance(wanted, bool) or isinstance(found, bool):
         return wanted is found
@@ -29,6 +29,6 @@ def same_value(wanted: Any, found: Any) -> bool:
     return type(wanted) is type(found) and bool(wanted == found)
 
 
-def holds(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether all wanted values are among those found, by name."""
+def contains_values(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether the found values include all wanted values, compared by name."""
     return all(name in found and same_value(value, found[name]) for name, value in wanted.items())

@@ -1,4 +1,4 @@
-"""A connection to one space of Altair IoT Studio."""
+"""Hook of Altair IoT Studio: Things, properties, history and actions of one space."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from airflow_provider.core.http.call import Params
 from airflow_provider.errors import AmbiguousWriteError, TransportError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.equality import holds
-from airflow_provider.iotstudio.hooks_admin import Administration
+from airflow_provider.iotstudio.equality import contains_values
+from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
 from airflow_provider.iotstudio.hooks_base import next_cursor
 
 
-class IoTStudioHook(Administration):
-    """Reads and writes the Things of one space.
+class IoTStudioHook(SpaceAdminHook):
+    """Hook for the Things of one space.
 
-    The access token is fetched when it is first needed, shared by the whole process, renewed before it ends,
-    and fetched anew once when the service refuses it. It is left valid at the end, because other tasks use it
-    too; the extra ``revoke_on_close`` and :meth:`revoke_token` end it.
+    The access token is requested on first use, shared by the whole process and renewed before it expires.
+    When the service refuses it, it is replaced once. Closing the hook leaves it valid, because other tasks
+    use it, too; the extra ``revoke_on_close`` and :meth:`revoke_token` revoke it.
 
     :param iotstudio_conn_id: id of the Airflow connection: client id as login, client secret as password, or
         the extra ``access_token`` instead of both; extras ``space``, ``scopes``, ``api_preview``.
@@ -32,7 +32,7 @@ class IoTStudioHook(Administration):
     def list_things(
         self, *, category: str | None = None, params: Params | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Go through all Things, page by page; each has its current values in ``status``.
+        """Yield all Things, page by page; each has its current values in ``status``.
 
         :param category: only Things of this category.
         :param params: the API's own query: filters (``{"property:temperature": "gt:20"}``), ``sort``, and
@@ -45,9 +45,9 @@ class IoTStudioHook(Administration):
     async def amatching(
         self, wanted: int, *, category: str | None = None, params: Params | None = None
     ) -> list[str]:
-        """Give the ids of Things that match, at most about as many as are wanted; see :meth:`list_things`.
+        """Return the ids of Things that match; see :meth:`list_things`.
 
-        :param wanted: how many are enough.
+        :param wanted: maximum number of ids.
         :param category: only Things of this category.
         :param params: see :meth:`list_things`.
         """
@@ -61,7 +61,7 @@ class IoTStudioHook(Administration):
     async def alist_things(
         self, *, category: str | None = None, params: Params | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """Go through all Things from an event loop; see :meth:`list_things`.
+        """Yield all Things, from an event loop; see :meth:`list_things`.
 
         :param category: only Things of this category.
         :param params: see :meth:`list_things`.
@@ -77,69 +77,71 @@ class IoTStudioHook(Administration):
                 return
 
     def get_thing(self, thing_id: str) -> dict[str, Any]:
-        """Give a Thing's description and current values.
+        """Return a Thing's description and current values.
 
         :param thing_id: the Thing's id.
         """
         return self.send(api.thing(self.space, thing_id))
 
     def list_categories(self) -> list[dict[str, Any]]:
-        """Give all categories of the space."""
+        """Return all categories of the space."""
         return list(self.pages(lambda cursor: api.categories(self.space, cursor)))
 
     # -- properties -------------------------------------------------------------------------------
 
     def get_properties(self, thing_id: str) -> dict[str, Any]:
-        """Give all current values of a Thing, by name.
+        """Return all current values of a Thing, by name.
 
         :param thing_id: the Thing's id.
         """
         return self.send(api.properties(self.space, thing_id))
 
     def get_property(self, thing_id: str, name: str) -> Any:
-        """Give one current value.
+        """Return one current value.
 
         :param thing_id: the Thing's id.
         :param name: the property's name.
         """
-        return self.send(api.one_property(self.space, thing_id, name))
+        return self.send(api.property_value(self.space, thing_id, name))
 
     async def aget_property(self, thing_id: str, name: str) -> Any:
-        """Give one current value, from an event loop.
+        """Return one current value, from an event loop.
 
         :param thing_id: the Thing's id.
         :param name: the property's name.
         """
         await self.aload()
-        return await self.asend(api.one_property(self.space, thing_id, name))
+        return await self.asend(api.property_value(self.space, thing_id, name))
 
     def set_properties(
         self, thing_id: str, values: Mapping[str, Any], *, update_history: bool = True
     ) -> dict[str, Any]:
-        """Set values of a Thing in one request; gives what the service says it took.
+        """Set values of a Thing in one request; return the values that the service has accepted.
 
-        When the answer is lost, the values are read before they are sent again: each sending is an entry of
-        the history. Values that are there are not sent again, also when they were there before.
+        When no response arrives, the values are read before they are sent again, because each request adds an
+        entry to the history. Values that are already stored are not sent again.
 
         :param thing_id: the Thing's id.
         :param values: by property name; JSON types are sent as they are.
         :param update_history: False keeps the values out of the history.
-        :raises TransportError: when all answers were lost, and the values are not there.
+        :raises TransportError: when no response arrived to any attempt, and the values are not stored.
         """
         call = api.write_properties(self.space, thing_id, values, update_history=update_history)
-        why, tries = "", self.retry_limits.attempts
-        for number in range(tries):
+        reason, attempts = "", self.retry_limits.attempts
+        for number in range(attempts):
             try:
                 return self.send(call)
             except AmbiguousWriteError as error:
-                why = error.why
+                reason = error.why
             # The service may still be storing them.
             time.sleep(min(self.retry_limits.cap, self.retry_limits.base * 2.0**number))
-            if holds(self.get_properties(thing_id), values):
-                self.log.info("%s: the answer was lost (%s), but the values are there", call.name, why)
+            if contains_values(self.get_properties(thing_id), values):
+                self.log.info("%s: no response (%s), but the values are stored", call.name, reason)
                 return dict(values)
-            self.log.warning("%s: the answer was lost (%s), and the values are not there", call.name, why)
-        raise TransportError(f"{call.name}: tried {tries} times, but nothing was written; last time: {why}")
+            self.log.warning("%s: no response (%s), and the values are not stored", call.name, reason)
+        raise TransportError(
+            f"{call.name}: nothing was written in {attempts} attempts; last reason: {reason}"
+        )
 
     def iter_history(
         self,
@@ -149,7 +151,7 @@ class IoTStudioHook(Administration):
         end: str | datetime | None = None,
         name: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Go through a Thing's recorded values, newest first: ``{"at": time, "properties": {name: value}}``.
+        """Yield a Thing's recorded values, newest first: ``{"at": time, "properties": {name: value}}``.
 
         :param thing_id: the Thing's id.
         :param start: no value before this time; a datetime, or text as the API writes it.
@@ -169,13 +171,13 @@ class IoTStudioHook(Administration):
         name: str | None = None,
         cursor: str = "",
     ) -> api.Page:
-        """Give one page of a Thing's recorded values; see :meth:`iter_history`.
+        """Return one page of a Thing's recorded values; see :meth:`iter_history`.
 
         :param thing_id: the Thing's id.
         :param start: no value before this time.
         :param end: no value after this time.
         :param name: only this property.
-        :param cursor: where the page begins: the ``cursor`` of the page before it.
+        :param cursor: the ``cursor`` of the page before; empty for the first page.
         """
         page = self.send(api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor))
         next_cursor(cursor, page)
@@ -184,29 +186,29 @@ class IoTStudioHook(Administration):
     # -- actions ----------------------------------------------------------------------------------
 
     def invoke_action(self, thing_id: str, action: str, input: Any = None) -> dict[str, Any]:  # noqa: A002
-        """Ask a Thing to do something; gives the request with its ``id`` and ``status``.
+        """Request an action of a Thing; return the request with its ``id`` and ``status``.
 
-        It is never sent twice: the service has no key to recognise a repeat by.
+        It is never sent twice: the API has no idempotency key.
 
         :param thing_id: the Thing's id.
         :param action: the action's name.
         :param input: the action's input, any JSON; None sends none.
-        :raises AmbiguousWriteError: when the answer was lost; look at the action list before another try.
+        :raises AmbiguousWriteError: when no response arrived; check the action list before a retry.
         """
         return self.send(api.request_action(self.space, thing_id, action, input))
 
     def get_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
-        """Give one requested action: ``id``, ``status``, and what else the service tells.
+        """Return one requested action: ``id``, ``status``, and the service's other fields.
 
         :param thing_id: the Thing's id.
         :param action: the action's name.
-        :param action_id: the id that the request for it got.
-        :raises NotFoundError: also when it rolled off, as only the last hundred of a name are kept.
+        :param action_id: the id of its request.
+        :raises NotFoundError: also when it rolled off: the service keeps the last hundred of a name.
         """
         return self.send(api.action(self.space, thing_id, action, action_id))
 
     def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
-        """Go through a Thing's requests for one action; the service keeps the last hundred.
+        """Yield a Thing's requests for one action; the service keeps the last hundred.
 
         :param thing_id: the Thing's id.
         :param action: the action's name.
@@ -214,11 +216,11 @@ class IoTStudioHook(Administration):
         return self.pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
     async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
-        """Give one requested action, from an event loop.
+        """Return one requested action, from an event loop.
 
         :param thing_id: the Thing's id.
         :param action: the action's name.
-        :param action_id: the id that the request for it got.
+        :param action_id: the id of its request.
         """
         await self.aload()
         return await self.asend(api.action(self.space, thing_id, action, action_id))

@@ -1,4 +1,4 @@
-"""How a connection reaches its space: tokens, versions, errors, pages."""
+"""Base of the hook: credentials, API version, errors and pagination of one space."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 
 
 class SpaceHook(ApiHook):
-    """Sends requests to one space; the base of :class:`~airflow_provider.iotstudio.hooks.IoTStudioHook`.
+    """Requests to one space; the base of :class:`~airflow_provider.iotstudio.hooks.IoTStudioHook`.
 
     :param iotstudio_conn_id: id of the Airflow connection.
     :param space: id of the space; the connection's extra ``space`` when it is left out.
@@ -60,10 +60,13 @@ class SpaceHook(ApiHook):
         self.iotstudio_conn_id = iotstudio_conn_id
         self._space = space
 
-    # -- how the service works --------------------------------------------------------------------
+    # -- credentials, errors and the space ---------------------------------------------------------
 
     def credential(self, settings: Settings) -> Credential:
-        """Use the static token if there is one, else client credentials."""
+        """Return the static token when the connection has one, else client credentials.
+
+        :raises InputError: when the connection has neither.
+        """
         if settings.extras["access_token"]:
             return HeaderToken(settings.extras["access_token"])
         missing = [name for name in ("login", "password") if not getattr(settings, name)]
@@ -76,75 +79,80 @@ class SpaceHook(ApiHook):
         return MintedToken(api.token(settings.login, settings.password, settings.extras["scopes"]))
 
     def read_error(self, reply: Reply) -> tuple[str, str]:
-        """Read code, message and details of an error reply."""
+        """Read code and message of an error reply; the message includes the details of each field."""
         return api.read_error(reply)
 
     @property
     def space(self) -> str:
-        """The space that requests go to.
+        """The id of the space that requests go to.
 
-        :raises InputError: when neither the hook nor the connection names one.
+        :raises InputError: when neither the hook nor the connection names a space.
         """
         space = self._space or self.settings.extras["space"]
         if not space:
             raise InputError(
-                "no space: name it in the connection's extra 'space', or as the argument 'space'",
+                "no space: set the connection's extra 'space', or the argument 'space'",
                 f"connection '{self.conn_id}'",
             )
         return str(space)
 
     def send(self, call: Call[T]) -> T:
-        """Send a call and give its result; a 403 says which scope the request needs."""
+        """Send a call and return its result.
+
+        :raises PermissionDeniedError: naming the scope that the request needs.
+        """
         try:
-            return super().send(self._ready(call))
+            return super().send(self._with_preview(call))
         except PermissionDeniedError as error:
-            raise self._permission(error, call) from None
+            raise self._permission_error(error, call) from None
 
     async def asend(self, call: Call[T]) -> T:
-        """Send the same call from an event loop, without blocking it."""
+        """Send the same call from an event loop, without blocking it; see :meth:`send`."""
         await self.aload()
         try:
-            return await super().asend(self._ready(call))
+            return await super().asend(self._with_preview(call))
         except PermissionDeniedError as error:
-            raise self._permission(error, call) from None
+            raise self._permission_error(error, call) from None
 
-    def _ready(self, call: Call[T]) -> Call[T]:
+    def _with_preview(self, call: Call[T]) -> Call[T]:
         preview = self.settings.extras["api_preview"]
         return replace(call, headers={**call.headers, "Prefer": f"preview={preview}"}) if preview else call
 
-    def _permission(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
+    def _permission_error(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
         scope, held = api.scope_for(call.method, call.path), " ".join(self.settings.extras["scopes"])
-        said = (
+        message = (
             f"{error.message or 'refused'}; needs the scope {scope} (the connection asks for"
             f" {held or 'none'}), and an access policy that lets the client do this"
         )
-        return PermissionDeniedError(error.status, error.code, said, request=error.request, body=error.body)
+        return PermissionDeniedError(
+            error.status, error.code, message, request=error.request, body=error.body
+        )
 
-    # -- anything else ----------------------------------------------------------------------------
+    # -- any other request ------------------------------------------------------------------------
 
     def request(self, method: str, path: str, *, params: Params | None = None, json: Any = None) -> Reply:
-        """Send any other request; gives the raw response.
+        """Send any other request; return the raw response.
 
-        :param method: ``GET``, ``POST`` and so on.
+        :param method: HTTP method, such as ``GET``.
         :param path: ``/spaces/...`` from the host's root, or without the leading slash below the space
             (``things/<id>/events``). Names in it must be quoted.
-        :param params: query; a list repeats its parameter.
+        :param params: query parameters; a list repeats its parameter.
         :param json: body, sent as JSON; None sends none.
-        :raises ApiError: unless the answer is a 2xx.
+        :raises ApiError: when the status is not a 2xx.
         """
-        full = path if path.startswith("/") or "://" in path else f"{api.in_space(self.space)}/{path}"
-        return self.send(api.raw(method.upper(), full, params, json))
+        full = path if path.startswith("/") or "://" in path else f"{api.space_path(self.space)}/{path}"
+        return self.send(api.raw_request(method.upper(), full, params, json))
 
     def revoke_token(self) -> None:
-        """End the access token that this process holds for the connection; the next request gets a new one.
+        """Revoke the access token that this process holds; the next request gets a new one.
 
-        :raises InputError: for a connection with a static token, which only the client it was issued to can
-            revoke.
+        :raises InputError: for a connection with a static token: only the client that the token was issued to
+            can revoke it.
         """
         credential = self.transport.endpoint.credential
         if not isinstance(credential, MintedToken):
             raise InputError(
-                "it has a static access token, which only the client that got it can revoke",
+                "has a static access token, which only the client it was issued to can revoke",
                 f"connection '{self.conn_id}'",
             )
         realm = self.transport.endpoint.bases["api"]
@@ -153,41 +161,42 @@ class SpaceHook(ApiHook):
             credential.forget(value, realm)
 
     def close(self) -> None:
-        """Close the connection pool; revokes the token first when the connection says so."""
+        """Close the connection pool; with the extra ``revoke_on_close``, revoke the token first."""
         try:
             if self._transport is not None and self.settings.extras["revoke_on_close"]:
                 self.revoke_token()
         except ProviderError as error:
-            # The work is done; a token that lives on is not worth failing it.
+            # The work is done. A token that stays valid is no reason to fail the task.
             self.log.warning("the access token could not be revoked: %s", error)
         finally:
             super().close()
 
     def probe(self) -> str:
-        """Get a token and list one Thing."""
+        """Request a token and list one Thing; return a sentence for a connection that works."""
         space = self.space
         self.send(api.things(space, params={"limit": 1}))
         return f"Connected; the space '{space}' can be read."
 
     def diagnose(self, error: ProviderError) -> str:
-        """Say in one sentence what is wrong with the connection."""
+        """Return in one sentence what is wrong with the connection."""
         if not isinstance(error, ApiError):
             return super().diagnose(error)
-        said = error.message or error.code or str(error.status)
+        reason = error.message or error.code or str(error.status)
         if error.code == "invalid_scope":
-            return f"The client may not use one of the connection's scopes: {said}"
+            return f"The client may not use one of the connection's scopes: {reason}"
         if TOKEN_PATH in error.request and not isinstance(error, AuthenticationError):
-            return f"The host answers, but not as IoT Studio's token service: {error.status} {said}"
+            return f"The host answers, but not as IoT Studio's token service: {error.status} {reason}"
         if isinstance(error, NotFoundError):
             return f"The credentials are valid, but the space '{self.space}' was not found."
         if isinstance(error, PermissionDeniedError):
-            return f"The credentials are valid, but may not read the space '{self.space}': {said}"
+            return f"The credentials are valid, but may not read the space '{self.space}': {reason}"
         return super().diagnose(error)
 
     def pages(self, call: Callable[[str], Call[api.Page]]) -> Iterator[dict[str, Any]]:
-        """Go through a list page by page; an empty page is not the end.
+        """Yield the items of a list, page by page; an empty page is not the end.
 
-        :param call: makes the request for the page that begins at a cursor.
+        :param call: builds the request for the page at a cursor; the first page has an empty cursor.
+        :raises ServerError: when the list repeats a cursor.
         """
         cursor = ""
         while True:
@@ -199,7 +208,12 @@ class SpaceHook(ApiHook):
 
 
 def next_cursor(cursor: str, page: api.Page) -> str:
-    """Give the next cursor; the same one again would go round for ever."""
+    """Return the next page's cursor; empty at the end.
+
+    :param cursor: the cursor of the page.
+    :param page: the page.
+    :raises ServerError: when both cursors are equal: the list would never end.
+    """
     if page.cursor and page.cursor == cursor:
         raise ServerError(200, "", "the list gave the same cursor twice; it would never end")
     return page.cursor

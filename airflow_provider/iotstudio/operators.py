@@ -14,7 +14,7 @@ from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError, NotFoundError, RunFailedError
-from airflow_provider.iotstudio.actions import Verdicts, Wish, gone, submit
+from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error, submit
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
@@ -32,25 +32,26 @@ __all__ = [
 
 
 class IoTStudioWritePropertiesOperator(BaseOperator):
-    """Sets properties of one Thing or of thousands, and makes sure that they were taken.
+    """Write properties of one Thing or of thousands, and verify that they were stored.
 
-    All values of a Thing go in one request, Things are written at the same time, JSON types are kept. The
-    input is checked as a whole before the first request. When a row fails, all others are still written, the
-    error names each failure, and the task fails; its next try writes only what is not right yet.
+    All values of a Thing go in one request, Things are written concurrently, JSON types are preserved. The
+    whole input is validated before the first request. When a row fails, all others are still written, and the
+    task fails with an error that names each failure. A retry writes only the values that differ.
 
     Returns ``{"written": n, "skipped": n, "verified": n}``, counted in property values.
 
-    :param thing_id: the one Thing to write to; goes with ``properties``.
+    :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its new values by name.
     :param writes: many Things instead: a list of ``{"thing_id": ..., "properties": {...}}``, or the path of
         such rows (``.json``, ``.jsonl``, ``.csv`` with JSON in ``properties``, ``.parquet``), local or any
         URL that ``ObjectStoragePath`` takes.
-    :param space: id of the space; the connection's own when it is left out.
-    :param verify: read back afterwards, in bulk, and fail with ``VerificationError`` when a value is not
-        stored, clamped or rounded. Floats may differ by as much as a 32-bit float loses.
-    :param only_changed: read first, and write only what differs; this also spares the history.
+    :param space: id of the space; by default the connection's.
+    :param verify: read back in bulk afterwards, and fail with ``VerificationError`` when a value was not
+        stored, was clamped or was rounded. Floats may differ by the precision of a 32-bit float.
+    :param only_changed: read first, and write only values that differ; equal values add nothing to the
+        history.
     :param update_history: False keeps the values out of the Things' history.
-    :param concurrency: requests at the same time, 1 to 32.
+    :param concurrency: number of requests at the same time, 1 to 32.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
@@ -88,46 +89,46 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Check all rows, write them, read them back."""
+        """Validate all rows, write them and read them back; return the counts."""
         from airflow_provider.iotstudio.properties.requests import plan_writes
         from airflow_provider.iotstudio.properties.writer import PropertyWriter
 
         writes = plan_writes(thing_id=self.thing_id, properties=self.properties, writes=self.writes)
-        # What an earlier try has written is not written again: it would be in the history twice.
-        again = getattr(context.get("ti"), "try_number", 1) > 1
+        # Values that an earlier attempt has written are not written again: the history would have them twice.
+        is_retry = getattr(context.get("ti"), "try_number", 1) > 1
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             writer = PropertyWriter(
                 hook,
                 concurrency=self.concurrency,
                 update_history=self.update_history,
-                only_changed=self.only_changed or again,
+                only_changed=self.only_changed or is_retry,
                 verify=self.verify,
             )
             return add_to_outlet_events(context, self.outlets, writer.write(writes))
 
 
 class IoTStudioInvokeActionOperator(BaseOperator):
-    """Asks a Thing to do something, and waits until the device says how it went.
+    """Request an action of a Thing, and wait for its outcome.
 
-    The request is sent once: when its answer is lost, the Thing's action list tells whether it arrived; a
-    later try of the task takes up the request of an earlier one. Only after the device said that it failed
-    does a later try ask again.
+    The request is sent once. When no response arrives, the Thing's action list shows whether the request was
+    stored. A retry of the task resumes the request of the earlier attempt; only when the device has reported
+    a failure does a retry request the action again.
 
     Returns ``{"action_id", "status", "output"}``.
 
-    :param thing_id: the Thing.
+    :param thing_id: the Thing's id.
     :param action: the action's name.
     :param input: the action's input, any JSON; None sends none.
     :param wait: False returns as soon as the request is stored.
-    :param success_statuses: statuses that mean it was done; a device is free to name them (the vendor's docs
-        know ``pending`` and ``completed``).
-    :param failure_statuses: statuses that mean it was not; they fail the task.
-    :param poll_interval: the longest interval between two looks, in seconds.
-    :param timeout: seconds until the task gives up waiting; the request stays with the device, and a later
-        try goes on waiting for it.
-    :param space: id of the space; the connection's own when it is left out.
-    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
-        ``[operators] default_deferrable`` says.
+    :param success_statuses: statuses of an action that was done. Devices name their statuses freely; the
+        vendor's docs name ``pending`` and ``completed``.
+    :param failure_statuses: statuses of an action that was not done; they fail the task.
+    :param poll_interval: maximum seconds between polls.
+    :param timeout: seconds until the task stops waiting and fails. The request stays with the device, and a
+        retry resumes waiting for it.
+    :param space: id of the space; by default the connection's.
+    :param deferrable: wait in the triggerer, not on a worker; by default Airflow's option
+        ``[operators] default_deferrable``.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
@@ -138,7 +139,7 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         *,
         thing_id: str,
         action: str,
-        input: Any = None,  # noqa: A002 - the API's own word
+        input: Any = None,  # noqa: A002 - the API's name
         wait: bool = True,
         success_statuses: Sequence[str] = ("completed",),
         failure_statuses: Sequence[str] = ("failed", "error", "cancelled"),
@@ -163,58 +164,60 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Request the action or take up its request, and wait for it here or in the triggerer."""
+        """Request the action or resume its request; wait on the worker or in the triggerer."""
         self._check_arguments()
         submission = self._submission(context)
         deadline = clock() + self.timeout
         with self._hook() as hook:
-            action_id = submit(hook, submission, self._wish, tried_since=_tried_since(context, submission))
+            action_id = submit(
+                hook, submission, self._request, attempted_since=_attempted_since(context, submission)
+            )
             if not self.wait:
                 submission.finished()
-                asked = {"action_id": action_id, "status": "pending", "output": None}
-                return add_to_outlet_events(context, self.outlets, asked)
+                result = {"action_id": action_id, "status": "pending", "output": None}
+                return add_to_outlet_events(context, self.outlets, result)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(action_id, deadline)
-            entry = self._wait_here(hook, action_id, deadline)
-        return add_to_outlet_events(context, self.outlets, self._conclude(submission, entry))
+            entry = self._wait_on_worker(hook, action_id, deadline)
+        return add_to_outlet_events(context, self.outlets, self._finish(submission, entry))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Judge the action that the trigger has waited for."""
+        """Return the result of the action that the trigger has waited for, or raise its error."""
         raise_for(event)
         with self._hook() as hook:
-            entry = self._entry(hook, event["action_id"])
-        return add_to_outlet_events(context, self.outlets, self._conclude(self._submission(context), entry))
+            entry = self._read_action(hook, event["action_id"])
+        return add_to_outlet_events(context, self.outlets, self._finish(self._submission(context), entry))
 
     @property
-    def _wish(self) -> Wish:
-        return Wish(self.thing_id, self.action, self.input)
+    def _request(self) -> ActionRequest:
+        return ActionRequest(self.thing_id, self.action, self.input)
 
     @property
-    def _verdicts(self) -> Verdicts:
-        return Verdicts(tuple(self.success_statuses), tuple(self.failure_statuses))
+    def _classifier(self) -> StatusClassifier:
+        return StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
 
     def _hook(self) -> IoTStudioHook:
         return IoTStudioHook(self.iotstudio_conn_id, space=self.space)
 
     def _submission(self, context: Context) -> Submission:
-        asked = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, self.input]
-        return Submission(context, asked, self.log, "action")
+        request = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, self.input]
+        return Submission(context, request, self.log, "action")
 
-    def _entry(self, hook: IoTStudioHook, action_id: str) -> dict[str, Any]:
+    def _read_action(self, hook: IoTStudioHook, action_id: str) -> dict[str, Any]:
         try:
             return hook.get_action(self.thing_id, self.action, action_id)
         except NotFoundError as error:
-            raise gone(self._wish, action_id, error) from None
+            raise missing_action_error(self._request, action_id, error) from None
 
-    def _wait_here(self, hook: IoTStudioHook, action_id: str, deadline: float) -> dict[str, Any]:
+    def _wait_on_worker(self, hook: IoTStudioHook, action_id: str, deadline: float) -> dict[str, Any]:
         def poll() -> dict[str, Any] | None:
-            entry = self._entry(hook, action_id)
-            return entry if self._verdicts.is_over(str(entry.get("status"))) else None
+            entry = self._read_action(hook, action_id)
+            return entry if self._classifier.is_final(str(entry.get("status"))) else None
 
         try:
             return wait_for(poll, deadline=deadline, poll_interval=self.poll_interval, log=self.log)
         except TimeoutError:
-            return self._entry(hook, action_id)
+            return self._read_action(hook, action_id)
 
     def _wait_in_triggerer(self, action_id: str, deadline: float) -> None:
         from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
@@ -232,16 +235,18 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         )
         self.defer(trigger=trigger, method_name="execute_complete")
 
-    def _conclude(self, submission: Submission, entry: dict[str, Any]) -> dict[str, Any]:
-        """Give the operator's result, or raise."""
+    def _finish(self, submission: Submission, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return the operator's result, or raise the action's error."""
         status = str(entry.get("status"))
-        if not self._verdicts.is_over(status):
-            raise RunFailedError(entry["id"], status, f"{self._wish} was not over after {self.timeout:g} s")
+        if not self._classifier.is_final(status):
+            raise RunFailedError(
+                entry["id"], status, f"{self._request} was not finished after {self.timeout:g} s"
+            )
         submission.finished()
-        return self._verdicts.judge(self._wish, entry)
+        return self._classifier.result_or_raise(self._request, entry)
 
     def _check_arguments(self) -> None:
-        from airflow_provider.iotstudio.properties.requests import not_json
+        from airflow_provider.iotstudio.properties.requests import json_problem
 
         problems = [
             f"'{name}' is empty"
@@ -258,14 +263,14 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             for name in ("success_statuses", "failure_statuses")
             if isinstance(getattr(self, name), str)
         ]
-        if why := not_json(self.input):
-            problems.append(f"'input': {why}")
+        if problem := json_problem(self.input):
+            problems.append(f"'input': {problem}")
         if problems:
             raise InputError(problems, "the task's arguments")
 
 
-def _tried_since(context: Context, submission: Submission) -> datetime | None:
-    """Give when an earlier try may have begun, where nothing is remembered of it."""
+def _attempted_since(context: Context, submission: Submission) -> datetime | None:
+    """Return when an earlier attempt may have started, when no state of it can be stored."""
     if submission.remembers or int(getattr(context["ti"], "try_number", 1) or 1) <= 1:
         return None
     started = getattr(context.get("dag_run"), "start_date", None)
@@ -273,19 +278,20 @@ def _tried_since(context: Context, submission: Submission) -> datetime | None:
 
 
 class IoTStudioExportThingsOperator(BaseOperator):
-    """Writes all Things into one file, one row each: ``uid``, ``title``, then one column a property.
+    """Export all Things to one file, one row each: ``uid``, ``title``, then one column per property.
 
-    The values are the current ones; a Thing without a property has null there (in JSON Lines, no field). A
-    property called ``uid`` or ``title`` gets the column ``property:uid`` or ``property:title``. The file is
-    complete, or the task fails and leaves nothing.
+    The file holds current values. A Thing without a property has null in its column, and no field in JSON
+    Lines. A property called ``uid`` or ``title`` gets the column ``property:uid`` or ``property:title``. When
+    the task fails, no file is left behind.
 
-    Returns the manifest: where the file is, its format, rows, bytes, columns, requests, seconds.
+    Returns the manifest: the file's location, format, rows, bytes and columns, and the requests and seconds
+    that the export took.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes, ending in ``.jsonl``,
         ``.csv`` (each also with ``.gz``) or ``.parquet``.
     :param category: only Things of this category.
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``.
-    :param space: id of the space; the connection's own when it is left out.
+    :param space: id of the space; by default the connection's.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
@@ -309,45 +315,45 @@ class IoTStudioExportThingsOperator(BaseOperator):
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Export."""
+        """Export the Things; return the manifest."""
         from airflow_provider.iotstudio.export.export import choose_format, export_things
 
         choose_format(self.output_path)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
-            made = export_things(hook, self.output_path, category=self.category, filters=self.filters)
-            return add_to_outlet_events(context, self.outlets, made)
+            manifest = export_things(hook, self.output_path, category=self.category, filters=self.filters)
+            return add_to_outlet_events(context, self.outlets, manifest)
 
 
 class IoTStudioExportHistoryOperator(BaseOperator):
-    """Writes recorded values of Things into one file, one row each.
+    """Export recorded values of Things to one file, one row each.
 
-    The columns are ``thing_id``, ``at``, ``property``, ``value``. A span holds its start and not its end, so
-    that runs over data intervals neither miss nor repeat a value. The file is complete, or the task fails and
-    leaves nothing.
+    The columns are ``thing_id``, ``at``, ``property``, ``value``. A span includes its start and excludes its
+    end, so that runs over data intervals neither miss nor repeat a value. When the task fails, no file is
+    left behind.
 
-    The service forgets old values (after one to three months, says the vendor); what it has forgotten is in
-    no export. When ``start`` is more than four weeks ago, the log and the manifest tell of how many Things
-    nothing from before it is kept.
+    The service deletes old values (after one to three months, according to the vendor). When ``start`` is
+    more than four weeks ago, the log and the manifest report the Things that have no stored value from before
+    it.
 
-    Returns the manifest, with ``things`` (how many were read), ``watermark`` (the newest time, or null) and,
-    where values may be missing, ``retention``: ``{"start", "things": n, "kept_from": {thing_id: time of its
-    oldest value, or null}}``, with at most 20 of the Things.
+    Returns the manifest, with ``things`` (number of Things read), ``watermark`` (the newest time, or null)
+    and, when values may be missing, ``retention``: ``{"start", "things": n, "kept_from": {thing_id: time of
+    its oldest value, or null}}``, with at most 20 of the Things.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes, ending in ``.jsonl``,
         ``.csv`` (each also with ``.gz``) or ``.parquet``.
-    :param thing_ids: these Things; without it, all that ``category`` and ``filters`` leave.
+    :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave.
     :param category: only Things of this category.
     :param filters: condition by property name, evaluated on current values: ``{"mode": "eco"}``.
-    :param start: no value before this: ``"{{ data_interval_start }}"``.
-    :param end: no value from here on: ``"{{ data_interval_end }}"``.
+    :param start: start of the span, inclusive: ``"{{ data_interval_start }}"``.
+    :param end: end of the span, exclusive: ``"{{ data_interval_end }}"``.
     :param properties: only these properties.
-    :param concurrency: requests at the same time, 1 to 32.
-    :param incremental: begin where the last run ended, which is kept on the task's one outlet asset and moves
-        only after the file is published (Airflow 3.3). ``start`` is for the first run. What is recorded
-        while the export runs is left to the next one. Values that come late, with a time before the newest
-        one of the last export, are not seen again. A run that is cleared after it had ended well exports its
-        own span again.
-    :param space: id of the space; the connection's own when it is left out.
+    :param concurrency: number of requests at the same time, 1 to 32.
+    :param incremental: start where the last run ended. The watermark is stored on the task's single outlet
+        asset (Airflow 3.3), and moves only once the file has its final name. ``start`` applies to the first
+        run. Values recorded during an export are left to the next run. Values that arrive late, with a time
+        before the newest time of the last export, are missed. When a run that had succeeded is cleared, it
+        exports its own span again.
+    :param space: id of the space; by default the connection's.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
@@ -393,25 +399,25 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Export."""
+        """Export the history; return the manifest."""
         from airflow_provider.iotstudio.export.export import choose_format
         from airflow_provider.iotstudio.export.history import Span
-        from airflow_provider.iotstudio.export.incremental import Progress
+        from airflow_provider.iotstudio.export.incremental import HistoryWatermark
 
         choose_format(self.output_path)
         self._check_arguments()
-        asked = Span.read(self.start, self.end)
+        requested = Span.parse(self.start, self.end)
         if not self.incremental:
-            return add_to_outlet_events(context, self.outlets, self._export(asked))
-        progress = Progress(context, self.outlets, self._source(), self.log)
-        span = progress.span(asked)
+            return add_to_outlet_events(context, self.outlets, self._export(requested))
+        watermark = HistoryWatermark(context, self.outlets, self._source(), self.log)
+        span = watermark.span(requested)
         result = self._export(span)
-        progress.finished(span, result["watermark"])
+        watermark.save(span, result["watermark"])
         return add_to_outlet_events(context, self.outlets, result)
 
     def _source(self) -> list[Any]:
-        chosen = [self.thing_ids, self.category, self.filters, self.properties]
-        return [self.iotstudio_conn_id, self.space, *chosen]
+        selection = [self.thing_ids, self.category, self.filters, self.properties]
+        return [self.iotstudio_conn_id, self.space, *selection]
 
     def _export(self, span: Span) -> dict[str, Any]:
         from airflow_provider.iotstudio.export.export import export_history
@@ -429,7 +435,7 @@ class IoTStudioExportHistoryOperator(BaseOperator):
             )
 
     def _check_arguments(self) -> None:
-        from airflow_provider.iotstudio.properties.writer import MOST_THREADS
+        from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY
 
         problems = []
         for name in ("thing_ids", "properties"):
@@ -437,9 +443,9 @@ class IoTStudioExportHistoryOperator(BaseOperator):
             if isinstance(value, str) or (value is not None and not all(map(_is_name, cast("Any", value)))):
                 problems.append(f"'{name}' must be a list of texts")
         if self.thing_ids is not None and (self.category is not None or self.filters):
-            problems.append("give 'thing_ids', or 'category' and 'filters', not both")
-        if not 1 <= self.concurrency <= MOST_THREADS:
-            problems.append(f"'concurrency' must be 1 to {MOST_THREADS}, not {self.concurrency}")
+            problems.append("set 'thing_ids', or 'category' and 'filters', not both")
+        if not 1 <= self.concurrency <= MAX_CONCURRENCY:
+            problems.append(f"'concurrency' must be 1 to {MAX_CONCURRENCY}, not {self.concurrency}")
         if problems:
             raise InputError(problems, "the task's arguments")
 

@@ -1,4 +1,4 @@
-"""Waits for property values."""
+"""Sensor for property values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.matching import match_query, matched
+from airflow_provider.iotstudio.matching import match_query, match_result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 class IoTStudioPropertySensor(PollSensor):
     """Wait until Things have certain property values; the service evaluates the conditions.
 
-    One request looks at a whole space, however many Things it has. Deferred sensors with the same filters and
-    category share it, and those that each wait for one Thing with the same filters share one, too. Interval
-    and timeout are the sensor's ``poke_interval`` and ``timeout``. Returns ``{"matches": n, "thing_ids":
-    [...]}``, counted up to ``min_matches``, with at most 100 ids.
+    One request covers a whole space of any size. Deferred sensors with the same filters and category share
+    the request. Deferred sensors that each wait for a single Thing with the same filters share one, too.
+    Interval and timeout are the sensor's ``poke_interval`` and ``timeout``.
+
+    Returns ``{"matches": n, "thing_ids": [...]}``, counted up to ``min_matches``, with at most 100 ids.
 
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``. All must
-        hold for the same Thing. Operators: ``eq`` (when none is named), ``neq``, ``gt``, ``gte``, ``lt``,
+        hold for the same Thing. Operators: ``eq`` (the default), ``neq``, ``gt``, ``gte``, ``lt``,
         ``lte``, ``contains``.
     :param category: only Things of this category.
     :param thing_id: only this Thing.
-    :param min_matches: how many Things must match.
-    :param space: id of the space; the connection's own when it is left out.
-    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
-        ``[operators] default_deferrable`` says.
+    :param min_matches: number of Things that must match.
+    :param space: id of the space; by default the connection's.
+    :param deferrable: wait in the triggerer, not on a worker; by default Airflow's option
+        ``[operators] default_deferrable``.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
@@ -62,13 +63,13 @@ class IoTStudioPropertySensor(PollSensor):
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Wait here, or in the triggerer."""
+        """Wait on the worker or in the triggerer; return the matches."""
         self._check_arguments()
         if not is_deferrable(self.deferrable):
             return super().execute(context)
         if (found := self.poke(context)).is_done:
             return found.xcom_value
-        # Only here: what a trigger needs, no task that does not defer has to load.
+        # Imported here, because only a task that defers needs the modules of a trigger.
         from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger
 
         return self.defer(
@@ -86,7 +87,7 @@ class IoTStudioPropertySensor(PollSensor):
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Give what the trigger has found."""
+        """Return the matches that the trigger has found."""
         raise_for(event)
         if event["status"] == "timeout":
             raise sensor_timeout(
@@ -95,16 +96,16 @@ class IoTStudioPropertySensor(PollSensor):
         return {"matches": event["matches"], "thing_ids": event["thing_ids"]}
 
     def look(self, context: Context) -> dict[str, Any] | None:
-        """Give the Things that match, when they are enough."""
+        """Poll once; return the matches, or None while they are too few."""
         params = match_query(self.filters, self.thing_id, self.min_matches)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             things = hook.list_things(category=self.category, params=params)
             found = [thing["uid"] for thing in islice(things, self.min_matches)]
-        return matched(found) if len(found) >= self.min_matches else None
+        return match_result(found) if len(found) >= self.min_matches else None
 
     def _check_arguments(self) -> None:
         problems = []
-        filters: object = self.filters  # a template may have made anything of it
+        filters: object = self.filters  # a template may have rendered it to any type
         if not isinstance(filters, Mapping) or not filters:
             problems.append("'filters' must have a condition by property name")
         if self.min_matches < 1:

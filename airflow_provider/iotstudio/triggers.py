@@ -1,4 +1,4 @@
-"""Waits for actions and property values in the triggerer."""
+"""Triggers for actions and property values."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.actions import Verdicts, Wish, gone
+from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.matching import first_matches, matched, matches
+from airflow_provider.iotstudio.matching import find_matches, match_result, thing_matches
 
 __all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
 
 
 class IoTStudioActionTrigger(PollTrigger):
-    """Fires when an action is over, with its id and ``action_status``, or at the deadline.
+    """Fire when an action is finished, with its id and ``action_status``, or at the deadline.
 
-    :param iotstudio_conn_id: the connection; nothing else of it is kept.
-    :param space: id of the space; the connection's own when it is None.
-    :param thing_id: the Thing.
+    :param iotstudio_conn_id: id of the Airflow connection; nothing else of it is serialised.
+    :param space: id of the space; None for the connection's.
+    :param thing_id: the Thing's id.
     :param action: the action's name.
-    :param action_id: the request.
-    :param success_statuses: statuses that mean it was done.
-    :param failure_statuses: statuses that mean it was not.
-    :param deadline: seconds since the epoch.
-    :param poll_interval: the longest interval in seconds.
+    :param action_id: id of the request.
+    :param success_statuses: statuses of an action that was done.
+    :param failure_statuses: statuses of an action that was not done.
+    :param deadline: time of the timeout, in seconds since the epoch.
+    :param poll_interval: maximum seconds between polls.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class IoTStudioActionTrigger(PollTrigger):
         self._hook: IoTStudioHook | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Give ids, statuses, deadline and interval."""
+        """Return ids, statuses, deadline and interval."""
         return {
             "iotstudio_conn_id": self.iotstudio_conn_id,
             "space": self.space,
@@ -70,36 +70,38 @@ class IoTStudioActionTrigger(PollTrigger):
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Look once. The output is left to the task: events are logged in full."""
+        """Poll once. The task reads the output itself, because events are logged in full."""
         self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
         try:
             entry = await self._hook.aget_action(self.thing_id, self.action, self.action_id)
         except NotFoundError as error:
-            raise gone(Wish(self.thing_id, self.action), self.action_id, error) from None
+            raise missing_action_error(
+                ActionRequest(self.thing_id, self.action), self.action_id, error
+            ) from None
         status = str(entry.get("status"))
-        over = Verdicts(tuple(self.success_statuses), tuple(self.failure_statuses)).is_over(status)
-        return {"action_status": status} if over else None
+        statuses = StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
+        return {"action_status": status} if statuses.is_final(status) else None
 
     async def _outcome(self) -> dict[str, Any]:
-        # Each event has it, the one of a deadline too: what a task gives to defer() beside the trigger is not
-        # kept everywhere (not by ``dag.test()``).
+        # Every event has the id, the timeout included: ``dag.test()`` drops the keyword arguments that a task
+        # passes to ``defer()``.
         return {**await super()._outcome(), "action_id": self.action_id}
 
 
 class IoTStudioPropertyTrigger(PollTrigger):
-    """Fires when enough Things match, with their ids, or at the deadline.
+    """Fire when enough Things match, with their ids, or at the deadline.
 
-    Triggers of one space share their polls where they have the same filters and category; those for single
-    Things go into one request.
+    Triggers of one space share their polls when they have the same filters and category. Triggers for single
+    Things share one request.
 
-    :param iotstudio_conn_id: the connection; nothing else of it is kept.
-    :param space: id of the space; the connection's own when it is None.
+    :param iotstudio_conn_id: id of the Airflow connection; nothing else of it is serialised.
+    :param space: id of the space; None for the connection's.
     :param filters: condition by property name, as the API writes it.
     :param category: only Things of this category.
     :param thing_id: only this Thing.
-    :param min_matches: how many Things must match.
-    :param deadline: seconds since the epoch.
-    :param poll_interval: the longest interval in seconds.
+    :param min_matches: number of Things that must match.
+    :param deadline: time of the timeout, in seconds since the epoch.
+    :param poll_interval: maximum seconds between polls.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class IoTStudioPropertyTrigger(PollTrigger):
         self._hook: IoTStudioHook | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Give ids, filters, deadline and interval."""
+        """Return ids, filters, deadline and interval."""
         return {
             "iotstudio_conn_id": self.iotstudio_conn_id,
             "space": self.space,
@@ -137,7 +139,7 @@ class IoTStudioPropertyTrigger(PollTrigger):
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Look once, or take what another trigger has just seen."""
+        """Poll once, or use the result of another trigger's recent poll."""
         hook = self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
         shared: dict[str, Any] = {
             "space": self.space,
@@ -146,25 +148,26 @@ class IoTStudioPropertyTrigger(PollTrigger):
             "interval": self.poll_interval,
         }
         if self.thing_id:
-            found = [self.thing_id] if await matches(hook, self.thing_id, **shared) else []
+            found = [self.thing_id] if await thing_matches(hook, self.thing_id, **shared) else []
         else:
-            found = list(await first_matches(hook, self.min_matches, **shared))
-        return matched(found) if len(found) >= self.min_matches else None
+            found = list(await find_matches(hook, self.min_matches, **shared))
+        return match_result(found) if len(found) >= self.min_matches else None
 
 
 class IoTStudioThingTrigger(NewItemsTrigger):
-    """Fires for an ``AssetWatcher`` whenever Things begin to match; not again while they go on to.
+    """Fire for an ``AssetWatcher`` whenever Things start to match, once per Thing until it stops matching.
 
-    An event has ``matches`` (how many match now), ``new`` (how many have begun to since the last look) and
-    ``thing_ids`` (at most 100 of the new ones). On Airflow 3.3 the asset's state remembers who matched, so
-    that a restart of the triggerer repeats nothing; before, the first look after a restart fires for all that
-    match. The service evaluates the filters; watchers that ask the same share one list request.
+    An event has ``matches`` (number of Things that match now), ``new`` (number of Things that started to
+    match since the last poll) and ``thing_ids`` (at most 100 of the new ids). On Airflow 3.3 the ids of
+    matching Things are stored on the asset, so that a restart of the triggerer repeats nothing. On older
+    versions the first poll after a restart fires for all Things that match. The service evaluates the
+    filters; watchers with the same filters share one request.
 
-    :param iotstudio_conn_id: the connection; nothing else of it is kept.
+    :param iotstudio_conn_id: id of the Airflow connection; nothing else of it is serialised.
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``.
     :param category: only Things of this category.
-    :param poll_interval: seconds between looks.
-    :param space: id of the space; the connection's own when it is None.
+    :param poll_interval: seconds between polls.
+    :param space: id of the space; None for the connection's.
     """
 
     def __init__(
@@ -184,7 +187,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         self.space = space
 
     def arguments(self) -> dict[str, Any]:
-        """Give ids, filters and interval."""
+        """Return ids, filters and interval."""
         return {
             "iotstudio_conn_id": self.iotstudio_conn_id,
             "filters": dict(self.filters),
@@ -194,7 +197,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         }
 
     async def look(self) -> Mapping[str, Any]:
-        """Give the ids of the Things that match."""
+        """Poll once; return the ids of the Things that match, as keys."""
         params = api.filters(self.filters)
         key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
@@ -202,5 +205,5 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         return dict.fromkeys(await shared_result(key, self.poll_interval * 0.8, fetch))
 
     def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Tell all who have begun to match in one event."""
+        """Return one event for all Things that started to match."""
         return [{"matches": len(now), "new": len(new), "thing_ids": list(new[:100])}]

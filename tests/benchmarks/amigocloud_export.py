@@ -33,8 +33,8 @@ SMALL, LARGE, HUGE = 50_000, 500_000, 5_000_000
 TABLE = {SMALL: 3001, LARGE: 3002, HUGE: 3003}
 SERVER = f"""
 import hashlib, json, sys
-from airflow_provider.sandbox.amigocloud import AmigoCloudService, world
-from airflow_provider.sandbox.amigocloud.store import Dataset
+from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed as world
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset
 from airflow_provider.sandbox.server import Sandbox
 
 LEFT_OUT = ("category", "power_w", "installed_on", "inspected_at", "wkb_geometry")

@@ -68,9 +68,9 @@ class Served:
 
 def main(things: int) -> None:
     """Serve until the input ends."""
+    from airflow_provider.sandbox.iotstudio.formats import ulid
     from airflow_provider.sandbox.iotstudio.records import Thing
     from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
-    from airflow_provider.sandbox.iotstudio.wire import ulid
     from airflow_provider.sandbox.server import Sandbox
 
     def answer(command: str, value: float) -> Any:

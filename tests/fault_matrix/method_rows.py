@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.support import every_task
 

@@ -82,7 +82,7 @@ def _judged(row: Row, outcome: Outcome, usual: Outcome, effects: int | None) -> 
             return "LOST"
         if effects is None and outcome.value != usual.value:
             return "WRONG"
-        return "fine" if outcome.requests <= usual.requests else "tried again, fine"
+        return "fine" if outcome.requests <= usual.requests else "retried, fine"
     if isinstance(outcome.error, AmbiguousWriteError):
         return "ambiguous, done" if effects else "ambiguous, not done"
     name = type(outcome.error).__name__

@@ -98,8 +98,8 @@ def no_waiting() -> Iterator[None]:
         patch.object(rate_limit.Budget, "reserve", lambda self, now=None: 0.0),
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
-        patch.object(actions, "LOOKS", (0.0, 0.0)),
-        patch.object(incremental, "SETTLING", 0.0),
+        patch.object(actions, "SEARCH_DELAYS", (0.0, 0.0)),
+        patch.object(incremental, "CLOCK_MARGIN", 0.0),
         patch.object(verify, "wait", lambda _: None),
     ):
         yield
@@ -219,8 +219,8 @@ def _green(day: Day, good: Day) -> str:
     if _shape(day.files) != _shape(good.files) or day.result != good.told(bool(day.errors)):
         return "WRONG"
     if day.errors:
-        return f"`{_name(day.errors[0])}`; next try fine"
-    return "fine" if len(day.requests) <= len(good.requests) else "tried again, fine"
+        return f"`{_name(day.errors[0])}`; next attempt fine"
+    return "fine" if len(day.requests) <= len(good.requests) else "retried, fine"
 
 
 def _red(day: Day, good: Day) -> str:
@@ -230,7 +230,7 @@ def _red(day: Day, good: Day) -> str:
         return "WRONG"
     known = [(good.world, "done"), (good.before, "not done")]
     done = next((word for there, word in known if day.world == there), "partly done")
-    return f"{'; next try '.join(f'`{_name(one)}`' for one in day.errors)}, {done}"
+    return f"{'; next attempt '.join(f'`{_name(one)}`' for one in day.errors)}, {done}"
 
 
 def _more(day: Day, good: Day) -> World:

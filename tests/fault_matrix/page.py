@@ -1,6 +1,6 @@
-"""What each hook method, operator and sensor does on a bad day, as a page of the docs.
+"""Page of the fault matrix: the behaviour of each hook method, operator and sensor under each fault.
 
-``python -m tests.fault_matrix --write`` makes ``docs/faults.md`` anew.
+``python -m tests.fault_matrix --write`` writes ``docs/faults.md``.
 """
 
 from __future__ import annotations
@@ -17,77 +17,80 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 Cells = dict[str, list[str]]
 
 INTRODUCTION = """\
-# What happens on a bad day
+# Behaviour under faults
 
-A request that may be sent again is sent up to six times, within three minutes. What this does not help ends
-in one of these errors. They are in `airflow_provider.errors`, and all of them are a `ProviderError`:
+A request that may be repeated is sent up to six times, within three minutes. If that does not help, one of
+these errors is raised. They are in `airflow_provider.errors`, and all of them are a `ProviderError`:
 
-| Error | It means | What helps |
+| Error | Meaning | What helps |
 | --- | --- | --- |
-| `InputError` | arguments, rows, a file or the connection cannot be used | mend what it names, all at once |
+| `InputError` | arguments, rows, a file or the connection cannot be used | correct everything that it names |
 | `AuthenticationError` | the service does not accept the credentials | the connection's login and password |
-| `PermissionDeniedError` | the credentials are good, but may not do this | a permission, role or scope |
-| `NotFoundError` | what the request names is not there, or not for you | the id, the project, the space |
-| `RequestRejectedError` | the service understood, and refuses (another 4xx) | read what it says |
-| `RateLimitedError` | the service asks for a longer wait than a worker should sleep | a later try |
-| `ServerError`, `TransportError` | the service failed, or did not answer | a later try |
-| `AmbiguousWriteError` | the answer to a write was lost, and twice could be too often | look at the service |
+| `PermissionDeniedError` | the credentials are valid, but do not allow this | a permission, role or scope |
+| `NotFoundError` | the named object does not exist, or is not visible | the id, the project, the space |
+| `RequestRejectedError` | the service understood the request and refuses it (another 4xx) | its message |
+| `RateLimitedError` | the service asks for a longer wait than a worker should sleep | a later retry |
+| `ServerError`, `TransportError` | the service failed, or did not respond | a later retry |
+| `AmbiguousWriteError` | a write had no response, and a second one could act twice | check the service |
 | `RunFailedError` | a run, a job or an action ended badly | its reason is in the error |
-| `IncompleteExportError` | what came is not what there was; nothing was published | a later try |
-| `PlanRejectedError` | a limit is passed, or the map has changed since; nothing was written | a new plan |
-| `PartialWriteError` | some rows could not be written; all others are | the next try writes what is left |
-| `VerificationError` | what was accepted reads otherwise afterwards | the values that it names |
+| `IncompleteExportError` | the rows that came are not all rows; no file was written | a later retry |
+| `PlanRejectedError` | a limit is exceeded, or the map has changed since; nothing was written | a new plan |
+| `PartialWriteError` | some rows could not be written; all others are | a retry writes the remaining rows |
+| `VerificationError` | a value that was accepted reads differently afterwards | the values that it names |
 
-`ApiError` is the base of those that are an answer of the service. With `ServiceRetryPolicy` a delay that it
-named is the task's next retry, and no try is wasted on bad input, refused plans and missing permissions.
+`ApiError` is the base of the errors that are a reply of the service. With `ServiceRetryPolicy` a delay that
+the service named is the task's next retry delay, and no retry is spent on bad input, refused plans and
+missing permissions.
 
 ## How this page is made
 
-Each cell was produced by running the thing against the sandbox, breaking an answer on purpose, and looking
-afterwards at what the service holds and at the files. `python -m tests.fault_matrix --write` makes this page
-anew; a test fails when it no longer holds, and when a cell says *duplicated*, *lost*, *hung* or *wrong*.
+Each cell is produced by running the method or task against the sandbox, breaking one reply on purpose, and
+then comparing the state of the service and the files. `python -m tests.fault_matrix --write` writes this
+page. A test fails when it no longer holds, and when a cell says *duplicated*, *lost*, *hung* or *wrong*.
 
-*reset before* breaks the connection before the service acts, *reset after* once it has. *slow* is an answer
-in pieces within the timeout, *wrong type* a good body labelled as HTML, *401 once* a token that is refused,
-*401 always* and *no tokens* last until the try has failed, *redirect* leads to another host (which must not
-hear anything), *hour off* lets the service's clock jump an hour ahead.
+*reset before* breaks the connection before the service acts, *reset after* once it has. *slow* is a reply
+in pieces within the timeout, *wrong type* a good body labelled as HTML, *401 once* a token that is refused.
+*401 always* and *no tokens* last until the attempt has failed. *redirect* leads to another host, which must
+not receive anything. *hour off* moves the service's clock an hour ahead.
 
-- **fine**: the result, with as few requests as ever. **tried again, fine**: the result, after more.
-- **-**: the fault cannot strike, as there is no such request (AmigoCloud has no token endpoint).
+- **fine**: the result, with as few requests as without a fault. **retried, fine**: the result, after more
+  requests.
+- **-**: the fault cannot occur, as there is no such request (AmigoCloud has no token endpoint).
 
 ## Operators and sensors
 
-The fault strikes in the middle: at the first request that writes, else at the one halfway. A task that fails
-gets one more try, as Airflow gives it, on another worker that knows only what Airflow remembers (3.3's task
-state store); the service is well again by then. What is *deferred* waits in the triggerer. What a sensor
-waits for is so at its fourth request, those that failed counted; so a failed look costs none more.
+The fault occurs in the middle: at the first request that writes, else at the one halfway. A task that fails
+is retried once, as Airflow does it: on another worker that knows only the stored state of the task (the
+task state store of Airflow 3.3). The service works again by then. A *deferred* task waits in the triggerer.
+The condition of a sensor is true at its fourth request, failed ones included, so a failed poll costs no
+additional request.
 
-- **`Error`; next try fine**: the first try fails with that error; the next one takes over, and leaves what a
-  good day leaves: nothing twice, nothing missing.
-- **`Error`, done** or **not done**: the task fails for good, as Airflow is told not to try again what could
-  happen twice; this is what the service holds, which the task cannot know.
+- **`Error`; next attempt fine**: the first attempt fails with that error. The next one resumes, and leaves
+  the same state as a run without a fault: nothing twice, nothing missing.
+- **`Error`, done** or **not done**: the task fails permanently, because Airflow must not retry a write that
+  could act twice. The words say whether the service holds the write, which the task cannot know.
 """
 
 METHODS = """
 ## Methods of the hooks
 
-The fault strikes the first request; there is no further try.
+The fault occurs at the first request; the method is not called a second time.
 
-- **ambiguous**: `AmbiguousWriteError`, because the answer was lost and the write must not be sent twice;
-  *done* and *not done* say what the service holds, which the caller cannot know.
-- A name is the error that is raised; the service then holds nothing of the write. With *although done* it had
-  taken effect before its answer was lost, and the next try was refused for that.
+- **ambiguous**: `AmbiguousWriteError`, because there was no response and the write must not be sent twice;
+  *done* and *not done* say whether the service holds it, which the caller cannot know.
+- The name of an error: it is raised, and the service then holds nothing of the write. With *although done*
+  the write had taken effect before its response was lost, and the next request was refused for that reason.
 """
 
 
 def table(what: str, cells: Cells) -> list[str]:
-    """Give the lines of a vendor's table."""
+    """Return the lines of a vendor's table."""
     head = [f"| {what} | {' | '.join(FAULTS)} |", f"|{' --- |' * (len(FAULTS) + 1)}"]
     return head + [f"| {name} | {' | '.join(row)} |" for name, row in cells.items()]
 
 
 def tables(what: str, cells: dict[str, Cells]) -> str:
-    """Give the tables of all vendors."""
+    """Return the tables of all vendors."""
     return "".join(
         f"\n### {HOOKS[vendor].hook_name}\n\n" + "\n".join(table(what, cells[vendor])) + "\n"
         for vendor in cells
@@ -95,7 +98,7 @@ def tables(what: str, cells: dict[str, Cells]) -> str:
 
 
 def main() -> None:
-    """Make the page."""
+    """Run the matrix and write or print the page."""
     with Sandbox() as running, connected(running):
         tasks = {vendor: operators.cells(running, vendor) for vendor in HOOKS}
         calls = {vendor: methods.cells(running, vendor) for vendor in HOOKS}

@@ -13,7 +13,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import auth, rate_limit
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.redaction import encodings
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from airflow_provider.sandbox.server import Sandbox
 
 

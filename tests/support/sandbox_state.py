@@ -33,7 +33,7 @@ def _mapsindoors(service: Any) -> Iterator[Any]:
 
 
 def _amigocloud(service: Any) -> Iterator[Any]:
-    service.jobs.settle()
+    service.jobs.run_due()
     for dataset in service.store.datasets.values():
         count = service.store.count(dataset.id)
         yield ["dataset", dataset.name]

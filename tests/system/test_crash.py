@@ -92,7 +92,7 @@ class Upload(Case):
 
     def check(self, folder: Path, number: int, outcome: Outcome) -> None:
         amigo = self.sandbox.amigocloud
-        amigo.jobs.settle()
+        amigo.jobs.run_due()
         jobs = [job for job in amigo.jobs.all.values() if job.about.get("filename") == f"round_{number}.csv"]
         made = [one for one in amigo.store.datasets.values() if one.name == f"round_{number}"]
         assert len(jobs) == len(made) <= 1

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider.sandbox import Sandbox
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from dev.local_airflow import LocalAirflow
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, search, secrets_of

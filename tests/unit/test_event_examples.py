@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
 def load(name: str) -> Any:
-    return runpy.run_path(str(EXAMPLES / f"{name}.py"))
+    return runpy.run_path(str(EXAMPLES / f"example_{name}.py"))
 
 
 def machines(sandbox: Any) -> list[str]:

@@ -13,8 +13,12 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
 FILES = sorted(FOLDER.glob("*.py"))
-CHAINS = {"nightly_digital_twin", "amigocloud_dataset_changed", "iotstudio_limit_passed"}
-NEEDS_3_3 = {"nightly_digital_twin"}
+CHAINS = {
+    "example_nightly_digital_twin",
+    "example_amigocloud_dataset_changed",
+    "example_iotstudio_limit_passed",
+}
+NEEDS_3_3 = {"example_nightly_digital_twin"}
 
 
 def load(path: Path) -> Any:
@@ -42,7 +46,7 @@ def code_lines(path: Path) -> int:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_example_has_its_own_name_and_says_what_it_does(path: Path) -> None:
     dag = load(path)
-    assert dag.dag_id == path.stem
+    assert path.stem == f"example_{dag.dag_id}"
     assert dag.doc_md
     assert len(dag.doc_md) > 100
 
@@ -62,13 +66,13 @@ def test_each_of_the_four_jobs_runs(
     name: str, sandbox: Any, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
-    assert run_dag(load(FOLDER / f"{name}.py")).state == "success"
+    assert run_dag(load(FOLDER / f"example_{name}.py")).state == "success"
 
 
 def test_the_nightly_chain_moves_all_four_systems(
     sandbox: Any, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    dag = load(FOLDER / "nightly_digital_twin.py")
+    dag = load(FOLDER / "example_nightly_digital_twin.py")
     for task in dag.tasks:
         task.retries = 0
     monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))

@@ -1,8 +1,9 @@
-"""What is in the wheel, and what Airflow is told about the provider."""
+"""Packaging: the content of the wheel, its metadata, and the provider's registration with Airflow."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -62,6 +63,19 @@ def test_the_wheel_states_versions_and_licence(wheel: zipfile.ZipFile) -> None:
     assert f"Version: {import_module('airflow_provider').__version__}" in stated
     assert "License-Expression: Apache-2.0" in stated
     assert "Requires-Python: <3.14,>=3.11" in stated
+
+
+def test_the_wheel_names_its_authors_and_where_to_find_the_project(wheel: zipfile.ZipFile) -> None:
+    stated = text(wheel, "/METADATA")
+    assert "\nAuthor: " in stated
+    urls = dict(re.findall(r"^Project-URL: (\w+), (https://\S+)$", stated, re.MULTILINE))
+    assert set(urls) == {"Homepage", "Documentation", "Changelog", "Issues"}
+    assert all(url.startswith(urls["Homepage"]) for url in urls.values())
+
+
+def test_the_project_file_holds_no_path_of_a_machine_and_no_index() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    assert re.findall(r"file:|/home/|/root/|/tmp/|/Users/|index-url|extra-index", project) == []
 
 
 def provider_info() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Exports of Things and of their history: complete and published in one step, or not at all."""
+"""Exports of Things and of their history: the file is complete, or there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider.core.files.spool import Spool, write_parquet
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_past
+from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_history
 from airflow_provider.iotstudio.export.retention import Retention
 
 if TYPE_CHECKING:
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 PROGRESS_SECONDS = 10.0
+"""Seconds between two log lines about the progress."""
 
-
-FIXED = ("uid", "title")
-
+FIXED_COLUMNS = ("uid", "title")
+"""First columns of a Things export; the properties follow."""
 
 WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
+"""Writers by format; Parquet needs all columns first and has none."""
 
 
 def choose_format(output_path: str) -> str:
-    """Give the format that a path's ending tells.
+    """Return the format that a path's ending names: ``jsonl``, ``csv`` or ``parquet``.
 
-    :raises InputError: when it tells none.
+    :param output_path: a path or URL.
+    :raises InputError: when the ending names none of them.
     """
     name = output_path.lower().rpartition("/")[2]
     suffix = name.removesuffix(".gz").rpartition(".")[2]
@@ -49,17 +51,23 @@ def choose_format(output_path: str) -> str:
 def export_things(
     hook: IoTStudioHook, output_path: str, *, category: str | None, filters: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Write one row a Thing: ``uid``, ``title``, then its current values; gives the manifest."""
+    """Write one row per Thing (``uid``, ``title``, then its current values); return the manifest.
+
+    :param hook: the space.
+    :param output_path: a path or URL.
+    :param category: only Things of this category.
+    :param filters: condition by property name, as the API writes it.
+    """
     things = hook.list_things(category=category, params=api.filters(filters))
     pages = ([_row(thing)] for thing in things)
-    return _export(hook, output_path, pages, FIXED)
+    return _export(hook, output_path, pages, FIXED_COLUMNS)
 
 
 def _row(thing: Mapping[str, Any]) -> dict[str, Any]:
     row = {"uid": thing["uid"], "title": thing.get("title")}
     for name, value in (thing.get("status") or {}).items():
-        # A property may be called like one of the fixed columns.
-        row[f"property:{name}" if name in FIXED else name] = value
+        # A property may have the name of a fixed column.
+        row[f"property:{name}" if name in FIXED_COLUMNS else name] = value
     return row
 
 
@@ -74,33 +82,44 @@ def export_history(
     properties: Sequence[str] | None,
     concurrency: int,
 ) -> dict[str, Any]:
-    """Write one row a recorded value: ``thing_id``, ``at``, ``property``, ``value``; gives the manifest.
+    """Write one row per recorded value, in the columns of :data:`COLUMNS`; return the manifest.
 
-    Things are read at the same time; the rows of one request stay together, newest first.
+    Things are read concurrently. The rows of one request stay together, newest first.
+
+    :param hook: the space.
+    :param output_path: a path or URL.
+    :param thing_ids: these Things; None for all that ``category`` and ``filters`` leave.
+    :param category: only Things of this category.
+    :param filters: condition by property name, evaluated on current values.
+    :param span: the time span of the values.
+    :param properties: only these properties; None for all.
+    :param concurrency: number of histories read at the same time.
     """
     if thing_ids is None:
         things = hook.list_things(category=category, params=api.filters(filters))
         thing_ids = [thing["uid"] for thing in things]
-    # What is named twice is read once.
+    # A Thing or property that is named twice is read once.
     thing_ids = list(dict.fromkeys(thing_ids))
     names = None if properties is None else list(dict.fromkeys(properties))
     retention = Retention(hook, span.start)
     newest = ""
 
-    def watched(pages: Iterator[Rows]) -> Iterator[Rows]:
+    def note_newest(pages: Iterator[Rows]) -> Iterator[Rows]:
         nonlocal newest
         for rows in pages:
-            newest = max(newest, max((row["at"] for row in rows), key=api.moment), key=_when)
+            newest = max(newest, max((row["at"] for row in rows), key=api.parse_time), key=_timestamp)
             yield rows
 
-    pages = read_past(hook, thing_ids, span, properties=names, concurrency=concurrency, retention=retention)
-    result = _export(hook, output_path, watched(pages), COLUMNS, fixed=True)
+    pages = read_history(
+        hook, thing_ids, span, properties=names, concurrency=concurrency, retention=retention
+    )
+    result = _export(hook, output_path, note_newest(pages), COLUMNS, fixed=True)
     missing = retention.report(len(thing_ids))
     return {**result, "things": len(thing_ids), "watermark": newest or None, **missing}
 
 
-def _when(text: str) -> float:
-    return api.moment(text).timestamp() if text else 0.0
+def _timestamp(text: str) -> float:
+    return api.parse_time(text).timestamp() if text else 0.0
 
 
 def _export(
@@ -111,20 +130,20 @@ def _export(
     *,
     fixed: bool = False,
 ) -> dict[str, Any]:
-    """Write pages of rows.
+    """Write pages of rows; return the manifest.
 
-    :param columns: the first columns, or all of them when they are ``fixed``.
+    :param columns: the first columns; all columns when they are ``fixed``.
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
-    told = _telling(hook, pages)
-    with AtomicFile(output_path) as publication:
+    pages = _log_progress(hook, pages)
+    with AtomicFile(output_path) as file:
         if file_format == "jsonl" or (fixed and file_format == "csv"):
-            rows, columns = _straight(publication, file_format, output_path, told, columns)
+            rows, columns = _write_streamed(file, file_format, output_path, pages, columns)
         else:
-            rows, columns = _spooled(publication, file_format, output_path, told, columns)
+            rows, columns = _write_spooled(file, file_format, output_path, pages, columns)
     made = manifest(
-        publication,
+        file,
         file_format=file_format,
         rows=rows,
         columns=columns,
@@ -134,31 +153,31 @@ def _export(
     return log_manifest(made, hook.log)
 
 
-def _straight(
-    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+def _write_streamed(
+    file: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     seen = dict.fromkeys(columns)
-    with _packed(publication, path) as out:
+    with _compressed(file, path) as out:
         writer = WRITERS[file_format](out, columns)
         for rows in pages:
             for row in rows:
                 seen.update(dict.fromkeys(row))
             writer.write_rows(rows)
         writer.close()
-    return writer.rows, _ordered(seen, columns)
+    return writer.rows, _ordered_columns(seen, columns)
 
 
-def _spooled(
-    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+def _write_spooled(
+    file: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     with Spool() as spool:
         for rows in pages:
             spool.add(rows)
-        names = _ordered(spool.kinds(), columns)
+        names = _ordered_columns(spool.kinds(), columns)
         if file_format == "parquet":
-            write_parquet(publication, spool, names)
+            write_parquet(file, spool, names)
         else:
-            with _packed(publication, path) as out:
+            with _compressed(file, path) as out:
                 writer = WRITERS[file_format](out, names)
                 for batch in spool.batches():
                     writer.write_rows(batch)
@@ -166,28 +185,28 @@ def _spooled(
     return spool.rows, names
 
 
-def _ordered(seen: Iterable[str], first: Sequence[str]) -> list[str]:
+def _ordered_columns(seen: Iterable[str], first: Sequence[str]) -> list[str]:
     return [*first, *sorted(set(seen) - set(first))]
 
 
 @contextmanager
-def _packed(publication: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
+def _compressed(file: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
     if not path.lower().endswith(".gz"):
-        yield publication
+        yield file
         return
-    # No time and no name inside, so that the same rows give the same bytes.
-    with gzip.GzipFile("", "wb", 6, cast("Any", publication), mtime=0) as packed:
-        yield packed
+    # Without a time and a name in the header, the same rows produce the same bytes.
+    with gzip.GzipFile("", "wb", 6, cast("Any", file), mtime=0) as compressed:
+        yield compressed
 
 
-def _telling(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
-    """Log the progress every few seconds."""
-    started = told = time.monotonic()
+def _log_progress(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
+    """Yield the pages, and log the progress every :data:`PROGRESS_SECONDS`."""
+    started = logged = time.monotonic()
     count = 0
     for rows in pages:
         yield rows
         count += len(rows)
         now = time.monotonic()
-        if now - told >= PROGRESS_SECONDS:
-            told = now
+        if now - logged >= PROGRESS_SECONDS:
+            logged = now
             hook.log.info("%d rows, %.0f a second", count, count / (now - started))

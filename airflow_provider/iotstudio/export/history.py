@@ -1,4 +1,4 @@
-"""Reads the history of many Things at the same time, page by page, within flat memory."""
+"""History reader: concurrent, page by page, with constant memory."""
 
 from __future__ import annotations
 
@@ -18,43 +18,49 @@ if TYPE_CHECKING:
 
 
 COLUMNS = ("thing_id", "at", "property", "value")
+"""Columns of a history export."""
 
-
-A_LITTLE = timedelta(milliseconds=1)
+BOUND_MARGIN = timedelta(milliseconds=1)
+"""Time added to both ends of a query, because it is not documented whether bounds are inclusive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time span that holds its start and not its end, so that spans in a row share no value.
+    """A time span that includes its start and excludes its end, so that consecutive spans share no value.
 
-    Whether the service counts the bounds in is not documented: it is asked for a little more, and what is
-    beyond is left out here.
+    The query asks for :data:`BOUND_MARGIN` more on both sides; values outside the span are dropped here.
+
+    :param start: the first time included; None for no limit.
+    :param end: the first time excluded; None for no limit.
     """
 
     start: datetime | None = None
     end: datetime | None = None
 
     @classmethod
-    def read(cls, start: str | datetime | None, end: str | datetime | None) -> Span:
-        """Make a span of datetimes or of texts (ISO 8601, or ``2026``, ``2026-01``), UTC without an offset.
+    def parse(cls, start: str | datetime | None, end: str | datetime | None) -> Span:
+        """Parse a span from datetimes or texts (ISO 8601, ``2026`` or ``2026-01``); UTC without an offset.
 
-        :raises InputError: naming the bound that is no time, or when the span is empty.
+        :param start: the first time included; None or empty for no limit.
+        :param end: the first time excluded; None or empty for no limit.
+        :raises InputError: when a bound is not a time, which the error names, or when the span is empty.
         """
         span = cls(_bound("start", start), _bound("end", end))
         if span.start and span.end and span.start >= span.end:
             raise InputError(
-                f"start {span.start} is not before end {span.end} (data intervals are empty unless the"
-                " schedule is one that has them, like CronDataIntervalTimetable)"
+                f"start {span.start} is not before end {span.end} (a data interval is empty unless the"
+                " schedule has data intervals, as CronDataIntervalTimetable has)"
             )
         return span
 
-    def asked(self) -> tuple[datetime | None, datetime | None]:
-        """Give the bounds to ask the service for."""
-        return (self.start - A_LITTLE if self.start else None), (self.end + A_LITTLE if self.end else None)
+    def query_bounds(self) -> tuple[datetime | None, datetime | None]:
+        """Return the bounds of the query to the service."""
+        start = self.start - BOUND_MARGIN if self.start else None
+        return start, self.end + BOUND_MARGIN if self.end else None
 
-    def holds(self, at: str) -> bool:
-        """Tell whether a time of the API is within the span."""
-        moment = api.moment(at)
+    def contains(self, at: str) -> bool:
+        """Return whether a time of the API is within the span."""
+        moment = api.parse_time(at)
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
 
 
@@ -62,15 +68,15 @@ def _bound(name: str, value: str | datetime | None) -> datetime | None:
     if value is None or value == "":
         return None
     if isinstance(value, datetime):
-        return api.moment(value.isoformat())
+        return api.parse_time(value.isoformat())
     text = value.strip()
     try:
-        return api.moment({4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), text))
+        return api.parse_time({4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), text))
     except ValueError:
-        raise InputError(f"'{name}' is no time: {value!r}") from None
+        raise InputError(f"'{name}' is not a time: {value!r}; use ISO 8601") from None
 
 
-def read_past(
+def read_history(
     hook: IoTStudioHook,
     thing_ids: Sequence[str],
     span: Span,
@@ -79,26 +85,29 @@ def read_past(
     concurrency: int,
     retention: Retention,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Give the recorded values of Things as pages of rows.
+    """Yield the recorded values of Things as pages of rows.
 
-    :param properties: only these, each with requests of its own; all of them when it is None.
-    :param concurrency: how many histories are read at the same time.
-    :param retention: told of each history how far back it went.
-    :raises ProviderError: as soon as one request fails for good; the others end too.
+    :param hook: the space.
+    :param thing_ids: the Things.
+    :param span: the time span of the values.
+    :param properties: only these, each with requests of its own; None for all.
+    :param concurrency: number of histories read at the same time.
+    :param retention: gets the oldest time of each history.
+    :raises ProviderError: when a request fails permanently; all other requests end, too.
     """
     jobs = [(thing_id, name) for thing_id in thing_ids for name in (properties or (None,))]
     if not jobs:
         return
-    hook.transport  # noqa: B018 - made here once, before threads share it
-    reading = _Reading(hook, jobs, span, min(concurrency, len(jobs)), retention)
+    hook.transport  # noqa: B018 - opened here once, before threads share it
+    reader = _HistoryReader(hook, jobs, span, min(concurrency, len(jobs)), retention)
     try:
-        yield from reading.pages()
+        yield from reader.pages()
     finally:
-        reading.end()
+        reader.stop()
 
 
-class _Reading:
-    """Threads that each read one history after the other, and the queue that they fill."""
+class _HistoryReader:
+    """A pool of threads that each read one history after another into a bounded queue."""
 
     def __init__(
         self,
@@ -113,9 +122,9 @@ class _Reading:
         self._span = span
         self._jobs = iter(jobs)
         self._lock = threading.Lock()
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._queue: Queue[list[dict[str, Any]] | BaseException | None] = Queue(maxsize=2 * threads)
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -130,8 +139,8 @@ class _Reading:
             elif item:
                 yield item
 
-    def end(self) -> None:
-        self._over.set()
+    def stop(self) -> None:
+        self._stopped.set()
         for thread in self._threads:
             while thread.is_alive():
                 self._drain()
@@ -144,39 +153,39 @@ class _Reading:
         except Empty:
             return
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            while not self._over.is_set() and (job := self._next()) is not None:
-                self._read(*job)
+            while not self._stopped.is_set() and (job := self._next_job()) is not None:
+                self._read_job(*job)
         except BaseException as error:
             self._put(error)
         else:
             self._put(None)
 
-    def _next(self) -> tuple[str, str | None] | None:
+    def _next_job(self) -> tuple[str, str | None] | None:
         with self._lock:
             return next(self._jobs, None)
 
-    def _read(self, thing_id: str, name: str | None) -> None:
-        start, end = self._span.asked()
+    def _read_job(self, thing_id: str, name: str | None) -> None:
+        start, end = self._span.query_bounds()
         cursor, oldest = "", None
-        while not self._over.is_set():
+        while not self._stopped.is_set():
             page = self._hook.history_page(thing_id, start=start, end=end, name=name, cursor=cursor)
             rows = [
                 {"thing_id": thing_id, "at": item["at"], "property": key, "value": value}
                 for item in page.items
-                if self._span.holds(item["at"])
+                if self._span.contains(item["at"])
                 for key, value in item["properties"].items()
             ]
             self._put(rows)
             oldest = rows[-1]["at"] if rows else oldest
             cursor = page.cursor
             if not cursor:
-                self._retention.look(thing_id, name, oldest)
+                self._retention.check(thing_id, name, oldest)
                 return
 
     def _put(self, item: list[dict[str, Any]] | BaseException | None) -> None:
-        while not self._over.is_set():
+        while not self._stopped.is_set():
             try:
                 self._queue.put(item, timeout=0.1)
             except Full:

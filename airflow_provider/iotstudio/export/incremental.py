@@ -1,4 +1,4 @@
-"""Which span of time an incremental export of the history has, from run to run."""
+"""Incremental export: the time span of each run, from run to run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 
-SETTLING = 2.0
-"""Seconds to wait until a value's time is surely in the past for the service, too: clocks differ a little."""
+CLOCK_MARGIN = 2.0
+"""Seconds to wait until a time has passed for the service, too: clocks differ a little."""
 
-NEXT = timedelta(milliseconds=1)
-"""The history has milliseconds, so the next value is at least this much later."""
+HISTORY_RESOLUTION = timedelta(milliseconds=1)
+"""Smallest distance between two recorded times."""
 
 
-class Progress:
-    """The spans of the runs of one export; each begins where the one before ended.
+class HistoryWatermark:
+    """The end of the last exported span, at which the next run starts.
 
-    A run that is cleared after it had ended well exports its own span again, neither more nor less, and moves
-    nothing: what came since is in the files of later runs, or will be.
+    When a run that had succeeded is cleared, it exports its own span again and moves nothing. Values recorded
+    since then are in the files of later runs.
 
     :param context: the task's context.
     :param outlets: the task's outlets; there must be exactly one.
-    :param source: what is exported, as JSON; another source begins anew.
-    :param log: says when nothing can be remembered, and when a run exports its span again.
+    :param source: the export's source, as JSON; another source starts over.
+    :param log: gets one line when no state can be stored, and when a run exports its span again.
     """
 
     def __init__(self, context: Mapping[str, Any], outlets: Sequence[Any], source: Any, log: Logger) -> None:
@@ -39,51 +39,54 @@ class Progress:
         self._watermark = Watermark(
             context, outlets, source, log, name="iotstudio_history", argument="incremental"
         )
-        self._done = self._watermark.done()
+        self._exported = self._watermark.done()
 
-    def span(self, asked: Span) -> Span:
-        """Give the span of this run.
+    def span(self, requested: Span) -> Span:
+        """Return the span of this run.
 
-        :param asked: its start is for the first run; its end for each that did not end well yet.
+        :param requested: its start applies to the first run; its end to each run that has not succeeded yet.
         """
-        if self._done:
-            span = Span(_moment(self._done["start"]), _moment(self._done["until"]))
-            self._log.info("This run has exported %s to %s before, and does so again", span.start, span.end)
+        if self._exported:
+            span = Span(_parse_time(self._exported["start"]), _parse_time(self._exported["until"]))
+            self._log.info(
+                "This run exported %s to %s before; it exports the same span", span.start, span.end
+            )
             return span
-        return settled(_moment(self._watermark.start().get("until")) or asked.start, asked.end)
+        start = _parse_time(self._watermark.start().get("until")) or requested.start
+        return closed_span(start, requested.end)
 
-    def finished(self, span: Span, newest: str | None) -> None:
-        """Remember, after the file was published, where this run ended and the next one begins.
+    def save(self, span: Span, newest: str | None) -> None:
+        """Store where this run ended and the next run starts; call it once the file has its final name.
 
-        :param span: what was exported.
-        :param newest: time of the newest value in the file.
+        :param span: the exported span.
+        :param newest: time of the newest value in the file; None when the file has none.
         """
-        if self._done:
+        if self._exported:
             return
         start = span.start.isoformat() if span.start else None
-        until = start or api.FAR_PAST
+        until = start or api.EARLIEST_TIME
         if newest is not None:
-            until = (api.moment(newest) + NEXT).isoformat()
+            until = (api.parse_time(newest) + HISTORY_RESOLUTION).isoformat()
             self._watermark.move({"until": until})
         self._watermark.note({"start": start, "until": until})
 
 
-def _moment(text: str | None) -> datetime | None:
-    return api.moment(text) if text else None
+def _parse_time(text: str | None) -> datetime | None:
+    return api.parse_time(text) if text else None
 
 
-def settled(start: datetime | None, end: datetime | None) -> Span:
-    """Give a span that ends now, or earlier, after a short wait where values of it may still come.
+def closed_span(start: datetime | None, end: datetime | None) -> Span:
+    """Return a span that ends now or earlier, after a short wait when its values may still arrive.
 
-    Without an end, values that are recorded while Thing after Thing is read would be missed: those of the
-    first Things come after they were read, and before the newest value of the last ones.
+    Without an end, values recorded while Thing after Thing is read would be missed: those of the first Things
+    arrive after these Things were read, and before the newest value of the last Things.
 
-    :param start: where the export begins.
-    :param end: the end that was asked for.
+    :param start: start of the span.
+    :param end: the requested end; None for now.
     """
     now = datetime.now(UTC)
     until = min(now, end or now)
-    # A run that follows at once finds nothing new yet: an empty span.
+    # When a run follows at once, nothing new is recorded yet: its span is empty.
     span = Span(start, max(until, start or until))
-    time.sleep(max(0.0, SETTLING - (now - until).total_seconds()))
+    time.sleep(max(0.0, CLOCK_MARGIN - (now - until).total_seconds()))
     return span

@@ -1,4 +1,4 @@
-"""Tells where a history was asked for from before the oldest value that the service has kept."""
+"""Retention check: report histories that were requested from before the oldest value that is stored."""
 
 from __future__ import annotations
 
@@ -12,60 +12,62 @@ if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
-SHORTEST = timedelta(days=28)
-"""No history is forgotten sooner: the vendor's docs name one month as the shortest retention."""
+SHORTEST_RETENTION = timedelta(days=28)
+"""Shortest time that the service stores a value; the vendor's docs name one month."""
 
-SHOWN = 20
+MAX_REPORTED = 20
+"""Maximum number of Things named in the manifest."""
 
 
 class Retention:
-    """Notes the Things of which nothing from before the start is kept.
+    """The Things that have no stored value from before the requested start.
 
-    Such a Thing was either not there yet, or the service has forgotten values that belong into the export:
-    it does not tell which. A start within the last four weeks is not looked at; an older one costs one more
-    request for each history.
+    Such a Thing either did not exist yet, or the service has deleted values that belong into the export: the
+    service does not distinguish the two. A start within the last four weeks is not checked; an earlier start
+    costs one more request per history.
 
     :param hook: the space.
-    :param start: from when on values were asked for; None asks for all that is kept, which is never short.
+    :param start: start of the requested span; None requests everything, which is never short.
     """
 
     def __init__(self, hook: IoTStudioHook, start: datetime | None) -> None:
         self._hook = hook
         self._start = start
-        self._asked = start is not None and start < datetime.now(UTC) - SHORTEST
+        self._is_relevant = start is not None and start < datetime.now(UTC) - SHORTEST_RETENTION
         self._lock = threading.Lock()
-        self._kept_from: dict[str, str | None] = {}
+        self._oldest: dict[str, str | None] = {}
 
-    def look(self, thing_id: str, name: str | None, oldest: str | None) -> None:
-        """Look whether anything from before the start is kept of a history; threads may call this.
+    def check(self, thing_id: str, name: str | None, oldest: str | None) -> None:
+        """Check whether a history has a value from before the start. Threads may call this.
 
-        :param name: the property, None for all.
-        :param oldest: the oldest time that was read, None when there was none.
+        :param thing_id: the Thing's id.
+        :param name: the property; None for all.
+        :param oldest: the oldest time that was read; None when there was no value.
         """
-        if not self._asked or self._start is None:
+        if not self._is_relevant or self._start is None:
             return
         if self._hook.last_values(thing_id, self._start, name=name):
             return
         with self._lock:
-            known = self._kept_from.get(thing_id)
-            # Of several properties, the one that is kept the shortest counts.
-            self._kept_from[thing_id] = max(known, oldest, key=api.moment) if known and oldest else oldest
+            known = self._oldest.get(thing_id)
+            # Of several properties, the property with the shortest history counts.
+            self._oldest[thing_id] = max(known, oldest, key=api.parse_time) if known and oldest else oldest
 
     def report(self, things: int) -> dict[str, Any]:
-        """Log what is missing, and give it for the manifest; nothing when nothing is.
+        """Log missing history, and return it for the manifest; empty when nothing is missing.
 
-        :param things: how many Things were read.
+        :param things: number of Things that were read.
         """
-        if not self._kept_from or self._start is None:
+        if not self._oldest or self._start is None:
             return {}
-        found = sorted(self._kept_from.items(), key=lambda item: item[1] or "~")
+        found = sorted(self._oldest.items(), key=lambda item: item[1] or "~")
         start = self._start.isoformat()
         self._hook.log.warning(
-            "of %d of %d Things nothing from before %s is kept: values were recorded only later, or the"
-            " service has forgotten them; the oldest is from %s",
+            "%d of %d Things have no stored value from before %s: they were recorded only later, or the"
+            " service has deleted older values; the oldest value is from %s",
             len(found),
             things,
             start,
             found[0][1] or "no time at all",
         )
-        return {"retention": {"start": start, "things": len(found), "kept_from": dict(found[:SHOWN])}}
+        return {"retention": {"start": start, "things": len(found), "kept_from": dict(found[:MAX_REPORTED])}}

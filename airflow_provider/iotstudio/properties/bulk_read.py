@@ -1,4 +1,4 @@
-"""Current values of many Things with few requests."""
+"""Bulk read: current values of many Things with few requests."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider.errors import NotFoundError, RequestRejectedError, TransportError
-from airflow_provider.iotstudio.api import IDS, PAGE
+from airflow_provider.iotstudio.api import IDS_PER_REQUEST, PAGE_SIZE
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
-MANY_IDS = 375
-"""Things named in one long request: with its headers below the 16 KB that many servers allow."""
+IDS_PER_LONG_REQUEST = 375
+"""Maximum Things named in one long request: with its headers below the 16 KB that many servers allow."""
 
-PROMISED = 3
-"""Requests for each 1000 Things begun."""
+REQUESTS_PER_PAGE = 3
+"""Requests allowed per 1000 Things, rounded up."""
 
 Values = dict[str, Mapping[str, Any]]
 
 
 def read_values(hook: IoTStudioHook, thing_ids: Sequence[str]) -> Values:
-    """Give the current values of Things, by id; those that do not exist are absent.
+    """Return the current values of Things, by id; Things that do not exist are absent.
 
-    1000 Things cost at most three requests. Only where the service refuses URLs of 16 KB, and the Things are
-    few in a large space, they cost about eight.
+    1000 Things cost at most three requests. When the service refuses URLs of 16 KB, and the Things are few in
+    a large space, they cost about eight.
+
+    :param hook: the space.
+    :param thing_ids: the Things.
     """
     wanted = list(dict.fromkeys(thing_ids))
     if len(wanted) == 1:
@@ -32,47 +35,48 @@ def read_values(hook: IoTStudioHook, thing_ids: Sequence[str]) -> Values:
             return {wanted[0]: hook.get_properties(wanted[0])}
         except NotFoundError:
             return {}
-    return _Reading(hook, wanted).values()
+    return _BulkReader(hook, wanted).values()
 
 
-class _Reading:
-    """Chooses the cheaper request each time: a page of the Thing list, or Things by their ids.
+class _BulkReader:
+    """Choose the cheaper request each time: a page of the Thing list, or Things by their ids.
 
-    Both carry current values. A page brings up to 1000 of the Things, or none: nobody knows before.
+    Both carry current values. A page holds between none and 1000 of the wanted Things, which is not known
+    before the request.
     """
 
     def __init__(self, hook: IoTStudioHook, wanted: Sequence[str]) -> None:
         self._hook = hook
         self._left = dict.fromkeys(wanted)
         self._found: Values = {}
-        self._requests_left = PROMISED * math.ceil(len(wanted) / PAGE)
-        self._ids = MANY_IDS
-        # What was just written comes first, where writing a value counts as modifying the Thing (the vendor's
-        # docs do not say). Where it does not, this order is as good as any.
+        self._requests_left = REQUESTS_PER_PAGE * math.ceil(len(wanted) / PAGE_SIZE)
+        self._ids = IDS_PER_LONG_REQUEST
+        # When writing a value counts as modifying the Thing (the vendor's docs do not say), Things that were
+        # just written come first. Otherwise this order costs nothing.
         self._list = hook.list_things(params={"sort": "-modified"})
         self._last_page = 0
 
     def values(self) -> Values:
         while self._left:
-            if self._is_page_worth_it():
+            if self._should_read_page():
                 self._read_page()
             else:
                 self._read_block([*self._left][: self._ids])
             self._requests_left -= 1
         return self._found
 
-    def _is_page_worth_it(self) -> bool:
-        """Tell whether the last page brought more than ids would, or a page that brings none does no harm."""
+    def _should_read_page(self) -> bool:
+        """Return whether the last page held more than a block of ids, or a page without any is affordable."""
         blocks = math.ceil(len(self._left) / self._ids)
         return blocks > 1 and (self._last_page > self._ids or blocks < self._requests_left)
 
     def _read_page(self) -> None:
         before = len(self._left)
         try:
-            # The rest of the list is asked for when it is wanted.
-            self._take(islice(self._list, PAGE))
+            # The list is lazy: this reads one page.
+            self._take(islice(self._list, PAGE_SIZE))
         except RequestRejectedError:
-            # A service that does not sort like this: by id, then.
+            # The service does not support this order: read by ids.
             self._requests_left = 0
         self._last_page = before - len(self._left)
 
@@ -80,14 +84,14 @@ class _Reading:
         try:
             self._take(self._hook.list_things(params={"thingID[]": block}))
         except (RequestRejectedError, TransportError) as error:
-            if len(block) > IDS:
-                # Too long a URL for this service: shorter ones take more requests, so a page may be worth it.
-                self._ids, self._last_page = IDS, PAGE
+            if len(block) > IDS_PER_REQUEST:
+                # The URL was too long. Shorter URLs take more requests, so a page may be cheaper.
+                self._ids, self._last_page = IDS_PER_REQUEST, PAGE_SIZE
                 return
             if isinstance(error, TransportError):
                 raise
             if len(block) > 1:
-                # One of them is no id.
+                # One of the ids is invalid.
                 self._read_block(block[::2])
                 self._read_block(block[1::2])
         for thing_id in block:

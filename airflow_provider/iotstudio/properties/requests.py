@@ -1,4 +1,4 @@
-"""Rows that say which properties of which Things to set, checked as a whole before anything is sent."""
+"""Write requests: property values by Thing, built from rows and validated before the first request."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 
-MESSAGE_BYTES = 5 * 1024
-"""The largest message that the vendor's docs name."""
+MAX_MESSAGE_BYTES = 5 * 1024
+"""Maximum size of a message in bytes, as the vendor's docs state it."""
 
-FIELDS = frozenset({"thing_id", "properties"})
+ROW_FIELDS = frozenset({"thing_id", "properties"})
+"""Fields of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What one Thing is to be set to, in one request.
+    """New values of one Thing, sent in one request.
 
-    :param rows: numbers of the rows this comes from, counted from 1.
-    :param thing_id: the Thing.
+    :param rows: numbers of the source rows, counted from 1.
+    :param thing_id: the Thing's id.
     :param properties: value by property name.
     """
 
@@ -34,36 +35,36 @@ class Write:
 def plan_writes(
     *, thing_id: str | None = None, properties: object = None, writes: object = None
 ) -> list[Write]:
-    """Make one write a Thing, out of one Thing's values or out of rows.
+    """Build one write per Thing, from one Thing's values or from rows.
 
-    :param thing_id: the one Thing; goes with ``properties``.
+    :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its values by name.
     :param writes: rows instead: a list of ``{"thing_id", "properties"}``, or a path to such rows (JSON, JSON
         Lines, CSV, Parquet). In CSV ``properties`` is the text of a JSON object. In a Parquet struct null
-        means that the property is left alone.
+        leaves the property unchanged.
     :raises InputError: with every problem of every row.
     """
     if writes is None:
         if thing_id is None or properties is None:
-            raise InputError("give thing_id and properties, or writes")
+            raise InputError("set thing_id and properties, or writes")
         rows: Iterable[tuple[int, object]] = [(1, {"thing_id": thing_id, "properties": properties})]
     elif thing_id is not None or properties is not None:
-        raise InputError("give either thing_id and properties, or writes, not both")
+        raise InputError("set either thing_id and properties, or writes, not both")
     else:
-        rows = _numbered(writes)
+        rows = _numbered_rows(writes)
     problems: list[str] = []
     planned: dict[str, Write] = {}
     for number, row in rows:
-        found = _write(number, row, problems)
+        found = _read_row(number, row, problems)
         if found is not None:
             _merge(planned, found, problems)
-    problems += [too_long for write in planned.values() if (too_long := _too_long(write))]
+    problems += [problem for write in planned.values() if (problem := _size_problem(write))]
     if problems:
         raise InputError(problems, "the writes")
     return list(planned.values())
 
 
-def _numbered(writes: object) -> Iterator[tuple[int, object]]:
+def _numbered_rows(writes: object) -> Iterator[tuple[int, object]]:
     if isinstance(writes, str):
         sparse = writes.lower().endswith(".parquet")
         for number, row in read_rows(writes, "writes", _decode):
@@ -83,58 +84,58 @@ def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "properties": {name: value for name, value in values.items() if value is not None}}
 
 
-def _write(number: int, row: object, problems: list[str]) -> Write | None:
-    """Read one row; what is wrong with it goes to the problems."""
+def _read_row(number: int, row: object, problems: list[str]) -> Write | None:
+    """Read one row; append its problems to the list."""
     if not isinstance(row, Mapping):
-        problems.append(f"row {number}: is no object but {type(row).__name__}")
+        problems.append(f"row {number}: is not an object but {type(row).__name__}")
         return None
     before = len(problems)
-    if unknown := sorted(str(name) for name in row if name not in FIELDS):
+    if unknown := sorted(str(name) for name in row if name not in ROW_FIELDS):
         problems.append(f"row {number}: unknown field {', '.join(map(repr, unknown))}")
     thing_id = row.get("thing_id")
     if not isinstance(thing_id, str) or not thing_id.strip():
-        problems.append(f"row {number}: thing_id is {'missing' if not thing_id else 'no text'}")
-    values = _values_of(number, row, problems)
+        problems.append(f"row {number}: thing_id is {'missing' if not thing_id else 'not a text'}")
+    values = _read_values(number, row, problems)
     for name, value in values.items():
         if not isinstance(name, str) or not name:
-            problems.append(f"row {number}: {name!r} is no property name")
-        elif why := not_json(value):
-            problems.append(f"row {number}: property '{name}': {why}")
+            problems.append(f"row {number}: {name!r} is not a property name")
+        elif problem := json_problem(value):
+            problems.append(f"row {number}: property '{name}': {problem}")
     if len(problems) > before:
         return None
     return Write((number,), str(thing_id).strip(), dict(values))
 
 
-def _values_of(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapping[Any, Any]:
-    """Give a row's values by name; CSV has them as the text of a JSON object."""
+def _read_values(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapping[Any, Any]:
+    """Return a row's values by name; CSV holds them as the text of a JSON object."""
     values = row.get("properties")
     try:
         values = _decode(values) if isinstance(values, str) else values
     except (ValueError, RecursionError) as error:
-        problems.append(f"row {number}: properties is no JSON: {error}")
+        problems.append(f"row {number}: properties is not JSON: {error}")
         return {}
     if isinstance(values, Mapping) and values:
         return values
-    said = "must be an object of values by name"
+    reason = "must be an object of values by name"
     if isinstance(values, Mapping):
-        said = "is empty"
+        reason = "is empty"
     elif values is None:
-        said = "is missing"
-    problems.append(f"row {number}: properties {said}")
+        reason = "is missing"
+    problems.append(f"row {number}: properties {reason}")
     return {}
 
 
 def _decode(text: str | bytes) -> Any:
-    """Read JSON; a name that an object has twice is an error, where decoders commonly keep the last one."""
-    return json.loads(text, object_pairs_hook=_each_once)
+    """Decode JSON; a duplicate name in an object is an error, where decoders commonly keep the last value."""
+    return json.loads(text, object_pairs_hook=_reject_duplicates)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"{', '.join(map(repr, twice))} is there more than once")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{', '.join(map(repr, duplicates))} is there more than once")
     return values
 
 
@@ -151,47 +152,47 @@ def _merge(planned: dict[str, Write], new: Write, problems: list[str]) -> None:
     planned[new.thing_id] = Write(old.rows + new.rows, new.thing_id, {**old.properties, **new.properties})
 
 
-def _too_long(write: Write) -> str:
+def _size_problem(write: Write) -> str:
     import msgspec
 
     size = len(msgspec.json.encode(write.properties))
-    if size <= MESSAGE_BYTES:
+    if size <= MAX_MESSAGE_BYTES:
         return ""
     return (
-        f"{of_rows(write.rows)}: the values of Thing {write.thing_id} take {size} bytes as JSON;"
-        f" a message may have {MESSAGE_BYTES}"
+        f"{row_label(write.rows)}: the values of Thing {write.thing_id} take {size} bytes as JSON;"
+        f" a message may have {MAX_MESSAGE_BYTES}"
     )
 
 
-def of_rows(rows: tuple[int, ...]) -> str:
-    """Name rows in a message."""
+def row_label(rows: tuple[int, ...]) -> str:
+    """Return a label of rows for a message."""
     return f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows))}"
 
 
-def not_json(value: object) -> str:
-    """Say why a value cannot be sent as JSON without changing it; empty when it can."""
+def json_problem(value: object) -> str:
+    """Return why a value cannot be sent as JSON unchanged; empty when it can."""
     import msgspec
 
     try:
-        if why := _strange(value):
-            return why
+        if problem := _encoding_problem(value):
+            return problem
         msgspec.json.encode(value)
     except RecursionError:
-        return "is nested too deep"
+        return "is nested too deeply"
     except (TypeError, UnicodeError) as error:
-        return f"is no JSON value: {error}"
+        return f"is not a JSON value: {error}"
     return ""
 
 
-def _strange(value: object) -> str:
+def _encoding_problem(value: object) -> str:
     if value is None or isinstance(value, (bool, str)):
         return ""
     if isinstance(value, (int, float)):
-        return "" if math.isfinite(value) else f"{value} is no JSON number"
+        return "" if math.isfinite(value) else f"{value} is not a JSON number"
     if isinstance(value, (list, tuple)):
-        return next((why for item in value if (why := _strange(item))), "")
+        return next((problem for item in value if (problem := _encoding_problem(item))), "")
     if isinstance(value, Mapping):
-        if strange := [key for key in value if not isinstance(key, str)]:
-            return f"the key {strange[0]!r} is no text"
-        return next((why for item in value.values() if (why := _strange(item))), "")
-    return f"a {type(value).__name__} is no JSON value"
+        if other_keys := [key for key in value if not isinstance(key, str)]:
+            return f"the key {other_keys[0]!r} is not a text"
+        return next((problem for item in value.values() if (problem := _encoding_problem(item))), "")
+    return f"a {type(value).__name__} is not a JSON value"

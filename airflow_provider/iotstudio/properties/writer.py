@@ -1,4 +1,4 @@
-"""Sets properties of many Things at once, and reads back whether they were taken."""
+"""Property writer: concurrent writes to many Things, verified by reading back."""
 
 from __future__ import annotations
 
@@ -22,36 +22,38 @@ from airflow_provider.errors import (
 from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.properties.bulk_read import read_values
-from airflow_provider.iotstudio.properties.requests import Write, of_rows
+from airflow_provider.iotstudio.properties.requests import Write, row_label
 
-MOST_THREADS = 32
+MAX_CONCURRENCY = 32
+"""Maximum number of requests at the same time."""
 
-
-FAILURES_IN_A_ROW = 5
+BREAKER_THRESHOLD = 5
+"""Consecutive failures that open the circuit breaker; as many as there are threads when these are more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A write that did not work.
+class WriteFailure:
+    """A write that failed.
 
-    :param error: why; None when it was not tried any more.
+    :param write: the write.
+    :param error: its error; None when the circuit breaker had opened before it was sent.
     """
 
     write: Write
     error: ProviderError | None
 
     def __str__(self) -> str:
-        return f"{of_rows(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
+        return f"{row_label(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
 
 
 class PropertyWriter:
-    """Writes with a bounded pool of threads that share the hook's keep-alive connections.
+    """Write with a bounded pool of threads that share the hook's keep-alive connections.
 
     :param hook: the space to write to.
-    :param concurrency: requests at once, 1 to 32; the vendor names no limit.
+    :param concurrency: number of requests at the same time, 1 to 32; the vendor names no limit.
     :param update_history: False keeps the values out of the history.
-    :param only_changed: read first, and leave out values that are already right.
-    :param verify: read back afterwards, in bulk, and compare.
+    :param only_changed: read first, and leave out values that are already stored.
+    :param verify: read back in bulk afterwards, and compare.
     """
 
     def __init__(
@@ -63,33 +65,34 @@ class PropertyWriter:
         only_changed: bool = False,
         verify: bool = True,
     ) -> None:
-        if not 1 <= concurrency <= MOST_THREADS:
-            raise InputError(f"concurrency must be 1 to {MOST_THREADS}, not {concurrency}")
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise InputError(f"concurrency must be 1 to {MAX_CONCURRENCY}, not {concurrency}")
         self.hook = hook
         self.concurrency = concurrency
         self.update_history = update_history
         self.only_changed = only_changed
         self.verify = verify
-        self._brake = _Brake(max(FAILURES_IN_A_ROW, concurrency))
+        self._breaker = _CircuitBreaker(max(BREAKER_THRESHOLD, concurrency))
 
     def write(self, writes: Sequence[Write]) -> dict[str, int]:
-        """Write everything that can be written; gives how many values were written, skipped and verified.
+        """Write all that can be written; return the numbers of values written, skipped and verified.
 
-        :raises VerificationError: naming each value that is not as it was written.
+        :param writes: one write per Thing.
+        :raises VerificationError: naming each value that differs from the written value.
         :raises PartialWriteError: naming each row that failed, after all others were written. When nothing
-            could be written for one and the same kind of reason, that error itself is raised.
+            was written and all errors are of one class, the first of these errors is raised instead.
         """
-        self.hook.transport  # noqa: B018 - made here once, before threads share it
+        self.hook.transport  # noqa: B018 - opened here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
-        said = self._log_all(self._said(failures))
+        lines = self._log_all(self._failure_lines(failures))
         verified, differences = self._read_back(done, failures) if self.verify else (0, [])
         self._log_all(differences)
         skipped = _values(writes) - _values(todo)
         counts = {"written": _values(done), "skipped": skipped, "verified": verified}
         self.hook.log.info("%s, %d Things failed, %d requests", counts, len(failures), self.hook.requests)
         if failures:
-            self._raise(failures, [*said, *differences], counts)
+            self._raise(failures, [*lines, *differences], counts)
         if differences:
             raise VerificationError(differences)
         return counts
@@ -108,40 +111,40 @@ class PropertyWriter:
                 todo.append(Write(write.rows, write.thing_id, new))
         return todo
 
-    def _send_all(self, todo: Sequence[Write]) -> tuple[list[Write], list[Failure]]:
+    def _send_all(self, todo: Sequence[Write]) -> tuple[list[Write], list[WriteFailure]]:
         if not todo:
             return [], []
         pool = ThreadPoolExecutor(min(self.concurrency, len(todo)), thread_name_prefix="write-properties")
         try:
             outcomes = list(pool.map(self._send_one, todo))
         finally:
-            # When the task is killed, what has not begun is not begun.
+            # When the task is killed, writes that have not started are cancelled.
             pool.shutdown(cancel_futures=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         failed = {failure.write.thing_id for failure in failures}
         return [write for write in todo if write.thing_id not in failed], failures
 
-    def _send_one(self, write: Write) -> Failure | None:
-        if self._brake.why:
-            return Failure(write, None)
+    def _send_one(self, write: Write) -> WriteFailure | None:
+        if self._breaker.reason:
+            return WriteFailure(write, None)
         try:
             self.hook.set_properties(write.thing_id, write.properties, update_history=self.update_history)
         except ProviderError as error:
-            self._brake.failed(error)
-            return Failure(write, error)
-        self._brake.worked()
+            self._breaker.record_failure(error)
+            return WriteFailure(write, error)
+        self._breaker.record_success()
         return None
 
-    def _read_back(self, done: Sequence[Write], failures: Sequence[Failure]) -> tuple[int, list[str]]:
-        """Give how many values are as they were written, and how the others differ."""
+    def _read_back(self, done: Sequence[Write], failures: Sequence[WriteFailure]) -> tuple[int, list[str]]:
+        """Return the number of values that are as written, and the differences of the others."""
         try:
             differences = self._differences(done)
         except ProviderError as error:
             if not failures:
                 error.add_note(f"{_values(done)} values were written, but could not be read back")
                 raise
-            # The rows that failed must be named all the same.
-            return 0, [f"what was written could not be read back: {error}"]
+            # The rows that failed must be named nevertheless.
+            return 0, [f"the written values could not be read back: {error}"]
         return _values(done) - len(differences), differences
 
     def _differences(self, done: Sequence[Write]) -> list[str]:
@@ -157,58 +160,64 @@ class PropertyWriter:
         return differences
 
     def _log_all(self, lines: list[str]) -> list[str]:
-        """Log every line: errors show the first ones only."""
+        """Log every line, because an error shows the first lines only; return the lines."""
         for line in lines:
             self.hook.log.error("%s", line)
         return lines
 
-    def _said(self, failures: Sequence[Failure]) -> list[str]:
-        """Say of each failure what it was; of those that were not tried, in one line."""
-        said = [str(failure) for failure in failures if failure.error is not None]
-        untried = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
-        if untried:
-            rows = f"{len(untried)} rows, from {untried[0]} to {untried[-1]}"
-            said.append(f"{rows}: not tried, because {self._brake.why}")
-        return said
+    def _failure_lines(self, failures: Sequence[WriteFailure]) -> list[str]:
+        """Return one line per failure, and one line for all writes that were not sent."""
+        lines = [str(failure) for failure in failures if failure.error is not None]
+        unsent = sorted(row for failure in failures if failure.error is None for row in failure.write.rows)
+        if unsent:
+            rows = f"{len(unsent)} rows, from {unsent[0]} to {unsent[-1]}"
+            lines.append(f"{rows}: not sent, because {self._breaker.reason}")
+        return lines
 
-    def _raise(self, failures: Sequence[Failure], said: Sequence[str], counts: Mapping[str, int]) -> None:
+    def _raise(
+        self, failures: Sequence[WriteFailure], lines: Sequence[str], counts: Mapping[str, int]
+    ) -> None:
         errors = [failure.error for failure in failures if failure.error is not None]
         first = errors[0]
         if counts["written"] or any(type(error) is not type(first) for error in errors):
-            raise PartialWriteError(said, counts) from first
+            raise PartialWriteError(lines, counts) from first
         if len(failures) > 1:
-            first.add_note(f"nothing was written: {len(failures)} Things failed alike, or were not tried")
+            first.add_note(
+                f"nothing was written: {len(failures)} Things failed with like errors, or were not sent"
+            )
             if isinstance(first, NotFoundError):
-                first.add_note(f"is '{self.hook.space}' the right space?")
+                first.add_note(f"check that '{self.hook.space}' is the right space")
         raise first
 
 
-class _Brake:
-    """Ends a run early when the service is down or the credentials are dead.
+class _CircuitBreaker:
+    """Circuit breaker: end a run early when the service is down or the credentials are not accepted.
 
-    Thousands of rows that each try for minutes would help nobody.
+    Without it, each of thousands of rows would be retried for minutes.
+
+    :param limit: number of consecutive failures after which the breaker opens.
     """
 
     def __init__(self, limit: int) -> None:
-        self.why = ""
+        self.reason = ""
         self._limit = limit
-        self._in_a_row = 0
+        self._consecutive = 0
         self._lock = threading.Lock()
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         with self._lock:
-            self._in_a_row = 0
+            self._consecutive = 0
 
-    def failed(self, error: ProviderError) -> None:
+    def record_failure(self, error: ProviderError) -> None:
         with self._lock:
             if isinstance(error, AuthenticationError):
-                self.why = "the credentials are not accepted any more"
+                self.reason = "the credentials are not accepted any more"
             if isinstance(error, (TransportError, ServerError, RateLimitedError)):
-                self._in_a_row += 1
-                if self._in_a_row >= self._limit:
-                    self.why = f"{self._in_a_row} writes in a row failed after all their tries"
+                self._consecutive += 1
+                if self._consecutive >= self._limit:
+                    self.reason = f"{self._consecutive} consecutive writes failed after all their attempts"
             else:
-                self._in_a_row = 0
+                self._consecutive = 0
 
 
 def _values(writes: Sequence[Write]) -> int:

@@ -1,4 +1,4 @@
-"""An AmigoCloud of one's own: projects, datasets, SQL, states, jobs and uploads."""
+"""An emulated AmigoCloud account: projects, datasets, SQL, states, jobs and uploads."""
 
 from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
 

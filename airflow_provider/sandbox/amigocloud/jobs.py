@@ -1,4 +1,4 @@
-"""Work that takes its time: a job is made at once, and acts when the sandbox's clock says it is done."""
+"""Jobs: background work that takes effect when the sandbox's clock reaches its end."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.sandbox.amigocloud.store import SqlError
+from airflow_provider.sandbox.amigocloud.sql.store import SqlError
 
 Work = Callable[[], dict[str, Any]]
+"""The effect of a job; returns the ``extra`` of a success."""
 
 
 @dataclass
 class Job:
-    """One job.
+    """One job and its progress.
 
-    :param work: what it does in the end; gives the ``extra`` of a success.
-    :param done_at: the sandbox's time when it acts.
-    :param about: what its events tell beside its id: project, dataset, file.
+    :param work: the effect of the job, applied at ``done_at``.
+    :param started_at: the sandbox's time from which the job is STARTED.
+    :param done_at: the sandbox's time from which the job is done.
+    :param reason: the error that the job fails with; None when it may succeed.
+    :param about: content of its events beside its id: project, dataset, file.
     """
 
     id: str
@@ -33,10 +36,10 @@ class Job:
 
 
 class Jobs:
-    """All jobs, in the order they were made.
+    """All jobs, in the order of their creation.
 
-    :param now: the sandbox's time.
-    :param ended: told each job that has just ended.
+    :param now: returns the sandbox's time.
+    :param ended: called with each job that has just ended.
     """
 
     def __init__(self, now: Callable[[], float], ended: Callable[[Job], None] = lambda _: None) -> None:
@@ -52,10 +55,10 @@ class Jobs:
         failure: str | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> Job:
-        """Make a job.
+        """Create a job.
 
-        :param latency: seconds until it acts; it counts as STARTED after half of them.
-        :param failure: why it fails, when it shall.
+        :param latency: seconds until the job is done; it is STARTED after half of them.
+        :param failure: the error that the job fails with; None lets it run.
         """
         name = hashlib.sha1(f"job {len(self.all)} {kind}".encode()).hexdigest()
         now = self.now()
@@ -63,8 +66,8 @@ class Jobs:
         self.all[name] = job
         return job
 
-    def settle(self) -> None:
-        """Bring every job to where it should be by now."""
+    def run_due(self) -> None:
+        """Start and finish the jobs that are due by now."""
         now = self.now()
         for job in list(self.all.values()):
             if job.status == "PENDING" and now >= job.started_at:

@@ -1,22 +1,20 @@
-"""The JSON shapes of the account's objects."""
+"""JSON bodies of the account's objects: user, projects, datasets, jobs, saved queries."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider.sandbox.amigocloud import world
-
-if TYPE_CHECKING:
-    from airflow_provider.sandbox.amigocloud.jobs import Job
-    from airflow_provider.sandbox.amigocloud.service import AmigoCloudService
-    from airflow_provider.sandbox.amigocloud.store import Dataset
+from airflow_provider.sandbox.amigocloud.jobs import Job
+from airflow_provider.sandbox.amigocloud.seed import PROJECT, PROJECT_UUID, USER
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
 
-def me(service: AmigoCloudService) -> dict[str, Any]:
-    """Describe the user."""
+def describe_user(service: AmigoCloudState) -> dict[str, Any]:
+    """Return the body of the user."""
     root = service.api_root
     return {
-        "id": world.USER,
+        "id": USER,
         "email": "facilities@campus.example",
         "first_name": "Ada",
         "last_name": "Lund",
@@ -29,21 +27,18 @@ def me(service: AmigoCloudService) -> dict[str, Any]:
     }
 
 
-def project_url(service: AmigoCloudService, project: int) -> str:
-    """Give a project's own URL."""
-    return f"{service.api_root}/users/{world.USER}/projects/{project}"
-
-
-def project(service: AmigoCloudService, item: dict[str, Any], *, summary: bool = False) -> dict[str, Any]:
-    """Describe a project."""
-    url = project_url(service, item["id"])
+def describe_project(
+    service: AmigoCloudState, item: dict[str, Any], *, summary: bool = False
+) -> dict[str, Any]:
+    """Return the body of a project; the summary leaves out links and permissions."""
+    url = service.project_url(item["id"])
     brief = {
         "id": item["id"],
-        "uuid": world.PROJECT_UUID if item["id"] == world.PROJECT else None,
+        "uuid": PROJECT_UUID if item["id"] == PROJECT else None,
         "url": url,
         "name": item["name"],
         "description": item["description"],
-        "owner_id": world.USER,
+        "owner_id": USER,
     }
     if summary:
         return brief
@@ -54,13 +49,13 @@ def project(service: AmigoCloudService, item: dict[str, Any], *, summary: bool =
     }
     return {
         **brief,
-        "owner": f"{service.api_root}/users/{world.USER}",
+        "owner": f"{service.api_root}/users/{USER}",
         "organization": None,
         "created_on": "2024-03-01 08:00:00+00:00",
         "last_updated": "2025-01-01 06:00:00+00:00",
         "public_read": False,
         "public_write": False,
-        "dataset_count": sum(one.project == item["id"] for one in service.store.datasets.values()),
+        "dataset_count": sum(dataset.project == item["id"] for dataset in service.store.datasets.values()),
         "my_permission_level": "ADMIN",
         "permission_level": "ADMIN",
         "create_dataset": f"{url}/datasets/create",
@@ -69,10 +64,10 @@ def project(service: AmigoCloudService, item: dict[str, Any], *, summary: bool =
     }
 
 
-def dataset(service: AmigoCloudService, item: Dataset, *, summary: bool = False) -> dict[str, Any]:
-    """Describe a dataset."""
-    url = f"{project_url(service, item.project)}/datasets/{item.id}"
-    shape = next((column for column in item.columns if column["type"] == "geometry"), None)
+def describe_dataset(service: AmigoCloudState, item: Dataset, *, summary: bool = False) -> dict[str, Any]:
+    """Return the body of a dataset; the summary leaves out links and counts."""
+    url = service.dataset_url(item)
+    geometry = next((column for column in item.columns if column["type"] == "geometry"), None)
     brief = {
         "id": item.id,
         "url": url,
@@ -96,12 +91,12 @@ def dataset(service: AmigoCloudService, item: Dataset, *, summary: bool = False)
     )
     return {
         **brief,
-        "project": project_url(service, item.project),
+        "project": service.project_url(item.project),
         "visible": True,
         "read_only": False,
         "geometry_column": item.geometry_column,
-        "geo_type": shape.get("geometry_type") if shape else None,
-        "wkt_geo_type": shape.get("geometry_type") if shape else None,
+        "geo_type": geometry.get("geometry_type") if geometry else None,
+        "wkt_geo_type": geometry.get("geometry_type") if geometry else None,
         "feature_count": service.store.count(item.id),
         "created_on": item.created_on,
         "last_updated": service.now_text(),
@@ -110,8 +105,8 @@ def dataset(service: AmigoCloudService, item: Dataset, *, summary: bool = False)
     }
 
 
-def schema(item: Dataset) -> list[dict[str, Any]]:
-    """Describe a dataset's fields."""
+def describe_fields(item: Dataset) -> list[dict[str, Any]]:
+    """Return the bodies of a dataset's fields."""
     fields = []
     for column in item.columns:
         key = column["name"] == "amigo_id"
@@ -129,8 +124,8 @@ def schema(item: Dataset) -> list[dict[str, Any]]:
     return fields
 
 
-def job(service: AmigoCloudService, item: Job) -> dict[str, Any]:
-    """Describe a job."""
+def describe_job(service: AmigoCloudState, item: Job) -> dict[str, Any]:
+    """Return the body of a job."""
     return {
         "id": item.id,
         "url": f"{service.api_root}/me/jobs/{item.id}",
@@ -139,6 +134,6 @@ def job(service: AmigoCloudService, item: Job) -> dict[str, Any]:
     }
 
 
-def saved_query(service: AmigoCloudService, item: dict[str, Any]) -> dict[str, Any]:
-    """Describe a saved query."""
-    return {**item, "url": f"{project_url(service, item['project'])}/queries/{item['id']}"}
+def describe_query(service: AmigoCloudState, item: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a saved query."""
+    return {**item, "url": f"{service.project_url(item['project'])}/queries/{item['id']}"}

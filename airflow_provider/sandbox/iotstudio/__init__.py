@@ -1,4 +1,4 @@
-"""Altair IoT Studio in the sandbox: Things with properties, their history, actions and events."""
+"""An emulated Altair IoT Studio: Things with properties, their history, actions and events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a space of the sandbox holds."""
+"""Records of a space: Things with their history, categories, models, and open queries."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Series = Sequence[tuple[int, Any]]
-"""Recorded values of one property, oldest first: (milliseconds, value). A benchmark may put a computed
-sequence here, which takes no memory."""
+"""Recorded values of a property, oldest first: (milliseconds, value).
+
+A benchmark may use a computed sequence, which takes no memory.
+"""
 
 
 @dataclass
 class Entry:
-    """One action or event of a Thing.
+    """An action or event of a Thing.
 
-    :param at: when it was requested or happened, seconds of the sandbox's clock.
-    :param payload: an action's ``input``, an event's ``data``; absent when nothing was given.
+    :param at: time of the request or event, in seconds of the sandbox's clock.
+    :param payload: an action's ``input``, an event's ``data``; empty without either.
+    :param completed: time of an action's completion, in seconds of the sandbox's clock.
     """
 
     uid: str
@@ -31,7 +34,13 @@ class Entry:
 
 @dataclass
 class Thing:
-    """A device: what it can do, and its current values (``status``)."""
+    """A device.
+
+    :param fields: the description: declared properties, actions, events, links, model.
+    :param status: current values by property.
+    :param history: recorded values by property.
+    :param client_id: the Thing's own OAuth2 client; empty without one.
+    """
 
     uid: str
     title: str = ""
@@ -51,7 +60,7 @@ class Thing:
         return self.fields.get("properties") or {}
 
     def clone(self) -> Thing:
-        """Copy what requests change; declarations are replaced as a whole, never changed in place."""
+        """Return a copy; declarations are shared, because requests replace them as a whole."""
         return Thing(
             uid=self.uid,
             title=self.title,
@@ -63,24 +72,24 @@ class Thing:
             history={name: list(series) for name, series in self.history.items()},
         )
 
-    def shown(self, prefix: str, *, categories: bool) -> dict[str, Any]:
-        """Give the description as the service answers it.
+    def describe(self, prefix: str, *, categories: bool) -> dict[str, Any]:
+        """Return the description as the service sends it.
 
-        :param prefix: what comes before the uid in ``id``.
+        :param prefix: URL before ``/things/<uid>`` in ``id``.
         :param categories: False on category-scoped routes, which leave them out.
         """
-        shown: dict[str, Any] = {"uid": self.uid, "id": f"{prefix}/things/{self.uid}", "title": self.title}
+        body: dict[str, Any] = {"uid": self.uid, "id": f"{prefix}/things/{self.uid}", "title": self.title}
         if categories:
-            shown["categories"] = self.categories
-        shown |= {"model": None, "properties": {}, "actions": {}, "events": {}, "links": []}
-        shown |= self.fields
-        shown |= {"status": self.status, "created": self.created, "modified": self.modified}
+            body["categories"] = self.categories
+        body |= {"model": None, "properties": {}, "actions": {}, "events": {}, "links": []}
+        body |= self.fields
+        body |= {"status": self.status, "created": self.created, "modified": self.modified}
         if self.client_id:
-            shown["client_id"] = self.client_id
-        return shown
+            body["client_id"] = self.client_id
+        return body
 
     def record(self, name: str, milliseconds: int, value: Any) -> bool:
-        """Add a value to the history; False when there is one at this time already."""
+        """Add a value to the history; return False when the time has a value already."""
         series = self.history.setdefault(name, [])
         if not isinstance(series, list):
             series = self.history[name] = list(series)
@@ -104,8 +113,8 @@ class Category:
     modified: str
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def shown(self) -> dict[str, Any]:
-        """Give the category as the service answers it."""
+    def describe(self) -> dict[str, Any]:
+        """Return the category as the service sends it."""
         head = {"name": self.name, "description": "", "model": None}
         return head | self.fields | {"created": self.created, "modified": self.modified}
 
@@ -120,8 +129,11 @@ class Model:
     modified: str
     versions: list[dict[str, Any]] = field(default_factory=list)
 
-    def shown(self, prefix: str) -> dict[str, Any]:
-        """Give the model as the service answers it."""
+    def describe(self, prefix: str) -> dict[str, Any]:
+        """Return the model as the service sends it.
+
+        :param prefix: URL of the space.
+        """
         return {
             "id": f"{prefix}/models/{self.name}",
             "name": self.name,
@@ -132,8 +144,24 @@ class Model:
 
 
 @dataclass
+class QueryCursor:
+    """The unread rows of a query's result.
+
+    :param size: maximum rows of a batch.
+    :param count: total number of rows; None when the query did not ask for it.
+    :param ttl: seconds that the cursor lives without use.
+    """
+
+    rows: list[Any]
+    size: int
+    count: int | None
+    ttl: float
+    expires_at: float
+
+
+@dataclass
 class Space:
-    """One customer's project."""
+    """A customer's project."""
 
     name: str
     categories: dict[str, Category] = field(default_factory=dict)
@@ -141,7 +169,7 @@ class Space:
     things: dict[str, Thing] = field(default_factory=dict)
 
     def clone(self) -> Space:
-        """Copy the space, so that the seeded one stays as it is."""
+        """Return a copy; changes to it leave this space as it is."""
         return Space(
             name=self.name,
             categories=dict(self.categories),

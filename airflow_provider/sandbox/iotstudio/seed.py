@@ -1,4 +1,4 @@
-"""The seeded space: the sensors and meters of one campus, the same on every start."""
+"""Seed data: a space with the sensors and meters of a campus, the same on every start."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from airflow_provider.sandbox.iotstudio.formats import rfc3339, ulid
 from airflow_provider.sandbox.iotstudio.records import Category, Space, Thing
-from airflow_provider.sandbox.iotstudio.wire import rfc3339, ulid
+
+CLIENT_ID = "app::01HB3K8R5T7W9Y2A4C6E8G0J2M"
+CLIENT_SECRET = "pl4nt/room+7=warm&dry%21#ok?"  # every character here changes when it is percent-encoded
 
 SPACE = "my-iot-project"
 FIRST_THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
@@ -15,6 +18,7 @@ EPOCH_MS = 1_674_000_000_000  # January 2023: the space was set up
 HISTORY_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z: the first recorded value
 HISTORY_HOURS = 72
 WITH_HISTORY = 20
+"""Number of Things with seeded history."""
 
 BUILDINGS = "ABCDEF"
 FLOORS = (0, 1, 2, 3)
@@ -42,7 +46,7 @@ EVENTS: dict[str, Any] = {"highTemperature": {"title": "Too warm", "data": {"typ
 
 
 def _climate(index: int, building: str, floor: int, room: int) -> Thing:
-    # The first sensor is the one the vendor's examples use.
+    # The first sensor has the id of the vendor's examples.
     uid = FIRST_THING if index == 0 else ulid(EPOCH_MS + index * 1000, f"climate {index}")
     number = f"{building}-{floor}.{room:02d}"
     wave = math.sin(index)
@@ -103,8 +107,8 @@ def _seeded() -> Space:
     for name, text in (("Sensors", "Room climate"), ("Meters", "Electricity")):
         stamp = rfc3339(EPOCH_MS * 1_000_000 + 123_456_789)
         space.categories[name] = Category(name, stamp, stamp, {"description": text, "model": None})
-    places = [(b, f, r) for b in BUILDINGS for f in FLOORS for r in range(1, ROOMS + 1)]
-    things = [_climate(index, *place) for index, place in enumerate(places)]
+    rooms = [(b, f, r) for b in BUILDINGS for f in FLOORS for r in range(1, ROOMS + 1)]
+    things = [_climate(index, *room) for index, room in enumerate(rooms)]
     things += [_meter(index, b, f) for index, (b, f) in enumerate((b, f) for b in BUILDINGS for f in FLOORS)]
     for index, thing in enumerate(things):
         thing.created = rfc3339((EPOCH_MS + index * 1000) * 1_000_000 + 976_718_108)
@@ -116,5 +120,5 @@ def _seeded() -> Space:
 
 
 def seeded_space() -> Space:
-    """Give a fresh copy of the seeded space."""
+    """Return a fresh copy of the seeded space."""
     return _seeded().clone()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import shapely
 
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from airflow_provider.sandbox.server import Sandbox
 from tests.contract import environments
 

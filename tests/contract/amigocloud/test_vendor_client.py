@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from airflow_provider.sandbox.server import Sandbox
 from tests.contract import environments
 

@@ -16,7 +16,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
 )
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
 

@@ -16,7 +16,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     TransportError,
 )
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 
 @pytest.fixture(autouse=True)

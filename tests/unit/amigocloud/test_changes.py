@@ -9,7 +9,7 @@ import pytest
 from airflow_provider.amigocloud import api_datasets
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, TransportError
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.watchers import monitor
 from airflow_provider.amigocloud.watchers.monitor import Lookout
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .test_realtime import SOCKET, until
 
@@ -207,7 +207,7 @@ async def test_a_change_while_the_socket_is_down_fires_once_after_it_is_up_again
         await listening(sandbox)
         fault = sandbox.faults.add("reset_before", method="WEBSOCKET", times=None)
         sockets.disconnect() if how == "close" else sandbox.cut_connections()
-        await until(lambda: not sockets.lines)
+        await until(lambda: not sockets.connections)
         master, tries = change(sandbox), sandbox.counters.requests[SOCKET]
         await until(lambda: sandbox.counters.requests[SOCKET] > tries + 2)
         assert not fired
@@ -577,8 +577,8 @@ async def test_a_frame_that_makes_no_sense_breaks_nothing(sandbox, frame):
     sockets = sandbox.amigocloud.sockets
     async with running(watcher(events=["*e*"], dataset=1, poll_interval=3600)) as (fired,):
         await listening(sandbox)
-        for line in list(sockets.lines):
-            line.put(frame)
+        for connection in list(sockets.connections):
+            connection.put(frame)
         await settled(sandbox, fired, 0)
         change(sandbox)
         await settled(sandbox, fired, 1)

@@ -6,7 +6,7 @@ import gzip
 import runpy
 from pathlib import Path
 
-FILE = Path(__file__).parents[3] / "example_dags" / "amigocloud_export_dataset.py"
+FILE = Path(__file__).parents[3] / "example_dags" / "example_amigocloud_export_dataset.py"
 
 
 def test_the_example_exports_the_campus_assets(run_dag, monkeypatch, tmp_path):

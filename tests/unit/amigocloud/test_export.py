@@ -25,7 +25,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
 )
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 ASSETS = f"SELECT * FROM dataset_{world.ASSETS}"
 NUMBERS = f"SELECT number, name FROM dataset_{world.ASSETS} ORDER BY number"

@@ -13,7 +13,7 @@ import shapely
 from airflow_provider.amigocloud.export import formats, parquet
 from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.errors import InputError
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from tests.unit.amigocloud.test_export import ASSETS, export, ordered, truth
 
 

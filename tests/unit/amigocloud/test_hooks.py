@@ -18,7 +18,7 @@ from airflow_provider.errors import (
     ServerError,
     TransportError,
 )
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from airflow.sdk import Asset
 from airflow_provider.amigocloud.export import incremental
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from tests.support.per_asset import PerAsset
 
 from .running import Store

@@ -17,7 +17,7 @@ from airflow_provider.amigocloud.export.export import Tally
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .running import Task
 from .test_export import lines, ordered, truth

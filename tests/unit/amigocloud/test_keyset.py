@@ -14,7 +14,7 @@ import pytest
 from airflow_provider.amigocloud.export.keyset import Keyset, Outline, Range, literal
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.amigocloud.pagination import Column, Page
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]
 RANDOM_IDS = MANY_IDS[:2000]

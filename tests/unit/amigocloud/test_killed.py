@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .test_export import ASSETS, lines, ordered
 from .trying import FileStore, attempt

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.amigocloud.api import SIMPLE_UPLOAD
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import IncompleteExportError, ServerError
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .running import Task
 from .test_export import ordered, truth

@@ -12,7 +12,7 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.realtime.socket import EventSocket
 from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, TransportError
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
 

@@ -24,7 +24,7 @@ from airflow_provider.errors import (
     RunFailedError,
     ServerError,
 )
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 from tests.support.airflow_names import AirflowSensorTimeout
 
 from .running import Task, first_event

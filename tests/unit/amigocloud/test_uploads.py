@@ -14,7 +14,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
 )
-from airflow_provider.sandbox.amigocloud import world
+from airflow_provider.sandbox.amigocloud import seed as world
 
 from .running import Task
 

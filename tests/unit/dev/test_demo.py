@@ -1,4 +1,4 @@
-"""The demo's table says what the tasks returned."""
+"""The demo's table shows the results of the tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_counts_are_added_up_and_put_in_words() -> None:
     )
 
 
-def test_nothing_but_zeros_is_said_too() -> None:
+def test_zeros_are_shown_when_all_counts_are_zero() -> None:
     assert job(export={"rows": 0}).changed == "0 rows"
 
 

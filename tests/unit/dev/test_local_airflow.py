@@ -1,4 +1,4 @@
-"""What the demo's Airflow is told, without starting it."""
+"""Settings and supervision of the demo's Airflow, without starting it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes end with everything that they started."""
+"""Processes are stopped with all their descendants."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_stopping_ends_the_children_too(tmp_path: Path) -> None:
     until(lambda: (tmp_path / "log").read_text().strip())
     child = int((tmp_path / "log").read_text())
     assert {process.pid for process in parent.family()} == {parent.pid, child}
-    parent.stop(grace=0.1, patience=0.1)
+    parent.stop(interrupt_seconds=0.1, terminate_seconds=0.1)
     assert parent.family() == []
     assert not parent.alive()
 
@@ -39,7 +39,7 @@ def test_children_of_a_parent_that_is_gone_are_still_found_and_ended(tmp_path: P
     until(lambda: not parent.alive())
     (orphan,) = parent.family()
     assert orphan.pid == int((tmp_path / "log").read_text())
-    parent.stop(grace=0.1, patience=0.1)
+    parent.stop(interrupt_seconds=0.1, terminate_seconds=0.1)
     assert parent.family() == []
 
 

@@ -1,4 +1,4 @@
-"""A fresh space, a hook for it, and connections that are a little off."""
+"""Fixtures: a fresh space, its hook, and hooks for connections that differ from the seeded connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READ = "iotstudio GET /spaces/{space}/things/{thing}/properties"
 
 @pytest.fixture
 def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> IoTStudioService:
-    """Give the emulated service, with no token left from other tests and short waits."""
+    """Return the emulated service, without tokens of other tests and with short waits."""
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(base=0.005))
     found: IoTStudioService = sandbox.iotstudio
@@ -31,14 +31,14 @@ def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> IoTStudioServi
 
 @pytest.fixture
 def connect(service: IoTStudioService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Give a hook for a connection that differs from the seeded one in some fields or extras."""
+    """Return a function that opens a hook for a connection with other fields or extras."""
     hooks: list[IoTStudioHook] = []
 
     def make(
         *, extra: dict[str, Any] | None = None, space: str | None = None, **fields: Any
     ) -> IoTStudioHook:
         base = service.connection()
-        merged = {key: one for key, one in {**base["extra"], **(extra or {})}.items() if one is not None}
+        merged = {k: value for k, value in {**base["extra"], **(extra or {})}.items() if value is not None}
         text = json.dumps({**base, **fields, "extra": merged})
         monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", text)
         hooks.append(IoTStudioHook(space=space))
@@ -51,6 +51,6 @@ def connect(service: IoTStudioService, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.fixture
 def hook(service: IoTStudioService) -> Iterator[IoTStudioHook]:
-    """Give a hook for the seeded connection."""
+    """Return a hook for the seeded connection."""
     with IoTStudioHook() as hook:
         yield hook

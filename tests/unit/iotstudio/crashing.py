@@ -55,7 +55,7 @@ def fork(asked: dict[str, Any], try_number: int) -> int:
 
 
 def main() -> None:
-    actions.LOOKS = (0.1, 0.2)
+    actions.SEARCH_DELAYS = (0.1, 0.2)
     IoTStudioHook.retry_limits = RetryLimits(base=0.005)
     with IoTStudioHook() as hook:
         hook.list_categories()  # everything is imported now

@@ -1,4 +1,4 @@
-"""What IoTStudioInvokeActionOperator promises, over TCP."""
+"""Actions: IoTStudioInvokeActionOperator and its trigger, over TCP."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Store(dict[str, Any]):
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "LOOKS", (0.0, 0.0))
+def without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "SEARCH_DELAYS", (0.0, 0.0))
 
 
 @pytest.fixture
 def wait_on_the_sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let waiting move the sandbox's clock instead of the wall's."""
+    """Advance the sandbox's clock instead of waiting."""
     monkeypatch.setattr(polling, "clock", sandbox.clock.now)
     original = polling.wait_for
 
@@ -87,7 +87,9 @@ def test_without_waiting_the_request_is_enough(service: IoTStudioService, sandbo
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_a_failure_status_fails_the_task_and_the_next_try_asks_again(service: IoTStudioService) -> None:
+def test_a_failure_status_fails_the_task_and_a_retry_requests_the_action_again(
+    service: IoTStudioService,
+) -> None:
     service.device_answers = {"updateFirmware": ("Failed", "no space left")}
     store = Store()
     with pytest.raises(RunFailedError, match="no space left") as caught:
@@ -105,12 +107,12 @@ def test_devices_may_name_their_statuses(service: IoTStudioService) -> None:
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_a_status_nobody_knows_is_waited_on_until_the_deadline_and_the_next_try_goes_on(
+def test_an_unknown_status_is_polled_until_the_deadline_and_a_retry_resumes(
     service: IoTStudioService,
 ) -> None:
     service.device_answers = {"updateFirmware": ("half-way", None)}
     store = Store()
-    with pytest.raises(RunFailedError, match="was not over after 60 s") as caught:
+    with pytest.raises(RunFailedError, match="was not finished after 60 s") as caught:
         operator(timeout=60).execute(context(store))
     assert caught.value.status == "half-way"
     requested(service)[0].status = "completed"
@@ -120,11 +122,11 @@ def test_a_status_nobody_knows_is_waited_on_until_the_deadline_and_the_next_try_
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncate"])
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_a_lost_answer_is_looked_up_and_not_repeated(
+def test_after_a_lost_response_the_request_is_found_and_not_repeated(
     service: IoTStudioService, sandbox: Sandbox, kind: str
 ) -> None:
-    for given in ("v2.0.0", "v1.0.0"):
-        operator(input=given).execute(context(Store()))
+    for version in ("v2.0.0", "v1.0.0"):
+        operator(input=version).execute(context(Store()))
     earlier = {entry.uid for entry in requested(service)}
     sandbox.faults.add(kind, method="POST", path="/actions/")
     result = operator().execute(context(Store()))
@@ -133,15 +135,15 @@ def test_a_lost_answer_is_looked_up_and_not_repeated(
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_a_request_that_surely_never_arrived_is_sent_again(
-    service: IoTStudioService, sandbox: Sandbox
-) -> None:
+def test_a_request_that_never_arrived_is_sent_again(service: IoTStudioService, sandbox: Sandbox) -> None:
     sandbox.faults.add("reset_before", method="POST", path="/actions/")
     operator().execute(context(Store()))
     assert len(requested(service)) == 1
 
 
-def test_two_lost_requests_are_an_error_that_says_so(service: IoTStudioService, sandbox: Sandbox) -> None:
+def test_two_requests_without_a_response_are_an_ambiguous_write(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
     lost = sandbox.faults.add("reset_before", method="POST", path="/actions/", times=None)
     with pytest.raises(AmbiguousWriteError):
         operator().execute(context(Store()))
@@ -149,7 +151,7 @@ def test_two_lost_requests_are_an_error_that_says_so(service: IoTStudioService, 
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_a_later_try_takes_up_the_request_of_an_earlier_one(
+def test_a_retry_resumes_the_request_of_an_earlier_attempt(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
     store = Store()
@@ -162,7 +164,7 @@ def test_a_later_try_takes_up_the_request_of_an_earlier_one(
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_a_try_that_died_between_sending_and_remembering_is_found_again(
+def test_a_request_of_an_attempt_that_died_before_storing_its_id_is_found(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator().execute(context(Store()))
@@ -190,7 +192,7 @@ def test_without_a_state_store_a_retry_finds_what_was_requested_since_the_run_be
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
-def test_an_action_that_rolled_off_says_so_and_is_not_asked_for_again(
+def test_an_action_that_rolled_off_is_reported_and_not_requested_again(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
     service.device_seconds = None
@@ -223,28 +225,26 @@ def test_a_request_that_may_have_rolled_off_is_not_sent_again(
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
 @pytest.mark.parametrize(("status", "sent"), [(429, 2), (503, 2), (500, 1), (502, 1)])
-def test_an_answer_that_may_hide_a_request_is_looked_up_and_a_limit_is_waited_for(
+def test_after_an_ambiguous_status_the_request_is_searched_and_a_limit_is_waited_for(
     service: IoTStudioService, sandbox: Sandbox, status: int, sent: int
 ) -> None:
-    # Only a 429 and a 503 come surely before the service acts; after others the action list is asked.
+    # Only a 429 and a 503 guarantee that the service has not acted; after others the action list is read.
     headers = {"Retry-After": "0"}
     sandbox.faults.add("status", method="POST", path="/actions/", status=status, headers=headers)
-    looks = sandbox.counters.requests[ACTIONS]
+    polls = sandbox.counters.requests[ACTIONS]
     operator().execute(context(Store()))
     assert len(requested(service)) == 1
-    assert (sandbox.counters.requests[ACTIONS] - looks > 1) is (sent == 1)
+    assert (sandbox.counters.requests[ACTIONS] - polls > 1) is (sent == 1)
 
 
-def test_an_action_that_the_service_refuses_says_the_scope(
-    service: IoTStudioService, sandbox: Sandbox
-) -> None:
+def test_a_refused_action_names_the_scope(service: IoTStudioService, sandbox: Sandbox) -> None:
     service.client.policies = ["spaces/other/#"]
     with pytest.raises(PermissionDeniedError, match=r"needs the scope thing\."):
         operator().execute(context(Store()))
     assert requested(service) == []
 
 
-def test_an_action_the_thing_does_not_know_fails_at_once(service: IoTStudioService) -> None:
+def test_an_unknown_action_fails_without_a_retry(service: IoTStudioService) -> None:
     with pytest.raises(NotFoundError, match="Item not found"):
         operator(action="fly").execute(context(Store()))
     with pytest.raises(RequestRejectedError, match="must be of type string"):
@@ -255,7 +255,7 @@ def test_an_action_the_thing_does_not_know_fails_at_once(service: IoTStudioServi
     ("arguments", "said"),
     [
         ({"thing_id": ""}, "'thing_id' is empty"),
-        ({"input": {1, 2}}, "a set is no JSON value"),
+        ({"input": {1, 2}}, "a set is not a JSON value"),
         ({"timeout": 0}, "'timeout' must be above 0"),
         ({"success_statuses": "completed"}, "must be a list of texts"),
     ],
@@ -288,12 +288,12 @@ async def test_the_deadline_in_the_triggerer_fails_the_task(service: IoTStudioSe
     with pytest.raises(TaskDeferred) as deferred:
         operator(deferrable=True, timeout=0.05).execute(context(Store()))
     (event,) = [event.payload async for event in deferred.value.trigger.run()]
-    with pytest.raises(RunFailedError, match="was not over") as caught:
+    with pytest.raises(RunFailedError, match="was not finished") as caught:
         operator(timeout=0.05).execute_complete(context(Store()), event)
     assert (caught.value.run_id, caught.value.status) == (requested(service)[0].uid, "pending")
 
 
-async def test_the_trigger_says_when_an_action_is_gone(service: IoTStudioService) -> None:
+async def test_the_trigger_reports_a_missing_action(service: IoTStudioService) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         operator(deferrable=True).execute(context(Store()))
     requested(service).clear()

@@ -1,4 +1,4 @@
-"""Requests as data: what goes on the wire, without a network."""
+"""Requests as data: paths, queries and bodies, without a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def reply(body: object, status: int = 200) -> Reply:
     [("a/b", "a%2Fb"), ("a?b#c", "a%3Fb%23c"), ("50%", "50%25"), ("Wärme", "W%C3%A4rme"), ("...", "...")],
 )
 def test_names_stay_one_segment(name: str, quoted: str) -> None:
-    assert api.one_property("my space", "T", name).path == f"/spaces/my%20space/things/T/properties/{quoted}"
+    assert (
+        api.property_value("my space", "T", name).path == f"/spaces/my%20space/things/T/properties/{quoted}"
+    )
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
@@ -40,7 +42,7 @@ def test_the_category_comes_before_the_things() -> None:
     assert api.things("s", category="Sensors").path == "/spaces/s/categories/Sensors/things"
 
 
-def test_lists_ask_for_the_largest_pages_unless_told() -> None:
+def test_lists_ask_for_the_largest_pages_unless_they_have_a_limit() -> None:
     assert dict(pairs(api.things("s").params))["limit"] == "1000"
     assert dict(pairs(api.things("s", params={"limit": 100}).params))["limit"] == "100"
 
@@ -68,7 +70,7 @@ def test_json_types_go_out_as_they_are() -> None:
     assert body == b'{"a":61.5,"b":"1","c":1,"d":true,"e":null,"f":[0,0.0],"g":{"h":"on"},"i":21.0}'
 
 
-def test_only_a_write_that_leaves_no_trace_is_sent_twice_unseen() -> None:
+def test_only_a_write_without_history_is_repeatable() -> None:
     assert not api.request_action("s", "T", "reboot").repeatable
     assert not api.write_properties("s", "T", {"a": 1}).repeatable
     assert api.write_properties("s", "T", {"a": 1}, update_history=False).repeatable
@@ -85,11 +87,11 @@ def test_an_action_gets_its_id_from_the_end_of_its_href() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "spelled"),
+    ("start", "end", "text"),
     [
         (None, None, None),
-        ("2026-01", None, f"2026-01|{api.FAR_FUTURE}"),
-        (None, "2026-01-31", f"{api.FAR_PAST}|2026-01-31"),
+        ("2026-01", None, f"2026-01|{api.LATEST_TIME}"),
+        (None, "2026-01-31", f"{api.EARLIEST_TIME}|2026-01-31"),
         (
             datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))),
             datetime(2026, 1, 2, 0, 0, 0, 500_000, tzinfo=UTC),
@@ -97,10 +99,10 @@ def test_an_action_gets_its_id_from_the_end_of_its_href() -> None:
         ),
     ],
 )
-def test_time_ranges_are_spelled_in_utc_and_never_open(
-    start: str | datetime | None, end: str | datetime | None, spelled: str | None
+def test_time_ranges_are_in_utc_and_never_open(
+    start: str | datetime | None, end: str | datetime | None, text: str | None
 ) -> None:
-    assert api.time_range(start, end) == spelled
+    assert api.time_range(start, end) == text
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_odd_ends_of_lists_are_ends(body: object) -> None:
         ("POST", "/spaces/s/query/cursor", "query"),
     ],
 )
-def test_each_request_knows_its_scope(method: str, path: str, scope: str) -> None:
+def test_each_request_has_its_scope(method: str, path: str, scope: str) -> None:
     assert api.scope_for(method, path) == scope
 
 

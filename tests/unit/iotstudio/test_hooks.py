@@ -1,4 +1,4 @@
-"""What the hook promises, over TCP."""
+"""The hook of IoT Studio, over TCP."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from airflow_provider.errors import (
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import Thing
-from airflow_provider.sandbox.iotstudio.service import CLIENT_ID, CLIENT_SECRET
-from airflow_provider.sandbox.iotstudio.wire import ulid
+from airflow_provider.sandbox.iotstudio.seed import CLIENT_ID, CLIENT_SECRET
 from airflow_provider.sandbox.server import Sandbox
 
 from .conftest import LIST, PUT, READ, THING
@@ -273,14 +273,14 @@ def test_a_token_that_dies_early_is_renewed_once(hook: IoTStudioHook, service: I
     assert service.around.counters.tokens_issued["iotstudio"] == 2
 
 
-def test_a_token_that_is_refused_for_good_ends_at_once(hook: IoTStudioHook, sandbox: Sandbox) -> None:
+def test_a_token_that_is_refused_twice_is_not_replaced_again(hook: IoTStudioHook, sandbox: Sandbox) -> None:
     refused = sandbox.faults.add("status", path="/things", status=401, times=None)
     with pytest.raises(AuthenticationError):
         list(hook.list_things())
     assert refused.hits == 2
 
 
-def test_a_static_token_that_is_refused_is_not_tried_again(connect: Connect, sandbox: Sandbox) -> None:
+def test_a_refused_static_token_is_not_retried(connect: Connect, sandbox: Sandbox) -> None:
     with pytest.raises(AuthenticationError, match="Unauthenticated"):
         connect(extra={"access_token": "ory_at_unknown"}).list_categories()
     assert sandbox.counters.total("iotstudio") == 1
@@ -299,7 +299,7 @@ def test_a_static_token_that_is_refused_is_not_tried_again(connect: Connect, san
         ("truncate", {}),
     ],
 )
-def test_a_property_write_survives_a_bad_moment(
+def test_a_property_write_survives_a_transient_fault(
     hook: IoTStudioHook, sandbox: Sandbox, service: IoTStudioService, kind: str, options: dict[str, Any]
 ) -> None:
     fault = sandbox.faults.add(kind, method="PUT", path="/properties", **options)
@@ -309,7 +309,7 @@ def test_a_property_write_survives_a_bad_moment(
     assert len(service.space.things[THING].history["setpoint"]) == 1
 
 
-def test_a_write_without_history_is_repeated_without_looking(
+def test_a_write_without_history_is_repeated_without_reading(
     hook: IoTStudioHook, sandbox: Sandbox, service: IoTStudioService
 ) -> None:
     sandbox.faults.add("reset_after", method="PUT", path="/properties")
@@ -318,17 +318,17 @@ def test_a_write_without_history_is_repeated_without_looking(
     assert "setpoint" not in service.space.things[THING].history
 
 
-def test_a_write_that_never_takes_effect_says_how_often_it_was_tried(
+def test_a_write_that_never_takes_effect_is_an_error_with_the_number_of_attempts(
     hook: IoTStudioHook, sandbox: Sandbox
 ) -> None:
     lost = sandbox.faults.add("html", method="PUT", status=502, times=None)
-    said = r"write setpoint of Thing .*tried 6 times, but nothing was written; last time: HTTP 502"
+    said = r"write setpoint of Thing .*nothing was written in 6 attempts; last reason: HTTP 502"
     with pytest.raises(TransportError, match=said):
         hook.set_properties(THING, {"setpoint": 19.5})
     assert lost.hits == sandbox.counters.requests[READ] == 6
 
 
-def test_an_action_whose_answer_was_lost_is_not_sent_again(
+def test_an_action_is_not_sent_again_after_a_lost_response(
     hook: IoTStudioHook, sandbox: Sandbox, service: IoTStudioService
 ) -> None:
     sandbox.faults.add("reset_after", method="POST", path="/actions/")
@@ -337,7 +337,7 @@ def test_an_action_whose_answer_was_lost_is_not_sent_again(
     assert len(service.space.things[THING].actions) == 1
 
 
-def test_a_403_says_which_scope_is_needed_and_ends_at_once(connect: Connect, sandbox: Sandbox) -> None:
+def test_a_403_names_the_scope_and_is_not_retried(connect: Connect, sandbox: Sandbox) -> None:
     hook = connect(extra={"scopes": "thing.read"})
     with pytest.raises(
         PermissionDeniedError, match=r"needs the scope thing\.update \(the connection asks for thing\.read\)"
@@ -346,7 +346,7 @@ def test_a_403_says_which_scope_is_needed_and_ends_at_once(connect: Connect, san
     assert sandbox.counters.requests[PUT] == 1
 
 
-async def test_a_403_says_it_in_the_triggerer_too(connect: Connect) -> None:
+async def test_a_403_names_the_scope_in_the_triggerer_too(connect: Connect) -> None:
     hook = connect(extra={"scopes": "category"})
     with pytest.raises(PermissionDeniedError, match=r"thing\.read"):
         await hook.aget_property(THING, "setpoint")
@@ -384,19 +384,19 @@ def test_a_good_connection_says_so(connect: Connect) -> None:
     assert connect().test_connection() == (True, "Connected; the space 'my-iot-project' can be read.")
 
 
-def test_a_host_that_is_not_there_is_told(connect: Connect) -> None:
+def test_a_missing_host_is_diagnosed(connect: Connect) -> None:
     good, said = connect(host=f"http://127.0.0.1:{free_port()}").test_connection()
     assert not good
     assert said.startswith("The host cannot be reached")
 
 
-def test_a_host_that_is_something_else_is_told(connect: Connect, sandbox: Sandbox) -> None:
+def test_a_host_of_another_service_is_diagnosed(connect: Connect, sandbox: Sandbox) -> None:
     good, said = connect(host=f"{sandbox.url}/elsewhere").test_connection()
     assert not good
     assert said.startswith("The host answers, but not as IoT Studio's token service: 404")
 
 
-def test_a_bad_secret_is_told(connect: Connect) -> None:
+def test_a_wrong_secret_is_diagnosed(connect: Connect) -> None:
     good, said = connect(password="wrong-secret").test_connection()
     assert not good
     assert said.startswith(
@@ -404,33 +404,33 @@ def test_a_bad_secret_is_told(connect: Connect) -> None:
     )
 
 
-def test_a_scope_that_was_not_granted_is_told(connect: Connect) -> None:
+def test_a_scope_that_was_not_granted_is_diagnosed(connect: Connect) -> None:
     good, said = connect(extra={"scopes": ["thing", "nonsense"]}).test_connection()
     assert not good
     assert said.startswith("The client may not use one of the connection's scopes")
     assert "'nonsense'" in said
 
 
-def test_a_missing_scope_is_told(connect: Connect) -> None:
+def test_a_missing_scope_is_diagnosed(connect: Connect) -> None:
     good, said = connect(extra={"scopes": ["category"]}).test_connection()
     assert not good
     assert said.startswith("The credentials are valid, but may not read the space 'my-iot-project'")
     assert "needs the scope thing.read" in said
 
 
-def test_a_missing_policy_is_told(connect: Connect, service: IoTStudioService) -> None:
+def test_a_missing_policy_is_diagnosed(connect: Connect, service: IoTStudioService) -> None:
     service.client.policies = []
     good, said = connect().test_connection()
     assert not good
     assert "an access policy" in said
 
 
-def test_a_wrong_space_is_told(connect: Connect) -> None:
+def test_a_wrong_space_is_diagnosed(connect: Connect) -> None:
     good, said = connect(extra={"space": "nowhere"}).test_connection()
     assert (good, said) == (False, "The credentials are valid, but the space 'nowhere' was not found.")
 
 
-def test_a_missing_space_and_a_missing_login_are_told(connect: Connect) -> None:
+def test_a_missing_space_and_a_missing_login_are_diagnosed(connect: Connect) -> None:
     assert "no space" in connect(extra={"space": None}).test_connection()[1]
     assert "login missing" in connect(login=None).test_connection()[1]
 

@@ -1,4 +1,4 @@
-"""What IoTStudioPropertySensor promises, over TCP."""
+"""Property sensor and its triggers, over TCP."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def poke(**arguments: Any) -> Any:
     return sensor(**arguments).poke({})
 
 
-def test_one_request_looks_at_the_whole_space(service: IoTStudioService, sandbox: Sandbox) -> None:
+def test_one_request_covers_the_whole_space(service: IoTStudioService, sandbox: Sandbox) -> None:
     assert not poke()
     warm_up(service, THING)
     found = poke()
@@ -95,7 +95,7 @@ def test_bad_arguments_are_refused_before_any_request(
     assert sandbox.counters.total("iotstudio") == 0
 
 
-def test_what_is_true_already_is_not_deferred(service: IoTStudioService) -> None:
+def test_a_condition_that_is_already_met_is_not_deferred(service: IoTStudioService) -> None:
     warm_up(service, THING)
     assert sensor(deferrable=True).execute({}) == {"matches": 1, "thing_ids": [THING]}
 
@@ -134,7 +134,7 @@ async def test_triggers_that_ask_the_same_share_their_polls(
     while sandbox.counters.requests[LIST] <= 20:
         await asyncio.sleep(0.01)
     before = sandbox.counters.requests[LIST]
-    assert before == 20 + 1  # one look of each worker, one of all triggers together
+    assert before == 20 + 1  # one poll of each worker, one of all triggers together
     warm_up(service, THING)
     assert {event["matches"] for event in await within(5, waiting)} == {1}
     assert sandbox.counters.requests[LIST] <= before + 6
@@ -202,7 +202,7 @@ async def test_a_wrong_category_ends_the_wait_with_its_error(service: IoTStudioS
         sensor().execute_complete({}, event)
 
 
-async def test_a_few_failed_polls_are_borne(service: IoTStudioService, sandbox: Sandbox) -> None:
+async def test_a_few_failed_polls_are_tolerated(service: IoTStudioService, sandbox: Sandbox) -> None:
     trigger = deferred()
     warm_up(service, THING)
     sandbox.faults.add("html", path="/things", status=503, times=8)
@@ -212,7 +212,7 @@ async def test_a_few_failed_polls_are_borne(service: IoTStudioService, sandbox: 
 
 
 @pytest.mark.parametrize("failures", [5, 6])
-def test_a_worker_tolerates_five_failed_looks_in_a_row(
+def test_a_worker_tolerates_five_failed_polls_in_a_row(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(attempts=1))
@@ -226,7 +226,7 @@ def test_a_worker_tolerates_five_failed_looks_in_a_row(
             waiting.execute({})
 
 
-def test_a_failed_first_look_is_left_to_the_trigger(
+def test_a_failed_first_poll_is_left_to_the_trigger(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(attempts=1))
@@ -268,13 +268,13 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def looked_again(sandbox: Sandbox) -> None:
-    """Wait for three more list requests: the answer before the last has what is so now, and was read."""
+async def polled_again(sandbox: Sandbox) -> None:
+    """Wait for three more list requests: the last but one shows the current state, and was read."""
     before = sandbox.counters.requests[LIST]
     await until(lambda: sandbox.counters.requests[LIST] >= before + 3)
 
 
-async def test_a_watcher_fires_for_each_thing_that_begins_to_match(
+async def test_a_watcher_fires_for_each_thing_that_starts_to_match(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
     first, second = sorted(list(service.space.things)[:2])
@@ -285,13 +285,13 @@ async def test_a_watcher_fires_for_each_thing_that_begins_to_match(
     assert await next_event(events) == {"matches": 2, "new": 1, "thing_ids": [second]}
     pending = asyncio.create_task(next_event(events))
     warm_up(service, first, to=20)
-    await looked_again(sandbox)
+    await polled_again(sandbox)
     assert not pending.done()
     warm_up(service, first)
     assert (await pending)["thing_ids"] == [first]
 
 
-async def test_a_restarted_watcher_repeats_nothing_where_the_asset_remembers(
+async def test_a_restarted_watcher_repeats_nothing_with_a_state_store(
     service: IoTStudioService,
 ) -> None:
     first, second = list(service.space.things)[:2]
@@ -306,7 +306,7 @@ async def test_a_restarted_watcher_repeats_nothing_where_the_asset_remembers(
     assert (await next_event(watcher(state).run()))["thing_ids"] == [second]
 
 
-async def test_a_watcher_outlives_failures(service: IoTStudioService, sandbox: Sandbox) -> None:
+async def test_a_watcher_survives_failures(service: IoTStudioService, sandbox: Sandbox) -> None:
     warm_up(service, THING)
     failing = sandbox.faults.add("status", path="/things", status=403, times=2)
     assert (await next_event(watcher(category="Sensors").run()))["thing_ids"] == [THING]

@@ -22,7 +22,7 @@ def test_an_approved_plan_is_applied(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
-    dag = runpy.run_path(str(EXAMPLES / "mapsindoors_sync_with_approval.py"))["dag"]
+    dag = runpy.run_path(str(EXAMPLES / "example_mapsindoors_sync_with_approval.py"))["dag"]
     assert run_dag(dag, mark_success_pattern="approve").state == "success"
     (plan,) = tmp_path.glob("mapsindoors/*/plan.json")
     assert json.loads(plan.read_text())["counts"]["create"] == {"poi": 1}

@@ -156,7 +156,7 @@ def test_the_constructor_does_nothing_and_fields_are_templated(sandbox: Sandbox)
 def test_the_example_dag_updates_the_tutorials_poi(
     service: MapsIndoorsService, run_dag: Callable[..., Any]
 ) -> None:
-    dag = runpy.run_path(str(EXAMPLES / "mapsindoors_update_geodata.py"))["dag"]
+    dag = runpy.run_path(str(EXAMPLES / "example_mapsindoors_update_geodata.py"))["dag"]
     assert dag.dag_id == "mapsindoors_update_geodata"
     assert run_dag(dag).state == "success"
     assert service.campus.geodata[POI]["properties"] == {

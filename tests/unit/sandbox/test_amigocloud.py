@@ -1,4 +1,4 @@
-"""The sandbox's AmigoCloud answers as the vendor's does."""
+"""Sandbox of AmigoCloud: replies equal to the vendor's."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 import httpx
 import pytest
 
-from airflow_provider.sandbox.amigocloud import world
-from airflow_provider.sandbox.amigocloud.geometry import ewkb, from_text, point_of
+from airflow_provider.sandbox.amigocloud import seed
+from airflow_provider.sandbox.amigocloud.sql.geometry import ewkb, from_text, point_of
 from airflow_provider.sandbox.server import Sandbox
 
 HTTP = httpx.Client(verify=False)
-PROJECT = f"/users/{world.USER}/projects/{world.PROJECT}"
-ASSETS = f"{PROJECT}/datasets/{world.ASSETS}"
+PROJECT = f"/users/{seed.USER}/projects/{seed.PROJECT}"
+ASSETS = f"{PROJECT}/datasets/{seed.ASSETS}"
 
 
 class Api:
     """A client that adds a token to every request."""
 
-    def __init__(self, sandbox: Sandbox, token: str = world.USER_TOKEN) -> None:
+    def __init__(self, sandbox: Sandbox, token: str = seed.USER_TOKEN) -> None:
         self.root = sandbox.amigocloud.api_root
         self.token = token
 
@@ -48,16 +48,16 @@ def api(sandbox: Sandbox) -> Api:
 # -- tokens
 
 
-def test_the_token_counts_raw_or_percent_encoded(sandbox):
+def test_the_token_is_read_raw_or_percent_encoded(sandbox):
     url = sandbox.amigocloud.api_root + "/me"
-    assert HTTP.get(f"{url}?token={world.USER_TOKEN}").json()["id"] == 123
-    assert HTTP.get(f"{url}?token={quote(world.USER_TOKEN, safe='')}").json()["id"] == 123
-    assert HTTP.get(f"{url}?token={quote(world.AWKWARD_TOKEN, safe='')}").json()["id"] == 123
+    assert HTTP.get(f"{url}?token={seed.USER_TOKEN}").json()["id"] == 123
+    assert HTTP.get(f"{url}?token={quote(seed.USER_TOKEN, safe='')}").json()["id"] == 123
+    assert HTTP.get(f"{url}?token={quote(seed.AWKWARD_TOKEN, safe='')}").json()["id"] == 123
 
 
-def test_of_a_parameter_given_twice_the_last_one_counts(sandbox):
+def test_of_a_repeated_parameter_the_last_value_counts(sandbox):
     url = sandbox.amigocloud.api_root + "/me/projects"
-    query = f"token=bad&limit=1&limit=2&token={world.USER_TOKEN}"
+    query = f"token=bad&limit=1&limit=2&token={seed.USER_TOKEN}"
     assert len(HTTP.get(f"{url}?{query}").json()["results"]) == 2
 
 
@@ -70,25 +70,25 @@ def test_a_bad_token_is_refused_in_the_services_form(sandbox, token):
 
 
 def test_an_expired_token_is_refused(sandbox, api):
-    sandbox.amigocloud.tokens[world.USER_TOKEN].expires_at = sandbox.clock.now() + 60
+    sandbox.amigocloud.tokens[seed.USER_TOKEN].expires_at = sandbox.clock.now() + 60
     api("GET", "/me")
     sandbox.clock.advance(61)
     api("GET", "/me", 401)
 
 
 def test_permission_letters_are_enforced(sandbox):
-    insert = f"INSERT INTO dataset_{world.FIRST} (name) VALUES ('x')"
-    update = f"UPDATE dataset_{world.FIRST} SET value = 1"
-    reader, creator = Api(sandbox, world.READ_TOKEN), Api(sandbox, world.CREATE_PROJECT_TOKEN)
+    insert = f"INSERT INTO dataset_{seed.FIRST} (name) VALUES ('x')"
+    update = f"UPDATE dataset_{seed.FIRST} SET value = 1"
+    reader, creator = Api(sandbox, seed.READ_TOKEN), Api(sandbox, seed.CREATE_PROJECT_TOKEN)
     reader.write(insert, 403)
     creator.write(insert)
     creator.write(update, 403)
-    Api(sandbox, world.EDIT_PROJECT_TOKEN).write(update)
-    Api(sandbox, world.EDIT_PROJECT_TOKEN)("POST", f"{PROJECT}/datasets/create", 403, json={})
+    Api(sandbox, seed.EDIT_PROJECT_TOKEN).write(update)
+    Api(sandbox, seed.EDIT_PROJECT_TOKEN)("POST", f"{PROJECT}/datasets/create", 403, json={})
 
 
 def test_a_project_token_sees_only_its_project(sandbox):
-    api = Api(sandbox, world.EDIT_PROJECT_TOKEN)
+    api = Api(sandbox, seed.EDIT_PROJECT_TOKEN)
     api("GET", f"{PROJECT}/")
     api("GET", "/me", 403)
     api("GET", "/projects/1235", 403)
@@ -106,7 +106,7 @@ def test_a_project_token_sees_only_its_project(sandbox):
         "/users/123/projects/1234",
         "/users/0/projects/1234/",
         "/projects/1234",
-        f"/users/{world.USER_UUID}/projects/{world.PROJECT_UUID}/",
+        f"/users/{seed.USER_UUID}/projects/{seed.PROJECT_UUID}/",
     ],
 )
 def test_a_project_has_many_addresses(api, path):
@@ -114,7 +114,7 @@ def test_a_project_has_many_addresses(api, path):
 
 
 def test_project_zero_stands_for_the_datasets_project(api):
-    assert api("GET", f"/users/0/projects/0/datasets/{world.ASSETS}")["table_name"] == "dataset_2001"
+    assert api("GET", f"/users/0/projects/0/datasets/{seed.ASSETS}")["table_name"] == "dataset_2001"
 
 
 def test_an_unknown_project_is_not_found(api):
@@ -127,18 +127,18 @@ def test_lists_come_by_twenty_with_an_absolute_next_that_echoes_the_token(sandbo
     assert (first["count"], len(first["results"]), first["previous"]) == (25, 20, None)
     query = parse_qs(urlsplit(first["next"]).query, keep_blank_values=True)
     assert first["next"].startswith(sandbox.amigocloud.api_root)
-    assert query == {"limit": ["20"], "offset": ["20"], "search": [""], "token": [world.USER_TOKEN]}
+    assert query == {"limit": ["20"], "offset": ["20"], "search": [""], "token": [seed.USER_TOKEN]}
     second = HTTP.get(first["next"]).json()
     assert (len(second["results"]), second["next"]) == (5, None)
 
 
-def test_links_of_objects_lead_on(api):
+def test_links_of_objects_can_be_followed(api):
     item = api("GET", ASSETS)
-    assert item["feature_count"] == world.ASSET_COUNT
-    schema = HTTP.get(item["schema"], params={"token": world.USER_TOKEN}).json()["schema"]
+    assert item["feature_count"] == seed.ASSET_COUNT
+    schema = HTTP.get(item["schema"], params={"token": seed.USER_TOKEN}).json()["schema"]
     assert [field["name"] for field in schema][:2] == ["amigo_id", "number"]
     assert schema[0]["nullable"] is False
-    assert len(HTTP.get(item["master"], params={"token": world.USER_TOKEN}).json()["master"]) == 40
+    assert len(HTTP.get(item["master"], params={"token": seed.USER_TOKEN}).json()["master"]) == 40
 
 
 def test_the_picture_of_the_user_can_be_fetched(api):
@@ -149,8 +149,8 @@ def test_the_picture_of_the_user_can_be_fetched(api):
 # -- SQL
 
 
-def test_sql_tells_columns_with_types_and_the_total_count(api):
-    page = api.sql(f"SELECT * FROM dataset_{world.ASSETS} ORDER BY number", limit=5)
+def test_sql_returns_columns_with_types_and_the_total_count(api):
+    page = api.sql(f"SELECT * FROM dataset_{seed.ASSETS} ORDER BY number", limit=5)
     types = {column["name"]: column["type"] for column in page["columns"]}
     assert types["amigo_id"] == "string"
     assert types["wkb_geometry"] == "geometry"
@@ -162,7 +162,7 @@ def test_sql_tells_columns_with_types_and_the_total_count(api):
 
 def test_sql_pages_are_clamped_and_end_with_a_null_next(sandbox, api):
     sandbox.amigocloud.page_clamp = 1200
-    page, seen = api.sql(f"SELECT number FROM dataset_{world.ASSETS} ORDER BY number", limit=9000), []
+    page, seen = api.sql(f"SELECT number FROM dataset_{seed.ASSETS} ORDER BY number", limit=9000), []
     while True:
         seen += [row["number"] for row in page["data"]]
         assert page["limit"] == 1200
@@ -173,33 +173,33 @@ def test_sql_pages_are_clamped_and_end_with_a_null_next(sandbox, api):
     assert sandbox.counters.rows_served["amigocloud"] == 3000
 
 
-def test_a_limit_of_zero_still_tells_the_columns(api):
-    page = api.sql(f"SELECT name FROM dataset_{world.ASSETS} WHERE 1 = 0")
+def test_a_result_without_rows_still_has_the_columns(api):
+    page = api.sql(f"SELECT name FROM dataset_{seed.ASSETS} WHERE 1 = 0")
     assert (page["columns"], page["data"], page["count"]) == ([{"name": "name", "type": "string"}], [], 0)
 
 
 def test_joins_casts_and_functions_work(api):
     row = api.sql(
-        f"WITH a AS (SELECT category, count(*) AS n FROM dataset_{world.ASSETS} GROUP BY category) "
+        f"WITH a AS (SELECT category, count(*) AS n FROM dataset_{seed.ASSETS} GROUP BY category) "
         "SELECT a.category::text AS c, n FROM a WHERE a.category ILIKE 'HV%' AND n > 1"
     )["data"][0]
     assert row == {"c": "hvac", "n": 600}
-    lon = api.sql(f"SELECT ST_X(wkb_geometry) AS x FROM dataset_{world.ASSETS} LIMIT 1")["data"][0]["x"]
+    lon = api.sql(f"SELECT ST_X(wkb_geometry) AS x FROM dataset_{seed.ASSETS} LIMIT 1")["data"][0]["x"]
     assert 12.5 < lon < 12.65
 
 
 def test_the_coordinate_system_of_a_column_can_be_looked_up_as_gdal_does(api):
-    find = f"Find_SRID('public', 'dataset_{world.ASSETS}', 'wkb_geometry')"
+    find = f"Find_SRID('public', 'dataset_{seed.ASSETS}', 'wkb_geometry')"
     sql = f"SELECT srid, srtext FROM spatial_ref_sys WHERE srid IN (SELECT {find})"
     (row,) = api.sql(sql)["data"]
     assert row["srid"] == 4326
     assert row["srtext"].startswith('GEOGCS["WGS 84"')
 
 
-def test_moments_compare_however_they_are_written(api):
-    sql = f"SELECT count(*) AS n FROM dataset_{world.ASSETS} WHERE updated_at >= "
-    spelled = ["'2025-01-02 06:00:00+00:00'", "'2025-01-02T07:00:00+01:00'", "'2025-01-02T06:00:00Z'"]
-    assert len({api.sql(sql + text)["data"][0]["n"] for text in spelled}) == 1
+def test_moments_compare_in_every_format(api):
+    sql = f"SELECT count(*) AS n FROM dataset_{seed.ASSETS} WHERE updated_at >= "
+    formats = ["'2025-01-02 06:00:00+00:00'", "'2025-01-02T07:00:00+01:00'", "'2025-01-02T06:00:00Z'"]
+    assert len({api.sql(sql + text)["data"][0]["n"] for text in formats}) == 1
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT * FROM dataset_99", "SELECT nope FROM dataset_1", ""])
@@ -208,7 +208,7 @@ def test_bad_sql_is_refused_in_the_services_form(api, sql):
 
 
 def test_writing_needs_a_post(api):
-    assert api.sql(f"DELETE FROM dataset_{world.FIRST}", 400)["error_code"] == "read_only"
+    assert api.sql(f"DELETE FROM dataset_{seed.FIRST}", 400)["error_code"] == "read_only"
     api.write("DROP TABLE dataset_1", 400)
 
 
@@ -227,7 +227,7 @@ def test_a_query_may_come_by_post(api):
     assert page["next"] is not None
 
 
-def test_a_write_tells_its_rows_and_the_new_state(api):
+def test_a_write_returns_its_rows_and_the_new_state(api):
     before = api("GET", f"{PROJECT}/datasets/1/master")["master"]
     answer = api.write("UPDATE dataset_1 SET value = value + 1 WHERE value < 3")
     assert (answer["count"], answer["total_rows"]) == (2, 2)
@@ -236,8 +236,8 @@ def test_a_write_tells_its_rows_and_the_new_state(api):
 
 
 def test_an_inserted_row_gets_an_amigo_id_and_a_hex_geometry(api):
-    api.write(f"INSERT INTO dataset_{world.ASSETS} (name, wkb_geometry) VALUES ('N', 'SRID=4326;POINT(1 2)')")
-    row = api.sql(f"SELECT amigo_id, wkb_geometry FROM dataset_{world.ASSETS} WHERE name = 'N'")["data"][0]
+    api.write(f"INSERT INTO dataset_{seed.ASSETS} (name, wkb_geometry) VALUES ('N', 'SRID=4326;POINT(1 2)')")
+    row = api.sql(f"SELECT amigo_id, wkb_geometry FROM dataset_{seed.ASSETS} WHERE name = 'N'")["data"][0]
     assert len(row["amigo_id"]) == 32
     assert row["wkb_geometry"] == ewkb("POINT", (1, 2))
 
@@ -245,7 +245,7 @@ def test_an_inserted_row_gets_an_amigo_id_and_a_hex_geometry(api):
 # -- states
 
 
-def test_a_state_is_read_as_it_was_whatever_happens_later(api):
+def test_a_state_stays_readable_after_later_writes(api):
     sql = "SELECT * FROM dataset_1 WHERE amigo_id >= '' ORDER BY amigo_id"
     state = api("GET", f"{PROJECT}/datasets/1/master")["master"]
     before = api.sql(sql)["data"]
@@ -268,11 +268,11 @@ def test_an_unknown_state_is_refused(api):
     api.sql("SELECT * FROM dataset_1", 400, state="nope", dataset_id=1)
 
 
-def test_a_keyset_page_of_an_old_state_is_quick(api, sandbox):
-    state = sandbox.amigocloud.store.master(world.ASSETS)
-    api.write(f"UPDATE dataset_{world.ASSETS} SET floor = 1 WHERE number < 1500")
-    sql = f"SELECT * FROM dataset_{world.ASSETS} WHERE amigo_id > '8' ORDER BY amigo_id LIMIT 10"
-    page = api.sql(sql, state=state, dataset_id=world.ASSETS)
+def test_a_keyset_page_of_an_old_state_is_sorted(api, sandbox):
+    state = sandbox.amigocloud.store.master(seed.ASSETS)
+    api.write(f"UPDATE dataset_{seed.ASSETS} SET floor = 1 WHERE number < 1500")
+    sql = f"SELECT * FROM dataset_{seed.ASSETS} WHERE amigo_id > '8' ORDER BY amigo_id LIMIT 10"
+    page = api.sql(sql, state=state, dataset_id=seed.ASSETS)
     keys = [row["amigo_id"] for row in page["data"]]
     assert keys == sorted(keys)
     assert len(keys) == page["count"] == 10
@@ -298,8 +298,8 @@ def test_a_change_is_a_job_that_acts_when_it_is_done(sandbox, api):
     assert sandbox.amigocloud.store.count(1) == 8
     assert wait(sandbox, api, job)["status"] == "SUCCESS"
     assert sandbox.amigocloud.store.count(1) == 9
-    again = api("POST", path, json=change("INSERT", [row]))["job"]
-    wait(sandbox, api, again)
+    repeated = api("POST", path, json=change("INSERT", [row]))["job"]
+    wait(sandbox, api, repeated)
     assert sandbox.amigocloud.store.count(1) == 9
     wait(sandbox, api, api("POST", path, json=change("DELETE", [{"amigo_id": "a" * 32}]))["job"])
     assert sandbox.amigocloud.store.count(1) == 8
@@ -315,7 +315,7 @@ def test_columns_are_added_and_dropped_by_changes(sandbox, api):
     api.sql("SELECT colour FROM dataset_1", 400)
 
 
-def test_a_job_fails_when_it_is_told_to_and_when_it_cannot_work(sandbox, api):
+def test_a_job_fails_by_switch_and_when_its_change_is_not_valid(sandbox, api):
     path = f"{PROJECT}/datasets/1/submit_change"
     sandbox.amigocloud.job_failures = ["disk full"]
     job = api("POST", path, json=change("TRUNCATE", None))["job"]
@@ -338,7 +338,7 @@ def test_a_dataset_goes_back_to_an_earlier_state(sandbox, api):
     assert api.sql("SELECT * FROM dataset_1 ORDER BY amigo_id")["data"] == rows
 
 
-def test_a_new_dataset_shows_after_a_while(sandbox, api):
+def test_a_new_dataset_is_visible_after_a_delay(sandbox, api):
     sandbox.amigocloud.dataset_lag = 5
     fields = json.dumps([{"name": "name", "type": "string"}])
     made = api("POST", f"{PROJECT}/datasets/create", json={"name": "New", "schema": fields})
@@ -352,14 +352,14 @@ def test_a_new_dataset_shows_after_a_while(sandbox, api):
 def test_an_export_job_links_to_a_file(sandbox, api):
     job = api("POST", f"{PROJECT}/datasets/1/export", json={"format": "KML"})["job"]
     link = wait(sandbox, api, job)["extra"]["link"]
-    reply = HTTP.get(link, params={"token": world.USER_TOKEN})
+    reply = HTTP.get(link, params={"token": seed.USER_TOKEN})
     assert reply.text.startswith("<?xml")
     assert reply.headers["content-disposition"].endswith('filename="Dataset_1.kml"')
     sandbox.amigocloud.foreign_exports = True
     job = api("POST", f"{PROJECT}/datasets/1/export", json={"format": "KML"})["job"]
     link = wait(sandbox, api, job)["extra"]["link"]
     assert HTTP.get(link).status_code == 200
-    assert HTTP.get(link, params={"token": world.USER_TOKEN}).status_code == 400
+    assert HTTP.get(link, params={"token": seed.USER_TOKEN}).status_code == 400
 
 
 # -- uploads
@@ -405,13 +405,13 @@ def test_chunks_come_in_order_and_fit(sandbox, api):
     assert wait(sandbox, api, job)["status"] == "SUCCESS"
 
 
-# -- the rest
+# -- sockets, projects, switches
 
 
 def test_a_websocket_session_needs_a_user_token(sandbox, api):
     assert isinstance(api("GET", "/me/start_websocket_session")["websocket_session"], str)
     assert api("GET", f"{ASSETS}/start_websocket_session")["websocket_session"]
-    Api(sandbox, world.EDIT_PROJECT_TOKEN)("GET", f"{ASSETS}/start_websocket_session", 403)
+    Api(sandbox, seed.EDIT_PROJECT_TOKEN)("GET", f"{ASSETS}/start_websocket_session", 403)
 
 
 def poll(sandbox: Sandbox, packet: str | None = None, **params: str) -> httpx.Response:
@@ -421,8 +421,8 @@ def poll(sandbox: Sandbox, packet: str | None = None, **params: str) -> httpx.Re
     return HTTP.request("GET" if packet is None else "POST", url, params=query, content=content)
 
 
-def told(reply: httpx.Response) -> list[str]:
-    """Take binary frames apart: 0, the length's digits, 255, the packet."""
+def packets_of(reply: httpx.Response) -> list[str]:
+    """Parse the binary framing: 0, the length's digits, 255, the packet."""
     assert reply.status_code == 200, reply.text
     packets, rest = [], reply.content
     while rest:
@@ -433,35 +433,35 @@ def told(reply: httpx.Response) -> list[str]:
     return packets
 
 
-def test_a_client_that_polls_joins_and_hears_events(sandbox, api):
-    hello, joined = told(poll(sandbox))
-    sid = json.loads(hello[1:])["sid"]
-    assert (hello[0], joined) == ("0", "40")
+def test_a_polling_client_joins_and_receives_events(sandbox, api):
+    handshake, joined = packets_of(poll(sandbox))
+    sid = json.loads(handshake[1:])["sid"]
+    assert (handshake[0], joined) == ("0", "40")
     session = api("GET", "/me/start_websocket_session")["websocket_session"]
-    said = json.dumps(["authenticate", {"userid": world.USER, "websocket_session": session}])
-    for packet in ("2", "40/amigosocket,", f"42/amigosocket,{said}"):
+    authenticate = json.dumps(["authenticate", {"userid": seed.USER, "websocket_session": session}])
+    for packet in ("2", "40/amigosocket,", f"42/amigosocket,{authenticate}"):
         assert poll(sandbox, packet, sid=sid).text == "ok"
     sandbox.amigocloud.sockets.emit("project:deleted", {"project_id": 7})
     event = '42/amigosocket,["project:deleted",{"project_id":7}]'
-    assert told(poll(sandbox, sid=sid)) == ["3", "40/amigosocket", event]
+    assert packets_of(poll(sandbox, sid=sid)) == ["3", "40/amigosocket", event]
     sandbox.amigocloud.sockets.disconnect()
-    assert told(poll(sandbox, sid=sid)) == ["1"]
+    assert packets_of(poll(sandbox, sid=sid)) == ["1"]
     assert poll(sandbox, sid=sid).json() == {"code": 1, "message": "Session ID unknown"}
 
 
-def test_a_client_that_polls_may_leave(sandbox):
-    sid = json.loads(told(poll(sandbox))[0][1:])["sid"]
+def test_a_polling_client_may_leave(sandbox):
+    sid = json.loads(packets_of(poll(sandbox))[0][1:])["sid"]
     poll(sandbox, "1", sid=sid)
     assert poll(sandbox, sid=sid).status_code == 400
-    assert not sandbox.amigocloud.sockets.lines
+    assert not sandbox.amigocloud.sockets.connections
 
 
-def test_a_client_that_polls_moves_to_a_websocket(sandbox):
+def test_a_polling_client_upgrades_to_a_websocket(sandbox):
     client = pytest.importorskip("websockets.sync.client")
-    hello = json.loads(told(poll(sandbox))[0][1:])
-    assert hello["upgrades"] == ["websocket"]
+    handshake = json.loads(packets_of(poll(sandbox))[0][1:])
+    assert handshake["upgrades"] == ["websocket"]
     origin = sandbox.url.replace("http", "ws")
-    query = f"EIO=3&transport=websocket&sid={hello['sid']}"
+    query = f"EIO=3&transport=websocket&sid={handshake['sid']}"
     with client.connect(f"{origin}/v2_socket.io/?{query}") as socket:
         socket.send("2probe")
         assert socket.recv(5) == "3probe"
@@ -489,7 +489,7 @@ def test_a_project_is_renamed_at_its_own_url(api, method):
 
 
 def test_a_saved_query_holds_its_text(api):
-    sql = api("GET", f"/projects/1234/queries/{world.QUERY}")["query"]
+    sql = api("GET", f"/projects/1234/queries/{seed.QUERY}")["query"]
     assert len(api.sql(sql)["data"]) == 7
 
 
@@ -513,7 +513,7 @@ def test_data_can_change_between_pages(sandbox, api):
 
 def test_unordered_queries_can_come_in_any_order(sandbox, api):
     sandbox.amigocloud.unstable_order = True
-    sql = f"SELECT number FROM dataset_{world.ASSETS}"
+    sql = f"SELECT number FROM dataset_{seed.ASSETS}"
     assert api.sql(sql)["data"] != api.sql(sql)["data"]
 
 
@@ -522,14 +522,14 @@ def test_requests_are_throttled(sandbox, api):
     assert api("GET", "/me", 429)["error_code"] == "throttled"
 
 
-def test_replies_are_compressed_for_those_who_accept_it(sandbox):
+def test_replies_are_compressed_for_clients_that_accept_it(sandbox):
     sandbox.amigocloud.compress = True
-    url = f"{sandbox.amigocloud.api_root}/me?token={world.USER_TOKEN}"
+    url = f"{sandbox.amigocloud.api_root}/me?token={seed.USER_TOKEN}"
     assert HTTP.get(url, headers={"accept-encoding": "gzip"}).headers["content-encoding"] == "gzip"
     assert "content-encoding" not in HTTP.get(url, headers={"accept-encoding": "identity"}).headers
 
 
-def test_a_reset_brings_the_same_world_back(sandbox, api):
+def test_a_reset_restores_the_seeded_data(sandbox, api):
     rows = api.sql("SELECT * FROM dataset_1")["data"]
     api.write("DELETE FROM dataset_1")
     sandbox.amigocloud.reset()

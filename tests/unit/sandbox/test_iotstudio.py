@@ -1,4 +1,4 @@
-"""What the sandbox promises of Altair IoT Studio."""
+"""Sandbox of Altair IoT Studio: behaviour that the provider's tests rely on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
 
 class Api:
-    """A bare client: what the service says, unread."""
+    """A bare client that returns the service's replies unchanged."""
 
     def __init__(self, sandbox: Sandbox, scopes: str = "thing category model query") -> None:
         self.connection = json.loads(sandbox.connections["iotstudio_default"])
@@ -48,7 +48,7 @@ def api(sandbox: Sandbox) -> Iterator[Api]:
 
 
 def test_the_seeded_space_has_the_things_of_the_examples(api: Api) -> None:
-    names = [one["name"] for one in api("GET", "/categories").json()["data"]]
+    names = [category["name"] for category in api("GET", "/categories").json()["data"]]
     assert names == ["Meters", "Sensors"]
     assert len(api("GET", "/categories/Sensors/things", limit=1000).json()["data"]) == 240
     thing = api("GET", f"/things/{THING}").json()
@@ -82,11 +82,11 @@ def test_scopes_and_policies_are_checked(sandbox: Sandbox) -> None:
     assert api("GET", "/things", limit=1).status_code == 403
 
 
-def test_pages_follow_cursors_both_ways_and_end_with_an_empty_one(api: Api) -> None:
+def test_pages_follow_cursors_both_ways_and_end_with_an_empty_cursor(api: Api) -> None:
     first = api("GET", "/things", limit=100).json()
     second = api("GET", "/things", limit=100, next_cursor=first["paging"]["next_cursor"]).json()
     third = api("GET", "/things", limit=100, next_cursor=second["paging"]["next_cursor"]).json()
-    uids = [one["uid"] for page in (first, second, third) for one in page["data"]]
+    uids = [thing["uid"] for page in (first, second, third) for thing in page["data"]]
     assert len(uids) == len(set(uids)) == 264
     assert uids == sorted(uids)
     assert third["paging"]["next_cursor"] == ""
@@ -127,7 +127,7 @@ def test_an_empty_page_can_come_in_the_middle(sandbox: Sandbox, api: Api) -> Non
 def test_property_filters_are_evaluated_by_the_service(
     sandbox: Sandbox, api: Api, query: dict[str, str], expected: Callable[[dict[str, Any]], bool]
 ) -> None:
-    found = {one["uid"] for one in api("GET", "/things", limit=1000, **query).json()["data"]}
+    found = {thing["uid"] for thing in api("GET", "/things", limit=1000, **query).json()["data"]}
     climate = {u: t.status for u, t in sandbox.iotstudio.space.things.items() if "mode" in t.status}
     assert found == {uid for uid, status in climate.items() if expected(status)}
     assert 0 < len(found) < len(climate)
@@ -171,7 +171,7 @@ def test_a_write_of_many_properties_is_all_or_nothing(api: Api) -> None:
     assert api("GET", path).json() == before
 
 
-def test_writes_can_be_clamped_rounded_and_lost(sandbox: Sandbox, api: Api) -> None:
+def test_writes_can_be_clamped_rounded_and_dropped(sandbox: Sandbox, api: Api) -> None:
     service = sandbox.iotstudio
     service.out_of_range, service.rounding = "clamp", {"temperature": 1}
     service.lost_writes = {"mode"}
@@ -205,7 +205,7 @@ def test_history_is_newest_first_in_half_open_ranges(sandbox: Sandbox, api: Api)
     assert len(grouped) == 24
     assert set(grouped[0]["properties"]) == {"temperature", "humidity"}
     last = api("GET", path, at="2026-01-01T12:30:00Z").json()["data"]
-    assert [one["at"] for one in last] == ["2026-01-01T12:00:00Z"] * 2
+    assert [row["at"] for row in last] == ["2026-01-01T12:00:00Z"] * 2
     api("PUT", f"/things/{THING}/properties", {"temperature": 18.5})
     api("PUT", f"/things/{THING}/properties", {"temperature": 19.5}, update_history="false")
     newest = api("GET", f"{path}/temperature", limit=1).json()["data"][0]
@@ -213,7 +213,7 @@ def test_history_is_newest_first_in_half_open_ranges(sandbox: Sandbox, api: Api)
 
 
 @pytest.mark.parametrize("group", ["false", "true"])
-def test_history_pages_miss_and_repeat_nothing(api: Api, group: str) -> None:
+def test_history_pages_neither_skip_nor_repeat_items(api: Api, group: str) -> None:
     path, cursor, rows = f"/things/{THING}/properties-history", "", []
     while True:
         page = api("GET", path, limit=7, group=group, next_cursor=cursor).json()
@@ -238,15 +238,15 @@ def test_the_device_completes_an_action_after_its_time(sandbox: Sandbox, api: Ap
     path = f"/things/{THING}/actions/updateFirmware"
     action = api("POST", path, {"updateFirmware": {"input": "v2.0.0"}}).json()["updateFirmware"]
     assert action["status"] == "pending"
-    one = f"{path}/{action['href'].rsplit('/', 1)[1]}"
-    assert api("GET", one).json()["updateFirmware"]["status"] == "pending"
+    url = f"{path}/{action['href'].rsplit('/', 1)[1]}"
+    assert api("GET", url).json()["updateFirmware"]["status"] == "pending"
     sandbox.clock.advance(sandbox.iotstudio.device_seconds)
-    done = api("GET", one).json()["updateFirmware"]
+    done = api("GET", url).json()["updateFirmware"]
     assert (done["status"], done["output"]) == ("completed", {"ok": True})
     assert "timeCompleted" in done
 
 
-def test_only_the_last_hundred_actions_and_events_of_a_name_are_kept(sandbox: Sandbox, api: Api) -> None:
+def test_only_the_last_hundred_actions_and_events_of_a_name_are_stored(sandbox: Sandbox, api: Api) -> None:
     thing = sandbox.iotstudio.space.things[THING]
     first = api("POST", f"/things/{THING}/events/highTemperature", {"highTemperature": {"data": 40}}).json()
     href = first["highTemperature"]["href"].rsplit("/", 1)[1]
@@ -256,7 +256,7 @@ def test_only_the_last_hundred_actions_and_events_of_a_name_are_kept(sandbox: Sa
     assert api("GET", f"/things/{THING}/events/highTemperature/{href}").status_code == 404
 
 
-def test_things_are_made_patched_and_deleted(api: Api) -> None:
+def test_things_are_created_patched_and_deleted(api: Api) -> None:
     body = {"title": "Pump", "properties": {"rpm": {"type": "integer"}}, "categories": ["Meters"]}
     made = api("POST", "/things", body)
     assert made.status_code == 201
@@ -296,7 +296,7 @@ def test_a_thing_of_the_wrong_shape_is_refused(api: Api, body: Any) -> None:
     assert (reply.status_code, reply.json()["error"]["message"]) == (400, "malformed body")
 
 
-def test_a_thing_without_categories_may_say_so_with_null(api: Api) -> None:
+def test_a_thing_without_categories_may_have_null(api: Api) -> None:
     assert api("POST", "/things", {"title": "Pump", "categories": None}).json()["categories"] == []
 
 
@@ -307,7 +307,7 @@ def test_credentials_of_a_thing_have_topics_and_those_of_a_category_have_none(ap
         assert "T" in made["created"]
 
 
-def test_a_query_can_write_to_what_it_finds(sandbox: Sandbox, api: Api) -> None:
+def test_a_query_can_write_to_the_things_it_finds(sandbox: Sandbox, api: Api) -> None:
     body = {
         "query": "FOR t IN things FILTER HAS(t.properties, @name) RETURN t._key",
         "bindVars": {"name": "setpoint"},

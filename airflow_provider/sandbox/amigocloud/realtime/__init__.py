@@ -1,0 +1,1 @@
+"""Realtime events: Engine.IO over WebSockets and HTTP polling."""

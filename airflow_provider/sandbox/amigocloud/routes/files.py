@@ -1,0 +1,204 @@
+"""Files: uploads in one piece or in chunks, and exports by the service."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from airflow_provider.sandbox.amigocloud.request import ApiRequest
+from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request, not_found
+from airflow_provider.sandbox.amigocloud.sql.geometry import from_geojson, point_of
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from airflow_provider.sandbox.amigocloud.state import AmigoCloudState, Upload
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+UPLOAD_HOURS = 24
+"""Hours after which an unfinished upload expires."""
+
+
+async def upload(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Receive a file in one piece; start a job that imports it as a dataset."""
+    project = service.project_of(request)
+    name, content = await _datafile(request)
+    if len(content) > service.simple_upload_limit:
+        raise ApiError(413, "too_large", "Use the chunked upload for files of this size.")
+    options = {key: str(value) for key, value in request.body.items() if key != "datafile"}
+    return {"job": import_file(service, project, name, content, options)}
+
+
+async def upload_chunk(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Receive the next chunk of a file; refuse chunks out of order."""
+    service.project_of(request)
+    name, content = await _datafile(request)
+    match = _RANGE.fullmatch(request.http.headers.get("content-range", ""))
+    if match is None:
+        raise bad_request("Content-Range is missing or malformed", "invalid_range")
+    first, last, total = (int(part) for part in match.groups())
+    if last - first + 1 != len(content) or last >= total:
+        raise bad_request(
+            f"Content-Range says {first}-{last}, the chunk has {len(content)} bytes", "invalid_range"
+        )
+    found = _upload(service, request, name, total)
+    if first != len(found.content) or total != found.total:
+        refusal = bad_request(f"expected offset {len(found.content)} of {found.total}", "invalid_offset")
+        refusal.body["offset"] = len(found.content)
+        raise refusal
+    found.content += content
+    expires = service.moment_text(UPLOAD_HOURS * 3600)
+    return {"upload_id": found.id, "offset": len(found.content), "expires": expires}
+
+
+def _upload(service: AmigoCloudState, request: ApiRequest, name: str, total: int) -> Upload:
+    known = request.body.get("upload_id") or request.params.get("upload_id")
+    if known:
+        if known not in service.uploads:
+            raise not_found("unknown upload_id")
+        return service.uploads[str(known)]
+    made = Upload(hashlib.md5(f"upload {len(service.uploads)}".encode()).hexdigest(), name, total)
+    service.uploads[made.id] = made
+    return made
+
+
+async def complete_upload(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Complete a chunked upload; start a job that imports the file as a dataset."""
+    project = service.project_of(request)
+    found = service.uploads.get(str(request.body.get("upload_id")))
+    if found is None:
+        raise not_found("unknown upload_id")
+    if len(found.content) != found.total:
+        raise bad_request(f"{len(found.content)} of {found.total} bytes arrived", "incomplete")
+    content = bytes(found.content)
+    if service.check_md5 and request.body.get("md5") != hashlib.md5(content).hexdigest():
+        raise bad_request("md5 checksum does not match", "md5_mismatch")
+    options = {key: str(value) for key, value in request.body.items()}
+    name = options.get("filename") or found.filename
+    del service.uploads[found.id]
+    return {"job": import_file(service, project, name, content, options)}
+
+
+async def _datafile(request: ApiRequest) -> tuple[str, bytes]:
+    part = request.body.get("datafile")
+    if not isinstance(part, UploadFile):
+        raise bad_request("datafile: no file was submitted.", "required")
+    return part.filename or "datafile", await part.read()
+
+
+def import_file(
+    service: AmigoCloudState, project: int, name: str, content: bytes, options: Mapping[str, str]
+) -> str:
+    """Start a job that imports a CSV or GeoJSON file as a dataset; return the job's id."""
+
+    def work() -> dict[str, Any]:
+        rows = _rows(name, content, options)
+        title = name.rsplit(".", 1)[0]
+        if options.get("dataset_id"):
+            return {"dataset_ids": [_replace(service, int(options["dataset_id"]), rows)]}
+        if options.get("dataset_write_action") == "overwrite":
+            for old in [d for d in service.store.datasets.values() if d.name == title]:
+                service.store.drop(old.id)
+        made = Dataset(service.next_dataset_id(), project, title, _columns(rows))
+        service.store.add(made, rows)
+        return {"dataset_ids": [made.id]}
+
+    return service.start_job("upload", work, project_id=project, filename=name).id
+
+
+def _replace(service: AmigoCloudState, number: int, rows: list[dict[str, Any]]) -> int:
+    """Replace a dataset's rows by a file's, in one new state."""
+    dataset = service.store.datasets[number]
+    names = [column["name"] for column in dataset.columns if column["name"] in rows[0]]
+    listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+    statements: list[tuple[str, Any]] = [(f'DELETE FROM "{dataset.table}"', ())]
+    insert = f'INSERT INTO "{dataset.table}" ({listed}) VALUES ({marks})'
+    statements += [(insert, [row.get(name) for name in names]) for row in rows]
+    service.store.transaction(statements, {"upload": number})
+    return number
+
+
+def _rows(name: str, content: bytes, options: Mapping[str, str]) -> list[dict[str, Any]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: not a known format") from None
+    if text.lstrip().startswith("{"):
+        features = json.loads(text)["features"]
+        return [
+            {**(feature.get("properties") or {}), "wkb_geometry": from_geojson(feature.get("geometry"))}
+            for feature in features
+        ]
+    delimiter = options.get("csv_props.delimiter", ",")
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    if not rows:
+        raise ValueError(f"{name}: no rows")
+    return [{key: value or None for key, value in row.items()} for row in rows]
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    columns = []
+    for name in rows[0]:
+        values = [row.get(name) for row in rows if row.get(name) is not None]
+        known = "geometry" if name == "wkb_geometry" else _field_type(values)
+        columns.append({"name": name, "type": known})
+    return columns
+
+
+def _field_type(values: list[Any]) -> str:
+    kinds: tuple[tuple[str, Any], ...] = (("integer", int), ("float", float))
+    for name, cast in kinds:
+        try:
+            for value in values:
+                cast(str(value))
+        except ValueError:
+            continue
+        if values:
+            return name
+    return "string"
+
+
+async def export(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Start a job that writes a dataset to a file."""
+    dataset = service.dataset_of(request)
+    if request.body.get("format") != "KML":
+        raise bad_request(f"unknown format {request.body.get('format')}", "invalid_format")
+
+    def work() -> dict[str, Any]:
+        content = _kml(service, dataset)
+        key = hashlib.sha1(f"export {dataset.id} {len(service.exports)}".encode()).hexdigest()
+        service.exports[key] = (f"{dataset.name.replace(' ', '_')}.kml", content)
+        origin = service.around.storage_origin if service.foreign_exports else service.api_root
+        return {"link": f"{origin}/exports/{key}"}
+
+    return {"job": service.start_job("export", work, project_id=dataset.project, dataset_id=dataset.id).id}
+
+
+def _kml(service: AmigoCloudState, dataset: Dataset) -> bytes:
+    rows = service.store.select(f'SELECT * FROM "{dataset.table}"', -1, 0).rows
+    out = ['<?xml version="1.0" encoding="UTF-8"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document>']
+    for row in rows:
+        point = point_of(row.get(dataset.geometry_column or ""))
+        shape = f"<Point><coordinates>{point[0]},{point[1]}</coordinates></Point>" if point else ""
+        out.append(f"<Placemark><name>{escape(str(row.get('name')))}</name>{shape}</Placemark>")
+    return "".join([*out, "</Document></kml>"]).encode()
+
+
+async def get_export(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Return the file of an export."""
+    return file_response(service, request.path["key"])
+
+
+def file_response(service: AmigoCloudState, key: str) -> Response:
+    """Return the file of an export; raise ``ApiError`` (404) when there is none."""
+    if key not in service.exports:
+        raise not_found()
+    name, content = service.exports[key]
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="application/vnd.google-earth.kml+xml", headers=headers)

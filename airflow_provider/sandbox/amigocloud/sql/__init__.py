@@ -1,0 +1,1 @@
+"""SQL storage: datasets as SQLite tables with every earlier state."""

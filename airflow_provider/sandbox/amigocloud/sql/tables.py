@@ -1,0 +1,121 @@
+"""SQLite tables of a dataset: current rows, replaced rows, and the version that wrote each row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+DECLARED = {
+    "string": "TEXT_STRING",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "float": "FLOAT",
+    "number": "FLOAT_NUMBER",
+    "boolean": "BOOLEAN",
+    "date": "TEXT_DATE",
+    "time": "TEXT_TIME",
+    "datetime": "TEXT_DATETIME",
+    "geometry": "TEXT_GEOMETRY",
+}
+"""SQLite's declaration by type of field; parts of its name decide the affinity."""
+_TYPES = {declared: name for name, declared in DECLARED.items()} | {"TEXT": "string", "REAL": "real"}
+_KEY = " PRIMARY KEY NOT NULL DEFAULT (generate_uuid())"
+_TRIGGERS = ("ins", "upd", "del", "geo_ins", "geo_upd")
+Columns = Sequence[Mapping[str, Any]]
+
+
+def declare(column: Mapping[str, Any]) -> str:
+    """Return the declaration of a column for SQLite."""
+    key = _KEY if column["name"] == "amigo_id" else ""
+    return f'"{column["name"]}" {DECLARED.get(column["type"], "TEXT")}{key}'
+
+
+def create(db: sqlite3.Connection, n: int, columns: Columns) -> None:
+    """Create the tables of dataset n."""
+    listed = ", ".join(map(declare, columns))
+    db.execute(f'CREATE TABLE "dataset_{n}" ({listed})')
+    db.execute(f'CREATE TABLE "old_{n}" ({listed}, since INTEGER, until INTEGER)'.replace(_KEY, ""))
+    db.execute(f'CREATE INDEX "old_{n}_key" ON "old_{n}" (amigo_id)')
+    db.execute(f'CREATE TABLE "born_{n}" (rid INTEGER PRIMARY KEY, v INTEGER)')
+
+
+def drop(db: sqlite3.Connection, n: int) -> None:
+    """Drop the tables of dataset n."""
+    for prefix in ("dataset", "old", "born"):
+        db.execute(f'DROP TABLE "{prefix}_{n}"')
+
+
+def alter(db: sqlite3.Connection, n: int, clause: str) -> None:
+    """Change the columns of dataset n; call :func:`track_versions` afterwards."""
+    for name in _TRIGGERS:
+        db.execute(f'DROP TRIGGER IF EXISTS "{name}_{n}"')
+    for prefix in ("dataset", "old"):
+        db.execute(f'ALTER TABLE "{prefix}_{n}" {clause}')
+
+
+def fill(db: sqlite3.Connection, n: int, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert the first rows of dataset n."""
+    names = [column["name"] for column in columns]
+    marks = ", ".join("coalesce(?, generate_uuid())" if name == "amigo_id" else "?" for name in names)
+    listed = ", ".join(f'"{name}"' for name in names)
+    db.execute("BEGIN")
+    db.executemany(
+        f'INSERT INTO "dataset_{n}" ({listed}) VALUES ({marks})',
+        ([row.get(name) for name in names] for row in rows),
+    )
+    db.execute("COMMIT")
+
+
+def track_versions(db: sqlite3.Connection, n: int, columns: Columns, geometry: str | None) -> None:
+    """Create the triggers that copy replaced rows, and that convert geometries written as text.
+
+    :param geometry: name of the geometry column, if there is one.
+    """
+    listed = ", ".join(f'"{column["name"]}"' for column in columns)
+    before = ", ".join(f'old."{column["name"]}"' for column in columns)
+    keep = (
+        f'INSERT INTO "old_{n}" ({listed}, since, until) SELECT {before}, '
+        f'coalesce((SELECT v FROM "born_{n}" WHERE rid = old.rowid), 0), next_version({n});'
+    )
+    # Not "OR REPLACE": inside a trigger the conflict clause of the outer statement applies.
+    mark = (
+        f'DELETE FROM "born_{n}" WHERE rid = new.rowid;'
+        f'INSERT INTO "born_{n}" VALUES (new.rowid, next_version({n}));'
+    )
+    forget = f'DELETE FROM "born_{n}" WHERE rid = old.rowid;'
+    on = f'ON "dataset_{n}"'
+    db.execute(f'CREATE TRIGGER "ins_{n}" AFTER INSERT {on} BEGIN {mark} END')
+    db.execute(f'CREATE TRIGGER "upd_{n}" AFTER UPDATE {on} BEGIN {keep} {mark} END')
+    db.execute(f'CREATE TRIGGER "del_{n}" AFTER DELETE {on} BEGIN {keep} {forget} END')
+    if geometry:
+        convert = (
+            f'UPDATE "dataset_{n}" SET "{geometry}" = to_ewkb(new."{geometry}") WHERE rowid = new.rowid;'
+        )
+        for event in ("INSERT", f'UPDATE OF "{geometry}"'):
+            db.execute(
+                f'CREATE TRIGGER "geo_{event[:3].lower()}_{n}" AFTER {event} {on} '
+                f"WHEN new.\"{geometry}\" LIKE '%(%' BEGIN {convert} END"
+            )
+
+
+def as_of(n: int, columns: Columns, version: int) -> str:
+    """Return the query for dataset n as of a version."""
+    names = ", ".join(f'"{column["name"]}"' for column in columns)
+    return (
+        f'SELECT {names} FROM main."dataset_{n}" t WHERE NOT EXISTS '
+        f'(SELECT 1 FROM "born_{n}" b WHERE b.rid = t.rowid AND b.v > {version}) '
+        f'UNION ALL SELECT {names} FROM "old_{n}" WHERE since <= {version} AND until > {version}'
+    )
+
+
+def describe(name: str, declared: str, at: int, values: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return name and type of a result's column: by its declaration, else by its first value."""
+    known = _TYPES.get(declared.upper())
+    if known is None:
+        value = next((row[at] for row in values if row[at] is not None), None)
+        known = {int: "bigint", float: "number"}.get(type(value), "string")
+    column: dict[str, Any] = {"name": name, "type": known}
+    if name == "amigo_id":
+        column["max_length"] = 32
+    return column

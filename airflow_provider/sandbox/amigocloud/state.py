@@ -1,0 +1,199 @@
+"""State of the emulated account: seeded data, switches, and look-ups for the route handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider.sandbox.amigocloud.auth import Token
+from airflow_provider.sandbox.amigocloud.jobs import Job, Jobs, Work
+from airflow_provider.sandbox.amigocloud.notifications import (
+    broadcast_states,
+    notify_job_ended,
+    notify_job_started,
+)
+from airflow_provider.sandbox.amigocloud.realtime.sockets import Sockets
+from airflow_provider.sandbox.amigocloud.request import ApiRequest
+from airflow_provider.sandbox.amigocloud.responses import not_found
+from airflow_provider.sandbox.amigocloud.seed import (
+    PROJECT,
+    PROJECT_UUID,
+    USER,
+    USER_UUID,
+    seeded_datasets,
+    seeded_projects,
+    seeded_queries,
+    seeded_tokens,
+)
+from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
+from airflow_provider.sandbox.service import Service
+
+ROOT = "/api/v1"
+SIMPLE_UPLOAD_BYTES = 8_000_000
+"""Maximum bytes of a file that is uploaded in one piece."""
+_OWNERS = {"0", str(USER), USER_UUID}
+
+
+@dataclass
+class Upload:
+    """A file that arrives in chunks.
+
+    :param total: size in bytes, as the first chunk announced it.
+    """
+
+    id: str
+    filename: str
+    total: int
+    content: bytearray = field(default_factory=bytearray)
+
+
+class AmigoCloudState(Service):
+    """Data and switches of the account, below the routes.
+
+    The switches are described at
+    :class:`~airflow_provider.sandbox.amigocloud.service.AmigoCloudService`.
+    """
+
+    name = "amigocloud"
+    store: Store
+    sockets: Sockets
+
+    def reset(self) -> None:
+        """Restore the seeded account and the default switches."""
+        if hasattr(self, "store"):
+            self.store.close()
+            self.sockets.disconnect()
+        self.websocket_sessions: dict[str, tuple[int, int | None]] = {}
+        self.sockets = Sockets(self.websocket_sessions, self.run_due_jobs)
+        self.store = Store(seeded_datasets(), self.now_text)
+        self.store.on_states = lambda numbers: broadcast_states(self.sockets, self.store, numbers)
+        self.tokens: dict[str, Token] = seeded_tokens()
+        self.projects = seeded_projects()
+        self.queries = seeded_queries()
+        self.jobs = Jobs(self.around.clock.now, lambda job: notify_job_ended(self.sockets, job))
+        self.uploads: dict[str, Upload] = {}
+        self.exports: dict[str, tuple[str, bytes]] = {}
+        self._pages = 0
+        self._reset_switches()
+
+    def _reset_switches(self) -> None:
+        self.bad_token_status = 401
+        self.project_token_jobs = False
+        self.page_clamp = 1000
+        self.page_default = 1000
+        self.list_clamp = 100
+        self.list_default = 20
+        self.job_latency = 0.5
+        self.job_failures: list[str] = []
+        self.dataset_lag = 0.0
+        self.empty_pages = 0
+        self.next_origin: str | None = None
+        self.count_error = 0
+        self.unstable_order = False
+        self.before_page: Callable[[int], None] | None = None
+        self.requests_per_second: int | None = None
+        self.retry_after: str | None = "1"
+        self.compress = False
+        self.check_md5 = True
+        self.simple_upload_limit = SIMPLE_UPLOAD_BYTES
+        self.foreign_exports = False
+
+    # -- URLs
+
+    @property
+    def api_root(self) -> str:
+        """The API root, as links begin."""
+        return self.base_url + ROOT
+
+    def project_url(self, project: int = PROJECT) -> str:
+        """Return a project's URL."""
+        return f"{self.api_root}/users/{USER}/projects/{project}"
+
+    def dataset_url(self, dataset: Dataset) -> str:
+        """Return a dataset's URL."""
+        return f"{self.project_url(dataset.project)}/datasets/{dataset.id}"
+
+    # -- look-ups
+
+    def project_number(self, request: ApiRequest) -> int:
+        """Return the number of a path's project; 0 when the path names none."""
+        name = request.path["project"]
+        if name == PROJECT_UUID:
+            return PROJECT
+        if name == "0" and "dataset" in request.path:
+            dataset = self.store.datasets.get(_number(request.path["dataset"]))
+            return dataset.project if dataset else 0
+        return _number(name)
+
+    def project_of(self, request: ApiRequest) -> int:
+        """Return the number of a path's project; raise ``ApiError`` (404) when it or its owner is unknown."""
+        number = self.project_number(request)
+        if number not in self.projects or request.path.get("owner", "0") not in _OWNERS:
+            raise not_found()
+        return number
+
+    def dataset_of(self, request: ApiRequest) -> Dataset:
+        """Return the dataset of a path; raise ``ApiError`` (404) when it is not visible (yet)."""
+        project = self.project_of(request)
+        found = self.store.datasets.get(_number(request.path["dataset"]))
+        if found is None or found.project != project or self.around.clock.now() < found.visible_at:
+            raise not_found()
+        return found
+
+    def next_dataset_id(self) -> int:
+        """Return a free dataset id."""
+        return max(self.store.datasets, default=0) + 1
+
+    # -- effects
+
+    def start_job(self, kind: str, work: Work, **about: Any) -> Job:
+        """Start a job with the latency and the failure that the switches set.
+
+        :param about: content of the job's events.
+        """
+        failure = self.job_failures.pop(0) if self.job_failures else None
+        job = self.jobs.start(kind, work, self.job_latency, failure, about)
+        notify_job_started(self.sockets, job)
+        return job
+
+    def run_due_jobs(self) -> None:
+        """Start and finish the jobs that are due by now."""
+        self.jobs.run_due()
+
+    def begin_page(self) -> None:
+        """Call the test's hook before a page is read."""
+        self._pages += 1
+        if self.before_page is not None:
+            self.before_page(self._pages)
+
+    def take_empty_page(self) -> bool:
+        """Return whether this page must be empty, and count it."""
+        if self.empty_pages <= 0:
+            return False
+        self.empty_pages -= 1
+        return True
+
+    def count_rows(self, rows: int) -> None:
+        """Count rows that were served."""
+        with self.around.counters.lock:
+            self.around.counters.rows_served[self.name] += rows
+
+    # -- time
+
+    def now_text(self) -> str:
+        """Return the sandbox's time in the format of rows."""
+        return self.moment_text(0)
+
+    def moment_text(self, ahead: float) -> str:
+        """Return a moment in the format of rows.
+
+        :param ahead: seconds from now.
+        """
+        return format_moment(datetime.fromtimestamp(self.around.clock.now() + ahead, UTC))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0

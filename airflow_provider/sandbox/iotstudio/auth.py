@@ -1,0 +1,70 @@
+"""Authentication: clients and tokens, and the check of scopes and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider.sandbox.iotstudio.responses import ApiError
+
+ACTS = ("create", "read", "update", "delete")
+SCOPES = frozenset(
+    {f"{kind}.{act}" for kind in ("thing", "category", "model") for act in ACTS}
+    | {"thing", "category", "model", "query", "query.read", "mqtt", "app", "function", "space", "offline"}
+)
+"""All scopes that a client may be allowed to request."""
+
+
+@dataclass
+class Client:
+    """An OAuth2 client ("App").
+
+    :param scopes: scopes that the client may request.
+    :param policies: resources that the client may use; ``#`` at the end stands for everything below.
+    """
+
+    client_id: str
+    secret: str
+    scopes: set[str] = field(default_factory=lambda: set(SCOPES))
+    policies: list[str] = field(default_factory=lambda: ["spaces/#"])
+
+
+@dataclass
+class Token:
+    """An access token that was issued.
+
+    :param expires_at: the sandbox's time from which the token is refused.
+    """
+
+    value: str
+    client: Client
+    scopes: frozenset[str]
+    expires_at: float
+
+
+def authorize(
+    tokens: Mapping[str, Token], now: float, authorization: str, scopes: tuple[str, ...], resource: str
+) -> None:
+    """Raise ``ApiError`` (401 or 403) when a request's token does not allow its resource.
+
+    :param authorization: the ``Authorization`` header.
+    :param scopes: scopes of which the token needs any.
+    :param resource: path of the resource, matched against the policies of the token's client.
+    """
+    kind, _, value = authorization.partition(" ")
+    if not value or kind.lower() != "bearer":
+        raise ApiError(401, "No token provided")
+    token = tokens.get(value.strip())
+    if token is None or token.expires_at <= now:
+        raise ApiError(401, "Unauthenticated")
+    wide = {scope.split(".")[0] for scope in scopes}
+    if not token.scopes & (wide | set(scopes)):
+        raise ApiError(403, "Unauthorized")
+    if not any(_covers(policy, resource) for policy in token.client.policies):
+        raise ApiError(403, "Unauthorized")
+
+
+def _covers(policy: str, resource: str) -> bool:
+    if policy.endswith("#"):
+        return resource.startswith(policy[:-1])
+    return policy == resource

@@ -1,0 +1,97 @@
+"""Property values: reads, and writes checked against declarations and changed by the switches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from airflow_provider.sandbox.iotstudio.formats import rfc3339
+from airflow_provider.sandbox.iotstudio.records import Thing
+from airflow_provider.sandbox.iotstudio.request import ApiRequest
+from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.validation import exceeded_limit, type_error
+
+
+def read_all(request: ApiRequest) -> Reply:
+    """GET T/properties: declared properties without a value are null."""
+    thing = request.find_thing()
+    return 200, dict.fromkeys(thing.properties) | thing.status
+
+
+def read_one(request: ApiRequest) -> Reply:
+    """GET T/properties/{p}."""
+    thing, name = request.find_thing(), request.args["property"]
+    if name not in thing.properties and name not in thing.status:
+        raise not_found()
+    return 200, {name: thing.status.get(name)}
+
+
+def write_all(request: ApiRequest) -> Reply:
+    """PUT T/properties: all of the values, or none."""
+    return _write(request, request.find_thing(), request.json_object())
+
+
+def write_one(request: ApiRequest) -> Reply:
+    """PUT T/properties/{p}: the body is an object with the name as its key, too."""
+    thing, values = request.find_thing(), request.json_object()
+    if list(values) != [request.args["property"]]:
+        raise ApiError(400, "malformed body")
+    return _write(request, thing, values)
+
+
+def _write(request: ApiRequest, thing: Thing, values: dict[str, Any]) -> Reply:
+    service = request.service
+    if not values:
+        raise ApiError(400, "malformed body")
+    if service.max_message_bytes is not None and len(request.body) > service.max_message_bytes:
+        raise ApiError(413, "message too large")
+    record = request.flag("update_history") is not False
+    if problems := {
+        name: text for name, value in values.items() if (text := _value_error(request, thing, name, value))
+    }:
+        raise ApiError(400, "invalid property values", problems)
+    store_values(request, thing, values, record=record)
+    return (201 if request.preview and request.preview < "2024.1" else 200), values
+
+
+def _value_error(request: ApiRequest, thing: Thing, name: str, value: Any) -> str:
+    service, schema = request.service, thing.properties.get(name)
+    if schema is None:
+        return "unknown property" if service.unknown_property == "reject" else ""
+    if schema.get("readOnly") and service.read_only == "reject":
+        return "is read-only"
+    if text := type_error(schema, value):
+        return text
+    limit = exceeded_limit(schema, value)
+    if limit is not None and service.out_of_range == "reject":
+        return f"{msgspec.json.encode(value).decode()} is beyond the limit {limit}"
+    return ""
+
+
+def store_values(request: ApiRequest, thing: Thing, values: Mapping[str, Any], *, record: bool) -> None:
+    """Store values, with the switches for dropped, clamped and rounded writes applied.
+
+    :param record: whether the values are added to the history.
+    """
+    service = request.service
+    now = service.around.clock.now()
+    for name, value in values.items():
+        if name in service.lost_writes or (thing.uid, name) in service.lost_writes:
+            continue
+        stored = _stored_value(request, thing, name, value)
+        thing.status[name] = stored
+        if record:
+            at = int(now * 1000)
+            while not thing.record(name, at, stored):
+                at += 1
+    thing.modified = rfc3339(int(now * 1e9))
+
+
+def _stored_value(request: ApiRequest, thing: Thing, name: str, value: Any) -> Any:
+    limit = exceeded_limit(thing.properties.get(name, {}), value)
+    if limit is not None and request.service.out_of_range == "clamp":
+        return limit
+    digits = request.service.rounding.get(name)
+    return round(value, digits) if digits is not None and isinstance(value, float) else value
