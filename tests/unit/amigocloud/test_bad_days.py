@@ -50,12 +50,12 @@ def test_no_source(path):
 
 
 def test_an_unknown_format(path):
-    with pytest.raises(InputError, match="'xlsx' is unknown; there are jsonl, csv"):
+    with pytest.raises(InputError, match="'xlsx' is unknown; use one of jsonl, csv"):
         export(path, dataset=1, format="xlsx")
 
 
 def test_an_unknown_suffix(tmp_path):
-    with pytest.raises(InputError, match="has no ending that tells the format"):
+    with pytest.raises(InputError, match="has no suffix of a known format"):
         export(tmp_path / "a.txt", dataset=1)
 
 
@@ -221,7 +221,7 @@ def test_rows_inserted_and_deleted_during_the_export_of_a_joined_query(sandbox, 
     [
         ({"count": 5, "results": [{"id": 3}, {"id": 4}]}, "counted 4 rows, then 5"),
         ({"count": 4, "results": [{"id": 2}, {"id": 3}]}, "item 2 came twice"),
-        ({"count": 4, "results": [{"id": 3}]}, "counted 4 rows and gave 3"),
+        ({"count": 4, "results": [{"id": 3}]}, "counted 4 rows and returned 3"),
     ],
     ids=["inserted", "inserted and deleted", "deleted"],
 )

@@ -21,8 +21,8 @@ from airflow_provider.sandbox.amigocloud import world
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(socket, "pauses", lambda *_: iter(lambda: 0.02, None))
-    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(socket, "backoff_delays", lambda *_: iter(lambda: 0.02, None))
+    monkeypatch.setattr(socket, "PING_LIMITS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 class StopError(Exception):

@@ -17,7 +17,7 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.amigocloud.watchers import monitor
-from airflow_provider.amigocloud.watchers.monitor import Lookout
+from airflow_provider.amigocloud.watchers.monitor import ConnectionMonitor
 from airflow_provider.sandbox.amigocloud import world
 
 from .test_realtime import SOCKET, until
@@ -35,46 +35,46 @@ class State(dict):
         self[key] = json.dumps(value)
 
 
-class Watched(Lookout):
+class ObservedMonitor(ConnectionMonitor):
     """A lookout that tells what it has done, so that tests need not guess how long that takes."""
 
-    every: ClassVar[list[Watched]] = []
+    instances: ClassVar[list[ObservedMonitor]] = []
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.heard = set()
-        self.looks = 0
-        self.every.append(self)
+        self.polls = 0
+        self.instances.append(self)
 
-    async def _look(self):
+    async def _poll(self):
         try:
-            await super()._look()
+            await super()._poll()
         finally:
-            self.looks += 1
+            self.polls += 1
 
-    async def _tell(self, event):
-        await super()._tell(event)
+    async def _publish(self, event):
+        await super()._publish(event)
         self.heard.add(event.name)
 
     @property
     def is_done(self):
-        """Whether it has looked, and everybody has got what it found."""
-        wishes = self._wishes
-        looked = wishes.due._waiters and not wishes.due.is_set()
-        return looked and self._news.empty() and not any(one.waiting for one in wishes._all)
+        """Whether it has polled, and everybody has got what it found."""
+        registry = self._registry
+        polled = registry.poll_due._waiters and not registry.poll_due.is_set()
+        return polled and self._queue.empty() and not any(one.unread for one in registry._requests)
 
     @property
-    def listens(self):
+    def is_subscribed(self):
         """Whether it has asked for all events there are to ask for."""
-        return self._wishes.grown._waiters and not self._wishes.grown.is_set()
+        return self._registry.watcher_added._waiters and not self._registry.watcher_added.is_set()
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(monitor, "pauses", lambda *_: iter(lambda: 0.02, None))
-    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
-    monkeypatch.setattr(monitor, "Lookout", Watched)
-    Watched.every.clear()
+    monkeypatch.setattr(monitor, "backoff_delays", lambda *_: iter(lambda: 0.02, None))
+    monkeypatch.setattr(socket, "PING_LIMITS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(monitor, "ConnectionMonitor", ObservedMonitor)
+    ObservedMonitor.instances.clear()
 
 
 def change(sandbox, dataset=1):
@@ -129,29 +129,31 @@ async def running(*made, alone=False, later=None):
                 await task
         if manager:
             await manager.stop_all()
-        Watched.every.clear()
+        ObservedMonitor.instances.clear()
 
 
 def watching(sandbox, many=1):
-    """Tell whether so many watchers are there, and have looked."""
-    there = sum(len(one._wishes._all) for one in Watched.every)
-    return there == many and all(one.is_done for one in Watched.every)
+    """Tell whether so many watchers are there, and have polled."""
+    there = sum(len(one._registry._requests) for one in ObservedMonitor.instances)
+    return there == many and all(one.is_done for one in ObservedMonitor.instances)
 
 
 async def listening(sandbox, dataset=1, many=1):
-    """Wait until watchers are all set: told of the dataset's events, and have looked at it since."""
-    sockets, lookouts = sandbox.amigocloud.sockets, 1 if SHARES else many
-    await until(lambda: len(Watched.every) >= lookouts and watching(sandbox, many))
-    await until(lambda: sockets.listeners(dataset) and all(one.listens for one in Watched.every))
+    """Wait until watchers are all set: told of the dataset's events, and have polled at it since."""
+    sockets, monitors = sandbox.amigocloud.sockets, 1 if SHARES else many
+    await until(lambda: len(ObservedMonitor.instances) >= monitors and watching(sandbox, many))
+    await until(
+        lambda: sockets.listeners(dataset) and all(one.is_subscribed for one in ObservedMonitor.instances)
+    )
     await until(lambda: watching(sandbox, many))
 
 
 async def look():
-    """Have all that is watched looked at now, and everybody told."""
-    before = {one: one.looks for one in Watched.every}
+    """Have all that is watched polled at now, and everybody told."""
+    before = {one: one.polls for one in ObservedMonitor.instances}
     for one in before:
-        one._wishes.due.set()
-    await until(lambda: all(one.looks > looks and one.is_done for one, looks in before.items()))
+        one._registry.poll_due.set()
+    await until(lambda: all(one.polls > polls and one.is_done for one, polls in before.items()))
 
 
 markers = (f"marker:{number}" for number in count())
@@ -164,7 +166,7 @@ async def settled(sandbox, fired, expected):
     if sockets.listeners() and not sockets.lose and not sockets.silent:
         marker, lines = next(markers), sockets.listeners()
         sockets.emit(marker, {})
-        await until(lambda: sum(marker in one.heard for one in Watched.every) >= lines)
+        await until(lambda: sum(marker in one.heard for one in ObservedMonitor.instances) >= lines)
     await look()
     assert len(fired) == expected
     return fired
@@ -310,7 +312,7 @@ async def test_a_dataset_that_cannot_be_watched_does_not_stop_the_others(sandbox
 async def test_without_websockets_installed_changes_are_looked_for(sandbox, monkeypatch):
     monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
     async with running(watcher(poll_interval=0.1)) as (fired,):
-        await until(lambda: Watched.every and watching(sandbox))
+        await until(lambda: ObservedMonitor.instances and watching(sandbox))
         change(sandbox)
         await settled(sandbox, fired, 1)
     assert not sandbox.amigocloud.sockets.opened
@@ -327,7 +329,7 @@ async def test_a_server_that_was_upgraded_is_spoken_to_in_its_own_protocol(sandb
 async def test_with_a_project_token_changes_are_looked_for(sandbox, connect):
     conn_id = connect(password=world.READ_PROJECT_TOKEN)
     async with running(watcher(amigocloud_conn_id=conn_id, poll_interval=0.1)) as (fired,):
-        await until(lambda: Watched.every and watching(sandbox))
+        await until(lambda: ObservedMonitor.instances and watching(sandbox))
         change(sandbox)
         assert (await settled(sandbox, fired, 1))[0]["source"] == "poll"
 
@@ -341,7 +343,7 @@ async def test_a_restart_loses_nothing_and_repeats_nothing(sandbox, kind):
         change(sandbox)
         await settled(sandbox, fired, 1)
     async with running(watcher(kind, state, **arguments)) as (fired,):
-        await until(lambda: Watched.every and watching(sandbox))
+        await until(lambda: ObservedMonitor.instances and watching(sandbox))
         await settled(sandbox, fired, 0)
     master = change(sandbox)
     async with running(watcher(kind, state, **arguments)) as (fired,):
@@ -470,7 +472,7 @@ async def test_a_job_that_ends_while_the_triggerer_is_down_fires_once(sandbox, t
     assert (event["event"], event["job"], event["source"]) == (ENDS["events"][0], job, "poll")
     assert event["filename"] == "rooms.csv"
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
-        await until(lambda: Watched.every and watching(sandbox))
+        await until(lambda: ObservedMonitor.instances and watching(sandbox))
         await settled(sandbox, fired, 0)
 
 
@@ -499,21 +501,21 @@ async def test_nobody_looks_at_jobs_whose_end_nobody_wants(sandbox, tmp_path):
 async def test_the_poll_alone_needs_no_socket_and_few_requests(sandbox):
     made = [watcher(AmigoCloudDatasetTrigger, dataset=1, poll_interval=3600) for _ in range(20)]
     async with running(*made) as lists:
-        await until(lambda: len(Watched.every) == (1 if SHARES else 20) and watching(sandbox, 20))
+        await until(lambda: len(ObservedMonitor.instances) == (1 if SHARES else 20) and watching(sandbox, 20))
         before, master = sandbox.counters.total("/master"), change(sandbox)
         await look()
         for fired in lists:
             assert fired == [
                 {"event": "dataset:changed", "dataset_id": 1, "master": master, "source": "poll"}
             ]
-        assert sandbox.counters.total("/master") == before + len(Watched.every)
+        assert sandbox.counters.total("/master") == before + len(ObservedMonitor.instances)
     assert sandbox.amigocloud.sockets.opened == 0
 
 
 async def test_bad_answers_to_looks_are_outlived(sandbox):
     made = watcher(AmigoCloudDatasetTrigger, dataset=1, poll_interval=0.1)
     async with running(made) as (fired,):
-        await until(lambda: Watched.every and watching(sandbox))
+        await until(lambda: ObservedMonitor.instances and watching(sandbox))
         sandbox.faults.add("html", times=4)
         sandbox.faults.add("reset_before", times=2)
         sandbox.faults.add("status", status=401, times=1)
@@ -586,7 +588,7 @@ async def test_a_frame_that_makes_no_sense_breaks_nothing(sandbox, frame):
 
 
 async def test_a_message_that_is_too_large_costs_no_change(sandbox, monkeypatch):
-    monkeypatch.setattr(socket, "LARGEST", 2000)
+    monkeypatch.setattr(socket, "MAX_MESSAGE_BYTES", 2000)
     async with running(watcher(poll_interval=3600)) as (fired,):
         await listening(sandbox)
         master = change(sandbox)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.amigocloud.export import export as module
-from airflow_provider.amigocloud.export.export import Tally
+from airflow_provider.amigocloud.export.export import RowCounter
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudSqlOperator
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import (
@@ -197,11 +197,11 @@ def test_progress_is_told_in_the_log_and_as_metrics(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "gauge", lambda name, value, tags: told.append((name, value)))
     monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.0)
     log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
-    monkeypatch.setattr(module, "Tally", lambda _log, conn_id: Tally(log, conn_id))
+    monkeypatch.setattr(module, "RowCounter", lambda _log, conn_id: RowCounter(log, conn_id))
     export(tmp_path / "a.jsonl", dataset=world.ASSETS, concurrency=1)
     assert [value for name, value in told if name == "amigocloud.export.rows"] == [1000, 2000, 3000]
     assert said[0].startswith("1000 of 3000 rows, ")
-    assert said[0].endswith(" s to go")
+    assert said[0].endswith(" s left")
 
 
 # -- bad days
@@ -251,7 +251,7 @@ def test_a_count_that_does_not_fit_publishes_nothing(sandbox, tmp_path, source):
     if "url" in source:
         body = json.dumps({"count": 3, "next": None, "results": [{"id": 1}]})
         sandbox.faults.add("status", status=200, body=body)
-    with pytest.raises(IncompleteExportError, match=r"the service counted \d+ rows and gave"):
+    with pytest.raises(IncompleteExportError, match=r"the service counted \d+ rows and returned"):
         export(path, **source)
     assert path.read_text() == "yesterday's\n"
     assert list(tmp_path.iterdir()) == [path]
@@ -330,12 +330,12 @@ def test_no_token_is_in_the_manifest_the_file_or_the_log(tmp_path, caplog):
     [
         ({}, "exactly one of 'sql', 'dataset' and 'url'; none is given"),
         ({"sql": "SELECT 1", "dataset": 1}, "not sql and dataset"),
-        ({"dataset": 1, "key": "name"}, "'key' goes with 'sql' only"),
+        ({"dataset": 1, "key": "name"}, "'key' is used with 'sql' only"),
         ({"dataset": 1, "page_size": 0}, "'page_size' must be a whole number above 0"),
         ({"dataset": 1, "format": "xlsx"}, "'xlsx' is unknown"),
-        ({"dataset": 1, "output_path": "{tmp}/assets.txt"}, "no ending that tells the format"),
-        ({"dataset": 1, "output_path": "{tmp}/assets.csv/"}, "no ending that tells the format"),
-        ({"dataset": 1, "output_path": ""}, "no ending that tells the format"),
+        ({"dataset": 1, "output_path": "{tmp}/assets.txt"}, "no suffix of a known format"),
+        ({"dataset": 1, "output_path": "{tmp}/assets.csv/"}, "no suffix of a known format"),
+        ({"dataset": 1, "output_path": ""}, "no suffix of a known format"),
         ({"dataset": "campus"}, "must be the id of a dataset"),
         ({"sql": "  "}, "must be a query"),
         ({"sql": "DELETE FROM dataset_1"}, "must be a query"),
@@ -370,7 +370,7 @@ def test_a_key_that_is_none_is_named(tmp_path, key, said):
 
 
 def test_a_list_that_is_none_is_named(tmp_path):
-    with pytest.raises(InputError, match="the reply is no list"):
+    with pytest.raises(InputError, match="the reply is not a list"):
         export(tmp_path / "a.jsonl", url="/me")
 
 

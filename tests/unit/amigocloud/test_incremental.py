@@ -201,8 +201,8 @@ def test_without_a_state_store_everything_is_exported_and_the_log_says_why(tmp_p
         ({"outlets": []}, "needs one outlet asset"),
         ({"outlets": [ASSETS, Asset("b", uri="x-test://b")]}, "the task has 2"),
         ({"sql": "SELECT 1"}, "needs a 'key'"),
-        ({"dataset": None, "url": "/me/projects"}, "a list has no columns"),
-        ({"incremental_column": None, "lag": timedelta(1)}, "'lag' goes with 'incremental_column'"),
+        ({"dataset": None, "url": "/me/projects"}, "a list cannot be filtered"),
+        ({"incremental_column": None, "lag": timedelta(1)}, "'lag' is used with 'incremental_column'"),
     ],
 )
 def test_bad_arguments_are_named_before_any_request(sandbox, dag, arguments, said):
@@ -215,10 +215,10 @@ def test_bad_arguments_are_named_before_any_request(sandbox, dag, arguments, sai
     ("column", "lag", "said"),
     [
         ("nope", None, "have no column nope"),
-        ("name", None, "must hold dates, moments or numbers"),
-        ("in_service", None, "must hold dates, moments or numbers"),
-        ("number", timedelta(1), "does not fit to column 'number'"),
-        ("updated_at", 5, "does not fit to column 'updated_at'"),
+        ("name", None, "must hold dates, timestamps or numbers"),
+        ("in_service", None, "must hold dates, timestamps or numbers"),
+        ("number", timedelta(1), "cannot be subtracted from column 'number'"),
+        ("updated_at", 5, "cannot be subtracted from column 'updated_at'"),
     ],
 )
 def test_a_column_that_cannot_be_a_watermark_is_named(dag, column, lag, said):

@@ -13,7 +13,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.amigocloud.export import checkpoint
-from airflow_provider.amigocloud.export.export import Tally
+from airflow_provider.amigocloud.export.export import RowCounter
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
@@ -35,15 +35,15 @@ def small_parts(monkeypatch):
 @pytest.fixture
 def kill_after(monkeypatch):
     """Kill the task when it has got so many rows."""
-    add = Tally.add
+    add = RowCounter.add
 
     def arm(rows: float) -> None:
-        def counted(self: Tally, page: Any) -> None:
+        def counted(self: RowCounter, page: Any) -> None:
             add(self, page)
             if self.rows >= rows:
                 raise Killed
 
-        monkeypatch.setattr(Tally, "add", counted)
+        monkeypatch.setattr(RowCounter, "add", counted)
 
     return arm
 
@@ -189,19 +189,19 @@ def test_a_query_about_two_datasets_begins_anew_when_one_has_changed(
     task.run(operator(path, **arguments))
     assert path.read_text().split() == ["number", *map(str, range(3000))]
     assert sandbox.counters.rows_served["amigocloud"] == 3000
-    assert "has changed since: beginning anew" in logged()
+    assert "has changed since: starting over" in logged()
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("source", [{"url": "/me/projects"}, {"sql": "SELECT 1 AS one"}], ids=["list", "sql"])
 def test_what_has_no_state_says_that_it_begins_anew(tmp_path, logged, source):
     Task().run(operator(tmp_path / "a.jsonl", dataset=None, **source))
-    assert "a try that comes after a crash reads it again from its beginning" in logged()
+    assert "a retry after a crash starts from the beginning" in logged()
 
 
 def test_without_a_state_store_the_log_says_that_the_next_try_begins_anew(tmp_path, logged):
     operator(tmp_path / "a.jsonl", dataset=1).execute({})
-    assert "a try that comes after a crash begins anew" in logged()
+    assert "after a crash, a retry starts over" in logged()
 
 
 def test_parts_are_kept_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
@@ -231,7 +231,7 @@ def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_pat
     sandbox.faults.add("html", path="/sql", after=20, times=None)
     with pytest.raises(ServerError):
         task.run(operator(path, concurrency=1))
-    assert "2000 rows are kept: the next try goes on behind them" in logged()
+    assert "2000 rows are saved: a retry resumes after them" in logged()
     sandbox.faults.clear()
     sandbox.counters.clear()
     assert task.run(operator(path))["rows"] == len(lines(path)) == 3000
@@ -272,7 +272,7 @@ def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, log
     kept.update({"state": "f" * 40} if trouble == "state" else {"count": 2999})
     with pytest.raises((RequestRejectedError, IncompleteExportError)):
         task.run(operator(path))
-    assert "of no use: the next try begins anew" in logged()
+    assert "saved rows cannot be used: a retry starts over" in logged()
     assert list(tmp_path.iterdir()) == []
     assert task.run(operator(path))["rows"] == 3000
 

@@ -16,7 +16,7 @@ from airflow_provider.sandbox.amigocloud import world
 
 SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
 
-INTERVALS = socket.INTERVALS
+PING_LIMITS = socket.PING_LIMITS
 
 
 async def until(condition, seconds=5):
@@ -36,7 +36,7 @@ async def listening(sandbox, conn_id="amigocloud_default", protocol=3, dataset=N
 
 @pytest.fixture(autouse=True)
 def _quick_heartbeats(monkeypatch):
-    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(socket, "PING_LIMITS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 async def heard(line):
@@ -166,14 +166,14 @@ def test_a_socket_in_clear_is_refused_but_on_this_machine(connect):
 
 
 def test_attempts_to_connect_wait_longer_each_time_up_to_a_limit():
-    waits = [wait for wait, _ in zip(socket.pauses(1.0, 8.0), range(50), strict=False)]
+    waits = [wait for wait, _ in zip(socket.backoff_delays(1.0, 8.0), range(50), strict=False)]
     assert all(0.5 * limit <= wait <= limit for wait, limit in zip(waits, [1, 2, 4, *[8] * 47], strict=True))
 
 
 @pytest.mark.parametrize(("protocol", "said", "seconds"), [(3, 0.001, 1), (3, 9e9, 30), (4, 9e9, 300)])
 def test_no_server_makes_us_ping_or_wait_for_ever(protocol, said, seconds, monkeypatch):
-    monkeypatch.setattr(socket, "INTERVALS", INTERVALS)
-    assert socket.interval_of(said, protocol) == seconds
+    monkeypatch.setattr(socket, "PING_LIMITS", PING_LIMITS)
+    assert socket.limited_ping_interval(said, protocol) == seconds
 
 
 async def test_a_connection_outlives_one_ping_without_answer_but_not_two(sandbox, monkeypatch):
@@ -185,13 +185,13 @@ async def test_a_connection_outlives_one_ping_without_answer_but_not_two(sandbox
     monkeypatch.setattr(EventSocket, "_now", staticmethod(lambda: now[0]))
     monkeypatch.setattr(EventSocket, "_send", send)
     line = EventSocket(AmigoCloudHook())
-    line._where = "somewhere"
+    line._url = "somewhere"
     for now[0] in (25.0, 50.0, 62.0):
-        assert await line._patience() > 0
+        assert await line._keep_alive() > 0
     assert sent == ["2", "2"]
     now[0] = 63.0
     with pytest.raises(TransportError, match="silent for 63 s"):
-        await line._patience()
+        await line._keep_alive()
 
 
 async def test_a_redirect_of_the_socket_is_not_followed(sandbox):

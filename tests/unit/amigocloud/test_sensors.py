@@ -68,7 +68,7 @@ def test_a_failed_job_fails_the_task_with_the_jobs_reason(sandbox, deferrable):
 
 @pytest.mark.parametrize("status", ["PENDING", "RECEIVED", "STARTED", "RETRY"])
 def test_a_job_that_will_go_on_is_not_done(status):
-    assert JobIsDone("j").answer({"status": status, "extra": {}}) is None
+    assert JobIsDone("j").evaluate({"status": status, "extra": {}}) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_job_that_will_go_on_is_not_done(status):
 )
 def test_a_job_that_ended_otherwise_failed_whatever_it_tells(extra, reason):
     with pytest.raises(RunFailedError) as caught:
-        JobIsDone("j").answer({"status": "REVOKED", "extra": extra})
+        JobIsDone("j").evaluate({"status": "REVOKED", "extra": extra})
     assert caught.value.reason == reason
 
 

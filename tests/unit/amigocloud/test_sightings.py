@@ -12,149 +12,166 @@ from airflow_provider.amigocloud.watchers.observations import (
     FAILED,
     FINISHED,
     STARTED,
-    Gone,
-    Ledger,
-    Listed,
-    Seen,
-    Told,
+    EventObservation,
+    ListObservation,
+    MissingJobObservation,
+    ObservedState,
+    StateObservation,
 )
 
 
+def received(name, payload, master=None, **more):
+    return EventObservation(name, payload, master, **more)
+
+
+def state(master, dataset=1):
+    return StateObservation(dataset, master)
+
+
+def listed(*datasets):
+    return ListObservation(frozenset(datasets))
+
+
 def realtime(master, dataset=1):
-    return Told("realtime", {"dataset_id": dataset}, master)
+    return received("realtime", {"dataset_id": dataset}, master)
 
 
-def fired(ledger, *sightings, now=0.0):
-    return [event for sighting in sightings for event in ledger.take(sighting, now)]
+def fired(observed, *observations, now=0.0):
+    return [event for observation in observations for event in observed.events(observation, now)]
 
 
 def test_what_is_there_at_first_is_no_news():
-    ledger = Ledger(["*"], 1)
-    assert fired(ledger, Seen(1, "a"), Seen(1, "a")) == []
-    assert fired(Ledger([CREATED], None), Listed(frozenset({1}))) == []
+    observed = ObservedState(["*"], 1)
+    assert fired(observed, state("a"), state("a")) == []
+    assert fired(ObservedState([CREATED], None), listed(1)) == []
 
 
 def test_a_change_that_both_show_fires_once():
-    told_first, seen_first = Ledger(["realtime"], 1), Ledger(["realtime"], 1)
+    told_first, seen_first = ObservedState(["realtime"], 1), ObservedState(["realtime"], 1)
     told = {"event": "realtime", "dataset_id": 1, "source": "socket", "master": "b"}
-    assert fired(told_first, Seen(1, "a"), realtime("b"), Seen(1, "b")) == [told]
-    assert fired(seen_first, Seen(1, "a"), Seen(1, "b"), realtime("b")) == [
+    assert fired(told_first, state("a"), realtime("b"), state("b")) == [told]
+    assert fired(seen_first, state("a"), state("b"), realtime("b")) == [
         {"event": "realtime", "dataset_id": 1, "master": "b", "source": "poll"}
     ]
 
 
 def test_each_change_fires():
-    ledger = Ledger(["realtime"], 1)
-    events = fired(ledger, Seen(1, "a"), realtime("b"), realtime("c"), Seen(1, "d"))
+    observed = ObservedState(["realtime"], 1)
+    events = fired(observed, state("a"), realtime("b"), realtime("c"), state("d"))
     assert [event["master"] for event in events] == ["b", "c", "d"]
 
 
 def test_broadcasts_that_leave_no_state_behind_fire_each():
-    ledger = Ledger(["realtime"], 1)
-    assert len(fired(ledger, Seen(1, "a"), realtime("a"), realtime("a"))) == 2
+    observed = ObservedState(["realtime"], 1)
+    assert len(fired(observed, state("a"), realtime("a"), realtime("a"))) == 2
 
 
 def test_an_event_long_after_the_look_is_another_one():
-    ledger = Ledger(["realtime"], 1)
-    assert len(fired(ledger, Seen(1, "a"), Seen(1, "b"))) == 1
-    assert len(fired(ledger, realtime("b"), now=60.0)) == 1
+    observed = ObservedState(["realtime"], 1)
+    assert len(fired(observed, state("a"), state("b"))) == 1
+    assert len(fired(observed, realtime("b"), now=60.0)) == 1
 
 
 def test_other_datasets_and_other_events_do_not_fire():
-    ledger = Ledger(["dataset:style_*", "realtime"], 1)
-    assert fired(ledger, Seen(2, "a"), Seen(2, "b"), realtime("c", 2)) == []
-    assert fired(ledger, Told("project:deleted", {"project_id": 1})) == []
-    assert len(fired(ledger, Told("dataset:style_updated", {"dataset_id": 1}))) == 1
+    observed = ObservedState(["dataset:style_*", "realtime"], 1)
+    assert fired(observed, state("a", 2), state("b", 2), realtime("c", 2)) == []
+    assert fired(observed, received("project:deleted", {"project_id": 1})) == []
+    assert len(fired(observed, received("dataset:style_updated", {"dataset_id": 1}))) == 1
 
 
 def test_a_change_of_data_is_no_change_of_style():
-    assert fired(Ledger(["dataset:style_updated"], 1), Seen(1, "a"), Seen(1, "b")) == []
+    assert fired(ObservedState(["dataset:style_updated"], 1), state("a"), state("b")) == []
 
 
-@pytest.mark.parametrize("told_first", [True, False])
-def test_a_new_dataset_fires_once(told_first):
-    told, listed = Told(CREATED, {"dataset_id": 3, "job": "j"}), Listed(frozenset({1, 3}))
-    ledger = Ledger(["dataset:*"], None)
-    events = fired(ledger, Listed(frozenset({1})), *([told, listed] if told_first else [listed, told]))
+@pytest.mark.parametrize("event_first", [True, False])
+def test_a_new_dataset_fires_once(event_first):
+    event, datasets = received(CREATED, {"dataset_id": 3, "job": "j"}), listed(1, 3)
+    observed = ObservedState(["dataset:*"], None)
+    events = fired(observed, listed(1), *([event, datasets] if event_first else [datasets, event]))
     assert [(event["event"], event["dataset_id"]) for event in events] == [(CREATED, 3)]
-    assert fired(ledger, Listed(frozenset({1}))) == [{"event": DELETED, "dataset_id": 3, "source": "poll"}]
+    assert fired(observed, listed(1)) == [{"event": DELETED, "dataset_id": 3, "source": "poll"}]
 
 
 def test_a_new_dataset_that_the_list_does_not_show_yet_is_not_deleted():
-    ledger = Ledger(["dataset:*"], None)
-    fired(ledger, Listed(frozenset({1})), Told(CREATED, {"dataset_id": 3}))
-    assert fired(ledger, Listed(frozenset({1})), Listed(frozenset({1, 3}))) == []
+    observed = ObservedState(["dataset:*"], None)
+    fired(observed, listed(1), received(CREATED, {"dataset_id": 3}))
+    assert fired(observed, listed(1), listed(1, 3)) == []
 
 
 def test_the_same_end_of_a_job_fires_once():
-    done = Told("project:process_file_finished", {"job": "j", "project_id": 1})
-    assert len(fired(Ledger(["project:*"], None), done, done)) == 1
+    done = received("project:process_file_finished", {"job": "j", "project_id": 1})
+    assert len(fired(ObservedState(["project:*"], None), done, done)) == 1
 
 
 def test_a_restart_with_its_state_repeats_and_loses_nothing():
-    ledger = Ledger(["*"], None)
-    fired(ledger, Listed(frozenset({1, 2})), Told(CREATED, {"dataset_id": 3, "job": "j"}))
-    again = Ledger(["*"], None, json.loads(json.dumps(ledger.new_state())))
-    assert fired(again, Listed(frozenset({1, 2, 3}))) == []
-    assert len(fired(again, Listed(frozenset({1, 2, 3, 4})))) == 1
-    dataset = Ledger(["realtime"], 1)
-    fired(dataset, Seen(1, "a"))
-    assert len(fired(Ledger(["realtime"], 1, dataset.new_state()), Seen(1, "b"))) == 1
+    observed = ObservedState(["*"], None)
+    fired(observed, listed(1, 2), received(CREATED, {"dataset_id": 3, "job": "j"}))
+    again = ObservedState(["*"], None, json.loads(json.dumps(observed.changed_state())))
+    assert fired(again, listed(1, 2, 3)) == []
+    assert len(fired(again, listed(1, 2, 3, 4))) == 1
+    dataset = ObservedState(["realtime"], 1)
+    fired(dataset, state("a"))
+    assert len(fired(ObservedState(["realtime"], 1, dataset.changed_state()), state("b"))) == 1
 
 
 def test_the_memory_of_single_events_is_limited():
-    ledger = Ledger(["*"], None)
+    observed = ObservedState(["*"], None)
     for number in range(1000):
-        fired(ledger, Told("x", {"job": str(number)}))
-    assert len(json.dumps(ledger.new_state())) < 5000
+        fired(observed, received("x", {"job": str(number)}))
+    assert len(json.dumps(observed.changed_state())) < 5000
 
 
 def started(job, **more):
-    return Told(STARTED, {"job": job, "filename": "rooms.csv", **more})
+    return received(STARTED, {"job": job, "filename": "rooms.csv", **more})
 
 
 def test_a_job_is_remembered_from_its_beginning_to_its_end():
-    ledger = Ledger([FINISHED], None)
-    assert fired(ledger, started("a"), started("b"), started("c"), started("d")) == []
-    fired(ledger, Told(FINISHED, {"job": "a"}), Told(FAILED, {"job": "b"}), Gone("c"))
-    assert list(ledger.jobs) == ["d"]
-    assert ledger.jobs["d"]["filename"] == "rooms.csv"
+    observed = ObservedState([FINISHED], None)
+    assert fired(observed, started("a"), started("b"), started("c"), started("d")) == []
+    fired(
+        observed,
+        received(FINISHED, {"job": "a"}),
+        received(FAILED, {"job": "b"}),
+        MissingJobObservation("c"),
+    )
+    assert list(observed.jobs) == ["d"]
+    assert observed.jobs["d"]["filename"] == "rooms.csv"
 
 
 def test_jobs_whose_end_is_not_wanted_are_not_remembered():
-    for ledger in (Ledger([STARTED], None), Ledger([FINISHED], 1)):
-        fired(ledger, started("a"))
-        assert not ledger.jobs
+    for observed in (ObservedState([STARTED], None), ObservedState([FINISHED], 1)):
+        fired(observed, started("a"))
+        assert not observed.jobs
 
 
 def test_a_job_that_began_before_a_restart_is_known_after_it():
-    before = Ledger([FINISHED], None)
+    before = ObservedState([FINISHED], None)
     fired(before, started("a"))
-    again = Ledger([FINISHED], None, json.loads(json.dumps(before.new_state())))
-    end = Told(FINISHED, again.jobs["a"], source="poll")
+    again = ObservedState([FINISHED], None, json.loads(json.dumps(before.changed_state())))
+    end = received(FINISHED, again.jobs["a"], source="poll")
     assert len(fired(again, end, end)) == 1
     assert not again.jobs
 
 
 def test_the_memory_of_jobs_fits_into_the_state_whatever_is_told_of_them():
-    ledger = Ledger(["*"], None)
+    observed = ObservedState(["*"], None)
     for number in range(1000):
-        fired(ledger, started(f"{number}", **{f"{n}" * 200: "é" * 200 for n in range(10)}))
-    fired(ledger, Listed(frozenset(range(100_000, 103_000))))
-    assert "999" in ledger.jobs
-    assert len(json.dumps(ledger.new_state()).encode()) < 60_000
+        fired(observed, started(f"{number}", **{f"{n}" * 200: "é" * 200 for n in range(10)}))
+    fired(observed, listed(*range(100_000, 103_000)))
+    assert "999" in observed.jobs
+    assert len(json.dumps(observed.changed_state()).encode()) < 60_000
 
 
 def test_what_is_remembered_is_given_once_and_only_when_it_is_new():
-    ledger = Ledger(["realtime"], 1)
-    assert ledger.new_state() is None
-    fired(ledger, Seen(1, "a"))
-    assert ledger.new_state()["master"] == "a"
-    fired(ledger, Seen(1, "a"), Seen(2, "b"))
-    assert ledger.new_state() is None
+    observed = ObservedState(["realtime"], 1)
+    assert observed.changed_state() is None
+    fired(observed, state("a"))
+    assert observed.changed_state()["master"] == "a"
+    fired(observed, state("a"), state("b", 2))
+    assert observed.changed_state() is None
 
 
 def test_an_event_cannot_pass_itself_off_as_another():
-    told = Told("dataset:style_updated", {"dataset_id": 1, "event": "realtime", "source": "poll"})
-    (event,) = fired(Ledger(["*"], 1), told)
+    told = received("dataset:style_updated", {"dataset_id": 1, "event": "realtime", "source": "poll"})
+    (event,) = fired(ObservedState(["*"], 1), told)
     assert (event["event"], event["source"]) == ("dataset:style_updated", "socket")

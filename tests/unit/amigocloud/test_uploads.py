@@ -189,5 +189,5 @@ def test_a_file_that_is_missing_or_empty_is_refused_before_any_request(sandbox, 
 def test_a_service_that_does_not_get_on_is_not_asked_for_ever(sandbox, path, in_chunks):
     body = '{"upload_id": "u", "offset": 0}'
     sandbox.faults.add("status", path="chunked_upload$", status=200, body=body, times=None)
-    with pytest.raises(RequestRejectedError, match="does not get beyond byte 0"):
+    with pytest.raises(RequestRejectedError, match="accepts no byte after byte 0"):
         Task().run(upload(path))
