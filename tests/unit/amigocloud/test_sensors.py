@@ -26,8 +26,7 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud import world
 from tests.support.airflow_names import AirflowSensorTimeout
-
-from .running import Task, first_event
+from tests.unit.amigocloud.running import Task, first_event
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}

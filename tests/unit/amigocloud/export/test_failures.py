@@ -17,8 +17,7 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.sandbox.amigocloud import world
-
-from .test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
+from tests.unit.amigocloud.export.test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
 
 every_source = pytest.mark.parametrize("source", SOURCES, ids=["dataset", "sql", "url"])
 

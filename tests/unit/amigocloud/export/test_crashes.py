@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider.sandbox.amigocloud import world
-
-from .test_export import ASSETS, lines, ordered
-from .trying import FileStore, attempt
+from tests.unit.amigocloud.export.export_process import FileStore, attempt
+from tests.unit.amigocloud.export.test_export import ASSETS, lines, ordered
 
 pytestmark = pytest.mark.slow
 

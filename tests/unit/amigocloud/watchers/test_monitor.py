@@ -19,8 +19,7 @@ from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, Amigo
 from airflow_provider.amigocloud.watchers import monitor
 from airflow_provider.amigocloud.watchers.monitor import ConnectionMonitor
 from airflow_provider.sandbox.amigocloud import world
-
-from .test_realtime import SOCKET, until
+from tests.unit.amigocloud.realtime.test_socket import SOCKET, until
 
 SHARES = hasattr(BaseEventTrigger, "shared_stream_key")
 

@@ -15,9 +15,8 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import world
 from tests.support.per_asset import PerAsset
-
-from .running import Store
-from .test_export import lines
+from tests.unit.amigocloud.export.test_export import lines
+from tests.unit.amigocloud.running import Store
 
 ASSETS = Asset("assets", uri="x-test://assets")
 NEWEST = "2025-01-15 19:53:00+00:00"

@@ -14,7 +14,7 @@ from airflow_provider.amigocloud.export import formats, parquet
 from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import world
-from tests.unit.amigocloud.test_export import ASSETS, export, ordered, truth
+from tests.unit.amigocloud.export.test_export import ASSETS, export, ordered, truth
 
 
 def description(path):

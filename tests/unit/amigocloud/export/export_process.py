@@ -14,8 +14,7 @@ from airflow.sdk import ObjectStoragePath  # noqa: F401
 
 from airflow_provider.amigocloud.export import checkpoint
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
-
-from .running import Task
+from tests.unit.amigocloud.running import Task
 
 
 class FileStore:
