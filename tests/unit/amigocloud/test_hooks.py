@@ -110,14 +110,14 @@ def test_parameters_of_the_caller_stay_as_they_are(hook):
     assert params == {"limit": 1}
 
 
-def test_a_post_whose_answer_is_lost_is_not_sent_again(sandbox, hook):
+def test_a_post_without_a_response_is_not_retried(sandbox, hook):
     sandbox.faults.add("reset_after", method="POST")
     with pytest.raises(AmbiguousWriteError):
         hook.post("/me/projects", {"name": "Once"})
     assert sandbox.counters.total("POST") == 1
 
 
-def test_a_post_that_was_throttled_is_sent_again(sandbox, hook):
+def test_a_throttled_post_is_retried(sandbox, hook):
     sandbox.faults.add("status", method="POST", status=429, headers={"Retry-After": "0"})
     assert hook.run("DELETE FROM dataset_1 WHERE value < 2") == 2
 
@@ -263,7 +263,7 @@ def test_a_long_query_goes_by_post_page_after_page(sandbox, hook):
     assert (sandbox.counters.total("POST"), sandbox.counters.total("GET")) == (6, 0)
 
 
-def test_run_tells_the_affected_rows(sandbox, hook):
+def test_run_returns_the_number_of_affected_rows(sandbox, hook):
     assert hook.run("UPDATE dataset_1 SET value = 0 WHERE value > 4") == 5
 
 

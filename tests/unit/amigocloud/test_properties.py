@@ -1,4 +1,4 @@
-"""What must hold of watermarks, of what watchers know, and of SQL that is put together, whatever comes in."""
+"""Properties of watermarks, of observed states, and of composed SQL, for any input."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ OBSERVATIONS = st.one_of(
     restarts=st.sets(st.integers(0, 10)),
     dataset=st.sampled_from([1, None]),
 )
-def test_a_watcher_that_is_restarted_fires_for_what_one_that_was_not_fires_for(
+def test_a_restarted_watcher_fires_the_same_events(
     observations: list[Any], restarts: set[int], dataset: int | None
 ) -> None:
     def fired(stops: set[int]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Sensors see the same in sync and in deferred mode, and end when there is nothing to wait for."""
+"""Sensors have the same results in sync and in deferred mode, and end when waiting is of no use."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_job_is_waited_for(sandbox, deferrable):
 
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
-def test_five_failed_looks_in_a_row_are_tolerated(sandbox, monkeypatch, deferrable, failures):
+def test_five_consecutive_failed_polls_are_tolerated(sandbox, monkeypatch, deferrable, failures):
     monkeypatch.setattr(AmigoCloudHook, "retry_limits", RetryLimits(attempts=1))
     job_id = job(sandbox, latency=0)
     sandbox.faults.add("status", status=503, path="/jobs/", times=failures)
@@ -66,7 +66,7 @@ def test_a_failed_job_fails_the_task_with_the_jobs_reason(sandbox, deferrable):
 
 
 @pytest.mark.parametrize("status", ["PENDING", "RECEIVED", "STARTED", "RETRY"])
-def test_a_job_that_will_go_on_is_not_done(status):
+def test_a_running_job_is_not_done(status):
     assert JobIsDone("j").evaluate({"status": status, "extra": {}}) is None
 
 
@@ -74,7 +74,7 @@ def test_a_job_that_will_go_on_is_not_done(status):
     ("extra", "reason"),
     [(None, "no reason given"), ({"detail": "full"}, "full"), ({"code": 7}, '{"code": 7}'), ("x", '"x"')],
 )
-def test_a_job_that_ended_otherwise_failed_whatever_it_tells(extra, reason):
+def test_a_job_with_any_other_state_failed_whatever_its_reason(extra, reason):
     with pytest.raises(RunFailedError) as caught:
         JobIsDone("j").evaluate({"status": "REVOKED", "extra": extra})
     assert caught.value.reason == reason
@@ -105,7 +105,7 @@ def test_a_job_that_a_project_token_may_not_see_ends_the_wait_at_once(sandbox, c
 
 
 @BOTH
-def test_a_dataset_that_changed_since_it_was_last_seen_is_told_at_once(sandbox, deferrable):
+def test_a_dataset_that_has_changed_since_ends_the_wait_at_once(sandbox, deferrable):
     store = sandbox.amigocloud.store
     before = store.master(1)
     store.write("DELETE FROM dataset_1 WHERE value < 2")

@@ -1,4 +1,4 @@
-"""Killed at any moment, the next try finishes without reading finished parts again, and is exact."""
+"""After a kill at any moment, a retry is exact, and reads no saved part again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def small_parts(monkeypatch):
 
 @pytest.fixture
 def kill_after(monkeypatch):
-    """Kill the task when it has got so many rows."""
+    """Return a function that sets after how many rows the task is killed."""
     add = RowCounter.add
 
     def arm(rows: float) -> None:
@@ -49,7 +49,7 @@ def kill_after(monkeypatch):
 
 @pytest.fixture
 def logged(caplog, capsys):
-    """Give what was logged so far."""
+    """Return a function that returns the log so far."""
     caplog.set_level("INFO")
     return lambda: caplog.text + "".join(capsys.readouterr())
 
@@ -66,7 +66,7 @@ def disturb(sandbox):
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("rows", [0, 499, 500, 1234, 2600, 3000])
-def test_the_next_try_reads_only_what_is_missing(sandbox, tmp_path, kill_after, rows, concurrency):
+def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows, concurrency):
     task, path, expected = Task(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
     kill_after(rows)
     with pytest.raises(Killed):
@@ -89,7 +89,7 @@ def test_the_next_try_reads_only_what_is_missing(sandbox, tmp_path, kill_after, 
     assert "amigocloud_export_parts" not in task.store
 
 
-def test_it_may_be_killed_again_and_again(sandbox, tmp_path, kill_after):
+def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
     task, path, expected = Task(), tmp_path / "assets.parquet", ordered(truth(sandbox))
     for rows in (700, 1300, 2100, 2900):
         kill_after(rows)
@@ -133,7 +133,7 @@ JOINED = f"SELECT a.number FROM dataset_{world.ASSETS} a JOIN dataset_1 b ON b.n
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["by GET", "by POST"])
-def test_a_query_without_a_key_is_gone_on_with_at_its_next_link(sandbox, tmp_path, kill_after, long):
+def test_a_query_without_a_key_resumes_at_its_next_link(sandbox, tmp_path, kill_after, long):
     task, path = Task(), tmp_path / "a.csv"
     some = ", ".join(str(n) for n in range(3000)) if long else "SELECT number"
     sql = f"SELECT number FROM dataset_{world.ASSETS} WHERE number IN ({some}) ORDER BY number"
@@ -156,9 +156,7 @@ def test_a_query_without_a_key_is_gone_on_with_at_its_next_link(sandbox, tmp_pat
 
 
 @pytest.mark.parametrize("key", [None, "number"])
-def test_a_query_about_two_datasets_is_gone_on_with_while_they_are_the_same(
-    sandbox, tmp_path, kill_after, key
-):
+def test_a_query_of_two_datasets_resumes_while_they_are_unchanged(sandbox, tmp_path, kill_after, key):
     task, path = Task(), tmp_path / "a.csv"
     arguments = {"dataset": None, "sql": JOINED + ("" if key else " ORDER BY a.number"), "key": key}
     kill_after(2000)
@@ -174,7 +172,7 @@ def test_a_query_about_two_datasets_is_gone_on_with_while_they_are_the_same(
 
 
 @pytest.mark.parametrize("key", [None, "number"])
-def test_a_query_about_two_datasets_begins_anew_when_one_has_changed(
+def test_a_query_of_two_datasets_starts_over_when_a_dataset_has_changed(
     sandbox, tmp_path, kill_after, key, logged
 ):
     task, path = Task(), tmp_path / "a.csv"
@@ -193,17 +191,17 @@ def test_a_query_about_two_datasets_begins_anew_when_one_has_changed(
 
 
 @pytest.mark.parametrize("source", [{"url": "/me/projects"}, {"sql": "SELECT 1 AS one"}], ids=["list", "sql"])
-def test_what_has_no_state_says_that_it_begins_anew(tmp_path, logged, source):
+def test_a_source_without_a_state_logs_that_a_retry_starts_over(tmp_path, logged, source):
     Task().run(operator(tmp_path / "a.jsonl", dataset=None, **source))
     assert "a retry after a crash starts from the beginning" in logged()
 
 
-def test_without_a_state_store_the_log_says_that_the_next_try_begins_anew(tmp_path, logged):
+def test_without_a_state_store_the_log_says_that_a_retry_starts_over(tmp_path, logged):
     operator(tmp_path / "a.jsonl", dataset=1).execute({})
     assert "after a crash, a retry starts over" in logged()
 
 
-def test_parts_are_kept_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
+def test_parts_are_saved_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
     monkeypatch.setattr(checkpoint, "PART_ROWS", 10**6)
     monkeypatch.setattr(checkpoint, "PART_BYTES", 100_000)
     task = Task()
@@ -213,7 +211,7 @@ def test_parts_are_kept_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
     assert task.store["amigocloud_export_parts"]["parts"] >= 3
 
 
-def test_a_query_with_a_key_is_gone_on_with_too(sandbox, tmp_path, kill_after):
+def test_a_query_with_a_key_resumes_too(sandbox, tmp_path, kill_after):
     task, path = Task(), tmp_path / "a.csv"
     arguments = {"dataset": None, "sql": f"SELECT number FROM dataset_{world.ASSETS}", "key": "number"}
     kill_after(2000)
@@ -248,7 +246,7 @@ def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
     assert sandbox.counters.rows_served["amigocloud"] == 3000 + 2
 
 
-def test_the_parts_of_a_request_that_was_changed_are_taken_away(sandbox, tmp_path, kill_after):
+def test_the_parts_of_a_changed_request_are_deleted(sandbox, tmp_path, kill_after):
     task, path = Task(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
@@ -261,7 +259,7 @@ def test_the_parts_of_a_request_that_was_changed_are_taken_away(sandbox, tmp_pat
 
 
 @pytest.mark.parametrize("trouble", ["state", "count"])
-def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, logged, trouble):
+def test_parts_that_cannot_be_used_are_deleted(sandbox, tmp_path, kill_after, logged, trouble):
     task, path = Task(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):

@@ -1,4 +1,4 @@
-"""An export whose process gets a real SIGKILL, at random moments: the next tries finish it, exactly."""
+"""An export whose process gets a real SIGKILL at random moments: retries complete it exactly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PART = 400
 
 @pytest.fixture(scope="module")
 def start():
-    """Start a try in a fresh process, with everything imported already."""
+    """Return a function that starts an attempt in a new process, with all modules imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([attempt.__module__])
 
@@ -36,7 +36,7 @@ def start():
 
 
 def wait_until_quiet(sandbox: Any) -> None:
-    """Wait for the answers that the killed process had asked for."""
+    """Wait until the replies to the killed process are done."""
     limit = time.monotonic() + 30
     while sandbox.counters.in_flight:
         assert time.monotonic() < limit
@@ -56,7 +56,7 @@ WAYS = {
     "query with key": ({"sql": ASSETS, "key": "amigo_id"}, 2),
     "query": ({"sql": f"{ASSETS} ORDER BY amigo_id"}, 0),
 }
-"""Ways to export, and how many rows the service gives to say what is there."""
+"""Arguments of exports, and the number of rows that the service returns for the outline."""
 
 
 @pytest.mark.parametrize(("arguments", "outline"), WAYS.values(), ids=WAYS)

@@ -1,4 +1,4 @@
-"""An export is complete, or it failed and nothing has changed."""
+"""An export is complete, or it fails and changes nothing."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_dataset_is_exported_whole_with_every_value(sandbox, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "packed"), [("a.csv", False), ("a.csv.gz", True), ("a.jsonl.gz", True)])
-def test_the_ending_of_the_path_tells_the_format(sandbox, tmp_path, name, packed):
+def test_the_format_follows_from_the_suffix(sandbox, tmp_path, name, packed):
     path = tmp_path / name
     manifest = export(path, sql=NUMBERS)
     data = path.read_bytes()
@@ -191,7 +191,7 @@ def test_pretty_printed_replies_still_make_one_line_a_row(sandbox, tmp_path):
     assert (tmp_path / "a.jsonl").read_text() == '{"a":"x\\ny"}\n{"a":1}\n'
 
 
-def test_progress_is_told_in_the_log_and_as_metrics(tmp_path, monkeypatch):
+def test_progress_is_logged_and_sent_as_metrics(tmp_path, monkeypatch):
     told: list[tuple[str, float]] = []
     said: list[str] = []
     monkeypatch.setattr(module, "gauge", lambda name, value, tags: told.append((name, value)))
@@ -398,7 +398,7 @@ def write(sql: str, **arguments: Any) -> Any:
     return AmigoCloudSqlOperator(task_id="write", sql=sql, **arguments).execute({})
 
 
-def test_a_statement_tells_how_many_rows_it_affected(sandbox):
+def test_a_statement_returns_the_number_of_affected_rows(sandbox):
     assert write("UPDATE dataset_1 SET value = 9 WHERE value < 3") == {"rows": 2}
     assert write("DELETE FROM dataset_1 WHERE value = 9") == {"rows": 3}
     assert sandbox.amigocloud.store.count(1) == 5
@@ -412,7 +412,7 @@ def test_a_statement_that_does_not_write_is_refused_before_any_request(sandbox, 
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncate", "html"])
-def test_a_statement_whose_answer_is_lost_is_not_run_again(sandbox, kind):
+def test_a_statement_without_a_response_is_not_run_again(sandbox, kind):
     sandbox.faults.add(kind)
     with pytest.raises(AmbiguousWriteError, match="run a statement"):
         write("UPDATE dataset_1 SET value = value + 1")

@@ -1,4 +1,4 @@
-"""Each bad input and each bad day by its name: the export is complete, or it failed and left nothing."""
+"""Each invalid input and each failure by its name: the export is complete, or it fails and leaves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An incremental export gives every row that is new once, and none that was there before."""
+"""An incremental export holds every new row once, and no row that was exported before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEWEST = "2025-01-15 19:53:00+00:00"
 
 
 class Dag:
-    """One DAG's memory: its assets' state stores, and the events of the last run."""
+    """State of one DAG: its assets' state stores, and the events of the last run."""
 
     def __init__(self, path: Any) -> None:
         self.stores: PerAsset | None = PerAsset(Store)
@@ -172,7 +172,7 @@ def test_a_run_that_is_done_again_gives_its_rows_again(sandbox, dag):
     assert numbers(dag.run()) == [9003]
 
 
-def test_what_is_kept_stays_small_values_of_the_store(dag):
+def test_stored_values_stay_small(dag):
     dag.run(lag=timedelta(days=3650))
     sizes = [len(json.dumps(value)) for value in dag.stores[ASSETS].values()]
     assert max(sizes) < 64 * 1024
@@ -180,7 +180,7 @@ def test_what_is_kept_stays_small_values_of_the_store(dag):
     assert dag.run(lag=timedelta(days=3650)) == []
 
 
-def test_the_asset_event_tells_rows_bytes_watermark_and_state(sandbox, dag):
+def test_the_asset_event_holds_rows_bytes_watermark_and_state(sandbox, dag):
     dag.run()
     extra = dag.events[ASSETS].extra
     assert (extra["rows"], extra["bytes"]) == (3000, dag.manifest["bytes"])

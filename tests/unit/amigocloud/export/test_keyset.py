@@ -1,4 +1,4 @@
-"""Reading in key order gives every row once, however many requests are on their way."""
+"""Reading in key order yields every row once, whatever the number of concurrent requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on a real S3 server: an export is there as a whole or not at all, and uploads come from there."""
+"""Files on a real S3 server: an export is complete or absent, and uploads read from it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_publish_that_s3_refuses_fails_the_export_and_leaves_nothing(sandbox, 
     assert keys(s3) == []
 
 
-def test_a_killed_export_to_s3_goes_on_where_it_was(sandbox, s3, kill_after, small_parts):
+def test_a_killed_export_to_s3_resumes(sandbox, s3, kill_after, small_parts):
     task, expected = Task(), ordered(truth(sandbox))
     kill_after(1700)
     with pytest.raises(Killed):

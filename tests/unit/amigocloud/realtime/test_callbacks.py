@@ -20,17 +20,17 @@ from airflow_provider.sandbox.amigocloud import world
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
+def _no_backoff(monkeypatch):
     monkeypatch.setattr(socket, "backoff_delays", lambda *_: iter(lambda: 0.02, None))
     monkeypatch.setattr(socket, "PING_LIMITS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 class StopError(Exception):
-    """How a test's callback ends the listening."""
+    """Error with which a test's callback ends the listening."""
 
 
 def when(condition, act):
-    """Do something from another thread, once something is so."""
+    """Act in another thread once a condition is true."""
 
     def run():
         ends = time.monotonic() + 5
@@ -113,7 +113,7 @@ def test_listening_ends_after_its_seconds_and_counts(sandbox):
     assert "amigocloud-events" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_broken_connection_is_made_again(sandbox):
+def test_a_broken_connection_is_restored(sandbox):
     hook, sockets = AmigoCloudHook(), sandbox.amigocloud.sockets
     hook.listen_user_events()
 

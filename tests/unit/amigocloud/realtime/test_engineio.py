@@ -1,4 +1,4 @@
-"""Frames are parse_frame as both generations of servers spell them, and nonsense breaks nothing."""
+"""Frames of both protocol versions are parsed, and invalid ones break nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_no_text_breaks_the_reader(text):
 
 
 @given(st.text(min_size=1), st.dictionaries(st.text(), st.integers(-(2**50), 2**50) | st.text()))
-def test_what_is_written_is_read_again(name, payload):
+def test_a_formatted_event_is_parsed_again(name, payload):
     event = parse_frame(engineio.format_event(name, payload))
     assert (event.name, event.payload) == (name, payload)
 
@@ -80,6 +80,6 @@ def test_what_is_written_is_read_again(name, payload):
         ),
     ],
 )
-def test_an_event_tells_all_or_in_brief(data, payload, brief):
+def test_an_event_has_a_payload_and_a_brief_form(data, payload, brief):
     event = Event("x", data)
     assert (event.payload, event.brief()) == (payload, brief)

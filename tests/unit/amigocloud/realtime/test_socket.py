@@ -1,4 +1,4 @@
-"""The socket's client over real TCP: what is told arrives, and a dead connection is noticed."""
+"""The socket's client over real TCP: events arrive, and a dead connection is detected."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ async def test_the_socket_goes_through_no_proxy_to_this_machine(sandbox, monkeyp
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "ws_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # no server listens there
     async with listening(sandbox):
         pass
 
 
-async def test_a_change_of_a_dataset_reaches_those_who_listen_to_it(sandbox):
+async def test_a_change_of_a_dataset_reaches_its_subscribers(sandbox):
     async with listening(sandbox, dataset=world.ASSETS) as line:
         sandbox.amigocloud.store.write("UPDATE dataset_1 SET value = 0")
         sandbox.amigocloud.store.write("UPDATE dataset_2001 SET floor = 9 WHERE number = 7")
@@ -72,7 +72,7 @@ async def test_a_change_of_a_dataset_reaches_those_who_listen_to_it(sandbox):
     assert [set(one) for one in event.payload["data"]] == [{"object_id", "latitude", "longitude"}]
 
 
-async def test_an_upload_tells_its_beginning_and_its_end(sandbox, tmp_path):
+async def test_an_upload_sends_events_of_its_start_and_its_end(sandbox, tmp_path):
     path = tmp_path / "rooms.csv"
     path.write_text("name\nA\n")
     sandbox.amigocloud.job_latency = 0.05

@@ -1,4 +1,4 @@
-"""What is news to a watcher: every change once, whoever showed it."""
+"""Deduplication of observations: every change fires once, by the socket or by a poll."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def fired(observed, *observations, now=0.0):
     return [event for observation in observations for event in observed.events(observation, now)]
 
 
-def test_what_is_there_at_first_is_no_news():
+def test_the_first_observation_fires_nothing():
     observed = ObservedState(["*"], 1)
     assert fired(observed, state("a"), state("a")) == []
     assert fired(ObservedState([CREATED], None), listed(1)) == []
 
 
-def test_a_change_that_both_show_fires_once():
-    told_first, seen_first = ObservedState(["realtime"], 1), ObservedState(["realtime"], 1)
-    told = {"event": "realtime", "dataset_id": 1, "source": "socket", "master": "b"}
-    assert fired(told_first, state("a"), realtime("b"), state("b")) == [told]
-    assert fired(seen_first, state("a"), state("b"), realtime("b")) == [
+def test_a_change_found_by_socket_and_poll_fires_once():
+    event_first, poll_first = ObservedState(["realtime"], 1), ObservedState(["realtime"], 1)
+    fired_event = {"event": "realtime", "dataset_id": 1, "source": "socket", "master": "b"}
+    assert fired(event_first, state("a"), realtime("b"), state("b")) == [fired_event]
+    assert fired(poll_first, state("a"), state("b"), realtime("b")) == [
         {"event": "realtime", "dataset_id": 1, "master": "b", "source": "poll"}
     ]
 
@@ -66,7 +66,7 @@ def test_broadcasts_that_leave_no_state_behind_fire_each():
     assert len(fired(observed, state("a"), realtime("a"), realtime("a"))) == 2
 
 
-def test_an_event_long_after_the_look_is_another_one():
+def test_an_event_long_after_the_poll_is_another_change():
     observed = ObservedState(["realtime"], 1)
     assert len(fired(observed, state("a"), state("b"))) == 1
     assert len(fired(observed, realtime("b"), now=60.0)) == 1
@@ -153,7 +153,7 @@ def test_a_job_that_began_before_a_restart_is_known_after_it():
     assert not again.jobs
 
 
-def test_the_memory_of_jobs_fits_into_the_state_whatever_is_told_of_them():
+def test_the_remembered_jobs_fit_into_the_state_whatever_their_payloads():
     observed = ObservedState(["*"], None)
     for number in range(1000):
         fired(observed, started(f"{number}", **{f"{n}" * 200: "é" * 200 for n in range(10)}))
@@ -162,7 +162,7 @@ def test_the_memory_of_jobs_fits_into_the_state_whatever_is_told_of_them():
     assert len(json.dumps(observed.changed_state()).encode()) < 60_000
 
 
-def test_what_is_remembered_is_given_once_and_only_when_it_is_new():
+def test_the_state_is_returned_once_and_only_when_it_has_changed():
     observed = ObservedState(["realtime"], 1)
     assert observed.changed_state() is None
     fired(observed, state("a"))
