@@ -1,4 +1,4 @@
-"""The socket's client over real TCP: what is told arrives, and a dead connection is noticed."""
+"""The socket's client over real TCP: events arrive, and a dead connection is detected."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.realtime import socket
 from airflow_provider.amigocloud.realtime.socket import EventSocket
 from airflow_provider.errors import InputError, PermissionDeniedError, RequestRejectedError, TransportError
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 
 SOCKET = "amigocloud WEBSOCKET /v2_socket.io/{rest:path}"
 
-INTERVALS = socket.INTERVALS
+PING_LIMITS = socket.PING_LIMITS
 
 
 async def until(condition, seconds=5):
@@ -29,14 +29,14 @@ async def until(condition, seconds=5):
 @asynccontextmanager
 async def listening(sandbox, conn_id="amigocloud_default", protocol=3, dataset=None):
     async with EventSocket(AmigoCloudHook(conn_id), protocol) as line:
-        await line.authenticate(world.USER, dataset)
+        await line.authenticate(seed.USER, dataset)
         await until(lambda: sandbox.amigocloud.sockets.listeners(dataset))
         yield line
 
 
 @pytest.fixture(autouse=True)
 def _quick_heartbeats(monkeypatch):
-    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+    monkeypatch.setattr(socket, "PING_LIMITS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 async def heard(line):
@@ -58,21 +58,21 @@ async def test_the_socket_goes_through_no_proxy_to_this_machine(sandbox, monkeyp
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "ws_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # no server listens there
     async with listening(sandbox):
         pass
 
 
-async def test_a_change_of_a_dataset_reaches_those_who_listen_to_it(sandbox):
-    async with listening(sandbox, dataset=world.ASSETS) as line:
+async def test_a_change_of_a_dataset_reaches_its_subscribers(sandbox):
+    async with listening(sandbox, dataset=seed.ASSETS) as line:
         sandbox.amigocloud.store.write("UPDATE dataset_1 SET value = 0")
         sandbox.amigocloud.store.write("UPDATE dataset_2001 SET floor = 9 WHERE number = 7")
         event = await heard(line)
-    assert (event.name, event.payload["dataset_id"]) == ("realtime", world.ASSETS)
+    assert (event.name, event.payload["dataset_id"]) == ("realtime", seed.ASSETS)
     assert [set(one) for one in event.payload["data"]] == [{"object_id", "latitude", "longitude"}]
 
 
-async def test_an_upload_tells_its_beginning_and_its_end(sandbox, tmp_path):
+async def test_an_upload_sends_events_of_its_start_and_its_end(sandbox, tmp_path):
     path = tmp_path / "rooms.csv"
     path.write_text("name\nA\n")
     sandbox.amigocloud.job_latency = 0.05
@@ -147,9 +147,9 @@ async def test_a_server_that_does_not_greet_is_given_up(sandbox, connect):
 
 
 async def test_a_project_token_may_not_listen(sandbox, connect):
-    async with EventSocket(AmigoCloudHook(connect(password=world.READ_PROJECT_TOKEN))) as line:
+    async with EventSocket(AmigoCloudHook(connect(password=seed.READ_PROJECT_TOKEN))) as line:
         with pytest.raises(PermissionDeniedError):
-            await line.authenticate(world.USER)
+            await line.authenticate(seed.USER)
 
 
 async def test_the_socket_may_be_elsewhere(sandbox, connect):
@@ -166,14 +166,14 @@ def test_a_socket_in_clear_is_refused_but_on_this_machine(connect):
 
 
 def test_attempts_to_connect_wait_longer_each_time_up_to_a_limit():
-    waits = [wait for wait, _ in zip(socket.pauses(1.0, 8.0), range(50), strict=False)]
+    waits = [wait for wait, _ in zip(socket.backoff_delays(1.0, 8.0), range(50), strict=False)]
     assert all(0.5 * limit <= wait <= limit for wait, limit in zip(waits, [1, 2, 4, *[8] * 47], strict=True))
 
 
 @pytest.mark.parametrize(("protocol", "said", "seconds"), [(3, 0.001, 1), (3, 9e9, 30), (4, 9e9, 300)])
 def test_no_server_makes_us_ping_or_wait_for_ever(protocol, said, seconds, monkeypatch):
-    monkeypatch.setattr(socket, "INTERVALS", INTERVALS)
-    assert socket.interval_of(said, protocol) == seconds
+    monkeypatch.setattr(socket, "PING_LIMITS", PING_LIMITS)
+    assert socket.limited_ping_interval(said, protocol) == seconds
 
 
 async def test_a_connection_outlives_one_ping_without_answer_but_not_two(sandbox, monkeypatch):
@@ -185,13 +185,13 @@ async def test_a_connection_outlives_one_ping_without_answer_but_not_two(sandbox
     monkeypatch.setattr(EventSocket, "_now", staticmethod(lambda: now[0]))
     monkeypatch.setattr(EventSocket, "_send", send)
     line = EventSocket(AmigoCloudHook())
-    line._where = "somewhere"
+    line._url = "somewhere"
     for now[0] in (25.0, 50.0, 62.0):
-        assert await line._patience() > 0
+        assert await line._keep_alive() > 0
     assert sent == ["2", "2"]
     now[0] = 63.0
     with pytest.raises(TransportError, match="silent for 63 s"):
-        await line._patience()
+        await line._keep_alive()
 
 
 async def test_a_redirect_of_the_socket_is_not_followed(sandbox):

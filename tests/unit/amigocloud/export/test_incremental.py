@@ -1,4 +1,4 @@
-"""An incremental export gives every row that is new once, and none that was there before."""
+"""An incremental export holds every new row once, and no row that was exported before."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from airflow.sdk import Asset
 from airflow_provider.amigocloud.export import incremental
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 from tests.support.per_asset import PerAsset
-
-from .running import Store
-from .test_export import lines
+from tests.unit.amigocloud.export.test_export import lines
+from tests.unit.amigocloud.running import Store
 
 ASSETS = Asset("assets", uri="x-test://assets")
 NEWEST = "2025-01-15 19:53:00+00:00"
 
 
 class Dag:
-    """One DAG's memory: its assets' state stores, and the events of the last run."""
+    """State of one DAG: its assets' state stores, and the events of the last run."""
 
     def __init__(self, path: Any) -> None:
         self.stores: PerAsset | None = PerAsset(Store)
@@ -36,7 +35,7 @@ class Dag:
         self.runs += not arguments.pop("again", False)
         ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {self.runs}", map_index=-1)
         context = {"asset_state_store": self.stores, "outlet_events": self.events, "ti": ti}
-        given = {"dataset": world.ASSETS, "incremental_column": "updated_at", "outlets": [ASSETS]}
+        given = {"dataset": seed.ASSETS, "incremental_column": "updated_at", "outlets": [ASSETS]}
         if "sql" in arguments:
             del given["dataset"]
         operator = AmigoCloudExportOperator(
@@ -53,7 +52,7 @@ def dag(tmp_path):
 
 def add(sandbox, number, updated_at):
     sandbox.amigocloud.store.write(
-        f"INSERT INTO dataset_{world.ASSETS} (amigo_id, number, updated_at) VALUES (?, ?, ?)",
+        f"INSERT INTO dataset_{seed.ASSETS} (amigo_id, number, updated_at) VALUES (?, ?, ?)",
         [f"new{number:05d}", number, updated_at],
     )
 
@@ -70,7 +69,7 @@ def test_the_first_export_is_whole_the_next_ones_are_what_is_new(sandbox, dag):
     assert sandbox.counters.rows_served["amigocloud"] == 2  # how many there are, and the one that was there
     add(sandbox, 9001, "2025-01-16 00:00:00+00:00")
     sandbox.amigocloud.store.write(
-        f"UPDATE dataset_{world.ASSETS} SET updated_at = '2025-01-17 00:00:00+00:00' WHERE number = 5"
+        f"UPDATE dataset_{seed.ASSETS} SET updated_at = '2025-01-17 00:00:00+00:00' WHERE number = 5"
     )
     assert numbers(dag.run()) == [5, 9001]
     assert dag.manifest["rows"] == 2
@@ -99,7 +98,7 @@ def test_rows_that_come_late_are_found_within_the_lag_and_given_once(sandbox, da
 
 
 def test_numbers_can_be_the_watermark(sandbox, dag):
-    sql = f"SELECT number, name FROM dataset_{world.ASSETS}"
+    sql = f"SELECT number, name FROM dataset_{seed.ASSETS}"
     arguments = {"sql": sql, "key": "number", "incremental_column": "number", "lag": 2}
     assert len(dag.run(**arguments)) == 3000
     add(sandbox, 3001, None)
@@ -112,7 +111,7 @@ def test_dates_can_be_the_watermark(sandbox, dag):
     dag.run(**arguments)
     newest = dag.manifest["watermark"]
     sandbox.amigocloud.store.write(
-        f"INSERT INTO dataset_{world.ASSETS} (number, installed_on) VALUES (7777, '{newest}')"
+        f"INSERT INTO dataset_{seed.ASSETS} (number, installed_on) VALUES (7777, '{newest}')"
     )
     assert numbers(dag.run(**arguments)) == [7777]
 
@@ -126,7 +125,7 @@ def test_everything_can_be_exported_again(dag):
 
 def test_another_source_starts_over(dag):
     dag.run()
-    sql = f"SELECT amigo_id, updated_at FROM dataset_{world.ASSETS}"
+    sql = f"SELECT amigo_id, updated_at FROM dataset_{seed.ASSETS}"
     assert len(dag.run(sql=sql, key="amigo_id")) == 3000
 
 
@@ -173,7 +172,7 @@ def test_a_run_that_is_done_again_gives_its_rows_again(sandbox, dag):
     assert numbers(dag.run()) == [9003]
 
 
-def test_what_is_kept_stays_small_values_of_the_store(dag):
+def test_stored_values_stay_small(dag):
     dag.run(lag=timedelta(days=3650))
     sizes = [len(json.dumps(value)) for value in dag.stores[ASSETS].values()]
     assert max(sizes) < 64 * 1024
@@ -181,11 +180,11 @@ def test_what_is_kept_stays_small_values_of_the_store(dag):
     assert dag.run(lag=timedelta(days=3650)) == []
 
 
-def test_the_asset_event_tells_rows_bytes_watermark_and_state(sandbox, dag):
+def test_the_asset_event_holds_rows_bytes_watermark_and_state(sandbox, dag):
     dag.run()
     extra = dag.events[ASSETS].extra
     assert (extra["rows"], extra["bytes"]) == (3000, dag.manifest["bytes"])
-    assert (extra["watermark"], extra["state"]) == (NEWEST, sandbox.amigocloud.store.master(world.ASSETS))
+    assert (extra["watermark"], extra["state"]) == (NEWEST, sandbox.amigocloud.store.master(seed.ASSETS))
 
 
 def test_without_a_state_store_everything_is_exported_and_the_log_says_why(tmp_path, caplog):
@@ -201,8 +200,8 @@ def test_without_a_state_store_everything_is_exported_and_the_log_says_why(tmp_p
         ({"outlets": []}, "needs one outlet asset"),
         ({"outlets": [ASSETS, Asset("b", uri="x-test://b")]}, "the task has 2"),
         ({"sql": "SELECT 1"}, "needs a 'key'"),
-        ({"dataset": None, "url": "/me/projects"}, "a list has no columns"),
-        ({"incremental_column": None, "lag": timedelta(1)}, "'lag' goes with 'incremental_column'"),
+        ({"dataset": None, "url": "/me/projects"}, "a list cannot be filtered"),
+        ({"incremental_column": None, "lag": timedelta(1)}, "'lag' is used with 'incremental_column'"),
     ],
 )
 def test_bad_arguments_are_named_before_any_request(sandbox, dag, arguments, said):
@@ -215,10 +214,10 @@ def test_bad_arguments_are_named_before_any_request(sandbox, dag, arguments, sai
     ("column", "lag", "said"),
     [
         ("nope", None, "have no column nope"),
-        ("name", None, "must hold dates, moments or numbers"),
-        ("in_service", None, "must hold dates, moments or numbers"),
-        ("number", timedelta(1), "does not fit to column 'number'"),
-        ("updated_at", 5, "does not fit to column 'updated_at'"),
+        ("name", None, "must hold dates, timestamps or numbers"),
+        ("in_service", None, "must hold dates, timestamps or numbers"),
+        ("number", timedelta(1), "cannot be subtracted from column 'number'"),
+        ("updated_at", 5, "cannot be subtracted from column 'updated_at'"),
     ],
 )
 def test_a_column_that_cannot_be_a_watermark_is_named(dag, column, lag, said):

@@ -1,4 +1,4 @@
-"""Datasets are made, changed and put back through the hook."""
+"""Datasets are created, changed and reverted through the hook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from airflow_provider.amigocloud import api_datasets
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, TransportError
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_rows_are_inserted_in_batches_under_ids_of_the_callers_choice(sandbox, h
     assert sandbox.amigocloud.store.count(1) == 2508
 
 
-def test_a_change_whose_answer_is_lost_is_sent_again_and_acts_once(sandbox, hook):
+def test_a_change_without_a_response_is_retried_and_acts_once(sandbox, hook):
     sandbox.faults.add("reset_after", path="submit_change")
     (job,) = hook.submit_change(1, "INSERT", [{"amigo_id": key("x"), "name": "x"}])
     done(sandbox, hook, job)
@@ -67,7 +67,7 @@ def test_rows_are_updated_and_deleted_by_id(sandbox, hook):
         ("TRUNCATE", [], "must be one of INSERT, UPDATE, DELETE"),
     ],
 )
-def test_rows_that_cannot_be_told_apart_are_named_before_any_request(sandbox, hook, action, rows, said):
+def test_rows_without_unique_ids_are_named_before_any_request(sandbox, hook, action, rows, said):
     with pytest.raises(InputError, match=said):
         hook.submit_change(1, action, rows)
     assert sandbox.counters.total() == 0
@@ -87,7 +87,7 @@ by_each_method = pytest.mark.parametrize("delete", DELETIONS, ids=["delete_datas
 
 @by_each_method
 @pytest.mark.parametrize("kind", ["reset_after", "truncate", "html"])
-def test_a_dataset_that_is_gone_after_a_lost_answer_was_deleted(sandbox, hook, delete, kind):
+def test_a_dataset_that_is_gone_after_a_missing_response_was_deleted(sandbox, hook, delete, kind):
     # The service acts, then the answer is lost; what is sent again finds nothing.
     sandbox.faults.add(kind, method="DELETE")
     delete(hook)
@@ -111,7 +111,7 @@ def test_a_deletion_that_never_gets_an_answer_says_so(sandbox, hook, delete):
     assert 1 in sandbox.amigocloud.store.datasets
 
 
-def test_a_dataset_is_not_made_twice_when_the_answer_is_lost(sandbox, hook):
+def test_a_dataset_is_not_created_twice_without_a_response(sandbox, hook):
     sandbox.faults.add("reset_after", path="create")
     with pytest.raises(AmbiguousWriteError):
         hook.create_dataset("Trees", [])
@@ -146,7 +146,7 @@ def test_a_data_frame_has_the_querys_columns_even_when_it_is_empty(hook):
     assert isinstance(frame, pd.DataFrame)
     assert frame["value"].tolist() == [n * 1.5 for n in range(8)]
     assert list(hook.get_df("SELECT name FROM dataset_1 WHERE 1 = 0").columns) == ["name"]
-    assert len(hook.get_df(f"SELECT number FROM dataset_{world.ASSETS}")) == 3000
+    assert len(hook.get_df(f"SELECT number FROM dataset_{seed.ASSETS}")) == 3000
 
 
 def test_a_data_frame_without_pandas_says_so(sandbox, hook, monkeypatch):

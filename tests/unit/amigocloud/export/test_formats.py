@@ -13,8 +13,8 @@ import shapely
 from airflow_provider.amigocloud.export import formats, parquet
 from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.errors import InputError
-from airflow_provider.sandbox.amigocloud import seed as world
-from tests.unit.amigocloud.test_export import ASSETS, export, ordered, truth
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.export.test_export import ASSETS, export, ordered, truth
 
 
 def description(path):
@@ -28,7 +28,7 @@ def rows(sandbox):
 
 def test_parquet_has_the_types_of_the_reply_and_every_value(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "ROW_GROUP", 700)
-    manifest = export(tmp_path / "a.parquet", dataset=world.ASSETS)
+    manifest = export(tmp_path / "a.parquet", dataset=seed.ASSETS)
     table = pq.read_table(tmp_path / "a.parquet")
     assert (manifest["format"], manifest["rows"]) == ("parquet", 3000)
     assert {field.name: str(field.type) for field in table.schema} == {
@@ -95,7 +95,7 @@ def test_an_empty_result_has_its_schema_in_every_format(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "kind"), [(world.ASSETS, "Point"), (world.ZONES, "MultiPolygon")], ids=["points", "polygons"]
+    ("dataset", "kind"), [(seed.ASSETS, "Point"), (seed.ZONES, "MultiPolygon")], ids=["points", "polygons"]
 )
 def test_geoparquet_holds_wkb_without_srid_and_describes_it(sandbox, tmp_path, dataset, kind):
     export(tmp_path / "a.geoparquet", dataset=dataset)
@@ -114,7 +114,7 @@ def test_geoparquet_holds_wkb_without_srid_and_describes_it(sandbox, tmp_path, d
 
 
 @pytest.mark.parametrize(
-    ("dataset", "kind"), [(world.ASSETS, "Point"), (world.ZONES, "MultiPolygon")], ids=["points", "polygons"]
+    ("dataset", "kind"), [(seed.ASSETS, "Point"), (seed.ZONES, "MultiPolygon")], ids=["points", "polygons"]
 )
 def test_geopandas_reads_geoparquet_with_types_reference_system_and_box(sandbox, tmp_path, dataset, kind):
     export(tmp_path / "a.geoparquet", dataset=dataset)
@@ -134,7 +134,7 @@ def test_geopandas_reads_geoparquet_with_types_reference_system_and_box(sandbox,
 
 
 def test_geopandas_reads_the_types_of_the_columns(sandbox, tmp_path):
-    export(tmp_path / "a.geoparquet", dataset=world.ASSETS)
+    export(tmp_path / "a.geoparquet", dataset=seed.ASSETS)
     frame = geopandas.read_parquet(tmp_path / "a.geoparquet")
     kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
     assert (kinds["number"], kinds["price"], kinds["wkb_geometry"]) == ("int64", "float64", "geometry")
@@ -145,13 +145,13 @@ def test_geopandas_reads_an_empty_export_with_its_schema(sandbox, tmp_path):
     export(tmp_path / "a.geoparquet", sql=f"{ASSETS} WHERE number < 0")
     frame = geopandas.read_parquet(tmp_path / "a.geoparquet")
     assert len(frame) == 0
-    assert list(frame.columns) == [column["name"] for column in world.ASSET_COLUMNS]
+    assert list(frame.columns) == [column["name"] for column in seed.ASSET_COLUMNS]
     assert frame.active_geometry_name == "wkb_geometry"
     assert frame.crs is not None
 
 
 def test_geojson_is_a_feature_collection_with_everything_in_it(rows, tmp_path):
-    manifest = export(tmp_path / "a.geojson", dataset=world.ASSETS)
+    manifest = export(tmp_path / "a.geojson", dataset=seed.ASSETS)
     collection = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert collection["type"] == "FeatureCollection"
     assert len(collection["features"]) == manifest["rows"] == 3000
@@ -192,14 +192,14 @@ def test_a_geometry_that_cannot_be_written_is_named(sandbox, tmp_path, ending, v
         [value],
     )
     with pytest.raises(InputError, match=said):
-        export(tmp_path / f"a.{ending}", dataset=world.ZONES)
+        export(tmp_path / f"a.{ending}", dataset=seed.ZONES)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_value_of_another_type_is_named(sandbox, tmp_path):
-    sandbox.amigocloud.store.write(f"UPDATE dataset_{world.ASSETS} SET price = 'much' WHERE number = 7")
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET price = 'much' WHERE number = 7")
     with pytest.raises(InputError, match="column 'price' is not all double"):
-        export(tmp_path / "a.parquet", dataset=world.ASSETS)
+        export(tmp_path / "a.parquet", dataset=seed.ASSETS)
     assert list(tmp_path.iterdir()) == []
 
 

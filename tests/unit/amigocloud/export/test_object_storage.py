@@ -1,4 +1,4 @@
-"""Files on a real S3 server: an export is there as a whole or not at all, and uploads come from there."""
+"""Files on a real S3 server: an export is complete or absent, and uploads read from it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pytest
 from airflow_provider.amigocloud.api import SIMPLE_UPLOAD
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import IncompleteExportError, ServerError
-from airflow_provider.sandbox.amigocloud import seed as world
-
-from .running import Task
-from .test_export import ordered, truth
-from .test_journal import Killed, kill_after, small_parts
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.export.test_checkpoint import Killed, kill_after, small_parts
+from tests.unit.amigocloud.export.test_export import ordered, truth
+from tests.unit.amigocloud.running import Task
 
 __all__ = ["kill_after", "small_parts"]
 
@@ -31,7 +30,7 @@ def content(s3: Any, key: str) -> bytes:
 
 
 def operator(name: str, **arguments: Any) -> AmigoCloudExportOperator:
-    given = {"dataset": world.ASSETS, "page_size": 100, **arguments}
+    given = {"dataset": seed.ASSETS, "page_size": 100, **arguments}
     return AmigoCloudExportOperator(task_id="export", output_path=f"{FOLDER}/{name}", **given)
 
 
@@ -61,7 +60,7 @@ def test_a_failed_export_leaves_nothing_new_on_s3(sandbox, s3, trouble):
     for name in ("old.jsonl", "new.jsonl"):
         with pytest.raises((ServerError, IncompleteExportError)):
             AmigoCloudExportOperator(
-                task_id="export", output_path=f"{FOLDER}/{name}", dataset=world.ASSETS
+                task_id="export", output_path=f"{FOLDER}/{name}", dataset=seed.ASSETS
             ).execute({})
     assert keys(s3) == ["nightly/old.jsonl"]
     assert content(s3, "nightly/old.jsonl") == b"yesterday's"
@@ -74,7 +73,7 @@ def test_a_publish_that_s3_refuses_fails_the_export_and_leaves_nothing(sandbox, 
     assert keys(s3) == []
 
 
-def test_a_killed_export_to_s3_goes_on_where_it_was(sandbox, s3, kill_after, small_parts):
+def test_a_killed_export_to_s3_resumes(sandbox, s3, kill_after, small_parts):
     task, expected = Task(), ordered(truth(sandbox))
     kill_after(1700)
     with pytest.raises(Killed):

@@ -1,4 +1,4 @@
-"""A statement is not run twice, however Airflow tries its task."""
+"""A statement is not run twice, whatever Airflow's retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INSERT = "INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'new')
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncate", "reset_before"])
-def test_a_statement_whose_answer_was_lost_is_not_tried_again_by_airflow(sandbox, kind):
+def test_a_statement_without_a_response_is_not_retried_by_airflow(sandbox, kind):
     before = sandbox.amigocloud.store.count(1)
     sandbox.faults.add(kind, method="POST", path="/sql")
     with pytest.raises(AmbiguousWriteError, match="its answer was lost") as caught:
@@ -23,7 +23,7 @@ def test_a_statement_whose_answer_was_lost_is_not_tried_again_by_airflow(sandbox
     assert sandbox.amigocloud.store.count(1) - before == (kind != "reset_before")
 
 
-def test_a_statement_that_was_refused_can_be_tried_again(sandbox):
+def test_a_refused_statement_can_be_retried(sandbox):
     sandbox.faults.add("status", status=400, path="/sql")
     task = Tries()
     with pytest.raises(Exception, match="400") as caught:
@@ -33,7 +33,7 @@ def test_a_statement_that_was_refused_can_be_tried_again(sandbox):
 
 
 @pytest.mark.parametrize("remembers", [True, False])
-def test_an_upload_whose_answer_was_lost_is_not_tried_again_by_airflow(sandbox, tmp_path, remembers):
+def test_an_upload_without_a_response_is_not_retried_by_airflow(sandbox, tmp_path, remembers):
     file = tmp_path / "units.csv"
     file.write_text("name\na\n")
     sandbox.faults.add("reset_after", method="POST", path="/upload")
@@ -43,7 +43,7 @@ def test_an_upload_whose_answer_was_lost_is_not_tried_again_by_airflow(sandbox, 
     assert isinstance(caught.value, AirflowFailException)
 
 
-def test_an_upload_that_replaces_rows_can_be_tried_again(sandbox, tmp_path):
+def test_an_upload_that_replaces_rows_can_be_retried(sandbox, tmp_path):
     file = tmp_path / "units.csv"
     file.write_text("name\na\n")
     sandbox.amigocloud.job_latency = 0.0

@@ -1,4 +1,4 @@
-"""Each bad input and each bad day by its name: the export is complete, or it failed and left nothing."""
+"""Each invalid input and each failure by its name: the export is complete, or it fails and leaves nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
 )
-from airflow_provider.sandbox.amigocloud import seed as world
-
-from .test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.export.test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
 
 every_source = pytest.mark.parametrize("source", SOURCES, ids=["dataset", "sql", "url"])
 
@@ -50,18 +49,18 @@ def test_no_source(path):
 
 
 def test_an_unknown_format(path):
-    with pytest.raises(InputError, match="'xlsx' is unknown; there are jsonl, csv"):
+    with pytest.raises(InputError, match="'xlsx' is unknown; use one of jsonl, csv"):
         export(path, dataset=1, format="xlsx")
 
 
 def test_an_unknown_suffix(tmp_path):
-    with pytest.raises(InputError, match="has no ending that tells the format"):
+    with pytest.raises(InputError, match="has no suffix of a known format"):
         export(tmp_path / "a.txt", dataset=1)
 
 
 def test_a_key_that_is_no_column(path):
     with pytest.raises(InputError, match="no column 'colour'; they have number, name|no such column"):
-        export(path, sql=f"SELECT number, name FROM dataset_{world.ASSETS}", key="colour")
+        export(path, sql=f"SELECT number, name FROM dataset_{seed.ASSETS}", key="colour")
     assert nothing_at(path)
 
 
@@ -80,7 +79,7 @@ def test_a_key_that_is_not_unique_across_pages(sandbox, path, concurrency):
 
 
 def test_a_token_of_the_wrong_kind(connect, path):
-    other = connect(password=world.READ_PROJECT_TOKEN)
+    other = connect(password=seed.READ_PROJECT_TOKEN)
     with pytest.raises(PermissionDeniedError, match="belongs to another project"):
         export(path, url="/me/projects", amigocloud_conn_id=other)
     assert nothing_at(path)
@@ -106,7 +105,7 @@ def test_429_without_retry_after(sandbox, path, source):
 def test_429_for_longer_than_a_worker_should_wait(sandbox, path):
     sandbox.faults.add("status", status=429, headers={"Retry-After": "3600"}, after=2, times=None)
     with pytest.raises(RateLimitedError) as caught:
-        export(path, dataset=world.ASSETS)
+        export(path, dataset=seed.ASSETS)
     assert caught.value.retry_after == 3600
     assert nothing_at(path)
 
@@ -121,7 +120,7 @@ def test_502_and_504_pages_in_html(sandbox, path, source, status):
 def test_502_pages_in_html_for_ever(sandbox, path):
     sandbox.faults.add("html", after=2, times=None)
     with pytest.raises(ServerError):
-        export(path, dataset=world.ASSETS)
+        export(path, dataset=seed.ASSETS)
     assert nothing_at(path)
 
 
@@ -182,9 +181,9 @@ def test_a_redirect_to_another_host(sandbox, path, source):
 def test_a_schema_that_changes_between_pages(sandbox, tmp_path, ending):
     colour = {"name": "colour", "type": "string"}
     service = sandbox.amigocloud
-    service.before_page = lambda n: n == 5 and service.store.add_column(world.ASSETS, colour)
+    service.before_page = lambda n: n == 5 and service.store.add_column(seed.ASSETS, colour)
     with pytest.raises(IncompleteExportError, match=r"the columns changed after \d+ rows"):
-        export(tmp_path / f"a.{ending}", dataset=world.ASSETS, concurrency=2)
+        export(tmp_path / f"a.{ending}", dataset=seed.ASSETS, concurrency=2)
     assert nothing_at(tmp_path / "a")
 
 
@@ -193,9 +192,9 @@ def test_rows_inserted_and_deleted_during_the_export_of_one_dataset(sandbox, pat
     store = sandbox.amigocloud.store
 
     def disturb(page: int) -> None:
-        store.write(f"DELETE FROM dataset_{world.ASSETS} WHERE number = {page}")
+        store.write(f"DELETE FROM dataset_{seed.ASSETS} WHERE number = {page}")
         store.write(
-            f"INSERT INTO dataset_{world.ASSETS} (amigo_id, number) VALUES ('{page}f', {9000 + page})"
+            f"INSERT INTO dataset_{seed.ASSETS} (amigo_id, number) VALUES ('{page}f', {9000 + page})"
         )
 
     sandbox.amigocloud.before_page = disturb
@@ -221,7 +220,7 @@ def test_rows_inserted_and_deleted_during_the_export_of_a_joined_query(sandbox, 
     [
         ({"count": 5, "results": [{"id": 3}, {"id": 4}]}, "counted 4 rows, then 5"),
         ({"count": 4, "results": [{"id": 2}, {"id": 3}]}, "item 2 came twice"),
-        ({"count": 4, "results": [{"id": 3}]}, "counted 4 rows and gave 3"),
+        ({"count": 4, "results": [{"id": 3}]}, "counted 4 rows and returned 3"),
     ],
     ids=["inserted", "inserted and deleted", "deleted"],
 )

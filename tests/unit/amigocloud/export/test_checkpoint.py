@@ -1,4 +1,4 @@
-"""Killed at any moment, the next try finishes without reading finished parts again, and is exact."""
+"""After a kill at any moment, a retry is exact, and reads no saved part again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider.amigocloud.export import checkpoint
-from airflow_provider.amigocloud.export.export import Tally
+from airflow_provider.amigocloud.export.export import RowCounter
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
-from airflow_provider.sandbox.amigocloud import seed as world
-
-from .running import Task
-from .test_export import lines, ordered, truth
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.export.test_export import lines, ordered, truth
+from tests.unit.amigocloud.running import Task
 
 
 class Killed(BaseException):
@@ -34,40 +33,40 @@ def small_parts(monkeypatch):
 
 @pytest.fixture
 def kill_after(monkeypatch):
-    """Kill the task when it has got so many rows."""
-    add = Tally.add
+    """Return a function that sets after how many rows the task is killed."""
+    add = RowCounter.add
 
     def arm(rows: float) -> None:
-        def counted(self: Tally, page: Any) -> None:
+        def counted(self: RowCounter, page: Any) -> None:
             add(self, page)
             if self.rows >= rows:
                 raise Killed
 
-        monkeypatch.setattr(Tally, "add", counted)
+        monkeypatch.setattr(RowCounter, "add", counted)
 
     return arm
 
 
 @pytest.fixture
 def logged(caplog, capsys):
-    """Give what was logged so far."""
+    """Return a function that returns the log so far."""
     caplog.set_level("INFO")
     return lambda: caplog.text + "".join(capsys.readouterr())
 
 
 def operator(path, **arguments):
-    given = {"dataset": world.ASSETS, "page_size": 100, **arguments}
+    given = {"dataset": seed.ASSETS, "page_size": 100, **arguments}
     return AmigoCloudExportOperator(task_id="export", output_path=str(path), **given)
 
 
 def disturb(sandbox):
-    sandbox.amigocloud.store.write(f"UPDATE dataset_{world.ASSETS} SET name = 'changed' WHERE number % 2 = 0")
-    sandbox.amigocloud.store.write(f"DELETE FROM dataset_{world.ASSETS} WHERE number % 3 = 0")
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET name = 'changed' WHERE number % 2 = 0")
+    sandbox.amigocloud.store.write(f"DELETE FROM dataset_{seed.ASSETS} WHERE number % 3 = 0")
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("rows", [0, 499, 500, 1234, 2600, 3000])
-def test_the_next_try_reads_only_what_is_missing(sandbox, tmp_path, kill_after, rows, concurrency):
+def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows, concurrency):
     task, path, expected = Task(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
     kill_after(rows)
     with pytest.raises(Killed):
@@ -75,7 +74,7 @@ def test_the_next_try_reads_only_what_is_missing(sandbox, tmp_path, kill_after, 
     assert not path.exists()
     kept = task.store.get("amigocloud_export_parts", {}).get("rows", 0)
     assert kept >= rows - 700
-    state = sandbox.amigocloud.store.master(world.ASSETS)
+    state = sandbox.amigocloud.store.master(seed.ASSETS)
     if kept:
         disturb(sandbox)
     sandbox.counters.clear()
@@ -90,7 +89,7 @@ def test_the_next_try_reads_only_what_is_missing(sandbox, tmp_path, kill_after, 
     assert "amigocloud_export_parts" not in task.store
 
 
-def test_it_may_be_killed_again_and_again(sandbox, tmp_path, kill_after):
+def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
     task, path, expected = Task(), tmp_path / "assets.parquet", ordered(truth(sandbox))
     for rows in (700, 1300, 2100, 2900):
         kill_after(rows)
@@ -130,20 +129,20 @@ def test_parts_can_be_on_object_storage(sandbox, kill_after):
     assert len((folder / "a.jsonl").read_text().splitlines()) == 3000
 
 
-JOINED = f"SELECT a.number FROM dataset_{world.ASSETS} a JOIN dataset_1 b ON b.name = 'Bohr'"
+JOINED = f"SELECT a.number FROM dataset_{seed.ASSETS} a JOIN dataset_1 b ON b.name = 'Bohr'"
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["by GET", "by POST"])
-def test_a_query_without_a_key_is_gone_on_with_at_its_next_link(sandbox, tmp_path, kill_after, long):
+def test_a_query_without_a_key_resumes_at_its_next_link(sandbox, tmp_path, kill_after, long):
     task, path = Task(), tmp_path / "a.csv"
     some = ", ".join(str(n) for n in range(3000)) if long else "SELECT number"
-    sql = f"SELECT number FROM dataset_{world.ASSETS} WHERE number IN ({some}) ORDER BY number"
+    sql = f"SELECT number FROM dataset_{seed.ASSETS} WHERE number IN ({some}) ORDER BY number"
     kill_after(2000)
     with pytest.raises(Killed):
         task.run(operator(path, dataset=None, sql=sql))
     text = json.dumps(task.store)
     assert len(text) < 2000
-    assert world.USER_TOKEN not in text
+    assert seed.USER_TOKEN not in text
     assert "token" not in text
     kept = task.store["amigocloud_export_parts"]["rows"]
     assert kept >= 1500
@@ -157,9 +156,7 @@ def test_a_query_without_a_key_is_gone_on_with_at_its_next_link(sandbox, tmp_pat
 
 
 @pytest.mark.parametrize("key", [None, "number"])
-def test_a_query_about_two_datasets_is_gone_on_with_while_they_are_the_same(
-    sandbox, tmp_path, kill_after, key
-):
+def test_a_query_of_two_datasets_resumes_while_they_are_unchanged(sandbox, tmp_path, kill_after, key):
     task, path = Task(), tmp_path / "a.csv"
     arguments = {"dataset": None, "sql": JOINED + ("" if key else " ORDER BY a.number"), "key": key}
     kill_after(2000)
@@ -175,7 +172,7 @@ def test_a_query_about_two_datasets_is_gone_on_with_while_they_are_the_same(
 
 
 @pytest.mark.parametrize("key", [None, "number"])
-def test_a_query_about_two_datasets_begins_anew_when_one_has_changed(
+def test_a_query_of_two_datasets_starts_over_when_a_dataset_has_changed(
     sandbox, tmp_path, kill_after, key, logged
 ):
     task, path = Task(), tmp_path / "a.csv"
@@ -189,22 +186,22 @@ def test_a_query_about_two_datasets_begins_anew_when_one_has_changed(
     task.run(operator(path, **arguments))
     assert path.read_text().split() == ["number", *map(str, range(3000))]
     assert sandbox.counters.rows_served["amigocloud"] == 3000
-    assert "has changed since: beginning anew" in logged()
+    assert "has changed since: starting over" in logged()
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("source", [{"url": "/me/projects"}, {"sql": "SELECT 1 AS one"}], ids=["list", "sql"])
-def test_what_has_no_state_says_that_it_begins_anew(tmp_path, logged, source):
+def test_a_source_without_a_state_logs_that_a_retry_starts_over(tmp_path, logged, source):
     Task().run(operator(tmp_path / "a.jsonl", dataset=None, **source))
-    assert "a try that comes after a crash reads it again from its beginning" in logged()
+    assert "a retry after a crash starts from the beginning" in logged()
 
 
-def test_without_a_state_store_the_log_says_that_the_next_try_begins_anew(tmp_path, logged):
+def test_without_a_state_store_the_log_says_that_a_retry_starts_over(tmp_path, logged):
     operator(tmp_path / "a.jsonl", dataset=1).execute({})
-    assert "a try that comes after a crash begins anew" in logged()
+    assert "after a crash, a retry starts over" in logged()
 
 
-def test_parts_are_kept_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
+def test_parts_are_saved_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
     monkeypatch.setattr(checkpoint, "PART_ROWS", 10**6)
     monkeypatch.setattr(checkpoint, "PART_BYTES", 100_000)
     task = Task()
@@ -214,9 +211,9 @@ def test_parts_are_kept_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
     assert task.store["amigocloud_export_parts"]["parts"] >= 3
 
 
-def test_a_query_with_a_key_is_gone_on_with_too(sandbox, tmp_path, kill_after):
+def test_a_query_with_a_key_resumes_too(sandbox, tmp_path, kill_after):
     task, path = Task(), tmp_path / "a.csv"
-    arguments = {"dataset": None, "sql": f"SELECT number FROM dataset_{world.ASSETS}", "key": "number"}
+    arguments = {"dataset": None, "sql": f"SELECT number FROM dataset_{seed.ASSETS}", "key": "number"}
     kill_after(2000)
     with pytest.raises(Killed):
         task.run(operator(path, **arguments))
@@ -231,7 +228,7 @@ def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_pat
     sandbox.faults.add("html", path="/sql", after=20, times=None)
     with pytest.raises(ServerError):
         task.run(operator(path, concurrency=1))
-    assert "2000 rows are kept: the next try goes on behind them" in logged()
+    assert "2000 rows are saved: a retry resumes after them" in logged()
     sandbox.faults.clear()
     sandbox.counters.clear()
     assert task.run(operator(path))["rows"] == len(lines(path)) == 3000
@@ -249,7 +246,7 @@ def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
     assert sandbox.counters.rows_served["amigocloud"] == 3000 + 2
 
 
-def test_the_parts_of_a_request_that_was_changed_are_taken_away(sandbox, tmp_path, kill_after):
+def test_the_parts_of_a_changed_request_are_deleted(sandbox, tmp_path, kill_after):
     task, path = Task(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
@@ -262,7 +259,7 @@ def test_the_parts_of_a_request_that_was_changed_are_taken_away(sandbox, tmp_pat
 
 
 @pytest.mark.parametrize("trouble", ["state", "count"])
-def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, logged, trouble):
+def test_parts_that_cannot_be_used_are_deleted(sandbox, tmp_path, kill_after, logged, trouble):
     task, path = Task(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
@@ -272,7 +269,7 @@ def test_parts_that_lead_nowhere_are_given_up(sandbox, tmp_path, kill_after, log
     kept.update({"state": "f" * 40} if trouble == "state" else {"count": 2999})
     with pytest.raises((RequestRejectedError, IncompleteExportError)):
         task.run(operator(path))
-    assert "of no use: the next try begins anew" in logged()
+    assert "saved rows cannot be used: a retry starts over" in logged()
     assert list(tmp_path.iterdir()) == []
     assert task.run(operator(path))["rows"] == 3000
 
@@ -290,7 +287,7 @@ def test_small_exports_leave_no_parts_behind(sandbox, tmp_path):
     ids=["dataset", "sql", "sql with key"],
 )
 def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, connect, source):
-    token = world.AWKWARD_TOKEN
+    token = seed.AWKWARD_TOKEN
     conn_id = connect(password=token)
     task = Task()
     kill_after(2000)
@@ -310,4 +307,4 @@ def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_a
         task.run(operator(tmp_path / "a.jsonl"))
     text = json.dumps(task.store)
     assert len(text) < 2000
-    assert world.USER_TOKEN not in text
+    assert seed.USER_TOKEN not in text

@@ -16,21 +16,21 @@ from airflow_provider.errors import (
     RequestRejectedError,
     TransportError,
 )
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(socket, "pauses", lambda *_: iter(lambda: 0.02, None))
-    monkeypatch.setattr(socket, "INTERVALS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
+def _no_backoff(monkeypatch):
+    monkeypatch.setattr(socket, "backoff_delays", lambda *_: iter(lambda: 0.02, None))
+    monkeypatch.setattr(socket, "PING_LIMITS", {3: (0.0, 30.0), 4: (0.0, 30.0)})
 
 
 class StopError(Exception):
-    """How a test's callback ends the listening."""
+    """Error with which a test's callback ends the listening."""
 
 
 def when(condition, act):
-    """Do something from another thread, once something is so."""
+    """Act in another thread once a condition is true."""
 
     def run():
         ends = time.monotonic() + 5
@@ -60,7 +60,7 @@ def test_a_callback_gets_the_payload_of_a_user_event(sandbox):
     with pytest.raises(StopError):
         hook.start_listening(10)
     helper.join()
-    assert seen == [f"User id={world.USER} created project id={max(sandbox.amigocloud.projects)}"]
+    assert seen == [f"User id={seed.USER} created project id={max(sandbox.amigocloud.projects)}"]
 
 
 def test_no_connection_is_left_open_after_the_listening(sandbox, monkeypatch):
@@ -85,10 +85,10 @@ def test_a_callback_gets_the_objects_of_a_realtime_event(sandbox):
         seen.extend(one["object_id"] for one in data["data"])
         raise StopError
 
-    hook.listen_dataset_events(world.USER, world.PROJECT, world.ZONES)
+    hook.listen_dataset_events(seed.USER, seed.PROJECT, seed.ZONES)
     hook.add_callback("realtime", realtime_event)
     helper = when(
-        lambda: service.sockets.listeners(world.ZONES),
+        lambda: service.sockets.listeners(seed.ZONES),
         lambda: service.store.write("UPDATE dataset_2002 SET name = 'x' WHERE name = 'Zone 07'"),
     )
     with pytest.raises(StopError):
@@ -113,7 +113,7 @@ def test_listening_ends_after_its_seconds_and_counts(sandbox):
     assert "amigocloud-events" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_broken_connection_is_made_again(sandbox):
+def test_a_broken_connection_is_restored(sandbox):
     hook, sockets = AmigoCloudHook(), sandbox.amigocloud.sockets
     hook.listen_user_events()
 
@@ -166,7 +166,7 @@ def test_a_slow_callback_does_not_break_the_connection(sandbox):
 def test_what_cannot_work_says_so_at_once(sandbox, connect):
     with pytest.raises(InputError, match="listen_user_events"):
         AmigoCloudHook().start_listening(1)
-    refused = AmigoCloudHook(connect(password=world.READ_PROJECT_TOKEN))
+    refused = AmigoCloudHook(connect(password=seed.READ_PROJECT_TOKEN))
     refused.listen_user_events()
     with pytest.raises(PermissionDeniedError):
         refused.start_listening(5)

@@ -1,4 +1,4 @@
-"""An export whose process gets a real SIGKILL, at random moments: the next tries finish it, exactly."""
+"""An export whose process gets a real SIGKILL at random moments: retries complete it exactly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.sandbox.amigocloud import seed as world
-
-from .test_export import ASSETS, lines, ordered
-from .trying import FileStore, attempt
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.export.export_process import FileStore, attempt
+from tests.unit.amigocloud.export.test_export import ASSETS, lines, ordered
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +23,7 @@ PART = 400
 
 @pytest.fixture(scope="module")
 def start():
-    """Start a try in a fresh process, with everything imported already."""
+    """Return a function that starts an attempt in a new process, with all modules imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([attempt.__module__])
 
@@ -37,7 +36,7 @@ def start():
 
 
 def wait_until_quiet(sandbox: Any) -> None:
-    """Wait for the answers that the killed process had asked for."""
+    """Wait until the replies to the killed process are done."""
     limit = time.monotonic() + 30
     while sandbox.counters.in_flight:
         assert time.monotonic() < limit
@@ -52,12 +51,12 @@ def wait_for_rows(sandbox: Any, rows: int, process: Any) -> None:
 
 
 WAYS = {
-    "parallel": ({"dataset": world.ASSETS, "concurrency": 4}, 2),
-    "sequential": ({"dataset": world.ASSETS, "concurrency": 1}, 0),
+    "parallel": ({"dataset": seed.ASSETS, "concurrency": 4}, 2),
+    "sequential": ({"dataset": seed.ASSETS, "concurrency": 1}, 0),
     "query with key": ({"sql": ASSETS, "key": "amigo_id"}, 2),
     "query": ({"sql": f"{ASSETS} ORDER BY amigo_id"}, 0),
 }
-"""Ways to export, and how many rows the service gives to say what is there."""
+"""Arguments of exports, and the number of rows that the service returns for the outline."""
 
 
 @pytest.mark.parametrize(("arguments", "outline"), WAYS.values(), ids=WAYS)
@@ -85,7 +84,7 @@ def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part
         before, kept = kept, store.read().get("amigocloud_export_parts", {}).get("rows", 0)
         assert kept >= before or path.exists()
         sandbox.amigocloud.store.write(
-            f"UPDATE dataset_{world.ASSETS} SET name = 'x{kills}' WHERE number < 900"
+            f"UPDATE dataset_{seed.ASSETS} SET name = 'x{kills}' WHERE number < 900"
         )
     assert kills
     sandbox.counters.clear()
@@ -94,7 +93,7 @@ def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part
     assert process.exitcode == 0
     manifest = json.loads(result.read_text())
     assert sandbox.counters.rows_served["amigocloud"] == 3000 - kept + (0 if kept else outline)
-    truth = sandbox.amigocloud.store.select(ASSETS, -1, 0, (world.ASSETS, manifest["state"])).rows
+    truth = sandbox.amigocloud.store.select(ASSETS, -1, 0, (seed.ASSETS, manifest["state"])).rows
     assert lines(path) == ordered(truth)
     assert store.read() == {}
     assert [found.name for found in path.parent.iterdir()] == ["a.jsonl"]

@@ -1,4 +1,4 @@
-"""Reading in key order gives every row once, however many requests are on their way."""
+"""Reading in key order yields every row once, whatever the number of concurrent requests."""
 
 from __future__ import annotations
 
@@ -6,49 +6,67 @@ import hashlib
 import itertools
 import random
 import sqlite3
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from airflow_provider.amigocloud.export.keyset import Keyset, Outline, Range, literal
+from airflow_provider.amigocloud.export.keyset import KeysetReader, Range, literal
+from airflow_provider.amigocloud.export.readers import Outline, ReadOptions
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
-from airflow_provider.amigocloud.pagination import Column, Page
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.sandbox.amigocloud import seed
 
 MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]
 RANDOM_IDS = MANY_IDS[:2000]
 
 
 class Table:
-    """A table with keys, that counts what it is asked."""
+    """A table with keys behind a hook's ``send``; it records its queries.
+
+    :param keys: the keys.
+    :param clamp: maximum rows per reply.
+    """
 
     def __init__(self, keys: list[object], clamp: int = 100) -> None:
         self.db = sqlite3.connect(":memory:", check_same_thread=False)
         self.db.execute("CREATE TABLE t (k PRIMARY KEY)")
         self.db.executemany("INSERT INTO t VALUES (?)", [(key,) for key in keys])
         self.clamp = clamp
-        self.asked: list[str] = []
-        self.count: int | None = 0
+        self.queries: list[str] = []
+        self.counts = True
 
-    def ask(self, sql: str, limit: int) -> Page:
-        self.asked.append(sql)
-        rows = self.db.execute(sql).fetchall()
-        count = None if self.count is None else len(rows)
-        kept = [msgspec.Raw(msgspec.json.encode({"k": key})) for (key,) in rows[: min(limit, self.clamp)]]
-        return Page(kept, None, count, self.clamp, [Column("k")])
+    def send(self, call: Call[Any]) -> Any:
+        params: Any = call.params
+        self.queries.append(params["query"])
+        cursor = self.db.execute(params["query"])
+        columns = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+        body = {
+            "data": [
+                dict(zip(columns, row, strict=True)) for row in rows[: min(params["limit"], self.clamp)]
+            ],
+            "columns": [{"name": name} for name in columns],
+            "count": len(rows) if self.counts else None,
+            "limit": self.clamp,
+            "next": None,
+        }
+        return call.read(Reply(200, {}, msgspec.json.encode(body)))
 
-    def keyset(self, concurrency: int, page_size: int = 100) -> Keyset:
-        return Keyset(self.ask, "t", "k", page_size=page_size, concurrency=concurrency)
+    def reader(self, concurrency: int, page_size: int = 100) -> KeysetReader:
+        return KeysetReader(cast("Any", self), "t", "k", ReadOptions(page_size, concurrency))
 
     def outline(self) -> Outline:
-        rows, first, last = self.db.execute(self.keyset(2).outline_query()).fetchone()
-        return Outline(rows, first, last, self.clamp)
+        outline = self.reader(2).prepare()
+        assert outline
+        self.queries.clear()
+        return outline
 
     def read(self, concurrency: int, page_size: int = 100, outline: Outline | None = None) -> list[object]:
-        pages = list(self.keyset(concurrency, page_size).pages(outline=outline))
+        pages = list(self.reader(concurrency, page_size).pages({}, None, outline))
         rows = [row["k"] for page in pages for row in page.decoded()]
-        if self.count is not None:
+        if self.counts:
             assert pages[0].count == len(rows)
         return rows
 
@@ -76,7 +94,7 @@ def test_every_key_comes_once_and_in_order(keys, concurrency):
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_service_that_does_not_count_is_read_to_the_end(concurrency):
     table = Table(RANDOM_IDS)
-    table.count = None
+    table.counts = False
     assert table.read(concurrency) == sorted(RANDOM_IDS)
 
 
@@ -90,27 +108,27 @@ def test_an_outline_that_is_out_of_date_costs_no_key(keys, outlined):
 def test_an_outline_saves_the_turn_of_the_first_page_and_leaves_no_page_alone(keys):
     table = Table(keys, clamp=1000)
     assert table.read(8, 1000, table.outline()) == sorted(keys)
-    assert len(table.asked) == 24  # three turns of eight, the count included
-    assert "LIMIT" not in "".join(table.asked)
+    assert len(table.queries) == 24  # three turns of eight, the count included
+    assert "LIMIT" not in "".join(table.queries)
 
 
 def test_what_the_service_gives_at_once_is_known_before_the_first_page():
     table = Table(MANY_IDS, clamp=700)
     assert table.read(8, 1000, table.outline()) == sorted(MANY_IDS)
-    assert len(table.asked) <= 36
+    assert len(table.queries) <= 36
 
 
 def test_random_ids_are_read_with_few_requests_more_than_pages():
     table = Table(RANDOM_IDS)
     table.read(8)
-    assert len(table.asked) <= 20 * 1.4
+    assert len(table.queries) <= 20 * 1.4
 
 
 def test_one_at_a_time_costs_one_request_a_page_and_none_counts_the_rest_again():
     table = Table(RANDOM_IDS)
     table.read(1)
-    assert len(table.asked) == 20
-    assert all("LIMIT 100" in sql for sql in table.asked[1:])
+    assert len(table.queries) == 20
+    assert all("LIMIT 100" in sql for sql in table.queries[1:])
 
 
 def test_a_smaller_clamp_than_asked_for_is_noticed():
@@ -141,7 +159,7 @@ def test_values_are_quoted():
 def test_requests_go_out_at_the_same_time_but_no_more_than_allowed(sandbox, tmp_path):
     sandbox.faults.add("delay", seconds=0.05, times=None, path="/sql")
     path = str(tmp_path / "a.jsonl")
-    arguments = {"task_id": "x", "output_path": path, "dataset": world.ASSETS, "page_size": 200}
+    arguments = {"task_id": "x", "output_path": path, "dataset": seed.ASSETS, "page_size": 200}
     AmigoCloudExportOperator(**arguments, concurrency=6).execute({})
     assert sandbox.counters.peak_in_flight == 6
     sandbox.counters.clear()
@@ -154,7 +172,7 @@ def test_parallel_and_sequential_exports_are_the_same_bytes(sandbox, tmp_path):
     for concurrency in (1, 3, 8):
         path = tmp_path / f"{concurrency}.jsonl"
         AmigoCloudExportOperator(
-            task_id="x", output_path=str(path), dataset=world.ASSETS, page_size=150, concurrency=concurrency
+            task_id="x", output_path=str(path), dataset=seed.ASSETS, page_size=150, concurrency=concurrency
         ).execute({})
         files.append(path.read_bytes())
     assert files[0] == files[1] == files[2]

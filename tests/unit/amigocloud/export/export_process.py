@@ -1,4 +1,4 @@
-"""One try of a task in a process of its own, which can be killed at any moment."""
+"""One attempt of an export in its own process, which can be killed at any moment."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-# What a task loads when it runs is loaded here, so that a forked process begins at once.
+# Modules that a task imports when it runs are imported here, so that a forked process starts at once.
 import requests  # noqa: F401
 import tenacity  # noqa: F401
 from airflow.sdk import ObjectStoragePath  # noqa: F401
 
 from airflow_provider.amigocloud.export import checkpoint
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
-
-from .running import Task
+from tests.unit.amigocloud.running import Task
 
 
 class FileStore:
@@ -43,7 +42,7 @@ class FileStore:
 
 
 def attempt(connection: str, store: str, result: str, part_rows: int, arguments: dict[str, Any]) -> None:
-    """Run the export; the manifest goes into a file."""
+    """Run the export, and write the manifest into a file."""
     os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"] = connection
     checkpoint.PART_ROWS = part_rows
     context: Any = {"ti": Task().ti, "task_state_store": FileStore(Path(store))}
