@@ -158,8 +158,8 @@ def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
     def read(reply: Reply) -> list[Any]:
         try:
             found = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
-            for one in found:
-                _object(msgspec.json.decode(one))  # So that a bad reply is an error of the request.
+            for raw in found:
+                _object(msgspec.json.decode(raw))  # So that a bad reply is an error of the request.
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
         return found
@@ -167,22 +167,22 @@ def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
     return call.reading(read)
 
 
-def _object(one: Any) -> Json:
+def _object(item: Any) -> Json:
     members = ("properties", "baseTypeProperties")
     if (
-        not isinstance(one, dict)
-        or not isinstance(one.get("id"), str)
-        or not isinstance(one.get("parentId") or "", str)
-        or not all(isinstance(one.get(field) or {}, dict) for field in members)
+        not isinstance(item, dict)
+        or not isinstance(item.get("id"), str)
+        or not isinstance(item.get("parentId") or "", str)
+        or not all(isinstance(item.get(field) or {}, dict) for field in members)
     ):
         raise ValueError("objects with an id, and with members that are objects, were expected")
-    return one
+    return item
 
 
 def _ids_of(count: int) -> Any:
     def read(reply: Reply) -> list[str]:
         ids = reply.json()
-        if not isinstance(ids, list) or len(ids) != count or not all(isinstance(one, str) for one in ids):
+        if not isinstance(ids, list) or len(ids) != count or not all(isinstance(key, str) for key in ids):
             raise ValueError(f"{count} ids were expected")
         return ids
 

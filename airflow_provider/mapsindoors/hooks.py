@@ -170,7 +170,11 @@ class MapsIndoorsHook(ApiHook):
         :param ids: what to delete. What happens to objects below is not documented; delete those first.
         :raises InputError: when one is not an id; nothing was sent.
         """
-        wrong = [f"row {number}: {one!r} is not an id" for number, one in enumerate(ids, 1) if not _text(one)]
+        wrong = [
+            f"row {number}: {object_id!r} is not an id"
+            for number, object_id in enumerate(ids, 1)
+            if not _text(object_id)
+        ]
         if wrong:
             raise InputError(wrong, "the ids")
         if ids:
@@ -237,7 +241,7 @@ class MapsIndoorsHook(ApiHook):
         """Log in, look at the solution, and see that the login may use it."""
         visible = self.send(api.list_datasets())
         dataset = self.get_dataset()
-        if dataset.get("id") not in [one.get("id") for one in visible]:
+        if dataset.get("id") not in [solution.get("id") for solution in visible]:
             what = f"the login has no access to the solution '{dataset.get('name')}'"
             raise PermissionDeniedError(403, message=what)
         languages = ", ".join(dataset.get("availableLanguages") or [])
@@ -262,7 +266,7 @@ def _only(wanted: set[str]) -> str | None:
 
 
 def _of_types(found: list[Json], wanted: set[str]) -> list[Json]:
-    return [one for one in found if one.get("baseType") in wanted] if wanted else found
+    return [item for item in found if item.get("baseType") in wanted] if wanted else found
 
 
 def _text(value: Any) -> str:

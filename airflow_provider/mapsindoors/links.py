@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PREFIX = "/mapsindoors"
 """Where Airflow's API server serves the pages, see :mod:`airflow_provider.mapsindoors.plugin`."""
 
-NOTE = "plan_page"
+PAGE_XCOM = "plan_page"
 """Key of the XCom that says where a task's page is, and of which plan it must be."""
 
 
@@ -29,7 +29,7 @@ class MapsIndoorsPlanLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Give the page's address, empty when there is no page."""
-        if not getattr(operator, NOTE, ""):
+        if not getattr(operator, PAGE_XCOM, ""):
             return ""
         from airflow.configuration import conf
 
@@ -38,12 +38,12 @@ class MapsIndoorsPlanLink(BaseOperatorLink):
         return f"{base}{PREFIX}/plan?{urlencode(task)}"
 
 
-def note_page(operator: BaseOperator, context: Context, plan_path: str, fingerprint: str) -> None:
+def record_page(operator: BaseOperator, context: Context, plan_path: str, fingerprint: str) -> None:
     """Note where the page of a plan is, for the link and for who serves it."""
     note = f"{page_path(plan_path)}#{fingerprint}"
-    setattr(operator, NOTE, note)
+    setattr(operator, PAGE_XCOM, note)
     if task_instance := context.get("ti"):
-        task_instance.xcom_push(NOTE, note)
+        task_instance.xcom_push(PAGE_XCOM, note)
 
 
 def page_path(plan_output: str) -> str:

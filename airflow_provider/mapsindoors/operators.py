@@ -11,7 +11,7 @@ from airflow_provider.core.arguments import whole_number
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, note_page
+from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -138,11 +138,11 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             sync = self._sync(hook)
             rows = None
             if self.plan:
-                plan = sync.load(self.plan)
+                plan = sync.load_plan(self.plan)
             else:
-                plan, rows = sync.make(self.source)
+                plan, rows = sync.make_plan(self.source)
             if path := self.plan_output or self.plan:
-                note_page(self, context, path, plan.fingerprint)
+                record_page(self, context, path, plan.fingerprint)
             self.log.info("Planned: %s", plan.summary())
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
             try:
@@ -287,7 +287,7 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         size = whole_number(self.batch_size, "batch_size", 1)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, match_on=self.match_on, defaults=self.defaults or {}, batch_size=size)
-            plan, rows = sync.make(self.geodata)
+            plan, rows = sync.make_plan(self.geodata)
             plan.changes = [one for one in plan.changes if one.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})

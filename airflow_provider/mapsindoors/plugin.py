@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider.mapsindoors.links import NOTE, PREFIX
+from airflow_provider.mapsindoors.links import PAGE_XCOM, PREFIX
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Response
@@ -50,7 +50,7 @@ def application() -> FastAPI:
 def _show(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Response:
     from fastapi.responses import HTMLResponse
 
-    path, _, fingerprint = _noted(dag_id, run_id, task_id, map_index).rpartition("#")
+    path, _, fingerprint = _recorded_page(dag_id, run_id, task_id, map_index).rpartition("#")
     found = read_page(path, fingerprint) if path else None
     if found is not None:
         return HTMLResponse(found, headers=_HEADERS)
@@ -60,14 +60,14 @@ def _show(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Respon
     return HTMLResponse(f"<!doctype html><p>There is no page of a plan. {where}", 404, _HEADERS)
 
 
-def _noted(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+def _recorded_page(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     """Give what the task noted of its page, see :func:`airflow_provider.mapsindoors.links.note_page`."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     wanted = select(XComModel.value).filter_by(
-        dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, key=NOTE
+        dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, key=PAGE_XCOM
     )
     with create_session() as session:
         value = session.scalar(wanted)
@@ -84,11 +84,11 @@ def read_page(path: str, fingerprint: str) -> bytes | None:
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider.mapsindoors.plan.html import beginning
+    from airflow_provider.mapsindoors.plan.html import page_prefix
 
     if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None
-    head = beginning(fingerprint).encode()
+    head = page_prefix(fingerprint).encode()
     try:
         with ObjectStoragePath(path).open("rb") as file:  # type: ignore[no-untyped-call]
             if file.read(len(head)) != head:

@@ -10,7 +10,7 @@ from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.diff import unlike
+from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ class MapsIndoorsGeodataSensor(PollSensor):
         """Compare once; logs the first differences."""
         rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            different = unlike(rows, hook.list_geodata(), self.match_on)
-        for one in different[:5]:
-            self.log.info("Not yet: %s", one)
-        return None if different else {"matched": len(rows)}
+            found = mismatches(rows, hook.list_geodata(), self.match_on)
+        for mismatch in found[:5]:
+            self.log.info("Not yet: %s", mismatch)
+        return None if found else {"matched": len(rows)}
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Give what the trigger has seen."""
@@ -95,9 +95,9 @@ class MapsIndoorsGeodataSensor(PollSensor):
         :raises InputError: naming every row that is wrong.
         """
         from airflow_provider.mapsindoors.geodata.snapshot import key_of
-        from airflow_provider.mapsindoors.plan.desired import read_desired
+        from airflow_provider.mapsindoors.plan.desired import read_desired_rows
 
-        rows = read_desired(self.expected, "")
+        rows = read_desired_rows(self.expected, "")
         problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]
         problems += [
             f"row {row.number} has no {self.match_on}" for row in rows if not key_of(row.item, self.match_on)

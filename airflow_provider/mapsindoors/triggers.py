@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.mapsindoors.geodata.diff import unlike
+from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
@@ -42,7 +42,7 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         """Give what is expected, the connection's id, deadline and interval."""
         return {
             "mapsindoors_conn_id": self.mapsindoors_conn_id,
-            "expected": [dict(one) for one in self.expected],
+            "expected": [dict(item) for item in self.expected],
             "match_on": self.match_on,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
@@ -53,4 +53,4 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         hook = self._hook = self._hook or MapsIndoorsHook(self.mapsindoors_conn_id)
         key = ("mapsindoors geodata", self.mapsindoors_conn_id)
         objects = await shared_result(key, self.poll_interval * 0.8, hook.alist_geodata)
-        return None if unlike(self.expected, objects, self.match_on) else {"matched": len(self.expected)}
+        return None if mismatches(self.expected, objects, self.match_on) else {"matched": len(self.expected)}

@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from airflow_provider.errors import ApiError
+from airflow_provider.mapsindoors.geodata.rows import NumberedRow
 
 Json = dict[str, Any]
-
-
-Numbered = tuple[int, Json]
-
 
 T = TypeVar("T")
 
@@ -24,7 +21,7 @@ MOST_BYTES = 8_000_000
 
 
 def batches(
-    things: Iterable[T], size: int, body: Callable[[T], Json], most_bytes: int = MOST_BYTES
+    items: Iterable[T], size: int, body: Callable[[T], Json], most_bytes: int = MOST_BYTES
 ) -> Iterator[list[T]]:
     """Group things, as many as fit both limits; a single larger one goes alone.
 
@@ -35,18 +32,18 @@ def batches(
 
     batch: list[T] = []
     total = 0
-    for thing in things:
-        weight = len(msgspec.json.encode(body(thing)))
-        if batch and (len(batch) >= size or total + weight > most_bytes):
+    for item in items:
+        encoded_bytes = len(msgspec.json.encode(body(item)))
+        if batch and (len(batch) >= size or total + encoded_bytes > most_bytes):
             yield batch
             batch, total = [], 0
-        batch.append(thing)
-        total += weight
+        batch.append(item)
+        total += encoded_bytes
     if batch:
         yield batch
 
 
-def in_rows(message: str, batch: Sequence[Numbered]) -> str:
+def with_row_numbers(message: str, batch: Sequence[NumberedRow]) -> str:
     """Put row numbers and ids where the service counts the objects of a request."""
 
     def named(match: re.Match[str]) -> str:
@@ -59,21 +56,24 @@ def in_rows(message: str, batch: Sequence[Numbered]) -> str:
     return _INDEX.sub(named, message)
 
 
-def named_in(part: Sequence[object], message: str) -> set[int]:
+def rejected_identities(batch: Sequence[object], message: str) -> set[int]:
     """Give those of a batch that the service names as bad, each as its Python ``id``."""
     indexes = (int(index) for index in _INDEX.findall(message))
-    return {id(part[index]) for index in indexes if index < len(part)}
+    return {id(batch[index]) for index in indexes if index < len(batch)}
 
 
-def split(part: list[T], message: str) -> list[list[T]]:
+def split_batch(batch: list[T], message: str) -> list[list[T]]:
     """Part a refused batch: those that the service names as bad from the others, or else in halves."""
-    named = named_in(part, message)
-    if 0 < len(named) < len(part):
-        return [[one for one in part if id(one) in named], [one for one in part if id(one) not in named]]
-    half = len(part) // 2
-    return [part[half:], part[:half]]
+    named = rejected_identities(batch, message)
+    if 0 < len(named) < len(batch):
+        return [
+            [item for item in batch if id(item) in named],
+            [item for item in batch if id(item) not in named],
+        ]
+    half = len(batch) // 2
+    return [batch[half:], batch[:half]]
 
 
-def reason(error: ApiError) -> str:
+def rejection_reason(error: ApiError) -> str:
     """Give what the service says of an object that was sent alone."""
     return re.sub(r"\[0\]\.?", "", error.message) or str(error)

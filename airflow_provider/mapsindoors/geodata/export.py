@@ -16,7 +16,7 @@ from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
-from airflow_provider.mapsindoors.geodata.wkt_wkb import wkb
+from airflow_provider.mapsindoors.geodata.wkt_wkb import to_wkb
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 Json = dict[str, Any]
@@ -30,7 +30,7 @@ _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", 
 _ROW_GROUP = 5_000
 
 
-class _Typed(msgspec.Struct):
+class _Header(msgspec.Struct):
     """What must be known of an object before it is written."""
 
     baseType: Any = ""  # noqa: N815 - the service's name
@@ -67,15 +67,15 @@ def export(
     call = api.list_geodata(hook.api_key, only, root_element)
     # Objects stay as bytes: most are written as they came.
     found = hook.send(api.undecoded(call))
-    chosen = [one for one in found if not base_types or str(_peek(one).baseType) in base_types]
-    with AtomicFile(output_path) as publication:
+    chosen = [raw for raw in found if not base_types or str(_read_header(raw).baseType) in base_types]
+    with AtomicFile(output_path) as file:
         if output_path.lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=publication, mode="wb", mtime=0) as packed:
+            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
                 rows = _WRITERS[file_format](chosen, packed)
         else:
-            rows = _WRITERS[file_format](chosen, publication)
+            rows = _WRITERS[file_format](chosen, file)
     made = manifest(
-        publication,
+        file,
         file_format=file_format,
         rows=rows,
         columns=FIELDS,
@@ -85,14 +85,14 @@ def export(
     return log_manifest(made, hook.log)
 
 
-def _peek(one: msgspec.Raw) -> _Typed:
-    return msgspec.json.decode(one, type=_Typed)
+def _read_header(raw: msgspec.Raw) -> _Header:
+    return msgspec.json.decode(raw, type=_Header)
 
 
 def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
     rows = 0
-    for one in objects:
-        line = bytes(one)
+    for raw in objects:
+        line = bytes(raw)
         out.write((msgspec.json.format(line, indent=-1) if b"\n" in line else line) + b"\n")
         rows += 1
     return rows
@@ -101,14 +101,14 @@ def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
 def _write_features(objects: Sequence[msgspec.Raw], out: Target) -> int:
     rows = 0
     out.write(b'{"type":"FeatureCollection","features":[')
-    for one in objects:
-        out.write((b",\n" if rows else b"\n") + msgspec.json.encode(feature(msgspec.json.decode(one))))
+    for raw in objects:
+        out.write((b",\n" if rows else b"\n") + msgspec.json.encode(to_feature(msgspec.json.decode(raw))))
         rows += 1
     out.write(b"\n]}\n")
     return rows
 
 
-def feature(item: Json) -> Json:
+def to_feature(item: Json) -> Json:
     """Give an object as a GeoJSON feature that reads back as the same object.
 
     Its properties are the other fields; those of ``properties`` stand beside them (``name@en``).
@@ -129,7 +129,9 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     except ImportError:
         raise InputError("GeoParquet needs pyarrow: install the extra 'parquet'", "output_path") from None
     kinds = {"status": pa.int64(), "geometry": pa.binary()}
-    shapes = {str(shape.get("type")) for one in objects if isinstance(shape := _peek(one).geometry, dict)}
+    shapes = {
+        str(shape.get("type")) for raw in objects if isinstance(shape := _read_header(raw).geometry, dict)
+    }
     column = {"encoding": "WKB", "geometry_types": sorted(shapes)}
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     head = {"geo": msgspec.json.encode(geo)}
@@ -137,8 +139,8 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     rows = 0
     with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
         group: list[Json] = []
-        for one in objects:
-            group.append(_row(msgspec.json.decode(one)))
+        for raw in objects:
+            group.append(_row(msgspec.json.decode(raw)))
             rows += 1
             if len(group) == _ROW_GROUP:
                 writer.write_table(pa.Table.from_pylist(group, schema))
@@ -168,7 +170,7 @@ def _cell(name: str, value: Any) -> Any:
     if value is None:
         return None
     if name == "geometry":
-        return wkb(value)
+        return to_wkb(value)
     if name == "status":
         return operator.index(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -126,30 +126,30 @@ def bounds(geometry: Json) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def same(one: Json, other: Json) -> bool:
+def is_same_place(one: Json, other: Json) -> bool:
     """Tell whether two geometries are the same place: any ring start, any winding, within the tolerance."""
     if one.get("type") == other.get("type") == "Point":
         return _close(one["coordinates"], other["coordinates"])
     if "Point" in (one.get("type"), other.get("type")):
         return False
     first, second = polygons(one), polygons(other)
-    return _paired(first, second, _same_polygon)
+    return _match_in_any_order(first, second, _same_polygon)
 
 
 def _same_polygon(one: list[Ring], other: list[Ring]) -> bool:
-    return _same_ring(one[0], other[0]) and _paired(one[1:], other[1:], _same_ring)
+    return _same_ring(one[0], other[0]) and _match_in_any_order(one[1:], other[1:], _same_ring)
 
 
-def _paired(ones: list[Any], others: list[Any], same_pair: Any) -> bool:
+def _match_in_any_order(items: list[Any], others: list[Any], same_pair: Any) -> bool:
     """Tell whether each has a partner of its own on the other side; the order is free."""
-    if len(ones) != len(others):
+    if len(items) != len(others):
         return False
-    left = list(others)
-    for one in ones:
-        partner = next((index for index, other in enumerate(left) if same_pair(one, other)), None)
+    unmatched = list(others)
+    for item in items:
+        partner = next((index for index, other in enumerate(unmatched) if same_pair(item, other)), None)
         if partner is None:
             return False
-        del left[partner]
+        del unmatched[partner]
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
-from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
+from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
 Json = dict[str, Any]
 
@@ -71,26 +71,26 @@ def from_flat(row: Mapping[str, Any], language: str = "") -> tuple[Json, dict[st
         elif key in (*_LONGITUDE, *_LATITUDE):
             place["x" if key in _LONGITUDE else "y"] = value
         else:
-            problems += _put(item, key, value, language)
+            problems += _set_field(item, key, value, language)
     if place:
-        problems += _put_point(item, place)
+        problems += _set_point(item, place)
     return item, references, problems
 
 
-def _put(item: Json, key: str, value: Any, language: str) -> list[str]:
+def _set_field(item: Json, key: str, value: Any, language: str) -> list[str]:
     field = {"wkt": "geometry", "displayType": "displayTypeId"}.get(key, key)
     try:
         if "@" in key or (key in _TRANSLATED and language):
-            return _put_text(item, key if "@" in key else f"{key}@{language}", value)
+            return _set_property(item, key if "@" in key else f"{key}@{language}", value)
         if field in ("properties", "baseTypeProperties"):
-            members = _read(field, value)
+            members = _parse_text(field, value)
             if not isinstance(members, Mapping):
                 return [f"{field} must be an object, not {type(members).__name__}"]
             twice = sorted(set(members) & set(item.get(field, {})))
             item[field] = {**members, **item.get(field, {})}
             return [f"{key!r} is given twice" for key in twice]
         if field in validation.FIELDS:
-            item[field] = _read(field, value)
+            item[field] = _parse_text(field, value)
         elif key in _BASE_TYPE_KEYS:
             item.setdefault("baseTypeProperties", {})[key] = value
         else:
@@ -100,7 +100,7 @@ def _put(item: Json, key: str, value: Any, language: str) -> list[str]:
     return []
 
 
-def _put_text(item: Json, key: str, value: Any) -> list[str]:
+def _set_property(item: Json, key: str, value: Any) -> list[str]:
     texts = item.setdefault("properties", {})
     if key in texts:
         return [f"{key!r} is given twice"]
@@ -108,10 +108,10 @@ def _put_text(item: Json, key: str, value: Any) -> list[str]:
     return []
 
 
-def _read(field: str, value: Any) -> Any:
+def _parse_text(field: str, value: Any) -> Any:
     """Read a value that a table could only hold as text."""
     if field in ("geometry", "anchor"):
-        return read_shape(value)
+        return parse_geometry(value)
     if not isinstance(value, str):
         return value
     if field == "status":
@@ -123,7 +123,7 @@ def _read(field: str, value: Any) -> Any:
     return value
 
 
-def _put_point(item: Json, place: Mapping[str, Any]) -> list[str]:
+def _set_point(item: Json, place: Mapping[str, Any]) -> list[str]:
     if "geometry" in item or len(place) < 2:
         return ["needs either a geometry, or one longitude and one latitude"]
     try:
@@ -133,10 +133,10 @@ def _put_point(item: Json, place: Mapping[str, Any]) -> list[str]:
     return []
 
 
-Numbered = tuple[int, Json]
+NumberedRow = tuple[int, Json]
 
 
-def read_updates(source: object) -> Iterator[Numbered]:
+def read_updates(source: object) -> Iterator[NumberedRow]:
     """Give the objects of a source one by one, each with its row number, as they are sent.
 
     :param source: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file. A GeoJSON feature
@@ -148,10 +148,10 @@ def read_updates(source: object) -> Iterator[Numbered]:
     :raises InputError: when the source cannot be read.
     """
     for number, row in _rows(source):
-        yield number, as_sent(from_flat(from_feature(row))[0] if is_feature(row) else row)
+        yield number, normalize(from_flat(from_feature(row))[0] if is_feature(row) else row)
 
 
-def check_updates(source: object) -> int:
+def validate_updates(source: object) -> int:
     """Read a source to its end and check every object; gives how many there are.
 
     :raises InputError: with all problems of all rows.
@@ -192,7 +192,7 @@ def _update_problems(number: int, row: Any, seen: dict[str, int]) -> Iterator[st
     yield from validation.problems(item)
 
 
-def as_sent(item: Mapping[str, Any]) -> Json:
+def normalize(item: Mapping[str, Any]) -> Json:
     """Give an object in the service's spelling.
 
     Property keys are in lower case, base type properties are texts, and an area has no ``bbox``, which the
@@ -203,7 +203,7 @@ def as_sent(item: Mapping[str, Any]) -> Json:
         out["properties"] = {key.lower(): value for key, value in out["properties"].items()}
     if out.get("baseTypeProperties"):
         out["baseTypeProperties"] = {
-            key: value if value is None else spelled(value)
+            key: value if value is None else as_text(value)
             for key, value in out["baseTypeProperties"].items()
         }
     if isinstance(out.get("geometry"), Mapping):
@@ -211,7 +211,7 @@ def as_sent(item: Mapping[str, Any]) -> Json:
     return out
 
 
-def spelled(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Spell a value as text, as the service keeps it: ``true``, ``4``, ``2.5``."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 Json = dict[str, Any]
 
 
-class _Known(msgspec.Struct):
+class _ObjectId(msgspec.Struct):
     id: str
 
 
@@ -26,7 +26,7 @@ def read_undecoded(hook: MapsIndoorsHook) -> list[msgspec.Raw]:
     return hook.send(api.undecoded(api.list_geodata(hook.api_key)))
 
 
-class Objects(Mapping[str, Json]):
+class LazyObjects(Mapping[str, Json]):
     """Objects by id, each decoded when it is asked for: as text they take a fifth of the memory.
 
     What is given is a copy, and each time another one.
@@ -35,8 +35,8 @@ class Objects(Mapping[str, Json]):
     """
 
     def __init__(self, undecoded: Iterable[msgspec.Raw]) -> None:
-        known = msgspec.json.Decoder(_Known)
-        self._undecoded = {known.decode(one).id: one for one in undecoded}
+        decoder = msgspec.json.Decoder(_ObjectId)
+        self._undecoded = {decoder.decode(raw).id: raw for raw in undecoded}
         self._decoder = msgspec.json.Decoder()
 
     def __getitem__(self, key: str) -> Json:
@@ -80,7 +80,7 @@ def key_of(item: Mapping[str, Any], match_on: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def marks_of(item: Mapping[str, Any]) -> tuple[str, ...]:
+def natural_key(item: Mapping[str, Any]) -> tuple[str, ...]:
     """Give by what an object is recognised whose id is not known: type, parent and its keys."""
     keys = (key_of(item, name) for name in ("externalId", "administrativeid"))
     return str(item.get("baseType") or ""), str(item.get("parentId") or ""), *keys
@@ -89,11 +89,11 @@ def marks_of(item: Mapping[str, Any]) -> tuple[str, ...]:
 _NEAR = 0.5
 
 
-class Ambiguity(LookupError):  # noqa: N818 - says what it is
+class UnresolvedReferenceError(LookupError):
     """A reference fits nothing, or more than one thing."""
 
 
-class World:
+class SolutionSnapshot:
     """The objects of a solution, found by id, by key, by place.
 
     :param dataset: the solution.
@@ -118,14 +118,14 @@ class World:
     ) -> None:
         self.dataset = dataset
         self.match_on = match_on
-        self.by_id = Objects(objects)
+        self.by_id = LazyObjects(objects)
         types, groups = list(display_types), list(categories)
-        self._display_types = _index(types, "name", "properties")
-        self._categories = _index(groups, "key", "name")
+        self._display_types = _index_by_name(types, "name", "properties")
+        self._categories = _index_by_name(groups, "key", "name")
         self.labels = {
-            one["id"]: str(one.get(second) or one["id"])
-            for things, second in ((types, "name"), (groups, "key"))
-            for one in things
+            entry["id"]: str(entry.get(label) or entry["id"])
+            for entries, label in ((types, "name"), (groups, "key"))
+            for entry in entries
         }
         self.base_types: dict[str, Any] = {}
         self.children: defaultdict[str, list[str]] = defaultdict(list)
@@ -133,9 +133,9 @@ class World:
             name: defaultdict(list) for name in ("externalId", "administrativeid", match_on)
         }
         self._venues: list[tuple[float, float, float, float]] = []
-        for key, one in self.by_id.items():
-            self._note(key, one)
-        self._in_scope = self._scoped(scope or {})
+        for key, entry in self.by_id.items():
+            self._index_object(key, entry)
+        self._in_scope = self._ids_of_scope(scope or {})
 
     @property
     def base_language(self) -> str:
@@ -146,65 +146,67 @@ class World:
         """Tell whether an object is one of those that are compared."""
         return key in self._in_scope
 
-    def scope_ids(self) -> list[str]:
+    def ids_in_scope(self) -> list[str]:
         """List what is compared."""
         return [key for key in self.by_id if key in self._in_scope]
 
-    def below(self, key: str) -> list[str]:
+    def descendants(self, key: str) -> list[str]:
         """List everything below an object, each once, also where a map goes round in a circle."""
         found: dict[str, None] = {}
-        stack = list(self.children.get(key, ()))
-        while stack:
-            one = stack.pop()
-            if one not in found and one != key:
-                found[one] = None
-                stack.extend(self.children.get(one, ()))
+        pending = list(self.children.get(key, ()))
+        while pending:
+            child = pending.pop()
+            if child not in found and child != key:
+                found[child] = None
+                pending.extend(self.children.get(child, ()))
         return list(found)
 
-    def matching(self, key: str) -> list[str]:
+    def ids_with_key(self, key: str) -> list[str]:
         """List the ids of all objects with this value of the match key."""
-        return self.having(self.match_on, key)
+        return self.ids_by(self.match_on, key)
 
-    def having(self, name: str, value: str) -> list[str]:
+    def ids_by(self, name: str, value: str) -> list[str]:
         """List the ids of all objects with this ``externalId``, ``administrativeid`` or match key."""
         return self._references[name].get(value, [])
 
-    def keyed(self) -> Iterator[str]:
+    def keyed_ids(self) -> Iterator[str]:
         """Give the ids of all objects that have the match key."""
         return chain.from_iterable(self._references[self.match_on].values())
 
-    def duplicates(self) -> dict[str, list[str]]:
+    def duplicate_keys(self) -> dict[str, list[str]]:
         """List the values of the match key that several compared objects have, with their ids."""
         groups = self._references[self.match_on].items()
-        in_scope = ((key, [one for one in ids if one in self._in_scope]) for key, ids in groups)
+        in_scope = (
+            (key, [object_id for object_id in ids if object_id in self._in_scope]) for key, ids in groups
+        )
         return {key: ids for key, ids in in_scope if len(ids) > 1}
 
-    def find(self, name: str, value: str) -> str:
+    def resolve(self, name: str, value: str) -> str:
         """Find the one object with this ``externalId`` or ``administrativeid``.
 
         :raises Ambiguity: when there is none, or more than one.
         """
-        return self._only(self.having(name, value), f"object with {name} {value!r}")
+        return self._single(self.ids_by(name, value), f"object with {name} {value!r}")
 
-    def find_floor(self, building: str, index: str) -> str:
+    def resolve_floor(self, building: str, index: str) -> str:
         """Find a floor by its index within a building, named by id or external id."""
-        owner = building if building in self.by_id else self.find("externalId", building)
+        owner = building if building in self.by_id else self.resolve("externalId", building)
         floors = [
-            one
-            for one in self.children.get(owner, ())
-            if str((self.by_id[one].get("baseTypeProperties") or {}).get("administrativeid")) == index
+            child
+            for child in self.children.get(owner, ())
+            if str((self.by_id[child].get("baseTypeProperties") or {}).get("administrativeid")) == index
         ]
-        return self._only(floors, f"floor with index {index} in building {building!r}")
+        return self._single(floors, f"floor with index {index} in building {building!r}")
 
-    def display_type(self, given: str) -> str:
+    def resolve_display_type(self, given: str) -> str:
         """Find a display type by id or name."""
-        return self._only(self._display_types.get(given.lower(), []), f"display type {given!r}")
+        return self._single(self._display_types.get(given.lower(), []), f"display type {given!r}")
 
-    def category(self, given: str) -> str:
+    def resolve_category(self, given: str) -> str:
         """Find a category by id, key or name."""
-        return self._only(self._categories.get(given.lower(), []), f"category {given!r}")
+        return self._single(self._categories.get(given.lower(), []), f"category {given!r}")
 
-    def is_near(self, position: tuple[float, float]) -> bool:
+    def is_near_venue(self, position: tuple[float, float]) -> bool:
         """Tell whether a position is in, or within about 50 km of, one of the venues."""
         x, y = position
         return any(
@@ -212,51 +214,53 @@ class World:
             for west, south, east, north in self._venues
         )
 
-    def _note(self, key: str, one: Json) -> None:
+    def _index_object(self, key: str, item: Json) -> None:
         """Note what is asked of all objects again and again."""
-        base_type = one.get("baseType")
+        base_type = item.get("baseType")
         self.base_types[key] = intern(base_type) if isinstance(base_type, str) else base_type
-        self.children[one.get("parentId") or ""].append(key)
+        self.children[item.get("parentId") or ""].append(key)
         for name, groups in self._references.items():
-            if value := key_of(one, name):
+            if value := key_of(item, name):
                 groups[value].append(key)
-        if base_type == "venue" and geometry.is_drawable(one.get("geometry")):
-            self._venues.append(geometry.bounds(one["geometry"]))
+        if base_type == "venue" and geometry.is_drawable(item.get("geometry")):
+            self._venues.append(geometry.bounds(item["geometry"]))
 
-    def _scoped(self, scope: Mapping[str, Any]) -> set[str]:
+    def _ids_of_scope(self, scope: Mapping[str, Any]) -> set[str]:
         root, base_types = scope.get("root_element"), scope.get("base_types")
-        ids = [root, *self.below(root)] if root else list(self.by_id)
+        ids = [root, *self.descendants(root)] if root else list(self.by_id)
         return {
-            one for one in ids if one in self.by_id and (not base_types or self.base_types[one] in base_types)
+            object_id
+            for object_id in ids
+            if object_id in self.by_id and (not base_types or self.base_types[object_id] in base_types)
         }
 
     @staticmethod
-    def _only(found: list[str], what: str) -> str:
-        if not found:
-            raise Ambiguity(f"there is no {what}")
-        if len(found) > 1:
-            raise Ambiguity(f"there is more than one {what}: {', '.join(found[:5])}")
-        return found[0]
+    def _single(ids: list[str], description: str) -> str:
+        if not ids:
+            raise UnresolvedReferenceError(f"there is no {description}")
+        if len(ids) > 1:
+            raise UnresolvedReferenceError(f"there is more than one {description}: {', '.join(ids[:5])}")
+        return ids[0]
 
 
-def _index(things: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
+def _index_by_name(entries: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
     """Index things by id, second key and all names, without case; the stronger kind of name wins."""
     out: dict[str, list[str]] = {}
     for level in range(3):
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for one in things:
-            for text in _called(one, second_key, names)[level]:
-                if one["id"] not in found[text.lower()]:
-                    found[text.lower()].append(one["id"])
+        for entry in entries:
+            for text in _names_of(entry, second_key, names)[level]:
+                if entry["id"] not in found[text.lower()]:
+                    found[text.lower()].append(entry["id"])
         out = {**found, **out}
     return out
 
 
-def _called(thing: Json, second_key: str, names: str) -> tuple[list[str], list[str], list[str]]:
-    given = thing.get(names) or {}
+def _names_of(entry: Json, second_key: str, names: str) -> tuple[list[str], list[str], list[str]]:
+    given = entry.get(names) or {}
     texts = [
         text
         for key, text in given.items()
         if isinstance(text, str) and (names == "name" or key.startswith("name@"))
     ]
-    return [thing["id"]], [str(thing.get(second_key) or "")], texts
+    return [entry["id"]], [str(entry.get(second_key) or "")], texts

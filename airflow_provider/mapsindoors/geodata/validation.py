@@ -63,7 +63,7 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
     yield from _property_problems(given.get("properties", {}))
     yield from _base_type_property_problems(given.get("baseTypeProperties", {}), base_type)
     for field in ("aliases", "categories"):
-        if not all(isinstance(one, str) for one in given.get(field, [])):
+        if not all(isinstance(text, str) for text in given.get(field, [])):
             yield f"{field} must be a list of texts"
     if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
         yield f"status must be 0, 1, 2 or 3, not {status!r}"
@@ -71,9 +71,9 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
 
 def _shape_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
     if "geometry" in given:
-        yield from (f"geometry {said}" for said in geometry.problems(given["geometry"], base_type))
+        yield from (f"geometry {problem}" for problem in geometry.problems(given["geometry"], base_type))
     if "anchor" in given:
-        yield from (f"anchor {said}" for said in geometry.problems(given["anchor"], "poi"))
+        yield from (f"anchor {problem}" for problem in geometry.problems(given["anchor"], "poi"))
 
 
 def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:

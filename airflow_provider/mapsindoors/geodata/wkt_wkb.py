@@ -26,14 +26,14 @@ _CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
 _KINDS = {code: kind for kind, code in _CODES.items()}
 
 
-def read_shape(value: Any) -> Any:
+def parse_geometry(value: Any) -> Any:
     """Give a GeoJSON geometry from an object, GeoJSON text, WKT or WKB; degrees, longitude first.
 
     :raises ValueError: when it is none of these.
     """
     if isinstance(value, (bytes, bytearray)):
         try:
-            return _Wkb(bytes(value)).read()
+            return _WkbReader(bytes(value)).read()
         except (struct.error, IndexError, RecursionError):
             raise ValueError("is no WKB of a point, polygon or multipolygon") from None
     if not isinstance(value, str):
@@ -62,7 +62,7 @@ def _number(text: str) -> str:
     return repr(float(text))
 
 
-class _Wkb:
+class _WkbReader:
     """Reads well-known binary, with or without heights and SRID; heights are left out."""
 
     def __init__(self, data: bytes) -> None:
@@ -96,7 +96,7 @@ class _Wkb:
         return found
 
 
-def wkb(shape: Json) -> bytes:
+def to_wkb(shape: Json) -> bytes:
     """Give a GeoJSON geometry as well-known binary."""
     head = struct.pack("<BI", 1, _CODES[shape["type"]])
     if shape["type"] == "Point":

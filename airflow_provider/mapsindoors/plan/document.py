@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.diff import change
-from airflow_provider.mapsindoors.geodata.snapshot import World, key_of
+from airflow_provider.mapsindoors.geodata.diff import build_update
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
-from airflow_provider.mapsindoors.plan.desired import Desired
+from airflow_provider.mapsindoors.plan.desired import DesiredRow
 
 Json = dict[str, Any]
 
@@ -78,11 +78,11 @@ class Plan:
 
     def count(self, operation: Operation) -> int:
         """Count the writes of a kind."""
-        return sum(one.operation == operation for one in self.changes)
+        return sum(change.operation == operation for change in self.changes)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Count the writes by kind and base type."""
-        found = Counter((one.operation, one.base_type) for one in self.changes)
+        found = Counter((change.operation, change.base_type) for change in self.changes)
         return {
             operation: {kind: found[operation, kind] for kind in BASE_TYPES if found[operation, kind]}
             for operation in ("create", "update", "deactivate", "delete")
@@ -90,15 +90,15 @@ class Plan:
 
     def summary(self) -> str:
         """Give the counts in words."""
-        said = [
+        counts = [
             f"{operation} {', '.join(f'{number} {kind}' for kind, number in kinds.items())}"
             for operation, kinds in self.counts().items()
             if kinds
         ]
         rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
-        return f"{'; '.join(said) or 'no changes'}; {rest}; compared with {self.compared} objects"
+        return f"{'; '.join(counts) or 'no changes'}; {rest}; compared with {self.compared} objects"
 
-    def document(self) -> bytes:
+    def to_json(self) -> bytes:
         """Give the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
         import msgspec
 
@@ -106,7 +106,7 @@ class Plan:
         return msgspec.json.format(msgspec.json.encode({**head, **asdict(self)}), indent=1)
 
     @classmethod
-    def read(cls, data: bytes, where: str) -> Plan:
+    def from_json(cls, data: bytes, where: str) -> Plan:
         """Read a plan that :meth:`document` made.
 
         :raises InputError: when it is none.
@@ -122,18 +122,18 @@ class Plan:
             raise InputError(f"{where} is no plan of this version: {error}") from None
 
 
-def fingerprint(world: World) -> str:
+def fingerprint(snapshot: SolutionSnapshot) -> str:
     """Give a short name for everything that is compared: equal worlds have equal names."""
     import msgspec
 
     digest = hashlib.sha256()
-    for key in sorted(world.scope_ids()):
-        digest.update(msgspec.json.encode(world.by_id[key], order="deterministic"))
+    for key in sorted(snapshot.ids_in_scope()):
+        digest.update(msgspec.json.encode(snapshot.by_id[key], order="deterministic"))
     return digest.hexdigest()
 
 
 def make_plan(
-    rows: Iterable[Desired], world: World, scope: Mapping[str, Any], missing: str = "ignore"
+    rows: Iterable[DesiredRow], snapshot: SolutionSnapshot, scope: Mapping[str, Any], missing: str = "ignore"
 ) -> Plan:
     """Plan the writes that make the world as the rows want it.
 
@@ -141,41 +141,47 @@ def make_plan(
     :param missing: what happens to compared objects that no row is about: ``ignore``, ``deactivate`` or
         ``delete``. Objects without the match key are never touched.
     """
-    plan = Plan(world.dataset["id"], world.match_on, dict(scope), fingerprint(world))
+    plan = Plan(snapshot.dataset["id"], snapshot.match_on, dict(scope), fingerprint(snapshot))
     listed = list(rows)
     for row in listed:
         if row.problems:
             plan.failed.append({"row": row.number, "key": row.key, "reasons": row.problems})
-        elif row.found:
-            _plan_update(plan, row, world.by_id[row.found], missing, world)
+        elif row.object_id:
+            _plan_update(plan, row, snapshot.by_id[row.object_id], missing, snapshot)
         else:
-            plan.changes.append(_creation(row, world))
-    keyed = compared(world)
+            plan.changes.append(_plan_create(row, snapshot))
+    keyed = compared(snapshot)
     plan.compared = len(keyed)
     if missing != "ignore":
-        about = {row.found for row in listed if row.found}
-        about |= {key for row in listed if row.key for key in world.matching(row.key)}
-        plan.changes += _removals((world.by_id[key] for key in keyed if key not in about), missing, world)
-    plan.changes.sort(key=stage)
+        about = {row.object_id for row in listed if row.object_id}
+        about |= {key for row in listed if row.key for key in snapshot.ids_with_key(row.key)}
+        plan.changes += _plan_removals(
+            (snapshot.by_id[key] for key in keyed if key not in about), missing, snapshot
+        )
+    plan.changes.sort(key=write_order)
     return plan
 
 
-def compared(world: World) -> list[str]:
+def compared(snapshot: SolutionSnapshot) -> list[str]:
     """List the objects that a source can be about: of a type known here, and with the match key."""
-    return [key for key in world.keyed() if world.in_scope(key) and world.base_types[key] in BASE_TYPES]
+    return [
+        key
+        for key in snapshot.keyed_ids()
+        if snapshot.in_scope(key) and snapshot.base_types[key] in BASE_TYPES
+    ]
 
 
-def stage(one: Change) -> tuple[int, int]:
+def write_order(change: Change) -> tuple[int, int]:
     """Say when a change is written: new objects from the top down, then updates, then deletions bottom up."""
-    level = min(BASE_TYPES.index(one.base_type), BASE_TYPES.index("area"))
-    if one.operation == "create":
+    level = min(BASE_TYPES.index(change.base_type), BASE_TYPES.index("area"))
+    if change.operation == "create":
         return 0, level
-    return (2, -level) if one.operation == "delete" else (1, 0)
+    return (2, -level) if change.operation == "delete" else (1, 0)
 
 
-def _creation(row: Desired, world: World) -> Change:
+def _plan_create(row: DesiredRow, snapshot: SolutionSnapshot) -> Change:
     body = {key: value for key, value in row.item.items() if value is not None}
-    body["datasetId"] = world.dataset["id"]
+    body["datasetId"] = snapshot.dataset["id"]
     body.setdefault("anchor", geometry.anchor(body["geometry"]))
     parent = row.parent.key if row.parent else ""
     return Change(
@@ -183,18 +189,18 @@ def _creation(row: Desired, world: World) -> Change:
         row.key,
         row.base_type,
         row=row.number,
-        name=_name(body, world),
+        name=_name(body, snapshot),
         body=body,
         parent_key=parent,
     )
 
 
-def _plan_update(plan: Plan, row: Desired, found: Json, missing: str, world: World) -> None:
+def _plan_update(plan: Plan, row: DesiredRow, found: Json, missing: str, snapshot: SolutionSnapshot) -> None:
     wanted = dict(row.item)
     if missing == "deactivate" and wanted.get("status") is None:
         # What was deactivated because its row was missing comes back with the row.
         wanted["status"] = _status(found) | ACTIVE
-    body, different = change(wanted, found)
+    body, different = build_update(wanted, found)
     if row.parent is not None:
         different["parentId"] = (found.get("parentId"), f"(new: {row.parent.key})")
         body = {"id": found["id"], **body}
@@ -203,22 +209,24 @@ def _plan_update(plan: Plan, row: Desired, found: Json, missing: str, world: Wor
         return
     fields = {path: list(pair) for path, pair in different.items()}
     parent = row.parent.key if row.parent else ""
-    name = _name(wanted, world) or _name(found, world)
+    name = _name(wanted, snapshot) or _name(found, snapshot)
     plan.changes.append(
         Change("update", row.key, found["baseType"], found["id"], row.number, name, fields, body, parent)
     )
 
 
-def _removals(objects: Iterable[Json], missing: str, world: World) -> Iterator[Change]:
-    for one in objects:
-        key, name = key_of(one, world.match_on), _name(one, world)
+def _plan_removals(objects: Iterable[Json], missing: str, snapshot: SolutionSnapshot) -> Iterator[Change]:
+    for item in objects:
+        key, name = key_of(item, snapshot.match_on), _name(item, snapshot)
         if missing == "delete":
-            yield Change("delete", key, one["baseType"], one["id"], name=name)
-        elif _status(one) & ACTIVE:
-            old = _status(one)
+            yield Change("delete", key, item["baseType"], item["id"], name=name)
+        elif _status(item) & ACTIVE:
+            old = _status(item)
             new = old & ~ACTIVE
-            body = {"id": one["id"], "status": new}
-            yield Change("deactivate", key, one["baseType"], one["id"], 0, name, {"status": [old, new]}, body)
+            body = {"id": item["id"], "status": new}
+            yield Change(
+                "deactivate", key, item["baseType"], item["id"], 0, name, {"status": [old, new]}, body
+            )
 
 
 def _status(item: Mapping[str, Any]) -> int:
@@ -227,5 +235,5 @@ def _status(item: Mapping[str, Any]) -> int:
     return status if isinstance(status, int) else 3
 
 
-def _name(item: Mapping[str, Any], world: World) -> str:
-    return str((item.get("properties") or {}).get(f"name@{world.base_language}") or "")
+def _name(item: Mapping[str, Any], snapshot: SolutionSnapshot) -> str:
+    return str((item.get("properties") or {}).get(f"name@{snapshot.base_language}") or "")

@@ -72,7 +72,7 @@ def hook(service: MapsIndoorsService) -> Iterator[MapsIndoorsHook]:
 
 
 @pytest.fixture
-def world(
+def unlimited_service(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> MapsIndoorsService:
     """Lend the service without its rate limit; waiting moves the sandbox's clock instead."""

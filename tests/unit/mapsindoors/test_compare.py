@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.geodata.diff import change, differences
-from airflow_provider.mapsindoors.geodata.rows import as_sent
+from airflow_provider.mapsindoors.geodata.diff import build_update, differences
+from airflow_provider.mapsindoors.geodata.rows import normalize
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.support.hypothesis_sizes import examples
 
@@ -59,7 +59,7 @@ def test_two_spellings_of_the_same_object_have_no_difference(data: Any) -> None:
     }
     row = respelled(data.draw, stored)
     assert differences(row, stored) == {}
-    assert change(as_sent(row), stored) == ({}, {})
+    assert build_update(normalize(row), stored) == ({}, {})
 
 
 def test_only_fields_that_the_row_owns_count() -> None:
@@ -84,7 +84,7 @@ def test_what_is_owned_and_different_is_named(row: dict[str, Any], paths: list[s
 
 
 def test_members_are_sent_whole_with_those_that_the_row_does_not_own() -> None:
-    body, _ = change({"properties": {"name@da": "Kontor"}, "status": 3}, ROOM)
+    body, _ = build_update({"properties": {"name@da": "Kontor"}, "status": 3}, ROOM)
     assert body == {
         "id": ROOM["id"],
         "properties": {"name@en": "Office A0.01", "name@da": "Kontor"},
@@ -93,7 +93,7 @@ def test_members_are_sent_whole_with_those_that_the_row_does_not_own() -> None:
 
 def test_the_anchor_moves_with_the_geometry() -> None:
     ring = [[12.0, 55.0], [12.2, 55.0], [12.2, 55.2], [12.0, 55.2], [12.0, 55.0]]
-    body, different = change({"geometry": {"type": "Polygon", "coordinates": [ring]}}, ROOM)
+    body, different = build_update({"geometry": {"type": "Polygon", "coordinates": [ring]}}, ROOM)
     assert body["anchor"]["coordinates"] == [12.1, 55.1]
     assert set(different) == {"geometry", "anchor"}
 

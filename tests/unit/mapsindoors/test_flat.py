@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.mapsindoors.geodata.rows import from_flat
-from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
+from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
 SQUARE = [[[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 0.0]]]
 
@@ -34,13 +34,13 @@ def wkb(order: str = "<", z: bool = False) -> bytes:
     ],
 )
 def test_shapes_are_read(given: Any, shape: dict[str, Any]) -> None:
-    assert read_shape(given) == shape
+    assert parse_geometry(given) == shape
 
 
 @pytest.mark.parametrize("given", ["LINESTRING (0 0, 1 1)", "somewhere", "POINT (1 (2)", b"\x01\x02", b""])
 def test_other_shapes_are_refused(given: Any) -> None:
     with pytest.raises(ValueError, match="is no"):
-        read_shape(given)
+        parse_geometry(given)
 
 
 def test_columns_become_fields() -> None:

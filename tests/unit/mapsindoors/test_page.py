@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.mapsindoors.plan.document import Change, Plan
-from airflow_provider.mapsindoors.plan.html import page
+from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from tests.unit.mapsindoors.running import put, undecoded
 
@@ -223,7 +223,7 @@ def test_no_text_of_map_or_plan_becomes_markup(service: MapsIndoorsService) -> N
     dataset = _poisoned({"id": "d", "name": "N", "baseLanguage": "en"})
     for one in objects:
         one["properties"][f"name@{dataset['baseLanguage']}"] = one["id"]
-    world = World(dataset, undecoded(objects), scope={"root_element": objects[0]["id"]})
+    snapshot = SolutionSnapshot(dataset, undecoded(objects), scope={"root_element": objects[0]["id"]})
     changes = [
         Change(
             operation,
@@ -240,7 +240,7 @@ def test_no_text_of_map_or_plan_becomes_markup(service: MapsIndoorsService) -> N
     failed = [_poisoned({"row": "1", "key": "k", "reasons": ["r"]})]
     scope = _poisoned({"base_types": ["room"], "root_element": "x"})
     plan = Plan(dataset["id"], dataset["name"], scope, dataset["id"], changes=changes, failed=failed)
-    text = page(plan, world)
+    text = render_page(plan, snapshot)
     tags = Tags()
     tags.feed(text)
     assert "script&gt;" in text

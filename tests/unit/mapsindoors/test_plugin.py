@@ -11,18 +11,18 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from airflow_provider.mapsindoors import plugin
-from airflow_provider.mapsindoors.plan.html import beginning
+from airflow_provider.mapsindoors.plan.html import page_prefix
 
 TASK = {"dag_id": "d", "run_id": "manual__2026-01-01T00:00:00+00:00", "task_id": "plan", "map_index": -1}
-PAGE = f"{beginning('f00d')}<p>Ünits"
-OTHERS = f"{beginning('beef')}<p>somebody else's rooms"
+PAGE = f"{page_prefix('f00d')}<p>Ünits"
+OTHERS = f"{page_prefix('beef')}<p>somebody else's rooms"
 
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Any, ...], str]:
     """Give where tasks have their pages, by the task's ids."""
     pages: dict[tuple[Any, ...], str] = {}
-    monkeypatch.setattr(plugin, "_noted", lambda *task: pages.get(task, ""))
+    monkeypatch.setattr(plugin, "_recorded_page", lambda *task: pages.get(task, ""))
     return pages
 
 

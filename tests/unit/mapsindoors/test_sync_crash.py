@@ -31,11 +31,11 @@ MapsIndoorsSyncGeodataOperator(
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_a_kill_the_next_try_makes_the_map_as_desired(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, seed: int
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, seed: int
 ) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
-    before = by_external_id(world)
+    before = by_external_id(unlimited_service)
     kept = [code for code, one in before.items() if one["baseType"] in ("room", "poi")][4:]
     rows = [{"externalId": code} for code in kept] + [desk(f"D-{n}") for n in range(20)]
     for row in rows[:10]:
@@ -63,9 +63,9 @@ def test_after_a_kill_the_next_try_makes_the_map_as_desired(
     scope = {"base_types": ["room", "poi"]}
     done = sync(str(source), scope=scope, missing="delete", max_deletes=4)
     print(f"killed after {requests} requests; left for the next try: {done}")
-    codes = [one.get("externalId", "") for one in world.campus.geodata.values()]
+    codes = [one.get("externalId", "") for one in unlimited_service.campus.geodata.values()]
     assert sorted(code for code in codes if code.startswith("D-")) == sorted(f"D-{n}" for n in range(20))
-    after = by_external_id(world)
+    after = by_external_id(unlimited_service)
     assert {code for code, one in after.items() if one["baseType"] in ("room", "poi")} == {
         row["externalId"] for row in rows
     }

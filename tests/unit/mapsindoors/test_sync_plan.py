@@ -15,7 +15,7 @@ from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, 
 
 
 def test_a_plan_is_made_looked_at_and_applied(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}]
@@ -26,10 +26,10 @@ def test_a_plan_is_made_looked_at_and_applied(
     assert document["counts"] == {"create": {"poi": 1}, "update": {"room": 1}, "deactivate": {}, "delete": {}}
     assert document["changes"][1]["fields"] == {"properties.name@en": ["Office A0.01", "Reception"]}
     assert sync(plan=path)["create"] == 1
-    assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Reception"
+    assert by_external_id(unlimited_service)["A-0-01"]["properties"]["name@en"] == "Reception"
 
 
-def test_a_plan_is_what_its_schema_says(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_plan_is_what_its_schema_says(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     import jsonschema
 
     path = tmp_path / "plan.json"
@@ -40,18 +40,20 @@ def test_a_plan_is_what_its_schema_says(world: MapsIndoorsService, tmp_path: Pat
 
 
 def test_a_plan_for_a_world_that_changed_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
     sync(rows, mode="plan", plan_output=path, scope=ROOMS)
-    first, second, third, other = (by_external_id(world)[f"A-0-0{n}"] for n in range(1, 5))
-    put(world, {**other, "status": 1})
+    first, second, third, other = (by_external_id(unlimited_service)[f"A-0-0{n}"] for n in range(1, 5))
+    put(unlimited_service, {**other, "status": 1})
     with pytest.raises(PlanRejectedError, match="something that was compared, but is not about to change"):
         sync(plan=path)
-    put(world, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
-    put(world, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
-    world.campus.geodata = {key: one for key, one in world.campus.geodata.items() if key != third["id"]}
+    put(unlimited_service, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
+    put(unlimited_service, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
+    unlimited_service.campus.geodata = {
+        key: one for key, one in unlimited_service.campus.geodata.items() if key != third["id"]
+    }
     with pytest.raises(PlanRejectedError) as caught:
         sync(plan=path)
     said = str(caught.value)
@@ -62,7 +64,7 @@ def test_a_plan_for_a_world_that_changed_is_refused(
 
 
 def test_limits_count_again_when_a_plan_is_applied(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     sync([{"externalId": f"A-0-0{n}", "name": "X"} for n in (1, 2)], mode="plan", plan_output=path)
@@ -72,7 +74,7 @@ def test_limits_count_again_when_a_plan_is_applied(
 
 
 def test_after_a_plan_was_applied_in_part_a_new_plan_holds_what_is_left(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
@@ -87,7 +89,7 @@ def test_after_a_plan_was_applied_in_part_a_new_plan_holds_what_is_left(
     assert sync(plan=path)["update"] == 2
 
 
-def test_something_else_is_no_plan(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_something_else_is_no_plan(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text('{"version": 1}')
     with pytest.raises(InputError, match="is no plan"):
@@ -119,8 +121,8 @@ def test_arguments_that_cannot_be_meant_are_refused(
     assert not sandbox.counters.requests
 
 
-def test_a_backup_of_the_whole_map_is_kept(world: MapsIndoorsService, tmp_path: Path) -> None:
-    before = list(world.campus.geodata.values())
+def test_a_backup_of_the_whole_map_is_kept(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
+    before = list(unlimited_service.campus.geodata.values())
     path = tmp_path / "backup.jsonl"
     sync([desk("D-1")], backup=str(path))
     kept = [json.loads(line) for line in path.read_text().splitlines()]
@@ -130,9 +132,9 @@ def test_a_backup_of_the_whole_map_is_kept(world: MapsIndoorsService, tmp_path: 
 # A plan file that somebody changed
 
 
-def planned(world: MapsIndoorsService, path: Path) -> dict[str, Any]:
+def planned(unlimited_service: MapsIndoorsService, path: Path) -> dict[str, Any]:
     codes = [f"A-0-0{n}" for n in range(1, 8)]
-    floor = by_external_id(world)["A-0"]["id"]
+    floor = by_external_id(unlimited_service)["A-0"]["id"]
     rows: list[dict[str, Any]] = [{"externalId": code} for code in codes]
     rows[0]["name"] = "Reception"
     new = {**desk("N-1"), "baseType": "room", "displayTypeId": "Office", "geometry": SQUARE}
@@ -160,10 +162,10 @@ def planned(world: MapsIndoorsService, path: Path) -> dict[str, Any]:
     ],
 )
 def test_a_plan_that_somebody_changed_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: Any, forged: Any, words: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: Any, forged: Any, words: str
 ) -> None:
     path = tmp_path / "plan.json"
-    document = planned(world, path)
+    document = planned(unlimited_service, path)
     inner: Any = document["changes"]
     for step in at[:-1]:
         inner = inner[step]
@@ -179,10 +181,10 @@ def test_a_plan_that_somebody_changed_is_refused(
     [("operation", "explode"), ("body", [1]), ("fields", None), ("row", "7"), ("base_type", 7)],
 )
 def test_a_plan_of_another_shape_is_none(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: str, forged: Any
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: str, forged: Any
 ) -> None:
     path = tmp_path / "plan.json"
-    document = planned(world, path)
+    document = planned(unlimited_service, path)
     document["changes"][1][at] = forged
     path.write_text(json.dumps(document))
     with pytest.raises(InputError, match="is no plan"):
@@ -190,27 +192,31 @@ def test_a_plan_of_another_shape_is_none(
     assert writes(sandbox) == 0
 
 
-def test_the_number_of_compared_objects_is_counted_again(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_the_number_of_compared_objects_is_counted_again(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
     path = tmp_path / "plan.json"
-    document = planned(world, path)
+    document = planned(unlimited_service, path)
     path.write_text(json.dumps({**document, "compared": 1_000_000}))
     with pytest.raises(PlanRejectedError, match="1 of 8 compared objects"):
         sync(plan=str(path), max_delete_ratio=0.1)
 
 
-def test_a_plan_is_not_applied_to_another_scope(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_plan_is_not_applied_to_another_scope(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
     path = tmp_path / "plan.json"
-    planned(world, path)
+    planned(unlimited_service, path)
     with pytest.raises(PlanRejectedError, match="another scope"):
         sync(plan=str(path), scope={"base_types": ["poi"]})
 
 
-def test_a_plan_with_new_parents_is_applied(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_plan_with_new_parents_is_applied(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     room = {**desk("N-1"), "baseType": "room", "displayTypeId": "Office", "geometry": SQUARE}
     rows = [room, desk("N-2", parentExternalId="N-1"), {"externalId": "A-0-P1", "parentExternalId": "N-1"}]
     sync(rows, mode="plan", plan_output=str(path))
     done = sync(plan=str(path))
     assert (done["create"], done["update"]) == (2, 1)
-    after = by_external_id(world)
+    after = by_external_id(unlimited_service)
     assert after["N-2"]["parentId"] == after["A-0-P1"]["parentId"] == after["N-1"]["id"]
