@@ -1,4 +1,4 @@
-"""Objects in batches, and what the service says of one of a batch."""
+"""Batches: split objects into requests, and map an error of a request to its rows."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 _INDEX = re.compile(r"\[(\d+)\]\.?")
-"""How the service names one of a request's objects: ``[3].status``."""
+"""Index by which the service names an object of a request: ``[3].status``."""
 
 MOST_BYTES = 8_000_000
-"""Bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
+"""Maximum bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
 
 
 def batches(
     items: Iterable[T], size: int, body: Callable[[T], Json], most_bytes: int = MOST_BYTES
 ) -> Iterator[list[T]]:
-    """Group things, as many as fit both limits; a single larger one goes alone.
+    """Yield batches that keep both limits; an item that is larger than the limit is a batch of its own.
 
-    :param size: how many at the most.
-    :param body: gives what is sent of a thing.
+    :param items: the items, in the order in which they are sent.
+    :param size: maximum number of items a batch.
+    :param body: returns the JSON that is sent for an item.
+    :param most_bytes: maximum encoded bytes a batch.
     """
     import msgspec
 
@@ -44,7 +46,7 @@ def batches(
 
 
 def with_row_numbers(message: str, batch: Sequence[NumberedRow]) -> str:
-    """Put row numbers and ids where the service counts the objects of a request."""
+    """Replace the indexes in an error of the service by row numbers and ids."""
 
     def named(match: re.Match[str]) -> str:
         index = int(match.group(1))
@@ -57,13 +59,13 @@ def with_row_numbers(message: str, batch: Sequence[NumberedRow]) -> str:
 
 
 def rejected_identities(batch: Sequence[object], message: str) -> set[int]:
-    """Give those of a batch that the service names as bad, each as its Python ``id``."""
+    """Return the items that the service's error names, each by its Python ``id``."""
     indexes = (int(index) for index in _INDEX.findall(message))
     return {id(batch[index]) for index in indexes if index < len(batch)}
 
 
 def split_batch(batch: list[T], message: str) -> list[list[T]]:
-    """Part a refused batch: those that the service names as bad from the others, or else in halves."""
+    """Split a rejected batch: items that the error names and the others, or else two halves."""
     named = rejected_identities(batch, message)
     if 0 < len(named) < len(batch):
         return [
@@ -75,5 +77,5 @@ def split_batch(batch: list[T], message: str) -> list[list[T]]:
 
 
 def rejection_reason(error: ApiError) -> str:
-    """Give what the service says of an object that was sent alone."""
+    """Return the service's reason for rejecting an object that was the only one of its request."""
     return re.sub(r"\[0\]\.?", "", error.message) or str(error)

@@ -1,4 +1,4 @@
-"""Compares objects as the service stores them, so that a difference is one that a write would make."""
+"""Differences: compare objects as the service stores them; a write removes each difference."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from airflow_provider.mapsindoors.geodata.rows import as_text
 Json = dict[str, Any]
 
 NESTED = ("properties", "baseTypeProperties", "displaySetting")
-"""Fields of members. A row owns the members it has; all of them are sent together, because the docs do not
-say whether the service merges members or replaces the field."""
+"""Fields that hold members. A row owns the members it has. All members are sent together, because the
+vendor's docs do not say whether the service merges members or replaces the field."""
 
 _READ_ONLY = ("id", "datasetId")
-
+"""Fields that an update never changes."""
 
 _UNORDERED = ("aliases", "categories")
-
+"""Fields whose values form a set."""
 
 _TIMESTAMPS = ("activefrom", "activeto")
+"""Base type properties that hold an ISO 8601 time; a time without a zone is in UTC."""
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Say in which fields an object differs from what is wanted.
+    """Return the fields in which an object differs from its desired state.
 
-    Absent, null, an empty text and an empty list are the same. Only fields that ``wanted`` has count; null
+    Absent, null, an empty text and an empty list are equal. Only fields of ``wanted`` are compared; null
     there means that the field is not owned. Property keys have no case, base type properties are texts,
-    aliases and categories have no order, geometry is compared as a place.
+    aliases and categories have no order, and geometries are equal when they describe the same place.
 
-    :return: by field, for members ``properties.name@en``, what is found and what is wanted.
+    :param wanted: the desired fields.
+    :param found: the object as the service returned it.
+    :return: field, or ``properties.name@en`` for a member, to the pair of the found and the wanted value.
     """
     out: dict[str, tuple[Any, Any]] = {}
     for field, value in wanted.items():
@@ -71,7 +74,7 @@ def _same_member(field: str, name: str, wanted: Any, found: Any) -> bool:
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value is one of the spellings of nothing."""
+    """Return whether a value is null, an empty text, an empty list or an empty object."""
     return bool(value is None or value in ("", [], {}))
 
 
@@ -79,7 +82,7 @@ def _equal(field: str, wanted: Any, found: Any) -> bool:
     try:
         return _same(field, wanted, found)
     except (TypeError, KeyError, IndexError, ValueError, AttributeError):
-        return False  # The service holds something that cannot be of this field.
+        return False  # The stored value is not valid for this field.
 
 
 def _same(field: str, wanted: Any, found: Any) -> bool:
@@ -107,7 +110,7 @@ def _details_by_key(value: Any) -> dict[Any, Any]:
 
 
 def _pruned(value: Any) -> Any:
-    """Leave out what is empty, and the seconds of opening hours, which the service drops."""
+    """Remove empty values, and the seconds of opening hours, which the service drops."""
     if isinstance(value, Mapping):
         pruned = {key: _pruned(member) for key, member in value.items() if not is_empty(member)}
         for key in ("startTime", "endTime"):
@@ -120,10 +123,15 @@ def _pruned(value: Any) -> Any:
 def build_update(
     wanted: Mapping[str, Any], found: Mapping[str, Any]
 ) -> tuple[Json, dict[str, tuple[Any, Any]]]:
-    """Give the body of an update that makes an object as wanted, and the differences it removes.
+    """Build the body of an update that brings an object to its desired state.
 
-    The body has the fields that differ, members whole. When an area or a point moves, its anchor moves
-    along. Both are empty when nothing differs.
+    The body has the fields that differ; a field of members is complete. When a geometry changes, its anchor
+    moves with it, unless the anchor is wanted, too.
+
+    :param wanted: the desired fields.
+    :param found: the object as the service returned it.
+    :return: the body and the differences that it removes, see :func:`differences`; both are empty when
+        nothing differs.
     """
     wanted = with_anchor(wanted, found)
     different = differences(wanted, found)
@@ -135,7 +143,7 @@ def build_update(
 
 
 def with_anchor(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add the anchor that belongs to a geometry which differs, unless the anchor itself is wanted."""
+    """Add the anchor of a geometry that differs, unless the desired state has an anchor."""
     shape = wanted.get("geometry")
     if not shape or wanted.get("anchor") or _equal("geometry", shape, found.get("geometry")):
         return wanted
@@ -143,7 +151,7 @@ def with_anchor(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[
 
 
 def complete_value(field: str, wanted: Any, found: Any) -> Any:
-    """Give a field as it is sent: members that the row does not own as they are."""
+    """Return a field as it is sent: with the members that the row does not own, unchanged."""
     if field not in NESTED:
         return wanted
     own = {_member_name(field, key): value for key, value in wanted.items() if value is not None}
@@ -153,10 +161,12 @@ def complete_value(field: str, wanted: Any, found: Any) -> Any:
 
 
 def mismatches(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:
-    """Say where live objects differ from what is expected; compared like in a sync.
+    """Return the mismatches between expected and live objects, compared as in a sync.
 
-    :param expected: the match key and some fields of each object.
+    :param expected: the expected objects, each with the match key and the fields to compare.
     :param objects: the live objects.
+    :param match_on: the match key, see :func:`airflow_provider.mapsindoors.geodata.snapshot.key_of`.
+    :return: a sentence for each mismatch; empty when all objects are as expected.
     """
     from airflow_provider.mapsindoors.geodata.snapshot import key_of
 

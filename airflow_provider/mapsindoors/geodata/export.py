@@ -1,4 +1,4 @@
-"""Geodata as a file: JSON Lines as the service sends it, GeoJSON, or GeoParquet."""
+"""Geodata export: write a solution to JSON Lines, GeoJSON or GeoParquet."""
 
 from __future__ import annotations
 
@@ -28,19 +28,22 @@ _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", 
 
 
 _ROW_GROUP = 5_000
+"""Rows of a GeoParquet row group."""
 
 
 class _Header(msgspec.Struct):
-    """What must be known of an object before it is written."""
+    """The fields of an object that are decoded before it is written."""
 
     baseType: Any = ""  # noqa: N815 - the service's name
     geometry: Any = None
 
 
 def choose_format(output_path: str) -> str:
-    """Give the format that a path's ending names.
+    """Return the format of a path by its suffix.
 
-    :raises InputError: when it names none.
+    :param output_path: path or URL of the file.
+    :return: ``jsonl``, ``geojson`` or ``geoparquet``.
+    :raises InputError: when the suffix is not known.
     """
     plain = output_path.lower().removesuffix(".gz")
     found = _FORMATS.get(plain.rpartition("/")[2].rpartition(".")[2])
@@ -55,17 +58,20 @@ def choose_format(output_path: str) -> str:
 def export(
     hook: MapsIndoorsHook, output_path: str, base_types: set[str], root_element: str | None = None
 ) -> Json:
-    """Write a solution's geodata to a file, published in one step; gives the manifest.
+    """Write a solution's geodata to a file, which gets its final name when it is complete.
 
-    :param output_path: where; its ending says the format.
-    :param base_types: only these types; empty for all.
-    :param root_element: only this object and what is below it.
+    :param hook: the connection to the solution.
+    :param output_path: path or URL of the file; the suffix chooses the format.
+    :param base_types: the base types to export; empty for all.
+    :param root_element: id of the object to export with its descendants; None for the whole solution.
+    :return: the export manifest.
+    :raises IncompleteExportError: when GeoParquet cannot hold a value that the service sent.
     """
     started = time.monotonic()
     file_format = choose_format(output_path)
     only = next(iter(base_types)) if len(base_types) == 1 else None
     call = api.list_geodata(hook.api_key, only, root_element)
-    # Objects stay as bytes: most are written as they came.
+    # Objects stay encoded, because JSON Lines are written as the service sent them.
     found = hook.send(api.undecoded(call))
     chosen = [raw for raw in found if not base_types or str(_read_header(raw).baseType) in base_types]
     with AtomicFile(output_path) as file:
@@ -109,9 +115,10 @@ def _write_features(objects: Sequence[msgspec.Raw], out: Target) -> int:
 
 
 def to_feature(item: Json) -> Json:
-    """Give an object as a GeoJSON feature that reads back as the same object.
+    """Return an object as a GeoJSON feature, from which the sync reads the same object.
 
-    Its properties are the other fields; those of ``properties`` stand beside them (``name@en``).
+    The feature's properties are the other fields, and beside them the members of ``properties``
+    (``name@en``).
     """
     rest = {key: value for key, value in item.items() if key not in ("id", "geometry", "properties")}
     return {
@@ -150,9 +157,9 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
 
 
 def _row(item: Json) -> Json:
-    """Give an object as a row of the table.
+    """Return an object as a row of the table.
 
-    :raises IncompleteExportError: when a column cannot hold what the service sent.
+    :raises IncompleteExportError: when a column cannot hold a value that the service sent.
     """
     row = {}
     for name in FIELDS:
@@ -161,7 +168,7 @@ def _row(item: Json) -> Json:
         except (ValueError, TypeError, LookupError, AttributeError, struct.error):
             raise IncompleteExportError(
                 f"object {item.get('id')}: {name} {str(item[name])[:80]!r} does not fit into GeoParquet;"
-                " nothing was written. Export to .jsonl or .geojson, which keep it as it is"
+                " nothing was written. Export to .jsonl or .geojson, which keep the value unchanged"
             ) from None
     return row
 

@@ -1,4 +1,4 @@
-"""The objects of a map, many of them in little memory."""
+"""Snapshot: the objects of a solution at one time, indexed, in little memory."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class _ObjectId(msgspec.Struct):
 
 
 def read_undecoded(hook: MapsIndoorsHook) -> list[msgspec.Raw]:
-    """Read all geodata of a solution, each checked to be an object, but not kept decoded."""
+    """Read all geodata of a solution; each object is checked, but stays encoded."""
     return hook.send(api.undecoded(api.list_geodata(hook.api_key)))
 
 
 class LazyObjects(Mapping[str, Json]):
-    """Objects by id, each decoded when it is asked for: as text they take a fifth of the memory.
+    """Objects by id, each decoded on access: encoded objects take a fifth of the memory.
 
-    What is given is a copy, and each time another one.
+    Each access returns a new copy.
 
-    :param undecoded: the objects, as :func:`read_undecoded` gives them.
+    :param undecoded: the objects, as :func:`read_undecoded` returns them.
     """
 
     def __init__(self, undecoded: Iterable[msgspec.Raw]) -> None:
@@ -61,13 +61,14 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "area": ("venue", "floor", "room"),
     "poi": ("venue", "floor", "room"),
 }
-"""What may be above what, from the vendor's docs and real data."""
+"""Base types of the possible parents, by base type, from the vendor's docs and real data."""
 
 
 def key_of(item: Mapping[str, Any], match_on: str) -> str:
-    """Give the value by which an object is known, empty when it has none.
+    """Return an object's value of the match key; empty when it has none.
 
-    :param match_on: a field (``externalId``, ``id``), a property (``roomno@generic``), or
+    :param item: the object.
+    :param match_on: the match key: a field (``externalId``, ``id``), a property (``roomno@generic``), or
         ``administrativeid``.
     """
     if "@" in match_on:
@@ -81,29 +82,31 @@ def key_of(item: Mapping[str, Any], match_on: str) -> str:
 
 
 def natural_key(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give by what an object is recognised whose id is not known: type, parent and its keys."""
+    """Return a key for an object whose id is not known: base type, parent, external and administrative id."""
     keys = (key_of(item, name) for name in ("externalId", "administrativeid"))
     return str(item.get("baseType") or ""), str(item.get("parentId") or ""), *keys
 
 
 _NEAR = 0.5
+"""Degrees around the bounds of a venue that count as near: about 50 km."""
 
 
 class UnresolvedReferenceError(LookupError):
-    """A reference fits nothing, or more than one thing."""
+    """A reference fits no object, or more than one."""
 
 
 class SolutionSnapshot:
-    """The objects of a solution, found by id, by key, by place.
+    """All objects of a solution, indexed by id, key and parent.
 
     :param dataset: the solution.
-    :param objects: all its geodata, not yet decoded.
-    :param display_types: all its display types; empty when no row needs them. Likewise categories.
-    :param match_on: by what rows and objects are matched, see :func:`key_of`.
-    :param scope: ``base_types`` (list) and ``root_element`` (id) limit what is compared.
+    :param objects: all its geodata, encoded.
+    :param display_types: all its display types; empty when no row needs them.
+    :param categories: all its categories; empty when no row needs them.
+    :param match_on: the key by which rows and objects are matched, see :func:`key_of`.
+    :param scope: ``base_types`` (list) and ``root_element`` (id) limit the objects that are compared.
 
-    ``base_types`` are the objects' types by id. ``labels`` are names of display types and keys of categories
-    by id, as far as these were given.
+    The attribute ``base_types`` has the objects' base types by id; ``children`` has ids by the id of the
+    parent; ``labels`` has the names of display types and the keys of categories by id.
     """
 
     def __init__(
@@ -139,19 +142,19 @@ class SolutionSnapshot:
 
     @property
     def base_language(self) -> str:
-        """The language in which every object needs a name."""
+        """Language in which every object needs a name."""
         return str(self.dataset.get("baseLanguage") or "en")
 
     def in_scope(self, key: str) -> bool:
-        """Tell whether an object is one of those that are compared."""
+        """Return whether an object is in the scope, that is, compared."""
         return key in self._in_scope
 
     def ids_in_scope(self) -> list[str]:
-        """List what is compared."""
+        """Return the ids of the objects in the scope."""
         return [key for key in self.by_id if key in self._in_scope]
 
     def descendants(self, key: str) -> list[str]:
-        """List everything below an object, each once, also where a map goes round in a circle."""
+        """Return the ids of all descendants of an object, each once, even if parents form a cycle."""
         found: dict[str, None] = {}
         pending = list(self.children.get(key, ()))
         while pending:
@@ -162,19 +165,19 @@ class SolutionSnapshot:
         return list(found)
 
     def ids_with_key(self, key: str) -> list[str]:
-        """List the ids of all objects with this value of the match key."""
+        """Return the ids of all objects with a value of the match key."""
         return self.ids_by(self.match_on, key)
 
     def ids_by(self, name: str, value: str) -> list[str]:
-        """List the ids of all objects with this ``externalId``, ``administrativeid`` or match key."""
+        """Return the ids of all objects with a value of ``externalId``, ``administrativeid`` or match key."""
         return self._references[name].get(value, [])
 
     def keyed_ids(self) -> Iterator[str]:
-        """Give the ids of all objects that have the match key."""
+        """Yield the ids of all objects that have the match key."""
         return chain.from_iterable(self._references[self.match_on].values())
 
     def duplicate_keys(self) -> dict[str, list[str]]:
-        """List the values of the match key that several compared objects have, with their ids."""
+        """Return the values of the match key that several objects in the scope have, with their ids."""
         groups = self._references[self.match_on].items()
         in_scope = (
             (key, [object_id for object_id in ids if object_id in self._in_scope]) for key, ids in groups
@@ -182,14 +185,16 @@ class SolutionSnapshot:
         return {key: ids for key, ids in in_scope if len(ids) > 1}
 
     def resolve(self, name: str, value: str) -> str:
-        """Find the one object with this ``externalId`` or ``administrativeid``.
+        """Return the id of the only object with an ``externalId`` or ``administrativeid``.
 
-        :raises Ambiguity: when there is none, or more than one.
+        :param name: ``externalId`` or ``administrativeid``.
+        :param value: its value.
+        :raises UnresolvedReferenceError: when no object has it, or more than one.
         """
         return self._single(self.ids_by(name, value), f"object with {name} {value!r}")
 
     def resolve_floor(self, building: str, index: str) -> str:
-        """Find a floor by its index within a building, named by id or external id."""
+        """Return the id of a floor by its index within a building, given by id or external id."""
         owner = building if building in self.by_id else self.resolve("externalId", building)
         floors = [
             child
@@ -199,15 +204,15 @@ class SolutionSnapshot:
         return self._single(floors, f"floor with index {index} in building {building!r}")
 
     def resolve_display_type(self, given: str) -> str:
-        """Find a display type by id or name."""
+        """Return the id of a display type, given by id or name."""
         return self._single(self._display_types.get(given.lower(), []), f"display type {given!r}")
 
     def resolve_category(self, given: str) -> str:
-        """Find a category by id, key or name."""
+        """Return the id of a category, given by id, key or name."""
         return self._single(self._categories.get(given.lower(), []), f"category {given!r}")
 
     def is_near_venue(self, position: tuple[float, float]) -> bool:
-        """Tell whether a position is in, or within about 50 km of, one of the venues."""
+        """Return whether a position is inside of a venue, or within about 50 km of it."""
         x, y = position
         return any(
             west - _NEAR <= x <= east + _NEAR and south - _NEAR <= y <= north + _NEAR
@@ -215,7 +220,7 @@ class SolutionSnapshot:
         )
 
     def _index_object(self, key: str, item: Json) -> None:
-        """Note what is asked of all objects again and again."""
+        """Index the fields of an object that are used for all objects, so that it is decoded once."""
         base_type = item.get("baseType")
         self.base_types[key] = intern(base_type) if isinstance(base_type, str) else base_type
         self.children[item.get("parentId") or ""].append(key)
@@ -244,7 +249,7 @@ class SolutionSnapshot:
 
 
 def _index_by_name(entries: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
-    """Index things by id, second key and all names, without case; the stronger kind of name wins."""
+    """Index entries by id, second key and names, without case; an id wins over a key, a key over a name."""
     out: dict[str, list[str]] = {}
     for level in range(3):
         found: defaultdict[str, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Updates rows batch by batch; when one fails, says which rows are updated and which are not."""
+"""Updates: send rows in batches, and report the progress when a batch fails."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 
 def update_rows(hook: MapsIndoorsHook, source: object, batch_size: int, log: Logger) -> int:
-    """Check all rows, then send them; gives how many there were.
+    """Validate all rows, send them, and return their number.
 
+    :param hook: the connection to the solution.
     :param source: see :func:`airflow_provider.mapsindoors.geodata.rows.read_updates`.
-    :param batch_size: objects a request.
+    :param batch_size: maximum number of objects a request.
+    :param log: logs the progress after each batch.
     :raises InputError: with all problems of all rows, before any request.
-    :raises ProviderError: of the batch that failed, with what is updated and what is not.
+    :raises ProviderError: of the batch that failed, with the rows that are updated and those that are not.
     """
     count = validate_updates(source)
     done = 0
@@ -44,7 +46,7 @@ def update_rows(hook: MapsIndoorsHook, source: object, batch_size: int, log: Log
 
 
 def _describe_batch(hook: MapsIndoorsHook, error: ProviderError, batch: Sequence[NumberedRow]) -> str:
-    """Say how the rows of a failed batch stand. The service may have written some of a batch it refused."""
+    """Describe the state of a failed batch; the service may have written a part of a rejected batch."""
     first, last = batch[0][0], batch[-1][0]
     rows = f"rows {first} to {last}" if last > first else f"row {first} (id {batch[0][1].get('id')})"
     if isinstance(error, (TransportError, ServerError)):

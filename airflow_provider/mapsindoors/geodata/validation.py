@@ -1,4 +1,4 @@
-"""What is wrong with a geodata object by itself, before anything is sent."""
+"""Validation: check the fields of a geodata object before any request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider.mapsindoors.geodata import geometry
 
 BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
-"""From the top of the tree to its leaves."""
+"""Base types from the root of the tree to its leaves."""
 
 _LOCATION = frozenset(
     {"administrativeid", "class", "imageurl", "activefrom", "activeto", "capacity", "obstacle"}
@@ -25,7 +25,7 @@ BASE_TYPE_PROPERTIES = {
     "area": _LOCATION,
     "poi": _LOCATION,
 }
-"""The only keys the service takes, by base type; from the vendor's docs, two of them seen in real data."""
+"""Allowed base type properties by base type: from the vendor's docs, two of them from real data."""
 
 _TEXTS = ("id", "parentId", "datasetId", "externalId", "baseType", "displayTypeId", "tilesUrl")
 
@@ -40,9 +40,11 @@ FIELDS = (*_TEXTS, *_OBJECTS, *_LISTS, "status")
 
 
 def problems(item: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with an object's fields, each problem with the field's name first.
+    """Yield the problems of an object's fields, each with the field's name first.
 
-    Fields that are absent or null are fine: an update has only what changes.
+    Fields may be absent or null, because an update has only the fields that change.
+
+    :param item: the object.
     """
     wrong = set()
     for kinds, fields, what in (

@@ -1,4 +1,4 @@
-"""What a source wants the map to be: rows read, matched with the world and checked, before any write."""
+"""Desired state: read the rows of a source, match them with a snapshot and validate them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Json = dict[str, Any]
 class DesiredRow:
     """One row of a source.
 
-    :param number: its number, from 1.
-    :param item: the fields that it owns, as they are sent.
-    :param references: how it names its parent, beside ``parentId``.
-    :param problems: what is wrong with it.
-    :param key: its value of the match key.
-    :param found: id of the object that it is about; empty when that is still to be created.
-    :param base_type: its base type, or that of its object.
-    :param parent: the row that is its parent, when that does not exist yet.
+    :param number: row number, from 1.
+    :param item: the fields that the row owns, as they are sent.
+    :param references: the columns that name the parent, beside ``parentId``, with their values.
+    :param problems: the problems of the row; a row with problems is not written.
+    :param key: the row's value of the match key.
+    :param object_id: id of the matched object; empty for a new object.
+    :param base_type: base type of the row, or of its object.
+    :param parent: the row of the parent, when the parent is a new object.
     """
 
     number: int
@@ -48,7 +48,7 @@ class DesiredRow:
         self.base_type = str(self.item.get("baseType") or "")
 
     def set_object(self, object_id: str, snapshot: SolutionSnapshot) -> None:
-        """Note which object it is about."""
+        """Set the matched object."""
         self.object_id = object_id
         self.base_type = self.base_type or str(snapshot.base_types[object_id] or "")
 
@@ -56,12 +56,14 @@ class DesiredRow:
 def read_desired_rows(
     source: object, language: str, defaults: Mapping[str, Any] | None = None
 ) -> list[DesiredRow]:
-    """Read the rows of a source.
+    """Read and validate the rows of a source.
 
     :param source: a list of objects, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file,
         see :func:`airflow_provider.mapsindoors.geodata.rows.from_flat` for the columns.
     :param language: the solution's base language.
     :param defaults: fields for rows that do not have them.
+    :return: all rows; the problems of each are in ``problems``.
+    :raises InputError: when the source cannot be read, or ``defaults`` are invalid.
     """
     base, base_references, wrong = from_flat(defaults or {}, language)
     if wrong:
@@ -69,7 +71,7 @@ def read_desired_rows(
     out = []
     for number, row in _numbered(source):
         if not isinstance(row, Mapping):
-            out.append(DesiredRow(number, {}, problems=[f"is no object but {type(row).__name__}"]))
+            out.append(DesiredRow(number, {}, problems=[f"is not an object, but {type(row).__name__}"]))
             continue
         flat = from_feature(row) if is_feature(row) else row
         item, references, problems = from_flat(_known(flat), language)
@@ -84,7 +86,7 @@ def read_desired_rows(
 
 
 def _known(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out fields that this package does not know, if the row is an object as the service gave it."""
+    """Remove unknown fields of a row that is an object as the service returned it."""
     if "datasetId" not in row or "id" not in row:
         return row
     return {key: value for key, value in row.items() if key in validation.FIELDS or "@" in key}
@@ -95,7 +97,7 @@ def _numbered(source: object) -> Iterable[tuple[int, Any]]:
         return enumerate(source, 1)
     rows = read_rows(source, "source")
     path = str(source).lower().removesuffix(".gz")
-    # A table as text cannot tell an empty value from none.
+    # CSV has no null, so an empty value stands for it.
     return _without_empty(rows) if path.endswith(".csv") else rows
 
 
@@ -113,9 +115,10 @@ def _with_defaults(item: Json, base: Json) -> Json:
 
 
 def match_rows(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
-    """Find the object that each row is about; changes the rows.
+    """Match each row with an object of the snapshot, and set the row's ``object_id``.
 
-    :param rows: as :func:`read_desired` gives them.
+    :param rows: the rows of :func:`read_desired_rows`; they are changed.
+    :param snapshot: the solution.
     """
     by_key: dict[str, DesiredRow] = {}
     by_id: dict[str, DesiredRow] = {}
@@ -125,7 +128,11 @@ def match_rows(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
 
 
 def resolve_references(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
-    """Look up what matched rows refer to, and note what is wrong with each; changes the rows."""
+    """Resolve the references of matched rows to ids, and validate the rows against the snapshot.
+
+    :param rows: the rows after :func:`match_rows`; they are changed.
+    :param snapshot: the solution, with display types and categories as far as the rows use them.
+    """
     by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
     for row in rows:
         for step in (_resolve_types, _resolve_parent):
@@ -141,12 +148,12 @@ def resolve_references(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> No
 
 
 def tree_level(row: DesiredRow) -> int:
-    """Say how deep in the tree a row is, so that parents come first."""
+    """Return the depth of a row in the tree, by which parents sort before their children."""
     return validation.BASE_TYPES.index(row.base_type) if row.base_type in validation.BASE_TYPES else -1
 
 
 def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
-    """Find the object that a row is about, by its id or by the match key."""
+    """Match a row with an object by its id or by the match key, and yield the problems."""
     row.key = key_of(row.item, snapshot.match_on)
     given = row.item.get("id")
     matching = snapshot.ids_with_key(row.key) if row.key else []
@@ -170,7 +177,10 @@ def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
 
 
 def _external_id_conflict(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
-    """Refuse to give an object the external id of another one. One that it shares already may stay."""
+    """Yield a problem when a row gives its object the external id of another object.
+
+    An external id that both objects have already is accepted.
+    """
     wanted = key_of(row.item, "externalId")
     owners = snapshot.ids_by("externalId", wanted)
     if row.object_id and owners and row.object_id not in owners and snapshot.match_on != "externalId":
@@ -214,7 +224,7 @@ def _resolve_parent(
 
 
 def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
-    """Say what is wrong with a row that only its object, its parent or the solution shows."""
+    """Yield the problems of a row that depend on its object, its parent or the solution."""
     item, base_type = row.item, row.base_type
     if row.object_id and base_type != snapshot.base_types[row.object_id]:
         there = snapshot.base_types[row.object_id]
@@ -246,7 +256,7 @@ def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str
         above = row.parent.base_type
     elif parent_id := row.item.get("parentId"):
         if parent_id not in snapshot.by_id:
-            yield f"parentId names no object: {parent_id}"
+            yield f"there is no object with the parentId {parent_id}"
             return
         above = str(snapshot.base_types[parent_id])
     if above is None:
@@ -257,7 +267,7 @@ def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str
 
 
 def _missing_field_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:
-    """Say what a new object lacks."""
+    """Yield the required fields that a new object does not have."""
     if not base_type:
         yield "has no baseType, which a new object needs"
         return

@@ -1,4 +1,4 @@
-"""What a plan must keep before anything is written: limits, and that it is the plan that was looked at."""
+"""Guards: limits of a plan, and checks that an approved plan is unchanged."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """Limits that a plan must keep.
+    """Limits of a plan.
 
-    :param max_changes: writes in all; None for any number.
-    :param max_deletes: deletions.
-    :param max_delete_ratio: part of the compared objects that may be deleted or deactivated, 0 to 1.
+    :param max_changes: maximum number of writes; None for no limit.
+    :param max_deletes: maximum number of deletions.
+    :param max_delete_ratio: maximum share of the compared objects that is deleted or deactivated, 0 to 1.
     """
 
     max_changes: int | None = None
@@ -27,9 +27,11 @@ class Guards:
     max_delete_ratio: float = 0.1
 
     def violations(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> list[str]:
-        """Say which limits a plan breaks.
+        """Return a sentence for each limit that a plan exceeds.
 
-        :param rows: how many rows the source had; None when it is not known any more.
+        :param plan: the plan.
+        :param snapshot: the solution that the plan was made against.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
         """
         out = []
         changes, deletes = len(plan.changes), plan.count("delete")
@@ -50,9 +52,12 @@ class Guards:
         return out + _orphans(plan, snapshot)
 
     def check(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> None:
-        """Refuse a plan that breaks a limit.
+        """Raise an error when a plan exceeds a limit.
 
-        :raises PlanRejectedError: naming every limit that it breaks; nothing was written.
+        :param plan: the plan.
+        :param snapshot: the solution that the plan was made against.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
+        :raises PlanRejectedError: with every limit that the plan exceeds; nothing was written.
         """
         if wrong := self.violations(plan, snapshot, rows):
             raise PlanRejectedError("; ".join(wrong))
@@ -70,10 +75,10 @@ def _orphans(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
 
 
 def describe_drift(plan: Plan, snapshot: SolutionSnapshot) -> str:
-    """Say what changed since a plan was made, as far as the plan knows how things were."""
+    """Describe the changes on the map since a plan was made, as far as the plan has the earlier values."""
     lines = [line for change in plan.changes if change.id for line in _drifted(change, snapshot)]
     more = f"; and {len(lines) - 10} more" if len(lines) > 10 else ""
-    return "; ".join(lines[:10]) + more or "something that was compared, but is not about to change"
+    return "; ".join(lines[:10]) + more or "an object that was compared, but is not to be changed"
 
 
 def _drifted(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
@@ -92,14 +97,16 @@ def _drifted(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
 
 
 def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
-    """Refuse a plan from a file whose writes are not those that its page and table show.
+    """Raise an error when the writes of a loaded plan are not those that its page shows.
 
-    :param world: the map it was made against, unchanged.
-    :raises PlanRejectedError: naming what does not fit.
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against, unchanged since.
+    :param where: the plan's location, for the error.
+    :raises PlanRejectedError: with each change that does not fit.
     """
-    often = Counter(change.id for change in plan.changes if change.id)
+    occurrences = Counter(change.id for change in plan.changes if change.id)
     new = {change.key for change in plan.changes if change.operation == "create"}
-    wrong = [f"{key} is changed {count} times" for key, count in often.items() if count > 1]
+    wrong = [f"{key} is changed {count} times" for key, count in occurrences.items() if count > 1]
     for number, change in enumerate(plan.changes, 1):
         faults = (
             _creation_faults(change, plan)
@@ -108,10 +115,12 @@ def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
         )
         wrong += [f"change {number} ({change.operation} {change.key or change.id}) {why}" for why in faults]
         if change.parent_key and change.parent_key not in new:
-            wrong.append(f"change {number} needs a parent {change.parent_key!r} that the plan does not make")
+            wrong.append(
+                f"change {number} needs a parent {change.parent_key!r} that the plan does not create"
+            )
     if wrong:
         more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise PlanRejectedError(f"the plan {where} is not as it was made: {'; '.join(wrong[:10])}{more}")
+        raise PlanRejectedError(f"the plan {where} was altered: {'; '.join(wrong[:10])}{more}")
 
 
 def _creation_faults(change: Change, plan: Plan) -> Iterator[str]:
@@ -119,9 +128,9 @@ def _creation_faults(change: Change, plan: Plan) -> Iterator[str]:
     if change.id or change.body.get("id") is not None:
         yield "has an id already"
     if (change.body.get("baseType"), change.body.get("datasetId")) != (change.base_type, plan.dataset):
-        yield "makes another type, or belongs to another solution"
+        yield "has another base type or solution in its body"
     if plan.match_on != "id" and key_of(change.body, plan.match_on) != change.key:
-        yield "makes something with another key"
+        yield "has another key in its body"
 
 
 def _change_faults(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
@@ -138,7 +147,7 @@ def _change_faults(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
         path: pair for path, pair in change.fields.items() if not (path == "parentId" and change.parent_key)
     }
     if change.body.get("id") != change.id or sent != shown:
-        yield "sends something else than it shows"
+        yield "has other differences in its body than in its fields"
     if change.operation == "deactivate" and (
         set(change.body) != {"id", "status"} or change.body["status"] & ACTIVE
     ):

@@ -1,4 +1,4 @@
-"""A plan as one self-contained HTML page: counts, the changes on the map floor by floor, and in a table."""
+"""Plan page: a plan as a self-contained HTML page with counts, a map of each floor and a table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ Json = dict[str, Any]
 Places = Sequence[tuple[str, list[NumberedChange]]]
 
 MOST_ROWS = 2_000
+"""Maximum rows of a table."""
 
 
 MOST_PLACES = 40
+"""Maximum maps of a page."""
 
 _WORDS = {
     "create": "new",
@@ -66,15 +68,15 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page_prefix(fingerprint: str) -> str:
-    """Give how the page of a plan begins: nobody can name it who has seen neither plan nor map."""
+    """Return the beginning of a plan's page, with the fingerprint, which only readers of the plan know."""
     return f'<!doctype html><html lang="en" data-plan="{escape(fingerprint)}">'
 
 
 def render_page(plan: Plan, snapshot: SolutionSnapshot) -> str:
-    """Give the page. It loads nothing, runs nothing, and shows all texts as texts.
+    """Return the page. It loads nothing, runs no script, and escapes every text.
 
-    :param plan: what will be written.
-    :param world: the map it was planned against.
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against.
     """
     title = f"Plan for {escape(str(snapshot.dataset.get('name') or plan.dataset))}"
     places = group_by_place(plan.changes, snapshot)
@@ -92,7 +94,7 @@ def render_page(plan: Plan, snapshot: SolutionSnapshot) -> str:
 
 
 def _summary(plan: Plan, snapshot: SolutionSnapshot) -> Iterator[str]:
-    """Give the counts: in large, and by type."""
+    """Yield the counts: in total, and by base type."""
     types, root = plan.scope.get("base_types"), plan.scope.get("root_element")
     scope = f", only {escape(to_text(types))}" if types else ""
     scope += f", only below {escape(place_name(str(root), snapshot))}" if root else ""
@@ -118,7 +120,7 @@ def _summary(plan: Plan, snapshot: SolutionSnapshot) -> Iterator[str]:
 
 
 def _maps(places: Places, snapshot: SolutionSnapshot) -> Iterator[str]:
-    """Draw each place on which something changes."""
+    """Yield a map of each place with changes."""
     for place, changes in places[:MOST_PLACES]:
         if drawn := render_svg(place, changes, snapshot):
             title = escape(place_name(place, snapshot))
@@ -128,7 +130,7 @@ def _maps(places: Places, snapshot: SolutionSnapshot) -> Iterator[str]:
 
 
 def _legend(changes: Sequence[NumberedChange]) -> str:
-    """Say what the colours of a map mean, and how often each occurs."""
+    """Return the legend of a map: its colours, with the number of changes of each."""
     counts = Counter(kind_of(change) for _, change in changes)
     kinds = [kind for kind in _WORDS if counts[kind]]
     chips = [f'<span class="chip {kind}">{counts[kind]} {_WORDS[kind]}</span>' for kind in kinds]

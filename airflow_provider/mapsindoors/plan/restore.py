@@ -1,4 +1,4 @@
-"""A backup put back: what was changed is as it was, and what was deleted is made again."""
+"""Restore: match the objects of a backup, so that changed objects are reset and deleted objects recreated."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ Json = dict[str, Any]
 
 
 def match_backup(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
-    """Find for each object of a backup what it is now; changes the rows.
+    """Match each object of a backup with the object that it is now.
 
-    An object that is gone becomes a new one, with a new id; below it, parents are named by what they become.
-    A new one that an earlier try has made already is recognised by its type, parent, external id and
-    administrative id.
+    A deleted object is created with a new id, and its children get that id as their parent. An object that an
+    earlier attempt has recreated is recognised by its base type, parent, external id and administrative id.
+
+    :param rows: the objects of the backup; they are changed.
+    :param snapshot: the solution.
     """
     backup_rows = {str(row.item.get("id")): row for row in rows}
     others: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -58,9 +60,9 @@ def _find_recreated(row: DesiredRow, others: Mapping[tuple[str, ...], list[str]]
 
 
 def _emptied(item: Json, found: Json) -> Json:
-    """Own also what an object did not have, so that what was added since is emptied.
+    """Add empty values for fields that the backup does not have, so that later additions are removed.
 
-    Members of ``displaySetting`` and a display type cannot be emptied by any documented means; they stay.
+    Members of ``displaySetting`` and a display type stay: the vendor's docs have no way to empty them.
     """
     out = dict(item)
     for name in ("aliases", "categories", "additionalDetails"):

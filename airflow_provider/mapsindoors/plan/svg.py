@@ -1,4 +1,4 @@
-"""The changes of a plan on the map: one SVG for each floor, and for what is outdoors."""
+"""Maps: the changes of a plan as an SVG for each floor, building or venue."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ At = Callable[[geometry.Position], tuple[float, float]]
 NumberedChange = tuple[int, Change]
 
 MOST_SHAPES = 2_000
-"""Shapes of a floor that are drawn, changes first."""
+"""Maximum shapes of a map; changes come first."""
 
 
 _WIDTH, _HEIGHT, _MARGIN = 1040.0, 620.0, 16
+"""Maximum width and height of a map, and its margin, in pixels."""
 
 
 _LETTER, _LINE = 6.4, 14
-"""Width of a letter and height of a line on the map."""
+"""Width of a letter and height of a line of a label, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Something on a map.
+    """A shape on a map.
 
-    :param kind: its class: a kind of change, or ``floor``, ``calm`` (does not change), ``old`` (was here).
-    :param shape: where it is.
-    :param label: what it is called on the map, when there is room.
-    :param title: what the pointer shows.
-    :param number: number of the change, 0 for none; leads to its line in the table.
+    :param kind: CSS class: a kind of change, or ``floor``, ``calm`` (unchanged), ``old`` (earlier place).
+    :param outline: GeoJSON geometry.
+    :param label: text on the map, shown when there is room.
+    :param title: text under the pointer.
+    :param number: number of the change, which links to its row of the table; 0 for an unchanged object.
     """
 
     kind: str
@@ -54,7 +55,7 @@ class Shape:
 def group_by_place(
     changes: Sequence[Change], snapshot: SolutionSnapshot
 ) -> list[tuple[str, list[NumberedChange]]]:
-    """Group changes, numbered from 1, by the floor (or building, or venue) that they are on."""
+    """Return the changes, numbered from 1, by the id of their floor, building or venue."""
     places: defaultdict[str, list[NumberedChange]] = defaultdict(list)
     parents = {change.key: change for change in changes if change.operation == "create"}
     for number, change in enumerate(changes, 1):
@@ -71,14 +72,14 @@ def _place(change: Change, snapshot: SolutionSnapshot, parents: dict[str, Change
     visited = set()
     while key in snapshot.by_id and snapshot.base_types[key] not in ("floor", "venue", "building"):
         if key in visited:
-            return ""  # The map goes round in a circle here.
+            return ""  # The parents form a cycle.
         visited.add(key)
         key = snapshot.by_id[key].get("parentId") or ""
     return key
 
 
 def render_svg(place: str, changes: Sequence[NumberedChange], snapshot: SolutionSnapshot) -> str:
-    """Give the SVG of a place; empty when nothing of it can be drawn."""
+    """Return the SVG of a place; empty when it has no valid geometry."""
     around, changed = (
         sorted((shape for shape in shapes if geometry.is_drawable(shape.outline)), key=_size, reverse=True)
         for shapes in (_unchanged_shapes(place, changes, snapshot), _changed_shapes(changes, snapshot))
@@ -87,7 +88,7 @@ def render_svg(place: str, changes: Sequence[NumberedChange], snapshot: Solution
 
 
 def _size(shape: Shape) -> float:
-    """Give the area of a shape's box: what is small lies on top of what is large."""
+    """Return the area of a shape's bounds; smaller shapes are drawn on top of larger shapes."""
     west, south, east, north = geometry.bounds(shape.outline)
     return (east - west) * (north - south)
 
@@ -95,7 +96,7 @@ def _size(shape: Shape) -> float:
 def _unchanged_shapes(
     place: str, changes: Sequence[NumberedChange], snapshot: SolutionSnapshot
 ) -> Iterator[Shape]:
-    """Give what is on a place and does not change."""
+    """Yield the shapes of a place that do not change."""
     floor = snapshot.by_id.get(place)
     if floor is None:
         return
@@ -112,7 +113,7 @@ def _unchanged_shapes(
 
 
 def _changed_shapes(changes: Sequence[NumberedChange], snapshot: SolutionSnapshot) -> Iterator[Shape]:
-    """Give what changes, and where that was."""
+    """Yield the shapes that change, and their earlier places."""
     shown = changes[:MOST_SHAPES]
     for number, change in shown:
         if change.body.get("geometry") and (old := snapshot.by_id.get(change.id, {}).get("geometry")):
@@ -163,7 +164,7 @@ def _pair(point: tuple[float, float]) -> str:
 
 
 def _labels(shapes: Iterable[Shape], at: At) -> Iterator[str]:
-    """Give the numbers of changes, and names where there is room for them; no label covers another."""
+    """Yield the numbers of changes, and names where there is room; labels do not overlap."""
     taken: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
     for shape in sorted(shapes, key=lambda shape: shape.number == 0):
         if shape.kind in ("floor", "old") or not (shape.label or shape.number):
@@ -179,7 +180,7 @@ def _labels(shapes: Iterable[Shape], at: At) -> Iterator[str]:
 
 
 def _fit_label(shape: Shape, at: At) -> str:
-    """Give as much of a label as fits into the shape."""
+    """Return the part of a label that fits into its shape."""
     west, south, east, north = geometry.bounds(shape.outline)
     (left, top), (right, bottom) = at((west, north)), at((east, south))
     text = f"{shape.number or ''} {shape.label}".strip()
@@ -192,7 +193,7 @@ def _fit_label(shape: Shape, at: At) -> str:
 def _free_line(
     taken: defaultdict[int, list[tuple[float, float]]], line: int, x: float, half: float
 ) -> int | None:
-    """Take the nearest line of text, of those around a place, on which nothing stands yet."""
+    """Reserve the nearest free line of text around a position; return None when all are taken."""
     for near in (line, line + 1, line - 1, line + 2):
         if all(x + half <= left or x - half >= right for left, right in taken[near]):
             taken[near].append((x - half, x + half))

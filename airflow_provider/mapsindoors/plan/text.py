@@ -1,4 +1,4 @@
-"""What a plan's page says of changes, in words of people who know the building."""
+"""Wording: describe changes for readers who know the building, by name instead of by id."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from airflow_provider.mapsindoors.plan.document import Change
 Json = dict[str, Any]
 
 LONGEST = 300
-"""Characters of a value that are shown."""
+"""Maximum characters of a value."""
 
 _DEGREE = 111_320
-"""Metres of a degree of latitude."""
+"""Metres per degree of latitude."""
 
 
 _STATUS = {0: "hidden", 1: "shown, not searchable", 2: "hidden", 3: "shown"}
@@ -33,15 +33,17 @@ _SHOWN_ELSEWHERE = ("baseType", "datasetId", "externalId", *_SHAPES)
 
 
 def kind_of(change: Change) -> str:
-    """Say what happens, in one word: ``create``, ``moved``, ``update``, ``deactivate`` or ``delete``."""
+    """Return the kind of a change: ``create``, ``moved``, ``update``, ``deactivate`` or ``delete``."""
     moves = change.operation == "update" and ("geometry" in change.fields or "parentId" in change.fields)
     return "moved" if moves else change.operation
 
 
 def place_name(place: str, snapshot: SolutionSnapshot, most: int = 6) -> str:
-    """Name a place: venue, building, floor, and so on.
+    """Return the name of a place as a path: venue, building, floor, and so on.
 
-    :param most: how many names of these, the last ones.
+    :param place: id of the place; empty for new places.
+    :param snapshot: the solution.
+    :param most: maximum number of names, from the end of the path.
     """
     names: list[str] = []
     while place in snapshot.by_id and len(names) < most:
@@ -53,14 +55,14 @@ def place_name(place: str, snapshot: SolutionSnapshot, most: int = 6) -> str:
 
 
 def name_of(item: Json, snapshot: SolutionSnapshot) -> str:
-    """Give what people call an object, empty when it has no name."""
+    """Return the name of an object in the base language; empty when it has none."""
     return str((item.get("properties") or {}).get(f"name@{snapshot.base_language}") or "")
 
 
 def describe_change(change: Change, snapshot: SolutionSnapshot) -> Iterator[tuple[str, str, str]]:
-    """Say what a change does: what it is about, how that is, and how it will be; empty for nothing.
+    """Yield the differences of a change: field, old value and new value; an empty text for no value.
 
-    Ids of display types, categories and places are told by name.
+    Display types, categories and places have their names instead of their ids.
     """
     if change.operation == "create":
         if change.parent_key:
@@ -102,7 +104,7 @@ def _value_text(path: str, value: Any, snapshot: SolutionSnapshot) -> str:
 
 
 def to_text(value: Any) -> str:
-    """Write a value as text, shortened; a list of texts without brackets."""
+    """Return a value as shortened text; a list of texts without brackets."""
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
         value = ", ".join(value)
     text = "" if is_empty(value) else str(value)
@@ -110,7 +112,7 @@ def to_text(value: Any) -> str:
 
 
 def _describe_move(old: Any, new: Any) -> str:
-    """Say how far a shape goes."""
+    """Describe the move of a geometry, with the distance in metres."""
     if not (geometry.is_drawable(old) and geometry.is_drawable(new)):
         return "gets a place"
     (x1, y1), (x2, y2) = map(_centre, (old, new))

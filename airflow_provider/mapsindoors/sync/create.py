@@ -1,4 +1,4 @@
-"""Creates objects without making any twice, whatever the service answers."""
+"""Creation: create objects in batches, each exactly once, also after lost responses."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ Json = dict[str, Any]
 Rejection = tuple[Change, str]
 
 _MAX_UNANSWERED = 3
+"""Maximum requests of a batch without a response."""
 
 
 class BatchCreator:
-    """Creates the new objects of a plan.
+    """Creator of a plan's new objects.
 
-    The docs do not say whether the service writes a part of a batch that it refuses. So the map is looked at,
-    for some seconds, as reads may be late. That is not done again once a refused batch has shown that nothing
-    was written: then one read, without waiting, is enough. In all other cases a batch is looked for once, and
-    what is not there is sent one by one: a request with one object that is refused has written nothing.
+    The vendor's docs do not say whether the service writes a part of a batch that it rejects. Therefore the
+    map is read after a rejection, for some seconds, because a read may not show a write yet. When a rejected
+    batch has shown that the service writes all of a batch or nothing, one read without a delay is enough from
+    then on. In all other cases the objects that the map does not have are sent one at a time: a rejected
+    request with one object has written nothing.
 
-    :param hook: the solution.
-    :param log: is told what takes time.
-    :param match_on: by what a new object is recognised; ``id`` in a restore, where ids are new.
-    :param known: ids of the objects that were there before.
+    :param hook: the connection to the solution.
+    :param log: logs the steps that take time.
+    :param match_on: the match key of new objects; ``id`` in a restore, where ids are new.
+    :param known: ids of the objects that existed before the sync.
     """
 
     def __init__(self, hook: MapsIndoorsHook, log: Logger, match_on: str, known: frozenset[str]) -> None:
@@ -46,9 +48,11 @@ class BatchCreator:
         self._rejected: list[Rejection] = []
 
     def create(self, batch: list[Change]) -> list[Rejection]:
-        """Create a batch: what exists then has its id; gives the others, each with the reason.
+        """Create the objects of a batch, and set the ``id`` of each created object.
 
-        :raises AmbiguousWriteError: when answers are lost again and again.
+        :param batch: the creations, with the ids of their parents.
+        :return: the rejected objects, each with the reason.
+        :raises AmbiguousWriteError: when more than three requests have no response.
         :raises VerificationError: when an object exists more than once.
         """
         self._unanswered, self._rejected = 0, []
@@ -72,7 +76,7 @@ class BatchCreator:
                 change.id = new
             return
         if rejection is None:
-            self.log.warning("The answer to creating %s was lost", counted(len(batch)))
+            self.log.warning("The request that creates %s has no response", counted(len(batch)))
             self._send(self._find_missing(batch))
         elif len(batch) == 1:
             self._rejected.append((batch[0], rejection_reason(rejection)))
@@ -80,30 +84,30 @@ class BatchCreator:
             self._split(batch, rejection)
 
     def _split(self, batch: list[Change], rejection: RequestRejectedError) -> None:
-        """Find the bad ones of a refused batch, and create the others."""
-        self.log.warning("A batch of %s was refused: %s", counted(len(batch)), rejection)
+        """Find the invalid objects of a rejected batch, and create the others."""
+        self.log.warning("A batch of %s was rejected: %s", counted(len(batch)), rejection)
         named = rejected_identities(batch, rejection.message)
         left = self._find_missing(batch, READ_DELAYS[:1]) if named and self._all_or_nothing else []
         if len(left) < len(batch):
             left = self._find_missing(batch)
             self._all_or_nothing = False
             if named and len(left) == len(batch):
-                # It was refused for some of its objects, not for its size. If its first one is good and was
-                # not written, no way of writing a part is left.
+                # The batch was rejected for some of its objects, not for its size. If its first object is
+                # valid and was not written, the service writes all of a batch or nothing.
                 first, left = left[:1], left[1:]
                 self._send(first)
                 self._all_or_nothing = bool(first[0].id)
         together = [change for change in left if id(change) not in named] if self._all_or_nothing else []
         alone = [change for change in left if id(change) in named] if self._all_or_nothing else left
-        self.log.info("%s of them are sent one by one", counted(len(alone)))
+        self.log.info("%s of the batch are sent one at a time", counted(len(alone)))
         for change in alone:
             self._send([change])
         self._send(together)
 
     def _find_missing(self, batch: list[Change], pauses: Sequence[float] = READ_DELAYS) -> list[Change]:
-        """Give those objects of a lost or refused request that do not exist; the others get their ids."""
+        """Return the objects of a request that do not exist, and set the ids of those that do."""
         left = [change for change in batch if not change.id]
-        self.log.info("Reading the map for up to %g s, to see which of them exist", sum(pauses))
+        self.log.info("Reading the map for up to %g s to find the objects that exist", sum(pauses))
         for objects in read_repeatedly(self.hook, pauses):
             new: dict[Any, list[str]] = {}
             for item in objects:

@@ -1,4 +1,4 @@
-"""Deletes objects by id: looked up first, leaves before parents, within a limit."""
+"""Deletion: delete objects by id, leaves before parents, within a limit."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 def read_ids(source: list[str] | str) -> list[str]:
     """Read ids from a list, or from the ``id`` of each object of a file.
 
-    :raises InputError: naming every row that is no id.
+    :param source: the ids, or the path of a JSON or JSON Lines file of objects.
+    :return: the ids without duplicates.
+    :raises InputError: with every row that is not an id.
     """
     given = [row.get("id") for _, row in read_rows(source, "ids")] if isinstance(source, str) else source
     wrong = [
-        f"row {number}: {object_id!r} is no id"
+        f"row {number}: {object_id!r} is not an id"
         for number, object_id in enumerate(given, 1)
         if not isinstance(object_id, str) or not object_id.strip()
     ]
@@ -36,10 +38,15 @@ def read_ids(source: list[str] | str) -> list[str]:
 def delete(
     hook: MapsIndoorsHook, ids: list[str], max_deletes: int, batch_size: int, log: Logger
 ) -> dict[str, int]:
-    """Delete objects; gives how many were deleted and how many did not exist.
+    """Delete objects and verify that they are deleted.
 
-    :param most: refuse to delete more than this.
-    :raises PlanRejectedError: when that is more, or when an object below one of them would stay.
+    :param hook: the connection to the solution.
+    :param ids: ids of the objects; unknown ids are ignored.
+    :param max_deletes: maximum number of deletions.
+    :param batch_size: maximum number of objects a request.
+    :param log: logs the progress after each batch.
+    :return: ``{"deleted": n, "gone": n}``; ``gone`` counts the ids that did not exist.
+    :raises PlanRejectedError: when there are more, or when the child of a deleted object would stay.
     """
     snapshot = SolutionSnapshot(hook.get_dataset(), read_undecoded(hook), match_on="id")
     plan = Plan(snapshot.dataset["id"], "id", {}, fingerprint(snapshot), compared=len(snapshot.by_id))

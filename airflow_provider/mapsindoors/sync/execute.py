@@ -1,4 +1,4 @@
-"""Applies a plan: level by level, in batches."""
+"""Execution: write the changes of a plan in batches, level by level."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 
 class PlanExecution:
-    """The application of one plan.
+    """The execution of one plan.
 
-    :param hook: the solution.
-    :param plan: what to write; changes get their new ids and parents here.
-    :param batch_size: objects a request.
-    :param log: gets a line for each batch.
-    :param known: ids of the objects that were there before.
+    ``done`` counts the written changes by operation, ``written`` has these changes, and ``failed`` has the
+    rejected changes, each with the reason.
+
+    :param hook: the connection to the solution.
+    :param plan: the plan; new ids and parents are set in its changes.
+    :param batch_size: maximum number of objects a request.
+    :param log: logs the progress after each batch.
+    :param known: ids of the objects that existed before the sync.
     """
 
     def __init__(
@@ -45,10 +48,10 @@ class PlanExecution:
         self._new_ids: dict[str, str] = {}
 
     def run(self, *, skip_bad: bool) -> None:
-        """Write everything.
+        """Write all changes.
 
-        :param skip_bad: go on when the service refuses a row; otherwise stop after the batch it was in.
-        :raises RequestRejectedError: naming the rows that were refused and what was written.
+        :param skip_bad: continue when the service rejects a row; otherwise stop after the batch of the row.
+        :raises RequestRejectedError: with the rejected rows and the number of written changes.
         """
         for (phase, _), group in groupby(self.plan.changes, key=write_order):
             write = (self._create, self._update, self._delete)[phase]
@@ -87,8 +90,8 @@ class PlanExecution:
             try:
                 self.hook.delete_geodata([change.id for change in part])
             except NotFoundError:
-                # Some are gone already, by somebody else, or by a try of ours whose answer was lost. A read
-                # may not show that yet, so it is the service that is asked, one by one if need be.
+                # Some objects are deleted already, by another client or by an attempt without a response. A
+                # read may not show that yet. Therefore the batch is split until single objects remain.
                 if len(part) == 1:
                     self._finish(part)
                 else:
@@ -99,7 +102,7 @@ class PlanExecution:
                 self._finish(part)
 
     def _with_parents(self, batch: Iterable[Change]) -> list[Change]:
-        """Fill in the ids of parents made a level earlier; a child of a refused parent is refused, too."""
+        """Set the ids of parents that were created before; reject the children of a rejected parent."""
         ready = []
         for change in batch:
             if change.parent_key and change.parent_key not in self._new_ids:
@@ -113,12 +116,14 @@ class PlanExecution:
     def _split_rejected(
         self, part: list[Change], error: RequestRejectedError | NotFoundError
     ) -> list[list[Change]]:
-        """Split a refused batch until bad rows stand alone; what is sent twice does no harm here."""
+        """Split a rejected batch until invalid rows are alone; updates and deletions may be sent twice."""
         if len(part) == 1:
             self.failed.append((part[0], rejection_reason(error)))
             return []
         self.log.warning(
-            "A request with %s was refused; looking for the bad ones: %s", counted(len(part)), error
+            "A request with %s was rejected; splitting it to find the invalid objects: %s",
+            counted(len(part)),
+            error,
         )
         return split_batch(part, error.message)
 

@@ -1,4 +1,4 @@
-"""A sync from beginning to end: read, match, plan, guard, apply, verify."""
+"""Sync: read, match, plan, check limits, execute and verify."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider.mapsindoors.plan.desired import (
     read_desired_rows,
     resolve_references,
 )
-from airflow_provider.mapsindoors.plan.document import Plan, compared, fingerprint, make_plan
+from airflow_provider.mapsindoors.plan.document import Plan, comparable_ids, fingerprint, make_plan
 from airflow_provider.mapsindoors.plan.guards import Guards, describe_drift, reject_altered
 from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.mapsindoors.sync.execute import PlanExecution
@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _MAX_LOGGED = 20
-"""Rows left out that are logged, when all of them are in a file."""
+"""Maximum logged rows that are left out, when a file has all of them."""
 
 
 @dataclass
 class Sync:
-    """One sync of a source with a solution; the operator's arguments, see there."""
+    """The sync of a source with a solution.
+
+    For the parameters see :class:`~airflow_provider.mapsindoors.operators.MapsIndoorsSyncGeodataOperator`;
+    ``skip_bad`` is ``on_row_error="skip"``.
+    """
 
     hook: MapsIndoorsHook
     log: Logger
@@ -56,9 +60,11 @@ class Sync:
     _loaded_from: str = ""
 
     def make_plan(self, source: object) -> tuple[Plan, int]:
-        """Compare a source with the world; gives the plan, and how many rows there were.
+        """Compare a source with the solution and build the plan.
 
-        :raises InputError: with everything that is wrong with the rows, unless bad rows are skipped.
+        :param source: see :func:`airflow_provider.mapsindoors.plan.desired.read_desired_rows`.
+        :return: the plan, and the number of rows of the source.
+        :raises InputError: with all problems of all rows, unless invalid rows are skipped.
         """
         dataset = self.hook.get_dataset()
         rows = read_desired_rows(source, str(dataset.get("baseLanguage") or "en"), self.defaults)
@@ -73,9 +79,11 @@ class Sync:
         return plan, len(rows)
 
     def load_plan(self, path: str) -> Plan:
-        """Read a plan made earlier, for the world as it is.
+        """Load a plan from a file, and check that it fits the solution as it is now.
 
-        :raises PlanRejectedError: when the world changed since.
+        :param path: path or URL of the plan's JSON.
+        :raises PlanRejectedError: when the compared objects changed since, the plan was altered, or it has
+            another scope or solution.
         """
         with open_source(path, "plan") as file:
             plan = Plan.from_json(file.read(), f"'{path}'")
@@ -89,21 +97,26 @@ class Sync:
         if fingerprint(snapshot) != plan.fingerprint:
             raise PlanRejectedError(
                 f"the map changed since the plan '{path}' was made: {describe_drift(plan, snapshot)}."
-                " Nothing was written; make a new plan, and look at it"
+                " Nothing was written; make and review a new plan"
             )
         reject_altered(plan, snapshot, f"'{path}'")
-        plan.compared = len(compared(snapshot))
+        plan.compared = len(comparable_ids(snapshot))
         self._snapshot, self._loaded_from = snapshot, path
         return plan
 
     def apply(self, plan: Plan, rows: int | None = None) -> PlanExecution:
-        """Check the guards, keep a backup, write, and read back.
+        """Check the limits, write the backup, execute the plan and verify the result.
 
-        :param rows: how many rows the source had; None when the plan comes from a file.
+        :param plan: the plan of :meth:`make_plan` or :meth:`load_plan`.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
+        :return: the execution, with the written and the rejected changes.
+        :raises PlanRejectedError: when the plan exceeds a limit; nothing was written.
+        :raises RequestRejectedError: when the service rejects rows, unless invalid rows are skipped.
+        :raises VerificationError: when the map does not show the written changes.
         """
-        snapshot, self._snapshot = self._snapshot, None  # It is large, and not needed while it is written.
+        snapshot, self._snapshot = self._snapshot, None  # Free its memory before the writes.
         if snapshot is None:
-            raise ValueError("a plan is made or loaded first, and applied once")
+            raise ValueError("make or load a plan first; a plan is applied once")
         self.guards.check(plan, snapshot, rows)
         execution = PlanExecution(
             self.hook, plan, batch_size=self.batch_size, log=self.log, known=frozenset(snapshot.by_id)
@@ -125,7 +138,7 @@ class Sync:
         return execution
 
     def report_failed(self, plan: Plan) -> None:
-        """Say which rows were left out, and why: in a file beside the plan, or else all in the log."""
+        """Report the rows that are left out, with reasons: in a file beside the plan, or else in the log."""
         import msgspec
 
         beside = self.plan_output or self._loaded_from
@@ -137,7 +150,7 @@ class Sync:
         if path:
             with AtomicFile(path) as out:
                 out.write(msgspec.json.Encoder().encode_lines(plan.failed))
-            self.log.warning("%d rows left out; all of them are in %s", len(plan.failed), path)
+            self.log.warning("%d rows left out; the file %s has all of them", len(plan.failed), path)
 
     def _read_snapshot(self, dataset: Json, rows: list[DesiredRow]) -> SolutionSnapshot:
         uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}

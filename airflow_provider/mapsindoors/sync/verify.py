@@ -1,4 +1,4 @@
-"""Looks at the map after writing, until it shows what was written."""
+"""Verification: read the map after writing, until it shows the written changes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,27 @@ Json = dict[str, Any]
 wait = time.sleep
 
 READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
-"""Seconds before each look at what a write did. The docs do not say how soon a read shows a write."""
+"""Seconds before each read after a write. The vendor's docs do not say how soon a read shows a write."""
 
 
 def read_repeatedly(hook: MapsIndoorsHook, pauses: Iterable[float] = READ_DELAYS) -> Iterator[Iterator[Json]]:
-    """Read the map after each of some pauses, as long as the caller wants to."""
+    """Yield the objects of the map, read after each delay, until the caller stops.
+
+    :param hook: the connection to the solution.
+    :param pauses: seconds before each read.
+    """
     for pause in pauses:
         wait(pause)
         yield hook.iter_geodata()
 
 
 def verify(hook: MapsIndoorsHook, changes: Sequence[Change], match_on: str) -> None:
-    """Read the solution again and compare it with what was written.
+    """Read the map and compare it with the written changes.
 
-    :raises VerificationError: naming objects and fields that are not as written.
+    :param hook: the connection to the solution.
+    :param changes: the written changes.
+    :param match_on: the match key.
+    :raises VerificationError: with the objects and fields that differ after the last read.
     """
     wrong: list[str] = []
     for objects in read_repeatedly(hook):
@@ -42,10 +49,11 @@ def verify(hook: MapsIndoorsHook, changes: Sequence[Change], match_on: str) -> N
 
 
 def discrepancies(changes: Sequence[Change], objects: Iterable[Json], match_on: str) -> Iterator[str]:
-    """Say where the world is not as written.
+    """Yield a sentence for each difference between the written changes and the map.
 
-    :param changes: what was written.
-    :param objects: the world now.
+    :param changes: the written changes.
+    :param objects: the objects of the map.
+    :param match_on: the match key.
     """
     about = {change.id for change in changes}
     by_id: dict[str, Json] = {}

@@ -26,7 +26,7 @@ def point(x: float, y: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("shape", "base_type", "words"),
     [
-        (None, None, "no GeoJSON geometry"),
+        (None, None, "not a GeoJSON geometry"),
         ({"type": "LineString", "coordinates": []}, None, "must be a Point or Polygon or MultiPolygon"),
         (point(0, 0), "room", "must be a Polygon for a room"),
         (polygon(SQUARE), "poi", "must be a Point for a poi"),

@@ -121,7 +121,7 @@ def test_a_good_connection_says_which_solution_it_is(hook: MapsIndoorsHook) -> N
             "does not accept the credentials: invalid_username_or_password",
         ),
         ({"login": seed.STRANGER}, "permission is missing: the login has no access to the solution"),
-        ({"extra": {"api_key": "0123456789"}}, "knows no solution with this key: check the extra 'api_key'"),
+        ({"extra": {"api_key": "0123456789"}}, "has no solution with this key: check the extra 'api_key'"),
         ({"extra": {"api_key": None}}, "extra 'api_key' is missing"),
         (
             {"extra": {"grant_type": "magic"}},

@@ -65,12 +65,12 @@ def test_the_counts_of_a_plan_are_those_of_its_changes(plan: Plan) -> None:
 def test_a_plan_that_was_cut_short_is_refused(plan: Plan, data: st.DataObject) -> None:
     document = plan.to_json()
     cut = document[: data.draw(st.integers(0, len(document) - 2))]
-    with pytest.raises(InputError, match="is no plan"):
+    with pytest.raises(InputError, match="is not a plan"):
         Plan.from_json(cut, "a plan")
 
 
 @settings(max_examples=examples(25))
 @given(other=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_what_is_no_plan_is_refused(other: Any) -> None:
-    with pytest.raises(InputError, match="is no plan"):
+    with pytest.raises(InputError, match="is not a plan"):
         Plan.from_json(other, "a plan")

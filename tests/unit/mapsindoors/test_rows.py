@@ -74,8 +74,8 @@ def test_fields_that_this_package_does_not_know_are_sent_as_they_are() -> None:
         ({"id": KEY, "aliases": [1]}, "aliases must be a list of texts"),
         ({"id": KEY, "geometry": {"type": "Point", "coordinates": [1, 99]}}, "is the order wrong"),
         ({"id": KEY, "baseType": "poi", "baseTypeProperties": {"colour": "red"}}, "'colour' is not allowed"),
-        (feature(colour="red"), "'colour' is no field of geodata"),
-        ("text", "is no object but str"),
+        (feature(colour="red"), "'colour' is not a field of geodata"),
+        ("text", "is not an object, but str"),
     ],
 )
 def test_a_bad_row_is_named(row: Any, words: str) -> None:

@@ -117,12 +117,12 @@ def test_a_text_that_is_no_shape_is_refused_soon(shape: str) -> None:
 
 
 def test_a_binary_that_nests_for_ever_is_refused() -> None:
-    with pytest.raises(ValueError, match="is no WKB"):
+    with pytest.raises(ValueError, match="is not WKB"):
         parse_geometry(b"\x01\x06\x00\x00\x00\x01\x00\x00\x00" * 5_000)
 
 
 def test_rows_that_are_no_objects_are_named(unlimited_service: MapsIndoorsService) -> None:
-    with pytest.raises(InputError, match="row 2: is no object but list"):
+    with pytest.raises(InputError, match="row 2: is not an object, but list"):
         sync([{"externalId": "A-0-01"}, [1], {"externalId": 7}])
 
 

@@ -47,7 +47,7 @@ def test_a_plan_for_a_world_that_changed_is_refused(
     sync(rows, mode="plan", plan_output=path, scope=ROOMS)
     first, second, third, other = (by_external_id(unlimited_service)[f"A-0-0{n}"] for n in range(1, 5))
     put(unlimited_service, {**other, "status": 1})
-    with pytest.raises(PlanRejectedError, match="something that was compared, but is not about to change"):
+    with pytest.raises(PlanRejectedError, match="an object that was compared, but is not to be changed"):
         sync(plan=path)
     put(unlimited_service, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
     put(unlimited_service, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
@@ -92,7 +92,7 @@ def test_after_a_plan_was_applied_in_part_a_new_plan_holds_what_is_left(
 def test_something_else_is_no_plan(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text('{"version": 1}')
-    with pytest.raises(InputError, match="is no plan"):
+    with pytest.raises(InputError, match="is not a plan"):
         sync(plan=str(path))
 
 
@@ -148,14 +148,18 @@ def planned(unlimited_service: MapsIndoorsService, path: Path) -> dict[str, Any]
 @pytest.mark.parametrize(
     ("at", "forged", "words"),
     [
-        ((0, "body", "baseType"), "poi", "makes another type"),
-        ((0, "body", "datasetId"), "7a90d3c45e1f4b68a2c7d90e", "belongs to another solution"),
+        ((0, "body", "baseType"), "poi", "another base type"),
+        ((0, "body", "datasetId"), "7a90d3c45e1f4b68a2c7d90e", "or solution in its body"),
         ((0, "body", "externalId"), "X", "another key"),
         ((0, "body", "status"), 9, "status must be"),
-        ((0, "parent_key"), "X", "a parent 'X' that the plan does not make"),
-        ((1, "body", "properties", "name@en"), "Evil", "sends something else than it shows"),
-        ((1, "body", "status"), 0, "sends something else than it shows"),
-        ((1, "body", "id"), "c88c996b231746d096db5eaa", "sends something else"),
+        ((0, "parent_key"), "X", "a parent 'X' that the plan does not create"),
+        (
+            (1, "body", "properties", "name@en"),
+            "Evil",
+            "has other differences in its body than in its fields",
+        ),
+        ((1, "body", "status"), 0, "has other differences in its body than in its fields"),
+        ((1, "body", "id"), "c88c996b231746d096db5eaa", "has other differences"),
         ((1, "id"), "c88c996b231746d096db5eaa", "did not compare"),
         ((2, "operation"), "delete", "has a body"),
         ((2, "body", "externalId"), "", "does not deactivate"),
@@ -187,7 +191,7 @@ def test_a_plan_of_another_shape_is_none(
     document = planned(unlimited_service, path)
     document["changes"][1][at] = forged
     path.write_text(json.dumps(document))
-    with pytest.raises(InputError, match="is no plan"):
+    with pytest.raises(InputError, match="is not a plan"):
         sync(plan=str(path))
     assert writes(sandbox) == 0
 

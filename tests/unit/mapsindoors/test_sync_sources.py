@@ -130,7 +130,7 @@ def test_a_parent_is_named_in_any_of_these_ways(
         ({"parentAdministrativeId": "10"}, "there is more than one object with administrativeid '10'"),
         ({"parentBuilding": "BLD-A", "parentFloor": 70}, "no floor with index 70 in building 'BLD-A'"),
         ({"parentFloor": 10}, "belong together"),
-        ({"parentId": "f" * 24}, "parentId names no object"),
+        ({"parentId": "f" * 24}, "there is no object with the parentId"),
         ({}, "a poi needs one"),
     ],
 )
@@ -177,14 +177,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"geometry": {"type": "Polygon", "coordinates": [[*RING[:1], *RING[2:0:-1], *RING[3:]]]}}, "crosses"),
     ({"geometry": POI}, "must be a Polygon for a room"),
     ({"geometry": {"type": "Polygon", "coordinates": [[[y, x] for x, y in RING]]}}, "latitude swapped"),
-    ({"geometry": "POLYGON ((1 2, 3"}, "is no WKT"),
+    ({"geometry": "POLYGON ((1 2, 3"}, "is not WKT"),
     ({"baseType": "desk"}, "baseType 'desk' is unknown"),
     ({"parentExternalId": "NOWHERE"}, "no object with externalId 'NOWHERE'"),
     ({"name": ""}, "has no name@en"),
     ({"Info@en": "a", "info@EN": "b"}, "are one key to the service"),
     ({"id": seed.TUTORIAL_POI}, "belongs to object"),
     ({"categories": ["NOPE"]}, "there is no category 'NOPE'"),
-    ({"colour": "red"}, "'colour' is no field of geodata"),
+    ({"colour": "red"}, "'colour' is not a field of geodata"),
     ({"status": 4}, "status must be"),
 ]
 
