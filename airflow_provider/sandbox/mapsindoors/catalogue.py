@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
 from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-    from airflow_provider.sandbox.mapsindoors.context import ServiceContext
 
 
 def to_dataset(solution: Solution) -> Json:
@@ -120,10 +119,6 @@ class Collection:
         return (item.get("properties") or {}).get(f"name@{language}")
 
 
-DISPLAY_TYPES = Collection("display_types", "name")
-CATEGORIES = Collection("categories", "key")
-
-
 async def read_routes(context: ServiceContext, solution: Solution, _: Request) -> Response:
     """Return the route elements."""
     context.count_served(len(solution.route_elements))
@@ -160,3 +155,23 @@ def _route_problems(changed: Json, solution: Solution) -> list[str]:
     if not set(changed.get("restrictions") or []) <= {"locked", *solution.roles}:
         problems.append("restrictions are 'locked' or ids of app user roles.")
     return problems
+
+
+DISPLAY_TYPES = Collection("display_types", "name")
+CATEGORIES = Collection("categories", "key")
+
+ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "dataset", dataset),
+    ("GET", "displaytypes", DISPLAY_TYPES.read),
+    ("POST", "displaytypes", DISPLAY_TYPES.create),
+    ("PUT", "displaytypes", DISPLAY_TYPES.update),
+    ("DELETE", "displaytypes", DISPLAY_TYPES.delete),
+    ("GET", "categories", CATEGORIES.read),
+    ("POST", "categories", CATEGORIES.create),
+    ("PUT", "categories", CATEGORIES.update),
+    ("DELETE", "categories", CATEGORIES.delete),
+    ("GET", "appUserRoles", roles),
+    ("GET", "routing/routeelements", read_routes),
+    ("PUT", "routing/routeelements", update_routes),
+]
+"""Method, path below the solution's API, and handler of each route."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
 from airflow_provider.sandbox.mapsindoors.responses import RequestError
+from airflow_provider.sandbox.mapsindoors.solution import Solution
 from airflow_provider.sandbox.mapsindoors.switches import Switches
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from airflow_provider.sandbox.service import Surroundings
 
 
@@ -45,3 +47,7 @@ class ServiceContext(Switches):
     def timestamp(self) -> str:
         """Return the sandbox's time in the service's format."""
         return datetime.fromtimestamp(self.around.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Handler = Callable[[ServiceContext, Solution, Request], Awaitable[Response]]
+"""Handler of a route below a solution."""

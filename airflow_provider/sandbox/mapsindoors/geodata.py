@@ -8,14 +8,16 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from airflow_provider.sandbox.mapsindoors import geometry, validation
+from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
+from airflow_provider.sandbox.mapsindoors.geometry import contains
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
 from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution, parents_first
+from airflow_provider.sandbox.mapsindoors.validation import merged, stored
+from airflow_provider.sandbox.mapsindoors.validation import problems as object_problems
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from airflow_provider.sandbox.mapsindoors.context import ServiceContext
 
 Errors = dict[str, list[str]]
 
@@ -55,14 +57,12 @@ async def create(context: ServiceContext, solution: Solution, request: Request) 
     def add(item: Json, objects: Objects) -> str:
         if item.get("id") is not None:
             raise BadObjectError(("id", "A new object has no id."))
-        problems = list(
-            validation.problems({k: v for k, v in item.items() if v is not None}, solution, objects)
-        )
+        problems = list(object_problems({k: v for k, v in item.items() if v is not None}, solution, objects))
         if problems:
             raise BadObjectError(*problems)
         key = solution.next_id()
         guid = str(UUID(key + "8a1b2c3d"))
-        objects[key] = validation.stored({**item, "id": key}, solution, context, guid)
+        objects[key] = stored({**item, "id": key}, solution, context, guid)
         return key
 
     created = apply_batch(context, solution, await context.read_array(request), add)
@@ -78,11 +78,11 @@ async def update(context: ServiceContext, solution: Solution, request: Request) 
             raise BadObjectError(("id", "The id is required."))
         if key not in objects:
             raise BadObjectError(("id", f"There is no object {key}."), status=context.put_unknown_status)
-        merged = validation.merged(objects[key], item, context)
-        problems = list(validation.problems(merged, solution, objects))
+        updated = merged(objects[key], item, context)
+        problems = list(object_problems(updated, solution, objects))
         if problems:
             raise BadObjectError(*problems)
-        objects[key] = validation.stored(merged, solution, context, "")
+        objects[key] = stored(updated, solution, context, "")
 
     apply_batch(context, solution, await context.read_array(request), change)
     return Response(status_code=204)
@@ -151,7 +151,7 @@ async def geocode(context: ServiceContext, solution: Solution, request: Request)
         for item in parents_first(solution.geodata)
         if item["baseType"] in ("venue", "building", "floor", "room")
         and _on_floor(item, solution.geodata, floor)
-        and geometry.contains(item["geometry"], lng, lat)
+        and contains(item["geometry"], lng, lat)
     ]
     context.count_served(len(found))
     return json_response(found)
@@ -162,3 +162,13 @@ def _on_floor(item: Json, objects: Objects, floor: int) -> bool:
     if level.get("baseType") != "floor":
         return True
     return str(level["baseTypeProperties"]["administrativeid"]) == str(floor)
+
+
+ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "geodata", read),
+    ("POST", "geodata", create),
+    ("PUT", "geodata", update),
+    ("DELETE", "geodata", delete),
+    ("GET", "geocode", geocode),
+]
+"""Method, path below the solution's API, and handler of each route."""

@@ -10,16 +10,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider.sandbox.mapsindoors import catalogue, geodata, seed
 from airflow_provider.sandbox.mapsindoors.auth import TokenService
-from airflow_provider.sandbox.mapsindoors.context import ServiceContext
+from airflow_provider.sandbox.mapsindoors.catalogue import ROUTES as CATALOGUE_ROUTES
+from airflow_provider.sandbox.mapsindoors.catalogue import to_dataset
+from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
+from airflow_provider.sandbox.mapsindoors.geodata import ROUTES as GEODATA_ROUTES
 from airflow_provider.sandbox.mapsindoors.rate_limit import RateLimit
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, error_response, json_response
+from airflow_provider.sandbox.mapsindoors.seed import (
+    API_KEY,
+    CLIENT,
+    PASSWORD,
+    SECRET,
+    USER,
+    accounts,
+    campus,
+    demo,
+    other,
+)
 from airflow_provider.sandbox.mapsindoors.solution import Solution
 from airflow_provider.sandbox.mapsindoors.switches import Switches
 from airflow_provider.sandbox.service import Service
 
-Handler = Callable[[ServiceContext, Solution, Request], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -35,24 +47,24 @@ class MapsIndoorsService(Service, ServiceContext):
     def reset(self) -> None:
         """Reset solutions, accounts and switches to the seed."""
         Switches.__init__(self)
-        self.campus, self.demo, self.other = seed.campus(), seed.demo(), seed.other()
+        self.campus, self.demo, self.other = campus(), demo(), other()
         self.solutions: dict[str, Solution] = {
             solution.id: solution for solution in (self.campus, self.demo, self.other)
         }
-        self.solutions[seed.API_KEY] = self.campus
-        self.auth = TokenService(self, *seed.accounts())
+        self.solutions[API_KEY] = self.campus
+        self.auth = TokenService(self, *accounts())
         self.limit = RateLimit()
 
     def connection(self) -> Mapping[str, Any]:
         """Return the connection of a user who may write to the campus."""
-        return self._connection(seed.USER, seed.PASSWORD, "password")
+        return self._connection(USER, PASSWORD, "password")
 
     def client_connection(self) -> Mapping[str, Any]:
         """Return the connection with the client-credentials grant."""
-        return self._connection(seed.CLIENT, seed.SECRET, "client_credentials")
+        return self._connection(CLIENT, SECRET, "client_credentials")
 
     def _connection(self, login: str, password: str, grant: str) -> dict[str, Any]:
-        extra = {"api_key": seed.API_KEY, "grant_type": grant, "auth_url": f"{self.base_url}/auth"}
+        extra = {"api_key": API_KEY, "grant_type": grant, "auth_url": f"{self.base_url}/auth"}
         return {
             "conn_type": self.name,
             "host": self.base_url,
@@ -63,29 +75,9 @@ class MapsIndoorsService(Service, ServiceContext):
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of the API and of the token service."""
-        types, categories = catalogue.DISPLAY_TYPES, catalogue.CATEGORIES
-        table: list[tuple[str, str, Handler]] = [
-            ("GET", "dataset", catalogue.dataset),
-            ("GET", "geodata", geodata.read),
-            ("POST", "geodata", geodata.create),
-            ("PUT", "geodata", geodata.update),
-            ("DELETE", "geodata", geodata.delete),
-            ("GET", "geocode", geodata.geocode),
-            ("GET", "displaytypes", types.read),
-            ("POST", "displaytypes", types.create),
-            ("PUT", "displaytypes", types.update),
-            ("DELETE", "displaytypes", types.delete),
-            ("GET", "categories", categories.read),
-            ("POST", "categories", categories.create),
-            ("PUT", "categories", categories.update),
-            ("DELETE", "categories", categories.delete),
-            ("GET", "appUserRoles", catalogue.roles),
-            ("GET", "routing/routeelements", catalogue.read_routes),
-            ("PUT", "routing/routeelements", catalogue.update_routes),
-        ]
         in_solution = [
             Route(f"/{{api_key}}/api/{path}", self._in_solution(handler, method), methods=[method])
-            for method, path, handler in table
+            for method, path, handler in (*CATALOGUE_ROUTES, *GEODATA_ROUTES)
         ]
         token = Route("/auth/connect/token", self._guarded(self.auth_token), methods=["GET", "POST"])
         secrets = Route(
@@ -114,11 +106,7 @@ class MapsIndoorsService(Service, ServiceContext):
         account = self.auth.bearer(request)
         solutions = [solution for key, solution in self.solutions.items() if key == solution.id]
         return json_response(
-            [
-                catalogue.to_dataset(solution)
-                for solution in solutions
-                if solution.customer == account.customer
-            ]
+            [to_dataset(solution) for solution in solutions if solution.customer == account.customer]
         )
 
     def _in_solution(self, handler: Handler, method: str) -> Endpoint:

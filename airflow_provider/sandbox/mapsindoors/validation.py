@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_provider.sandbox.mapsindoors import geometry
 from airflow_provider.sandbox.mapsindoors.additional_details import problems as detail_problems
+from airflow_provider.sandbox.mapsindoors.geometry import anchor_of, with_bbox
+from airflow_provider.sandbox.mapsindoors.geometry import problems as geometry_problems
 from airflow_provider.sandbox.mapsindoors.solution import PARENTS, Json, Objects, Solution
 from airflow_provider.sandbox.mapsindoors.switches import Switches
 
@@ -74,10 +75,8 @@ def stored(item: Json, solution: Solution, switches: Switches, guid: str) -> Jso
     :param guid: administrative id of an object that has none.
     """
     out = {key: item[key] for key in FIELDS if item.get(key) is not None}
-    out["geometry"] = geometry.with_bbox(out["geometry"], switches.decimals)
-    out["anchor"] = geometry.with_bbox(
-        out.get("anchor") or geometry.anchor_of(out["geometry"]), switches.decimals
-    )
+    out["geometry"] = with_bbox(out["geometry"], switches.decimals)
+    out["anchor"] = with_bbox(out.get("anchor") or anchor_of(out["geometry"]), switches.decimals)
     out.setdefault("status", 3)
     if "displayTypeId" in out:
         out["displayTypeId"] = resolve(solution.display_types, "name", out["displayTypeId"])
@@ -111,9 +110,9 @@ def problems(item: Json, solution: Solution, objects: Objects) -> Problems:
         yield "baseType", f"Must be one of {', '.join(PARENTS)}."
         return
     yield from _place_problems(item, solution, objects)
-    yield from (("geometry", message) for message in geometry.problems(item.get("geometry"), base_type))
+    yield from (("geometry", message) for message in geometry_problems(item.get("geometry"), base_type))
     if "anchor" in item:
-        yield from (("anchor", message) for message in geometry.problems(item["anchor"], "poi"))
+        yield from (("anchor", message) for message in geometry_problems(item["anchor"], "poi"))
     yield from _type_problems(item, solution)
     yield from _property_problems(item, solution)
     yield from _list_problems(item, solution)
