@@ -1,4 +1,4 @@
-"""What MapsIndoorsDeleteGeodataOperator promises, over TCP."""
+"""MapsIndoorsDeleteGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 

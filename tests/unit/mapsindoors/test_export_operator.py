@@ -1,4 +1,4 @@
-"""What MapsIndoorsExportGeodataOperator promises, over TCP."""
+"""MapsIndoorsExportGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MapsIndoorsSyncGeodataOperator promises, over TCP."""
+"""MapsIndoorsSyncGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_a_bad_row_is_named_before_any_write(
     assert writes(sandbox) == 0
 
 
-def test_duplicates_in_the_source_and_in_the_world_are_listed(
+def test_duplicates_in_the_source_and_on_the_map_are_listed(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     room = by_external_id(unlimited_service)["A-0-01"]
@@ -217,7 +217,7 @@ def test_bad_rows_can_be_left_out(unlimited_service: MapsIndoorsService, tmp_pat
     assert "there is no display type 'Sofa'" in failed[0]["reasons"]
 
 
-# What is missing
+# Missing rows
 
 
 def test_missing_rooms_are_deactivated_and_come_back(unlimited_service: MapsIndoorsService) -> None:
@@ -298,12 +298,12 @@ def test_rows_that_cannot_be_matched_prevent_deletions(
         sync(rows, scope=ROOMS, missing="deactivate", on_row_error="skip")
 
 
-# Bad days
+# Failures
 
 
 @pytest.mark.parametrize("stale", [0.0, 5.0])
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
-def test_a_lost_answer_creates_nothing_twice(
+def test_a_request_without_response_creates_nothing_twice(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, fault: str, stale: float
 ) -> None:
     unlimited_service.stale_seconds = stale
@@ -321,7 +321,7 @@ def test_refused_rows_are_found_and_all_others_written_once(
     unlimited_service.batch_mode, unlimited_service.error_style = mode, style
     rows = [desk(f"D-{n}") for n in range(8)]
     rows += [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in range(1, 9)]
-    # These pass the checks here, and only the service refuses them.
+    # The validation accepts these rows, and only the service rejects them.
     rows[3]["properties"] = {"name@xx": "no such language"}
     rows[12]["properties"] = {"name@xx": "no such language"}
     result = sync(rows, on_row_error="skip")
@@ -369,7 +369,7 @@ def test_large_plans_go_in_batches_that_the_service_takes(unlimited_service: Map
 
 
 @pytest.mark.parametrize("stale", [0.0, 5.0])
-def test_deletions_whose_answer_was_lost_are_done(
+def test_deletions_without_response_are_completed(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, stale: float
 ) -> None:
     unlimited_service.delete_unknown = "refuse"

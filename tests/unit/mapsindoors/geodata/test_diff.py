@@ -1,4 +1,4 @@
-"""A difference is what a write would change, and nothing else."""
+"""Differences: only fields that a write would change."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROOM: dict[str, Any] = next(
 )
 
 
-def respelled(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
-    """Write an object differently, but so that the service would store the same."""
+def equivalent(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
+    """Return an equivalent object, which the service would store as the same."""
     out = copy.deepcopy(thing)
     ring = out["geometry"]["coordinates"][0][:-1]
     start = draw(st.integers(0, len(ring) - 1))
@@ -46,7 +46,7 @@ def respelled(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
 
 @settings(max_examples=examples(60), deadline=None)
 @given(st.data())
-def test_two_spellings_of_the_same_object_have_no_difference(data: Any) -> None:
+def test_equivalent_objects_have_no_difference(data: Any) -> None:
     stored = {
         **ROOM,
         "categories": ["a", "b"],
@@ -57,7 +57,7 @@ def test_two_spellings_of_the_same_object_have_no_difference(data: Any) -> None:
             "activefrom": "2015-01-16T07:09:00Z",
         },
     }
-    row = respelled(data.draw, stored)
+    row = equivalent(data.draw, stored)
     assert differences(row, stored) == {}
     assert build_update(normalize(row), stored) == ({}, {})
 

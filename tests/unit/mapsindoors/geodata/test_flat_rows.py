@@ -1,4 +1,4 @@
-"""Tables and map tools' files become geodata objects."""
+"""Flat rows: columns of tables and map tools become geodata objects."""
 
 from __future__ import annotations
 

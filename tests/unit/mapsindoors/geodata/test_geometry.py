@@ -1,4 +1,4 @@
-"""Geometry: what is refused, what counts as equal, and where labels go."""
+"""Geometry: validity, equality and anchors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows become geodata objects, or problems with row numbers."""
+"""Rows: features and objects of a source, and problems with row numbers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_feature_without_geometry_leaves_the_place_alone() -> None:
     assert one({**feature(status=1), "geometry": None}) == {"id": KEY, "status": 1}
 
 
-def test_an_object_is_sent_in_the_services_spelling() -> None:
+def test_an_object_is_sent_as_the_service_stores_it() -> None:
     row = {
         "id": KEY,
         "properties": {"Name@en": "X"},

@@ -1,4 +1,4 @@
-"""A map in memory: found by id, small, and not changed by who looks at it."""
+"""Snapshot: objects by id, in little memory, unchanged by their readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider.sandbox.mapsindoors import seed
 from tests.unit.mapsindoors.running import undecoded
 
 
-def test_objects_are_found_by_id_and_who_changes_one_changes_a_copy() -> None:
+def test_objects_are_found_by_id_and_each_access_returns_a_copy() -> None:
     objects = LazyObjects(undecoded([{"id": "a", "aliases": []}, {"id": "b"}]))
     objects["a"]["aliases"].append("changed")
     assert dict(objects) == {"a": {"id": "a", "aliases": []}, "b": {"id": "b"}}

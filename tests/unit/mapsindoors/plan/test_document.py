@@ -1,4 +1,4 @@
-"""A plan is a file that people read, approve and come back with: it says the same when it is read again."""
+"""Plan document: a plan is equal to itself after writing and reading, and other documents are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any two spellings of the same map have an empty plan."""
+"""Equivalent rows: rows that describe the map as it is have an empty plan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DETAILS = [
 
 
 def enriched(unlimited_service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Give objects all that an object can have, as the service stores it."""
+    """Add all possible fields to some objects, as the service stores them, and return the objects."""
     unlimited_service.reset()
     unlimited_service.rate_limit = None
     found = by_external_id(unlimited_service)
@@ -42,7 +42,7 @@ def enriched(unlimited_service: MapsIndoorsService) -> dict[str, dict[str, Any]]
 
 
 def shape(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
-    """Spell a place: from any corner, either way round, rounded."""
+    """Return an equivalent geometry: any first corner, any winding, rounded."""
     shift = draw(st.floats(-9e-8, 9e-8))
     if stored["type"] == "Point":
         x, y = stored["coordinates"]
@@ -57,7 +57,7 @@ def shape(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def geometry(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
-    """Give columns for a place: an object, text, binary, or longitude and latitude."""
+    """Return columns for a geometry: an object, text, binary, or longitude and latitude."""
     given = shape(draw, stored)
     boxed = {**given, "bbox": [0, 0, 1, 1]}
     ways: list[dict[str, Any]] = [
@@ -71,7 +71,7 @@ def geometry(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def texts(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
-    """Give columns, or a member ``properties``, for an object's texts; keys have no case."""
+    """Return columns, or a member ``properties``, for an object's texts; keys have no case."""
     out: dict[str, Any] = {}
     for key, value in thing["properties"].items():
         name = draw(st.sampled_from([key, key.upper(), key.title()]))
@@ -84,7 +84,7 @@ def texts(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def numbers(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
-    """Give columns, or a member, for base type properties, as texts or as what they mean."""
+    """Return columns, or a member, for base type properties, as texts or as typed values."""
     given = dict(thing["baseTypeProperties"])
     meant = {
         "capacity": [4, "4", 4.0],
@@ -100,7 +100,7 @@ def numbers(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def references(draw: Any, thing: dict[str, Any], unlimited_service: MapsIndoorsService) -> dict[str, Any]:
-    """Name parent, display type and categories in any of the ways."""
+    """Return references to parent, display type and categories, by id, key or name."""
     out: dict[str, Any] = {}
     parent = unlimited_service.campus.geodata.get(thing.get("parentId", ""))
     if parent is not None:
@@ -126,7 +126,7 @@ def references(draw: Any, thing: dict[str, Any], unlimited_service: MapsIndoorsS
 
 
 def varied_row(draw: Any, thing: dict[str, Any], unlimited_service: MapsIndoorsService) -> dict[str, Any]:
-    """Spell an object as a row; it may leave out what it does not own."""
+    """Return an object as an equivalent row, which may leave out fields."""
     row: dict[str, Any] = {"externalId": thing["externalId"]}
     row |= references(draw, thing, unlimited_service)
     for part in (texts, numbers):
@@ -155,7 +155,7 @@ def varied_row(draw: Any, thing: dict[str, Any], unlimited_service: MapsIndoorsS
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), codes=st.lists(st.sampled_from(CODES), unique=True, min_size=1))
-def test_any_spelling_of_the_map_has_an_empty_plan(
+def test_equivalent_rows_have_an_empty_plan(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, data: Any, codes: list[str]
 ) -> None:
     things = enriched(unlimited_service)

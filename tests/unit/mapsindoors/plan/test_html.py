@@ -1,4 +1,4 @@
-"""The plan's page shows what will change, and is one safe file."""
+"""Plan page: all changes, in one file without scripts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 class Tags(HTMLParser):
-    """Counts classes and notes open tags."""
+    """Parser that collects tags, attributes and the classes of shapes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ def test_the_counts_are_on_top_and_each_change_on_the_map_leads_to_its_line(
 
 
 @pytest.mark.parametrize("where", ["name", "property key", "floor", "solution", "key"])
-def test_no_text_of_anybody_becomes_markup(service: MapsIndoorsService, tmp_path: Path, where: str) -> None:
+def test_no_text_of_a_source_becomes_markup(service: MapsIndoorsService, tmp_path: Path, where: str) -> None:
     evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'</title></style>"
     rows: list[dict[str, Any]] = [dict(row) for row in ROWS]
     if where == "name":
@@ -208,7 +208,7 @@ def test_no_label_covers_another_and_small_things_lie_on_top(
 
 
 def _poisoned(value: Any) -> Any:
-    """Put markup into every text, but for what the page decides by."""
+    """Add markup to every text, except fields that the page branches on."""
     evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)></text></svg>"
     if isinstance(value, dict):
         kept = {"baseType", "type", "status"}

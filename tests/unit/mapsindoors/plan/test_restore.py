@@ -1,4 +1,4 @@
-"""A backup put back gives the map that it was made of."""
+"""Restore: a backup resets the map to the time of the backup."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def backup(unlimited_service: MapsIndoorsService, tmp_path: Path) -> str:
 
 
 def comparable(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Give the map with parents by their keys, and without ids and what is empty."""
+    """Return the map with parents by key, without ids and empty values."""
     objects = service.campus.geodata
 
     def key(thing: dict[str, Any] | None) -> str:
@@ -42,7 +42,7 @@ def comparable(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
 
 
 def without(service: MapsIndoorsService, *codes: str) -> None:
-    """Delete objects with all that is below them."""
+    """Delete objects with their descendants."""
     left = dict(service.campus.geodata)
     gone = {by_external_id(service)[code]["id"] for code in codes}
     while gone:
@@ -91,7 +91,7 @@ def test_children_that_outlived_their_parent_go_below_the_new_one(
 
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
 @pytest.mark.parametrize("stale", [0.0, 5.0])
-def test_a_lost_answer_makes_nothing_twice(
+def test_a_request_without_response_creates_nothing_twice(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str, fault: str, stale: float
 ) -> None:
     before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
@@ -104,7 +104,7 @@ def test_a_lost_answer_makes_nothing_twice(
     assert comparable(unlimited_service) == before
 
 
-def test_a_try_that_ended_half_way_is_gone_on_with(
+def test_an_interrupted_attempt_is_resumed(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str
 ) -> None:
     before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)

@@ -1,4 +1,4 @@
-"""A plan is made, looked at, and applied exactly as it is, or refused."""
+"""Saved plans: a plan is made, reviewed, and applied unchanged, or rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
 
 
-def test_a_plan_is_made_looked_at_and_applied(
+def test_a_plan_is_made_reviewed_and_applied(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
@@ -35,11 +35,11 @@ def test_a_plan_is_what_its_schema_says(unlimited_service: MapsIndoorsService, t
     path = tmp_path / "plan.json"
     rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}, {"externalId": "A-0-02", "status": 9}]
     sync(rows, mode="plan", plan_output=str(path), on_row_error="skip", missing="deactivate")
-    schema = json.loads((Path(__file__).parents[3] / "docs" / "mapsindoors-plan.schema.json").read_text())
+    schema = json.loads((Path(__file__).parents[4] / "docs" / "mapsindoors-plan.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(json.loads(path.read_text()))
 
 
-def test_a_plan_for_a_world_that_changed_is_refused(
+def test_a_plan_for_a_changed_map_is_rejected(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
@@ -63,7 +63,7 @@ def test_a_plan_for_a_world_that_changed_is_refused(
     assert writes(sandbox) == 0
 
 
-def test_limits_count_again_when_a_plan_is_applied(
+def test_limits_are_checked_when_a_plan_is_applied(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
@@ -121,7 +121,7 @@ def test_arguments_that_cannot_be_meant_are_refused(
     assert not sandbox.counters.requests
 
 
-def test_a_backup_of_the_whole_map_is_kept(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_backup_of_the_whole_map_is_written(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     before = list(unlimited_service.campus.geodata.values())
     path = tmp_path / "backup.jsonl"
     sync([desk("D-1")], backup=str(path))
@@ -129,7 +129,7 @@ def test_a_backup_of_the_whole_map_is_kept(unlimited_service: MapsIndoorsService
     assert sorted(kept, key=lambda one: one["id"]) == sorted(before, key=lambda one: one["id"])
 
 
-# A plan file that somebody changed
+# Altered plan files
 
 
 def planned(unlimited_service: MapsIndoorsService, path: Path) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def planned(unlimited_service: MapsIndoorsService, path: Path) -> dict[str, Any]
         ((2, "body", "externalId"), "", "does not deactivate"),
     ],
 )
-def test_a_plan_that_somebody_changed_is_refused(
+def test_an_altered_plan_is_rejected(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: Any, forged: Any, words: str
 ) -> None:
     path = tmp_path / "plan.json"
@@ -196,7 +196,7 @@ def test_a_plan_of_another_shape_is_none(
     assert writes(sandbox) == 0
 
 
-def test_the_number_of_compared_objects_is_counted_again(
+def test_the_number_of_compared_objects_is_recounted(
     unlimited_service: MapsIndoorsService, tmp_path: Path
 ) -> None:
     path = tmp_path / "plan.json"

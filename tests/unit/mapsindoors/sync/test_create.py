@@ -1,4 +1,4 @@
-"""Refused batches of new objects: the bad rows are found, soon, and nothing is made twice."""
+"""Creation: the invalid rows of rejected batches are found, and nothing is created twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODES = ["atomic", "stop-at-first", "skip-bad"]
 def waited(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> list[float]:
-    """Note every wait for late reads; the sandbox's clock goes on meanwhile."""
+    """Return the delays before reads; each moves the sandbox's clock."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -34,7 +34,7 @@ def waited(
 
 
 def desks(count: int, bad: set[int]) -> list[dict[str, Any]]:
-    """Give rows for new desks; those that are bad are so to the service only."""
+    """Return rows for new desks; only the service rejects the invalid rows."""
     return [desk(f"D-{n}", **({"name@xx": "no such language"} if n in bad else {})) for n in range(count)]
 
 
@@ -57,7 +57,7 @@ def test_a_service_that_writes_nothing_of_a_refused_batch_is_waited_for_once(
     assert (result["create"], result["failed"]) == (40, 60)
     assert made(unlimited_service) == sorted(f"D-{n}" for n in range(100) if n not in bad)
     assert sum(waited) == WAIT
-    # Each bad row once by itself; of five batches, what the service's short text leaves room for.
+    # A request for each invalid row, and up to four for each of the five batches.
     assert posts(sandbox) <= len(bad) + 5 * 4
 
 

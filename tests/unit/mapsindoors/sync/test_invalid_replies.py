@@ -1,4 +1,4 @@
-"""Whatever the service holds or answers, a sync works around it, or fails with an error of ours."""
+"""Invalid replies: a sync ignores unexpected values, or fails with an error of the provider."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_text_that_is_no_shape_is_refused_soon(shape: str) -> None:
         parse_geometry(shape)
 
 
-def test_a_binary_that_nests_for_ever_is_refused() -> None:
+def test_a_deeply_nested_binary_is_rejected() -> None:
     with pytest.raises(ValueError, match="is not WKB"):
         parse_geometry(b"\x01\x06\x00\x00\x00\x01\x00\x00\x00" * 5_000)
 
@@ -133,7 +133,7 @@ def test_an_id_that_is_no_text_is_named(unlimited_service: MapsIndoorsService, g
 
 
 @pytest.mark.parametrize("parents", [{"a": "b", "b": "a"}, {"a": "a", "b": "a"}])
-def test_a_map_that_goes_round_in_a_circle_is_planned_and_drawn_all_the_same(parents: dict[str, str]) -> None:
+def test_parents_that_form_a_cycle_are_planned_and_drawn(parents: dict[str, str]) -> None:
     objects = [
         {"id": one, "parentId": parent, "baseType": "room", "externalId": one, "geometry": SQUARE}
         for one, parent in parents.items()

@@ -135,7 +135,7 @@ def test_any_change_is_applied_and_nothing_else_is(
 
 
 def room(code: str) -> dict[str, Any]:
-    """Give a row for a new room."""
+    """Return a row for a new room."""
     return desk(code, baseType="room", displayTypeId="Office", geometry=SQUARE)
 
 

@@ -1,4 +1,4 @@
-"""What a large sync may cost."""
+"""Size: the number of requests of a large sync."""
 
 from __future__ import annotations
 
