@@ -1,4 +1,4 @@
-"""A map in memory: found by id, small, and not changed by who looks at it."""
+"""Snapshot: objects by id, in little memory, unchanged by their readers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import tracemalloc
 import msgspec
 import pytest
 
-from airflow_provider.mapsindoors.geodata.snapshot import Objects
+from airflow_provider.mapsindoors.geodata.snapshot import LazyObjects
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.unit.mapsindoors.running import undecoded
 
 
-def test_objects_are_found_by_id_and_who_changes_one_changes_a_copy() -> None:
-    objects = Objects(undecoded([{"id": "a", "aliases": []}, {"id": "b"}]))
+def test_objects_are_found_by_id_and_each_access_returns_a_copy() -> None:
+    objects = LazyObjects(undecoded([{"id": "a", "aliases": []}, {"id": "b"}]))
     objects["a"]["aliases"].append("changed")
     assert dict(objects) == {"a": {"id": "a", "aliases": []}, "b": {"id": "b"}}
     assert ("a" in objects, "c" in objects, objects.get("c"), len(objects)) == (True, False, None, 2)
@@ -36,6 +36,6 @@ def test_a_map_takes_less_than_half_of_the_memory_of_its_decoded_objects() -> No
 
     whole = taken(lambda: msgspec.json.decode(reply))
     assert (
-        taken(lambda: Objects(msgspec.json.decode(bytes(bytearray(reply)), type=list[msgspec.Raw])))
+        taken(lambda: LazyObjects(msgspec.json.decode(bytes(bytearray(reply)), type=list[msgspec.Raw])))
         < whole / 2
     )

@@ -1,4 +1,4 @@
-"""Any two spellings of the same map have an empty plan."""
+"""Equivalent rows: rows that describe the map as it is have an empty plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.geodata.wkt_wkb import wkb
+from airflow_provider.mapsindoors.geodata.wkt_wkb import to_wkb
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
@@ -25,11 +25,11 @@ DETAILS = [
 ]
 
 
-def enriched(world: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Give objects all that an object can have, as the service stores it."""
-    world.reset()
-    world.rate_limit = None
-    found = by_external_id(world)
+def enriched(unlimited_service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
+    """Add all possible fields to some objects, as the service stores them, and return the objects."""
+    unlimited_service.reset()
+    unlimited_service.rate_limit = None
+    found = by_external_id(unlimited_service)
     room, poi = copy.deepcopy(found["A-0-01"]), copy.deepcopy(found["A-0-P1"])
     room["geometry"]["coordinates"].append(HOLE)
     room["baseTypeProperties"] |= {"capacity": "4", "activefrom": "2015-01-16T07:09:00Z", "obstacle": "false"}
@@ -37,12 +37,12 @@ def enriched(world: MapsIndoorsService) -> dict[str, dict[str, Any]]:
     room["displaySetting"] = {"name": "default", "labelZoomFrom": 18, "polygon": {"fillColor": "#00ff00"}}
     room["properties"] |= {"info@generic": "Ünïcode & <b>", "description@en": ""}
     poi["categories"] = [seed.new_id("category", "WORK"), seed.new_id("category", "FOOD")]
-    put(world, room, poi)
-    return by_external_id(world)
+    put(unlimited_service, room, poi)
+    return by_external_id(unlimited_service)
 
 
 def shape(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
-    """Spell a place: from any corner, either way round, rounded."""
+    """Return an equivalent geometry: any first corner, any winding, rounded."""
     shift = draw(st.floats(-9e-8, 9e-8))
     if stored["type"] == "Point":
         x, y = stored["coordinates"]
@@ -57,11 +57,11 @@ def shape(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def geometry(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
-    """Give columns for a place: an object, text, binary, or longitude and latitude."""
+    """Return columns for a geometry: an object, text, binary, or longitude and latitude."""
     given = shape(draw, stored)
     boxed = {**given, "bbox": [0, 0, 1, 1]}
     ways: list[dict[str, Any]] = [
-        {"geometry": wkb(given)},
+        {"geometry": to_wkb(given)},
         {"geometry": boxed},
         {"geometry": json.dumps(boxed)},
     ]
@@ -71,7 +71,7 @@ def geometry(draw: Any, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def texts(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
-    """Give columns, or a member ``properties``, for an object's texts; keys have no case."""
+    """Return columns, or a member ``properties``, for an object's texts; keys have no case."""
     out: dict[str, Any] = {}
     for key, value in thing["properties"].items():
         name = draw(st.sampled_from([key, key.upper(), key.title()]))
@@ -84,7 +84,7 @@ def texts(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def numbers(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
-    """Give columns, or a member, for base type properties, as texts or as what they mean."""
+    """Return columns, or a member, for base type properties, as texts or as typed values."""
     given = dict(thing["baseTypeProperties"])
     meant = {
         "capacity": [4, "4", 4.0],
@@ -99,36 +99,36 @@ def numbers(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def references(draw: Any, thing: dict[str, Any], world: MapsIndoorsService) -> dict[str, Any]:
-    """Name parent, display type and categories in any of the ways."""
+def references(draw: Any, thing: dict[str, Any], unlimited_service: MapsIndoorsService) -> dict[str, Any]:
+    """Return references to parent, display type and categories, by id, key or name."""
     out: dict[str, Any] = {}
-    parent = world.campus.geodata.get(thing.get("parentId", ""))
+    parent = unlimited_service.campus.geodata.get(thing.get("parentId", ""))
     if parent is not None:
         ways: list[dict[str, Any]] = [{}, {"parentId": parent["id"]}]
         if parent.get("externalId"):
             ways.append({"parentExternalId": parent["externalId"]})
         if parent["baseType"] == "floor":
-            building = world.campus.geodata[parent["parentId"]]
+            building = unlimited_service.campus.geodata[parent["parentId"]]
             index = parent["baseTypeProperties"]["administrativeid"]
             ways += [{"parentBuilding": building[by], "parentFloor": index} for by in ("id", "externalId")]
         out |= draw(st.sampled_from(ways))
     if kind := thing.get("displayTypeId"):
-        name = world.campus.display_types[kind]["name"]
+        name = unlimited_service.campus.display_types[kind]["name"]
         out |= draw(
             st.sampled_from([{"displayTypeId": kind}, {"displayType": name}, {"displayType": name.upper()}])
         )
     if groups := thing.get("categories"):
-        known = [world.campus.categories[one] for one in draw(st.permutations(groups))]
+        known = [unlimited_service.campus.categories[one] for one in draw(st.permutations(groups))]
         by = draw(st.sampled_from(["id", "key", "name"]))
         said = [one["name"]["da"] if by == "name" else one[by] for one in known]
         out["categories"] = draw(st.sampled_from([said, ";".join(said)]))
     return out
 
 
-def spelled(draw: Any, thing: dict[str, Any], world: MapsIndoorsService) -> dict[str, Any]:
-    """Spell an object as a row; it may leave out what it does not own."""
+def varied_row(draw: Any, thing: dict[str, Any], unlimited_service: MapsIndoorsService) -> dict[str, Any]:
+    """Return an object as an equivalent row, which may leave out fields."""
     row: dict[str, Any] = {"externalId": thing["externalId"]}
-    row |= references(draw, thing, world)
+    row |= references(draw, thing, unlimited_service)
     for part in (texts, numbers):
         row |= part(draw, thing) if draw(st.booleans()) else {}
     if draw(st.booleans()):
@@ -155,15 +155,15 @@ def spelled(draw: Any, thing: dict[str, Any], world: MapsIndoorsService) -> dict
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), codes=st.lists(st.sampled_from(CODES), unique=True, min_size=1))
-def test_any_spelling_of_the_map_has_an_empty_plan(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, data: Any, codes: list[str]
+def test_equivalent_rows_have_an_empty_plan(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, data: Any, codes: list[str]
 ) -> None:
-    things = enriched(world)
-    before, sent = copy.deepcopy(world.campus.geodata), writes(sandbox)
-    rows = [spelled(data.draw, things[code], world) for code in codes]
+    things = enriched(unlimited_service)
+    before, sent = copy.deepcopy(unlimited_service.campus.geodata), writes(sandbox)
+    rows = [varied_row(data.draw, things[code], unlimited_service) for code in codes]
     path = tmp_path / "plan.json"
     result = sync(rows, mode="plan", plan_output=str(path))
     assert json.loads(path.read_text())["changes"] == []
     assert (result["unchanged"], result["failed"]) == (len(rows), 0)
     assert sync(rows, missing="ignore")["unchanged"] == len(rows)
-    assert (world.campus.geodata, writes(sandbox)) == (before, sent)
+    assert (unlimited_service.campus.geodata, writes(sandbox)) == (before, sent)

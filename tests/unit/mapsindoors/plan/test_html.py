@@ -1,4 +1,4 @@
-"""The plan's page shows what will change, and is one safe file."""
+"""Plan page: all changes, in one file without scripts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 from airflow_provider.mapsindoors.plan.document import Change, Plan
-from airflow_provider.mapsindoors.plan.html import page
+from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from tests.unit.mapsindoors.running import put, undecoded
 
@@ -36,7 +36,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 class Tags(HTMLParser):
-    """Counts classes and notes open tags."""
+    """Parser that collects tags, attributes and the classes of shapes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ def test_the_counts_are_on_top_and_each_change_on_the_map_leads_to_its_line(
 
 
 @pytest.mark.parametrize("where", ["name", "property key", "floor", "solution", "key"])
-def test_no_text_of_anybody_becomes_markup(service: MapsIndoorsService, tmp_path: Path, where: str) -> None:
+def test_no_text_of_a_source_becomes_markup(service: MapsIndoorsService, tmp_path: Path, where: str) -> None:
     evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'</title></style>"
     rows: list[dict[str, Any]] = [dict(row) for row in ROWS]
     if where == "name":
@@ -208,7 +208,7 @@ def test_no_label_covers_another_and_small_things_lie_on_top(
 
 
 def _poisoned(value: Any) -> Any:
-    """Put markup into every text, but for what the page decides by."""
+    """Add markup to every text, except fields that the page branches on."""
     evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)></text></svg>"
     if isinstance(value, dict):
         kept = {"baseType", "type", "status"}
@@ -223,7 +223,7 @@ def test_no_text_of_map_or_plan_becomes_markup(service: MapsIndoorsService) -> N
     dataset = _poisoned({"id": "d", "name": "N", "baseLanguage": "en"})
     for one in objects:
         one["properties"][f"name@{dataset['baseLanguage']}"] = one["id"]
-    world = World(dataset, undecoded(objects), scope={"root_element": objects[0]["id"]})
+    snapshot = SolutionSnapshot(dataset, undecoded(objects), scope={"root_element": objects[0]["id"]})
     changes = [
         Change(
             operation,
@@ -240,7 +240,7 @@ def test_no_text_of_map_or_plan_becomes_markup(service: MapsIndoorsService) -> N
     failed = [_poisoned({"row": "1", "key": "k", "reasons": ["r"]})]
     scope = _poisoned({"base_types": ["room"], "root_element": "x"})
     plan = Plan(dataset["id"], dataset["name"], scope, dataset["id"], changes=changes, failed=failed)
-    text = page(plan, world)
+    text = render_page(plan, snapshot)
     tags = Tags()
     tags.feed(text)
     assert "script&gt;" in text

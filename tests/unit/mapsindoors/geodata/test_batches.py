@@ -1,4 +1,4 @@
-"""Batches keep both limits, and lose nothing."""
+"""Batches: both limits, the order, and all items."""
 
 from __future__ import annotations
 

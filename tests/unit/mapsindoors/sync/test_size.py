@@ -1,4 +1,4 @@
-"""What a large sync may cost."""
+"""Size: the number of requests of a large sync."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_hundred_changes_among_ten_thousand_objects_take_eight_requests(
-    world: MapsIndoorsService, sandbox: Sandbox
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
-    seed.grow(world.campus, 10_000)
+    seed.grow(unlimited_service.campus, 10_000)
     rows: list[dict[str, Any]] = [
         {"externalId": code, "name": one["properties"]["name@en"], "geometry": one["geometry"]}
-        for code, one in by_external_id(world).items()
+        for code, one in by_external_id(unlimited_service).items()
         if code.startswith("G-")
     ]
     for row in rows[::100]:

@@ -1,4 +1,4 @@
-"""Refused batches of new objects: the bad rows are found, soon, and nothing is made twice."""
+"""Creation: the invalid rows of rejected batches are found, and nothing is created twice."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
 from tests.unit.mapsindoors.running import desk, sync
 
-WAIT = sum(verify.SETTLE)
+WAIT = sum(verify.READ_DELAYS)
 MODES = ["atomic", "stop-at-first", "skip-bad"]
 
 
 @pytest.fixture
-def waited(world: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Note every wait for late reads; the sandbox's clock goes on meanwhile."""
+def waited(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> list[float]:
+    """Return the delays before reads; each moves the sandbox's clock."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -32,12 +34,12 @@ def waited(world: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.Monk
 
 
 def desks(count: int, bad: set[int]) -> list[dict[str, Any]]:
-    """Give rows for new desks; those that are bad are so to the service only."""
+    """Return rows for new desks; only the service rejects the invalid rows."""
     return [desk(f"D-{n}", **({"name@xx": "no such language"} if n in bad else {})) for n in range(count)]
 
 
-def made(world: MapsIndoorsService) -> list[str]:
-    codes = [one.get("externalId", "") for one in world.campus.geodata.values()]
+def made(unlimited_service: MapsIndoorsService) -> list[str]:
+    codes = [one.get("externalId", "") for one in unlimited_service.campus.geodata.values()]
     return sorted(code for code in codes if code.startswith("D-"))
 
 
@@ -47,26 +49,26 @@ def posts(sandbox: Sandbox) -> int:
 
 @pytest.mark.parametrize("style", ["problem", "text"])
 def test_a_service_that_writes_nothing_of_a_refused_batch_is_waited_for_once(
-    world: MapsIndoorsService, sandbox: Sandbox, waited: list[float], style: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, waited: list[float], style: str
 ) -> None:
-    world.error_style = style
+    unlimited_service.error_style = style
     bad = {n for n in range(100) if n % 20 in (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 19)}
     result = sync(desks(100, bad), on_row_error="skip", batch_size=20, verify=False)
     assert (result["create"], result["failed"]) == (40, 60)
-    assert made(world) == sorted(f"D-{n}" for n in range(100) if n not in bad)
+    assert made(unlimited_service) == sorted(f"D-{n}" for n in range(100) if n not in bad)
     assert sum(waited) == WAIT
-    # Each bad row once by itself; of five batches, what the service's short text leaves room for.
+    # A request for each invalid row, and up to four for each of the five batches.
     assert posts(sandbox) <= len(bad) + 5 * 4
 
 
 @pytest.mark.parametrize("style", ["problem", "text", "vague"])
 @pytest.mark.parametrize("mode", MODES)
 def test_rows_that_are_all_bad_are_waited_for_once_a_batch(
-    world: MapsIndoorsService, sandbox: Sandbox, waited: list[float], mode: str, style: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, waited: list[float], mode: str, style: str
 ) -> None:
-    world.batch_mode, world.error_style = mode, style
+    unlimited_service.batch_mode, unlimited_service.error_style = mode, style
     result = sync(desks(30, set(range(30))), on_row_error="skip", batch_size=10, verify=False)
-    assert (result["create"], result["failed"], made(world)) == (0, 30, [])
+    assert (result["create"], result["failed"], made(unlimited_service)) == (0, 30, [])
     assert sum(waited) <= 3 * WAIT
     assert posts(sandbox) <= 3 * 11
 
@@ -74,27 +76,36 @@ def test_rows_that_are_all_bad_are_waited_for_once_a_batch(
 @pytest.mark.parametrize("stale", [0.0, 8.0])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_service_that_does_not_name_bad_rows_is_waited_for_once_a_batch(
-    world: MapsIndoorsService, sandbox: Sandbox, waited: list[float], mode: str, stale: float
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, waited: list[float], mode: str, stale: float
 ) -> None:
-    world.batch_mode, world.error_style, world.stale_seconds = mode, "vague", stale
+    unlimited_service.batch_mode, unlimited_service.error_style, unlimited_service.stale_seconds = (
+        mode,
+        "vague",
+        stale,
+    )
     bad = {0, 7, 15, 16, 29}
     result = sync(desks(30, bad), on_row_error="skip", batch_size=10, verify=False)
     assert (result["create"], result["failed"]) == (25, 5)
-    assert made(world) == sorted(f"D-{n}" for n in range(30) if n not in bad)
+    assert made(unlimited_service) == sorted(f"D-{n}" for n in range(30) if n not in bad)
     assert sum(waited) <= 3 * WAIT
 
 
 def test_a_service_that_starts_to_write_parts_of_refused_batches_makes_nothing_twice(
-    world: MapsIndoorsService, sandbox: Sandbox, waited: list[float], monkeypatch: pytest.MonkeyPatch
+    unlimited_service: MapsIndoorsService,
+    sandbox: Sandbox,
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     modes = iter(["atomic", "atomic"])
     monkeypatch.setattr(
-        type(world), "batch_mode", property(lambda _: next(modes, "stop-at-first"), lambda *_: None)
+        type(unlimited_service),
+        "batch_mode",
+        property(lambda _: next(modes, "stop-at-first"), lambda *_: None),
     )
     bad = {4, 14, 24}
     result = sync(desks(30, bad), on_row_error="skip", batch_size=10)
     assert (result["create"], result["failed"]) == (27, 3)
-    assert made(world) == sorted(f"D-{n}" for n in range(30) if n not in bad)
+    assert made(unlimited_service) == sorted(f"D-{n}" for n in range(30) if n not in bad)
 
 
 @pytest.mark.slow
@@ -115,7 +126,7 @@ def test_a_service_that_starts_to_write_parts_of_refused_batches_makes_nothing_t
     lost=st.sampled_from([None, "reset_before", "reset_after"]),
 )
 def test_every_good_row_is_made_once_and_every_bad_one_is_named(
-    world: MapsIndoorsService,
+    unlimited_service: MapsIndoorsService,
     sandbox: Sandbox,
     waited: list[float],
     count: int,
@@ -127,16 +138,21 @@ def test_every_good_row_is_made_once_and_every_bad_one_is_named(
     size: int,
     lost: str | None,
 ) -> None:
-    world.reset()
-    world.rate_limit = None
+    unlimited_service.reset()
+    unlimited_service.rate_limit = None
     sandbox.faults.clear()
     waited.clear()
-    world.batch_mode, world.error_style, world.stale_seconds, world.max_items = mode, style, stale, most
+    (
+        unlimited_service.batch_mode,
+        unlimited_service.error_style,
+        unlimited_service.stale_seconds,
+        unlimited_service.max_items,
+    ) = mode, style, stale, most
     if lost:
         sandbox.faults.add(lost, method="POST", path="/geodata")
     good = [f"D-{n}" for n in range(count) if n not in bad]
     result = sync(desks(count, bad), on_row_error="skip", batch_size=size)
     assert (result["create"], result["failed"]) == (len(good), count - len(good))
-    assert made(world) == sorted(good)
+    assert made(unlimited_service) == sorted(good)
     lost_or_refused = -(-count // size) + (1 if lost else 0)
     assert sum(waited) <= (lost_or_refused + 1) * WAIT

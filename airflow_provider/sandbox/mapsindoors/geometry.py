@@ -1,4 +1,4 @@
-"""Geometry as the service treats it: checks, bounds, anchors, what lies where."""
+"""Geometry: validation, bounds, anchors and containment."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ KINDS = {"poi": ("Point",), "floor": ("Polygon", "MultiPolygon")}
 
 
 def polygons(geometry: Json) -> list[list[Ring]]:
-    """Give the polygons of a Polygon or MultiPolygon, each a list of rings."""
+    """Return the polygons of a Polygon or MultiPolygon, each as a list of rings."""
     coordinates = geometry["coordinates"]
     return list(coordinates) if geometry["type"] == "MultiPolygon" else [coordinates]
 
 
 def with_bbox(geometry: Json, decimals: int | None) -> Json:
-    """Give a geometry as it is stored: rounded, areas with their bounds."""
+    """Return a geometry as it is stored: rounded, and with bounds when it is an area."""
     out = {"type": geometry["type"], "coordinates": _rounded(geometry["coordinates"], decimals)}
     if out["type"] != "Point":
         points = [point for rings in polygons(out) for ring in rings for point in ring]
@@ -31,11 +31,15 @@ def with_bbox(geometry: Json, decimals: int | None) -> Json:
 def _rounded(value: Any, decimals: int | None) -> Any:
     if decimals is None:
         return value
-    return [_rounded(one, decimals) for one in value] if isinstance(value, list) else round(value, decimals)
+    return (
+        [_rounded(member, decimals) for member in value]
+        if isinstance(value, list)
+        else round(value, decimals)
+    )
 
 
 def anchor_of(geometry: Json) -> Json:
-    """Give the point that stands for a geometry: itself, or the mean of the outer ring's vertices."""
+    """Return the anchor of a geometry: the point, or the mean of the outer ring's vertices."""
     if geometry["type"] == "Point":
         return {"type": "Point", "coordinates": geometry["coordinates"]}
     ring = polygons(geometry)[0][0][:-1]
@@ -44,7 +48,7 @@ def anchor_of(geometry: Json) -> Json:
 
 
 def contains(geometry: Json, lng: float, lat: float) -> bool:
-    """Say whether a point lies in an area, holes left out."""
+    """Return whether a point is inside of an area and not inside of its holes."""
     return any(
         _in_ring(rings[0], lng, lat) and not any(_in_ring(hole, lng, lat) for hole in rings[1:])
         for rings in polygons(geometry)
@@ -59,8 +63,8 @@ def _in_ring(ring: Ring, x: float, y: float) -> bool:
     return inside
 
 
-def faults(geometry: Any, base_type: str | None) -> Iterator[str]:
-    """Say what is wrong with a geometry; a point is for a POI only, a MultiPolygon for a floor only."""
+def problems(geometry: Any, base_type: str | None) -> Iterator[str]:
+    """Yield the problems of a geometry; only POIs are points, and only floors may be MultiPolygons."""
     if not isinstance(geometry, dict) or not isinstance(geometry.get("coordinates"), list):
         yield "A GeoJSON geometry is needed."
         return
@@ -78,10 +82,10 @@ def faults(geometry: Any, base_type: str | None) -> Iterator[str]:
         return
     for rings in parts:
         for ring in rings:
-            yield from _ring_faults(ring)
+            yield from _ring_problems(ring)
 
 
-def _ring_faults(ring: Any) -> Iterator[str]:
+def _ring_problems(ring: Any) -> Iterator[str]:
     if not isinstance(ring, list) or not all(_is_position(point) for point in ring):
         yield "A position is [longitude, latitude], within ±180 and ±90."
     elif len(ring) < 4 or ring[0] != ring[-1]:

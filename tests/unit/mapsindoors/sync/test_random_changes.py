@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.geodata.geometry import same
+from airflow_provider.mapsindoors.geodata.geometry import is_same_place
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
@@ -85,7 +85,7 @@ FAULTS = st.lists(
     faults=FAULTS,
 )
 def test_any_change_is_applied_and_nothing_else_is(
-    world: MapsIndoorsService,
+    unlimited_service: MapsIndoorsService,
     sandbox: Sandbox,
     changes: dict[str, dict[str, Any]],
     made: int,
@@ -94,14 +94,14 @@ def test_any_change_is_applied_and_nothing_else_is(
     switches: dict[str, Any],
     faults: list[Any],
 ) -> None:
-    world.reset()
-    world.rate_limit = None
+    unlimited_service.reset()
+    unlimited_service.rate_limit = None
     sandbox.faults.clear()
     for name, value in switches.items():
-        setattr(world, name, value)
+        setattr(unlimited_service, name, value)
     for (kind, options), method, after in faults:
         sandbox.faults.add(kind, method=method, path="/geodata", after=after, **options)
-    before = copy.deepcopy(by_external_id(world))
+    before = copy.deepcopy(by_external_id(unlimited_service))
     places = [code for code, one in before.items() if one["baseType"] in ("room", "poi")]
     kept = [code for code in places if not code.startswith("C-1")] + [f"C-1-0{n}" for n in range(1, 9 - gone)]
     kept += ["C-1-P1", "C-1-P2", "C-1-P3"]
@@ -113,9 +113,9 @@ def test_any_change_is_applied_and_nothing_else_is(
     sandbox.faults.clear()
     created = made + made // 2
     assert (result["create"], result[missing], result["failed"]) == (created, gone, 0)
-    after = by_external_id(world)
+    after = by_external_id(unlimited_service)
     deleted = gone if missing == "delete" else 0
-    assert len(world.campus.geodata) == len(before) + 1 + created - deleted
+    assert len(unlimited_service.campus.geodata) == len(before) + 1 + created - deleted
     for code, fields in changes.items():
         assert_changed(after.pop(code), before.pop(code), fields, before)
     for n in range(gone):
@@ -125,7 +125,7 @@ def test_any_change_is_applied_and_nothing_else_is(
             assert left is None
         else:  # The service rounds what it stores.
             assert left == {**old, "status": 2, "anchor": left and left["anchor"]}
-            assert same(left["anchor"], old["anchor"])
+            assert is_same_place(left["anchor"], old["anchor"])
     for n in range(made):
         parent = after[f"N-{n}" if n % 2 else "A-0"]
         assert after[f"D-{n}"]["parentId"] == parent["id"]
@@ -135,7 +135,7 @@ def test_any_change_is_applied_and_nothing_else_is(
 
 
 def room(code: str) -> dict[str, Any]:
-    """Give a row for a new room."""
+    """Return a row for a new room."""
     return desk(code, baseType="room", displayTypeId="Office", geometry=SQUARE)
 
 
@@ -165,4 +165,4 @@ def assert_changed(
         **old.get("displaySetting", {}),
         **fields.get("displaySetting", {}),
     }
-    assert same(room["anchor"], old["anchor"]) is ("geometry" not in fields)
+    assert is_same_place(room["anchor"], old["anchor"]) is ("geometry" not in fields)

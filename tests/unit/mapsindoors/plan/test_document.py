@@ -1,4 +1,4 @@
-"""A plan is a file that people read, approve and come back with: it says the same when it is read again."""
+"""Plan document: a plan is equal to itself after writing and reading, and other documents are rejected."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PLANS = st.builds(
 @settings(max_examples=examples(25))
 @given(plan=PLANS)
 def test_a_plan_is_the_same_after_it_was_written_and_read(plan: Plan) -> None:
-    assert Plan.read(plan.document(), "a plan") == plan
+    assert Plan.from_json(plan.to_json(), "a plan") == plan
 
 
 @settings(max_examples=examples(25))
@@ -57,20 +57,20 @@ def test_the_counts_of_a_plan_are_those_of_its_changes(plan: Plan) -> None:
     counted = {name: sum(kinds.values()) for name, kinds in plan.counts().items()}
     assert counted == {name: plan.count(name) for name in counted}
     assert sum(counted.values()) == len(plan.changes)
-    assert json.loads(plan.document())["counts"] == plan.counts()
+    assert json.loads(plan.to_json())["counts"] == plan.counts()
 
 
 @settings(max_examples=examples(25))
 @given(plan=PLANS, data=st.data())
 def test_a_plan_that_was_cut_short_is_refused(plan: Plan, data: st.DataObject) -> None:
-    document = plan.document()
+    document = plan.to_json()
     cut = document[: data.draw(st.integers(0, len(document) - 2))]
-    with pytest.raises(InputError, match="is no plan"):
-        Plan.read(cut, "a plan")
+    with pytest.raises(InputError, match="is not a plan"):
+        Plan.from_json(cut, "a plan")
 
 
 @settings(max_examples=examples(25))
 @given(other=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_what_is_no_plan_is_refused(other: Any) -> None:
-    with pytest.raises(InputError, match="is no plan"):
-        Plan.read(other, "a plan")
+    with pytest.raises(InputError, match="is not a plan"):
+        Plan.from_json(other, "a plan")

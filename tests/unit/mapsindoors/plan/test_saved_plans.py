@@ -1,4 +1,4 @@
-"""A plan is made, looked at, and applied exactly as it is, or refused."""
+"""Saved plans: a plan is made, reviewed, and applied unchanged, or rejected."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
 
 
-def test_a_plan_is_made_looked_at_and_applied(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+def test_a_plan_is_made_reviewed_and_applied(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}]
@@ -26,32 +26,34 @@ def test_a_plan_is_made_looked_at_and_applied(
     assert document["counts"] == {"create": {"poi": 1}, "update": {"room": 1}, "deactivate": {}, "delete": {}}
     assert document["changes"][1]["fields"] == {"properties.name@en": ["Office A0.01", "Reception"]}
     assert sync(plan=path)["create"] == 1
-    assert by_external_id(world)["A-0-01"]["properties"]["name@en"] == "Reception"
+    assert by_external_id(unlimited_service)["A-0-01"]["properties"]["name@en"] == "Reception"
 
 
-def test_a_plan_is_what_its_schema_says(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_plan_is_what_its_schema_says(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     import jsonschema
 
     path = tmp_path / "plan.json"
     rows = [desk("D-1"), {"externalId": "A-0-01", "name": "Reception"}, {"externalId": "A-0-02", "status": 9}]
     sync(rows, mode="plan", plan_output=str(path), on_row_error="skip", missing="deactivate")
-    schema = json.loads((Path(__file__).parents[3] / "docs" / "mapsindoors-plan.schema.json").read_text())
+    schema = json.loads((Path(__file__).parents[4] / "docs" / "mapsindoors-plan.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(json.loads(path.read_text()))
 
 
-def test_a_plan_for_a_world_that_changed_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+def test_a_plan_for_a_changed_map_is_rejected(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
     sync(rows, mode="plan", plan_output=path, scope=ROOMS)
-    first, second, third, other = (by_external_id(world)[f"A-0-0{n}"] for n in range(1, 5))
-    put(world, {**other, "status": 1})
-    with pytest.raises(PlanRejectedError, match="something that was compared, but is not about to change"):
+    first, second, third, other = (by_external_id(unlimited_service)[f"A-0-0{n}"] for n in range(1, 5))
+    put(unlimited_service, {**other, "status": 1})
+    with pytest.raises(PlanRejectedError, match="an object that was compared, but is not to be changed"):
         sync(plan=path)
-    put(world, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
-    put(world, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
-    world.campus.geodata = {key: one for key, one in world.campus.geodata.items() if key != third["id"]}
+    put(unlimited_service, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
+    put(unlimited_service, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
+    unlimited_service.campus.geodata = {
+        key: one for key, one in unlimited_service.campus.geodata.items() if key != third["id"]
+    }
     with pytest.raises(PlanRejectedError) as caught:
         sync(plan=path)
     said = str(caught.value)
@@ -61,8 +63,8 @@ def test_a_plan_for_a_world_that_changed_is_refused(
     assert writes(sandbox) == 0
 
 
-def test_limits_count_again_when_a_plan_is_applied(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+def test_limits_are_checked_when_a_plan_is_applied(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     sync([{"externalId": f"A-0-0{n}", "name": "X"} for n in (1, 2)], mode="plan", plan_output=path)
@@ -72,7 +74,7 @@ def test_limits_count_again_when_a_plan_is_applied(
 
 
 def test_after_a_plan_was_applied_in_part_a_new_plan_holds_what_is_left(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "plan.json")
     rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
@@ -87,10 +89,10 @@ def test_after_a_plan_was_applied_in_part_a_new_plan_holds_what_is_left(
     assert sync(plan=path)["update"] == 2
 
 
-def test_something_else_is_no_plan(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_something_else_is_no_plan(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text('{"version": 1}')
-    with pytest.raises(InputError, match="is no plan"):
+    with pytest.raises(InputError, match="is not a plan"):
         sync(plan=str(path))
 
 
@@ -119,20 +121,20 @@ def test_arguments_that_cannot_be_meant_are_refused(
     assert not sandbox.counters.requests
 
 
-def test_a_backup_of_the_whole_map_is_kept(world: MapsIndoorsService, tmp_path: Path) -> None:
-    before = list(world.campus.geodata.values())
+def test_a_backup_of_the_whole_map_is_written(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
+    before = list(unlimited_service.campus.geodata.values())
     path = tmp_path / "backup.jsonl"
     sync([desk("D-1")], backup=str(path))
     kept = [json.loads(line) for line in path.read_text().splitlines()]
     assert sorted(kept, key=lambda one: one["id"]) == sorted(before, key=lambda one: one["id"])
 
 
-# A plan file that somebody changed
+# Altered plan files
 
 
-def planned(world: MapsIndoorsService, path: Path) -> dict[str, Any]:
+def planned(unlimited_service: MapsIndoorsService, path: Path) -> dict[str, Any]:
     codes = [f"A-0-0{n}" for n in range(1, 8)]
-    floor = by_external_id(world)["A-0"]["id"]
+    floor = by_external_id(unlimited_service)["A-0"]["id"]
     rows: list[dict[str, Any]] = [{"externalId": code} for code in codes]
     rows[0]["name"] = "Reception"
     new = {**desk("N-1"), "baseType": "room", "displayTypeId": "Office", "geometry": SQUARE}
@@ -146,24 +148,28 @@ def planned(world: MapsIndoorsService, path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("at", "forged", "words"),
     [
-        ((0, "body", "baseType"), "poi", "makes another type"),
-        ((0, "body", "datasetId"), "7a90d3c45e1f4b68a2c7d90e", "belongs to another solution"),
+        ((0, "body", "baseType"), "poi", "another base type"),
+        ((0, "body", "datasetId"), "7a90d3c45e1f4b68a2c7d90e", "or solution in its body"),
         ((0, "body", "externalId"), "X", "another key"),
         ((0, "body", "status"), 9, "status must be"),
-        ((0, "parent_key"), "X", "a parent 'X' that the plan does not make"),
-        ((1, "body", "properties", "name@en"), "Evil", "sends something else than it shows"),
-        ((1, "body", "status"), 0, "sends something else than it shows"),
-        ((1, "body", "id"), "c88c996b231746d096db5eaa", "sends something else"),
+        ((0, "parent_key"), "X", "a parent 'X' that the plan does not create"),
+        (
+            (1, "body", "properties", "name@en"),
+            "Evil",
+            "has other differences in its body than in its fields",
+        ),
+        ((1, "body", "status"), 0, "has other differences in its body than in its fields"),
+        ((1, "body", "id"), "c88c996b231746d096db5eaa", "has other differences"),
         ((1, "id"), "c88c996b231746d096db5eaa", "did not compare"),
         ((2, "operation"), "delete", "has a body"),
         ((2, "body", "externalId"), "", "does not deactivate"),
     ],
 )
-def test_a_plan_that_somebody_changed_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: Any, forged: Any, words: str
+def test_an_altered_plan_is_rejected(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: Any, forged: Any, words: str
 ) -> None:
     path = tmp_path / "plan.json"
-    document = planned(world, path)
+    document = planned(unlimited_service, path)
     inner: Any = document["changes"]
     for step in at[:-1]:
         inner = inner[step]
@@ -179,38 +185,42 @@ def test_a_plan_that_somebody_changed_is_refused(
     [("operation", "explode"), ("body", [1]), ("fields", None), ("row", "7"), ("base_type", 7)],
 )
 def test_a_plan_of_another_shape_is_none(
-    world: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: str, forged: Any
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, at: str, forged: Any
 ) -> None:
     path = tmp_path / "plan.json"
-    document = planned(world, path)
+    document = planned(unlimited_service, path)
     document["changes"][1][at] = forged
     path.write_text(json.dumps(document))
-    with pytest.raises(InputError, match="is no plan"):
+    with pytest.raises(InputError, match="is not a plan"):
         sync(plan=str(path))
     assert writes(sandbox) == 0
 
 
-def test_the_number_of_compared_objects_is_counted_again(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_the_number_of_compared_objects_is_recounted(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
     path = tmp_path / "plan.json"
-    document = planned(world, path)
+    document = planned(unlimited_service, path)
     path.write_text(json.dumps({**document, "compared": 1_000_000}))
     with pytest.raises(PlanRejectedError, match="1 of 8 compared objects"):
         sync(plan=str(path), max_delete_ratio=0.1)
 
 
-def test_a_plan_is_not_applied_to_another_scope(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_plan_is_not_applied_to_another_scope(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
     path = tmp_path / "plan.json"
-    planned(world, path)
+    planned(unlimited_service, path)
     with pytest.raises(PlanRejectedError, match="another scope"):
         sync(plan=str(path), scope={"base_types": ["poi"]})
 
 
-def test_a_plan_with_new_parents_is_applied(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_plan_with_new_parents_is_applied(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     room = {**desk("N-1"), "baseType": "room", "displayTypeId": "Office", "geometry": SQUARE}
     rows = [room, desk("N-2", parentExternalId="N-1"), {"externalId": "A-0-P1", "parentExternalId": "N-1"}]
     sync(rows, mode="plan", plan_output=str(path))
     done = sync(plan=str(path))
     assert (done["create"], done["update"]) == (2, 1)
-    after = by_external_id(world)
+    after = by_external_id(unlimited_service)
     assert after["N-2"]["parentId"] == after["A-0-P1"]["parentId"] == after["N-1"]["id"]

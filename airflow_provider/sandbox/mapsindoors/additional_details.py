@@ -1,4 +1,4 @@
-"""The rules for additional details: addresses, phone numbers, opening hours."""
+"""Additional details: validate addresses, phone numbers and opening hours."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ PHONE = re.compile(r"^\+?[A-Za-z0-9 ().-]+$")
 TIME = re.compile(r"^\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?$")
 
 
-def faults(details: Any) -> Iterator[str]:
-    """Say what is wrong with a list of additional details."""
-    if not isinstance(details, list) or not all(isinstance(one, dict) for one in details):
+def problems(details: Any) -> Iterator[str]:
+    """Yield the problems of a list of additional details."""
+    if not isinstance(details, list) or not all(isinstance(detail, dict) for detail in details):
         yield "Must be a list of objects."
         return
-    keys = [one.get("key") for one in details]
+    keys = [detail.get("key") for detail in details]
     if None in keys or len(set(keys)) != len(keys):
         yield "Each needs a key of its own."
-    for one in details:
-        kind = one.get("detailType")
+    for detail in details:
+        kind = detail.get("detailType")
         if kind not in KINDS:
             yield f"detailType must be one of {', '.join(KINDS)}."
         elif kind == "openinghours":
-            yield from _hour_faults(one.get("openingHours") or {})
-        elif not _fits(kind, str(one.get("value", ""))):
-            yield f"{one.get('value')!r} is no valid {kind}."
+            yield from _hour_problems(detail.get("openingHours") or {})
+        elif not _is_valid(kind, str(detail.get("value", ""))):
+            yield f"{detail.get('value')!r} is no valid {kind}."
 
 
-def _fits(kind: str, value: str) -> bool:
+def _is_valid(kind: str, value: str) -> bool:
     if kind == "email":
         return "@" in value[1:-1]
     if kind == "url":
@@ -38,7 +38,7 @@ def _fits(kind: str, value: str) -> bool:
     return bool(PHONE.match(value)) and 1 <= sum(c.isalnum() for c in value) <= 15
 
 
-def _hour_faults(hours: dict[str, Any]) -> Iterator[str]:
+def _hour_problems(hours: dict[str, Any]) -> Iterator[str]:
     for day, span in (hours.get("standardOpeningHours") or {}).items():
         if span.get("closedAllDay"):
             continue

@@ -1,4 +1,4 @@
-"""Geometry: what is refused, what counts as equal, and where labels go."""
+"""Geometry: validity, equality and anchors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def point(x: float, y: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("shape", "base_type", "words"),
     [
-        (None, None, "no GeoJSON geometry"),
+        (None, None, "not a GeoJSON geometry"),
         ({"type": "LineString", "coordinates": []}, None, "must be a Point or Polygon or MultiPolygon"),
         (point(0, 0), "room", "must be a Polygon for a room"),
         (polygon(SQUARE), "poi", "must be a Point for a poi"),
@@ -71,21 +71,21 @@ def test_ring_start_winding_rounding_and_bbox_make_no_difference(
     other: dict[str, Any] = polygon([*moved, moved[0]])
     if box:
         other["bbox"] = [0, 0, 3, 3]
-    assert geometry.same(polygon(U_SHAPE), other)
+    assert geometry.is_same_place(polygon(U_SHAPE), other)
 
 
 @given(corner=st.integers(0, 7), shift=st.sampled_from([1e-6, -1e-6, 0.5]), axis=st.integers(0, 1))
 def test_a_moved_corner_is_a_difference(corner: int, shift: float, axis: int) -> None:
     corners = [list(position) for position in U_SHAPE[:-1]]
     corners[corner][axis] += shift
-    assert not geometry.same(polygon(U_SHAPE), polygon([*corners, corners[0]]))
+    assert not geometry.is_same_place(polygon(U_SHAPE), polygon([*corners, corners[0]]))
 
 
 def test_other_kinds_and_holes_are_differences() -> None:
-    assert not geometry.same(point(0, 0), polygon(SQUARE))
-    assert not geometry.same(polygon(SQUARE), polygon(SQUARE, HOLE))
-    assert geometry.same(polygon(SQUARE, HOLE), polygon(SQUARE, HOLE[::-1]))
-    assert geometry.same(point(9.95688874041662, 57.0), point(9.9568887, 57.0))
+    assert not geometry.is_same_place(point(0, 0), polygon(SQUARE))
+    assert not geometry.is_same_place(polygon(SQUARE), polygon(SQUARE, HOLE))
+    assert geometry.is_same_place(polygon(SQUARE, HOLE), polygon(SQUARE, HOLE[::-1]))
+    assert geometry.is_same_place(point(9.95688874041662, 57.0), point(9.9568887, 57.0))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The limit of requests a second and solution, and what was really asked."""
+"""Rate limit: requests a second and solution, and the times of all requests."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import defaultdict
 
 
 class RateLimit:
-    """A token bucket for each solution, as large as one second's worth."""
+    """Token bucket of each solution, with a capacity of one second."""
 
     def __init__(self) -> None:
         self._level: dict[str, tuple[float, float]] = {}
         self.arrivals: defaultdict[str, list[float]] = defaultdict(list)
 
     def take(self, solution: str, now: float, rate: float | None) -> float:
-        """Count one request; give the seconds it came too early, 0 when it may pass."""
+        """Take a token for a request; return the seconds until one is available, 0 when one was taken."""
         self.arrivals[solution].append(time.monotonic())
         if rate is None:
             return 0.0
@@ -27,7 +27,7 @@ class RateLimit:
         return 0.0
 
     def busiest(self, window: float = 1.0) -> int:
-        """Give the most requests that one solution got within any such window, in real seconds."""
+        """Return the maximum number of requests to one solution in a window of real seconds."""
         most = 0
         for times in self.arrivals.values():
             first = 0

@@ -1,4 +1,4 @@
-"""Tables and map tools' files become geodata objects."""
+"""Flat rows: columns of tables and map tools become geodata objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.mapsindoors.geodata.rows import from_flat
-from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
+from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
 SQUARE = [[[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 0.0]]]
 
@@ -34,13 +34,13 @@ def wkb(order: str = "<", z: bool = False) -> bytes:
     ],
 )
 def test_shapes_are_read(given: Any, shape: dict[str, Any]) -> None:
-    assert read_shape(given) == shape
+    assert parse_geometry(given) == shape
 
 
 @pytest.mark.parametrize("given", ["LINESTRING (0 0, 1 1)", "somewhere", "POINT (1 (2)", b"\x01\x02", b""])
 def test_other_shapes_are_refused(given: Any) -> None:
-    with pytest.raises(ValueError, match="is no"):
-        read_shape(given)
+    with pytest.raises(ValueError, match="is not"):
+        parse_geometry(given)
 
 
 def test_columns_become_fields() -> None:
@@ -76,10 +76,10 @@ def test_columns_become_fields() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"colour": "red"}, "'colour' is no field of geodata"),
+        ({"colour": "red"}, "'colour' is not a field of geodata"),
         ({"lon": 1}, "one longitude and one latitude"),
         ({"lon": "x", "lat": 2}, "must be numbers"),
-        ({"wkt": "here"}, "wkt is no WKT"),
+        ({"wkt": "here"}, "wkt is not WKT"),
         ({"properties": "text"}, "properties must be an object"),
         ({"name": "A", "name@en": "B"}, "'name@en' is given twice"),
         ({"name@en": "B", "properties": {"name@en": "A"}}, "'name@en' is given twice"),

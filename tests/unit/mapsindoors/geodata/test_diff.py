@@ -1,4 +1,4 @@
-"""A difference is what a write would change, and nothing else."""
+"""Differences: only fields that a write would change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.mapsindoors.geodata.diff import change, differences
-from airflow_provider.mapsindoors.geodata.rows import as_sent
+from airflow_provider.mapsindoors.geodata.diff import build_update, differences
+from airflow_provider.mapsindoors.geodata.rows import normalize
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.support.hypothesis_sizes import examples
 
@@ -19,8 +19,8 @@ ROOM: dict[str, Any] = next(
 )
 
 
-def respelled(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
-    """Write an object differently, but so that the service would store the same."""
+def equivalent(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
+    """Return an equivalent object, which the service would store as the same."""
     out = copy.deepcopy(thing)
     ring = out["geometry"]["coordinates"][0][:-1]
     start = draw(st.integers(0, len(ring) - 1))
@@ -46,7 +46,7 @@ def respelled(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
 
 @settings(max_examples=examples(60), deadline=None)
 @given(st.data())
-def test_two_spellings_of_the_same_object_have_no_difference(data: Any) -> None:
+def test_equivalent_objects_have_no_difference(data: Any) -> None:
     stored = {
         **ROOM,
         "categories": ["a", "b"],
@@ -57,9 +57,9 @@ def test_two_spellings_of_the_same_object_have_no_difference(data: Any) -> None:
             "activefrom": "2015-01-16T07:09:00Z",
         },
     }
-    row = respelled(data.draw, stored)
+    row = equivalent(data.draw, stored)
     assert differences(row, stored) == {}
-    assert change(as_sent(row), stored) == ({}, {})
+    assert build_update(normalize(row), stored) == ({}, {})
 
 
 def test_only_fields_that_the_row_owns_count() -> None:
@@ -84,7 +84,7 @@ def test_what_is_owned_and_different_is_named(row: dict[str, Any], paths: list[s
 
 
 def test_members_are_sent_whole_with_those_that_the_row_does_not_own() -> None:
-    body, _ = change({"properties": {"name@da": "Kontor"}, "status": 3}, ROOM)
+    body, _ = build_update({"properties": {"name@da": "Kontor"}, "status": 3}, ROOM)
     assert body == {
         "id": ROOM["id"],
         "properties": {"name@en": "Office A0.01", "name@da": "Kontor"},
@@ -93,7 +93,7 @@ def test_members_are_sent_whole_with_those_that_the_row_does_not_own() -> None:
 
 def test_the_anchor_moves_with_the_geometry() -> None:
     ring = [[12.0, 55.0], [12.2, 55.0], [12.2, 55.2], [12.0, 55.2], [12.0, 55.0]]
-    body, different = change({"geometry": {"type": "Polygon", "coordinates": [ring]}}, ROOM)
+    body, different = build_update({"geometry": {"type": "Polygon", "coordinates": [ring]}}, ROOM)
     assert body["anchor"]["coordinates"] == [12.1, 55.1]
     assert set(different) == {"geometry", "anchor"}
 

@@ -1,4 +1,4 @@
-"""Whatever the service holds or answers, a sync works around it, or fails with an error of ours."""
+"""Invalid replies: a sync ignores unexpected values, or fails with an error of the provider."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError, ProviderError
-from airflow_provider.mapsindoors.geodata.snapshot import World
-from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
+from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 from airflow_provider.mapsindoors.plan.document import Change, Plan
-from airflow_provider.mapsindoors.plan.html import page
+from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, undecoded, writes
@@ -35,7 +35,7 @@ from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, s
     ],
 )
 def test_an_answer_that_is_no_list_of_objects_is_an_error(
-    world: MapsIndoorsService, sandbox: Sandbox, body: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, body: str
 ) -> None:
     sandbox.faults.add(
         "status", status=200, body=body, content_type="application/json", path="geodata", times=None
@@ -47,7 +47,7 @@ def test_an_answer_that_is_no_list_of_objects_is_an_error(
 
 @pytest.mark.parametrize("body", ["null", "[1]", '[{"id": 7}]', "[" * 5000, '[{"id": "a"}'])
 def test_a_bad_answer_while_verifying_is_an_error(
-    world: MapsIndoorsService, sandbox: Sandbox, body: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, body: str
 ) -> None:
     sandbox.faults.add(
         "status",
@@ -80,10 +80,10 @@ def test_a_bad_answer_while_verifying_is_an_error(
 )
 @pytest.mark.parametrize("code", ["A-0-01", "A-0", "NORDHOJ"])
 def test_an_odd_object_on_the_map_stops_nothing(
-    world: MapsIndoorsService, tmp_path: Path, oddity: dict[str, Any], code: str
+    unlimited_service: MapsIndoorsService, tmp_path: Path, oddity: dict[str, Any], code: str
 ) -> None:
-    thing = by_external_id(world).get(code) or world.campus.geodata[seed.VENUE]
-    put(world, {**thing, **oddity})
+    thing = by_external_id(unlimited_service).get(code) or unlimited_service.campus.geodata[seed.VENUE]
+    put(unlimited_service, {**thing, **oddity})
     rows: list[dict[str, Any]] = [
         {
             "externalId": "A-0-01",
@@ -99,10 +99,12 @@ def test_an_odd_object_on_the_map_stops_nothing(
     assert result["update"] == 1
 
 
-def test_types_of_objects_that_are_not_known_here_are_never_removed(world: MapsIndoorsService) -> None:
-    room = by_external_id(world)["A-0-01"]
-    put(world, {**room, "id": "e" * 24, "externalId": "KIOSK", "baseType": "kiosk"})
-    codes = [code for code, one in by_external_id(world).items() if one["baseType"] != "kiosk"]
+def test_types_of_objects_that_are_not_known_here_are_never_removed(
+    unlimited_service: MapsIndoorsService,
+) -> None:
+    room = by_external_id(unlimited_service)["A-0-01"]
+    put(unlimited_service, {**room, "id": "e" * 24, "externalId": "KIOSK", "baseType": "kiosk"})
+    codes = [code for code, one in by_external_id(unlimited_service).items() if one["baseType"] != "kiosk"]
     assert sync([{"externalId": code} for code in codes], missing="delete", max_deletes=5)["delete"] == 0
 
 
@@ -111,32 +113,34 @@ def test_types_of_objects_that_are_not_known_here_are_never_removed(world: MapsI
 )
 def test_a_text_that_is_no_shape_is_refused_soon(shape: str) -> None:
     with pytest.raises(ValueError, match="WKT"):
-        read_shape(shape)
+        parse_geometry(shape)
 
 
-def test_a_binary_that_nests_for_ever_is_refused() -> None:
-    with pytest.raises(ValueError, match="is no WKB"):
-        read_shape(b"\x01\x06\x00\x00\x00\x01\x00\x00\x00" * 5_000)
+def test_a_deeply_nested_binary_is_rejected() -> None:
+    with pytest.raises(ValueError, match="is not WKB"):
+        parse_geometry(b"\x01\x06\x00\x00\x00\x01\x00\x00\x00" * 5_000)
 
 
-def test_rows_that_are_no_objects_are_named(world: MapsIndoorsService) -> None:
-    with pytest.raises(InputError, match="row 2: is no object but list"):
+def test_rows_that_are_no_objects_are_named(unlimited_service: MapsIndoorsService) -> None:
+    with pytest.raises(InputError, match="row 2: is not an object, but list"):
         sync([{"externalId": "A-0-01"}, [1], {"externalId": 7}])
 
 
 @pytest.mark.parametrize("given", [[1], {"a": 1}, 7])
-def test_an_id_that_is_no_text_is_named(world: MapsIndoorsService, given: Any) -> None:
+def test_an_id_that_is_no_text_is_named(unlimited_service: MapsIndoorsService, given: Any) -> None:
     with pytest.raises(InputError, match="row 1: id must be a text"):
         sync([{"id": given, "name": "X"}])
 
 
 @pytest.mark.parametrize("parents", [{"a": "b", "b": "a"}, {"a": "a", "b": "a"}])
-def test_a_map_that_goes_round_in_a_circle_is_planned_and_drawn_all_the_same(parents: dict[str, str]) -> None:
+def test_parents_that_form_a_cycle_are_planned_and_drawn(parents: dict[str, str]) -> None:
     objects = [
         {"id": one, "parentId": parent, "baseType": "room", "externalId": one, "geometry": SQUARE}
         for one, parent in parents.items()
     ]
-    world = World({"id": "d"}, undecoded(objects), scope={"root_element": "a"})
-    assert sorted(world.scope_ids()) == ["a", "b"]
+    snapshot = SolutionSnapshot({"id": "d"}, undecoded(objects), scope={"root_element": "a"})
+    assert sorted(snapshot.ids_in_scope()) == ["a", "b"]
     change = Change("update", "b", "room", "b", name="Round", body={"id": "b"})
-    assert "Round" in page(Plan("d", "externalId", {"root_element": "a"}, "f", changes=[change]), world)
+    assert "Round" in render_page(
+        Plan("d", "externalId", {"root_element": "a"}, "f", changes=[change]), snapshot
+    )

@@ -1,4 +1,4 @@
-"""A backup put back gives the map that it was made of."""
+"""Restore: a backup resets the map to the time of the backup."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.unit.mapsindoors.running import SQUARE, by_external_id, desk, put, sy
 
 
 @pytest.fixture
-def backup(world: MapsIndoorsService, tmp_path: Path) -> str:
+def backup(unlimited_service: MapsIndoorsService, tmp_path: Path) -> str:
     path = tmp_path / "backup.jsonl"
-    path.write_text("\n".join(json.dumps(one) for one in world.campus.geodata.values()))
+    path.write_text("\n".join(json.dumps(one) for one in unlimited_service.campus.geodata.values()))
     return str(path)
 
 
 def comparable(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Give the map with parents by their keys, and without ids and what is empty."""
+    """Return the map with parents by key, without ids and empty values."""
     objects = service.campus.geodata
 
     def key(thing: dict[str, Any] | None) -> str:
@@ -42,7 +42,7 @@ def comparable(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
 
 
 def without(service: MapsIndoorsService, *codes: str) -> None:
-    """Delete objects with all that is below them."""
+    """Delete objects with their descendants."""
     left = dict(service.campus.geodata)
     gone = {by_external_id(service)[code]["id"] for code in codes}
     while gone:
@@ -52,94 +52,102 @@ def without(service: MapsIndoorsService, *codes: str) -> None:
     service.campus.geodata = left
 
 
-def test_what_was_deleted_changed_and_added_is_as_it_was(world: MapsIndoorsService, backup: str) -> None:
-    before, objects = comparable(world), len(world.campus.geodata)
-    without(world, "BLD-A", "B-0-01", "C-0-P1")
-    lab = by_external_id(world)["B-0-02"]
+def test_what_was_deleted_changed_and_added_is_as_it_was(
+    unlimited_service: MapsIndoorsService, backup: str
+) -> None:
+    before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
+    without(unlimited_service, "BLD-A", "B-0-01", "C-0-P1")
+    lab = by_external_id(unlimited_service)["B-0-02"]
     more = {**lab["properties"], "name@en": "Wrong", "note@generic": "added"}
-    put(world, {**lab, "properties": more, "aliases": ["x"], "geometry": SQUARE, "status": 0})
+    put(unlimited_service, {**lab, "properties": more, "aliases": ["x"], "geometry": SQUARE, "status": 0})
     sync([desk("NEW", parentExternalId="B-0")])
     done = sync(backup, restore=True, missing="delete", max_deletes=1)
     assert (done["create"], done["update"], done["delete"]) == (objects - done["unchanged"] - 1, 1, 1)
-    assert comparable(world) == before
-    assert len(world.campus.geodata) == objects
+    assert comparable(unlimited_service) == before
+    assert len(unlimited_service.campus.geodata) == objects
     assert sync(backup, restore=True, missing="delete")["unchanged"] == objects
 
 
 def test_objects_that_are_new_since_stay_unless_told_otherwise(
-    world: MapsIndoorsService, backup: str
+    unlimited_service: MapsIndoorsService, backup: str
 ) -> None:
     sync([desk("NEW")])
     assert sync(backup, restore=True)["delete"] == 0
-    assert "NEW" in by_external_id(world)
+    assert "NEW" in by_external_id(unlimited_service)
 
 
 def test_children_that_outlived_their_parent_go_below_the_new_one(
-    world: MapsIndoorsService, backup: str
+    unlimited_service: MapsIndoorsService, backup: str
 ) -> None:
-    before = comparable(world)
-    floor = by_external_id(world)["A-0"]["id"]
-    world.campus.geodata = {key: one for key, one in world.campus.geodata.items() if key != floor}
+    before = comparable(unlimited_service)
+    floor = by_external_id(unlimited_service)["A-0"]["id"]
+    unlimited_service.campus.geodata = {
+        key: one for key, one in unlimited_service.campus.geodata.items() if key != floor
+    }
     assert sync(backup, restore=True)["create"] == 1
-    assert comparable(world) == before
-    assert by_external_id(world)["A-0"]["id"] != floor
+    assert comparable(unlimited_service) == before
+    assert by_external_id(unlimited_service)["A-0"]["id"] != floor
 
 
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
 @pytest.mark.parametrize("stale", [0.0, 5.0])
-def test_a_lost_answer_makes_nothing_twice(
-    world: MapsIndoorsService, sandbox: Sandbox, backup: str, fault: str, stale: float
+def test_a_request_without_response_creates_nothing_twice(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str, fault: str, stale: float
 ) -> None:
-    before, objects = comparable(world), len(world.campus.geodata)
-    without(world, "BLD-A")
+    before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
+    without(unlimited_service, "BLD-A")
     sandbox.clock.advance(10)
-    world.stale_seconds = stale
+    unlimited_service.stale_seconds = stale
     sandbox.faults.add(fault, method="POST", path="geodata", times=3)
     sync(backup, restore=True)
-    assert len(world.campus.geodata) == objects
-    assert comparable(world) == before
+    assert len(unlimited_service.campus.geodata) == objects
+    assert comparable(unlimited_service) == before
 
 
-def test_a_try_that_ended_half_way_is_gone_on_with(
-    world: MapsIndoorsService, sandbox: Sandbox, backup: str
+def test_an_interrupted_attempt_is_resumed(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str
 ) -> None:
-    before, objects = comparable(world), len(world.campus.geodata)
-    without(world, "BLD-A")
+    before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
+    without(unlimited_service, "BLD-A")
     sandbox.faults.add("status", status=403, method="POST", path="geodata", after=2, times=None)
     with pytest.raises(Exception, match="403"):
         sync(backup, restore=True)
     sandbox.faults.clear()
-    assert len(world.campus.geodata) < objects
+    assert len(unlimited_service.campus.geodata) < objects
     sync(backup, restore=True)
-    assert len(world.campus.geodata) == objects
-    assert comparable(world) == before
+    assert len(unlimited_service.campus.geodata) == objects
+    assert comparable(unlimited_service) == before
 
 
 @pytest.mark.parametrize("suffix", ["geojson", "geoparquet", "jsonl.gz"])
-def test_an_export_can_be_put_back_too(world: MapsIndoorsService, tmp_path: Path, suffix: str) -> None:
-    before = comparable(world)
+def test_an_export_can_be_put_back_too(
+    unlimited_service: MapsIndoorsService, tmp_path: Path, suffix: str
+) -> None:
+    before = comparable(unlimited_service)
     path = f"{tmp_path}/map.{suffix}"
     MapsIndoorsExportGeodataOperator(task_id="t", output_path=path).execute({})
-    without(world, "BLD-B")
+    without(unlimited_service, "BLD-B")
     assert sync(path, restore=True)["create"] > 20
-    assert comparable(world) == before
+    assert comparable(unlimited_service) == before
 
 
-def test_a_restore_can_be_planned_first(world: MapsIndoorsService, backup: str, tmp_path: Path) -> None:
-    before = comparable(world)
-    without(world, "BLD-B")
+def test_a_restore_can_be_planned_first(
+    unlimited_service: MapsIndoorsService, backup: str, tmp_path: Path
+) -> None:
+    before = comparable(unlimited_service)
+    without(unlimited_service, "BLD-B")
     plan = f"{tmp_path}/plan.json"
     made = sync(backup, restore=True, mode="plan", plan_output=plan)
     assert sync(plan=plan)["create"] == made["create"] > 20
-    assert comparable(world) == before
+    assert comparable(unlimited_service) == before
 
 
 def test_a_backup_of_another_solution_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox, backup: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str
 ) -> None:
-    world.campus.dataset = {**world.campus.dataset, "id": "f" * 24}
-    objects = copy.deepcopy(world.campus.geodata)
+    unlimited_service.campus.dataset = {**unlimited_service.campus.dataset, "id": "f" * 24}
+    objects = copy.deepcopy(unlimited_service.campus.geodata)
     with pytest.raises(InputError, match="is not the solution's"):
         sync(backup, restore=True)
-    assert world.campus.geodata == objects
+    assert unlimited_service.campus.geodata == objects
     assert writes(sandbox) == 0

@@ -1,4 +1,4 @@
-"""Rows become geodata objects, or problems with row numbers."""
+"""Rows: features and objects of a source, and problems with row numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.rows import check_updates, read_updates
+from airflow_provider.mapsindoors.geodata.rows import read_updates, validate_updates
 
 KEY = "c88c996b231746d096db5eaa"
 
@@ -18,7 +18,7 @@ def feature(**properties: Any) -> dict[str, Any]:
 
 
 def one(row: dict[str, Any]) -> dict[str, Any]:
-    assert check_updates([row]) == 1
+    assert validate_updates([row]) == 1
     return next(read_updates([row]))[1]
 
 
@@ -41,7 +41,7 @@ def test_a_feature_without_geometry_leaves_the_place_alone() -> None:
     assert one({**feature(status=1), "geometry": None}) == {"id": KEY, "status": 1}
 
 
-def test_an_object_is_sent_in_the_services_spelling() -> None:
+def test_an_object_is_sent_as_the_service_stores_it() -> None:
     row = {
         "id": KEY,
         "properties": {"Name@en": "X"},
@@ -74,20 +74,20 @@ def test_fields_that_this_package_does_not_know_are_sent_as_they_are() -> None:
         ({"id": KEY, "aliases": [1]}, "aliases must be a list of texts"),
         ({"id": KEY, "geometry": {"type": "Point", "coordinates": [1, 99]}}, "is the order wrong"),
         ({"id": KEY, "baseType": "poi", "baseTypeProperties": {"colour": "red"}}, "'colour' is not allowed"),
-        (feature(colour="red"), "'colour' is no field of geodata"),
-        ("text", "is no object but str"),
+        (feature(colour="red"), "'colour' is not a field of geodata"),
+        ("text", "is not an object, but str"),
     ],
 )
 def test_a_bad_row_is_named(row: Any, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_updates([{"id": "other"}, row])
+        validate_updates([{"id": "other"}, row])
     assert [problem for problem in caught.value.problems if words in problem and problem.startswith("row 2")]
 
 
 def test_all_problems_are_reported_together() -> None:
     rows = [{"id": KEY}, {"status": 1}, "x", {"id": KEY, "status": 9}]
     with pytest.raises(InputError) as caught:
-        check_updates(rows)
+        validate_updates(rows)
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         "row 2",
         "row 3",

@@ -86,11 +86,11 @@ def as_geoparquet(path: Path) -> Any:
     [as_list, as_json, as_json_lines, as_geojson, as_csv_with_wkt, as_csv_with_places, as_geoparquet],
 )
 def test_the_same_rows_make_the_same_map_from_any_format(
-    world: MapsIndoorsService, tmp_path: Path, source: Callable[[Path], Any]
+    unlimited_service: MapsIndoorsService, tmp_path: Path, source: Callable[[Path], Any]
 ) -> None:
     given = source(tmp_path)
     assert sync(given)["create"] == 2
-    after = by_external_id(world)
+    after = by_external_id(unlimited_service)
     for number in (1, 2):
         made = after[f"D-{number}"]
         assert made["properties"] == {"name@en": f"Desk {number}, Süd", "name@da": "Bord"}
@@ -112,12 +112,16 @@ def test_the_same_rows_make_the_same_map_from_any_format(
         {"parentBuilding": seed.new_id(seed.CAMPUS_ID, "BLD-A"), "parentFloor": "10"},
     ],
 )
-def test_a_parent_is_named_in_any_of_these_ways(world: MapsIndoorsService, parent: dict[str, Any]) -> None:
-    floor = by_external_id(world)["A-1"]
+def test_a_parent_is_named_in_any_of_these_ways(
+    unlimited_service: MapsIndoorsService, parent: dict[str, Any]
+) -> None:
+    floor = by_external_id(unlimited_service)["A-1"]
     if "parentAdministrativeId" in parent:
-        put(world, {**floor, "baseTypeProperties": {"name": "1", "administrativeid": "floor one"}})
+        put(
+            unlimited_service, {**floor, "baseTypeProperties": {"name": "1", "administrativeid": "floor one"}}
+        )
     assert sync([{**desk("D-1"), "parentExternalId": None, **parent}])["create"] == 1
-    assert by_external_id(world)["D-1"]["parentId"] == floor["id"]
+    assert by_external_id(unlimited_service)["D-1"]["parentId"] == floor["id"]
 
 
 @pytest.mark.parametrize(
@@ -126,12 +130,12 @@ def test_a_parent_is_named_in_any_of_these_ways(world: MapsIndoorsService, paren
         ({"parentAdministrativeId": "10"}, "there is more than one object with administrativeid '10'"),
         ({"parentBuilding": "BLD-A", "parentFloor": 70}, "no floor with index 70 in building 'BLD-A'"),
         ({"parentFloor": 10}, "belong together"),
-        ({"parentId": "f" * 24}, "parentId names no object"),
+        ({"parentId": "f" * 24}, "there is no object with the parentId"),
         ({}, "a poi needs one"),
     ],
 )
 def test_a_parent_that_is_none_or_several_is_refused(
-    world: MapsIndoorsService, parent: dict[str, Any], words: str
+    unlimited_service: MapsIndoorsService, parent: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
         sync([{**desk("D-1"), "parentExternalId": None, **parent}])
@@ -142,27 +146,27 @@ def test_a_parent_that_is_none_or_several_is_refused(
     "category", ["WORK", "work", "Work places", "Arbejdspladser", seed.new_id("category", "WORK")]
 )
 def test_types_and_categories_are_named_by_id_key_or_name(
-    world: MapsIndoorsService, kind: str, category: str
+    unlimited_service: MapsIndoorsService, kind: str, category: str
 ) -> None:
     sync([desk("D-1", displayTypeId=kind, categories=[category])])
-    made = by_external_id(world)["D-1"]
+    made = by_external_id(unlimited_service)["D-1"]
     assert made["displayTypeId"] == seed.new_id("type", "Workspace")
     assert made["categories"] == [seed.new_id("category", "WORK")]
 
 
-def test_a_name_without_a_language_is_in_the_base_language(world: MapsIndoorsService) -> None:
-    world.campus.dataset = {**world.campus.dataset, "baseLanguage": "da"}
+def test_a_name_without_a_language_is_in_the_base_language(unlimited_service: MapsIndoorsService) -> None:
+    unlimited_service.campus.dataset = {**unlimited_service.campus.dataset, "baseLanguage": "da"}
     sync([{"externalId": "A-0-01", "name": "Modtagelse"}])
-    assert by_external_id(world)["A-0-01"]["properties"] == {
+    assert by_external_id(unlimited_service)["A-0-01"]["properties"] == {
         "name@en": "Office A0.01",
         "name@da": "Modtagelse",
     }
 
 
-def test_defaults_fill_what_a_row_does_not_have(world: MapsIndoorsService) -> None:
+def test_defaults_fill_what_a_row_does_not_have(unlimited_service: MapsIndoorsService) -> None:
     defaults = {"status": 1, "capacity": 2, "properties": {"owner@generic": "IT"}}
     sync([{"externalId": "A-0-01", "capacity": 5}, {"externalId": "A-0-02", "status": 3}], defaults=defaults)
-    first, second = (by_external_id(world)[code] for code in ("A-0-01", "A-0-02"))
+    first, second = (by_external_id(unlimited_service)[code] for code in ("A-0-01", "A-0-02"))
     assert (first["status"], second["status"]) == (1, 3)
     assert [one["baseTypeProperties"]["capacity"] for one in (first, second)] == ["5", "2"]
     assert first["properties"]["owner@generic"] == second["properties"]["owner@generic"] == "IT"
@@ -173,20 +177,20 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"geometry": {"type": "Polygon", "coordinates": [[*RING[:1], *RING[2:0:-1], *RING[3:]]]}}, "crosses"),
     ({"geometry": POI}, "must be a Polygon for a room"),
     ({"geometry": {"type": "Polygon", "coordinates": [[[y, x] for x, y in RING]]}}, "latitude swapped"),
-    ({"geometry": "POLYGON ((1 2, 3"}, "is no WKT"),
+    ({"geometry": "POLYGON ((1 2, 3"}, "is not WKT"),
     ({"baseType": "desk"}, "baseType 'desk' is unknown"),
     ({"parentExternalId": "NOWHERE"}, "no object with externalId 'NOWHERE'"),
     ({"name": ""}, "has no name@en"),
     ({"Info@en": "a", "info@EN": "b"}, "are one key to the service"),
     ({"id": seed.TUTORIAL_POI}, "belongs to object"),
     ({"categories": ["NOPE"]}, "there is no category 'NOPE'"),
-    ({"colour": "red"}, "'colour' is no field of geodata"),
+    ({"colour": "red"}, "'colour' is not a field of geodata"),
     ({"status": 4}, "status must be"),
 ]
 
 
 def test_all_bad_rows_are_reported_together_before_any_write(
-    world: MapsIndoorsService, sandbox: Sandbox
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     rows = [{"externalId": f"A-{n // 8}-0{n % 8 + 1}", **fields} for n, (fields, _) in enumerate(BAD)]
     with pytest.raises(InputError) as caught:
@@ -199,7 +203,7 @@ def test_all_bad_rows_are_reported_together_before_any_write(
 
 
 def test_an_id_with_the_external_id_of_another_object_is_refused(
-    world: MapsIndoorsService, sandbox: Sandbox
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     row = {"id": seed.TUTORIAL_POI, "externalId": "A-0-01"}
     with pytest.raises(InputError, match="row 1: externalId 'A-0-01' belongs to object"):
