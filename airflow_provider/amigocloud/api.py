@@ -1,4 +1,4 @@
-"""Forms with a file in them, as bytes that can be sent again."""
+"""Requests of AmigoCloud's API as data: URLs, SQL, datasets, jobs and uploads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,27 @@ from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs,
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError, RequestRejectedError
 
+MAX_QUERY_BYTES = 3000
+"""Maximum percent-encoded bytes of a query in a URL; a longer one is sent by POST: gateways cut URLs at 4 to
+8 KB."""
 
-def form_with_file(filename: str, content: bytes, fields: Mapping[str, str]) -> tuple[bytes, str]:
-    """Give a form with a file in it, and its content type."""
+SIMPLE_UPLOAD = 8_000_000
+"""Bytes below which a file is sent in one request, as the vendor's client does."""
+
+NO_PROJECT = (
+    "needs the extra 'project_url' (such as users/123/projects/1234): SQL and uploads belong to a project"
+)
+
+_PROJECT = re.compile(r"/?((?:(?:users|organizations)/[^/]+/)?projects/[^/?#]+)/?")
+
+
+def multipart_form(filename: str, content: bytes, fields: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return a form with a file as bytes, which can be sent repeatedly, and its content type.
+
+    :param filename: name of the file.
+    :param content: bytes of the file.
+    :param fields: further form fields.
+    """
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
@@ -34,26 +52,12 @@ def _quoted(text: str) -> str:
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-LONGEST_QUERY = 3000
-"""Bytes of a statement, percent-encoded, above which it goes by POST: gateways cut URLs at 4 to 8 KB."""
-
-
-SIMPLE_UPLOAD = 8_000_000
-"""Bytes below which the vendor's client sends a file in one piece."""
-
-NO_PROJECT = (
-    "needs the extra 'project_url' (such as users/123/projects/1234): SQL and uploads belong to a project"
-)
-
-_PROJECT = re.compile(r"/?((?:(?:users|organizations)/[^/]+/)?projects/[^/?#]+)/?")
-
-
 def project_base(host: str, project_url: str) -> str:
-    """Give the base URL of a project.
+    """Return the base URL of a project.
 
-    :param host: the API root.
+    :param host: URL of the API root.
     :param project_url: ``users/123/projects/1234``, ``projects/1234``, or an absolute URL below the API root.
-    :raises InputError: when it is none of these.
+    :raises InputError: when it has none of these forms.
     """
     path = project_url.removeprefix(host)
     match = _PROJECT.fullmatch(path)
@@ -64,33 +68,35 @@ def project_base(host: str, project_url: str) -> str:
     return f"{host}/{match[1]}"
 
 
-class Place(NamedTuple):
-    """Where a request goes.
+class Location(NamedTuple):
+    """Location of a resource.
 
-    :param base: which of the connection's base URLs, ``api`` or ``project``.
+    :param base: name of the connection's base URL, ``api`` or ``project``.
+    :param path: path below it, or an absolute URL.
     """
 
     base: str
     path: str
 
 
-def locate(url: str) -> Place:
-    """Say where a URL leads, by the rules of the vendor's client.
+def locate(url: str) -> Location:
+    """Return the location of a URL, by the rules of the vendor's client.
 
-    :param url: relative to the project (or, without one, to the API root); with a leading ``/`` always from
-        the API root; or absolute, which is taken for the connection's own origin only.
+    :param url: relative to the project (or to the API root if the connection names no project); with a
+        leading ``/`` relative to the API root; or absolute, on the connection's own origin only.
+    :raises InputError: when the URL is empty.
     """
     if not url:
         raise InputError("the URL is empty")
     if url.startswith(("http://", "https://")):
-        return Place("api", url)
-    return Place("api" if url.startswith("/") else "project", url)
+        return Location("api", url)
+    return Location("api" if url.startswith("/") else "project", url)
 
 
 def read_body(reply: Reply) -> Any:
-    """Read a reply as JSON; None when it is empty.
+    """Return a reply's JSON; None when the body is empty.
 
-    :raises RequestRejectedError: for an error that comes with a good status.
+    :raises RequestRejectedError: for an error with a success status.
     """
     if not reply.body.strip():
         return None
@@ -101,18 +107,20 @@ def read_body(reply: Reply) -> Any:
 
 
 def read_bytes(reply: Reply) -> bytes:
-    """Read a reply as it is."""
+    """Return the bytes of a reply's body."""
     return reply.body
 
 
 def request(
     method: str, url: str, params: Params | None = None, data: Any = None, *, raw: bool = False
 ) -> Call[Any]:
-    """Ask for anything.
+    """Return a request to any URL.
 
+    :param method: HTTP method, upper case.
     :param url: see :func:`locate`.
-    :param data: sent as JSON, unless it is None.
-    :param raw: give the body's bytes instead of reading it as JSON.
+    :param params: query parameters.
+    :param data: body, sent as JSON; None sends no body.
+    :param raw: whether to read the reply as bytes instead of JSON.
     """
     where = locate(url)
     return Call(
@@ -127,49 +135,54 @@ def request(
 
 
 def listing(url: str, params: Params | None = None) -> Call[Any]:
-    """Ask for the first page of a list, or for anything else; a long SQL query goes by POST."""
+    """Return a request that reads a URL, such as the first page of a list; a long query is sent by POST.
+
+    :param url: see :func:`locate`.
+    :param params: query parameters; ``query`` is SQL.
+    """
     query = dict(pairs(params))
     where = locate(url)
-    if len(urlencode({"query": query.get("query", "")})) <= LONGEST_QUERY:
+    if len(urlencode({"query": query.get("query", "")})) <= MAX_QUERY_BYTES:
         return Call("GET", where.path, params, base=where.base, read=read_body)
-    text = query.pop("query")
-    return Call("POST", where.path, query, json={"query": text}, base=where.base, read=read_body)
+    sql_text = query.pop("query")
+    return Call("POST", where.path, query, json={"query": sql_text}, base=where.base, read=read_body)
 
 
 def me() -> Call[dict[str, Any]]:
-    """Ask for the user whom the token belongs to; refused for a project's token (vendor's docs)."""
+    """Return the request that reads the token's user; refused for a project's token (vendor's docs)."""
     return Call("GET", "me", read=read_body, name="read the user")
 
 
 def project() -> Call[dict[str, Any]]:
-    """Ask for the connection's project, as the vendor's client does to try a project's token."""
+    """Return the request that reads the connection's project (the vendor's client checks tokens with it)."""
     return Call("GET", "/", base="project", read=read_body, name="read the project")
 
 
 def sql(query: str, **params: Any) -> Call[Page]:
-    """Run a query; gives one page of its rows.
+    """Return the request that runs a query, and reads the first page of its rows.
 
-    :param query: SQL that only reads.
-    :param params: ``limit`` (rows; the service may give fewer), ``offset``, and for a snapshot ``state`` with
-        ``dataset_id`` (seen in the vendor's samples).
+    :param query: SQL that reads only.
+    :param params: ``limit`` (rows; the service may return fewer), ``offset``, and for a snapshot ``state``
+        with ``dataset_id`` (seen in the vendor's samples).
     """
     return replace(listing("sql", {"query": query, **params}), read=read_page, name="run a query")
 
 
 def list_page(url: str, limit: int) -> Call[Page]:
-    """Ask for the first page of a list.
+    """Return the request that reads the first page of a list.
 
-    :param limit: items to ask for, unless the URL says it; the service gives 20 by default (vendor's docs),
-        and at most as many as it likes.
+    :param url: see :func:`locate`.
+    :param limit: items per page, unless the URL has a ``limit``; the service returns 20 by default (vendor's
+        docs), and may return fewer than requested.
     """
     where = locate(url)
-    asked = "limit" in parse_qs(url.partition("?")[2])
-    params = None if asked else {"limit": limit}
+    has_limit = "limit" in parse_qs(url.partition("?")[2])
+    params = None if has_limit else {"limit": limit}
     return Call("GET", where.path, params, base=where.base, read=read_page, name="read a list")
 
 
 def write_sql(statement: str) -> Call[int]:
-    """Run a statement that writes; gives how many rows it affected."""
+    """Return the request that runs a statement that writes, and reads the number of affected rows."""
     return Call(
         "POST",
         "sql",
@@ -189,10 +202,10 @@ def _affected(reply: Reply) -> int:
 
 
 def dataset_number(dataset: int | str) -> int:
-    """Read a dataset's id.
+    """Return a dataset's id as a number.
 
-    :param dataset: a number, or its digits.
-    :raises InputError: when it is none.
+    :param dataset: the id as a number, or as its digits.
+    :raises InputError: when it is not a whole number.
     """
     number = str(dataset).strip()
     if not number.isdecimal() or isinstance(dataset, bool):
@@ -200,24 +213,24 @@ def dataset_number(dataset: int | str) -> int:
     return int(number)
 
 
-def dataset_path(dataset: int | str, *, in_project: bool) -> Place:
-    """Say where a dataset is.
+def dataset_path(dataset: int | str, *, in_project: bool) -> Location:
+    """Return the location of a dataset.
 
-    :param dataset: its id, as number or digits.
-    :param in_project: whether the connection names the project; without one the service finds the dataset
-        by zeros for owner and project (seen in clients).
-    :raises InputError: when the id is none.
+    :param dataset: id of the dataset, as a number or its digits.
+    :param in_project: whether the connection names the project. Otherwise owner and project are 0, and the
+        service finds the dataset by its id (seen in clients).
+    :raises InputError: when the id is not a whole number.
     """
     number = dataset_number(dataset)
     if in_project:
-        return Place("project", f"datasets/{number}")
-    return Place("api", f"users/0/projects/0/datasets/{number}")
+        return Location("project", f"datasets/{number}")
+    return Location("api", f"users/0/projects/0/datasets/{number}")
 
 
-def master(where: Place) -> Call[str]:
-    """Ask for the hash of a dataset's latest state; it changes with every change of the data.
+def master(where: Location) -> Call[str]:
+    """Return the request that reads the hash of a dataset's latest state, which differs after every change.
 
-    :param where: as :func:`dataset_path` gives it.
+    :param where: location of the dataset, see :func:`dataset_path`.
     """
     return Call(
         "GET",
@@ -228,11 +241,13 @@ def master(where: Place) -> Call[str]:
     )
 
 
-def websocket_session(where: Place | None = None) -> Call[str]:
-    """Ask for a session: what a socket authenticates with. How long it is good for is not documented.
+def websocket_session(where: Location | None = None) -> Call[str]:
+    """Return the request for a session, with which a socket authenticates; its lifetime is not documented.
 
-    :param where: the dataset to listen to, as :func:`dataset_path` gives it; None for the user's events.
-        A project's token is refused.
+    The service refuses a project's token.
+
+    :param where: location of the dataset to subscribe to, see :func:`dataset_path`; None for the user's
+        events.
     """
     path = "me/start_websocket_session" if where is None else f"{where.path}/start_websocket_session"
     return Call(
@@ -245,7 +260,7 @@ def websocket_session(where: Place | None = None) -> Call[str]:
 
 
 def saved_query(query_id: int | str) -> Call[str]:
-    """Ask for the text of one of the project's saved queries."""
+    """Return the request that reads the SQL of one of the project's saved queries."""
     return Call(
         "GET",
         f"queries/{segment(query_id)}",
@@ -256,20 +271,22 @@ def saved_query(query_id: int | str) -> Call[str]:
 
 
 def job(job_id: str) -> Call[dict[str, Any]]:
-    """Ask for a job; its ``status`` is PENDING, STARTED, SUCCESS or FAILURE (seen in clients).
+    """Return the request that reads a job; its ``status`` is PENDING, STARTED, SUCCESS or FAILURE.
 
-    A project's token may be refused here, because jobs belong to the user.
+    The statuses are seen in clients. The service may refuse a project's token, because jobs belong to the
+    user.
     """
     return Call("GET", f"me/jobs/{segment(job_id)}", read=read_body, name="read a job")
 
 
 def upload(filename: str, content: bytes, fields: Mapping[str, str]) -> Call[str]:
-    """Send a file in one piece, to become a dataset; gives the job's id.
+    """Return the request that uploads a file as a dataset, and reads the job's id.
 
-    :param filename: its ending tells the service the format.
+    :param filename: name of the file; its suffix tells the service the format.
+    :param content: bytes of the file.
     :param fields: further form fields, such as ``csv_props.delimiter`` (seen in the vendor's samples).
     """
-    body, kind = form_with_file(filename, content, fields)
+    body, kind = multipart_form(filename, content, fields)
     return Call(
         "POST",
         "datasets/upload",
@@ -282,50 +299,60 @@ def upload(filename: str, content: bytes, fields: Mapping[str, str]) -> Call[str
     )
 
 
-class Progress(NamedTuple):
-    """How far a chunked upload has come.
+class UploadProgress(NamedTuple):
+    """Progress of a chunked upload.
 
-    :param upload_id: its id, empty when the service did not say.
-    :param offset: bytes that have arrived.
+    :param upload_id: id of the upload; empty if the service sent none.
+    :param offset: number of bytes that the service has received.
     """
 
     upload_id: str
     offset: int
 
 
-def upload_chunk(filename: str, chunk: bytes, offset: int, total: int, upload_id: str) -> Call[Progress]:
-    """Send a piece of a file (the headers and fields are those of the vendor's client).
+def upload_chunk(
+    filename: str, chunk: bytes, offset: int, total: int, upload_id: str
+) -> Call[UploadProgress]:
+    """Return the request that uploads a chunk of a file, with headers and fields of the vendor's client.
 
-    It may be sent twice: the service refuses a piece that does not follow the last one, and says how far it
-    has come (so does the library that its replies look like).
+    The request is idempotent: the service refuses a chunk that does not follow the last one, and returns its
+    progress (so does the library whose replies have the same form).
 
-    :param offset: bytes before the piece.
-    :param total: bytes of the file.
-    :param upload_id: empty for the first piece.
+    :param filename: name of the file.
+    :param chunk: bytes of the chunk.
+    :param offset: number of bytes before the chunk.
+    :param total: number of bytes of the file.
+    :param upload_id: id of the upload; empty for the first chunk.
     """
-    body, kind = form_with_file(filename, chunk, {"upload_id": upload_id} if upload_id else {})
-    place = f"bytes {offset}-{offset + len(chunk) - 1}/{total}"
+    body, kind = multipart_form(filename, chunk, {"upload_id": upload_id} if upload_id else {})
+    content_range = f"bytes {offset}-{offset + len(chunk) - 1}/{total}"
     return Call(
         "POST",
         "datasets/chunked_upload",
         base="project",
         content=body,
-        headers={"Content-Type": kind, "Content-Range": place},
+        headers={"Content-Type": kind, "Content-Range": content_range},
         good=SUCCESS | {400},
         read=lambda reply: _progress(reply, upload_id),
-        name=f"upload {place}",
+        name=f"upload {content_range}",
     )
 
 
-def _progress(reply: Reply, upload_id: str) -> Progress:
+def _progress(reply: Reply, upload_id: str) -> UploadProgress:
     body = reply.json()
     if reply.status == 400 and "offset" not in body:
         raise RequestRejectedError(reply.status)
-    return Progress(str(body.get("upload_id") or upload_id), int(body["offset"]))
+    return UploadProgress(str(body.get("upload_id") or upload_id), int(body["offset"]))
 
 
 def complete_upload(filename: str, upload_id: str, md5: str, fields: Mapping[str, str]) -> Call[str]:
-    """Say that all pieces are sent; gives the id of the job that imports the file."""
+    """Return the request that completes a chunked upload, and reads the id of the job that imports the file.
+
+    :param filename: name of the file.
+    :param upload_id: id of the upload.
+    :param md5: hexadecimal checksum of the whole file.
+    :param fields: further form fields.
+    """
     return Call(
         "POST",
         "datasets/chunked_upload/complete",
@@ -338,5 +365,5 @@ def complete_upload(filename: str, upload_id: str, md5: str, fields: Mapping[str
 
 
 def read_job(reply: Reply) -> str:
-    """Read the id of the job that a request started."""
+    """Return the id of the job that a request has started."""
     return str(read_body(reply)["job"])

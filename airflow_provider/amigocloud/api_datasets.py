@@ -1,6 +1,6 @@
-"""Requests that change datasets through jobs, as data: changes, new datasets, exports by the service.
+"""Requests that act on datasets, as data: changes of rows, new datasets, exports by the service.
 
-All of this is seen in the vendor's samples and clients, which send a change as JSON text inside of JSON.
+They are seen in the vendor's samples and clients, which send a change as JSON text inside JSON.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.amigocloud.api import Place, read_body, read_job
+from airflow_provider.amigocloud.api import Location, read_body, read_job
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import read_nothing
 from airflow_provider.errors import InputError
 
 BATCH = 1000
-"""Rows of one change, as users of the API send them."""
-
+"""Maximum rows per change (seen in clients)."""
 
 ACTIONS = ("INSERT", "UPDATE", "DELETE")
+"""Actions of a change."""
 
 
 def batches(
     action: str, rows: Sequence[Mapping[str, Any]], size: int = BATCH
 ) -> Iterator[list[dict[str, Any]]]:
-    """Give the data of changes, a batch at a time.
+    """Yield the data of changes, a batch at a time.
 
     :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
-    :param rows: each with an ``amigo_id`` of the caller's choice, so that a change that is sent twice changes
-        nothing the second time.
-    :raises InputError: naming every row without an id, and every id that comes twice.
+    :param rows: rows, each with an ``amigo_id`` that the caller chooses, so that the change is idempotent.
+    :param size: maximum rows per batch.
+    :raises InputError: when rows have no id or a repeated id; it names all of them.
     """
     if action not in ACTIONS:
         raise InputError(f"must be one of {', '.join(ACTIONS)}, not {action!r}", "action")
@@ -55,8 +55,14 @@ def _record(action: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-def submit_change(where: Place, dataset: str, action: str, data: list[dict[str, Any]]) -> Call[str]:
-    """Change rows; gives the job's id. Rows are known by their ids, so it may be sent twice."""
+def submit_change(where: Location, dataset: str, action: str, data: list[dict[str, Any]]) -> Call[str]:
+    """Return the request that changes rows, and reads the job's id; idempotent, as rows have ids.
+
+    :param where: location of the dataset.
+    :param dataset: id of the dataset.
+    :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
+    :param data: a batch of :func:`batches`.
+    """
     change = {"type": "DML", "entity": f"dataset_{dataset}", "action": action, "data": data}
     return Call(
         "POST",
@@ -68,8 +74,8 @@ def submit_change(where: Place, dataset: str, action: str, data: list[dict[str, 
     )
 
 
-def schema(where: Place) -> Call[list[dict[str, Any]]]:
-    """Ask for a dataset's fields."""
+def schema(where: Location) -> Call[list[dict[str, Any]]]:
+    """Return the request that reads a dataset's fields."""
     return Call(
         "GET",
         f"{where.path}/schema",
@@ -80,7 +86,7 @@ def schema(where: Place) -> Call[list[dict[str, Any]]]:
 
 
 def create_dataset(name: str, fields: Sequence[Mapping[str, Any]]) -> Call[dict[str, Any]]:
-    """Make an empty dataset; gives its ``id``, ``name``, ``url`` and ``job``."""
+    """Return the request that creates an empty dataset; reads its ``id``, ``name``, ``url`` and ``job``."""
     return Call(
         "POST",
         "datasets/create",
@@ -92,13 +98,13 @@ def create_dataset(name: str, fields: Sequence[Mapping[str, Any]]) -> Call[dict[
     )
 
 
-def delete_dataset(where: Place) -> Call[None]:
-    """Delete a dataset with all its states."""
+def delete_dataset(where: Location) -> Call[None]:
+    """Return the request that deletes a dataset with all its states."""
     return Call("DELETE", where.path, base=where.base, read=read_nothing, name="delete a dataset")
 
 
-def revert(where: Place, state: str) -> Call[str]:
-    """Make a new state that equals an earlier one; gives the job's id. Twice is as good as once."""
+def revert(where: Location, state: str) -> Call[str]:
+    """Return the request that adds a state equal to an earlier one, and reads the job's id; idempotent."""
     return Call(
         "POST",
         f"{where.path}/revert/{segment(state)}",
@@ -108,8 +114,12 @@ def revert(where: Place, state: str) -> Call[str]:
     )
 
 
-def export(where: Place, file_format: str) -> Call[str]:
-    """Have the service write a file; gives the job's id. ``KML`` is the one format that is known to exist."""
+def export(where: Location, file_format: str) -> Call[str]:
+    """Return the request that starts an export by the service, and reads the job's id.
+
+    :param where: location of the dataset.
+    :param file_format: name of the format; only ``KML`` is known to exist.
+    """
     return Call(
         "POST",
         f"{where.path}/export",

@@ -1,4 +1,4 @@
-"""What sensors wait for: a question to the service, and what its answer means. The same in both worlds."""
+"""Conditions that sensors and triggers wait for: a request, and the evaluation of its result."""
 
 from __future__ import annotations
 
@@ -18,52 +18,61 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.pagination import Page
 
 
-GOING = frozenset({"PENDING", "RECEIVED", "STARTED", "RETRY"})
-"""States of a job that will change. The vendor's clients take every other state for final."""
-
+RUNNING_STATES = frozenset({"PENDING", "RECEIVED", "STARTED", "RETRY"})
+"""States of a job that is not final. The vendor's clients take every other state for final."""
 
 SUCCESS = "SUCCESS"
+"""State of a job that has succeeded."""
 
 
-class Question(Protocol):
-    """Something that will be so one day."""
+class Condition(Protocol):
+    """A condition that becomes true at some time."""
 
     def call(self, *, in_project: bool) -> Call[Any]:
-        """Give the request that asks."""
+        """Return the request that reads the value to evaluate.
 
-    def answer(self, value: Any) -> dict[str, Any] | None:
-        """Give what to return when it is so, None when it is not yet; raise when it never will be."""
+        :param in_project: whether the connection names a project.
+        """
+
+    def evaluate(self, value: Any) -> dict[str, Any] | None:
+        """Return the result if the condition is true, None if not yet; raise if it never becomes true.
+
+        :param value: result of the request.
+        """
 
 
 @dataclass(frozen=True)
 class JobIsDone:
-    """A job has ended well.
+    """True when a job has succeeded.
 
-    :param job_id: the job.
+    :param job_id: id of the job.
     """
 
     job_id: str
 
     def call(self, *, in_project: bool) -> Call[Any]:
-        """Ask for the job."""
+        """Return the request that reads the job."""
         return api.job(self.job_id)
 
-    def answer(self, value: Any) -> dict[str, Any] | None:
-        """Give the job's id, status and what it made.
+    def evaluate(self, value: Any) -> dict[str, Any] | None:
+        """Return the job's id, its status, and the ids of the datasets it made.
 
-        :raises RunFailedError: when the job has ended in any other way, with the reason.
+        :raises RunFailedError: when the job has ended with any other state; it holds the reason.
         """
         status, extra = str(value.get("status")), value.get("extra") or {}
-        if status in GOING:
+        if status in RUNNING_STATES:
             return None
         if status != SUCCESS:
-            raise RunFailedError(self.job_id, status, reason_of(extra))
-        made = extra.get("dataset_ids") if isinstance(extra, Mapping) else None
-        return {"job": self.job_id, "job_status": status, "dataset_ids": list(made or [])}
+            raise RunFailedError(self.job_id, status, failure_reason(extra))
+        dataset_ids = extra.get("dataset_ids") if isinstance(extra, Mapping) else None
+        return {"job": self.job_id, "job_status": status, "dataset_ids": list(dataset_ids or [])}
 
 
-def reason_of(extra: Any) -> str:
-    """Say why a job failed, as far as it tells; where it tells is not documented."""
+def failure_reason(extra: Any) -> str:
+    """Return the reason why a job failed; its field in ``extra`` is not documented.
+
+    :param extra: the job's ``extra``.
+    """
     if isinstance(extra, Mapping):
         for key in ("error", "detail", "message", "reason", "exception"):
             if extra.get(key):
@@ -73,27 +82,27 @@ def reason_of(extra: Any) -> str:
 
 @dataclass(frozen=True)
 class DatasetHasChanged:
-    """A dataset's latest state is another one than before.
+    """True when a dataset's latest state differs from an earlier one.
 
-    :param dataset: its id.
-    :param since: the state that was seen before; None when none was, which counts as a change.
+    :param dataset: id of the dataset.
+    :param since: hash of the earlier state; None counts as a change.
     """
 
     dataset: int | str
     since: str | None = None
 
     def call(self, *, in_project: bool) -> Call[Any]:
-        """Ask for the latest state: a tiny request."""
+        """Return the request that reads the hash of the latest state; its reply is tiny."""
         return api.master(api.dataset_path(self.dataset, in_project=in_project))
 
-    def answer(self, value: Any) -> dict[str, Any] | None:
-        """Give the dataset and its new state."""
+    def evaluate(self, value: Any) -> dict[str, Any] | None:
+        """Return the dataset and the hash of its new state."""
         return None if value == self.since else {"dataset": str(self.dataset), "master": value}
 
 
 @dataclass(frozen=True)
 class QueryIsTrue:
-    """The first value of a query's first row is neither null, false, zero nor empty.
+    """True when the first value of a query's first row is neither null, false, zero nor empty.
 
     :param sql: the query.
     """
@@ -101,7 +110,7 @@ class QueryIsTrue:
     sql: str
 
     def call(self, *, in_project: bool) -> Call[Any]:
-        """Ask for the first row.
+        """Return the request that reads the first row.
 
         :raises InputError: when the connection names no project.
         """
@@ -109,29 +118,30 @@ class QueryIsTrue:
             raise InputError(api.NO_PROJECT, "connection")
         return api.sql(self.sql, limit=1)
 
-    def answer(self, value: Page) -> dict[str, Any] | None:
-        """Give the value."""
+    def evaluate(self, value: Page) -> dict[str, Any] | None:
+        """Return the value."""
         row = value.decoded()[0] if value.rows else {}
         found = next(iter(row.values()), None)
         return {"value": found} if found not in (None, False, 0, "", "0") else None
 
 
-QUESTIONS: dict[str, type[Question]] = {
+CONDITIONS: dict[str, type[Condition]] = {
     kind.__name__: kind for kind in (JobIsDone, DatasetHasChanged, QueryIsTrue)
 }
+"""The conditions by the names that serialised triggers hold."""
 
 
-def look(hook: AmigoCloudHook, question: Question) -> dict[str, Any] | None:
-    """Ask once, on a worker."""
-    return question.answer(hook.send(question.call(in_project=hook.has_project)))
+def check(hook: AmigoCloudHook, condition: Condition) -> dict[str, Any] | None:
+    """Send the condition's request once, and return its evaluation; for workers."""
+    return condition.evaluate(hook.send(condition.call(in_project=hook.has_project)))
 
 
-async def alook(hook: AmigoCloudHook, question: Question, max_age: float) -> dict[str, Any] | None:
-    """Ask once, in the triggerer; all who ask the same of the same service share the answer.
+async def acheck(hook: AmigoCloudHook, condition: Condition, max_age: float) -> dict[str, Any] | None:
+    """Return the evaluation of the condition's request; equal requests share one reply in the triggerer.
 
-    :param max_age: seconds that a shared answer may be old.
+    :param max_age: maximum age of a shared reply in seconds.
     """
     settings = await hook.aload()
-    call = question.call(in_project=hook.has_project)
+    call = condition.call(in_project=hook.has_project)
     key = (hook.conn_id, settings.host, call.base, call.path, str(call.params), str(call.json))
-    return question.answer(await shared_result(key, max_age, lambda: hook.asend(call)))
+    return condition.evaluate(await shared_result(key, max_age, lambda: hook.asend(call)))

@@ -1,4 +1,4 @@
-"""How a connection reaches AmigoCloud: token, root, project, and what can be wrong with them."""
+"""AmigoCloud connection: token, base URLs, project, and the diagnosis of errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider.errors import (
 
 
 class ProjectHook(ApiHook):
-    """Sends requests; the base of :class:`~airflow_provider.amigocloud.hooks.AmigoCloudHook`.
+    """Base of :class:`~airflow_provider.amigocloud.hooks.AmigoCloudHook`: the connection and its requests.
 
     :param amigocloud_conn_id: id of the Airflow connection.
     """
@@ -47,41 +47,41 @@ class ProjectHook(ApiHook):
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def credential(self, settings: Settings) -> Credential:
-        """Send the token in the query."""
+        """Return the credential: the token as a query parameter."""
         return QueryToken(settings.password)
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
-        """Name the API root and the project, which is the root when the connection names none."""
+        """Return the base URLs ``api`` and ``project``; equal if the connection names no project."""
         project = settings.extras["project_url"]
         base = api.project_base(settings.host, project) if project else settings.host
         return {"api": settings.host, "project": base}
 
     @property
     def has_project(self) -> bool:
-        """Whether the connection names a project."""
+        """True if the connection names a project."""
         return bool(self.settings.extras["project_url"])
 
     @property
     def websocket_url(self) -> str:
-        """Where the socket is, as ``ws://`` or ``wss://``; it ends with a slash."""
+        """URL of the socket, as ``ws://`` or ``wss://``, with a slash at the end."""
         url = self.settings.extras["websocket_url"] or f"{origin(self.settings.host)}/v2_socket.io"
         return f"ws{url.removeprefix('http')}/"
 
     @property
     def max_concurrency(self) -> int:
-        """How many requests at once this connection allows."""
+        """Maximum concurrent requests of this connection."""
         return max(1, int(self.settings.extras["max_concurrency"]))
 
     def need_project(self) -> None:
-        """Refuse to go on without a project.
+        """Validate that the connection names a project.
 
-        :raises InputError: when the connection names none.
+        :raises InputError: when it names none.
         """
         if not self.has_project:
             raise InputError(api.NO_PROJECT, f"connection '{self.conn_id}'")
 
     def probe(self) -> str:
-        """Read the project, or the user when the connection names no project."""
+        """Read the project, or without one the user, and return a sentence about it."""
         if self.has_project:
             project = self.send(api.project())
             return f"Connected to project '{project['name']}' ({project['id']})."
@@ -89,20 +89,22 @@ class ProjectHook(ApiHook):
         return f"Connected as {user.get('email') or user['id']}."
 
     def diagnose(self, error: ProviderError) -> str:
-        """Say in one sentence what is wrong with the connection."""
+        """Return one sentence about the cause of a connection's error."""
         if isinstance(error, InputError) or not isinstance(error, (NotFoundError, PermissionDeniedError)):
             return super().diagnose(error)
-        project, said = self.settings.extras["project_url"], error.message or error.code
+        project, message = self.settings.extras["project_url"], error.message or error.code
         if isinstance(error, PermissionDeniedError):
             if project:
-                return f"The token has no permission for project '{project}': {said}"
-            return f"The token has no permission for user data; a project token needs 'project_url': {said}"
+                return f"The token has no permission for project '{project}': {message}"
+            return (
+                f"The token has no permission for user data; a project token needs 'project_url': {message}"
+            )
         if project and self._is_api():
-            return f"The host and the token are good, but there is no project '{project}' for this token."
-        return "The host answers, but not as AmigoCloud's API does: check the path of the host (/api/v1)."
+            return f"The host and the token are valid, but there is no project '{project}' for this token."
+        return "The host answers, but not like AmigoCloud's API: check the path of the host (/api/v1)."
 
     def _is_api(self) -> bool:
-        """Tell whether the API root is right, after a project was not found."""
+        """Return whether the API root is right, after a project was not found."""
         try:
             self.send(api.me())
         except (AuthenticationError, PermissionDeniedError):

@@ -1,4 +1,4 @@
-"""Operators for AmigoCloud."""
+"""Operators for AmigoCloud: export, SQL statements, and uploads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.conditions import JobIsDone, look
+from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
@@ -22,42 +22,43 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider.amigocloud.export.checkpoint import Journal
-    from airflow_provider.amigocloud.export.incremental import Increment, Memory
+    from airflow_provider.amigocloud.export.checkpoint import Checkpoint
+    from airflow_provider.amigocloud.export.incremental import Increment, WatermarkStore
     from airflow_provider.amigocloud.export.sources import Source
 
 
-# What an export needs is imported where it runs: DAG files are read again and again.
+# Modules of the export are imported where it runs: DAG files are parsed often.
 
 __all__ = ["AmigoCloudExportOperator", "AmigoCloudSqlOperator", "AmigoCloudUploadOperator"]
 
 
 class AmigoCloudExportOperator(BaseOperator):
-    """Writes a dataset, the result of a query, or a list into one file, complete or not at all.
+    """Export a dataset, the result of a query, or a list into one file, completely or not at all.
 
-    A dataset is read inside of one of its states, in key order, so that rows written meanwhile change
-    nothing. Rows are counted against what the service says; the file gets its name in one step at the end.
-    From Airflow 3.3 on, a try that comes after a crash reads only what is missing of the same state.
+    A dataset is read from a snapshot, in key order, so that concurrent writes do not affect the export. The
+    rows are compared to the service's count, and the file is published atomically at the end. From Airflow
+    3.3 on, a retry after a crash resumes with the same snapshot.
 
-    :param output_path: a local path, or anything that ``ObjectStoragePath`` takes (templated).
-    :param sql: a query (templated). One of ``sql``, ``dataset`` and ``url`` is needed.
+    :param output_path: local path, or any URL that ``ObjectStoragePath`` accepts (templated).
+    :param sql: query (templated). Exactly one of ``sql``, ``dataset`` and ``url`` is required.
     :param dataset: id of a dataset (templated).
-    :param url: a list endpoint, such as ``datasets`` or ``/me/projects`` (templated).
-    :param format: ``jsonl``, ``csv``, ``parquet``, ``geojson`` or ``geoparquet``; by default the path's
-        ending tells (``.jsonl.gz`` and ``.csv.gz`` are compressed). ``jsonl``, ``csv`` and ``parquet`` hold
-        geometries as the service gives them, as hex EWKB; the other two need them in WGS 84.
-    :param key: with ``sql``: a column of the result whose values are unique and never null. Rows are then
-        read in key order, which stays exact while data changes, and quick however large the result is.
-    :param page_size: rows to ask for at once; the service gives at most 1000, as far as is known.
-    :param concurrency: how many requests at once, for a dataset and for a query with a key of hex ids; by
+    :param url: list endpoint, such as ``datasets`` or ``/me/projects`` (templated).
+    :param format: ``jsonl``, ``csv``, ``parquet``, ``geojson`` or ``geoparquet``; by default from the suffix
+        of the path (``.jsonl.gz`` and ``.csv.gz`` are compressed). ``jsonl``, ``csv`` and ``parquet`` hold
+        geometries as the service returns them, as hex EWKB; the other two require WGS 84 (templated).
+    :param key: with ``sql`` only: column of the result whose values are unique and never null. The rows are
+        then read in key order, which is exact while data changes, and fast at any size (templated).
+    :param page_size: rows to request per page; the service returns at most 1000, as far as is known.
+    :param concurrency: maximum concurrent requests, for a dataset and for a query with a key of hex ids; by
         default the connection's ``max_concurrency`` (4). Other queries and lists are read one page ahead.
-    :param incremental_column: export only what is new since the last export, by this column of dates, moments
-        or numbers that only grow. The watermark is kept on the task's one outlet asset (Airflow 3.3), and
-        moves after the file has its name. Rows without a value come with the first export only.
-    :param lag: how far to look back behind the watermark for rows that became visible late, a ``timedelta``
-        (or a number, for a column of numbers). Rows that were exported before are left out.
-    :param full_refresh: forget the watermark and export everything again (templated).
-    :param amigocloud_conn_id: id of the Airflow connection.
+    :param incremental_column: export only the rows that are new since the last export, by this column of
+        dates, timestamps or numbers that only grow. The watermark is stored on the task's one outlet asset
+        (Airflow 3.3), and moves after the file is published. Rows without a value are in the first export
+        only.
+    :param lag: distance before the watermark from which rows are read again, for rows that become visible
+        late: a ``timedelta``, or a number for a column of numbers. Rows exported before are dropped.
+    :param full_refresh: whether to ignore the watermark and export all rows (templated).
+    :param amigocloud_conn_id: id of the Airflow connection (templated).
     """
 
     template_fields: Sequence[str] = (
@@ -106,46 +107,50 @@ class AmigoCloudExportOperator(BaseOperator):
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Export; gives the manifest."""
+        """Run the export, and return the manifest.
+
+        :raises InputError: when arguments are invalid, or rows do not fit the format.
+        :raises IncompleteExportError: when the rows may be incomplete; nothing is published.
+        """
         from airflow_provider.amigocloud.export.export import export
         from airflow_provider.amigocloud.export.formats import choose_format
 
         self._check()
-        wanted = choose_format(self.output_path, self.format)
-        memory, increment = self._increment(context) if self.incremental_column else (None, None)
+        file_format = choose_format(self.output_path, self.format)
+        store, increment = self._increment(context) if self.incremental_column else (None, None)
         condition = increment.condition() if increment else None
-        journal = self._journal(context, condition)
+        checkpoint = self._checkpoint(context, condition)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            source = self._source(hook, journal, condition)
+            source = self._source(hook, checkpoint, condition)
             try:
-                manifest = export(hook, source, self.output_path, wanted, increment)
+                manifest = export(hook, source, self.output_path, file_format, increment)
             except ProviderError as error:
-                journal.failed(error)
+                checkpoint.keep_after(error)
                 raise
-        if memory and increment:
-            memory.save(increment)
-        journal.forget()
+        if store and increment:
+            store.save(increment)
+        checkpoint.delete()
         return add_to_outlet_events(context, self.outlets, manifest)
 
-    def _increment(self, context: Context) -> tuple[Memory, Increment]:
-        """Remember the watermark, unless all is to be exported again."""
-        from airflow_provider.amigocloud.export.incremental import Increment, Memory
+    def _increment(self, context: Context) -> tuple[WatermarkStore, Increment]:
+        """Return the increment since the stored watermark; since the beginning with ``full_refresh``."""
+        from airflow_provider.amigocloud.export.incremental import Increment, WatermarkStore
 
         column, key = str(self.incremental_column), self.key or "amigo_id"
         source = {"sql": self.sql, "dataset": self.dataset, "column": column, "key": key}
-        memory = Memory(cast("Any", context), self._assets(), source, self.log)
-        again = str(self.full_refresh).strip().lower() in ("true", "1", "yes")
-        watermark, seen = (None, frozenset[str]()) if again else memory.load()
-        return memory, Increment(column, key, self.lag, watermark, seen)
+        store = WatermarkStore(cast("Any", context), self._assets(), source, self.log)
+        is_full = str(self.full_refresh).strip().lower() in ("true", "1", "yes")
+        watermark, seen = (None, frozenset[str]()) if is_full else store.load()
+        return store, Increment(column, key, self.lag, watermark, seen)
 
     def _assets(self) -> list[Any]:
         from airflow.sdk import Asset
 
         return [outlet for outlet in self.outlets or () if isinstance(outlet, Asset)]
 
-    def _journal(self, context: Context, condition: str | None) -> Journal:
-        """Find what an earlier try has read."""
-        from airflow_provider.amigocloud.export.checkpoint import Journal
+    def _checkpoint(self, context: Context, condition: str | None) -> Checkpoint:
+        """Return the checkpoint of this export, with the pages that earlier attempts have saved."""
+        from airflow_provider.amigocloud.export.checkpoint import Checkpoint
 
         request = {
             "sql": self.sql,
@@ -154,29 +159,29 @@ class AmigoCloudExportOperator(BaseOperator):
             "condition": condition,
             "connection": self.amigocloud_conn_id,
         }
-        return Journal(context.get("task_state_store"), self.output_path, request, self.log)
+        return Checkpoint(context.get("task_state_store"), self.output_path, request, self.log)
 
-    def _source(self, hook: AmigoCloudHook, journal: Journal, condition: str | None) -> Source:
-        from airflow_provider.amigocloud.export.readers import Reading
+    def _source(self, hook: AmigoCloudHook, checkpoint: Checkpoint, condition: str | None) -> Source:
+        from airflow_provider.amigocloud.export.readers import ReadOptions
         from airflow_provider.amigocloud.export.sources import dataset_source, list_source, sql_source
 
-        reading = Reading(self.page_size, self.concurrency or hook.max_concurrency)
+        options = ReadOptions(self.page_size, self.concurrency or hook.max_concurrency)
         if self.url is not None:
-            return list_source(hook, self.url, reading)
+            return list_source(hook, self.url, options)
         hook.need_project()
         if self.dataset is not None:
-            return dataset_source(hook, self.dataset, reading, journal, condition)
-        return sql_source(hook, str(self.sql), self.key, reading, journal, condition)
+            return dataset_source(hook, self.dataset, options, checkpoint, condition)
+        return sql_source(hook, str(self.sql), self.key, options, checkpoint, condition)
 
     def _check(self) -> None:
-        """Refuse arguments that make no sense, before any request."""
+        """Validate the arguments before any request."""
         problems = []
         given = [name for name in ("sql", "dataset", "url") if getattr(self, name) is not None]
         if len(given) != 1:
-            said = f"not {' and '.join(given)}" if given else "none is given"
-            problems.append(f"give exactly one of 'sql', 'dataset' and 'url'; {said}")
+            actual = f"not {' and '.join(given)}" if given else "none is given"
+            problems.append(f"set exactly one of 'sql', 'dataset' and 'url'; {actual}")
         if self.key is not None and given != ["sql"]:
-            problems.append("'key' goes with 'sql' only; a dataset's key is amigo_id")
+            problems.append("'key' is used with 'sql' only; a dataset's key is amigo_id")
         problems += _not_positive("page_size", self.page_size)
         if self.concurrency is not None:
             problems += _not_positive("concurrency", self.concurrency)
@@ -186,9 +191,9 @@ class AmigoCloudExportOperator(BaseOperator):
 
     def _check_increment(self, given: list[str]) -> list[str]:
         if self.incremental_column is None:
-            return ["'lag' goes with 'incremental_column' only"] if self.lag is not None else []
+            return ["'lag' is used with 'incremental_column' only"] if self.lag is not None else []
         if given == ["url"]:
-            return ["'incremental_column' goes with 'dataset' and 'sql'; a list has no columns to ask for"]
+            return ["'incremental_column' is used with 'dataset' and 'sql'; a list cannot be filtered"]
         if given == ["sql"] and self.key is None:
             return ["'incremental_column' with 'sql' needs a 'key', a unique column of the result"]
         return []
@@ -201,13 +206,15 @@ def _not_positive(name: str, value: Any) -> list[str]:
 
 
 class AmigoCloudSqlOperator(BaseOperator):
-    """Runs a statement that writes: INSERT, UPDATE or DELETE.
+    """Run a statement that writes: INSERT, UPDATE or DELETE.
 
-    The statement is sent once. When its answer is lost the task fails with ``AmbiguousWriteError``, and
-    Airflow does not try it again, rather than write twice; look at the data, then clear the task if need be.
+    The statement is sent once. When there is no response, the task fails with ``AmbiguousWriteError`` and
+    Airflow does not retry it, as the statement may have taken effect. Check the data, then clear the task if
+    the statement must run again.
 
     :param sql: the statement (templated).
-    :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to edit.
+    :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to edit
+        (templated).
     """
 
     template_fields: Sequence[str] = ("sql", "amigocloud_conn_id")
@@ -223,11 +230,15 @@ class AmigoCloudSqlOperator(BaseOperator):
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Run the statement; gives ``{"rows": n}``, the number of affected rows."""
+        """Run the statement, and return ``{"rows": n}``, the number of affected rows.
+
+        :raises InputError: when the statement is empty, or reads only.
+        :raises AmbiguousWriteError: when there was no response; the task is not retried.
+        """
         if not self.sql.strip():
             raise InputError("the statement is empty", "sql")
         if re.match(r"\s*(select|values|explain)\b", self.sql, re.IGNORECASE):
-            raise InputError("the statement only reads; AmigoCloudExportOperator is for that", "sql")
+            raise InputError("the statement reads only; use AmigoCloudExportOperator for queries", "sql")
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             try:
                 rows = hook.run(self.sql)
@@ -238,21 +249,21 @@ class AmigoCloudSqlOperator(BaseOperator):
 
 
 class AmigoCloudUploadOperator(BaseOperator):
-    """Uploads a file, and waits until the service has made a dataset of it.
+    """Upload a file, and wait until the service has imported it as a dataset.
 
-    A try that comes after a crash goes on with the job, or with the chunks, of the try before (from
-    Airflow 3.3 on). Where it cannot know whether a new dataset was made, it fails with
-    ``AmbiguousWriteError`` rather than make another one.
+    From Airflow 3.3 on, a retry after a crash resumes the job, or the chunks, of the earlier attempt. When it
+    is unknown whether a new dataset was created, the task fails with ``AmbiguousWriteError`` instead of
+    creating another one.
 
-    :param source: path of the file: local, or anything that ``ObjectStoragePath`` takes (templated). Its
-        ending tells the service the format.
-    :param dataset: id of the dataset whose content the file replaces; a new dataset without it (templated).
+    :param source: path of the file: local, or any URL that ``ObjectStoragePath`` accepts (templated). Its
+        suffix tells the service the format.
+    :param dataset: id of the dataset whose content the file replaces; None for a new dataset (templated).
     :param options: further form fields, such as ``{"csv_props.delimiter": ";"}`` (templated).
-    :param deferrable: wait in the triggerer; by default what ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the job, at the most.
+    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``.
+    :param poll_interval: maximum seconds between polls of the job.
     :param timeout: seconds after which the job counts as stuck.
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to administrate,
-        and must be a user's to see the job.
+        and must be a user's to read the job (templated).
     """
 
     template_fields: Sequence[str] = ("source", "dataset", "options", "amigocloud_conn_id")
@@ -280,20 +291,20 @@ class AmigoCloudUploadOperator(BaseOperator):
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Upload, and wait here or in the triggerer; gives ``job`` and ``dataset_ids``."""
+        """Upload the file, wait on the worker or in the triggerer, and return ``job`` and ``dataset_ids``."""
         submission = self._submission(context)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             job = submission.remote_id
             if job is None:
                 job = self._upload(hook, submission, self._submission(context, "chunks"))
             else:
-                self.log.info("Going on with job %s of an earlier try", job)
+                self.log.info("Resuming with job %s of an earlier attempt", job)
             deadline = clock() + self.timeout
             if not is_deferrable(self.deferrable):
                 return add_to_outlet_events(
                     context, self.outlets, self._wait(hook, job, deadline, submission)
                 )
-        # Only here: what a trigger needs, no task that does not defer has to load.
+        # Imported late: only a task that defers needs the modules of triggers.
         from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
         trigger = AmigoCloudTrigger(
@@ -306,7 +317,11 @@ class AmigoCloudUploadOperator(BaseOperator):
         return self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Take over from the trigger."""
+        """Return the result of the trigger's event.
+
+        :raises TimeoutError: when the job was not done in time.
+        :raises RunFailedError: when the job has failed.
+        """
         submission = self._submission(context)
         if event["status"] == "timeout":
             raise TimeoutError(f"job {submission.remote_id} was not done after {self.timeout:g} s")
@@ -325,11 +340,11 @@ class AmigoCloudUploadOperator(BaseOperator):
         return Submission(cast("Any", context), request, self.log, name)
 
     def _upload(self, hook: AmigoCloudHook, submission: Submission, chunks: Submission) -> str:
-        """Upload; remembers what may exist on the service, and the job."""
+        """Upload the file, and store that a dataset may exist, then the id of the job."""
         if submission.is_known and not chunks.remote_id and self.dataset is None:
             raise AmbiguousWriteError(
-                f"an earlier try uploaded '{self.source}' and never learned the job; look whether the dataset"
-                " is there; a new run of the DAG uploads again"
+                f"an earlier attempt uploaded '{self.source}', but the id of its job is unknown; check"
+                " whether the dataset exists; a new run of the DAG uploads the file again"
             )
         submission.intend()
         try:
@@ -349,7 +364,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             raise
         submission.created(job)
         chunks.renew()
-        self.log.info("Uploaded; the import is job %s", job)
+        self.log.info("Uploaded the file; its import is job %s", job)
         return job
 
     def _wait(
@@ -357,7 +372,7 @@ class AmigoCloudUploadOperator(BaseOperator):
     ) -> dict[str, Any]:
         try:
             found = wait_for(
-                lambda: look(hook, JobIsDone(job)),
+                lambda: check(hook, JobIsDone(job)),
                 deadline=deadline,
                 poll_interval=self.poll_interval,
                 log=self.log,

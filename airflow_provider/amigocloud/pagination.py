@@ -1,4 +1,4 @@
-"""One page of rows, and the way from one page to the next."""
+"""Pagination: pages of rows, ``next`` links, and a cursor over the items of a list."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from airflow_provider.errors import IncompleteExportError, InputError, RequestRe
 
 Row = dict[str, Any]
 
-MOST_EMPTY = 20
-"""How many empty pages in a row are followed before the list counts as broken."""
+MAX_EMPTY_PAGES = 20
+"""Maximum consecutive empty pages; with more, the list counts as broken."""
 
 
 class Column(Struct, frozen=True):
-    """A column of a result.
+    """Column of a result.
 
-    :param type: ``string``, ``integer``, ``float``, ``geometry`` and others; ``unknown(<number>)`` when the
-        service has no name for it (seen in clients).
+    :param name: name of the column.
+    :param type: ``string``, ``integer``, ``float``, ``geometry`` and others; ``unknown(<number>)`` for a type
+        without a name in the service (seen in clients).
     """
 
     name: str
@@ -34,13 +35,14 @@ class Column(Struct, frozen=True):
 
 
 class Page(Struct):
-    """Rows as they came, not decoded yet.
+    """Page of rows, not decoded yet.
 
-    :param rows: the JSON of each row.
-    :param next: where the following page is, None at the end; holds no token.
-    :param count: rows of the whole result.
-    :param limit: the most rows the service gives at once.
-    :param columns: of a query's result.
+    :param rows: JSON of each row.
+    :param next: link to the next page, without the token; None at the end.
+    :param count: number of rows of the whole result.
+    :param limit: maximum rows per reply of the service.
+    :param columns: columns of a query's result.
+    :param text: JSON of all rows, a row per line; built on demand.
     """
 
     rows: list[Raw]
@@ -51,17 +53,17 @@ class Page(Struct):
     text: bytes | None = None
 
     def decoded(self) -> list[Row]:
-        """Decode all rows."""
+        """Return all rows decoded."""
         return _row_decoder.decode_lines(self.lines())
 
     def lines(self) -> bytes:
-        """Give all rows as JSON, a line each; they are put together once, for all who want them so."""
+        """Return the JSON of all rows, a row per line; it is built once."""
         if self.text is None:
             self.text = b"\n".join(self.rows)
         return self.text
 
-    def only(self, rows: list[Raw]) -> Page:
-        """Give the same page with some of its rows."""
+    def with_rows(self, rows: list[Raw]) -> Page:
+        """Return the page with other rows."""
         return Page(rows, self.next, self.count, self.limit, self.columns)
 
 
@@ -78,14 +80,13 @@ class _Body(Struct):
 
 _decoder = msgspec.json.Decoder(_Body)
 
-
 _row_decoder = msgspec.json.Decoder(Row)
 
 
 def read_page(reply: Reply) -> Page:
     """Read a page of a list (``results``) or of a query (``data``).
 
-    :raises RequestRejectedError: for an error that comes with a good status.
+    :raises RequestRejectedError: for an error with a success status.
     :raises InputError: when the reply is no list.
     """
     body = _decoder.decode(reply.body)
@@ -93,52 +94,57 @@ def read_page(reply: Reply) -> Page:
     if isinstance(rows, UnsetType):
         if body.error_code is not UNSET or body.detail is not UNSET:
             raise RequestRejectedError(reply.status)
-        raise InputError("the reply is no list: it has neither 'results' nor 'data'")
+        raise InputError("the reply is not a list: it has neither 'results' nor 'data'")
     if b"\n" in reply.body:
-        # A row must be one line; inside of JSON texts there are no raw line breaks.
+        # A row must be one line. Texts in JSON hold no raw line breaks, so these are between tokens.
         rows = [Raw(msgspec.json.encode(msgspec.json.decode(raw))) for raw in rows]
-    following = body.next if isinstance(body.next, str) else None
-    return Page(rows, without_token(following), body.count, body.limit, body.columns)
+    link = body.next if isinstance(body.next, str) else None
+    return Page(rows, without_token(link), body.count, body.limit, body.columns)
 
 
 def without_token(link: str | None) -> str | None:
-    """Take the token out of a link: the service echoes it in clear (vendor's docs)."""
-    return without(link, "token")
+    """Return a link without the token, which the service echoes in clear text (vendor's docs)."""
+    return without_parameter(link, "token")
 
 
-def without(link: str | None, name: str) -> str | None:
-    """Take a parameter out of a link."""
+def without_parameter(link: str | None, name: str) -> str | None:
+    """Return a link without a query parameter."""
     if not link:
         return None
     path, _, query = link.partition("?")
-    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] != name]
-    return f"{path}?{'&'.join(kept)}" if kept else path
+    rest = [pair for pair in query.split("&") if pair and pair.partition("=")[0] != name]
+    return f"{path}?{'&'.join(rest)}" if rest else path
 
 
 def follow(call: Call[Any], link: str) -> Call[Any]:
-    """Give the call for the following page.
+    """Return the call for the next page.
 
-    The link's parameters replace those of the call, each once: the service lets the last of two count. What
-    is asked, and of which state, stays as it was where the link does not say it; a query that went by POST
+    The link's parameters replace those of the call, so that each is sent once: of two, the service uses the
+    last one. Query, state and limit of the call are kept where the link lacks them. A query sent by POST
     stays in the body.
+
+    :param call: request for a page.
+    :param link: link to the next page.
     """
     path, _, query = link.partition("?")
-    stays = {name: value for name, value in pairs(call.params) if name in _STAYS}
-    params = {**stays, **dict(parse_qsl(query, keep_blank_values=True))}
+    carried = {name: value for name, value in pairs(call.params) if name in _CARRIED_PARAMS}
+    params = {**carried, **dict(parse_qsl(query, keep_blank_values=True))}
     params.pop("token", None)
     if call.method == "POST":
         params.pop("query", None)
     return replace(call, path=path, base="api", params=params)
 
 
-_STAYS = ("query", "state", "dataset_id", "limit")
+_CARRIED_PARAMS = ("query", "state", "dataset_id", "limit")
+"""Parameters of a call that are kept for its next page."""
 
 
 def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]:
-    """Give a page and all that follow it, empty ones included.
+    """Yield a page and all that follow it, including empty ones.
 
-    :param send: sends a call.
-    :raises IncompleteExportError: when the service leads in a circle.
+    :param send: sends a call and returns its result.
+    :param call: request for the first page.
+    :raises IncompleteExportError: when the ``next`` links are circular.
     """
     empty = 0
     while True:
@@ -148,14 +154,14 @@ def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]
             return
         following = follow(call, page.next)
         empty = 0 if page.rows else empty + 1
-        if empty > MOST_EMPTY or (page.rows and _place(following) == _place(call)):
-            where = without_query(page.next)
-            raise IncompleteExportError(f"{where} leads to itself: its 'next' page is the same again")
+        if empty > MAX_EMPTY_PAGES or (page.rows and _location(following) == _location(call)):
+            url = without_query(page.next)
+            raise IncompleteExportError(f"{url} leads to itself: its 'next' link repeats the same page")
         call = following
 
 
-def ahead(pages: Iterator[Page]) -> Iterator[Page]:
-    """Give the same pages, each fetched while the one before it is being used."""
+def prefetch(pages: Iterator[Page]) -> Iterator[Page]:
+    """Yield the same pages; each is fetched while the caller uses the previous page."""
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, pages, None)
         while (page := following.result()) is not None:
@@ -163,7 +169,7 @@ def ahead(pages: Iterator[Page]) -> Iterator[Page]:
             yield page
 
 
-def _place(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
+def _location(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
     return call.path, sorted(pairs(call.params))
 
 
@@ -171,13 +177,13 @@ _LISTS = ("results", "data")
 
 
 class Cursor(Iterator[Any]):
-    """The items of a list, page after page; nothing is fetched before it is needed.
+    """Iterator over the items of a list; pages are fetched on demand.
 
-    A reply that is no list gives itself once. An item is never lost: when fetching a page fails, the error is
-    raised, and the next call tries again.
+    A reply that is no list is yielded once. No item is lost: when fetching a page fails, the error is raised,
+    and the next call fetches the same page.
 
-    :param send: sends a call.
-    :param call: asks for the first page.
+    :param send: sends a call and returns its result.
+    :param call: request for the first page.
     """
 
     def __init__(self, send: Callable[[Call[Any]], Any], call: Call[Any]) -> None:
@@ -199,23 +205,26 @@ class Cursor(Iterator[Any]):
         return item
 
     def next(self) -> Any:
-        """Give the next item; raises ``StopIteration`` after the last one."""
+        """Return the next item; raise ``StopIteration`` after the last one."""
         return next(self)
 
     @property
     def has_next(self) -> bool:
-        """Whether there is another item; may fetch a page to know."""
+        """True if there is another item; may fetch a page."""
         empty = 0
         while self._at >= len(self._items) and self._following is not None:
             self._fetch(self._following)
             empty += 1
-            if empty > MOST_EMPTY:
-                raise IncompleteExportError("the list goes on and on with empty pages")
+            if empty > MAX_EMPTY_PAGES:
+                raise IncompleteExportError(
+                    f"the list has more than {MAX_EMPTY_PAGES} consecutive empty pages"
+                )
         return self._at < len(self._items)
 
     def get(self, key: str) -> Any:
-        """Give an extra value of the latest page's reply, such as ``count`` or ``columns``.
+        """Return an extra value of the latest page's reply, such as ``count`` or ``columns``.
 
+        :param key: name of the value.
         :raises ValueError: when the reply has no such value.
         """
         if not self._started:

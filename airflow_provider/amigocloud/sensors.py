@@ -1,4 +1,4 @@
-"""Sensors for AmigoCloud."""
+"""Sensors for AmigoCloud: jobs, datasets and queries."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class AmigoCloudSensor(PollSensor):
-    """The base of the sensors: one question, asked on a worker or in the triggerer.
+    """Base sensor: wait for one condition, on a worker or in the triggerer.
 
     The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``.
 
-    :param deferrable: wait in the triggerer; by default what ``[operators] default_deferrable`` says.
+    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``.
     :param amigocloud_conn_id: id of the Airflow connection.
     """
 
@@ -40,22 +40,22 @@ class AmigoCloudSensor(PollSensor):
         self.deferrable = deferrable
         self.amigocloud_conn_id = amigocloud_conn_id
 
-    def question(self, context: Context) -> JobIsDone | DatasetHasChanged | QueryIsTrue:
-        """Give the question."""
+    def condition(self, context: Context) -> JobIsDone | DatasetHasChanged | QueryIsTrue:
+        """Return the condition to wait for."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
-        """Wait here, or in the triggerer."""
+        """Wait on the worker, or defer to the triggerer."""
         if is_deferrable(self.deferrable):
-            # Only here: what a trigger needs, no task that does not defer has to load.
+            # Imported late: only a task that defers needs the modules of triggers.
             from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
-            question = self.question(context)
+            condition = self.condition(context)
             self.defer(
                 trigger=AmigoCloudTrigger(
                     amigocloud_conn_id=self.amigocloud_conn_id,
-                    question=type(question).__name__,
-                    about=asdict(question),
+                    question=type(condition).__name__,
+                    about=asdict(condition),
                     deadline=clock() + self.timeout,
                     poll_interval=self.poke_interval,
                 ),
@@ -64,25 +64,28 @@ class AmigoCloudSensor(PollSensor):
         return super().execute(context)
 
     def look(self, context: Context) -> dict[str, Any] | None:
-        """Ask once."""
+        """Evaluate the condition once."""
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            return conditions.look(hook, self.question(context))
+            return conditions.check(hook, self.condition(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Give what the trigger has found."""
+        """Return the result of the trigger's event.
+
+        :raises AirflowSensorTimeout: when the trigger has reached the deadline.
+        """
         raise_for(event)
         if event["status"] == "timeout":
-            raise sensor_timeout(f"not so after {self.timeout:g} s")
+            raise sensor_timeout(f"the condition was not true within {self.timeout:g} s")
         return {name: value for name, value in event.items() if name != "status"}
 
 
 class AmigoCloudJobSensor(AmigoCloudSensor):
-    """Wait until a job has ended well; one that failed fails the task, with the job's reason.
+    """Wait until a job has succeeded; a failed job fails the task, with the job's reason.
 
-    Jobs belong to the user: a project's token may not be allowed to see them. Returns ``job``, ``job_status``
-    and ``dataset_ids``.
+    Jobs belong to the user: a project's token may lack the permission to read them. Returns ``job``,
+    ``job_status`` and ``dataset_ids``.
 
-    :param job_id: the job (templated).
+    :param job_id: id of the job (templated).
     """
 
     template_fields: Sequence[str] = ("job_id", "amigocloud_conn_id")
@@ -91,19 +94,19 @@ class AmigoCloudJobSensor(AmigoCloudSensor):
         super().__init__(**kwargs)
         self.job_id = job_id
 
-    def question(self, context: Context) -> JobIsDone:
-        """Ask for the job."""
+    def condition(self, context: Context) -> JobIsDone:
+        """Return the condition that the job has succeeded."""
         return JobIsDone(self.job_id)
 
 
 class AmigoCloudDatasetSensor(AmigoCloudSensor):
-    """Wait until a dataset has changed since it was last seen; each look is one tiny request.
+    """Wait until a dataset has changed since an earlier state; each poll is one tiny request.
 
-    Last seen is what ``since`` says, else what this task returned in its previous run. A dataset that was
-    never seen counts as changed. Returns ``dataset`` and ``master``, the hash of its latest state.
+    The earlier state is ``since``, or else the state that this task returned in its previous run. Without
+    either, the dataset counts as changed. Returns ``dataset`` and ``master``, the hash of its latest state.
 
     :param dataset: id of the dataset (templated).
-    :param since: the hash of a state, such as the ``state`` in an export's manifest (templated).
+    :param since: hash of a state, such as the ``state`` in an export's manifest (templated).
     """
 
     template_fields: Sequence[str] = ("dataset", "since", "amigocloud_conn_id")
@@ -113,11 +116,11 @@ class AmigoCloudDatasetSensor(AmigoCloudSensor):
         self.dataset = dataset
         self.since = since
 
-    def question(self, context: Context) -> DatasetHasChanged:
-        """Ask for the latest state."""
-        return DatasetHasChanged(self.dataset, self.since or self._last_seen(context))
+    def condition(self, context: Context) -> DatasetHasChanged:
+        """Return the condition that the dataset's state differs from the earlier one."""
+        return DatasetHasChanged(self.dataset, self.since or self._previous_state(context))
 
-    def _last_seen(self, context: Context) -> str | None:
+    def _previous_state(self, context: Context) -> str | None:
         found = context["ti"].xcom_pull(task_ids=self.task_id, include_prior_dates=True)
         if not isinstance(found, dict) or found.get("dataset") != str(self.dataset):
             return None
@@ -140,6 +143,6 @@ class AmigoCloudSqlSensor(AmigoCloudSensor):
         super().__init__(**kwargs)
         self.sql = sql
 
-    def question(self, context: Context) -> QueryIsTrue:
-        """Ask for the first row."""
+    def condition(self, context: Context) -> QueryIsTrue:
+        """Return the condition that the query is true."""
         return QueryIsTrue(self.sql)

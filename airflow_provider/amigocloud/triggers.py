@@ -1,4 +1,4 @@
-"""Waits for AmigoCloud in the triggerer."""
+"""Triggers for AmigoCloud: deferred conditions, and watchers of events for assets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.conditions import QUESTIONS, alook
+from airflow_provider.amigocloud.conditions import CONDITIONS, acheck
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.watchers.observations import CHANGED, Ledger, Sighting
-from airflow_provider.amigocloud.watchers.registry import Wishes
+from airflow_provider.amigocloud.watchers.observations import CHANGED, Observation, ObservedState
+from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.triggers import PollTrigger
@@ -24,13 +24,13 @@ __all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrig
 
 
 class AmigoCloudTrigger(PollTrigger):
-    """Fires when a job is done, a dataset has changed, or a query is true, or at the deadline.
+    """Fire when a job is done, a dataset has changed, a query is true, or the deadline has passed.
 
-    :param amigocloud_conn_id: the connection; nothing else of it is kept.
-    :param question: name of the question (``JobIsDone``, ``DatasetHasChanged``, ``QueryIsTrue``).
-    :param about: the question's arguments: ids, a query.
+    :param amigocloud_conn_id: id of the Airflow connection; the trigger holds no credential.
+    :param question: name of the condition (``JobIsDone``, ``DatasetHasChanged``, ``QueryIsTrue``).
+    :param about: arguments of the condition: ids, a query.
     :param deadline: seconds since the epoch.
-    :param poll_interval: the longest interval in seconds.
+    :param poll_interval: maximum seconds between polls.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AmigoCloudTrigger(PollTrigger):
         self._hook: AmigoCloudHook | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Give the constructor's arguments; no credential is among them."""
+        """Return the constructor's arguments; no credential is among them."""
         return {
             "amigocloud_conn_id": self.amigocloud_conn_id,
             "question": self.question,
@@ -59,19 +59,21 @@ class AmigoCloudTrigger(PollTrigger):
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Look once."""
+        """Evaluate the condition once."""
         self._hook = self._hook or AmigoCloudHook(self.amigocloud_conn_id)
-        return await alook(self._hook, QUESTIONS[self.question](**self.about), self.poll_interval * 0.5)
+        condition = CONDITIONS[self.question](**self.about)
+        return await acheck(self._hook, condition, max_age=self.poll_interval * 0.5)
 
 
-_wishes: WeakKeyDictionary[Any, dict[Hashable, Wishes]] = WeakKeyDictionary()
+_registries: WeakKeyDictionary[Any, dict[Hashable, WatchRegistry]] = WeakKeyDictionary()
+"""Registries of the watchers by event loop and shared stream."""
 
 
 class _Watcher(BaseEventTrigger):
-    """What both triggers do: take part in the connection's lookout, and fire for what is news.
+    """Base trigger for assets: register with the connection's monitor, and fire for new events.
 
-    On Airflow 3.3 all watchers of a connection share one lookout, and the state of their assets remembers
-    what they know. On older versions each has its own, and knows what it has seen since the triggerer began.
+    On Airflow 3.3 all watchers of a connection share one monitor, and the state of their assets stores what
+    they have observed. On older versions each watcher has its own monitor, and starts with what it finds.
     """
 
     with_socket: ClassVar[bool]
@@ -79,76 +81,77 @@ class _Watcher(BaseEventTrigger):
     poll_interval: float
 
     def arguments(self) -> dict[str, Any]:
-        """Give the constructor's arguments; no credential is among them."""
+        """Return the constructor's arguments; no credential is among them."""
         raise NotImplementedError
 
-    def wanted(self) -> tuple[list[str], int | None]:
-        """Say which events of which dataset are wanted."""
+    def watched(self) -> tuple[list[str], int | None]:
+        """Return the patterns of the wanted events, and the id of the only dataset, or None for all."""
         raise NotImplementedError
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give Airflow what it needs to make this trigger again elsewhere."""
+        """Return the class path and the arguments from which Airflow makes this trigger elsewhere."""
         return f"airflow_provider.amigocloud.triggers.{type(self).__qualname__}", self.arguments()
 
     def shared_stream_key(self) -> Hashable:
-        """Name what all watchers of a connection share."""
-        return _key(type(self), self.amigocloud_conn_id)
+        """Return the key of the stream that all watchers of a connection share."""
+        return _stream_key(type(self), self.amigocloud_conn_id)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sighting]:
-        """Listen and look for all of them."""
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Observation]:
+        """Yield the connection's observations for all its watchers."""
         conn_id = kwargs["amigocloud_conn_id"]
-        async with aclosing(_sightings(cls, conn_id, _wishes_of(_key(cls, conn_id)))) as sightings:
-            async for sighting in sightings:
-                yield sighting
+        registry = _registry_of(_stream_key(cls, conn_id))
+        async with aclosing(_observations(cls, conn_id, registry)) as observations:
+            async for observation in observations:
+                yield observation
 
-    def filter_shared_stream(self, shared_stream: AsyncIterator[Sighting]) -> AsyncIterator[TriggerEvent]:
-        """Fire for what is wanted and new."""
-        return self._events(shared_stream, _wishes_of(_key(type(self), self.amigocloud_conn_id)))
+    def filter_shared_stream(self, shared_stream: AsyncIterator[Observation]) -> AsyncIterator[TriggerEvent]:
+        """Yield this watcher's new events from the shared observations."""
+        return self._events(shared_stream, _registry_of(self.shared_stream_key()))
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Listen and look alone, where Airflow has no shared streams."""
-        wishes = Wishes()
+        """Yield new events from a monitor of this watcher alone, where Airflow has no shared streams."""
+        registry = WatchRegistry()
         async with (
-            aclosing(_sightings(type(self), self.amigocloud_conn_id, wishes)) as sightings,
-            aclosing(self._events(sightings, wishes)) as events,
+            aclosing(_observations(type(self), self.amigocloud_conn_id, registry)) as observations,
+            aclosing(self._events(observations, registry)) as events,
         ):
             async for event in events:
                 yield event
 
     async def _events(
-        self, sightings: AsyncIterator[Sighting], wishes: Wishes
+        self, observations: AsyncIterator[Observation], registry: WatchRegistry
     ) -> AsyncGenerator[TriggerEvent, None]:
-        patterns, dataset = self.wanted()
-        memory = WatcherState(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
-        ledger = Ledger(patterns, dataset, await memory.read())
-        with wishes.one_more(ledger, self.poll_interval) as watching:
-            async for sighting in sightings:
-                for payload in ledger.take(sighting, asyncio.get_running_loop().time()):
+        patterns, dataset = self.watched()
+        store = WatcherState(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
+        observed = ObservedState(patterns, dataset, await store.read())
+        with registry.register(observed, self.poll_interval) as request:
+            async for observation in observations:
+                for payload in observed.events(observation, asyncio.get_running_loop().time()):
                     yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
-                # After the event: a crash in between repeats it, the other way round would lose it.
-                if (state := ledger.new_state()) is not None:
-                    await memory.write(state)
-                wishes.taken(watching)
+                # Store after the event: a crash in between repeats the event; the other order would lose it.
+                if (state := observed.changed_state()) is not None:
+                    await store.write(state)
+                registry.mark_read(request)
 
 
 class AmigoCloudEventTrigger(_Watcher):
-    """Fires for an ``AssetWatcher`` when AmigoCloud tells an event, or when a look shows that one was missed.
+    """Fire for an ``AssetWatcher`` when AmigoCloud sends an event, or when a poll finds a missed one.
 
-    An event's payload has ``event`` (its name), the ids that the service tells (``dataset_id``,
+    An event's payload has ``event`` (its name), the ids that the service sends (``dataset_id``,
     ``project_id``, ``user_id``, ``job``...), ``source`` (``socket`` or ``poll``), and for a watched dataset
-    ``master``, the state it is in. Lists are counted, not repeated.
+    ``master``, the hash of its state. A list is replaced by its length.
 
-    The service tells an event once, to who listens, so there is a look after each connect and at an interval:
-    at the state of ``dataset``, at the project's list for new and deleted datasets, and at jobs whose
-    beginning was told. What is neither is lost while the socket is down.
+    The service sends an event once, to the clients that are connected. After each connect and at an interval,
+    the trigger therefore polls: the state of ``dataset``, the project's list for new and deleted datasets,
+    and the jobs whose start event was received. All other events are lost while the socket is down.
 
-    :param amigocloud_conn_id: the connection, with a user's token: the socket refuses those of projects, and
-        then there are looks only.
+    :param amigocloud_conn_id: id of the Airflow connection, with a user's token: the socket refuses a
+        project's token, and then the trigger polls only.
     :param events: names, or patterns with ``*``: ``["dataset:creation_*"]``; names are those of the vendor's
         docs. ``realtime`` is a change of ``dataset``.
-    :param dataset: only events of the dataset with this id, and its broadcasts.
-    :param poll_interval: seconds between looks; of several watchers of a connection the shortest holds.
+    :param dataset: id of the only dataset whose events and broadcasts fire.
+    :param poll_interval: seconds between polls; the watchers of a connection share the shortest interval.
     """
 
     with_socket = True
@@ -168,7 +171,7 @@ class AmigoCloudEventTrigger(_Watcher):
         self.poll_interval = poll_interval
 
     def arguments(self) -> dict[str, Any]:
-        """Give connection id, names, dataset and interval."""
+        """Return connection id, events, dataset and interval."""
         return {
             "amigocloud_conn_id": self.amigocloud_conn_id,
             "events": [self.events] if isinstance(self.events, str) else list(self.events),
@@ -176,20 +179,20 @@ class AmigoCloudEventTrigger(_Watcher):
             "poll_interval": self.poll_interval,
         }
 
-    def wanted(self) -> tuple[list[str], int | None]:
-        """Give the names and the dataset's id."""
+    def watched(self) -> tuple[list[str], int | None]:
+        """Return the patterns of the events, and the dataset's id."""
         return self.arguments()["events"], None if self.dataset is None else api.dataset_number(self.dataset)
 
 
 class AmigoCloudDatasetTrigger(_Watcher):
-    """Fires for an ``AssetWatcher`` when a dataset has changed, by looking at its state; needs no socket.
+    """Fire for an ``AssetWatcher`` when a dataset has changed, by polling its state; needs no socket.
 
-    Several changes between two looks are one event: ``{"event": "dataset:changed", "dataset_id", "master",
-    "source": "poll"}``. Each look is one tiny request for each dataset that is watched on the connection.
+    Several changes between two polls are one event: ``{"event": "dataset:changed", "dataset_id", "master",
+    "source": "poll"}``. Each poll is one tiny request per watched dataset of the connection.
 
-    :param amigocloud_conn_id: the connection.
-    :param dataset: the dataset's id.
-    :param poll_interval: seconds between looks; of several watchers of a connection the shortest holds.
+    :param amigocloud_conn_id: id of the Airflow connection.
+    :param dataset: id of the dataset.
+    :param poll_interval: seconds between polls; the watchers of a connection share the shortest interval.
     """
 
     with_socket = False
@@ -207,30 +210,35 @@ class AmigoCloudDatasetTrigger(_Watcher):
         self.poll_interval = poll_interval
 
     def arguments(self) -> dict[str, Any]:
-        """Give connection id, dataset and interval."""
+        """Return connection id, dataset and interval."""
         return {
             "amigocloud_conn_id": self.amigocloud_conn_id,
             "dataset": self.dataset,
             "poll_interval": self.poll_interval,
         }
 
-    def wanted(self) -> tuple[list[str], int | None]:
-        """Give the dataset's id."""
+    def watched(self) -> tuple[list[str], int | None]:
+        """Return the event of a change, and the dataset's id."""
         return [CHANGED], api.dataset_number(self.dataset)
 
 
-def _key(kind: type[_Watcher], conn_id: str) -> Hashable:
+def _stream_key(kind: type[_Watcher], conn_id: str) -> Hashable:
     return ("amigocloud", "events" if kind.with_socket else "states", conn_id)
 
 
-def _wishes_of(key: Hashable) -> Wishes:
-    return _wishes.setdefault(asyncio.get_running_loop(), {}).setdefault(key, Wishes())
+def _registry_of(key: Hashable) -> WatchRegistry:
+    return _registries.setdefault(asyncio.get_running_loop(), {}).setdefault(key, WatchRegistry())
 
 
-async def _sightings(kind: type[_Watcher], conn_id: str, wishes: Wishes) -> AsyncGenerator[Sighting, None]:
-    # Not above: DAG files with a watcher are read often. In a thread: it takes too long for an event loop.
-    lookout = await asyncio.to_thread(import_module, "airflow_provider.amigocloud.watchers.monitor")
-    out = lookout.Lookout(lambda: AmigoCloudHook(conn_id), wishes, with_socket=kind.with_socket)
-    async with aclosing(out.sightings()) as sightings:
-        async for sighting in sightings:
-            yield sighting
+async def _observations(
+    kind: type[_Watcher], conn_id: str, registry: WatchRegistry
+) -> AsyncGenerator[Observation, None]:
+    # Imported late, because DAG files with a watcher are parsed often; in a thread, because the import would
+    # block the event loop.
+    module = await asyncio.to_thread(import_module, "airflow_provider.amigocloud.watchers.monitor")
+    monitor = module.ConnectionMonitor(
+        lambda: AmigoCloudHook(conn_id), registry, with_socket=kind.with_socket
+    )
+    async with aclosing(monitor.observations()) as observations:
+        async for observation in observations:
+            yield observation

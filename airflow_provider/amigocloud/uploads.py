@@ -1,4 +1,4 @@
-"""Sends files: small ones in one piece, larger ones in chunks that can be gone on with."""
+"""File uploads: small files in one request, larger ones in chunks that can be resumed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider.core.http.call import Call
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, RequestRejectedError
 
 CHUNK = 1_000_000
-"""Bytes of a chunk; the vendor's clients use 100,000 to 500,000."""
+"""Bytes per chunk; the vendor's clients use 100,000 to 500,000."""
 
 Send = Callable[[Call[Any]], Any]
 
@@ -20,19 +20,22 @@ Send = Callable[[Call[Any]], Any]
 def upload(
     send: Send, path: str, fields: Mapping[str, str], upload_id: str, started: Callable[[str], None]
 ) -> str:
-    """Send a file; gives the id of the job that imports it.
+    """Send a file, and return the id of the job that imports it.
 
-    :param send: sends a call.
-    :param path: any path that ``ObjectStoragePath`` takes.
+    :param send: sends a call and returns its result.
+    :param path: any path that ``ObjectStoragePath`` accepts.
     :param fields: further form fields.
-    :param upload_id: of an upload in chunks to go on with, or empty.
-    :param started: told the id of an upload in chunks, once it has begun.
+    :param upload_id: id of a chunked upload to resume; empty for a new upload.
+    :param started: called with the id of a chunked upload once it has started.
+    :raises InputError: when the file does not exist or is empty.
+    :raises AmbiguousWriteError: when the upload to resume is gone: it may have been completed.
+    :raises RequestRejectedError: when the service does not accept further bytes.
     """
     name = path.rpartition("/")[2]
     with open_source(path, "upload") as file:
         head = file.read(api.SIMPLE_UPLOAD)
         if not head:
-            raise InputError(f"'{path}' is empty", "upload")
+            raise InputError(f"'{path}' is empty; upload a file with content", "upload")
         if len(head) < api.SIMPLE_UPLOAD:
             job: str = send(api.upload(name, head, fields))
             return job
@@ -53,9 +56,9 @@ def _in_chunks(
     while offset < total:
         file.seek(offset)
         call = api.upload_chunk(name, file.read(CHUNK), offset, total, upload_id)
-        progress = _first(send, call, name) if resumed and not offset else send(call)
+        progress = _resume(send, call, name) if resumed and not offset else send(call)
         if progress.offset == offset:
-            raise RequestRejectedError(400, "", f"the upload does not get beyond byte {offset} of {total}")
+            raise RequestRejectedError(400, "", f"the service accepts no byte after byte {offset} of {total}")
         if progress.upload_id != upload_id:
             upload_id = progress.upload_id
             started(upload_id)
@@ -64,19 +67,19 @@ def _in_chunks(
     return job
 
 
-def _first(send: Send, call: Call[api.Progress], name: str) -> api.Progress:
-    """Ask how far an earlier upload came, by sending its first piece again."""
+def _resume(send: Send, call: Call[api.UploadProgress], name: str) -> api.UploadProgress:
+    """Return the progress of an earlier upload, by sending its first chunk again."""
     try:
         return send(call)  # type: ignore[no-any-return]
     except NotFoundError:
         raise AmbiguousWriteError(
-            f"the upload of {name} that an earlier try has begun is gone: it was completed, or it is too old;"
-            " look whether the dataset is there before you upload again"
+            f"the upload of {name} by an earlier attempt is gone: it was completed, or it has expired;"
+            " check whether the dataset exists before you upload again"
         ) from None
 
 
 def _digest(file: IO[bytes]) -> tuple[str, int]:
-    """Give the checksum that the service wants, and the size."""
+    """Return the MD5 checksum and the size in bytes."""
     digest, total = hashlib.md5(usedforsecurity=False), 0
     file.seek(0)
     while data := file.read(CHUNK):

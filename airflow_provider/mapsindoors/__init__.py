@@ -1,1 +1,1 @@
-"""MapsIndoors: rooms, places and areas on an indoor map, kept up to date."""
+"""MapsIndoors: hooks, operators, sensors and triggers for the places of an indoor map."""

@@ -1,7 +1,7 @@
-"""The endpoints of the MapsIndoors Integration API, each as a function that gives a Call.
+"""Endpoints of the MapsIndoors Integration API: each function returns a Call.
 
-``api_key`` is the solution's API key or id; it stands in the path. Paths, bodies and the order of ids in
-replies are from the vendor's docs where they say so, else from clients that call the service.
+``api_key`` is the solution's API key or id, which is part of the path. Paths, bodies and the order of ids in
+replies are from the vendor's docs; where the docs leave them open, from clients that call the service.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ Json = dict[str, Any]
 Items = Sequence[Mapping[str, Any]]
 
 AUTH = "auth"
-"""The base URL of the token service."""
+"""Name of the token service's base URL."""
 
 
 def _path(api_key: str, rest: str) -> str:
     return f"{segment(api_key)}/api/{rest}"
 
 
-# Logging in
+# Login
 
 
 def log_in(grant_type: str, login: str, password: str, scope: str | None = None) -> Call[Token]:
-    """Get a token; it lives a day.
+    """Request an access token, which is valid for a day.
 
-    :param grant_type: ``password`` (a CMS user; the client is then literally ``client``), or
+    :param grant_type: ``password`` (a CMS user; the client id is then the word ``client``), or
         ``client_credentials``.
     :param login: user name, or client id.
-    :param password: password, or client secret. Sent in the body, url-encoded, as the docs want it.
-    :param scope: only when one is asked for; the service gives ``integration`` without.
+    :param password: password, or client secret. It is sent URL-encoded in the body, as the vendor's docs
+        require.
+    :param scope: requested scope; None for the service's default, ``integration``.
     """
     form = {"grant_type": grant_type}
     if grant_type == "password":
@@ -54,9 +55,9 @@ def list_secrets(customer_id: str) -> Call[list[Json]]:
 
 
 def create_secret(customer_id: str, description: str | None = None) -> Call[Json]:
-    """Make a new client secret; the reply is the only one that ever shows it."""
+    """Create a client secret; only this reply contains its value."""
     params = {"customerId": customer_id, "description": description}
-    return _secrets("POST", params, "make a client secret", repeatable=False)
+    return _secrets("POST", params, "create a client secret", repeatable=False)
 
 
 def delete_secret(customer_id: str, secret_id: str) -> Call[None]:
@@ -66,7 +67,7 @@ def delete_secret(customer_id: str, secret_id: str) -> Call[None]:
 
 
 def _secrets(method: str, params: Mapping[str, str | None], name: str, repeatable: bool = True) -> Call[Any]:
-    # The docs leave open whether the variables belong into the query or into a form.
+    # The vendor's docs do not say whether the variables belong into the query or into a form.
     return Call(method, "api/clientcredentials", params=params, base=AUTH, repeatable=repeatable, name=name)
 
 
@@ -74,7 +75,7 @@ def _secrets(method: str, params: Mapping[str, str | None], name: str, repeatabl
 
 
 def list_datasets() -> Call[list[Json]]:
-    """List the solutions that the login can see."""
+    """List the solutions that the login has access to."""
     return Call("GET", "api/dataset", name="list solutions")
 
 
@@ -89,19 +90,21 @@ def get_dataset(api_key: str) -> Call[Json]:
 def list_geodata(
     api_key: str, base_type: str | None = None, root_element: str | None = None
 ) -> Call[list[Json]]:
-    """Read the tree of places as one flat list; the service has no pages.
+    """Read the tree of places as a flat list; the service has no pagination.
 
-    :param base_type: only this type. How several are written is not documented, so only one is taken.
-    :param root_element: only this object and what is below it.
+    :param api_key: the solution's API key or id.
+    :param base_type: the base type to read; None for all. The vendor's docs do not say how to request
+        several.
+    :param root_element: id of the object to read with its descendants; None for the whole solution.
     """
     params = {"baseTypes": base_type, "rootElements": root_element}
     return Call("GET", _path(api_key, "geodata"), params=params, read=_read_objects, name="read geodata")
 
 
 def create_geodata(api_key: str, items: Items) -> Call[list[str]]:
-    """Create objects; gives their ids, in the order of the objects.
+    """Create objects and return their ids, in the order of the objects.
 
-    The service takes the same external id twice, so this must not be sent twice.
+    The request is not idempotent: the service accepts the same external id twice.
     """
     return Call(
         "POST",
@@ -114,7 +117,7 @@ def create_geodata(api_key: str, items: Items) -> Call[list[str]]:
 
 
 def update_geodata(api_key: str, items: Items) -> Call[None]:
-    """Change objects: each has its ``id`` and the fields that change, the others stay."""
+    """Update objects: each has its ``id`` and the fields that change; other fields stay."""
     return Call(
         "PUT",
         _path(api_key, "geodata"),
@@ -125,7 +128,7 @@ def update_geodata(api_key: str, items: Items) -> Call[None]:
 
 
 def delete_geodata(api_key: str, ids: Sequence[str]) -> Call[None]:
-    """Delete objects; what happens to their children is not documented."""
+    """Delete objects; the vendor's docs do not say what happens to their children."""
     return Call(
         "DELETE",
         _path(api_key, "geodata"),
@@ -136,8 +139,11 @@ def delete_geodata(api_key: str, ids: Sequence[str]) -> Call[None]:
 
 
 def geocode(api_key: str, lat: float, lng: float, floor: int) -> Call[list[Json]]:
-    """Find the venue, building, floor and room around a point.
+    """Read the venue, building, floor and room around a point.
 
+    :param api_key: the solution's API key or id.
+    :param lat: degrees north.
+    :param lng: degrees east.
     :param floor: the floor's index (its ``administrativeid``), not its name.
     """
     params = {"lat": lat, "lng": lng, "floor": floor}
@@ -152,14 +158,14 @@ def _read_objects(reply: Reply) -> list[Json]:
 
 
 def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
-    """Read geodata as ``msgspec.Raw``, one an object: what is held is the reply, not all that is in it."""
+    """Return a call that reads each object as ``msgspec.Raw``, which takes less memory."""
     import msgspec
 
     def read(reply: Reply) -> list[Any]:
         try:
             found = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
-            for one in found:
-                _object(msgspec.json.decode(one))  # So that a bad reply is an error of the request.
+            for raw in found:
+                _object(msgspec.json.decode(raw))  # An invalid reply is an error of the request.
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
         return found
@@ -167,22 +173,22 @@ def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
     return call.reading(read)
 
 
-def _object(one: Any) -> Json:
+def _object(item: Any) -> Json:
     members = ("properties", "baseTypeProperties")
     if (
-        not isinstance(one, dict)
-        or not isinstance(one.get("id"), str)
-        or not isinstance(one.get("parentId") or "", str)
-        or not all(isinstance(one.get(field) or {}, dict) for field in members)
+        not isinstance(item, dict)
+        or not isinstance(item.get("id"), str)
+        or not isinstance(item.get("parentId") or "", str)
+        or not all(isinstance(item.get(field) or {}, dict) for field in members)
     ):
         raise ValueError("objects with an id, and with members that are objects, were expected")
-    return one
+    return item
 
 
 def _ids_of(count: int) -> Any:
     def read(reply: Reply) -> list[str]:
         ids = reply.json()
-        if not isinstance(ids, list) or len(ids) != count or not all(isinstance(one, str) for one in ids):
+        if not isinstance(ids, list) or len(ids) != count or not all(isinstance(key, str) for key in ids):
             raise ValueError(f"{count} ids were expected")
         return ids
 
@@ -190,15 +196,15 @@ def _ids_of(count: int) -> Any:
 
 
 def counted(number: int) -> str:
-    """Say a number of objects."""
+    """Return a number of objects as text: ``1 object``, ``3 objects``."""
     return f"{number} object" if number == 1 else f"{number} objects"
 
 
-# What geodata refers to
+# Display types, categories, roles and routes
 
 
 def list_display_types(api_key: str) -> Call[list[Json]]:
-    """Read the display types (the CMS says location types)."""
+    """Read the display types (in the CMS: location types)."""
     return Call("GET", _path(api_key, "displaytypes"), name="read display types")
 
 
@@ -208,7 +214,7 @@ def list_categories(api_key: str) -> Call[list[Json]]:
 
 
 def list_app_user_roles(api_key: str) -> Call[list[Json]]:
-    """Read the roles of the map's users, which route elements may be restricted to."""
+    """Read the roles of app users, to which route elements can be restricted."""
     return Call("GET", _path(api_key, "appUserRoles"), name="read app user roles")
 
 
@@ -218,7 +224,7 @@ def list_route_elements(api_key: str) -> Call[list[Json]]:
 
 
 def update_route_elements(api_key: str, items: Items) -> Call[None]:
-    """Change waiting time, direction or restrictions of route elements, each with its ``id``."""
+    """Update waiting time, direction or restrictions of route elements, each with its ``id``."""
     return Call(
         "PUT",
         _path(api_key, "routing/routeelements"),

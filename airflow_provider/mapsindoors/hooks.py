@@ -1,4 +1,4 @@
-"""The hook for the MapsIndoors Integration API."""
+"""Hook for the MapsIndoors Integration API."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from airflow_provider.mapsindoors.api import Json
 
 
 class MapsIndoorsHook(ApiHook):
-    """Reads and writes one MapsIndoors solution.
+    """Connection to one MapsIndoors solution, to read and write it.
 
-    All hooks of a process that use the same solution share one budget of requests: the service allows 10 a
-    second and solution. That two keys name the same solution is known from the first read of the solution or
-    its geodata on. Where several workers use a solution, give each its part with the connection's extra
-    ``requests_per_second``.
+    All hooks of a process that use the same solution share one request budget: the service allows 10 requests
+    a second and solution. Two keys of the same solution share the budget from the first read of the solution
+    or its geodata on. When several workers use a solution, set the connection's extra
+    ``requests_per_second`` to the share of each.
 
     :param mapsindoors_conn_id: id of the connection.
     """
@@ -34,7 +34,7 @@ class MapsIndoorsHook(ApiHook):
         conn_type,
         default_host="https://integration.mapsindoors.com",
         login="required",
-        password="required",  # noqa: S106 - says that one is needed
+        password="required",  # noqa: S106 - a rule, not a password
         extras={
             "api_key": Extra(required=True, secret=True),
             "grant_type": Extra(default="password", choices=("password", "client_credentials")),
@@ -50,18 +50,18 @@ class MapsIndoorsHook(ApiHook):
         super().__init__(mapsindoors_conn_id)
 
     def credential(self, settings: Settings) -> Credential:
-        """Log in with the connection's grant when a token is first needed."""
+        """Return the credential that requests a token with the connection's grant on first use."""
         extras = settings.extras
         return MintedToken(
             api.log_in(extras["grant_type"], settings.login, settings.password, extras["scope"])
         )
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
-        """Name the API and the token service."""
+        """Return the base URLs of the API and the token service."""
         return {"api": settings.host, api.AUTH: settings.extras["auth_url"]}
 
     def budget(self, settings: Settings) -> Budget:
-        """Give the budget that all users of the solution in this process share."""
+        """Return the request budget that all hooks of the solution in this process share."""
         return self._budget_of(settings.extras["api_key"], settings)
 
     @staticmethod
@@ -69,13 +69,13 @@ class MapsIndoorsHook(ApiHook):
         return shared_budget(settings.extras["requests_per_second"], settings.host, solution)
 
     def _share_budget(self, solution: Any) -> None:
-        """Share the budget of whoever names the solution by another key, or by its id."""
+        """Join the budgets of all keys of the solution with the budget of its id."""
         if isinstance(solution, str):
             self.budget(self.settings).join(self._budget_of(solution, self.settings))
 
     @property
     def api_key(self) -> str:
-        """The solution's API key or id, as it stands in paths."""
+        """API key or id of the solution, as paths contain it."""
         return str(self.settings.extras["api_key"])
 
     # -- solution ---------------------------------------------------------------------------------
@@ -84,14 +84,14 @@ class MapsIndoorsHook(ApiHook):
         """Read the solution.
 
         :return: ``{"id", "name", "availableLanguages", "baseLanguage", "rootObjects"}``. Use this ``id`` as
-            ``datasetId`` of new objects: the API key may be another one.
+            ``datasetId`` of new objects, because the API key may differ from it.
         """
         dataset = self.send(api.get_dataset(self.api_key))
         self._share_budget(dataset.get("id"))
         return dataset
 
     def list_display_types(self) -> list[Json]:
-        """Read the display types (the CMS says location types)."""
+        """Read the display types (in the CMS: location types)."""
         return self.send(api.list_display_types(self.api_key))
 
     def list_categories(self) -> list[Json]:
@@ -99,7 +99,7 @@ class MapsIndoorsHook(ApiHook):
         return self.send(api.list_categories(self.api_key))
 
     def list_app_user_roles(self) -> list[Json]:
-        """Read the roles of the map's users, which route elements may be restricted to."""
+        """Read the roles of app users, to which route elements can be restricted."""
         return self.send(api.list_app_user_roles(self.api_key))
 
     # -- geodata ----------------------------------------------------------------------------------
@@ -109,8 +109,8 @@ class MapsIndoorsHook(ApiHook):
     ) -> list[Json]:
         """Read venues, buildings, floors, rooms, areas and POIs as one flat list.
 
-        :param base_types: only these types (``room``, ``poi``, ...).
-        :param root_element: only this object and what is below it.
+        :param base_types: the base types to read (``room``, ``poi``, ...); empty for all.
+        :param root_element: id of the object to read with its descendants; None for the whole solution.
         """
         wanted = _wanted(base_types)
         found = self.send(api.list_geodata(self.api_key, _only(wanted), root_element))
@@ -118,7 +118,7 @@ class MapsIndoorsHook(ApiHook):
         return _of_types(found, wanted)
 
     def iter_geodata(self) -> Iterator[Json]:
-        """Read all geodata like :meth:`list_geodata`, but decode each object when it is asked for."""
+        """Read all geodata as :meth:`list_geodata` does, and decode each object on access."""
         import msgspec
 
         found = self.send(api.undecoded(api.list_geodata(self.api_key)))
@@ -127,7 +127,7 @@ class MapsIndoorsHook(ApiHook):
     async def alist_geodata(
         self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None
     ) -> list[Json]:
-        """Read the same as :meth:`list_geodata`, without blocking the event loop.
+        """Read the same as :meth:`list_geodata` without blocking the event loop.
 
         :param base_types: see :meth:`list_geodata`.
         :param root_element: see :meth:`list_geodata`.
@@ -141,11 +141,11 @@ class MapsIndoorsHook(ApiHook):
     def create_geodata(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
         """Create objects with one request.
 
-        A lost answer raises ``AmbiguousWriteError``: the service would take the same object twice.
-
         :param items: objects without ``id``; parents must exist already.
-        :return: the new ids, in the same order.
+        :return: the new ids, in the order of the objects.
         :raises InputError: when an object has an ``id``; nothing was sent.
+        :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
+            accepts the same object twice.
         """
         _check(
             items, lambda item: item.get("id") is None, "has an id; new objects get theirs from the service"
@@ -153,9 +153,9 @@ class MapsIndoorsHook(ApiHook):
         return self.send(api.create_geodata(self.api_key, items)) if items else []
 
     def update_geodata(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Change objects with one request.
+        """Update objects with one request.
 
-        :param items: each with its ``id`` and the fields that change; what is not named stays. Whether
+        :param items: each with its ``id`` and the fields that change; other fields stay. Whether
             members of ``properties`` and ``baseTypeProperties`` that are not named stay is not documented:
             send these whole.
         :raises InputError: when an object has no ``id``; nothing was sent.
@@ -167,17 +167,22 @@ class MapsIndoorsHook(ApiHook):
     def delete_geodata(self, ids: Sequence[str]) -> None:
         """Delete objects with one request.
 
-        :param ids: what to delete. What happens to objects below is not documented; delete those first.
-        :raises InputError: when one is not an id; nothing was sent.
+        :param ids: ids of the objects. The vendor's docs do not say what happens to children; delete children
+            first.
+        :raises InputError: when a value is not an id; nothing was sent.
         """
-        wrong = [f"row {number}: {one!r} is not an id" for number, one in enumerate(ids, 1) if not _text(one)]
+        wrong = [
+            f"row {number}: {object_id!r} is not an id"
+            for number, object_id in enumerate(ids, 1)
+            if not _text(object_id)
+        ]
         if wrong:
             raise InputError(wrong, "the ids")
         if ids:
             self.send(api.delete_geodata(self.api_key, list(ids)))
 
     def reverse_geocode(self, lat: float, lng: float, floor: int) -> list[Json]:
-        """Find the venue, building, floor and room around a point.
+        """Read the venue, building, floor and room around a point.
 
         :param lat: degrees north.
         :param lng: degrees east.
@@ -192,10 +197,11 @@ class MapsIndoorsHook(ApiHook):
         return self.send(api.list_route_elements(self.api_key))
 
     def update_route_elements(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Change route elements, each with its ``id``.
+        """Update route elements with one request.
 
-        :param items: ``waitTime`` (seconds), ``onewayDirection`` (degrees) and ``restrictions`` can change;
-            with automatic graphs the route network must be reloaded in the CMS afterwards.
+        :param items: each with its ``id`` and the fields that change: ``waitTime`` (seconds),
+            ``onewayDirection`` (degrees), ``restrictions``. With automatic graphs, reload the route network
+            in the CMS afterwards.
         :raises InputError: when an element has no ``id``; nothing was sent.
         """
         _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
@@ -205,17 +211,17 @@ class MapsIndoorsHook(ApiHook):
     def list_client_secrets(self, customer_id: str) -> list[Json]:
         """List the secrets of a customer's client, without their values.
 
-        :param customer_id: the customer, as the vendor's support named it.
+        :param customer_id: id of the customer, from the vendor's support.
         """
         return self.send(api.list_secrets(customer_id))
 
     def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
-        """Make a new client secret.
+        """Create a client secret.
 
-        :param customer_id: the customer, as the vendor's support named it.
-        :param description: what the secret is for.
-        :return: ``{"id", "description", "createdAt", "secret"}``. The secret is shown this once; it is masked
-            in logs from here on.
+        :param customer_id: id of the customer, from the vendor's support.
+        :param description: purpose of the secret, shown in the list of secrets.
+        :return: ``{"id", "description", "createdAt", "secret"}``. The secret is in no later reply; it is
+            masked in logs from now on.
         """
         from airflow_provider.core.redaction import all_encodings, mask
 
@@ -226,29 +232,31 @@ class MapsIndoorsHook(ApiHook):
     def delete_client_secret(self, customer_id: str, secret_id: str) -> None:
         """Delete a client secret by its id.
 
-        :param customer_id: the customer, as the vendor's support named it.
+        :param customer_id: id of the customer, from the vendor's support.
         :param secret_id: the secret's id, not its value.
         """
         self.send(api.delete_secret(customer_id, secret_id))
 
-    # -- trying the connection --------------------------------------------------------------------
+    # -- connection test --------------------------------------------------------------------------
 
     def probe(self) -> str:
-        """Log in, look at the solution, and see that the login may use it."""
+        """Log in, read the solution, and check that the login has access to it."""
         visible = self.send(api.list_datasets())
         dataset = self.get_dataset()
-        if dataset.get("id") not in [one.get("id") for one in visible]:
+        if dataset.get("id") not in [solution.get("id") for solution in visible]:
             what = f"the login has no access to the solution '{dataset.get('name')}'"
             raise PermissionDeniedError(403, message=what)
         languages = ", ".join(dataset.get("availableLanguages") or [])
         return f"Logged in; solution '{dataset.get('name')}' (languages {languages})."
 
     def diagnose(self, error: ProviderError) -> str:
-        """Say in one sentence what is wrong with the connection."""
+        """Return the problem of the connection as a sentence."""
         if isinstance(error, NotFoundError):
             if "connect/token" in error.request:
-                return "The host of the extra 'auth_url' answers, but it is no token service."
-            return "The host answers, but knows no solution with this key: check the extra 'api_key'."
+                return (
+                    "The host of the extra 'auth_url' responds, but is not a token service: check the extra."
+                )
+            return "The host responds, but has no solution with this key: check the extra 'api_key'."
         return super().diagnose(error)
 
 
@@ -257,12 +265,15 @@ def _wanted(base_types: Iterable[str] | str | None) -> set[str]:
 
 
 def _only(wanted: set[str]) -> str | None:
-    """Give the one type to ask for; how to ask for several is not documented, so then all are read."""
+    """Return the base type to request, or None to read all.
+
+    The vendor's docs do not say how to request several base types, so all are read and filtered.
+    """
     return next(iter(wanted)) if len(wanted) == 1 else None
 
 
 def _of_types(found: list[Json], wanted: set[str]) -> list[Json]:
-    return [one for one in found if one.get("baseType") in wanted] if wanted else found
+    return [item for item in found if item.get("baseType") in wanted] if wanted else found
 
 
 def _text(value: Any) -> str:

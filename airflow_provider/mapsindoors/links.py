@@ -1,4 +1,4 @@
-"""From a task in Airflow's UI to the page of its plan."""
+"""Links: from a task in Airflow's UI to the page of its plan."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
 PREFIX = "/mapsindoors"
-"""Where Airflow's API server serves the pages, see :mod:`airflow_provider.mapsindoors.plugin`."""
+"""Path of the pages on Airflow's API server, see :mod:`airflow_provider.mapsindoors.plugin`."""
 
-NOTE = "plan_page"
-"""Key of the XCom that says where a task's page is, and of which plan it must be."""
+PAGE_XCOM = "plan_page"
+"""Key of the XCom with the location of a task's page and the fingerprint of its plan."""
 
 
 class MapsIndoorsPlanLink(BaseOperatorLink):
-    """The page that shows a sync's plan, served by Airflow to those who may see the DAG."""
+    """Link to the page of a sync's plan, which Airflow serves to users with access to the DAG."""
 
     name = "Plan"
 
     @property
     def xcom_key(self) -> str:
-        """Key of the XCom that holds the address, for tasks that ask somebody to look at the plan."""
+        """Key of the XCom with the page's URL, for tasks that request an approval of the plan."""
         return "plan_link"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """Give the page's address, empty when there is no page."""
-        if not getattr(operator, NOTE, ""):
+        """Return the page's URL; empty when there is no page."""
+        if not getattr(operator, PAGE_XCOM, ""):
             return ""
         from airflow.configuration import conf
 
@@ -38,14 +38,20 @@ class MapsIndoorsPlanLink(BaseOperatorLink):
         return f"{base}{PREFIX}/plan?{urlencode(task)}"
 
 
-def note_page(operator: BaseOperator, context: Context, plan_path: str, fingerprint: str) -> None:
-    """Note where the page of a plan is, for the link and for who serves it."""
-    note = f"{page_path(plan_path)}#{fingerprint}"
-    setattr(operator, NOTE, note)
+def record_page(operator: BaseOperator, context: Context, plan_path: str, fingerprint: str) -> None:
+    """Record the location of a plan's page for the link and for the plugin that serves it.
+
+    :param operator: the task's operator.
+    :param context: the task's context.
+    :param plan_path: path or URL of the plan's JSON.
+    :param fingerprint: fingerprint of the plan.
+    """
+    location = f"{page_path(plan_path)}#{fingerprint}"
+    setattr(operator, PAGE_XCOM, location)
     if task_instance := context.get("ti"):
-        task_instance.xcom_push(NOTE, note)
+        task_instance.xcom_push(PAGE_XCOM, location)
 
 
 def page_path(plan_output: str) -> str:
-    """Give where the page of a plan is: beside it, ending in ``.html``."""
+    """Return the path of a plan's page: beside the plan, with the suffix ``.html``."""
     return f"{plan_output.removesuffix('.json')}.html"

@@ -1,4 +1,4 @@
-"""The task that makes the map as a source wants it; the other tasks are in modules of their own."""
+"""Operators: sync, update, create, delete and export the places of a map."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider.core.arguments import whole_number
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, note_page
+from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,43 +32,45 @@ OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "deactivate")
 
 
 class MapsIndoorsSyncGeodataOperator(BaseOperator):
-    """Make the map as a source wants it: compare, plan, check limits, write the differences, read back.
+    """Sync the map with a source: compare, plan, check limits, write the differences and verify them.
 
-    Only fields that a row has are compared and written, so what colleagues keep up in the CMS stays. A second
-    run writes nothing. Nothing is created twice: when the answer to a request is lost, the map is read and
-    what exists already is recognised by the match key.
+    Only fields that a row has are compared and written, so that other fields can be edited in the CMS. A
+    second run writes nothing. No object is created twice: when a request has no response, the map is read and
+    objects that exist already are recognised by the match key.
 
     :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
         :func:`airflow_provider.mapsindoors.geodata.rows.from_flat` for the columns. A row names its parent by
         ``parentId``, ``parentExternalId`` (of an object, or of another row), ``parentAdministrativeId``, or
         ``parentBuilding`` and ``parentFloor`` (the floor's index). Display types and categories are given by
         id, key or name. None together with ``plan``.
-    :param match_on: by what rows and objects are matched: ``externalId``, ``id``, ``administrativeid``, or a
-        property such as ``roomno@generic``. Its values must be unique. A row with an ``id`` goes by that.
-    :param scope: ``{"base_types": [...], "root_element": id}``: what is compared, and what may be deleted.
+    :param match_on: the match key of rows and objects: ``externalId``, ``id``, ``administrativeid``, or a
+        property such as ``roomno@generic``. Its values must be unique. A row with an ``id`` is matched by it.
+    :param scope: ``{"base_types": [...], "root_element": id}`` limits the objects that are compared and that
+        may be deleted.
     :param defaults: fields for rows that do not have them.
     :param mode: ``plan`` writes the plan only, ``apply`` applies it.
-    :param missing: what happens to compared objects that no row is about: ``ignore``, ``deactivate`` (they
-        come back with their row) or ``delete``. Objects without the match key are never touched.
-    :param max_changes: refuse to write more than this; None for any number.
-    :param max_deletes: refuse to delete more than this; 0 allows none.
-    :param max_delete_ratio: refuse to delete or deactivate more than this part of what is compared, 0 to 1.
-    :param on_row_error: ``fail`` stops at bad rows, before any write where they can be known; ``skip``
-        leaves them out. Rows that are left out or refused are in ``<plan_output>.failed.jsonl`` (or
-        ``<plan>.failed.jsonl``) with the reasons; without these paths, the log has all of them.
-    :param plan_output: where the plan is written, as JSON; beside it a page with the map and a table of all
-        changes, ending in ``.html``. The task has a link to it, which works when the API server can read the
-        file (object storage, or the same machine).
-    :param plan: path of a plan made earlier. Exactly that is applied; when what was compared has changed
-        since, ``PlanRejectedError`` is raised instead.
-    :param verify: read the map again after writing and raise ``VerificationError`` where it is not as
-        written.
-    :param backup: where the whole map is written before the first write, as JSON Lines.
-    :param restore: the source is a backup, or an export of this package: its objects are made as they were,
-        what was added to them is emptied, and what was deleted is made again, with new ids. ``missing`` says
-        what happens to objects that are new since. ``match_on`` is then the id.
-    :param batch_size: objects a request.
-    :param mapsindoors_conn_id: the connection.
+    :param missing: action for compared objects without a row: ``ignore``, ``deactivate`` (until the row is
+        back) or ``delete``. Objects without the match key are never changed.
+    :param max_changes: maximum number of writes; None for no limit.
+    :param max_deletes: maximum number of deletions; 0 allows none.
+    :param max_delete_ratio: maximum share of the compared objects that is deleted or deactivated, 0 to 1.
+    :param on_row_error: ``fail`` raises an error for invalid rows, before any write unless only the service
+        can find them; ``skip`` leaves them out. Rows that are left out or rejected are in
+        ``<plan_output>.failed.jsonl`` (or ``<plan>.failed.jsonl``) with the reasons; without these paths, all
+        of them are in the log.
+    :param plan_output: path of the plan's JSON. Beside it is a page with the map and a table of all changes,
+        with the suffix ``.html``. The task has a link to the page, which works when the API server can read
+        the file (object storage, or the same machine).
+    :param plan: path of a plan made earlier. Exactly this plan is applied. When the compared objects have
+        changed since, ``PlanRejectedError`` is raised instead.
+    :param verify: read the map after writing, and raise ``VerificationError`` when it does not show the
+        written changes.
+    :param backup: path of a JSON Lines file, to which the whole map is written before the first write.
+    :param restore: the source is a backup, or an export of this package. Its objects are reset, additions to
+        them are emptied, and deleted objects are recreated with new ids. ``missing`` is the action for
+        objects that are new since. The match key is then the id.
+    :param batch_size: maximum number of objects a request.
+    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"create": n, "update": n, "delete": n, "deactivate": n, "unchanged": n, "failed": n,
         "requests": n, "plan": path or None}``.
     """
@@ -132,17 +134,17 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Plan, and apply the plan unless only a plan is wanted."""
+        """Make or load the plan, and apply it unless the mode is ``plan``."""
         self._check()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = self._sync(hook)
             rows = None
             if self.plan:
-                plan = sync.load(self.plan)
+                plan = sync.load_plan(self.plan)
             else:
-                plan, rows = sync.make(self.source)
+                plan, rows = sync.make_plan(self.source)
             if path := self.plan_output or self.plan:
-                note_page(self, context, path, plan.fingerprint)
+                record_page(self, context, path, plan.fingerprint)
             self.log.info("Planned: %s", plan.summary())
             counts: dict[str, int] = {name: plan.count(name) for name in OPERATIONS}
             try:
@@ -161,7 +163,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             return add_to_outlet_events(context, self.outlets, result)
 
     def _check(self) -> None:
-        """Refuse arguments that cannot be meant; here, because templates are rendered only now."""
+        """Validate the arguments, whose templates are rendered only now."""
         problems = [
             f"{name} must be one of {', '.join(allowed)}, not {value!r}"
             for name, value, allowed in (
@@ -209,15 +211,16 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
 class MapsIndoorsUpdateGeodataOperator(BaseOperator):
     """Update places on the map: each object has its ``id`` and the fields that change.
 
-    All objects are checked before the first request. A batch that fails fails the task, with an error that
-    says which rows are updated and which are not; updating once more does no harm.
+    All objects are validated before the first request. When a batch fails, the error of the task names the
+    rows that are updated and those that are not. Updates are idempotent, so the task can be retried.
 
     :param geodata: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file, read by
         :func:`~airflow_provider.mapsindoors.geodata.rows.read_updates`. Fields that an object does not have
-        stay as they are. Whether members of ``properties`` and ``baseTypeProperties`` that are missing stay
-        too is not documented: send these whole.
-    :param batch_size: objects a request. Requests count against the solution's 10 a second.
-    :param mapsindoors_conn_id: the connection.
+        stay unchanged. The vendor's docs do not say whether missing members of ``properties`` and
+        ``baseTypeProperties`` stay, too: send all members.
+    :param batch_size: maximum number of objects a request. The service allows 10 requests a second and
+        solution.
+    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"updated": n}``.
     """
 
@@ -238,7 +241,7 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Check all objects, then send them batch by batch."""
+        """Validate all objects, then send them in batches."""
         from airflow_provider.mapsindoors.geodata.update import update_rows
 
         size = whole_number(self.batch_size, "batch_size", 1)
@@ -248,15 +251,15 @@ class MapsIndoorsUpdateGeodataOperator(BaseOperator):
 
 
 class MapsIndoorsCreateGeodataOperator(BaseOperator):
-    """Create places on the map that are not there yet; those that are, are left as they are.
+    """Create the places that the map does not have yet; existing places stay unchanged.
 
-    So a task that is tried again creates nothing twice, nor does one whose answer was lost.
+    No place is created twice, neither by a retry of the task nor after a request without a response.
 
     :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
-    :param match_on: by what it is seen that a place is there already.
+    :param match_on: the match key, by which existing places are recognised.
     :param defaults: fields for rows that do not have them.
-    :param batch_size: objects a request.
-    :param mapsindoors_conn_id: the connection.
+    :param batch_size: maximum number of objects a request.
+    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"created": n, "existing": n}``.
     """
 
@@ -281,14 +284,14 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Find out what is missing on the map, and create that."""
+        """Compare the rows with the map, and create the new places."""
         from airflow_provider.mapsindoors.sync.sync import Sync
 
         size = whole_number(self.batch_size, "batch_size", 1)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, match_on=self.match_on, defaults=self.defaults or {}, batch_size=size)
-            plan, rows = sync.make(self.geodata)
-            plan.changes = [one for one in plan.changes if one.operation == "create"]
+            plan, rows = sync.make_plan(self.geodata)
+            plan.changes = [change for change in plan.changes if change.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})
 
@@ -296,14 +299,15 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
 class MapsIndoorsDeleteGeodataOperator(BaseOperator):
     """Delete places from the map by their ids.
 
-    Ids that are gone already do no harm. What is deleted takes along, or leaves without a parent, what is
-    below it (the docs do not say which), so an object is refused whose children are not in the list.
+    Ids that do not exist are ignored. The vendor's docs do not say whether the service deletes the children
+    of a deleted object or leaves them without a parent. Therefore an object is rejected when ``ids`` does
+    not have all of its children.
 
     :param ids: the ids, or the path of a JSON or JSON Lines file of objects with an ``id``.
-    :param max_deletes: refuse to delete more than this.
-    :param batch_size: objects a request.
-    :param mapsindoors_conn_id: the connection.
-    :return: ``{"deleted": n, "gone": n}``: how many were deleted, and how many did not exist.
+    :param max_deletes: maximum number of deletions.
+    :param batch_size: maximum number of objects a request.
+    :param mapsindoors_conn_id: id of the connection.
+    :return: ``{"deleted": n, "gone": n}``: the number of deleted objects, and of ids that did not exist.
     """
 
     template_fields: Sequence[str] = ("mapsindoors_conn_id", "ids", "max_deletes")
@@ -325,28 +329,28 @@ class MapsIndoorsDeleteGeodataOperator(BaseOperator):
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Look at what would go, and delete it from the leaves up."""
+        """Check the children and the limit, and delete the objects, children first."""
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
-        most = whole_number(self.max_deletes, "max_deletes")
+        limit = whole_number(self.max_deletes, "max_deletes")
         size = whole_number(self.batch_size, "batch_size", 1)
         ids = read_ids(self.ids)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            done = delete(hook, ids, most, size, self.log)
+            done = delete(hook, ids, limit, size, self.log)
         return add_to_outlet_events(context, self.outlets, done)
 
 
 class MapsIndoorsExportGeodataOperator(BaseOperator):
     """Write a solution's geodata to a file: for a warehouse, for a map tool, or as a backup.
 
-    The file appears when it is whole. A GeoJSON or GeoParquet file can be read back by the sync.
+    The file gets its name when it is complete. The sync reads all formats.
 
-    :param output_path: where, anything ``ObjectStoragePath`` takes. The ending says the format: ``.jsonl``
-        (objects as the service sends them) and ``.geojson``, both also with ``.gz``; ``.geoparquet`` and
-        ``.parquet`` (nested fields as JSON text).
-    :param base_types: only these types (``room``, ``poi``, ...).
-    :param root_element: only this object and what is below it.
-    :param mapsindoors_conn_id: the connection.
+    :param output_path: any path or URL that ``ObjectStoragePath`` takes. The suffix chooses the format:
+        ``.jsonl`` (objects as the service sends them) and ``.geojson``, both also with ``.gz``;
+        ``.geoparquet`` and ``.parquet`` (nested fields as JSON text).
+    :param base_types: the base types to export (``room``, ``poi``, ...); empty for all.
+    :param root_element: id of the object to export with its descendants; None for the whole solution.
+    :param mapsindoors_conn_id: id of the connection.
     :return: the manifest: ``{"uri", "format", "rows", "bytes", "files", "columns", "requests", "seconds"}``.
     """
 
@@ -369,7 +373,7 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read everything with one request and write the file."""
+        """Read the geodata with one request and write the file."""
         from airflow_provider.mapsindoors.geodata.export import choose_format, export
         from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 

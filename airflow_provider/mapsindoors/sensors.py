@@ -1,4 +1,4 @@
-"""Waits for the map to look as expected."""
+"""Sensors: wait until the map is as expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.diff import unlike
+from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ Json = dict[str, Any]
 
 
 class MapsIndoorsGeodataSensor(PollSensor):
-    """Wait until live objects equal the expected fields, by the same comparison as a sync makes.
+    """Wait until live objects equal the expected fields, compared as in a sync.
 
-    One request looks at all objects. Interval and timeout are the sensor's ``poke_interval`` and ``timeout``.
-    Returns ``{"matched": n}``.
+    Each poll is one request for all objects. Interval and timeout are the sensor's ``poke_interval`` and
+    ``timeout``. Returns ``{"matched": n}``, the number of expected objects.
 
     :param expected: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file; each has the match
-        key and the fields that are expected, references by id.
-    :param match_on: by what objects are found: ``id``, ``externalId``, ``administrativeid``, or a property
-        such as ``roomno@generic``. A key that two objects have is waited on, too.
-    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
-        ``[operators] default_deferrable`` says.
-    :param mapsindoors_conn_id: the connection.
+        key and the expected fields, with references by id.
+    :param match_on: the match key: ``id``, ``externalId``, ``administrativeid``, or a property such as
+        ``roomno@generic``. The sensor also waits while several objects have the same key.
+    :param deferrable: wait in the triggerer, not on a worker; None for Airflow's option
+        ``[operators] default_deferrable``.
+    :param mapsindoors_conn_id: id of the connection.
     """
 
     template_fields: Sequence[str] = ("expected", "match_on", "mapsindoors_conn_id")
@@ -53,13 +53,13 @@ class MapsIndoorsGeodataSensor(PollSensor):
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Wait here, or in the triggerer."""
+        """Wait on the worker, or defer to the trigger."""
         rows = self._rows()
         if not is_deferrable(self.deferrable):
             return super().execute(context)
         if (found := self.poke(context)).is_done:
             return found.xcom_value
-        # Only here: what a trigger needs, no task that does not defer has to load.
+        # Imported here, because triggers take time to import and only deferred tasks need them.
         from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
         return self.defer(
@@ -74,35 +74,37 @@ class MapsIndoorsGeodataSensor(PollSensor):
         )
 
     def look(self, context: Context) -> dict[str, Any] | None:
-        """Compare once; logs the first differences."""
+        """Compare once, and log the first mismatches."""
         rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            different = unlike(rows, hook.list_geodata(), self.match_on)
-        for one in different[:5]:
-            self.log.info("Not yet: %s", one)
-        return None if different else {"matched": len(rows)}
+            found = mismatches(rows, hook.list_geodata(), self.match_on)
+        for mismatch in found[:5]:
+            self.log.info("Not yet: %s", mismatch)
+        return None if found else {"matched": len(rows)}
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Give what the trigger has seen."""
+        """Return the result of the trigger's event."""
         raise_for(event)
         if event["status"] == "timeout":
             raise sensor_timeout(f"the map is not as expected after {self.timeout:g} s")
         return {"matched": event["matched"]}
 
     def _rows(self) -> list[Json]:
-        """Read what is expected.
+        """Read the expected objects.
 
-        :raises InputError: naming every row that is wrong.
+        :raises InputError: with the problems of all rows.
         """
         from airflow_provider.mapsindoors.geodata.snapshot import key_of
-        from airflow_provider.mapsindoors.plan.desired import read_desired
+        from airflow_provider.mapsindoors.plan.desired import read_desired_rows
 
-        rows = read_desired(self.expected, "")
+        rows = read_desired_rows(self.expected, "")
         problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]
         problems += [
             f"row {row.number} has no {self.match_on}" for row in rows if not key_of(row.item, self.match_on)
         ]
-        problems += [f"row {row.number} names its parent; give parentId" for row in rows if row.references]
+        problems += [
+            f"row {row.number} has a reference to its parent; use parentId" for row in rows if row.references
+        ]
         if problems or not rows:
             raise InputError(problems or "is empty", "expected")
         return [row.item for row in rows]

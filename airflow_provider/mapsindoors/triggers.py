@@ -1,4 +1,4 @@
-"""Waits for the map to look as expected, in the triggerer."""
+"""Triggers: wait in the triggerer until the map is as expected."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.mapsindoors.geodata.diff import unlike
+from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
 class MapsIndoorsGeodataTrigger(PollTrigger):
-    """Fires when the live objects equal the expected fields, with their number, or at the deadline.
+    """Trigger that fires when live objects equal the expected fields, or at the deadline.
 
-    All triggers of one connection share their polls: the service gives the whole map at once.
+    All triggers of a connection share their polls, because each poll reads the whole map.
 
-    :param mapsindoors_conn_id: the connection; nothing else of it is kept.
-    :param expected: the objects, each with the match key and the fields that are expected.
-    :param match_on: by what objects are found.
+    :param mapsindoors_conn_id: id of the connection; no other part of the connection is serialised.
+    :param expected: the expected objects, each with the match key and the expected fields.
+    :param match_on: the match key.
     :param deadline: seconds since the epoch.
-    :param poll_interval: the longest interval in seconds.
+    :param poll_interval: maximum interval in seconds.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         self._hook: MapsIndoorsHook | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Give what is expected, the connection's id, deadline and interval."""
+        """Return the constructor's arguments for the serialised trigger."""
         return {
             "mapsindoors_conn_id": self.mapsindoors_conn_id,
-            "expected": [dict(one) for one in self.expected],
+            "expected": [dict(item) for item in self.expected],
             "match_on": self.match_on,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Look once, or take what another trigger has just seen."""
+        """Poll once, or reuse the result of another trigger's recent poll."""
         hook = self._hook = self._hook or MapsIndoorsHook(self.mapsindoors_conn_id)
         key = ("mapsindoors geodata", self.mapsindoors_conn_id)
         objects = await shared_result(key, self.poll_interval * 0.8, hook.alist_geodata)
-        return None if unlike(self.expected, objects, self.match_on) else {"matched": len(self.expected)}
+        return None if mismatches(self.expected, objects, self.match_on) else {"matched": len(self.expected)}

@@ -33,13 +33,13 @@ SMALL, LARGE, HUGE = 50_000, 500_000, 5_000_000
 TABLE = {SMALL: 3001, LARGE: 3002, HUGE: 3003}
 SERVER = f"""
 import hashlib, json, sys
-from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed as world
+from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
 from airflow_provider.sandbox.server import Sandbox
 
 LEFT_OUT = ("category", "power_w", "installed_on", "inspected_at", "wkb_geometry")
-COLUMNS = [column for column in world.ASSET_COLUMNS if column["name"] not in LEFT_OUT]
-BLOCK = list(world.assets(10_000))
+COLUMNS = [column for column in seed.ASSET_COLUMNS if column["name"] not in LEFT_OUT]
+BLOCK = list(seed.assets(10_000))
 
 def rows(count):
     for n in range(count):
@@ -67,7 +67,7 @@ with Sandbox(kinds=[Quick]) as sandbox:
     for text in sys.argv[1:]:
         number, count = map(int, text.split(":"))
         columns = [dict(column) for column in COLUMNS]
-        sandbox.amigocloud.store.add(Dataset(number, world.PROJECT, text, columns), rows(count))
+        sandbox.amigocloud.store.add(Dataset(number, seed.PROJECT, text, columns), rows(count))
     sandbox.faults.add("delay", seconds={DELAY}, times=None)
     print(json.dumps([sandbox.url, sandbox.connections["amigocloud_default"]]), flush=True)
     sys.stdin.read()

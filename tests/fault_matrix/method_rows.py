@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed as amigocloud_seed
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.support import every_task
 
@@ -203,7 +203,7 @@ ROWS = [
     ),
     Row("amigocloud", "get_job", lambda h, job: h.get_job(job)["status"], prepare=lambda h: _upload(h, None)),
     Row("amigocloud", "get_df", lambda h, _: h.get_df("SELECT name FROM dataset_1").to_dict()),
-    Row("amigocloud", "get_saved_query", lambda h, _: h.get_saved_query(world.QUERY)),
+    Row("amigocloud", "get_saved_query", lambda h, _: h.get_saved_query(amigocloud_seed.QUERY)),
     Row("amigocloud", "probe", lambda h, _: h.probe()),
     Row(
         "amigocloud",

@@ -13,7 +13,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import auth, rate_limit
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.redaction import encodings
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
 
 
@@ -22,7 +22,7 @@ def plant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(rate_limit, "_budgets", {})
     monkeypatch.setattr(ApiHook, "retry_limits", RetryLimits(attempts=2, base=0.001, cap=0.01))
-    connection = {**sandbox.amigocloud.connection(), "password": world.AWKWARD_TOKEN}
+    connection = {**sandbox.amigocloud.connection(), "password": seed.AWKWARD_TOKEN}
     monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", json.dumps(connection))
     sandbox.mapsindoors.rate_limit = None
     sandbox.amigocloud.job_latency = 0.05
@@ -34,7 +34,7 @@ def secrets_of(sandbox: Sandbox) -> dict[str, list[str]]:
     """Give all credentials in play by service: the connection's, and every token made since."""
     tokens: dict[str, Callable[[Any], Iterable[str]]] = {
         "mapsindoors": lambda service: [*service.auth._tokens, service.connection()["extra"]["api_key"]],
-        "amigocloud": lambda service: [*service.websocket_sessions, world.AWKWARD_TOKEN],
+        "amigocloud": lambda service: [*service.websocket_sessions, seed.AWKWARD_TOKEN],
         "iotstudio": lambda service: service.tokens,
         "leanix": lambda service: service._tokens,
     }

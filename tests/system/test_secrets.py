@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider.sandbox import Sandbox
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 from dev.local_airflow import LocalAirflow
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, search, secrets_of
@@ -136,7 +136,7 @@ class Secrets(Part):
 def _awkward(connection: dict[str, Any]) -> dict[str, Any]:
     """Give a connection with a credential of which every encoding changes something."""
     if connection["conn_type"] == "amigocloud":
-        connection["password"] = world.AWKWARD_TOKEN
+        connection["password"] = seed.AWKWARD_TOKEN
     return connection
 
 

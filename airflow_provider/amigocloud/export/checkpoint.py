@@ -1,7 +1,7 @@
-"""Remembers what an export has read, so that the next try of the task does only what is missing.
+"""Checkpoint of an export: pages that earlier attempts have read, so that a retry reads only the rest.
 
-Pages are kept in parts, compressed, in a folder beside the output whose name begins with a dot. What the
-parts hold together is in the task's state store (Airflow 3.3). A part counts once it is there as a whole.
+Pages are saved in compressed parts, in a folder beside the output whose name begins with a dot. The task's
+state store (Airflow 3.3) holds the number of complete parts, and where to resume after them.
 """
 
 from __future__ import annotations
@@ -23,25 +23,28 @@ if TYPE_CHECKING:
 
 
 PART_ROWS = 50_000
-
+"""Rows after which a part is saved; until then they are held in memory."""
 
 PART_BYTES = 32 * 1024 * 1024
-"""A part is kept when it has so many rows, or so many bytes: it is held in memory until then."""
+"""Bytes of JSON after which a part is saved, whatever its number of rows."""
 
-_NAME = "amigocloud_export_parts"
+_STORE_KEY = "amigocloud_export_parts"
 
-Place = str | int | float
-"""Where to go on: a row's key, or the link to a page."""
+ResumePoint = str | int | float
+"""Where to resume reading: the key of the last row, or the link to the next page."""
 
 
-class Kept(msgspec.Struct):
-    """What the parts hold together.
+class SavedPages(msgspec.Struct):
+    """Description of all saved parts together, as stored.
 
-    :param request: what is exported; parts of another request do not count.
-    :param state: hash of the snapshot that the rows are from.
-    :param count: rows that the service counted in the snapshot.
-    :param limit: the most rows that the service gave at once.
-    :param place: where to go on behind them.
+    :param request: fingerprint of the export's request; parts of another request are not used.
+    :param state: hash of the snapshot that the rows belong to.
+    :param count: rows of the snapshot, as the service counted them.
+    :param limit: maximum rows per reply of the service.
+    :param columns: columns of the rows.
+    :param parts: number of complete parts.
+    :param rows: number of rows in them.
+    :param resume_point: where to resume after the last part.
     """
 
     request: str
@@ -51,16 +54,16 @@ class Kept(msgspec.Struct):
     columns: list[Column] | None
     parts: int = 0
     rows: int = 0
-    place: Place | None = None
+    resume_point: ResumePoint | None = msgspec.field(default=None, name="place")
 
 
-class Journal:
-    """The parts of one export.
+class Checkpoint:
+    """The saved pages of one export.
 
-    :param store: the task's state store; without one nothing is remembered.
-    :param output_path: where the export goes.
+    :param store: the task's state store; without it no page is saved.
+    :param output_path: path of the export's file.
     :param request: what is exported, as JSON.
-    :param log: gets one line when an earlier try is gone on with.
+    :param log: gets a line when the export resumes, or starts over.
     """
 
     def __init__(self, store: Any, output_path: str, request: Mapping[str, Any], log: Logger) -> None:
@@ -68,85 +71,88 @@ class Journal:
         self._log = log
         if store is None:
             log.info(
-                "No task state store here (it came with Airflow 3.3): a try that comes after a crash begins"
-                " anew"
+                "No task state store is available (it needs Airflow 3.3): after a crash, a retry starts over"
             )
         self._request = fingerprint({**request, "output_path": output_path})
         self._output_path = output_path
-        self.kept = self._known()
+        self.saved = self._load()
 
-    def keep_only(self, state: str, otherwise: str) -> None:
-        """Take away what earlier tries have read of any other state than this.
+    def discard_unless(self, state: str, reason: str) -> None:
+        """Delete the saved pages unless they belong to a state.
 
-        :param otherwise: says why it is of no use.
+        :param state: hash of the snapshot to read.
+        :param reason: why pages of another state cannot be used, for the log.
         """
-        if self.kept is not None and self.kept.state != state:
-            self._log.info("An earlier try read %d rows, but %s: beginning anew", self.kept.rows, otherwise)
-            self.forget()
-            self.kept = None
+        if self.saved is not None and self.saved.state != state:
+            self._log.info("An earlier attempt read %d rows, but %s: starting over", self.saved.rows, reason)
+            self.delete()
+            self.saved = None
 
     def replay(self) -> Iterator[Page]:
-        """Give what earlier tries have read."""
-        if self.kept is None:
+        """Yield the saved pages."""
+        if self.saved is None:
             return
-        self._log.info("Going on after %d rows of an earlier try", self.kept.rows)
+        self._log.info("Resuming after %d rows of an earlier attempt", self.saved.rows)
         from airflow_provider.core.files.reader import open_source
 
-        for n in range(self.kept.parts):
-            with open_source(self._part(n), "part of an export") as file:
+        for number in range(self.saved.parts):
+            with open_source(self._part(number), "part of an export") as file:
                 text = gzip.decompress(file.read())
             rows = [Raw(line) for line in text.split(b"\n")]
-            yield Page(rows, None, self.kept.count, self.kept.limit, self.kept.columns, text)
+            yield Page(rows, None, self.saved.count, self.saved.limit, self.saved.columns, text)
 
     def record(
-        self, pages: Iterator[Page], state: str, place: Callable[[Page], Place | None]
+        self, pages: Iterator[Page], state: str, resume_point: Callable[[Page], ResumePoint | None]
     ) -> Iterator[Page]:
-        """Give pages on, and keep them, a part at a time; what completes the export is not kept.
+        """Yield pages, and save them a part at a time; the part that completes the export is not saved.
 
-        :param state: the snapshot that they are from.
-        :param place: says where to go on behind a page; None at the end.
+        :param pages: the pages after the saved ones.
+        :param state: hash of the snapshot that they belong to.
+        :param resume_point: returns where to resume after a page; None at the end.
         """
-        waiting: list[bytes] = []
+        pending: list[bytes] = []
         rows = size = 0
         for page in pages:
-            if self.kept is None:
-                self.kept = Kept(self._request, state, page.count, page.limit, page.columns)
+            if self.saved is None:
+                self.saved = SavedPages(self._request, state, page.count, page.limit, page.columns)
             if self._store is not None and page.rows:
-                waiting.append(page.lines())
-                rows, size = rows + len(page.rows), size + len(waiting[-1])
-            full = rows >= PART_ROWS or size >= PART_BYTES
-            if full and self.kept.rows + rows != self.kept.count and (behind := place(page)) is not None:
-                self._keep(self.kept, b"\n".join(waiting), rows, behind)
-                waiting, rows, size = [], 0, 0
+                pending.append(page.lines())
+                rows, size = rows + len(page.rows), size + len(pending[-1])
+            is_full = rows >= PART_ROWS or size >= PART_BYTES
+            is_last = self.saved.rows + rows == self.saved.count
+            if is_full and not is_last and (point := resume_point(page)) is not None:
+                self._save_part(self.saved, b"\n".join(pending), rows, point)
+                pending, rows, size = [], 0, 0
             yield page
 
-    def failed(self, error: ProviderError) -> None:
-        """Say what the next try will do, and take the parts away where going on would end in the same way."""
-        if self.kept is None or not self.kept.parts:
+    def keep_after(self, error: ProviderError) -> None:
+        """Keep the saved pages for the retry, or delete them if resuming would fail in the same way.
+
+        :param error: the error that ended the export.
+        """
+        if self.saved is None or not self.saved.parts:
             return
         if isinstance(error, (IncompleteExportError, InputError, RequestRejectedError)):
-            self._log.info(
-                "The %d rows that were kept are of no use: the next try begins anew", self.kept.rows
-            )
-            self.forget()
+            self._log.info("The %d saved rows cannot be used: a retry starts over", self.saved.rows)
+            self.delete()
         else:
-            self._log.info("%d rows are kept: the next try goes on behind them", self.kept.rows)
+            self._log.info("%d rows are saved: a retry resumes after them", self.saved.rows)
 
-    def forget(self) -> None:
-        """Take the parts away: the export is published, or they are of no use."""
+    def delete(self) -> None:
+        """Delete the saved pages: the export is published, or they cannot be used."""
         if self._store is None:
             return
-        if self.kept is not None and self.kept.parts:
-            self._store.delete(_NAME)
-        self._remove(self._request)
+        if self.saved is not None and self.saved.parts:
+            self._store.delete(_STORE_KEY)
+        self._delete_folder(self._request)
 
-    def _remove(self, request: str) -> None:
+    def _delete_folder(self, request: str) -> None:
         from airflow.sdk import ObjectStoragePath
 
         folder = ObjectStoragePath(self._folder(request))
         if not folder.exists():
             return
-        # A try that was killed may have left more than what counts.
+        # An attempt that was killed may have left temporary files and parts that the store does not count.
         for part in list(folder.iterdir()):
             part.unlink(missing_ok=True)
         if folder.exists():  # object storage has no folders
@@ -156,25 +162,27 @@ class Journal:
         folder, slash, name = self._output_path.rpartition("/")
         return f"{folder}{slash}.{name}.{request}.parts"
 
-    def _keep(self, kept: Kept, text: bytes, rows: int, place: Place) -> None:
-        with AtomicFile(self._part(kept.parts)) as part:
+    def _save_part(self, saved: SavedPages, text: bytes, rows: int, resume_point: ResumePoint) -> None:
+        with AtomicFile(self._part(saved.parts)) as part:
             part.write(gzip.compress(text, 1))
-        kept.parts += 1
-        kept.rows += rows
-        kept.place = place
-        self._store.set(_NAME, msgspec.to_builtins(kept))
+        saved.parts += 1
+        saved.rows += rows
+        saved.resume_point = resume_point
+        self._store.set(_STORE_KEY, msgspec.to_builtins(saved))
 
-    def _known(self) -> Kept | None:
+    def _load(self) -> SavedPages | None:
+        if self._store is None:
+            return None
         try:
-            kept = msgspec.convert(self._store.get(_NAME), Kept) if self._store is not None else None
+            saved = msgspec.convert(self._store.get(_STORE_KEY), SavedPages)
         except msgspec.ValidationError:
             return None
-        if kept is None or kept.request == self._request:
-            return kept
-        # The task was changed between two tries. With another path, too, its old parts are not found.
-        self._store.delete(_NAME)
-        self._remove(kept.request)
+        if saved.request == self._request:
+            return saved
+        # The task was changed between two attempts. If its path was changed, too, its old parts stay.
+        self._store.delete(_STORE_KEY)
+        self._delete_folder(saved.request)
         return None
 
-    def _part(self, n: int) -> str:
-        return f"{self._folder(self._request)}/{n:05d}.jsonl.gz"
+    def _part(self, number: int) -> str:
+        return f"{self._folder(self._request)}/{number:05d}.jsonl.gz"

@@ -1,4 +1,4 @@
-"""Exports rows into one file: complete and published in one step, or not at all."""
+"""Export of a source's rows into one atomic file, with a manifest."""
 
 from __future__ import annotations
 
@@ -21,33 +21,35 @@ if TYPE_CHECKING:
 
 
 PROGRESS_SECONDS = 10.0
+"""Seconds between progress lines."""
 
 
-class Tally:
-    """Counts an export's rows against what the service says, page by page.
+class RowCounter:
+    """Counter of an export's rows, page by page, against the service's count.
 
     :param log: gets the progress every few seconds; so do Airflow's metrics ``amigocloud.export.rows`` and
         ``amigocloud.export.rows_per_second``.
-    :param conn_id: the connection, which tags the metrics.
+    :param conn_id: id of the connection, which tags the metrics.
     """
 
     def __init__(self, log: Logger, conn_id: str = "") -> None:
         self._log = log
         self._tags = {"conn_id": conn_id}
-        self._told = time.monotonic()
-        self._told_rows = 0
+        self._logged_at = time.monotonic()
+        self._logged_rows = 0
         self.rows = 0
         self.expected: int | None = None
         self.columns: list[Column] | None = None
-        self._first = True
+        self._is_first = True
 
     def add(self, page: Page) -> None:
-        """Count a page.
+        """Count the rows of a page.
 
-        :raises IncompleteExportError: when it does not belong to the same result as the first one.
+        :raises IncompleteExportError: when the columns differ from the first page's, or there are more rows
+            than the service counted.
         """
-        if self._first:
-            self.expected, self.columns, self._first = page.count, page.columns, False
+        if self._is_first:
+            self.expected, self.columns, self._is_first = page.count, page.columns, False
         if page.columns is not None and page.columns != self.columns:
             before, now = _names(self.columns), _names(page.columns)
             raise IncompleteExportError(
@@ -56,10 +58,10 @@ class Tally:
         self.rows += len(page.rows)
         if self.expected is not None and self.rows > self.expected:
             raise self._mismatch("at least ")
-        self._tell()
+        self._log_progress()
 
     def check(self) -> None:
-        """Compare at the end.
+        """Compare the rows to the service's count at the end.
 
         :raises IncompleteExportError: when rows are missing.
         """
@@ -68,20 +70,20 @@ class Tally:
 
     def _mismatch(self, at_least: str = "") -> IncompleteExportError:
         return IncompleteExportError(
-            f"the service counted {self.expected} rows and gave {at_least}{self.rows}; the data may have"
+            f"the service counted {self.expected} rows and returned {at_least}{self.rows}; the data may have"
             " changed while it was read; nothing was published"
         )
 
-    def _tell(self) -> None:
+    def _log_progress(self) -> None:
         now = time.monotonic()
-        if now - self._told < PROGRESS_SECONDS:
+        if now - self._logged_at < PROGRESS_SECONDS:
             return
-        # The rate since the last line: what an earlier try has read comes much faster than the rest.
-        rate = (self.rows - self._told_rows) / max(now - self._told, 1e-9)
-        self._told, self._told_rows = now, self.rows
-        of = f" of {self.expected}" if self.expected is not None else ""
-        left = f", {(self.expected - self.rows) / rate:.0f} s to go" if self.expected and rate else ""
-        self._log.info("%d%s rows, %.0f a second%s", self.rows, of, rate, left)
+        # The rate since the last line: rows that an earlier attempt has saved come much faster than the rest.
+        rate = (self.rows - self._logged_rows) / max(now - self._logged_at, 1e-9)
+        self._logged_at, self._logged_rows = now, self.rows
+        total = f" of {self.expected}" if self.expected is not None else ""
+        rest = f", {(self.expected - self.rows) / rate:.0f} s left" if self.expected and rate else ""
+        self._log.info("%d%s rows, %.0f per second%s", self.rows, total, rate, rest)
         gauge("amigocloud.export.rows", self.rows, self._tags)
         gauge("amigocloud.export.rows_per_second", rate, self._tags)
 
@@ -90,44 +92,44 @@ def export(
     hook: AmigoCloudHook,
     source: Source,
     output_path: str,
-    wanted: Format,
+    file_format: Format,
     increment: Increment | None = None,
 ) -> dict[str, Any]:
-    """Write all rows of a source into a file; gives the manifest.
+    """Write all rows of a source into a file, and return the manifest.
 
     One page at a time is held in memory.
 
-    :param hook: the connection, not used for anything else: all its requests are counted.
-    :param source: the rows.
-    :param output_path: see :class:`AtomicFile`.
-    :param wanted: the file's format.
-    :param increment: leaves out the rows that were exported before.
-    :raises IncompleteExportError: when the rows are not what the service says they should be; what had the
-        file's name before still has it.
+    :param hook: hook used for this export only: the manifest counts all its requests.
+    :param source: source of the rows.
+    :param output_path: path of the file, see :class:`AtomicFile`.
+    :param file_format: format of the file.
+    :param increment: drops the rows that were exported before; None writes all.
+    :raises IncompleteExportError: when the rows differ from the service's count, or changed meanwhile; an
+        existing file stays as it is.
     """
     started = time.monotonic()
-    tally, written = Tally(hook.log, hook.conn_id), 0
-    with AtomicFile(output_path) as publication:
-        with open_writer(publication, wanted) as writer:
+    counter, written = RowCounter(hook.log, hook.conn_id), 0
+    with AtomicFile(output_path) as file:
+        with open_writer(file, file_format) as writer:
             for page in source.pages():
-                tally.add(page)
-                fresh = increment.fresh(page) if increment else page
-                writer.write(fresh)
-                written += len(fresh.rows)
-        tally.check()
+                counter.add(page)
+                new = increment.new_rows(page) if increment else page
+                writer.write(new)
+                written += len(new.rows)
+        counter.check()
     more: dict[str, Any] = {"state": source.state} if source.state else {}
     if increment is not None:
         more["watermark"] = increment.watermark
-    made = manifest(
-        publication,
-        file_format=wanted.name,
+    result = manifest(
+        file,
+        file_format=file_format.name,
         rows=written,
         columns=writer.columns,
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
         **more,
     )
-    return log_manifest(made, hook.log)
+    return log_manifest(result, hook.log)
 
 
 def _names(columns: list[Column] | None) -> str:

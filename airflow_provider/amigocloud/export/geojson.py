@@ -1,4 +1,4 @@
-"""Rows out as GeoJSON (RFC 7946)."""
+"""GeoJSON writer (RFC 7946)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from airflow_provider.core.files.writers import RowWriter
 
 _HEAD = b'{"type":"FeatureCollection","features":[\n'
 
-
 _TAIL = b"\n]}\n"
 
 
 class GeoJsonWriter(RowWriter):
-    """One feature collection, a feature a line; ``amigo_id`` is the feature's id, and stays a property.
+    """Writer of one feature collection, a feature per line; ``amigo_id`` is the feature's id and a property.
 
-    :param out: where bytes go.
-    :param columns: of the rows; one of them is the geometry.
+    :param out: binary file to write to.
+    :param columns: columns of the rows; one of them must be the geometry.
     """
 
     def __init__(self, out: Any, columns: Sequence[Column]) -> None:

@@ -1,4 +1,4 @@
-"""Geometries as the service gives them (hex EWKB), read with shapely, many at once."""
+"""Geometries of the service (hex EWKB): parsing with shapely, many at once, and their extent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.errors import InputError
 
 WGS84 = 4326
-
+"""EPSG code of the only reference system that can be written."""
 
 _NAMES = (
     "Point",
@@ -22,12 +22,14 @@ _NAMES = (
     "MultiPolygon",
     "GeometryCollection",
 )
+"""Names of geometry types by shapely's type id."""
 
 
 def geometry_column(columns: Sequence[Column]) -> str:
-    """Name the column that holds the geometry: the first of that type, else one called like an import's.
+    """Return the name of the geometry column: the first of that type, else ``wkb_geometry`` as in imports.
 
-    :raises InputError: when there is none.
+    :param columns: columns of the rows.
+    :raises InputError: when no column holds a geometry.
     """
     found = [column.name for column in columns if column.type == "geometry"]
     found += [column.name for column in columns if column.name == "wkb_geometry"]
@@ -38,11 +40,12 @@ def geometry_column(columns: Sequence[Column]) -> str:
 
 
 def read_geometries(values: Sequence[str | None], column: str, first_row: int) -> Any:
-    """Read hex EWKB.
+    """Parse hex EWKB into an array of shapely geometries.
 
+    :param values: hex EWKB, or None for no geometry.
     :param column: name of the column, for errors.
-    :param first_row: number of the first value's row, for errors.
-    :raises InputError: for what is no geometry, or has another reference system than WGS 84.
+    :param first_row: row number of the first value, for errors.
+    :raises InputError: when a value is no geometry, or its reference system is not WGS 84.
     """
     import shapely
 
@@ -54,7 +57,7 @@ def read_geometries(values: Sequence[str | None], column: str, first_row: int) -
     for n, srid in enumerate(shapely.get_srid(shapes)):
         if srid not in (-1, 0, WGS84):
             raise InputError(
-                f"row {first_row + n}: column '{column}' has SRID {srid}; only {WGS84} can be written:"
+                f"row {first_row + n}: column '{column}' has SRID {srid}; only {WGS84} can be written;"
                 f" select ST_Transform({column}, {WGS84})"
             )
     return shapes
@@ -72,7 +75,7 @@ def _first_bad(values: Sequence[str | None], first_row: int) -> int:
 
 
 class Extent:
-    """What is known of all geometries together: their types and their bounding box."""
+    """Types and bounding box of all geometries together."""
 
     def __init__(self) -> None:
         self.types: set[str] = set()
@@ -80,13 +83,13 @@ class Extent:
         self._high = [-math.inf, -math.inf, -math.inf]
 
     def add(self, shapes: Any) -> None:
-        """Count some geometries in."""
+        """Extend by an array of geometries."""
         import shapely
 
         kinds = shapely.get_type_id(shapes)
-        for kind, deep in set(zip(kinds.tolist(), shapely.has_z(shapes).tolist(), strict=True)):
+        for kind, has_z in set(zip(kinds.tolist(), shapely.has_z(shapes).tolist(), strict=True)):
             if kind >= 0:
-                self.types.add(f"{_NAMES[kind]} Z" if deep else _NAMES[kind])
+                self.types.add(f"{_NAMES[kind]} Z" if has_z else _NAMES[kind])
         points = shapely.get_coordinates(shapes, include_z=any(name.endswith(" Z") for name in self.types))
         if len(points):
             for axis, (low, high) in enumerate(zip(points.min(axis=0), points.max(axis=0), strict=True)):
@@ -95,6 +98,6 @@ class Extent:
 
     @property
     def box(self) -> list[float] | None:
-        """Give the smallest then the largest coordinates; None without any geometry."""
+        """The smallest, then the greatest coordinates; None without any geometry."""
         axes = sum(math.isfinite(low) for low in self._low)
         return self._low[:axes] + self._high[:axes] if axes else None

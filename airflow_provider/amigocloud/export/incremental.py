@@ -1,4 +1,4 @@
-"""Exports only what is new: a watermark on a column, kept on the outlet asset, moved after the publish."""
+"""Incremental export: rows after a watermark, which moves on the outlet asset once the file is published."""
 
 from __future__ import annotations
 
@@ -21,30 +21,29 @@ if TYPE_CHECKING:
 
 Lag = timedelta | int | float | None
 
+_STORE_KEY = "amigocloud_export"
 
-_NAME = "amigocloud_export"
-
-
-_MANY = 50_000
-
+_MAX_MARKS = 50_000
+"""Number of marks in memory above which those older than the lag are dropped."""
 
 _CHUNK = 3_000
-"""Marks of rows in one value of the store, which may hold 64 KiB."""
+"""Maximum marks per value of the store, which holds 64 KiB."""
 
 
 class Increment:
-    """What is new since the last export.
+    """Rows that are new since the last export, by a watermark.
 
-    Rows at and shortly before the watermark are read again, because others with the same value may have come
-    meanwhile; the ones that were exported before are left out, known by their key and value.
+    Rows at and within the lag before the watermark are read again, because others with the same values may
+    have become visible meanwhile. Rows that were exported before are dropped by their key and value
+    (deduplication).
 
-    :param column: dates, moments or numbers that only grow, such as ``updated_at``. Rows without a value come
-        with the first export only.
-    :param key: column that tells rows apart.
-    :param lag: how far to look back behind the watermark, for rows that become visible late: a
-        ``timedelta``, or a number for a column of numbers.
+    :param column: column of dates, timestamps or numbers that only grow, such as ``updated_at``. Rows without
+        a value are in the first export only.
+    :param key: column that identifies a row.
+    :param lag: distance before the watermark from which rows are read again, for rows that become visible
+        late: a ``timedelta``, or a number for a column of numbers.
     :param watermark: the greatest value so far; None exports everything.
-    :param seen: marks of the rows exported before that are not older than the watermark minus the lag.
+    :param seen: marks of the rows exported before that are within the lag.
     """
 
     def __init__(
@@ -54,21 +53,22 @@ class Increment:
         self._key = key
         self._lag = lag
         self.watermark = watermark
-        self._before = seen
+        self._seen = seen
         self._marks: dict[str, Any] = {}
 
     def condition(self) -> str | None:
-        """Spell for SQL what may be new; None for everything."""
+        """Return the SQL condition of the rows that may be new; None for all."""
         if self.watermark is None:
             return None
         return f"{quoted_name(self.column)} >= {literal(self._since())}"
 
-    def fresh(self, page: Page) -> Page:
-        """Give the page without the rows that were exported before, and note what is in it.
+    def new_rows(self, page: Page) -> Page:
+        """Return the page without the rows that were exported before, and move the watermark.
 
-        :raises InputError: when the rows lack the column or the key, or the column holds something else.
+        :param page: the next page of the export.
+        :raises InputError: when the rows lack the column or the key, or the column holds other values.
         """
-        kept = []
+        new = []
         for raw in page.rows:
             row = msgspec.json.decode(raw, type=dict[str, Any])
             if missing := {self.column, self._key} - row.keys():
@@ -78,58 +78,62 @@ class Increment:
             value = row[self.column]
             mark = _mark(row[self._key], value)
             if value is not None:
-                self._note(mark, value)
-            if mark not in self._before:
-                kept.append(raw)
-        return page.only(kept)
+                self._add(mark, value)
+            if mark not in self._seen:
+                new.append(raw)
+        return page.with_rows(new)
 
     def marks(self) -> list[str]:
-        """Give the marks of all rows that the next export will read again."""
-        self._forget()
+        """Return the marks of all rows that the next export will read again."""
+        self._drop_old_marks()
         return sorted(self._marks)
 
-    def _note(self, mark: str, value: Any) -> None:
-        moment = _order(value, self.column)
+    def _add(self, mark: str, value: Any) -> None:
+        moment = _comparable(value, self.column)
         if self.watermark is None:
             self.watermark = value
-            self._since()  # a lag that does not fit is told before anything is published
-        elif moment > _order(self.watermark, self.column):
+            self._since()  # an invalid lag is an error before anything is published
+        elif moment > _comparable(self.watermark, self.column):
             self.watermark = value
         self._marks[mark] = moment
-        if len(self._marks) > _MANY:
-            self._forget()
+        if len(self._marks) > _MAX_MARKS:
+            self._drop_old_marks()
 
-    def _forget(self) -> None:
-        """Forget the rows that are older than the lag."""
+    def _drop_old_marks(self) -> None:
+        """Drop the marks of rows that are older than the lag."""
         if self.watermark is not None:
-            since = _order(self._since(), self.column)
-            self._marks = {mark: at for mark, at in self._marks.items() if at >= since}
+            since = _comparable(self._since(), self.column)
+            self._marks = {mark: moment for mark, moment in self._marks.items() if moment >= since}
 
     def _since(self) -> Any:
-        """Give the value from which on rows are read."""
+        """Return the smallest value of the rows to read: the watermark minus the lag."""
         if not self._lag:
             return self.watermark
-        moment = _order(self.watermark, self.column)
+        moment = _comparable(self.watermark, self.column)
         try:
-            back = moment - self._lag
+            since = moment - self._lag
         except TypeError:
-            raise InputError(f"does not fit to column '{self.column}': {self.watermark!r}", "lag") from None
-        if not isinstance(back, datetime):
-            return back
-        return (
-            back.date().isoformat() if len(self.watermark) == len("2025-01-31") else back.isoformat(sep=" ")
-        )
+            raise InputError(
+                f"{self._lag!r} cannot be subtracted from column '{self.column}', which holds"
+                f" {self.watermark!r}; use a timedelta for dates, a number for numbers",
+                "lag",
+            ) from None
+        if not isinstance(since, datetime):
+            return since
+        is_date = len(self.watermark) == len("2025-01-31")
+        return since.date().isoformat() if is_date else since.isoformat(sep=" ")
 
 
-def _order(value: Any, column: str) -> Any:
-    """Give what orders a value: a moment or a number."""
+def _comparable(value: Any, column: str) -> Any:
+    """Return a value in comparable form: a timestamp with time zone, or a number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise InputError(
-            f"column '{column}' holds {value!r}; it must hold dates, moments or numbers", "incremental_column"
+            f"column '{column}' holds {value!r}; it must hold dates, timestamps or numbers",
+            "incremental_column",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -139,28 +143,34 @@ def _mark(key: Any, value: Any) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-class Memory:
-    """Where the watermark of an outlet asset is kept, with the marks of the rows near it.
+class WatermarkStore:
+    """Store of an outlet asset's watermark, with the marks of the rows near it.
 
-    :param context: the task's context.
-    :param outlets: the task's outlets.
-    :param source: what is exported; a changed source starts over.
-    :param log: gets one line when this Airflow has no state store for assets.
+    :param context: context of the task.
+    :param outlets: outlets of the task; there must be exactly one.
+    :param source: what is exported, as JSON; another source starts over.
+    :param log: gets a line when this Airflow has no state store for assets.
+    :raises InputError: when the task has not exactly one outlet asset.
     """
 
     def __init__(self, context: Mapping[str, Any], outlets: list[Asset], source: Any, log: Logger) -> None:
-        self._watermark = Watermark(context, outlets, source, log, name=_NAME, argument="incremental_column")
+        self._watermark = Watermark(
+            context, outlets, source, log, name=_STORE_KEY, argument="incremental_column"
+        )
 
     def load(self) -> tuple[Any, frozenset[str]]:
-        """Give the watermark and the marks; None and nothing when there is none."""
+        """Return the watermark and the marks; None and no marks when none is stored."""
         start = self._watermark.start()
         marks: list[str] = []
         for n in range(int(start.get("chunks", 0))):
-            marks += self._watermark.store.get(f"{_NAME}_{start['turn']}_{n}") or []
+            marks += self._watermark.store.get(f"{_STORE_KEY}_{start['turn']}_{n}") or []
         return start.get("watermark"), frozenset(marks)
 
     def save(self, increment: Increment) -> None:
-        """Keep the watermark and the marks; those that this run started from stay as they are."""
+        """Store the watermark and the marks; those that this run started from are kept, too.
+
+        :param increment: the finished increment.
+        """
         store = self._watermark.store
         if store is None or increment.watermark is None:
             return
@@ -168,5 +178,5 @@ class Memory:
         marks = increment.marks()
         chunks = [marks[at : at + _CHUNK] for at in range(0, len(marks), _CHUNK)]
         for n, chunk in enumerate(chunks):
-            store.set(f"{_NAME}_{turn}_{n}", chunk)
+            store.set(f"{_STORE_KEY}_{turn}_{n}", chunk)
         self._watermark.move({"watermark": increment.watermark, "turn": turn, "chunks": len(chunks)})

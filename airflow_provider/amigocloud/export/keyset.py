@@ -1,7 +1,7 @@
-"""Reads a dataset or a query in key order: each page is asked for by its keys, never by offset.
+"""Keyset pagination: read a relation in key order, with a condition on the key instead of an offset.
 
-A page costs the service the same wherever it is, several can be on their way at once, and a row is neither
-lost nor repeated: the ranges of keys follow each other without a gap.
+The cost of a page does not depend on its position, several pages can be requested concurrently, and no row is
+lost or repeated: the ranges of keys adjoin without a gap.
 """
 
 from __future__ import annotations
@@ -13,51 +13,39 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeGuard
 
 import msgspec
 
-from airflow_provider.amigocloud.pagination import Page, read_page
+from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
+from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
+from airflow_provider.amigocloud.pagination import Page, read_page, walk
+from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import InputError
-
-Key = str | int | float
-
-_Found = tuple[Page, Key | None]
+from airflow_provider.errors import InputError, RequestRejectedError
 
 _HEX = re.compile(r"[0-9a-f]{8,}")
 
-
 _DIGITS = 13
+"""Number of leading hex digits of a key that are used to cut a range."""
 
+_FILL, _MAX_FILL = 0.9, 0.93
+"""Target and maximum fill of a page when a range is cut: ids are random, so ranges vary in size."""
 
-_FILL, _FULLEST = 0.9, 0.93
-"""How full a page should be when a range is cut to the size of a page: ids are random, so sizes vary."""
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What a table was like a moment ago; good for cutting it into ranges, and for nothing else.
-
-    :param rows: how many there were.
-    :param first: the least key.
-    :param last: the greatest key.
-    :param limit: the most rows that the service gives at once, as far as it says.
-    """
-
-    rows: int
-    first: Key | None
-    last: Key | None
-    limit: int | None
+_FetchedPage = tuple[Page, Key | None]
+"""A page and its last key; None for an empty page."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """A stretch of keys, and how many rows it holds, as far as known.
+    """A range of keys.
 
-    :param after: keys greater than this, None for no lower end.
-    :param low: keys from this one on, in place of ``after``.
-    :param high: keys below this one, None for no upper end.
+    :param after: exclusive lower bound; None for none.
+    :param low: inclusive lower bound, in place of ``after``.
+    :param high: exclusive upper bound; None for none.
+    :param rows: number of rows in the range, if known.
     """
 
     after: Key | None = None
@@ -67,46 +55,51 @@ class Range:
 
     @property
     def is_tail(self) -> bool:
-        """Whether it goes on to the very end, page after page."""
+        """True if the range starts after a key that was read, and has no upper bound."""
         return self.after is not None and self.high is None
 
     def conditions(self, name: str) -> list[str]:
-        """Spell the range for SQL."""
-        ends = ((">", self.after), (">=", self.low), ("<", self.high))
-        return [f"{name} {sign} {literal(end)}" for sign, end in ends if end is not None]
+        """Return the SQL conditions of the range.
 
-    def cut(self, size: int, at_once: int, first: Key | None = None, last: Key | None = None) -> list[Range]:
-        """Cut the range into ranges of about a page each, when its keys are hex digits.
+        :param name: quoted name of the key column.
+        """
+        bounds = ((">", self.after), (">=", self.low), ("<", self.high))
+        return [f"{name} {operator} {literal(bound)}" for operator, bound in bounds if bound is not None]
 
-        Lower-case hex digits have the same order in all of the database's collations, so that the cuts are in
-        order whatever the other keys look like, and every key is in exactly one range.
+    def cut(
+        self, page_size: int, concurrency: int, first: Key | None = None, last: Key | None = None
+    ) -> list[Range]:
+        """Return adjoining ranges of about a page each, if the keys are hex digits; else the range itself.
 
-        :param size: rows of a page.
-        :param at_once: how many pages are asked for at the same time.
-        :param first: a key near the range's lower end, where that is open.
-        :param last: a key near its upper end, where that is open.
+        Lower-case hex digits have the same order in all collations of the database. The cuts are therefore in
+        order whatever the other keys are, and every key is in exactly one range.
+
+        :param page_size: rows of a page.
+        :param concurrency: number of concurrent requests.
+        :param first: a key near the range's lower end, if that is unbounded.
+        :param last: a key near its upper end, if that is unbounded.
         """
         first = self.after if first is None else first
-        wanted = _pieces(self.rows or 0, size, at_once)
-        if wanted < 2 or not _is_hex(first):
+        count = _range_count(self.rows or 0, page_size, concurrency)
+        if count < 2 or not _is_hex(first):
             return [self]
         low = _number(first)
         high = _number(self.high) if self.high else _number(last) + 1 if _is_hex(last) else 16**_DIGITS
-        if high - low <= wanted:
+        if high - low <= count:
             return [self]
-        ends = [f"{low + (high - low) * n // wanted:0{_DIGITS}x}" for n in range(1, wanted)]
-        inner = [Range(low=low, high=high) for low, high in itertools.pairwise([*ends, self.high])]
-        return [Range(self.after, high=ends[0]), *inner]
+        cuts = [f"{low + (high - low) * n // count:0{_DIGITS}x}" for n in range(1, count)]
+        inner = [Range(low=low, high=high) for low, high in itertools.pairwise([*cuts, self.high])]
+        return [Range(self.after, high=cuts[0]), *inner]
 
 
-def _pieces(rows: int, size: int, at_once: int) -> int:
-    """Say how many ranges of about a page there should be, without a few that are left for a last turn.
+def _range_count(rows: int, page_size: int, concurrency: int) -> int:
+    """Return the number of ranges of about a page, such that the last round of requests is a full one.
 
-    One of the requests that go out together counts the rows.
+    One request of the first round counts the rows of the table.
     """
-    wanted, fewest = (math.ceil(rows / (size * fill)) for fill in (_FILL, _FULLEST))
-    whole_turns = (wanted + 1) // at_once * at_once - 1
-    return whole_turns if whole_turns >= max(2, fewest) else wanted
+    target, fewest = (math.ceil(rows / (page_size * fill)) for fill in (_FILL, _MAX_FILL))
+    full_rounds = (target + 1) // concurrency * concurrency - 1
+    return full_rounds if full_rounds >= max(2, fewest) else target
 
 
 def _is_hex(key: Key | None) -> TypeGuard[str]:
@@ -118,8 +111,8 @@ def _number(text: str) -> int:
     return int((match[0] if match else "")[:_DIGITS].ljust(_DIGITS, "0"), 16)
 
 
-def read_outline(reply: Reply) -> Outline | None:
-    """Read the answer to :meth:`Keyset.outline_query`; None when it does not tell."""
+def _read_outline(reply: Reply) -> Outline | None:
+    """Read the reply to an outline query; return None when it lacks the count."""
     page = read_page(reply)
     row = page.decoded()[0] if page.rows else {}
     if not isinstance(row.get("rows"), int):
@@ -127,121 +120,145 @@ def read_outline(reply: Reply) -> Outline | None:
     return Outline(row["rows"], row.get("first"), row.get("last"), page.limit)
 
 
-class Keyset:
-    """The pages of a dataset or a query, in key order.
+class KeysetReader:
+    """Reader of a relation in key order, several pages concurrently if the keys are hex digits.
 
-    :param ask: gives a page: takes the SQL and the most rows wanted.
-    :param relation: what follows FROM.
+    :param hook: hook of the connection.
+    :param relation: SQL that follows FROM.
     :param key: column whose values are unique and never null.
-    :param page_size: rows to ask for; the service may give fewer.
-    :param concurrency: how many requests at once.
+    :param options: page size and concurrency.
     """
 
-    def __init__(
-        self,
-        ask: Callable[[str, int], Page],
-        relation: str,
-        key: str,
-        *,
-        page_size: int,
-        concurrency: int,
-    ) -> None:
-        self._ask = ask
+    def __init__(self, hook: ApiHook, relation: str, key: str, options: ReadOptions) -> None:
+        self._hook = hook
         self._relation = relation
         self._key = key
-        self._size = page_size
-        self._concurrency = concurrency
+        self._page_size = options.page_size
+        self._concurrency = options.concurrency
         keyed = msgspec.defstruct("Keyed", [("key", Key | None, msgspec.field(name=key))])
         self._keys: msgspec.json.Decoder[Any] = msgspec.json.Decoder(keyed)
 
-    def outline_query(self) -> str:
-        """Spell the query whose one row says how many rows there are, and their least and greatest key."""
+    def prepare(self) -> Outline | None:
+        """Return the number of rows, and the smallest and greatest key; None for sequential reading."""
+        if self._concurrency == 1:
+            return None
         name = quoted_name(self._key)
         # The relation is the user's own, the name is quoted.
-        return (
+        sql = (
             f'SELECT count(*) AS "rows", min({name}) AS "first", max({name}) AS "last" FROM {self._relation}'  # noqa: S608
         )
+        call = api.sql(sql, limit=self._page_size).reading(_read_outline)
+        try:
+            outline: Outline | None = self._hook.send(call)
+        except RequestRejectedError as error:
+            if error.status != 400:
+                raise
+            # A type of key may have no minimum. The first page counts, too; an invalid query fails there.
+            return None
+        return outline
 
     def pages(
-        self, after: Key | None = None, rows: int | None = None, outline: Outline | None = None
+        self, snapshot: SnapshotParams, saved: SavedPages | None, outline: Outline | None = None
     ) -> Iterator[Page]:
-        """Give all pages in key order.
+        """Yield all pages in key order, see :meth:`Reader.pages`.
 
-        Pages come ahead of their turn, at most twice ``concurrency`` of them: enough that no thread waits for
-        the one whose turn it is, few enough that memory stays flat.
+        At most twice ``concurrency`` pages are read ahead. With so many, no thread waits for the page that
+        is next in order, and memory stays bounded.
 
-        :param after: go on behind this key.
-        :param rows: how many rows there are behind it.
-        :param outline: where to cut from the start; without it the first page tells.
         :raises InputError: when the key is no column of the rows, is null, or is not unique.
         """
-        ranges = self._outlined(outline) if outline else self._cut(Range(after, rows=rows))
+        ranges = self._ranges(saved, outline)
+        fetch = partial(self._fetch, snapshot)
         with ThreadPoolExecutor(self._concurrency) as pool:
-            # Ranges count their own rows only: a row without a key would be in none of them.
-            total = pool.submit(self._total) if outline and len(ranges) > 1 else None
-            work: deque[tuple[Range, Future[_Found] | None]] = deque((one, None) for one in ranges)
+            # A range counts its own rows only; a row with a null key would be in no range.
+            has_outline = saved is None and outline is not None
+            total = pool.submit(self._total, snapshot) if has_outline and len(ranges) > 1 else None
+            work: deque[tuple[Range, Future[_FetchedPage] | None]] = deque((part, None) for part in ranges)
             try:
                 while work:
-                    self._send_ahead(work, pool)
+                    self._read_ahead(work, pool, fetch)
                     part, future = work.popleft()
-                    page, last = future.result() if future else self._page(part)
+                    page, last = future.result() if future else fetch(part)
                     rest = self._rest(part, page, last)
-                    work.extendleft((one, None) for one in reversed(rest))
-                    self._send_ahead(work, pool)
+                    work.extendleft((part, None) for part in reversed(rest))
+                    self._read_ahead(work, pool, fetch)
                     if total is not None:
                         page.count, total = total.result(), None
                     yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _outlined(self, outline: Outline) -> list[Range]:
-        self._size = min(self._size, outline.limit or self._size)
+    def resume_point(self, page: Page) -> ResumePoint | None:
+        """Return the page's last key."""
+        key: Key = msgspec.json.decode(page.rows[-1], type=dict[str, Any])[self._key]
+        return key
+
+    def _ranges(self, saved: SavedPages | None, outline: Outline | None) -> list[Range]:
+        """Return the ranges to start with: those after the saved pages, or those of the outline."""
+        limit = saved.limit if saved else outline.limit if outline else None
+        self._page_size = min(self._page_size, limit or self._page_size)
+        if saved is not None:
+            rest = None if saved.count is None else saved.count - saved.rows
+            return self._cut(Range(saved.resume_point, rows=rest))
+        if outline is None:
+            return [Range()]
         whole = Range(rows=outline.rows)
-        ranges = whole.cut(self._size, self._concurrency, outline.first, outline.last)
+        ranges = whole.cut(self._page_size, self._concurrency, outline.first, outline.last)
         return ranges if len(ranges) > 1 else [Range()]
 
-    def _total(self) -> int | None:
+    def _total(self, snapshot: SnapshotParams) -> int | None:
         # The relation is the user's own, the name is quoted.
-        return self._ask(f"SELECT {quoted_name(self._key)} FROM {self._relation}", 1).count  # noqa: S608
+        sql = f"SELECT {quoted_name(self._key)} FROM {self._relation}"  # noqa: S608
+        return self._query(snapshot, sql, 1).count
 
-    def _send_ahead(self, work: deque[tuple[Range, Future[_Found] | None]], pool: ThreadPoolExecutor) -> None:
+    def _read_ahead(
+        self,
+        work: deque[tuple[Range, Future[_FetchedPage] | None]],
+        pool: ThreadPoolExecutor,
+        fetch: Callable[[Range], _FetchedPage],
+    ) -> None:
         for n in range(min(2 * self._concurrency, len(work))):
             part, future = work[n]
             if future is None:
-                work[n] = part, pool.submit(self._page, part)
+                work[n] = part, pool.submit(fetch, part)
 
-    def _page(self, part: Range) -> _Found:
-        """Ask for the first page of a range; gives its last key, too.
+    def _fetch(self, snapshot: SnapshotParams, part: Range) -> _FetchedPage:
+        """Return the first page of a range, and its last key.
 
-        Without a LIMIT in the SQL the service counts the whole range. That is wanted for the whole and for
-        short ranges; a long tail gets a LIMIT, so that the service does not count it again with each page.
+        Without a LIMIT in the SQL the service counts the whole range. The count is wanted for the whole table
+        and for short ranges; a long tail gets a LIMIT, so that the service does not count it for each page.
         """
         name = quoted_name(self._key)
         conditions = " AND ".join(part.conditions(name))
         where = f" WHERE {conditions}" if conditions else ""
-        limit = f" LIMIT {self._size}" if part.is_tail else ""
+        limit = f" LIMIT {self._page_size}" if part.is_tail else ""
         # The query is the user's own; names and values in the conditions are quoted.
         sql = f"SELECT * FROM {self._relation}{where} ORDER BY {name}{limit}"  # noqa: S608
-        page = self._ask(sql, self._size)
+        page = self._query(snapshot, sql, self._page_size)
         return page, self._last_key(page) if page.rows else None
 
+    def _query(self, snapshot: SnapshotParams, sql: str, limit: int) -> Page:
+        """Return the first page of a query that has rows, or its last page."""
+        pages = walk(self._hook.send, api.sql(sql, limit=limit, **snapshot))
+        return next(page for page in pages if page.rows or page.next is None)
+
     def _rest(self, part: Range, page: Page, last: Key | None) -> list[Range]:
-        """Give the ranges that cover what a page has left over of its range."""
+        """Return the ranges of a range's rows that follow its first page."""
         if last is None:
             return []
-        counted = part.rows if part.is_tail else page.count
-        left = None if counted is None else counted - len(page.rows)
-        if left is not None and left <= 0:
+        count = part.rows if part.is_tail else page.count
+        rest = None if count is None else count - len(page.rows)
+        if rest is not None and rest <= 0:
             return []
-        # The service may allow fewer rows than asked for: what it says counts.
-        self._size = min(self._size, page.limit or len(page.rows))
-        return self._cut(Range(last, high=part.high, rows=left))
+        # The service may allow fewer rows than requested; its limit applies from now on.
+        self._page_size = min(self._page_size, page.limit or len(page.rows))
+        return self._cut(Range(last, high=part.high, rows=rest))
 
     def _cut(self, part: Range) -> list[Range]:
-        return part.cut(self._size, self._concurrency) if self._concurrency > 1 else [part]
+        return part.cut(self._page_size, self._concurrency) if self._concurrency > 1 else [part]
 
     def _last_key(self, page: Page) -> Key:
-        """Give the last key of a page, after a look at all of them."""
+        """Return the last key of a page, after validating all its keys."""
         try:
             keys = [row.key for row in self._keys.decode_lines(page.lines())]
         except msgspec.ValidationError:
@@ -256,10 +273,10 @@ class Keyset:
 
 
 def quoted_name(name: str) -> str:
-    """Quote a column's name for SQL."""
+    """Return a column's name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: Key) -> str:
-    """Spell a value for SQL."""
+    """Return a value as a SQL literal."""
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""Rows out as Parquet, and as GeoParquet 1.1."""
+"""Parquet and GeoParquet 1.1 writer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 
 ROW_GROUP = 20_000
-"""Rows that are held in memory and written together."""
-
+"""Rows of a row group, which is held in memory until it is written."""
 
 GROUP_BYTES = 64 * 1024 * 1024
-"""Bytes after which they are written, however few they are: a geometry can be large."""
+"""Bytes after which a row group is written, whatever its number of rows: a geometry can be large."""
 
 _TYPES = {
     "integer": "int64",
@@ -35,8 +34,7 @@ _TYPES = {
     "date": "date",
     "datetime": "datetime",
 }
-"""The types that are kept; all others are written as text."""
-
+"""Parquet types by the service's types; all other types are written as text."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -58,12 +56,12 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 
 
 class ParquetWriter(RowWriter):
-    """A Parquet file whose schema comes from the reply's columns, so that no rows are needed to know it.
+    """Writer of a Parquet file whose schema follows from the reply's columns, not from the rows.
 
-    :param out: where bytes go.
-    :param columns: of the rows.
-    :param geo: write the geometry as WKB, with the metadata that makes it GeoParquet; otherwise geometries
-        stay text, as the service gives them.
+    :param out: binary file to write to.
+    :param columns: columns of the rows.
+    :param geo: whether to write GeoParquet: the geometry as WKB, with its metadata. Otherwise geometries stay
+        text, as the service returns them.
     """
 
     def __init__(self, out: Any, columns: Sequence[Column], *, geo: bool = False) -> None:
@@ -84,9 +82,10 @@ class ParquetWriter(RowWriter):
         if self._geometry:
             self._kinds[self._geometry] = "text"
         self._plain = pa.schema([(name, arrow[kind]) for name, kind in self._kinds.items()])
-        # pyarrow reads no dates from JSON; it makes them from texts.
+        # pyarrow reads no dates from JSON, so they are read as texts and cast.
         texts = [
-            pa.field(one.name, pa.string()) if pa.types.is_date(one.type) else one for one in self._plain
+            pa.field(field.name, pa.string()) if pa.types.is_date(field.type) else field
+            for field in self._plain
         ]
         self._read_as = pa.schema(texts)
         self._schema = self._plain
@@ -95,46 +94,52 @@ class ParquetWriter(RowWriter):
             self._schema = self._plain.set(at, pa.field(self._geometry, pa.binary()))
         self._file = pq.ParquetWriter(out, self._schema, compression="zstd")
         self._extent = Extent()
-        self._waiting: list[pa.Table] = []
+        self._pending: list[pa.Table] = []
 
     def write_lines(self, text: bytes, rows: int) -> None:
-        """Write rows, given as the JSON that came, a line each; they reach the file a group at a time."""
+        """Write rows a group at a time.
+
+        :param text: JSON of the rows, a row per line.
+        :param rows: number of rows.
+        :raises InputError: when a value does not fit its column's type.
+        """
         import pyarrow as pa
 
         try:
             table = self._read(text)
         except pa.ArrowException:
-            # Something in it is not as pyarrow wants it: look at each value, and name what cannot be written.
+            # A value is not in the form that pyarrow reads: convert each value, and name the invalid column.
             table = self._convert(_decoder.decode_lines(text))
         if self._geometry:
             at = table.schema.get_field_index(self._geometry)
             table = table.set_column(at, self._schema.field(at), self._shapes(table[at].to_pylist()))
-        self._waiting.append(table)
+        self._pending.append(table)
         self.rows += rows
-        waiting = sum(len(one) for one in self._waiting), sum(one.nbytes for one in self._waiting)
-        if waiting[0] >= ROW_GROUP or waiting[1] >= GROUP_BYTES:
+        pending_rows = sum(len(table) for table in self._pending)
+        pending_bytes = sum(table.nbytes for table in self._pending)
+        if pending_rows >= ROW_GROUP or pending_bytes >= GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
-        """Write the last rows, and what describes the file."""
+        """Write the last row group and the metadata."""
         self._flush()
         if self._geometry:
             self._file.add_key_value_metadata({"geo": json.dumps(self._description())})
         self._file.close()
 
     def discard(self) -> None:
-        """Close the file as it is, while that is still possible: pyarrow would do it later."""
+        """Close the unfinished file now: pyarrow would do so later, when its target is closed."""
         self._file.close()
 
     def _flush(self) -> None:
         import pyarrow as pa
 
-        if self._waiting:
-            self._file.write_table(pa.concat_tables(self._waiting))
-            self._waiting = []
+        if self._pending:
+            self._file.write_table(pa.concat_tables(self._pending))
+            self._pending = []
 
     def _read(self, text: bytes) -> pa.Table:
-        """Read rows without making Python objects of their values; other threads can work meanwhile."""
+        """Read rows without Python objects for their values, and without the GIL."""
         import pyarrow as pa
         import pyarrow.json as pj
 
@@ -149,7 +154,7 @@ class ParquetWriter(RowWriter):
 
         unknown = {name for row in rows for name in row} - self._kinds.keys()
         if unknown:
-            raise InputError(f"rows have columns that the first page had not: {sorted(unknown)}")
+            raise InputError(f"rows have columns that the first page does not have: {sorted(unknown)}")
         arrays = [self._array(name, kind, rows) for name, kind in self._kinds.items()]
         return pa.Table.from_arrays(arrays, schema=self._plain)
 
@@ -172,7 +177,7 @@ class ParquetWriter(RowWriter):
 
         shapes = read_geometries(values, str(self._geometry), first_row=self.rows + 1)
         self._extent.add(shapes)
-        # Without SRID and in the ISO form, as GeoParquet wants it; WGS 84 is what it means by default.
+        # GeoParquet requires ISO WKB without SRID; its default reference system is WGS 84.
         return pa.array(shapely.to_wkb(shapes, include_srid=False, flavor="iso"), pa.binary())
 
     def _description(self) -> dict[str, Any]:

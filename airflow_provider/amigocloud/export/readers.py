@@ -1,4 +1,4 @@
-"""Two ways through rows: by their keys, or by following ``next`` links. Either can go on where it stopped."""
+"""Readers of rows: their common interface, and the reader that follows ``next`` links."""
 
 from __future__ import annotations
 
@@ -6,145 +6,115 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
-
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.export.checkpoint import Kept, Place
-from airflow_provider.amigocloud.export.keyset import Keyset, Outline, read_outline
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.pagination import Page, ahead, follow, walk, without
-from airflow_provider.errors import IncompleteExportError, RequestRejectedError
+from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
+from airflow_provider.amigocloud.pagination import Page, follow, prefetch, walk, without_parameter
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.errors import IncompleteExportError
 
-Pin = Mapping[str, Any]
-"""Parameters that select a state of a dataset; none for what is there now."""
+SnapshotParams = Mapping[str, Any]
+"""Parameters that select a state of a dataset; empty for the current one."""
+
+Key = str | int | float
+"""Value of a key column."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How to read.
+class ReadOptions:
+    """Page size and concurrency of a reader.
 
-    :param page_size: rows to ask for; the service may give fewer.
-    :param concurrency: how many requests at once, where that is safe.
+    :param page_size: rows to request per page; the service may return fewer.
+    :param concurrency: maximum concurrent requests, for readers that support them.
     """
 
     page_size: int = 1000
     concurrency: int = 1
 
 
+@dataclass(frozen=True)
+class Outline:
+    """Size and key range of a table a moment ago; used only to cut the table into ranges.
+
+    :param rows: number of rows.
+    :param first: the smallest key.
+    :param last: the greatest key.
+    :param limit: maximum rows per reply of the service, if the service reports it.
+    """
+
+    rows: int
+    first: Key | None
+    last: Key | None
+    limit: int | None
+
+
 class Reader(Protocol):
-    """Reads a query."""
+    """Reader of all rows of a relation, page by page; it can resume after a page."""
 
-    def prepare(self) -> None:
-        """Ask what helps to read, while somebody else asks for the state to read."""
+    def prepare(self) -> Outline | None:
+        """Return the table's outline if the reader can use it; runs while the state to read is requested."""
 
-    def pages(self, pin: Pin, kept: Kept | None) -> Iterator[Page]:
-        """Give all pages.
+    def pages(
+        self, snapshot: SnapshotParams, saved: SavedPages | None, outline: Outline | None = None
+    ) -> Iterator[Page]:
+        """Yield all pages.
 
-        :param pin: the state to read.
-        :param kept: what earlier tries have read of that state; the pages behind it are given.
+        :param snapshot: selects the state to read.
+        :param saved: pages of that state that earlier attempts have saved; only the pages after them are
+            read.
+        :param outline: result of :meth:`prepare`; it may be out of date.
         """
 
-    def place(self, page: Page) -> Place | None:
-        """Say where to go on behind a page."""
+    def resume_point(self, page: Page) -> ResumePoint | None:
+        """Return where to resume after a page; None after the last one."""
 
 
-class ByKey:
-    """Reads in key order, several pages at once where the keys allow that.
+class NextLinkReader:
+    """Reader of a query that follows its ``next`` links, one page ahead.
 
-    :param hook: the connection.
-    :param relation: what follows FROM.
-    :param key: column whose values are unique and never null.
-    :param reading: how to read.
-    """
-
-    def __init__(self, hook: AmigoCloudHook, relation: str, key: str, reading: Reading) -> None:
-        self._hook = hook
-        self._relation = relation
-        self._key = key
-        self._reading = reading
-        self._pin: Pin = {}
-        self._outline: Outline | None = None
-
-    def prepare(self) -> None:
-        """Ask how many rows there are, and between which keys."""
-        if self._reading.concurrency == 1:
-            return  # one after the other, they are not cut into ranges
-        call = api.sql(self._keyset().outline_query(), limit=self._reading.page_size)
-        try:
-            self._outline = self._hook.send(call.reading(read_outline))
-        except RequestRejectedError as error:
-            if error.status != 400:
-                raise
-            # A key of a type that has no least value, say. The first page does it, too, and a query that
-            # is wrong fails there.
-
-    def pages(self, pin: Pin, kept: Kept | None) -> Iterator[Page]:
-        """Give all pages in key order."""
-        self._pin = pin
-        keyset = self._keyset(kept.limit if kept else None)
-        if kept is None:
-            return keyset.pages(outline=self._outline)
-        return keyset.pages(kept.place, None if kept.count is None else kept.count - kept.rows)
-
-    def place(self, page: Page) -> Place | None:
-        """Give the page's last key."""
-        place: Place = msgspec.json.decode(page.rows[-1], type=dict[str, Any])[self._key]
-        return place
-
-    def _keyset(self, limit: int | None = None) -> Keyset:
-        size = min(self._reading.page_size, limit or self._reading.page_size)
-        return Keyset(
-            self._ask, self._relation, self._key, page_size=size, concurrency=self._reading.concurrency
-        )
-
-    def _ask(self, sql: str, limit: int) -> Page:
-        pages = walk(self._hook.send, api.sql(sql, limit=limit, **self._pin))
-        return next(page for page in pages if page.rows or page.next is None)
-
-
-class ByLink:
-    """Reads page after page, one page ahead.
-
-    :param hook: the connection.
+    :param hook: hook of the connection.
     :param sql: the query.
-    :param reading: how to read.
+    :param options: page size; the concurrency has no effect.
     """
 
-    def __init__(self, hook: AmigoCloudHook, sql: str, reading: Reading) -> None:
+    def __init__(self, hook: ApiHook, sql: str, options: ReadOptions) -> None:
         self._hook = hook
         self._sql = sql
-        self._reading = reading
+        self._options = options
 
-    def prepare(self) -> None:
-        """Ask nothing: the first page tells."""
+    def prepare(self) -> Outline | None:
+        """Return None: links cannot be followed concurrently."""
+        return None
 
-    def pages(self, pin: Pin, kept: Kept | None) -> Iterator[Page]:
-        """Give all pages.
+    def pages(
+        self, snapshot: SnapshotParams, saved: SavedPages | None, outline: Outline | None = None
+    ) -> Iterator[Page]:
+        """Yield all pages, see :meth:`Reader.pages`.
 
-        :raises IncompleteExportError: when the service counts differently on the way.
+        :raises IncompleteExportError: when the service's count of rows changes between pages.
         """
-        call = api.sql(self._sql, limit=self._reading.page_size, **pin)
-        if kept is None:
-            return counted(ahead(walk(self._hook.send, call)))
-        return counted(ahead(walk(self._hook.send, follow(call, str(kept.place)))), kept)
+        call = api.sql(self._sql, limit=self._options.page_size, **snapshot)
+        if saved is not None:
+            call = follow(call, str(saved.resume_point))
+        return check_counts(prefetch(walk(self._hook.send, call)), saved)
 
-    def place(self, page: Page) -> Place | None:
-        """Give the link to the following page, without the query, which may be long."""
-        return without(page.next, "query")
+    def resume_point(self, page: Page) -> ResumePoint | None:
+        """Return the link to the next page, without the query, which may be long."""
+        return without_parameter(page.next, "query")
 
 
-def counted(pages: Iterator[Page], kept: Kept | None = None) -> Iterator[Page]:
-    """Give pages on, as long as the service counts the same rows on each.
+def check_counts(pages: Iterator[Page], saved: SavedPages | None = None) -> Iterator[Page]:
+    """Yield pages while the service's count of rows stays the same.
 
-    :param kept: what earlier tries have read.
-    :raises IncompleteExportError: when it does not.
+    :param pages: the pages.
+    :param saved: pages that earlier attempts have saved, with their count.
+    :raises IncompleteExportError: when the count changes.
     """
-    first, count = kept is None, kept.count if kept else None
+    is_first, count = saved is None, saved.count if saved else None
     for page in pages:
-        if not first and page.count != count:
+        if not is_first and page.count != count:
             raise IncompleteExportError(
                 f"the data changed while it was read page by page: the service counted {count} rows, then"
                 f" {page.count}; nothing was published"
             )
-        first, count = False, page.count
+        is_first, count = False, page.count
         yield page

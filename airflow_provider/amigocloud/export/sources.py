@@ -1,4 +1,4 @@
-"""Where an export's rows come from: a dataset, a query, or a list; each knows when it is complete."""
+"""Sources of an export: a dataset, a query, or a list; each one checks that it was read completely."""
 
 from __future__ import annotations
 
@@ -10,105 +10,119 @@ from typing import Protocol
 import msgspec
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.export.checkpoint import Journal
-from airflow_provider.amigocloud.export.readers import ByKey, ByLink, Reader, Reading, counted
+from airflow_provider.amigocloud.export.checkpoint import Checkpoint
+from airflow_provider.amigocloud.export.keyset import KeysetReader
+from airflow_provider.amigocloud.export.readers import (
+    NextLinkReader,
+    Outline,
+    Reader,
+    ReadOptions,
+    check_counts,
+)
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.pagination import Page, ahead, walk
+from airflow_provider.amigocloud.pagination import Page, prefetch, walk
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError, InputError
 
-_READS = re.compile(r"[\s(]*(select|with|values)\b", re.IGNORECASE)
+_QUERY_START = re.compile(r"[\s(]*(select|with|values)\b", re.IGNORECASE)
+
+_NO_RESUME = "a retry after a crash starts from the beginning"
 
 
 class Source(Protocol):
-    """What an export reads.
+    """Source of an export's rows.
 
-    :param state: hash of the snapshot, None when there is none.
+    :param state: hash of the snapshot; None if there is none.
     """
 
     state: str | None
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages; raises :class:`IncompleteExportError` when they are not the whole."""
+        """Yield all pages; raise :class:`IncompleteExportError` when rows may be missing or repeated."""
 
 
-class Pinned:
-    """Rows of one dataset, read inside of its latest state, whatever is written meanwhile.
+class SnapshotSource:
+    """Rows of one dataset, read from its latest state; concurrent writes do not affect them.
 
-    :param hook: the connection.
-    :param reader: the way through the rows.
-    :param dataset: the dataset's id.
-    :param journal: what earlier tries have read, and of which state.
+    :param hook: hook of the connection.
+    :param reader: reader of the rows.
+    :param dataset: id of the dataset.
+    :param checkpoint: pages that earlier attempts have saved, with their state.
     """
 
-    def __init__(self, hook: AmigoCloudHook, reader: Reader, dataset: str, journal: Journal) -> None:
+    def __init__(self, hook: AmigoCloudHook, reader: Reader, dataset: str, checkpoint: Checkpoint) -> None:
         self._hook = hook
         self._reader = reader
         self._dataset = dataset
-        self._journal = journal
+        self._checkpoint = checkpoint
         self.state: str | None = None
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages: first those of earlier tries, then what is missing of the same state."""
-        kept = self._journal.kept
-        self.state = state = kept.state if kept else self._latest()
+        """Yield all pages: first the saved ones, then the rest of the same state."""
+        saved = self._checkpoint.saved
+        state, outline = (saved.state, None) if saved else self._latest()
+        self.state = state
         self._hook.log.info("Reading dataset %s in its state %s", self._dataset, state)
-        yield from self._journal.replay()
-        pages = self._reader.pages({"state": state, "dataset_id": self._dataset}, kept)
-        yield from self._journal.record(pages, state, self._reader.place)
+        yield from self._checkpoint.replay()
+        snapshot = {"state": state, "dataset_id": self._dataset}
+        pages = self._reader.pages(snapshot, saved, outline)
+        yield from self._checkpoint.record(pages, state, self._reader.resume_point)
 
-    def _latest(self) -> str:
+    def _latest(self) -> tuple[str, Outline | None]:
+        """Return the latest state and the reader's outline, requested concurrently."""
         with ThreadPoolExecutor(1) as pool:
-            prepared = pool.submit(self._reader.prepare)
+            outline = pool.submit(self._reader.prepare)
             state = self._hook.get_master(self._dataset)
-            prepared.result()
-        return state
+            return state, outline.result()
 
 
-class Watched:
-    """Rows of several datasets, read while nothing changes in them: a state is of one dataset only.
+class ChangeCheckedSource:
+    """Rows of several datasets, which must not change meanwhile: a snapshot covers one dataset only.
 
-    :param hook: the connection.
-    :param reader: the way through the rows.
+    :param hook: hook of the connection.
+    :param reader: reader of the rows.
     :param datasets: ids of the datasets.
-    :param journal: what earlier tries have read; it counts while the datasets are what they were then.
+    :param checkpoint: pages that earlier attempts have saved; they are used while the datasets are unchanged.
     """
 
     def __init__(
-        self, hook: AmigoCloudHook, reader: Reader, datasets: Sequence[str], journal: Journal
+        self, hook: AmigoCloudHook, reader: Reader, datasets: Sequence[str], checkpoint: Checkpoint
     ) -> None:
         self._hook = hook
         self._reader = reader
         self._datasets = datasets
-        self._journal = journal
+        self._checkpoint = checkpoint
         self.state: str | None = None
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages.
+        """Yield all pages.
 
-        :raises IncompleteExportError: when one of the datasets changed in between.
+        :raises IncompleteExportError: when one of the datasets changed meanwhile.
         """
-        before = self._masters()
-        self._journal.keep_only(before, f"one of the datasets {', '.join(self._datasets)} has changed since")
-        kept, read = self._journal.kept, 0
-        yield from self._journal.replay()
-        pages = self._reader.pages({}, kept)
-        for page in self._journal.record(pages, before, self._reader.place):
+        before, names = self._masters(), ", ".join(self._datasets)
+        self._checkpoint.discard_unless(before, f"one of the datasets {names} has changed since")
+        saved, read = self._checkpoint.saved, 0
+        yield from self._checkpoint.replay()
+        pages = self._reader.pages({}, saved)
+        for page in self._checkpoint.record(pages, before, self._reader.resume_point):
             read += 1
             yield page
-        if (kept or read > 1) and before != self._masters():
+        if (saved or read > 1) and before != self._masters():
             raise IncompleteExportError(
-                f"one of the datasets {', '.join(self._datasets)} changed while the query was read page by"
-                " page, so rows may be missing or doubled; nothing was published, try again"
+                f"one of the datasets {names} changed while the query was read page by page, so rows may be"
+                " missing or repeated; nothing was published; retry the export"
             )
 
     def _masters(self) -> str:
         return fingerprint([self._hook.get_master(dataset) for dataset in self._datasets])
 
 
-class Loose:
-    """Rows of a query that names no dataset: nothing tells whether they change, but their count."""
+class UncheckedSource:
+    """Rows of a query that names no dataset: a change is noticed by the number of rows only.
+
+    :param reader: reader of the rows.
+    """
 
     state: str | None = None
 
@@ -116,25 +130,24 @@ class Loose:
         self._reader = reader
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages."""
+        """Yield all pages."""
         return self._reader.pages({}, None)
 
 
-class _Named(msgspec.Struct):
+class _Item(msgspec.Struct):
     id: str | int | None = None
 
 
-_named = msgspec.json.Decoder(_Named)
+_item_decoder = msgspec.json.Decoder(_Item)
 
 
-class Listing:
-    """A list of things, page after page.
+class ListSource:
+    """Items of a list endpoint, page by page.
 
-    Items are known by their ``id``, where they have one: nothing else tells that they have moved from one
-    page to the next.
+    An item that moved to a later page meanwhile is detected by its ``id``, if the items have one.
 
-    :param hook: the connection.
-    :param call: asks for the first page.
+    :param hook: hook of the connection.
+    :param call: request for the first page.
     """
 
     state: str | None = None
@@ -145,16 +158,16 @@ class Listing:
         self._ids: set[str | int] = set()
 
     def pages(self) -> Iterator[Page]:
-        """Give all pages.
+        """Yield all pages.
 
-        :raises IncompleteExportError: when an item comes twice, or the service counts differently.
+        :raises IncompleteExportError: when an item comes twice, or the service's count changes.
         """
-        for page in counted(ahead(walk(self._hook.send, self._call))):
+        for page in check_counts(prefetch(walk(self._hook.send, self._call))):
             self._check_ids(page)
             yield page
 
     def _check_ids(self, page: Page) -> None:
-        for item in _named.decode_lines(page.lines()):
+        for item in _item_decoder.decode_lines(page.lines()):
             if item.id is None:
                 continue
             if item.id in self._ids:
@@ -168,18 +181,22 @@ class Listing:
 def dataset_source(
     hook: AmigoCloudHook,
     dataset: int | str,
-    reading: Reading,
-    journal: Journal,
+    options: ReadOptions,
+    checkpoint: Checkpoint,
     condition: str | None = None,
 ) -> Source:
-    """Read a whole dataset.
+    """Return the source of a whole dataset.
 
-    :param journal: what earlier tries have read.
-    :param condition: read only the rows of which this is true.
+    :param hook: hook of the connection.
+    :param dataset: id of the dataset.
+    :param options: page size and concurrency.
+    :param checkpoint: pages that earlier attempts have saved.
+    :param condition: SQL condition of the rows to read; None for all.
+    :raises InputError: when the id is not a number.
     """
     number = str(api.dataset_number(dataset))
-    reader = ByKey(hook, _filtered(f"dataset_{number}", condition), "amigo_id", reading)
-    return Pinned(hook, reader, number, journal)
+    reader = KeysetReader(hook, _filtered(f"dataset_{number}", condition), "amigo_id", options)
+    return SnapshotSource(hook, reader, number, checkpoint)
 
 
 def _filtered(relation: str, condition: str | None) -> str:
@@ -193,55 +210,61 @@ def sql_source(
     hook: AmigoCloudHook,
     sql: str,
     key: str | None,
-    reading: Reading,
-    journal: Journal,
+    options: ReadOptions,
+    checkpoint: Checkpoint,
     condition: str | None = None,
 ) -> Source:
-    """Read a query.
+    """Return the source of a query's rows.
 
-    A query about one dataset is read inside of that dataset's latest state (as a vendor's sample does it).
-    One about several is read as they are, and fails when they changed on the way.
+    A query of one dataset is read from that dataset's latest state (as in a vendor's sample). A query of
+    several datasets is read from their current states, and fails when one of them changes meanwhile.
 
-    :param key: a unique column of the result, to read in its order.
-    :param journal: what earlier tries have read.
-    :param condition: with a key: read only the rows of which this is true.
+    :param hook: hook of the connection.
+    :param sql: the query.
+    :param key: unique column of the result, to read in its order; None to follow ``next`` links.
+    :param options: page size and concurrency.
+    :param checkpoint: pages that earlier attempts have saved.
+    :param condition: SQL condition of the rows to read, used with a key only; None for all.
+    :raises InputError: when the SQL is not a query.
     """
     statement = sql.strip().rstrip(";").strip()
-    if not _READS.match(statement):
-        raise InputError("must be a query: it starts with SELECT, WITH or VALUES", "sql")
+    if not _QUERY_START.match(statement):
+        raise InputError("must be a query that starts with SELECT, WITH or VALUES", "sql")
     reader: Reader
     if key is not None:
-        reader = ByKey(hook, _filtered(f"({statement}\n) AS asked", condition), key, reading)
+        reader = KeysetReader(hook, _filtered(f"({statement}\n) AS asked", condition), key, options)
     else:
-        reader = ByLink(hook, statement, reading)
-        _advise(hook, statement)
+        reader = NextLinkReader(hook, statement, options)
+        _log_advice(hook, statement)
     datasets = sorted(set(re.findall(r"\bdataset_(\d+)\b", statement)))
     if len(datasets) == 1:
-        return Pinned(hook, reader, datasets[0], journal)
+        return SnapshotSource(hook, reader, datasets[0], checkpoint)
     if datasets:
-        return Watched(hook, reader, datasets, journal)
-    hook.log.info("The query names no dataset, so no state of it can be kept: %s", _ANEW)
-    return Loose(reader)
+        return ChangeCheckedSource(hook, reader, datasets, checkpoint)
+    hook.log.info("The query names no dataset, so it cannot be read from a snapshot: %s", _NO_RESUME)
+    return UncheckedSource(reader)
 
 
-_ANEW = "a try that comes after a crash reads it again from its beginning"
-
-
-def _advise(hook: AmigoCloudHook, statement: str) -> None:
-    """Say what a key would give."""
+def _log_advice(hook: AmigoCloudHook, statement: str) -> None:
+    """Log the advantages of a key, and warn of a query without a stable order."""
     hook.log.info(
-        "Reading the query page by page; with 'key', a unique column of its result, it could be read in"
-        " key order, which stays exact and quick however large it is, several pages at once"
+        "Reading the query page by page. With 'key', a unique column of its result, it is read in key order:"
+        " exact and fast for any number of rows, with several pages requested concurrently"
     )
     if not re.search(r"\border\s+by\b", statement, re.IGNORECASE):
         hook.log.warning(
-            "The query has neither a key nor ORDER BY: nothing promises the same order from one page to the"
-            " next, so with more rows than fit on a page some could come twice and others not at all"
+            "The query has neither a key nor ORDER BY: the order may differ between pages, so a result of"
+            " more than one page can repeat some rows and lack others"
         )
 
 
-def list_source(hook: AmigoCloudHook, url: str, reading: Reading) -> Source:
-    """Read a list endpoint."""
-    call = api.list_page(url, reading.page_size)
-    hook.log.info("A list has no states: %s", _ANEW)
-    return Listing(hook, call)
+def list_source(hook: AmigoCloudHook, url: str, options: ReadOptions) -> Source:
+    """Return the source of a list endpoint's items.
+
+    :param hook: hook of the connection.
+    :param url: URL of the list, see :func:`~airflow_provider.amigocloud.api.locate`.
+    :param options: page size; the concurrency has no effect.
+    """
+    call = api.list_page(url, options.page_size)
+    hook.log.info("A list cannot be read from a snapshot: %s", _NO_RESUME)
+    return ListSource(hook, call)

@@ -1,4 +1,4 @@
-"""Calls functions when something happens: events for scripts and tasks, as the vendor's client has them."""
+"""Event callbacks for scripts and tasks, with the interface of the vendor's client."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from airflow_provider.core.http.call import segment
 from airflow_provider.errors import InputError, RequestRejectedError, ServerError, TransportError
 
 if TYPE_CHECKING:
-    from airflow_provider.amigocloud.realtime.engineio import Happened
+    from airflow_provider.amigocloud.realtime.engineio import Event
     from airflow_provider.amigocloud.realtime.socket import EventSocket
 
 
 Callback = Callable[[dict[str, Any]], object]
 
+EventQueue: TypeAlias = "SimpleQueue[Event | BaseException]"
 
-News: TypeAlias = "SimpleQueue[Happened | BaseException]"
 
-
-class Listener(ProjectHook):
-    """What a hook needs to listen; nothing is connected before :meth:`start_listening`."""
+class ListenerHook(ProjectHook):
+    """Base hook that receives events; it connects in :meth:`start_listening` only."""
 
     def __init__(self, amigocloud_conn_id: str = ProjectHook.default_conn_name) -> None:
         super().__init__(amigocloud_conn_id)
         self._callbacks: dict[str, list[Callback]] = defaultdict(list)
-        self._of_user = False
-        self._of_datasets: dict[int, api.Place] = {}
+        self._listens_to_user = False
+        self._datasets: dict[int, api.Location] = {}
 
     def listen_user_events(self) -> None:
-        """Listen to the user's events (of projects, uploads, new datasets); needs a user's token."""
-        self._of_user = True
+        """Subscribe to the user's events (projects, uploads, new datasets); needs a user's token."""
+        self._listens_to_user = True
 
     def listen_dataset_events(self, owner: int | str, project: int | str, dataset: int | str) -> None:
-        """Listen to the broadcasts of a dataset, ``realtime``; needs a user's token.
+        """Subscribe to the ``realtime`` broadcasts of a dataset; needs a user's token.
 
         :param owner: id of the project's owner, a user.
         :param project: id of the project.
@@ -49,36 +48,38 @@ class Listener(ProjectHook):
         """
         number = api.dataset_number(dataset)
         path = f"users/{segment(owner)}/projects/{segment(project)}/datasets/{number}"
-        self._of_datasets[number] = api.Place("api", path)
+        self._datasets[number] = api.Location("api", path)
 
     def add_callback(self, event: str, callback: Callback) -> None:
-        """Have a function called for each event of a name.
+        """Register a function to be called for each event of a name.
 
         :param event: such as ``project:creation_succeeded`` or ``realtime``.
-        :param callback: gets the event's payload, a dict.
+        :param callback: takes the event's payload, a dict.
         """
         self._callbacks[event].append(callback)
 
     def start_listening(self, seconds: float | None = None) -> int:
-        """Call the callbacks for what happens; gives for how many events.
+        """Receive events and call their callbacks; return the number of calls.
 
-        A connection that breaks is made again. There is no replay: what happens meanwhile is not told. For
-        starting DAGs take ``AmigoCloudEventTrigger``, which looks for it.
+        After a break, the connection is restored. Events of the meantime are lost, as the
+        service does not replay them. To start DAGs, use ``AmigoCloudEventTrigger``, which polls for missed
+        changes.
 
-        Callbacks run in the calling thread; what they raise ends the listening and comes out here.
+        Callbacks run in the calling thread. An error of a callback ends the listening and is raised here.
 
-        :param seconds: how long to listen; None for ever.
-        :raises PermissionDeniedError: when the token is no user's.
+        :param seconds: seconds to listen; None for forever.
+        :raises InputError: when neither ``listen_`` method was called before.
+        :raises PermissionDeniedError: when the token is not a user's.
         :raises TransportError: when the first connection fails.
         """
-        if not self._of_user and not self._of_datasets:
-            raise InputError("call listen_user_events or listen_dataset_events first")
+        if not self._listens_to_user and not self._datasets:
+            raise InputError("nothing to listen to: call listen_user_events or listen_dataset_events first")
         ends = float("inf") if seconds is None else time.monotonic() + seconds
         count = 0
-        with self._background() as news:
+        with self._background() as events:
             while (left := ends - time.monotonic()) > 0:
                 try:
-                    item = news.get(timeout=min(left, 3600.0))
+                    item = events.get(timeout=min(left, 3600.0))
                 except Empty:
                     continue
                 if isinstance(item, BaseException):
@@ -89,15 +90,15 @@ class Listener(ProjectHook):
         return count
 
     @contextmanager
-    def _background(self) -> Iterator[News]:
-        """Keep a connection in a thread of its own, so that slow callbacks do not break it."""
+    def _background(self) -> Iterator[EventQueue]:
+        """Run the connection in its own thread within the block, so that slow callbacks do not break it."""
         from airflow_provider.core.http.async_transport import close_clients
 
-        news: News = SimpleQueue()
-        # Read here: an event loop in another thread cannot ask Airflow for connections.
+        events: EventQueue = SimpleQueue()
+        # Load them here: an event loop in another thread cannot load Airflow connections.
         self.settings  # noqa: B018
         loop = asyncio.new_event_loop()
-        task = loop.create_task(self._listen(news))
+        task = loop.create_task(self._listen(events))
 
         def run() -> None:
             with suppress(asyncio.CancelledError):
@@ -109,42 +110,42 @@ class Listener(ProjectHook):
         thread = threading.Thread(target=run, name="amigocloud-events", daemon=True)
         thread.start()
         try:
-            yield news
+            yield events
         finally:
-            with suppress(RuntimeError):  # it has ended by itself
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(task.cancel)
             thread.join(10)
 
-    async def _listen(self, news: News) -> None:
-        """Put events, and the error that ends it all, into the queue."""
-        from airflow_provider.amigocloud.realtime.socket import EventSocket, pauses
+    async def _listen(self, events: EventQueue) -> None:
+        """Put events into the queue, and at the end the error that ended the listening."""
+        from airflow_provider.amigocloud.realtime.socket import EventSocket, backoff_delays
 
-        waits, connected, protocol = pauses(), False, 3
+        delays, connected, protocol = backoff_delays(), False, 3
         while True:
             try:
                 async with EventSocket(self, protocol) as socket:
-                    await self._join(socket)
+                    await self._subscribe(socket)
                     connected = True
                     while True:
-                        news.put(await socket.receive())
-                        waits = pauses()
+                        events.put(await socket.receive())
+                        delays = backoff_delays()
             except (TransportError, ServerError) as error:
                 if not connected:
-                    news.put(error)
+                    events.put(error)
                     return
-                wait = next(waits)
-                self.log.warning("no events, again in %.1f s: %s", wait, error)
-                await asyncio.sleep(wait)
+                delay = next(delays)
+                self.log.warning("no events, reconnecting in %.1f s: %s", delay, error)
+                await asyncio.sleep(delay)
             except Exception as error:
                 if protocol == 3 and isinstance(error, RequestRejectedError) and error.status == 400:
-                    protocol = 4  # perhaps the service was upgraded
+                    protocol = 4  # the service may have been upgraded
                     continue
-                news.put(error)
+                events.put(error)
                 return
 
-    async def _join(self, socket: EventSocket) -> None:
+    async def _subscribe(self, socket: EventSocket) -> None:
         user = int((await self.asend(api.me()))["id"])
-        if self._of_user:
+        if self._listens_to_user:
             await socket.authenticate(user)
-        for dataset, where in self._of_datasets.items():
+        for dataset, where in self._datasets.items():
             await socket.authenticate(user, dataset, where)

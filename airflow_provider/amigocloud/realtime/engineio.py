@@ -1,7 +1,7 @@
-"""The frames of AmigoCloud's socket: Engine.IO 3 and 4, and Socket.IO inside of it. No I/O.
+"""Frames of AmigoCloud's socket: Engine.IO 3 and 4, with Socket.IO inside. No I/O.
 
-A frame is a text. Its first digit is Engine.IO's (open, close, ping, pong, message), the second one of a
-message Socket.IO's (connect, disconnect, event, error). Both are seen in clients of the vendor.
+A frame is a text. Its first digit is Engine.IO's type (open, close, ping, pong, message). The second digit
+of a message is Socket.IO's type (connect, disconnect, event, error). Both are seen in clients of the vendor.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 NAMESPACE = "/amigosocket"
-"""Where the vendor's events are told (seen in the vendor's clients)."""
+"""Socket.IO namespace of the vendor's events (seen in the vendor's clients)."""
 
 JOIN = f"40{NAMESPACE}"
-
-
-LEAVE = f"41{NAMESPACE}"
-
 
 PING, PONG, CLOSE = "2", "3", "1"
 
 
 @dataclass(frozen=True)
-class Opened:
-    """The first frame.
+class Handshake:
+    """The first frame of a connection.
 
     :param ping_interval: seconds between pings.
-    :param ping_timeout: seconds that an answer may take.
+    :param ping_timeout: maximum seconds until a ping's answer.
     """
 
     ping_interval: float = 25.0
@@ -34,52 +30,55 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Pinged:
-    """The other side asks whether we are there (Engine.IO 4); to be answered with the same data."""
+class Ping:
+    """A ping of the server (Engine.IO 4); the client answers it with the same data."""
 
     data: str = ""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """We are in the namespace."""
+    """The server has accepted the client into the namespace."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """We are not let into the namespace."""
+    """The server has refused the client access to the namespace.
 
-    why: str = ""
+    :param reason: the server's message.
+    """
 
-
-@dataclass(frozen=True)
-class Ended:
-    """The other side leaves."""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
-class Happened:
-    """An event.
+class Closed:
+    """The server closes the connection or the namespace."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of the service.
 
     :param name: such as ``dataset:creation_succeeded`` or ``realtime``.
-    :param said: JSON of what it tells; it can be megabytes, so it is read no further than somebody needs it.
+    :param data: JSON of the payload. It can be megabytes, so it is decoded only on demand.
     """
 
     name: str
-    said: bytes = b"{}"
+    data: bytes = b"{}"
 
     @property
     def payload(self) -> dict[str, Any]:
-        """All that it tells; empty when that is nothing."""
-        said = _decode(self.said)
-        return said if isinstance(said, dict) else {}
+        """The whole payload; empty unless it is a JSON object."""
+        payload = _decode(self.data)
+        return payload if isinstance(payload, dict) else {}
 
     def brief(self) -> dict[str, Any]:
-        """Give texts and numbers, and of each list how long it is, as ``<name>_count``."""
+        """Return texts and numbers of the payload, and the length of each list as ``<name>_count``."""
         import msgspec
 
         out: dict[str, Any] = {}
-        for name, raw in (_decode(self.said, dict[str, msgspec.Raw]) or {}).items():
+        for name, raw in (_decode(self.data, dict[str, msgspec.Raw]) or {}).items():
             start = bytes(memoryview(raw)[:1])
             if start == b"[":
                 out[f"{name}_count"] = len(_decode(raw, list[msgspec.Raw]) or ())
@@ -89,66 +88,68 @@ class Happened:
 
 
 @dataclass(frozen=True)
-class Other:
-    """A frame that asks for nothing: a pong, another namespace, what is not known."""
+class Ignored:
+    """A frame that needs no action: a pong, a frame of another namespace, or an unknown one."""
 
 
-Frame = Opened | Pinged | Joined | Refused | Ended | Happened | Other
+Frame = Handshake | Ping | Joined | Refused | Closed | Event | Ignored
 
 
-def read(text: str) -> Frame:
-    """Read a frame; what makes no sense is :class:`Other`, as nobody is helped by a broken connection."""
+def parse_frame(text: str) -> Frame:
+    """Parse a frame; an invalid one is :class:`Ignored`, so that it does not break the connection."""
     kind, rest = text[:1], text[1:]
     if kind == "0":
-        return _opened(rest)
+        return _handshake(rest)
     if kind == PING:
-        return Pinged(rest)
+        return Ping(rest)
     if kind == CLOSE:
-        return Ended()
-    return _message(rest) if kind == "4" else Other()
+        return Closed()
+    return _message(rest) if kind == "4" else Ignored()
 
 
-def _opened(text: str) -> Opened:
-    said = _decode(text)
-    if not isinstance(said, dict):
-        return Opened()
-    interval, timeout = said.get("pingInterval"), said.get("pingTimeout")
-    return Opened(_seconds(interval, Opened.ping_interval), _seconds(timeout, Opened.ping_timeout))
+def _handshake(text: str) -> Handshake:
+    data = _decode(text)
+    if not isinstance(data, dict):
+        return Handshake()
+    interval, timeout = data.get("pingInterval"), data.get("pingTimeout")
+    return Handshake(_seconds(interval, Handshake.ping_interval), _seconds(timeout, Handshake.ping_timeout))
 
 
-def _seconds(value: Any, default: float) -> float:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e12
-    return float(value) / 1000 if good else default
+def _seconds(milliseconds: Any, default: float) -> float:
+    is_number = isinstance(milliseconds, (int, float)) and not isinstance(milliseconds, bool)
+    return float(milliseconds) / 1000 if is_number and 0 < milliseconds < 1e12 else default
 
 
 def _message(text: str) -> Frame:
-    kind, place = text[:1], text[1:]
-    namespace, _, data = place.partition(",") if place.startswith("/") else ("/", "", place)
+    kind, rest = text[:1], text[1:]
+    namespace, _, data = rest.partition(",") if rest.startswith("/") else ("/", "", rest)
     if namespace.partition("?")[0] != NAMESPACE:
-        return Other()
+        return Ignored()
     if kind == "0":
         return Joined()
     if kind == "1":
-        return Ended()
+        return Closed()
     if kind == "4":
-        why = _decode(data)
-        return Refused(str(why.get("message", why)) if isinstance(why, dict) else str(why or data))
-    return _happened(data) if kind == "2" else Other()
+        reason = _decode(data)
+        if isinstance(reason, dict):
+            return Refused(str(reason.get("message", reason)))
+        return Refused(str(reason or data))
+    return _event(data) if kind == "2" else Ignored()
 
 
-def _happened(data: str) -> Frame:
+def _event(text: str) -> Frame:
     import msgspec
 
-    # An event that wants to be acknowledged has a number in front; no client of the vendor answers it.
-    said = _decode(data.lstrip("0123456789"), list[msgspec.Raw])
-    name = _decode(said[0]) if said else None
+    # An event that requests an acknowledgement has a number in front; no client of the vendor answers it.
+    items = _decode(text.lstrip("0123456789"), list[msgspec.Raw])
+    name = _decode(items[0]) if items else None
     if not isinstance(name, str):
-        return Other()
-    return Happened(name, bytes(said[1]) if len(said) > 1 else b"{}")
+        return Ignored()
+    return Event(name, bytes(items[1]) if len(items) > 1 else b"{}")
 
 
 def _decode(text: Any, kind: Any = Any) -> Any:
-    """Decode JSON; None for what is none, or is of another kind."""
+    """Decode JSON; return None for invalid JSON, or JSON of another type."""
     import msgspec
 
     try:
@@ -157,8 +158,8 @@ def _decode(text: Any, kind: Any = Any) -> Any:
         return None
 
 
-def event(name: str, payload: dict[str, Any]) -> str:
-    """Spell an event of our own."""
+def format_event(name: str, payload: dict[str, Any]) -> str:
+    """Return the frame of an event that the client sends."""
     import msgspec
 
     return f"42{NAMESPACE},{msgspec.json.encode([name, payload]).decode()}"

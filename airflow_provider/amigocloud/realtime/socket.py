@@ -1,7 +1,7 @@
-"""One connection to AmigoCloud's socket.
+"""Engine.IO client: one connection to AmigoCloud's socket over a WebSocket.
 
-No maintained library speaks Engine.IO 3, which the vendor's clients use; frames are in
-:mod:`airflow_provider.amigocloud.realtime.engineio`, this is their way over a WebSocket.
+No maintained library speaks Engine.IO 3, which the vendor's clients use. Frames are parsed in
+:mod:`airflow_provider.amigocloud.realtime.engineio`.
 """
 
 from __future__ import annotations
@@ -24,59 +24,62 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks_base import ProjectHook
 
 
-QUIET = 2.5
-"""So many ping intervals without any frame, and the connection counts as dead: two in which nothing came, and
-time for the answer to the last ping."""
+SILENT_INTERVALS = 2.5
+"""Ping intervals without any frame after which the connection counts as dead: two without an answer, and time
+for the answer to the last ping."""
 
+MAX_MESSAGE_BYTES = 4 << 20
+"""Maximum bytes of a message; a larger one breaks the connection."""
 
-LARGEST = 4 << 20
-
-
-INTERVALS = {3: (1.0, 30.0), 4: (1.0, 300.0)}
-"""Least and most seconds between pings by protocol, whatever the server says: in 3 we send them."""
+PING_LIMITS = {3: (1.0, 30.0), 4: (1.0, 300.0)}
+"""Minimum and maximum seconds between pings by protocol, whatever the server requests. In protocol 3 the
+client sends the pings."""
 
 _wire = logging.getLogger(f"{__name__}.wire")
+_wire.setLevel(logging.WARNING)  # lower levels would log sessions
 
 
-_wire.setLevel(logging.WARNING)  # below, it would print sessions
+def backoff_delays(first: float = 0.5, longest: float = 60.0) -> Iterator[float]:
+    """Yield the delays between attempts to connect, forever: exponential backoff with jitter.
 
-
-def pauses(first: float = 0.5, longest: float = 60.0) -> Iterator[float]:
-    """Give the seconds between attempts to connect: doubling, jittered, for ever."""
+    :param first: seconds of the first delay, before jitter.
+    :param longest: maximum seconds of a delay.
+    """
     current = first
     while True:
         yield current * random.uniform(0.5, 1.0)  # noqa: S311
         current = min(longest, current * 2)
 
 
-def interval_of(said: float, protocol: int) -> float:
-    """Give the seconds between pings: those that the server says, as far as they make sense."""
-    least, most = INTERVALS[protocol]
-    return min(max(said, least), most)
+def limited_ping_interval(seconds: float, protocol: int) -> float:
+    """Return the server's ping interval in seconds, within the limits of the protocol."""
+    shortest, longest = PING_LIMITS[protocol]
+    return min(max(seconds, shortest), longest)
 
 
 class EventSocket:
-    """Listens to a user's and datasets' events until the connection breaks.
+    """Receiver of events of a user and of datasets, until the connection breaks.
 
-    A context manager: inside, the namespace is joined. There is no replay, so whoever listens looks at what
-    matters after each connect.
+    It is a context manager; within the block, the client is in the namespace. The service does not replay
+    events, so the caller polls the watched objects after each connect.
 
-    :param hook: whose connection; its token must be a user's.
-    :param protocol: Engine.IO 3; or 4, where the server pings (should the vendor upgrade).
-    :raises TransportError: when there is no connection.
-    :raises RequestRejectedError: when the server refuses the protocol, or the namespace.
+    :param hook: hook of the connection; its token must be a user's.
+    :param protocol: 3 for Engine.IO 3; 4 for Engine.IO 4, in which the server sends the pings (in case the
+        vendor upgrades).
+    :raises TransportError: when the connection fails.
+    :raises RequestRejectedError: when the server refuses the protocol or the namespace.
     """
 
     def __init__(self, hook: ProjectHook, protocol: int = 3) -> None:
         self._hook = hook
         self._protocol = protocol
         self._socket: Any = None
-        self._opened = engineio.Opened()
-        self._heard = self._pinged = 0.0
+        self._handshake = engineio.Handshake()
+        self._last_frame = self._last_ping = 0.0
 
     async def __aenter__(self) -> Self:
         settings = await self._hook.aload()
-        self._where = without_query(self._hook.websocket_url)
+        self._url = without_query(self._hook.websocket_url)
         self._socket = await self._connect()
         try:
             async with asyncio.timeout(settings.timeout[0]):
@@ -84,7 +87,7 @@ class EventSocket:
         except BaseException as error:
             await self._socket.close()
             if isinstance(error, TimeoutError):
-                raise TransportError(f"the socket at {self._where} opened, but did not greet") from None
+                raise TransportError(f"the socket at {self._url} opened, but sent no handshake") from None
             raise
         return self
 
@@ -92,59 +95,57 @@ class EventSocket:
         await self._socket.close()
 
     async def authenticate(
-        self, user_id: int, dataset: int | None = None, where: api.Place | None = None
+        self, user_id: int, dataset: int | None = None, where: api.Location | None = None
     ) -> None:
-        """Ask for the user's events, or for the broadcasts of a dataset, with a fresh session.
+        """Subscribe to the user's events, or to the broadcasts of a dataset, with a new session.
 
-        The service does not say whether it took it (seen in clients).
+        The service does not confirm the subscription (seen in clients).
 
         :param user_id: id of the token's user.
         :param dataset: id of the dataset.
-        :param where: where the dataset is; below the connection's project when it is None.
+        :param where: location of the dataset; None for a dataset of the connection's project.
         """
-        said: dict[str, Any] = {"userid": user_id}
+        payload: dict[str, Any] = {"userid": user_id}
         if dataset is not None:
             where = where or api.dataset_path(dataset, in_project=self._hook.has_project)
-            said["datasetid"] = dataset
+            payload["datasetid"] = dataset
         session = await self._hook.asend(api.websocket_session(where))
         redact_token(session)
-        said["websocket_session"] = session
-        await self._send(engineio.event("authenticate", said))
+        payload["websocket_session"] = session
+        await self._send(engineio.format_event("authenticate", payload))
 
-    async def receive(self) -> engineio.Happened:
-        """Wait for the next event.
+    async def receive(self) -> engineio.Event:
+        """Wait for the next event, and return it.
 
-        :raises TransportError: when the connection broke, or is silent for two ping intervals.
+        :raises TransportError: when the connection has broken, or is silent for two ping intervals.
         """
-        self._heard = self._now()  # nobody listened before, so silence begins now
+        self._last_frame = self._now()  # nothing was received before, so silence starts now
         while True:
             frame = await self._next()
-            if isinstance(frame, engineio.Happened):
+            if isinstance(frame, engineio.Event):
                 return frame
-            if isinstance(frame, engineio.Ended):
-                raise TransportError(f"the socket at {self._where} was closed by the service")
+            if isinstance(frame, engineio.Closed):
+                raise TransportError(f"the socket at {self._url} was closed by the service")
 
     # -- the connection
 
     async def _connect(self) -> Any:
         client = await load_client()
-        settings, uri = (
-            self._hook.settings,
-            f"{self._hook.websocket_url}?EIO={self._protocol}&transport=websocket",
-        )
+        settings = self._hook.settings
+        uri = f"{self._hook.websocket_url}?EIO={self._protocol}&transport=websocket"
         options: dict[str, Any] = {}
         if uri.startswith("wss:"):
             from airflow_provider.core.http.async_transport import tls_context
 
             options["ssl"] = await tls_context(settings.verify)
         try:
-            # Engine.IO has pings of its own.
+            # Engine.IO has its own pings.
             return await client(
                 uri,
                 open_timeout=settings.timeout[0],
                 ping_interval=None,
                 close_timeout=1.0,
-                max_size=LARGEST,
+                max_size=MAX_MESSAGE_BYTES,
                 logger=_wire,
                 **options,
             )
@@ -154,56 +155,59 @@ class EventSocket:
     def _failure(self, error: Exception) -> ProviderError:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is not None and 300 <= status < 500:
-            return RequestRejectedError(status, request=f"GET {self._where} (open the socket)")
-        what = f"answered {status}" if status else f"cannot be reached ({type(error).__name__})"
-        return TransportError(f"the socket at {self._where} {what}")
+            return RequestRejectedError(status, request=f"GET {self._url} (open the socket)")
+        problem = f"answered {status}" if status else f"cannot be reached ({type(error).__name__})"
+        return TransportError(f"the socket at {self._url} {problem}")
 
     async def _join(self) -> None:
-        self._heard = self._pinged = self._now()
+        self._last_frame = self._last_ping = self._now()
         await self._send(engineio.JOIN)
         while True:
             frame = await self._next()
             if isinstance(frame, engineio.Joined):
                 return
             if isinstance(frame, engineio.Refused):
-                where = f"join {engineio.NAMESPACE} at {self._where}"
-                raise RequestRejectedError(400, message=truncate(frame.why), request=where)
-            if isinstance(frame, engineio.Ended):
-                raise TransportError(f"the socket at {self._where} was closed before it was joined")
+                where = f"join {engineio.NAMESPACE} at {self._url}"
+                raise RequestRejectedError(400, message=truncate(frame.reason), request=where)
+            if isinstance(frame, engineio.Closed):
+                raise TransportError(f"the socket at {self._url} was closed before it was joined")
 
     async def _next(self) -> engineio.Frame:
-        """Read a frame; meanwhile ping, answer pings, and notice silence."""
+        """Return the next frame for the caller; send and answer pings, and detect silence meanwhile."""
         while True:
-            patience = await self._patience()
+            wait = await self._keep_alive()
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(wait):
                     text = await self._socket.recv()
             except TimeoutError:
                 continue
             except Exception as error:
                 raise self._broke(error) from None
-            self._heard = self._now()
-            frame = engineio.read(text) if isinstance(text, str) else engineio.Other()
-            if isinstance(frame, engineio.Opened):
-                self._opened = frame
-            elif isinstance(frame, engineio.Pinged):
+            self._last_frame = self._now()
+            frame = engineio.parse_frame(text) if isinstance(text, str) else engineio.Ignored()
+            if isinstance(frame, engineio.Handshake):
+                self._handshake = frame
+            elif isinstance(frame, engineio.Ping):
                 await self._send(engineio.PONG + frame.data)
             else:
                 return frame
 
-    async def _patience(self) -> float:
-        """Ping when it is time to; give the seconds until there is something to do again."""
+    async def _keep_alive(self) -> float:
+        """Send a ping when it is due; return the seconds until the next ping or timeout.
+
+        :raises TransportError: when the connection is silent for too long.
+        """
         now = self._now()
-        interval = interval_of(self._opened.ping_interval, self._protocol)
-        silent_at = self._heard + QUIET * interval
+        interval = limited_ping_interval(self._handshake.ping_interval, self._protocol)
+        silent_at = self._last_frame + SILENT_INTERVALS * interval
         if now >= silent_at:
-            raise TransportError(f"the socket at {self._where} is silent for {now - self._heard:.0f} s")
+            raise TransportError(f"the socket at {self._url} is silent for {now - self._last_frame:.0f} s")
         if self._protocol != 3:
             return silent_at - now
-        if now >= self._pinged + interval:
-            self._pinged = now
+        if now >= self._last_ping + interval:
+            self._last_ping = now
             await self._send(engineio.PING)
-        return max(0.0, min(silent_at, self._pinged + interval) - now)
+        return max(0.0, min(silent_at, self._last_ping + interval) - now)
 
     async def _send(self, text: str) -> None:
         try:
@@ -212,7 +216,7 @@ class EventSocket:
             raise self._broke(error) from None
 
     def _broke(self, error: Exception) -> TransportError:
-        return TransportError(f"the socket at {self._where} broke ({type(error).__name__})")
+        return TransportError(f"the socket at {self._url} broke ({type(error).__name__})")
 
     @staticmethod
     def _now() -> float:
@@ -220,7 +224,7 @@ class EventSocket:
 
 
 async def load_client() -> Any:
-    """Give what connects a WebSocket; imported in a thread, as it takes too long for an event loop.
+    """Return the WebSocket client class, imported in a thread, as the import would block the event loop.
 
     :raises InputError: when ``websockets`` is not installed.
     """
@@ -236,12 +240,12 @@ def _load_client() -> Any:
         ) from None
 
     class Connect(connect):
-        """Connects to the place it is told, and to no other."""
+        """Connection to the given address only: it follows no redirect."""
 
         def __init__(self, uri: str, **options: Any) -> None:
             super().__init__(uri, **options)
             if is_loopback(urlsplit(uri).hostname):
-                self.proxy = None  # what may be plain http on this machine must not leave it
+                self.proxy = None  # plain http is allowed on this machine, so it must not leave it
 
         def process_redirect(self, exc: Exception) -> Exception:
             return exc

@@ -1,7 +1,7 @@
-"""Listens and looks for all watchers of a connection together: one socket, one poll.
+"""Connection monitor: one socket and one poll loop, shared by all watchers of a connection.
 
-The service tells events once, to who is there. So after each connect, and now and then, there is a look at
-everything that somebody watches; whatever was missed shows up there.
+The service sends an event once, to the clients that are connected. After each connect and at an interval,
+the monitor therefore polls everything that is watched; the poll finds the changes whose events were missed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.conditions import GOING, SUCCESS
+from airflow_provider.amigocloud.conditions import RUNNING_STATES, SUCCESS
 from airflow_provider.amigocloud.pagination import Page, follow
-from airflow_provider.amigocloud.realtime.engineio import Happened
-from airflow_provider.amigocloud.realtime.socket import EventSocket, load_client, pauses
+from airflow_provider.amigocloud.realtime.engineio import Event
+from airflow_provider.amigocloud.realtime.socket import EventSocket, backoff_delays, load_client
 from airflow_provider.amigocloud.watchers.observations import (
     CHANGES,
     FAILED,
     FINISHED,
-    Gone,
-    Listed,
-    Seen,
-    Sighting,
-    Told,
+    EventObservation,
+    ListObservation,
+    MissingJobObservation,
+    Observation,
+    StateObservation,
 )
-from airflow_provider.amigocloud.watchers.registry import Wishes
+from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
@@ -43,212 +43,215 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
 
 
-PATIENCE = RetryLimits(attempts=2, cap=2.0, total=20.0)
-"""Short: there will be another look, and events wait meanwhile."""
+RETRY_LIMITS = RetryLimits(attempts=2, cap=2.0, total=20.0)
+"""Retry limits of the monitor's requests. They are short: another poll follows, and events wait meanwhile."""
+
+STABLE_SECONDS = 10.0
+"""Seconds after which a connection counts as stable, so that the backoff starts over when it breaks."""
+
+MAX_TEXT, MAX_ENTRIES = 200, 20
+"""Maximum characters of a text, and entries, of an event's payload: it is foreign data, and it is stored."""
+
+MAX_QUEUED = 100
+"""Maximum queued observations; while the queue is full, the monitor reads nothing more."""
 
 
-STEADY = 10.0
-"""Seconds after which a connection that broke counts as a good one."""
+class ConnectionMonitor:
+    """Monitor of a connection: yield its observations forever, whatever fails.
 
-
-SHOWN, MOST_SHOWN = 200, 20
-"""So long is a text of an event's payload, so many entries has it: it comes from outside, and is stored."""
-
-
-AHEAD = 100
-"""So many sightings may wait to be given out before nothing more is read."""
-
-
-class Lookout:
-    """Gives what happens on a connection, for ever, whatever breaks.
-
-    :param new_hook: makes a hook; called again after a failure, as the connection may have a new token.
-    :param wishes: what to look at; more may come at any time.
-    :param with_socket: False to look only.
+    :param new_hook: makes a hook. The monitor calls it after each failure, as the connection may have a new
+        token.
+    :param registry: the requests of the watchers; it may change at any time.
+    :param with_socket: False to poll only.
     """
 
-    def __init__(self, new_hook: Callable[[], AmigoCloudHook], wishes: Wishes, *, with_socket: bool) -> None:
+    def __init__(
+        self, new_hook: Callable[[], AmigoCloudHook], registry: WatchRegistry, *, with_socket: bool
+    ) -> None:
         self._new_hook = new_hook
-        self._renew()
-        self._wishes = wishes
+        self._renew_hook()
+        self._registry = registry
         self._with_socket = with_socket
         self._log = self._hook.log
-        self._news: asyncio.Queue[Sighting] = asyncio.Queue(AHEAD)
-        # What is asked later is also told later, so that no old state comes after a new one.
-        self._turn = asyncio.Lock()
+        self._queue: asyncio.Queue[Observation] = asyncio.Queue(MAX_QUEUED)
+        # A later request is also published later, so that no old state follows a new one.
+        self._order = asyncio.Lock()
 
-    async def sightings(self) -> AsyncGenerator[Sighting, None]:
-        """Give what is told and seen, as it comes."""
-        tasks = [asyncio.ensure_future(self._look_for_ever())]
+    async def observations(self) -> AsyncGenerator[Observation, None]:
+        """Yield the observations of the socket and of the polls in their order."""
+        tasks = [asyncio.ensure_future(self._poll_forever())]
         if self._with_socket:
-            tasks.append(asyncio.ensure_future(self._listen_for_ever()))
+            tasks.append(asyncio.ensure_future(self._listen_forever()))
         try:
             while True:
-                sighting = await self._news.get()
-                self._wishes.given()
-                yield sighting
-                await self._wishes.keep_pace()
+                observation = await self._queue.get()
+                self._registry.mark_sent()
+                yield observation
+                await self._registry.wait_for_slow_watchers()
         finally:
-            await _end(*tasks)
+            await _cancel(*tasks)
 
-    def _renew(self) -> None:
+    def _renew_hook(self) -> None:
         self._hook = self._new_hook()
-        self._hook.retry_limits = PATIENCE
+        self._hook.retry_limits = RETRY_LIMITS
 
-    # -- looking
+    # -- polling
 
-    async def _look_for_ever(self) -> None:
-        waits = pauses(1.0)
+    async def _poll_forever(self) -> None:
+        delays = backoff_delays(1.0)
         while True:
-            self._wishes.due.clear()
-            wait = self._wishes.interval * random.uniform(0.9, 1.1)  # noqa: S311
+            self._registry.poll_due.clear()
+            delay = self._registry.interval * random.uniform(0.9, 1.1)  # noqa: S311
             try:
-                await self._look()
-                waits = pauses(1.0)
+                await self._poll()
+                delays = backoff_delays(1.0)
             except Exception as error:
-                wait = min(wait, next(waits))
-                self._renew()
-                self._log.warning("looking for changes failed, again in %.1f s: %s", wait, error)
+                delay = min(delay, next(delays))
+                self._renew_hook()
+                self._log.warning("polling for changes failed, retrying in %.1f s: %s", delay, error)
             # Not wait_for(): on Python 3.11 it swallows a cancellation that comes just when the wait is over.
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._wishes.due.wait()
+                async with asyncio.timeout(delay):
+                    await self._registry.poll_due.wait()
 
-    async def _look(self) -> None:
-        hook = self._hook  # the listening may renew it meanwhile
+    async def _poll(self) -> None:
+        hook = self._hook  # the listening task may renew it meanwhile
         await hook.aload()
-        for dataset in self._wishes.datasets:
-            await self._take_turn(partial(self._look_at_dataset, hook, dataset))
-        if self._wishes.needs_list and hook.has_project:
-            await self._take_turn(partial(self._look_at_list, hook))
-        for job, begun in self._wishes.jobs.items():
-            await self._take_turn(partial(self._look_at_job, hook, job, begun))
+        for dataset in self._registry.datasets:
+            await self._poll_in_order(partial(self._poll_dataset, hook, dataset))
+        if self._registry.needs_list and hook.has_project:
+            await self._poll_in_order(partial(self._poll_list, hook))
+        for job, start in self._registry.jobs.items():
+            await self._poll_in_order(partial(self._poll_job, hook, job, start))
 
-    async def _take_turn(self, look: Callable[[], Awaitable[None]]) -> None:
-        """Look at one thing; that one may not be looked at does not keep anybody from looking at others."""
-        async with self._turn:
+    async def _poll_in_order(self, poll: Callable[[], Awaitable[None]]) -> None:
+        """Run one poll; when the token may not read its object, log that and continue with the others."""
+        async with self._order:
             try:
-                await look()
+                await poll()
             except (NotFoundError, PermissionDeniedError) as error:
-                self._log.warning("this cannot be watched: %s", error)
-                self._renew()
+                self._log.warning("an object cannot be watched: %s", error)
+                self._renew_hook()
 
-    async def _look_at_dataset(self, hook: AmigoCloudHook, dataset: int) -> None:
-        await self._news.put(Seen(dataset, await hook.aget_master(dataset)))
+    async def _poll_dataset(self, hook: AmigoCloudHook, dataset: int) -> None:
+        await self._queue.put(StateObservation(dataset, await hook.aget_master(dataset)))
 
-    async def _look_at_list(self, hook: AmigoCloudHook) -> None:
-        """Tell which datasets there are; not of a list that changed between two of its pages."""
+    async def _poll_list(self, hook: AmigoCloudHook) -> None:
+        """Publish the list of datasets, unless it changed between two of its pages."""
         call, found, counts = api.list_page("datasets", 100), set[int](), set[int | None]()
         while True:
             page: Page = await hook.asend(call)
-            known = len(found)
+            before = len(found)
             found |= {int(row["id"]) for row in page.decoded()}
             counts.add(page.count)
             if page.next is None:
                 break
-            if len(found) == known:
-                raise ProviderError("the list of datasets leads in a circle: a page tells nothing new")
+            if len(found) == before:
+                raise ProviderError(
+                    f"the list of datasets is circular: after {before} datasets a page holds no new dataset"
+                )
             call = follow(call, page.next)
         if len(counts) == 1:
-            await self._news.put(Listed(frozenset(found)))
+            await self._queue.put(ListObservation(frozenset(found)))
 
-    async def _look_at_job(self, hook: AmigoCloudHook, job: str, begun: Mapping[str, Any]) -> None:
-        """Tell the end of a job whose beginning was told, should the socket not have told it."""
-        if job not in self._wishes.jobs:
+    async def _poll_job(self, hook: AmigoCloudHook, job: str, start: Mapping[str, Any]) -> None:
+        """Publish the end of a job whose start event was received, in case its end event is missed."""
+        if job not in self._registry.jobs:
             return
         try:
             status = (await hook.aget_job(job)).get("status")
         except NotFoundError as error:
-            self._log.warning("a job is given up: %s", error)
-            await self._news.put(Gone(job))
+            self._log.warning("job %s is no longer watched: %s", job, error)
+            await self._queue.put(MissingJobObservation(job))
             return
-        if status not in GOING:
-            await self._news.put(Told(FINISHED if status == SUCCESS else FAILED, begun, source="poll"))
+        if status not in RUNNING_STATES:
+            name = FINISHED if status == SUCCESS else FAILED
+            await self._queue.put(EventObservation(name, start, source="poll"))
 
     # -- listening
 
-    async def _listen_for_ever(self) -> None:
+    async def _listen_forever(self) -> None:
         try:
             await load_client()
         except Exception as error:
-            self._log.error("no events from the socket, changes are only looked for: %s", error)
+            self._log.error("the socket is unavailable, changes are found by polling only: %s", error)
             return
-        waits, protocol = pauses(), 3
+        delays, protocol = backoff_delays(), 3
         while True:
-            began = asyncio.get_running_loop().time()
+            started = asyncio.get_running_loop().time()
             try:
                 async with EventSocket(self._hook, protocol) as socket:
                     await self._listen(socket)
             except Exception as error:
-                self._renew()
-                if asyncio.get_running_loop().time() - began > STEADY:
-                    waits = pauses()
+                self._renew_hook()
+                if asyncio.get_running_loop().time() - started > STABLE_SECONDS:
+                    delays = backoff_delays()
                 if isinstance(error, RequestRejectedError) and error.status == 400:
                     protocol = 7 - protocol
-                wait = next(waits)
-                self._log.warning("no events from the socket, again in %.1f s: %s", wait, error)
-                await asyncio.sleep(wait)
+                delay = next(delays)
+                self._log.warning("the socket is unavailable, reconnecting in %.1f s: %s", delay, error)
+                await asyncio.sleep(delay)
 
     async def _listen(self, socket: EventSocket) -> None:
-        """Listen until the connection breaks."""
-        tasks = [asyncio.ensure_future(work) for work in (self._join(socket), self._receive(socket))]
+        """Receive events until the connection breaks."""
+        tasks = [asyncio.ensure_future(work) for work in (self._subscribe(socket), self._receive(socket))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            await _end(*tasks)
+            await _cancel(*tasks)
 
-    async def _join(self, socket: EventSocket) -> None:
-        """Ask for the user's events and for those of each dataset that somebody watches, now and later."""
-        user, joined = int((await self._hook.asend(api.me()))["id"]), set[int]()
+    async def _subscribe(self, socket: EventSocket) -> None:
+        """Subscribe to the user's events and to those of each watched dataset, now and later."""
+        user, subscribed = int((await self._hook.asend(api.me()))["id"]), set[int]()
         await socket.authenticate(user)
         while True:
-            self._wishes.grown.clear()
-            for dataset in self._wishes.datasets - joined:
-                joined.add(dataset)
+            self._registry.watcher_added.clear()
+            for dataset in self._registry.datasets - subscribed:
+                subscribed.add(dataset)
                 try:
                     await socket.authenticate(user, dataset)
                 except (NotFoundError, PermissionDeniedError) as error:
-                    self._log.warning("no broadcasts of dataset %s, it is only looked at: %s", dataset, error)
-            self._wishes.due.set()
-            await self._wishes.grown.wait()
+                    self._log.warning("no broadcasts of dataset %s, it is polled only: %s", dataset, error)
+            self._registry.poll_due.set()
+            await self._registry.watcher_added.wait()
 
     async def _receive(self, socket: EventSocket) -> None:
         while True:
-            await self._tell(await socket.receive())
+            await self._publish(await socket.receive())
 
-    async def _tell(self, event: Happened) -> None:
-        name, payload = self._clean(event.name), self._clean_brief(event.brief())
+    async def _publish(self, event: Event) -> None:
+        name, payload = self._clean(event.name), self._clean_payload(event.brief())
         dataset, master = payload.get("dataset_id"), None
-        async with self._turn:
-            if dataset in self._wishes.datasets:
+        async with self._order:
+            if dataset in self._registry.datasets:
                 try:
                     master = await self._hook.aget_master(dataset)
                 except ProviderError as error:
-                    self._log.warning("an event's dataset could not be read: %s", error)
-                    self._wishes.due.set()
+                    self._log.warning("the state of event dataset %s cannot be read: %s", dataset, error)
+                    self._registry.poll_due.set()
                     if name in CHANGES:
-                        return  # the look will find the change, and tell it once
-            await self._news.put(Told(name, payload, master))
+                        return  # the poll finds the change, and reports it once
+            await self._queue.put(EventObservation(name, payload, master))
 
     def _clean(self, text: str) -> str:
-        # Some more is cleaned than is shown: a secret that is cut in two is not found.
-        return redact(text[: 5 * SHOWN])[:SHOWN]
+        # Redact more than is kept: a secret that is cut in two is not found.
+        return redact(text[: 5 * MAX_TEXT])[:MAX_TEXT]
 
-    def _clean_brief(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep what is short and no secret: what is fired is stored and logged in full."""
+    def _clean_payload(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the payload shortened and redacted: a fired event is stored and logged in full."""
         return {
             self._clean(name): self._clean(value) if isinstance(value, str) else value
-            for name, value in islice(told.items(), MOST_SHOWN)
+            for name, value in islice(payload.items(), MAX_ENTRIES)
         }
 
 
-async def _end(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait for their end, whatever it is; who waits here may be cancelled meanwhile."""
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait for their end; the waiting task may itself be cancelled meanwhile."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # seen: whoever broke has said so
+            task.exception()  # retrieve it: the task has logged its error

@@ -1,4 +1,4 @@
-"""What watchers get to see, and which of it is news to them. No I/O."""
+"""Observations of a connection, and their deduplication into events for one watcher. No I/O."""
 
 from __future__ import annotations
 
@@ -11,41 +11,36 @@ from typing import Any
 from airflow_provider.core.state.identity import fingerprint
 
 CHANGED = "dataset:changed"
-"""The event of a change that only looking has found, for who has no name of the service's for it."""
-
+"""Event of a change that a poll has found, for a watcher that wants none of the service's own names."""
 
 CREATED, DELETED = "dataset:creation_succeeded", "dataset:deleted"
 
-
 STARTED = "project:process_file_started"
-
 
 FINISHED, FAILED = "project:process_file_finished", "project:process_datasource_failed"
 
-
 CHANGES = ("realtime", CHANGED, "dataset:change_succeeded", "dataset:revert_succeeded")
-"""Events that mean a new state of a dataset; one that only looking has found counts as the first wanted."""
+"""Events of a new state of a dataset. A change found by a poll fires the first of them that is wanted."""
 
+DUPLICATE_SECONDS = 10.0
+"""Seconds after a poll has found a change within which the socket's event of it is a duplicate."""
 
-SAME_SECONDS = 10.0
-"""An event that comes so long after a look has shown its change tells nothing new."""
+MAX_RECENT = 200
+"""Maximum events remembered for deduplication."""
 
-
-RECENT = 200
-
-
-MOST_JOBS, JOBS_SIZE = 100, 30_000
-"""So many jobs, and bytes of what was told of them, are remembered, the latest ones: an asset's state holds
+MAX_JOBS, MAX_JOBS_BYTES = 100, 30_000
+"""Maximum remembered jobs, and bytes of their JSON; the oldest are dropped first. An asset's state holds
 64 KiB."""
 
 
 @dataclass(frozen=True)
-class Told:
+class EventObservation:
     """An event of the socket.
 
-    :param payload: what it tells, without lists and secrets.
-    :param master: the state its dataset is in, when somebody watches that dataset.
-    :param source: ``socket``, or ``poll`` for what looking has found out about a job.
+    :param name: the service's name of the event.
+    :param payload: data of the event, without lists and secrets.
+    :param master: state of the event's dataset, if that dataset is watched.
+    :param source: ``socket``, or ``poll`` for the end of a job that a poll has found.
     """
 
     name: str
@@ -55,11 +50,11 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a look has shown.
+class StateObservation:
+    """The state of a dataset, found by a poll.
 
-    :param dataset: its id.
-    :param master: the state it is in.
+    :param dataset: id of the dataset.
+    :param master: hash of its latest state.
     """
 
     dataset: int
@@ -67,153 +62,160 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """The datasets that there are in the project."""
+class ListObservation:
+    """The ids of all datasets of the project, found by a poll."""
 
     datasets: frozenset[int]
 
 
 @dataclass(frozen=True)
-class Gone:
-    """The service does not know this job any more."""
+class MissingJobObservation:
+    """A job that the service no longer knows, found by a poll."""
 
     job: str
 
 
-Sighting = Told | Seen | Listed | Gone
+Observation = EventObservation | StateObservation | ListObservation | MissingJobObservation
 
 
-class Ledger:
-    """One watcher's view: what it wants, what it knows already, and so what it fires for.
+class ObservedState:
+    """State that one watcher has observed; it deduplicates observations into the events to fire.
 
     :param patterns: names of events, or patterns with ``*``.
-    :param dataset: only this dataset; None for all.
-    :param state: what :attr:`state` was before a restart.
+    :param dataset: id of the only dataset to watch; None for all.
+    :param state: the latest result of :meth:`changed_state` before a restart.
     """
 
     def __init__(self, patterns: Sequence[str], dataset: int | None, state: Any = None) -> None:
-        known = state if isinstance(state, dict) else {}
+        stored = state if isinstance(state, dict) else {}
         self.dataset = dataset
-        self.jobs: dict[str, Mapping[str, Any]] = dict(known.get("jobs", {}))
+        self.jobs: dict[str, Mapping[str, Any]] = dict(stored.get("jobs", {}))
         self._patterns = tuple(patterns)
-        self._master: str | None = known.get("master")
-        self._datasets = frozenset(known["datasets"]) if "datasets" in known else None
-        self._recent: dict[str, None] = dict.fromkeys(known.get("recent", ()))
-        self._found: tuple[str, float] = ("", 0.0)
-        self._change = next((name for name in CHANGES if self.wants(name)), None)
-        self._is_new = False
+        self._master: str | None = stored.get("master")
+        self._datasets = frozenset(stored["datasets"]) if "datasets" in stored else None
+        self._recent: dict[str, None] = dict.fromkeys(stored.get("recent", ()))
+        self._polled: tuple[str, float] = ("", 0.0)
+        self._change_name = next((name for name in CHANGES if self.wants(name)), None)
+        self._has_changed = False
 
-    def new_state(self) -> dict[str, Any] | None:
-        """Give what to remember, as JSON; None when that is the same as the last time."""
-        if not self._is_new:
+    def changed_state(self) -> dict[str, Any] | None:
+        """Return the state to store, as JSON; None if it is the same as at the last call."""
+        if not self._has_changed:
             return None
-        self._is_new = False
-        out: dict[str, Any] = {"recent": list(self._recent), "jobs": dict(self.jobs)}
+        self._has_changed = False
+        state: dict[str, Any] = {"recent": list(self._recent), "jobs": dict(self.jobs)}
         if self._master is not None:
-            out["master"] = self._master
+            state["master"] = self._master
         if self._datasets is not None:
-            out["datasets"] = sorted(self._datasets)
-        return out
+            state["datasets"] = sorted(self._datasets)
+        return state
 
     @property
     def needs_list(self) -> bool:
-        """Whether the project's datasets matter."""
+        """True if the watcher needs the list of the project's datasets."""
         return self.dataset is None and (self.wants(CREATED) or self.wants(DELETED))
 
     def wants(self, name: str) -> bool:
-        """Tell whether an event of this name is wanted."""
+        """Return whether an event of this name is wanted."""
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)
 
-    def take(self, sighting: Sighting, now: float) -> list[dict[str, Any]]:
-        """Give what to fire for, mostly nothing.
+    def events(self, observation: Observation, now: float) -> list[dict[str, Any]]:
+        """Return the events to fire for an observation; usually none.
 
-        :param now: seconds of a clock that never goes back.
+        :param observation: the next observation of the connection.
+        :param now: seconds of a monotonic clock.
         """
-        if isinstance(sighting, Told):
-            return self._told(sighting, now)
-        if isinstance(sighting, Seen):
-            return self._seen(sighting, now)
-        return self._listed(sighting) if isinstance(sighting, Listed) else self._forget_job(sighting.job)
+        if isinstance(observation, EventObservation):
+            return self._of_event(observation, now)
+        if isinstance(observation, StateObservation):
+            return self._of_state(observation, now)
+        if isinstance(observation, ListObservation):
+            return self._of_list(observation)
+        return self._forget_job(observation.job)
 
-    def _told(self, told: Told, now: float) -> list[dict[str, Any]]:
-        about = told.payload.get("dataset_id")
-        if self.dataset is not None and about != self.dataset:
+    def _of_event(self, event: EventObservation, now: float) -> list[dict[str, Any]]:
+        dataset = event.payload.get("dataset_id")
+        if self.dataset is not None and dataset != self.dataset:
             return []
-        self._follow_job(told)
-        if not self.wants(told.name) or self._is_known(told.name, about, told.payload.get("job")):
+        self._follow_job(event)
+        if not self.wants(event.name) or self._is_duplicate(event.name, dataset, event.payload.get("job")):
             return []
-        payload = {**told.payload, "event": told.name, "source": told.source}
-        if self.dataset is not None and told.master is not None:
-            if told.master == self._master and told.name in CHANGES and self._was_found(told.master, now):
+        payload = {**event.payload, "event": event.name, "source": event.source}
+        if self.dataset is not None and event.master is not None:
+            is_current = event.master == self._master and event.name in CHANGES
+            if is_current and self._was_just_polled(event.master, now):
                 return []
-            self._sees(told.master)
-            payload["master"] = told.master
+            self._set_master(event.master)
+            payload["master"] = event.master
         return [payload]
 
-    def _follow_job(self, told: Told) -> None:
-        """Remember what has begun until its end is told: by the service, or by a look."""
-        job = told.payload.get("job")
+    def _follow_job(self, event: EventObservation) -> None:
+        """Remember a job from its start event to its end, which an event or a poll reports."""
+        job = event.payload.get("job")
         if job is None or not (self.wants(FINISHED) or self.wants(FAILED)):
             return
-        if told.name == STARTED:
-            self.jobs[str(job)] = told.payload
-            while len(self.jobs) > MOST_JOBS or len(json.dumps(self.jobs)) > JOBS_SIZE:
+        if event.name == STARTED:
+            self.jobs[str(job)] = event.payload
+            while len(self.jobs) > MAX_JOBS or len(json.dumps(self.jobs)) > MAX_JOBS_BYTES:
                 del self.jobs[next(iter(self.jobs))]
-            self._is_new = True
-        elif told.name in {FINISHED, FAILED}:
+            self._has_changed = True
+        elif event.name in {FINISHED, FAILED}:
             self._forget_job(str(job))
 
     def _forget_job(self, job: str) -> list[dict[str, Any]]:
-        self._is_new |= self.jobs.pop(job, None) is not None
+        self._has_changed |= self.jobs.pop(job, None) is not None
         return []
 
-    def _sees(self, master: str) -> None:
+    def _set_master(self, master: str) -> None:
         if master != self._master:
             self._master = master
-            self._is_new = True
+            self._has_changed = True
 
-    def _was_found(self, master: str, now: float) -> bool:
-        found, at = self._found
-        self._found = ("", 0.0)
-        return found == master and now - at <= SAME_SECONDS
+    def _was_just_polled(self, master: str, now: float) -> bool:
+        polled, at = self._polled
+        self._polled = ("", 0.0)
+        return polled == master and now - at <= DUPLICATE_SECONDS
 
-    def _seen(self, seen: Seen, now: float) -> list[dict[str, Any]]:
-        if seen.dataset != self.dataset or seen.master == self._master:
+    def _of_state(self, state: StateObservation, now: float) -> list[dict[str, Any]]:
+        if state.dataset != self.dataset or state.master == self._master:
             return []
-        first = self._master is None
-        self._sees(seen.master)
-        if first or self._change is None:
+        is_first = self._master is None
+        self._set_master(state.master)
+        if is_first or self._change_name is None:
             return []
-        self._found = (seen.master, now)
-        return [_found(self._change, seen.dataset, master=seen.master)]
+        self._polled = (state.master, now)
+        return [_polled_event(self._change_name, state.dataset, master=state.master)]
 
-    def _listed(self, listed: Listed) -> list[dict[str, Any]]:
-        before, self._datasets = self._datasets, listed.datasets
-        self._is_new |= before != listed.datasets
+    def _of_list(self, found: ListObservation) -> list[dict[str, Any]]:
+        before, self._datasets = self._datasets, found.datasets
+        self._has_changed |= before != found.datasets
         if before is None or self.dataset is not None:
             return []
-        changes = [(CREATED, number) for number in sorted(listed.datasets - before)]
-        changes += [(DELETED, number) for number in sorted(before - listed.datasets)]
+        changes = [(CREATED, dataset) for dataset in sorted(found.datasets - before)]
+        changes += [(DELETED, dataset) for dataset in sorted(before - found.datasets)]
         return [
-            _found(name, number)
-            for name, number in changes
-            if self.wants(name) and not self._is_known(name, number, None)
+            _polled_event(name, dataset)
+            for name, dataset in changes
+            if self.wants(name) and not self._is_duplicate(name, dataset, None)
         ]
 
-    def _is_known(self, name: str, dataset: Any, job: Any) -> bool:
-        """Tell whether this happened already; only what can happen only once can be known."""
-        once = dataset if name in {CREATED, DELETED} else job
-        if once is None:
+    def _is_duplicate(self, name: str, dataset: Any, job: Any) -> bool:
+        """Return whether this event has fired already, and remember it.
+
+        Only an event that can happen once for its dataset or job is deduplicated here.
+        """
+        subject = dataset if name in {CREATED, DELETED} else job
+        if subject is None:
             return False
-        key = fingerprint([name, once])
+        key = fingerprint([name, subject])
         if key in self._recent:
             return True
         self._recent[key] = None
-        while len(self._recent) > RECENT:
+        while len(self._recent) > MAX_RECENT:
             del self._recent[next(iter(self._recent))]
-        self._is_new = True
+        self._has_changed = True
         return False
 
 
-def _found(name: str, dataset: int, **more: Any) -> dict[str, Any]:
+def _polled_event(name: str, dataset: int, **more: Any) -> dict[str, Any]:
     return {"event": name, "dataset_id": dataset, **more, "source": "poll"}

@@ -1,4 +1,4 @@
-"""What the watchers of one connection want to be looked at, and how far they have come. No I/O."""
+"""Registry of a connection's watchers, with their requests and unread observations. No I/O."""
 
 from __future__ import annotations
 
@@ -8,84 +8,93 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider.amigocloud.watchers.observations import Ledger
+    from airflow_provider.amigocloud.watchers.observations import ObservedState
 
 
-LAG = 500
-"""So many sightings may wait for a watcher before there are more. Airflow ends one for whom 1,024 wait."""
+MAX_UNREAD = 500
+"""Maximum unread observations per watcher. Airflow ends a watcher with 1,024 unread ones."""
 
 
-class Watching:
-    """One watcher's place among all.
+class WatchRequest:
+    """Request of one watcher, registered while the watcher runs.
 
-    :param ledger: what it wants and knows.
-    :param interval: seconds between looks.
+    :param observed: the events that the watcher wants, and the state that it has observed.
+    :param interval: seconds between polls.
     """
 
-    def __init__(self, ledger: Ledger, interval: float) -> None:
-        self.ledger = ledger
+    def __init__(self, observed: ObservedState, interval: float) -> None:
+        self.observed = observed
         self.interval = interval
-        self.waiting = 0
+        self.unread = 0
 
 
-class Wishes:
-    """All watchers of a connection that are there at the moment.
+class WatchRegistry:
+    """The requests of all watchers of a connection that run at the moment.
 
-    ``due`` is set when there should be a look at once, ``grown`` when somebody has come.
+    ``poll_due`` is set when a poll is due at once, ``watcher_added`` when a watcher has registered.
     """
 
     def __init__(self) -> None:
-        self._all: set[Watching] = set()
-        self._taken = asyncio.Event()
-        self.due = asyncio.Event()
-        self.grown = asyncio.Event()
+        self._requests: set[WatchRequest] = set()
+        self._read = asyncio.Event()
+        self.poll_due = asyncio.Event()
+        self.watcher_added = asyncio.Event()
 
     @contextmanager
-    def one_more(self, ledger: Ledger, interval: float) -> Iterator[Watching]:
-        """Look for a watcher, too, for as long as this lasts."""
-        watching = Watching(ledger, interval)
-        self._all.add(watching)
-        self.due.set()
-        self.grown.set()
+    def register(self, observed: ObservedState, interval: float) -> Iterator[WatchRequest]:
+        """Register a watcher within the block; the next poll is due at once.
+
+        :param observed: see :class:`WatchRequest`.
+        :param interval: seconds between polls.
+        """
+        request = WatchRequest(observed, interval)
+        self._requests.add(request)
+        self.poll_due.set()
+        self.watcher_added.set()
         try:
-            yield watching
+            yield request
         finally:
-            self._all.remove(watching)
-            self._taken.set()
+            self._requests.remove(request)
+            self._read.set()
 
     @property
     def datasets(self) -> set[int]:
-        """Whose states matter, by id."""
-        return {one.ledger.dataset for one in self._all if one.ledger.dataset is not None}
+        """Ids of the datasets whose states are watched."""
+        return {
+            request.observed.dataset for request in self._requests if request.observed.dataset is not None
+        }
 
     @property
     def needs_list(self) -> bool:
-        """Whether the project's datasets matter."""
-        return any(one.ledger.needs_list for one in self._all)
+        """True if a watcher needs the list of the project's datasets."""
+        return any(request.observed.needs_list for request in self._requests)
 
     @property
     def jobs(self) -> dict[str, Mapping[str, Any]]:
-        """Jobs whose end somebody waits for: by id, what was told when they began."""
-        return {job: begun for one in self._all for job, begun in one.ledger.jobs.items()}
+        """Jobs whose end a watcher waits for: the payload of each start event by job id."""
+        return {job: start for request in self._requests for job, start in request.observed.jobs.items()}
 
     @property
     def interval(self) -> float:
-        """Seconds between looks."""
-        return min((one.interval for one in self._all), default=60.0)
+        """Seconds between polls: the shortest interval of all watchers."""
+        return min((request.interval for request in self._requests), default=60.0)
 
-    def taken(self, watching: Watching) -> None:
-        """Note that a watcher is done with a sighting; it may have got it before it was among all."""
-        watching.waiting = max(0, watching.waiting - 1)
-        self._taken.set()
+    def mark_read(self, request: WatchRequest) -> None:
+        """Count an observation as read by a watcher.
 
-    def given(self) -> None:
-        """Note that all get a sighting."""
-        for one in self._all:
-            one.waiting += 1
+        A watcher may read an observation that was sent before it registered.
+        """
+        request.unread = max(0, request.unread - 1)
+        self._read.set()
 
-    async def keep_pace(self) -> None:
-        """Wait until nobody is far behind."""
+    def mark_sent(self) -> None:
+        """Count an observation as sent to every watcher."""
+        for request in self._requests:
+            request.unread += 1
+
+    async def wait_for_slow_watchers(self) -> None:
+        """Wait until every watcher has at most :data:`MAX_UNREAD` unread observations."""
         await asyncio.sleep(0)
-        while any(one.waiting > LAG for one in self._all):
-            self._taken.clear()
-            await self._taken.wait()
+        while any(request.unread > MAX_UNREAD for request in self._requests):
+            self._read.clear()
+            await self._read.wait()

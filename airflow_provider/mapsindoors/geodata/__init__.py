@@ -1,1 +1,1 @@
-"""Geodata: geometry, rows, comparison, batches."""
+"""Geodata: geometry, rows, validation, differences, snapshots, batches, export."""

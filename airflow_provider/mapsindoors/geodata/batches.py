@@ -1,4 +1,4 @@
-"""Objects in batches, and what the service says of one of a batch."""
+"""Batches: split objects into requests, and map an error of a request to its rows."""
 
 from __future__ import annotations
 
@@ -7,47 +7,46 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from airflow_provider.errors import ApiError
+from airflow_provider.mapsindoors.geodata.rows import NumberedRow
 
 Json = dict[str, Any]
-
-
-Numbered = tuple[int, Json]
-
 
 T = TypeVar("T")
 
 _INDEX = re.compile(r"\[(\d+)\]\.?")
-"""How the service names one of a request's objects: ``[3].status``."""
+"""Index by which the service names an object of a request: ``[3].status``."""
 
 MOST_BYTES = 8_000_000
-"""Bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
+"""Maximum bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
 
 
 def batches(
-    things: Iterable[T], size: int, body: Callable[[T], Json], most_bytes: int = MOST_BYTES
+    items: Iterable[T], size: int, body: Callable[[T], Json], most_bytes: int = MOST_BYTES
 ) -> Iterator[list[T]]:
-    """Group things, as many as fit both limits; a single larger one goes alone.
+    """Yield batches that keep both limits; an item that is larger than the limit is a batch of its own.
 
-    :param size: how many at the most.
-    :param body: gives what is sent of a thing.
+    :param items: the items, in the order in which they are sent.
+    :param size: maximum number of items a batch.
+    :param body: returns the JSON that is sent for an item.
+    :param most_bytes: maximum encoded bytes a batch.
     """
     import msgspec
 
     batch: list[T] = []
     total = 0
-    for thing in things:
-        weight = len(msgspec.json.encode(body(thing)))
-        if batch and (len(batch) >= size or total + weight > most_bytes):
+    for item in items:
+        encoded_bytes = len(msgspec.json.encode(body(item)))
+        if batch and (len(batch) >= size or total + encoded_bytes > most_bytes):
             yield batch
             batch, total = [], 0
-        batch.append(thing)
-        total += weight
+        batch.append(item)
+        total += encoded_bytes
     if batch:
         yield batch
 
 
-def in_rows(message: str, batch: Sequence[Numbered]) -> str:
-    """Put row numbers and ids where the service counts the objects of a request."""
+def with_row_numbers(message: str, batch: Sequence[NumberedRow]) -> str:
+    """Replace the indexes in an error of the service by row numbers and ids."""
 
     def named(match: re.Match[str]) -> str:
         index = int(match.group(1))
@@ -59,21 +58,24 @@ def in_rows(message: str, batch: Sequence[Numbered]) -> str:
     return _INDEX.sub(named, message)
 
 
-def named_in(part: Sequence[object], message: str) -> set[int]:
-    """Give those of a batch that the service names as bad, each as its Python ``id``."""
+def rejected_identities(batch: Sequence[object], message: str) -> set[int]:
+    """Return the items that the service's error names, each by its Python ``id``."""
     indexes = (int(index) for index in _INDEX.findall(message))
-    return {id(part[index]) for index in indexes if index < len(part)}
+    return {id(batch[index]) for index in indexes if index < len(batch)}
 
 
-def split(part: list[T], message: str) -> list[list[T]]:
-    """Part a refused batch: those that the service names as bad from the others, or else in halves."""
-    named = named_in(part, message)
-    if 0 < len(named) < len(part):
-        return [[one for one in part if id(one) in named], [one for one in part if id(one) not in named]]
-    half = len(part) // 2
-    return [part[half:], part[:half]]
+def split_batch(batch: list[T], message: str) -> list[list[T]]:
+    """Split a rejected batch: items that the error names and the others, or else two halves."""
+    named = rejected_identities(batch, message)
+    if 0 < len(named) < len(batch):
+        return [
+            [item for item in batch if id(item) in named],
+            [item for item in batch if id(item) not in named],
+        ]
+    half = len(batch) // 2
+    return [batch[half:], batch[:half]]
 
 
-def reason(error: ApiError) -> str:
-    """Give what the service says of an object that was sent alone."""
+def rejection_reason(error: ApiError) -> str:
+    """Return the service's reason for rejecting an object that was the only one of its request."""
     return re.sub(r"\[0\]\.?", "", error.message) or str(error)

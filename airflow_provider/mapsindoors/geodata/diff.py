@@ -1,4 +1,4 @@
-"""Compares objects as the service stores them, so that a difference is one that a write would make."""
+"""Differences: compare objects as the service stores them; a write removes each difference."""
 
 from __future__ import annotations
 
@@ -7,35 +7,38 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.rows import spelled
+from airflow_provider.mapsindoors.geodata.rows import as_text
 
 Json = dict[str, Any]
 
 NESTED = ("properties", "baseTypeProperties", "displaySetting")
-"""Fields of members. A row owns the members it has; all of them are sent together, because the docs do not
-say whether the service merges members or replaces the field."""
+"""Fields that hold members. A row owns the members it has. All members are sent together, because the
+vendor's docs do not say whether the service merges members or replaces the field."""
 
-_NEVER = ("id", "datasetId")
+_READ_ONLY = ("id", "datasetId")
+"""Fields that an update never changes."""
 
+_UNORDERED = ("aliases", "categories")
+"""Fields whose values form a set."""
 
-_SETS = ("aliases", "categories")
-
-
-_MOMENTS = ("activefrom", "activeto")
+_TIMESTAMPS = ("activefrom", "activeto")
+"""Base type properties that hold an ISO 8601 time; a time without a zone is in UTC."""
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Say in which fields an object differs from what is wanted.
+    """Return the fields in which an object differs from its desired state.
 
-    Absent, null, an empty text and an empty list are the same. Only fields that ``wanted`` has count; null
+    Absent, null, an empty text and an empty list are equal. Only fields of ``wanted`` are compared; null
     there means that the field is not owned. Property keys have no case, base type properties are texts,
-    aliases and categories have no order, geometry is compared as a place.
+    aliases and categories have no order, and geometries are equal when they describe the same place.
 
-    :return: by field, for members ``properties.name@en``, what is found and what is wanted.
+    :param wanted: the desired fields.
+    :param found: the object as the service returned it.
+    :return: field, or ``properties.name@en`` for a member, to the pair of the found and the wanted value.
     """
     out: dict[str, tuple[Any, Any]] = {}
     for field, value in wanted.items():
-        if value is None or field in _NEVER:
+        if value is None or field in _READ_ONLY:
             continue
         if field in NESTED:
             out.update(_member_differences(field, value, found.get(field) or {}))
@@ -47,16 +50,16 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
 def _member_differences(
     field: str, wanted: Mapping[str, Any], found: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    there = {_member(field, key): value for key, value in found.items()}
+    there = {_member_name(field, key): value for key, value in found.items()}
     out = {}
     for key, value in wanted.items():
-        name = _member(field, key)
+        name = _member_name(field, key)
         if value is not None and not _same_member(field, name, value, there.get(name)):
             out[f"{field}.{name}"] = (there.get(name), value)
     return out
 
 
-def _member(field: str, key: str) -> str:
+def _member_name(field: str, key: str) -> str:
     return key.lower() if field == "properties" else key
 
 
@@ -65,13 +68,13 @@ def _same_member(field: str, name: str, wanted: Any, found: Any) -> bool:
         return is_empty(wanted) and is_empty(found)
     if field != "baseTypeProperties":
         return bool(wanted == found)
-    if name in _MOMENTS:
-        return bool(_moment(wanted) == _moment(found))
-    return spelled(wanted) == spelled(found)
+    if name in _TIMESTAMPS:
+        return bool(_timestamp(wanted) == _timestamp(found))
+    return as_text(wanted) == as_text(found)
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value is one of the spellings of nothing."""
+    """Return whether a value is null, an empty text, an empty list or an empty object."""
     return bool(value is None or value in ("", [], {}))
 
 
@@ -79,95 +82,104 @@ def _equal(field: str, wanted: Any, found: Any) -> bool:
     try:
         return _same(field, wanted, found)
     except (TypeError, KeyError, IndexError, ValueError, AttributeError):
-        return False  # The service holds something that cannot be of this field.
+        return False  # The stored value is not valid for this field.
 
 
 def _same(field: str, wanted: Any, found: Any) -> bool:
     if is_empty(wanted) or is_empty(found):
         return is_empty(wanted) and is_empty(found)
     if field in ("geometry", "anchor"):
-        return geometry.same(wanted, found)
-    if field in _SETS:
+        return geometry.is_same_place(wanted, found)
+    if field in _UNORDERED:
         return set(wanted) == set(found)
     if field == "additionalDetails":
-        return _details(wanted) == _details(found)
+        return _details_by_key(wanted) == _details_by_key(found)
     return bool(wanted == found)
 
 
-def _moment(value: Any) -> Any:
+def _timestamp(value: Any) -> Any:
     try:
-        moment = datetime.fromisoformat(str(value))
+        timestamp = datetime.fromisoformat(str(value))
     except ValueError:
         return value
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    return (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _details(value: Any) -> dict[Any, Any]:
-    return {one.get("key"): _pruned(one) for one in value}
+def _details_by_key(value: Any) -> dict[Any, Any]:
+    return {detail.get("key"): _pruned(detail) for detail in value}
 
 
 def _pruned(value: Any) -> Any:
-    """Leave out what is empty, and the seconds of opening hours, which the service drops."""
+    """Remove empty values, and the seconds of opening hours, which the service drops."""
     if isinstance(value, Mapping):
-        pruned = {key: _pruned(one) for key, one in value.items() if not is_empty(one)}
+        pruned = {key: _pruned(member) for key, member in value.items() if not is_empty(member)}
         for key in ("startTime", "endTime"):
             if isinstance(pruned.get(key), str) and pruned[key].count(":") == 2:
                 pruned[key] = pruned[key].rpartition(":")[0]
         return pruned
-    return [_pruned(one) for one in value] if isinstance(value, list) else value
+    return [_pruned(member) for member in value] if isinstance(value, list) else value
 
 
-def change(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Json, dict[str, tuple[Any, Any]]]:
-    """Give the body of an update that makes an object as wanted, and the differences it removes.
+def build_update(
+    wanted: Mapping[str, Any], found: Mapping[str, Any]
+) -> tuple[Json, dict[str, tuple[Any, Any]]]:
+    """Build the body of an update that brings an object to its desired state.
 
-    The body has the fields that differ, members whole. When an area or a point moves, its anchor moves
-    along. Both are empty when nothing differs.
+    The body has the fields that differ; a field of members is complete. When a geometry changes, its anchor
+    moves with it, unless the anchor is wanted, too.
+
+    :param wanted: the desired fields.
+    :param found: the object as the service returned it.
+    :return: the body and the differences that it removes, see :func:`differences`; both are empty when
+        nothing differs.
     """
     wanted = with_anchor(wanted, found)
     different = differences(wanted, found)
     body: Json = {}
     for path in different:
         field = path.partition(".")[0]
-        body[field] = whole(field, wanted[field], found.get(field))
+        body[field] = complete_value(field, wanted[field], found.get(field))
     return ({"id": found["id"], **body}, different) if body else ({}, different)
 
 
 def with_anchor(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add the anchor that belongs to a geometry which differs, unless the anchor itself is wanted."""
+    """Add the anchor of a geometry that differs, unless the desired state has an anchor."""
     shape = wanted.get("geometry")
     if not shape or wanted.get("anchor") or _equal("geometry", shape, found.get("geometry")):
         return wanted
     return {**wanted, "anchor": geometry.anchor(shape)}
 
 
-def whole(field: str, wanted: Any, found: Any) -> Any:
-    """Give a field as it is sent: members that the row does not own as they are."""
+def complete_value(field: str, wanted: Any, found: Any) -> Any:
+    """Return a field as it is sent: with the members that the row does not own, unchanged."""
     if field not in NESTED:
         return wanted
-    own = {_member(field, key): value for key, value in wanted.items() if value is not None}
+    own = {_member_name(field, key): value for key, value in wanted.items() if value is not None}
     if field == "baseTypeProperties":
-        own = {key: spelled(value) for key, value in own.items()}
+        own = {key: as_text(value) for key, value in own.items()}
     return {**(found or {}), **own}
 
 
-def unlike(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:
-    """Say where live objects differ from what is expected; compared like in a sync.
+def mismatches(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:
+    """Return the mismatches between expected and live objects, compared as in a sync.
 
-    :param expected: the match key and some fields of each object.
+    :param expected: the expected objects, each with the match key and the fields to compare.
     :param objects: the live objects.
+    :param match_on: the match key, see :func:`airflow_provider.mapsindoors.geodata.snapshot.key_of`.
+    :return: a sentence for each mismatch; empty when all objects are as expected.
     """
     from airflow_provider.mapsindoors.geodata.snapshot import key_of
 
     found: dict[str, list[Json]] = {}
-    for one in objects:
-        found.setdefault(key_of(one, match_on), []).append(one)
+    for item in objects:
+        found.setdefault(key_of(item, match_on), []).append(item)
     out = []
     for wanted in expected:
         key = key_of(wanted, match_on)
-        there = found.get(key, [])
-        if len(there) != 1:
-            out.append(f"{match_on} {key!r} is that of {len(there)} objects")
+        matches = found.get(key, [])
+        if len(matches) != 1:
+            out.append(f"{match_on} {key!r} is that of {len(matches)} objects")
             continue
-        for path, (live, value) in differences(wanted, there[0]).items():
+        for path, (live, value) in differences(wanted, matches[0]).items():
             out.append(f"{match_on} {key!r}: {path} is {live!r}, not {value!r}")
     return out

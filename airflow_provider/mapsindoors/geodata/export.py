@@ -1,4 +1,4 @@
-"""Geodata as a file: JSON Lines as the service sends it, GeoJSON, or GeoParquet."""
+"""Geodata export: write a solution to JSON Lines, GeoJSON or GeoParquet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
-from airflow_provider.mapsindoors.geodata.wkt_wkb import wkb
+from airflow_provider.mapsindoors.geodata.wkt_wkb import to_wkb
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 Json = dict[str, Any]
@@ -28,19 +28,22 @@ _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", 
 
 
 _ROW_GROUP = 5_000
+"""Rows of a GeoParquet row group."""
 
 
-class _Typed(msgspec.Struct):
-    """What must be known of an object before it is written."""
+class _Header(msgspec.Struct):
+    """The fields of an object that are decoded before it is written."""
 
     baseType: Any = ""  # noqa: N815 - the service's name
     geometry: Any = None
 
 
 def choose_format(output_path: str) -> str:
-    """Give the format that a path's ending names.
+    """Return the format of a path by its suffix.
 
-    :raises InputError: when it names none.
+    :param output_path: path or URL of the file.
+    :return: ``jsonl``, ``geojson`` or ``geoparquet``.
+    :raises InputError: when the suffix is not known.
     """
     plain = output_path.lower().removesuffix(".gz")
     found = _FORMATS.get(plain.rpartition("/")[2].rpartition(".")[2])
@@ -55,27 +58,30 @@ def choose_format(output_path: str) -> str:
 def export(
     hook: MapsIndoorsHook, output_path: str, base_types: set[str], root_element: str | None = None
 ) -> Json:
-    """Write a solution's geodata to a file, published in one step; gives the manifest.
+    """Write a solution's geodata to a file, which gets its final name when it is complete.
 
-    :param output_path: where; its ending says the format.
-    :param base_types: only these types; empty for all.
-    :param root_element: only this object and what is below it.
+    :param hook: the connection to the solution.
+    :param output_path: path or URL of the file; the suffix chooses the format.
+    :param base_types: the base types to export; empty for all.
+    :param root_element: id of the object to export with its descendants; None for the whole solution.
+    :return: the export manifest.
+    :raises IncompleteExportError: when GeoParquet cannot hold a value that the service sent.
     """
     started = time.monotonic()
     file_format = choose_format(output_path)
     only = next(iter(base_types)) if len(base_types) == 1 else None
     call = api.list_geodata(hook.api_key, only, root_element)
-    # Objects stay as bytes: most are written as they came.
+    # Objects stay encoded, because JSON Lines are written as the service sent them.
     found = hook.send(api.undecoded(call))
-    chosen = [one for one in found if not base_types or str(_peek(one).baseType) in base_types]
-    with AtomicFile(output_path) as publication:
+    chosen = [raw for raw in found if not base_types or str(_read_header(raw).baseType) in base_types]
+    with AtomicFile(output_path) as file:
         if output_path.lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=publication, mode="wb", mtime=0) as packed:
+            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
                 rows = _WRITERS[file_format](chosen, packed)
         else:
-            rows = _WRITERS[file_format](chosen, publication)
+            rows = _WRITERS[file_format](chosen, file)
     made = manifest(
-        publication,
+        file,
         file_format=file_format,
         rows=rows,
         columns=FIELDS,
@@ -85,14 +91,14 @@ def export(
     return log_manifest(made, hook.log)
 
 
-def _peek(one: msgspec.Raw) -> _Typed:
-    return msgspec.json.decode(one, type=_Typed)
+def _read_header(raw: msgspec.Raw) -> _Header:
+    return msgspec.json.decode(raw, type=_Header)
 
 
 def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
     rows = 0
-    for one in objects:
-        line = bytes(one)
+    for raw in objects:
+        line = bytes(raw)
         out.write((msgspec.json.format(line, indent=-1) if b"\n" in line else line) + b"\n")
         rows += 1
     return rows
@@ -101,17 +107,18 @@ def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
 def _write_features(objects: Sequence[msgspec.Raw], out: Target) -> int:
     rows = 0
     out.write(b'{"type":"FeatureCollection","features":[')
-    for one in objects:
-        out.write((b",\n" if rows else b"\n") + msgspec.json.encode(feature(msgspec.json.decode(one))))
+    for raw in objects:
+        out.write((b",\n" if rows else b"\n") + msgspec.json.encode(to_feature(msgspec.json.decode(raw))))
         rows += 1
     out.write(b"\n]}\n")
     return rows
 
 
-def feature(item: Json) -> Json:
-    """Give an object as a GeoJSON feature that reads back as the same object.
+def to_feature(item: Json) -> Json:
+    """Return an object as a GeoJSON feature, from which the sync reads the same object.
 
-    Its properties are the other fields; those of ``properties`` stand beside them (``name@en``).
+    The feature's properties are the other fields, and beside them the members of ``properties``
+    (``name@en``).
     """
     rest = {key: value for key, value in item.items() if key not in ("id", "geometry", "properties")}
     return {
@@ -129,7 +136,9 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     except ImportError:
         raise InputError("GeoParquet needs pyarrow: install the extra 'parquet'", "output_path") from None
     kinds = {"status": pa.int64(), "geometry": pa.binary()}
-    shapes = {str(shape.get("type")) for one in objects if isinstance(shape := _peek(one).geometry, dict)}
+    shapes = {
+        str(shape.get("type")) for raw in objects if isinstance(shape := _read_header(raw).geometry, dict)
+    }
     column = {"encoding": "WKB", "geometry_types": sorted(shapes)}
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     head = {"geo": msgspec.json.encode(geo)}
@@ -137,8 +146,8 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     rows = 0
     with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
         group: list[Json] = []
-        for one in objects:
-            group.append(_row(msgspec.json.decode(one)))
+        for raw in objects:
+            group.append(_row(msgspec.json.decode(raw)))
             rows += 1
             if len(group) == _ROW_GROUP:
                 writer.write_table(pa.Table.from_pylist(group, schema))
@@ -148,9 +157,9 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
 
 
 def _row(item: Json) -> Json:
-    """Give an object as a row of the table.
+    """Return an object as a row of the table.
 
-    :raises IncompleteExportError: when a column cannot hold what the service sent.
+    :raises IncompleteExportError: when a column cannot hold a value that the service sent.
     """
     row = {}
     for name in FIELDS:
@@ -159,7 +168,7 @@ def _row(item: Json) -> Json:
         except (ValueError, TypeError, LookupError, AttributeError, struct.error):
             raise IncompleteExportError(
                 f"object {item.get('id')}: {name} {str(item[name])[:80]!r} does not fit into GeoParquet;"
-                " nothing was written. Export to .jsonl or .geojson, which keep it as it is"
+                " nothing was written. Export to .jsonl or .geojson, which keep the value unchanged"
             ) from None
     return row
 
@@ -168,7 +177,7 @@ def _cell(name: str, value: Any) -> Any:
     if value is None:
         return None
     if name == "geometry":
-        return wkb(value)
+        return to_wkb(value)
     if name == "status":
         return operator.index(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Geometry on the map: what is valid, what is equal, and where a label goes."""
+"""Geometry: validity, equality and anchors of GeoJSON geometries."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ Position = tuple[float, float]
 Ring = list[Position]
 
 KINDS = {"poi": ("Point",), "floor": ("Polygon", "MultiPolygon")}
-"""Kinds by base type, as seen in real data and in the vendor's map tools; all other types are polygons."""
+"""Geometry types by base type, as in real data and in the vendor's map tools; all others are polygons."""
 
 TOLERANCE = 1e-7
-"""Degrees within which two positions are the same: about a centimetre. The service may round."""
+"""Degrees within which two positions are equal: about a centimetre. The service may round coordinates."""
 
 
 def problems(geometry: Any, base_type: str | None = None) -> Iterator[str]:
-    """Say what is wrong with a GeoJSON geometry.
+    """Yield the problems of a GeoJSON geometry.
 
-    :param base_type: the type it is for; None when it is not known.
+    :param geometry: the geometry, of any JSON type.
+    :param base_type: the base type of its object; None when that is not known.
+    :return: each problem as the rest of a sentence that begins with the field's name.
     """
     if not isinstance(geometry, dict) or not isinstance(geometry.get("coordinates"), list):
-        yield "is no GeoJSON geometry with 'type' and 'coordinates'"
+        yield "is not a GeoJSON geometry with 'type' and 'coordinates'"
         return
     kind = geometry.get("type")
     allowed = KINDS.get(base_type, ("Polygon",)) if base_type else ("Point", "Polygon", "MultiPolygon")
@@ -41,7 +43,7 @@ def problems(geometry: Any, base_type: str | None = None) -> Iterator[str]:
 
 
 def is_drawable(geometry: Any) -> bool:
-    """Tell whether this is a shape at all; what the service holds may be something else."""
+    """Return whether a value that the service sent is a valid geometry."""
     return not any(problems(geometry))
 
 
@@ -59,7 +61,7 @@ def _area_problems(geometry: Json) -> Iterator[str]:
 
 def _ring_problem(ring: Any) -> str:
     if not isinstance(ring, list):
-        return "has a ring that is no list of positions"
+        return "has a ring that is not a list of positions"
     for position in ring:
         for wrong in _position_problems(position):
             return wrong
@@ -83,9 +85,9 @@ def _is_number(value: Any) -> bool:
 
 
 def crosses_itself(ring: Ring) -> bool:
-    """Tell whether two sides of a closed ring cross; touching in a corner is no crossing.
+    """Return whether two sides of a closed ring cross; sides that touch in a corner do not.
 
-    Sides are looked at from left to right, so that only those that overlap are compared.
+    Sides are sorted from west to east, so that only sides that overlap are compared.
     """
     sides = [(a, b) if a <= b else (b, a) for a, b in pairwise(ring) if a != b]
     sides.sort()
@@ -107,13 +109,13 @@ def _turn(a: Position, b: Position, c: Position) -> float:
 
 
 def polygons(geometry: Json) -> list[list[Ring]]:
-    """Give the polygons of an area, each a list of closed rings, heights left out."""
+    """Return the polygons of an area, each as a list of closed rings without heights."""
     parts = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     return [[[(float(p[0]), float(p[1])) for p in ring] for ring in rings] for rings in parts]
 
 
 def positions(geometry: Json) -> Iterator[Position]:
-    """Give the positions of a point, or of an area's outlines."""
+    """Yield the positions of a point, or of the outer rings of an area."""
     if geometry["type"] == "Point":
         yield geometry["coordinates"][0], geometry["coordinates"][1]
     else:
@@ -121,35 +123,38 @@ def positions(geometry: Json) -> Iterator[Position]:
 
 
 def bounds(geometry: Json) -> tuple[float, float, float, float]:
-    """Give west, south, east and north."""
+    """Return the bounds of a geometry: west, south, east and north in degrees."""
     xs, ys = zip(*positions(geometry), strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def same(one: Json, other: Json) -> bool:
-    """Tell whether two geometries are the same place: any ring start, any winding, within the tolerance."""
+def is_same_place(one: Json, other: Json) -> bool:
+    """Return whether two geometries are the same place within :data:`TOLERANCE`.
+
+    Rings may start at any corner and have any winding.
+    """
     if one.get("type") == other.get("type") == "Point":
         return _close(one["coordinates"], other["coordinates"])
     if "Point" in (one.get("type"), other.get("type")):
         return False
     first, second = polygons(one), polygons(other)
-    return _paired(first, second, _same_polygon)
+    return _match_in_any_order(first, second, _same_polygon)
 
 
 def _same_polygon(one: list[Ring], other: list[Ring]) -> bool:
-    return _same_ring(one[0], other[0]) and _paired(one[1:], other[1:], _same_ring)
+    return _same_ring(one[0], other[0]) and _match_in_any_order(one[1:], other[1:], _same_ring)
 
 
-def _paired(ones: list[Any], others: list[Any], same_pair: Any) -> bool:
-    """Tell whether each has a partner of its own on the other side; the order is free."""
-    if len(ones) != len(others):
+def _match_in_any_order(items: list[Any], others: list[Any], same_pair: Any) -> bool:
+    """Return whether each item equals exactly one item of the other list, in any order."""
+    if len(items) != len(others):
         return False
-    left = list(others)
-    for one in ones:
-        partner = next((index for index, other in enumerate(left) if same_pair(one, other)), None)
+    unmatched = list(others)
+    for item in items:
+        partner = next((index for index, other in enumerate(unmatched) if same_pair(item, other)), None)
         if partner is None:
             return False
-        del left[partner]
+        del unmatched[partner]
     return True
 
 
@@ -171,12 +176,12 @@ def _open(ring: Ring) -> Ring:
 
 
 def _close(one: Any, other: Any) -> bool:
-    # A hair above the tolerance: the difference of two decimal numbers is rarely exact.
+    # Slightly above the tolerance, because the difference of two floating-point numbers is rarely exact.
     return all(abs(a - b) <= TOLERANCE * 1.01 for a, b in zip(one[:2], other[:2], strict=True))
 
 
 def contains(rings: list[Ring], position: Position) -> bool:
-    """Tell whether a polygon contains a position, holes left out."""
+    """Return whether a position is inside of a polygon and not inside of its holes."""
     return _inside(rings[0], position) and not any(_inside(hole, position) for hole in rings[1:])
 
 
@@ -190,10 +195,11 @@ def _inside(ring: Ring, position: Position) -> bool:
 
 
 def anchor(geometry: Json) -> Json:
-    """Give the point where a label goes: the point itself, or a point inside of the area.
+    """Return the anchor of a geometry, at which the map shows its label.
 
-    That is the mean of the outer ring's corners, as in the vendor's examples, or, where that lies outside,
-    the middle of the widest stretch inside at half height.
+    The anchor of a point is the point. The anchor of an area is the mean of the outer ring's corners, as in
+    the vendor's examples. When the mean is outside of the area, it is the middle of the widest span inside at
+    about half height.
     """
     if geometry["type"] == "Point":
         return {"type": "Point", "coordinates": list(geometry["coordinates"][:2])}
@@ -206,7 +212,7 @@ def anchor(geometry: Json) -> Json:
 
 def _widest_middle(rings: list[Ring]) -> Position:
     ys = [y for _, y in rings[0]]
-    # Not exactly half, so that the line does not run through corners.
+    # Not exactly half, so that the line does not pass through corners.
     height = min(ys) + (max(ys) - min(ys)) * 0.4871
     cuts = sorted(
         x1 + (height - y1) * (x2 - x1) / (y2 - y1)

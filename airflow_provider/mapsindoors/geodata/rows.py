@@ -1,4 +1,4 @@
-"""Flat rows, as tables and GeoJSON properties have them, as geodata objects."""
+"""Rows: read table rows and GeoJSON features as geodata objects."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
-from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape
+from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
 Json = dict[str, Any]
 
 REFERENCES = ("parentExternalId", "parentAdministrativeId", "parentBuilding", "parentFloor")
-"""How a row may name its parent, beside ``parentId``: by external id, by administrative id, or by the index
-of a floor within a building (named by id or external id)."""
+"""Columns that name a parent, beside ``parentId``: by external id, by administrative id, or by the index of a
+floor within a building (named by id or external id)."""
 
 _BASE_TYPE_KEYS = frozenset().union(*validation.BASE_TYPE_PROPERTIES.values()) - {"name"}
 
@@ -27,15 +27,15 @@ _LONGITUDE, _LATITUDE = ("lon", "lng", "longitude"), ("lat", "latitude")
 
 
 def is_feature(row: Any) -> bool:
-    """Tell whether a row is a GeoJSON feature."""
+    """Return whether a row is a GeoJSON feature."""
     return isinstance(row, Mapping) and row.get("type") == "Feature"
 
 
 def from_feature(feature: Mapping[str, Any]) -> Json:
-    """Give a GeoJSON feature as a flat row.
+    """Return a GeoJSON feature as a flat row.
 
-    The id is the feature's ``id`` when that is a text (map tools number features, and such a number is not
-    the service's id), or else the property ``id``.
+    The id is the feature's ``id`` if that is a text, or else the property ``id``: map tools number features,
+    and such a number is not an id of the service.
     """
     row = dict(feature.get("properties") or {})
     if isinstance(feature.get("id"), str):
@@ -49,15 +49,16 @@ def from_feature(feature: Mapping[str, Any]) -> Json:
 
 
 def from_flat(row: Mapping[str, Any], language: str = "") -> tuple[Json, dict[str, str], list[str]]:
-    """Give a flat row as an object.
+    """Parse a flat row into an object.
 
-    Columns named like a field of geodata are that field, columns with a language (``name@en``) and the
-    members of a column ``properties`` are properties, columns named like a base type property
-    (``administrativeid``, ``capacity``, ...) are that, null is left out, names that begin with ``_`` are
-    ignored. Texts are read: lists are separated by ``;``, shapes are WKT or GeoJSON.
+    A column with the name of a geodata field is that field. Columns with a language (``name@en``) and the
+    members of a column ``properties`` are properties. A column with the name of a base type property
+    (``administrativeid``, ``capacity``, ...) is that property. Null values and columns whose names begin with
+    ``_`` are ignored. Texts are parsed: ``;`` separates the values of a list, a geometry is WKT or GeoJSON.
 
-    :param language: what ``name`` and ``description`` without a language mean; empty to refuse them.
-    :return: the object, how it names its parent (see :data:`REFERENCES`), and what is wrong.
+    :param row: values by column.
+    :param language: the language of ``name`` and ``description`` without one; empty to reject these columns.
+    :return: the object, its references to a parent (see :data:`REFERENCES`), and the problems of the row.
     """
     item: Json = {}
     references: dict[str, str] = {}
@@ -71,36 +72,36 @@ def from_flat(row: Mapping[str, Any], language: str = "") -> tuple[Json, dict[st
         elif key in (*_LONGITUDE, *_LATITUDE):
             place["x" if key in _LONGITUDE else "y"] = value
         else:
-            problems += _put(item, key, value, language)
+            problems += _set_field(item, key, value, language)
     if place:
-        problems += _put_point(item, place)
+        problems += _set_point(item, place)
     return item, references, problems
 
 
-def _put(item: Json, key: str, value: Any, language: str) -> list[str]:
+def _set_field(item: Json, key: str, value: Any, language: str) -> list[str]:
     field = {"wkt": "geometry", "displayType": "displayTypeId"}.get(key, key)
     try:
         if "@" in key or (key in _TRANSLATED and language):
-            return _put_text(item, key if "@" in key else f"{key}@{language}", value)
+            return _set_property(item, key if "@" in key else f"{key}@{language}", value)
         if field in ("properties", "baseTypeProperties"):
-            members = _read(field, value)
+            members = _parse_text(field, value)
             if not isinstance(members, Mapping):
                 return [f"{field} must be an object, not {type(members).__name__}"]
             twice = sorted(set(members) & set(item.get(field, {})))
             item[field] = {**members, **item.get(field, {})}
             return [f"{key!r} is given twice" for key in twice]
         if field in validation.FIELDS:
-            item[field] = _read(field, value)
+            item[field] = _parse_text(field, value)
         elif key in _BASE_TYPE_KEYS:
             item.setdefault("baseTypeProperties", {})[key] = value
         else:
-            return [f"{key!r} is no field of geodata, and has no language as in '{key}@en'"]
+            return [f"{key!r} is not a field of geodata, and has no language as in '{key}@en'"]
     except ValueError as error:
         return [f"{key} {error}"]
     return []
 
 
-def _put_text(item: Json, key: str, value: Any) -> list[str]:
+def _set_property(item: Json, key: str, value: Any) -> list[str]:
     texts = item.setdefault("properties", {})
     if key in texts:
         return [f"{key!r} is given twice"]
@@ -108,10 +109,10 @@ def _put_text(item: Json, key: str, value: Any) -> list[str]:
     return []
 
 
-def _read(field: str, value: Any) -> Any:
-    """Read a value that a table could only hold as text."""
+def _parse_text(field: str, value: Any) -> Any:
+    """Parse a value that a table can only hold as text."""
     if field in ("geometry", "anchor"):
-        return read_shape(value)
+        return parse_geometry(value)
     if not isinstance(value, str):
         return value
     if field == "status":
@@ -123,7 +124,7 @@ def _read(field: str, value: Any) -> Any:
     return value
 
 
-def _put_point(item: Json, place: Mapping[str, Any]) -> list[str]:
+def _set_point(item: Json, place: Mapping[str, Any]) -> list[str]:
     if "geometry" in item or len(place) < 2:
         return ["needs either a geometry, or one longitude and one latitude"]
     try:
@@ -133,27 +134,28 @@ def _put_point(item: Json, place: Mapping[str, Any]) -> list[str]:
     return []
 
 
-Numbered = tuple[int, Json]
+NumberedRow = tuple[int, Json]
 
 
-def read_updates(source: object) -> Iterator[Numbered]:
-    """Give the objects of a source one by one, each with its row number, as they are sent.
+def read_updates(source: object) -> Iterator[NumberedRow]:
+    """Yield the objects of a source as they are sent, each with its row number.
 
     :param source: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file. A GeoJSON feature
-        becomes an object like this: ``id`` from the feature's ``id``, or else from its property ``id``;
-        ``geometry`` from its geometry (and ``anchor`` too, for a point); properties that are named like a
-        field of geodata (``status``, ``categories``, ...) are that field; properties with a language
-        (``name@en``) go to ``properties``, those named like a base type property (``capacity``, ...) to
-        ``baseTypeProperties``; null is left out; anything else is a problem.
+        becomes an object: ``id`` is the feature's ``id``, or else its property ``id``; ``geometry`` is its
+        geometry (and ``anchor``, too, for a point). Properties with the name of a geodata field (``status``,
+        ``categories``, ...) are that field, properties with a language (``name@en``) go to ``properties``,
+        those with the name of a base type property (``capacity``, ...) to ``baseTypeProperties``. Null values
+        are ignored; any other property is a problem.
     :raises InputError: when the source cannot be read.
     """
     for number, row in _rows(source):
-        yield number, as_sent(from_flat(from_feature(row))[0] if is_feature(row) else row)
+        yield number, normalize(from_flat(from_feature(row))[0] if is_feature(row) else row)
 
 
-def check_updates(source: object) -> int:
-    """Read a source to its end and check every object; gives how many there are.
+def validate_updates(source: object) -> int:
+    """Validate every object of a source and return their number.
 
+    :param source: see :func:`read_updates`.
     :raises InputError: with all problems of all rows.
     """
     problems: list[str] = []
@@ -171,19 +173,19 @@ def check_updates(source: object) -> int:
 
 
 def _rows(source: object) -> Iterator[tuple[int, Any]]:
-    # Rows of a list are checked here, so that each that is no object is reported, not only the first.
+    # Rows of a list are checked in _update_problems, which reports every row that is not an object.
     return enumerate(source, 1) if isinstance(source, list) else read_rows(source, "geodata")
 
 
 def _update_problems(number: int, row: Any, seen: dict[str, int]) -> Iterator[str]:
     if not isinstance(row, Mapping):
-        yield f"is no object but {type(row).__name__}"
+        yield f"is not an object, but {type(row).__name__}"
         return
     item = dict(row)
     if is_feature(row):
         item, parents, wrong = from_flat(from_feature(row))
         yield from wrong
-        yield from (f"{name} is not looked up in an update; give parentId" for name in parents)
+        yield from (f"{name} is not resolved in an update; use parentId" for name in parents)
     key = item.get("id")
     if not isinstance(key, str) or not key.strip():
         yield "has no id; every object to update needs one"
@@ -192,10 +194,10 @@ def _update_problems(number: int, row: Any, seen: dict[str, int]) -> Iterator[st
     yield from validation.problems(item)
 
 
-def as_sent(item: Mapping[str, Any]) -> Json:
-    """Give an object in the service's spelling.
+def normalize(item: Mapping[str, Any]) -> Json:
+    """Return an object as the service stores it.
 
-    Property keys are in lower case, base type properties are texts, and an area has no ``bbox``, which the
+    Property keys are in lower case, base type properties are texts, and a geometry has no ``bbox``, which the
     service derives.
     """
     out = dict(item)
@@ -203,7 +205,7 @@ def as_sent(item: Mapping[str, Any]) -> Json:
         out["properties"] = {key.lower(): value for key, value in out["properties"].items()}
     if out.get("baseTypeProperties"):
         out["baseTypeProperties"] = {
-            key: value if value is None else spelled(value)
+            key: value if value is None else as_text(value)
             for key, value in out["baseTypeProperties"].items()
         }
     if isinstance(out.get("geometry"), Mapping):
@@ -211,8 +213,8 @@ def as_sent(item: Mapping[str, Any]) -> Json:
     return out
 
 
-def spelled(value: Any) -> str:
-    """Spell a value as text, as the service keeps it: ``true``, ``4``, ``2.5``."""
+def as_text(value: Any) -> str:
+    """Return a base type property as the text that the service stores: ``true``, ``4``, ``2.5``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

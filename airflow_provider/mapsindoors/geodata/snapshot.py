@@ -1,4 +1,4 @@
-"""The objects of a map, many of them in little memory."""
+"""Snapshot: the objects of a solution at one time, indexed, in little memory."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 Json = dict[str, Any]
 
 
-class _Known(msgspec.Struct):
+class _ObjectId(msgspec.Struct):
     id: str
 
 
 def read_undecoded(hook: MapsIndoorsHook) -> list[msgspec.Raw]:
-    """Read all geodata of a solution, each checked to be an object, but not kept decoded."""
+    """Read all geodata of a solution; each object is checked, but stays encoded."""
     return hook.send(api.undecoded(api.list_geodata(hook.api_key)))
 
 
-class Objects(Mapping[str, Json]):
-    """Objects by id, each decoded when it is asked for: as text they take a fifth of the memory.
+class LazyObjects(Mapping[str, Json]):
+    """Objects by id, each decoded on access: encoded objects take a fifth of the memory.
 
-    What is given is a copy, and each time another one.
+    Each access returns a new copy.
 
-    :param undecoded: the objects, as :func:`read_undecoded` gives them.
+    :param undecoded: the objects, as :func:`read_undecoded` returns them.
     """
 
     def __init__(self, undecoded: Iterable[msgspec.Raw]) -> None:
-        known = msgspec.json.Decoder(_Known)
-        self._undecoded = {known.decode(one).id: one for one in undecoded}
+        decoder = msgspec.json.Decoder(_ObjectId)
+        self._undecoded = {decoder.decode(raw).id: raw for raw in undecoded}
         self._decoder = msgspec.json.Decoder()
 
     def __getitem__(self, key: str) -> Json:
@@ -61,13 +61,14 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "area": ("venue", "floor", "room"),
     "poi": ("venue", "floor", "room"),
 }
-"""What may be above what, from the vendor's docs and real data."""
+"""Base types of the possible parents, by base type, from the vendor's docs and real data."""
 
 
 def key_of(item: Mapping[str, Any], match_on: str) -> str:
-    """Give the value by which an object is known, empty when it has none.
+    """Return an object's value of the match key; empty when it has none.
 
-    :param match_on: a field (``externalId``, ``id``), a property (``roomno@generic``), or
+    :param item: the object.
+    :param match_on: the match key: a field (``externalId``, ``id``), a property (``roomno@generic``), or
         ``administrativeid``.
     """
     if "@" in match_on:
@@ -80,30 +81,32 @@ def key_of(item: Mapping[str, Any], match_on: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def marks_of(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give by what an object is recognised whose id is not known: type, parent and its keys."""
+def natural_key(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a key for an object whose id is not known: base type, parent, external and administrative id."""
     keys = (key_of(item, name) for name in ("externalId", "administrativeid"))
     return str(item.get("baseType") or ""), str(item.get("parentId") or ""), *keys
 
 
 _NEAR = 0.5
+"""Degrees around the bounds of a venue that count as near: about 50 km."""
 
 
-class Ambiguity(LookupError):  # noqa: N818 - says what it is
-    """A reference fits nothing, or more than one thing."""
+class UnresolvedReferenceError(LookupError):
+    """A reference fits no object, or more than one."""
 
 
-class World:
-    """The objects of a solution, found by id, by key, by place.
+class SolutionSnapshot:
+    """All objects of a solution, indexed by id, key and parent.
 
     :param dataset: the solution.
-    :param objects: all its geodata, not yet decoded.
-    :param display_types: all its display types; empty when no row needs them. Likewise categories.
-    :param match_on: by what rows and objects are matched, see :func:`key_of`.
-    :param scope: ``base_types`` (list) and ``root_element`` (id) limit what is compared.
+    :param objects: all its geodata, encoded.
+    :param display_types: all its display types; empty when no row needs them.
+    :param categories: all its categories; empty when no row needs them.
+    :param match_on: the key by which rows and objects are matched, see :func:`key_of`.
+    :param scope: ``base_types`` (list) and ``root_element`` (id) limit the objects that are compared.
 
-    ``base_types`` are the objects' types by id. ``labels`` are names of display types and keys of categories
-    by id, as far as these were given.
+    The attribute ``base_types`` has the objects' base types by id; ``children`` has ids by the id of the
+    parent; ``labels`` has the names of display types and the keys of categories by id.
     """
 
     def __init__(
@@ -118,14 +121,14 @@ class World:
     ) -> None:
         self.dataset = dataset
         self.match_on = match_on
-        self.by_id = Objects(objects)
+        self.by_id = LazyObjects(objects)
         types, groups = list(display_types), list(categories)
-        self._display_types = _index(types, "name", "properties")
-        self._categories = _index(groups, "key", "name")
+        self._display_types = _index_by_name(types, "name", "properties")
+        self._categories = _index_by_name(groups, "key", "name")
         self.labels = {
-            one["id"]: str(one.get(second) or one["id"])
-            for things, second in ((types, "name"), (groups, "key"))
-            for one in things
+            entry["id"]: str(entry.get(label) or entry["id"])
+            for entries, label in ((types, "name"), (groups, "key"))
+            for entry in entries
         }
         self.base_types: dict[str, Any] = {}
         self.children: defaultdict[str, list[str]] = defaultdict(list)
@@ -133,130 +136,136 @@ class World:
             name: defaultdict(list) for name in ("externalId", "administrativeid", match_on)
         }
         self._venues: list[tuple[float, float, float, float]] = []
-        for key, one in self.by_id.items():
-            self._note(key, one)
-        self._in_scope = self._scoped(scope or {})
+        for key, entry in self.by_id.items():
+            self._index_object(key, entry)
+        self._in_scope = self._ids_of_scope(scope or {})
 
     @property
     def base_language(self) -> str:
-        """The language in which every object needs a name."""
+        """Language in which every object needs a name."""
         return str(self.dataset.get("baseLanguage") or "en")
 
     def in_scope(self, key: str) -> bool:
-        """Tell whether an object is one of those that are compared."""
+        """Return whether an object is in the scope, that is, compared."""
         return key in self._in_scope
 
-    def scope_ids(self) -> list[str]:
-        """List what is compared."""
+    def ids_in_scope(self) -> list[str]:
+        """Return the ids of the objects in the scope."""
         return [key for key in self.by_id if key in self._in_scope]
 
-    def below(self, key: str) -> list[str]:
-        """List everything below an object, each once, also where a map goes round in a circle."""
+    def descendants(self, key: str) -> list[str]:
+        """Return the ids of all descendants of an object, each once, even if parents form a cycle."""
         found: dict[str, None] = {}
-        stack = list(self.children.get(key, ()))
-        while stack:
-            one = stack.pop()
-            if one not in found and one != key:
-                found[one] = None
-                stack.extend(self.children.get(one, ()))
+        pending = list(self.children.get(key, ()))
+        while pending:
+            child = pending.pop()
+            if child not in found and child != key:
+                found[child] = None
+                pending.extend(self.children.get(child, ()))
         return list(found)
 
-    def matching(self, key: str) -> list[str]:
-        """List the ids of all objects with this value of the match key."""
-        return self.having(self.match_on, key)
+    def ids_with_key(self, key: str) -> list[str]:
+        """Return the ids of all objects with a value of the match key."""
+        return self.ids_by(self.match_on, key)
 
-    def having(self, name: str, value: str) -> list[str]:
-        """List the ids of all objects with this ``externalId``, ``administrativeid`` or match key."""
+    def ids_by(self, name: str, value: str) -> list[str]:
+        """Return the ids of all objects with a value of ``externalId``, ``administrativeid`` or match key."""
         return self._references[name].get(value, [])
 
-    def keyed(self) -> Iterator[str]:
-        """Give the ids of all objects that have the match key."""
+    def keyed_ids(self) -> Iterator[str]:
+        """Yield the ids of all objects that have the match key."""
         return chain.from_iterable(self._references[self.match_on].values())
 
-    def duplicates(self) -> dict[str, list[str]]:
-        """List the values of the match key that several compared objects have, with their ids."""
+    def duplicate_keys(self) -> dict[str, list[str]]:
+        """Return the values of the match key that several objects in the scope have, with their ids."""
         groups = self._references[self.match_on].items()
-        in_scope = ((key, [one for one in ids if one in self._in_scope]) for key, ids in groups)
+        in_scope = (
+            (key, [object_id for object_id in ids if object_id in self._in_scope]) for key, ids in groups
+        )
         return {key: ids for key, ids in in_scope if len(ids) > 1}
 
-    def find(self, name: str, value: str) -> str:
-        """Find the one object with this ``externalId`` or ``administrativeid``.
+    def resolve(self, name: str, value: str) -> str:
+        """Return the id of the only object with an ``externalId`` or ``administrativeid``.
 
-        :raises Ambiguity: when there is none, or more than one.
+        :param name: ``externalId`` or ``administrativeid``.
+        :param value: its value.
+        :raises UnresolvedReferenceError: when no object has it, or more than one.
         """
-        return self._only(self.having(name, value), f"object with {name} {value!r}")
+        return self._single(self.ids_by(name, value), f"object with {name} {value!r}")
 
-    def find_floor(self, building: str, index: str) -> str:
-        """Find a floor by its index within a building, named by id or external id."""
-        owner = building if building in self.by_id else self.find("externalId", building)
+    def resolve_floor(self, building: str, index: str) -> str:
+        """Return the id of a floor by its index within a building, given by id or external id."""
+        owner = building if building in self.by_id else self.resolve("externalId", building)
         floors = [
-            one
-            for one in self.children.get(owner, ())
-            if str((self.by_id[one].get("baseTypeProperties") or {}).get("administrativeid")) == index
+            child
+            for child in self.children.get(owner, ())
+            if str((self.by_id[child].get("baseTypeProperties") or {}).get("administrativeid")) == index
         ]
-        return self._only(floors, f"floor with index {index} in building {building!r}")
+        return self._single(floors, f"floor with index {index} in building {building!r}")
 
-    def display_type(self, given: str) -> str:
-        """Find a display type by id or name."""
-        return self._only(self._display_types.get(given.lower(), []), f"display type {given!r}")
+    def resolve_display_type(self, given: str) -> str:
+        """Return the id of a display type, given by id or name."""
+        return self._single(self._display_types.get(given.lower(), []), f"display type {given!r}")
 
-    def category(self, given: str) -> str:
-        """Find a category by id, key or name."""
-        return self._only(self._categories.get(given.lower(), []), f"category {given!r}")
+    def resolve_category(self, given: str) -> str:
+        """Return the id of a category, given by id, key or name."""
+        return self._single(self._categories.get(given.lower(), []), f"category {given!r}")
 
-    def is_near(self, position: tuple[float, float]) -> bool:
-        """Tell whether a position is in, or within about 50 km of, one of the venues."""
+    def is_near_venue(self, position: tuple[float, float]) -> bool:
+        """Return whether a position is inside of a venue, or within about 50 km of it."""
         x, y = position
         return any(
             west - _NEAR <= x <= east + _NEAR and south - _NEAR <= y <= north + _NEAR
             for west, south, east, north in self._venues
         )
 
-    def _note(self, key: str, one: Json) -> None:
-        """Note what is asked of all objects again and again."""
-        base_type = one.get("baseType")
+    def _index_object(self, key: str, item: Json) -> None:
+        """Index the fields of an object that are used for all objects, so that it is decoded once."""
+        base_type = item.get("baseType")
         self.base_types[key] = intern(base_type) if isinstance(base_type, str) else base_type
-        self.children[one.get("parentId") or ""].append(key)
+        self.children[item.get("parentId") or ""].append(key)
         for name, groups in self._references.items():
-            if value := key_of(one, name):
+            if value := key_of(item, name):
                 groups[value].append(key)
-        if base_type == "venue" and geometry.is_drawable(one.get("geometry")):
-            self._venues.append(geometry.bounds(one["geometry"]))
+        if base_type == "venue" and geometry.is_drawable(item.get("geometry")):
+            self._venues.append(geometry.bounds(item["geometry"]))
 
-    def _scoped(self, scope: Mapping[str, Any]) -> set[str]:
+    def _ids_of_scope(self, scope: Mapping[str, Any]) -> set[str]:
         root, base_types = scope.get("root_element"), scope.get("base_types")
-        ids = [root, *self.below(root)] if root else list(self.by_id)
+        ids = [root, *self.descendants(root)] if root else list(self.by_id)
         return {
-            one for one in ids if one in self.by_id and (not base_types or self.base_types[one] in base_types)
+            object_id
+            for object_id in ids
+            if object_id in self.by_id and (not base_types or self.base_types[object_id] in base_types)
         }
 
     @staticmethod
-    def _only(found: list[str], what: str) -> str:
-        if not found:
-            raise Ambiguity(f"there is no {what}")
-        if len(found) > 1:
-            raise Ambiguity(f"there is more than one {what}: {', '.join(found[:5])}")
-        return found[0]
+    def _single(ids: list[str], description: str) -> str:
+        if not ids:
+            raise UnresolvedReferenceError(f"there is no {description}")
+        if len(ids) > 1:
+            raise UnresolvedReferenceError(f"there is more than one {description}: {', '.join(ids[:5])}")
+        return ids[0]
 
 
-def _index(things: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
-    """Index things by id, second key and all names, without case; the stronger kind of name wins."""
+def _index_by_name(entries: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
+    """Index entries by id, second key and names, without case; an id wins over a key, a key over a name."""
     out: dict[str, list[str]] = {}
     for level in range(3):
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for one in things:
-            for text in _called(one, second_key, names)[level]:
-                if one["id"] not in found[text.lower()]:
-                    found[text.lower()].append(one["id"])
+        for entry in entries:
+            for text in _names_of(entry, second_key, names)[level]:
+                if entry["id"] not in found[text.lower()]:
+                    found[text.lower()].append(entry["id"])
         out = {**found, **out}
     return out
 
 
-def _called(thing: Json, second_key: str, names: str) -> tuple[list[str], list[str], list[str]]:
-    given = thing.get(names) or {}
+def _names_of(entry: Json, second_key: str, names: str) -> tuple[list[str], list[str], list[str]]:
+    given = entry.get(names) or {}
     texts = [
         text
         for key, text in given.items()
         if isinstance(text, str) and (names == "name" or key.startswith("name@"))
     ]
-    return [thing["id"]], [str(thing.get(second_key) or "")], texts
+    return [entry["id"]], [str(entry.get(second_key) or "")], texts

@@ -1,4 +1,4 @@
-"""What is wrong with a geodata object by itself, before anything is sent."""
+"""Validation: check the fields of a geodata object before any request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider.mapsindoors.geodata import geometry
 
 BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
-"""From the top of the tree to its leaves."""
+"""Base types from the root of the tree to its leaves."""
 
 _LOCATION = frozenset(
     {"administrativeid", "class", "imageurl", "activefrom", "activeto", "capacity", "obstacle"}
@@ -25,7 +25,7 @@ BASE_TYPE_PROPERTIES = {
     "area": _LOCATION,
     "poi": _LOCATION,
 }
-"""The only keys the service takes, by base type; from the vendor's docs, two of them seen in real data."""
+"""Allowed base type properties by base type: from the vendor's docs, two of them from real data."""
 
 _TEXTS = ("id", "parentId", "datasetId", "externalId", "baseType", "displayTypeId", "tilesUrl")
 
@@ -40,9 +40,11 @@ FIELDS = (*_TEXTS, *_OBJECTS, *_LISTS, "status")
 
 
 def problems(item: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with an object's fields, each problem with the field's name first.
+    """Yield the problems of an object's fields, each with the field's name first.
 
-    Fields that are absent or null are fine: an update has only what changes.
+    Fields may be absent or null, because an update has only the fields that change.
+
+    :param item: the object.
     """
     wrong = set()
     for kinds, fields, what in (
@@ -63,7 +65,7 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
     yield from _property_problems(given.get("properties", {}))
     yield from _base_type_property_problems(given.get("baseTypeProperties", {}), base_type)
     for field in ("aliases", "categories"):
-        if not all(isinstance(one, str) for one in given.get(field, [])):
+        if not all(isinstance(text, str) for text in given.get(field, [])):
             yield f"{field} must be a list of texts"
     if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
         yield f"status must be 0, 1, 2 or 3, not {status!r}"
@@ -71,9 +73,9 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
 
 def _shape_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
     if "geometry" in given:
-        yield from (f"geometry {said}" for said in geometry.problems(given["geometry"], base_type))
+        yield from (f"geometry {problem}" for problem in geometry.problems(given["geometry"], base_type))
     if "anchor" in given:
-        yield from (f"anchor {said}" for said in geometry.problems(given["anchor"], "poi"))
+        yield from (f"anchor {problem}" for problem in geometry.problems(given["anchor"], "poi"))
 
 
 def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:

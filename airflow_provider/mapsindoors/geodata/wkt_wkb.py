@@ -1,4 +1,4 @@
-"""Shapes as warehouses and map tools write them: GeoJSON text, WKT, WKB, longitude and latitude."""
+"""WKT and WKB: parse the geometry formats of warehouses and map tools, and write WKB."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ _CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
 _KINDS = {code: kind for kind, code in _CODES.items()}
 
 
-def read_shape(value: Any) -> Any:
-    """Give a GeoJSON geometry from an object, GeoJSON text, WKT or WKB; degrees, longitude first.
+def parse_geometry(value: Any) -> Any:
+    """Parse a geometry into GeoJSON, in degrees, longitude first.
 
-    :raises ValueError: when it is none of these.
+    :param value: a GeoJSON object, GeoJSON text, WKT or EWKT text, or WKB or EWKB bytes. Any other value is
+        returned unchanged, for validation to report.
+    :raises ValueError: when the text or the bytes are not a geometry.
     """
     if isinstance(value, (bytes, bytearray)):
         try:
-            return _Wkb(bytes(value)).read()
+            return _WkbReader(bytes(value)).read()
         except (struct.error, IndexError, RecursionError):
-            raise ValueError("is no WKB of a point, polygon or multipolygon") from None
+            raise ValueError("is not WKB of a point, polygon or multipolygon") from None
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("{"):
@@ -46,7 +48,7 @@ def read_shape(value: Any) -> Any:
 def _from_wkt(text: str) -> Json:
     match = _WKT.match(text)
     if match is None:
-        raise ValueError(f"is no WKT of a point, polygon or multipolygon: {text[:40]!r}")
+        raise ValueError(f"is not WKT of a point, polygon or multipolygon: {text[:40]!r}")
     kind = _NAMES[match.group(1).upper()]
     lists = _POSITION.sub(
         lambda found: "[" + ",".join(map(_number, found.group().split()[:2])) + "]", match.group(2)
@@ -54,7 +56,7 @@ def _from_wkt(text: str) -> Json:
     try:
         coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
     except (ValueError, RecursionError):
-        raise ValueError(f"is no valid WKT: {text[:40]!r}") from None
+        raise ValueError(f"is not valid WKT: {text[:40]!r}") from None
     return {"type": kind, "coordinates": coordinates[0] if kind == "Point" else coordinates}
 
 
@@ -62,8 +64,8 @@ def _number(text: str) -> str:
     return repr(float(text))
 
 
-class _Wkb:
-    """Reads well-known binary, with or without heights and SRID; heights are left out."""
+class _WkbReader:
+    """Reader of well-known binary, with or without heights and SRID; heights are dropped."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
@@ -77,7 +79,7 @@ class _Wkb:
         heights = bool(code & 0x80000000) or 1000 <= code & 0x0FFFFFFF < 2000
         kind = _KINDS.get((code & 0x0FFFFFFF) % 1000)
         if kind is None:
-            raise ValueError("is no WKB of a point, polygon or multipolygon")
+            raise ValueError("is not WKB of a point, polygon or multipolygon")
         size = 3 if heights else 2
         if kind == "Point":
             return {"type": kind, "coordinates": list(self._take(f"{order}{size}d")[:2])}
@@ -96,8 +98,8 @@ class _Wkb:
         return found
 
 
-def wkb(shape: Json) -> bytes:
-    """Give a GeoJSON geometry as well-known binary."""
+def to_wkb(shape: Json) -> bytes:
+    """Return a GeoJSON geometry as little-endian well-known binary."""
     head = struct.pack("<BI", 1, _CODES[shape["type"]])
     if shape["type"] == "Point":
         return head + struct.pack("<2d", *shape["coordinates"][:2])

@@ -1,1 +1,1 @@
-"""Plans: desired state, differences, guards, pages."""
+"""Plans: desired state, changes, guards, and the plan as JSON and HTML."""

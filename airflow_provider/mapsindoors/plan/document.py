@@ -1,4 +1,4 @@
-"""The plan: what a sync will write, as a document that people and programs can read."""
+"""Plan: the writes of a sync, as a JSON document for reviewers and programs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.diff import change
-from airflow_provider.mapsindoors.geodata.snapshot import World, key_of
+from airflow_provider.mapsindoors.geodata.diff import build_update
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
-from airflow_provider.mapsindoors.plan.desired import Desired
+from airflow_provider.mapsindoors.plan.desired import DesiredRow
 
 Json = dict[str, Any]
 
@@ -22,9 +22,11 @@ Operation = Literal["create", "update", "deactivate", "delete"]
 
 
 VERSION = 1
+"""Version of the plan's JSON."""
 
 
 ACTIVE = 1
+"""Bit of the field ``status`` that shows an object on the map."""
 
 
 @dataclass(slots=True)
@@ -33,13 +35,13 @@ class Change:
 
     :param operation: ``create``, ``update``, ``deactivate`` or ``delete``.
     :param key: the object's value of the match key.
-    :param base_type: its base type.
-    :param id: the object's id; empty for a new one.
-    :param row: number of the row that asks for it; 0 when it is asked for by a row that is missing.
-    :param name: what people call it.
-    :param fields: what differs: path -> ``[found, wanted]``.
-    :param body: what is sent.
-    :param parent_key: the match key of the new object that is its parent, else empty.
+    :param base_type: the object's base type.
+    :param id: the object's id; empty for a new object.
+    :param row: number of the row that requests the change; 0 when a missing row does.
+    :param name: the object's name in the solution's base language.
+    :param fields: the differences: path to ``[found, wanted]``.
+    :param body: the object as it is sent; empty for a deletion.
+    :param parent_key: match key of the parent, when the parent is a new object; empty otherwise.
     """
 
     operation: Operation
@@ -55,16 +57,16 @@ class Change:
 
 @dataclass
 class Plan:
-    """All writes of a sync, and the world they were planned against.
+    """All writes of a sync, and the fingerprint of the snapshot that they were planned against.
 
     :param dataset: id of the solution.
-    :param match_on: by what rows and objects are matched.
-    :param scope: what was compared.
-    :param fingerprint: of everything that was compared; another one means that the world changed.
-    :param compared: how many objects that have the match key were compared.
-    :param unchanged: how many rows need no write.
-    :param changes: the writes.
-    :param failed: rows left out: ``{"row", "key", "reasons"}``.
+    :param match_on: the match key of rows and objects.
+    :param scope: the scope of the comparison: ``base_types`` and ``root_element``.
+    :param fingerprint: hash of all compared objects; another hash means that the map changed since.
+    :param compared: number of compared objects that have the match key.
+    :param unchanged: number of rows without a difference.
+    :param changes: the writes, in their order.
+    :param failed: the rows that are left out: ``{"row", "key", "reasons"}``.
     """
 
     dataset: str
@@ -77,105 +79,116 @@ class Plan:
     failed: list[Json] = field(default_factory=list)
 
     def count(self, operation: Operation) -> int:
-        """Count the writes of a kind."""
-        return sum(one.operation == operation for one in self.changes)
+        """Return the number of writes of an operation."""
+        return sum(change.operation == operation for change in self.changes)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Count the writes by kind and base type."""
-        found = Counter((one.operation, one.base_type) for one in self.changes)
+        """Return the number of writes by operation and base type."""
+        found = Counter((change.operation, change.base_type) for change in self.changes)
         return {
             operation: {kind: found[operation, kind] for kind in BASE_TYPES if found[operation, kind]}
             for operation in ("create", "update", "deactivate", "delete")
         }
 
     def summary(self) -> str:
-        """Give the counts in words."""
-        said = [
+        """Return the counts as a sentence."""
+        counts = [
             f"{operation} {', '.join(f'{number} {kind}' for kind, number in kinds.items())}"
             for operation, kinds in self.counts().items()
             if kinds
         ]
         rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
-        return f"{'; '.join(said) or 'no changes'}; {rest}; compared with {self.compared} objects"
+        return f"{'; '.join(counts) or 'no changes'}; {rest}; compared with {self.compared} objects"
 
-    def document(self) -> bytes:
-        """Give the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
+    def to_json(self) -> bytes:
+        """Return the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
         import msgspec
 
         head = {"version": VERSION, "counts": self.counts()}
         return msgspec.json.format(msgspec.json.encode({**head, **asdict(self)}), indent=1)
 
     @classmethod
-    def read(cls, data: bytes, where: str) -> Plan:
-        """Read a plan that :meth:`document` made.
+    def from_json(cls, data: bytes, where: str) -> Plan:
+        """Parse a plan that :meth:`to_json` returned.
 
-        :raises InputError: when it is none.
+        :param data: the JSON.
+        :param where: the plan's location, for the error.
+        :raises InputError: when the data are not a plan of this version.
         """
         import msgspec
 
         try:
             given = msgspec.json.decode(data)
             if given["version"] != VERSION:
-                raise ValueError("another version")
+                raise ValueError(f"version {VERSION} is expected")
             return msgspec.convert(given, cls)
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{where} is no plan of this version: {error}") from None
+            raise InputError(f"{where} is not a plan of this version: {error}") from None
 
 
-def fingerprint(world: World) -> str:
-    """Give a short name for everything that is compared: equal worlds have equal names."""
+def fingerprint(snapshot: SolutionSnapshot) -> str:
+    """Return a hash of all objects in the scope; equal objects have equal hashes."""
     import msgspec
 
     digest = hashlib.sha256()
-    for key in sorted(world.scope_ids()):
-        digest.update(msgspec.json.encode(world.by_id[key], order="deterministic"))
+    for key in sorted(snapshot.ids_in_scope()):
+        digest.update(msgspec.json.encode(snapshot.by_id[key], order="deterministic"))
     return digest.hexdigest()
 
 
 def make_plan(
-    rows: Iterable[Desired], world: World, scope: Mapping[str, Any], missing: str = "ignore"
+    rows: Iterable[DesiredRow], snapshot: SolutionSnapshot, scope: Mapping[str, Any], missing: str = "ignore"
 ) -> Plan:
-    """Plan the writes that make the world as the rows want it.
+    """Build the plan that brings a solution to its desired state.
 
-    :param rows: settled rows; those with problems are left out and listed as failed.
-    :param missing: what happens to compared objects that no row is about: ``ignore``, ``deactivate`` or
-        ``delete``. Objects without the match key are never touched.
+    :param rows: the rows after :func:`~airflow_provider.mapsindoors.plan.desired.resolve_references`; rows
+        with problems are left out and listed as failed.
+    :param snapshot: the solution.
+    :param scope: the scope of the comparison.
+    :param missing: action for compared objects without a row: ``ignore``, ``deactivate`` or ``delete``.
+        Objects without the match key are never changed.
     """
-    plan = Plan(world.dataset["id"], world.match_on, dict(scope), fingerprint(world))
+    plan = Plan(snapshot.dataset["id"], snapshot.match_on, dict(scope), fingerprint(snapshot))
     listed = list(rows)
     for row in listed:
         if row.problems:
             plan.failed.append({"row": row.number, "key": row.key, "reasons": row.problems})
-        elif row.found:
-            _plan_update(plan, row, world.by_id[row.found], missing, world)
+        elif row.object_id:
+            _plan_update(plan, row, snapshot.by_id[row.object_id], missing, snapshot)
         else:
-            plan.changes.append(_creation(row, world))
-    keyed = compared(world)
+            plan.changes.append(_plan_create(row, snapshot))
+    keyed = comparable_ids(snapshot)
     plan.compared = len(keyed)
     if missing != "ignore":
-        about = {row.found for row in listed if row.found}
-        about |= {key for row in listed if row.key for key in world.matching(row.key)}
-        plan.changes += _removals((world.by_id[key] for key in keyed if key not in about), missing, world)
-    plan.changes.sort(key=stage)
+        about = {row.object_id for row in listed if row.object_id}
+        about |= {key for row in listed if row.key for key in snapshot.ids_with_key(row.key)}
+        plan.changes += _plan_removals(
+            (snapshot.by_id[key] for key in keyed if key not in about), missing, snapshot
+        )
+    plan.changes.sort(key=write_order)
     return plan
 
 
-def compared(world: World) -> list[str]:
-    """List the objects that a source can be about: of a type known here, and with the match key."""
-    return [key for key in world.keyed() if world.in_scope(key) and world.base_types[key] in BASE_TYPES]
+def comparable_ids(snapshot: SolutionSnapshot) -> list[str]:
+    """Return the ids of the objects in the scope that have the match key and a known base type."""
+    return [
+        key
+        for key in snapshot.keyed_ids()
+        if snapshot.in_scope(key) and snapshot.base_types[key] in BASE_TYPES
+    ]
 
 
-def stage(one: Change) -> tuple[int, int]:
-    """Say when a change is written: new objects from the top down, then updates, then deletions bottom up."""
-    level = min(BASE_TYPES.index(one.base_type), BASE_TYPES.index("area"))
-    if one.operation == "create":
+def write_order(change: Change) -> tuple[int, int]:
+    """Return the sort key of a change: creations, parents first; updates; deletions, children first."""
+    level = min(BASE_TYPES.index(change.base_type), BASE_TYPES.index("area"))
+    if change.operation == "create":
         return 0, level
-    return (2, -level) if one.operation == "delete" else (1, 0)
+    return (2, -level) if change.operation == "delete" else (1, 0)
 
 
-def _creation(row: Desired, world: World) -> Change:
+def _plan_create(row: DesiredRow, snapshot: SolutionSnapshot) -> Change:
     body = {key: value for key, value in row.item.items() if value is not None}
-    body["datasetId"] = world.dataset["id"]
+    body["datasetId"] = snapshot.dataset["id"]
     body.setdefault("anchor", geometry.anchor(body["geometry"]))
     parent = row.parent.key if row.parent else ""
     return Change(
@@ -183,18 +196,18 @@ def _creation(row: Desired, world: World) -> Change:
         row.key,
         row.base_type,
         row=row.number,
-        name=_name(body, world),
+        name=_name(body, snapshot),
         body=body,
         parent_key=parent,
     )
 
 
-def _plan_update(plan: Plan, row: Desired, found: Json, missing: str, world: World) -> None:
+def _plan_update(plan: Plan, row: DesiredRow, found: Json, missing: str, snapshot: SolutionSnapshot) -> None:
     wanted = dict(row.item)
     if missing == "deactivate" and wanted.get("status") is None:
-        # What was deactivated because its row was missing comes back with the row.
+        # An object that was deactivated because its row was missing is activated with the row.
         wanted["status"] = _status(found) | ACTIVE
-    body, different = change(wanted, found)
+    body, different = build_update(wanted, found)
     if row.parent is not None:
         different["parentId"] = (found.get("parentId"), f"(new: {row.parent.key})")
         body = {"id": found["id"], **body}
@@ -203,29 +216,31 @@ def _plan_update(plan: Plan, row: Desired, found: Json, missing: str, world: Wor
         return
     fields = {path: list(pair) for path, pair in different.items()}
     parent = row.parent.key if row.parent else ""
-    name = _name(wanted, world) or _name(found, world)
+    name = _name(wanted, snapshot) or _name(found, snapshot)
     plan.changes.append(
         Change("update", row.key, found["baseType"], found["id"], row.number, name, fields, body, parent)
     )
 
 
-def _removals(objects: Iterable[Json], missing: str, world: World) -> Iterator[Change]:
-    for one in objects:
-        key, name = key_of(one, world.match_on), _name(one, world)
+def _plan_removals(objects: Iterable[Json], missing: str, snapshot: SolutionSnapshot) -> Iterator[Change]:
+    for item in objects:
+        key, name = key_of(item, snapshot.match_on), _name(item, snapshot)
         if missing == "delete":
-            yield Change("delete", key, one["baseType"], one["id"], name=name)
-        elif _status(one) & ACTIVE:
-            old = _status(one)
+            yield Change("delete", key, item["baseType"], item["id"], name=name)
+        elif _status(item) & ACTIVE:
+            old = _status(item)
             new = old & ~ACTIVE
-            body = {"id": one["id"], "status": new}
-            yield Change("deactivate", key, one["baseType"], one["id"], 0, name, {"status": [old, new]}, body)
+            body = {"id": item["id"], "status": new}
+            yield Change(
+                "deactivate", key, item["baseType"], item["id"], 0, name, {"status": [old, new]}, body
+            )
 
 
 def _status(item: Mapping[str, Any]) -> int:
-    """Give the status bits; an object without any is active and searchable."""
+    """Return the status bits; an object without a status is active and searchable."""
     status = item.get("status")
     return status if isinstance(status, int) else 3
 
 
-def _name(item: Mapping[str, Any], world: World) -> str:
-    return str((item.get("properties") or {}).get(f"name@{world.base_language}") or "")
+def _name(item: Mapping[str, Any], snapshot: SolutionSnapshot) -> str:
+    return str((item.get("properties") or {}).get(f"name@{snapshot.base_language}") or "")

@@ -1,4 +1,4 @@
-"""What a plan must keep before anything is written: limits, and that it is the plan that was looked at."""
+"""Guards: limits of a plan, and checks that an approved plan is unchanged."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from dataclasses import dataclass
 from airflow_provider.errors import PlanRejectedError
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
-from airflow_provider.mapsindoors.geodata.snapshot import World, key_of
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """Limits that a plan must keep.
+    """Limits of a plan.
 
-    :param max_changes: writes in all; None for any number.
-    :param max_deletes: deletions.
-    :param max_delete_ratio: part of the compared objects that may be deleted or deactivated, 0 to 1.
+    :param max_changes: maximum number of writes; None for no limit.
+    :param max_deletes: maximum number of deletions.
+    :param max_delete_ratio: maximum share of the compared objects that is deleted or deactivated, 0 to 1.
     """
 
     max_changes: int | None = None
     max_deletes: int = 0
     max_delete_ratio: float = 0.1
 
-    def violations(self, plan: Plan, world: World, rows: int | None = None) -> list[str]:
-        """Say which limits a plan breaks.
+    def violations(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> list[str]:
+        """Return a sentence for each limit that a plan exceeds.
 
-        :param rows: how many rows the source had; None when it is not known any more.
+        :param plan: the plan.
+        :param snapshot: the solution that the plan was made against.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
         """
         out = []
         changes, deletes = len(plan.changes), plan.count("delete")
@@ -45,93 +47,108 @@ class Guards:
             )
         if gone and rows == 0:
             out.append("the source is empty, and every object would go")
-        if gone and any(not one["key"] for one in plan.failed):
+        if gone and any(not failure["key"] for failure in plan.failed):
             out.append("rows that cannot be matched are left out, so what is missing is not known")
-        return out + _orphans(plan, world)
+        return out + _orphans(plan, snapshot)
 
-    def check(self, plan: Plan, world: World, rows: int | None = None) -> None:
-        """Refuse a plan that breaks a limit.
+    def check(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> None:
+        """Raise an error when a plan exceeds a limit.
 
-        :raises PlanRejectedError: naming every limit that it breaks; nothing was written.
+        :param plan: the plan.
+        :param snapshot: the solution that the plan was made against.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
+        :raises PlanRejectedError: with every limit that the plan exceeds; nothing was written.
         """
-        if wrong := self.violations(plan, world, rows):
+        if wrong := self.violations(plan, snapshot, rows):
             raise PlanRejectedError("; ".join(wrong))
 
 
-def _orphans(plan: Plan, world: World) -> list[str]:
-    gone = {one.id for one in plan.changes if one.operation == "delete"}
+def _orphans(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
+    gone = {change.id for change in plan.changes if change.operation == "delete"}
     out = []
     for key in sorted(gone):
-        left = [below for below in world.children.get(key, ()) if below not in gone]
+        left = [below for below in snapshot.children.get(key, ()) if below not in gone]
         if left:
-            what = f"{world.base_types[key]} {key}"
-            out.append(f"deleting {what} would leave or take along {len(left)} objects below it")
+            described = f"{snapshot.base_types[key]} {key}"
+            out.append(f"deleting {described} would leave or take along {len(left)} objects below it")
     return out
 
 
-def drift(plan: Plan, world: World) -> str:
-    """Say what changed since a plan was made, as far as the plan knows how things were."""
-    said = [line for one in plan.changes if one.id for line in _drifted(one, world)]
-    more = f"; and {len(said) - 10} more" if len(said) > 10 else ""
-    return "; ".join(said[:10]) + more or "something that was compared, but is not about to change"
+def describe_drift(plan: Plan, snapshot: SolutionSnapshot) -> str:
+    """Describe the changes on the map since a plan was made, as far as the plan has the earlier values."""
+    lines = [line for change in plan.changes if change.id for line in _drifted(change, snapshot)]
+    more = f"; and {len(lines) - 10} more" if len(lines) > 10 else ""
+    return "; ".join(lines[:10]) + more or "an object that was compared, but is not to be changed"
 
 
-def _drifted(one: Change, world: World) -> Iterator[str]:
-    what, found = f"{one.base_type} {one.id} ({one.key})", world.by_id.get(one.id)
+def _drifted(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
+    described, found = f"{change.base_type} {change.id} ({change.key})", snapshot.by_id.get(change.id)
     if found is None:
-        yield f"{what} is gone"
+        yield f"{described} is gone"
         return
-    different = differences(one.body, found)
-    for path, pair in one.fields.items():
-        if path == "parentId" and one.parent_key:
+    different = differences(change.body, found)
+    for path, pair in change.fields.items():
+        if path == "parentId" and change.parent_key:
             continue
         if path not in different:
-            yield f"{what}: {path} is already as planned"
+            yield f"{described}: {path} is already as planned"
         elif list(different[path]) != pair:
-            yield f"{what}: {path} was {next(iter(pair), None)!r}, now it is {different[path][0]!r}"
+            yield f"{described}: {path} was {next(iter(pair), None)!r}, now it is {different[path][0]!r}"
 
 
-def refuse_altered(plan: Plan, world: World, where: str) -> None:
-    """Refuse a plan from a file whose writes are not those that its page and table show.
+def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
+    """Raise an error when the writes of a loaded plan are not those that its page shows.
 
-    :param world: the map it was made against, unchanged.
-    :raises PlanRejectedError: naming what does not fit.
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against, unchanged since.
+    :param where: the plan's location, for the error.
+    :raises PlanRejectedError: with each change that does not fit.
     """
-    often = Counter(one.id for one in plan.changes if one.id)
-    new = {one.key for one in plan.changes if one.operation == "create"}
-    wrong = [f"{key} is changed {count} times" for key, count in often.items() if count > 1]
-    for number, one in enumerate(plan.changes, 1):
-        said = _creation_faults(one, plan) if one.operation == "create" else _change_faults(one, world)
-        wrong += [f"change {number} ({one.operation} {one.key or one.id}) {why}" for why in said]
-        if one.parent_key and one.parent_key not in new:
-            wrong.append(f"change {number} needs a parent {one.parent_key!r} that the plan does not make")
+    occurrences = Counter(change.id for change in plan.changes if change.id)
+    new = {change.key for change in plan.changes if change.operation == "create"}
+    wrong = [f"{key} is changed {count} times" for key, count in occurrences.items() if count > 1]
+    for number, change in enumerate(plan.changes, 1):
+        faults = (
+            _creation_faults(change, plan)
+            if change.operation == "create"
+            else _change_faults(change, snapshot)
+        )
+        wrong += [f"change {number} ({change.operation} {change.key or change.id}) {why}" for why in faults]
+        if change.parent_key and change.parent_key not in new:
+            wrong.append(
+                f"change {number} needs a parent {change.parent_key!r} that the plan does not create"
+            )
     if wrong:
         more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise PlanRejectedError(f"the plan {where} is not as it was made: {'; '.join(wrong[:10])}{more}")
+        raise PlanRejectedError(f"the plan {where} was altered: {'; '.join(wrong[:10])}{more}")
 
 
-def _creation_faults(one: Change, plan: Plan) -> Iterator[str]:
-    yield from validation.problems(one.body)
-    if one.id or one.body.get("id") is not None:
+def _creation_faults(change: Change, plan: Plan) -> Iterator[str]:
+    yield from validation.problems(change.body)
+    if change.id or change.body.get("id") is not None:
         yield "has an id already"
-    if (one.body.get("baseType"), one.body.get("datasetId")) != (one.base_type, plan.dataset):
-        yield "makes another type, or belongs to another solution"
-    if plan.match_on != "id" and key_of(one.body, plan.match_on) != one.key:
-        yield "makes something with another key"
+    if (change.body.get("baseType"), change.body.get("datasetId")) != (change.base_type, plan.dataset):
+        yield "has another base type or solution in its body"
+    if plan.match_on != "id" and key_of(change.body, plan.match_on) != change.key:
+        yield "has another key in its body"
 
 
-def _change_faults(one: Change, world: World) -> Iterator[str]:
-    found = world.by_id.get(one.id)
-    if found is None or not world.in_scope(one.id) or found.get("baseType") != one.base_type:
+def _change_faults(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
+    found = snapshot.by_id.get(change.id)
+    if found is None or not snapshot.in_scope(change.id) or found.get("baseType") != change.base_type:
         yield "is about an object that the plan did not compare"
         return
-    if one.operation == "delete":
-        if one.body:
+    if change.operation == "delete":
+        if change.body:
             yield "has a body"
         return
-    sent = {path: list(pair) for path, pair in differences(one.body, found).items()}
-    shown = {path: pair for path, pair in one.fields.items() if not (path == "parentId" and one.parent_key)}
-    if one.body.get("id") != one.id or sent != shown:
-        yield "sends something else than it shows"
-    if one.operation == "deactivate" and (set(one.body) != {"id", "status"} or one.body["status"] & ACTIVE):
+    sent = {path: list(pair) for path, pair in differences(change.body, found).items()}
+    shown = {
+        path: pair for path, pair in change.fields.items() if not (path == "parentId" and change.parent_key)
+    }
+    if change.body.get("id") != change.id or sent != shown:
+        yield "has other differences in its body than in its fields"
+    if change.operation == "deactivate" and (
+        set(change.body) != {"id", "status"} or change.body["status"] & ACTIVE
+    ):
         yield "does not deactivate"

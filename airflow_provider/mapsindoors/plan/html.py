@@ -1,4 +1,4 @@
-"""A plan as one self-contained HTML page: counts, the changes on the map floor by floor, and in a table."""
+"""Plan page: a plan as a self-contained HTML page with counts, a map of each floor and a table."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.document import Change, Plan
-from airflow_provider.mapsindoors.plan.svg import Numbered, by_place, draw
-from airflow_provider.mapsindoors.plan.text import kind_of, place_name, say, sentences
+from airflow_provider.mapsindoors.plan.svg import NumberedChange, group_by_place, render_svg
+from airflow_provider.mapsindoors.plan.text import describe_change, kind_of, place_name, to_text
 
 Json = dict[str, Any]
 
 
-Places = Sequence[tuple[str, list[Numbered]]]
+Places = Sequence[tuple[str, list[NumberedChange]]]
 
 MOST_ROWS = 2_000
+"""Maximum rows of a table."""
 
 
 MOST_PLACES = 40
+"""Maximum maps of a page."""
 
 _WORDS = {
     "create": "new",
@@ -65,43 +67,43 @@ svg text.changed{fill:#10171f;font-weight:700}@media print{body{background:#fff}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def beginning(fingerprint: str) -> str:
-    """Give how the page of a plan begins: nobody can name it who has seen neither plan nor map."""
+def page_prefix(fingerprint: str) -> str:
+    """Return the beginning of a plan's page, with the fingerprint, which only readers of the plan know."""
     return f'<!doctype html><html lang="en" data-plan="{escape(fingerprint)}">'
 
 
-def page(plan: Plan, world: World) -> str:
-    """Give the page. It loads nothing, runs nothing, and shows all texts as texts.
+def render_page(plan: Plan, snapshot: SolutionSnapshot) -> str:
+    """Return the page. It loads nothing, runs no script, and escapes every text.
 
-    :param plan: what will be written.
-    :param world: the map it was planned against.
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against.
     """
-    title = f"Plan for {escape(str(world.dataset.get('name') or plan.dataset))}"
-    places = by_place(plan.changes, world)
+    title = f"Plan for {escape(str(snapshot.dataset.get('name') or plan.dataset))}"
+    places = group_by_place(plan.changes, snapshot)
     parts = [
-        f'{beginning(plan.fingerprint)}<meta charset="utf-8"><title>{title}</title>',
+        f'{page_prefix(plan.fingerprint)}<meta charset="utf-8"><title>{title}</title>',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><main><h1>{title}</h1>',
-        *_summary(plan, world),
-        *_maps(places, world),
-        *_table(plan.changes, places, world),
+        *_summary(plan, snapshot),
+        *_maps(places, snapshot),
+        *_table(plan.changes, places, snapshot),
         *_failures(plan.failed),
         "</main></html>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _summary(plan: Plan, world: World) -> Iterator[str]:
-    """Give the counts: in large, and by type."""
+def _summary(plan: Plan, snapshot: SolutionSnapshot) -> Iterator[str]:
+    """Yield the counts: in total, and by base type."""
     types, root = plan.scope.get("base_types"), plan.scope.get("root_element")
-    scope = f", only {escape(say(types))}" if types else ""
-    scope += f", only below {escape(place_name(str(root), world))}" if root else ""
+    scope = f", only {escape(to_text(types))}" if types else ""
+    scope += f", only below {escape(place_name(str(root), snapshot))}" if root else ""
     yield (
         f'<p class="quiet">Compared with {plan.compared} objects by {escape(plan.match_on)}{scope}.'
         " Nothing is written yet.</p>"
     )
-    found = Counter((kind_of(one), one.base_type) for one in plan.changes)
-    total = Counter(kind_of(one) for one in plan.changes)
+    found = Counter((kind_of(change), change.base_type) for change in plan.changes)
+    total = Counter(kind_of(change) for change in plan.changes)
     cards = [f'<div class="{kind}"><b>{total[kind]}</b>{word}</div>' for kind, word in _WORDS.items()]
     cards += [f"<div><b>{plan.unchanged}</b>unchanged</div>", f"<div><b>{len(plan.failed)}</b>left out</div>"]
     yield f'<div class="cards">{"".join(cards)}</div>'
@@ -117,38 +119,39 @@ def _summary(plan: Plan, world: World) -> Iterator[str]:
     yield "</table></section>"
 
 
-def _maps(places: Places, world: World) -> Iterator[str]:
-    """Draw each place on which something changes."""
+def _maps(places: Places, snapshot: SolutionSnapshot) -> Iterator[str]:
+    """Yield a map of each place with changes."""
     for place, changes in places[:MOST_PLACES]:
-        if drawn := draw(place, changes, world):
-            yield f"<section><h2>{escape(place_name(place, world))}</h2>{_key(changes)}{drawn}</section>"
+        if drawn := render_svg(place, changes, snapshot):
+            title = escape(place_name(place, snapshot))
+            yield f"<section><h2>{title}</h2>{_legend(changes)}{drawn}</section>"
     if len(places) > MOST_PLACES:
         yield f"<p>And {len(places) - MOST_PLACES} more floors, in the table only.</p>"
 
 
-def _key(changes: Sequence[Numbered]) -> str:
-    """Say what the colours of a map mean, and how often each occurs."""
-    often = Counter(kind_of(one) for _, one in changes)
-    kinds = [kind for kind in _WORDS if often[kind]]
-    chips = [f'<span class="chip {kind}">{often[kind]} {_WORDS[kind]}</span>' for kind in kinds]
-    chips += ['<span class="chip was">was here</span>'] if often["moved"] else []
+def _legend(changes: Sequence[NumberedChange]) -> str:
+    """Return the legend of a map: its colours, with the number of changes of each."""
+    counts = Counter(kind_of(change) for _, change in changes)
+    kinds = [kind for kind in _WORDS if counts[kind]]
+    chips = [f'<span class="chip {kind}">{counts[kind]} {_WORDS[kind]}</span>' for kind in kinds]
+    chips += ['<span class="chip was">was here</span>'] if counts["moved"] else []
     return f'<p>{" ".join(chips)} <span class="chip calm">stays</span></p>'
 
 
-def _table(changes: list[Change], places: Places, world: World) -> Iterator[str]:
+def _table(changes: list[Change], places: Places, snapshot: SolutionSnapshot) -> Iterator[str]:
     if not changes:
         yield "<section><h2>Nothing changes</h2><p>The map is as the source wants it.</p></section>"
         return
-    where = {number: place_name(place, world, 2) for place, there in places for number, _ in there}
+    where = {number: place_name(place, snapshot, 2) for place, there in places for number, _ in there}
     yield "<section><h2>All changes</h2>"
     yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Where</th><th>Row</th><th>Fields</th></tr>"
-    for number, one in enumerate(changes[:MOST_ROWS], 1):
-        chip = f'<span class="chip {kind_of(one)}">{_WORDS[kind_of(one)]}</span>'
-        which = f"{escape(one.base_type)} <b>{escape(one.name)}</b><br>"
-        which += f'<span class="quiet">{escape(one.key or one.id)}</span>'
-        fields = "<br>".join(_field(*said) for said in sentences(one, world))
+    for number, change in enumerate(changes[:MOST_ROWS], 1):
+        chip = f'<span class="chip {kind_of(change)}">{_WORDS[kind_of(change)]}</span>'
+        which = f"{escape(change.base_type)} <b>{escape(change.name)}</b><br>"
+        which += f'<span class="quiet">{escape(change.key or change.id)}</span>'
+        fields = "<br>".join(_field(*said) for said in describe_change(change, snapshot))
         cells = f'<td class="number">{number}</td><td>{chip}</td><td>{which}</td>'
-        cells += f"<td>{escape(where[number])}</td><td>{one.row or ''}</td>"
+        cells += f"<td>{escape(where[number])}</td><td>{change.row or ''}</td>"
         yield f'<tr id="change-{number}">{cells}<td>{fields}</td></tr>'
     yield "</table>"
     if len(changes) > MOST_ROWS:
@@ -166,7 +169,8 @@ def _failures(failed: list[Json]) -> Iterator[str]:
     if not failed:
         return
     yield "<section><h2>Rows left out</h2><table><tr><th>Row</th><th>Key</th><th>Why</th></tr>"
-    for one in failed[:MOST_ROWS]:
-        why = "<br>".join(escape(str(reason)) for reason in one["reasons"])
-        yield f"<tr><td>{escape(str(one['row']))}</td><td>{escape(str(one['key']))}</td><td>{why}</td></tr>"
+    for failure in failed[:MOST_ROWS]:
+        why = "<br>".join(escape(str(reason)) for reason in failure["reasons"])
+        row, key = escape(str(failure["row"])), escape(str(failure["key"]))
+        yield f"<tr><td>{row}</td><td>{key}</td><td>{why}</td></tr>"
     yield "</table></section>"

@@ -1,4 +1,4 @@
-"""A backup put back: what was changed is as it was, and what was deleted is made again."""
+"""Restore: match the objects of a backup, so that changed objects are reset and deleted objects recreated."""
 
 from __future__ import annotations
 
@@ -6,61 +6,63 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.mapsindoors.geodata.snapshot import World, marks_of
-from airflow_provider.mapsindoors.plan.desired import Desired, level
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natural_key
+from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
 
 Json = dict[str, Any]
 
 
-def match(rows: list[Desired], world: World) -> None:
-    """Find for each object of a backup what it is now; changes the rows.
+def match_backup(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
+    """Match each object of a backup with the object that it is now.
 
-    An object that is gone becomes a new one, with a new id; below it, parents are named by what they become.
-    A new one that an earlier try has made already is recognised by its type, parent, external id and
-    administrative id.
+    A deleted object is created with a new id, and its children get that id as their parent. An object that an
+    earlier attempt has recreated is recognised by its base type, parent, external id and administrative id.
+
+    :param rows: the objects of the backup; they are changed.
+    :param snapshot: the solution.
     """
-    kept = {str(row.item.get("id")): row for row in rows}
+    backup_rows = {str(row.item.get("id")): row for row in rows}
     others: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-    for key, one in world.by_id.items():
-        if key not in kept:
-            others[marks_of(one)].append(key)
+    for key, item in snapshot.by_id.items():
+        if key not in backup_rows:
+            others[natural_key(item)].append(key)
     seen: set[str] = set()
-    for row in sorted(rows, key=level):
+    for row in sorted(rows, key=tree_level):
         row.key = str(row.item.pop("id", ""))
         if not row.key or row.key in seen:
             row.problems.append(f"has the id of another row, {row.key}" if row.key else "has no id")
         seen.add(row.key)
-        _rename_parent(row, kept)
-        found = row.key if row.key in world.by_id else _made_before(row, others)
+        _rename_parent(row, backup_rows)
+        found = row.key if row.key in snapshot.by_id else _find_recreated(row, others)
         if found:
-            row.is_about(found, world)
-            row.item = {**_emptied(row.item, world.by_id[found]), "id": found}
-            if not world.in_scope(found):
+            row.set_object(found, snapshot)
+            row.item = {**_emptied(row.item, snapshot.by_id[found]), "id": found}
+            if not snapshot.in_scope(found):
                 row.problems.append(f"is about object {found}, which is outside of the scope")
 
 
-def _rename_parent(row: Desired, kept: Mapping[str, Desired]) -> None:
-    parent = kept.get(str(row.item.get("parentId")))
+def _rename_parent(row: DesiredRow, backup_rows: Mapping[str, DesiredRow]) -> None:
+    parent = backup_rows.get(str(row.item.get("parentId")))
     if parent is None:
         return
-    if parent.found:
-        row.item["parentId"] = parent.found
+    if parent.object_id:
+        row.item["parentId"] = parent.object_id
     else:
         del row.item["parentId"]
         row.parent = parent
 
 
-def _made_before(row: Desired, others: Mapping[tuple[str, ...], list[str]]) -> str:
-    found = [] if row.parent else others.get(marks_of(row.item), [])
+def _find_recreated(row: DesiredRow, others: Mapping[tuple[str, ...], list[str]]) -> str:
+    found = [] if row.parent else others.get(natural_key(row.item), [])
     if len(found) > 1:
         row.problems.append(f"may be any of {len(found)} objects: {', '.join(found[:5])}")
     return found[0] if found else ""
 
 
 def _emptied(item: Json, found: Json) -> Json:
-    """Own also what an object did not have, so that what was added since is emptied.
+    """Add empty values for fields that the backup does not have, so that later additions are removed.
 
-    Members of ``displaySetting`` and a display type cannot be emptied by any documented means; they stay.
+    Members of ``displaySetting`` and a display type stay: the vendor's docs have no way to empty them.
     """
     out = dict(item)
     for name in ("aliases", "categories", "additionalDetails"):

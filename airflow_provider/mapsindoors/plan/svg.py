@@ -1,4 +1,4 @@
-"""The changes of a plan on the map: one SVG for each floor, and for what is outdoors."""
+"""Maps: the changes of a plan as an SVG for each floor, building or venue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import cos, radians
 from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.plan.document import Change
 from airflow_provider.mapsindoors.plan.text import kind_of, name_of, place_name
 
@@ -20,107 +20,116 @@ Json = dict[str, Any]
 At = Callable[[geometry.Position], tuple[float, float]]
 
 
-Numbered = tuple[int, Change]
+NumberedChange = tuple[int, Change]
 
 MOST_SHAPES = 2_000
-"""Shapes of a floor that are drawn, changes first."""
+"""Maximum shapes of a map; changes come first."""
 
 
 _WIDTH, _HEIGHT, _MARGIN = 1040.0, 620.0, 16
+"""Maximum width and height of a map, and its margin, in pixels."""
 
 
 _LETTER, _LINE = 6.4, 14
-"""Width of a letter and height of a line on the map."""
+"""Width of a letter and height of a line of a label, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Something on a map.
+    """A shape on a map.
 
-    :param kind: its class: a kind of change, or ``floor``, ``calm`` (does not change), ``old`` (was here).
-    :param shape: where it is.
-    :param label: what it is called on the map, when there is room.
-    :param title: what the pointer shows.
-    :param number: number of the change, 0 for none; leads to its line in the table.
+    :param kind: CSS class: a kind of change, or ``floor``, ``calm`` (unchanged), ``old`` (earlier place).
+    :param outline: GeoJSON geometry.
+    :param label: text on the map, shown when there is room.
+    :param title: text under the pointer.
+    :param number: number of the change, which links to its row of the table; 0 for an unchanged object.
     """
 
     kind: str
-    shape: Json
+    outline: Json
     label: str = ""
     title: str = ""
     number: int = 0
 
 
-def by_place(changes: Sequence[Change], world: World) -> list[tuple[str, list[Numbered]]]:
-    """Group changes, numbered from 1, by the floor (or building, or venue) that they are on."""
-    places: defaultdict[str, list[Numbered]] = defaultdict(list)
-    parents = {one.key: one for one in changes if one.operation == "create"}
-    for number, one in enumerate(changes, 1):
-        places[_place(one, world, parents)].append((number, one))
-    return sorted(places.items(), key=lambda pair: place_name(pair[0], world))
+def group_by_place(
+    changes: Sequence[Change], snapshot: SolutionSnapshot
+) -> list[tuple[str, list[NumberedChange]]]:
+    """Return the changes, numbered from 1, by the id of their floor, building or venue."""
+    places: defaultdict[str, list[NumberedChange]] = defaultdict(list)
+    parents = {change.key: change for change in changes if change.operation == "create"}
+    for number, change in enumerate(changes, 1):
+        places[_place(change, snapshot, parents)].append((number, change))
+    return sorted(places.items(), key=lambda pair: place_name(pair[0], snapshot))
 
 
-def _place(one: Change, world: World, parents: dict[str, Change]) -> str:
-    seen = set()
-    while one.parent_key in parents and one.parent_key not in seen:
-        seen.add(one.parent_key)
-        one = parents[one.parent_key]
-    key = str(one.body.get("parentId") or one.id)
-    passed = set()
-    while key in world.by_id and world.base_types[key] not in ("floor", "venue", "building"):
-        if key in passed:
-            return ""  # The map goes round in a circle here.
-        passed.add(key)
-        key = world.by_id[key].get("parentId") or ""
+def _place(change: Change, snapshot: SolutionSnapshot, parents: dict[str, Change]) -> str:
+    visited = set()
+    while change.parent_key in parents and change.parent_key not in visited:
+        visited.add(change.parent_key)
+        change = parents[change.parent_key]
+    key = str(change.body.get("parentId") or change.id)
+    visited = set()
+    while key in snapshot.by_id and snapshot.base_types[key] not in ("floor", "venue", "building"):
+        if key in visited:
+            return ""  # The parents form a cycle.
+        visited.add(key)
+        key = snapshot.by_id[key].get("parentId") or ""
     return key
 
 
-def draw(place: str, changes: Sequence[Numbered], world: World) -> str:
-    """Give the SVG of a place; empty when nothing of it can be drawn."""
+def render_svg(place: str, changes: Sequence[NumberedChange], snapshot: SolutionSnapshot) -> str:
+    """Return the SVG of a place; empty when it has no valid geometry."""
     around, changed = (
-        sorted((one for one in shapes if geometry.is_drawable(one.shape)), key=_size, reverse=True)
-        for shapes in (_around(place, changes, world), _changed(changes, world))
+        sorted((shape for shape in shapes if geometry.is_drawable(shape.outline)), key=_size, reverse=True)
+        for shapes in (_unchanged_shapes(place, changes, snapshot), _changed_shapes(changes, snapshot))
     )
     return _svg([*around, *changed])
 
 
-def _size(one: Shape) -> float:
-    """Give the area of a shape's box: what is small lies on top of what is large."""
-    west, south, east, north = geometry.bounds(one.shape)
+def _size(shape: Shape) -> float:
+    """Return the area of a shape's bounds; smaller shapes are drawn on top of larger shapes."""
+    west, south, east, north = geometry.bounds(shape.outline)
     return (east - west) * (north - south)
 
 
-def _around(place: str, changes: Sequence[Numbered], world: World) -> Iterator[Shape]:
-    """Give what is on a place and does not change."""
-    thing = world.by_id.get(place)
-    if thing is None:
+def _unchanged_shapes(
+    place: str, changes: Sequence[NumberedChange], snapshot: SolutionSnapshot
+) -> Iterator[Shape]:
+    """Yield the shapes of a place that do not change."""
+    floor = snapshot.by_id.get(place)
+    if floor is None:
         return
-    yield Shape("floor", thing.get("geometry") or {})
-    touched = {one.id for _, one in changes}
-    keys = world.below(place) if thing.get("baseType") == "floor" else world.children.get(place, ())
+    yield Shape("floor", floor.get("geometry") or {})
+    touched = {change.id for _, change in changes}
+    keys = (
+        snapshot.descendants(place) if floor.get("baseType") == "floor" else snapshot.children.get(place, ())
+    )
     for key in keys[: MOST_SHAPES - min(len(changes), MOST_SHAPES)]:
         if key not in touched:
-            one = world.by_id[key]
-            name = name_of(one, world)
-            yield Shape("calm", one.get("geometry") or {}, name, name)
+            item = snapshot.by_id[key]
+            name = name_of(item, snapshot)
+            yield Shape("calm", item.get("geometry") or {}, name, name)
 
 
-def _changed(changes: Sequence[Numbered], world: World) -> Iterator[Shape]:
-    """Give what changes, and where that was."""
+def _changed_shapes(changes: Sequence[NumberedChange], snapshot: SolutionSnapshot) -> Iterator[Shape]:
+    """Yield the shapes that change, and their earlier places."""
     shown = changes[:MOST_SHAPES]
-    for number, one in shown:
-        if one.body.get("geometry") and (old := world.by_id.get(one.id, {}).get("geometry")):
+    for number, change in shown:
+        if change.body.get("geometry") and (old := snapshot.by_id.get(change.id, {}).get("geometry")):
             yield Shape("old", old, title=f"{number}: was here")
-    for number, one in shown:
-        name = one.name or one.key
-        shape = one.body.get("geometry") or world.by_id.get(one.id, {}).get("geometry") or {}
-        yield Shape(kind_of(one), shape, name, f"{number}: {kind_of(one)} {one.base_type} {name}", number)
+    for number, change in shown:
+        name = change.name or change.key
+        outline = change.body.get("geometry") or snapshot.by_id.get(change.id, {}).get("geometry") or {}
+        yield Shape(
+            kind_of(change), outline, name, f"{number}: {kind_of(change)} {change.base_type} {name}", number
+        )
 
 
 def _svg(shapes: list[Shape]) -> str:
     if not shapes:
         return ""
-    boxes = [geometry.bounds(one.shape) for one in shapes]
+    boxes = [geometry.bounds(shape.outline) for shape in shapes]
     west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
     east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
     across = max(cos(radians((south + north) / 2)), 1e-3)
@@ -132,22 +141,22 @@ def _svg(shapes: list[Shape]) -> str:
         return _MARGIN + (x - west) * across * scale, _MARGIN + (north - y) * scale
 
     wide, high = (size * scale + 2 * _MARGIN for size in (size_x, size_y))
-    drawn = "\n".join([_shape(one, at) for one in shapes] + list(_labels(shapes, at)))
+    drawn = "\n".join([_shape(shape, at) for shape in shapes] + list(_labels(shapes, at)))
     style = f'viewBox="0 0 {wide:.0f} {high:.0f}" style="max-width:{wide:.0f}px"'
     return f'<svg role="img" {style}>\n{drawn}\n</svg>'
 
 
-def _shape(one: Shape, at: At) -> str:
-    title = f"<title>{escape(one.title)}</title>" if one.title else ""
-    if one.shape["type"] == "Point":
-        x, y = at((one.shape["coordinates"][0], one.shape["coordinates"][1]))
-        r = 9 if one.number else 4
-        drawn = f'<circle class="{one.kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r}">{title}</circle>'
+def _shape(shape: Shape, at: At) -> str:
+    title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
+    if shape.outline["type"] == "Point":
+        x, y = at((shape.outline["coordinates"][0], shape.outline["coordinates"][1]))
+        r = 9 if shape.number else 4
+        drawn = f'<circle class="{shape.kind}" cx="{x:.1f}" cy="{y:.1f}" r="{r}">{title}</circle>'
     else:
-        rings = (ring for polygon in geometry.polygons(one.shape) for ring in polygon)
+        rings = (ring for polygon in geometry.polygons(shape.outline) for ring in polygon)
         path = " ".join(f"M{' L'.join(_pair(at(position)) for position in ring)}Z" for ring in rings)
-        drawn = f'<path class="{one.kind}" fill-rule="evenodd" d="{path}">{title}</path>'
-    return f'<a href="#change-{one.number}">{drawn}</a>' if one.number else drawn
+        drawn = f'<path class="{shape.kind}" fill-rule="evenodd" d="{path}">{title}</path>'
+    return f'<a href="#change-{shape.number}">{drawn}</a>' if shape.number else drawn
 
 
 def _pair(point: tuple[float, float]) -> str:
@@ -155,36 +164,36 @@ def _pair(point: tuple[float, float]) -> str:
 
 
 def _labels(shapes: Iterable[Shape], at: At) -> Iterator[str]:
-    """Give the numbers of changes, and names where there is room for them; no label covers another."""
+    """Yield the numbers of changes, and names where there is room; labels do not overlap."""
     taken: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
-    for one in sorted(shapes, key=lambda one: one.number == 0):
-        if one.kind in ("floor", "old") or not (one.label or one.number):
+    for shape in sorted(shapes, key=lambda shape: shape.number == 0):
+        if shape.kind in ("floor", "old") or not (shape.label or shape.number):
             continue
-        x, y = at(tuple(geometry.anchor(one.shape)["coordinates"]))
-        for text in (_fitting(one, at), str(one.number or "")):
+        x, y = at(tuple(geometry.anchor(shape.outline)["coordinates"]))
+        for text in (_fit_label(shape, at), str(shape.number or "")):
             line = _free_line(taken, round(y / _LINE), x, len(text) * _LETTER / 2) if text else None
             if line is not None:
-                strong = ' class="changed"' if one.number else ""
-                middle = y if one.shape["type"] == "Point" else line * _LINE
+                strong = ' class="changed"' if shape.number else ""
+                middle = y if shape.outline["type"] == "Point" else line * _LINE
                 yield f'<text{strong} x="{x:.1f}" y="{middle + 4:.1f}">{escape(text)}</text>'
                 break
 
 
-def _fitting(one: Shape, at: At) -> str:
-    """Give as much of a label as fits into the shape."""
-    west, south, east, north = geometry.bounds(one.shape)
+def _fit_label(shape: Shape, at: At) -> str:
+    """Return the part of a label that fits into its shape."""
+    west, south, east, north = geometry.bounds(shape.outline)
     (left, top), (right, bottom) = at((west, north)), at((east, south))
-    text = f"{one.number or ''} {one.label}".strip()
+    text = f"{shape.number or ''} {shape.label}".strip()
     room = int((right - left) / _LETTER) if bottom - top >= _LINE else 0
     if len(text) > room:
-        return f"{text[: room - 1]}…" if room >= 8 else str(one.number or "")
+        return f"{text[: room - 1]}…" if room >= 8 else str(shape.number or "")
     return text
 
 
 def _free_line(
     taken: defaultdict[int, list[tuple[float, float]]], line: int, x: float, half: float
 ) -> int | None:
-    """Take the nearest line of text, of those around a place, on which nothing stands yet."""
+    """Reserve the nearest free line of text around a position; return None when all are taken."""
     for near in (line, line + 1, line - 1, line + 2):
         if all(x + half <= left or x - half >= right for left, right in taken[near]):
             taken[near].append((x - half, x + half))

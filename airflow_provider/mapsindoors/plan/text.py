@@ -1,4 +1,4 @@
-"""What a plan's page says of changes, in words of people who know the building."""
+"""Wording: describe changes for readers who know the building, by name instead of by id."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
-from airflow_provider.mapsindoors.geodata.snapshot import World
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.plan.document import Change
 
 Json = dict[str, Any]
 
 LONGEST = 300
-"""Characters of a value that are shown."""
+"""Maximum characters of a value."""
 
 _DEGREE = 111_320
-"""Metres of a degree of latitude."""
+"""Metres per degree of latitude."""
 
 
 _STATUS = {0: "hidden", 1: "shown, not searchable", 2: "hidden", 3: "shown"}
@@ -29,88 +29,90 @@ _NAMES = {"displayTypeId": "display type", "parentId": "place", "baseTypePropert
 _SHAPES = ("geometry", "anchor")
 
 
-_TOLD_ELSEWHERE = ("baseType", "datasetId", "externalId", *_SHAPES)
+_SHOWN_ELSEWHERE = ("baseType", "datasetId", "externalId", *_SHAPES)
 
 
-def kind_of(one: Change) -> str:
-    """Say what happens, in one word: ``create``, ``moved``, ``update``, ``deactivate`` or ``delete``."""
-    moves = one.operation == "update" and ("geometry" in one.fields or "parentId" in one.fields)
-    return "moved" if moves else one.operation
+def kind_of(change: Change) -> str:
+    """Return the kind of a change: ``create``, ``moved``, ``update``, ``deactivate`` or ``delete``."""
+    moves = change.operation == "update" and ("geometry" in change.fields or "parentId" in change.fields)
+    return "moved" if moves else change.operation
 
 
-def place_name(place: str, world: World, most: int = 6) -> str:
-    """Name a place: venue, building, floor, and so on.
+def place_name(place: str, snapshot: SolutionSnapshot, most: int = 6) -> str:
+    """Return the name of a place as a path: venue, building, floor, and so on.
 
-    :param most: how many names of these, the last ones.
+    :param place: id of the place; empty for new places.
+    :param snapshot: the solution.
+    :param most: maximum number of names, from the end of the path.
     """
     names: list[str] = []
-    while place in world.by_id and len(names) < most:
-        thing = world.by_id[place]
-        floor = f"floor {(thing.get('baseTypeProperties') or {}).get('name', '')}"
-        names.append(name_of(thing, world) or (floor if thing.get("baseType") == "floor" else place))
-        place = thing.get("parentId") or ""
+    while place in snapshot.by_id and len(names) < most:
+        item = snapshot.by_id[place]
+        floor = f"floor {(item.get('baseTypeProperties') or {}).get('name', '')}"
+        names.append(name_of(item, snapshot) or (floor if item.get("baseType") == "floor" else place))
+        place = item.get("parentId") or ""
     return " · ".join(reversed(names)) or "New places"
 
 
-def name_of(thing: Json, world: World) -> str:
-    """Give what people call an object, empty when it has no name."""
-    return str((thing.get("properties") or {}).get(f"name@{world.base_language}") or "")
+def name_of(item: Json, snapshot: SolutionSnapshot) -> str:
+    """Return the name of an object in the base language; empty when it has none."""
+    return str((item.get("properties") or {}).get(f"name@{snapshot.base_language}") or "")
 
 
-def sentences(one: Change, world: World) -> Iterator[tuple[str, str, str]]:
-    """Say what a change does: what it is about, how that is, and how it will be; empty for nothing.
+def describe_change(change: Change, snapshot: SolutionSnapshot) -> Iterator[tuple[str, str, str]]:
+    """Yield the differences of a change: field, old value and new value; an empty text for no value.
 
-    Ids of display types, categories and places are told by name.
+    Display types, categories and places have their names instead of their ids.
     """
-    if one.operation == "create":
-        if one.parent_key:
-            yield "place", "", f"below the new {one.parent_key}"
-        for path, value in _flat(one.body):
+    if change.operation == "create":
+        if change.parent_key:
+            yield "place", "", f"below the new {change.parent_key}"
+        for path, value in _flat(change.body):
             if not is_empty(value):
-                yield _called(path), "", _said(path, value, world)
+                yield _field_name(path), "", _value_text(path, value, snapshot)
         return
-    for path, (old, new) in one.fields.items():
+    for path, (old, new) in change.fields.items():
         if path == "geometry":
-            yield "geometry", "", _moved(old, new)
-        elif path != "anchor" or "geometry" not in one.fields:
-            yield _called(path), _said(path, old, world), _said(path, new, world)
+            yield "geometry", "", _describe_move(old, new)
+        elif path != "anchor" or "geometry" not in change.fields:
+            yield _field_name(path), _value_text(path, old, snapshot), _value_text(path, new, snapshot)
 
 
 def _flat(body: Json) -> Iterator[tuple[str, Any]]:
     for field, value in body.items():
         if field in NESTED and isinstance(value, dict):
             yield from ((f"{field}.{key}", inner) for key, inner in value.items())
-        elif field not in _TOLD_ELSEWHERE:
+        elif field not in _SHOWN_ELSEWHERE:
             yield field, value
 
 
-def _called(path: str) -> str:
+def _field_name(path: str) -> str:
     plain = path.removeprefix("properties.").removeprefix("baseTypeProperties.")
     return _NAMES.get(path, plain)
 
 
-def _said(path: str, value: Any, world: World) -> str:
+def _value_text(path: str, value: Any, snapshot: SolutionSnapshot) -> str:
     if path == "status" and isinstance(value, int):
         return f"{_STATUS.get(value, 'unknown')} ({value})"
-    if path == "parentId" and isinstance(value, str) and value in world.by_id:
-        return place_name(value, world, 2)
+    if path == "parentId" and isinstance(value, str) and value in snapshot.by_id:
+        return place_name(value, snapshot, 2)
     if path == "displayTypeId" and isinstance(value, str):
-        return say(world.labels.get(value, value))
+        return to_text(snapshot.labels.get(value, value))
     if path == "categories" and isinstance(value, list):
-        return say([world.labels.get(str(one), str(one)) for one in value])
-    return say(value)
+        return to_text([snapshot.labels.get(str(category), str(category)) for category in value])
+    return to_text(value)
 
 
-def say(value: Any) -> str:
-    """Write a value as text, shortened; a list of texts without brackets."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+def to_text(value: Any) -> str:
+    """Return a value as shortened text; a list of texts without brackets."""
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
         value = ", ".join(value)
     text = "" if is_empty(value) else str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
-def _moved(old: Any, new: Any) -> str:
-    """Say how far a shape goes."""
+def _describe_move(old: Any, new: Any) -> str:
+    """Describe the move of a geometry, with the distance in metres."""
     if not (geometry.is_drawable(old) and geometry.is_drawable(new)):
         return "gets a place"
     (x1, y1), (x2, y2) = map(_centre, (old, new))

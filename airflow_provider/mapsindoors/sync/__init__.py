@@ -1,1 +1,1 @@
-"""Syncs: a plan executed and verified."""
+"""Sync: make a plan, execute it in batches, and verify the result."""

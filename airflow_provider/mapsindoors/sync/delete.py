@@ -1,4 +1,4 @@
-"""Deletes objects by id: looked up first, leaves before parents, within a limit."""
+"""Deletion: delete objects by id, leaves before parents, within a limit."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from airflow_provider.core.files.reader import read_rows
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.snapshot import World, read_undecoded
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan.document import Change, Plan, fingerprint, stage
+from airflow_provider.mapsindoors.plan.document import Change, Plan, fingerprint, write_order
 from airflow_provider.mapsindoors.plan.guards import Guards
-from airflow_provider.mapsindoors.sync.execute import Application
+from airflow_provider.mapsindoors.sync.execute import PlanExecution
 from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
@@ -20,32 +20,44 @@ if TYPE_CHECKING:
 def read_ids(source: list[str] | str) -> list[str]:
     """Read ids from a list, or from the ``id`` of each object of a file.
 
-    :raises InputError: naming every row that is no id.
+    :param source: the ids, or the path of a JSON or JSON Lines file of objects.
+    :return: the ids without duplicates.
+    :raises InputError: with every row that is not an id.
     """
     given = [row.get("id") for _, row in read_rows(source, "ids")] if isinstance(source, str) else source
     wrong = [
-        f"row {number}: {one!r} is no id"
-        for number, one in enumerate(given, 1)
-        if not isinstance(one, str) or not one.strip()
+        f"row {number}: {object_id!r} is not an id"
+        for number, object_id in enumerate(given, 1)
+        if not isinstance(object_id, str) or not object_id.strip()
     ]
     if wrong:
         raise InputError(wrong, "ids")
-    return list(dict.fromkeys(one for one in given if one))
+    return list(dict.fromkeys(object_id for object_id in given if object_id))
 
 
-def delete(hook: MapsIndoorsHook, ids: list[str], most: int, batch_size: int, log: Logger) -> dict[str, int]:
-    """Delete objects; gives how many were deleted and how many did not exist.
+def delete(
+    hook: MapsIndoorsHook, ids: list[str], max_deletes: int, batch_size: int, log: Logger
+) -> dict[str, int]:
+    """Delete objects and verify that they are deleted.
 
-    :param most: refuse to delete more than this.
-    :raises PlanRejectedError: when that is more, or when an object below one of them would stay.
+    :param hook: the connection to the solution.
+    :param ids: ids of the objects; unknown ids are ignored.
+    :param max_deletes: maximum number of deletions.
+    :param batch_size: maximum number of objects a request.
+    :param log: logs the progress after each batch.
+    :return: ``{"deleted": n, "gone": n}``; ``gone`` counts the ids that did not exist.
+    :raises PlanRejectedError: when there are more, or when the child of a deleted object would stay.
     """
-    world = World(hook.get_dataset(), read_undecoded(hook), match_on="id")
-    plan = Plan(world.dataset["id"], "id", {}, fingerprint(world), compared=len(world.by_id))
-    known = [one for one in ids if one in world.by_id]
-    plan.changes = sorted((Change("delete", one, world.base_types[one], one) for one in known), key=stage)
-    Guards(max_deletes=most, max_delete_ratio=1.0).check(plan, world)
-    application = Application(hook, plan, batch_size=batch_size, log=log)
-    application.run(skip_bad=False)
+    snapshot = SolutionSnapshot(hook.get_dataset(), read_undecoded(hook), match_on="id")
+    plan = Plan(snapshot.dataset["id"], "id", {}, fingerprint(snapshot), compared=len(snapshot.by_id))
+    known = [object_id for object_id in ids if object_id in snapshot.by_id]
+    plan.changes = sorted(
+        (Change("delete", object_id, snapshot.base_types[object_id], object_id) for object_id in known),
+        key=write_order,
+    )
+    Guards(max_deletes=max_deletes, max_delete_ratio=1.0).check(plan, snapshot)
+    execution = PlanExecution(hook, plan, batch_size=batch_size, log=log)
+    execution.run(skip_bad=False)
     if plan.changes:
-        verify(hook, application.written, plan.match_on)
-    return {"deleted": application.done["delete"], "gone": len(ids) - len(known)}
+        verify(hook, execution.written, plan.match_on)
+    return {"deleted": execution.done["delete"], "gone": len(ids) - len(known)}

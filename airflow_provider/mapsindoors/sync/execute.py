@@ -1,4 +1,4 @@
-"""Applies a plan: level by level, in batches."""
+"""Execution: write the changes of a plan in batches, level by level."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING
 
 from airflow_provider.errors import NotFoundError, RequestRejectedError
 from airflow_provider.mapsindoors.api import counted
-from airflow_provider.mapsindoors.geodata.batches import batches, reason, split
+from airflow_provider.mapsindoors.geodata.batches import batches, rejection_reason, split_batch
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan.document import Change, Plan, stage
-from airflow_provider.mapsindoors.sync.create import Creation, Refused
+from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
+from airflow_provider.mapsindoors.sync.create import BatchCreator, Rejection
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 
-class Application:
-    """The application of one plan.
+class PlanExecution:
+    """The execution of one plan.
 
-    :param hook: the solution.
-    :param plan: what to write; changes get their new ids and parents here.
-    :param batch_size: objects a request.
-    :param log: gets a line for each batch.
-    :param known: ids of the objects that were there before.
+    ``done`` counts the written changes by operation, ``written`` has these changes, and ``failed`` has the
+    rejected changes, each with the reason.
+
+    :param hook: the connection to the solution.
+    :param plan: the plan; new ids and parents are set in its changes.
+    :param batch_size: maximum number of objects a request.
+    :param log: logs the progress after each batch.
+    :param known: ids of the objects that existed before the sync.
     """
 
     def __init__(
@@ -38,95 +41,101 @@ class Application:
         known: frozenset[str] = frozenset(),
     ) -> None:
         self.hook, self.plan, self.batch_size, self.log = hook, plan, batch_size, log
-        self._creation = Creation(hook, log, plan.match_on, known)
+        self._creator = BatchCreator(hook, log, plan.match_on, known)
         self.done: Counter[str] = Counter()
-        self.failed: list[Refused] = []
+        self.failed: list[Rejection] = []
         self.written: list[Change] = []
         self._new_ids: dict[str, str] = {}
 
     def run(self, *, skip_bad: bool) -> None:
-        """Write everything.
+        """Write all changes.
 
-        :param skip_bad: go on when the service refuses a row; otherwise stop after the batch it was in.
-        :raises RequestRejectedError: naming the rows that were refused and what was written.
+        :param skip_bad: continue when the service rejects a row; otherwise stop after the batch of the row.
+        :raises RequestRejectedError: with the rejected rows and the number of written changes.
         """
-        for (phase, _), group in groupby(self.plan.changes, key=stage):
+        for (phase, _), group in groupby(self.plan.changes, key=write_order):
             write = (self._create, self._update, self._delete)[phase]
-            for batch in batches(group, self.batch_size, lambda one: one.body):
+            for batch in batches(group, self.batch_size, lambda change: change.body):
                 write(batch)
                 self.log.info("%d of %d changes written", len(self.written), len(self.plan.changes))
                 if self.failed and not skip_bad:
-                    raise self._refusal()
+                    raise self._rejection_error()
 
     def _create(self, batch: list[Change]) -> None:
-        ready = self._ready(batch)
-        self.failed += self._creation.create(ready)
-        made = [one for one in ready if one.id]
-        self._new_ids.update((one.key, one.id) for one in made)
-        self._finish(made)
+        ready = self._with_parents(batch)
+        self.failed += self._creator.create(ready)
+        created = [change for change in ready if change.id]
+        self._new_ids.update((change.key, change.id) for change in created)
+        self._finish(created)
 
     def _update(self, batch: list[Change]) -> None:
-        todo = [self._ready(batch)]
-        while todo:
-            part = todo.pop()
+        pending = [self._with_parents(batch)]
+        while pending:
+            part = pending.pop()
             if not part:
                 continue
             try:
-                self.hook.update_geodata([one.body for one in part])
+                self.hook.update_geodata([change.body for change in part])
             except (RequestRejectedError, NotFoundError) as error:
-                todo += self._halved(part, error)
+                pending += self._split_rejected(part, error)
             else:
                 self._finish(part)
 
     def _delete(self, batch: list[Change]) -> None:
-        todo = [batch]
-        while todo:
-            part = todo.pop()
+        pending = [batch]
+        while pending:
+            part = pending.pop()
             if not part:
                 continue
             try:
-                self.hook.delete_geodata([one.id for one in part])
+                self.hook.delete_geodata([change.id for change in part])
             except NotFoundError:
-                # Some are gone already, by somebody else, or by a try of ours whose answer was lost. A read
-                # may not show that yet, so it is the service that is asked, one by one if need be.
+                # Some objects are deleted already, by another client or by an attempt without a response. A
+                # read may not show that yet. Therefore the batch is split until single objects remain.
                 if len(part) == 1:
                     self._finish(part)
                 else:
-                    todo += split(part, "")
+                    pending += split_batch(part, "")
             except RequestRejectedError as error:
-                todo += self._halved(part, error)
+                pending += self._split_rejected(part, error)
             else:
                 self._finish(part)
 
-    def _ready(self, batch: Iterable[Change]) -> list[Change]:
-        """Fill in the ids of parents made a level earlier; a child of a refused parent is refused, too."""
+    def _with_parents(self, batch: Iterable[Change]) -> list[Change]:
+        """Set the ids of parents that were created before; reject the children of a rejected parent."""
         ready = []
-        for one in batch:
-            if one.parent_key and one.parent_key not in self._new_ids:
-                self.failed.append((one, f"its parent {one.parent_key!r} was not created"))
+        for change in batch:
+            if change.parent_key and change.parent_key not in self._new_ids:
+                self.failed.append((change, f"its parent {change.parent_key!r} was not created"))
                 continue
-            if one.parent_key:
-                one.body["parentId"] = self._new_ids[one.parent_key]
-            ready.append(one)
+            if change.parent_key:
+                change.body["parentId"] = self._new_ids[change.parent_key]
+            ready.append(change)
         return ready
 
-    def _halved(self, part: list[Change], error: RequestRejectedError | NotFoundError) -> list[list[Change]]:
-        """Split a refused batch until bad rows stand alone; what is sent twice does no harm here."""
+    def _split_rejected(
+        self, part: list[Change], error: RequestRejectedError | NotFoundError
+    ) -> list[list[Change]]:
+        """Split a rejected batch until invalid rows are alone; updates and deletions may be sent twice."""
         if len(part) == 1:
-            self.failed.append((part[0], reason(error)))
+            self.failed.append((part[0], rejection_reason(error)))
             return []
         self.log.warning(
-            "A request with %s was refused; looking for the bad ones: %s", counted(len(part)), error
+            "A request with %s was rejected; splitting it to find the invalid objects: %s",
+            counted(len(part)),
+            error,
         )
-        return split(part, error.message)
+        return split_batch(part, error.message)
 
     def _finish(self, part: Iterable[Change]) -> None:
-        for one in part:
-            self.done[one.operation] += 1
-            self.written.append(one)
+        for change in part:
+            self.done[change.operation] += 1
+            self.written.append(change)
 
-    def _refusal(self) -> RequestRejectedError:
-        shown = [f"row {one.row} ({one.key or one.id}): {why}" for one, why in self.failed[:10]]
+    def _rejection_error(self) -> RequestRejectedError:
+        shown = [
+            f"row {change.row} ({change.key or change.id}): {problem}" for change, problem in self.failed[:10]
+        ]
         more = f"; and {len(self.failed) - 10} more" if len(self.failed) > 10 else ""
         done = ", ".join(f"{number} {name}d" for name, number in self.done.items()) or "nothing"
         left = len(self.plan.changes) - len(self.written) - len(self.failed)

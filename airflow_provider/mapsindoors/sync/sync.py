@@ -1,4 +1,4 @@
-"""A sync from beginning to end: read, match, plan, guard, apply, verify."""
+"""Sync: read, match, plan, check limits, execute and verify."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.errors import InputError, PlanRejectedError
-from airflow_provider.mapsindoors.geodata.snapshot import World, read_undecoded
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
 from airflow_provider.mapsindoors.plan import restore
-from airflow_provider.mapsindoors.plan.desired import Desired, match, read_desired, settle
-from airflow_provider.mapsindoors.plan.document import Plan, compared, fingerprint, make_plan
-from airflow_provider.mapsindoors.plan.guards import Guards, drift, refuse_altered
-from airflow_provider.mapsindoors.plan.html import page
-from airflow_provider.mapsindoors.sync.execute import Application
+from airflow_provider.mapsindoors.plan.desired import (
+    DesiredRow,
+    match_rows,
+    read_desired_rows,
+    resolve_references,
+)
+from airflow_provider.mapsindoors.plan.document import Plan, comparable_ids, fingerprint, make_plan
+from airflow_provider.mapsindoors.plan.guards import Guards, describe_drift, reject_altered
+from airflow_provider.mapsindoors.plan.html import render_page
+from airflow_provider.mapsindoors.sync.execute import PlanExecution
 from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
@@ -26,13 +31,17 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_LOGGED = 20
-"""Rows left out that are logged, when all of them are in a file."""
+_MAX_LOGGED = 20
+"""Maximum logged rows that are left out, when a file has all of them."""
 
 
 @dataclass
 class Sync:
-    """One sync of a source with a solution; the operator's arguments, see there."""
+    """The sync of a source with a solution.
+
+    For the parameters see :class:`~airflow_provider.mapsindoors.operators.MapsIndoorsSyncGeodataOperator`;
+    ``skip_bad`` is ``on_row_error="skip"``.
+    """
 
     hook: MapsIndoorsHook
     log: Logger
@@ -47,92 +56,105 @@ class Sync:
     batch_size: int = 500
     verify: bool = True
     restore: bool = False
-    _seen: World | None = None
-    _loaded: str = ""
+    _snapshot: SolutionSnapshot | None = None
+    _loaded_from: str = ""
 
-    def make(self, source: object) -> tuple[Plan, int]:
-        """Compare a source with the world; gives the plan, and how many rows there were.
+    def make_plan(self, source: object) -> tuple[Plan, int]:
+        """Compare a source with the solution and build the plan.
 
-        :raises InputError: with everything that is wrong with the rows, unless bad rows are skipped.
+        :param source: see :func:`airflow_provider.mapsindoors.plan.desired.read_desired_rows`.
+        :return: the plan, and the number of rows of the source.
+        :raises InputError: with all problems of all rows, unless invalid rows are skipped.
         """
         dataset = self.hook.get_dataset()
-        rows = read_desired(source, str(dataset.get("baseLanguage") or "en"), self.defaults)
-        world = self._world(dataset, rows)
-        (restore.match if self.restore else match)(rows, world)
-        settle(rows, world)
+        rows = read_desired_rows(source, str(dataset.get("baseLanguage") or "en"), self.defaults)
+        snapshot = self._read_snapshot(dataset, rows)
+        (restore.match_backup if self.restore else match_rows)(rows, snapshot)
+        resolve_references(rows, snapshot)
         if not self.skip_bad:
-            self._refuse(rows, world)
-        plan = make_plan(rows, world, self.scope, self.missing)
-        self._publish(plan, world)
-        self._seen = world
+            self._reject_bad_rows(rows, snapshot)
+        plan = make_plan(rows, snapshot, self.scope, self.missing)
+        self._write_plan(plan, snapshot)
+        self._snapshot = snapshot
         return plan, len(rows)
 
-    def load(self, path: str) -> Plan:
-        """Read a plan made earlier, for the world as it is.
+    def load_plan(self, path: str) -> Plan:
+        """Load a plan from a file, and check that it fits the solution as it is now.
 
-        :raises PlanRejectedError: when the world changed since.
+        :param path: path or URL of the plan's JSON.
+        :raises PlanRejectedError: when the compared objects changed since, the plan was altered, or it has
+            another scope or solution.
         """
         with open_source(path, "plan") as file:
-            plan = Plan.read(file.read(), f"'{path}'")
+            plan = Plan.from_json(file.read(), f"'{path}'")
         if self.scope and dict(self.scope) != plan.scope:
             raise PlanRejectedError(f"the plan '{path}' is for another scope, {plan.scope}")
         self.match_on, self.scope = plan.match_on, plan.scope
         dataset = self.hook.get_dataset()
         if dataset["id"] != plan.dataset:
             raise PlanRejectedError(f"the plan '{path}' is for another solution, {plan.dataset}")
-        world = self._world(dataset, [])
-        if fingerprint(world) != plan.fingerprint:
+        snapshot = self._read_snapshot(dataset, [])
+        if fingerprint(snapshot) != plan.fingerprint:
             raise PlanRejectedError(
-                f"the map changed since the plan '{path}' was made: {drift(plan, world)}."
-                " Nothing was written; make a new plan, and look at it"
+                f"the map changed since the plan '{path}' was made: {describe_drift(plan, snapshot)}."
+                " Nothing was written; make and review a new plan"
             )
-        refuse_altered(plan, world, f"'{path}'")
-        plan.compared = len(compared(world))
-        self._seen, self._loaded = world, path
+        reject_altered(plan, snapshot, f"'{path}'")
+        plan.compared = len(comparable_ids(snapshot))
+        self._snapshot, self._loaded_from = snapshot, path
         return plan
 
-    def apply(self, plan: Plan, rows: int | None = None) -> Application:
-        """Check the guards, keep a backup, write, and read back.
+    def apply(self, plan: Plan, rows: int | None = None) -> PlanExecution:
+        """Check the limits, write the backup, execute the plan and verify the result.
 
-        :param rows: how many rows the source had; None when the plan comes from a file.
+        :param plan: the plan of :meth:`make_plan` or :meth:`load_plan`.
+        :param rows: number of rows of the source; None when the plan was loaded from a file.
+        :return: the execution, with the written and the rejected changes.
+        :raises PlanRejectedError: when the plan exceeds a limit; nothing was written.
+        :raises RequestRejectedError: when the service rejects rows, unless invalid rows are skipped.
+        :raises VerificationError: when the map does not show the written changes.
         """
-        world, self._seen = self._seen, None  # It is large, and not needed while it is written.
-        if world is None:
-            raise ValueError("a plan is made or loaded first, and applied once")
-        self.guards.check(plan, world, rows)
-        application = Application(
-            self.hook, plan, batch_size=self.batch_size, log=self.log, known=frozenset(world.by_id)
+        snapshot, self._snapshot = self._snapshot, None  # Free its memory before the writes.
+        if snapshot is None:
+            raise ValueError("make or load a plan first; a plan is applied once")
+        self.guards.check(plan, snapshot, rows)
+        execution = PlanExecution(
+            self.hook, plan, batch_size=self.batch_size, log=self.log, known=frozenset(snapshot.by_id)
         )
         if not plan.changes:
-            return application
+            return execution
         if self.backup:
-            self._keep(self.backup, world)
-        del world
+            self._write_backup(self.backup, snapshot)
+        del snapshot
         try:
-            application.run(skip_bad=self.skip_bad)
+            execution.run(skip_bad=self.skip_bad)
         finally:
-            refused = application.failed
-            plan.failed += [{"row": one.row, "key": one.key, "reasons": [why]} for one, why in refused]
+            refused = execution.failed
+            plan.failed += [
+                {"row": change.row, "key": change.key, "reasons": [problem]} for change, problem in refused
+            ]
         if self.verify:
-            verify(self.hook, application.written, plan.match_on)
-        return application
+            verify(self.hook, execution.written, plan.match_on)
+        return execution
 
     def report_failed(self, plan: Plan) -> None:
-        """Say which rows were left out, and why: in a file beside the plan, or else all in the log."""
+        """Report the rows that are left out, with reasons: in a file beside the plan, or else in the log."""
         import msgspec
 
-        beside = self.plan_output or self._loaded
+        beside = self.plan_output or self._loaded_from
         path = f"{beside}.failed.jsonl" if beside and plan.failed else ""
-        for one in plan.failed[: _LOGGED if path else None]:
-            self.log.warning("Row %s (%s) left out: %s", one["row"], one["key"], "; ".join(one["reasons"]))
+        for failure in plan.failed[: _MAX_LOGGED if path else None]:
+            self.log.warning(
+                "Row %s (%s) left out: %s", failure["row"], failure["key"], "; ".join(failure["reasons"])
+            )
         if path:
             with AtomicFile(path) as out:
                 out.write(msgspec.json.Encoder().encode_lines(plan.failed))
-            self.log.warning("%d rows left out; all of them are in %s", len(plan.failed), path)
+            self.log.warning("%d rows left out; the file %s has all of them", len(plan.failed), path)
 
-    def _world(self, dataset: Json, rows: list[Desired]) -> World:
+    def _read_snapshot(self, dataset: Json, rows: list[DesiredRow]) -> SolutionSnapshot:
         uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
-        return World(
+        return SolutionSnapshot(
             dataset,
             read_undecoded(self.hook),
             display_types=self.hook.list_display_types() if "displayTypeId" in uses else (),
@@ -141,28 +163,28 @@ class Sync:
             scope=self.scope,
         )
 
-    def _refuse(self, rows: list[Desired], world: World) -> None:
-        problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]
-        for key, ids in world.duplicates().items():
+    def _reject_bad_rows(self, rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
+        problems = [f"row {row.number}: {problem}" for row in rows for problem in row.problems]
+        for key, ids in snapshot.duplicate_keys().items():
             problems.append(f"{self.match_on} {key!r} is that of {len(ids)} objects: {', '.join(ids)}")
         if problems:
             raise InputError(problems, "source")
 
-    def _publish(self, plan: Plan, world: World) -> None:
+    def _write_plan(self, plan: Plan, snapshot: SolutionSnapshot) -> None:
         if self.plan_output:
             with AtomicFile(self.plan_output) as out:
-                out.write(plan.document())
+                out.write(plan.to_json())
             with AtomicFile(page_path(self.plan_output)) as out:
-                out.write(page(plan, world).encode())
+                out.write(render_page(plan, snapshot).encode())
             self.log.info(
                 "The plan is in %s; the task's link 'Plan', under Details, opens its page", self.plan_output
             )
 
     @staticmethod
-    def _keep(path: str, world: World) -> None:
+    def _write_backup(path: str, snapshot: SolutionSnapshot) -> None:
         import msgspec
 
         encode = msgspec.json.Encoder().encode
         with AtomicFile(path) as out:
-            for one in world.by_id.values():
-                out.write(encode(one) + b"\n")
+            for item in snapshot.by_id.values():
+                out.write(encode(item) + b"\n")

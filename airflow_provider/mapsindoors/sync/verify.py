@@ -1,4 +1,4 @@
-"""Looks at the map after writing, until it shows what was written."""
+"""Verification: read the map after writing, until it shows the written changes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,31 @@ Json = dict[str, Any]
 
 wait = time.sleep
 
-SETTLE = (0.0, 1.0, 3.0, 6.0)
-"""Seconds before each look at what a write did. The docs do not say how soon a read shows a write."""
+READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
+"""Seconds before each read after a write. The vendor's docs do not say how soon a read shows a write."""
 
 
-def looks(hook: MapsIndoorsHook, pauses: Iterable[float] = SETTLE) -> Iterator[Iterator[Json]]:
-    """Read the map after each of some pauses, as long as the caller wants to."""
+def read_repeatedly(hook: MapsIndoorsHook, pauses: Iterable[float] = READ_DELAYS) -> Iterator[Iterator[Json]]:
+    """Yield the objects of the map, read after each delay, until the caller stops.
+
+    :param hook: the connection to the solution.
+    :param pauses: seconds before each read.
+    """
     for pause in pauses:
         wait(pause)
         yield hook.iter_geodata()
 
 
 def verify(hook: MapsIndoorsHook, changes: Sequence[Change], match_on: str) -> None:
-    """Read the solution again and compare it with what was written.
+    """Read the map and compare it with the written changes.
 
-    :raises VerificationError: naming objects and fields that are not as written.
+    :param hook: the connection to the solution.
+    :param changes: the written changes.
+    :param match_on: the match key.
+    :raises VerificationError: with the objects and fields that differ after the last read.
     """
     wrong: list[str] = []
-    for objects in looks(hook):
+    for objects in read_repeatedly(hook):
         wrong = list(discrepancies(changes, objects, match_on))
         if not wrong:
             return
@@ -42,28 +49,29 @@ def verify(hook: MapsIndoorsHook, changes: Sequence[Change], match_on: str) -> N
 
 
 def discrepancies(changes: Sequence[Change], objects: Iterable[Json], match_on: str) -> Iterator[str]:
-    """Say where the world is not as written.
+    """Yield a sentence for each difference between the written changes and the map.
 
-    :param changes: what was written.
-    :param objects: the world now.
+    :param changes: the written changes.
+    :param objects: the objects of the map.
+    :param match_on: the match key.
     """
-    about = {one.id for one in changes}
+    about = {change.id for change in changes}
     by_id: dict[str, Json] = {}
     keys: Counter[str] = Counter()
-    for thing in objects:
-        keys[key_of(thing, match_on)] += 1
-        if thing["id"] in about:
-            by_id[thing["id"]] = thing
-    for one in changes:
-        what = f"{one.base_type} {one.id} ({one.key})"
-        found = by_id.get(one.id)
-        if one.operation == "delete":
+    for item in objects:
+        keys[key_of(item, match_on)] += 1
+        if item["id"] in about:
+            by_id[item["id"]] = item
+    for change in changes:
+        described = f"{change.base_type} {change.id} ({change.key})"
+        found = by_id.get(change.id)
+        if change.operation == "delete":
             if found is not None:
-                yield f"{what} still exists"
+                yield f"{described} still exists"
         elif found is None:
-            yield f"{what} does not exist"
+            yield f"{described} does not exist"
         else:
-            for path, (there, wanted) in differences(one.body, found).items():
-                yield f"{what}: {path} is {there!r}, not {wanted!r}"
-            if one.operation == "create" and keys[one.key] > 1:
-                yield f"{what}: {match_on} {one.key!r} exists {keys[one.key]} times"
+            for path, (there, wanted) in differences(change.body, found).items():
+                yield f"{described}: {path} is {there!r}, not {wanted!r}"
+            if change.operation == "create" and keys[change.key] > 1:
+                yield f"{described}: {match_on} {change.key!r} exists {keys[change.key]} times"

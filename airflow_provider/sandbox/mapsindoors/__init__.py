@@ -1,4 +1,4 @@
-"""The emulated MapsIndoors Integration API, and the token service beside it."""
+"""Emulator of the MapsIndoors Integration API and of its token service."""
 
 from __future__ import annotations
 

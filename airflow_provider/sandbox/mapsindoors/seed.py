@@ -1,4 +1,4 @@
-"""The seeded world: a campus to work on, the read-only demo, and somebody else's solution."""
+"""Seed: a campus, the read-only demo, and the solution of another customer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from functools import cache
 from math import cos, radians
 from typing import Any
 
-from airflow_provider.sandbox.mapsindoors import shapes
 from airflow_provider.sandbox.mapsindoors.auth import Account
+from airflow_provider.sandbox.mapsindoors.geometry import anchor_of, with_bbox
 from airflow_provider.sandbox.mapsindoors.solution import Json, Solution, new_id
 
 CAMPUS_ID = "6b1f8f0e2c5d4a7b9e3f1d20"
@@ -35,7 +35,7 @@ LNG_METRE = LAT_METRE / cos(radians(SOUTH))
 
 
 def accounts() -> tuple[list[Account], list[Account]]:
-    """Give the users and the clients, fresh."""
+    """Return new accounts of the users and of the clients."""
     users = [
         _account(USER, CUSTOMER, PASSWORD),
         _account(EDITOR, CUSTOMER, PASSWORD, "editor"),
@@ -51,41 +51,41 @@ def _account(name: str, customer: str, secret: str, role: str = "administrator")
 
 
 def campus() -> Solution:
-    """Give the campus, fresh: a venue with three buildings, and a small office with the tutorial's POI."""
+    """Return a new campus: a venue with three buildings, and a small office with the tutorial's POI."""
     return _campus().copy()
 
 
 def demo() -> Solution:
-    """Give the read-only demo, fresh: the tutorial's objects only."""
+    """Return a new read-only demo with the tutorial's objects only."""
     return _demo().copy()
 
 
 def other() -> Solution:
-    """Give the solution of another customer, empty."""
+    """Return an empty solution of another customer."""
     return _empty(OTHER_ID, "Elsewhere", OTHER_CUSTOMER)
 
 
 def grow(solution: Solution, rooms: int) -> None:
-    """Add many rooms to a solution's first floor, for benchmarks."""
-    world = World(solution)
-    floor = next(one["id"] for one in world.objects.values() if one["baseType"] == "floor")
+    """Add rooms to a solution's first floor, for benchmarks."""
+    builder = SolutionBuilder(solution)
+    floor = next(item["id"] for item in builder.objects.values() if item["baseType"] == "floor")
     for number in range(rooms):
         spot = _box(3 + number % 300 * 0.2, 3 + number // 300 * 0.2, 0.18, 0.18)
-        world.put("room", f"G-{number:06d}", floor, spot, f"Desk {number}", "Office")
-    solution.geodata = world.objects
+        builder.add("room", f"G-{number:06d}", floor, spot, f"Desk {number}", "Office")
+    solution.geodata = builder.objects
 
 
-class World:
-    """Collects the geodata of a solution.
+class SolutionBuilder:
+    """Builder of a solution's geodata.
 
-    :param solution: whose ids and data set the objects get; what it has already stays.
+    :param solution: the solution; its objects stay, and new objects belong to its dataset.
     """
 
     def __init__(self, solution: Solution) -> None:
         self.dataset = solution.id
         self.objects = dict(solution.geodata)
 
-    def put(
+    def add(
         self,
         base_type: str,
         external_id: str,
@@ -96,9 +96,9 @@ class World:
         key: str = "",
         **further: Any,
     ) -> str:
-        """Add one object with the fields in the order of the service; gives its id."""
+        """Add an object with the fields in the order of the service, and return its id."""
         key = key or new_id(self.dataset, external_id)
-        thing = {
+        item = {
             "id": key,
             "parentId": parent,
             "datasetId": self.dataset,
@@ -106,8 +106,8 @@ class World:
             "baseType": base_type,
             "displayTypeId": (PRINTER if kind == "Printer" else new_id("type", kind)) if kind else None,
             "displaySetting": None,
-            "geometry": shapes.with_bbox(geometry, None),
-            "anchor": shapes.with_bbox(shapes.anchor_of(geometry), 8),
+            "geometry": with_bbox(geometry, None),
+            "anchor": with_bbox(anchor_of(geometry), 8),
             "aliases": [] if kind else None,
             "categories": [new_id("category", CATEGORY_OF[kind])] if kind in CATEGORY_OF else None,
             "status": 3,
@@ -115,22 +115,22 @@ class World:
             "properties": {"name@en": name, "name@da": name} if name else {},
             **further,
         }
-        self.objects[key] = {field: value for field, value in thing.items() if value is not None}
+        self.objects[key] = {field: value for field, value in item.items() if value is not None}
         return key
 
 
 @cache
 def _campus() -> Solution:
     solution = _empty(CAMPUS_ID, "Nordhøj Campus", CUSTOMER)
-    world = World(solution)
-    world.put("venue", "NORDHOJ", None, _box(0, 0, 400, 240), "Nordhøj Campus", key=VENUE)
-    _building(world, "A", "Administration", floors=3, x=20)
-    _building(world, "B", "Workshop", floors=2, x=140)
-    _building(world, "C", "Laboratory", floors=2, x=260)
-    world.put("area", "PARK-1", VENUE, _box(20, 150, 100, 60), "Parking north", "Parking")
-    world.put("area", "BIKE-1", VENUE, _box(140, 150, 30, 10), "Bicycle stands", "Parking")
-    _tutorial(world)
-    solution.geodata = world.objects
+    builder = SolutionBuilder(solution)
+    builder.add("venue", "NORDHOJ", None, _box(0, 0, 400, 240), "Nordhøj Campus", key=VENUE)
+    _building(builder, "A", "Administration", floors=3, x=20)
+    _building(builder, "B", "Workshop", floors=2, x=140)
+    _building(builder, "C", "Laboratory", floors=2, x=260)
+    builder.add("area", "PARK-1", VENUE, _box(20, 150, 100, 60), "Parking north", "Parking")
+    builder.add("area", "BIKE-1", VENUE, _box(140, 150, 30, 10), "Bicycle stands", "Parking")
+    _tutorial(builder)
+    solution.geodata = builder.objects
     for number in range(6):
         key = new_id("route", number)
         solution.route_elements[key] = {
@@ -148,9 +148,9 @@ def _campus() -> Solution:
 def _demo() -> Solution:
     solution = _empty(DEMO_ID, "Demo", "mapspeople")
     solution.read_only = True
-    world = World(solution)
-    _tutorial(world)
-    solution.geodata = world.objects
+    builder = SolutionBuilder(solution)
+    _tutorial(builder)
+    solution.geodata = builder.objects
     return solution
 
 
@@ -181,33 +181,35 @@ def _empty(key: str, name: str, customer: str) -> Solution:
     return solution
 
 
-def _building(world: World, letter: str, name: str, *, floors: int, x: float) -> None:
+def _building(builder: SolutionBuilder, letter: str, name: str, *, floors: int, x: float) -> None:
     outline = _box(x, 40, 80, 50)
-    building = world.put("building", f"BLD-{letter}", VENUE, outline, name)
+    building = builder.add("building", f"BLD-{letter}", VENUE, outline, name)
     for level in range(floors):
         index = {"name": str(level), "administrativeid": str(level * 10)}
-        floor = world.put("floor", f"{letter}-{level}", building, outline, baseTypeProperties=index)
+        floor = builder.add("floor", f"{letter}-{level}", building, outline, baseTypeProperties=index)
         for number in range(8):
             kind = list(ROOM_TYPES)[(number + level) % len(ROOM_TYPES)]
             spot = _box(x + 2 + number % 4 * 19, 42 + number // 4 * 26, 17, 18)
             code = f"{letter}-{level}-{number + 1:02d}"
-            world.put("room", code, floor, spot, f"{kind} {letter}{level}.{number + 1:02d}", kind)
+            builder.add("room", code, floor, spot, f"{kind} {letter}{level}.{number + 1:02d}", kind)
         for number, kind in enumerate(("Printer", "Coffee", "Workspace")):
             point = {"type": "Point", "coordinates": _at(x + 10 + number * 25, 62.5)}
-            world.put("poi", f"{letter}-{level}-P{number + 1}", floor, point, f"{kind} {letter}{level}", kind)
+            builder.add(
+                "poi", f"{letter}-{level}-P{number + 1}", floor, point, f"{kind} {letter}{level}", kind
+            )
         desks = _box(x + 3, 61, 30, 4)
-        world.put("area", f"{letter}-{level}-D", floor, desks, f"Desks {letter}{level}", "Workspace")
+        builder.add("area", f"{letter}-{level}-D", floor, desks, f"Desks {letter}{level}", "Workspace")
 
 
-def _tutorial(world: World) -> None:
-    """Add a small office in Aalborg: the objects that the vendor's Python page talks about."""
+def _tutorial(builder: SolutionBuilder) -> None:
+    """Add a small office in Aalborg, with the objects of the vendor's Python tutorial."""
     lng, lat = 9.95688874041662, 57.0859076569953
     box = _box(-20, -15, 40, 30, lng, lat)
-    venue = world.put("venue", "AALBORG", None, box, "Aalborg office")
-    building = world.put("building", "AALBORG-1", venue, box, "Aalborg office")
+    venue = builder.add("venue", "AALBORG", None, box, "Aalborg office")
+    building = builder.add("building", "AALBORG-1", venue, box, "Aalborg office")
     ground = {"name": "0", "administrativeid": "0"}
-    world.put("floor", "AALBORG-1-0", building, box, key=TUTORIAL_FLOOR, baseTypeProperties=ground)
-    world.put(
+    builder.add("floor", "AALBORG-1-0", building, box, key=TUTORIAL_FLOOR, baseTypeProperties=ground)
+    builder.add(
         "poi",
         "",
         TUTORIAL_FLOOR,
@@ -231,7 +233,7 @@ def _at(x: float, y: float, lng: float = WEST, lat: float = SOUTH) -> list[float
 
 
 def _box(x: float, y: float, wide: float, high: float, lng: float = WEST, lat: float = SOUTH) -> Json:
-    """Give a rectangle, in metres from a corner."""
+    """Return a rectangle, given in metres from a corner."""
     corners = [(x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y)]
     ring: list[Any] = [_at(*corner, lng, lat) for corner in corners]
     return {"type": "Polygon", "coordinates": [ring]}

@@ -1,4 +1,4 @@
-"""One solution's data, and how its tree is walked."""
+"""Solution: the stored data of a solution, and the traversal of its tree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARENTS: dict[str, tuple[str | None, ...]] = {
 
 
 def new_id(*parts: object) -> str:
-    """Make an id like the service's, 24 hex digits of a version 4 UUID, the same for the same parts."""
+    """Return an id in the service's format, 24 hex digits of a version 4 UUID, derived from the parts."""
     text = hashlib.md5("/".join(map(str, parts)).encode()).hexdigest()
     return f"{text[:12]}4{text[13:24]}"
 
@@ -31,13 +31,19 @@ def new_id(*parts: object) -> str:
 class Solution:
     """A solution (the API says dataset).
 
-    Stored objects are never changed, only replaced, and each write makes a new ``geodata`` dict: copies
-    and looks into the past cost nothing.
+    Stored objects are never changed, only replaced, and each write creates a new ``geodata`` dict. Therefore
+    copies and earlier states cost no memory.
 
     :param dataset: ``{"id", "name", "availableLanguages", "baseLanguage"}``.
-    :param customer: whose users may see it.
-    :param geodata: objects by id; likewise the other collections.
-    :param past: when a world was replaced, and what it was.
+    :param customer: id of the customer whose users have access.
+    :param geodata: objects by id.
+    :param display_types: display types by id.
+    :param categories: categories by id.
+    :param roles: app user roles by id.
+    :param route_elements: route elements by id.
+    :param read_only: whether writes are rejected.
+    :param created: number of ids created.
+    :param history: earlier states of ``geodata``, each with the time of its replacement.
     """
 
     dataset: Json
@@ -48,16 +54,16 @@ class Solution:
     roles: Objects = field(default_factory=dict)
     route_elements: Objects = field(default_factory=dict)
     read_only: bool = False
-    made: int = 0
-    past: list[tuple[float, Objects]] = field(default_factory=list)
+    created: int = 0
+    history: list[tuple[float, Objects]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
-        """The dataset's id."""
+        """Id of the dataset."""
         return str(self.dataset["id"])
 
     def copy(self) -> Solution:
-        """Give an independent solution with the same content."""
+        """Return an independent solution with the same content."""
         return Solution(
             self.dataset,
             self.customer,
@@ -69,39 +75,40 @@ class Solution:
             self.read_only,
         )
 
-    def fresh_id(self) -> str:
-        """Make the next new id."""
-        self.made += 1
-        return new_id(self.id, "made", self.made)
+    def next_id(self) -> str:
+        """Return a new id."""
+        self.created += 1
+        return new_id(self.id, "made", self.created)
 
     def commit(self, geodata: Objects, now: float, keep: float) -> None:
-        """Put a new world in place.
+        """Replace the geodata.
 
+        :param geodata: the new objects by id.
         :param now: the sandbox's time.
-        :param keep: for how many seconds readers may still see the old one.
+        :param keep: seconds for which stale reads may still return the old geodata.
         """
-        self.past = [(at, world) for at, world in self.past if at > now - keep]
-        self.past.append((now, self.geodata))
+        self.history = [(at, objects) for at, objects in self.history if at > now - keep]
+        self.history.append((now, self.geodata))
         self.geodata = geodata
 
-    def seen_at(self, moment: float) -> Objects:
-        """Give the world as it was at a moment."""
-        return next((world for at, world in self.past if at > moment), self.geodata)
+    def geodata_at(self, moment: float) -> Objects:
+        """Return the geodata as it was at a time."""
+        return next((objects for at, objects in self.history if at > moment), self.geodata)
 
 
-def in_order(objects: Objects, roots: Iterable[str] | None = None) -> list[Json]:
-    """List objects, parents before children.
+def parents_first(objects: Objects, roots: Iterable[str] | None = None) -> list[Json]:
+    """Return objects, parents before children.
 
-    :param roots: only these and all below them.
+    :param roots: ids of the objects to return with their descendants; None for all.
     """
     children: defaultdict[str | None, list[Json]] = defaultdict(list)
-    for one in objects.values():
-        parent = one.get("parentId")
-        children[parent if parent in objects else None].append(one)
+    for item in objects.values():
+        parent = item.get("parentId")
+        children[parent if parent in objects else None].append(item)
     wanted = children[None] if roots is None else [objects[root] for root in roots if root in objects]
-    stack, out = list(reversed(wanted)), []
-    while stack:
-        one = stack.pop()
-        out.append(one)
-        stack.extend(reversed(children.get(one["id"], [])))
+    pending, out = list(reversed(wanted)), []
+    while pending:
+        item = pending.pop()
+        out.append(item)
+        pending.extend(reversed(children.get(item["id"], [])))
     return out

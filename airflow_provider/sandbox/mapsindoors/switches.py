@@ -1,4 +1,4 @@
-"""What the vendor leaves open, as switches a test can set."""
+"""Switches: behaviour that the vendor's docs leave open, settable by tests."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Literal
 
 @dataclass
 class Switches:
-    """How the emulated service behaves where the vendor's docs say nothing.
+    """Behaviour of the emulated service that the vendor's docs do not define.
 
     :param post_status: status of a successful POST, 200 or 201.
     :param delete_status: status of a successful DELETE, 200 or 204.
-    :param put_unknown_status: answer to a PUT of an unknown id, 400 or 404.
-    :param delete_unknown: a DELETE of an unknown id is ignored, or answered with 404.
-    :param delete_children: what a DELETE does to the children: deletes them too, leaves them, or refuses.
+    :param put_unknown_status: status of a PUT with an unknown id, 400 or 404.
+    :param delete_unknown: a DELETE ignores an unknown id, or returns a 404.
+    :param delete_children: a DELETE deletes the children, too, leaves them, or is rejected.
     :param nested_put: a PUT merges ``properties``, ``baseTypeProperties`` and ``displaySetting`` key by key,
         or replaces them.
     :param derive_anchor_on_put: a PUT of a geometry without an anchor moves the anchor.
-    :param put_checks_dataset: a PUT with another solution's ``datasetId`` is refused, not ignored.
-    :param batch_mode: a batch with a bad object does nothing, stops there, or does all the others; the
-        answer is a 400 in each case.
-    :param max_items: objects a write may have; None for any number.
-    :param max_bytes: bytes a body may have (beyond: 413).
-    :param decimals: round coordinates to 7 or 8 decimals; None to keep them.
+    :param put_checks_dataset: a PUT with another solution's ``datasetId`` is rejected instead of ignored.
+    :param batch_mode: a batch with an invalid object writes nothing, the objects before it, or all
+        others; the status is 400 in each case.
+    :param max_items: maximum objects of a write; None for no limit.
+    :param max_bytes: maximum bytes of a body; a larger body is a 413.
+    :param decimals: decimals of stored coordinates, 7 or 8; None to keep all.
     :param lower_case_keys: store property keys in lower case.
-    :param stale_seconds: reads show the world as it was that long ago, on the sandbox's clock.
-    :param error_style: bodies of errors are ProblemDetails, plain text, or a text that says nothing of rows.
+    :param stale_seconds: age of the geodata that reads return, in seconds of the sandbox's clock.
+    :param error_style: body of errors: ProblemDetails, plain text, or a text without rows.
     :param rate_limit: requests a second and solution; None for no limit.
-    :param retry_after: a 429 has a ``Retry-After``.
-    :param require_token: GET needs a token, too.
-    :param token_seconds: life of a token.
+    :param retry_after: a 429 has a ``Retry-After`` header.
+    :param require_token: GET requires a token, too.
+    :param token_seconds: lifetime of a token in seconds.
     """
 
     post_status: int = 200

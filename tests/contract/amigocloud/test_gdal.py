@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import shapely
 
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.contract import environments
 
@@ -27,8 +27,8 @@ def seen(running_sandbox: Sandbox) -> Any:
     """Let GDAL read both datasets that have geometries."""
     running_sandbox.reset()
     root, script = running_sandbox.amigocloud.api_root, Path(__file__).with_name("gdal_reads.py")
-    datasets = [world.ASSETS, world.ZONES]
-    found = environments.run("gdal", script, root, world.READ_TOKEN, world.PROJECT, datasets)
+    datasets = [seed.ASSETS, seed.ZONES]
+    found = environments.run("gdal", script, root, seed.READ_TOKEN, seed.PROJECT, datasets)
     return {**found, "requests": running_sandbox.counters.total("/sql")}
 
 
@@ -37,17 +37,17 @@ def rows(sandbox: Sandbox, number: int) -> list[dict[str, Any]]:
 
 
 def test_layers_fields_and_the_coordinate_system_are_known(seen: Any) -> None:
-    assert seen["layers"] == [str(world.ASSETS), str(world.ZONES)]
-    assets = seen[str(world.ASSETS)]
-    fields = {c["name"]: OGR[c["type"]] for c in world.ASSET_COLUMNS if c["type"] != "geometry"}
+    assert seen["layers"] == [str(seed.ASSETS), str(seed.ZONES)]
+    assets = seen[str(seed.ASSETS)]
+    fields = {c["name"]: OGR[c["type"]] for c in seed.ASSET_COLUMNS if c["type"] != "geometry"}
     assert assets["fields"] == fields
     assert (assets["geometry"], assets["crs"]) == ("wkb_geometry", "EPSG:4326")
 
 
 def test_every_row_arrives_with_all_its_values(sandbox: Sandbox, seen: Any) -> None:
-    assets, wanted = seen[str(world.ASSETS)], rows(sandbox, world.ASSETS)
-    assert assets["count"] == len(wanted) == world.ASSET_COUNT
-    assert seen["requests"] > world.ASSET_COUNT / 100  # it asks for a hundred rows at a time
+    assets, wanted = seen[str(seed.ASSETS)], rows(sandbox, seed.ASSETS)
+    assert assets["count"] == len(wanted) == seed.ASSET_COUNT
+    assert seen["requests"] > seed.ASSET_COUNT / 100  # it asks for a hundred rows at a time
     for name in ("amigo_id", "number", "name", "floor", "maker", "power_w", "price", "in_service", "notes"):
         assert assets["columns"][name] == [row[name] for row in wanted], name
     for name in ("inspected_at", "updated_at"):  # the driver takes the offset into account
@@ -57,7 +57,7 @@ def test_every_row_arrives_with_all_its_values(sandbox: Sandbox, seen: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("number", "kind"), [(world.ASSETS, "Point"), (world.ZONES, "MultiPolygon")], ids=["points", "areas"]
+    ("number", "kind"), [(seed.ASSETS, "Point"), (seed.ZONES, "MultiPolygon")], ids=["points", "areas"]
 )
 def test_every_geometry_arrives_as_it_is_kept(sandbox: Sandbox, seen: Any, number: int, kind: str) -> None:
     wanted = [row["wkb_geometry"] for row in rows(sandbox, number)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.contract import environments
 
@@ -26,8 +26,8 @@ def client(sandbox: Sandbox, step: str, **options: Any) -> Any:
     """Let the vendor's client do something."""
     given = {
         "base_url": sandbox.amigocloud.base_url,
-        "token": world.USER_TOKEN,
-        "project_token": world.CREATE_PROJECT_TOKEN,
+        "token": seed.USER_TOKEN,
+        "project_token": seed.CREATE_PROJECT_TOKEN,
         "websockets": False,
         **options,
     }
@@ -39,7 +39,7 @@ def client(sandbox: Sandbox, step: str, **options: Any) -> Any:
 def test_tokens_and_urls_are_good_as_the_readme_says(sandbox: Sandbox, websockets: bool) -> None:
     seen = client(sandbox, "tokens", websockets=websockets)
     assert seen["transport"] == ("websocket" if websockets else None)
-    assert seen["me"] == [world.USER] * 3
+    assert seen["me"] == [seed.USER] * 3
     assert seen["datasets"] == [3] * 3
     assert seen["bad_token"] == {"status": 401, "error_code": "invalid_token", "detail": "Invalid token."}
     assert seen["another_project"]["status"] == 403
@@ -52,11 +52,11 @@ def test_lists_rows_and_pictures_can_be_read(sandbox: Sandbox, websockets: bool)
     assert seen["page"] == ["count", "next", "previous", "results"]
     assert (seen["visible"], len(seen["projects"]), seen["found"]) == (20, 25, ["Campus"])
     assert seen["first_two"] == [
-        sandbox.amigocloud.store.datasets[n].name for n in (world.FIRST, world.ASSETS)
+        sandbox.amigocloud.store.datasets[n].name for n in (seed.FIRST, seed.ASSETS)
     ]
-    assert seen["columns"] == [column["name"] for column in world.ASSET_COLUMNS]
-    assert seen["rows"] == list(range(world.ASSET_COUNT))
-    assert (seen["count"], seen["exhausted"]) == (world.ASSET_COUNT, True)
+    assert seen["columns"] == [column["name"] for column in seed.ASSET_COLUMNS]
+    assert seen["rows"] == list(range(seed.ASSET_COUNT))
+    assert (seen["count"], seen["exhausted"]) == (seed.ASSET_COUNT, True)
     assert seen["not_a_list"] == ["Ada"]
 
 
@@ -70,7 +70,7 @@ def test_what_it_writes_is_what_the_hook_reads(sandbox: Sandbox, websockets: boo
     assert seen["gone"]["status"] == 404
     assert (seen["mistake"]["status"], seen["mistake"]["detail"]) == (400, "name: this field is required.")
     with AmigoCloudHook() as hook:
-        rows = hook.get_records(f"SELECT name, value FROM dataset_{world.FIRST} ORDER BY value")
+        rows = hook.get_records(f"SELECT name, value FROM dataset_{seed.FIRST} ORDER BY value")
         assert rows[0] == {"name": "made elsewhere", "value": 1}
         assert [row["value"] for row in rows[1:]] == [17.5] * 8
         assert [one["name"] for one in hook.get_cursor("/me/projects")][-1] == "Again"
@@ -113,15 +113,15 @@ def test_it_hears_what_the_hook_does(sandbox: Sandbox, upgrades: list[str]) -> N
     def act() -> None:
         with AmigoCloudHook() as hook:
             hook.post("/me/projects", {"name": "Harbour"})
-            hook.run(f"UPDATE dataset_{world.ASSETS} SET floor = 3 WHERE number = 17")
+            hook.run(f"UPDATE dataset_{seed.ASSETS} SET floor = 3 WHERE number = 17")
 
-    helper = once(lambda: bool(sockets.listeners() and sockets.listeners(world.ASSETS)), act)
+    helper = once(lambda: bool(sockets.listeners() and sockets.listeners(seed.ASSETS)), act)
     seen = client(sandbox, "events", websockets=True)
     helper.join()
     assert seen["transport"] == (upgrades[0] if upgrades else "xhr-polling")
     created = seen["project:creation_succeeded"]
-    assert (created["user_id"], created["project_id"]) == (world.USER, max(sandbox.amigocloud.projects))
-    assert seen["realtime"]["dataset_id"] == world.ASSETS
+    assert (created["user_id"], created["project_id"]) == (seed.USER, max(sandbox.amigocloud.projects))
+    assert seen["realtime"]["dataset_id"] == seed.ASSETS
     (thing,) = seen["realtime"]["data"]
     row = sandbox.amigocloud.store.select("SELECT amigo_id FROM dataset_2001 WHERE number = 17", 1, 0).rows[0]
     assert thing["object_id"] == row["amigo_id"]

@@ -1,4 +1,4 @@
-"""What the tests of AmigoCloud share."""
+"""Fixtures of AmigoCloud's tests."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Connect = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def _quick(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every test talk to the sandbox, and not wait long between tries."""
+def _fast_retries(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the sandbox for every test, with short delays between attempts."""
     monkeypatch.setattr(ApiHook, "retry_limits", RetryLimits(base=0.01, cap=2.0))
 
 
 @pytest.fixture
 def connect(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Make a connection like the sandbox's with other values; gives its id."""
+    """Return a function that makes a connection like the sandbox's with other values, and returns its id."""
 
     def make(*, extra: dict[str, Any] | None = None, **values: Any) -> str:
         connection = dict(sandbox.amigocloud.connection())
         extras = {**connection["extra"], **(extra or {})}
-        kept = {name: value for name, value in extras.items() if value is not None}
-        text = json.dumps({**connection, **values, "extra": kept})
+        given = {name: value for name, value in extras.items() if value is not None}
+        text = json.dumps({**connection, **values, "extra": given})
         monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_OTHER", text)
         return "amigocloud_other"
 

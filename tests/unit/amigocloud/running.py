@@ -1,4 +1,4 @@
-"""Runs tasks the way Airflow does, without a scheduler."""
+"""Task runner: run tasks the way Airflow does, without a scheduler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.airflow_names import TaskDeferred
 
 
 class Store(dict[str, Any]):
-    """A state store, as Airflow 3.3 lends it; keeps JSON only."""
+    """State store as in Airflow 3.3; it holds JSON only."""
 
     def set(self, key: str, value: Any, **_: Any) -> None:
         self[key] = json.loads(json.dumps(value))
@@ -22,7 +22,7 @@ class Store(dict[str, Any]):
 
 
 class Task:
-    """One task instance, whose memory survives its tries.
+    """One task instance, whose state store outlives its attempts.
 
     :param seen: what the task returned in its previous run.
     """
@@ -37,7 +37,7 @@ class Task:
         return {"ti": self.ti, "task_state_store": self.store}
 
     def run(self, operator: Any) -> Any:
-        """Run the next try; when it defers, wait as the triggerer does and finish as a fresh worker does."""
+        """Run the next attempt; a deferred one waits like the triggerer, and ends like a new worker."""
         try:
             return operator.execute(self.context())
         except TaskDeferred as deferral:

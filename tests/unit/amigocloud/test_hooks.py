@@ -18,7 +18,7 @@ from airflow_provider.errors import (
     ServerError,
     TransportError,
 )
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_a_user_token_reads_by_relative_rooted_and_absolute_urls(sandbox, connec
 
 
 def test_a_project_token_reads_relative_to_its_project(sandbox, connect):
-    with AmigoCloudHook(connect(password=world.CREATE_PROJECT_TOKEN)) as hook:
+    with AmigoCloudHook(connect(password=seed.CREATE_PROJECT_TOKEN)) as hook:
         root = sandbox.amigocloud.api_root
         paths = ["datasets", "/users/123/projects/1234/datasets", f"{root}/users/123/projects/1234/datasets"]
         assert [hook.get(path)["count"] for path in paths] == [3] * 3
 
 
-@pytest.mark.parametrize("token", [world.USER_TOKEN, world.AWKWARD_TOKEN])
+@pytest.mark.parametrize("token", [seed.USER_TOKEN, seed.AWKWARD_TOKEN])
 def test_any_token_survives_the_url(connect, token):
     with AmigoCloudHook(connect(password=token)) as hook:
         assert hook.get("/me")["id"] == 123
@@ -72,7 +72,7 @@ def test_a_project_url_that_is_none_is_refused_before_any_request(sandbox, conne
 def test_an_absolute_url_elsewhere_is_refused_and_never_sees_the_token(sandbox, hook):
     with pytest.raises(InputError, match="go to its own host only") as caught:
         hook.get(sandbox.around.storage_origin + "/me")
-    assert world.USER_TOKEN not in str(caught.value)
+    assert seed.USER_TOKEN not in str(caught.value)
     assert sandbox.counters.total() == 0
 
 
@@ -110,14 +110,14 @@ def test_parameters_of_the_caller_stay_as_they_are(hook):
     assert params == {"limit": 1}
 
 
-def test_a_post_whose_answer_is_lost_is_not_sent_again(sandbox, hook):
+def test_a_post_without_a_response_is_not_retried(sandbox, hook):
     sandbox.faults.add("reset_after", method="POST")
     with pytest.raises(AmbiguousWriteError):
         hook.post("/me/projects", {"name": "Once"})
     assert sandbox.counters.total("POST") == 1
 
 
-def test_a_post_that_was_throttled_is_sent_again(sandbox, hook):
+def test_a_throttled_post_is_retried(sandbox, hook):
     sandbox.faults.add("status", method="POST", status=429, headers={"Retry-After": "0"})
     assert hook.run("DELETE FROM dataset_1 WHERE value < 2") == 2
 
@@ -129,10 +129,10 @@ def test_a_post_that_was_throttled_is_sent_again(sandbox, hook):
     ("token", "url", "error"),
     [
         ("R:expired", "/me", AuthenticationError),
-        (world.EDIT_PROJECT_TOKEN, "/me", PermissionDeniedError),
-        (world.EDIT_PROJECT_TOKEN, "/users/123/projects/1235", PermissionDeniedError),
-        (world.USER_TOKEN, "/projects/99", NotFoundError),
-        (world.USER_TOKEN, "sql", RequestRejectedError),
+        (seed.EDIT_PROJECT_TOKEN, "/me", PermissionDeniedError),
+        (seed.EDIT_PROJECT_TOKEN, "/users/123/projects/1235", PermissionDeniedError),
+        (seed.USER_TOKEN, "/projects/99", NotFoundError),
+        (seed.USER_TOKEN, "sql", RequestRejectedError),
     ],
 )
 def test_errors_are_typed_and_hold_the_status_and_the_words_of_the_service(connect, token, url, error):
@@ -144,11 +144,11 @@ def test_errors_are_typed_and_hold_the_status_and_the_words_of_the_service(conne
 
 
 def test_an_error_with_a_good_status_is_an_error(sandbox, hook):
-    body = json.dumps({"error_code": "busy", "detail": f"no luck with {world.USER_TOKEN}"})
+    body = json.dumps({"error_code": "busy", "detail": f"no luck with {seed.USER_TOKEN}"})
     sandbox.faults.add("status", status=200, body=body, content_type="application/json", times=2)
     with pytest.raises(RequestRejectedError, match="busy: no luck with") as caught:
         hook.get("/me")
-    assert world.USER_TOKEN not in str(caught.value)
+    assert seed.USER_TOKEN not in str(caught.value)
     with pytest.raises(RequestRejectedError, match="busy"):
         hook.get_records("SELECT * FROM dataset_1")
 
@@ -167,12 +167,12 @@ def test_a_page_of_html_that_stays_is_an_error_that_says_so(sandbox, hook):
 
 
 def test_a_403_ends_at_once(sandbox, connect):
-    with AmigoCloudHook(connect(password=world.READ_TOKEN)) as hook, pytest.raises(PermissionDeniedError):
+    with AmigoCloudHook(connect(password=seed.READ_TOKEN)) as hook, pytest.raises(PermissionDeniedError):
         hook.run("DELETE FROM dataset_1")
     assert sandbox.counters.total() == 1
 
 
-@pytest.mark.parametrize("token", [world.USER_TOKEN, world.AWKWARD_TOKEN])
+@pytest.mark.parametrize("token", [seed.USER_TOKEN, seed.AWKWARD_TOKEN])
 def test_no_error_and_no_log_line_shows_the_token(sandbox, connect, caplog, token):
     from airflow_provider.core.redaction import encodings
 
@@ -221,7 +221,7 @@ def test_a_cursor_sends_each_parameter_once_even_from_an_offset(hook):
 def test_a_cursor_never_keeps_the_token(hook):
     cursor = hook.get_cursor("/me/projects")
     assert "limit=20" in cursor.get("next")
-    assert world.USER_TOKEN not in cursor.get("next")
+    assert seed.USER_TOKEN not in cursor.get("next")
     assert "token" not in cursor.get("next")
 
 
@@ -251,19 +251,19 @@ def test_a_next_link_to_another_host_is_refused(sandbox, hook):
 
 
 def test_records_of_a_long_result_come_whole(hook):
-    rows = hook.get_records(f"SELECT number FROM dataset_{world.ASSETS} ORDER BY number")
+    rows = hook.get_records(f"SELECT number FROM dataset_{seed.ASSETS} ORDER BY number")
     assert [row["number"] for row in rows] == list(range(3000))
 
 
 def test_a_long_query_goes_by_post_page_after_page(sandbox, hook):
     numbers = ", ".join(str(n) for n in range(2500))
-    sql = f"SELECT number FROM dataset_{world.ASSETS} WHERE number IN ({numbers}) ORDER BY number"
+    sql = f"SELECT number FROM dataset_{seed.ASSETS} WHERE number IN ({numbers}) ORDER BY number"
     assert len(hook.get_records(sql)) == 2500
     assert len(list(hook.get_cursor("sql", {"query": sql}))) == 2500
     assert (sandbox.counters.total("POST"), sandbox.counters.total("GET")) == (6, 0)
 
 
-def test_run_tells_the_affected_rows(sandbox, hook):
+def test_run_returns_the_number_of_affected_rows(sandbox, hook):
     assert hook.run("UPDATE dataset_1 SET value = 0 WHERE value > 4") == 5
 
 
@@ -276,7 +276,7 @@ def test_sql_without_a_project_is_refused_before_any_request(sandbox, connect):
 
 
 def test_a_saved_query_is_found_by_its_id(hook):
-    assert len(hook.get_records(hook.get_saved_query(world.QUERY))) == 7
+    assert len(hook.get_records(hook.get_saved_query(seed.QUERY))) == 7
 
 
 @pytest.mark.parametrize("project", ["users/123/projects/1234", None])
@@ -335,12 +335,12 @@ def test_a_connection_that_works_says_what_it_is_connected_to(sandbox, connect):
         ({"host": "http://127.0.0.1:9"}, {}, "The host cannot be reached"),
         ({"password": "R:wrong"}, {}, "does not accept the credentials: Invalid token"),
         (
-            {"password": world.EDIT_PROJECT_TOKEN},
+            {"password": seed.EDIT_PROJECT_TOKEN},
             {"project_url": "projects/1235"},
             "no permission for project",
         ),
         (
-            {"password": world.EDIT_PROJECT_TOKEN},
+            {"password": seed.EDIT_PROJECT_TOKEN},
             {"project_url": None},
             "a project token needs 'project_url'",
         ),

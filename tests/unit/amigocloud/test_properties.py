@@ -1,4 +1,4 @@
-"""What must hold of watermarks, of what watchers know, and of SQL that is put together, whatever comes in."""
+"""Properties of watermarks, of observed states, and of composed SQL, for any input."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from msgspec import Raw
 from airflow_provider.amigocloud.export.incremental import Increment
 from airflow_provider.amigocloud.export.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pagination import Page, without_token
-from airflow_provider.amigocloud.watchers.observations import Ledger, Listed, Seen, Told
+from airflow_provider.amigocloud.watchers.observations import (
+    EventObservation,
+    ListObservation,
+    ObservedState,
+    StateObservation,
+)
 from tests.support.hypothesis_sizes import examples
 
 # -- watermarks
 
 
-def value_of(spelled: str) -> Any:
+def value_of(text: str) -> Any:
     """Read the value of a condition, as the database would."""
-    return spelled[1:-1] if spelled.startswith("'") else float(spelled)
+    return text[1:-1] if text.startswith("'") else float(text)
 
 
 def exported(rows: list[dict[str, Any]], before: Increment, page_size: int) -> list[dict[str, Any]]:
@@ -33,7 +38,7 @@ def exported(rows: list[dict[str, Any]], before: Increment, page_size: int) -> l
     out = []
     for at in range(0, len(asked), page_size):
         page = Page([Raw(json.dumps(row).encode()) for row in asked[at : at + page_size]])
-        out += [json.loads(bytes(raw)) for raw in before.fresh(page).rows]
+        out += [json.loads(bytes(raw)) for raw in before.new_rows(page).rows]
     return out
 
 
@@ -70,8 +75,8 @@ def test_each_row_is_exported_once_however_late_within_the_lag(
     zoned=st.booleans(),
 )
 def test_a_lag_goes_back_exactly_so_far(moment: datetime, lag: timedelta, zoned: bool) -> None:
-    spelled = (moment.replace(tzinfo=UTC) if zoned else moment).isoformat(sep=" ")
-    condition = Increment("v", "k", lag, spelled).condition() or ""
+    text = (moment.replace(tzinfo=UTC) if zoned else moment).isoformat(sep=" ")
+    condition = Increment("v", "k", lag, text).condition() or ""
     since = datetime.fromisoformat(value_of(condition.split(" >= ")[1]))
     assert since.replace(tzinfo=UTC) == moment.replace(tzinfo=UTC) - lag
 
@@ -101,35 +106,37 @@ def test_a_link_is_the_same_but_for_its_token(names: list[str]) -> None:
 # -- watchers
 
 JOBS = st.sampled_from(["j1", "j2", None])
-SIGHTINGS = st.one_of(
+OBSERVATIONS = st.one_of(
     st.builds(
-        lambda name, job, master: Told(name, {"dataset_id": 1, **({"job": job} if job else {})}, master),
+        lambda name, job, master: EventObservation(
+            name, {"dataset_id": 1, **({"job": job} if job else {})}, master
+        ),
         st.sampled_from(["realtime", "dataset:change_succeeded", "dataset:creation_succeeded"]),
         JOBS,
         st.sampled_from(["m1", "m2", None]),
     ),
-    st.builds(Seen, st.just(1), st.sampled_from(["m1", "m2", "m3"])),
-    st.builds(Listed, st.frozensets(st.integers(1, 4))),
+    st.builds(StateObservation, st.just(1), st.sampled_from(["m1", "m2", "m3"])),
+    st.builds(ListObservation, st.frozensets(st.integers(1, 4))),
 )
 
 
 @settings(max_examples=examples(60))
 @given(
-    sightings=st.lists(SIGHTINGS, max_size=10),
+    observations=st.lists(OBSERVATIONS, max_size=10),
     restarts=st.sets(st.integers(0, 10)),
     dataset=st.sampled_from([1, None]),
 )
-def test_a_watcher_that_is_restarted_fires_for_what_one_that_was_not_fires_for(
-    sightings: list[Any], restarts: set[int], dataset: int | None
+def test_a_restarted_watcher_fires_the_same_events(
+    observations: list[Any], restarts: set[int], dataset: int | None
 ) -> None:
     def fired(stops: set[int]) -> list[Any]:
         state: Any = None
-        ledger, out = Ledger(["*"], dataset), []
-        for number, sighting in enumerate(sightings):
+        observed, out = ObservedState(["*"], dataset), []
+        for number, observation in enumerate(observations):
             if number in stops:
-                ledger = Ledger(["*"], dataset, json.loads(json.dumps(state)))
-            out += ledger.take(sighting, now=number * 1000.0)
-            state = ledger.new_state() or state
+                observed = ObservedState(["*"], dataset, json.loads(json.dumps(state)))
+            out += observed.events(observation, now=number * 1000.0)
+            state = observed.changed_state() or state
         return out
 
     assert fired(restarts) == fired(set())

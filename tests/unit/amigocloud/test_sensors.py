@@ -1,4 +1,4 @@
-"""Sensors see the same in sync and in deferred mode, and end when there is nothing to wait for."""
+"""Sensors have the same results in sync and in deferred mode, and end when waiting is of no use."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from airflow_provider.errors import (
     RunFailedError,
     ServerError,
 )
-from airflow_provider.sandbox.amigocloud import seed as world
+from airflow_provider.sandbox.amigocloud import seed
 from tests.support.airflow_names import AirflowSensorTimeout
-
-from .running import Task, first_event
+from tests.unit.amigocloud.running import Task, first_event
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}
@@ -46,7 +45,7 @@ def test_a_job_is_waited_for(sandbox, deferrable):
 
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
-def test_five_failed_looks_in_a_row_are_tolerated(sandbox, monkeypatch, deferrable, failures):
+def test_five_consecutive_failed_polls_are_tolerated(sandbox, monkeypatch, deferrable, failures):
     monkeypatch.setattr(AmigoCloudHook, "retry_limits", RetryLimits(attempts=1))
     job_id = job(sandbox, latency=0)
     sandbox.faults.add("status", status=503, path="/jobs/", times=failures)
@@ -67,17 +66,17 @@ def test_a_failed_job_fails_the_task_with_the_jobs_reason(sandbox, deferrable):
 
 
 @pytest.mark.parametrize("status", ["PENDING", "RECEIVED", "STARTED", "RETRY"])
-def test_a_job_that_will_go_on_is_not_done(status):
-    assert JobIsDone("j").answer({"status": status, "extra": {}}) is None
+def test_a_running_job_is_not_done(status):
+    assert JobIsDone("j").evaluate({"status": status, "extra": {}}) is None
 
 
 @pytest.mark.parametrize(
     ("extra", "reason"),
     [(None, "no reason given"), ({"detail": "full"}, "full"), ({"code": 7}, '{"code": 7}'), ("x", '"x"')],
 )
-def test_a_job_that_ended_otherwise_failed_whatever_it_tells(extra, reason):
+def test_a_job_with_any_other_state_failed_whatever_its_reason(extra, reason):
     with pytest.raises(RunFailedError) as caught:
-        JobIsDone("j").answer({"status": "REVOKED", "extra": extra})
+        JobIsDone("j").evaluate({"status": "REVOKED", "extra": extra})
     assert caught.value.reason == reason
 
 
@@ -96,7 +95,7 @@ def test_the_time_of_a_sensor_ends(sandbox, deferrable):
 
 @BOTH
 def test_a_job_that_a_project_token_may_not_see_ends_the_wait_at_once(sandbox, connect, deferrable):
-    conn_id = connect(password=world.EDIT_PROJECT_TOKEN)
+    conn_id = connect(password=seed.EDIT_PROJECT_TOKEN)
     sensor = AmigoCloudJobSensor(
         job_id=job(sandbox), deferrable=deferrable, amigocloud_conn_id=conn_id, **QUICK
     )
@@ -106,7 +105,7 @@ def test_a_job_that_a_project_token_may_not_see_ends_the_wait_at_once(sandbox, c
 
 
 @BOTH
-def test_a_dataset_that_changed_since_it_was_last_seen_is_told_at_once(sandbox, deferrable):
+def test_a_dataset_that_has_changed_since_ends_the_wait_at_once(sandbox, deferrable):
     store = sandbox.amigocloud.store
     before = store.master(1)
     store.write("DELETE FROM dataset_1 WHERE value < 2")
@@ -174,7 +173,7 @@ def trigger_for(job_id):
 
 
 def test_a_trigger_keeps_no_credential():
-    assert world.USER_TOKEN not in json.dumps(trigger_for("j").serialize())
+    assert seed.USER_TOKEN not in json.dumps(trigger_for("j").serialize())
 
 
 def test_triggers_that_ask_the_same_share_their_requests(sandbox):

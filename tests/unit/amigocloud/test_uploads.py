@@ -1,4 +1,4 @@
-"""An upload makes its dataset once, whatever happens on the way."""
+"""An upload creates its dataset once, whatever fails."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from airflow_provider.errors import (
     RequestRejectedError,
     RunFailedError,
 )
-from airflow_provider.sandbox.amigocloud import seed as world
-
-from .running import Task
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.running import Task
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 ROWS = "name;value\n" + "".join(f"Ünit {n};{n}.5\n" for n in range(200))
@@ -77,13 +76,13 @@ def test_a_file_replaces_the_rows_of_a_dataset(sandbox, path):
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "html", "truncate"])
-def test_a_chunk_whose_answer_is_lost_is_sent_again(sandbox, path, in_chunks, kind):
+def test_a_chunk_without_a_response_is_retried(sandbox, path, in_chunks, kind):
     sandbox.faults.add(kind, path="chunked_upload$", after=1, times=2)
     Task().run(upload(path))
     assert len(uploaded(sandbox)) == 1
 
 
-def test_an_upload_that_broke_off_is_gone_on_with_by_the_next_try(sandbox, path, in_chunks):
+def test_an_interrupted_upload_is_resumed_by_a_retry(sandbox, path, in_chunks):
     task = Task()
     fault = sandbox.faults.add("status", path="chunked_upload$", after=2, status=403)
     with pytest.raises(PermissionDeniedError):
@@ -97,7 +96,7 @@ def test_an_upload_that_broke_off_is_gone_on_with_by_the_next_try(sandbox, path,
 
 
 @BOTH
-def test_a_try_after_a_crash_goes_on_with_the_job(sandbox, path, deferrable):
+def test_a_retry_after_a_crash_resumes_the_job(sandbox, path, deferrable):
     class Crash(BaseException):
         pass
 
@@ -114,7 +113,7 @@ def test_a_try_after_a_crash_goes_on_with_the_job(sandbox, path, deferrable):
     assert (len(uploaded(sandbox)), sandbox.counters.total("POST")) == (1, 1)
 
 
-def test_an_upload_whose_answer_is_lost_is_not_sent_again_by_any_try(sandbox, path):
+def test_an_upload_without_a_response_is_not_sent_by_a_retry(sandbox, path):
     sandbox.faults.add("reset_after", method="POST")
     task = Task()
     for _ in range(2):
@@ -123,7 +122,7 @@ def test_an_upload_whose_answer_is_lost_is_not_sent_again_by_any_try(sandbox, pa
     assert sandbox.counters.total("POST") == 1
 
 
-def test_an_upload_that_replaces_a_dataset_is_sent_again_by_the_next_try(sandbox, path):
+def test_an_upload_that_replaces_a_dataset_is_sent_again_by_a_retry(sandbox, path):
     sandbox.faults.add("reset_after", method="POST")
     task = Task()
     with pytest.raises(AmbiguousWriteError):
@@ -131,7 +130,7 @@ def test_an_upload_that_replaces_a_dataset_is_sent_again_by_the_next_try(sandbox
     assert task.run(upload(path, dataset=1))["dataset_ids"] == [1]
 
 
-def test_an_upload_that_is_gone_is_not_begun_anew(sandbox, path, in_chunks):
+def test_an_upload_that_is_gone_is_not_started_over(sandbox, path, in_chunks):
     task = Task()
     sandbox.faults.add("reset_after", path="complete")
     for _ in range(2):
@@ -141,7 +140,7 @@ def test_an_upload_that_is_gone_is_not_begun_anew(sandbox, path, in_chunks):
 
 
 @BOTH
-def test_a_failed_import_fails_the_task_and_the_next_try_uploads_anew(sandbox, path, deferrable):
+def test_a_failed_import_fails_the_task_and_a_retry_uploads_again(sandbox, path, deferrable):
     sandbox.amigocloud.job_failures = ["row 3 is odd"]
     task = Task()
     with pytest.raises(RunFailedError, match="row 3 is odd"):
@@ -169,8 +168,8 @@ def test_a_changed_request_is_a_new_upload(sandbox, path, tmp_path):
     assert sandbox.counters.total("POST") == 2
 
 
-def test_a_refused_upload_is_no_riddle_for_the_next_try(sandbox, path, connect):
-    task, conn_id = Task(), connect(password=world.READ_TOKEN)
+def test_a_refused_upload_is_refused_again_at_a_retry(sandbox, path, connect):
+    task, conn_id = Task(), connect(password=seed.READ_TOKEN)
     for _ in range(2):
         with pytest.raises(PermissionDeniedError):
             task.run(upload(path, amigocloud_conn_id=conn_id))
@@ -186,8 +185,8 @@ def test_a_file_that_is_missing_or_empty_is_refused_before_any_request(sandbox, 
     assert sandbox.counters.total() == 0
 
 
-def test_a_service_that_does_not_get_on_is_not_asked_for_ever(sandbox, path, in_chunks):
+def test_an_upload_without_progress_ends(sandbox, path, in_chunks):
     body = '{"upload_id": "u", "offset": 0}'
     sandbox.faults.add("status", path="chunked_upload$", status=200, body=body, times=None)
-    with pytest.raises(RequestRejectedError, match="does not get beyond byte 0"):
+    with pytest.raises(RequestRejectedError, match="accepts no byte after byte 0"):
         Task().run(upload(path))

@@ -1,4 +1,4 @@
-"""A fresh solution, hooks for it, and connections that are a little off."""
+"""Fixtures: a new solution, hooks for it, and variations of its connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider.sandbox.server import Sandbox
 
 @pytest.fixture
 def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsService:
-    """Give the emulated service, with nothing remembered of other tests and short waits."""
+    """Return the emulated service, without state of other tests, and with short retry delays."""
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(rate_limit, "_budgets", {})
     monkeypatch.setattr(MapsIndoorsHook, "retry_limits", RetryLimits(base=0.005))
@@ -29,12 +29,12 @@ def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> MapsIndoorsSer
 
 @pytest.fixture
 def departures(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the moments at which requests leave. When they arrive depends on how busy this machine is."""
+    """Return the times at which requests leave; their arrival depends on the load of the machine."""
     moments: list[float] = []
     reserve = rate_limit.Budget.reserve
 
     def noted(budget: rate_limit.Budget, now: float | None = None) -> float:
-        if now is not None:  # Handed on by a budget that joined this one.
+        if now is not None:  # Forwarded by a budget that joined this budget.
             return reserve(budget, now)
         now = time.monotonic()
         wait = reserve(budget, now)
@@ -47,7 +47,7 @@ def departures(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def connect(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Give a hook for a connection that differs from the seeded one in some fields or extras."""
+    """Return a factory of hooks whose connection differs from the seed in some fields or extras."""
     hooks: list[MapsIndoorsHook] = []
 
     def make(*, client: bool = False, extra: dict[str, Any] | None = None, **fields: Any) -> MapsIndoorsHook:
@@ -72,10 +72,10 @@ def hook(service: MapsIndoorsService) -> Iterator[MapsIndoorsHook]:
 
 
 @pytest.fixture
-def world(
+def unlimited_service(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> MapsIndoorsService:
-    """Lend the service without its rate limit; waiting moves the sandbox's clock instead."""
+    """Return the service without its rate limit; delays of reads move the sandbox's clock instead."""
     service.rate_limit = None
     connection = dict(service.connection())
     connection["extra"] = {**connection["extra"], "requests_per_second": 10_000}

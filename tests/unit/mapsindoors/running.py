@@ -1,4 +1,4 @@
-"""Running a sync in a test, and looking at what it left."""
+"""Helpers: run a sync and read its result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROOMS = {"base_types": ["room"]}
 
 
 def sync(source: Any = None, **options: Any) -> dict[str, Any]:
-    """Run the operator, without a limit on how much may go."""
+    """Run the sync operator, by default without a limit of deletions."""
     options.setdefault("max_delete_ratio", 1.0)
     result = MapsIndoorsSyncGeodataOperator(task_id="t", source=source, **options).execute({})
     return dict(result)
 
 
 def writes(sandbox: Sandbox) -> int:
-    """Count the requests that change geodata."""
+    """Return the number of requests that write geodata."""
     return sum(
         n
         for name, n in sandbox.counters.requests.items()
@@ -33,17 +33,17 @@ def writes(sandbox: Sandbox) -> int:
 
 
 def by_external_id(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Give the campus as it is now."""
+    """Return the objects of the campus by external id."""
     return {one["externalId"]: one for one in service.campus.geodata.values() if one.get("externalId")}
 
 
 def put(service: MapsIndoorsService, *objects: dict[str, Any]) -> None:
-    """Change objects behind the back of the sync."""
+    """Replace stored objects without a request."""
     service.campus.geodata = {**service.campus.geodata, **{one["id"]: one for one in objects}}
 
 
 def desk(code: str, **fields: Any) -> dict[str, Any]:
-    """Give a row for a new desk."""
+    """Return a row for a new desk."""
     return {
         "externalId": code,
         "baseType": "poi",
@@ -57,10 +57,10 @@ def desk(code: str, **fields: Any) -> dict[str, Any]:
 
 
 def undecoded(objects: list[dict[str, Any]]) -> list[msgspec.Raw]:
-    """Give objects as they come from the service."""
+    """Return objects encoded as the service sends them."""
     return [msgspec.Raw(msgspec.json.encode(one)) for one in objects]
 
 
 def busiest_second(moments: list[float]) -> int:
-    """Give how many of these moments fall into one second at the most."""
+    """Return the maximum number of times within a second."""
     return max(sum(moment <= other < moment + 1 for other in moments) for moment in moments)

@@ -1,4 +1,4 @@
-"""What MapsIndoorsCreateGeodataOperator promises, over TCP."""
+"""MapsIndoorsCreateGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_what_is_missing_is_created_and_the_rest_is_left_alone(service: MapsIndo
 
 
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
-def test_a_lost_answer_creates_nothing_twice(
+def test_a_request_without_response_creates_nothing_twice(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setattr(verify, "wait", sandbox.clock.advance)

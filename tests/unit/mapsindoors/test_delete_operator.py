@@ -1,4 +1,4 @@
-"""What MapsIndoorsDeleteGeodataOperator promises, over TCP."""
+"""MapsIndoorsDeleteGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def test_limits_that_are_no_numbers_are_refused_before_any_request(sandbox: Sand
 def test_what_is_no_id_is_named_before_any_request(sandbox: Sandbox) -> None:
     with pytest.raises(InputError) as caught:
         delete([POI, "", 7])
-    assert caught.value.problems == ["row 2: '' is no id", "row 3: 7 is no id"]
+    assert caught.value.problems == ["row 2: '' is not an id", "row 3: 7 is not an id"]
     assert not sandbox.counters.requests

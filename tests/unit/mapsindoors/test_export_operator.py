@@ -1,4 +1,4 @@
-"""What MapsIndoorsExportGeodataOperator promises, over TCP."""
+"""MapsIndoorsExportGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import IncompleteExportError, InputError, ProviderError
-from airflow_provider.mapsindoors.geodata.wkt_wkb import read_shape, wkb
+from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry, to_wkb
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsExportGeodataOperator,
     MapsIndoorsSyncGeodataOperator,
@@ -118,7 +118,7 @@ def test_all_kinds_of_shapes_survive_as_binary() -> None:
         {"type": "Polygon", "coordinates": [ring, ring]},
         {"type": "MultiPolygon", "coordinates": [[ring], [ring]]},
     ):
-        assert read_shape(wkb(shape)) == shape
+        assert parse_geometry(to_wkb(shape)) == shape
 
 
 @pytest.mark.parametrize("body", ["null", "[1]", '[{"id": 7}]', "[" * 5000])

@@ -1,4 +1,4 @@
-"""What MapsIndoorsHook promises, over TCP."""
+"""MapsIndoorsHook: behaviour over TCP."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_one_login_serves_many_threads(connect: Connect, sandbox: Sandbox) -> No
     assert sandbox.counters.tokens_issued["mapsindoors"] == 1
 
 
-def test_a_401_logs_in_again_once(
+def test_a_401_requests_a_new_token_once(
     hook: MapsIndoorsHook, service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     hook.update_geodata([{"id": POI, "status": 1}])
@@ -97,13 +97,13 @@ def test_a_403_ends_at_once(connect: Connect, sandbox: Sandbox) -> None:
     assert sandbox.counters.total("PUT") == 1
 
 
-def test_a_refused_login_is_not_tried_again(connect: Connect, sandbox: Sandbox) -> None:
+def test_a_rejected_login_is_not_retried(connect: Connect, sandbox: Sandbox) -> None:
     with pytest.raises(AuthenticationError, match="invalid_grant"):
         connect(password="wrong password here").update_geodata([{"id": POI}])
     assert sandbox.counters.total("connect/token") == 1
 
 
-# Trying the connection
+# Connection test
 
 
 def test_a_good_connection_says_which_solution_it_is(hook: MapsIndoorsHook) -> None:
@@ -121,7 +121,7 @@ def test_a_good_connection_says_which_solution_it_is(hook: MapsIndoorsHook) -> N
             "does not accept the credentials: invalid_username_or_password",
         ),
         ({"login": seed.STRANGER}, "permission is missing: the login has no access to the solution"),
-        ({"extra": {"api_key": "0123456789"}}, "knows no solution with this key: check the extra 'api_key'"),
+        ({"extra": {"api_key": "0123456789"}}, "has no solution with this key: check the extra 'api_key'"),
         ({"extra": {"api_key": None}}, "extra 'api_key' is missing"),
         (
             {"extra": {"grant_type": "magic"}},
@@ -131,7 +131,7 @@ def test_a_good_connection_says_which_solution_it_is(hook: MapsIndoorsHook) -> N
         ({"host": "http://maps.example.com"}, "host uses plain http to maps.example.com"),
     ],
 )
-def test_what_is_wrong_with_a_connection_is_told_apart(
+def test_each_problem_of_a_connection_has_its_message(
     connect: Connect, changes: dict[str, Any], words: str
 ) -> None:
     good, said = connect(**changes).test_connection()
@@ -140,7 +140,7 @@ def test_what_is_wrong_with_a_connection_is_told_apart(
     assert "\n" not in said
 
 
-def test_a_login_host_that_is_none_is_told_apart(connect: Connect, service: MapsIndoorsService) -> None:
+def test_a_wrong_login_host_has_its_message(connect: Connect, service: MapsIndoorsService) -> None:
     good, said = connect(extra={"auth_url": f"{service.base_url}/elsewhere"}).test_connection()
     assert not good
     assert "'auth_url'" in said
@@ -169,7 +169,7 @@ def test_geodata_is_read_by_type(hook: MapsIndoorsHook, base_types: Any) -> None
     assert found == wanted
 
 
-async def test_geodata_is_read_below_a_root_in_both_worlds(hook: MapsIndoorsHook) -> None:
+async def test_geodata_is_read_below_a_root_sync_and_async(hook: MapsIndoorsHook) -> None:
     below = hook.list_geodata(root_element=seed.TUTORIAL_FLOOR)
     assert [one["id"] for one in below] == [seed.TUTORIAL_FLOOR, POI]
     assert await hook.alist_geodata(root_element=seed.TUTORIAL_FLOOR) == below
@@ -228,7 +228,7 @@ def test_bad_arguments_are_refused_before_any_request(hook: MapsIndoorsHook, san
     assert not sandbox.counters.requests
 
 
-def test_a_create_whose_answer_is_lost_is_not_sent_again(
+def test_a_create_without_response_is_not_retried(
     hook: MapsIndoorsHook, service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     before = len(service.campus.geodata)
@@ -239,7 +239,7 @@ def test_a_create_whose_answer_is_lost_is_not_sent_again(
 
 
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
-def test_an_update_whose_answer_is_lost_is_sent_again(
+def test_an_update_without_response_is_retried(
     hook: MapsIndoorsHook, service: MapsIndoorsService, sandbox: Sandbox, fault: str
 ) -> None:
     sandbox.faults.add(fault, method="PUT", path="geodata")
@@ -247,7 +247,7 @@ def test_an_update_whose_answer_is_lost_is_sent_again(
     assert service.campus.geodata[POI]["status"] == 1
 
 
-def test_a_failing_service_is_tried_again_and_then_given_up(hook: MapsIndoorsHook, sandbox: Sandbox) -> None:
+def test_server_errors_are_retried_up_to_the_limit(hook: MapsIndoorsHook, sandbox: Sandbox) -> None:
     sandbox.faults.add("status", status=503, method="PUT", times=2)
     hook.update_geodata([{"id": POI, "status": 1}])
     sandbox.faults.add("html", status=502, method="PUT", times=None)

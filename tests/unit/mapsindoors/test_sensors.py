@@ -1,4 +1,4 @@
-"""What MapsIndoorsGeodataSensor promises, over TCP, on a worker and in the triggerer."""
+"""MapsIndoorsGeodataSensor: behaviour over TCP, on a worker and in the triggerer."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_deferred_it_gives_the_same_result(service: MapsIndoorsService) -> None:
 
 
 @pytest.mark.parametrize("failures", [5, 6])
-def test_a_worker_tolerates_five_failed_looks_in_a_row(
+def test_a_worker_tolerates_five_failed_polls_in_a_row(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     monkeypatch.setattr(MapsIndoorsHook, "retry_limits", RetryLimits(attempts=1))
@@ -87,7 +87,7 @@ def test_a_worker_tolerates_five_failed_looks_in_a_row(
             sensor().execute({})
 
 
-def test_a_failed_first_look_is_left_to_the_trigger(
+def test_a_failed_first_poll_is_left_to_the_trigger(
     service: MapsIndoorsService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MapsIndoorsHook, "retry_limits", RetryLimits(attempts=1))

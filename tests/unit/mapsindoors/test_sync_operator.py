@@ -1,4 +1,4 @@
-"""What MapsIndoorsSyncGeodataOperator promises, over TCP."""
+"""MapsIndoorsSyncGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ from tests.unit.mapsindoors.running import (
 )
 
 
-def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, sandbox: Sandbox) -> None:
-    before = by_external_id(world)
+def test_differences_are_written_and_nothing_else(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    before = by_external_id(unlimited_service)
     rows = [
         {"externalId": "A-0-01", "name": "Reception"},
         {"externalId": "A-0-02", "name": before["A-0-02"]["properties"]["name@en"]},
@@ -48,7 +50,7 @@ def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, san
         "requests": 0,
         "plan": None,
     }
-    after = by_external_id(world)
+    after = by_external_id(unlimited_service)
     made = after.pop("D-1")
     assert made["parentId"] == before["A-0"]["id"]
     assert made["displayTypeId"] == seed.new_id("type", "Workspace")
@@ -59,21 +61,21 @@ def test_differences_are_written_and_nothing_else(world: MapsIndoorsService, san
     assert result["requests"] == 8
 
 
-def test_null_leaves_a_field_alone_and_nothing_in_it_clears_it(world: MapsIndoorsService) -> None:
-    room = by_external_id(world)["A-0-01"]
+def test_null_leaves_a_field_alone_and_nothing_in_it_clears_it(unlimited_service: MapsIndoorsService) -> None:
+    room = by_external_id(unlimited_service)["A-0-01"]
     texts = {**room["properties"], "info@generic": "old", "note@generic": "kept"}
-    put(world, {**room, "aliases": ["old"], "properties": texts})
+    put(unlimited_service, {**room, "aliases": ["old"], "properties": texts})
     row = {"externalId": "A-0-01", "aliases": [], "info@generic": "", "note@generic": None, "status": None}
     assert sync([row])["update"] == 1
-    after = by_external_id(world)["A-0-01"]
+    after = by_external_id(unlimited_service)["A-0-01"]
     assert (after["aliases"], after["properties"]["info@generic"]) == ([], "")
     assert (after["properties"]["note@generic"], after["status"]) == ("kept", room["status"])
 
 
 def test_a_second_run_writes_nothing_though_the_service_rounds(
-    world: MapsIndoorsService, sandbox: Sandbox
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
-    world.decimals = 7
+    unlimited_service.decimals = 7
     rows = [desk("D-1", geometry={"type": "Point", "coordinates": [12.570512345678, 55.78]})]
     sync(rows)
     before = writes(sandbox)
@@ -81,7 +83,7 @@ def test_a_second_run_writes_nothing_though_the_service_rounds(
     assert writes(sandbox) == before
 
 
-def test_new_parents_come_before_their_new_children(world: MapsIndoorsService) -> None:
+def test_new_parents_come_before_their_new_children(unlimited_service: MapsIndoorsService) -> None:
     ring = [[12.57, 55.78], [12.571, 55.78], [12.571, 55.781], [12.57, 55.781], [12.57, 55.78]]
     area = {"type": "Polygon", "coordinates": [ring]}
     rows = [
@@ -103,13 +105,13 @@ def test_new_parents_come_before_their_new_children(world: MapsIndoorsService) -
         },
     ]
     assert sync(rows)["create"] == 3
-    made = by_external_id(world)
+    made = by_external_id(unlimited_service)
     assert made["N-DESK"]["parentId"] == made["N-ROOM"]["id"]
     assert made["N-ROOM"]["parentId"] == made["N-FLOOR"]["id"]
     assert sync(rows)["unchanged"] == 3
 
 
-def test_rows_come_from_a_table(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_rows_come_from_a_table(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     path = tmp_path / "desks.csv"
     path.write_text(
         "externalId,name,lon,lat,parentBuilding,parentFloor,capacity\n"
@@ -118,7 +120,7 @@ def test_rows_come_from_a_table(world: MapsIndoorsService, tmp_path: Path) -> No
     )
     defaults = {"baseType": "poi", "displayType": "Workspace"}
     result = sync(str(path), defaults=defaults)
-    made = by_external_id(world)
+    made = by_external_id(unlimited_service)
     assert (result["create"], result["update"]) == (1, 1)
     assert made["D-1"]["parentId"] == made["A-1"]["id"]
     assert made["D-1"]["baseTypeProperties"]["capacity"] == "1"
@@ -126,7 +128,7 @@ def test_rows_come_from_a_table(world: MapsIndoorsService, tmp_path: Path) -> No
 
 
 def test_a_whole_new_venue_is_made_level_by_level(
-    world: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
+    unlimited_service: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = {"name": "0", "administrativeid": "0"}
     tree = [
@@ -140,7 +142,7 @@ def test_a_whole_new_venue_is_made_level_by_level(
     tree[3]["baseTypeProperties"] = index
     tree[4]["geometry"] = SQUARE
     assert sync(tree, batch_size=1)["create"] == 6
-    made = by_external_id(world)
+    made = by_external_id(unlimited_service)
     for row in tree[:-1]:
         assert made[row["externalId"]]["parentId"] == made[row["parentExternalId"]]["id"]
     said = capsys.readouterr().out
@@ -175,7 +177,7 @@ def test_a_whole_new_venue_is_made_level_by_level(
     ],
 )
 def test_a_bad_row_is_named_before_any_write(
-    world: MapsIndoorsService, sandbox: Sandbox, row: dict[str, Any], words: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, row: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         sync([desk("D-0"), row])
@@ -183,11 +185,14 @@ def test_a_bad_row_is_named_before_any_write(
     assert writes(sandbox) == 0
 
 
-def test_duplicates_in_the_source_and_in_the_world_are_listed(
-    world: MapsIndoorsService, sandbox: Sandbox
+def test_duplicates_in_the_source_and_on_the_map_are_listed(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
-    room = by_external_id(world)["A-0-01"]
-    world.campus.geodata = {**world.campus.geodata, "x" * 24: {**room, "id": "x" * 24}}
+    room = by_external_id(unlimited_service)["A-0-01"]
+    unlimited_service.campus.geodata = {
+        **unlimited_service.campus.geodata,
+        "x" * 24: {**room, "id": "x" * 24},
+    }
     with pytest.raises(InputError) as caught:
         sync([desk("D-1"), desk("D-1")])
     assert "row 2: is about the same object as row 1 (D-1)" in caught.value.problems
@@ -195,12 +200,14 @@ def test_duplicates_in_the_source_and_in_the_world_are_listed(
     assert writes(sandbox) == 0
 
 
-def test_an_object_outside_of_the_scope_is_not_touched_nor_made_twice(world: MapsIndoorsService) -> None:
+def test_an_object_outside_of_the_scope_is_not_touched_nor_made_twice(
+    unlimited_service: MapsIndoorsService,
+) -> None:
     with pytest.raises(InputError, match="outside of the scope"):
         sync([{"externalId": "A-0-01", "name": "X"}], scope={"base_types": ["poi"]})
 
 
-def test_bad_rows_can_be_left_out(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_bad_rows_can_be_left_out(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
     plan = str(tmp_path / "plan.json")
     rows = [desk("D-1"), desk("D-2", displayTypeId="Sofa"), desk("D-3", parentExternalId="D-2")]
     result = sync(rows, on_row_error="skip", plan_output=plan)
@@ -210,34 +217,40 @@ def test_bad_rows_can_be_left_out(world: MapsIndoorsService, tmp_path: Path) -> 
     assert "there is no display type 'Sofa'" in failed[0]["reasons"]
 
 
-# What is missing
+# Missing rows
 
 
-def test_missing_rooms_are_deactivated_and_come_back(world: MapsIndoorsService) -> None:
-    codes = [one["externalId"] for one in world.campus.geodata.values() if one["baseType"] == "room"]
+def test_missing_rooms_are_deactivated_and_come_back(unlimited_service: MapsIndoorsService) -> None:
+    codes = [
+        one["externalId"] for one in unlimited_service.campus.geodata.values() if one["baseType"] == "room"
+    ]
     rows = [{"externalId": code} for code in codes]
     assert sync(rows[1:], scope=ROOMS, missing="deactivate")["deactivate"] == 1
-    assert by_external_id(world)[codes[0]]["status"] == 2
+    assert by_external_id(unlimited_service)[codes[0]]["status"] == 2
     assert sync(rows[1:], scope=ROOMS, missing="deactivate")["deactivate"] == 0
     assert sync(rows, scope=ROOMS, missing="deactivate")["update"] == 1
-    assert by_external_id(world)[codes[0]]["status"] == 3
+    assert by_external_id(unlimited_service)[codes[0]]["status"] == 3
 
 
-def test_missing_rooms_are_deleted_within_the_scope_only(world: MapsIndoorsService) -> None:
-    floor = by_external_id(world)["A-0"]["id"]
+def test_missing_rooms_are_deleted_within_the_scope_only(unlimited_service: MapsIndoorsService) -> None:
+    floor = by_external_id(unlimited_service)["A-0"]["id"]
     rows = [{"externalId": f"A-0-0{number}"} for number in range(1, 8)]
     scope = {"base_types": ["room"], "root_element": floor}
-    before = len(world.campus.geodata)
+    before = len(unlimited_service.campus.geodata)
     assert sync(rows, scope=scope, missing="delete", max_deletes=1)["delete"] == 1
-    assert "A-0-08" not in by_external_id(world)
-    assert len(world.campus.geodata) == before - 1
+    assert "A-0-08" not in by_external_id(unlimited_service)
+    assert len(unlimited_service.campus.geodata) == before - 1
 
 
-def test_objects_without_the_match_key_are_never_touched(world: MapsIndoorsService) -> None:
-    rows = [{"externalId": code} for code, one in by_external_id(world).items() if one["baseType"] == "poi"]
+def test_objects_without_the_match_key_are_never_touched(unlimited_service: MapsIndoorsService) -> None:
+    rows = [
+        {"externalId": code}
+        for code, one in by_external_id(unlimited_service).items()
+        if one["baseType"] == "poi"
+    ]
     result = sync(rows, scope={"base_types": ["poi"]}, missing="delete", max_deletes=100)
     assert result["delete"] == 0
-    assert seed.TUTORIAL_POI in world.campus.geodata
+    assert seed.TUTORIAL_POI in unlimited_service.campus.geodata
 
 
 @pytest.mark.parametrize(
@@ -250,7 +263,7 @@ def test_objects_without_the_match_key_are_never_touched(world: MapsIndoorsServi
     ],
 )
 def test_limits_refuse_a_plan_before_any_write(
-    world: MapsIndoorsService, sandbox: Sandbox, options: dict[str, Any], words: str
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, options: dict[str, Any], words: str
 ) -> None:
     rows = [{"externalId": f"A-0-0{number}", "name": "X"} for number in (1, 2)]
     with pytest.raises(PlanRejectedError, match=words):
@@ -258,58 +271,68 @@ def test_limits_refuse_a_plan_before_any_write(
     assert writes(sandbox) == 0
 
 
-def test_an_empty_source_deletes_nothing(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+def test_an_empty_source_deletes_nothing(unlimited_service: MapsIndoorsService, sandbox: Sandbox) -> None:
     with pytest.raises(PlanRejectedError, match="the source is empty"):
         sync([], scope=ROOMS, missing="delete", max_deletes=1000)
     assert writes(sandbox) == 0
 
 
-def test_a_parent_is_not_deleted_while_children_stay(world: MapsIndoorsService, sandbox: Sandbox) -> None:
-    rows = [{"externalId": code} for code, one in by_external_id(world).items() if one["baseType"] == "floor"]
+def test_a_parent_is_not_deleted_while_children_stay(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    rows = [
+        {"externalId": code}
+        for code, one in by_external_id(unlimited_service).items()
+        if one["baseType"] == "floor"
+    ]
     with pytest.raises(PlanRejectedError, match="objects below it"):
         sync(rows[1:], scope={"base_types": ["floor"]}, missing="delete", max_deletes=10)
     assert writes(sandbox) == 0
 
 
-def test_rows_that_cannot_be_matched_prevent_deletions(world: MapsIndoorsService, sandbox: Sandbox) -> None:
+def test_rows_that_cannot_be_matched_prevent_deletions(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
     rows: list[Any] = [{"name": "no key"}, {"externalId": "A-0-01"}]
     with pytest.raises(PlanRejectedError, match="what is missing is not known"):
         sync(rows, scope=ROOMS, missing="deactivate", on_row_error="skip")
 
 
-# Bad days
+# Failures
 
 
 @pytest.mark.parametrize("stale", [0.0, 5.0])
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
-def test_a_lost_answer_creates_nothing_twice(
-    world: MapsIndoorsService, sandbox: Sandbox, fault: str, stale: float
+def test_a_request_without_response_creates_nothing_twice(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, fault: str, stale: float
 ) -> None:
-    world.stale_seconds = stale
+    unlimited_service.stale_seconds = stale
     sandbox.faults.add(fault, method="POST", path="geodata")
     assert sync([desk(f"D-{n}") for n in range(5)])["create"] == 5
-    codes = [one.get("externalId", "") for one in world.campus.geodata.values()]
+    codes = [one.get("externalId", "") for one in unlimited_service.campus.geodata.values()]
     assert sorted(code for code in codes if code.startswith("D-")) == [f"D-{n}" for n in range(5)]
 
 
 @pytest.mark.parametrize("style", ["problem", "text", "vague"])
 @pytest.mark.parametrize("mode", ["atomic", "stop-at-first", "skip-bad"])
 def test_refused_rows_are_found_and_all_others_written_once(
-    world: MapsIndoorsService, mode: str, style: str
+    unlimited_service: MapsIndoorsService, mode: str, style: str
 ) -> None:
-    world.batch_mode, world.error_style = mode, style
+    unlimited_service.batch_mode, unlimited_service.error_style = mode, style
     rows = [desk(f"D-{n}") for n in range(8)]
     rows += [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in range(1, 9)]
-    # These pass the checks here, and only the service refuses them.
+    # The validation accepts these rows, and only the service rejects them.
     rows[3]["properties"] = {"name@xx": "no such language"}
     rows[12]["properties"] = {"name@xx": "no such language"}
     result = sync(rows, on_row_error="skip")
     assert (result["create"], result["update"], result["failed"]) == (7, 7, 2)
-    codes = [one.get("externalId", "") for one in world.campus.geodata.values()]
+    codes = [one.get("externalId", "") for one in unlimited_service.campus.geodata.values()]
     assert sorted(code for code in codes if code.startswith("D-")) == [f"D-{n}" for n in range(8) if n != 3]
 
 
-def test_a_refused_row_fails_the_task_with_its_number(world: MapsIndoorsService, tmp_path: Path) -> None:
+def test_a_refused_row_fails_the_task_with_its_number(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
     plan = str(tmp_path / "plan.json")
     rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"})]
     with pytest.raises(RequestRejectedError, match=r"1 rows were refused: row 2 \(D-2\).*1 created"):
@@ -320,7 +343,7 @@ def test_a_refused_row_fails_the_task_with_its_number(world: MapsIndoorsService,
 
 
 def test_a_row_that_is_refused_when_a_plan_is_applied_is_listed_beside_the_plan(
-    world: MapsIndoorsService, tmp_path: Path
+    unlimited_service: MapsIndoorsService, tmp_path: Path
 ) -> None:
     plan = str(tmp_path / "plan.json")
     rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"}), {"externalId": "D-3"}]
@@ -331,7 +354,7 @@ def test_a_row_that_is_refused_when_a_plan_is_applied_is_listed_beside_the_plan(
 
 
 def test_without_a_file_every_row_left_out_is_in_the_log(
-    world: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
+    unlimited_service: MapsIndoorsService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [{"externalId": f"X-{number}"} for number in range(30)]
     with pytest.raises(PlanRejectedError):
@@ -340,26 +363,26 @@ def test_without_a_file_every_row_left_out_is_in_the_log(
     assert all(f"Row {number + 2} (X-{number}) left out: has no name@en" in said for number in range(30))
 
 
-def test_large_plans_go_in_batches_that_the_service_takes(world: MapsIndoorsService) -> None:
-    world.max_items = 3
+def test_large_plans_go_in_batches_that_the_service_takes(unlimited_service: MapsIndoorsService) -> None:
+    unlimited_service.max_items = 3
     assert sync([desk(f"D-{n}") for n in range(10)], batch_size=5)["create"] == 10
 
 
 @pytest.mark.parametrize("stale", [0.0, 5.0])
-def test_deletions_whose_answer_was_lost_are_done(
-    world: MapsIndoorsService, sandbox: Sandbox, stale: float
+def test_deletions_without_response_are_completed(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, stale: float
 ) -> None:
-    world.delete_unknown = "refuse"
-    world.stale_seconds = stale
+    unlimited_service.delete_unknown = "refuse"
+    unlimited_service.stale_seconds = stale
     sandbox.faults.add("reset_after", method="DELETE")
     rows = [{"externalId": f"A-0-0{number}"} for number in range(1, 6)]
-    scope = {"base_types": ["room"], "root_element": by_external_id(world)["A-0"]["id"]}
+    scope = {"base_types": ["room"], "root_element": by_external_id(unlimited_service)["A-0"]["id"]}
     assert sync(rows, scope=scope, missing="delete", max_deletes=3)["delete"] == 3
-    assert not {"A-0-06", "A-0-07", "A-0-08"} & set(by_external_id(world))
+    assert not {"A-0-06", "A-0-07", "A-0-08"} & set(by_external_id(unlimited_service))
 
 
-def test_what_is_not_as_written_is_an_error(world: MapsIndoorsService) -> None:
-    world.stale_seconds = 10_000
+def test_what_is_not_as_written_is_an_error(unlimited_service: MapsIndoorsService) -> None:
+    unlimited_service.stale_seconds = 10_000
     with pytest.raises(VerificationError, match="properties.name@en is 'Office A0.01', not 'Reception'"):
         sync([{"externalId": "A-0-01", "name": "Reception"}])
 

@@ -1,4 +1,4 @@
-"""What MapsIndoorsUpdateGeodataOperator promises, over TCP."""
+"""MapsIndoorsUpdateGeodataOperator: behaviour over TCP."""
 
 from __future__ import annotations
 

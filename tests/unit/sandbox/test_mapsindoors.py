@@ -1,4 +1,4 @@
-"""The emulated Integration API keeps the vendor's documented promises, and each switch does its part."""
+"""Emulated Integration API: documented behaviour of the vendor, and the effect of each switch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POI = seed.TUTORIAL_POI
 
 
 class Client(httpx.Client):
-    """Talks to the sandbox as its seeded user."""
+    """Client that is logged in as the seeded user."""
 
     def log_in(self, **form: str) -> httpx.Response:
         login = {
@@ -435,7 +435,7 @@ def test_the_busiest_second_is_known(client: Client, sandbox: Sandbox) -> None:
     assert sandbox.mapsindoors.limit.busiest(60) == 4
 
 
-def test_the_world_is_the_same_after_a_reset(client: Client, sandbox: Sandbox) -> None:
+def test_the_data_are_the_same_after_a_reset(client: Client, sandbox: Sandbox) -> None:
     before = json.dumps(client.geodata())
     client.post(GEODATA, json=[poi()])
     delete(client, FLOOR)

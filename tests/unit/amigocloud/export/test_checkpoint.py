@@ -1,0 +1,310 @@
+"""After a kill at any moment, a retry is exact, and reads no saved part again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider.amigocloud.export import checkpoint
+from airflow_provider.amigocloud.export.export import RowCounter
+from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.core.redaction import encodings
+from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
+from airflow_provider.sandbox.amigocloud import seed
+from tests.unit.amigocloud.export.test_export import lines, ordered, truth
+from tests.unit.amigocloud.running import Task
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(checkpoint, "PART_ROWS", 500)
+
+
+@pytest.fixture
+def kill_after(monkeypatch):
+    """Return a function that sets after how many rows the task is killed."""
+    add = RowCounter.add
+
+    def arm(rows: float) -> None:
+        def counted(self: RowCounter, page: Any) -> None:
+            add(self, page)
+            if self.rows >= rows:
+                raise Killed
+
+        monkeypatch.setattr(RowCounter, "add", counted)
+
+    return arm
+
+
+@pytest.fixture
+def logged(caplog, capsys):
+    """Return a function that returns the log so far."""
+    caplog.set_level("INFO")
+    return lambda: caplog.text + "".join(capsys.readouterr())
+
+
+def operator(path, **arguments):
+    given = {"dataset": seed.ASSETS, "page_size": 100, **arguments}
+    return AmigoCloudExportOperator(task_id="export", output_path=str(path), **given)
+
+
+def disturb(sandbox):
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET name = 'changed' WHERE number % 2 = 0")
+    sandbox.amigocloud.store.write(f"DELETE FROM dataset_{seed.ASSETS} WHERE number % 3 = 0")
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("rows", [0, 499, 500, 1234, 2600, 3000])
+def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows, concurrency):
+    task, path, expected = Task(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
+    kill_after(rows)
+    with pytest.raises(Killed):
+        task.run(operator(path, concurrency=concurrency))
+    assert not path.exists()
+    kept = task.store.get("amigocloud_export_parts", {}).get("rows", 0)
+    assert kept >= rows - 700
+    state = sandbox.amigocloud.store.master(seed.ASSETS)
+    if kept:
+        disturb(sandbox)
+    sandbox.counters.clear()
+    kill_after(float("inf"))
+    manifest = task.run(operator(path, concurrency=concurrency))
+    assert lines(path) == expected
+    assert manifest["rows"] == 3000
+    assert manifest["state"] == state
+    outline = 2 if not kept and concurrency > 1 else 0
+    assert sandbox.counters.rows_served["amigocloud"] == 3000 - kept + outline
+    assert list(tmp_path.iterdir()) == [path]
+    assert "amigocloud_export_parts" not in task.store
+
+
+def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
+    task, path, expected = Task(), tmp_path / "assets.parquet", ordered(truth(sandbox))
+    for rows in (700, 1300, 2100, 2900):
+        kill_after(rows)
+        with pytest.raises(Killed):
+            task.run(operator(path))
+        disturb(sandbox)
+    kill_after(float("inf"))
+    task.run(operator(path))
+    table = pq.read_table(path)
+    assert table["amigo_id"].to_pylist() == [row["amigo_id"] for row in expected]
+    assert table["name"].to_pylist() == [row["name"] for row in expected]
+
+
+def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox, tmp_path, kill_after):
+    task, path = Task(), tmp_path / "a.jsonl"
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    (parts,) = tmp_path.iterdir()
+    (parts / ".00002.jsonl.gz.0123456789ab.part").write_bytes(b"half")
+    (parts / "00009.jsonl.gz").write_bytes(b"of a larger export")
+    kill_after(float("inf"))
+    assert task.run(operator(path))["rows"] == 3000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parts_can_be_on_object_storage(sandbox, kill_after):
+    attach("memory", fs=MemoryFileSystem())
+    task, folder = Task(), ObjectStoragePath("memory://bucket/twin")
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator("memory://bucket/twin/a.jsonl"))
+    assert task.store["amigocloud_export_parts"]["parts"] >= 2
+    kill_after(float("inf"))
+    assert task.run(operator("memory://bucket/twin/a.jsonl"))["rows"] == 3000
+    assert [path.name for path in folder.iterdir()] == ["a.jsonl"]
+    assert len((folder / "a.jsonl").read_text().splitlines()) == 3000
+
+
+JOINED = f"SELECT a.number FROM dataset_{seed.ASSETS} a JOIN dataset_1 b ON b.name = 'Bohr'"
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["by GET", "by POST"])
+def test_a_query_without_a_key_resumes_at_its_next_link(sandbox, tmp_path, kill_after, long):
+    task, path = Task(), tmp_path / "a.csv"
+    some = ", ".join(str(n) for n in range(3000)) if long else "SELECT number"
+    sql = f"SELECT number FROM dataset_{seed.ASSETS} WHERE number IN ({some}) ORDER BY number"
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(path, dataset=None, sql=sql))
+    text = json.dumps(task.store)
+    assert len(text) < 2000
+    assert seed.USER_TOKEN not in text
+    assert "token" not in text
+    kept = task.store["amigocloud_export_parts"]["rows"]
+    assert kept >= 1500
+    disturb(sandbox)
+    sandbox.counters.clear()
+    kill_after(float("inf"))
+    task.run(operator(path, dataset=None, sql=sql))
+    assert path.read_text().split() == ["number", *map(str, range(3000))]
+    assert sandbox.counters.rows_served["amigocloud"] == 3000 - kept
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("key", [None, "number"])
+def test_a_query_of_two_datasets_resumes_while_they_are_unchanged(sandbox, tmp_path, kill_after, key):
+    task, path = Task(), tmp_path / "a.csv"
+    arguments = {"dataset": None, "sql": JOINED + ("" if key else " ORDER BY a.number"), "key": key}
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(path, **arguments))
+    kept = task.store["amigocloud_export_parts"]["rows"]
+    assert kept >= 1500
+    sandbox.counters.clear()
+    kill_after(float("inf"))
+    task.run(operator(path, **arguments))
+    assert path.read_text().split() == ["number", *map(str, range(3000))]
+    assert sandbox.counters.rows_served["amigocloud"] == 3000 - kept
+
+
+@pytest.mark.parametrize("key", [None, "number"])
+def test_a_query_of_two_datasets_starts_over_when_a_dataset_has_changed(
+    sandbox, tmp_path, kill_after, key, logged
+):
+    task, path = Task(), tmp_path / "a.csv"
+    arguments = {"dataset": None, "sql": JOINED + ("" if key else " ORDER BY a.number"), "key": key}
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(path, **arguments))
+    sandbox.amigocloud.store.write("UPDATE dataset_1 SET value = 17 WHERE name = 'Bohr'")
+    sandbox.counters.clear()
+    kill_after(float("inf"))
+    task.run(operator(path, **arguments))
+    assert path.read_text().split() == ["number", *map(str, range(3000))]
+    assert sandbox.counters.rows_served["amigocloud"] == 3000
+    assert "has changed since: starting over" in logged()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("source", [{"url": "/me/projects"}, {"sql": "SELECT 1 AS one"}], ids=["list", "sql"])
+def test_a_source_without_a_state_logs_that_a_retry_starts_over(tmp_path, logged, source):
+    Task().run(operator(tmp_path / "a.jsonl", dataset=None, **source))
+    assert "a retry after a crash starts from the beginning" in logged()
+
+
+def test_without_a_state_store_the_log_says_that_a_retry_starts_over(tmp_path, logged):
+    operator(tmp_path / "a.jsonl", dataset=1).execute({})
+    assert "after a crash, a retry starts over" in logged()
+
+
+def test_parts_are_saved_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
+    monkeypatch.setattr(checkpoint, "PART_ROWS", 10**6)
+    monkeypatch.setattr(checkpoint, "PART_BYTES", 100_000)
+    task = Task()
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl"))
+    assert task.store["amigocloud_export_parts"]["parts"] >= 3
+
+
+def test_a_query_with_a_key_resumes_too(sandbox, tmp_path, kill_after):
+    task, path = Task(), tmp_path / "a.csv"
+    arguments = {"dataset": None, "sql": f"SELECT number FROM dataset_{seed.ASSETS}", "key": "number"}
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(path, **arguments))
+    disturb(sandbox)
+    kill_after(float("inf"))
+    task.run(operator(path, **arguments))
+    assert path.read_text().split() == ["number", *map(str, range(3000))]
+
+
+def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_path, logged):
+    task, path = Task(), tmp_path / "a.jsonl"
+    sandbox.faults.add("html", path="/sql", after=20, times=None)
+    with pytest.raises(ServerError):
+        task.run(operator(path, concurrency=1))
+    assert "2000 rows are saved: a retry resumes after them" in logged()
+    sandbox.faults.clear()
+    sandbox.counters.clear()
+    assert task.run(operator(path))["rows"] == len(lines(path)) == 3000
+    assert sandbox.counters.rows_served["amigocloud"] == 1000
+
+
+def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
+    task = Task()
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl"))
+    kill_after(float("inf"))
+    sandbox.counters.clear()
+    assert task.run(operator(tmp_path / "b.jsonl"))["rows"] == 3000
+    assert sandbox.counters.rows_served["amigocloud"] == 3000 + 2
+
+
+def test_the_parts_of_a_changed_request_are_deleted(sandbox, tmp_path, kill_after):
+    task, path = Task(), tmp_path / "a.jsonl"
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    assert [one.suffix for one in tmp_path.iterdir()] == [".parts"]
+    kill_after(float("inf"))
+    task.run(operator(path, dataset=1))
+    assert list(tmp_path.iterdir()) == [path]
+    assert task.store == {}
+
+
+@pytest.mark.parametrize("trouble", ["state", "count"])
+def test_parts_that_cannot_be_used_are_deleted(sandbox, tmp_path, kill_after, logged, trouble):
+    task, path = Task(), tmp_path / "a.jsonl"
+    kill_after(1500)
+    with pytest.raises(Killed):
+        task.run(operator(path))
+    kill_after(float("inf"))
+    kept = task.store["amigocloud_export_parts"]
+    kept.update({"state": "f" * 40} if trouble == "state" else {"count": 2999})
+    with pytest.raises((RequestRejectedError, IncompleteExportError)):
+        task.run(operator(path))
+    assert "saved rows cannot be used: a retry starts over" in logged()
+    assert list(tmp_path.iterdir()) == []
+    assert task.run(operator(path))["rows"] == 3000
+
+
+def test_small_exports_leave_no_parts_behind(sandbox, tmp_path):
+    task = Task()
+    task.run(operator(tmp_path / "a.jsonl", dataset=1))
+    assert task.store == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{}, {"dataset": None, "sql": JOINED}, {"dataset": None, "sql": JOINED, "key": "number"}],
+    ids=["dataset", "sql", "sql with key"],
+)
+def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, connect, source):
+    token = seed.AWKWARD_TOKEN
+    conn_id = connect(password=token)
+    task = Task()
+    kill_after(2000)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl", amigocloud_conn_id=conn_id, **source))
+    parts = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(parts) >= 3
+    held = [json.dumps(task.store), *map(str, parts)]
+    held += [gzip.decompress(path.read_bytes()).decode() for path in parts]
+    assert not [form for form in encodings(token) for text in held if form in text]
+
+
+def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_after):
+    task = Task()
+    kill_after(2500)
+    with pytest.raises(Killed):
+        task.run(operator(tmp_path / "a.jsonl"))
+    text = json.dumps(task.store)
+    assert len(text) < 2000
+    assert seed.USER_TOKEN not in text

@@ -1,0 +1,226 @@
+"""An incremental export holds every new row once, and no row that was exported before."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+
+from airflow_provider.amigocloud.export import incremental
+from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.errors import IncompleteExportError, InputError
+from airflow_provider.sandbox.amigocloud import seed
+from tests.support.per_asset import PerAsset
+from tests.unit.amigocloud.export.test_export import lines
+from tests.unit.amigocloud.running import Store
+
+ASSETS = Asset("assets", uri="x-test://assets")
+NEWEST = "2025-01-15 19:53:00+00:00"
+
+
+class Dag:
+    """State of one DAG: its assets' state stores, and the events of the last run."""
+
+    def __init__(self, path: Any) -> None:
+        self.stores: PerAsset | None = PerAsset(Store)
+        self.path = path
+        self.runs = 0
+
+    def run(self, **arguments: Any) -> list[dict[str, Any]]:
+        self.events = PerAsset(lambda: SimpleNamespace(extra={}))
+        self.runs += not arguments.pop("again", False)
+        ti = SimpleNamespace(dag_id="dag", task_id="export", run_id=f"run {self.runs}", map_index=-1)
+        context = {"asset_state_store": self.stores, "outlet_events": self.events, "ti": ti}
+        given = {"dataset": seed.ASSETS, "incremental_column": "updated_at", "outlets": [ASSETS]}
+        if "sql" in arguments:
+            del given["dataset"]
+        operator = AmigoCloudExportOperator(
+            task_id="export", output_path=str(self.path), **{**given, **arguments}
+        )
+        self.manifest = operator.execute(context)
+        return lines(self.path)
+
+
+@pytest.fixture
+def dag(tmp_path):
+    return Dag(tmp_path / "assets.jsonl")
+
+
+def add(sandbox, number, updated_at):
+    sandbox.amigocloud.store.write(
+        f"INSERT INTO dataset_{seed.ASSETS} (amigo_id, number, updated_at) VALUES (?, ?, ?)",
+        [f"new{number:05d}", number, updated_at],
+    )
+
+
+def numbers(rows):
+    return sorted(row["number"] for row in rows)
+
+
+def test_the_first_export_is_whole_the_next_ones_are_what_is_new(sandbox, dag):
+    assert len(dag.run()) == 3000
+    assert dag.manifest["watermark"] == NEWEST
+    sandbox.counters.clear()
+    assert dag.run() == []
+    assert sandbox.counters.rows_served["amigocloud"] == 2  # how many there are, and the one that was there
+    add(sandbox, 9001, "2025-01-16 00:00:00+00:00")
+    sandbox.amigocloud.store.write(
+        f"UPDATE dataset_{seed.ASSETS} SET updated_at = '2025-01-17 00:00:00+00:00' WHERE number = 5"
+    )
+    assert numbers(dag.run()) == [5, 9001]
+    assert dag.manifest["rows"] == 2
+    assert dag.manifest["watermark"] == "2025-01-17 00:00:00+00:00"
+    assert dag.run() == []
+
+
+def test_a_row_with_the_watermarks_own_value_is_not_lost(sandbox, dag):
+    dag.run()
+    add(sandbox, 9001, NEWEST)
+    assert numbers(dag.run()) == [9001]
+    add(sandbox, 9002, NEWEST)
+    assert numbers(dag.run()) == [9002]
+
+
+def test_rows_that_come_late_are_found_within_the_lag_and_given_once(sandbox, dag):
+    lag = timedelta(days=1)
+    dag.run(lag=lag)
+    add(sandbox, 9001, "2025-01-15 02:00:00+00:00")
+    add(sandbox, 9002, "2025-01-12 00:00:00+00:00")
+    add(sandbox, 9003, "2025-01-15 23:00:00+00:00")
+    assert numbers(dag.run(lag=lag)) == [9001, 9003]
+    assert dag.run(lag=lag) == []
+    add(sandbox, 9004, "2025-01-15 01:00:00+00:00")
+    assert numbers(dag.run(lag=lag)) == [9004]
+
+
+def test_numbers_can_be_the_watermark(sandbox, dag):
+    sql = f"SELECT number, name FROM dataset_{seed.ASSETS}"
+    arguments = {"sql": sql, "key": "number", "incremental_column": "number", "lag": 2}
+    assert len(dag.run(**arguments)) == 3000
+    add(sandbox, 3001, None)
+    assert numbers(dag.run(**arguments)) == [3001]
+    assert dag.manifest["watermark"] == 3001
+
+
+def test_dates_can_be_the_watermark(sandbox, dag):
+    arguments = {"incremental_column": "installed_on", "lag": timedelta(days=30)}
+    dag.run(**arguments)
+    newest = dag.manifest["watermark"]
+    sandbox.amigocloud.store.write(
+        f"INSERT INTO dataset_{seed.ASSETS} (number, installed_on) VALUES (7777, '{newest}')"
+    )
+    assert numbers(dag.run(**arguments)) == [7777]
+
+
+def test_everything_can_be_exported_again(dag):
+    dag.run()
+    assert dag.run(full_refresh="False") == []
+    assert len(dag.run(full_refresh="True")) == 3000
+    assert dag.run() == []
+
+
+def test_another_source_starts_over(dag):
+    dag.run()
+    sql = f"SELECT amigo_id, updated_at FROM dataset_{seed.ASSETS}"
+    assert len(dag.run(sql=sql, key="amigo_id")) == 3000
+
+
+def test_the_watermark_moves_only_after_the_publish(sandbox, dag):
+    dag.run()
+    before = json.dumps(dag.stores[ASSETS])
+    add(sandbox, 9001, "2025-02-01 00:00:00+00:00")
+    sandbox.amigocloud.count_error = 1
+    with pytest.raises(IncompleteExportError):
+        dag.run()
+    assert json.dumps(dag.stores[ASSETS]) == before
+    sandbox.amigocloud.count_error = 0
+    assert numbers(dag.run()) == [9001]
+
+
+def test_a_crash_while_the_memory_is_written_repeats_nothing_it_should_not(sandbox, dag, monkeypatch):
+    dag.run(lag=timedelta(days=2))
+    add(sandbox, 9001, "2025-02-01 00:00:00+00:00")
+    monkeypatch.setattr(incremental, "_CHUNK", 1)
+    store = dag.stores[ASSETS]
+    written = store.set
+
+    def crash(key, value, **_):
+        if key == "amigocloud_export":
+            raise KeyboardInterrupt
+        written(key, value)
+
+    store.set = crash
+    with pytest.raises(KeyboardInterrupt):
+        dag.run(lag=timedelta(days=2))
+    store.set = written
+    assert numbers(dag.run(lag=timedelta(days=2))) == [9001]
+
+
+def test_a_run_that_is_done_again_gives_its_rows_again(sandbox, dag):
+    dag.run()
+    add(sandbox, 9001, "2025-02-01 00:00:00+00:00")
+    assert numbers(dag.run()) == [9001]
+    add(sandbox, 9002, "2025-02-02 00:00:00+00:00")
+    for _ in range(2):
+        assert numbers(dag.run(again=True)) == [9001, 9002]
+    assert dag.run() == []
+    add(sandbox, 9003, "2025-02-02 00:00:00+00:00")
+    assert numbers(dag.run()) == [9003]
+
+
+def test_stored_values_stay_small(dag):
+    dag.run(lag=timedelta(days=3650))
+    sizes = [len(json.dumps(value)) for value in dag.stores[ASSETS].values()]
+    assert max(sizes) < 64 * 1024
+    assert sum(sizes) > 3000 * 16
+    assert dag.run(lag=timedelta(days=3650)) == []
+
+
+def test_the_asset_event_holds_rows_bytes_watermark_and_state(sandbox, dag):
+    dag.run()
+    extra = dag.events[ASSETS].extra
+    assert (extra["rows"], extra["bytes"]) == (3000, dag.manifest["bytes"])
+    assert (extra["watermark"], extra["state"]) == (NEWEST, sandbox.amigocloud.store.master(seed.ASSETS))
+
+
+def test_without_a_state_store_everything_is_exported_and_the_log_says_why(tmp_path, caplog):
+    dag = Dag(tmp_path / "a.jsonl")
+    dag.stores = None
+    for _ in range(2):
+        assert len(dag.run()) == 3000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"outlets": []}, "needs one outlet asset"),
+        ({"outlets": [ASSETS, Asset("b", uri="x-test://b")]}, "the task has 2"),
+        ({"sql": "SELECT 1"}, "needs a 'key'"),
+        ({"dataset": None, "url": "/me/projects"}, "a list cannot be filtered"),
+        ({"incremental_column": None, "lag": timedelta(1)}, "'lag' is used with 'incremental_column'"),
+    ],
+)
+def test_bad_arguments_are_named_before_any_request(sandbox, dag, arguments, said):
+    with pytest.raises(InputError, match=said):
+        dag.run(**arguments)
+    assert sandbox.counters.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "lag", "said"),
+    [
+        ("nope", None, "have no column nope"),
+        ("name", None, "must hold dates, timestamps or numbers"),
+        ("in_service", None, "must hold dates, timestamps or numbers"),
+        ("number", timedelta(1), "cannot be subtracted from column 'number'"),
+        ("updated_at", 5, "cannot be subtracted from column 'updated_at'"),
+    ],
+)
+def test_a_column_that_cannot_be_a_watermark_is_named(dag, column, lag, said):
+    with pytest.raises(InputError, match=said):
+        dag.run(incremental_column=column, lag=lag)
+    assert not dag.path.exists()

@@ -1,0 +1,177 @@
+"""Deduplication of observations: every change fires once, by the socket or by a poll."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider.amigocloud.watchers.observations import (
+    CREATED,
+    DELETED,
+    FAILED,
+    FINISHED,
+    STARTED,
+    EventObservation,
+    ListObservation,
+    MissingJobObservation,
+    ObservedState,
+    StateObservation,
+)
+
+
+def received(name, payload, master=None, **more):
+    return EventObservation(name, payload, master, **more)
+
+
+def state(master, dataset=1):
+    return StateObservation(dataset, master)
+
+
+def listed(*datasets):
+    return ListObservation(frozenset(datasets))
+
+
+def realtime(master, dataset=1):
+    return received("realtime", {"dataset_id": dataset}, master)
+
+
+def fired(observed, *observations, now=0.0):
+    return [event for observation in observations for event in observed.events(observation, now)]
+
+
+def test_the_first_observation_fires_nothing():
+    observed = ObservedState(["*"], 1)
+    assert fired(observed, state("a"), state("a")) == []
+    assert fired(ObservedState([CREATED], None), listed(1)) == []
+
+
+def test_a_change_found_by_socket_and_poll_fires_once():
+    event_first, poll_first = ObservedState(["realtime"], 1), ObservedState(["realtime"], 1)
+    fired_event = {"event": "realtime", "dataset_id": 1, "source": "socket", "master": "b"}
+    assert fired(event_first, state("a"), realtime("b"), state("b")) == [fired_event]
+    assert fired(poll_first, state("a"), state("b"), realtime("b")) == [
+        {"event": "realtime", "dataset_id": 1, "master": "b", "source": "poll"}
+    ]
+
+
+def test_each_change_fires():
+    observed = ObservedState(["realtime"], 1)
+    events = fired(observed, state("a"), realtime("b"), realtime("c"), state("d"))
+    assert [event["master"] for event in events] == ["b", "c", "d"]
+
+
+def test_broadcasts_that_leave_no_state_behind_fire_each():
+    observed = ObservedState(["realtime"], 1)
+    assert len(fired(observed, state("a"), realtime("a"), realtime("a"))) == 2
+
+
+def test_an_event_long_after_the_poll_is_another_change():
+    observed = ObservedState(["realtime"], 1)
+    assert len(fired(observed, state("a"), state("b"))) == 1
+    assert len(fired(observed, realtime("b"), now=60.0)) == 1
+
+
+def test_other_datasets_and_other_events_do_not_fire():
+    observed = ObservedState(["dataset:style_*", "realtime"], 1)
+    assert fired(observed, state("a", 2), state("b", 2), realtime("c", 2)) == []
+    assert fired(observed, received("project:deleted", {"project_id": 1})) == []
+    assert len(fired(observed, received("dataset:style_updated", {"dataset_id": 1}))) == 1
+
+
+def test_a_change_of_data_is_no_change_of_style():
+    assert fired(ObservedState(["dataset:style_updated"], 1), state("a"), state("b")) == []
+
+
+@pytest.mark.parametrize("event_first", [True, False])
+def test_a_new_dataset_fires_once(event_first):
+    event, datasets = received(CREATED, {"dataset_id": 3, "job": "j"}), listed(1, 3)
+    observed = ObservedState(["dataset:*"], None)
+    events = fired(observed, listed(1), *([event, datasets] if event_first else [datasets, event]))
+    assert [(event["event"], event["dataset_id"]) for event in events] == [(CREATED, 3)]
+    assert fired(observed, listed(1)) == [{"event": DELETED, "dataset_id": 3, "source": "poll"}]
+
+
+def test_a_new_dataset_that_the_list_does_not_show_yet_is_not_deleted():
+    observed = ObservedState(["dataset:*"], None)
+    fired(observed, listed(1), received(CREATED, {"dataset_id": 3}))
+    assert fired(observed, listed(1), listed(1, 3)) == []
+
+
+def test_the_same_end_of_a_job_fires_once():
+    done = received("project:process_file_finished", {"job": "j", "project_id": 1})
+    assert len(fired(ObservedState(["project:*"], None), done, done)) == 1
+
+
+def test_a_restart_with_its_state_repeats_and_loses_nothing():
+    observed = ObservedState(["*"], None)
+    fired(observed, listed(1, 2), received(CREATED, {"dataset_id": 3, "job": "j"}))
+    again = ObservedState(["*"], None, json.loads(json.dumps(observed.changed_state())))
+    assert fired(again, listed(1, 2, 3)) == []
+    assert len(fired(again, listed(1, 2, 3, 4))) == 1
+    dataset = ObservedState(["realtime"], 1)
+    fired(dataset, state("a"))
+    assert len(fired(ObservedState(["realtime"], 1, dataset.changed_state()), state("b"))) == 1
+
+
+def test_the_memory_of_single_events_is_limited():
+    observed = ObservedState(["*"], None)
+    for number in range(1000):
+        fired(observed, received("x", {"job": str(number)}))
+    assert len(json.dumps(observed.changed_state())) < 5000
+
+
+def started(job, **more):
+    return received(STARTED, {"job": job, "filename": "rooms.csv", **more})
+
+
+def test_a_job_is_remembered_from_its_beginning_to_its_end():
+    observed = ObservedState([FINISHED], None)
+    assert fired(observed, started("a"), started("b"), started("c"), started("d")) == []
+    fired(
+        observed,
+        received(FINISHED, {"job": "a"}),
+        received(FAILED, {"job": "b"}),
+        MissingJobObservation("c"),
+    )
+    assert list(observed.jobs) == ["d"]
+    assert observed.jobs["d"]["filename"] == "rooms.csv"
+
+
+def test_jobs_whose_end_is_not_wanted_are_not_remembered():
+    for observed in (ObservedState([STARTED], None), ObservedState([FINISHED], 1)):
+        fired(observed, started("a"))
+        assert not observed.jobs
+
+
+def test_a_job_that_began_before_a_restart_is_known_after_it():
+    before = ObservedState([FINISHED], None)
+    fired(before, started("a"))
+    again = ObservedState([FINISHED], None, json.loads(json.dumps(before.changed_state())))
+    end = received(FINISHED, again.jobs["a"], source="poll")
+    assert len(fired(again, end, end)) == 1
+    assert not again.jobs
+
+
+def test_the_remembered_jobs_fit_into_the_state_whatever_their_payloads():
+    observed = ObservedState(["*"], None)
+    for number in range(1000):
+        fired(observed, started(f"{number}", **{f"{n}" * 200: "é" * 200 for n in range(10)}))
+    fired(observed, listed(*range(100_000, 103_000)))
+    assert "999" in observed.jobs
+    assert len(json.dumps(observed.changed_state()).encode()) < 60_000
+
+
+def test_the_state_is_returned_once_and_only_when_it_has_changed():
+    observed = ObservedState(["realtime"], 1)
+    assert observed.changed_state() is None
+    fired(observed, state("a"))
+    assert observed.changed_state()["master"] == "a"
+    fired(observed, state("a"), state("b", 2))
+    assert observed.changed_state() is None
+
+
+def test_an_event_cannot_pass_itself_off_as_another():
+    told = received("dataset:style_updated", {"dataset_id": 1, "event": "realtime", "source": "poll"})
+    (event,) = fired(ObservedState(["*"], 1), told)
+    assert (event["event"], event["source"]) == ("dataset:style_updated", "socket")

@@ -1,0 +1,211 @@
+"""The same rows in any format, parents and types named in any way, and all bad rows together."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import InputError
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
+from airflow_provider.sandbox.server import Sandbox
+from tests.unit.mapsindoors.running import POI, RING, by_external_id, desk, put, sync, writes
+
+FLAT = [
+    {
+        "externalId": f"D-{number}",
+        "baseType": "poi",
+        "name": f"Desk {number}, Süd",
+        "name@da": "Bord",
+        "displayType": "Workspace",
+        "categories": "WORK;FOOD",
+        "parentBuilding": "BLD-A",
+        "parentFloor": "10",
+        "capacity": number,
+    }
+    for number in (1, 2)
+]
+AT = [12.5705, 55.7805]
+
+
+def as_list(path: Path) -> Any:
+    return [{**row, "geometry": POI} for row in FLAT]
+
+
+def as_json(path: Path) -> Any:
+    file = path / "rows.json"
+    file.write_text(json.dumps(as_list(path)))
+    return str(file)
+
+
+def as_json_lines(path: Path) -> Any:
+    file = path / "rows.jsonl.gz"
+    file.write_bytes(gzip.compress("\n".join(map(json.dumps, as_list(path))).encode()))
+    return str(file)
+
+
+def as_geojson(path: Path) -> Any:
+    features = [{"type": "Feature", "id": 7, "geometry": POI, "properties": row} for row in FLAT]
+    file = path / "rows.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return str(file)
+
+
+def as_csv(path: Path, columns: dict[str, str]) -> str:
+    file = path / "rows.csv"
+    head = [*FLAT[0], *columns]
+    lines = [",".join(f'"{cell}"' for cell in [*row.values(), *columns.values()]) for row in FLAT]
+    file.write_text("\n".join([",".join(head), *lines]))
+    return str(file)
+
+
+def as_csv_with_wkt(path: Path) -> Any:
+    return as_csv(path, {"wkt": "POINT (12.5705 55.7805)"})
+
+
+def as_csv_with_places(path: Path) -> Any:
+    return as_csv(path, {"longitude": "12.5705", "latitude": "55.7805"})
+
+
+def as_geoparquet(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import shapely
+
+    rows = [{**row, "geometry": shapely.to_wkb(shapely.Point(*AT))} for row in FLAT]
+    pq.write_table(pa.Table.from_pylist(rows), path / "rows.geoparquet")
+    return str(path / "rows.geoparquet")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [as_list, as_json, as_json_lines, as_geojson, as_csv_with_wkt, as_csv_with_places, as_geoparquet],
+)
+def test_the_same_rows_make_the_same_map_from_any_format(
+    unlimited_service: MapsIndoorsService, tmp_path: Path, source: Callable[[Path], Any]
+) -> None:
+    given = source(tmp_path)
+    assert sync(given)["create"] == 2
+    after = by_external_id(unlimited_service)
+    for number in (1, 2):
+        made = after[f"D-{number}"]
+        assert made["properties"] == {"name@en": f"Desk {number}, Süd", "name@da": "Bord"}
+        assert made["geometry"]["coordinates"] == made["anchor"]["coordinates"] == AT
+        assert made["parentId"] == after["A-1"]["id"]
+        assert made["displayTypeId"] == seed.new_id("type", "Workspace")
+        assert made["categories"] == [seed.new_id("category", "WORK"), seed.new_id("category", "FOOD")]
+        assert made["baseTypeProperties"]["capacity"] == str(number)
+    assert sync(given)["unchanged"] == 2
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        {"parentId": seed.new_id(seed.CAMPUS_ID, "A-1")},
+        {"parentExternalId": "A-1"},
+        {"parentAdministrativeId": "floor one"},
+        {"parentBuilding": "BLD-A", "parentFloor": 10},
+        {"parentBuilding": seed.new_id(seed.CAMPUS_ID, "BLD-A"), "parentFloor": "10"},
+    ],
+)
+def test_a_parent_is_named_in_any_of_these_ways(
+    unlimited_service: MapsIndoorsService, parent: dict[str, Any]
+) -> None:
+    floor = by_external_id(unlimited_service)["A-1"]
+    if "parentAdministrativeId" in parent:
+        put(
+            unlimited_service, {**floor, "baseTypeProperties": {"name": "1", "administrativeid": "floor one"}}
+        )
+    assert sync([{**desk("D-1"), "parentExternalId": None, **parent}])["create"] == 1
+    assert by_external_id(unlimited_service)["D-1"]["parentId"] == floor["id"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "words"),
+    [
+        ({"parentAdministrativeId": "10"}, "there is more than one object with administrativeid '10'"),
+        ({"parentBuilding": "BLD-A", "parentFloor": 70}, "no floor with index 70 in building 'BLD-A'"),
+        ({"parentFloor": 10}, "belong together"),
+        ({"parentId": "f" * 24}, "there is no object with the parentId"),
+        ({}, "a poi needs one"),
+    ],
+)
+def test_a_parent_that_is_none_or_several_is_refused(
+    unlimited_service: MapsIndoorsService, parent: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        sync([{**desk("D-1"), "parentExternalId": None, **parent}])
+
+
+@pytest.mark.parametrize("kind", ["Workspace", "workspace", "Arbejdsplads", seed.new_id("type", "Workspace")])
+@pytest.mark.parametrize(
+    "category", ["WORK", "work", "Work places", "Arbejdspladser", seed.new_id("category", "WORK")]
+)
+def test_types_and_categories_are_named_by_id_key_or_name(
+    unlimited_service: MapsIndoorsService, kind: str, category: str
+) -> None:
+    sync([desk("D-1", displayTypeId=kind, categories=[category])])
+    made = by_external_id(unlimited_service)["D-1"]
+    assert made["displayTypeId"] == seed.new_id("type", "Workspace")
+    assert made["categories"] == [seed.new_id("category", "WORK")]
+
+
+def test_a_name_without_a_language_is_in_the_base_language(unlimited_service: MapsIndoorsService) -> None:
+    unlimited_service.campus.dataset = {**unlimited_service.campus.dataset, "baseLanguage": "da"}
+    sync([{"externalId": "A-0-01", "name": "Modtagelse"}])
+    assert by_external_id(unlimited_service)["A-0-01"]["properties"] == {
+        "name@en": "Office A0.01",
+        "name@da": "Modtagelse",
+    }
+
+
+def test_defaults_fill_what_a_row_does_not_have(unlimited_service: MapsIndoorsService) -> None:
+    defaults = {"status": 1, "capacity": 2, "properties": {"owner@generic": "IT"}}
+    sync([{"externalId": "A-0-01", "capacity": 5}, {"externalId": "A-0-02", "status": 3}], defaults=defaults)
+    first, second = (by_external_id(unlimited_service)[code] for code in ("A-0-01", "A-0-02"))
+    assert (first["status"], second["status"]) == (1, 3)
+    assert [one["baseTypeProperties"]["capacity"] for one in (first, second)] == ["5", "2"]
+    assert first["properties"]["owner@generic"] == second["properties"]["owner@generic"] == "IT"
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"geometry": {"type": "Polygon", "coordinates": [RING[:-1]]}}, "open ring"),
+    ({"geometry": {"type": "Polygon", "coordinates": [[*RING[:1], *RING[2:0:-1], *RING[3:]]]}}, "crosses"),
+    ({"geometry": POI}, "must be a Polygon for a room"),
+    ({"geometry": {"type": "Polygon", "coordinates": [[[y, x] for x, y in RING]]}}, "latitude swapped"),
+    ({"geometry": "POLYGON ((1 2, 3"}, "is not WKT"),
+    ({"baseType": "desk"}, "baseType 'desk' is unknown"),
+    ({"parentExternalId": "NOWHERE"}, "no object with externalId 'NOWHERE'"),
+    ({"name": ""}, "has no name@en"),
+    ({"Info@en": "a", "info@EN": "b"}, "are one key to the service"),
+    ({"id": seed.TUTORIAL_POI}, "belongs to object"),
+    ({"categories": ["NOPE"]}, "there is no category 'NOPE'"),
+    ({"colour": "red"}, "'colour' is not a field of geodata"),
+    ({"status": 4}, "status must be"),
+]
+
+
+def test_all_bad_rows_are_reported_together_before_any_write(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    rows = [{"externalId": f"A-{n // 8}-0{n % 8 + 1}", **fields} for n, (fields, _) in enumerate(BAD)]
+    with pytest.raises(InputError) as caught:
+        sync([*rows, desk("D-1")])
+    for number, (_, words) in enumerate(BAD, 1):
+        said = [one for one in caught.value.problems if one.startswith(f"row {number}:")]
+        assert [one for one in said if words in one], (number, words, said)
+    assert not [one for one in caught.value.problems if one.startswith(f"row {len(BAD) + 1}:")]
+    assert writes(sandbox) == 0
+
+
+def test_an_id_with_the_external_id_of_another_object_is_refused(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    row = {"id": seed.TUTORIAL_POI, "externalId": "A-0-01"}
+    with pytest.raises(InputError, match="row 1: externalId 'A-0-01' belongs to object"):
+        sync([row], match_on="id")
+    assert writes(sandbox) == 0

@@ -1,0 +1,76 @@
+"""Plan document: a plan is equal to itself after writing and reading, and other documents are rejected."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
+from airflow_provider.mapsindoors.plan.document import Change, Plan
+from tests.support.hypothesis_sizes import examples
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=10)
+SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | TEXT
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2)
+)
+OBJECTS = st.dictionaries(TEXT, JSON, max_size=3)
+CHANGES = st.builds(
+    Change,
+    operation=st.sampled_from(["create", "update", "deactivate", "delete"]),
+    key=TEXT,
+    base_type=st.sampled_from(BASE_TYPES),
+    id=TEXT,
+    row=st.integers(0, 10**6),
+    name=TEXT,
+    fields=st.dictionaries(TEXT, st.lists(JSON, min_size=2, max_size=2), max_size=2),
+    body=OBJECTS,
+    parent_key=TEXT,
+)
+PLANS = st.builds(
+    Plan,
+    dataset=TEXT,
+    match_on=TEXT,
+    scope=OBJECTS,
+    fingerprint=TEXT,
+    compared=st.integers(0, 10**6),
+    unchanged=st.integers(0, 10**6),
+    changes=st.lists(CHANGES, max_size=4),
+    failed=st.lists(OBJECTS, max_size=2),
+)
+
+
+@settings(max_examples=examples(25))
+@given(plan=PLANS)
+def test_a_plan_is_the_same_after_it_was_written_and_read(plan: Plan) -> None:
+    assert Plan.from_json(plan.to_json(), "a plan") == plan
+
+
+@settings(max_examples=examples(25))
+@given(plan=PLANS)
+def test_the_counts_of_a_plan_are_those_of_its_changes(plan: Plan) -> None:
+    counted = {name: sum(kinds.values()) for name, kinds in plan.counts().items()}
+    assert counted == {name: plan.count(name) for name in counted}
+    assert sum(counted.values()) == len(plan.changes)
+    assert json.loads(plan.to_json())["counts"] == plan.counts()
+
+
+@settings(max_examples=examples(25))
+@given(plan=PLANS, data=st.data())
+def test_a_plan_that_was_cut_short_is_refused(plan: Plan, data: st.DataObject) -> None:
+    document = plan.to_json()
+    cut = document[: data.draw(st.integers(0, len(document) - 2))]
+    with pytest.raises(InputError, match="is not a plan"):
+        Plan.from_json(cut, "a plan")
+
+
+@settings(max_examples=examples(25))
+@given(other=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_what_is_no_plan_is_refused(other: Any) -> None:
+    with pytest.raises(InputError, match="is not a plan"):
+        Plan.from_json(other, "a plan")

@@ -1,0 +1,153 @@
+"""Restore: a backup resets the map to the time of the backup."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.operators import MapsIndoorsExportGeodataOperator
+from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
+from airflow_provider.sandbox.server import Sandbox
+from tests.unit.mapsindoors.running import SQUARE, by_external_id, desk, put, sync, writes
+
+
+@pytest.fixture
+def backup(unlimited_service: MapsIndoorsService, tmp_path: Path) -> str:
+    path = tmp_path / "backup.jsonl"
+    path.write_text("\n".join(json.dumps(one) for one in unlimited_service.campus.geodata.values()))
+    return str(path)
+
+
+def comparable(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
+    """Return the map with parents by key, without ids and empty values."""
+    objects = service.campus.geodata
+
+    def key(thing: dict[str, Any] | None) -> str:
+        return "" if thing is None else str(thing.get("externalId") or thing["baseTypeProperties"])
+
+    def full(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: full(one) for name, one in value.items() if one not in ("", [], {}, None)}
+
+    return {
+        key(one): full({**one, "id": "", "parentId": key(objects.get(one.get("parentId", "")))})
+        for one in objects.values()
+    }
+
+
+def without(service: MapsIndoorsService, *codes: str) -> None:
+    """Delete objects with their descendants."""
+    left = dict(service.campus.geodata)
+    gone = {by_external_id(service)[code]["id"] for code in codes}
+    while gone:
+        for key in gone:
+            del left[key]
+        gone = {key for key, one in left.items() if one.get("parentId") in gone}
+    service.campus.geodata = left
+
+
+def test_what_was_deleted_changed_and_added_is_as_it_was(
+    unlimited_service: MapsIndoorsService, backup: str
+) -> None:
+    before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
+    without(unlimited_service, "BLD-A", "B-0-01", "C-0-P1")
+    lab = by_external_id(unlimited_service)["B-0-02"]
+    more = {**lab["properties"], "name@en": "Wrong", "note@generic": "added"}
+    put(unlimited_service, {**lab, "properties": more, "aliases": ["x"], "geometry": SQUARE, "status": 0})
+    sync([desk("NEW", parentExternalId="B-0")])
+    done = sync(backup, restore=True, missing="delete", max_deletes=1)
+    assert (done["create"], done["update"], done["delete"]) == (objects - done["unchanged"] - 1, 1, 1)
+    assert comparable(unlimited_service) == before
+    assert len(unlimited_service.campus.geodata) == objects
+    assert sync(backup, restore=True, missing="delete")["unchanged"] == objects
+
+
+def test_objects_that_are_new_since_stay_unless_told_otherwise(
+    unlimited_service: MapsIndoorsService, backup: str
+) -> None:
+    sync([desk("NEW")])
+    assert sync(backup, restore=True)["delete"] == 0
+    assert "NEW" in by_external_id(unlimited_service)
+
+
+def test_children_that_outlived_their_parent_go_below_the_new_one(
+    unlimited_service: MapsIndoorsService, backup: str
+) -> None:
+    before = comparable(unlimited_service)
+    floor = by_external_id(unlimited_service)["A-0"]["id"]
+    unlimited_service.campus.geodata = {
+        key: one for key, one in unlimited_service.campus.geodata.items() if key != floor
+    }
+    assert sync(backup, restore=True)["create"] == 1
+    assert comparable(unlimited_service) == before
+    assert by_external_id(unlimited_service)["A-0"]["id"] != floor
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
+@pytest.mark.parametrize("stale", [0.0, 5.0])
+def test_a_request_without_response_creates_nothing_twice(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str, fault: str, stale: float
+) -> None:
+    before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
+    without(unlimited_service, "BLD-A")
+    sandbox.clock.advance(10)
+    unlimited_service.stale_seconds = stale
+    sandbox.faults.add(fault, method="POST", path="geodata", times=3)
+    sync(backup, restore=True)
+    assert len(unlimited_service.campus.geodata) == objects
+    assert comparable(unlimited_service) == before
+
+
+def test_an_interrupted_attempt_is_resumed(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str
+) -> None:
+    before, objects = comparable(unlimited_service), len(unlimited_service.campus.geodata)
+    without(unlimited_service, "BLD-A")
+    sandbox.faults.add("status", status=403, method="POST", path="geodata", after=2, times=None)
+    with pytest.raises(Exception, match="403"):
+        sync(backup, restore=True)
+    sandbox.faults.clear()
+    assert len(unlimited_service.campus.geodata) < objects
+    sync(backup, restore=True)
+    assert len(unlimited_service.campus.geodata) == objects
+    assert comparable(unlimited_service) == before
+
+
+@pytest.mark.parametrize("suffix", ["geojson", "geoparquet", "jsonl.gz"])
+def test_an_export_can_be_put_back_too(
+    unlimited_service: MapsIndoorsService, tmp_path: Path, suffix: str
+) -> None:
+    before = comparable(unlimited_service)
+    path = f"{tmp_path}/map.{suffix}"
+    MapsIndoorsExportGeodataOperator(task_id="t", output_path=path).execute({})
+    without(unlimited_service, "BLD-B")
+    assert sync(path, restore=True)["create"] > 20
+    assert comparable(unlimited_service) == before
+
+
+def test_a_restore_can_be_planned_first(
+    unlimited_service: MapsIndoorsService, backup: str, tmp_path: Path
+) -> None:
+    before = comparable(unlimited_service)
+    without(unlimited_service, "BLD-B")
+    plan = f"{tmp_path}/plan.json"
+    made = sync(backup, restore=True, mode="plan", plan_output=plan)
+    assert sync(plan=plan)["create"] == made["create"] > 20
+    assert comparable(unlimited_service) == before
+
+
+def test_a_backup_of_another_solution_is_refused(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, backup: str
+) -> None:
+    unlimited_service.campus.dataset = {**unlimited_service.campus.dataset, "id": "f" * 24}
+    objects = copy.deepcopy(unlimited_service.campus.geodata)
+    with pytest.raises(InputError, match="is not the solution's"):
+        sync(backup, restore=True)
+    assert unlimited_service.campus.geodata == objects
+    assert writes(sandbox) == 0
