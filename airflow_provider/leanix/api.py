@@ -24,11 +24,11 @@ CREATED = "CREATED"
 LIVE = frozenset({"SEQUENTIALIZED", "PENDING", "IN_PROGRESS"})
 FINISHED = "FINISHED"
 STOPPED = "STOPPED"
-BROKEN = frozenset({"FAILED", STOPPED})
-OVER = BROKEN | {FINISHED}
-KNOWN = LIVE | OVER | {CREATED}
+UNSUCCESSFUL = frozenset({"FAILED", STOPPED})
+ENDED = UNSUCCESSFUL | {FINISHED}
+KNOWN_STATUSES = LIVE | ENDED | {CREATED}
 
-_OR_400 = SUCCESS | {400}
+_SUCCESS_OR_400 = SUCCESS | {400}
 
 
 def fetch_token(api_token: str) -> Call[Token]:
@@ -66,7 +66,7 @@ def create_run_from_url(url: str, kind: str | None = None) -> Call[str]:
     """Create a run whose LDIF the service fetches itself; gives its id.
 
     :param url: where the LDIF is; may hold a signature.
-    :param kind: ``azureStorage`` for a link from :func:`new_upload`, else None.
+    :param kind: ``azureStorage`` for a link from :func:`create_upload_url`, else None.
     """
     return Call(
         "POST",
@@ -85,9 +85,9 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
     """
     return Call(
         "POST",
-        _of(run_id, "start"),
+        _run_path(run_id, "start"),
         params={"test": True if test else None},
-        good=_OR_400,
+        good=_SUCCESS_OR_400,
         read=_read_accepted,
         name="start the run",
     )
@@ -95,7 +95,9 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
 
 def stop_run(run_id: str) -> Call[bool]:
     """Stop a run; gives False when it was not queued or running (the service answers 400 then)."""
-    return Call("POST", _of(run_id, "stop"), good=_OR_400, read=_read_accepted, name="stop the run")
+    return Call(
+        "POST", _run_path(run_id, "stop"), good=_SUCCESS_OR_400, read=_read_accepted, name="stop the run"
+    )
 
 
 def list_runs() -> Call[list[dict[str, Any]]]:
@@ -108,24 +110,24 @@ def list_statuses() -> Call[dict[str, str]]:
     return Call("GET", RUNS, read=_read_statuses, name="list runs")
 
 
-def list_ended() -> Call[list[EndedRun]]:
+def list_ended_runs() -> Call[list[EndedRun]]:
     """List the runs of the workspace that are over, whatever became of them; read as fast."""
-    return Call("GET", RUNS, read=_read_ended, name="list runs")
+    return Call("GET", RUNS, read=_read_ended_runs, name="list runs")
 
 
 def get_status(run_id: str) -> Call[str]:
     """Ask for a run's status."""
-    return Call("GET", _of(run_id, "status"), read=_read_status, name="read the run's status")
+    return Call("GET", _run_path(run_id, "status"), read=_read_status, name="read the run's status")
 
 
 def get_progress(run_id: str) -> Call[dict[str, Any]]:
     """Ask how far a run is; inbound counters are those of the current run level."""
-    return Call("GET", _of(run_id, "progress"), read=_read_object, name="read the run's progress")
+    return Call("GET", _run_path(run_id, "progress"), read=_read_object, name="read the run's progress")
 
 
 def get_stats(run_id: str) -> Call[dict[str, Any]]:
     """Ask what a run did."""
-    return Call("GET", _of(run_id, "stats"), read=_read_object, name="read the run's statistics")
+    return Call("GET", _run_path(run_id, "stats"), read=_read_object, name="read the run's statistics")
 
 
 def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
@@ -135,9 +137,9 @@ def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
     """
     return Call(
         "GET",
-        _of(run_id, "warnings"),
+        _run_path(run_id, "warnings"),
         params={"offset": page * PAGE, "limit": PAGE},
-        good=_OR_400,
+        good=_SUCCESS_OR_400,
         read=lambda reply: [] if reply.status == 400 else _read_list(reply),
         name="read the run's warnings",
     )
@@ -145,14 +147,14 @@ def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
 
 def get_results(run_id: str) -> Call[Reply]:
     """Ask for the LDIF that a run made; 204 when there is none, or not yet."""
-    return Call("GET", _of(run_id, "results"), read=lambda reply: reply, name="read the run's results")
+    return Call("GET", _run_path(run_id, "results"), read=lambda reply: reply, name="read the run's results")
 
 
 def get_results_url(run_id: str) -> Call[str | None]:
     """Ask for a link to the LDIF that a run made; None when there is none, or not yet."""
     return Call(
         "GET",
-        _of(run_id, "resultsUrl"),
+        _run_path(run_id, "resultsUrl"),
         read=lambda reply: _read_object(reply).get("url"),
         name="ask for the link to the run's results",
     )
@@ -183,7 +185,7 @@ def put_configuration(configuration: Mapping[str, Any]) -> Call[None]:
     )
 
 
-def new_upload() -> Call[str]:
+def create_upload_url() -> Call[str]:
     """Ask for a link that a large LDIF can be uploaded to. Each request makes a new file."""
     return Call(
         "GET",
@@ -206,7 +208,7 @@ def read_claims(token: str) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def workspace_of(claims: Mapping[str, Any]) -> str:
+def workspace_id_of(claims: Mapping[str, Any]) -> str:
     """Give the id of the workspace that a token is for; empty when it does not say."""
     return _permission(claims, "workspaceId")
 
@@ -222,7 +224,7 @@ def _permission(claims: Mapping[str, Any], name: str) -> str:
     return str(permission.get(name) or "") if isinstance(permission, Mapping) else ""
 
 
-def _of(run_id: str, what: str) -> str:
+def _run_path(run_id: str, what: str) -> str:
     return f"{RUNS}/{segment(run_id)}/{what}"
 
 
@@ -246,25 +248,25 @@ def _read_status(reply: Reply) -> str:
     return status
 
 
-class _Row(msgspec.Struct, gc=False):
+class _RunRow(msgspec.Struct, gc=False):
     """What matters of a run in the list."""
 
     id: str = ""
     status: str | None = None
 
 
-class EndedRun(_Row, gc=False):
+class EndedRun(_RunRow, gc=False):
     """A run that is over, as the list has it."""
 
     description: str | None = None
 
 
 def _read_statuses(reply: Reply) -> dict[str, str]:
-    return {row.id: row.status or "" for row in msgspec.json.decode(reply.body, type=list[_Row])}
+    return {row.id: row.status or "" for row in msgspec.json.decode(reply.body, type=list[_RunRow])}
 
 
-def _read_ended(reply: Reply) -> list[EndedRun]:
-    return [row for row in msgspec.json.decode(reply.body, type=list[EndedRun]) if row.status in OVER]
+def _read_ended_runs(reply: Reply) -> list[EndedRun]:
+    return [row for row in msgspec.json.decode(reply.body, type=list[EndedRun]) if row.status in ENDED]
 
 
 def _read_object(reply: Reply) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.validation import KEY, REQUIRED
+from airflow_provider.leanix.ldif.validation import KEY_FIELDS, REQUIRED_FIELDS
 
 
 def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:
     value = _read_file(source, what) if isinstance(source, str) else source
     if not isinstance(value, Mapping):
         raise InputError(f"must be a JSON object, not {type(value).__name__}", what)
-    problems = [f"field '{name}' is missing" for name in REQUIRED if not value.get(name)]
+    problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if not value.get(name)]
     if value.get("processingDirection") == "outbound" and "scope" not in value:
         problems.append("field 'scope' is missing; an outbound configuration needs it, even if empty")
     if problems:
@@ -41,7 +41,7 @@ def _read_file(path: str, what: str) -> Any:
 
 def key_of(configuration: Mapping[str, Any]) -> tuple[str, ...]:
     """Give the five fields that tell configurations apart."""
-    return tuple(str(configuration.get(name) or "") for name in KEY)
+    return tuple(str(configuration.get(name) or "") for name in KEY_FIELDS)
 
 
 def differences(wanted: Any, found: Any, where: str = "") -> Iterator[str]:

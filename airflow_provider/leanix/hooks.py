@@ -15,7 +15,7 @@ from airflow_provider.leanix import api
 from airflow_provider.leanix.ldif.document import Ldif
 from airflow_provider.leanix.ldif.download import save_results
 from airflow_provider.leanix.ldif.upload import upload
-from airflow_provider.leanix.ldif.validation import KEY, REQUIRED, check
+from airflow_provider.leanix.ldif.validation import KEY_FIELDS, REQUIRED_FIELDS, validate_ldif
 
 
 class LeanIXHook(ApiHook):
@@ -55,7 +55,7 @@ class LeanIXHook(ApiHook):
     def probe(self) -> str:
         """Get a token, compare its workspace, and ask for the processor configurations."""
         claims = self._claims()
-        wanted, found = self.settings.extras["workspace_id"], api.workspace_of(claims)
+        wanted, found = self.settings.extras["workspace_id"], api.workspace_id_of(claims)
         if wanted and found and wanted != found:
             raise InputError(f"The API token belongs to workspace {found}, not to {wanted}.")
         count = len(self.list_configurations())
@@ -78,11 +78,11 @@ class LeanIXHook(ApiHook):
             return self.send(api.create_run(ldif.open))
         import msgspec
 
-        check(ldif)
+        validate_ldif(ldif)
         return self.send(api.create_run(msgspec.json.encode(dict(ldif))))
 
     def _create_from_upload(self, ldif: Ldif) -> str:
-        url = self.send(api.new_upload())
+        url = self.send(api.create_upload_url())
         upload(self, url, ldif)
         self.log.info("Uploaded %d items for the run", ldif.count)
         return self.send(api.create_run_from_url(url, "azureStorage"))
@@ -207,7 +207,7 @@ class LeanIXHook(ApiHook):
         :param processing_mode: ``partial`` or ``full``.
         """
         values = (connector_type, connector_id, connector_version, processing_direction, processing_mode)
-        return self.send(api.list_configurations(dict(zip(KEY, values, strict=True))))
+        return self.send(api.list_configurations(dict(zip(KEY_FIELDS, values, strict=True))))
 
     def put_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Make or replace the processor configuration with the same five key fields.
@@ -215,7 +215,7 @@ class LeanIXHook(ApiHook):
         :param configuration: the five key fields and what else it has, as the service stores it.
         :raises InputError: when a field of the key is missing; nothing was sent.
         """
-        missing = [name for name in REQUIRED if not configuration.get(name)]
+        missing = [name for name in REQUIRED_FIELDS if not configuration.get(name)]
         if missing:
             raise InputError(
                 [f"field '{name}' is missing" for name in missing], "the processor configuration"
@@ -232,7 +232,7 @@ class LeanIXHook(ApiHook):
         """
         if not workspace_id:
             return
-        found = api.workspace_of(self._claims())
+        found = api.workspace_id_of(self._claims())
         if found and found != workspace_id:
             raise InputError(
                 f"header field 'lxWorkspace' is {workspace_id}, but the API token of connection"

@@ -19,12 +19,12 @@ from airflow_provider.leanix.ldif.document import Ldif, make_header, prepare
 from airflow_provider.leanix.ldif.download import output_problems
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import submit, wait
-from airflow_provider.leanix.runs.outcome import FAIL_ON, Outcome, judge
+from airflow_provider.leanix.runs.outcome import FAIL_ON, RunOutcome, raise_unless_successful, read_outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.leanix.runs.shrink_guard import LastCount
+    from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
 
 class LeanIXStartRunOperator(BaseOperator):
@@ -105,7 +105,7 @@ class LeanIXStartRunOperator(BaseOperator):
         """Start the run, or take up the one that an earlier try has started."""
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
-            submission = self._remember(context, self._request(ldif))
+            submission = self._submission_for(context, self._fingerprint(ldif))
             run_id = self._submit(context, hook, submission, ldif)
             self.sync_log_url = hook.sync_log_url()
         submission.finished()
@@ -135,18 +135,18 @@ class LeanIXStartRunOperator(BaseOperator):
         hook.check_workspace(self.lx_workspace)
         return ldif
 
-    def _request(self, ldif: Ldif) -> str:
+    def _fingerprint(self, ldif: Ldif) -> str:
         """Name what is asked for: a changed input is new work."""
         parts = [self.leanix_conn_id, dict(ldif.header), ldif.count, ldif.sha256, self.test_run]
         return fingerprint(parts)
 
-    def _remember(self, context: Context, request: str) -> Submission:
+    def _submission_for(self, context: Context, request: str) -> Submission:
         return Submission(context, request, self.log)
 
     def _submit(self, context: Context, hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
         self._submission = submission
-        tried_before = int(getattr(context["ti"], "try_number", 1) or 1) > 1
-        return submit.submit(hook, submission, ldif, test=self.test_run, tried_before=tried_before)
+        is_retry = int(getattr(context["ti"], "try_number", 1) or 1) > 1
+        return submit.submit(hook, submission, ldif, test=self.test_run, is_retry=is_retry)
 
 
 __all__ = [
@@ -156,7 +156,7 @@ __all__ = [
     "LeanIXStartRunOperator",
 ]
 
-_DAY = 24 * 3600.0
+_DAY_SECONDS = 24 * 3600.0
 
 
 class LeanIXRunOperator(LeanIXStartRunOperator):
@@ -196,7 +196,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         max_shrink: float | None = 0.5,
         allow_unprocessed: bool = False,
         poll_interval: float = 5.0,
-        timeout: float = _DAY,
+        timeout: float = _DAY_SECONDS,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -218,32 +218,32 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
             if self.processing_mode.lower() == "full" and self.max_shrink is not None:
-                self._last_count(context).check(ldif.count, self.max_shrink)
-            request = self._request(ldif)
-            submission = self._remember(context, request)
+                self._last_item_count(context).raise_if_shrunk(ldif.count, self.max_shrink)
+            request = self._fingerprint(ldif)
+            submission = self._submission_for(context, request)
             run_id = self._submit(context, hook, submission, ldif)
             self.log.info("Waiting for run %s, at most %g seconds", run_id, self.timeout)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, {"request": request, "sent": ldif.count})
-            status = self._wait_here(hook, run_id, deadline)
-            return self._conclude(context, hook, run_id, status, submission, ldif.count)
+            status = self._wait_on_worker(hook, run_id, deadline)
+            return self._finish(context, hook, run_id, status, submission, ldif.count)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], request: str = "", sent: int = 0
     ) -> dict[str, Any]:
         """Judge the run that the trigger has waited for, and fetch its results."""
         if event["status"] == "error":
-            self._tell_it_goes_on(event["run_id"])
+            self._warn_of_unwatched_run(event["run_id"])
         raise_for(event)
         status = event["run_status"] if event["status"] == "done" else ""
         with LeanIXHook(self.leanix_conn_id) as hook:
             if not request:  # a DAG test resumes a task without the arguments it deferred with
                 ldif = self._ldif(hook)
-                request, sent = self._request(ldif), ldif.count
-            submission = self._remember(context, request)
-            return self._conclude(context, hook, event["run_id"], status, submission, sent)
+                request, sent = self._fingerprint(ldif), ldif.count
+            submission = self._submission_for(context, request)
+            return self._finish(context, hook, event["run_id"], status, submission, sent)
 
-    def _tell_it_goes_on(self, run_id: str) -> None:
+    def _warn_of_unwatched_run(self, run_id: str) -> None:
         self.log.warning("Run %s cannot be watched; it may go on, and the next try takes it up", run_id)
 
     def _wait_in_triggerer(self, run_id: str, deadline: float, more: dict[str, Any]) -> None:
@@ -257,16 +257,16 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=more)
 
-    def _wait_here(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
+    def _wait_on_worker(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
         try:
             return wait.wait_until_over(hook, run_id, deadline=deadline, poll_interval=self.poll_interval)
         except TimeoutError:
             return ""
         except ProviderError:
-            self._tell_it_goes_on(run_id)
+            self._warn_of_unwatched_run(run_id)
             raise
 
-    def _conclude(
+    def _finish(
         self,
         context: Context,
         hook: LeanIXHook,
@@ -282,14 +282,14 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         try:
             status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
-            outcome = judge(
+            outcome = read_outcome(hook, run_id, status)
+            raise_unless_successful(
                 hook,
-                run_id,
-                status,
+                outcome,
                 fail_on=self.fail_on,
                 max_errors=self.max_errors,
                 sent=sent,
-                empty_is_fine=self.allow_unprocessed or self.test_run,
+                allow_unprocessed=self.allow_unprocessed or self.test_run,
             )
         except RunFailedError:
             submission.renew()
@@ -300,18 +300,18 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         if self.output_path and results is None:
             self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
         if self.processing_mode.lower() == "full" and not self.test_run:
-            self._last_count(context).keep(sent)
+            self._last_item_count(context).record(sent)
         submission.finished()
-        self._measure(outcome)
+        self._emit_metrics(outcome)
         return add_to_outlet_events(context, self.outlets, {**outcome.summary(), "results": results})
 
-    def _last_count(self, context: Context) -> LastCount:
-        from airflow_provider.leanix.runs.shrink_guard import LastCount
+    def _last_item_count(self, context: Context) -> LastItemCount:
+        from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
         connector = f"{self.connector_type}/{self.connector_id}/{self.connector_version}"
-        return LastCount(context, self.outlets, connector)
+        return LastItemCount(context, self.outlets, connector)
 
-    def _measure(self, outcome: Outcome) -> None:
+    def _emit_metrics(self, outcome: RunOutcome) -> None:
         tags = {"connector": f"{self.connector_type}/{self.connector_id}", "dag_id": self.dag_id}
         for name in ("processed", "errors", "warnings"):
             gauge(f"leanix.run.{name}", getattr(outcome, name) or 0, tags)

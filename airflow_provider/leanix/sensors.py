@@ -9,7 +9,7 @@ from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix.api import BROKEN, OVER
+from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import wait
 
@@ -69,7 +69,7 @@ class LeanIXRunSensor(PollSensor):
         """Give the result when the run is over."""
         with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
             status = hook.get_run_status(self.run_id)
-        return self._result(status) if status in OVER else None
+        return self._result(status) if status in ENDED else None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Say how the run ended that the trigger has waited for."""
@@ -79,6 +79,6 @@ class LeanIXRunSensor(PollSensor):
         return self._result(event["run_status"])
 
     def _result(self, status: str) -> dict[str, Any]:
-        if status in BROKEN:
+        if status in UNSUCCESSFUL:
             raise RunFailedError(self.run_id, status)
         return {"run_id": self.run_id, "status": status}

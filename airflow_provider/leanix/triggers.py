@@ -11,10 +11,10 @@ from typing import Any
 from airflow_provider.core.redaction import redact
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
-from airflow_provider.leanix.api import OVER, EndedRun, list_ended
+from airflow_provider.leanix.api import ENDED, EndedRun, list_ended_runs
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.runs.shared_poll import Waiter, watch
-from airflow_provider.leanix.runs.wait import note_unknown
+from airflow_provider.leanix.runs.shared_poll import RunWaiter, poll_run_status
+from airflow_provider.leanix.runs.wait import warn_of_unknown_status
 
 __all__ = ["LeanIXRunEndedTrigger", "LeanIXRunTrigger"]
 
@@ -34,8 +34,8 @@ class LeanIXRunTrigger(PollTrigger):
         super().__init__(deadline=deadline, poll_interval=poll_interval)
         self.leanix_conn_id = leanix_conn_id
         self.run_id = run_id
-        self._waiter = Waiter(run_id, poll_interval)
-        self._odd: set[str] = set()
+        self._waiter = RunWaiter(run_id, poll_interval)
+        self._logged_statuses: set[str] = set()
 
     def arguments(self) -> dict[str, Any]:
         """Give connection id, run id, deadline and interval."""
@@ -48,9 +48,9 @@ class LeanIXRunTrigger(PollTrigger):
 
     async def poll(self) -> dict[str, Any] | None:
         """Wait until there is something to tell of the run, or look once."""
-        status = await watch(self.leanix_conn_id, self._waiter)
-        note_unknown(status, self._odd, self.log.warning, self.run_id)
-        return {"run_status": status} if status in OVER else None
+        status = await poll_run_status(self.leanix_conn_id, self._waiter)
+        warn_of_unknown_status(status, self._logged_statuses, self.log.warning, self.run_id)
+        return {"run_status": status} if status in ENDED else None
 
     async def _outcome(self) -> dict[str, Any]:
         return {"run_id": self.run_id, **await super()._outcome()}
@@ -108,7 +108,7 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
         runs = await shared_result(
             ("leanix run list", self.leanix_conn_id),
             self.poll_interval * 0.8,
-            lambda: hook.asend(list_ended()),
+            lambda: hook.asend(list_ended_runs()),
         )
         # In a thread: the list holds every run that ever was.
         return await asyncio.to_thread(self._wanted, runs)

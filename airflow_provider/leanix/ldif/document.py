@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.stream_parser import Splitter, split
-from airflow_provider.leanix.ldif.validation import KEY, Checker, header_problems, lower, misspelt
+from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
+from airflow_provider.leanix.ldif.validation import (
+    KEY_FIELDS,
+    ItemValidator,
+    header_problems,
+    lower,
+    misspelled_field,
+)
 
 _CHUNK = 256 * 1024
 
@@ -44,7 +50,7 @@ def make_header(
     return {name: value for name, value in header.items() if value is not None}
 
 
-class Body:
+class SizedBody:
     """A request body that is made while it is sent, and whose length is known before."""
 
     def __init__(self, length: int, chunks: Iterable[bytes]) -> None:
@@ -81,19 +87,19 @@ class Ldif:
     @property
     def connector(self) -> str:
         """What selects the processor configuration, in one word."""
-        return "/".join(str(self.header[name]) for name in KEY if name in self.header)
+        return "/".join(str(self.header[name]) for name in KEY_FIELDS if name in self.header)
 
-    def describe(self, description: str) -> Ldif:
+    def with_description(self, description: str) -> Ldif:
         """Give the same LDIF with another description."""
         return Ldif(
             {**self.header, "description": description}, self.items, self.count, self.size, self.sha256
         )
 
-    def open(self) -> Body:
+    def open(self) -> SizedBody:
         """Write the LDIF as a stream."""
         head, tail = self._frame()
         length = len(head) + self.size + max(0, self.count - 1) + len(tail)
-        return Body(length, _batched(self._chunks(head, tail)))
+        return SizedBody(length, _join_chunks(self._chunks(head, tail)))
 
     def _frame(self) -> tuple[bytes, bytes]:
         import msgspec
@@ -123,14 +129,14 @@ def prepare(header: Mapping[str, Any], content: object, *, min_content: int | No
 
     problems = header_problems(header)
     outbound = header.get("processingDirection") == "outbound"
-    checker, digest, count, size = Checker(), hashlib.sha256(), 0, 0
+    validator, digest, count, size = ItemValidator(), hashlib.sha256(), 0, 0
     for number, item in read_items(content, header):
-        checker.look(number, item)
+        validator.validate(number, item)
         data = msgspec.json.encode(item)
         digest.update(data)
         count += 1
         size += len(data)
-    problems += checker.problems
+    problems += validator.problems
     if outbound and count:
         problems.append("an outbound run takes no content")
     full = header.get("processingMode") == "full"
@@ -161,7 +167,7 @@ def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int
         yield from _read_whole(content, header)
     elif isinstance(content, str):
         for number, row in read_rows(content, "content"):
-            yield number, _with_data(row)
+            yield number, _decode_data(row)
     elif isinstance(content, list):
         yield from enumerate(content, start=1)
     else:
@@ -176,26 +182,26 @@ def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any
     from airflow_provider.core.files.reader import open_source
 
     what = f"content '{path}'"
-    splitter = Splitter()
+    parser = LdifStreamParser()
     with open_source(path, "content") as file:
         try:
-            for number, item in enumerate(split(iter(lambda: file.read(_CHUNK), b""), splitter), start=1):
+            for number, item in enumerate(iter_items(iter(lambda: file.read(_CHUNK), b""), parser), start=1):
                 yield number, msgspec.json.decode(item)
         except (ValueError, msgspec.DecodeError) as error:
             raise InputError(f"is no LDIF: {error}", what) from None
-    problems = [text for name in splitter.header for text in misspelt(name)]
+    problems = [text for name in parser.header for text in misspelled_field(name)]
     problems += [
-        f"header field '{name}' is {splitter.header[name]!r}, the task says {header.get(name)!r}"
-        for name in KEY
-        if name in splitter.header and lower(splitter.header[name]) != lower(header.get(name))
+        f"header field '{name}' is {parser.header[name]!r}, the task says {header.get(name)!r}"
+        for name in KEY_FIELDS
+        if name in parser.header and lower(parser.header[name]) != lower(header.get(name))
     ]
-    if not splitter.has_content:
+    if not parser.has_content:
         problems.append("holds no list 'content'")
     if problems:
         raise InputError(problems, what)
 
 
-def _with_data(row: dict[str, Any]) -> dict[str, Any]:
+def _decode_data(row: dict[str, Any]) -> dict[str, Any]:
     """Read ``data`` that a table holds as JSON text."""
     import msgspec
 
@@ -207,7 +213,7 @@ def _with_data(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _batched(chunks: Iterable[bytes], size: int = 64 * 1024) -> Iterator[bytes]:
+def _join_chunks(chunks: Iterable[bytes], size: int = 64 * 1024) -> Iterator[bytes]:
     """Join small pieces, so that each costs no packet of its own."""
     buffer = bytearray()
     for chunk in chunks:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.ldif.stream_parser import Splitter
+from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser
 
 if TYPE_CHECKING:
     from airflow_provider.core.hook import ApiHook
     from airflow_provider.core.http.sync_transport import Stream
 
 
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 
 
 FORMATS = ("ldif", "jsonl")
@@ -30,7 +30,7 @@ def save_results(
     :param output_format: ``ldif`` for the bytes as they come, ``jsonl`` for the items of its content only,
         one a line.
     """
-    for tries_left in reversed(range(_TRIES)):
+    for attempts_left in reversed(range(_MAX_ATTEMPTS)):
         # A link is signed and may end soon, so each try asks for a new one.
         url = hook.send(api.get_results_url(run_id))
         try:
@@ -41,7 +41,7 @@ def save_results(
                 error.advice = "the link is the service's own, read without credentials; has it expired?"
             raise
         except TransportError as error:
-            if not tries_left:
+            if not attempts_left:
                 raise
             hook.log.warning("%s; trying again", error)
     return None
@@ -51,14 +51,14 @@ def _save(stream: Stream, run_id: str, output_path: str, output_format: str) -> 
     from airflow_provider.core.files.atomic import AtomicFile
     from airflow_provider.core.files.manifest import manifest
 
-    splitter, rows = Splitter(), 0
+    parser, rows = LdifStreamParser(), 0
     with AtomicFile(output_path) as publication:
         try:
             for chunk in stream.chunks():
-                items = splitter.feed(chunk)
+                items = parser.feed(chunk)
                 rows += len(items)
-                publication.write(_lines(items) if output_format == "jsonl" else chunk)
-            splitter.finish()
+                publication.write(_to_lines(items) if output_format == "jsonl" else chunk)
+            parser.finish()
         except ValueError as error:
             raise IncompleteExportError(
                 f"the results of run {run_id} are no whole LDIF: {error}; nothing was published"
@@ -68,7 +68,7 @@ def _save(stream: Stream, run_id: str, output_path: str, output_format: str) -> 
     return result
 
 
-def _lines(items: list[bytes]) -> bytes:
+def _to_lines(items: list[bytes]) -> bytes:
     """Write items one a line; what spreads over lines is drawn together."""
     import msgspec
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif
 
 
-WHOLE = 128 * 1024 * 1024
+MAX_SINGLE_PUT_BYTES = 128 * 1024 * 1024
 """Bytes of content from which on a file goes up in blocks: one that breaks off is sent again, not all."""
 
-BLOCK = 4 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def upload(hook: ApiHook, url: str, ldif: Ldif) -> None:
@@ -23,20 +23,20 @@ def upload(hook: ApiHook, url: str, ldif: Ldif) -> None:
 
     :param url: the link, good for one file.
     """
-    if ldif.size <= WHOLE:
+    if ldif.size <= MAX_SINGLE_PUT_BYTES:
         hook.upload(url, ldif.open, {"Content-Type": "application/json", "x-ms-blob-type": "BlockBlob"})
         return
     names = []
-    for number, block in enumerate(blocks(ldif.open(), BLOCK)):
+    for number, block in enumerate(split_into_blocks(ldif.open(), BLOCK_BYTES)):
         names.append(base64.b64encode(f"{number:08}".encode()).decode())
-        hook.upload(_with(url, f"comp=block&blockid={quote(names[-1], safe='')}"), block, {})
+        hook.upload(_add_query(url, f"comp=block&blockid={quote(names[-1], safe='')}"), block, {})
     listed = "".join(f"<Latest>{name}</Latest>" for name in names)
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
     headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/json"}
-    hook.upload(_with(url, "comp=blocklist"), body, headers)
+    hook.upload(_add_query(url, "comp=blocklist"), body, headers)
 
 
-def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def split_into_blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
     """Join chunks to blocks of a size; the last one may be shorter."""
     buffer = bytearray()
     for chunk in chunks:
@@ -48,5 +48,5 @@ def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _with(url: str, query: str) -> str:
+def _add_query(url: str, query: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}"

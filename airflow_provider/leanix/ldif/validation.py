@@ -10,10 +10,10 @@ from typing import Any
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.errors import InputError
 
-KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
+KEY_FIELDS = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
 
 
-REQUIRED = KEY[:4]
+REQUIRED_FIELDS = KEY_FIELDS[:4]
 
 
 DIRECTIONS = ("inbound", "outbound")
@@ -22,34 +22,44 @@ DIRECTIONS = ("inbound", "outbound")
 MODES = ("partial", "full")
 
 
-LONGEST = 500
+MAX_TEXT_LENGTH = 500
 
 
-KNOWN = (*KEY, "lxVersion", "lxWorkspace", "description", "customFields", "chunkInformation", "content")
+KNOWN_FIELDS = (
+    *KEY_FIELDS,
+    "lxVersion",
+    "lxWorkspace",
+    "description",
+    "customFields",
+    "chunkInformation",
+    "content",
+)
 
 _ITEM = ("type", "id", "data")
 
 
-_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 
 
 def header_problems(header: Mapping[str, Any]) -> list[str]:
     """Find what is wrong with an LDIF's header, one sentence each."""
-    required = (*REQUIRED, "lxVersion") if header.get("processingDirection") == "inbound" else REQUIRED
+    required = (
+        (*REQUIRED_FIELDS, "lxVersion") if header.get("processingDirection") == "inbound" else REQUIRED_FIELDS
+    )
     problems = [f"header field '{name}' is missing or empty" for name in required if not header.get(name)]
     for name, value in header.items():
-        if name not in KNOWN:
-            problems += misspelt(name)
+        if name not in KNOWN_FIELDS:
+            problems += misspelled_field(name)
         elif name not in ("customFields", "chunkInformation", "content"):
             problems += _text_problems(name, value)
-    problems += _choice(header, "processingDirection", DIRECTIONS)
-    problems += _choice(header, "processingMode", MODES)
+    problems += _choice_problems(header, "processingDirection", DIRECTIONS)
+    problems += _choice_problems(header, "processingMode", MODES)
     if header.get("processingDirection") == "outbound" and header.get("processingMode") == "full":
         problems.append("header field 'processingMode' must be partial in an outbound run")
     return problems
 
 
-def check(ldif: Mapping[str, Any]) -> None:
+def validate_ldif(ldif: Mapping[str, Any]) -> None:
     """Refuse a whole LDIF that the service would refuse, or take for less than it is.
 
     :raises InputError: with every problem at once.
@@ -59,17 +69,17 @@ def check(ldif: Mapping[str, Any]) -> None:
     problems = header_problems(ldif)
     content = ldif.get("content", [])
     if isinstance(content, list):
-        checker = Checker()
+        validator = ItemValidator()
         for number, item in enumerate(content, start=1):
-            checker.look(number, item)
-        problems += checker.problems
+            validator.validate(number, item)
+        problems += validator.problems
     else:
         problems.append(f"'content' must be a list, not {type(content).__name__}")
     if problems:
         raise InputError(problems, "the LDIF")
 
 
-class Seen:
+class HashSet:
     """Remembers what occurred, in 11 to 24 bytes each: an input may have millions of items.
 
     A set would take five times as much.
@@ -104,19 +114,19 @@ class Seen:
 
 
 @dataclass
-class Checker:
+class ItemValidator:
     """Looks at items one by one.
 
     :param problems: one sentence each, the first hundred.
     """
 
     problems: list[str] = field(default_factory=list)
-    _seen: Seen = field(default_factory=Seen, repr=False)
+    _seen: HashSet = field(default_factory=HashSet, repr=False)
 
-    def look(self, number: int, item: Any) -> None:
+    def validate(self, number: int, item: Any) -> None:
         """Check an item that an inbound run is to get."""
-        if len(self.problems) < _PROBLEMS:
-            self.problems += [f"item {number}{_named(item)}: {text}" for text in self._problems(item)]
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems += [f"item {number}{_item_label(item)}: {text}" for text in self._problems(item)]
 
     def _problems(self, item: Any) -> Iterator[str]:
         if not isinstance(item, Mapping):
@@ -141,16 +151,16 @@ def lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _named(item: Any) -> str:
+def _item_label(item: Any) -> str:
     name = item.get("id") if isinstance(item, Mapping) else None
     return f" ({truncate(str(name), 60)})" if name else ""
 
 
-def misspelt(name: str) -> list[str]:
+def misspelled_field(name: str) -> list[str]:
     """Say which field was meant: the service ignores the ones that it does not know."""
     plain = name.lower().replace("_", "").removesuffix("s")
     meant = next(
-        (known for known in KNOWN if known.lower().removesuffix("s") == plain and known != name), None
+        (known for known in KNOWN_FIELDS if known.lower().removesuffix("s") == plain and known != name), None
     )
     return (
         [f"field '{name}' is unknown to the service, which would ignore it; '{meant}' is meant"]
@@ -164,12 +174,12 @@ def _text_problems(name: str, value: Any) -> list[str]:
         return []
     if not isinstance(value, str):
         return [f"header field '{name}' must be a text, not {type(value).__name__}"]
-    if len(value) > LONGEST:
-        return [f"header field '{name}' has {len(value)} characters, more than the {LONGEST} allowed"]
+    if len(value) > MAX_TEXT_LENGTH:
+        return [f"header field '{name}' has {len(value)} characters, more than the {MAX_TEXT_LENGTH} allowed"]
     return []
 
 
-def _choice(header: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> list[str]:
+def _choice_problems(header: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> list[str]:
     value = header.get(name)
     if not value or lower(value) in allowed:
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import truncate
@@ -11,7 +12,7 @@ from airflow_provider.core.redaction import redact
 from airflow_provider.errors import (
     RunFailedError,
 )
-from airflow_provider.leanix.api import BROKEN, FINISHED
+from airflow_provider.leanix.api import FINISHED, UNSUCCESSFUL
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 FAIL_ON = ("failed", "errors", "warnings")
 
 
-SHOWN = 10
+MAX_MESSAGES = 10
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """A run that is over.
 
     :param processed: items it worked on, None when the service gave no statistics.
     :param errors: items or processor steps that failed. :param warnings: complaints that are no errors.
-    :param first: the first complaints in words.
+    :param messages: the first complaints in words.
     """
 
     run_id: str
@@ -37,7 +38,7 @@ class Outcome:
     processed: int | None = None
     errors: int = 0
     warnings: int = 0
-    first: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """Give what an operator returns of it."""
@@ -50,24 +51,24 @@ class Outcome:
         }
 
 
-def weigh(
-    run_id: str, status: str, stats: Mapping[str, Any], complaints: Iterable[Mapping[str, Any]]
-) -> Outcome:
+def build_outcome(
+    run_id: str, status: str, stats: Mapping[str, Any], warnings: Iterable[Mapping[str, Any]]
+) -> RunOutcome:
     """Sum up a run's statistics and warnings."""
-    outcome = Outcome(run_id, status, processed_of(stats))
+    outcome = RunOutcome(run_id, status, processed_count(stats))
     listed = 0
-    for row in complaints:
+    for row in warnings:
         if str(row.get("status")).upper() == "ERROR":
             listed += 1
         else:
             outcome.warnings += 1
-        if len(outcome.first) < SHOWN:
-            outcome.first.append(_in_words(row))
+        if len(outcome.messages) < MAX_MESSAGES:
+            outcome.messages.append(_format_warning(row))
     outcome.errors = max(listed, _total(stats, "processorStatistics", "errorCount"))
     return outcome
 
 
-def processed_of(stats: Mapping[str, Any]) -> int | None:
+def processed_count(stats: Mapping[str, Any]) -> int | None:
     """Count the items a run worked on; None without statistics.
 
     Each level of an inbound run, and each of its processors, goes over the content anew, so there the
@@ -82,13 +83,13 @@ def processed_of(stats: Mapping[str, Any]) -> int | None:
     return max((_number(row, "processedContentCount") for row in (*levels, *rows)), default=0)
 
 
-def why_failed(
-    outcome: Outcome,
+def failure_reason(
+    outcome: RunOutcome,
     fail_on: str = "errors",
     max_errors: int = 0,
     *,
     sent: int = 0,
-    empty_is_fine: bool = False,
+    allow_unprocessed: bool = False,
 ) -> str:
     """Say why a run counts as failed; empty when it is a success.
 
@@ -97,9 +98,9 @@ def why_failed(
     :param fail_on: ``failed``: only when the run as a whole broke; ``errors``: also when more than
         ``max_errors`` items failed; ``warnings``: also when there is any warning.
     :param sent: how many items went in; when none of them was processed, that is an error too.
-    :param empty_is_fine: a run that processed nothing of what was sent is a success.
+    :param allow_unprocessed: a run that processed nothing of what was sent is a success.
     """
-    shown = "".join(f"\n  - {line}" for line in outcome.first)
+    shown = "".join(f"\n  - {line}" for line in outcome.messages)
     counts = f"{_count(outcome.processed)} processed, {outcome.errors} errors, {outcome.warnings} warnings"
     if outcome.status != FINISHED:
         return f"{counts}{shown}"
@@ -107,7 +108,7 @@ def why_failed(
         return ""
     if outcome.errors > max_errors:
         return f"more errors than the {max_errors} allowed: {counts}{shown}"
-    if sent and outcome.processed == 0 and not empty_is_fine:
+    if sent and outcome.processed == 0 and not allow_unprocessed:
         return f"nothing of the {sent} items sent was processed; does a processor match their type?{shown}"
     if fail_on == "warnings" and outcome.warnings:
         return f"it has warnings: {counts}{shown}"
@@ -118,7 +119,7 @@ def _count(value: int | None) -> str:
     return "unknown how many" if value is None else str(value)
 
 
-def _in_words(row: Mapping[str, Any]) -> str:
+def _format_warning(row: Mapping[str, Any]) -> str:
     processor = row.get("processor")
     name = processor.get("name") if isinstance(processor, Mapping) else None
     parts = [str(row.get("status") or "WARNING")]
@@ -144,25 +145,13 @@ def _total(stats: Mapping[str, Any], name: str, field_name: str) -> int:
     return sum(_number(row, field_name) for row in _rows(stats, name))
 
 
-_MOST_COMPLAINTS = 2000
+_MAX_WARNINGS = 2000
 
 
-def judge(
-    hook: LeanIXHook,
-    run_id: str,
-    status: str,
-    *,
-    fail_on: str,
-    max_errors: int,
-    sent: int,
-    empty_is_fine: bool,
-) -> Outcome:
-    """Read what a run did, log it, and give the outcome when it is a success.
-
-    :raises RunFailedError: when it is not.
-    """
+def read_outcome(hook: LeanIXHook, run_id: str, status: str) -> RunOutcome:
+    """Read the statistics and warnings of an ended run, and log them."""
     stats = hook.get_run_stats(run_id)
-    outcome = weigh(run_id, status, stats, _some(hook.iter_run_warnings(run_id)))
+    outcome = build_outcome(run_id, status, stats, islice(hook.iter_run_warnings(run_id), _MAX_WARNINGS))
     hook.log.info(
         "Run %s is %s: %s processed, %d errors, %d warnings",
         run_id,
@@ -171,18 +160,26 @@ def judge(
         outcome.errors,
         outcome.warnings,
     )
-    for line in outcome.first:
+    for line in outcome.messages:
         hook.log.warning("Run %s: %s", run_id, line)
-    reason = why_failed(outcome, fail_on, max_errors, sent=sent, empty_is_fine=empty_is_fine)
-    if reason or status in BROKEN:
-        url = hook.sync_log_url()
-        raise RunFailedError(run_id, status, f"{reason}\nThe workspace's sync log: {url}" if url else reason)
     return outcome
 
 
-def _some(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Give no more warnings than anybody would want to wait for."""
-    for number, row in enumerate(rows):
-        if number >= _MOST_COMPLAINTS:
-            return
-        yield row
+def raise_unless_successful(
+    hook: LeanIXHook,
+    outcome: RunOutcome,
+    *,
+    fail_on: str,
+    max_errors: int,
+    sent: int,
+    allow_unprocessed: bool,
+) -> None:
+    """Raise when a run counts as failed; see :func:`failure_reason` for the parameters.
+
+    :raises RunFailedError: with the reason and a link to the workspace's sync log.
+    """
+    reason = failure_reason(outcome, fail_on, max_errors, sent=sent, allow_unprocessed=allow_unprocessed)
+    if reason or outcome.status in UNSUCCESSFUL:
+        url = hook.sync_log_url()
+        reason = f"{reason}\nThe workspace's sync log: {url}" if url else reason
+        raise RunFailedError(outcome.run_id, outcome.status, reason)

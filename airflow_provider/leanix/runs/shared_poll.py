@@ -14,26 +14,26 @@ from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 
-_FEW = 4
+_MAX_SINGLE_POLLS = 4
 """So many runs are asked for one by one: the list holds every run that ever was."""
 
 _ROWS_PER_RUN = 500
 """A list with more rows than this for each run that is waited for costs more than it saves."""
 
-_MOST_ROWS = 50_000
+_MAX_LIST_ROWS = 50_000
 """A longer list takes too long to read on an event loop (this one: some 20 ms)."""
 
-_LOOKS_PER_SECOND = 15.0
+_STATUS_POLLS_PER_SECOND = 15.0
 """So many runs a second are asked for one by one: half of what the vendor allows a user."""
 
-_HOOK_SECONDS = 60.0
+_HOOK_MAX_AGE = 60.0
 
 
-_GOING_ON = LIVE | {CREATED}
+_NOT_ENDED = LIVE | {CREATED}
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Waiter:
+class RunWaiter:
     """One who waits for a run; it counts as long as it lives.
 
     :param run_id: the run.
@@ -45,21 +45,21 @@ class Waiter:
     pause: float = 0.0
 
 
-async def watch(conn_id: str, waiter: Waiter) -> str:
+async def poll_run_status(conn_id: str, waiter: RunWaiter) -> str:
     """Give the status of a waiter's run: at once where few wait, else when there is something to tell.
 
     Where the list would be too long for many who wait, each waits for its turn to ask for its own run.
 
     :param conn_id: the connection; all who wait through it share a hook, which is a minute old at most.
     """
-    workspaces = _workspaces.setdefault(asyncio.get_running_loop(), {})
-    workspace = workspaces.setdefault(conn_id, _Workspace(conn_id))
-    workspace.waiters.add(waiter)
-    listed = await workspace.listed(waiter) if workspace.list_is_better() else ""
-    return listed or await _look(await workspace.hook(), waiter.run_id)
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.setdefault(conn_id, _RunListPoller(conn_id))
+    poller.waiters.add(waiter)
+    listed = await poller.status_from_list(waiter) if poller.list_is_cheaper() else ""
+    return listed or await _poll_single_run(await poller.hook(), waiter.run_id)
 
 
-class _Workspace:
+class _RunListPoller:
     """Who waits for runs of one workspace on one event loop, and the list that is read for them.
 
     One task reads the list for all. A run that is still going on costs nothing between two lists, not even
@@ -70,24 +70,24 @@ class _Workspace:
     """
 
     def __init__(self, conn_id: str) -> None:
-        self.waiters: WeakSet[Waiter] = WeakSet()
+        self.waiters: WeakSet[RunWaiter] = WeakSet()
         self._conn_id = conn_id
-        self._asking: dict[Waiter, asyncio.Future[str]] = {}
+        self._futures: dict[RunWaiter, asyncio.Future[str]] = {}
         self._rows = 0
         self._due = 0.0
         self._last_hook: LeanIXHook | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def list_is_better(self) -> bool:
+    def list_is_cheaper(self) -> bool:
         """Tell whether the list costs less than a look at each run."""
         count = len(self.waiters)
-        return count > _FEW and self._rows <= min(count * _ROWS_PER_RUN, _MOST_ROWS)
+        return count > _MAX_SINGLE_POLLS and self._rows <= min(count * _ROWS_PER_RUN, _MAX_LIST_ROWS)
 
     async def hook(self) -> LeanIXHook:
         """Give the hook that all who wait share; a changed connection is noticed within a minute."""
-        return await shared_result(("leanix hook", self._conn_id), _HOOK_SECONDS, self._loaded)
+        return await shared_result(("leanix hook", self._conn_id), _HOOK_MAX_AGE, self._load_hook)
 
-    async def listed(self, waiter: Waiter) -> str:
+    async def status_from_list(self, waiter: RunWaiter) -> str:
         """Wait until the list shows that a run does not just go on, and give its status.
 
         Empty when the list does not hold the run, or is not worth reading any more. An error of the request
@@ -97,48 +97,48 @@ class _Workspace:
         waiter.pause = min(1.0, waiter.poll_interval)
         self._due = min(self._due, loop.time() + waiter.pause)
         future: asyncio.Future[str] = loop.create_future()
-        self._asking[waiter] = future
-        if self._reader is None:
+        self._futures[waiter] = future
+        if self._task is None:
             # Its own task: when the trigger that asked first is cancelled, the others still get the answer.
-            self._reader = loop.create_task(self._read())
+            self._task = loop.create_task(self._poll_list())
         try:
             return await future
         finally:
-            del self._asking[waiter]
+            del self._futures[waiter]
 
-    async def _read(self) -> None:
+    async def _poll_list(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._asking:
+            while self._futures:
                 statuses = await (await self.hook()).asend(list_statuses())
                 self._rows = len(statuses)
-                self._tell(statuses)
-                self._due = loop.time() + self._pause()
+                self._resolve(statuses)
+                self._due = loop.time() + self._next_interval()
                 while (left := self._due - loop.time()) > 0:
                     # Not longer: one who comes meanwhile may want the list earlier.
                     await asyncio.sleep(min(left, 1.0))
         except Exception as error:
-            for future in self._asking.values():
+            for future in self._futures.values():
                 if not future.done():
                     future.set_exception(error)
         finally:
-            self._reader = None
+            self._task = None
 
-    def _tell(self, statuses: dict[str, str]) -> None:
-        better = self.list_is_better()
-        for waiter, future in self._asking.items():
+    def _resolve(self, statuses: dict[str, str]) -> None:
+        better = self.list_is_cheaper()
+        for waiter, future in self._futures.items():
             status = statuses.get(waiter.run_id, "")
-            if not future.done() and not (better and status in _GOING_ON):
+            if not future.done() and not (better and status in _NOT_ENDED):
                 future.set_result(status)
 
-    def _pause(self) -> float:
+    def _next_interval(self) -> float:
         """Give the seconds until the next list: what the most impatient wants, jittered by a tenth."""
-        pause = min((waiter.pause for waiter in self._asking), default=0.0)
-        for waiter in self._asking:
+        pause = min((waiter.pause for waiter in self._futures), default=0.0)
+        for waiter in self._futures:
             waiter.pause = min(waiter.poll_interval, waiter.pause * 1.5)
         return pause * random.uniform(0.9, 1.1)  # noqa: S311
 
-    async def _loaded(self) -> LeanIXHook:
+    async def _load_hook(self) -> LeanIXHook:
         hook = LeanIXHook(self._conn_id)
         try:
             await hook.aload()
@@ -156,10 +156,10 @@ class _Workspace:
         return hook
 
 
-_workspaces: WeakKeyDictionary[Any, dict[str, _Workspace]] = WeakKeyDictionary()
+_pollers: WeakKeyDictionary[Any, dict[str, _RunListPoller]] = WeakKeyDictionary()
 
 
-async def _look(hook: LeanIXHook, run_id: str) -> str:
-    turns = shared_budget(_LOOKS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
+async def _poll_single_run(hook: LeanIXHook, run_id: str) -> str:
+    turns = shared_budget(_STATUS_POLLS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
     await asyncio.sleep(turns.reserve())
     return await hook.aget_run_status(run_id)

@@ -14,7 +14,7 @@ from airflow_provider.errors import InputError
 _NAME = "leanix_full_run_items"
 
 
-class LastCount:
+class LastItemCount:
     """How many items the last full run of a connector took in.
 
     :param context: the task's context.
@@ -30,7 +30,7 @@ class LastCount:
         self._store: Any = stores[asset] if stores is not None and asset is not None else None
         self._connector = connector
 
-    def check(self, count: int, max_shrink: float) -> None:
+    def raise_if_shrunk(self, count: int, max_shrink: float) -> None:
         """Refuse a content that is much smaller than the last one.
 
         :param max_shrink: the share of the last count that may be missing.
@@ -43,7 +43,7 @@ class LastCount:
                 "the LDIF",
             )
 
-    def keep(self, count: int) -> None:
+    def record(self, count: int) -> None:
         """Remember the count of a run that ended well."""
         if self._store is not None:
             self._store.set(_NAME, {**self._all(), self._connector: count})

@@ -16,16 +16,16 @@ from airflow_provider.errors import (
     NotFoundError,
     RequestRejectedError,
 )
-from airflow_provider.leanix.api import BROKEN, CREATED, LIVE
+from airflow_provider.leanix.api import CREATED, LIVE, UNSUCCESSFUL
 from airflow_provider.leanix.ldif.document import Ldif
-from airflow_provider.leanix.ldif.validation import LONGEST
+from airflow_provider.leanix.ldif.validation import MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.hooks import LeanIXHook
 
 
-def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, tried_before: bool) -> str:
+def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, is_retry: bool) -> str:
     """See to it that one run of this LDIF is started, and give its id.
 
     A run that an earlier try of the task has made is taken up: one that was created is started, one that
@@ -33,13 +33,13 @@ def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, 
 
     :param submission: what the task remembers; its request must stand for this LDIF.
     :param test: a dry run.
-    :param tried_before: whether another try may have made a run that the memory does not know of.
+    :param is_retry: whether another try may have made a run that the memory does not know of.
     """
-    run_id, status = _find(hook, submission, tried_before) or ("", "")
+    run_id, status = _find_run(hook, submission, is_retry) or ("", "")
     if not run_id:
-        _end_earlier(hook, submission, tried_before)
+        _stop_superseded_runs(hook, submission, is_retry)
         submission.intend()
-        run_id, status = _create(hook, submission, ldif), CREATED
+        run_id, status = _create_run(hook, submission, ldif), CREATED
         hook.log.info("Created run %s of %s (%s)", run_id, ldif.connector, submission.marker)
     else:
         hook.log.info("Taking up run %s of an earlier try, it is %s", run_id, status)
@@ -63,39 +63,39 @@ def start_once(hook: LeanIXHook, run_id: str, *, test: bool) -> None:
         hook.log.info("Run %s was started before, it is %s", run_id, status)
 
 
-def _find(hook: LeanIXHook, submission: Submission, tried_before: bool) -> tuple[str, str] | None:
+def _find_run(hook: LeanIXHook, submission: Submission, is_retry: bool) -> tuple[str, str] | None:
     """Give the run that this work already has, with its status; None when a new one is due."""
     if submission.remote_id:
-        status = _status_of(hook, submission.remote_id)
-        if status and status not in BROKEN:
+        status = _status_or_none(hook, submission.remote_id)
+        if status and status not in UNSUCCESSFUL:
             return submission.remote_id, status
         hook.log.info("Run %s of an earlier try is %s", submission.remote_id, status or "unknown by now")
         submission.renew()
         return None
     if submission.earlier_id and submission.earlier_was_same:
         # The task was cleared while what it had started was still going on.
-        status = _status_of(hook, submission.earlier_id)
+        status = _status_or_none(hook, submission.earlier_id)
         if status in LIVE:
             return submission.earlier_id, str(status)
-    if submission.is_known or (tried_before and not submission.remembers):
-        return _find_marked(hook, submission)
+    if submission.is_known or (is_retry and not submission.remembers):
+        return _find_run_by_marker(hook, submission)
     return None
 
 
-def _find_marked(hook: LeanIXHook, submission: Submission) -> tuple[str, str] | None:
+def _find_run_by_marker(hook: LeanIXHook, submission: Submission) -> tuple[str, str] | None:
     """Look for the marker through the run list; moves on to the next marker after a run that broke."""
-    found = pick(hook.list_runs(), submission.marker)
+    found = select_marked_run(hook.list_runs(), submission.marker)
     if found is None:
         return None
     generation, run_id, status = found
-    if status in BROKEN:
+    if status in UNSUCCESSFUL:
         submission.generation = generation + 1
         return None
     submission.generation = generation
     return run_id, status
 
 
-def pick(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str] | None:
+def select_marked_run(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str] | None:
     """Find the run that counts among those with a marker or a later one of the same work.
 
     Of several with the same marker (an answer to a create was lost), the one that was started counts.
@@ -116,12 +116,12 @@ def pick(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str]
     return (best[0][0], best[1], best[2]) if best else None
 
 
-def _create(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
-    marked = ldif.describe(describe(ldif.header.get("description"), submission.marker))
+def _create_run(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
+    marked = ldif.with_description(append_marker(ldif.header.get("description"), submission.marker))
     try:
         return hook.create_run(marked)
     except AmbiguousWriteError as error:
-        found = pick(hook.list_runs(), submission.marker)
+        found = select_marked_run(hook.list_runs(), submission.marker)
         if found:
             hook.log.info("The answer to the create was lost, but the run is there: %s", found[1])
             return found[1]
@@ -130,19 +130,19 @@ def _create(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
         return hook.create_run(marked)
 
 
-def _end_earlier(hook: LeanIXHook, submission: Submission, tried_before: bool) -> None:
+def _stop_superseded_runs(hook: LeanIXHook, submission: Submission, is_retry: bool) -> None:
     """Stop what an earlier try has started with another input, before the new run begins."""
     earlier: list[str] = []
-    if submission.earlier_id and _status_of(hook, submission.earlier_id) in LIVE:
+    if submission.earlier_id and _status_or_none(hook, submission.earlier_id) in LIVE:
         earlier.append(submission.earlier_id)
-    if tried_before and not submission.remembers:
-        earlier += live_with(hook.list_runs(), submission.task_marker)
+    if is_retry and not submission.remembers:
+        earlier += live_run_ids(hook.list_runs(), submission.task_marker)
     for run_id in earlier:
         hook.log.warning("The input has changed: stopping run %s of an earlier try", run_id)
         hook.stop_run(run_id)
 
 
-def live_with(rows: Iterable[Mapping[str, Any]], mark: str) -> list[str]:
+def live_run_ids(rows: Iterable[Mapping[str, Any]], mark: str) -> list[str]:
     """Give the ids of the runs in a list that are live and carry a mark."""
     return [
         str(row["id"])
@@ -151,7 +151,7 @@ def live_with(rows: Iterable[Mapping[str, Any]], mark: str) -> list[str]:
     ]
 
 
-def _status_of(hook: LeanIXHook, run_id: str) -> str | None:
+def _status_or_none(hook: LeanIXHook, run_id: str) -> str | None:
     """Give a run's status; None when the run list does not know it either: a 404 may be a gateway's."""
     try:
         return hook.get_run_status(run_id)
@@ -160,9 +160,9 @@ def _status_of(hook: LeanIXHook, run_id: str) -> str | None:
         return next(found, None)
 
 
-def describe(text: object, marker: str) -> str:
+def append_marker(text: object, marker: str) -> str:
     """Put the marker behind the user's text, within the length that the service allows."""
-    room = LONGEST - len(marker) - 1
+    room = MAX_TEXT_LENGTH - len(marker) - 1
     shown = str(text or "").strip()
     if len(shown) > room:
         shown = shown[: room - 1] + "…"

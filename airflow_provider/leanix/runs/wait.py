@@ -16,13 +16,13 @@ from airflow_provider.errors import (
     ProviderError,
     RunFailedError,
 )
-from airflow_provider.leanix.api import KNOWN, OVER, STOPPED
+from airflow_provider.leanix.api import ENDED, KNOWN_STATUSES, STOPPED
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
 
 
-_LAST_SECONDS = 3.0
+_STOP_SECONDS = 3.0
 
 
 def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_interval: float) -> str:
@@ -35,16 +35,16 @@ def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_inte
 
     def poll() -> str | None:
         status = hook.get_run_status(run_id)
-        note_unknown(status, odd, hook.log.warning, run_id)
-        return status if status in OVER else None
+        warn_of_unknown_status(status, odd, hook.log.warning, run_id)
+        return status if status in ENDED else None
 
     with hook.until(deadline):
         return wait_for(poll, deadline=deadline, poll_interval=poll_interval, log=hook.log)
 
 
-def note_unknown(status: str, seen: set[str], say: Callable[..., object], run_id: str) -> None:
+def warn_of_unknown_status(status: str, seen: set[str], say: Callable[..., object], run_id: str) -> None:
     """Say once of each status the vendor's documentation does not know that it is waited on."""
-    if status not in KNOWN and status not in seen:
+    if status not in KNOWN_STATUSES and status not in seen:
         seen.add(status)
         say("Run %s has the unknown status %s; waiting on", run_id, status)
 
@@ -54,18 +54,18 @@ def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
 
     :raises RunFailedError: saying that it took too long.
     """
-    with hook.until(deadline_after(_LAST_SECONDS)):
+    with hook.until(deadline_after(_STOP_SECONDS)):
         try:
             status = hook.get_run_status(run_id)
         except TRANSIENT_ERRORS as error:
             hook.log.warning("Whether run %s is over cannot be asked: %s", run_id, error)
             status = "UNKNOWN"
-        if status in OVER:
+        if status in ENDED:
             return status
-    with hook.until(deadline_after(_LAST_SECONDS)):
+    with hook.until(deadline_after(_STOP_SECONDS)):
         try:
             stopped = hook.stop_run(run_id)
-            if not stopped and (now := hook.get_run_status(run_id)) in OVER:
+            if not stopped and (now := hook.get_run_status(run_id)) in ENDED:
                 return now  # it ended between the two requests
             how = "it was stopped" if stopped else "it could not be stopped"
         except ProviderError as error:

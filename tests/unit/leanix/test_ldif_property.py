@@ -35,7 +35,7 @@ HEADER = make_header(
 def test_what_is_written_is_the_header_and_the_items_of_the_length_that_was_said(
     items: list[dict[str, Any]], description: str
 ) -> None:
-    ldif = prepare(HEADER, items).describe(description)
+    ldif = prepare(HEADER, items).with_description(description)
     for _ in range(2):
         body = ldif.open()
         data = b"".join(body)

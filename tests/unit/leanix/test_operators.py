@@ -558,7 +558,7 @@ def test_signature_of_an_upload_link_is_in_no_log_error_or_memory(
     said = f"the input {link} ({signature}) cannot be fetched"
     caplog.set_level("DEBUG")
     monkeypatch.setattr(LeanIXHook, "upload_above", 0)
-    monkeypatch.setattr(upload, "WHOLE", 10**9 if whole else 0)
+    monkeypatch.setattr(upload, "MAX_SINGLE_PUT_BYTES", 10**9 if whole else 0)
     sandbox.faults.add("status", path="storages/azure$", status=200, body={"SAS": link}, times=None)
     sandbox.faults.add("status", service="storage", status=500, body=said, times=1)
     sandbox.faults.add("status", service="storage", status=201, times=None)
@@ -577,8 +577,8 @@ def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
-    monkeypatch.setattr(upload, "WHOLE", 10_000)
-    monkeypatch.setattr(upload, "BLOCK", 7_001)
+    monkeypatch.setattr(upload, "MAX_SINGLE_PUT_BYTES", 10_000)
+    monkeypatch.setattr(upload, "BLOCK_BYTES", 7_001)
     rows = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": f"n{n}"}} for n in range(500)]
     lost = sandbox.faults.add("reset_after", service="storage", method="PUT", after=1, times=2)
     assert task.run(run_operator(**INBOUND, content=rows))["processed"] == 500

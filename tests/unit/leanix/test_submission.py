@@ -292,9 +292,9 @@ def test_a_missing_store_is_told_in_one_line_a_process(
 def test_users_text_stays_in_front_of_the_marker_within_500_characters() -> None:
     marker = Task().submission().marker
     assert len(marker) <= 32
-    assert submit.describe("Nightly", marker) == f"Nightly {marker}"
-    assert submit.describe(None, marker) == marker
-    long = submit.describe("x" * 500, marker)
+    assert submit.append_marker("Nightly", marker) == f"Nightly {marker}"
+    assert submit.append_marker(None, marker) == marker
+    long = submit.append_marker("x" * 500, marker)
     assert len(long) == 500
     assert long.startswith("xxx")
     assert long.endswith(f"… {marker}")
@@ -313,7 +313,7 @@ def test_pick_finds_the_run_that_counts() -> None:
         {"id": "none", "status": "PENDING"},
         row("odd", "PENDING", "airflow:aa.x"),
     ]
-    assert submit.pick(rows, "airflow:aa.0") == (1, "live", "PENDING")
-    assert submit.pick(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
-    assert submit.pick(rows[:2], "airflow:aa.1") is None
-    assert submit.pick([], "airflow:aa.0") is None
+    assert submit.select_marked_run(rows, "airflow:aa.0") == (1, "live", "PENDING")
+    assert submit.select_marked_run(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
+    assert submit.select_marked_run(rows[:2], "airflow:aa.1") is None
+    assert submit.select_marked_run([], "airflow:aa.0") is None

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider.core.http import rate_limit
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.errors import RunFailedError, ServerError
-from airflow_provider.leanix.api import list_ended, list_statuses
+from airflow_provider.leanix.api import list_ended_runs, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import shared_poll
 from airflow_provider.leanix.sensors import LeanIXRunSensor
@@ -148,7 +148,7 @@ def test_one_who_comes_late_does_not_wait_for_the_pause_of_patient_ones(leanix: 
         while sandbox.counters.requests[LIST] < 1:
             await asyncio.sleep(0.01)
         loop = asyncio.get_running_loop()
-        while shared_poll._workspaces[loop]["leanix_default"]._due < loop.time() + 30:
+        while shared_poll._pollers[loop]["leanix_default"]._due < loop.time() + 30:
             for one in patient:
                 one._waiter.pause = 60.0  # as after some minutes
             await asyncio.sleep(0.01)
@@ -164,7 +164,7 @@ def test_one_who_comes_late_does_not_wait_for_the_pause_of_patient_ones(leanix: 
 def test_a_connection_that_cannot_be_read_again_ends_nobody(
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_poll, "_HOOK_SECONDS", 0.0)
+    monkeypatch.setattr(shared_poll, "_HOOK_MAX_AGE", 0.0)
     leanix.run_seconds = 0.5
     (run_id,) = started()
     real, reads = LeanIXHook.aload, []
@@ -233,8 +233,8 @@ def test_run_that_the_list_does_not_show_is_asked_for_itself(leanix: Any) -> Non
 def test_a_list_that_is_too_long_is_not_read_again_and_looks_take_turns(
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_poll, "_MOST_ROWS", 10)
-    monkeypatch.setattr(shared_poll, "_LOOKS_PER_SECOND", 200.0)
+    monkeypatch.setattr(shared_poll, "_MAX_LIST_ROWS", 10)
+    monkeypatch.setattr(shared_poll, "_STATUS_POLLS_PER_SECOND", 200.0)
     monkeypatch.setattr(rate_limit, "_budgets", {})
     leanix.run_seconds = 0.5
     ids = started(12)
@@ -245,8 +245,8 @@ def test_a_list_that_is_too_long_is_not_read_again_and_looks_take_turns(
 
 
 def test_looks_at_single_runs_never_exceed_their_rate(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_poll, "_LOOKS_PER_SECOND", 10.0)
-    monkeypatch.setattr(shared_poll, "_FEW", 100)
+    monkeypatch.setattr(shared_poll, "_STATUS_POLLS_PER_SECOND", 10.0)
+    monkeypatch.setattr(shared_poll, "_MAX_SINGLE_POLLS", 100)
     monkeypatch.setattr(rate_limit, "_budgets", {})
     ids = started(12)
     begun = time.monotonic()
@@ -268,7 +268,7 @@ def test_list_of_ended_runs_is_read_whatever_a_row_lacks(leanix: Any, sandbox: A
         {"id": "d", "description": "x"},
     ]
     sandbox.faults.add("status", status=200, body=rows, path="/synchronizationRuns$", method="GET")
-    found = LeanIXHook().send(list_ended())
+    found = LeanIXHook().send(list_ended_runs())
     assert [(run.id, run.status, run.description) for run in found] == [
         ("a", "FINISHED", None),
         ("b", "STOPPED", None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider.leanix.runs.outcome import weigh
+from airflow_provider.leanix.runs.outcome import build_outcome
 
 
 def test_a_complaint_is_one_line_that_steers_no_terminal() -> None:
@@ -12,7 +12,7 @@ def test_a_complaint_is_one_line_that_steers_no_terminal() -> None:
         "processor": {"name": "p\x1b[2J"},
         "message": "bad\r\n2026-01-01 INFO all fine\n" + "x" * 1000,
     }
-    (line,) = weigh("r", "FINISHED", {}, [row]).first
+    (line,) = build_outcome("r", "FINISHED", {}, [row]).messages
     assert line.startswith("ERROR, item it em, processor p\ufffd[2J: bad 2026-01-01 INFO all fine")
     assert line.isprintable()
     assert len(line) == 300
