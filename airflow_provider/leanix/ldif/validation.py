@@ -1,4 +1,4 @@
-"""Finds what is wrong with an LDIF before anything is sent: the service would ignore it without a word."""
+"""LDIF validation: problems found before sending, because the service ignores many of them silently."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from airflow_provider.core.http.reply import truncate
 from airflow_provider.errors import InputError
 
 KEY_FIELDS = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
-
+"""Header fields that together select a processor configuration."""
 
 REQUIRED_FIELDS = KEY_FIELDS[:4]
-
+"""Key fields without a default."""
 
 DIRECTIONS = ("inbound", "outbound")
-
+"""Values of the header field ``processingDirection``."""
 
 MODES = ("partial", "full")
-
+"""Values of the header field ``processingMode``."""
 
 MAX_TEXT_LENGTH = 500
-
+"""Maximum characters of a header field."""
 
 KNOWN_FIELDS = (
     *KEY_FIELDS,
@@ -34,18 +34,18 @@ KNOWN_FIELDS = (
     "chunkInformation",
     "content",
 )
+"""Top-level fields of an LDIF in the vendor's OpenAPI file."""
 
-_ITEM = ("type", "id", "data")
-
+_ITEM_FIELDS = ("type", "id", "data")
 
 _MAX_PROBLEMS = 100
+"""Maximum problems collected per LDIF."""
 
 
 def header_problems(header: Mapping[str, Any]) -> list[str]:
-    """Find what is wrong with an LDIF's header, one sentence each."""
-    required = (
-        (*REQUIRED_FIELDS, "lxVersion") if header.get("processingDirection") == "inbound" else REQUIRED_FIELDS
-    )
+    """Return the problems of an LDIF's header, one sentence each."""
+    inbound = header.get("processingDirection") == "inbound"
+    required = (*REQUIRED_FIELDS, "lxVersion") if inbound else REQUIRED_FIELDS
     problems = [f"header field '{name}' is missing or empty" for name in required if not header.get(name)]
     for name, value in header.items():
         if name not in KNOWN_FIELDS:
@@ -60,7 +60,7 @@ def header_problems(header: Mapping[str, Any]) -> list[str]:
 
 
 def validate_ldif(ldif: Mapping[str, Any]) -> None:
-    """Refuse a whole LDIF that the service would refuse, or take for less than it is.
+    """Validate a whole LDIF against the rules of the service, and for fields it would ignore.
 
     :raises InputError: with every problem at once.
     """
@@ -80,9 +80,9 @@ def validate_ldif(ldif: Mapping[str, Any]) -> None:
 
 
 class HashSet:
-    """Remembers what occurred, in 11 to 24 bytes each: an input may have millions of items.
+    """A set of hashes that takes 11 to 24 bytes per value, a fifth of a ``set``.
 
-    A set would take five times as much.
+    An LDIF may have millions of items. Open addressing with linear probing; zero marks a free slot.
     """
 
     def __init__(self) -> None:
@@ -90,18 +90,18 @@ class HashSet:
         self._slots = array("q", bytes(8 * 1024))
 
     def add(self, value: object) -> bool:
-        """Take a value in; tells whether it is new."""
+        """Add a value; return whether it is new."""
         if self._count * 4 >= len(self._slots) * 3:
             self._grow()
-        return self._place(hash(value) or 1)
+        return self._insert(hash(value) or 1)
 
-    def _place(self, digest: int) -> bool:
-        slots, last = self._slots, len(self._slots) - 1
-        at = digest & last
+    def _insert(self, digest: int) -> bool:
+        slots, mask = self._slots, len(self._slots) - 1
+        at = digest & mask
         while slots[at]:
             if slots[at] == digest:
                 return False
-            at = (at + 1) & last
+            at = (at + 1) & mask
         slots[at] = digest
         self._count += 1
         return True
@@ -110,21 +110,24 @@ class HashSet:
         old, self._slots, self._count = self._slots, array("q", bytes(16 * len(self._slots))), 0
         for digest in old:
             if digest:
-                self._place(digest)
+                self._insert(digest)
 
 
 @dataclass
 class ItemValidator:
-    """Looks at items one by one.
+    """Validator of an LDIF's items, one by one.
 
-    :param problems: one sentence each, the first hundred.
+    :param problems: the first hundred problems, one sentence each.
     """
 
     problems: list[str] = field(default_factory=list)
     _seen: HashSet = field(default_factory=HashSet, repr=False)
 
     def validate(self, number: int, item: Any) -> None:
-        """Check an item that an inbound run is to get."""
+        """Validate an item of an inbound run's content.
+
+        :param number: the item's number, for its problems.
+        """
         if len(self.problems) < _MAX_PROBLEMS:
             self.problems += [f"item {number}{_item_label(item)}: {text}" for text in self._problems(item)]
 
@@ -140,14 +143,14 @@ class ItemValidator:
                 yield f"'{name}' must be a text that is not empty"
         if not isinstance(item.get("data"), Mapping):
             yield "'data' must be an object"
-        if unknown := [name for name in item if name not in _ITEM]:
+        if unknown := [name for name in item if name not in _ITEM_FIELDS]:
             yield f"has fields besides type, id and data, which the service ignores: {', '.join(unknown)}"
         if not self._seen.add((str(item.get("type")), str(item.get("id")))):
             yield "the same type and id occurred before"
 
 
 def lower(value: Any) -> Any:
-    """Give a text in lower case, anything else as it is."""
+    """Return a text in lower case, and any other value unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -157,7 +160,7 @@ def _item_label(item: Any) -> str:
 
 
 def misspelled_field(name: str) -> list[str]:
-    """Say which field was meant: the service ignores the ones that it does not know."""
+    """Return the problem of a field that the service would ignore because its name is misspelled."""
     plain = name.lower().replace("_", "").removesuffix("s")
     meant = next(
         (known for known in KNOWN_FIELDS if known.lower().removesuffix("s") == plain and known != name), None

@@ -1,4 +1,4 @@
-"""What a run came to: its status, its counts, its complaints, and whether that is a success."""
+"""Run outcome: classify an ended run by its status, its counts and its warnings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.redaction import redact
-from airflow_provider.errors import (
-    RunFailedError,
-)
+from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix.api import FINISHED, UNSUCCESSFUL
 
 if TYPE_CHECKING:
@@ -19,18 +17,23 @@ if TYPE_CHECKING:
 
 
 FAIL_ON = ("failed", "errors", "warnings")
-
+"""Values of the argument ``fail_on``, from the most tolerant to the strictest."""
 
 MAX_MESSAGES = 10
+"""Maximum warnings of a run that are logged and put into errors."""
+
+_MAX_WARNINGS = 2000
+"""Maximum warnings of a run that are read: 20 requests."""
 
 
 @dataclass
 class RunOutcome:
-    """A run that is over.
+    """Outcome of a run that has ended.
 
-    :param processed: items it worked on, None when the service gave no statistics.
-    :param errors: items or processor steps that failed. :param warnings: complaints that are no errors.
-    :param messages: the first complaints in words.
+    :param processed: number of items that the run processed; None without statistics from the service.
+    :param errors: number of items or processor steps that failed.
+    :param warnings: number of warnings that are no errors.
+    :param messages: the first warnings and errors, one line each.
     """
 
     run_id: str
@@ -41,7 +44,7 @@ class RunOutcome:
     messages: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """Give what an operator returns of it."""
+        """Return the part of the outcome that an operator returns."""
         return {
             "run_id": self.run_id,
             "status": self.status,
@@ -54,7 +57,7 @@ class RunOutcome:
 def build_outcome(
     run_id: str, status: str, stats: Mapping[str, Any], warnings: Iterable[Mapping[str, Any]]
 ) -> RunOutcome:
-    """Sum up a run's statistics and warnings."""
+    """Build an outcome from a run's statistics and warnings, as the service sends them."""
     outcome = RunOutcome(run_id, status, processed_count(stats))
     listed = 0
     for row in warnings:
@@ -69,10 +72,10 @@ def build_outcome(
 
 
 def processed_count(stats: Mapping[str, Any]) -> int | None:
-    """Count the items a run worked on; None without statistics.
+    """Return the number of items that a run processed; None without statistics.
 
-    Each level of an inbound run, and each of its processors, goes over the content anew, so there the
-    highest count stands for the run. The processors of an outbound run each add items of their own.
+    Each level of an inbound run, and each of its processors, processes the whole content, so the highest
+    count is the run's. Each processor of an outbound run adds items of its own, so their counts are summed.
     """
     rows = _rows(stats, "processorStatistics")
     levels = _rows(stats, "singleRunLevelStatistics")
@@ -91,14 +94,16 @@ def failure_reason(
     sent: int = 0,
     allow_unprocessed: bool = False,
 ) -> str:
-    """Say why a run counts as failed; empty when it is a success.
+    """Return the reason why a FINISHED run counts as failed, or an empty text when it is a success.
 
-    A run that FINISHED may have skipped bad items, or all of them.
+    A FINISHED run may have skipped bad items, or all items. For a run with another status the counts are
+    returned.
 
-    :param fail_on: ``failed``: only when the run as a whole broke; ``errors``: also when more than
+    :param fail_on: ``failed``: only when the run as a whole failed; ``errors``: also when more than
         ``max_errors`` items failed; ``warnings``: also when there is any warning.
-    :param sent: how many items went in; when none of them was processed, that is an error too.
-    :param allow_unprocessed: a run that processed nothing of what was sent is a success.
+    :param max_errors: number of failed items that is tolerated.
+    :param sent: number of items in the run's content; when none of them was processed, the run failed.
+    :param allow_unprocessed: accept a run that processed none of the items sent.
     """
     shown = "".join(f"\n  - {line}" for line in outcome.messages)
     counts = f"{_count(outcome.processed)} processed, {outcome.errors} errors, {outcome.warnings} warnings"
@@ -116,7 +121,7 @@ def failure_reason(
 
 
 def _count(value: int | None) -> str:
-    return "unknown how many" if value is None else str(value)
+    return "an unknown number" if value is None else str(value)
 
 
 def _format_warning(row: Mapping[str, Any]) -> str:
@@ -127,8 +132,8 @@ def _format_warning(row: Mapping[str, Any]) -> str:
         parts.append(f"item {row['content']}")
     if name:
         parts.append(f"processor {name}")
-    said = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
-    return truncate(redact(f"{', '.join(parts)}: {said}"), 300)
+    text = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
+    return truncate(redact(f"{', '.join(parts)}: {text}"), 300)
 
 
 def _rows(stats: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -145,11 +150,11 @@ def _total(stats: Mapping[str, Any], name: str, field_name: str) -> int:
     return sum(_number(row, field_name) for row in _rows(stats, name))
 
 
-_MAX_WARNINGS = 2000
-
-
 def read_outcome(hook: LeanIXHook, run_id: str, status: str) -> RunOutcome:
-    """Read the statistics and warnings of an ended run, and log them."""
+    """Read and log the statistics and warnings of an ended run.
+
+    :param status: the run's last status.
+    """
     stats = hook.get_run_stats(run_id)
     outcome = build_outcome(run_id, status, stats, islice(hook.iter_run_warnings(run_id), _MAX_WARNINGS))
     hook.log.info(

@@ -309,7 +309,7 @@ def test_a_run_that_cannot_be_watched_is_said_to_go_on(
     sandbox.faults.add("status", status=403, path="/status$", times=None)
     with pytest.raises(PermissionDeniedError):
         task.run(run_operator(**OUTBOUND, deferrable=deferrable))
-    assert "it may go on, and the next try takes it up" in caplog.text + "".join(capsys.readouterr())
+    assert "it may still be live, and a retry resumes it" in caplog.text + "".join(capsys.readouterr())
 
 
 def test_results_that_the_storage_refuses_are_not_blamed_on_the_credentials(
@@ -469,7 +469,10 @@ def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
     ("ldif", "said"),
     [
         ({"contents": []}, "'content' is meant"),
-        ({"connectorId": "other", "content": []}, "'connectorId' is 'other', the task says 'campus'"),
+        (
+            {"connectorId": "other", "content": []},
+            "'connectorId' is 'other', but the task's argument is 'campus'",
+        ),
         ("text", "no list 'content'"),
         ({"content": [1]}, "no object"),
     ],

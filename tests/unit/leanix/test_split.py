@@ -48,10 +48,10 @@ def test_list_at_the_top_is_the_content() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'{"content": [{"a": 1}', "ends in the middle"),
-        (b'{"content": [{"a": "x', "ends in the middle"),
+        (b'{"content": [{"a": 1}', "ends before it is complete"),
+        (b'{"content": [{"a": "x', "ends before it is complete"),
         (b'{"content": [{"a": 1}, 5, {"b": 2}]}', "no object"),
-        (b"{]}}", "closes"),
+        (b"{]}}", "bracket is closed"),
         (b"<html></html>", "not JSON"),
         (b"", "not JSON"),
     ],
