@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider.sandbox.leanix.landscape import key_of
+from airflow_provider.sandbox.leanix.seed import key_of
 
 LIVE = frozenset({"SEQUENTIALIZED", "PENDING", "IN_PROGRESS"})
 OVER = frozenset({"FINISHED", "FAILED", "STOPPED"})

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider.sandbox.leanix.api import api_routes
-from airflow_provider.sandbox.leanix.checks import RefusalError, make_jwt
-from airflow_provider.sandbox.leanix.landscape import (
+from airflow_provider.sandbox.leanix.processing import bring_in, bring_out
+from airflow_provider.sandbox.leanix.routes import api_routes
+from airflow_provider.sandbox.leanix.runs import LIVE, Machine, Run
+from airflow_provider.sandbox.leanix.seed import (
     WORKSPACE_ID,
     WORKSPACE_NAME,
     FactSheet,
@@ -17,9 +18,8 @@ from airflow_provider.sandbox.leanix.landscape import (
     fact_sheets,
     key_of,
 )
-from airflow_provider.sandbox.leanix.runs import LIVE, Machine, Run
 from airflow_provider.sandbox.leanix.storage import Storage
-from airflow_provider.sandbox.leanix.work import bring_in, bring_out
+from airflow_provider.sandbox.leanix.validation import RefusalError, make_jwt
 from airflow_provider.sandbox.service import Service
 
 if TYPE_CHECKING:

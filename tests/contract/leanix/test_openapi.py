@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider.sandbox.leanix import LeanIXService
-from airflow_provider.sandbox.leanix.landscape import KEY, tutorial_items
+from airflow_provider.sandbox.leanix.seed import KEY, tutorial_items
 from tests.contract import specs
 from tests.contract.judging import Judged
 from tests.contract.recording import RecordingSandbox

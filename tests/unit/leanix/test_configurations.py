@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
-from airflow_provider.sandbox.leanix.landscape import configurations, key_of
+from airflow_provider.sandbox.leanix.seed import configurations, key_of
 
 from .conftest import OUTBOUND, Task
 

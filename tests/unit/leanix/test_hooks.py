@@ -16,7 +16,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
 )
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 
 OUTBOUND = {
     "connectorType": "report",

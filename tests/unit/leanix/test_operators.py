@@ -29,7 +29,7 @@ from airflow_provider.leanix.operators import (
     LeanIXStartRunOperator,
 )
 from airflow_provider.leanix.runs import wait
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task, again, first_event

@@ -11,7 +11,7 @@ from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
-from airflow_provider.sandbox.leanix.landscape import tutorial_items
+from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task

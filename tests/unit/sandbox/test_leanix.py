@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 
 INBOUND = {
     "connectorType": "cmdb",

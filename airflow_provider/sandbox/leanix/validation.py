@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID
 
 REQUIRED = ("connectorType", "connectorId", "connectorVersion", "processingDirection")
 DIRECTIONS = ("inbound", "outbound")

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider.sandbox.leanix.checks import RefusalError, basic_credentials, check_input
-from airflow_provider.sandbox.leanix.landscape import KEY, configurations, key_of, tutorial_items
 from airflow_provider.sandbox.leanix.runs import LIVE, OVER, Run
+from airflow_provider.sandbox.leanix.seed import KEY, configurations, key_of, tutorial_items
+from airflow_provider.sandbox.leanix.validation import RefusalError, basic_credentials, check_input
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.leanix.service import LeanIXService

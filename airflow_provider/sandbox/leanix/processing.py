@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.sandbox.leanix.landscape import FactSheet, export
 from airflow_provider.sandbox.leanix.runs import Run, duration
+from airflow_provider.sandbox.leanix.seed import FactSheet, export
 
 
 def warning(index: int, name: str, item: str, message: str, status: str = "ERROR") -> dict[str, Any]:
