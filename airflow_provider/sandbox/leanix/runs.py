@@ -54,7 +54,7 @@ class Run:
 
     @property
     def inbound(self) -> bool:
-        """Whether the run writes into the workspace."""
+        """True when the run writes into the workspace."""
         return self.header.get("processingDirection") == "inbound"
 
     @property
