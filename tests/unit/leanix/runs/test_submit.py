@@ -14,7 +14,7 @@ from airflow_provider.leanix.runs import submit
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.airflow_names import TaskDeferred
 
-from .conftest import INBOUND, OUTBOUND, Task
+from ..conftest import INBOUND, OUTBOUND, Task
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 MEMORY = pytest.mark.parametrize("remembers", [True, False], ids=["with-store", "marker-only"])

@@ -25,7 +25,7 @@ from airflow_provider.sandbox import Sandbox
 from tests.support.airflow_names import TaskDeferred
 from tests.support.hypothesis_sizes import examples
 
-from .conftest import OUTBOUND, Task, again, first_event
+from ..conftest import OUTBOUND, Task, again, first_event
 
 STEPS = [
     (Submission, "intend"),
