@@ -34,7 +34,7 @@ def test_sensor_waits_for_the_run(leanix: Any, task: Task, deferrable: bool) -> 
 
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
-def test_sensor_tolerates_five_failed_looks_in_a_row(
+def test_sensor_tolerates_five_failed_polls_in_a_row(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch, deferrable: bool, failures: int
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "retry_limits", RetryLimits(attempts=1))

@@ -1,4 +1,4 @@
-"""An LDIF is taken apart while it flows by."""
+"""Stream parser: items and header of any LDIF in any chunks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_list_at_the_top_is_the_content() -> None:
         (b"", "not JSON"),
     ],
 )
-def test_what_is_no_ldif_is_an_error(data: bytes, said: str) -> None:
+def test_input_that_is_no_ldif_is_an_error(data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         list(iter_items(pieces(data, 3), LdifStreamParser()))
 

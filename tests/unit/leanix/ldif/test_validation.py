@@ -1,4 +1,4 @@
-"""What occurs twice is found, in little memory."""
+"""Hash set of items: duplicates are found in little memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider.leanix.ldif.validation import HashSet
 
 
 @given(st.lists(st.tuples(st.text(max_size=2), st.text(max_size=2)), max_size=300))
-def test_what_occurred_before_is_known_as_a_set_would_know_it(values: list[tuple[str, str]]) -> None:
+def test_hash_set_agrees_with_a_set(values: list[tuple[str, str]]) -> None:
     seen, known = HashSet(), set()
     for value in values:
         assert seen.add(value) is (value not in known)

@@ -1,11 +1,11 @@
-"""What a run's complaints become in errors and logs."""
+"""Warnings of a run in errors and logs."""
 
 from __future__ import annotations
 
 from airflow_provider.leanix.runs.outcome import build_outcome
 
 
-def test_a_complaint_is_one_line_that_steers_no_terminal() -> None:
+def test_a_warning_is_one_line_without_control_characters() -> None:
     row = {
         "status": "ERROR",
         "content": "it\nem",

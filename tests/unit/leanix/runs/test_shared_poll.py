@@ -31,40 +31,40 @@ def test_many_waiting_triggers_share_one_list_a_tick(leanix: Any, sandbox: Any) 
     assert sandbox.counters.tokens_issued["leanix"] <= 1
 
 
-def test_a_run_that_goes_on_wakes_no_trigger_between_two_lists(
+def test_a_run_in_progress_wakes_no_trigger_between_two_polls(
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leanix.run_seconds = 1.0
     ids = started(40)
-    looks: Counter[str] = Counter()
+    polls: Counter[str] = Counter()
     real = LeanIXRunTrigger.poll
 
     async def counted(trigger: LeanIXRunTrigger) -> Any:
-        looks[trigger.run_id] += 1
+        polls[trigger.run_id] += 1
         return await real(trigger)
 
     monkeypatch.setattr(LeanIXRunTrigger, "poll", counted)
     sandbox.counters.clear()
     assert {event["run_status"] for event in wait_for_all(ids, poll_interval=0.05)} == {"FINISHED"}
     assert sandbox.counters.requests[LIST] > 5
-    # The first four look for themselves before the fifth comes.
-    assert sorted(looks.values())[:-4] == [1] * 36
+    # The first four poll their own runs before the fifth is registered.
+    assert sorted(polls.values())[:-4] == [1] * 36
 
 
 @pytest.mark.slow
-def test_one_who_comes_late_does_not_wait_for_the_pause_of_patient_ones(leanix: Any, sandbox: Any) -> None:
+def test_a_late_waiter_does_not_wait_for_the_interval_of_slow_waiters(leanix: Any, sandbox: Any) -> None:
     leanix.run_seconds = 0.0
     (late,) = started()
     leanix.stuck_in = "IN_PROGRESS"
-    patient = [trigger_for(one, seconds=90, poll_interval=60) for one in started(8)]
+    slow = [trigger_for(one, seconds=90, poll_interval=60) for one in started(8)]
 
     async def wait() -> dict[str, Any]:
-        tasks = [asyncio.create_task(first_event(one)) for one in patient]
+        tasks = [asyncio.create_task(first_event(one)) for one in slow]
         while sandbox.counters.requests[LIST] < 1:
             await asyncio.sleep(0.01)
         loop = asyncio.get_running_loop()
         while shared_poll._pollers[loop]["leanix_default"]._due < loop.time() + 30:
-            for one in patient:
+            for one in slow:
                 one._waiter.pause = 60.0  # as after some minutes
             await asyncio.sleep(0.01)
         async with asyncio.timeout(10):
@@ -76,7 +76,7 @@ def test_one_who_comes_late_does_not_wait_for_the_pause_of_patient_ones(leanix: 
     assert asyncio.run(wait())["run_status"] == "FINISHED"
 
 
-def test_a_connection_that_cannot_be_read_again_ends_nobody(
+def test_a_connection_that_cannot_be_reloaded_ends_no_waiter(
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_poll, "_HOOK_MAX_AGE", 0.0)
@@ -96,7 +96,7 @@ def test_a_connection_that_cannot_be_read_again_ends_nobody(
     assert len(reads) > 1
 
 
-def test_a_trigger_that_ends_early_takes_the_list_from_nobody(leanix: Any, sandbox: Any) -> None:
+def test_a_trigger_that_ends_early_leaves_the_list_to_the_others(leanix: Any, sandbox: Any) -> None:
     leanix.run_seconds = 1.0
     ids = started(12)
 
@@ -137,7 +137,7 @@ def test_few_waiting_triggers_do_not_read_the_list(leanix: Any, sandbox: Any) ->
     assert sandbox.counters.requests[LIST] == 0
 
 
-def test_run_that_the_list_does_not_show_is_asked_for_itself(leanix: Any) -> None:
+def test_run_that_the_list_does_not_show_is_polled_itself(leanix: Any) -> None:
     leanix.run_seconds = 0.2
     ids = started(8)
     leanix.hidden_runs = set(ids)
@@ -145,7 +145,7 @@ def test_run_that_the_list_does_not_show_is_asked_for_itself(leanix: Any) -> Non
     assert {event["run_status"] for event in wait_for_all(ids)} == {"FINISHED"}
 
 
-def test_a_list_that_is_too_long_is_not_read_again_and_looks_take_turns(
+def test_a_list_that_is_too_long_is_read_once_and_runs_are_polled_at_a_limited_rate(
     leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_poll, "_MAX_LIST_ROWS", 10)
@@ -159,7 +159,7 @@ def test_a_list_that_is_too_long_is_not_read_again_and_looks_take_turns(
     assert sandbox.counters.total("/status") >= 12
 
 
-def test_looks_at_single_runs_never_exceed_their_rate(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_of_single_runs_never_exceed_their_rate(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_poll, "_STATUS_POLLS_PER_SECOND", 10.0)
     monkeypatch.setattr(shared_poll, "_MAX_SINGLE_POLLS", 100)
     monkeypatch.setattr(rate_limit, "_budgets", {})
