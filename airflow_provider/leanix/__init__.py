@@ -1,1 +1,1 @@
-"""LeanIX: start and watch Integration API runs, and fetch what they produce."""
+"""LeanIX: start Integration API runs, wait for them, and download their results."""

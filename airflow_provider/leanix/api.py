@@ -1,6 +1,6 @@
-"""The requests of LeanIX's Integration API and of its token endpoint, as data.
+"""Requests of LeanIX's Integration API and of its token endpoint, as data.
 
-Paths, parameters and replies are those of the vendor's OpenAPI file, unless a comment says otherwise.
+Paths, parameters and replies are those of the vendor's OpenAPI file, unless a comment states otherwise.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ from airflow_provider.errors import RequestRejectedError
 
 API = "services/integration-api/v1"
 RUNS = f"{API}/synchronizationRuns"
+
 PAGE = 100
+"""Warnings per page, the maximum of the API."""
 
 CREATED = "CREATED"
 LIVE = frozenset({"SEQUENTIALIZED", "PENDING", "IN_PROGRESS"})
 FINISHED = "FINISHED"
 STOPPED = "STOPPED"
-BROKEN = frozenset({"FAILED", STOPPED})
-OVER = BROKEN | {FINISHED}
-KNOWN = LIVE | OVER | {CREATED}
+UNSUCCESSFUL = frozenset({"FAILED", STOPPED})
+ENDED = UNSUCCESSFUL | {FINISHED}
+KNOWN_STATUSES = LIVE | ENDED | {CREATED}
+"""Statuses of a run in the vendor's documentation."""
 
-_OR_400 = SUCCESS | {400}
+_SUCCESS_OR_400 = SUCCESS | {400}
 
 
 def fetch_token(api_token: str) -> Call[Token]:
-    """Ask for an access token; it lives for an hour."""
+    """Request an access token, which is valid for an hour."""
     pair = base64.b64encode(f"apitoken:{api_token}".encode()).decode()
     return Call(
         "POST",
@@ -47,7 +50,7 @@ def fetch_token(api_token: str) -> Call[Token]:
 
 
 def create_run(content: bytes | Callable[[], Iterator[bytes]]) -> Call[str]:
-    """Create a run that is not started yet; gives its id.
+    """Create a run without starting it; return its id.
 
     :param content: the LDIF, or a function that opens it as a stream of chunks.
     """
@@ -63,10 +66,10 @@ def create_run(content: bytes | Callable[[], Iterator[bytes]]) -> Call[str]:
 
 
 def create_run_from_url(url: str, kind: str | None = None) -> Call[str]:
-    """Create a run whose LDIF the service fetches itself; gives its id.
+    """Create a run whose LDIF the service fetches from a URL; return its id.
 
-    :param url: where the LDIF is; may hold a signature.
-    :param kind: ``azureStorage`` for a link from :func:`new_upload`, else None.
+    :param url: location of the LDIF; may contain a signature.
+    :param kind: ``azureStorage`` for a URL of :func:`create_upload_url`, else None.
     """
     return Call(
         "POST",
@@ -74,94 +77,96 @@ def create_run_from_url(url: str, kind: str | None = None) -> Call[str]:
         json={"url": url, "type": kind},
         repeatable=False,
         read=_read_run_id,
-        name="create a run from a link",
+        name="create a run from a URL",
     )
 
 
 def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
-    """Start a run; gives False when it had been started before (the service answers 400 then).
+    """Start a run; return False when it was started before, which the service answers with 400.
 
     :param test: a dry run that changes nothing.
     """
     return Call(
         "POST",
-        _of(run_id, "start"),
+        _run_path(run_id, "start"),
         params={"test": True if test else None},
-        good=_OR_400,
+        good=_SUCCESS_OR_400,
         read=_read_accepted,
         name="start the run",
     )
 
 
 def stop_run(run_id: str) -> Call[bool]:
-    """Stop a run; gives False when it was not queued or running (the service answers 400 then)."""
-    return Call("POST", _of(run_id, "stop"), good=_OR_400, read=_read_accepted, name="stop the run")
+    """Stop a run; return False when it was not queued or running, which the service answers with 400."""
+    return Call(
+        "POST", _run_path(run_id, "stop"), good=_SUCCESS_OR_400, read=_read_accepted, name="stop the run"
+    )
 
 
 def list_runs() -> Call[list[dict[str, Any]]]:
-    """List all runs of the workspace with id, status and description; unfiltered and unpaged."""
+    """List all runs of the workspace with id, status and description; the list has no filters or pages."""
     return Call("GET", RUNS, read=_read_list, name="list runs")
 
 
 def list_statuses() -> Call[dict[str, str]]:
-    """List the status of each run of the workspace, by its id; read faster than :func:`list_runs`."""
+    """List the status of each run of the workspace by its id; decoded faster than :func:`list_runs`."""
     return Call("GET", RUNS, read=_read_statuses, name="list runs")
 
 
-def list_ended() -> Call[list[EndedRun]]:
-    """List the runs of the workspace that are over, whatever became of them; read as fast."""
-    return Call("GET", RUNS, read=_read_ended, name="list runs")
+def list_ended_runs() -> Call[list[EndedRun]]:
+    """List the ended runs of the workspace with any of the ended statuses; decoded as fast."""
+    return Call("GET", RUNS, read=_read_ended_runs, name="list runs")
 
 
 def get_status(run_id: str) -> Call[str]:
-    """Ask for a run's status."""
-    return Call("GET", _of(run_id, "status"), read=_read_status, name="read the run's status")
+    """Return a run's status."""
+    return Call("GET", _run_path(run_id, "status"), read=_read_status, name="read the run's status")
 
 
 def get_progress(run_id: str) -> Call[dict[str, Any]]:
-    """Ask how far a run is; inbound counters are those of the current run level."""
-    return Call("GET", _of(run_id, "progress"), read=_read_object, name="read the run's progress")
+    """Return a run's progress; the counters of an inbound run are those of its current run level."""
+    return Call("GET", _run_path(run_id, "progress"), read=_read_object, name="read the run's progress")
 
 
 def get_stats(run_id: str) -> Call[dict[str, Any]]:
-    """Ask what a run did."""
-    return Call("GET", _of(run_id, "stats"), read=_read_object, name="read the run's statistics")
+    """Return a run's statistics."""
+    return Call("GET", _run_path(run_id, "stats"), read=_read_object, name="read the run's statistics")
 
 
 def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
-    """Ask for a page of a run's warnings, from page 0.
+    """Return a page of a run's warnings; empty for a run without a log, which the service answers with 400.
 
-    A run without a log has none: the service answers 400 then.
+    :param page: number of the page, from 0.
     """
     return Call(
         "GET",
-        _of(run_id, "warnings"),
+        _run_path(run_id, "warnings"),
         params={"offset": page * PAGE, "limit": PAGE},
-        good=_OR_400,
+        good=_SUCCESS_OR_400,
         read=lambda reply: [] if reply.status == 400 else _read_list(reply),
         name="read the run's warnings",
     )
 
 
 def get_results(run_id: str) -> Call[Reply]:
-    """Ask for the LDIF that a run made; 204 when there is none, or not yet."""
-    return Call("GET", _of(run_id, "results"), read=lambda reply: reply, name="read the run's results")
+    """Return the LDIF that a run produced; 204 when there is none, or none yet."""
+    return Call("GET", _run_path(run_id, "results"), read=lambda reply: reply, name="read the run's results")
 
 
 def get_results_url(run_id: str) -> Call[str | None]:
-    """Ask for a link to the LDIF that a run made; None when there is none, or not yet."""
+    """Return a link to the LDIF that a run produced; None when there is none, or none yet."""
     return Call(
         "GET",
-        _of(run_id, "resultsUrl"),
+        _run_path(run_id, "resultsUrl"),
         read=lambda reply: _read_object(reply).get("url"),
-        name="ask for the link to the run's results",
+        name="read the link to the run's results",
     )
 
 
 def list_configurations(filters: Mapping[str, str | None]) -> Call[list[dict[str, Any]]]:
     """List stored processor configurations.
 
-    :param filters: any of the five fields of the key.
+    :param filters: values of any of the five key fields; None does not filter.
     """
     return Call(
         "GET",
@@ -173,7 +178,7 @@ def list_configurations(filters: Mapping[str, str | None]) -> Call[list[dict[str
 
 
 def put_configuration(configuration: Mapping[str, Any]) -> Call[None]:
-    """Make or replace the processor configuration with the same key."""
+    """Create or replace the processor configuration with the same key."""
     return Call(
         "PUT",
         f"{API}/configurations",
@@ -183,20 +188,20 @@ def put_configuration(configuration: Mapping[str, Any]) -> Call[None]:
     )
 
 
-def new_upload() -> Call[str]:
-    """Ask for a link that a large LDIF can be uploaded to. Each request makes a new file."""
+def create_upload_url() -> Call[str]:
+    """Create a file in the service's storage for a large LDIF; return the URL to upload it to."""
     return Call(
         "GET",
         f"{API}/storages/azure",
         read=lambda reply: str(_read_object(reply)["SAS"]),
-        name="ask for a place to upload to",
+        name="create an upload URL",
     )
 
 
 def read_claims(token: str) -> dict[str, Any]:
-    """Read what an access token says of itself, unverified; empty when it is no JWT.
+    """Read the claims of an access token without verifying it; empty when the token is no JWT.
 
-    Seen in clients: ``instanceUrl`` and ``principal.permission`` with ``workspaceId`` and ``workspaceName``.
+    Known clients use ``instanceUrl`` and ``principal.permission`` with ``workspaceId`` and ``workspaceName``.
     """
     try:
         payload = token.split(".")[1]
@@ -206,13 +211,13 @@ def read_claims(token: str) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def workspace_of(claims: Mapping[str, Any]) -> str:
-    """Give the id of the workspace that a token is for; empty when it does not say."""
+def workspace_id_of(claims: Mapping[str, Any]) -> str:
+    """Return the id of a token's workspace; empty when the claims do not have it."""
     return _permission(claims, "workspaceId")
 
 
 def workspace_name_of(claims: Mapping[str, Any]) -> str:
-    """Give the workspace's name, as it is in the UI's addresses; empty when the token does not say."""
+    """Return the workspace's name as in the URLs of the UI; empty when the claims do not have it."""
     return _permission(claims, "workspaceName")
 
 
@@ -222,16 +227,16 @@ def _permission(claims: Mapping[str, Any], name: str) -> str:
     return str(permission.get(name) or "") if isinstance(permission, Mapping) else ""
 
 
-def _of(run_id: str, what: str) -> str:
-    return f"{RUNS}/{segment(run_id)}/{what}"
+def _run_path(run_id: str, resource: str) -> str:
+    return f"{RUNS}/{segment(run_id)}/{resource}"
 
 
 def _read_run_id(reply: Reply) -> str:
-    # The OpenAPI file says a list, every known client and the docs say an object.
+    # The OpenAPI file has a list; every known client and the documentation have an object.
     body = reply.json()
     found = body[0] if isinstance(body, list) else body
     if not isinstance(found.get("id"), str) or not found["id"]:
-        raise ValueError("the reply holds no run id")
+        raise ValueError("the reply has no run id")
     return str(found["id"])
 
 
@@ -242,29 +247,29 @@ def _read_accepted(reply: Reply) -> bool:
 def _read_status(reply: Reply) -> str:
     status = _read_object(reply).get("status")
     if not isinstance(status, str) or not status:
-        raise ValueError("the reply holds no status")
+        raise ValueError("the reply has no status")
     return status
 
 
-class _Row(msgspec.Struct, gc=False):
-    """What matters of a run in the list."""
+class _RunRow(msgspec.Struct, gc=False):
+    """Id and status of a run in the list."""
 
     id: str = ""
     status: str | None = None
 
 
-class EndedRun(_Row, gc=False):
-    """A run that is over, as the list has it."""
+class EndedRun(_RunRow, gc=False):
+    """A run of the list that has ended."""
 
     description: str | None = None
 
 
 def _read_statuses(reply: Reply) -> dict[str, str]:
-    return {row.id: row.status or "" for row in msgspec.json.decode(reply.body, type=list[_Row])}
+    return {row.id: row.status or "" for row in msgspec.json.decode(reply.body, type=list[_RunRow])}
 
 
-def _read_ended(reply: Reply) -> list[EndedRun]:
-    return [row for row in msgspec.json.decode(reply.body, type=list[EndedRun]) if row.status in OVER]
+def _read_ended_runs(reply: Reply) -> list[EndedRun]:
+    return [row for row in msgspec.json.decode(reply.body, type=list[EndedRun]) if row.status in ENDED]
 
 
 def _read_object(reply: Reply) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Processor configurations: read from a file, compared with what the service has."""
+"""Processor configurations: read from a file and compared with the stored ones."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.validation import KEY, REQUIRED
+from airflow_provider.leanix.ldif.validation import KEY_FIELDS, REQUIRED_FIELDS
 
 
 def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:
-    """Give a processor configuration with its whole key.
+    """Return a processor configuration with all fields of its key.
 
-    :param source: the configuration, or the path of a JSON file that holds it.
-    :raises InputError: naming what is missing.
+    :param source: the configuration, or the path of a JSON file that contains it.
+    :raises InputError: with the missing fields.
     """
-    what = f"configuration '{source}'" if isinstance(source, str) else "configuration"
-    value = _read_file(source, what) if isinstance(source, str) else source
+    label = f"configuration '{source}'" if isinstance(source, str) else "configuration"
+    value = _read_file(source, label) if isinstance(source, str) else source
     if not isinstance(value, Mapping):
-        raise InputError(f"must be a JSON object, not {type(value).__name__}", what)
-    problems = [f"field '{name}' is missing" for name in REQUIRED if not value.get(name)]
+        raise InputError(f"must be a JSON object, not {type(value).__name__}", label)
+    problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if not value.get(name)]
     if value.get("processingDirection") == "outbound" and "scope" not in value:
-        problems.append("field 'scope' is missing; an outbound configuration needs it, even if empty")
+        problems.append("field 'scope' is missing; an outbound configuration needs it, even when it is empty")
     if problems:
-        raise InputError(problems, what)
+        raise InputError(problems, label)
     return {**value, "processingMode": str(value.get("processingMode") or "partial").lower()}
 
 
-def _read_file(path: str, what: str) -> Any:
+def _read_file(path: str, label: str) -> Any:
     import msgspec
 
     from airflow_provider.core.files.reader import open_source
@@ -36,18 +36,21 @@ def _read_file(path: str, what: str) -> Any:
         try:
             return msgspec.json.decode(file.read())
         except (msgspec.DecodeError, RecursionError) as error:
-            raise InputError(f"is not JSON: {error}", what) from None
+            raise InputError(f"is not JSON: {error}", label) from None
 
 
 def key_of(configuration: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the five fields that tell configurations apart."""
-    return tuple(str(configuration.get(name) or "") for name in KEY)
+    """Return the values of the five fields that identify a configuration."""
+    return tuple(str(configuration.get(name) or "") for name in KEY_FIELDS)
 
 
 def differences(wanted: Any, found: Any, where: str = "") -> Iterator[str]:
-    """Name the fields in which two configurations differ, without their values: some are credentials.
+    """Yield the paths of the fields in which two configurations differ.
 
-    A field that only the service has, and that is null, false or empty, is a default and no difference.
+    Values are left out, because some are credentials. A field that is null, false or empty in the stored
+    configuration and absent from the wanted one is a default and no difference.
+
+    :param where: path of the compared values.
     """
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         for name in {**wanted, **found}:
@@ -59,7 +62,7 @@ def differences(wanted: Any, found: Any, where: str = "") -> Iterator[str]:
             elif found[name]:
                 yield f"- {inner}"
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
-            yield from differences(one, other, f"{where}[{number}]")
+        for number, pair in enumerate(zip(wanted, found, strict=True)):
+            yield from differences(*pair, f"{where}[{number}]")
     elif wanted != found:
         yield f"~ {where}"

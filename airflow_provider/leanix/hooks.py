@@ -1,4 +1,4 @@
-"""A LeanIX workspace, as a hook."""
+"""Hook of LeanIX: runs and processor configurations of a workspace."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from airflow_provider.leanix import api
 from airflow_provider.leanix.ldif.document import Ldif
 from airflow_provider.leanix.ldif.download import save_results
 from airflow_provider.leanix.ldif.upload import upload
-from airflow_provider.leanix.ldif.validation import KEY, REQUIRED, check
+from airflow_provider.leanix.ldif.validation import KEY_FIELDS, REQUIRED_FIELDS, validate_ldif
 
 
 class LeanIXHook(ApiHook):
-    """Starts and watches runs of a LeanIX workspace's Integration API.
+    """Client of a LeanIX workspace's Integration API.
 
     :param leanix_conn_id: id of the Airflow connection: host ``https://<subdomain>.leanix.net``, password an
         API token of a technical user; extras ``auth_url`` and ``workspace_id``.
@@ -36,7 +36,7 @@ class LeanIXHook(ApiHook):
     )
 
     upload_above = 32 * 1024 * 1024
-    """Bytes of content from which on an LDIF does not go through the API itself."""
+    """Maximum bytes of content sent to the API itself; a larger LDIF is uploaded to the service's storage."""
 
     asset = staticmethod(leanix_asset)
 
@@ -45,17 +45,17 @@ class LeanIXHook(ApiHook):
         self.leanix_conn_id = leanix_conn_id
 
     def credential(self, settings: Settings) -> Credential:
-        """Trade the API token for an access token of one hour."""
+        """Return the credential: the API token is exchanged for an access token of one hour."""
         return MintedToken(api.fetch_token(settings.password))
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
-        """Name the API's host, and the one that gives out tokens."""
+        """Return the base URLs of the API and of the token endpoint."""
         return {"api": settings.host, "auth": settings.extras["auth_url"] or settings.host}
 
     def probe(self) -> str:
-        """Get a token, compare its workspace, and ask for the processor configurations."""
+        """Request a token, compare its workspace, and list the processor configurations."""
         claims = self._claims()
-        wanted, found = self.settings.extras["workspace_id"], api.workspace_of(claims)
+        wanted, found = self.settings.extras["workspace_id"], api.workspace_id_of(claims)
         if wanted and found and wanted != found:
             raise InputError(f"The API token belongs to workspace {found}, not to {wanted}.")
         count = len(self.list_configurations())
@@ -64,13 +64,13 @@ class LeanIXHook(ApiHook):
     # -- runs -------------------------------------------------------------------------------------
 
     def create_run(self, ldif: Mapping[str, Any] | Ldif) -> str:
-        """Create a run, and give its id; it does nothing before it is started.
+        """Create a run and return its id; the run does nothing before it is started.
 
         :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
-            :class:`~airflow_provider.leanix.ldif.document.Ldif`, which is streamed; when it is larger than
-            ``upload_above`` bytes, through the storage that the service offers for that.
-        :raises InputError: when the LDIF has problems; nothing was sent.
-        :raises AmbiguousWriteError: when the answer was lost. A run that was not started does nothing.
+            :class:`~airflow_provider.leanix.ldif.document.Ldif`, which is streamed; when its content is
+            larger than ``upload_above`` bytes, it is uploaded to the service's storage.
+        :raises InputError: when the LDIF is invalid; nothing was sent.
+        :raises AmbiguousWriteError: when the reply was lost; the run may exist, but is not started.
         """
         if isinstance(ldif, Ldif):
             if ldif.size > self.upload_above:
@@ -78,77 +78,77 @@ class LeanIXHook(ApiHook):
             return self.send(api.create_run(ldif.open))
         import msgspec
 
-        check(ldif)
+        validate_ldif(ldif)
         return self.send(api.create_run(msgspec.json.encode(dict(ldif))))
 
     def _create_from_upload(self, ldif: Ldif) -> str:
-        url = self.send(api.new_upload())
+        url = self.send(api.create_upload_url())
         upload(self, url, ldif)
         self.log.info("Uploaded %d items for the run", ldif.count)
         return self.send(api.create_run_from_url(url, "azureStorage"))
 
     def start_run(self, run_id: str, *, test: bool = False) -> bool:
-        """Start a run; gives False when the service says that it was started before.
+        """Start a run; return False when the service answers that it was started before.
 
         :param run_id: the run's id.
-        :param test: a dry run that changes nothing.
+        :param test: start a dry run, which changes nothing.
         """
         return self.send(api.start_run(run_id, test=test))
 
     def stop_run(self, run_id: str) -> bool:
-        """Stop a run; gives False when it was neither queued nor running.
+        """Stop a run; return False when it was neither queued nor running.
 
         :param run_id: the run's id.
         """
         return self.send(api.stop_run(run_id))
 
     async def astop_run(self, run_id: str) -> bool:
-        """Stop a run, from an event loop; see :meth:`stop_run`.
+        """Stop a run from an event loop; see :meth:`stop_run`.
 
         :param run_id: the run's id.
         """
         return await self.asend(api.stop_run(run_id))
 
     def get_run_status(self, run_id: str) -> str:
-        """Give a run's status: CREATED, SEQUENTIALIZED, PENDING, IN_PROGRESS, FINISHED, STOPPED or FAILED.
+        """Return a run's status: CREATED, SEQUENTIALIZED, PENDING, IN_PROGRESS, FINISHED, STOPPED or FAILED.
 
         :param run_id: the run's id.
         """
         return self.send(api.get_status(run_id))
 
     async def aget_run_status(self, run_id: str) -> str:
-        """Give a run's status, from an event loop; see :meth:`get_run_status`.
+        """Return a run's status from an event loop; see :meth:`get_run_status`.
 
         :param run_id: the run's id.
         """
         return await self.asend(api.get_status(run_id))
 
     def list_runs(self) -> list[dict[str, Any]]:
-        """Give id, status and description of all runs the service remembers, in no order."""
+        """Return id, status and description of all runs that the service stores, in no particular order."""
         return self.send(api.list_runs())
 
     async def alist_runs(self) -> list[dict[str, Any]]:
-        """Give all runs that the service remembers, from an event loop; see :meth:`list_runs`."""
+        """Return all runs that the service stores, from an event loop; see :meth:`list_runs`."""
         return await self.asend(api.list_runs())
 
     def get_run_progress(self, run_id: str) -> dict[str, Any]:
-        """Give how far a run is; inbound counters start anew with each run level.
+        """Return a run's progress; the counters of an inbound run start at 0 with each run level.
 
         :param run_id: the run's id.
         """
         return self.send(api.get_progress(run_id))
 
     def get_run_stats(self, run_id: str) -> dict[str, Any]:
-        """Give status changes, counts and durations of a run, as the service sends them.
+        """Return status changes, counts and durations of a run, as the service sends them.
 
         :param run_id: the run's id.
         """
         return self.send(api.get_stats(run_id))
 
     def iter_run_warnings(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """Give a run's warnings and errors one by one, fetched a hundred at a time.
+        """Yield a run's warnings and errors one by one, fetched a hundred at a time.
 
-        None for a run without a log.
+        A run without a log has none.
 
         :param run_id: the run's id.
         """
@@ -163,16 +163,16 @@ class LeanIXHook(ApiHook):
     def download_results(
         self, run_id: str, output_path: str, *, output_format: str = "ldif"
     ) -> dict[str, Any] | None:
-        """Store the LDIF that a run made, and give the manifest of the file.
+        """Write the LDIF that a run produced to a file; return the file's manifest.
 
-        It flows through in chunks and gets its name once it is complete. Links to other hosts are read
-        without credentials, from hosts the connection allows.
+        The LDIF is streamed in chunks; the file gets its final name when it is complete. Links to other
+        hosts are read without credentials, and only from hosts that the connection allows.
 
         :param run_id: the run's id.
         :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
-        :param output_format: ``ldif`` for the bytes as the service sent them, ``jsonl`` for the items of its
-            content, one a line.
-        :raises IncompleteExportError: when what came is no whole LDIF; nothing was published.
+        :param output_format: ``ldif`` for the unchanged bytes, ``jsonl`` for the items of the content, one
+            per line.
+        :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
         :return: the manifest, with ``sha256``; None when the run has no results.
         """
         from airflow_provider.core.files.manifest import log_manifest
@@ -196,9 +196,9 @@ class LeanIXHook(ApiHook):
         processing_direction: str | None = None,
         processing_mode: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Give the stored processor configurations that agree with all filters given.
+        """Return the stored processor configurations that match all filters given.
 
-        They may hold credentials: keep them out of logs and XComs.
+        Configurations may contain credentials: keep them out of logs and XComs.
 
         :param connector_type: only configurations with this value.
         :param connector_id: only configurations with this value.
@@ -207,15 +207,15 @@ class LeanIXHook(ApiHook):
         :param processing_mode: ``partial`` or ``full``.
         """
         values = (connector_type, connector_id, connector_version, processing_direction, processing_mode)
-        return self.send(api.list_configurations(dict(zip(KEY, values, strict=True))))
+        return self.send(api.list_configurations(dict(zip(KEY_FIELDS, values, strict=True))))
 
     def put_configuration(self, configuration: Mapping[str, Any]) -> None:
-        """Make or replace the processor configuration with the same five key fields.
+        """Create or replace the processor configuration with the same five key fields.
 
-        :param configuration: the five key fields and what else it has, as the service stores it.
+        :param configuration: the whole configuration, as the service stores it.
         :raises InputError: when a field of the key is missing; nothing was sent.
         """
-        missing = [name for name in REQUIRED if not configuration.get(name)]
+        missing = [name for name in REQUIRED_FIELDS if not configuration.get(name)]
         if missing:
             raise InputError(
                 [f"field '{name}' is missing" for name in missing], "the processor configuration"
@@ -225,14 +225,14 @@ class LeanIXHook(ApiHook):
     # -- the workspace ----------------------------------------------------------------------------
 
     def check_workspace(self, workspace_id: str | None) -> None:
-        """Refuse a workspace id that is not the one the API token is for.
+        """Raise when the API token belongs to another workspace.
 
-        :param workspace_id: what the data is meant for; nothing is checked without it.
-        :raises InputError: when the token says that it is for another one.
+        :param workspace_id: id of the expected workspace; None is not compared.
+        :raises InputError: when the token names another workspace.
         """
         if not workspace_id:
             return
-        found = api.workspace_of(self._claims())
+        found = api.workspace_id_of(self._claims())
         if found and found != workspace_id:
             raise InputError(
                 f"header field 'lxWorkspace' is {workspace_id}, but the API token of connection"
@@ -241,7 +241,7 @@ class LeanIXHook(ApiHook):
             )
 
     def sync_log_url(self) -> str:
-        """Give the address of the workspace's sync log in the UI; empty when the token does not name it."""
+        """Return the URL of the workspace's sync log in the UI; empty when the token does not contain it."""
         claims = self._claims()
         instance, name = claims.get("instanceUrl"), api.workspace_name_of(claims)
         is_link = isinstance(instance, str) and instance.startswith(("https://", "http://"))

@@ -1,4 +1,4 @@
-"""From a task in Airflow's UI to what LeanIX shows of it."""
+"""Links from a task in Airflow's UI to LeanIX."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 
 class LeanIXSyncLogLink(BaseOperatorLink):
-    """The workspace's list of synchronizations; the API does not say which row is a run's own."""
+    """Link to the workspace's list of synchronizations.
+
+    The API does not tell which row belongs to a run.
+    """
 
     @property
     def name(self) -> str:
-        """What the button says."""
+        """The label of the button."""
         return "LeanIX sync log"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Give the address that the task has noted; empty when it did not get that far."""
+        """Return the URL that the task has stored; empty when the task has not stored it yet."""
         return getattr(operator, "sync_log_url", "")

@@ -1,4 +1,4 @@
-"""The task that starts a LeanIX run."""
+"""Operators of LeanIX: start runs, wait for them, download results, and store configurations."""
 
 from __future__ import annotations
 
@@ -19,34 +19,47 @@ from airflow_provider.leanix.ldif.document import Ldif, make_header, prepare
 from airflow_provider.leanix.ldif.download import output_problems
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import submit, wait
-from airflow_provider.leanix.runs.outcome import FAIL_ON, Outcome, judge
+from airflow_provider.leanix.runs.outcome import FAIL_ON, RunOutcome, raise_unless_successful, read_outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.leanix.runs.shrink_guard import LastCount
+    from airflow_provider.leanix.runs.shrink_guard import LastItemCount
+
+
+__all__ = [
+    "LeanIXFetchResultsOperator",
+    "LeanIXPutConfigurationOperator",
+    "LeanIXRunOperator",
+    "LeanIXStartRunOperator",
+]
+
+_DAY_SECONDS = 24 * 3600.0
+
+_MAX_DIFFERENCES = 100
+"""Maximum differences of a configuration in the operator's result."""
 
 
 class LeanIXStartRunOperator(BaseOperator):
-    """Start a run of a stored processor configuration, and return its id at once.
+    """Start a run of a stored processor configuration, and return its id without waiting.
 
-    The first five arguments select the configuration. A later try of the task takes up the run that an
-    earlier one has made, and never starts a second one beside it.
+    The first five arguments select the configuration. A retry of the task resumes the run of an earlier
+    attempt, and never starts a second run beside it.
 
     :param connector_type: as in the processor configuration.
     :param connector_id: as in the processor configuration.
     :param connector_version: as in the processor configuration.
     :param processing_direction: ``inbound`` or ``outbound``.
-    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not hold.
-    :param lx_version: version of the format.
-    :param lx_workspace: id of the workspace that the data is meant for; checked against the API token.
-    :param description: shown in the run list, at most 500 characters, of which a marker takes some 30.
+    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not contain.
+    :param lx_version: version of the LDIF format.
+    :param lx_workspace: id of the workspace that the data is meant for; compared with the API token.
+    :param description: text in the run list, at most 500 characters, of which a marker takes some 30.
     :param custom_fields: values that all processors can read.
-    :param content: what an inbound run takes in: a list of ``{"type", "id", "data"}``, or the path of a JSON
+    :param content: input of an inbound run: a list of ``{"type", "id", "data"}``, or the path of a JSON
         Lines, Parquet or LDIF file.
-    :param min_content: the fewest items that are no mistake; 1 in full mode unless given.
-    :param test_run: a dry run that changes nothing.
-    :param leanix_conn_id: the connection.
+    :param min_content: minimum number of items; None means 1 in full mode, else 0.
+    :param test_run: start a dry run, which changes nothing.
+    :param leanix_conn_id: id of the connection.
     """
 
     template_fields: Sequence[str] = (
@@ -102,17 +115,17 @@ class LeanIXStartRunOperator(BaseOperator):
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Start the run, or take up the one that an earlier try has started."""
+        """Start the run, or resume the run of an earlier attempt; return its id."""
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
-            submission = self._remember(context, self._request(ldif))
+            submission = self._submission_for(context, self._fingerprint(ldif))
             run_id = self._submit(context, hook, submission, ldif)
             self.sync_log_url = hook.sync_log_url()
         submission.finished()
         return run_id
 
     def on_kill(self) -> None:
-        """Stop the run: the task was killed."""
+        """Stop the run, because the task was killed."""
         run_id = self._submission.remote_id if self._submission else None
         if run_id:
             with LeanIXHook(self.leanix_conn_id) as hook:
@@ -135,50 +148,42 @@ class LeanIXStartRunOperator(BaseOperator):
         hook.check_workspace(self.lx_workspace)
         return ldif
 
-    def _request(self, ldif: Ldif) -> str:
-        """Name what is asked for: a changed input is new work."""
+    def _fingerprint(self, ldif: Ldif) -> str:
+        """Return the fingerprint of the request; a changed input is a new request."""
         parts = [self.leanix_conn_id, dict(ldif.header), ldif.count, ldif.sha256, self.test_run]
         return fingerprint(parts)
 
-    def _remember(self, context: Context, request: str) -> Submission:
+    def _submission_for(self, context: Context, request: str) -> Submission:
         return Submission(context, request, self.log)
 
     def _submit(self, context: Context, hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
         self._submission = submission
-        tried_before = int(getattr(context["ti"], "try_number", 1) or 1) > 1
-        return submit.submit(hook, submission, ldif, test=self.test_run, tried_before=tried_before)
-
-
-__all__ = [
-    "LeanIXFetchResultsOperator",
-    "LeanIXPutConfigurationOperator",
-    "LeanIXRunOperator",
-    "LeanIXStartRunOperator",
-]
-
-_DAY = 24 * 3600.0
+        is_retry = int(getattr(context["ti"], "try_number", 1) or 1) > 1
+        return submit.submit(hook, submission, ldif, test=self.test_run, is_retry=is_retry)
 
 
 class LeanIXRunOperator(LeanIXStartRunOperator):
-    """Start a run, wait until it is over, judge it, and fetch its results.
+    """Start a run, wait until it has ended, classify its outcome, and download its results.
 
-    Deferred or not, the result is the same. A later try of the task takes up the run of an earlier one:
-    a live run is waited for, a FINISHED one is judged and fetched, and only after one that failed comes a
-    new one. At the deadline, and when the task is killed, the run is stopped.
+    The result is the same in deferred mode. A retry of the task resumes the run of an earlier attempt: the
+    task waits for a live run, and classifies and downloads a FINISHED run; a new run is started only after
+    an unsuccessful run. The run is stopped at the deadline and when the task is killed.
 
-    :param output_path: where the LDIF that the run made goes, byte for byte: a local path, or any URL that
-        ``ObjectStoragePath`` takes. None fetches nothing.
-    :param output_format: ``ldif``, or ``jsonl`` for the items of its content only, one a line.
-    :param fail_on: ``failed``: the task fails only when the run as a whole broke; ``errors``: also when
-        items failed, or none of those sent was processed; ``warnings``: also when there are warnings.
-    :param max_shrink: in full mode, the share of the last run's items that may be missing from the content;
-        needs an outlet asset, which keeps the count, and Airflow 3.3. None allows anything.
-    :param max_errors: so many failed items are tolerated.
-    :param allow_unprocessed: it is fine when none of the items sent was processed.
-    :param poll_interval: the longest interval between two looks at the run, in seconds.
-    :param timeout: seconds until the run is given up.
-    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
-        ``[operators] default_deferrable`` says.
+    :param output_path: destination of the LDIF that the run produced: a local path, or any URL that
+        ``ObjectStoragePath`` takes. None downloads nothing.
+    :param output_format: ``ldif`` for the unchanged bytes, or ``jsonl`` for the items of the content, one
+        per line.
+    :param fail_on: ``failed``: the task fails only when the run as a whole failed; ``errors``: also when
+        items failed, or when none of the items sent was processed; ``warnings``: also when there are
+        warnings.
+    :param max_shrink: in full mode, share of the last run's items that may be missing from the content;
+        needs an outlet asset, on which the count is stored, and Airflow 3.3. None accepts any content.
+    :param max_errors: number of failed items that is tolerated.
+    :param allow_unprocessed: accept a run that processed none of the items sent.
+    :param poll_interval: maximum seconds between polls.
+    :param timeout: seconds until the run is stopped and the task fails.
+    :param deferrable: wait in the triggerer instead of on a worker; None means Airflow's option
+        ``[operators] default_deferrable``.
 
     The other parameters are those of :class:`LeanIXStartRunOperator`. Returns ``run_id``, ``status``,
     ``processed``, ``errors``, ``warnings``, and ``results``: the manifest of the file, or None.
@@ -196,7 +201,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         max_shrink: float | None = 0.5,
         allow_unprocessed: bool = False,
         poll_interval: float = 5.0,
-        timeout: float = _DAY,
+        timeout: float = _DAY_SECONDS,
         deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -212,39 +217,39 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Start the run or take it up, and wait for it here or in the triggerer."""
+        """Start or resume the run, and wait for it on the worker or in the triggerer."""
         self._check_arguments()
         deadline = wait.deadline_after(self.timeout)
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
             if self.processing_mode.lower() == "full" and self.max_shrink is not None:
-                self._last_count(context).check(ldif.count, self.max_shrink)
-            request = self._request(ldif)
-            submission = self._remember(context, request)
+                self._last_item_count(context).raise_if_shrunk(ldif.count, self.max_shrink)
+            request = self._fingerprint(ldif)
+            submission = self._submission_for(context, request)
             run_id = self._submit(context, hook, submission, ldif)
             self.log.info("Waiting for run %s, at most %g seconds", run_id, self.timeout)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, {"request": request, "sent": ldif.count})
-            status = self._wait_here(hook, run_id, deadline)
-            return self._conclude(context, hook, run_id, status, submission, ldif.count)
+            status = self._wait_on_worker(hook, run_id, deadline)
+            return self._finish(context, hook, run_id, status, submission, ldif.count)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], request: str = "", sent: int = 0
     ) -> dict[str, Any]:
-        """Judge the run that the trigger has waited for, and fetch its results."""
+        """Classify the run that the trigger has waited for, and download its results."""
         if event["status"] == "error":
-            self._tell_it_goes_on(event["run_id"])
+            self._warn_of_unwatched_run(event["run_id"])
         raise_for(event)
         status = event["run_status"] if event["status"] == "done" else ""
         with LeanIXHook(self.leanix_conn_id) as hook:
-            if not request:  # a DAG test resumes a task without the arguments it deferred with
+            if not request:  # ``dag.test()`` resumes a task without the arguments that it deferred with
                 ldif = self._ldif(hook)
-                request, sent = self._request(ldif), ldif.count
-            submission = self._remember(context, request)
-            return self._conclude(context, hook, event["run_id"], status, submission, sent)
+                request, sent = self._fingerprint(ldif), ldif.count
+            submission = self._submission_for(context, request)
+            return self._finish(context, hook, event["run_id"], status, submission, sent)
 
-    def _tell_it_goes_on(self, run_id: str) -> None:
-        self.log.warning("Run %s cannot be watched; it may go on, and the next try takes it up", run_id)
+    def _warn_of_unwatched_run(self, run_id: str) -> None:
+        self.log.warning("Run %s cannot be watched; it may still be live, and a retry resumes it", run_id)
 
     def _wait_in_triggerer(self, run_id: str, deadline: float, more: dict[str, Any]) -> None:
         from airflow_provider.leanix.triggers import LeanIXRunTrigger
@@ -257,16 +262,16 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=more)
 
-    def _wait_here(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
+    def _wait_on_worker(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
         try:
             return wait.wait_until_over(hook, run_id, deadline=deadline, poll_interval=self.poll_interval)
         except TimeoutError:
             return ""
         except ProviderError:
-            self._tell_it_goes_on(run_id)
+            self._warn_of_unwatched_run(run_id)
             raise
 
-    def _conclude(
+    def _finish(
         self,
         context: Context,
         hook: LeanIXHook,
@@ -275,21 +280,21 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         submission: Submission,
         sent: int,
     ) -> dict[str, Any]:
-        """Give the operator's result, or raise.
+        """Return the operator's result, or raise when the run is no success.
 
-        :param status: the run's last status; empty when the deadline came first.
+        :param status: the run's last status; empty after the deadline.
         """
         try:
             status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
-            outcome = judge(
+            outcome = read_outcome(hook, run_id, status)
+            raise_unless_successful(
                 hook,
-                run_id,
-                status,
+                outcome,
                 fail_on=self.fail_on,
                 max_errors=self.max_errors,
                 sent=sent,
-                empty_is_fine=self.allow_unprocessed or self.test_run,
+                allow_unprocessed=self.allow_unprocessed or self.test_run,
             )
         except RunFailedError:
             submission.renew()
@@ -300,18 +305,18 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         if self.output_path and results is None:
             self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
         if self.processing_mode.lower() == "full" and not self.test_run:
-            self._last_count(context).keep(sent)
+            self._last_item_count(context).record(sent)
         submission.finished()
-        self._measure(outcome)
+        self._emit_metrics(outcome)
         return add_to_outlet_events(context, self.outlets, {**outcome.summary(), "results": results})
 
-    def _last_count(self, context: Context) -> LastCount:
-        from airflow_provider.leanix.runs.shrink_guard import LastCount
+    def _last_item_count(self, context: Context) -> LastItemCount:
+        from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
         connector = f"{self.connector_type}/{self.connector_id}/{self.connector_version}"
-        return LastCount(context, self.outlets, connector)
+        return LastItemCount(context, self.outlets, connector)
 
-    def _measure(self, outcome: Outcome) -> None:
+    def _emit_metrics(self, outcome: RunOutcome) -> None:
         tags = {"connector": f"{self.connector_type}/{self.connector_id}", "dag_id": self.dag_id}
         for name in ("processed", "errors", "warnings"):
             gauge(f"leanix.run.{name}", getattr(outcome, name) or 0, tags)
@@ -332,15 +337,15 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
 
 
 class LeanIXFetchResultsOperator(BaseOperator):
-    """Fetch the LDIF that a FINISHED run made.
+    """Download the LDIF that a FINISHED run produced.
 
-    :param run_id: the run, which must be FINISHED.
-    :param output_path: where the LDIF goes, byte for byte: a local path, or any URL that
-        ``ObjectStoragePath`` takes.
-    :param output_format: ``ldif``, or ``jsonl`` for the items of its content only, one a line.
-    :param leanix_conn_id: the connection.
+    :param run_id: id of the run, which must be FINISHED.
+    :param output_path: destination of the LDIF: a local path, or any URL that ``ObjectStoragePath`` takes.
+    :param output_format: ``ldif`` for the unchanged bytes, or ``jsonl`` for the items of the content, one
+        per line.
+    :param leanix_conn_id: id of the connection.
 
-    Returns the manifest of the file, or None when the run made no LDIF.
+    Returns the manifest of the file, or None when the run produced no LDIF.
     """
 
     template_fields: Sequence[str] = ("run_id", "output_path", "leanix_conn_id")
@@ -362,30 +367,31 @@ class LeanIXFetchResultsOperator(BaseOperator):
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        """Fetch the results."""
+        """Download the results."""
         if problems := output_problems(self.output_path, self.output_format):
             raise InputError(problems, "the task's arguments")
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:
                 raise RunFailedError(
-                    self.run_id, status, "only a FINISHED run has results; wait for it first"
+                    self.run_id, status, "only a FINISHED run has results; wait until it is FINISHED"
                 )
-            made = hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
-        return add_to_outlet_events(context, self.outlets, made) if made else None
+            manifest = hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+        return add_to_outlet_events(context, self.outlets, manifest) if manifest else None
 
 
 class LeanIXPutConfigurationOperator(BaseOperator):
-    """Make the workspace's processor configuration what a file, or the DAG, says.
+    """Create or replace a processor configuration of the workspace.
 
-    Nothing is written when there is no difference. The log names the fields that differ, not their values.
+    Nothing is written when the stored configuration is the same. The log names the fields that differ, not
+    their values.
 
-    :param configuration: the configuration, or the path of a JSON file that holds it. One with credentials in
-        it belongs into a file: what stands in the DAG, Airflow shows in its UI.
-    :param leanix_conn_id: the connection.
+    :param configuration: the configuration, or the path of a JSON file that contains it. A configuration
+        with credentials belongs into a file, because Airflow shows a DAG's arguments in its UI.
+    :param leanix_conn_id: id of the connection.
 
     Returns ``{"configuration": [...], "changed": bool, "differences": [...]}``: the five fields of its key,
-    and the fields that were added (``+``), removed (``-``) or given another value (``~``).
+    and the fields that were added (``+``), removed (``-``) or changed (``~``).
     """
 
     template_fields: Sequence[str] = ("configuration", "leanix_conn_id")
@@ -403,17 +409,21 @@ class LeanIXPutConfigurationOperator(BaseOperator):
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Compare, and write when something differs."""
+        """Compare the configuration with the stored one, and write it when they differ."""
         from airflow_provider.leanix.configurations import differences, key_of, read_configuration
 
         wanted = read_configuration(self.configuration)
         key = key_of(wanted)
         with LeanIXHook(self.leanix_conn_id) as hook:
             stored = hook.list_configurations(connector_type=key[0], connector_id=key[1])
-            found = next((one for one in stored if key_of(one) == key), {})
+            found = next((other for other in stored if key_of(other) == key), {})
             changes = list(differences(wanted, found))
             if changes:
                 hook.put_configuration(wanted)
-        self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "nothing to change")
-        result = {"configuration": list(key), "changed": bool(changes), "differences": changes[:100]}
+        self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "no differences")
+        result = {
+            "configuration": list(key),
+            "changed": bool(changes),
+            "differences": changes[:_MAX_DIFFERENCES],
+        }
         return add_to_outlet_events(context, self.outlets, result)

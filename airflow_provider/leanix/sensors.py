@@ -1,4 +1,4 @@
-"""Waits for LeanIX runs that another task, or somebody else, has started."""
+"""Sensor of LeanIX: wait for a run that was started elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix.api import BROKEN, OVER
+from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import wait
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class LeanIXRunSensor(PollSensor):
-    """Wait until a run is FINISHED; a run that FAILED or was STOPPED fails the task.
+    """Wait until a run is FINISHED; a FAILED or STOPPED run fails the task.
 
-    :param run_id: the run.
-    :param deferrable: wait in the triggerer, not on a worker; by default what Airflow's option
-        ``[operators] default_deferrable`` says.
+    :param run_id: id of the run.
+    :param deferrable: wait in the triggerer instead of on a worker; None means Airflow's option
+        ``[operators] default_deferrable``.
     :param leanix_conn_id: the connection.
 
-    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``. The run goes on after a
-    timeout. Returns ``run_id`` and ``status``.
+    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``. The run is not stopped at
+    the timeout. Returns ``run_id`` and ``status``.
     """
 
     template_fields: Sequence[str] = ("run_id", "leanix_conn_id")
@@ -48,9 +48,9 @@ class LeanIXRunSensor(PollSensor):
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Wait here, or in the triggerer."""
+        """Wait on the worker or in the triggerer."""
         if is_deferrable(self.deferrable):
-            # Only here: what a trigger needs, no task that does not defer has to load.
+            # Imported here, so that tasks that do not defer need not load triggers.
             from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
             self.defer(
@@ -66,19 +66,19 @@ class LeanIXRunSensor(PollSensor):
         return super().execute(context)
 
     def look(self, context: Context) -> dict[str, Any] | None:
-        """Give the result when the run is over."""
+        """Return the result when the run has ended, else None."""
         with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
             status = hook.get_run_status(self.run_id)
-        return self._result(status) if status in OVER else None
+        return self._result(status) if status in ENDED else None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Say how the run ended that the trigger has waited for."""
+        """Return the result of the run that the trigger has waited for, or raise when it is no success."""
         raise_for(event)
         if event["status"] == "timeout":
-            raise sensor_timeout(f"run {self.run_id} was not over after {self.timeout:g} s")
+            raise sensor_timeout(f"run {self.run_id} has not ended after {self.timeout:g} s")
         return self._result(event["run_status"])
 
     def _result(self, status: str) -> dict[str, Any]:
-        if status in BROKEN:
+        if status in UNSUCCESSFUL:
             raise RunFailedError(self.run_id, status)
         return {"run_id": self.run_id, "status": status}

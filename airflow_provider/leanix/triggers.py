@@ -1,4 +1,4 @@
-"""Waits for LeanIX runs in the triggerer."""
+"""Triggers of LeanIX: wait for a run, and watch for runs that end."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from airflow_provider.core.redaction import redact
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
-from airflow_provider.leanix.api import OVER, EndedRun, list_ended
+from airflow_provider.leanix.api import ENDED, EndedRun, list_ended_runs
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.runs.shared_poll import Waiter, watch
-from airflow_provider.leanix.runs.wait import note_unknown
+from airflow_provider.leanix.runs.shared_poll import RunWaiter, poll_run_status
+from airflow_provider.leanix.runs.wait import warn_of_unknown_status
 
 __all__ = ["LeanIXRunEndedTrigger", "LeanIXRunTrigger"]
 
 
 class LeanIXRunTrigger(PollTrigger):
-    """Fires when a run is over, with its id and ``run_status``, or at the deadline.
+    """Fires when a run has ended, with ``run_id`` and ``run_status``, or at the deadline.
 
-    :param leanix_conn_id: the connection; nothing else of it is kept.
-    :param run_id: the run.
+    :param leanix_conn_id: id of the connection; no other part of the connection is stored.
+    :param run_id: id of the run.
     :param deadline: seconds since the epoch.
-    :param poll_interval: the longest interval in seconds.
+    :param poll_interval: maximum seconds between polls.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class LeanIXRunTrigger(PollTrigger):
         super().__init__(deadline=deadline, poll_interval=poll_interval)
         self.leanix_conn_id = leanix_conn_id
         self.run_id = run_id
-        self._waiter = Waiter(run_id, poll_interval)
-        self._odd: set[str] = set()
+        self._waiter = RunWaiter(run_id, poll_interval)
+        self._logged_statuses: set[str] = set()
 
     def arguments(self) -> dict[str, Any]:
-        """Give connection id, run id, deadline and interval."""
+        """Return connection id, run id, deadline and interval."""
         return {
             "leanix_conn_id": self.leanix_conn_id,
             "run_id": self.run_id,
@@ -47,34 +47,34 @@ class LeanIXRunTrigger(PollTrigger):
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Wait until there is something to tell of the run, or look once."""
-        status = await watch(self.leanix_conn_id, self._waiter)
-        note_unknown(status, self._odd, self.log.warning, self.run_id)
-        return {"run_status": status} if status in OVER else None
+        """Poll the run; return the event's payload when it has ended, else None."""
+        status = await poll_run_status(self.leanix_conn_id, self._waiter)
+        warn_of_unknown_status(status, self._logged_statuses, self.log.warning, self.run_id)
+        return {"run_status": status} if status in ENDED else None
 
     async def _outcome(self) -> dict[str, Any]:
         return {"run_id": self.run_id, **await super()._outcome()}
 
     async def on_kill(self) -> None:
-        """Stop the run: a user has killed the task."""
+        """Stop the run, because a user has killed the task."""
         stopped = await LeanIXHook(self.leanix_conn_id).astop_run(self.run_id)
-        self.log.info("Run %s %s", self.run_id, "was stopped" if stopped else "was not running any more")
+        self.log.info("Run %s %s", self.run_id, "was stopped" if stopped else "was no longer running")
 
 
 class LeanIXRunEndedTrigger(NewItemsTrigger):
-    """Fires for an ``AssetWatcher`` once for each run that has ended, whoever started it.
+    """Fires for an ``AssetWatcher`` once per ended run, including runs started outside of Airflow.
 
-    An event has ``run_id``, ``run_status`` and ``description``. The service's list of runs names neither
-    connector nor direction (vendor's OpenAPI file): the description, which the maker of a run gives it, tells
-    them apart. Runs that are over when the watcher first looks do not fire; on Airflow before 3.3 that holds
+    An event has ``run_id``, ``run_status`` and ``description``. The service's list of runs contains neither
+    connector nor direction (vendor's OpenAPI file), so runs are selected by the description that their
+    creator has set. Runs that have ended before the first poll do not fire; before Airflow 3.3 this applies
     after each restart of the triggerer.
 
-    All watchers of a connection share one list request for each interval.
+    All watchers of a connection share one list request per interval.
 
-    :param leanix_conn_id: the connection; nothing else of it is kept.
-    :param description: what the description must look like, with ``*`` for any text: ``cmdb nightly*``.
-    :param statuses: the statuses that count: ``FINISHED``, ``FAILED``, ``STOPPED``.
-    :param poll_interval: seconds between looks.
+    :param leanix_conn_id: id of the connection; no other part of the connection is stored.
+    :param description: pattern of the description, with ``*`` for any text: ``cmdb nightly*``.
+    :param statuses: statuses that fire: ``FINISHED``, ``FAILED``, ``STOPPED``.
+    :param poll_interval: seconds between polls.
     """
 
     first_poll_fires = False
@@ -94,7 +94,7 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
         self.poll_interval = poll_interval
 
     def arguments(self) -> dict[str, Any]:
-        """Give connection id, description, statuses and interval."""
+        """Return connection id, description, statuses and interval."""
         return {
             "leanix_conn_id": self.leanix_conn_id,
             "description": self.description,
@@ -103,23 +103,23 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
         }
 
     async def look(self) -> Mapping[str, EndedRun]:
-        """Give the runs that have ended as wanted, by id."""
+        """Return the ended runs that match description and statuses, by id."""
         hook = LeanIXHook(self.leanix_conn_id)
         runs = await shared_result(
             ("leanix run list", self.leanix_conn_id),
             self.poll_interval * 0.8,
-            lambda: hook.asend(list_ended()),
+            lambda: hook.asend(list_ended_runs()),
         )
-        # In a thread: the list holds every run that ever was.
-        return await asyncio.to_thread(self._wanted, runs)
+        # In a thread, because the list contains every run ever made.
+        return await asyncio.to_thread(self._matching, runs)
 
-    def _wanted(self, runs: Sequence[EndedRun]) -> Mapping[str, EndedRun]:
+    def _matching(self, runs: Sequence[EndedRun]) -> Mapping[str, EndedRun]:
         statuses = {status.upper() for status in self.statuses}
         matches = re.compile(translate(self.description)).match
         return {run.id: run for run in runs if run.status in statuses and matches(run.description or "")}
 
     def events(self, new: Sequence[str], now: Mapping[str, EndedRun]) -> list[dict[str, Any]]:
-        """Tell each run in an event of its own."""
+        """Return one event per run."""
         return [
             {
                 "run_id": run_id,

@@ -147,7 +147,7 @@ def geocode(api_key: str, lat: float, lng: float, floor: int) -> Call[list[Json]
     :param floor: the floor's index (its ``administrativeid``), not its name.
     """
     params = {"lat": lat, "lng": lng, "floor": floor}
-    return Call("GET", _path(api_key, "geocode"), params=params, name="find what is around a point")
+    return Call("GET", _path(api_key, "geocode"), params=params, name="geocode a point")
 
 
 def _read_objects(reply: Reply) -> list[Json]:

@@ -98,7 +98,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
         from airflow_provider.mapsindoors.plan.desired import read_desired_rows
 
         rows = read_desired_rows(self.expected, "")
-        problems = [f"row {row.number}: {said}" for row in rows for said in row.problems]
+        problems = [f"row {row.number}: {problem}" for row in rows for problem in row.problems]
         problems += [
             f"row {row.number} has no {self.match_on}" for row in rows if not key_of(row.item, self.match_on)
         ]

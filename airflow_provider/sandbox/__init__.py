@@ -1,6 +1,6 @@
-"""The four APIs on loopback: for tests, for the demo, and to try a DAG without any account.
+"""Sandbox: the four APIs emulated on loopback, for tests, the demo, and DAGs without an account.
 
-``Sandbox`` is loaded when it is first asked for, so that importing this package stays cheap.
+``Sandbox`` is loaded on first access, so that importing this package stays cheap.
 """
 
 from __future__ import annotations

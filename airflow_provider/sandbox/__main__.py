@@ -14,11 +14,14 @@ MISSING = "The sandbox needs starlette and uvicorn: pip install 'airflow-provide
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; gives the exit status."""
+    """Serve until SIGINT or SIGTERM; return the exit status.
+
+    :param arguments: command-line arguments; None means those of the process.
+    """
     parser = argparse.ArgumentParser(prog="python -m airflow_provider.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8900, help="port of the APIs, 0 for a free one (8900)")
-    parser.add_argument("--storage-port", type=int, default=0, help="port of the blob storage (a free one)")
-    wanted = parser.parse_args(arguments)
+    parser.add_argument("--port", type=int, default=8900, help="port of the APIs, 0 for a free port (8900)")
+    parser.add_argument("--storage-port", type=int, default=0, help="port of the blob storage (a free port)")
+    options = parser.parse_args(arguments)
     try:
         from airflow_provider.sandbox.server import Sandbox
     except ModuleNotFoundError as error:
@@ -26,19 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(MISSING, file=sys.stderr)
         return 1
-    told = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stopped.set())
     try:
-        with Sandbox(wanted.port, storage_port=wanted.storage_port) as sandbox:
+        with Sandbox(options.port, storage_port=options.storage_port) as sandbox:
             print(f"# Sandbox at {sandbox.url}, stop it with Ctrl-C", flush=True)
             for conn_id, text in sandbox.connections.items():
                 print(f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(text)}", flush=True)
-            told.wait()
+            stopped.wait()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        print(f"Port {wanted.port} is taken: choose another with --port, 0 for a free one.", file=sys.stderr)
+        print(
+            f"Port {options.port} is taken: choose another port with --port, or 0 for a free port.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -1,11 +1,11 @@
-"""The sandbox's own routes below ``/_sandbox``: faults, counters and the clock for other processes."""
+"""Control routes below ``/_sandbox``: faults, counters and the clock, for other processes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -13,16 +13,40 @@ from starlette.routing import BaseRoute, Route
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from airflow_provider.sandbox.server import Sandbox
+    from airflow_provider.sandbox.faults import Faults
+    from airflow_provider.sandbox.service import Clock, Counters
 
     Handler = Callable[[Request], Awaitable[Response]]
 
 
-def control_routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
-    """Routes to look at the sandbox and to steer it.
+class ControlledSandbox(Protocol):
+    """The part of a sandbox that the control routes use."""
 
-    ``GET /counters``; ``GET``, ``POST`` and ``DELETE /faults`` (the POST takes what
-    :meth:`~airflow_provider.sandbox.faults.Faults.add` takes, as a JSON object); ``POST /reset``;
+    @property
+    def faults(self) -> Faults:
+        """The faults in force."""
+
+    @property
+    def counters(self) -> Counters:
+        """Counts of requests, connections, tokens and rows."""
+
+    @property
+    def clock(self) -> Clock:
+        """The services' time."""
+
+    @property
+    def connections(self) -> Mapping[str, str]:
+        """Airflow's connections to the services, as JSON by connection id."""
+
+    def reset(self) -> None:
+        """Restore state, switches, faults, counters and the clock."""
+
+
+def control_routes(sandbox: ControlledSandbox) -> Sequence[BaseRoute]:
+    """Return the routes that show and change the state of a sandbox.
+
+    ``GET /counters``; ``GET``, ``POST`` and ``DELETE /faults`` (the POST takes
+    the arguments of :meth:`~airflow_provider.sandbox.faults.Faults.add` as a JSON object); ``POST /reset``;
     ``POST /clock`` with ``{"advance": seconds}``; ``GET /connections``.
     """
     control = _Control(sandbox)
@@ -39,11 +63,13 @@ def control_routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
 
 
 def _guarded(handle: Handler) -> Handler:
-    """Listen to programs on this machine, and to no web page that a browser on it shows."""
+    """Reject requests of web pages that a browser on this machine shows, and turn errors into 400."""
 
     async def answer(request: Request) -> Response:
         if "origin" in request.headers or request.url.hostname not in {"127.0.0.1", "localhost"}:
-            return JSONResponse({"detail": "This is for programs on this machine, not for web pages."}, 403)
+            return JSONResponse(
+                {"detail": "Control routes are for programs on this machine, not for web pages."}, 403
+            )
         try:
             return await handle(request)
         except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
@@ -53,23 +79,23 @@ def _guarded(handle: Handler) -> Handler:
 
 
 class _Control:
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: ControlledSandbox) -> None:
         self._sandbox = sandbox
 
     async def counters(self, _: Request) -> Response:
-        now = self._sandbox.counters
-        shown = ("connections", "in_flight", "peak_in_flight")
-        counts = {name: getattr(now, name) for name in shown}
+        counters = self._sandbox.counters
+        scalars = ("connections", "in_flight", "peak_in_flight")
+        counts = {name: getattr(counters, name) for name in scalars}
         for name in ("requests", "tokens_issued", "rows_served"):
-            counts[name] = dict(getattr(now, name))
+            counts[name] = dict(getattr(counters, name))
         return JSONResponse(counts)
 
     async def list_faults(self, _: Request) -> Response:
         return JSONResponse([asdict(fault) for fault in self._sandbox.faults.active()])
 
     async def add_fault(self, request: Request) -> Response:
-        wanted = await request.json()
-        fault = self._sandbox.faults.add(wanted.pop("kind"), **wanted)
+        arguments = await request.json()
+        fault = self._sandbox.faults.add(arguments.pop("kind"), **arguments)
         return JSONResponse(asdict(fault), 201)
 
     async def clear_faults(self, _: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: on which route, in which way, how often."""
+"""Fault injection: failures of chosen requests, by kind, route and number."""
 
 from __future__ import annotations
 
@@ -29,23 +29,26 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "redirect": {"location": "/", "status": 302},
     "content_type": {"content_type": "text/html"},
 }
-"""The kinds of faults, with the options of each and their defaults."""
+"""Kinds of faults, with the options of each kind and their defaults."""
 
 FOR_SOCKETS = {"reset_before", "delay", "redirect"}
-"""The kinds that make sense for a request to open a WebSocket."""
+"""Kinds that apply to a request to open a WebSocket."""
 
 
 @dataclass
 class Fault:
-    """One thing that goes wrong, and how often it did.
+    """An injected failure, and the number of its hits.
 
     :param kind: a key of :data:`OPTIONS`.
     :param service: only requests to this service (``leanix``); ``storage`` is the second origin.
-    :param method: only this HTTP method.
-    :param path: a regular expression searched in the path, the service's prefix included.
-    :param times: how often it strikes; None is for ever.
-    :param after: how many matching requests pass unharmed first.
-    :param hits: how often it has struck.
+    :param method: only requests with this HTTP method.
+    :param path: only requests whose path, with the service's prefix, matches this regular expression
+        (:func:`re.search`).
+    :param times: maximum number of hits; None is unlimited.
+    :param after: number of matching requests that pass first.
+    :param options: options of the kind; see :data:`OPTIONS`.
+    :param hits: number of requests that were hit.
+    :param passed: number of matching requests that have passed.
     """
 
     kind: str
@@ -60,14 +63,14 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in OPTIONS:
-            raise ValueError(f"no fault of kind {self.kind!r}; there are: {', '.join(OPTIONS)}")
+            raise ValueError(f"no fault of kind {self.kind!r}; the kinds are: {', '.join(OPTIONS)}")
         if unknown := set(self.options) - set(OPTIONS[self.kind]):
             raise ValueError(f"fault {self.kind!r} has no option {', '.join(sorted(unknown))}")
         self.options = {**OPTIONS[self.kind], **self.options}
         re.compile(self.path or "")
 
     def matches(self, service: str, method: str, path: str) -> bool:
-        """Tell whether the fault is meant for such a request."""
+        """Return whether the fault applies to a request."""
         return (
             self.service in {None, service}
             and (self.method is None or self.method.upper() == method)
@@ -77,7 +80,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force; safe to use from any thread."""
+    """The injected faults; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -94,9 +97,9 @@ class Faults:
         after: int = 0,
         **options: Any,
     ) -> Fault:
-        """Make something go wrong; see :class:`Fault` and, for the options of a kind, :data:`OPTIONS`.
+        """Inject a fault; see :class:`Fault` and, for the options of a kind, :data:`OPTIONS`.
 
-        Of several faults that match a request, the one added first strikes.
+        When several faults match a request, the fault added first hits it.
         """
         fault = Fault(kind, service, method, path, times, after, options)
         with self._lock:
@@ -104,22 +107,22 @@ class Faults:
         return fault
 
     def remove(self, fault: Fault) -> None:
-        """End one fault."""
+        """Remove a fault."""
         with self._lock:
-            self._faults = [one for one in self._faults if one is not fault]
+            self._faults = [other for other in self._faults if other is not fault]
 
     def clear(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         with self._lock:
             self._faults = []
 
     def active(self) -> list[Fault]:
-        """List the faults that were added, exhausted ones included."""
+        """Return the faults that were added, including those that have reached their maximum of hits."""
         with self._lock:
             return list(self._faults)
 
     def take(self, service: str, method: str, path: str) -> Fault | None:
-        """Find the fault that strikes this request, and count the hit."""
+        """Return the fault that hits a request, and count the hit; None when no fault does."""
         with self._lock:
             for fault in self._faults:
                 if not fault.matches(service, method, path):
@@ -134,28 +137,28 @@ class Faults:
 
 
 class Connections:
-    """The open TCP connections, so that a fault can cut the one that a request came on."""
+    """Open TCP connections, so that a fault can reset the connection of a request."""
 
     def __init__(self) -> None:
         self._open: WeakValueDictionary[tuple[Any, Any], asyncio.Transport] = WeakValueDictionary()
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Remember a connection while it lives."""
+        """Register a connection while it is open."""
         key = (transport.get_extra_info("sockname")[:2], transport.get_extra_info("peername")[:2])
         self._open[key] = transport
 
     def of(self, scope: Scope) -> asyncio.Transport:
-        """Find the connection that a request came on."""
+        """Return the connection of a request."""
         return self._open[(tuple(scope["server"]), tuple(scope["client"]))]
 
     def reset_all(self) -> None:
-        """Cut every connection; to be called on the event loop."""
+        """Reset every connection; must be called on the event loop."""
         for transport in list(self._open.values()):
             reset(transport)
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Cut a TCP connection hard: the other side sees a reset, whatever was still to be sent is lost."""
+    """Reset a TCP connection: the peer gets an RST, and unsent data is discarded."""
     if not transport.is_closing():
         linger = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -164,7 +167,7 @@ def reset(transport: asyncio.Transport) -> None:
 
 @dataclass
 class Exchange:
-    """One request under a fault, with what is needed to let it pass or to break it."""
+    """A request that a fault has hit, with the means to forward it or to fail it."""
 
     app: ASGIApp
     scope: Scope
@@ -173,31 +176,31 @@ class Exchange:
     transport: asyncio.Transport
 
     async def pass_on(self, send: Send | None = None) -> None:
-        """Let the service act."""
+        """Forward the request to the service."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def act(self) -> tuple[Message, bytes]:
-        """Let the service act, and keep its answer back: the start message and the whole body."""
+        """Forward the request; return the reply's start message and body instead of sending them."""
         start: Message = {}
         body = bytearray()
 
-        async def keep(message: Message) -> None:
+        async def collect(message: Message) -> None:
             if message["type"] == "http.response.start":
                 start.update(message)
             else:
                 body.extend(message.get("body", b""))
 
-        await self.pass_on(keep)
+        await self.pass_on(collect)
         return start, bytes(body)
 
     async def answer(self, response: Response) -> None:
-        """Answer in the service's place; the request's body is read first, as a real server would."""
+        """Send a response instead of the service; the request's body is read first, as by a real server."""
         while (await self.receive()).get("more_body"):
             pass
         await response(self.scope, self.receive, self.send)
 
     async def hung_up(self) -> None:
-        """Wait until the connection is gone."""
+        """Wait until the connection is closed."""
         while (await self.receive())["type"] not in {"http.disconnect", "websocket.disconnect"}:
             pass
 
@@ -245,15 +248,16 @@ async def _reset_after(exchange: Exchange, _: Mapping[str, Any]) -> None:
 
 
 def _with_length(start: Message, length: int) -> Message:
-    kept = [(k, v) for k, v in start["headers"] if k.lower() not in {b"content-length", b"transfer-encoding"}]
-    return {**start, "headers": [*kept, (b"content-length", str(length).encode())]}
+    dropped = {b"content-length", b"transfer-encoding"}
+    headers = [(name, value) for name, value in start["headers"] if name.lower() not in dropped]
+    return {**start, "headers": [*headers, (b"content-length", str(length).encode())]}
 
 
 async def _truncate(exchange: Exchange, _: Mapping[str, Any]) -> None:
     start, body = await exchange.act()
     await exchange.send(_with_length(start, max(len(body), 1)))
     await exchange.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-    exchange.transport.close()  # what was written is sent, then the connection ends too early
+    exchange.transport.close()  # written data is sent, then the connection is closed too early
     await exchange.hung_up()
 
 
@@ -276,8 +280,8 @@ async def _delay(exchange: Exchange, options: Mapping[str, Any]) -> None:
 async def _content_type(exchange: Exchange, options: Mapping[str, Any]) -> None:
     async def relabel(message: Message) -> None:
         if message["type"] == "http.response.start":
-            kept = [(k, v) for k, v in message["headers"] if k.lower() != b"content-type"]
-            message = {**message, "headers": [*kept, (b"content-type", options["content_type"].encode())]}
+            others = [pair for pair in message["headers"] if pair[0].lower() != b"content-type"]
+            message = {**message, "headers": [*others, (b"content-type", options["content_type"].encode())]}
         await exchange.send(message)
 
     await exchange.pass_on(relabel)
@@ -294,14 +298,15 @@ STRIKES: Mapping[str, Callable[[Exchange, Mapping[str, Any]], Awaitable[None]]] 
     "redirect": _redirect,
     "content_type": _content_type,
 }
+"""The implementation of each kind of fault."""
 
 
 class FaultMiddleware:
-    """Lets requests through to an ASGI app, except where a fault strikes.
+    """ASGI middleware that forwards requests to an app unless a fault hits them.
 
-    :param app: what answers when nothing goes wrong; the scope's ``service`` says whose the request is.
-    :param faults: what goes wrong.
-    :param connections: the open connections, for faults that cut one.
+    :param app: the app; the scope's ``service`` is the service of a request.
+    :param faults: the injected faults.
+    :param connections: the open connections, for faults that reset them.
     """
 
     def __init__(self, app: ASGIApp, faults: Faults, connections: Connections) -> None:
@@ -310,7 +315,7 @@ class FaultMiddleware:
         self.connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Forward or fail a request."""
         method = scope.get("method", "WEBSOCKET")
         fault = self.faults.take(scope["service"], method, scope["path"])
         if fault is None:

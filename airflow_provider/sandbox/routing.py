@@ -1,4 +1,4 @@
-"""Finds the route of a request, whichever service it belongs to, and counts it."""
+"""Routing: find the route of a request among all services, count the request, and apply faults."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 STORAGE = "storage"
 CONTROL = "_sandbox"
 UNKNOWN = "(no such route)"
+"""Template of requests without a route, in the counters."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """One route and where it is mounted."""
+class MountedRoute:
+    """A route with its service and the prefix at which it is mounted."""
 
     service: str
     prefix: str
@@ -39,69 +40,73 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The route of one request, and the scope it wants."""
+class MatchedRoute:
+    """The route of a request, with the scope for its handler."""
 
-    place: Place
+    mounted: MountedRoute
     scope: Scope
 
 
-def places(service: str, prefix: str, routes: Iterable[BaseRoute]) -> Iterator[Place]:
-    """Flatten routes and nested mounts."""
+def mounted_routes(service: str, prefix: str, routes: Iterable[BaseRoute]) -> Iterator[MountedRoute]:
+    """Yield the routes of a service, with nested mounts flattened."""
     for route in routes:
         if isinstance(route, Mount) and route.routes:
-            yield from places(service, prefix + route.path, route.routes)
+            yield from mounted_routes(service, prefix + route.path, route.routes)
         else:
-            yield Place(service, prefix, route)
+            yield MountedRoute(service, prefix, route)
 
 
-def api_places(services: Iterable[Service], control: Sequence[BaseRoute]) -> list[Place]:
-    """List what the first origin serves: each service below its prefix, and what they have at the root."""
-    out = list(places(CONTROL, f"/{CONTROL}", control))
+def api_routes(services: Iterable[Service], control: Sequence[BaseRoute]) -> list[MountedRoute]:
+    """Return the routes of the API origin: of each service below its prefix, and at the root."""
+    out = list(mounted_routes(CONTROL, f"/{CONTROL}", control))
     for service in services:
-        out += places(service.name, f"/{service.name}", service.routes())
-        out += places(service.name, "", service.root_routes())
+        out += mounted_routes(service.name, f"/{service.name}", service.routes())
+        out += mounted_routes(service.name, "", service.root_routes())
     return out
 
 
-def storage_places(services: Iterable[Service]) -> list[Place]:
-    """List what the second origin serves."""
-    return [place for service in services for place in places(STORAGE, "", service.storage_routes())]
+def storage_routes(services: Iterable[Service]) -> list[MountedRoute]:
+    """Return the routes of the storage origin."""
+    return [
+        mounted for service in services for mounted in mounted_routes(STORAGE, "", service.storage_routes())
+    ]
 
 
-def find(among: Sequence[Place], scope: Scope) -> Found | None:
-    """Find the route of a request, with or without a trailing slash.
+def match_route(routes: Sequence[MountedRoute], scope: Scope) -> MatchedRoute | None:
+    """Return the route of a request, whose path may lack or have a trailing slash; None without a route.
 
-    Matching is done on the path as it was sent, so that a quoted slash stays inside its segment. Routes
-    that take any path (``{rest:path}``) come last; a route with another method is better than none.
+    The path is matched as it was sent, so that a percent-encoded slash stays inside its segment. Routes of
+    any path (``{rest:path}``) come last. A route with another method is returned when no route has both.
     """
     raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     other = raw[:-1] if raw.endswith("/") else raw + "/"
-    greedy = [place for place in among if ":path}" in place.template]
-    exact = [place for place in among if ":path}" not in place.template]
-    partial: Found | None = None
+    greedy = [mounted for mounted in routes if ":path}" in mounted.template]
+    exact = [mounted for mounted in routes if ":path}" not in mounted.template]
+    partial: MatchedRoute | None = None
     for path, candidates in ((raw, exact), (other, exact), (raw, greedy)):
-        for place in candidates:
-            if not path.startswith(place.prefix + "/"):
+        for mounted in candidates:
+            if not path.startswith(mounted.prefix + "/"):
                 continue
-            match, child = place.route.matches({**scope, "path": path, "root_path": place.prefix})
+            match, child = mounted.route.matches({**scope, "path": path, "root_path": mounted.prefix})
             if match is Match.NONE:
                 continue
             params = child.get("path_params", {})
-            child["path_params"] = {k: unquote(v) if isinstance(v, str) else v for k, v in params.items()}
-            found = Found(place, {"root_path": place.prefix, **child})
+            child["path_params"] = {
+                name: unquote(value) if isinstance(value, str) else value for name, value in params.items()
+            }
+            matched = MatchedRoute(mounted, {"root_path": mounted.prefix, **child})
             if match is Match.FULL:
-                return found
-            partial = partial or found
+                return matched
+            partial = partial or matched
     return partial
 
 
 async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-    """Hand a request to the route that was found for it."""
-    found: Found | None = scope["found"]
-    if found is not None:
-        scope.update(found.scope)
-        await found.place.route.handle(scope, receive, send)
+    """Call the handler of a request's route, or answer 404."""
+    matched: MatchedRoute | None = scope["matched"]
+    if matched is not None:
+        scope.update(matched.scope)
+        await matched.mounted.route.handle(scope, receive, send)
     elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
     else:
@@ -109,54 +114,54 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Gateway:
-    """The sandbox as one ASGI app: which origin, which route, count, faults, answer.
+    """The sandbox as one ASGI app: match the route, count the request, apply faults, call the handler.
 
-    :param origins: what is served on which port.
-    :param counters: where requests are counted.
-    :param faults: what goes wrong.
+    :param origins: routes by port; the last port is that of the storage.
+    :param counters: counters of requests.
+    :param faults: the injected faults.
     :param connections: the open connections.
     """
 
     def __init__(
         self,
-        origins: dict[int, list[Place]],
+        origins: dict[int, list[MountedRoute]],
         counters: Counters,
         faults: Faults,
         connections: Connections,
     ) -> None:
         self.origins = origins
         self.counters = counters
-        self.straight: ASGIApp = ExceptionMiddleware(dispatch)
-        self.faulty: ASGIApp = FaultMiddleware(self.straight, faults, connections)
+        self._app: ASGIApp = ExceptionMiddleware(dispatch)
+        self._faulty_app: ASGIApp = FaultMiddleware(self._app, faults, connections)
         self.storage_port = list(origins)[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle a request."""
         port = scope["server"][1]
-        found = find(self.origins[port], scope)
-        scope["found"] = found
-        scope["service"] = found.place.service if found else self._guess(scope["path"], port)
+        matched = match_route(self.origins[port], scope)
+        scope["matched"] = matched
+        scope["service"] = matched.mounted.service if matched else self._guess_service(scope["path"], port)
         if scope["service"] == CONTROL:
-            await self.straight(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        self._begin(scope, found)
+        self._count(scope, matched)
         try:
-            await self.faulty(scope, receive, send)
+            await self._faulty_app(scope, receive, send)
         except ClientDisconnect:
-            pass  # who left gets no answer
+            pass  # the client has closed the connection
         finally:
             with self.counters.lock:
                 self.counters.in_flight -= 1
 
-    def _guess(self, path: str, port: int) -> str:
+    def _guess_service(self, path: str, port: int) -> str:
         if port == self.storage_port:
             return STORAGE
         first = path.split("/")[1]
-        known = {place.service for place in self.origins[port]}
+        known = {mounted.service for mounted in self.origins[port]}
         return first if first in known else "-"
 
-    def _begin(self, scope: Scope, found: Found | None) -> None:
-        template = found.place.template if found else UNKNOWN
+    def _count(self, scope: Scope, matched: MatchedRoute | None) -> None:
+        template = matched.mounted.template if matched else UNKNOWN
         method = scope.get("method", "WEBSOCKET")
         counters = self.counters
         with counters.lock:

@@ -1,4 +1,4 @@
-"""Runs the sandbox: two loopback origins, one event loop in a thread."""
+"""Sandbox server: two loopback origins, served by one event loop in a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider.sandbox.control import control_routes
 from airflow_provider.sandbox.faults import Connections, Faults
-from airflow_provider.sandbox.routing import Gateway, api_places, storage_places
+from airflow_provider.sandbox.routing import Gateway, api_routes, storage_routes
 from airflow_provider.sandbox.service import Clock, Counters, Service, Surroundings
 
 if TYPE_CHECKING:
@@ -29,18 +29,21 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
+"""Maximum seconds until the server accepts requests."""
+
 STOP_SECONDS = 10
+"""Maximum seconds until the server has stopped, and for an operation on its event loop."""
 
 
 class Sandbox:
     """The four APIs on loopback, with demo data, faults and counters.
 
-    Use it as a context manager, or call :meth:`start` and :meth:`stop`. Once it runs, each service is an
-    attribute (``sandbox.leanix``) that holds its state and its switches.
+    Use it as a context manager, or call :meth:`start` and :meth:`stop`. While it runs, each service is an
+    attribute (``sandbox.leanix``) with its state and its switches.
 
-    :param port: port of the API origin; 0 takes a free one.
-    :param storage_port: port of the second origin, which plays the blob storage; 0 takes a free one.
-    :param kinds: the services to run; all four when it is left out.
+    :param port: port of the API origin; 0 takes a free port.
+    :param storage_port: port of the second origin, which emulates the blob storage; 0 takes a free port.
+    :param kinds: the services to run; None runs all four.
     """
 
     mapsindoors: MapsIndoorsService
@@ -71,31 +74,32 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:<port>``, below which each service has its prefix."""
+        """The API origin ``http://127.0.0.1:<port>``, below which each service has its prefix."""
         return self.around.origin
 
     @property
     def clock(self) -> Clock:
-        """The services' time, which a test can move forward."""
+        """The services' time, which a test can advance."""
         return self.around.clock
 
     @property
     def counters(self) -> Counters:
-        """What the sandbox has seen so far."""
+        """Counts of requests, connections, tokens and rows."""
         return self.around.counters
 
     @property
     def connections(self) -> dict[str, str]:
-        """Airflow's connections to the sandbox: connection id to JSON, as ``AIRFLOW_CONN_<ID>`` takes it."""
+        """Airflow's connections to the services: JSON for ``AIRFLOW_CONN_<ID>`` by connection id."""
         return {
             f"{name}_default": json.dumps(dict(service.connection()))
             for name, service in self.services.items()
         }
 
     def start(self) -> Sandbox:
-        """Listen; returns once requests are answered.
+        """Start the server; return when it accepts requests.
 
-        Raises ``OSError`` when the port is taken.
+        :raises OSError: when a port is taken.
+        :raises RuntimeError: when the server does not start.
         """
         self._sockets = [_listen(self.port)]
         try:
@@ -103,19 +107,19 @@ class Sandbox:
         except OSError:
             self._sockets.pop().close()
             raise
-        api, storage = (one.getsockname()[1] for one in self._sockets)
+        api, storage = (listener.getsockname()[1] for listener in self._sockets)
         self.around.origin = f"http://{LOOPBACK}:{api}"
         self.around.storage_origin = f"http://{LOOPBACK}:{storage}"
         kinds = _all_kinds() if self.kinds is None else self.kinds
         self.services = {kind.name: kind(self.around) for kind in kinds}
-        here = self.services.values()
-        origins = {api: api_places(here, control_routes(self)), storage: storage_places(here)}
+        services = self.services.values()
+        origins = {api: api_routes(services, control_routes(self)), storage: storage_routes(services)}
         gateway = Gateway(origins, self.counters, self.faults, self._connections)
         self._serve(gateway)
         return self
 
     def stop(self) -> None:
-        """Cut all connections and end the server."""
+        """Reset all connections and stop the server."""
         if self._thread is None:
             return
         self._on_loop(self._connections.reset_all)
@@ -124,11 +128,11 @@ class Sandbox:
         self._thread = None
 
     def reset(self) -> None:
-        """Put everything back: seeded worlds, switches, faults, counters and the clock."""
+        """Restore the seeded state, the default switches and the clock; clear faults and counters."""
         self._on_loop(self._reset)
 
     def cut_connections(self) -> None:
-        """Reset every open TCP connection now, sockets included."""
+        """Reset every open TCP connection, including WebSockets."""
         self._on_loop(self._connections.reset_all)
 
     def __enter__(self) -> Sandbox:
@@ -147,7 +151,7 @@ class Sandbox:
         self.counters.clear()
 
     def _on_loop(self, work: Callable[[], None]) -> None:
-        """Run something where the services run, so that it never meets half a request."""
+        """Run a function on the event loop, so that it does not interleave with a request."""
         if self._loop is None or threading.current_thread() is self._thread:
             work()
             return
@@ -170,7 +174,7 @@ class Sandbox:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        # uvicorn writes this log wherever anybody configured logging, whatever access_log says.
+        # Once logging is configured, uvicorn writes this log in spite of access_log=False.
         logging.getLogger("uvicorn.access").disabled = True
         ready = threading.Event()
         self._server = _Server(config, ready)
@@ -198,7 +202,7 @@ class Sandbox:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it is ready."""
+    """A uvicorn server that sets an event when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
         super().__init__(config)
@@ -211,7 +215,7 @@ class _Server(uvicorn.Server):
 
 def _counting_protocol(connections: Connections, counters: Counters) -> type[H11Protocol]:
     class CountingProtocol(H11Protocol):
-        """HTTP over TCP that counts its connections and lets faults cut them."""
+        """HTTP protocol that counts its connections and registers them for faults."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             connections.add(transport)
@@ -220,10 +224,10 @@ def _counting_protocol(connections: Connections, counters: Counters) -> type[H11
             super().connection_made(transport)
 
         def _get_upgrade(self) -> bytes | None:
-            """Read all ``Connection`` headers, as proxies do: some clients send one for keep-alive, too."""
+            """Read all ``Connection`` headers, as proxies do: some clients send two of them."""
             headers = [(name, value.lower()) for name, value in self.headers]
-            asked = b",".join(value for name, value in headers if name == b"connection")
-            if b"upgrade" not in [token.strip() for token in asked.split(b",")]:
+            tokens = b",".join(value for name, value in headers if name == b"connection")
+            if b"upgrade" not in [token.strip() for token in tokens.split(b",")]:
                 return None
             return next((value for name, value in headers if name == b"upgrade"), None)
 
@@ -231,7 +235,7 @@ def _counting_protocol(connections: Connections, counters: Counters) -> type[H11
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each reply takes 40 ms longer.
+    # asyncio sets TCP_NODELAY only when the protocol is given; without it each reply takes 40 ms longer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What one emulated service offers to the sandbox, and what the sandbox lends it."""
+"""Base of emulated services, and the clock and counters that they share."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """The sandbox's time: the real one, plus what a test moved it forward."""
+    """The sandbox's time: the real time plus the seconds by which a test has advanced it."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
 
     def now(self) -> float:
-        """Seconds since the epoch, as the sandbox sees it."""
+        """Return the sandbox's time in seconds since the epoch."""
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's time forward: tokens expire, queues move on."""
+        """Advance the sandbox's time: tokens expire, and queued work proceeds."""
         self._ahead += seconds
 
     def reset(self) -> None:
-        """Go back to the real time."""
+        """Return to the real time."""
         self._ahead = 0.0
 
 
 @dataclass
 class Counters:
-    """What the sandbox has seen; ground truth for tests and benchmarks.
+    """Counts of what the sandbox has served: ground truth for tests and benchmarks.
 
     :param requests: requests by ``"<service> <METHOD> <route template>"``.
     :param connections: TCP connections accepted.
-    :param tokens_issued: by service.
+    :param tokens_issued: access tokens issued, by service.
     :param rows_served: rows or objects in replies, by service.
-    :param in_flight: requests being served now; ``peak_in_flight`` the most there were at once.
+    :param in_flight: requests in progress.
+    :param peak_in_flight: maximum of ``in_flight``.
     """
 
     requests: Counter[str] = field(default_factory=Counter)
@@ -53,11 +54,11 @@ class Counters:
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def total(self, containing: str = "") -> int:
-        """Count the requests whose name contains a text."""
-        return sum(n for name, n in self.requests.items() if containing in name)
+        """Return the number of requests whose key contains a text."""
+        return sum(count for name, count in self.requests.items() if containing in name)
 
     def clear(self) -> None:
-        """Start counting anew."""
+        """Set all counts to 0; requests in progress stay counted."""
         with self.lock:
             self.requests.clear()
             self.tokens_issued.clear()
@@ -68,12 +69,12 @@ class Counters:
 
 @dataclass
 class Surroundings:
-    """What every service gets from the sandbox.
+    """Shared environment of the services of a sandbox.
 
-    :param clock: the only clock a service may read.
-    :param counters: where a service counts tokens issued and rows served (requests are counted for it).
-    :param origin: ``http://127.0.0.1:<port>`` of the APIs; known once the sandbox listens.
-    :param storage_origin: the same of the second origin, which plays the blob storage.
+    :param clock: the only clock that a service reads.
+    :param counters: counters to which a service adds tokens and rows; requests are counted by the sandbox.
+    :param origin: ``http://127.0.0.1:<port>`` of the APIs; set when the sandbox starts.
+    :param storage_origin: the second origin, which emulates the blob storage; set when the sandbox starts.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -83,13 +84,15 @@ class Surroundings:
 
 
 class Service(ABC):
-    """One emulated API. State lives in memory; every handler runs on the sandbox's event loop.
+    """Base of an emulated API; state is in memory, and all handlers run on the sandbox's event loop.
 
-    Switches for what the vendor leaves unknown are plain attributes that a test sets.
+    Behaviour that the vendor does not document is switched by plain attributes, which a test sets.
+
+    :param around: clock, counters and origins of the sandbox.
     """
 
     name: ClassVar[str]
-    """Also the connection type, and the path prefix (``/leanix``)."""
+    """Name of the service, its connection type and its path prefix (``/leanix``)."""
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around
@@ -97,25 +100,25 @@ class Service(ABC):
 
     @abstractmethod
     def reset(self) -> None:
-        """Put the seeded world and the default switches back."""
+        """Restore the seeded state and the default switches."""
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
-        """Routes below the service's prefix."""
+        """Return the routes below the service's prefix."""
 
     def root_routes(self) -> Sequence[BaseRoute]:
-        """Routes at the root of the API origin (a socket, say)."""
+        """Return the routes at the root of the API origin, such as a WebSocket."""
         return ()
 
     def storage_routes(self) -> Sequence[BaseRoute]:
-        """Routes at the root of the second origin, which must refuse requests with credentials."""
+        """Return the routes at the root of the storage origin; they must reject credentials."""
         return ()
 
     @abstractmethod
     def connection(self) -> Mapping[str, Any]:
-        """The Airflow connection to this service, as the dict that ``AIRFLOW_CONN_*`` takes as JSON."""
+        """Return the Airflow connection to this service, as the object of ``AIRFLOW_CONN_*`` in JSON."""
 
     @property
     def base_url(self) -> str:
-        """Where the service's prefix is."""
+        """The URL of the service's prefix."""
         return f"{self.around.origin}/{self.name}"

@@ -1,4 +1,4 @@
-"""LDIF, the format that runs take in: read from a list or a file, checked, and written as a stream."""
+"""LDIF document: the input of a run, read from a list or a file, validated, and written as a stream."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.stream_parser import Splitter, split
-from airflow_provider.leanix.ldif.validation import KEY, Checker, header_problems, lower, misspelt
+from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
+from airflow_provider.leanix.ldif.validation import (
+    KEY_FIELDS,
+    ItemValidator,
+    header_problems,
+    lower,
+    misspelled_field,
+)
 
-_CHUNK = 256 * 1024
+_READ_BYTES = 256 * 1024
+"""Bytes per read of an LDIF file."""
+
+_SEND_BYTES = 64 * 1024
+"""Minimum bytes per chunk of a request body."""
 
 
 def make_header(
@@ -26,9 +36,9 @@ def make_header(
     description: str | None = None,
     custom_fields: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Give an LDIF's header from an operator's arguments; what is None is left out.
+    """Build an LDIF header from an operator's arguments, without those that are None.
 
-    :param processing_mode: any case; the vendor's OpenAPI file has it in lower case.
+    :param processing_mode: in any case; the vendor's OpenAPI file has it in lower case.
     """
     header = {
         "connectorType": connector_type,
@@ -44,8 +54,12 @@ def make_header(
     return {name: value for name, value in header.items() if value is not None}
 
 
-class Body:
-    """A request body that is made while it is sent, and whose length is known before."""
+class SizedBody:
+    """A request body that is generated while it is sent, with a length known in advance.
+
+    :param length: the body's length in bytes.
+    :param chunks: the body.
+    """
 
     def __init__(self, length: int, chunks: Iterable[bytes]) -> None:
         self._length = length
@@ -63,12 +77,12 @@ class Body:
 
 @dataclass(frozen=True)
 class Ldif:
-    """An LDIF that was checked and measured, and is written as often as it is needed.
+    """A validated and measured LDIF, which can be written any number of times.
 
-    :param header: all fields but the content.
-    :param items: opens the items anew, each as JSON.
-    :param count: how many items there are.
-    :param size: their length in bytes together, without what stands between them.
+    :param header: all fields except the content.
+    :param items: opens the items from the start, each as JSON.
+    :param count: number of items.
+    :param size: total bytes of the items, without separators.
     :param sha256: hash of the items.
     """
 
@@ -80,20 +94,20 @@ class Ldif:
 
     @property
     def connector(self) -> str:
-        """What selects the processor configuration, in one word."""
-        return "/".join(str(self.header[name]) for name in KEY if name in self.header)
+        """The key of the processor configuration, joined by slashes."""
+        return "/".join(str(self.header[name]) for name in KEY_FIELDS if name in self.header)
 
-    def describe(self, description: str) -> Ldif:
-        """Give the same LDIF with another description."""
+    def with_description(self, description: str) -> Ldif:
+        """Return the same LDIF with another description."""
         return Ldif(
             {**self.header, "description": description}, self.items, self.count, self.size, self.sha256
         )
 
-    def open(self) -> Body:
-        """Write the LDIF as a stream."""
+    def open(self) -> SizedBody:
+        """Return the LDIF as a stream from the start."""
         head, tail = self._frame()
         length = len(head) + self.size + max(0, self.count - 1) + len(tail)
-        return Body(length, _batched(self._chunks(head, tail)))
+        return SizedBody(length, _join_chunks(self._chunks(head, tail)))
 
     def _frame(self) -> tuple[bytes, bytes]:
         import msgspec
@@ -108,36 +122,36 @@ class Ldif:
 
 
 def prepare(header: Mapping[str, Any], content: object, *, min_content: int | None = None) -> Ldif:
-    """Check and measure the LDIF that a header and a content make; nothing is sent yet.
+    """Validate and measure the LDIF of a header and a content, without sending it.
 
-    A path is read twice, now and when it is sent, one item at a time.
+    A file is read twice, now and while it is sent, one item at a time.
 
     :param header: see :func:`make_header`.
     :param content: None, a list of items, or the path of a file: JSON Lines, Parquet (columns ``type``,
         ``id`` and ``data``, an object or JSON), or a whole LDIF in JSON.
-    :param min_content: the fewest items that are no mistake; in full mode 1, because what a full run does
-        not hold is deleted.
+    :param min_content: minimum number of items; None means 1 in full mode, because a full run deletes fact
+        sheets that are missing from its content, and 0 in partial mode.
     :raises InputError: with every problem at once.
     """
     import msgspec
 
     problems = header_problems(header)
     outbound = header.get("processingDirection") == "outbound"
-    checker, digest, count, size = Checker(), hashlib.sha256(), 0, 0
+    validator, digest, count, size = ItemValidator(), hashlib.sha256(), 0, 0
     for number, item in read_items(content, header):
-        checker.look(number, item)
+        validator.validate(number, item)
         data = msgspec.json.encode(item)
         digest.update(data)
         count += 1
         size += len(data)
-    problems += checker.problems
+    problems += validator.problems
     if outbound and count:
         problems.append("an outbound run takes no content")
     full = header.get("processingMode") == "full"
-    fewest = min_content if min_content is not None else int(full)
-    if count < fewest:
-        why = "; a full run deletes what it does not hold" if full else ""
-        problems.append(f"the content has {count} items, fewer than {fewest}{why}")
+    minimum = min_content if min_content is not None else int(full)
+    if count < minimum:
+        risk = "; a full run deletes what it does not contain" if full else ""
+        problems.append(f"the content has {count} items, fewer than {minimum}{risk}")
     if problems:
         raise InputError(problems, "the LDIF")
 
@@ -149,19 +163,19 @@ def prepare(header: Mapping[str, Any], content: object, *, min_content: int | No
 
 
 def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
-    """Give the items of a content with their numbers, counted from 1.
+    """Yield the items of a content with their numbers, counted from 1.
 
-    :raises InputError: when it cannot be read, or when a whole LDIF is meant for another connector.
+    :raises InputError: when the content cannot be read, or when an LDIF file names another connector.
     """
     from airflow_provider.core.files.reader import read_rows
 
     if content is None:
         return
     if isinstance(content, str) and content.lower().endswith((".json", ".ldif")):
-        yield from _read_whole(content, header)
+        yield from _read_ldif_file(content, header)
     elif isinstance(content, str):
         for number, row in read_rows(content, "content"):
-            yield number, _with_data(row)
+            yield number, _decode_data(row)
     elif isinstance(content, list):
         yield from enumerate(content, start=1)
     else:
@@ -170,33 +184,34 @@ def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int
         )
 
 
-def _read_whole(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+def _read_ldif_file(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
     import msgspec
 
     from airflow_provider.core.files.reader import open_source
 
-    what = f"content '{path}'"
-    splitter = Splitter()
+    source = f"content '{path}'"
+    parser = LdifStreamParser()
     with open_source(path, "content") as file:
         try:
-            for number, item in enumerate(split(iter(lambda: file.read(_CHUNK), b""), splitter), start=1):
+            chunks = iter(lambda: file.read(_READ_BYTES), b"")
+            for number, item in enumerate(iter_items(chunks, parser), start=1):
                 yield number, msgspec.json.decode(item)
         except (ValueError, msgspec.DecodeError) as error:
-            raise InputError(f"is no LDIF: {error}", what) from None
-    problems = [text for name in splitter.header for text in misspelt(name)]
+            raise InputError(f"is no LDIF: {error}", source) from None
+    problems = [text for name in parser.header for text in misspelled_field(name)]
     problems += [
-        f"header field '{name}' is {splitter.header[name]!r}, the task says {header.get(name)!r}"
-        for name in KEY
-        if name in splitter.header and lower(splitter.header[name]) != lower(header.get(name))
+        f"header field '{name}' is {parser.header[name]!r}, but the task's argument is {header.get(name)!r}"
+        for name in KEY_FIELDS
+        if name in parser.header and lower(parser.header[name]) != lower(header.get(name))
     ]
-    if not splitter.has_content:
-        problems.append("holds no list 'content'")
+    if not parser.has_content:
+        problems.append("has no list 'content'")
     if problems:
-        raise InputError(problems, what)
+        raise InputError(problems, source)
 
 
-def _with_data(row: dict[str, Any]) -> dict[str, Any]:
-    """Read ``data`` that a table holds as JSON text."""
+def _decode_data(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its ``data`` decoded when it is JSON text."""
     import msgspec
 
     if isinstance(row.get("data"), str):
@@ -207,12 +222,12 @@ def _with_data(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _batched(chunks: Iterable[bytes], size: int = 64 * 1024) -> Iterator[bytes]:
-    """Join small pieces, so that each costs no packet of its own."""
+def _join_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield small chunks joined to larger ones, so that few packets are sent."""
     buffer = bytearray()
     for chunk in chunks:
         buffer += chunk
-        if len(buffer) >= size:
+        if len(buffer) >= _SEND_BYTES:
             yield bytes(buffer)
             buffer.clear()
     if buffer:

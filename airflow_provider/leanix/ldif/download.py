@@ -1,4 +1,4 @@
-"""Carries a run's result to where it is wanted, in chunks, byte for byte."""
+"""Download of run results: streamed to the output path in chunks, published when complete."""
 
 from __future__ import annotations
 
@@ -6,44 +6,46 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.ldif.stream_parser import Splitter
+from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser
 
 if TYPE_CHECKING:
     from airflow_provider.core.hook import ApiHook
     from airflow_provider.core.http.sync_transport import Stream
 
-
-_TRIES = 3
-
+_MAX_ATTEMPTS = 3
+"""Maximum attempts of a download that breaks off."""
 
 FORMATS = ("ldif", "jsonl")
+"""Values of the argument ``output_format``."""
 
 
 def save_results(
     hook: ApiHook, run_id: str, output_path: str, output_format: str = "ldif"
 ) -> dict[str, Any] | None:
-    """Store the results of a run; gives the file's manifest, or None when there are none.
+    """Write the results of a run to a file; return the file's manifest, or None without results.
 
-    The link that the service gives is preferred; without one the API itself hands the results out. A
-    download that breaks off is begun again.
+    The service's link to the results is preferred. When the service returns no link, the results are read
+    from the API itself. A download that breaks off is retried from its start.
 
-    :param output_format: ``ldif`` for the bytes as they come, ``jsonl`` for the items of its content only,
-        one a line.
+    :param output_format: ``ldif`` for the unchanged bytes, ``jsonl`` for the items of the content, one per
+        line.
     """
-    for tries_left in reversed(range(_TRIES)):
-        # A link is signed and may end soon, so each try asks for a new one.
+    for attempts_left in reversed(range(_MAX_ATTEMPTS)):
+        # Links are signed and expire soon, so each attempt requests a new one.
         url = hook.send(api.get_results_url(run_id))
         try:
             with hook.download(url) if url else hook.stream(api.get_results(run_id)) as stream:
                 return None if stream.status == 204 else _save(stream, run_id, output_path, output_format)
         except PermissionDeniedError as error:
             if url:
-                error.advice = "the link is the service's own, read without credentials; has it expired?"
+                error.advice = (
+                    "the link is signed by the service and read without credentials; has it expired?"
+                )
             raise
         except TransportError as error:
-            if not tries_left:
+            if not attempts_left:
                 raise
-            hook.log.warning("%s; trying again", error)
+            hook.log.warning("%s; retrying the download", error)
     return None
 
 
@@ -51,35 +53,36 @@ def _save(stream: Stream, run_id: str, output_path: str, output_format: str) -> 
     from airflow_provider.core.files.atomic import AtomicFile
     from airflow_provider.core.files.manifest import manifest
 
-    splitter, rows = Splitter(), 0
-    with AtomicFile(output_path) as publication:
+    parser, rows = LdifStreamParser(), 0
+    with AtomicFile(output_path) as file:
         try:
             for chunk in stream.chunks():
-                items = splitter.feed(chunk)
+                items = parser.feed(chunk)
                 rows += len(items)
-                publication.write(_lines(items) if output_format == "jsonl" else chunk)
-            splitter.finish()
+                file.write(_to_lines(items) if output_format == "jsonl" else chunk)
+            parser.finish()
         except ValueError as error:
             raise IncompleteExportError(
-                f"the results of run {run_id} are no whole LDIF: {error}; nothing was published"
+                f"the results of run {run_id} are no complete LDIF: {error}; nothing was written to"
+                f" {output_path}"
             ) from None
-    result = manifest(publication, file_format=output_format, rows=rows, columns=["type", "id", "data"])
-    result["sha256"] = publication.sha256
+    result = manifest(file, file_format=output_format, rows=rows, columns=["type", "id", "data"])
+    result["sha256"] = file.sha256
     return result
 
 
-def _lines(items: list[bytes]) -> bytes:
-    """Write items one a line; what spreads over lines is drawn together."""
+def _to_lines(items: list[bytes]) -> bytes:
+    """Return items as JSON Lines; an item that spans several lines is joined to one."""
     import msgspec
 
     return b"".join(msgspec.json.format(item, indent=-1) + b"\n" for item in items)
 
 
 def output_problems(output_path: str, output_format: str) -> list[str]:
-    """Find what is wrong with where results are to go."""
+    """Return the problems of an operator's output arguments, one sentence each."""
     problems = []
     if not output_path.strip() or output_path.endswith("/"):
-        problems.append(f"'output_path' names no file: {output_path!r}")
+        problems.append(f"'output_path' must be the path of a file, not {output_path!r}")
     if output_format not in FORMATS:
         problems.append(f"'output_format' must be one of {', '.join(FORMATS)}, not {output_format!r}")
     return problems

@@ -1,4 +1,4 @@
-"""Takes an LDIF apart while it flows by: its items one by one, then its header."""
+"""LDIF stream parser: yields the items of a document in chunks, then its header."""
 
 from __future__ import annotations
 
@@ -6,37 +6,39 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# A whole string, a bracket, or the beginning of a string whose end has not come yet.
+# A whole string, a bracket, or the beginning of a string whose end is in a later chunk.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|"', re.DOTALL)
 
+_SEPARATORS = re.compile(rb"[\s,]*")
 
-_NOTHING = re.compile(rb"[\s,]*")
+_MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+"""Maximum bytes of one item, and of everything outside the items."""
 
 
-_LONGEST = 64 * 1024 * 1024
+class LdifStreamParser:
+    """Incremental parser of an LDIF's ``content``, which holds one item at a time in memory.
 
+    A document that is a list is taken as the content itself. Input that is no LDIF raises ``ValueError``
+    with the reason.
 
-class Splitter:
-    """Finds the items of an LDIF's ``content`` in a stream, holding one item at a time.
-
-    A list at the top is taken for the content itself. Anything that is no LDIF raises ``ValueError``, which
-    says what is wrong.
+    ``header`` holds all other fields after :meth:`finish`; ``has_content`` is true once a content list was
+    found.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._scanned = 0  # up to here tokens were looked at
-        self._kept = 0  # from here on bytes are not dealt with yet
+        self._scanned = 0  # end of the tokens that were read
+        self._consumed = 0  # end of the bytes that were handled
         self._depth = 0
-        self._inside = 0  # depth of the content's list while in it, else 0
+        self._content_depth = 0  # depth of the content list while inside it, else 0
         self._last_string = b""
         self._in_string = False
-        self._skeleton = bytearray()
+        self._header_bytes = bytearray()
         self.header: dict[str, Any] = {}
         self.has_content = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; gives the items that are complete now, as raw JSON."""
+        """Parse the next bytes; return the items that are complete now, as raw JSON."""
         self._buffer += chunk
         items: list[bytes] = []
         self._in_string = False
@@ -51,66 +53,69 @@ class Splitter:
                 self._open(token, match.start())
             elif token in (b"}", b"]"):
                 self._close(match.start(), items)
-            elif not self._inside:
+            elif not self._content_depth:
                 self._last_string = token
-        self._forget()
+        self._drop_consumed()
         return items
 
     def finish(self) -> None:
-        """Read the header, now that everything has come."""
+        """Parse the header after the last chunk.
+
+        :raises ValueError: when the document is incomplete or not JSON.
+        """
         import msgspec
 
         if self._depth or self._in_string:
-            raise ValueError("it ends in the middle")
-        self._skeleton += self._buffer
+            raise ValueError("it ends before it is complete")
+        self._header_bytes += self._buffer
         try:
-            header = msgspec.json.decode(self._skeleton)
+            header = msgspec.json.decode(self._header_bytes)
         except msgspec.DecodeError as error:
             raise ValueError(f"it is not JSON: {error}") from None
         self.header = header if isinstance(header, dict) else {}
 
     def _open(self, token: bytes, at: int) -> None:
         self._depth += 1
-        if self._inside:
-            if self._depth == self._inside + 1:
-                self._skip_until(at)
+        if self._content_depth:
+            if self._depth == self._content_depth + 1:
+                self._skip_separators(at)
         elif token == b"[" and (self._depth == 1 or (self._depth == 2 and self._last_string == b'"content"')):
-            self._inside = self._depth
+            self._content_depth = self._depth
             self.has_content = True
-            self._skeleton += self._buffer[self._kept : at + 1]
-            self._kept = at + 1
+            self._header_bytes += self._buffer[self._consumed : at + 1]
+            self._consumed = at + 1
 
     def _close(self, at: int, items: list[bytes]) -> None:
         self._depth -= 1
         if self._depth < 0:
-            raise ValueError("it is not JSON: a bracket closes that was never opened")
-        if self._inside and self._depth == self._inside:
-            items.append(bytes(self._buffer[self._kept : at + 1]))
-            self._kept = at + 1
-        elif self._inside and self._depth == self._inside - 1:
-            self._skip_until(at)
-            self._inside = 0
+            raise ValueError("it is not JSON: a bracket is closed that was never opened")
+        if self._content_depth and self._depth == self._content_depth:
+            items.append(bytes(self._buffer[self._consumed : at + 1]))
+            self._consumed = at + 1
+        elif self._content_depth and self._depth == self._content_depth - 1:
+            self._skip_separators(at)
+            self._content_depth = 0
 
-    def _skip_until(self, at: int) -> None:
-        """Pass what stands between two items."""
-        if not _NOTHING.fullmatch(self._buffer, self._kept, at):
-            raise ValueError("its content holds something that is no object")
-        self._kept = at
+    def _skip_separators(self, at: int) -> None:
+        """Skip the separators between two items."""
+        if not _SEPARATORS.fullmatch(self._buffer, self._consumed, at):
+            raise ValueError("its content has an item that is no object")
+        self._consumed = at
 
-    def _forget(self) -> None:
-        """Drop what is dealt with."""
-        if not self._inside:
-            self._skeleton += self._buffer[self._kept : self._scanned]
-            self._kept = self._scanned
-        del self._buffer[: self._kept]
-        self._scanned -= self._kept
-        self._kept = 0
-        if len(self._buffer) > _LONGEST or len(self._skeleton) > _LONGEST:
-            raise ValueError("it holds something of more than 64 MiB that is no item")
+    def _drop_consumed(self) -> None:
+        """Remove handled bytes from the buffer."""
+        if not self._content_depth:
+            self._header_bytes += self._buffer[self._consumed : self._scanned]
+            self._consumed = self._scanned
+        del self._buffer[: self._consumed]
+        self._scanned -= self._consumed
+        self._consumed = 0
+        if len(self._buffer) > _MAX_BUFFERED_BYTES or len(self._header_bytes) > _MAX_BUFFERED_BYTES:
+            raise ValueError("an item or its header is larger than 64 MiB")
 
 
-def split(chunks: Iterable[bytes], splitter: Splitter) -> Iterator[bytes]:
-    """Give the items of an LDIF that comes in chunks; afterwards the splitter holds its header."""
+def iter_items(chunks: Iterable[bytes], parser: LdifStreamParser) -> Iterator[bytes]:
+    """Yield the items of an LDIF that comes in chunks; the parser has its header afterwards."""
     for chunk in chunks:
-        yield from splitter.feed(chunk)
-    splitter.finish()
+        yield from parser.feed(chunk)
+    parser.finish()

@@ -1,4 +1,4 @@
-"""Puts a large LDIF where the service can fetch it: whole, or block by block."""
+"""Upload of a large LDIF to the service's blob storage: in one request, or in blocks."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ if TYPE_CHECKING:
     from airflow_provider.core.hook import ApiHook
     from airflow_provider.leanix.ldif.document import Ldif
 
+MAX_SINGLE_PUT_BYTES = 128 * 1024 * 1024
+"""Maximum bytes of content in one request; a larger one goes in blocks, which are retried separately."""
 
-WHOLE = 128 * 1024 * 1024
-"""Bytes of content from which on a file goes up in blocks: one that breaks off is sent again, not all."""
-
-BLOCK = 4 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
+"""Bytes per block."""
 
 
 def upload(hook: ApiHook, url: str, ldif: Ldif) -> None:
-    """Put an LDIF to a signed link of Azure's blob storage, as its documentation says.
+    """Send an LDIF to a signed URL of Azure's blob storage, as Azure documents Put Blob and Put Block List.
 
-    :param url: the link, good for one file.
+    :param url: the URL, valid for one file.
     """
-    if ldif.size <= WHOLE:
+    if ldif.size <= MAX_SINGLE_PUT_BYTES:
         hook.upload(url, ldif.open, {"Content-Type": "application/json", "x-ms-blob-type": "BlockBlob"})
         return
     names = []
-    for number, block in enumerate(blocks(ldif.open(), BLOCK)):
+    for number, block in enumerate(split_into_blocks(ldif.open(), BLOCK_BYTES)):
         names.append(base64.b64encode(f"{number:08}".encode()).decode())
-        hook.upload(_with(url, f"comp=block&blockid={quote(names[-1], safe='')}"), block, {})
-    listed = "".join(f"<Latest>{name}</Latest>" for name in names)
-    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
+        hook.upload(_add_query(url, f"comp=block&blockid={quote(names[-1], safe='')}"), block, {})
+    block_list = "".join(f"<Latest>{name}</Latest>" for name in names)
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{block_list}</BlockList>'.encode()
     headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/json"}
-    hook.upload(_with(url, "comp=blocklist"), body, headers)
+    hook.upload(_add_query(url, "comp=blocklist"), body, headers)
 
 
-def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Join chunks to blocks of a size; the last one may be shorter."""
+def split_into_blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield chunks joined and cut to blocks of a size in bytes; the last block may be shorter."""
     buffer = bytearray()
     for chunk in chunks:
         buffer += chunk
@@ -48,5 +48,5 @@ def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _with(url: str, query: str) -> str:
+def _add_query(url: str, query: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}"

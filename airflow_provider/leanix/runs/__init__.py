@@ -1,1 +1,1 @@
-"""Runs: submitted, waited for, classified."""
+"""Integration API runs: submitted, waited for, classified."""

@@ -1,35 +1,39 @@
-"""What a run came to: its status, its counts, its complaints, and whether that is a success."""
+"""Run outcome: classify an ended run by its status, its counts and its warnings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.redaction import redact
-from airflow_provider.errors import (
-    RunFailedError,
-)
-from airflow_provider.leanix.api import BROKEN, FINISHED
+from airflow_provider.errors import RunFailedError
+from airflow_provider.leanix.api import FINISHED, UNSUCCESSFUL
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
 
 
 FAIL_ON = ("failed", "errors", "warnings")
+"""Values of the argument ``fail_on``, from the most tolerant to the strictest."""
 
+MAX_MESSAGES = 10
+"""Maximum warnings of a run that are logged and put into errors."""
 
-SHOWN = 10
+_MAX_WARNINGS = 2000
+"""Maximum warnings of a run that are read: 20 requests."""
 
 
 @dataclass
-class Outcome:
-    """A run that is over.
+class RunOutcome:
+    """Outcome of a run that has ended.
 
-    :param processed: items it worked on, None when the service gave no statistics.
-    :param errors: items or processor steps that failed. :param warnings: complaints that are no errors.
-    :param first: the first complaints in words.
+    :param processed: number of items that the run processed; None without statistics from the service.
+    :param errors: number of items or processor steps that failed.
+    :param warnings: number of warnings that are no errors.
+    :param messages: the first warnings and errors, one line each.
     """
 
     run_id: str
@@ -37,10 +41,10 @@ class Outcome:
     processed: int | None = None
     errors: int = 0
     warnings: int = 0
-    first: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """Give what an operator returns of it."""
+        """Return the part of the outcome that an operator returns."""
         return {
             "run_id": self.run_id,
             "status": self.status,
@@ -50,28 +54,28 @@ class Outcome:
         }
 
 
-def weigh(
-    run_id: str, status: str, stats: Mapping[str, Any], complaints: Iterable[Mapping[str, Any]]
-) -> Outcome:
-    """Sum up a run's statistics and warnings."""
-    outcome = Outcome(run_id, status, processed_of(stats))
+def build_outcome(
+    run_id: str, status: str, stats: Mapping[str, Any], warnings: Iterable[Mapping[str, Any]]
+) -> RunOutcome:
+    """Build an outcome from a run's statistics and warnings, as the service sends them."""
+    outcome = RunOutcome(run_id, status, processed_count(stats))
     listed = 0
-    for row in complaints:
+    for row in warnings:
         if str(row.get("status")).upper() == "ERROR":
             listed += 1
         else:
             outcome.warnings += 1
-        if len(outcome.first) < SHOWN:
-            outcome.first.append(_in_words(row))
+        if len(outcome.messages) < MAX_MESSAGES:
+            outcome.messages.append(_format_warning(row))
     outcome.errors = max(listed, _total(stats, "processorStatistics", "errorCount"))
     return outcome
 
 
-def processed_of(stats: Mapping[str, Any]) -> int | None:
-    """Count the items a run worked on; None without statistics.
+def processed_count(stats: Mapping[str, Any]) -> int | None:
+    """Return the number of items that a run processed; None without statistics.
 
-    Each level of an inbound run, and each of its processors, goes over the content anew, so there the
-    highest count stands for the run. The processors of an outbound run each add items of their own.
+    Each level of an inbound run, and each of its processors, processes the whole content, so the highest
+    count is the run's. Each processor of an outbound run adds items of its own, so their counts are summed.
     """
     rows = _rows(stats, "processorStatistics")
     levels = _rows(stats, "singleRunLevelStatistics")
@@ -82,24 +86,26 @@ def processed_of(stats: Mapping[str, Any]) -> int | None:
     return max((_number(row, "processedContentCount") for row in (*levels, *rows)), default=0)
 
 
-def why_failed(
-    outcome: Outcome,
+def failure_reason(
+    outcome: RunOutcome,
     fail_on: str = "errors",
     max_errors: int = 0,
     *,
     sent: int = 0,
-    empty_is_fine: bool = False,
+    allow_unprocessed: bool = False,
 ) -> str:
-    """Say why a run counts as failed; empty when it is a success.
+    """Return the reason why a FINISHED run counts as failed, or an empty text when it is a success.
 
-    A run that FINISHED may have skipped bad items, or all of them.
+    A FINISHED run may have skipped bad items, or all items. For a run with another status the counts are
+    returned.
 
-    :param fail_on: ``failed``: only when the run as a whole broke; ``errors``: also when more than
+    :param fail_on: ``failed``: only when the run as a whole failed; ``errors``: also when more than
         ``max_errors`` items failed; ``warnings``: also when there is any warning.
-    :param sent: how many items went in; when none of them was processed, that is an error too.
-    :param empty_is_fine: a run that processed nothing of what was sent is a success.
+    :param max_errors: number of failed items that is tolerated.
+    :param sent: number of items in the run's content; when none of them was processed, the run failed.
+    :param allow_unprocessed: accept a run that processed none of the items sent.
     """
-    shown = "".join(f"\n  - {line}" for line in outcome.first)
+    shown = "".join(f"\n  - {line}" for line in outcome.messages)
     counts = f"{_count(outcome.processed)} processed, {outcome.errors} errors, {outcome.warnings} warnings"
     if outcome.status != FINISHED:
         return f"{counts}{shown}"
@@ -107,7 +113,7 @@ def why_failed(
         return ""
     if outcome.errors > max_errors:
         return f"more errors than the {max_errors} allowed: {counts}{shown}"
-    if sent and outcome.processed == 0 and not empty_is_fine:
+    if sent and outcome.processed == 0 and not allow_unprocessed:
         return f"nothing of the {sent} items sent was processed; does a processor match their type?{shown}"
     if fail_on == "warnings" and outcome.warnings:
         return f"it has warnings: {counts}{shown}"
@@ -115,10 +121,10 @@ def why_failed(
 
 
 def _count(value: int | None) -> str:
-    return "unknown how many" if value is None else str(value)
+    return "an unknown number" if value is None else str(value)
 
 
-def _in_words(row: Mapping[str, Any]) -> str:
+def _format_warning(row: Mapping[str, Any]) -> str:
     processor = row.get("processor")
     name = processor.get("name") if isinstance(processor, Mapping) else None
     parts = [str(row.get("status") or "WARNING")]
@@ -126,8 +132,8 @@ def _in_words(row: Mapping[str, Any]) -> str:
         parts.append(f"item {row['content']}")
     if name:
         parts.append(f"processor {name}")
-    said = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
-    return truncate(redact(f"{', '.join(parts)}: {said}"), 300)
+    text = " - ".join(dict.fromkeys(str(row[key]) for key in ("message", "detail") if row.get(key)))
+    return truncate(redact(f"{', '.join(parts)}: {text}"), 300)
 
 
 def _rows(stats: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -144,25 +150,13 @@ def _total(stats: Mapping[str, Any], name: str, field_name: str) -> int:
     return sum(_number(row, field_name) for row in _rows(stats, name))
 
 
-_MOST_COMPLAINTS = 2000
+def read_outcome(hook: LeanIXHook, run_id: str, status: str) -> RunOutcome:
+    """Read and log the statistics and warnings of an ended run.
 
-
-def judge(
-    hook: LeanIXHook,
-    run_id: str,
-    status: str,
-    *,
-    fail_on: str,
-    max_errors: int,
-    sent: int,
-    empty_is_fine: bool,
-) -> Outcome:
-    """Read what a run did, log it, and give the outcome when it is a success.
-
-    :raises RunFailedError: when it is not.
+    :param status: the run's last status.
     """
     stats = hook.get_run_stats(run_id)
-    outcome = weigh(run_id, status, stats, _some(hook.iter_run_warnings(run_id)))
+    outcome = build_outcome(run_id, status, stats, islice(hook.iter_run_warnings(run_id), _MAX_WARNINGS))
     hook.log.info(
         "Run %s is %s: %s processed, %d errors, %d warnings",
         run_id,
@@ -171,18 +165,26 @@ def judge(
         outcome.errors,
         outcome.warnings,
     )
-    for line in outcome.first:
+    for line in outcome.messages:
         hook.log.warning("Run %s: %s", run_id, line)
-    reason = why_failed(outcome, fail_on, max_errors, sent=sent, empty_is_fine=empty_is_fine)
-    if reason or status in BROKEN:
-        url = hook.sync_log_url()
-        raise RunFailedError(run_id, status, f"{reason}\nThe workspace's sync log: {url}" if url else reason)
     return outcome
 
 
-def _some(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Give no more warnings than anybody would want to wait for."""
-    for number, row in enumerate(rows):
-        if number >= _MOST_COMPLAINTS:
-            return
-        yield row
+def raise_unless_successful(
+    hook: LeanIXHook,
+    outcome: RunOutcome,
+    *,
+    fail_on: str,
+    max_errors: int,
+    sent: int,
+    allow_unprocessed: bool,
+) -> None:
+    """Raise when a run counts as failed; see :func:`failure_reason` for the parameters.
+
+    :raises RunFailedError: with the reason and a link to the workspace's sync log.
+    """
+    reason = failure_reason(outcome, fail_on, max_errors, sent=sent, allow_unprocessed=allow_unprocessed)
+    if reason or outcome.status in UNSUCCESSFUL:
+        url = hook.sync_log_url()
+        reason = f"{reason}\nThe workspace's sync log: {url}" if url else reason
+        raise RunFailedError(outcome.run_id, outcome.status, reason)

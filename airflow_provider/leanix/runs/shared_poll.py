@@ -1,4 +1,4 @@
-"""Looks after many runs with few requests: all who wait for runs of one workspace share its run list."""
+"""Shared polls of many runs: the triggers that wait for runs of one workspace share its run list."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 
-_FEW = 4
-"""So many runs are asked for one by one: the list holds every run that ever was."""
+_MAX_SINGLE_POLLS = 4
+"""Maximum waiting triggers that poll their runs one by one; the list contains every run ever made."""
 
 _ROWS_PER_RUN = 500
-"""A list with more rows than this for each run that is waited for costs more than it saves."""
+"""Maximum rows of the list per waiting trigger; a longer list costs more than it saves."""
 
-_MOST_ROWS = 50_000
-"""A longer list takes too long to read on an event loop (this one: some 20 ms)."""
+_MAX_LIST_ROWS = 50_000
+"""Maximum rows of the list; decoding them takes some 20 ms on the event loop."""
 
-_LOOKS_PER_SECOND = 15.0
-"""So many runs a second are asked for one by one: half of what the vendor allows a user."""
+_STATUS_POLLS_PER_SECOND = 15.0
+"""Maximum polls of single runs per second: half of the vendor's limit for a user."""
 
-_HOOK_SECONDS = 60.0
+_HOOK_MAX_AGE = 60.0
+"""Maximum age of a shared hook in seconds, after which a changed connection takes effect."""
 
-
-_GOING_ON = LIVE | {CREATED}
+_NOT_ENDED = LIVE | {CREATED}
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Waiter:
-    """One who waits for a run; it counts as long as it lives.
+class RunWaiter:
+    """A trigger waiting for a run, registered while referenced.
 
     :param run_id: the run.
-    :param poll_interval: the longest interval between two looks, in seconds.
+    :param poll_interval: maximum seconds between polls.
     """
 
     run_id: str
@@ -45,121 +45,126 @@ class Waiter:
     pause: float = 0.0
 
 
-async def watch(conn_id: str, waiter: Waiter) -> str:
-    """Give the status of a waiter's run: at once where few wait, else when there is something to tell.
+async def poll_run_status(conn_id: str, waiter: RunWaiter) -> str:
+    """Return the status of a waiter's run.
 
-    Where the list would be too long for many who wait, each waits for its turn to ask for its own run.
+    With few waiters, the run is polled at once. With many waiters, the function returns when the run list
+    shows that the run is not simply in progress. When the list would be too long, the runs are polled one
+    by one at a limited rate.
 
-    :param conn_id: the connection; all who wait through it share a hook, which is a minute old at most.
+    :param conn_id: the connection; its waiters share a hook, which is at most a minute old.
     """
-    workspaces = _workspaces.setdefault(asyncio.get_running_loop(), {})
-    workspace = workspaces.setdefault(conn_id, _Workspace(conn_id))
-    workspace.waiters.add(waiter)
-    listed = await workspace.listed(waiter) if workspace.list_is_better() else ""
-    return listed or await _look(await workspace.hook(), waiter.run_id)
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.setdefault(conn_id, _RunListPoller(conn_id))
+    poller.waiters.add(waiter)
+    status = await poller.status_from_list(waiter) if poller.list_is_cheaper() else ""
+    return status or await _poll_single_run(await poller.hook(), waiter.run_id)
 
 
-class _Workspace:
-    """Who waits for runs of one workspace on one event loop, and the list that is read for them.
+class _RunListPoller:
+    """Poller of a workspace's run list on one event loop, for all waiters of a connection.
 
-    One task reads the list for all. A run that is still going on costs nothing between two lists, not even
-    an object: a triggerer that makes thousands of them with every tick stops for a tenth of a second now and
+    One task reads the list for all waiters. A run in progress costs nothing between two polls, not even an
+    object: a triggerer that creates thousands of objects per poll pauses for a tenth of a second now and
     then, to collect them.
 
     :param conn_id: the connection.
     """
 
     def __init__(self, conn_id: str) -> None:
-        self.waiters: WeakSet[Waiter] = WeakSet()
+        self.waiters: WeakSet[RunWaiter] = WeakSet()
         self._conn_id = conn_id
-        self._asking: dict[Waiter, asyncio.Future[str]] = {}
+        self._futures: dict[RunWaiter, asyncio.Future[str]] = {}
         self._rows = 0
         self._due = 0.0
         self._last_hook: LeanIXHook | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def list_is_better(self) -> bool:
-        """Tell whether the list costs less than a look at each run."""
+    def list_is_cheaper(self) -> bool:
+        """Return whether reading the list costs less than polling each run."""
         count = len(self.waiters)
-        return count > _FEW and self._rows <= min(count * _ROWS_PER_RUN, _MOST_ROWS)
+        return count > _MAX_SINGLE_POLLS and self._rows <= min(count * _ROWS_PER_RUN, _MAX_LIST_ROWS)
 
     async def hook(self) -> LeanIXHook:
-        """Give the hook that all who wait share; a changed connection is noticed within a minute."""
-        return await shared_result(("leanix hook", self._conn_id), _HOOK_SECONDS, self._loaded)
+        """Return the hook that all waiters share; a changed connection takes effect within a minute."""
+        return await shared_result(("leanix hook", self._conn_id), _HOOK_MAX_AGE, self._load_hook)
 
-    async def listed(self, waiter: Waiter) -> str:
-        """Wait until the list shows that a run does not just go on, and give its status.
+    async def status_from_list(self, waiter: RunWaiter) -> str:
+        """Wait until the list shows that a run is not simply in progress; return its status.
 
-        Empty when the list does not hold the run, or is not worth reading any more. An error of the request
-        reaches everybody who waits.
+        Empty when the list does not contain the run, or has become too long. An error of the request is
+        raised for every waiter.
         """
         loop = asyncio.get_running_loop()
         waiter.pause = min(1.0, waiter.poll_interval)
         self._due = min(self._due, loop.time() + waiter.pause)
         future: asyncio.Future[str] = loop.create_future()
-        self._asking[waiter] = future
-        if self._reader is None:
-            # Its own task: when the trigger that asked first is cancelled, the others still get the answer.
-            self._reader = loop.create_task(self._read())
+        self._futures[waiter] = future
+        if self._task is None:
+            # A task of its own: when the first waiter is cancelled, the others still get the result.
+            self._task = loop.create_task(self._poll_list())
         try:
             return await future
         finally:
-            del self._asking[waiter]
+            del self._futures[waiter]
 
-    async def _read(self) -> None:
+    async def _poll_list(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._asking:
+            while self._futures:
                 statuses = await (await self.hook()).asend(list_statuses())
                 self._rows = len(statuses)
-                self._tell(statuses)
-                self._due = loop.time() + self._pause()
+                self._resolve(statuses)
+                self._due = loop.time() + self._next_interval()
                 while (left := self._due - loop.time()) > 0:
-                    # Not longer: one who comes meanwhile may want the list earlier.
+                    # In short steps: a new waiter may need the list earlier.
                     await asyncio.sleep(min(left, 1.0))
         except Exception as error:
-            for future in self._asking.values():
+            for future in self._futures.values():
                 if not future.done():
                     future.set_exception(error)
         finally:
-            self._reader = None
+            self._task = None
 
-    def _tell(self, statuses: dict[str, str]) -> None:
-        better = self.list_is_better()
-        for waiter, future in self._asking.items():
+    def _resolve(self, statuses: dict[str, str]) -> None:
+        """Set the results of the waiters whose runs are not simply in progress."""
+        use_list = self.list_is_cheaper()
+        for waiter, future in self._futures.items():
             status = statuses.get(waiter.run_id, "")
-            if not future.done() and not (better and status in _GOING_ON):
+            if not future.done() and not (use_list and status in _NOT_ENDED):
                 future.set_result(status)
 
-    def _pause(self) -> float:
-        """Give the seconds until the next list: what the most impatient wants, jittered by a tenth."""
-        pause = min((waiter.pause for waiter in self._asking), default=0.0)
-        for waiter in self._asking:
+    def _next_interval(self) -> float:
+        """Return the seconds until the next poll: the shortest of all waiters, with a jitter of a tenth."""
+        pause = min((waiter.pause for waiter in self._futures), default=0.0)
+        for waiter in self._futures:
             waiter.pause = min(waiter.poll_interval, waiter.pause * 1.5)
         return pause * random.uniform(0.9, 1.1)  # noqa: S311
 
-    async def _loaded(self) -> LeanIXHook:
+    async def _load_hook(self) -> LeanIXHook:
         hook = LeanIXHook(self._conn_id)
         try:
             await hook.aload()
         except ProviderError:
-            raise  # it was changed, to something that is wrong
+            raise  # the connection was changed and is invalid now
         except Exception as error:
             if self._last_hook is None:
                 raise
-            # Airflow itself does not answer: that is no reason to end all who wait.
+            # Airflow itself does not answer, which is no reason to end the waiting triggers.
             hook.log.warning(
-                "connection '%s' cannot be read again, the old one is used: %s", self._conn_id, error
+                "connection '%s' cannot be reloaded, the last known settings are used: %s",
+                self._conn_id,
+                error,
             )
             return self._last_hook
         self._last_hook = hook
         return hook
 
 
-_workspaces: WeakKeyDictionary[Any, dict[str, _Workspace]] = WeakKeyDictionary()
+_pollers: WeakKeyDictionary[Any, dict[str, _RunListPoller]] = WeakKeyDictionary()
 
 
-async def _look(hook: LeanIXHook, run_id: str) -> str:
-    turns = shared_budget(_LOOKS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
-    await asyncio.sleep(turns.reserve())
+async def _poll_single_run(hook: LeanIXHook, run_id: str) -> str:
+    budget = shared_budget(_STATUS_POLLS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
+    await asyncio.sleep(budget.reserve())
     return await hook.aget_run_status(run_id)

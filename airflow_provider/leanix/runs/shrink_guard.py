@@ -1,7 +1,7 @@
-"""Keeps a full run from deleting what is only missing by mistake.
+"""Shrink guard: reject a full run whose content is much smaller than the previous one.
 
-A full run deletes what its content does not hold. So its content is compared with that of the last run that
-ended well, whose size is kept on the task's outlet asset.
+A full run deletes fact sheets that are missing from its content. So the number of items is compared with that
+of the last successful full run, which is stored on the task's outlet asset.
 """
 
 from __future__ import annotations
@@ -12,42 +12,46 @@ from typing import Any
 from airflow_provider.errors import InputError
 
 _NAME = "leanix_full_run_items"
+"""Key in the asset's state store."""
 
 
-class LastCount:
-    """How many items the last full run of a connector took in.
+class LastItemCount:
+    """Number of items in the last successful full run of a connector.
 
     :param context: the task's context.
-    :param outlets: the task's outlets; the first asset among them keeps the count, without one nothing does.
-    :param connector: what tells the connector from others that write to the same asset.
+    :param outlets: the task's outlets; the count is stored on the first asset. Without an asset, or without
+        state stores (before Airflow 3.3), nothing is stored and nothing is rejected.
+    :param connector: identifies the connector among those that write to the same asset.
     """
 
     def __init__(self, context: Mapping[str, Any], outlets: Iterable[Any], connector: str) -> None:
         from airflow.sdk import Asset
 
         stores = context.get("asset_state_store")
-        asset = next((one for one in outlets if isinstance(one, Asset)), None)
+        asset = next((outlet for outlet in outlets if isinstance(outlet, Asset)), None)
         self._store: Any = stores[asset] if stores is not None and asset is not None else None
         self._connector = connector
 
-    def check(self, count: int, max_shrink: float) -> None:
-        """Refuse a content that is much smaller than the last one.
+    def raise_if_shrunk(self, count: int, max_shrink: float) -> None:
+        """Raise when the content is much smaller than that of the last full run.
 
-        :param max_shrink: the share of the last count that may be missing.
+        :param count: number of items in the content.
+        :param max_shrink: share of the last count that may be missing, from 0 to 1.
+        :raises InputError: with both counts.
         """
-        last = self._all().get(self._connector)
+        last = self._counts().get(self._connector)
         if isinstance(last, int) and count < last * (1 - max_shrink):
             raise InputError(
                 f"the content has {count} items, the last full run had {last}; a full run deletes what it"
-                f" does not hold, and more than {max_shrink:.0%} less is refused (see 'max_shrink')",
+                f" does not contain, so a decrease of more than {max_shrink:.0%} is rejected ('max_shrink')",
                 "the LDIF",
             )
 
-    def keep(self, count: int) -> None:
-        """Remember the count of a run that ended well."""
+    def record(self, count: int) -> None:
+        """Store the number of items of a successful run."""
         if self._store is not None:
-            self._store.set(_NAME, {**self._all(), self._connector: count})
+            self._store.set(_NAME, {**self._counts(), self._connector: count})
 
-    def _all(self) -> dict[str, Any]:
+    def _counts(self) -> dict[str, Any]:
         value = self._store.get(_NAME) if self._store is not None else None
         return value if isinstance(value, dict) else {}

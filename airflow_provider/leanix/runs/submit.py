@@ -1,9 +1,8 @@
-"""Submits runs so that none starts twice, whatever breaks in between, and sees them through.
+"""Run submission: create and start at most one run per request of a task, across retries and crashes.
 
-A run is made in two steps. One that was created but not started does nothing, so a lost answer to a create
-costs nothing; starting one a second time is refused by the service, so a lost answer to a start costs
-nothing either. What a task must not lose is which run is its own: that is what the marker in the run's
-description and the task's memory are for.
+A run is created first and started second. A run that was created but not started does nothing, so a lost
+reply to a create leaves at most an idle run. The service rejects a second start of a run, so a start can
+be repeated. A task finds its run by the id in its state store, or by the marker in the run's description.
 """
 
 from __future__ import annotations
@@ -11,38 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.errors import (
-    AmbiguousWriteError,
-    NotFoundError,
-    RequestRejectedError,
-)
-from airflow_provider.leanix.api import BROKEN, CREATED, LIVE
+from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RequestRejectedError
+from airflow_provider.leanix.api import CREATED, LIVE, UNSUCCESSFUL
 from airflow_provider.leanix.ldif.document import Ldif
-from airflow_provider.leanix.ldif.validation import LONGEST
+from airflow_provider.leanix.ldif.validation import MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.hooks import LeanIXHook
 
 
-def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, tried_before: bool) -> str:
-    """See to it that one run of this LDIF is started, and give its id.
+def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, is_retry: bool) -> str:
+    """Ensure that a run of this LDIF is started; return its id.
 
-    A run that an earlier try of the task has made is taken up: one that was created is started, one that
-    is live or FINISHED is left as it is. After one that FAILED or was STOPPED comes a new one.
+    A run of an earlier attempt is resumed: a created run is started, a live or FINISHED run is left as it
+    is. After a FAILED or STOPPED run a new run is created.
 
-    :param submission: what the task remembers; its request must stand for this LDIF.
-    :param test: a dry run.
-    :param tried_before: whether another try may have made a run that the memory does not know of.
+    :param submission: the task's stored submission; its request must identify this LDIF.
+    :param test: start a dry run.
+    :param is_retry: whether an earlier attempt may have created a run that is not in the state store.
     """
-    run_id, status = _find(hook, submission, tried_before) or ("", "")
+    run_id, status = _find_run(hook, submission, is_retry) or ("", "")
     if not run_id:
-        _end_earlier(hook, submission, tried_before)
+        _stop_superseded_runs(hook, submission, is_retry)
         submission.intend()
-        run_id, status = _create(hook, submission, ldif), CREATED
+        run_id, status = _create_run(hook, submission, ldif), CREATED
         hook.log.info("Created run %s of %s (%s)", run_id, ldif.connector, submission.marker)
     else:
-        hook.log.info("Taking up run %s of an earlier try, it is %s", run_id, status)
+        hook.log.info("Resuming run %s of an earlier attempt, it is %s", run_id, status)
     if submission.remote_id != run_id:
         submission.created(run_id)
     if status == CREATED:
@@ -53,7 +48,8 @@ def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, 
 def start_once(hook: LeanIXHook, run_id: str, *, test: bool) -> None:
     """Start a run unless it was started already.
 
-    :raises RequestRejectedError: when the service refuses, and the run is not started either.
+    :param test: start a dry run.
+    :raises RequestRejectedError: when the service rejects the start of a run that is not started.
     """
     if hook.start_run(run_id, test=test):
         hook.log.info("Started run %s", run_id)
@@ -63,51 +59,54 @@ def start_once(hook: LeanIXHook, run_id: str, *, test: bool) -> None:
         hook.log.info("Run %s was started before, it is %s", run_id, status)
 
 
-def _find(hook: LeanIXHook, submission: Submission, tried_before: bool) -> tuple[str, str] | None:
-    """Give the run that this work already has, with its status; None when a new one is due."""
+def _find_run(hook: LeanIXHook, submission: Submission, is_retry: bool) -> tuple[str, str] | None:
+    """Return id and status of the existing run of this request; None when a new run is needed."""
     if submission.remote_id:
-        status = _status_of(hook, submission.remote_id)
-        if status and status not in BROKEN:
+        status = _status_or_none(hook, submission.remote_id)
+        if status and status not in UNSUCCESSFUL:
             return submission.remote_id, status
-        hook.log.info("Run %s of an earlier try is %s", submission.remote_id, status or "unknown by now")
+        hook.log.info(
+            "Run %s of an earlier attempt is %s", submission.remote_id, status or "unknown to the service"
+        )
         submission.renew()
         return None
     if submission.earlier_id and submission.earlier_was_same:
-        # The task was cleared while what it had started was still going on.
-        status = _status_of(hook, submission.earlier_id)
+        # The task was cleared while its run was live.
+        status = _status_or_none(hook, submission.earlier_id)
         if status in LIVE:
             return submission.earlier_id, str(status)
-    if submission.is_known or (tried_before and not submission.remembers):
-        return _find_marked(hook, submission)
+    if submission.is_known or (is_retry and not submission.remembers):
+        return _find_run_by_marker(hook, submission)
     return None
 
 
-def _find_marked(hook: LeanIXHook, submission: Submission) -> tuple[str, str] | None:
-    """Look for the marker through the run list; moves on to the next marker after a run that broke."""
-    found = pick(hook.list_runs(), submission.marker)
+def _find_run_by_marker(hook: LeanIXHook, submission: Submission) -> tuple[str, str] | None:
+    """Return id and status of the run with the marker; after an unsuccessful run, take the next marker."""
+    found = select_marked_run(hook.list_runs(), submission.marker)
     if found is None:
         return None
     generation, run_id, status = found
-    if status in BROKEN:
+    if status in UNSUCCESSFUL:
         submission.generation = generation + 1
         return None
     submission.generation = generation
     return run_id, status
 
 
-def pick(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str] | None:
-    """Find the run that counts among those with a marker or a later one of the same work.
+def select_marked_run(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str] | None:
+    """Return the latest run with a marker, or with a later generation of the same marker.
 
-    Of several with the same marker (an answer to a create was lost), the one that was started counts.
+    When several runs have the same marker, because the reply to a create was lost, the started run is
+    returned.
 
     :param rows: the run list.
     :return: generation, id and status.
     """
-    work, _, generation = marker.rpartition(".")
+    request, _, generation = marker.rpartition(".")
     best: tuple[tuple[int, int], str, str] | None = None
     for row in rows:
-        before, mark, after = str(row.get("description") or "").rpartition(f"{work}.")
-        if not mark or not after.isdigit() or int(after) < int(generation) or before.endswith(work):
+        before, mark, after = str(row.get("description") or "").rpartition(f"{request}.")
+        if not mark or not after.isdigit() or int(after) < int(generation) or before.endswith(request):
             continue
         status = str(row.get("status") or "")
         rank = (int(after), 0 if status == CREATED else 1)
@@ -116,43 +115,50 @@ def pick(rows: Iterable[Mapping[str, Any]], marker: str) -> tuple[int, str, str]
     return (best[0][0], best[1], best[2]) if best else None
 
 
-def _create(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
-    marked = ldif.describe(describe(ldif.header.get("description"), submission.marker))
+def _create_run(hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
+    description = append_marker(ldif.header.get("description"), submission.marker)
+    marked = ldif.with_description(description)
     try:
         return hook.create_run(marked)
     except AmbiguousWriteError as error:
-        found = pick(hook.list_runs(), submission.marker)
+        found = select_marked_run(hook.list_runs(), submission.marker)
         if found:
-            hook.log.info("The answer to the create was lost, but the run is there: %s", found[1])
+            hook.log.info("The reply to the create was lost, but run %s was created", found[1])
             return found[1]
-        # At worst a run that nobody starts is left behind.
-        hook.log.warning("%s. No run with the marker is there, so it is created anew", error)
+        # At worst an idle run is left behind.
+        hook.log.warning("%s. No run with the marker exists, so another create is sent", error)
         return hook.create_run(marked)
 
 
-def _end_earlier(hook: LeanIXHook, submission: Submission, tried_before: bool) -> None:
-    """Stop what an earlier try has started with another input, before the new run begins."""
-    earlier: list[str] = []
-    if submission.earlier_id and _status_of(hook, submission.earlier_id) in LIVE:
-        earlier.append(submission.earlier_id)
-    if tried_before and not submission.remembers:
-        earlier += live_with(hook.list_runs(), submission.task_marker)
-    for run_id in earlier:
-        hook.log.warning("The input has changed: stopping run %s of an earlier try", run_id)
+def _stop_superseded_runs(hook: LeanIXHook, submission: Submission, is_retry: bool) -> None:
+    """Stop the runs that earlier attempts have started with another input, before the new run starts."""
+    superseded: list[str] = []
+    if submission.earlier_id and _status_or_none(hook, submission.earlier_id) in LIVE:
+        superseded.append(submission.earlier_id)
+    if is_retry and not submission.remembers:
+        superseded += live_run_ids(hook.list_runs(), submission.task_marker)
+    for run_id in superseded:
+        hook.log.warning("The input has changed: stopping run %s of an earlier attempt", run_id)
         hook.stop_run(run_id)
 
 
-def live_with(rows: Iterable[Mapping[str, Any]], mark: str) -> list[str]:
-    """Give the ids of the runs in a list that are live and carry a mark."""
+def live_run_ids(rows: Iterable[Mapping[str, Any]], marker: str) -> list[str]:
+    """Return the ids of the live runs whose description contains a marker.
+
+    :param rows: the run list.
+    """
     return [
         str(row["id"])
         for row in rows
-        if row.get("status") in LIVE and mark in str(row.get("description") or "")
+        if row.get("status") in LIVE and marker in str(row.get("description") or "")
     ]
 
 
-def _status_of(hook: LeanIXHook, run_id: str) -> str | None:
-    """Give a run's status; None when the run list does not know it either: a 404 may be a gateway's."""
+def _status_or_none(hook: LeanIXHook, run_id: str) -> str | None:
+    """Return a run's status, or None for an unknown run.
+
+    A 404 may come from a gateway, so it is confirmed by the run list.
+    """
     try:
         return hook.get_run_status(run_id)
     except NotFoundError:
@@ -160,9 +166,9 @@ def _status_of(hook: LeanIXHook, run_id: str) -> str | None:
         return next(found, None)
 
 
-def describe(text: object, marker: str) -> str:
-    """Put the marker behind the user's text, within the length that the service allows."""
-    room = LONGEST - len(marker) - 1
+def append_marker(text: object, marker: str) -> str:
+    """Return the user's text with the marker appended, shortened to the length that the service allows."""
+    room = MAX_TEXT_LENGTH - len(marker) - 1
     shown = str(text or "").strip()
     if len(shown) > room:
         shown = shown[: room - 1] + "…"

@@ -80,7 +80,7 @@ def export(
                 rows = _WRITERS[file_format](chosen, packed)
         else:
             rows = _WRITERS[file_format](chosen, file)
-    made = manifest(
+    result = manifest(
         file,
         file_format=file_format,
         rows=rows,
@@ -88,7 +88,7 @@ def export(
         requests=hook.requests,
         seconds=round(time.monotonic() - started, 3),
     )
-    return log_manifest(made, hook.log)
+    return log_manifest(result, hook.log)
 
 
 def _read_header(raw: msgspec.Raw) -> _Header:

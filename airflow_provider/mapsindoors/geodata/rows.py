@@ -164,7 +164,7 @@ def validate_updates(source: object) -> int:
     try:
         for number, row in _rows(source):
             count += 1
-            problems += [f"row {number}: {said}" for said in _update_problems(number, row, seen)]
+            problems += [f"row {number}: {problem}" for problem in _update_problems(number, row, seen)]
     except InputError as error:
         problems += error.problems
     if problems:

@@ -59,7 +59,7 @@ def _describe_batch(hook: MapsIndoorsHook, error: ProviderError, batch: Sequence
         return f"{rows} refused, some may be updated"
     wrong = [number for number, item in batch if differences(item, stored.get(item["id"], {}))]
     shown = ", ".join(map(str, wrong[:50])) + (", ..." if len(wrong) > 50 else "")
-    return f"of {rows}, {len(batch) - len(wrong)} are as wanted, not {shown or 'one'}"
+    return f"of {rows}, {len(batch) - len(wrong)} are updated, not updated: {shown or 'none'}"
 
 
 def _with_progress(

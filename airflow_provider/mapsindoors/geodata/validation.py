@@ -88,7 +88,7 @@ def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:
             yield f"properties value of {key!r} must be a text, not {type(value).__name__}"
         other = seen.setdefault(key.lower(), key)
         if other != key:
-            yield f"properties keys {other!r} and {key!r} are one key to the service, which lowers them"
+            yield f"properties keys {other!r} and {key!r} are the same key: the service lowers them"
 
 
 def _base_type_property_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:

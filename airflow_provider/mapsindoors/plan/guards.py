@@ -35,20 +35,20 @@ class Guards:
         """
         out = []
         changes, deletes = len(plan.changes), plan.count("delete")
-        gone = deletes + plan.count("deactivate")
+        removals = deletes + plan.count("deactivate")
         if self.max_changes is not None and changes > self.max_changes:
             out.append(f"{changes} changes are more than max_changes={self.max_changes}")
         if deletes > self.max_deletes:
             out.append(f"{deletes} deletions are more than max_deletes={self.max_deletes}")
-        if gone > self.max_delete_ratio * plan.compared:
+        if removals > self.max_delete_ratio * plan.compared:
             out.append(
-                f"{gone} of {plan.compared} compared objects would go, more than"
+                f"{removals} of {plan.compared} compared objects would go, more than"
                 f" max_delete_ratio={self.max_delete_ratio:g}"
             )
-        if gone and rows == 0:
-            out.append("the source is empty, and every object would go")
-        if gone and any(not failure["key"] for failure in plan.failed):
-            out.append("rows that cannot be matched are left out, so what is missing is not known")
+        if removals and rows == 0:
+            out.append("the source is empty, and every compared object would be deleted or deactivated")
+        if removals and any(not failure["key"] for failure in plan.failed):
+            out.append("rows without a match are left out, so the missing rows are not known")
         return out + _orphans(plan, snapshot)
 
     def check(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> None:
@@ -64,10 +64,10 @@ class Guards:
 
 
 def _orphans(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
-    gone = {change.id for change in plan.changes if change.operation == "delete"}
+    deleted = {change.id for change in plan.changes if change.operation == "delete"}
     out = []
-    for key in sorted(gone):
-        left = [below for below in snapshot.children.get(key, ()) if below not in gone]
+    for key in sorted(deleted):
+        left = [child for child in snapshot.children.get(key, ()) if child not in deleted]
         if left:
             described = f"{snapshot.base_types[key]} {key}"
             out.append(f"deleting {described} would leave or take along {len(left)} objects below it")
@@ -113,7 +113,9 @@ def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
             if change.operation == "create"
             else _change_faults(change, snapshot)
         )
-        wrong += [f"change {number} ({change.operation} {change.key or change.id}) {why}" for why in faults]
+        wrong += [
+            f"change {number} ({change.operation} {change.key or change.id}) {fault}" for fault in faults
+        ]
         if change.parent_key and change.parent_key not in new:
             wrong.append(
                 f"change {number} needs a parent {change.parent_key!r} that the plan does not create"

@@ -149,7 +149,7 @@ def _table(changes: list[Change], places: Places, snapshot: SolutionSnapshot) ->
         chip = f'<span class="chip {kind_of(change)}">{_WORDS[kind_of(change)]}</span>'
         which = f"{escape(change.base_type)} <b>{escape(change.name)}</b><br>"
         which += f'<span class="quiet">{escape(change.key or change.id)}</span>'
-        fields = "<br>".join(_field(*said) for said in describe_change(change, snapshot))
+        fields = "<br>".join(_field(*difference) for difference in describe_change(change, snapshot))
         cells = f'<td class="number">{number}</td><td>{chip}</td><td>{which}</td>'
         cells += f"<td>{escape(where[number])}</td><td>{change.row or ''}</td>"
         yield f'<tr id="change-{number}">{cells}<td>{fields}</td></tr>'
@@ -159,10 +159,10 @@ def _table(changes: list[Change], places: Places, snapshot: SolutionSnapshot) ->
     yield "</section>"
 
 
-def _field(what: str, old: str, new: str) -> str:
+def _field(name: str, old: str, new: str) -> str:
     before = f'<span class="old-value">{escape(old)}</span> → ' if old else ""
     after = f'<span class="new-value">{escape(new)}</span>' if new else "nothing"
-    return f"{escape(what)}: {before}{after}"
+    return f"{escape(name)}: {before}{after}"
 
 
 def _failures(failed: list[Json]) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _failures(failed: list[Json]) -> Iterator[str]:
         return
     yield "<section><h2>Rows left out</h2><table><tr><th>Row</th><th>Key</th><th>Why</th></tr>"
     for failure in failed[:MOST_ROWS]:
-        why = "<br>".join(escape(str(reason)) for reason in failure["reasons"])
+        reasons = "<br>".join(escape(str(reason)) for reason in failure["reasons"])
         row, key = escape(str(failure["row"])), escape(str(failure["key"]))
-        yield f"<tr><td>{row}</td><td>{key}</td><td>{why}</td></tr>"
+        yield f"<tr><td>{row}</td><td>{key}</td><td>{reasons}</td></tr>"
     yield "</table></section>"

@@ -1,4 +1,4 @@
-"""An emulated LeanIX workspace: token endpoint, Integration API, and the storage it hands links to."""
+"""Emulated LeanIX workspace: token endpoint, Integration API, and blob storage."""
 
 from airflow_provider.sandbox.leanix.service import LeanIXService
 

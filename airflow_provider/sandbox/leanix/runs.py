@@ -1,4 +1,4 @@
-"""A run of the emulated Integration API and how its status moves with the sandbox's clock."""
+"""Runs of the emulated Integration API, and the state machine that moves them with the sandbox's clock."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider.sandbox.leanix.landscape import key_of
+from airflow_provider.sandbox.leanix.seed import configuration_key
 
 LIVE = frozenset({"SEQUENTIALIZED", "PENDING", "IN_PROGRESS"})
-OVER = frozenset({"FINISHED", "FAILED", "STOPPED"})
+ENDED = frozenset({"FINISHED", "FAILED", "STOPPED"})
 
 
 @dataclass
 class Run:
     """One synchronization run.
 
-    :param changes: each status with the moment it began, the first is ``CREATED``.
-    :param queue_seconds: how long it stays ``PENDING``.
-    :param work_seconds: how long it stays ``IN_PROGRESS``.
-    :param ending: the status it ends with.
-    :param stuck_in: the status it never leaves.
-    :param broken: why it fails as soon as it is worked on (its input could not be fetched).
+    :param changes: each status with the time it began, the first is ``CREATED``.
+    :param queue_seconds: seconds for which the run is ``PENDING``.
+    :param work_seconds: seconds for which the run is ``IN_PROGRESS``.
+    :param ending: final status.
+    :param stuck_in: status that the run never leaves.
+    :param input_error: reason why the input could not be fetched, which fails the run.
     """
 
     header: dict[str, Any]
@@ -36,7 +36,7 @@ class Run:
     work_seconds: float = 0.0
     ending: str = "FINISHED"
     stuck_in: str | None = None
-    broken: str = ""
+    input_error: str = ""
     warnings: list[dict[str, Any]] = field(default_factory=list)
     processors: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[dict[str, Any]] = field(default_factory=list)
@@ -44,32 +44,32 @@ class Run:
 
     @property
     def status(self) -> str:
-        """The status now (after the machine was settled)."""
+        """The current status, after the state machine was advanced."""
         return self.changes[-1][0]
 
     @property
     def since(self) -> float:
-        """When the status of now began."""
+        """The time at which the current status began."""
         return self.changes[-1][1]
 
     @property
     def inbound(self) -> bool:
-        """Whether it brings data into the workspace."""
+        """True when the run writes into the workspace."""
         return self.header.get("processingDirection") == "inbound"
 
     @property
     def description(self) -> str | None:
-        """The text its maker gave it."""
+        """The text that the run's creator has set."""
         return self.header.get("description")
 
     def enter(self, status: str, at: float) -> None:
-        """Move to another status."""
+        """Change to another status at a time."""
         self.changes.append((status, at))
 
     def stats(self) -> dict[str, Any]:
-        """Give the run's statistics in the shape of the vendor's examples."""
+        """Return the run's statistics in the shape of the vendor's examples."""
         body: dict[str, Any] = {
-            "statusChanges": [{"status": status, "timestamp": stamp(at)} for status, at in self.changes],
+            "statusChanges": [{"status": status, "timestamp": timestamp(at)} for status, at in self.changes],
             "processorStatistics": self.processors,
             "totalBlockingTime": "PT0S",
         }
@@ -89,7 +89,7 @@ class Run:
         return body
 
     def progress(self, now: float) -> dict[str, Any]:
-        """Give the progress report; inbound counters are those of the current run level."""
+        """Return the progress report; inbound counters are those of the current run level."""
         share = self._share(now)
         if not self.inbound:
             done = len(self.processors) and self.processors[0]["processedContentCount"]
@@ -110,7 +110,7 @@ class Run:
         }
 
     def _share(self, now: float) -> float:
-        if self.status in OVER:
+        if self.status in ENDED:
             return 1.0
         if self.status != "IN_PROGRESS" or not self.work_seconds:
             return 0.0
@@ -118,47 +118,50 @@ class Run:
 
 
 @dataclass
-class Machine:
-    """All runs, and the rules by which they move on.
+class RunStateMachine:
+    """All runs, and the rules by which their statuses change.
 
-    :param work: called when a run finishes; does what the run is for.
-    :param peak_live: the most runs that were live (started and not over) at once.
+    :param process: called for each run that finishes; reads or writes fact sheets.
+    :param runs: all runs by id.
+    :param live: runs that were started and have not ended, in order of their start.
+    :param peak_live: maximum number of runs that were live at the same time.
+    :param starts: number of runs that were started.
     """
 
-    work: Callable[[Run], None]
+    process: Callable[[Run], None]
     runs: dict[str, Run] = field(default_factory=dict)
     live: list[Run] = field(default_factory=list)
     peak_live: int = 0
     starts: int = 0
 
     def add(self, run: Run) -> None:
-        """Take a new run in, not started."""
+        """Add a run that is not started."""
         self.runs[run.id] = run
 
     def start(self, run: Run, now: float) -> None:
-        """Queue a run, behind another one where its configuration is sequential."""
-        self.settle(now)
+        """Queue a run; a run of a sequential configuration waits for the live runs with the same key."""
+        self.advance(now)
         sequential = run.configuration.get("sequentialExecution")
-        waits = sequential and any(key_of(one.header) == key_of(run.header) for one in self.live)
+        waits = sequential and any(_same_key(other, run) for other in self.live)
         run.enter("SEQUENTIALIZED" if waits else "PENDING", now)
         self.live.append(run)
         self.starts += 1
         self.peak_live = max(self.peak_live, len(self.live))
 
     def stop(self, run: Run, now: float) -> None:
-        """End a live run as ``STOPPED``."""
+        """Stop a live run."""
         run.enter("STOPPED", now)
         self.live.remove(run)
 
-    def settle(self, now: float) -> None:
-        """Let every live run do what it had time for until now."""
+    def advance(self, now: float) -> None:
+        """Apply every status change of the live runs that is due."""
         moved = True
         while moved:
             moved = False
             for run in list(self.live):
-                while run.status not in OVER and self._step(run, now):
+                while run.status not in ENDED and self._step(run, now):
                     moved = True
-                if run.status in OVER:
+                if run.status in ENDED:
                     self.live.remove(run)
 
     def _step(self, run: Run, now: float) -> bool:
@@ -168,11 +171,11 @@ class Machine:
             return self._release(run)
         if run.status == "PENDING":
             return self._after(run, run.queue_seconds, "IN_PROGRESS", now)
-        ending = "FAILED" if run.broken else run.ending
+        ending = "FAILED" if run.input_error else run.ending
         if not self._after(run, run.work_seconds, ending, now):
             return False
         if ending == "FINISHED":
-            self.work(run)
+            self.process(run)
         return True
 
     def _after(self, run: Run, seconds: float, status: str, now: float) -> bool:
@@ -183,19 +186,24 @@ class Machine:
 
     def _release(self, run: Run) -> bool:
         ahead = self.live[: self.live.index(run)]
-        if any(key_of(one.header) == key_of(run.header) for one in ahead):
+        if any(_same_key(other, run) for other in ahead):
             return False
-        key = key_of(run.header)
-        ends = [one.since for one in self.runs.values() if one.status in OVER and key_of(one.header) == key]
+        ends = [
+            other.since for other in self.runs.values() if other.status in ENDED and _same_key(other, run)
+        ]
         run.enter("PENDING", max([run.since, *ends]))
         return True
 
 
-def stamp(at: float) -> str:
-    """Write a moment as the API does: ISO 8601, UTC, microseconds."""
+def _same_key(run: Run, other: Run) -> bool:
+    return configuration_key(run.header) == configuration_key(other.header)
+
+
+def timestamp(at: float) -> str:
+    """Return a time in the API's form: ISO 8601, UTC, microseconds."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as the API does (ISO 8601)."""
+    """Return a duration in the API's form (ISO 8601)."""
     return f"PT{seconds:.9f}".rstrip("0").rstrip(".") + "S"

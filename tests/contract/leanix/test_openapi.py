@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider.sandbox.leanix import LeanIXService
-from airflow_provider.sandbox.leanix.landscape import KEY, tutorial_items
+from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, tutorial_items
 from tests.contract import specs
 from tests.contract.judging import Judged
 from tests.contract.recording import RecordingSandbox
@@ -96,7 +96,7 @@ class Drive:
             self("GET", path)
         first = self("GET", "/configurations").json()[0]
         self("PUT", "/configurations", {**first, "connectorId": "copy"})
-        key = {name: first[name] for name in KEY} | {"connectorId": "copy"}
+        key = {name: first[name] for name in KEY_FIELDS} | {"connectorId": "copy"}
         for _ in range(2):
             self("DELETE", "/configurations", **key)
         self("DELETE", "/configurations")

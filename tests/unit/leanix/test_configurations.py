@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
-from airflow_provider.sandbox.leanix.landscape import configurations, key_of
+from airflow_provider.sandbox.leanix.seed import configuration_key, configurations
 
 from .conftest import OUTBOUND, Task
 
@@ -36,7 +36,7 @@ def test_configuration_file_is_put_once_and_its_differences_are_named(
         "changed": True,
         "differences": ["~ sequentialExecution", "~ processors[0].fields", "+ variables"],
     }
-    assert leanix.configurations[key_of(wanted)]["variables"] == wanted["variables"]
+    assert leanix.configurations[configuration_key(wanted)]["variables"] == wanted["variables"]
     assert put(str(path))["changed"] is False
     assert sandbox.counters.total("PUT") == 1
 

@@ -1,4 +1,4 @@
-"""Each fault of the sandbox at each step of a run: one run is started, and what the task says is true."""
+"""Each fault of the sandbox at each step of a run: one run is started, and the task's result is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The LeanIX hook: what users call, and what a connection test says."""
+"""The LeanIX hook: its methods and its connection test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider.errors import (
     PermissionDeniedError,
 )
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 
 OUTBOUND = {
     "connectorType": "report",
@@ -102,7 +102,7 @@ def test_link_to_another_host_is_read_without_credentials_from_allowed_hosts_onl
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
-def test_broken_download_is_begun_again_and_nothing_half_is_left(
+def test_broken_download_is_retried_and_leaves_no_partial_file(
     leanix: Any, sandbox: Any, tmp_path: Any
 ) -> None:
     with LeanIXHook() as hook:
@@ -117,7 +117,7 @@ def test_broken_download_is_begun_again_and_nothing_half_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
-def test_storage_that_fails_is_tried_again_and_one_that_refuses_is_reported(
+def test_storage_that_fails_is_retried_and_a_refusal_is_reported(
     leanix: Any, sandbox: Any, tmp_path: Any
 ) -> None:
     with LeanIXHook() as hook:
@@ -225,7 +225,7 @@ def test_unknown_run_is_not_found(leanix: Any) -> None:
         hook.get_run_status("no such")
 
 
-# What a connection test says
+# Connection test
 
 
 def test_connection_that_works_names_the_workspace(leanix: Any) -> None:
@@ -235,7 +235,7 @@ def test_connection_that_works_names_the_workspace(leanix: Any) -> None:
     )
 
 
-def test_connection_tells_bad_host_token_permission_and_workspace_apart(
+def test_connection_distinguishes_bad_host_token_permission_and_workspace(
     leanix: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = []

@@ -29,7 +29,7 @@ from airflow_provider.leanix.operators import (
     LeanIXStartRunOperator,
 )
 from airflow_provider.leanix.runs import wait
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.airflow_names import TaskDeferred
 
 from .conftest import INBOUND, OUTBOUND, Task, again, first_event
@@ -309,7 +309,7 @@ def test_a_run_that_cannot_be_watched_is_said_to_go_on(
     sandbox.faults.add("status", status=403, path="/status$", times=None)
     with pytest.raises(PermissionDeniedError):
         task.run(run_operator(**OUTBOUND, deferrable=deferrable))
-    assert "it may go on, and the next try takes it up" in caplog.text + "".join(capsys.readouterr())
+    assert "it may still be live, and a retry resumes it" in caplog.text + "".join(capsys.readouterr())
 
 
 def test_results_that_the_storage_refuses_are_not_blamed_on_the_credentials(
@@ -469,7 +469,10 @@ def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
     ("ldif", "said"),
     [
         ({"contents": []}, "'content' is meant"),
-        ({"connectorId": "other", "content": []}, "'connectorId' is 'other', the task says 'campus'"),
+        (
+            {"connectorId": "other", "content": []},
+            "'connectorId' is 'other', but the task's argument is 'campus'",
+        ),
         ("text", "no list 'content'"),
         ({"content": [1]}, "no object"),
     ],
@@ -558,7 +561,7 @@ def test_signature_of_an_upload_link_is_in_no_log_error_or_memory(
     said = f"the input {link} ({signature}) cannot be fetched"
     caplog.set_level("DEBUG")
     monkeypatch.setattr(LeanIXHook, "upload_above", 0)
-    monkeypatch.setattr(upload, "WHOLE", 10**9 if whole else 0)
+    monkeypatch.setattr(upload, "MAX_SINGLE_PUT_BYTES", 10**9 if whole else 0)
     sandbox.faults.add("status", path="storages/azure$", status=200, body={"SAS": link}, times=None)
     sandbox.faults.add("status", service="storage", status=500, body=said, times=1)
     sandbox.faults.add("status", service="storage", status=201, times=None)
@@ -577,8 +580,8 @@ def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
     leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
-    monkeypatch.setattr(upload, "WHOLE", 10_000)
-    monkeypatch.setattr(upload, "BLOCK", 7_001)
+    monkeypatch.setattr(upload, "MAX_SINGLE_PUT_BYTES", 10_000)
+    monkeypatch.setattr(upload, "BLOCK_BYTES", 7_001)
     rows = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": f"n{n}"}} for n in range(500)]
     lost = sandbox.faults.add("reset_after", service="storage", method="PUT", after=1, times=2)
     assert task.run(run_operator(**INBOUND, content=rows))["processed"] == 500

@@ -173,7 +173,7 @@ def test_a_whole_new_venue_is_made_level_by_level(
         (desk("D-1", baseType=None), "has no baseType"),
         (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 112.57]}), "is the order wrong"),
         (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 12.57]}), "latitude swapped"),
-        (desk("D-1", **{"Name@en": "X"}), "are one key to the service"),
+        (desk("D-1", **{"Name@en": "X"}), "are the same key"),
     ],
 )
 def test_a_bad_row_is_named_before_any_write(
@@ -294,7 +294,7 @@ def test_rows_that_cannot_be_matched_prevent_deletions(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     rows: list[Any] = [{"name": "no key"}, {"externalId": "A-0-01"}]
-    with pytest.raises(PlanRejectedError, match="what is missing is not known"):
+    with pytest.raises(PlanRejectedError, match="the missing rows are not known"):
         sync(rows, scope=ROOMS, missing="deactivate", on_row_error="skip")
 
 

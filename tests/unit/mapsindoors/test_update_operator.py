@@ -108,9 +108,9 @@ def test_bad_arguments_are_refused(sandbox: Sandbox, options: dict[str, Any], wo
 @pytest.mark.parametrize(
     ("mode", "standing"),
     [
-        ("atomic", "of rows 4 to 6, 0 are as wanted, not 4, 5, 6"),
-        ("stop-at-first", "of rows 4 to 6, 1 are as wanted, not 5, 6"),
-        ("skip-bad", "of rows 4 to 6, 2 are as wanted, not 5"),
+        ("atomic", "of rows 4 to 6, 0 are updated, not updated: 4, 5, 6"),
+        ("stop-at-first", "of rows 4 to 6, 1 are updated, not updated: 5, 6"),
+        ("skip-bad", "of rows 4 to 6, 2 are updated, not updated: 5"),
     ],
 )
 def test_a_refused_batch_says_what_is_updated_and_what_is_not(

@@ -18,7 +18,7 @@ from airflow_provider.sandbox.service import Service
 
 
 class NotesService(Service):
-    """A service that keeps notes: as small as a service can be."""
+    """A minimal service that stores notes."""
 
     name = "notes"
 
@@ -133,13 +133,13 @@ def test_content_type_mislabels_a_good_answer(notes: Sandbox) -> None:
     assert reply.json() == []
 
 
-def test_a_fault_strikes_as_often_as_told_after_letting_some_through(notes: Sandbox) -> None:
+def test_a_fault_hits_the_given_number_of_requests_after_letting_some_pass(notes: Sandbox) -> None:
     fault = notes.faults.add("status", status=500, times=2, after=1)
     assert [get(notes).status_code for _ in range(4)] == [200, 500, 500, 200]
     assert fault.hits == 2
 
 
-def test_a_fault_without_times_strikes_until_it_is_removed(notes: Sandbox) -> None:
+def test_a_fault_without_times_hits_until_it_is_removed(notes: Sandbox) -> None:
     fault = notes.faults.add("status", times=None)
     assert {get(notes).status_code for _ in range(3)} == {500}
     notes.faults.remove(fault)
@@ -147,13 +147,13 @@ def test_a_fault_without_times_strikes_until_it_is_removed(notes: Sandbox) -> No
 
 
 @pytest.mark.parametrize("filters", [{"service": "other"}, {"method": "POST"}, {"path": "^/notes$"}])
-def test_a_fault_spares_requests_it_is_not_meant_for(notes: Sandbox, filters: dict[str, str]) -> None:
+def test_a_fault_does_not_hit_other_requests(notes: Sandbox, filters: dict[str, str]) -> None:
     fault = notes.faults.add("status", **filters)
     assert get(notes).status_code == 200
     assert fault.hits == 0
 
 
-def test_a_fault_that_is_not_one_is_refused_by_name(notes: Sandbox) -> None:
+def test_an_unknown_kind_or_option_is_refused_by_name(notes: Sandbox) -> None:
     with pytest.raises(ValueError, match="no fault of kind 'explode'"):
         notes.faults.add("explode")
     with pytest.raises(ValueError, match="'slow' has no option status"):

@@ -1,4 +1,4 @@
-"""The emulated LeanIX workspace keeps to what is known of the real one."""
+"""The emulated LeanIX workspace behaves as the documented one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider.sandbox.leanix.landscape import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 
 INBOUND = {
     "connectorType": "cmdb",
@@ -32,7 +32,7 @@ RUNS = "/synchronizationRuns"
 
 
 class Client:
-    """Talks to the emulated API the way the vendor's tutorial does."""
+    """Client that sends the requests of the vendor's tutorial."""
 
     def __init__(self, sandbox: Any) -> None:
         self.base = sandbox.leanix.base_url
@@ -165,7 +165,7 @@ def test_dry_run_writes_nothing(client: Client, sandbox: Any) -> None:
     assert "b6992b1d-4e4d" not in sandbox.leanix.fact_sheets
 
 
-def test_full_mode_archives_what_it_did_not_touch_up_to_half(client: Client, sandbox: Any) -> None:
+def test_full_mode_archives_missing_fact_sheets_up_to_half(client: Client, sandbox: Any) -> None:
     components = [one for one in sandbox.leanix.fact_sheets.values() if one.type == "ITComponent"]
     items = [{"type": one.type, "id": one.id, "data": one.data} for one in components[:-2]]
     client.run({**INBOUND, "processingMode": "full", "content": items})

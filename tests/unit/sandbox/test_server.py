@@ -1,4 +1,4 @@
-"""The sandbox's frame: origins, counting, reset, the command."""
+"""The sandbox server: origins, counters, reset, control routes, the command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.wait import until
 
 
 class EchoService(Service):
-    """A service that says what it was asked."""
+    """A service that returns path and parameters of requests."""
 
     name = "echo"
 
@@ -148,7 +148,7 @@ def test_reset_puts_services_faults_counters_and_clock_back(echo: Sandbox) -> No
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
-def test_no_web_page_steers_it(echo: Sandbox, headers: dict[str, str]) -> None:
+def test_no_web_page_controls_it(echo: Sandbox, headers: dict[str, str]) -> None:
     control = f"{echo.url}/_sandbox"
     for method, path in (("GET", "connections"), ("POST", "reset"), ("POST", "faults")):
         answer = requests.request(
@@ -168,13 +168,13 @@ def test_no_web_page_steers_it(echo: Sandbox, headers: dict[str, str]) -> None:
         *(("clock", body) for body in (b"{}", b'{"advance":"soon"}')),
     ],
 )
-def test_what_it_does_not_understand_it_says(echo: Sandbox, path: str, body: bytes) -> None:
+def test_an_invalid_control_request_is_described(echo: Sandbox, path: str, body: bytes) -> None:
     answer = requests.post(f"{echo.url}/_sandbox/{path}", data=body, timeout=5)
     assert answer.status_code == 400
     assert "not understood" in answer.json()["detail"]
 
 
-def test_another_process_can_steer_it(echo: Sandbox) -> None:
+def test_another_process_can_control_it(echo: Sandbox) -> None:
     control = f"{echo.url}/_sandbox"
     added = requests.post(f"{control}/faults", json={"kind": "status", "status": 418}, timeout=5)
     assert added.status_code == 201
@@ -266,7 +266,7 @@ def test_importing_the_package_loads_no_server() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_all_four_services_run_unless_told_otherwise() -> None:
+def test_all_four_services_run_by_default() -> None:
     with Sandbox() as sandbox:
         names = {"mapsindoors", "amigocloud", "iotstudio", "leanix"}
         assert set(sandbox.services) == names

@@ -68,7 +68,7 @@ def test_fields_that_this_package_does_not_know_are_sent_as_they_are() -> None:
         ({"id": KEY, "status": "3"}, "status must be 0, 1, 2 or 3, not '3'"),
         ({"id": KEY, "properties": {"name": "X"}}, "'name' must be '<name>@<language>'"),
         ({"id": KEY, "properties": {"name@en": 3}}, "'name@en' must be a text"),
-        ({"id": KEY, "properties": {"A@en": "", "a@en": ""}}, "are one key to the service"),
+        ({"id": KEY, "properties": {"A@en": "", "a@en": ""}}, "are the same key"),
         ({"id": KEY, "properties": ["name"]}, "properties must be an object"),
         ({"id": KEY, "categories": "SERVICES"}, "categories must be a list"),
         ({"id": KEY, "aliases": [1]}, "aliases must be a list of texts"),

@@ -181,7 +181,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"baseType": "desk"}, "baseType 'desk' is unknown"),
     ({"parentExternalId": "NOWHERE"}, "no object with externalId 'NOWHERE'"),
     ({"name": ""}, "has no name@en"),
-    ({"Info@en": "a", "info@EN": "b"}, "are one key to the service"),
+    ({"Info@en": "a", "info@EN": "b"}, "are the same key"),
     ({"id": seed.TUTORIAL_POI}, "belongs to object"),
     ({"categories": ["NOPE"]}, "there is no category 'NOPE'"),
     ({"colour": "red"}, "'colour' is not a field of geodata"),

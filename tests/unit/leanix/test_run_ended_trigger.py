@@ -14,8 +14,7 @@ from airflow_provider.core.state import watcher_state
 from airflow_provider.leanix import triggers
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
-
-from .test_triggers import OUTBOUND
+from tests.unit.leanix.started_runs import OUTBOUND
 
 LIST = "leanix GET /services/integration-api/v1/synchronizationRuns"
 

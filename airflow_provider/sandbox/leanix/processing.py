@@ -1,16 +1,17 @@
-"""What a run does to the landscape when it finishes, and what it reports about that."""
+"""Processing of runs: read and write fact sheets when a run finishes, and report counts and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider.sandbox.leanix.landscape import FactSheet, export
 from airflow_provider.sandbox.leanix.runs import Run, duration
+from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, WORKSPACE_ID, FactSheet
 
 
 def warning(index: int, name: str, item: str, message: str, status: str = "ERROR") -> dict[str, Any]:
-    """Give one row of a run's warnings."""
+    """Return one row of a run's warnings."""
     return {
         "processor": {"name": name, "index": index},
         "content": item,
@@ -21,11 +22,11 @@ def warning(index: int, name: str, item: str, message: str, status: str = "ERROR
     }
 
 
-def bring_in(run: Run, sheets: dict[str, FactSheet], bad_items: int, doubtful_items: int) -> None:
-    """Write a run's items into the landscape, skipping the bad ones, as the API does.
+def process_inbound(run: Run, sheets: dict[str, FactSheet], bad_items: int, doubtful_items: int) -> None:
+    """Write a run's items into the fact sheets; invalid items are skipped, as by the API.
 
-    :param bad_items: the first so many items are refused whatever they hold.
-    :param doubtful_items: the first so many items get a warning but are written.
+    :param bad_items: number of items at the start that are rejected with an ERROR.
+    :param doubtful_items: number of items at the start that get a WARNING but are written.
     """
     components = [item for item in run.content if item["type"] == "ITComponent"]
     errors = [0, 0]
@@ -62,7 +63,7 @@ def bring_in(run: Run, sheets: dict[str, FactSheet], bad_items: int, doubtful_it
         for index, count in enumerate((len(components), related))
     ]
     if run.header.get("processingMode") == "full":
-        _clean_up(run, sheets, {item["id"] for item in components})
+        _archive_missing(run, sheets, {item["id"] for item in components})
 
 
 def _problem(item: Mapping[str, Any]) -> str:
@@ -75,30 +76,30 @@ def _write(sheets: dict[str, FactSheet], item: Mapping[str, Any]) -> None:
     sheet.data.update({name: value for name, value in item["data"].items() if name != "applicationId"})
 
 
-def _clean_up(run: Run, sheets: dict[str, FactSheet], touched: set[str]) -> None:
-    """Archive the IT components that a full run did not touch, unless they are more than half."""
-    scope = [one for one in sheets.values() if one.type == "ITComponent" and not one.archived]
-    gone = [one for one in scope if one.id not in touched]
+def _archive_missing(run: Run, sheets: dict[str, FactSheet], written: set[str]) -> None:
+    """Archive the IT components that a full run did not write, up to the maximum deletion ratio."""
+    scope = [sheet for sheet in sheets.values() if sheet.type == "ITComponent" and not sheet.archived]
+    missing = [sheet for sheet in scope if sheet.id not in written]
     ratio = run.configuration.get("deletionScope", {}).get("maximumDeletionRatio", {}).get("factSheets", 50)
-    if not gone or not scope:
+    if not missing or not scope:
         return
-    if len(gone) * 100 > len(scope) * ratio:
-        text = f"{len(gone)} of {len(scope)} fact sheets would be deleted, the limit is {ratio} %"
+    if len(missing) * 100 > len(scope) * ratio:
+        text = f"{len(missing)} of {len(scope)} fact sheets would be deleted, the limit is {ratio} %"
         run.warnings.append(warning(0, "Deletion", "", text, "WARNING"))
         return
     if not run.test:
-        for one in gone:
-            one.archived = True
-    run.deleted = [{"type": "factSheets", "count": len(gone)}]
+        for sheet in missing:
+            sheet.archived = True
+    run.deleted = [{"type": "factSheets", "count": len(missing)}]
 
 
-def bring_out(run: Run, sheets: dict[str, FactSheet], more: int) -> None:
+def process_outbound(run: Run, sheets: dict[str, FactSheet], more: int) -> None:
     """Write the applications into the run's result.
 
-    :param more: made-up applications on top of the real ones.
+    :param more: number of generated applications after the seeded ones.
     """
-    run.result = b"".join(export(sheets, run.header, more))
-    found = sum(1 for one in sheets.values() if one.type == "Application" and not one.archived) + more
+    run.result = b"".join(export_applications(sheets, run.header, more))
+    found = more + sum(1 for sheet in sheets.values() if sheet.type == "Application" and not sheet.archived)
     run.processors = [
         {
             "processorIndex": 0,
@@ -110,3 +111,32 @@ def bring_out(run: Run, sheets: dict[str, FactSheet], more: int) -> None:
             "errorCount": 0,
         }
     ]
+
+
+def export_applications(
+    sheets: Mapping[str, FactSheet], header: Mapping[str, Any], more: int
+) -> Iterator[bytes]:
+    """Yield the applications as an LDIF, in chunks.
+
+    :param more: number of generated applications after the seeded ones, for large results.
+    """
+    head = {name: header[name] for name in KEY_FIELDS[:3]}
+    head |= {
+        "lxVersion": "1.0.0",
+        "lxWorkspace": WORKSPACE_ID,
+        "description": "Applications of the campus",
+        "processingDirection": "inbound",
+        "processingMode": "partial",
+    }
+    yield json.dumps(head)[:-1].encode() + b', "content": ['
+    separator = b""
+    for sheet in sheets.values():
+        if sheet.type == "Application" and not sheet.archived:
+            yield separator + json.dumps(sheet.item(), ensure_ascii=False).encode()
+            separator = b", "
+    text = "x" * 200
+    for n in range(more):
+        item = {"type": "Application", "id": f"more-{n}", "data": {"name": f"More {n}", "description": text}}
+        yield separator + json.dumps(item).encode()
+        separator = b", "
+    yield b"]}"

@@ -1,6 +1,6 @@
-"""Any order of crashes, lost answers, bad polls, kills, clears and restarts of the triggerer.
+"""Stateful test: any order of crashes, lost replies, failed polls, kills, clears and triggerer restarts.
 
-Never two live runs, never a hang past the deadline, never green when it failed.
+Invariants: never two live runs, no hang past the deadline, no success of a failed run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from airflow_provider.sandbox import Sandbox
 from tests.support.airflow_names import TaskDeferred
 from tests.support.hypothesis_sizes import examples
 
-from .conftest import OUTBOUND, Task, again, first_event
+from ..conftest import OUTBOUND, Task, again, first_event
 
 STEPS = [
     (Submission, "intend"),
@@ -49,11 +49,11 @@ FAULTS = [
 
 
 class Crash(BaseException):
-    """The worker dies here."""
+    """A worker crash at this step."""
 
 
-class AnyDay(RuleBasedStateMachine):
-    """One task of one DAG run, tried until it succeeds, on a service that has bad days."""
+class SubmissionMachine(RuleBasedStateMachine):
+    """One task of one DAG run, attempted until it succeeds, on a service with faults."""
 
     sandbox: Sandbox
 
@@ -88,7 +88,7 @@ class AnyDay(RuleBasedStateMachine):
         self.sandbox.faults.add(kind, method=method, path=path, after=after)
 
     @rule(seconds=st.sampled_from([1, 6, 30]))
-    def time_goes_by(self, seconds: float) -> None:
+    def advance_the_clock(self, seconds: float) -> None:
         self.sandbox.clock.advance(seconds)
 
     @rule(ending=st.sampled_from(["FINISHED", "FINISHED", "FAILED", "STOPPED"]))
@@ -97,35 +97,35 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(wanted=st.sampled_from("AB"))
     def the_dag_changes(self, wanted: str) -> None:
-        """The next try asks for something else, or for what an earlier one has asked for."""
+        """The next attempt has another request, or the request of an earlier attempt."""
         if wanted != self.wanted:
             self.wanted, self.taken = wanted, ""
 
     @rule()
     def clear(self) -> None:
-        """A user wants it all done again."""
+        """A user clears the task."""
         self.task.clear()
         self.taken = ""
 
     @rule(step=st.sampled_from([None, None, *STEPS]), before=st.booleans())
-    def try_the_task(self, step: tuple[type, str] | None, before: bool) -> None:
-        """A fresh try, which may die at a step; a try that was deferred before is superseded."""
+    def attempt_the_task(self, step: tuple[type, str] | None, before: bool) -> None:
+        """A new attempt, which may crash at a step; a deferred attempt is superseded."""
         self.deferral = None
-        with dying(step, before):
-            self.settle(lambda: self.task.begin(self.operator()))
+        with crashing(step, before):
+            self.check_result(lambda: self.task.begin(self.operator()))
 
     @precondition(lambda self: self.deferral is not None)
     @rule(step=st.sampled_from([None, None, *STEPS[2:]]), before=st.booleans())
     def the_trigger_fires(self, step: tuple[type, str] | None, before: bool) -> None:
-        """The trigger sees the run's end, or the deadline."""
+        """The trigger fires at the run's end, or at the deadline."""
         deferral, self.deferral = self.deferral, None
-        with dying(step, before):
-            self.settle(lambda: self.task.resume(self.operator(), deferral))
+        with crashing(step, before):
+            self.check_result(lambda: self.task.resume(self.operator(), deferral))
 
     @precondition(lambda self: self.deferral is not None)
     @rule()
     def the_triggerer_restarts(self) -> None:
-        """Whatever a trigger was doing, another one goes on from what the database holds."""
+        """Another trigger resumes from the stored arguments."""
         assert self.deferral is not None
         trigger = again(self.deferral.trigger)
 
@@ -152,27 +152,27 @@ class AnyDay(RuleBasedStateMachine):
     @rule()
     def a_user_kills_the_task_on_its_worker(self) -> None:
         operator, self.deferral = self.operator(), None
-        self.settle(lambda: self.task.begin(operator))
+        self.check_result(lambda: self.task.begin(operator))
         self.deferral = None
         with suppress(ProviderError):
             operator.on_kill()
 
-    def settle(self, work: Any) -> None:
+    def check_result(self, work: Any) -> None:
         began = time.monotonic()
         try:
             result = work()
         except (ProviderError, Crash):
             return
         finally:
-            # The deadline comes after 0.05 s, and what is asked then may take two times three.
+            # The deadline is 0.05 s; the two requests after it take at most three seconds each.
             assert time.monotonic() - began < 30
         if isinstance(result, TaskDeferred):
             self.deferral = result
             return
-        # Never green when it failed: what it returns is a run that is FINISHED in truth.
+        # No success of a failed run: a returned run is FINISHED on the service.
         truth = {run.id: run.status for run in self.leanix.runs}
         assert truth[result["run_id"]] == "FINISHED"
-        # A run that was taken is the task's own until the task is cleared.
+        # A returned run stays the task's run until the task is cleared.
         assert self.taken in {"", result["run_id"]}
         self.taken = result["run_id"]
 
@@ -186,8 +186,8 @@ class AnyDay(RuleBasedStateMachine):
         assert len({run.description for run in started}) == len(started)
 
 
-class dying:  # noqa: N801 - reads as a word
-    """Let the worker die before or after a step."""
+class crashing:  # noqa: N801 - reads as a word
+    """Crash the worker before or after a step."""
 
     def __init__(self, step: tuple[type, str] | None, before: bool) -> None:
         self.step, self.before = step, before
@@ -221,12 +221,12 @@ def quick_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_waits")
-def test_any_order_of_bad_things_never_makes_two_live_runs(sandbox: Sandbox) -> None:
+def test_any_order_of_faults_never_makes_two_live_runs(sandbox: Sandbox) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    AnyDay.sandbox = sandbox
+    SubmissionMachine.sandbox = sandbox
     run_state_machine_as_test(
-        AnyDay,
+        SubmissionMachine,
         settings=settings(
             max_examples=examples(25),
             stateful_step_count=12,

@@ -1,4 +1,4 @@
-"""Big results and big inputs flow through, memory stays flat; figures: ``tests.benchmarks.leanix_memory``."""
+"""Large results and inputs are streamed with flat memory; figures: ``tests.benchmarks.leanix_memory``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
         ("result jsonl", 12, 8),
         ("input jsonl", 20, 18),
         ("input ldif", 20, 18),
-        ("input parquet", 25, 60),  # pyarrow keeps some 40 MB for itself, however large the file
+        ("input parquet", 25, 60),  # pyarrow allocates some 40 MB for files of any size
     ],
 )
 def test_tens_of_megabytes_pass_with_little_memory(way: str, megabytes: float, growth: float) -> None:

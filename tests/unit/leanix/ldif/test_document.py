@@ -1,4 +1,4 @@
-"""Any content makes an LDIF that says just that, of the length that was said, however often it is written."""
+"""LDIF documents: any content, announced length, repeated writing."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ HEADER = make_header(
 
 @settings(max_examples=examples(25))
 @given(items=ITEMS, description=TEXT)
-def test_what_is_written_is_the_header_and_the_items_of_the_length_that_was_said(
+def test_written_document_has_header_and_items_and_the_announced_length(
     items: list[dict[str, Any]], description: str
 ) -> None:
-    ldif = prepare(HEADER, items).describe(description)
+    ldif = prepare(HEADER, items).with_description(description)
     for _ in range(2):
         body = ldif.open()
         data = b"".join(body)

@@ -1,16 +1,15 @@
-"""The seeded workspace: an application landscape, and the processor configurations that move it."""
+"""Seed of the emulated workspace: fact sheets and processor configurations."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 WORKSPACE_ID = "9a1c5f0e-7b52-4d0c-8f43-2f1f6f0c9b11"
 WORKSPACE_NAME = "campus"
 
-KEY = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
+KEY_FIELDS = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
 
 _DOMAINS = ("Facilities", "Visitors", "Energy", "Security", "Parking", "Catering", "Research", "Finance")
 _ROLES = ("Portal", "Registry", "Planner", "Gateway", "Ledger", "Archive", "Dispatcher", "Dashboard")
@@ -31,21 +30,21 @@ class FactSheet:
     archived: bool = False
 
     def item(self) -> dict[str, Any]:
-        """Give the fact sheet as an item of an exported LDIF."""
+        """Return the fact sheet as an item of an exported LDIF."""
         data = dict(self.data)
         if self.type == "Application":
             data["itComponents"] = list(self.relations)
         return {"type": self.type, "id": self.id, "data": data}
 
 
-def key_of(header: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the five fields that select a stored configuration; the mode is ``partial`` unless given."""
-    values = [str(header.get(name) or "") for name in KEY[:4]]
+def configuration_key(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the five fields that select a stored configuration; the default of the mode is ``partial``."""
+    values = [str(header.get(name) or "") for name in KEY_FIELDS[:4]]
     return (*values, str(header.get("processingMode") or "partial").lower())
 
 
 def fact_sheets() -> dict[str, FactSheet]:
-    """Give the landscape: 64 applications of the campus, the IT components that they run on."""
+    """Return the seeded fact sheets: 65 applications of the campus, and 24 IT components."""
     sheets: dict[str, FactSheet] = {}
     for n in range(24):
         sheet = FactSheet(
@@ -113,7 +112,7 @@ def _inbound(mode: str) -> dict[str, Any]:
 
 
 def configurations() -> dict[tuple[str, ...], dict[str, Any]]:
-    """Give the stored configurations: a CMDB that writes IT components, a report that reads applications."""
+    """Return the seeded configurations: a CMDB writes IT components, a report reads applications."""
     report = {
         "connectorType": "report",
         "connectorId": "landscape",
@@ -132,11 +131,11 @@ def configurations() -> dict[tuple[str, ...], dict[str, Any]]:
         ],
         "dataConsumer": {"type": "leanixStorage"},
     }
-    return {key_of(one): one for one in (_inbound("partial"), _inbound("full"), report)}
+    return {configuration_key(item): item for item in (_inbound("partial"), _inbound("full"), report)}
 
 
 def tutorial_items() -> list[dict[str, Any]]:
-    """Give two IT components of the campus website, in the form an inbound run takes."""
+    """Return two IT components of the campus website, as items of an inbound run."""
     application = "28db27b1-fc55-4e44"
     return [
         {
@@ -155,30 +154,3 @@ def tutorial_items() -> list[dict[str, Any]]:
             ("cd4fab6c-4336", "Contentful", "Holds the texts of the campus website", "cloud_service"),
         )
     ]
-
-
-def export(sheets: Mapping[str, FactSheet], header: Mapping[str, Any], more: int) -> Iterator[bytes]:
-    """Write the applications as an LDIF, in pieces.
-
-    :param more: how many made-up applications to put after the real ones, for big results.
-    """
-    head = {name: header[name] for name in KEY[:3]}
-    head |= {
-        "lxVersion": "1.0.0",
-        "lxWorkspace": WORKSPACE_ID,
-        "description": "Applications of the campus",
-        "processingDirection": "inbound",
-        "processingMode": "partial",
-    }
-    yield json.dumps(head)[:-1].encode() + b', "content": ['
-    separator = b""
-    for sheet in sheets.values():
-        if sheet.type == "Application" and not sheet.archived:
-            yield separator + json.dumps(sheet.item(), ensure_ascii=False).encode()
-            separator = b", "
-    text = "x" * 200
-    for n in range(more):
-        item = {"type": "Application", "id": f"more-{n}", "data": {"name": f"More {n}", "description": text}}
-        yield separator + json.dumps(item).encode()
-        separator = b", "
-    yield b"]}"

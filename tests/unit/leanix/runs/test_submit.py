@@ -1,4 +1,4 @@
-"""A run never starts twice: whatever breaks between two steps, the next try finds what there is."""
+"""Submission: a run never starts twice; after a crash at any step, the next attempt resumes it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.leanix.runs import submit
-from airflow_provider.sandbox.leanix.landscape import tutorial_items
+from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.airflow_names import TaskDeferred
 
-from .conftest import INBOUND, OUTBOUND, Task
+from ..conftest import INBOUND, OUTBOUND, Task
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 MEMORY = pytest.mark.parametrize("remembers", [True, False], ids=["with-store", "marker-only"])
 
 
 class Crash(BaseException):
-    """The worker dies here."""
+    """A worker crash at this step."""
 
 
 def run_operator(**arguments: Any) -> LeanIXRunOperator:
@@ -30,7 +30,7 @@ def run_operator(**arguments: Any) -> LeanIXRunOperator:
 
 
 def die_once(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, when: str) -> None:
-    """Let the worker die before or after a step, the first time it is taken."""
+    """Crash the worker before or after the first call of a method."""
     real = getattr(owner, method)
     died: list[bool] = []
 
@@ -73,7 +73,7 @@ def test_crash_at_any_step_never_starts_a_second_run(
     deferrable: bool,
 ) -> None:
     if deferrable and method == "get_run_status":
-        method = "get_run_stats"  # the triggerer has looked at the status already
+        method = "get_run_stats"  # the triggerer has read the status already
     task = Task(remembers=remembers)
     arguments = {"output_path": str(tmp_path / "out.json"), "deferrable": deferrable}
     die_once(monkeypatch, owner, method, when)
@@ -112,7 +112,7 @@ def test_lost_answer_and_a_crash_together(
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
-def test_create_that_left_no_trace_is_sent_again(leanix: Any, sandbox: Any) -> None:
+def test_create_without_effect_is_sent_a_second_time(leanix: Any, sandbox: Any) -> None:
     sandbox.faults.add("html", status=504, method="POST", path=r"/synchronizationRuns$")
     assert Task().run(run_operator())["status"] == "FINISHED"
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
@@ -120,7 +120,7 @@ def test_create_that_left_no_trace_is_sent_again(leanix: Any, sandbox: Any) -> N
 
 @BOTH
 @MEMORY
-def test_live_run_of_an_earlier_try_is_waited_for(leanix: Any, remembers: bool, deferrable: bool) -> None:
+def test_live_run_of_an_earlier_attempt_is_waited_for(leanix: Any, remembers: bool, deferrable: bool) -> None:
     leanix.run_seconds = 0.3
     task = Task(remembers=remembers)
     assert isinstance(task.begin(run_operator(deferrable=True)), TaskDeferred)
@@ -147,7 +147,7 @@ def test_after_a_run_that_broke_comes_a_new_one(
 
 
 @BOTH
-def test_after_a_run_that_was_judged_a_failure_comes_a_new_one(leanix: Any, deferrable: bool) -> None:
+def test_a_run_classified_as_failed_is_followed_by_a_new_run(leanix: Any, deferrable: bool) -> None:
     task, asked = Task(), {**INBOUND, "content": tutorial_items(), "deferrable": deferrable}
     leanix.bad_items = 1
     with pytest.raises(RunFailedError, match="more errors"):
@@ -156,7 +156,9 @@ def test_after_a_run_that_was_judged_a_failure_comes_a_new_one(leanix: Any, defe
     assert task.run(run_operator(**asked))["run_id"] == leanix.runs[1].id
 
 
-def test_without_a_store_a_finished_run_is_judged_again_until_the_description_changes(leanix: Any) -> None:
+def test_without_a_store_a_finished_run_is_classified_until_the_description_changes(
+    leanix: Any,
+) -> None:
     task, asked = Task(remembers=False), {**INBOUND, "content": tutorial_items()}
     leanix.bad_items = 1
     for _ in range(2):
@@ -195,7 +197,7 @@ def test_cleared_task_starts_a_new_run(leanix: Any) -> None:
 
 @BOTH
 @MEMORY
-def test_task_that_died_before_airflow_heard_of_its_success_takes_the_same_run(
+def test_task_that_crashed_before_its_success_was_stored_resumes_the_same_run(
     leanix: Any, remembers: bool, deferrable: bool
 ) -> None:
     task = Task(remembers=remembers)
@@ -204,7 +206,7 @@ def test_task_that_died_before_airflow_heard_of_its_success_takes_the_same_run(
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
-def test_start_task_cleared_while_its_run_is_live_takes_it_up(leanix: Any) -> None:
+def test_start_task_cleared_while_its_run_is_live_resumes_it(leanix: Any) -> None:
     task = Task()
     leanix.stuck_in = "IN_PROGRESS"
     start = LeanIXStartRunOperator(task_id="start", **OUTBOUND)
@@ -279,7 +281,7 @@ def test_error_event_is_raised_by_the_task_as_it_was(leanix: Any, sandbox: Any) 
 
 
 @pytest.mark.parametrize("kind", [LeanIXRunOperator, LeanIXStartRunOperator])
-def test_a_missing_store_is_told_in_one_line_a_process(
+def test_a_missing_store_is_logged_in_one_line_per_process(
     leanix: Any, kind: type, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Task(remembers=False).run(kind(task_id="run", **OUTBOUND))
@@ -292,15 +294,15 @@ def test_a_missing_store_is_told_in_one_line_a_process(
 def test_users_text_stays_in_front_of_the_marker_within_500_characters() -> None:
     marker = Task().submission().marker
     assert len(marker) <= 32
-    assert submit.describe("Nightly", marker) == f"Nightly {marker}"
-    assert submit.describe(None, marker) == marker
-    long = submit.describe("x" * 500, marker)
+    assert submit.append_marker("Nightly", marker) == f"Nightly {marker}"
+    assert submit.append_marker(None, marker) == marker
+    long = submit.append_marker("x" * 500, marker)
     assert len(long) == 500
     assert long.startswith("xxx")
     assert long.endswith(f"… {marker}")
 
 
-def test_pick_finds_the_run_that_counts() -> None:
+def test_started_run_with_the_latest_marker_is_selected() -> None:
     def row(run_id: str, status: str, mark: str) -> dict[str, str]:
         return {"id": run_id, "status": status, "description": f"text {mark}"}
 
@@ -313,7 +315,7 @@ def test_pick_finds_the_run_that_counts() -> None:
         {"id": "none", "status": "PENDING"},
         row("odd", "PENDING", "airflow:aa.x"),
     ]
-    assert submit.pick(rows, "airflow:aa.0") == (1, "live", "PENDING")
-    assert submit.pick(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
-    assert submit.pick(rows[:2], "airflow:aa.1") is None
-    assert submit.pick([], "airflow:aa.0") is None
+    assert submit.select_marked_run(rows, "airflow:aa.0") == (1, "live", "PENDING")
+    assert submit.select_marked_run(rows[:2], "airflow:aa.0") == (0, "old", "FAILED")
+    assert submit.select_marked_run(rows[:2], "airflow:aa.1") is None
+    assert submit.select_marked_run([], "airflow:aa.0") is None

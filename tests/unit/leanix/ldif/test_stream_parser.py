@@ -1,4 +1,4 @@
-"""An LDIF is taken apart while it flows by."""
+"""Stream parser: items and header of any LDIF in any chunks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.leanix.ldif.stream_parser import Splitter, split
+from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
 from tests.support.hypothesis_sizes import examples
 
 VALUES = st.recursive(
@@ -32,31 +32,33 @@ def test_any_ldif_in_any_pieces_gives_its_items_and_its_header(
 ) -> None:
     ldif = {**header, "content": items} if last else {"content": items, **header}
     data = json.dumps(ldif, ensure_ascii=ascii_only, indent=size % 3 or None).encode("utf-8", "replace")
-    splitter = Splitter()
-    assert [json.loads(item) for item in split(pieces(data, size), splitter)] == json.loads(data)["content"]
-    assert splitter.header == {**json.loads(data), "content": []}
+    parser = LdifStreamParser()
+    assert [json.loads(item) for item in iter_items(pieces(data, size), parser)] == json.loads(data)[
+        "content"
+    ]
+    assert parser.header == {**json.loads(data), "content": []}
 
 
 def test_list_at_the_top_is_the_content() -> None:
-    splitter = Splitter()
-    assert list(split([b'[{"a": 1}, {"b"', b': "]"}]'], splitter)) == [b'{"a": 1}', b'{"b": "]"}']
-    assert splitter.header == {}
+    parser = LdifStreamParser()
+    assert list(iter_items([b'[{"a": 1}, {"b"', b': "]"}]'], parser)) == [b'{"a": 1}', b'{"b": "]"}']
+    assert parser.header == {}
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'{"content": [{"a": 1}', "ends in the middle"),
-        (b'{"content": [{"a": "x', "ends in the middle"),
+        (b'{"content": [{"a": 1}', "ends before it is complete"),
+        (b'{"content": [{"a": "x', "ends before it is complete"),
         (b'{"content": [{"a": 1}, 5, {"b": 2}]}', "no object"),
-        (b"{]}}", "closes"),
+        (b"{]}}", "bracket is closed"),
         (b"<html></html>", "not JSON"),
         (b"", "not JSON"),
     ],
 )
-def test_what_is_no_ldif_is_an_error(data: bytes, said: str) -> None:
+def test_input_that_is_no_ldif_is_an_error(data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        list(split(pieces(data, 3), Splitter()))
+        list(iter_items(pieces(data, 3), LdifStreamParser()))
 
 
 def test_memory_is_that_of_one_item() -> None:
@@ -71,6 +73,6 @@ def test_memory_is_that_of_one_item() -> None:
         yield item + b"]}"
 
     tracemalloc.start()
-    assert sum(1 for _ in split(chunks(), Splitter())) == 20_001
+    assert sum(1 for _ in iter_items(chunks(), LdifStreamParser())) == 20_001
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()

@@ -1,0 +1,194 @@
+"""State and switches of the emulated workspace, shared by its routes."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from airflow_provider.sandbox.leanix.auth import make_jwt
+from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound
+from airflow_provider.sandbox.leanix.runs import LIVE, Run, RunStateMachine
+from airflow_provider.sandbox.leanix.seed import (
+    WORKSPACE_ID,
+    WORKSPACE_NAME,
+    FactSheet,
+    configuration_key,
+    configurations,
+    fact_sheets,
+)
+from airflow_provider.sandbox.leanix.storage import BlobStorage
+from airflow_provider.sandbox.leanix.validation import RefusalError
+from airflow_provider.sandbox.service import Service
+
+
+class Workspace(Service):
+    """State of one workspace: fact sheets, processor configurations, runs, files and tokens.
+
+    All switches are restored by ``reset``. Switches of runs apply to runs created afterwards:
+
+    ``queue_seconds``, ``run_seconds``, ``seconds_per_item``: seconds for which a run is PENDING, and
+    IN_PROGRESS. ``ending``: final status of a run. ``stuck_in``: status that a run never leaves.
+    ``shown_status``: status that the API returns instead of IN_PROGRESS.
+    ``bad_items``, ``doubtful_items``: number of items with an ERROR or a WARNING, in runs that still FINISH.
+    ``processes_nothing``: runs FINISH with counts of 0.
+    ``create_returns_list``: a create returns a list with one run, as in the OpenAPI file.
+    ``has_sync_log``: when false, the warnings return 400. ``has_results_url``: when false, its url is null.
+    ``hidden_runs``: ids that are missing from the run list.
+    ``allowed``: when false, every API route returns 403. ``token_seconds``: lifetime of a token.
+    ``more_applications``: number of generated items in an export. ``link_seconds``: lifetime of result links.
+    """
+
+    name: ClassVar[str] = "leanix"
+    api_token: ClassVar[str] = "Lx+4/pi=To%ken&42?"
+    workspace_id: ClassVar[str] = WORKSPACE_ID
+    workspace_name: ClassVar[str] = WORKSPACE_NAME
+
+    def reset(self) -> None:
+        """Restore the seeded fact sheets and configurations, and the default switches."""
+        self.queue_seconds = 1.5
+        self.run_seconds = 1.0
+        self.seconds_per_item = 0.01
+        self.ending = "FINISHED"
+        self.stuck_in: str | None = None
+        self.shown_status: str | None = None
+        self.bad_items = 0
+        self.doubtful_items = 0
+        self.processes_nothing = False
+        self.create_returns_list = False
+        self.has_sync_log = True
+        self.has_results_url = True
+        self.hidden_runs: set[str] = set()
+        self.allowed = True
+        self.token_seconds = 3600.0
+        self.more_applications = 0
+        self.link_seconds = 3600.0
+        self.fact_sheets: dict[str, FactSheet] = fact_sheets()
+        self.configurations: dict[tuple[str, ...], dict[str, Any]] = configurations()
+        self.machine = RunStateMachine(self._process)
+        self.storage = BlobStorage(self.around)
+        self._tokens: dict[str, float] = {}
+
+    # Ground truth for tests
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs ever created, oldest first, with their current statuses."""
+        self.machine.advance(self.now())
+        return list(self.machine.runs.values())
+
+    @property
+    def live_runs(self) -> list[Run]:
+        """Runs that were started and have not ended."""
+        return [run for run in self.runs if run.status in LIVE]
+
+    @property
+    def peak_live(self) -> int:
+        """Maximum number of runs that were live at the same time."""
+        return self.machine.peak_live
+
+    @property
+    def starts(self) -> int:
+        """Number of runs that were started."""
+        return self.machine.starts
+
+    def expire_tokens(self) -> None:
+        """Invalidate every issued token."""
+        self._tokens.clear()
+
+    # Operations of the routes
+
+    def now(self) -> float:
+        """Return the sandbox's time in seconds since the epoch."""
+        return self.around.clock.now()
+
+    def issue_token(self) -> dict[str, Any]:
+        """Issue an access token; return the reply of the token endpoint."""
+        now = self.now()
+        claims = {
+            "exp": int(now + self.token_seconds),
+            "iss": self.base_url,
+            "jti": str(uuid.uuid4()),
+            "sub": "airflow@campus.example",
+            "instanceUrl": self.base_url,
+            "principal": {
+                "id": "0f5b4a52-3a5e-4b0e-b1b2-5a3a4be33d4f",
+                "permission": {"workspaceId": WORKSPACE_ID, "workspaceName": WORKSPACE_NAME},
+            },
+        }
+        token = make_jwt(claims, os.urandom(32))
+        self._tokens[token] = now + self.token_seconds
+        self.around.counters.tokens_issued[self.name] += 1
+        return {
+            "scope": "",
+            "expired": False,
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": max(0, int(self.token_seconds) - 1),
+        }
+
+    def token_is_valid(self, header: str | None) -> bool:
+        """Return whether an ``Authorization`` header has a token that has not expired."""
+        scheme, _, token = (header or "").partition(" ")
+        return scheme.lower() == "bearer" and self._tokens.get(token, 0.0) > self.now()
+
+    def run(self, run_id: str) -> Run:
+        """Return a run with its current status.
+
+        :raises RefusalError: 404 for an unknown id.
+        """
+        self.machine.advance(self.now())
+        run = self.machine.runs.get(run_id)
+        if run is None:
+            raise RefusalError(404, f"No synchronization run with the id {run_id} exists")
+        return run
+
+    def configuration_for(self, header: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the stored configuration that a header selects.
+
+        :raises RefusalError: 404 when there is none.
+        """
+        key = configuration_key(header)
+        found = self.configurations.get(key)
+        if found is None:
+            raise RefusalError(404, f"No processor configuration found for {' / '.join(key)}")
+        return found
+
+    def create(self, ldif: Mapping[str, Any], configuration: Mapping[str, Any], input_error: str = "") -> Run:
+        """Create a run with the current switches, without starting it.
+
+        :param input_error: reason why the input could not be fetched.
+        """
+        content = list(ldif.get("content") or [])
+        run = Run(
+            header={name: value for name, value in ldif.items() if name != "content"},
+            configuration=dict(configuration),
+            content=content,
+            changes=[("CREATED", self.now())],
+            queue_seconds=self.queue_seconds,
+            work_seconds=self.run_seconds + self.seconds_per_item * len(content),
+            ending=self.ending,
+            stuck_in=self.stuck_in,
+            input_error=input_error,
+        )
+        self.machine.add(run)
+        return run
+
+    def run_row(self, run: Run) -> dict[str, Any]:
+        """Return a run's id, status and description in the API's form."""
+        status = self.shown_status if self.shown_status and run.status == "IN_PROGRESS" else run.status
+        body: dict[str, Any] = {"id": run.id, "status": status}
+        if run.description is not None:
+            body["description"] = run.description
+        return body
+
+    def count_rows(self, rows: int) -> None:
+        """Count rows or objects in a reply."""
+        self.around.counters.rows_served[self.name] += rows
+
+    def _process(self, run: Run) -> None:
+        if not run.inbound:
+            process_outbound(run, self.fact_sheets, self.more_applications)
+        elif not self.processes_nothing:
+            process_inbound(run, self.fact_sheets, self.bad_items, self.doubtful_items)

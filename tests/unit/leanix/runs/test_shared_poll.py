@@ -1,0 +1,193 @@
+"""Polls that the waiting triggers of a workspace share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.http import rate_limit
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.leanix.runs import shared_poll
+from airflow_provider.leanix.triggers import LeanIXRunTrigger
+from tests.support.task_runner import first_event
+from tests.unit.leanix.started_runs import OUTBOUND, started, trigger_for, wait_for_all
+
+LIST = "leanix GET /services/integration-api/v1/synchronizationRuns"
+
+
+def test_many_waiting_triggers_share_one_list_a_tick(leanix: Any, sandbox: Any) -> None:
+    leanix.run_seconds = 1.0
+    ids = started(40)
+    sandbox.counters.clear()
+
+    events = wait_for_all(ids, poll_interval=0.3)
+    assert {event["run_status"] for event in events} == {"FINISHED"}
+    assert {event["run_id"] for event in events} == set(ids)
+    assert sandbox.counters.total("GET /services/integration-api/v1/synchronizationRuns") <= 20
+    assert sandbox.counters.tokens_issued["leanix"] <= 1
+
+
+def test_a_run_in_progress_wakes_no_trigger_between_two_polls(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leanix.run_seconds = 1.0
+    ids = started(40)
+    polls: Counter[str] = Counter()
+    real = LeanIXRunTrigger.poll
+
+    async def counted(trigger: LeanIXRunTrigger) -> Any:
+        polls[trigger.run_id] += 1
+        return await real(trigger)
+
+    monkeypatch.setattr(LeanIXRunTrigger, "poll", counted)
+    sandbox.counters.clear()
+    assert {event["run_status"] for event in wait_for_all(ids, poll_interval=0.05)} == {"FINISHED"}
+    assert sandbox.counters.requests[LIST] > 5
+    # The first four poll their own runs before the fifth is registered.
+    assert sorted(polls.values())[:-4] == [1] * 36
+
+
+@pytest.mark.slow
+def test_a_late_waiter_does_not_wait_for_the_interval_of_slow_waiters(leanix: Any, sandbox: Any) -> None:
+    leanix.run_seconds = 0.0
+    (late,) = started()
+    leanix.stuck_in = "IN_PROGRESS"
+    slow = [trigger_for(one, seconds=90, poll_interval=60) for one in started(8)]
+
+    async def wait() -> dict[str, Any]:
+        tasks = [asyncio.create_task(first_event(one)) for one in slow]
+        while sandbox.counters.requests[LIST] < 1:
+            await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        while shared_poll._pollers[loop]["leanix_default"]._due < loop.time() + 30:
+            for one in slow:
+                one._waiter.pause = 60.0  # as after some minutes
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            event = await first_event(trigger_for(late))
+        for task in tasks:
+            task.cancel()
+        return event
+
+    assert asyncio.run(wait())["run_status"] == "FINISHED"
+
+
+def test_a_connection_that_cannot_be_reloaded_ends_no_waiter(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_poll, "_HOOK_MAX_AGE", 0.0)
+    leanix.run_seconds = 0.5
+    (run_id,) = started()
+    real, reads = LeanIXHook.aload, []
+
+    async def flaky(hook: LeanIXHook) -> Any:
+        if "settings" not in vars(hook):
+            reads.append(1)
+            if len(reads) > 1:
+                raise RuntimeError("the API server is restarting")
+        return await real(hook)
+
+    monkeypatch.setattr(LeanIXHook, "aload", flaky)
+    assert asyncio.run(first_event(trigger_for(run_id)))["status"] == "done"
+    assert len(reads) > 1
+
+
+def test_a_trigger_that_ends_early_leaves_the_list_to_the_others(leanix: Any, sandbox: Any) -> None:
+    leanix.run_seconds = 1.0
+    ids = started(12)
+
+    async def wait() -> list[dict[str, Any]]:
+        tasks = [asyncio.create_task(first_event(trigger_for(one))) for one in ids]
+        while sandbox.counters.requests[LIST] < 2:
+            await asyncio.sleep(0.01)
+        for task in tasks[:6]:
+            task.cancel()
+        return await asyncio.gather(*tasks[6:])
+
+    assert {event["run_status"] for event in asyncio.run(wait())} == {"FINISHED"}
+
+
+@pytest.mark.parametrize(("times", "ends"), [(3, "done"), (None, "error")])
+def test_a_list_that_cannot_be_read_is_tolerated_by_all_for_a_while(
+    leanix: Any, sandbox: Any, times: int | None, ends: str
+) -> None:
+    leanix.run_seconds = 0.5 if times else 60
+    ids = started(12)
+    sandbox.faults.add("html", status=502, path="/(synchronizationRuns|status)$", method="GET", times=times)
+    assert {event["status"] for event in wait_for_all(ids)} == {ends}
+
+
+def test_a_list_that_is_refused_ends_all_at_once(leanix: Any, sandbox: Any) -> None:
+    leanix.run_seconds = 60
+    ids = started(12)
+    fault = sandbox.faults.add("status", status=403, path="/(synchronizationRuns|status)$", times=None)
+    events = wait_for_all(ids)
+    assert {(event["status"], event["type"]) for event in events} == {("error", "PermissionDeniedError")}
+    assert fault.hits <= len(ids)
+
+
+def test_few_waiting_triggers_do_not_read_the_list(leanix: Any, sandbox: Any) -> None:
+    (run_id,) = started()
+    sandbox.counters.clear()
+    asyncio.run(first_event(trigger_for(run_id)))
+    assert sandbox.counters.requests[LIST] == 0
+
+
+def test_run_that_the_list_does_not_show_is_polled_itself(leanix: Any) -> None:
+    leanix.run_seconds = 0.2
+    ids = started(8)
+    leanix.hidden_runs = set(ids)
+
+    assert {event["run_status"] for event in wait_for_all(ids)} == {"FINISHED"}
+
+
+def test_a_list_that_is_too_long_is_read_once_and_runs_are_polled_at_a_limited_rate(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_poll, "_MAX_LIST_ROWS", 10)
+    monkeypatch.setattr(shared_poll, "_STATUS_POLLS_PER_SECOND", 200.0)
+    monkeypatch.setattr(rate_limit, "_budgets", {})
+    leanix.run_seconds = 0.5
+    ids = started(12)
+    sandbox.counters.clear()
+    assert {event["run_status"] for event in wait_for_all(ids, poll_interval=0.2)} == {"FINISHED"}
+    assert sandbox.counters.requests[LIST] == 1
+    assert sandbox.counters.total("/status") >= 12
+
+
+def test_polls_of_single_runs_never_exceed_their_rate(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_poll, "_STATUS_POLLS_PER_SECOND", 10.0)
+    monkeypatch.setattr(shared_poll, "_MAX_SINGLE_POLLS", 100)
+    monkeypatch.setattr(rate_limit, "_budgets", {})
+    ids = started(12)
+    begun = time.monotonic()
+    wait_for_all(ids)
+    assert time.monotonic() - begun > 1.0
+
+
+@pytest.mark.slow
+def test_a_thousand_waiting_triggers_cost_a_few_requests_and_one_token(leanix: Any, sandbox: Any) -> None:
+    leanix.run_seconds = 2.0
+    configuration = next(iter(leanix.configurations.values()))
+    ids = []
+    for _ in range(1000):
+        run = leanix.create(OUTBOUND, configuration)
+        leanix.machine.start(run, leanix.now())
+        ids.append(run.id)
+
+    async def main() -> list[dict[str, Any]]:
+        await LeanIXHook().aget_run_status(ids[0])  # loads what a triggerer has loaded long before
+        sandbox.counters.clear()
+        tasks = []
+        for one in ids:
+            await asyncio.sleep(0)  # as a triggerer makes triggers
+            tasks.append(asyncio.create_task(first_event(trigger_for(one, poll_interval=0.5))))
+        return await asyncio.gather(*tasks)
+
+    assert {event["run_status"] for event in asyncio.run(main())} == {"FINISHED"}
+    assert sandbox.counters.total() < 50
+    assert sandbox.counters.tokens_issued["leanix"] <= 1
