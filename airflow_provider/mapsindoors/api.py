@@ -12,8 +12,8 @@ from typing import Any
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
+from airflow_provider.core.json_types import Json
 
-Json = dict[str, Any]
 Items = Sequence[Mapping[str, Any]]
 
 AUTH = "auth"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
@@ -15,8 +16,6 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-Json = dict[str, Any]
 
 
 class MapsIndoorsGeodataSensor(PollSensor):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import ApiError
-
-Json = dict[str, Any]
-
 
 Numbered = tuple[int, Json]
 

@@ -13,14 +13,12 @@ import msgspec
 
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.manifest import log_manifest, manifest
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
 from airflow_provider.mapsindoors.geodata.wkt_wkb import wkb
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Json = dict[str, Any]
-
 
 Target = IO[bytes] | AtomicFile | gzip.GzipFile
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
 from airflow_provider.mapsindoors.geodata.rows import as_sent, from_feature, from_flat, is_feature
 from airflow_provider.mapsindoors.geodata.snapshot import PARENTS, Ambiguity, World, key_of
-
-Json = dict[str, Any]
 
 
 @dataclass(slots=True)

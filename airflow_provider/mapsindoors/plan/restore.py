@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata.snapshot import World, marks_of
 from airflow_provider.mapsindoors.plan.desired import Desired, level
-
-Json = dict[str, Any]
 
 
 def match(rows: list[Desired], world: World) -> None:
