@@ -311,7 +311,7 @@ def upload_chunk(filename: str, chunk: bytes, offset: int, total: int, upload_id
         base="project",
         content=body,
         headers={"Content-Type": kind, "Content-Range": place},
-        good=SUCCESS | {400},
+        success_statuses=SUCCESS | {400},
         read=lambda reply: _progress(reply, upload_id),
         name=f"upload {place}",
     )

@@ -188,7 +188,7 @@ def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page
         page = _page(reply)
         return Page([entry(item, name) for item in page.items], page.cursor)
 
-    return call.reading(read)
+    return call.with_reader(read)
 
 
 def raw(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:

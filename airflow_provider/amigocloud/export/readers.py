@@ -71,7 +71,7 @@ class ByKey:
             return  # one after the other, they are not cut into ranges
         call = api.sql(self._keyset().outline_query(), limit=self._reading.page_size)
         try:
-            self._outline = self._hook.send(call.reading(read_outline))
+            self._outline = self._hook.send(call.with_reader(read_outline))
         except RequestRejectedError as error:
             if error.status != 400:
                 raise

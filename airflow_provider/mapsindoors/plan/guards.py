@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_provider.errors import PlanRejectedError
+from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import World, key_of
@@ -72,8 +72,7 @@ def _orphans(plan: Plan, world: World) -> list[str]:
 def drift(plan: Plan, world: World) -> str:
     """Say what changed since a plan was made, as far as the plan knows how things were."""
     said = [line for one in plan.changes if one.id for line in _drifted(one, world)]
-    more = f"; and {len(said) - 10} more" if len(said) > 10 else ""
-    return "; ".join(said[:10]) + more or "something that was compared, but is not about to change"
+    return "; ".join(shorten(said, 10)) or "something that was compared, but is not about to change"
 
 
 def _drifted(one: Change, world: World) -> Iterator[str]:
@@ -106,8 +105,7 @@ def refuse_altered(plan: Plan, world: World, where: str) -> None:
         if one.parent_key and one.parent_key not in new:
             wrong.append(f"change {number} needs a parent {one.parent_key!r} that the plan does not make")
     if wrong:
-        more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise PlanRejectedError(f"the plan {where} is not as it was made: {'; '.join(wrong[:10])}{more}")
+        raise PlanRejectedError(f"the plan {where} is not as it was made: {'; '.join(shorten(wrong, 10))}")
 
 
 def _creation_faults(one: Change, plan: Plan) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from airflow_provider.errors import NotFoundError, RequestRejectedError
+from airflow_provider.errors import NotFoundError, RequestRejectedError, shorten
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, reason, split
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -126,12 +126,11 @@ class Application:
             self.written.append(one)
 
     def _refusal(self) -> RequestRejectedError:
-        shown = [f"row {one.row} ({one.key or one.id}): {why}" for one, why in self.failed[:10]]
-        more = f"; and {len(self.failed) - 10} more" if len(self.failed) > 10 else ""
+        failures = [f"row {one.row} ({one.key or one.id}): {why}" for one, why in self.failed]
         done = ", ".join(f"{number} {name}d" for name, number in self.done.items()) or "nothing"
         left = len(self.plan.changes) - len(self.written) - len(self.failed)
         return RequestRejectedError(
             400,
-            message=f"{len(self.failed)} rows were refused: {'; '.join(shown)}{more}"
+            message=f"{len(self.failed)} rows were refused: {'; '.join(shorten(failures, 10))}"
             f" [written: {done}; not sent: {left}]",
         )
