@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.amigocloud.export.formats import Format, open_writer
+from airflow_provider.amigocloud.export.formats import open_writer
 from airflow_provider.core.compat import gauge
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.core.files.manifest import log_manifest, manifest
+from airflow_provider.core.files.formats import Format
+from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
 from airflow_provider.errors import IncompleteExportError
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.pagination import Column, Page
 
 
-PROGRESS_SECONDS = 10.0
-
-
 class Tally:
     """Counts an export's rows against what the service says, page by page.
 
@@ -32,10 +30,8 @@ class Tally:
     """
 
     def __init__(self, log: Logger, conn_id: str = "") -> None:
-        self._log = log
         self._tags = {"conn_id": conn_id}
-        self._told = time.monotonic()
-        self._told_rows = 0
+        self._progress = ProgressLog(log)
         self.rows = 0
         self.expected: int | None = None
         self.columns: list[Column] | None = None
@@ -56,7 +52,7 @@ class Tally:
         self.rows += len(page.rows)
         if self.expected is not None and self.rows > self.expected:
             raise self._mismatch("at least ")
-        self._tell()
+        self._report()
 
     def check(self) -> None:
         """Compare at the end.
@@ -72,18 +68,10 @@ class Tally:
             " changed while it was read; nothing was published"
         )
 
-    def _tell(self) -> None:
-        now = time.monotonic()
-        if now - self._told < PROGRESS_SECONDS:
-            return
-        # The rate since the last line: what an earlier try has read comes much faster than the rest.
-        rate = (self.rows - self._told_rows) / max(now - self._told, 1e-9)
-        self._told, self._told_rows = now, self.rows
-        of = f" of {self.expected}" if self.expected is not None else ""
-        left = f", {(self.expected - self.rows) / rate:.0f} s to go" if self.expected and rate else ""
-        self._log.info("%d%s rows, %.0f a second%s", self.rows, of, rate, left)
-        gauge("amigocloud.export.rows", self.rows, self._tags)
-        gauge("amigocloud.export.rows_per_second", rate, self._tags)
+    def _report(self) -> None:
+        if (rate := self._progress.update(self.rows, self.expected)) is not None:
+            gauge("amigocloud.export.rows", self.rows, self._tags)
+            gauge("amigocloud.export.rows_per_second", rate, self._tags)
 
 
 def export(

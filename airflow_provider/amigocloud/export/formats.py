@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from airflow_provider.amigocloud.pagination import Column, Page
+from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import Format
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 
@@ -25,44 +25,23 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 }
 """The formats, and the packages that writing them needs."""
 
-PACKABLE = ("jsonl", "csv")
-
-
-@dataclass(frozen=True)
-class Format:
-    """A file format.
-
-    :param name: such as ``jsonl``.
-    :param packed: whether the file is compressed with gzip.
-    """
-
-    name: str
-    packed: bool = False
+_COMPRESSIBLE = ("jsonl", "csv")
 
 
 def choose_format(output_path: str, name: str | None) -> Format:
-    """Give the format of a file, by name or else by the path's ending.
+    """Return the format of a file, by name or else by the path's suffix.
 
-    :raises InputError: when the format is unknown, or cannot be written here.
+    :raises InputError: when the format is unknown, or a package for it is missing.
     """
-    lower = output_path.lower()
-    packed = lower.endswith(".gz")
-    suffix = lower.removesuffix(".gz").rpartition("/")[2].rpartition(".")[2]
-    chosen = name or (suffix if suffix in _NEEDS else None)
-    if chosen is None:
-        raise InputError(
-            f"'{output_path}' has no ending that tells the format; use .{', .'.join(_NEEDS)}"
-            " (.jsonl and .csv also with .gz), or give 'format'",
-            "output_path",
-        )
-    if chosen not in _NEEDS:
-        raise InputError(f"'{chosen}' is unknown; there are {', '.join(_NEEDS)}", "format")
-    if packed and chosen not in PACKABLE:
-        raise InputError(f"'{output_path}': only {' and '.join(PACKABLE)} can be .gz", "output_path")
-    missing = [package for package in _NEEDS[chosen] if find_spec(package) is None]
+    chosen = formats.choose_format(
+        output_path, _NEEDS, compressible=_COMPRESSIBLE, given=name, argument="format"
+    )
+    missing = [package for package in _NEEDS[chosen.name] if find_spec(package) is None]
     if missing:
-        raise InputError(f"'{chosen}' needs {' and '.join(missing)}: install the extra 'parquet'", "format")
-    return Format(chosen, packed)
+        raise InputError(
+            f"'{chosen.name}' needs {' and '.join(missing)}: install the extra 'parquet'", "format"
+        )
+    return chosen
 
 
 class PageWriter:
@@ -137,19 +116,11 @@ _TYPES = {bool: "boolean", int: "bigint", float: "float", str: "string"}
 @contextmanager
 def open_writer(publication: AtomicFile, wanted: Format) -> Iterator[PageWriter]:
     """Open a writer on a publication; what belongs at the end is written when the block ends well."""
-    if not wanted.packed:
-        yield from _writer(publication, wanted)
-        return
-    # No time and no name inside, so that the same rows give the same bytes.
-    with gzip.GzipFile("", "wb", 6, cast("Any", publication), mtime=0) as packed:
-        yield from _writer(packed, wanted)
-
-
-def _writer(out: AtomicFile | gzip.GzipFile, wanted: Format) -> Iterator[PageWriter]:
-    writer = PageWriter(out, wanted)
-    try:
-        yield writer
-        writer.close()
-    except BaseException:
-        writer.discard()
-        raise
+    with formats.open_compressed(publication, compressed=wanted.compressed) as out:
+        writer = PageWriter(out, wanted)
+        try:
+            yield writer
+            writer.close()
+        except BaseException:
+            writer.discard()
+            raise

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.core.files.manifest import log_manifest, manifest
+from airflow_provider.core.files.formats import Format
+from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
 from airflow_provider.core.files.spool import Spool, write_parquet
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
-from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_past
 from airflow_provider.iotstudio.export.retention import Retention
@@ -23,27 +22,15 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
-PROGRESS_SECONDS = 10.0
-
-
 FIXED = ("uid", "title")
 
 
 WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
 
 
-def choose_format(output_path: str) -> str:
-    """Give the format that a path's ending tells.
-
-    :raises InputError: when it tells none.
-    """
-    name = output_path.lower().rpartition("/")[2]
-    suffix = name.removesuffix(".gz").rpartition(".")[2]
-    if suffix in WRITERS or (suffix == "parquet" and not name.endswith(".gz")):
-        return suffix
-    raise InputError(
-        f"'{output_path}' must end in .jsonl, .csv (each also with .gz) or .parquet", "output_path"
-    )
+def choose_format(output_path: str) -> Format:
+    """Return the format that the path's suffix names; see :func:`airflow_provider.core.files.formats`."""
+    return formats.choose_format(output_path, (*WRITERS, "parquet"), compressible=WRITERS)
 
 
 def export_things(
@@ -117,15 +104,15 @@ def _export(
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
-    told = _telling(hook, pages)
+    logged = _log_progress(hook, pages)
     with AtomicFile(output_path) as publication:
-        if file_format == "jsonl" or (fixed and file_format == "csv"):
-            rows, columns = _straight(publication, file_format, output_path, told, columns)
+        if file_format.name == "jsonl" or (fixed and file_format.name == "csv"):
+            rows, columns = _straight(publication, file_format, logged, columns)
         else:
-            rows, columns = _spooled(publication, file_format, output_path, told, columns)
+            rows, columns = _spooled(publication, file_format, logged, columns)
     made = manifest(
         publication,
-        file_format=file_format,
+        file_format=file_format.name,
         rows=rows,
         columns=columns,
         requests=hook.requests - before,
@@ -135,11 +122,11 @@ def _export(
 
 
 def _straight(
-    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+    publication: AtomicFile, file_format: Format, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     seen = dict.fromkeys(columns)
-    with _packed(publication, path) as out:
-        writer = WRITERS[file_format](out, columns)
+    with formats.open_compressed(publication, compressed=file_format.compressed) as out:
+        writer = WRITERS[file_format.name](out, columns)
         for rows in pages:
             for row in rows:
                 seen.update(dict.fromkeys(row))
@@ -149,17 +136,17 @@ def _straight(
 
 
 def _spooled(
-    publication: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+    publication: AtomicFile, file_format: Format, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     with Spool() as spool:
         for rows in pages:
             spool.add(rows)
         names = _ordered(spool.kinds(), columns)
-        if file_format == "parquet":
+        if file_format.name == "parquet":
             write_parquet(publication, spool, names)
         else:
-            with _packed(publication, path) as out:
-                writer = WRITERS[file_format](out, names)
+            with formats.open_compressed(publication, compressed=file_format.compressed) as out:
+                writer = WRITERS[file_format.name](out, names)
                 for batch in spool.batches():
                     writer.write_rows(batch)
                 writer.close()
@@ -170,24 +157,10 @@ def _ordered(seen: Iterable[str], first: Sequence[str]) -> list[str]:
     return [*first, *sorted(set(seen) - set(first))]
 
 
-@contextmanager
-def _packed(publication: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
-    if not path.lower().endswith(".gz"):
-        yield publication
-        return
-    # No time and no name inside, so that the same rows give the same bytes.
-    with gzip.GzipFile("", "wb", 6, cast("Any", publication), mtime=0) as packed:
-        yield packed
-
-
-def _telling(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
-    """Log the progress every few seconds."""
-    started = told = time.monotonic()
-    count = 0
+def _log_progress(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
+    """Yield the pages, and log the progress every few seconds."""
+    progress, count = ProgressLog(hook.log), 0
     for rows in pages:
         yield rows
         count += len(rows)
-        now = time.monotonic()
-        if now - told >= PROGRESS_SECONDS:
-            told = now
-            hook.log.info("%d rows, %.0f a second", count, count / (now - started))
+        progress.update(count)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import operator
 import struct
 import time
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
+from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import Format, Output
 from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import IncompleteExportError, InputError
+from airflow_provider.errors import IncompleteExportError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
 from airflow_provider.mapsindoors.geodata.wkt_wkb import wkb
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Target = IO[bytes] | AtomicFile | gzip.GzipFile
 
 _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", "parquet": "geoparquet"}
 
@@ -35,19 +34,10 @@ class _Typed(msgspec.Struct):
     geometry: Any = None
 
 
-def choose_format(output_path: str) -> str:
-    """Give the format that a path's ending names.
-
-    :raises InputError: when it names none.
-    """
-    plain = output_path.lower().removesuffix(".gz")
-    found = _FORMATS.get(plain.rpartition("/")[2].rpartition(".")[2])
-    if found is None or (found == "geoparquet" and plain != output_path.lower()):
-        raise InputError(
-            f"'{output_path}' must end in .jsonl or .geojson (.gz too), .geoparquet or .parquet",
-            "output_path",
-        )
-    return found
+def choose_format(output_path: str) -> Format:
+    """Return the format that the path's suffix names; see :func:`airflow_provider.core.files.formats`."""
+    found = formats.choose_format(output_path, _FORMATS, compressible=("jsonl", "geojson"))
+    return Format(_FORMATS[found.name], found.compressed)
 
 
 def export(
@@ -66,15 +56,14 @@ def export(
     # Objects stay as bytes: most are written as they came.
     found = hook.send(api.undecoded(call))
     chosen = [one for one in found if not base_types or str(_peek(one).baseType) in base_types]
-    with AtomicFile(output_path) as publication:
-        if output_path.lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=publication, mode="wb", mtime=0) as packed:
-                rows = _WRITERS[file_format](chosen, packed)
-        else:
-            rows = _WRITERS[file_format](chosen, publication)
+    with (
+        AtomicFile(output_path) as publication,
+        formats.open_compressed(publication, compressed=file_format.compressed) as out,
+    ):
+        rows = _WRITERS[file_format.name](chosen, out)
     made = manifest(
         publication,
-        file_format=file_format,
+        file_format=file_format.name,
         rows=rows,
         columns=FIELDS,
         requests=hook.requests,
@@ -87,7 +76,7 @@ def _peek(one: msgspec.Raw) -> _Typed:
     return msgspec.json.decode(one, type=_Typed)
 
 
-def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
+def _write_lines(objects: Sequence[msgspec.Raw], out: Output) -> int:
     rows = 0
     for one in objects:
         line = bytes(one)
@@ -96,7 +85,7 @@ def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
     return rows
 
 
-def _write_features(objects: Sequence[msgspec.Raw], out: Target) -> int:
+def _write_features(objects: Sequence[msgspec.Raw], out: Output) -> int:
     rows = 0
     out.write(b'{"type":"FeatureCollection","features":[')
     for one in objects:
@@ -120,12 +109,8 @@ def feature(item: Json) -> Json:
     }
 
 
-def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise InputError("GeoParquet needs pyarrow: install the extra 'parquet'", "output_path") from None
+def _write_table(objects: Sequence[msgspec.Raw], out: Output) -> int:
+    pa, pq = formats.import_pyarrow("output_path")
     kinds = {"status": pa.int64(), "geometry": pa.binary()}
     shapes = {str(shape.get("type")) for one in objects if isinstance(shape := _peek(one).geometry, dict)}
     column = {"encoding": "WKB", "geometry_types": sorted(shapes)}
@@ -133,7 +118,7 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     head = {"geo": msgspec.json.encode(geo)}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in FIELDS], head)
     rows = 0
-    with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
+    with pq.ParquetWriter(out, schema) as writer:
         group: list[Json] = []
         for one in objects:
             group.append(_row(msgspec.json.decode(one)))

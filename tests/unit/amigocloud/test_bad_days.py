@@ -55,7 +55,7 @@ def test_an_unknown_format(path):
 
 
 def test_an_unknown_suffix(tmp_path):
-    with pytest.raises(InputError, match="has no ending that tells the format"):
+    with pytest.raises(InputError, match="must end in one of"):
         export(tmp_path / "a.txt", dataset=1)
 
 
