@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.arguments import check_choice, check_file_path
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
 from airflow_provider.leanix.ldif.stream_parser import Splitter
@@ -77,9 +78,7 @@ def _lines(items: list[bytes]) -> bytes:
 
 def output_problems(output_path: str, output_format: str) -> list[str]:
     """Find what is wrong with where results are to go."""
-    problems = []
-    if not output_path.strip() or output_path.endswith("/"):
-        problems.append(f"'output_path' names no file: {output_path!r}")
-    if output_format not in FORMATS:
-        problems.append(f"'output_format' must be one of {', '.join(FORMATS)}, not {output_format!r}")
-    return problems
+    return [
+        *check_file_path("output_path", output_path),
+        *check_choice("output_format", output_format, FORMATS),
+    ]
