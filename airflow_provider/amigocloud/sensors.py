@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.amigocloud import conditions
 from airflow_provider.amigocloud.conditions import DatasetHasChanged, JobIsDone, QueryIsTrue
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
 
 class AmigoCloudSensor(PollSensor):
@@ -44,36 +44,27 @@ class AmigoCloudSensor(PollSensor):
         """Give the question."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> Any:
-        """Wait here, or in the triggerer."""
-        if is_deferrable(self.deferrable):
-            # Only here: what a trigger needs, no task that does not defer has to load.
-            from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+    def build_trigger(self, context: Context) -> AmigoCloudTrigger:
+        """Build the trigger that waits for the same condition."""
+        from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
-            question = self.question(context)
-            self.defer(
-                trigger=AmigoCloudTrigger(
-                    amigocloud_conn_id=self.amigocloud_conn_id,
-                    question=type(question).__name__,
-                    about=asdict(question),
-                    deadline=clock() + self.timeout,
-                    poll_interval=self.poke_interval,
-                ),
-                method_name="execute_complete",
-            )
-        return super().execute(context)
+        question = self.question(context)
+        return AmigoCloudTrigger(
+            amigocloud_conn_id=self.amigocloud_conn_id,
+            question=type(question).__name__,
+            about=asdict(question),
+            deadline=clock() + self.timeout,
+            poll_interval=self.poke_interval,
+        )
 
-    def look(self, context: Context) -> dict[str, Any] | None:
-        """Ask once."""
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return "the condition is not met"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
+        """Poll the service once."""
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             return conditions.look(hook, self.question(context))
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Give what the trigger has found."""
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"not so after {self.timeout:g} s")
-        return {name: value for name, value in event.items() if name != "status"}
 
 
 class AmigoCloudJobSensor(AmigoCloudSensor):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.diff import unlike
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
 
 class MapsIndoorsGeodataSensor(PollSensor):
@@ -35,6 +35,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
 
     template_fields: Sequence[str] = ("expected", "match_on", "mapsindoors_conn_id")
     ui_color = "#d5ebe8"
+    polls_before_deferring = True
 
     def __init__(
         self,
@@ -51,28 +52,27 @@ class MapsIndoorsGeodataSensor(PollSensor):
         self.deferrable = deferrable
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Wait here, or in the triggerer."""
-        rows = self._rows()
-        if not is_deferrable(self.deferrable):
-            return super().execute(context)
-        if (found := self.poke(context)).is_done:
-            return found.xcom_value
-        # Only here: what a trigger needs, no task that does not defer has to load.
+    def check_arguments(self) -> None:
+        """Read the expected rows; raises for invalid rows."""
+        self._rows()
+
+    def build_trigger(self, context: Context) -> MapsIndoorsGeodataTrigger:
+        """Build the trigger that waits for the same objects."""
         from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
-        return self.defer(
-            trigger=MapsIndoorsGeodataTrigger(
-                mapsindoors_conn_id=self.mapsindoors_conn_id,
-                expected=rows,
-                match_on=self.match_on,
-                deadline=clock() + self.timeout,
-                poll_interval=self.poke_interval,
-            ),
-            method_name="execute_complete",
+        return MapsIndoorsGeodataTrigger(
+            mapsindoors_conn_id=self.mapsindoors_conn_id,
+            expected=self._rows(),
+            match_on=self.match_on,
+            deadline=clock() + self.timeout,
+            poll_interval=self.poke_interval,
         )
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return "the map is not as expected"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Compare once; logs the first differences."""
         rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
@@ -80,13 +80,6 @@ class MapsIndoorsGeodataSensor(PollSensor):
         for one in different[:5]:
             self.log.info("Not yet: %s", one)
         return None if different else {"matched": len(rows)}
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Give what the trigger has seen."""
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"the map is not as expected after {self.timeout:g} s")
-        return {"matched": event["matched"]}
 
     def _rows(self) -> list[Json]:
         """Read what is expected.

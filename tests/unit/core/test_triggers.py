@@ -46,7 +46,7 @@ def fire(trigger: PollTrigger) -> dict[str, Any]:
     return asyncio.run(first())
 
 
-def test_a_trigger_fires_once_with_what_it_waited_for(clock: Clock) -> None:
+def test_a_trigger_fires_once_with_its_result(clock: Clock) -> None:
     assert fire(Countdown([None, None, {"run_id": "r"}])) == {"status": "done", "run_id": "r"}
 
 
@@ -68,6 +68,6 @@ def test_a_permanent_error_ends_a_trigger_at_once(clock: Clock) -> None:
         raise_for(event)
 
 
-def test_a_bug_in_a_poll_fails_the_task_with_its_words(clock: Clock) -> None:
+def test_an_unexpected_error_in_a_poll_fails_the_task_with_its_message(clock: Clock) -> None:
     with pytest.raises(errors.ProviderError, match="KeyError: 'x'"):
         raise_for(fire(Countdown([KeyError("x")])))
