@@ -104,7 +104,7 @@ def test_every_trigger_is_kept() -> None:
         for kind in below(BaseTrigger)
         if kind.__module__.startswith("airflow_provider.") and not kind.__name__.startswith("_")
     }
-    assert public - {"PollTrigger", "NewcomerTrigger"} == {path.rpartition(".")[2] for path in SEEN}
+    assert public - {"PollTrigger", "NewItemsTrigger"} == {path.rpartition(".")[2] for path in SEEN}
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import IO, Any
 
-from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
@@ -133,6 +132,8 @@ def _csv(file: IO[bytes], subject: str, _: Decode | None) -> Iterator[tuple[int,
 
 
 def _parquet(file: IO[bytes], subject: str, _: Decode | None) -> Iterator[tuple[int, Any]]:
+    from airflow_provider.core.files.formats import import_pyarrow
+
     pa, pq = import_pyarrow(subject)
     try:
         # A file may be a single row group: without these options, pyarrow holds most of it in memory.

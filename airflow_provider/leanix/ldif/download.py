@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import check_choice, check_file_path
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
 from airflow_provider.leanix.ldif.stream_parser import Splitter
@@ -78,6 +77,8 @@ def _lines(items: list[bytes]) -> bytes:
 
 def output_problems(output_path: str, output_format: str) -> list[str]:
     """Find what is wrong with where results are to go."""
+    from airflow_provider.core.arguments import check_choice, check_file_path
+
     return [
         *check_file_path("output_path", output_path),
         *check_choice("output_format", output_format, FORMATS),
