@@ -199,7 +199,7 @@ class ApiHook(BaseHook):
             return f"The credentials are valid, but a permission is missing: {detail}"
         if isinstance(error, NotFoundError):
             detail = error.message or error.request
-            return f"The host answers, but the resource that the connection names does not exist: {detail}"
+            return f"The host answers, but does not know the resource that the connection names: {detail}"
         return " ".join(str(error).split())
 
     def get_conn(self) -> Transport:

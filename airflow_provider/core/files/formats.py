@@ -52,7 +52,7 @@ def choose_format(
     suffix = plain.rpartition(".")[2] if "." in plain else ""
     chosen = given or suffix
     if given and given not in formats:
-        raise InputError(f"'{given}' is unknown; the formats are {', '.join(formats)}", argument)
+        raise InputError(f"'{given}' is unknown; there are {', '.join(formats)}", argument)
     if chosen not in formats or (plain != name and chosen not in compressible):
         gz = " and ".join(f".{known}" for known in formats if known in compressible)
         hint = f", or set '{argument}'" if argument and not given else ""

@@ -45,7 +45,7 @@ def test_an_unknown_suffix_is_refused_with_those_that_are_known(path: str) -> No
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(InputError, match="format: 'xlsx' is unknown; the formats are jsonl, csv, parquet"):
+    with pytest.raises(InputError, match="format: 'xlsx' is unknown; there are jsonl, csv, parquet"):
         choose("out.csv", given="xlsx", argument="format")
 
 

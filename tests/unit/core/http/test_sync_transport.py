@@ -296,7 +296,7 @@ def test_a_bad_connection_is_named_before_any_request(echo, connect) -> None:
         ({"password": "wrong"}, None, (False, "does not accept the credentials")),
         ({"host": "http://127.0.0.1:1"}, None, (False, "host cannot be reached")),
         ({}, {"kind": "status", "status": 403}, (False, "a permission is missing")),
-        ({}, {"kind": "status", "status": 404}, (False, "that the connection names does not exist")),
+        ({}, {"kind": "status", "status": 404}, (False, "does not know the resource")),
         ({"host": "http://example.com"}, None, (False, "plain http")),
     ],
 )
