@@ -87,7 +87,7 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
         "POST",
         _of(run_id, "start"),
         params={"test": True if test else None},
-        good=_OR_400,
+        success_statuses=_OR_400,
         read=_read_accepted,
         name="start the run",
     )
@@ -95,7 +95,9 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
 
 def stop_run(run_id: str) -> Call[bool]:
     """Stop a run; gives False when it was not queued or running (the service answers 400 then)."""
-    return Call("POST", _of(run_id, "stop"), good=_OR_400, read=_read_accepted, name="stop the run")
+    return Call(
+        "POST", _of(run_id, "stop"), success_statuses=_OR_400, read=_read_accepted, name="stop the run"
+    )
 
 
 def list_runs() -> Call[list[dict[str, Any]]]:
@@ -137,7 +139,7 @@ def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
         "GET",
         _of(run_id, "warnings"),
         params={"offset": page * PAGE, "limit": PAGE},
-        good=_OR_400,
+        success_statuses=_OR_400,
         read=lambda reply: [] if reply.status == 400 else _read_list(reply),
         name="read the run's warnings",
     )

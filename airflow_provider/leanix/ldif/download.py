@@ -77,9 +77,9 @@ def _lines(items: list[bytes]) -> bytes:
 
 def output_problems(output_path: str, output_format: str) -> list[str]:
     """Find what is wrong with where results are to go."""
-    problems = []
-    if not output_path.strip() or output_path.endswith("/"):
-        problems.append(f"'output_path' names no file: {output_path!r}")
-    if output_format not in FORMATS:
-        problems.append(f"'output_format' must be one of {', '.join(FORMATS)}, not {output_format!r}")
-    return problems
+    from airflow_provider.core.arguments import check_choice, check_file_path
+
+    return [
+        *check_file_path("output_path", output_path),
+        *check_choice("output_format", output_format, FORMATS),
+    ]
