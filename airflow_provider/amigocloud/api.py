@@ -332,7 +332,7 @@ def upload_chunk(
         base="project",
         content=body,
         headers={"Content-Type": kind, "Content-Range": content_range},
-        good=SUCCESS | {400},
+        success_statuses=SUCCESS | {400},
         read=lambda reply: _progress(reply, upload_id),
         name=f"upload {content_range}",
     )

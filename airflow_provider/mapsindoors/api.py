@@ -12,8 +12,8 @@ from typing import Any
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
+from airflow_provider.core.json_types import Json
 
-Json = dict[str, Any]
 Items = Sequence[Mapping[str, Any]]
 
 AUTH = "auth"
@@ -63,7 +63,7 @@ def create_secret(customer_id: str, description: str | None = None) -> Call[Json
 def delete_secret(customer_id: str, secret_id: str) -> Call[None]:
     """Delete a client secret."""
     params = {"customerId": customer_id, "id": secret_id}
-    return _secrets("DELETE", params, "delete a client secret").reading(read_nothing)
+    return _secrets("DELETE", params, "delete a client secret").with_reader(read_nothing)
 
 
 def _secrets(method: str, params: Mapping[str, str | None], name: str, repeatable: bool = True) -> Call[Any]:
@@ -170,7 +170,7 @@ def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
             raise ValueError(f"not JSON: {error}") from None
         return found
 
-    return call.reading(read)
+    return call.with_reader(read)
 
 
 def _object(item: Any) -> Json:
