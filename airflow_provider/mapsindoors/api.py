@@ -118,13 +118,11 @@ def create_geodata(api_key: str, items: Items) -> Call[list[str]]:
 
 def update_geodata(api_key: str, items: Items) -> Call[None]:
     """Update objects: each has its ``id`` and the fields that change; other fields stay."""
-    return Call(
-        "PUT",
-        _path(api_key, "geodata"),
-        json=items,
-        read=read_nothing,
-        name=f"update {counted(len(items))}",
-    )
+    return _update(_path(api_key, "geodata"), items)
+
+
+def _update(path: str, items: Items) -> Call[None]:
+    return Call("PUT", path, json=items, read=read_nothing, name=f"update {counted(len(items))}")
 
 
 def delete_geodata(api_key: str, ids: Sequence[str]) -> Call[None]:
@@ -225,10 +223,4 @@ def list_route_elements(api_key: str) -> Call[list[Json]]:
 
 def update_route_elements(api_key: str, items: Items) -> Call[None]:
     """Update waiting time, direction or restrictions of route elements, each with its ``id``."""
-    return Call(
-        "PUT",
-        _path(api_key, "routing/routeelements"),
-        json=items,
-        read=read_nothing,
-        name=f"update {counted(len(items))}",
-    )
+    return _update(_path(api_key, "routing/routeelements"), items)
