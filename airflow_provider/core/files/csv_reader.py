@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any
 
-from airflow_provider.core.values import normal_key
+from airflow_provider.core.input.values import normal_key
 from airflow_provider.errors import InputError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -188,7 +188,7 @@ def detect_delimiter(sample: str, subject: str) -> str:
     text = "".join(lines[:-1]) if len(lines) > 1 and len(sample) >= _SAMPLE_BYTES // 4 else sample
     fitting = [delimiter for delimiter in DELIMITERS if _fits(text, delimiter)]
     if len(fitting) > 1:
-        # A header without the other characters settles it: they are then part of values only.
+        # When the header lacks the other characters, they are part of values only.
         header = text.partition("\n")[0]
         fitting = [one for one in fitting if one in header] or fitting
     if len(fitting) > 1:

@@ -1,4 +1,4 @@
-"""Row source: what every operator that takes rows understands, and how a real table's columns are named.
+"""Row source: the rows of every operator that takes rows, with a real table's columns renamed.
 
 The format readers are in :mod:`airflow_provider.core.files.reader`.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from airflow_provider.core.files.reader import NumberedRow, read_rows
-from airflow_provider.core.problems import nearest
+from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
-    """How rows are read, as the operators' arguments say.
+    """Options of reading rows, as the operators' arguments give them.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
     :param ignore: names in the rows that are left out.
