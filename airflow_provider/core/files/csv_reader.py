@@ -67,7 +67,7 @@ def detect_encoding(head: bytes, subject: str) -> str:
 
     :param head: the file's beginning.
     :param subject: the file's name, for errors.
-    :raises InputError: for UTF-16 without a mark, which cannot be told from binary data.
+    :raises InputError: for UTF-16 without a mark, which binary data resembles.
     """
     for mark, codec in _MARKS:
         if head.startswith(mark):
