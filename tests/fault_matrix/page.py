@@ -1,6 +1,6 @@
-"""What each hook method, operator and sensor does on a bad day, as a page of the docs.
+"""Page of the fault matrix: the behaviour of each hook method, operator and sensor under each fault.
 
-``python -m tests.fault_matrix --write`` makes ``docs/faults.md`` anew.
+``python -m tests.fault_matrix --write`` regenerates ``docs/faults.md``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ in pieces within the timeout, *wrong type* a good body labelled as HTML, *401 on
 *401 always* and *no tokens* last until the try has failed, *redirect* leads to another host (which must not
 hear anything), *hour off* lets the service's clock jump an hour ahead.
 
-- **fine**: the result, with as few requests as ever. **tried again, fine**: the result, after more.
+- **fine**: the result, with as few requests as ever. **retried, fine**: the result, after more.
 - **-**: the fault cannot strike, as there is no such request (AmigoCloud has no token endpoint).
 
 ## Operators and sensors
@@ -62,8 +62,8 @@ gets one more try, as Airflow gives it, on another worker that knows only what A
 state store); the service is well again by then. What is *deferred* waits in the triggerer. What a sensor
 waits for is so at its fourth request, those that failed counted; so a failed look costs none more.
 
-- **`Error`; next try fine**: the first try fails with that error; the next one takes over, and leaves what a
-  good day leaves: nothing twice, nothing missing.
+- **`Error`; next attempt fine**: the first try fails with that error; the next one takes over, and leaves
+  what a good day leaves: nothing twice, nothing missing.
 - **`Error`, done** or **not done**: the task fails for good, as Airflow is told not to try again what could
   happen twice; this is what the service holds, which the task cannot know.
 """
@@ -81,13 +81,13 @@ The fault strikes the first request; there is no further try.
 
 
 def table(what: str, cells: Cells) -> list[str]:
-    """Give the lines of a vendor's table."""
+    """Return the lines of a vendor's table."""
     head = [f"| {what} | {' | '.join(FAULTS)} |", f"|{' --- |' * (len(FAULTS) + 1)}"]
     return head + [f"| {name} | {' | '.join(row)} |" for name, row in cells.items()]
 
 
 def tables(what: str, cells: dict[str, Cells]) -> str:
-    """Give the tables of all vendors."""
+    """Return the tables of all vendors."""
     return "".join(
         f"\n### {HOOKS[vendor].hook_name}\n\n" + "\n".join(table(what, cells[vendor])) + "\n"
         for vendor in cells
@@ -95,7 +95,7 @@ def tables(what: str, cells: dict[str, Cells]) -> str:
 
 
 def main() -> None:
-    """Make the page."""
+    """Build the page, print it, and write it when ``--write`` is given."""
     with Sandbox() as running, connected(running):
         tasks = {vendor: operators.cells(running, vendor) for vendor in HOOKS}
         calls = {vendor: methods.cells(running, vendor) for vendor in HOOKS}

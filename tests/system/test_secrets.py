@@ -112,7 +112,7 @@ class Secrets(Part):
         kept = {"trigger.encrypted_kwargs", "trigger.classpath"}
         left.triggers = [data for where, data in rows(airflow.home / "airflow.db") if where in kept]
         for vendor in self.waiting.services:
-            every_task.happen(self.waiting, vendor)
+            every_task.fulfil_sensors(self.waiting, vendor)
         left.states = self._until(
             airflow,
             lambda states: (

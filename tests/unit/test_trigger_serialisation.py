@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.support import every_task
 from tests.support.hypothesis_sizes import examples
-from tests.support.task_runner import again
+from tests.support.task_runner import rebuild_trigger
 
 RELEASES = sorted(Path(__file__).with_name("releases").glob("*.json"))
 STORED: list[Any] = [
@@ -49,7 +49,7 @@ def kind_of(path: str) -> type[Any]:
 
 def through_the_database(trigger: Any) -> tuple[str, dict[str, Any]]:
     """Give what a trigger stores, after it was stored and made again."""
-    path, kwargs = again(trigger).serialize()
+    path, kwargs = rebuild_trigger(trigger).serialize()
     return path, json.loads(json.dumps(kwargs))
 
 
@@ -104,7 +104,7 @@ def test_every_trigger_is_kept() -> None:
         for kind in below(BaseTrigger)
         if kind.__module__.startswith("airflow_provider.") and not kind.__name__.startswith("_")
     }
-    assert public - {"PollTrigger", "NewcomerTrigger"} == {path.rpartition(".")[2] for path in SEEN}
+    assert public - {"PollTrigger", "NewItemsTrigger"} == {path.rpartition(".")[2] for path in SEEN}
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)

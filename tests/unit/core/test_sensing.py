@@ -8,13 +8,7 @@ import pytest
 
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import NotFoundError, ServerError, TransportError
-
-
-class Store(dict[str, Any]):
-    """A task's state."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
+from tests.support.state_store import FakeStateStore
 
 
 class Scripted(PollSensor):
@@ -56,7 +50,7 @@ def test_a_failure_that_cannot_pass_fails_the_task_at_once() -> None:
 
 
 def test_rescheduled_looks_are_counted_over_their_processes() -> None:
-    store = Store()
+    store = FakeStateStore()
 
     def process(seen: Any) -> Any:
         """Look as Airflow does in mode reschedule: each time with a sensor made anew."""

@@ -14,12 +14,12 @@ from airflow_provider.core import polling, shared_polls
 from airflow_provider.core.polling import intervals, wait_for
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.trigger_events import error_event, raise_for
-from tests.support.fake_clock import Clock
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
     monkeypatch.setattr(polling, "clock", clock)
     return clock
 
@@ -66,7 +66,7 @@ def test_an_error_crosses_from_the_triggerer_to_the_task_as_it_was(error: errors
 LOG: Any = logging.getLogger("tests.waiting")
 
 
-def test_a_worker_waits_like_a_trigger(clock: Clock) -> None:
+def test_a_worker_waits_like_a_trigger(clock: FakeClock) -> None:
     script = [None, None, 7]
     assert wait_for(lambda: script.pop(0), deadline=2000, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
     with pytest.raises(TimeoutError):
@@ -74,7 +74,7 @@ def test_a_worker_waits_like_a_trigger(clock: Clock) -> None:
 
 
 def test_a_worker_tolerates_some_failures_in_a_row_and_says_so(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
         raise errors.ServerError(503)
@@ -87,7 +87,7 @@ def test_a_worker_tolerates_some_failures_in_a_row_and_says_so(
     ]
 
 
-def test_only_failures_in_a_row_count(clock: Clock) -> None:
+def test_only_failures_in_a_row_count(clock: FakeClock) -> None:
     script: list[Any] = [*[errors.TransportError("no")] * 5, None, *[errors.TransportError("no")] * 5, 7]
 
     def poll() -> Any:
@@ -99,7 +99,7 @@ def test_only_failures_in_a_row_count(clock: Clock) -> None:
     assert wait_for(poll, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
 
 
-def test_a_failure_that_cannot_pass_ends_the_wait_at_once(clock: Clock) -> None:
+def test_a_failure_that_cannot_pass_ends_the_wait_at_once(clock: FakeClock) -> None:
     def fail() -> None:
         raise errors.NotFoundError(404)
 
