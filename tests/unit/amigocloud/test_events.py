@@ -19,20 +19,11 @@ from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, Amigo
 from airflow_provider.amigocloud.watchers import monitor
 from airflow_provider.amigocloud.watchers.monitor import Lookout
 from airflow_provider.sandbox.amigocloud import world
+from tests.support.state_store import FakeStateStore
 
 from .test_realtime import SOCKET, until
 
 SHARES = hasattr(BaseEventTrigger, "shared_stream_key")
-
-
-class State(dict):
-    """An asset's state store, as Airflow 3.3 lends it to a trigger."""
-
-    async def aget(self, key, default=None):
-        return json.loads(self[key]) if key in self else default
-
-    async def aset(self, key, value):
-        self[key] = json.dumps(value)
 
 
 class Watched(Lookout):
@@ -334,7 +325,7 @@ async def test_with_a_project_token_changes_are_looked_for(sandbox, connect):
 
 @pytest.mark.parametrize("kind", [AmigoCloudEventTrigger, AmigoCloudDatasetTrigger])
 async def test_a_restart_loses_nothing_and_repeats_nothing(sandbox, kind):
-    state = State()
+    state = FakeStateStore()
     arguments = {"dataset": 1, "poll_interval": 0.1}
     async with running(watcher(kind, state, **arguments)) as (fired,):
         await until(lambda: state)
@@ -362,7 +353,7 @@ async def test_the_state_of_every_asset_remembers_when_several_share_a_watcher(s
         """What the triggerer lends: one accessor an asset, and no single one."""
 
         def __init__(self):
-            self._by_name = {"a": State(), "b": State()}
+            self._by_name = {"a": FakeStateStore(), "b": FakeStateStore()}
 
     made = watcher(poll_interval=0.05)
     made.asset_state_store = Accessors()
@@ -372,7 +363,7 @@ async def test_the_state_of_every_asset_remembers_when_several_share_a_watcher(s
 
 async def test_a_watcher_that_is_cancelled_at_any_moment_ends(sandbox):
     for _ in range(20):  # each ends at another moment of its first look
-        made = watcher(state=State(), poll_interval=0.05)
+        made = watcher(state=FakeStateStore(), poll_interval=0.05)
         async with running(made, alone=True):
             await until(lambda made=made: made.asset_state_store)
 
@@ -448,7 +439,7 @@ async def begun(sandbox, tmp_path, state):
 async def test_the_end_of_a_job_whose_beginning_was_told_is_found_when_it_is_lost(sandbox, tmp_path):
     sockets = sandbox.amigocloud.sockets
     sandbox.amigocloud.job_latency, sandbox.amigocloud.job_failures = 3600, ["no such column"]
-    state = State()
+    state = FakeStateStore()
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
         await listening(sandbox, None)
         job = await asyncio.to_thread(upload, tmp_path)
@@ -462,7 +453,7 @@ async def test_the_end_of_a_job_whose_beginning_was_told_is_found_when_it_is_los
 
 async def test_a_job_that_ends_while_the_triggerer_is_down_fires_once(sandbox, tmp_path):
     sandbox.amigocloud.job_latency = 3600
-    state = State()
+    state = FakeStateStore()
     job = await begun(sandbox, tmp_path, state)
     sandbox.clock.advance(3601)
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
@@ -476,7 +467,7 @@ async def test_a_job_that_ends_while_the_triggerer_is_down_fires_once(sandbox, t
 
 async def test_a_job_that_the_service_forgot_is_not_asked_for_again(sandbox, tmp_path):
     sandbox.amigocloud.job_latency = 3600
-    state = State()
+    state = FakeStateStore()
     job = await begun(sandbox, tmp_path, state)
     sandbox.amigocloud.jobs.all.clear()
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
@@ -531,7 +522,7 @@ async def test_a_burst_of_events_reaches_every_watcher(sandbox):
         await until(lambda: all(len(fired) == many for fired in lists), 60)
 
 
-class Slow(State):
+class Slow(FakeStateStore):
     """A store that takes a moment to write, as the real one does."""
 
     async def aset(self, key, value):

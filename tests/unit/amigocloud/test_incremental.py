@@ -15,8 +15,8 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import world
 from tests.support.per_asset import PerAsset
+from tests.support.state_store import FakeAssetStateStores
 
-from .running import Store
 from .test_export import lines
 
 ASSETS = Asset("assets", uri="x-test://assets")
@@ -27,7 +27,7 @@ class Dag:
     """One DAG's memory: its assets' state stores, and the events of the last run."""
 
     def __init__(self, path: Any) -> None:
-        self.stores: PerAsset | None = PerAsset(Store)
+        self.stores: PerAsset | None = FakeAssetStateStores()
         self.path = path
         self.runs = 0
 

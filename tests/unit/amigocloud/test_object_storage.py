@@ -12,8 +12,8 @@ from airflow_provider.amigocloud.api import SIMPLE_UPLOAD
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import IncompleteExportError, ServerError
 from airflow_provider.sandbox.amigocloud import world
+from tests.support.task_runner import TaskRunner as Task
 
-from .running import Task
 from .test_export import ordered, truth
 from .test_journal import Killed, kill_after, small_parts
 

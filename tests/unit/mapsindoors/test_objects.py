@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider.mapsindoors.geodata.snapshot import Objects
 from airflow_provider.sandbox.mapsindoors import seed
-from tests.unit.mapsindoors.running import undecoded
+from tests.support.mapsindoors_sync import undecoded
 
 
 def test_objects_are_found_by_id_and_who_changes_one_changes_a_copy() -> None:

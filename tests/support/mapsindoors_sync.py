@@ -1,4 +1,4 @@
-"""Running a sync in a test, and looking at what it left."""
+"""Sync of MapsIndoors geodata: run it, and read the campus that it leaves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOMS = {"base_types": ["room"]}
 
 
 def sync(source: Any = None, **options: Any) -> dict[str, Any]:
-    """Run the operator, without a limit on how much may go."""
+    """Run the operator without a limit on deletions."""
     options.setdefault("max_delete_ratio", 1.0)
     result = MapsIndoorsSyncGeodataOperator(task_id="t", source=source, **options).execute({})
     return dict(result)
@@ -26,24 +26,24 @@ def sync(source: Any = None, **options: Any) -> dict[str, Any]:
 def writes(sandbox: Sandbox) -> int:
     """Count the requests that change geodata."""
     return sum(
-        n
-        for name, n in sandbox.counters.requests.items()
+        count
+        for name, count in sandbox.counters.requests.items()
         if "geodata" in name and not name.startswith("mapsindoors GET")
     )
 
 
 def by_external_id(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Give the campus as it is now."""
-    return {one["externalId"]: one for one in service.campus.geodata.values() if one.get("externalId")}
+    """Return the current objects of the campus that have an external id."""
+    return {item["externalId"]: item for item in service.campus.geodata.values() if item.get("externalId")}
 
 
 def put(service: MapsIndoorsService, *objects: dict[str, Any]) -> None:
-    """Change objects behind the back of the sync."""
-    service.campus.geodata = {**service.campus.geodata, **{one["id"]: one for one in objects}}
+    """Replace objects in the service without a request."""
+    service.campus.geodata = {**service.campus.geodata, **{item["id"]: item for item in objects}}
 
 
 def desk(code: str, **fields: Any) -> dict[str, Any]:
-    """Give a row for a new desk."""
+    """Return a row for a new desk."""
     return {
         "externalId": code,
         "baseType": "poi",
@@ -57,10 +57,10 @@ def desk(code: str, **fields: Any) -> dict[str, Any]:
 
 
 def undecoded(objects: list[dict[str, Any]]) -> list[msgspec.Raw]:
-    """Give objects as they come from the service."""
-    return [msgspec.Raw(msgspec.json.encode(one)) for one in objects]
+    """Return objects as the hook receives them: undecoded JSON."""
+    return [msgspec.Raw(msgspec.json.encode(item)) for item in objects]
 
 
 def busiest_second(moments: list[float]) -> int:
-    """Give how many of these moments fall into one second at the most."""
+    """Return the maximum number of these moments within one second."""
     return max(sum(moment <= other < moment + 1 for other in moments) for moment in moments)
