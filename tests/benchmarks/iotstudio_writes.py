@@ -23,7 +23,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.properties.requests import Write, plan_writes
 from airflow_provider.iotstudio.properties.writer import PropertyWriter
 from tests.benchmarks.iotstudio_served import Served
-from tests.contract import environments
+from tests.contract import client_environments
 
 THINGS, THREADS, LATENCY, ROUNDS = 100, 8, 0.05, 3
 VALUES = {"setpoint": 20.5}
@@ -54,13 +54,13 @@ def by_vendors_client(connection: str, uids: list[str]) -> float:
     """Give the seconds that the vendor's client takes, not a number when it cannot be had."""
     try:
         command = [
-            str(environments.build(environments.REQUIREMENTS / "iots.txt")),
+            str(client_environments.build(client_environments.REQUIREMENTS / "iots.txt")),
             "-c",
             CLIENT,
             connection,
             json.dumps(uids),
         ]
-    except environments.UnavailableError as error:
+    except client_environments.UnavailableError as error:
         print(f"NOT MEASURED with the vendor's client: {error}")
         return float("nan")
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.turns import HERE, Running, Side
-from tests.contract import environments
+from tests.contract import client_environments
 
 TITLES = {"dlt": "dlt, rest_api source", "pyogrio": "pyogrio, GDAL's driver"}
 """Ways to export that need no vendor's client."""
@@ -24,10 +24,10 @@ def side(title: str, file: str, environment: str, **given: Any) -> list[Side]:
     """Give a side that needs an environment of its own; none, loudly, where that cannot be built."""
     pinned = HERE / "requirements" / f"{environment}.txt"
     if not pinned.exists():
-        pinned = environments.REQUIREMENTS / pinned.name
+        pinned = client_environments.REQUIREMENTS / pinned.name
     try:
-        return [Side(title, file, given, environments.build(pinned))]
-    except environments.UnavailableError as error:
+        return [Side(title, file, given, client_environments.build(pinned))]
+    except client_environments.UnavailableError as error:
         print(f"!!!! NOT COMPARED with {title}: {error} !!!!", file=sys.stderr)
         return []
 
