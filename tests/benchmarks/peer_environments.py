@@ -1,6 +1,6 @@
-"""Environments for what this provider is compared with, built when first needed.
+"""Environments of the peers that this provider is compared with, built at first use.
 
-The pins of the vendors' clients are those of the contract tests, the others are in ``requirements`` here.
+The requirements of the vendors' clients are those of the contract tests; ``requirements`` has the others.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.turns import HERE, Running, Side
+from tests.benchmarks.runner import HERE, Contender, ContenderProcess
 from tests.contract import client_environments
 
 TITLES = {"dlt": "dlt, rest_api source", "pyogrio": "pyogrio, GDAL's driver"}
-"""Ways to export that need no vendor's client."""
+"""Contenders of the export that need no vendor's client."""
 
 Measure = Callable[[str, str, int, Path], float]
 
 
-def side(title: str, file: str, environment: str, **given: Any) -> list[Side]:
-    """Give a side that needs an environment of its own; none, loudly, where that cannot be built."""
+def contender(title: str, file: str, environment: str, **given: Any) -> list[Contender]:
+    """Return a contender with an environment of its own; none, with a message, when that cannot be built."""
     pinned = HERE / "requirements" / f"{environment}.txt"
     if not pinned.exists():
         pinned = client_environments.REQUIREMENTS / pinned.name
     try:
-        return [Side(title, file, given, client_environments.build(pinned))]
+        return [Contender(title, file, given, client_environments.build(pinned))]
     except client_environments.UnavailableError as error:
         print(f"!!!! NOT COMPARED with {title}: {error} !!!!", file=sys.stderr)
         return []
 
 
 def available() -> Iterator[tuple[str, Measure]]:
-    """Give the ways to export that are there, or can be: how they are called, and what times them."""
+    """Yield title and measurement of each peer of the export whose environment can be built."""
     for name, title in TITLES.items():
-        for one in side(title, f"export_{name}", name):
-            yield title, _measure(one)
+        for peer in contender(title, f"export_{name}", name):
+            yield title, _measure(peer)
 
 
-def _measure(one: Side) -> Measure:
+def _measure(peer: Contender) -> Measure:
     def measure(url: str, token: str, dataset: int, folder: Path) -> float:
         host, _, rest = url.partition("/users/")
         given = {"host": host, "project": f"users/{rest}", "token": token, "dataset": dataset, "page": 1000}
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            running = Running(one, {})
-            running.ready()
-            running.begin({**given, "folder": own})
-            return float(running.ended()["seconds"])
+            process = ContenderProcess(peer, {})
+            process.ready()
+            process.start({**given, "folder": own})
+            return float(process.report()["seconds"])
 
     return measure
