@@ -26,7 +26,8 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.airflow_names import AirflowSensorTimeout
-from tests.unit.amigocloud.running import Task, first_event
+from tests.support.task_runner import TaskRunner as Task
+from tests.support.task_runner import first_event
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}

@@ -15,7 +15,7 @@ from airflow_provider.errors import (
     RunFailedError,
 )
 from airflow_provider.sandbox.amigocloud import seed
-from tests.unit.amigocloud.running import Task
+from tests.support.task_runner import TaskRunner as Task
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 ROWS = "name;value\n" + "".join(f"Ünit {n};{n}.5\n" for n in range(200))

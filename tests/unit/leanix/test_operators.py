@@ -602,18 +602,16 @@ def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
 def test_full_run_that_shrank_too_much_is_refused(leanix: Any, sandbox: Any) -> None:
     from airflow.sdk import Asset
 
-    from tests.support.per_asset import PerAsset
-
-    from .conftest import Store
+    from tests.support.state_store import FakeAssetStateStores
 
     asset = Asset("landscape")
-    stores = PerAsset(Store)
+    stores = FakeAssetStateStores()
 
     def run(count: int, **more: Any) -> Any:
         content = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": "n"}} for n in range(count)]
         arguments = {**INBOUND, "processing_mode": "full", "content": content, "outlets": [asset], **more}
         task = Task()
-        task.more = {"asset_state_store": stores}
+        task.extra_context = {"asset_state_store": stores}
         return task.run(run_operator(**arguments))
 
     run(10, deferrable=True)

@@ -18,8 +18,8 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.task_runner import TaskRunner as Task
 from tests.unit.amigocloud.export.test_export import lines, ordered, truth
-from tests.unit.amigocloud.running import Task
 
 
 class Killed(BaseException):

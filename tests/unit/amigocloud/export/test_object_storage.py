@@ -12,9 +12,9 @@ from airflow_provider.amigocloud.api import SIMPLE_UPLOAD
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import IncompleteExportError, ServerError
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.task_runner import TaskRunner as Task
 from tests.unit.amigocloud.export.test_checkpoint import Killed, kill_after, small_parts
 from tests.unit.amigocloud.export.test_export import ordered, truth
-from tests.unit.amigocloud.running import Task
 
 __all__ = ["kill_after", "small_parts"]
 
