@@ -64,9 +64,9 @@ WAYS = {
 def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part_twice(
     sandbox, tmp_path, start, arguments, outline
 ):
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
+    random_seed = random.randrange(10**6)
+    print(f"seed {random_seed}")
+    dice = random.Random(random_seed)
     path, result, store = tmp_path / "out" / "a.jsonl", tmp_path / "manifest", tmp_path / "store"
     given = {"output_path": str(path), "page_size": 100, **arguments}
     call = (sandbox.connections["amigocloud_default"], str(store), str(result), PART, given)
