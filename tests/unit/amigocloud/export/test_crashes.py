@@ -65,7 +65,7 @@ def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part
     sandbox, tmp_path, start, arguments, outline
 ):
     random_seed = random.randrange(10**6)
-    print(f"seed {random_seed}")
+    print(f"random seed {random_seed}")
     dice = random.Random(random_seed)
     path, result, store = tmp_path / "out" / "a.jsonl", tmp_path / "manifest", tmp_path / "store"
     given = {"output_path": str(path), "page_size": 100, **arguments}
