@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.task_runner import TaskRunner as Task
-from tests.support.task_runner import first_event  # noqa: F401
-from tests.support.task_runner import rebuild_trigger as again  # noqa: F401
+from tests.support.task_runner import TaskRunner
 
 INBOUND = {
     "connector_type": "cmdb",
@@ -25,8 +23,8 @@ OUTBOUND = {
 
 
 @pytest.fixture
-def task() -> Task:
-    return Task()
+def task() -> TaskRunner:
+    return TaskRunner()
 
 
 @pytest.fixture
