@@ -9,7 +9,6 @@ from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ class MapsIndoorsGeodataSensor(PollSensor):
 
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Compare once, and log the first mismatches."""
+        from airflow_provider.mapsindoors.geodata.diff import mismatches
+
         rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             found = mismatches(rows, hook.list_geodata(), self.match_on)

@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
@@ -52,5 +51,7 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         """Poll once, or reuse the result of another trigger's recent poll."""
         hook = self._hook = self._hook or MapsIndoorsHook(self.mapsindoors_conn_id)
         key = ("mapsindoors geodata", self.mapsindoors_conn_id)
+        from airflow_provider.mapsindoors.geodata.diff import mismatches
+
         objects = await shared_result(key, self.poll_interval * 0.8, hook.alist_geodata)
         return None if mismatches(self.expected, objects, self.match_on) else {"matched": len(self.expected)}

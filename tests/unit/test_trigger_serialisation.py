@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.support import every_task
 from tests.support.hypothesis_sizes import examples
-from tests.support.task_runner import again
+from tests.support.task_runner import rebuild_trigger
 
 RELEASES = sorted(Path(__file__).with_name("releases").glob("*.json"))
 STORED: list[Any] = [
@@ -49,7 +49,7 @@ def kind_of(path: str) -> type[Any]:
 
 def through_the_database(trigger: Any) -> tuple[str, dict[str, Any]]:
     """Return a trigger's serialised form, after it was stored and created again."""
-    path, kwargs = again(trigger).serialize()
+    path, kwargs = rebuild_trigger(trigger).serialize()
     return path, json.loads(json.dumps(kwargs))
 
 

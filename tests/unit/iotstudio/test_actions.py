@@ -27,18 +27,12 @@ from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.records import Entry
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.airflow_names import TaskDeferred
+from tests.support.state_store import FakeStateStore
 
 from .conftest import THING
 
 POST = "iotstudio POST /spaces/{space}/things/{thing}/actions/{name}"
 ACTIONS = "iotstudio GET /spaces/{space}/things/{thing}/actions/{name}"
-
-
-class Store(dict[str, Any]):
-    """A task state store, as Airflow 3.3 has it."""
-
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +58,7 @@ def operator(**arguments: Any) -> IoTStudioInvokeActionOperator:
     return IoTStudioInvokeActionOperator(task_id="invoke", **{**wanted, **arguments})
 
 
-def context(store: Store | None = None, try_number: int = 1, **more: Any) -> Any:
+def context(store: FakeStateStore | None = None, try_number: int = 1, **more: Any) -> Any:
     ti = SimpleNamespace(try_number=try_number, dag_id="d", task_id="invoke", run_id="r", map_index=-1)
     return {"ti": ti, "task_state_store": store, **more}
 
@@ -76,13 +70,13 @@ def requested(service: IoTStudioService) -> list[Entry]:
 @pytest.mark.usefixtures("wait_on_the_sandbox")
 def test_an_action_is_requested_and_waited_for(service: IoTStudioService) -> None:
     service.device_seconds = 30
-    result = operator().execute(context(Store()))
+    result = operator().execute(context(FakeStateStore()))
     assert result == {"action_id": requested(service)[0].uid, "status": "completed", "output": {"ok": True}}
     assert requested(service)[0].payload == {"input": "v2.0.0"}
 
 
 def test_without_waiting_the_request_is_enough(service: IoTStudioService, sandbox: Sandbox) -> None:
-    result = operator(wait=False).execute(context(Store()))
+    result = operator(wait=False).execute(context(FakeStateStore()))
     assert result == {"action_id": requested(service)[0].uid, "status": "pending", "output": None}
 
 
@@ -91,7 +85,7 @@ def test_a_failure_status_fails_the_task_and_a_retry_requests_the_action_again(
     service: IoTStudioService,
 ) -> None:
     service.device_answers = {"updateFirmware": ("Failed", "no space left")}
-    store = Store()
+    store = FakeStateStore()
     with pytest.raises(RunFailedError, match="no space left") as caught:
         operator().execute(context(store))
     assert caught.value.status == "Failed"
@@ -103,7 +97,9 @@ def test_a_failure_status_fails_the_task_and_a_retry_requests_the_action_again(
 @pytest.mark.usefixtures("wait_on_the_sandbox")
 def test_devices_may_name_their_statuses(service: IoTStudioService) -> None:
     service.device_answers = {"updateFirmware": ("installed", None)}
-    assert operator(success_statuses=["installed"]).execute(context(Store()))["status"] == "installed"
+    assert (
+        operator(success_statuses=["installed"]).execute(context(FakeStateStore()))["status"] == "installed"
+    )
 
 
 @pytest.mark.usefixtures("wait_on_the_sandbox")
@@ -111,7 +107,7 @@ def test_an_unknown_status_is_polled_until_the_deadline_and_a_retry_resumes(
     service: IoTStudioService,
 ) -> None:
     service.device_answers = {"updateFirmware": ("half-way", None)}
-    store = Store()
+    store = FakeStateStore()
     with pytest.raises(RunFailedError, match="was not finished after 60 s") as caught:
         operator(timeout=60).execute(context(store))
     assert caught.value.status == "half-way"
@@ -126,10 +122,10 @@ def test_after_a_lost_response_the_request_is_found_and_not_repeated(
     service: IoTStudioService, sandbox: Sandbox, kind: str
 ) -> None:
     for version in ("v2.0.0", "v1.0.0"):
-        operator(input=version).execute(context(Store()))
+        operator(input=version).execute(context(FakeStateStore()))
     earlier = {entry.uid for entry in requested(service)}
     sandbox.faults.add(kind, method="POST", path="/actions/")
-    result = operator().execute(context(Store()))
+    result = operator().execute(context(FakeStateStore()))
     assert len(requested(service)) == 3
     assert result["action_id"] not in earlier
 
@@ -137,7 +133,7 @@ def test_after_a_lost_response_the_request_is_found_and_not_repeated(
 @pytest.mark.usefixtures("wait_on_the_sandbox")
 def test_a_request_that_never_arrived_is_sent_again(service: IoTStudioService, sandbox: Sandbox) -> None:
     sandbox.faults.add("reset_before", method="POST", path="/actions/")
-    operator().execute(context(Store()))
+    operator().execute(context(FakeStateStore()))
     assert len(requested(service)) == 1
 
 
@@ -146,7 +142,7 @@ def test_two_requests_without_a_response_are_an_ambiguous_write(
 ) -> None:
     lost = sandbox.faults.add("reset_before", method="POST", path="/actions/", times=None)
     with pytest.raises(AmbiguousWriteError):
-        operator().execute(context(Store()))
+        operator().execute(context(FakeStateStore()))
     assert lost.hits == 2
 
 
@@ -154,7 +150,7 @@ def test_two_requests_without_a_response_are_an_ambiguous_write(
 def test_a_retry_resumes_the_request_of_an_earlier_attempt(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
-    store = Store()
+    store = FakeStateStore()
     worker = operator(deferrable=True)
     with pytest.raises(TaskDeferred):
         worker.execute(context(store))
@@ -167,8 +163,8 @@ def test_a_retry_resumes_the_request_of_an_earlier_attempt(
 def test_a_request_of_an_attempt_that_died_before_storing_its_id_is_found(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    operator().execute(context(Store()))
-    store = Store()
+    operator().execute(context(FakeStateStore()))
+    store = FakeStateStore()
     with monkeypatch.context() as patch:
         patch.setattr("airflow_provider.core.state.submission.Submission.created", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -196,7 +192,7 @@ def test_an_action_that_rolled_off_is_reported_and_not_requested_again(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
     service.device_seconds = None
-    store = Store()
+    store = FakeStateStore()
     sandbox.faults.add("status", method="GET", path=r"/actions/updateFirmware/\w+$", status=404, times=None)
     for number in (1, 2):
         with pytest.raises(NotFoundError, match="rolled off"):
@@ -208,8 +204,8 @@ def test_an_action_that_rolled_off_is_reported_and_not_requested_again(
 def test_a_request_that_may_have_rolled_off_is_not_sent_again(
     service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    operator(input="v1").execute(context(Store()))
-    store = Store()
+    operator(input="v1").execute(context(FakeStateStore()))
+    store = FakeStateStore()
     with monkeypatch.context() as patch:
         patch.setattr("airflow_provider.core.state.submission.Submission.created", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -232,7 +228,7 @@ def test_after_an_ambiguous_status_the_request_is_searched_and_a_limit_is_waited
     headers = {"Retry-After": "0"}
     sandbox.faults.add("status", method="POST", path="/actions/", status=status, headers=headers)
     polls = sandbox.counters.requests[ACTIONS]
-    operator().execute(context(Store()))
+    operator().execute(context(FakeStateStore()))
     assert len(requested(service)) == 1
     assert (sandbox.counters.requests[ACTIONS] - polls > 1) is (sent == 1)
 
@@ -240,15 +236,15 @@ def test_after_an_ambiguous_status_the_request_is_searched_and_a_limit_is_waited
 def test_a_refused_action_names_the_scope(service: IoTStudioService, sandbox: Sandbox) -> None:
     service.client.policies = ["spaces/other/#"]
     with pytest.raises(PermissionDeniedError, match=r"needs the scope thing\."):
-        operator().execute(context(Store()))
+        operator().execute(context(FakeStateStore()))
     assert requested(service) == []
 
 
 def test_an_unknown_action_fails_without_a_retry(service: IoTStudioService) -> None:
     with pytest.raises(NotFoundError, match="Item not found"):
-        operator(action="fly").execute(context(Store()))
+        operator(action="fly").execute(context(FakeStateStore()))
     with pytest.raises(RequestRejectedError, match="must be of type string"):
-        operator(input=5).execute(context(Store()))
+        operator(input=5).execute(context(FakeStateStore()))
 
 
 @pytest.mark.parametrize(
@@ -264,14 +260,14 @@ def test_bad_arguments_are_refused_before_any_request(
     service: IoTStudioService, sandbox: Sandbox, arguments: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
-        operator(**arguments).execute(context(Store()))
+        operator(**arguments).execute(context(FakeStateStore()))
     assert sandbox.counters.total("iotstudio") == 0
 
 
 async def test_the_trigger_fires_with_id_and_status_only(service: IoTStudioService, sandbox: Sandbox) -> None:
     worker = operator(deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
-        worker.execute(context(Store()))
+        worker.execute(context(FakeStateStore()))
     path, arguments = deferred.value.trigger.serialize()
     assert path == "airflow_provider.iotstudio.triggers.IoTStudioActionTrigger"
     assert service.clients.keys().isdisjoint(json.dumps(arguments).split('"'))
@@ -280,26 +276,26 @@ async def test_the_trigger_fires_with_id_and_status_only(service: IoTStudioServi
     events = [event.payload async for event in trigger.run()]
     action_id = requested(service)[0].uid
     assert events == [{"status": "done", "action_id": action_id, "action_status": "completed"}]
-    assert worker.execute_complete(context(Store()), events[0])["output"] == {"ok": True}
+    assert worker.execute_complete(context(FakeStateStore()), events[0])["output"] == {"ok": True}
 
 
 async def test_the_deadline_in_the_triggerer_fails_the_task(service: IoTStudioService) -> None:
     service.device_seconds = None
     with pytest.raises(TaskDeferred) as deferred:
-        operator(deferrable=True, timeout=0.05).execute(context(Store()))
+        operator(deferrable=True, timeout=0.05).execute(context(FakeStateStore()))
     (event,) = [event.payload async for event in deferred.value.trigger.run()]
     with pytest.raises(RunFailedError, match="was not finished") as caught:
-        operator(timeout=0.05).execute_complete(context(Store()), event)
+        operator(timeout=0.05).execute_complete(context(FakeStateStore()), event)
     assert (caught.value.run_id, caught.value.status) == (requested(service)[0].uid, "pending")
 
 
 async def test_the_trigger_reports_a_missing_action(service: IoTStudioService) -> None:
     with pytest.raises(TaskDeferred) as deferred:
-        operator(deferrable=True).execute(context(Store()))
+        operator(deferrable=True).execute(context(FakeStateStore()))
     requested(service).clear()
     (event,) = [event.payload async for event in deferred.value.trigger.run()]
     with pytest.raises(NotFoundError, match="rolled off"):
-        operator().execute_complete(context(Store()), event)
+        operator().execute_complete(context(FakeStateStore()), event)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -20,6 +20,7 @@ from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStu
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.airflow_names import AirflowSensorTimeout, TaskDeferred
+from tests.support.state_store import FakeStateStore
 
 from .conftest import LIST, THING
 
@@ -238,17 +239,7 @@ def test_a_failed_first_poll_is_left_to_the_trigger(
 # -- the trigger for asset watchers -------------------------------------------------------------------
 
 
-class State(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 has it."""
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        return self.get(key, default)
-
-    async def aset(self, key: str, value: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
-
-
-def watcher(state: State | None = None, **arguments: Any) -> IoTStudioThingTrigger:
+def watcher(state: FakeStateStore | None = None, **arguments: Any) -> IoTStudioThingTrigger:
     made = IoTStudioThingTrigger(filters={"temperature": "gt:50"}, poll_interval=0.05, **arguments)
     path, kwargs = made.serialize()
     assert path == "airflow_provider.iotstudio.triggers.IoTStudioThingTrigger"
@@ -296,7 +287,7 @@ async def test_a_restarted_watcher_repeats_nothing_with_a_state_store(
 ) -> None:
     first, second = list(service.space.things)[:2]
     warm_up(service, first)
-    state = State()
+    state = FakeStateStore()
     before = watcher(state).run()
     await next_event(before)
     pending = asyncio.create_task(next_event(before))

@@ -28,6 +28,7 @@ from airflow_provider.iotstudio.operators import (
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
+from tests.support.state_store import FakeStateStore
 
 from ..conftest import THING
 
@@ -391,21 +392,14 @@ def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path:
     assert peak(6_000) < 1.5 * peak(2_000)
 
 
-class Store(dict[str, Any]):
-    """A state store, as Airflow 3.3 has it."""
-
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
-
-
 class Memory:
-    """What a DAG's incremental export remembers: on its asset, and with each of its runs."""
+    """State stores of a DAG's incremental export: one of its asset, and one of each run."""
 
     def __init__(self) -> None:
-        self.asset = Store()
-        self.runs: dict[str, Store] = {}
+        self.asset = FakeStateStore()
+        self.runs: dict[str, FakeStateStore] = {}
 
-    def __getitem__(self, _: Asset) -> Store:
+    def __getitem__(self, _: Asset) -> FakeStateStore:
         return self.asset
 
 
@@ -420,7 +414,7 @@ def increment(path: Path, memory: Memory | None, run: str, **arguments: Any) -> 
         **arguments,
     )
     ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
-    own = None if memory is None else memory.runs.setdefault(run, Store())
+    own = None if memory is None else memory.runs.setdefault(run, FakeStateStore())
     context: Any = {"ti": ti, "asset_state_store": memory, "task_state_store": own}
     return operator.execute(context)
 

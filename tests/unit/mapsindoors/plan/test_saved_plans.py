@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.errors import InputError, PermissionDeniedError, PlanRejectedError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
 
 
 def test_a_plan_is_made_reviewed_and_applied(

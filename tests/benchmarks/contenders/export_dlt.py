@@ -15,7 +15,7 @@ def run(folder, host, project, token, dataset, page, **_):
     source = rest_api_source({"client": {"base_url": f"{host}/{project}/"}, "resources": resources})
     files = dlt.destinations.filesystem(f"{folder}/dlt")
     pipeline = dlt.pipeline(
-        "side", destination=files, dataset_name="twin", pipelines_dir=f"{folder}/dlt_work"
+        "contender", destination=files, dataset_name="twin", pipelines_dir=f"{folder}/dlt_work"
     )
     pipeline.run(source, loader_file_format="jsonl", write_disposition="replace")
     return {"rows": pipeline.last_trace.last_normalize_info.row_counts["assets"]}

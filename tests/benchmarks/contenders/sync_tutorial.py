@@ -1,4 +1,4 @@
-"""The way of the vendor's Python tutorial: log in, one PUT an object, no more than 10 a second."""
+"""The vendor's Python tutorial: log in, and send one PUT per object, at most 10 per second."""
 
 import json
 import time

@@ -1,6 +1,6 @@
-"""Our operator that writes properties."""
+"""The operator that writes properties."""
 
-import requests  # noqa: F401 - a task loads it when it runs; what it costs is no part of the writes
+import requests  # noqa: F401 - a task loads it when it runs; its import is no part of the writes
 
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
 

@@ -1,4 +1,4 @@
-"""The raw limit: as many bare threads, which ask for the same pages and throw them away."""
+"""Lower bound: as many threads, which fetch the same pages and discard them."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,6 +1,6 @@
-"""Our operator that syncs geodata."""
+"""The operator that syncs geodata."""
 
-import requests  # noqa: F401 - a task loads it when it runs; what it costs is no part of the sync
+import requests  # noqa: F401 - a task loads it when it runs; its import is no part of the sync
 
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 

@@ -1,4 +1,4 @@
-"""The way of the vendor's Python tutorial: a script a run, which asks for its status every few seconds."""
+"""The vendor's Python tutorial: one script per run, which polls its status every few seconds."""
 
 import time
 

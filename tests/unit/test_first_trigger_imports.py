@@ -1,3 +1,5 @@
+"""First runs of the triggers: only light modules are imported on the triggerer's event loop."""
+
 from __future__ import annotations
 
 import json
@@ -12,9 +14,9 @@ from airflow_provider.sandbox.server import Sandbox
 
 SERVICES = ("mapsindoors", "amigocloud", "iotstudio", "leanix")
 LIGHT = {"airflow", "airflow_provider", "asgiref", "csv", "_csv"}
-"""What may be imported on the loop: small modules of ours, and what Airflow needs to read a connection.
+"""Packages whose import on the loop is allowed: this one, and those that Airflow needs to read a connection.
 
-On Python 3.13 Airflow does not load ``csv`` any more, so whoever comes first does.
+On Python 3.13 Airflow itself no longer loads ``csv``, so that the first import of it counts here.
 """
 
 
@@ -32,8 +34,8 @@ def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(
     with child:
         while child.poll() is None and not all(map(sandbox.counters.total, SERVICES)):
             time.sleep(0.05)
-        said, _ = child.communicate()
-    names = json.loads(said.splitlines()[-1])
+        output, _ = child.communicate()
+    names = json.loads(output.splitlines()[-1])
     assert {name.partition(".")[0] for name in names} <= LIGHT
     assert "airflow_provider.amigocloud.watchers.monitor" not in names
     assert "airflow_provider.core.http.async_transport" in names  # imports on the loop are seen

@@ -1,6 +1,6 @@
-"""The sandbox's IoT Studio as a process of its own, so that it takes no time from what is measured.
+"""IoT Studio's sandbox in a process of its own, so that it takes no time from the measured process.
 
-Run by :class:`Served`; each line on its input is a command, each answer one line of JSON.
+Run by :class:`SandboxProcess`; each line of its input is a command, each reply is one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SPACING_MS = 1000
 
 
 class Ramp(Sequence[Any]):
-    """A long history that takes no memory: a value a second."""
+    """Long history that takes no memory: one value per second."""
 
     def __init__(self, began: int, size: int) -> None:
         self.began, self.size = began, size
@@ -30,10 +30,10 @@ class Ramp(Sequence[Any]):
         return self.began + index * SPACING_MS, index / 8
 
 
-class Served:
-    """A context manager that runs the sandbox.
+class SandboxProcess:
+    """Context manager that runs the sandbox.
 
-    :param things: how many Things the space has; 264 unless it is more.
+    :param things: minimum number of Things in the space; the seed has 264.
     """
 
     def __init__(self, things: int = 0) -> None:
@@ -57,7 +57,7 @@ class Served:
         return self._answer()
 
     def requests(self, path: str = "") -> int:
-        """Give how many requests there were since the last time, for routes that end so."""
+        """Return the number of requests since the last call, for routes that end with this path."""
         counted: dict[str, int] = self.ask("count")
         return sum(count for route, count in counted.items() if route.endswith(path))
 

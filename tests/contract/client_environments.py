@@ -1,7 +1,7 @@
-"""Builds environments for software that cannot be installed beside Airflow 3: vendors' clients, GDAL.
+"""Environments for software that cannot be installed beside Airflow 3: the vendors' clients, and GDAL.
 
-Each is kept in the checkout as ``.venv-<name>``, on Python 3.11, with what a file ``<name>.txt`` pins,
-and is built anew when that file has changed.
+Each is a ``.venv-<name>`` in the checkout, on Python 3.11, with the pinned requirements of ``<name>.txt``. It
+is rebuilt when that file has changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = Path(__file__).with_name("requirements")
 BUILD_SECONDS = 180
+"""Maximum seconds of each build step."""
+
 SCRIPT_SECONDS = 60
+"""Maximum seconds of a script."""
 
 
 class UnavailableError(Exception):
@@ -29,19 +32,19 @@ class UnavailableError(Exception):
 
 
 def run(environment: str, script: Path, *arguments: Any) -> Any:
-    """Run a script in an environment, and give what it has printed as JSON on its last line.
+    """Run a script in an environment, and return the JSON value on the last line of its output.
 
-    Where there can be none, the test is skipped, loudly; in the pipeline (``CI=true``) it fails.
+    When the environment cannot be built, skip the test with a warning; fail it when ``CI=true``.
 
-    :param arguments: what the script gets, as JSON each.
+    :param arguments: arguments of the script, each passed as JSON.
     """
     python = _available(environment)
     if isinstance(python, str):
-        said = f"NOT TESTED with what requirements/{environment}.txt names: {python}"
+        reason = f"NOT TESTED with the packages of requirements/{environment}.txt: {python}"
         if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        warnings.warn(said, stacklevel=1)
-        pytest.skip(said)
+            pytest.fail(reason)
+        warnings.warn(reason, stacklevel=1)
+        pytest.skip(reason)
     command = [str(python), str(script), *map(json.dumps, arguments)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SCRIPT_SECONDS)
     assert done.returncode == 0, done.stderr
@@ -57,29 +60,29 @@ def _available(name: str) -> Path | str:
 
 
 def build(pinned: Path) -> Path:
-    """Give the interpreter of an environment, after building it where that is needed.
+    """Build an environment unless it is up to date, and return its interpreter.
 
-    :param pinned: a requirements file that names everything needed; its own name is the environment's.
-    :raises UnavailableError: saying what failed.
+    :param pinned: a complete requirements file, whose name is that of the environment.
+    :raises UnavailableError: with the step that failed.
     """
-    wanted = pinned.read_bytes()
+    required = pinned.read_bytes()
     home = ROOT / f".venv-{pinned.stem}"
     python, built = home / "bin" / "python", home / "requirements.txt"
-    if python.exists() and built.exists() and built.read_bytes() == wanted:
+    if python.exists() and built.exists() and built.read_bytes() == required:
         return python
     uv = ROOT / ".venv" / "bin" / "uv"
     command = str(uv) if uv.exists() else shutil.which("uv")
     if command is None:
         raise UnavailableError("there is no uv, neither in .venv nor on PATH")
     _run(command, "venv", "--quiet", "--clear", "--python", _python_3_11(), str(home))
-    # The pins of these clients are years old; the file overrules them.
+    # The requirements of these clients are years old; the file overrides them.
     _run(command, "pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", str(pinned))
-    built.write_bytes(wanted)
+    built.write_bytes(required)
     return python
 
 
 def _python_3_11() -> str:
-    """Give a Python 3.11: the one that runs this, where it is one."""
+    """Return a Python 3.11, the current interpreter if possible."""
     if sys.version_info[:2] == (3, 11):
         return sys.executable
     finder = [sys.executable, str(ROOT / "dev" / "interpreters.py"), "3.11"]

@@ -1,4 +1,4 @@
-"""The judge of replies finds what breaks a file's word, and what the file has no word for."""
+"""Conformance checks: find violations of an API description, and what the description lacks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.judging import Judged
-from tests.contract.specs import Reply, Spec
+from tests.contract.api_specs import ApiSpec, Reply
+from tests.contract.conformance import ConformanceReport
 
 ANIMAL: dict[str, Any] = {
     "type": "object",
@@ -31,7 +31,7 @@ DOCUMENT = {
         "/animals/mine": {"get": {"responses": {"404": {}}}},
     },
 }
-SPEC = Spec(DOCUMENT, {"Animal": {"cat": "Cat", "dog": "Dog"}})
+SPEC = ApiSpec(DOCUMENT, {"Animal": {"cat": "Cat", "dog": "Dog"}})
 
 
 def reply(body: Any, status: int = 200, path: str = "/animals/1", method: str = "GET") -> Reply:
@@ -47,8 +47,8 @@ def reply(body: Any, status: int = 200, path: str = "/animals/1", method: str = 
     ],
 )
 def test_a_good_reply_passes(body: Any) -> None:
-    verdict = SPEC.judge(reply(body))
-    assert (verdict.problems, verdict.unspoken) == ((), ())
+    check = SPEC.check(reply(body))
+    assert (check.violations, check.undocumented) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_a_good_reply_passes(body: Any) -> None:
         [{"kind": "dog", "born": "2025-01-01 10:00:00"}],
         None,
     ],
-    ids=["no list", "field missing", "unknown heir", "type", "null", "time", "no body"],
+    ids=["no list", "field missing", "unknown subtype", "type", "null", "time", "no body"],
 )
 def test_a_bad_reply_is_found(body: Any) -> None:
-    assert SPEC.judge(reply(body)).problems
+    assert SPEC.check(reply(body)).violations
 
 
 def test_a_body_where_none_may_be_is_found() -> None:
-    assert SPEC.judge(reply({}, 204)).problems == ("there is a body",)
-    assert SPEC.judge(reply(None, 204)).problems == ()
+    assert SPEC.check(reply({}, 204)).violations == ("there is a body",)
+    assert SPEC.check(reply(None, 204)).violations == ()
 
 
 @pytest.mark.parametrize(
-    ("answered", "what"),
+    ("answered", "item"),
     [
         (reply([{"kind": "cat", "owner": "Ada"}]), "$[].owner"),
         (reply({}, 418), "status"),
@@ -84,15 +84,15 @@ def test_a_body_where_none_may_be_is_found() -> None:
     ],
     ids=["a field", "a status", "of the more literal path", "a path", "a method"],
 )
-def test_what_the_file_has_no_word_for_is_named(answered: Reply, what: str) -> None:
-    assert SPEC.judge(answered).unspoken == (what,)
+def test_what_the_description_lacks_is_named(answered: Reply, item: str) -> None:
+    assert SPEC.check(answered).undocumented == (item,)
 
 
-def test_lists_of_the_unspoken_may_neither_lack_nor_exceed() -> None:
-    judged = Judged(SPEC, [reply({}, 418), reply([])], [])
-    assert judged.unspoken({"* 418: status": "a joke"}) == ([], [])
-    assert judged.unspoken({"* 500: status": "why not"}) == (
+def test_the_list_of_expected_items_may_neither_lack_nor_exceed() -> None:
+    report = ConformanceReport(SPEC, [reply({}, 418), reply([])], [])
+    assert report.undocumented({"* 418: status": "a joke"}) == ([], [])
+    assert report.undocumented({"* 500: status": "why not"}) == (
         ["GET /animals/{id} 418: status"],
         ["* 500: status"],
     )
-    assert judged.undriven() == ["GET /animals/mine"]
+    assert report.unused_operations() == ["GET /animals/mine"]

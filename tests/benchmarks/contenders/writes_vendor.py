@@ -1,4 +1,4 @@
-"""The vendor's own client, iots 0.5.0: one Thing after the other."""
+"""The vendor's own client, iots 0.5.0: one Thing after another."""
 
 from iots import API
 

@@ -1,6 +1,6 @@
-"""HttpSensor of Airflow's http provider: a task a run, on a worker slot.
+"""HttpSensor of Airflow's http provider: one task per run, on a worker slot.
 
-It cannot defer here: its trigger takes any 200 for the end, and the status is in the body.
+It cannot defer here: its trigger fires for any status 200, and the state of the run is in the body.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A sandbox that keeps every reply it gives to one service's clients."""
+"""Recording sandbox: serve one service, and record its replies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from starlette.routing import Route
 
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
-from tests.contract.specs import Reply
+from tests.contract.api_specs import Reply
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class RecordingSandbox(Sandbox):
-    """Serves one service and keeps its replies.
+    """Sandbox of one service that records all replies.
 
     :param kind: the service.
-    :param root: where its API is below the service's prefix; other replies are kept with their whole path.
+    :param root: path of its API below the service's prefix; replies outside of it keep their whole path.
     """
 
     def __init__(self, kind: type[Service], root: str = "") -> None:
@@ -29,24 +29,24 @@ class RecordingSandbox(Sandbox):
         self._replies: list[Reply] = []
 
     def replies(self) -> list[Reply]:
-        """Give all replies, once the last request is done: a client may know of an empty reply before us."""
+        """Return all replies after the last request has ended, which a client may see earlier."""
         while self.counters.in_flight:
             time.sleep(0.001)
         return list(self._replies)
 
-    def unused(self) -> list[str]:
-        """Name the service's routes that nobody got anything good from: ``GET /things/{thing}``."""
-        good = {(one.method, one.path) for one in self.replies() if one.status < 300}
+    def unused_routes(self) -> list[str]:
+        """Return the routes without a successful request, as ``GET /things/{thing}``."""
+        good = {(reply.method, reply.path) for reply in self.replies() if reply.status < 300}
         (service,) = self.services.values()
         return [
             f"{method} {route.path}"
             for route in service.routes()
             if isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}
-            if not any(verb == method and self._fits(route, path) for verb, path in good)
+            if not any(used == method and self._matches(route, path) for used, path in good)
         ]
 
-    def _fits(self, route: Route, path: str) -> bool:
+    def _matches(self, route: Route, path: str) -> bool:
         whole = path if path.startswith(f"/{self.name}/") else self.root + path
         return route.path_regex.fullmatch(unquote(whole.removeprefix(f"/{self.name}"))) is not None
 
@@ -55,7 +55,7 @@ class RecordingSandbox(Sandbox):
             status, body = 0, bytearray()
             path = scope["raw_path"].decode().partition("?")[0].removeprefix(f"/{self.name}{self.root}")
 
-            async def keep(message: Message) -> None:
+            async def record(message: Message) -> None:
                 nonlocal status
                 status = message.get("status", status)
                 body.extend(message.get("body", b""))
@@ -63,6 +63,6 @@ class RecordingSandbox(Sandbox):
                     self._replies.append(Reply(scope["method"], path, status, bytes(body)))
                 await send(message)
 
-            await app(scope, receive, keep)
+            await app(scope, receive, record)
 
         super()._serve(recording)

@@ -1,4 +1,4 @@
-"""Imports a module on top of what a task's process has loaded anyway."""
+"""Import of a module in a process that has loaded what every task loads."""
 
 import importlib
 import sys

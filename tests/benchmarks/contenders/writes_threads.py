@@ -1,4 +1,4 @@
-"""The raw limit: as many bare threads with kept connections, which check nothing."""
+"""Lower bound: as many threads with pooled connections, which check nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 

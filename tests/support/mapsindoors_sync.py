@@ -1,4 +1,4 @@
-"""Helpers: run a sync and read its result."""
+"""Sync of MapsIndoors geodata: run it, and read the campus that it leaves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOMS = {"base_types": ["room"]}
 
 
 def sync(source: Any = None, **options: Any) -> dict[str, Any]:
-    """Run the sync operator, by default without a limit of deletions."""
+    """Run the operator without a limit on deletions."""
     options.setdefault("max_delete_ratio", 1.0)
     result = MapsIndoorsSyncGeodataOperator(task_id="t", source=source, **options).execute({})
     return dict(result)
@@ -26,20 +26,20 @@ def sync(source: Any = None, **options: Any) -> dict[str, Any]:
 def writes(sandbox: Sandbox) -> int:
     """Return the number of requests that write geodata."""
     return sum(
-        n
-        for name, n in sandbox.counters.requests.items()
+        count
+        for name, count in sandbox.counters.requests.items()
         if "geodata" in name and not name.startswith("mapsindoors GET")
     )
 
 
 def by_external_id(service: MapsIndoorsService) -> dict[str, dict[str, Any]]:
-    """Return the objects of the campus by external id."""
-    return {one["externalId"]: one for one in service.campus.geodata.values() if one.get("externalId")}
+    """Return the current objects of the campus that have an external id."""
+    return {item["externalId"]: item for item in service.campus.geodata.values() if item.get("externalId")}
 
 
 def put(service: MapsIndoorsService, *objects: dict[str, Any]) -> None:
-    """Replace stored objects without a request."""
-    service.campus.geodata = {**service.campus.geodata, **{one["id"]: one for one in objects}}
+    """Replace objects in the service without a request."""
+    service.campus.geodata = {**service.campus.geodata, **{item["id"]: item for item in objects}}
 
 
 def desk(code: str, **fields: Any) -> dict[str, Any]:
@@ -57,10 +57,10 @@ def desk(code: str, **fields: Any) -> dict[str, Any]:
 
 
 def undecoded(objects: list[dict[str, Any]]) -> list[msgspec.Raw]:
-    """Return objects encoded as the service sends them."""
-    return [msgspec.Raw(msgspec.json.encode(one)) for one in objects]
+    """Return objects as the hook receives them: undecoded JSON."""
+    return [msgspec.Raw(msgspec.json.encode(item)) for item in objects]
 
 
 def busiest_second(moments: list[float]) -> int:
-    """Return the maximum number of times within a second."""
+    """Return the maximum number of these moments within one second."""
     return max(sum(moment <= other < moment + 1 for other in moments) for moment in moments)

@@ -1,4 +1,4 @@
-"""The search finds a secret however Airflow has wrapped it; else finding nothing would mean nothing."""
+"""Search for secrets in stored texts: a secret is found in every form and under every encoding."""
 
 from __future__ import annotations
 

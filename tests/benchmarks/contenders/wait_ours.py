@@ -1,4 +1,4 @@
-"""Our triggers, in one event loop, as in a triggerer."""
+"""The triggers in one event loop, as in a triggerer."""
 
 import asyncio
 import time
