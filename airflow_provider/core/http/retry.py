@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import NoResponse, Reply
+from airflow_provider.core.http.reply import NoResponse, Reply, page_title, read_nothing
+from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -29,6 +30,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
     TransportError,
+    cut,
 )
 
 if TYPE_CHECKING:
@@ -213,7 +215,8 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _classify_no_response(call: Call[Any], response: NoResponse, request: str) -> Outcome:
-    error: ProviderError = TransportError(f"{request} got no response: {response.reason}")
+    details = {"cause": response.cause, "reason": response.reason, "request": request}
+    error = TransportError(f"{request} got no response: {response.reason}", **details)
     if response.sent and not call.repeatable:
         return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, response.reason))
     if response.permanent:
@@ -224,17 +227,34 @@ def _classify_no_response(call: Call[Any], response: NoResponse, request: str) -
 def _classify_success(
     call: Call[Any], reply: Reply, read_error: ReadError, request: str, redact: Callable[[str], str]
 ) -> Outcome:
+    if call.read is read_nothing and reply.is_page:
+        return _classify_page(call, reply, request, redact)
     try:
         return Outcome(OutcomeKind.DONE, value=call.read(reply))
     except ProviderError as error:
+        if isinstance(error, ServerError) and reply.is_page:
+            return _classify_page(call, reply, request, redact)
         full = _with_service_message(error, reply, read_error, request)
         kind = OutcomeKind.TRANSIENT if isinstance(full, ServerError) else OutcomeKind.PERMANENT
         return Outcome(kind, error=full)
     except _READER_ERRORS as error:
+        if reply.is_page:
+            return _classify_page(call, reply, request, redact)
         reason = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
     if not call.repeatable:
         return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
     return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", reason, request=request))
+
+
+def _classify_page(call: Call[Any], reply: Reply, request: str, redact: Callable[[str], str]) -> Outcome:
+    """Classify a web page in place of the API's reply: a wrong host or a proxy sends it again and again."""
+    title = redact(page_title(reply.text))
+    reason = f"a web page{f' ({title!r})' if title else ''} instead of the API's reply"
+    if not call.repeatable:
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
+    error = ServerError(reply.status, "", reason, request=request, is_page=True)
+    error.advice = "check the host of the connection, and the proxy"
+    return Outcome(OutcomeKind.PERMANENT, error=error)
 
 
 def _with_service_message(
@@ -250,7 +270,7 @@ def _with_service_message(
 def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, request: str) -> Outcome:
     status = reply.status
     code, message = read_error(reply)
-    details: dict[str, Any] = {"request": request, "body": message}
+    details: dict[str, Any] = {"request": request, "body": message, "is_page": reply.is_page}
     wait = retry_after(reply)
     if status == 429:
         return Outcome(
@@ -269,7 +289,11 @@ def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, reques
     if status == 401 and call.authenticated:
         return Outcome(OutcomeKind.TOKEN_EXPIRED, error=AuthenticationError(status, code, message, **details))
     if 300 <= status < 400:
-        message = "a redirect, which is not followed: credentials go to the connection's own host only"
+        location = details["location"] = cut(without_query(reply.headers.get("location", "")))
+        message = (
+            "a redirect, which is not followed: credentials go to the connection's own host only"
+            f" (it leads to {location or 'no address'})"
+        )
     return Outcome(OutcomeKind.PERMANENT, error=_error_type(status)(status, code, message, **details))
 
 
@@ -337,7 +361,7 @@ def _log_retry(limits: RetryLimits, budget: Budget | None, log: Logger) -> Calla
             budget.pause(state.upcoming_sleep)
         log.warning(
             "%s (attempt %d of %d; next attempt in %.1f s)",
-            outcome.error,
+            cut(str(outcome.error), 1000),
             state.attempt_number,
             limits.attempts,
             state.upcoming_sleep,
