@@ -98,6 +98,8 @@ class ProjectHook(ApiHook):
         """Return one sentence about the cause of a connection's error."""
         if isinstance(error, InputError) or not isinstance(error, (NotFoundError, PermissionDeniedError)):
             return super().diagnose(error)
+        if isinstance(error, PermissionDeniedError) and (found := self.diagnose_address(error)):
+            return found
         project, message = self.settings.extras["project_url"], error.message or error.code
         if isinstance(error, PermissionDeniedError):
             if project:

@@ -199,6 +199,8 @@ class ApiHook(BaseHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return one sentence about the cause of a connection's failed test."""
+        if found := self.diagnose_address(error):
+            return found
         if isinstance(error, TransportError):
             return f"The host cannot be reached: {error}"
         if isinstance(error, AuthenticationError):
@@ -211,6 +213,12 @@ class ApiHook(BaseHook):
             detail = error.message or error.request
             return f"The host answers, but does not know the resource that the connection names: {detail}"
         return " ".join(str(error).split())
+
+    def diagnose_address(self, error: ProviderError) -> str:
+        """Return one sentence about the network, a proxy or a wrong address; empty for all other causes."""
+        from airflow_provider.core.diagnosis import Diagnosis
+
+        return Diagnosis(error, self.spec.default_host).sentence()
 
     def get_conn(self) -> Transport:
         """Return the connection pool."""
