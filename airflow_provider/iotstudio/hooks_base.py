@@ -177,7 +177,7 @@ class SpaceHook(ApiHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return in one sentence what is wrong with the connection."""
-        if not isinstance(error, ApiError):
+        if not isinstance(error, ApiError) or self.diagnose_address(error):
             return super().diagnose(error)
         reason = error.message or error.code or str(error.status)
         if error.code == "invalid_scope":

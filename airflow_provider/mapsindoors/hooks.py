@@ -251,7 +251,7 @@ class MapsIndoorsHook(ApiHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return the problem of the connection as a sentence."""
-        if isinstance(error, NotFoundError):
+        if isinstance(error, NotFoundError) and not self.diagnose_address(error):
             if "connect/token" in error.request:
                 return (
                     "The host of the extra 'auth_url' responds, but is not a token service: check the extra."

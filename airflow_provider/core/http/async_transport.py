@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint, Request
-from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply
+from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
@@ -203,13 +204,19 @@ def _no_response(error: Exception) -> NoResponse:
     import httpx
 
     cause: BaseException | None = error
+    unknown = False
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             reason = f"TLS: {cause.reason or type(cause).__name__}"
-            return NoResponse(sent=False, reason=reason, permanent=True)
+            return NoResponse(sent=False, reason=reason, permanent=True, cause="tls")
+        unknown = unknown or isinstance(cause, socket.gaierror)
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
-        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})")
+    if isinstance(error, httpx.ProxyError):
+        return no_proxy_response(str(error))
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+        timeout = isinstance(error, httpx.TimeoutException)
+        kind = "name" if unknown else "timeout" if timeout else "refused"
+        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})", cause=kind)
     if isinstance(error, httpx.TimeoutException):
-        return NoResponse(sent=True, reason="the read timed out")
+        return NoResponse(sent=True, reason="the read timed out", cause="timeout")
     return NoResponse(sent=True, reason=f"the connection broke ({type(error).__name__})")

@@ -29,6 +29,9 @@ Send = Callable[[Call["Token"]], "Token"]
 
 AsyncSend = Callable[[Call["Token"]], Awaitable["Token"]]
 
+_REFUSED_CREDENTIALS = frozenset({400, 401, 403, 422})
+"""Statuses of a token service that does not accept the credentials; others do not come from one."""
+
 _DEFAULT_LIFETIME = 3600.0
 """Seconds that a token without a valid ``expires_in`` is taken to live."""
 
@@ -198,9 +201,10 @@ def _as_authentication_error() -> Iterator[None]:
     try:
         yield
     except (RequestRejectedError, PermissionDeniedError) as error:
-        raise AuthenticationError(
-            error.status, error.code, error.message, request=error.request, body=error.body
-        ) from None
+        if error.status not in _REFUSED_CREDENTIALS:
+            raise
+        details: dict[str, Any] = {"request": error.request, "body": error.body, "is_page": error.is_page}
+        raise AuthenticationError(error.status, error.code, error.message, **details) from None
 
 
 class _Slot:

@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import USER_AGENT, Endpoint, Request
-from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, read_nothing
+from airflow_provider.core.http.reply import (
+    BodyReader,
+    Headers,
+    NoResponse,
+    Reply,
+    no_proxy_response,
+    read_nothing,
+)
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.redaction import without_query
 from airflow_provider.core.urls import is_loopback
@@ -44,7 +51,7 @@ class Stream:
         self._response = response
         self._request = request
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = Headers(response.headers)
 
     def chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
         """Yield the decompressed body in chunks.
@@ -296,16 +303,20 @@ def _no_response(error: Exception) -> NoResponse:
     )
     if isinstance(error, invalid):
         raise InputError(f"the request cannot be made: {type(error).__name__}") from None
+    root = _root(error)
     if isinstance(error, requests.exceptions.SSLError):
-        return NoResponse(sent=False, reason=f"TLS: {_root(error)}", permanent=True)
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})")
+        return NoResponse(sent=False, reason=f"TLS: {root}", permanent=True, cause="tls")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return no_proxy_response(root)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return NoResponse(False, reason=f"no connection ({type(error).__name__})", cause="timeout")
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError)):
-        return NoResponse(sent=False, reason=f"no connection ({_root(error)})")
+        cause = "name" if isinstance(reason, urllib3.NameResolutionError) else "refused"
+        return NoResponse(sent=False, reason=f"no connection ({root})", cause=cause)
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return NoResponse(sent=True, reason="the read timed out")
-    return NoResponse(sent=True, reason=f"the connection broke ({_root(error)})")
+        return NoResponse(sent=True, reason="the read timed out", cause="timeout")
+    return NoResponse(sent=True, reason=f"the connection broke ({root})")
 
 
 def _root(error: BaseException) -> str:
