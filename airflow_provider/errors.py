@@ -150,6 +150,14 @@ class RunFailedError(ProviderError):
         return f"{text}: {self.reason}" if self.reason else text
 
 
+class RunTimeoutError(RunFailedError):
+    """A run was not finished when the task stopped waiting for it; it may still finish on the service."""
+
+    def __str__(self) -> str:
+        text = f"run {self.run_id} timed out, its last status is {self.status}"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
 class IncompleteExportError(ProviderError):
     """An export does not hold what the service said it should; nothing was published."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider.assets import iotstudio_asset
+from airflow_provider.core.conditions import refuse
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
@@ -24,7 +25,7 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.conditions import selects_nothing
+from airflow_provider.iotstudio.conditions import name_problems, selects_nothing
 
 T = TypeVar("T")
 
@@ -92,8 +93,9 @@ class SpaceHook(ApiHook):
     def space(self) -> str:
         """The id of the space that requests go to.
 
-        :raises InputError: when neither the hook nor the connection names a space.
+        :raises InputError: when neither the hook nor the connection names a space, or the hook's is empty.
         """
+        refuse(name_problems(self._space, "space"))
         space = self._space or self.settings.extras["space"]
         if not space:
             raise InputError(

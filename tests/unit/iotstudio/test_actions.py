@@ -255,7 +255,7 @@ def test_an_unknown_action_fails_without_a_retry(service: IoTStudioService) -> N
     ("arguments", "said"),
     [
         ({"thing_id": ""}, "'thing_id' is empty"),
-        ({"input": {1, 2}}, "a set is not a JSON value"),
+        ({"input": {1, 2}}, "is a set, which has no JSON form"),
         ({"timeout": 0}, "'timeout' must be above 0"),
         ({"success_statuses": "completed"}, "must be a list of texts"),
     ],
