@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import RenderedArguments
 from airflow_provider.core.http.reply import truncate
-from airflow_provider.core.problems import nearest
 from airflow_provider.errors import (
     AmbiguousWriteError,
     InputError,
@@ -21,8 +19,7 @@ from airflow_provider.errors import (
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import filter_problems, query_filters, require_name
 from airflow_provider.iotstudio.equality import same_value
-from airflow_provider.iotstudio.known_names import unknown_properties
-from airflow_provider.iotstudio.values import read_payload
+from airflow_provider.iotstudio.hooks_base import read_twice
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
@@ -210,6 +207,8 @@ class StatusLog:
         """
         if _plain(status) in self._seen or self._classifier.is_final(status):
             return
+        from airflow_provider.core.problems import nearest
+
         self._seen.add(_plain(status))
         known = (*self._classifier.success, *self._classifier.failure)
         self._log.warning(
@@ -248,6 +247,9 @@ def read_options(task: Any) -> ActionOptions:
     :param task: the operator.
     :raises InputError: with every problem.
     """
+    from airflow_provider.core.arguments import RenderedArguments
+    from airflow_provider.iotstudio.values import read_payload
+
     arguments = RenderedArguments(task)
     for name in ("thing_id", "action"):
         arguments.problems += require_name(getattr(task, name), name)
@@ -326,7 +328,7 @@ def read_action(hook: IoTStudioHook, request: ActionRequest, action_id: str) -> 
     :raises NotFoundError: when the request is gone.
     """
     try:
-        return hook.read_twice(lambda: hook.get_action(request.thing_id, request.action, action_id))
+        return read_twice(lambda: hook.get_action(request.thing_id, request.action, action_id))
     except NotFoundError as error:
         raise missing_action_error(request, action_id, error) from None
 
@@ -356,6 +358,8 @@ def check_condition(hook: IoTStudioHook, options: ActionOptions) -> None:
     :param hook: the space.
     :param options: the task's arguments.
     """
+    from airflow_provider.iotstudio.known_names import unknown_properties
+
     if is_done(hook, options.done_when):
         hook.log.warning("done_when holds before the action is requested: it will not show the outcome")
         return

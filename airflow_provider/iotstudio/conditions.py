@@ -12,9 +12,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider.core.arguments import list_problems, rendered_hint
-from airflow_provider.core.conditions import is_missing, mapping_condition, refuse
-from airflow_provider.core.problems import nearest
+from airflow_provider.core.conditions import (
+    is_missing,
+    list_problems,
+    mapping_condition,
+    refuse,
+    rendered_hint,
+)
 from airflow_provider.core.values import ABSENT, UnreadableValueError, ValueReader, read_moment, shown
 from airflow_provider.errors import InputError
 
@@ -175,6 +179,8 @@ def _text_problem(text: str) -> str:
 
 
 def _unknown_operator(head: str, rest: str) -> str:
+    from airflow_provider.core.problems import nearest
+
     plain = head.strip().lower()
     alias = _ALIASES.get(plain)
     hint = f"; did you mean {alias!r}?" if alias else nearest(plain, OPERATORS)

@@ -14,7 +14,6 @@ from airflow_provider.iotstudio.conditions import selects_nothing
 from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
 from airflow_provider.iotstudio.hooks_base import next_cursor
-from airflow_provider.iotstudio.values import read_payload, read_properties
 
 
 class IoTStudioHook(SpaceAdminHook):
@@ -210,6 +209,8 @@ class IoTStudioHook(SpaceAdminHook):
         :raises InputError: before any request, for an input without a JSON form.
         :raises AmbiguousWriteError: when no response arrived; check the action list before a retry.
         """
+        from airflow_provider.iotstudio.values import read_payload
+
         payload = read_payload(input, "input")
         return self.send(api.request_action(self.space, thing_id, action, payload))
 
@@ -244,6 +245,8 @@ class IoTStudioHook(SpaceAdminHook):
 
 def _checked_values(thing_id: str, values: object) -> dict[str, Any]:
     """Return property values as JSON, without those that are NaN."""
+    from airflow_provider.iotstudio.values import read_properties
+
     if not isinstance(values, Mapping) or not values:
         raise InputError("'values' must be an object of values by property name", f"Thing {thing_id}")
     found, problems = read_properties(values)

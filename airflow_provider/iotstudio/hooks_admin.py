@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.arguments import list_problems
-from airflow_provider.core.conditions import refuse
+from airflow_provider.core.conditions import list_problems, refuse
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.values import ABSENT, UnreadableValueError
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
@@ -14,7 +13,6 @@ from airflow_provider.iotstudio import api, api_admin
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound, require_name
 from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_base import SpaceHook
-from airflow_provider.iotstudio.values import read_payload, read_properties, read_value
 
 
 class SpaceAdminHook(SpaceHook):
@@ -125,6 +123,8 @@ class SpaceAdminHook(SpaceHook):
         :raises InputError: before any request, for data without a JSON form.
         :raises AmbiguousWriteError: when no response arrived.
         """
+        from airflow_provider.iotstudio.values import read_payload
+
         return self.send(api_admin.add_event(self.space, thing_id, event, read_payload(data, "data")))
 
     # -- history ----------------------------------------------------------------------------------
@@ -324,6 +324,8 @@ class SpaceAdminHook(SpaceHook):
 
 def _history_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return items of a history as JSON."""
+    from airflow_provider.iotstudio.values import read_properties
+
     found: list[dict[str, Any]] = []
     problems: list[str] = []
     for number, item in enumerate(items, start=1):
@@ -346,6 +348,8 @@ def _history_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _bind_values(bind: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a query's parameters as JSON; one without a value is refused, because it may select too much."""
+    from airflow_provider.iotstudio.values import read_value
+
     found: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in (bind or {}).items():

@@ -227,31 +227,6 @@ class SpaceHook(ApiHook):
                 return
             request = call(cursor)
 
-    def read_twice(self, read: Callable[[], T]) -> T:
-        """Read an item that existed a moment ago; a single 404 is not believed.
-
-        The service has been seen to return a 404 for such items now and then.
-
-        :param read: sends the request.
-        :raises NotFoundError: when the second attempt gets a 404, too.
-        """
-        try:
-            return read()
-        except NotFoundError:
-            time.sleep(MISSING_RECHECK_SECONDS)
-            return read()
-
-    async def aread_twice(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read the same from an event loop; see :meth:`read_twice`.
-
-        :param read: sends the request.
-        """
-        try:
-            return await read()
-        except NotFoundError:
-            await asyncio.sleep(MISSING_RECHECK_SECONDS)
-            return await read()
-
 
 def next_cursor(cursor: str, page: api.Page) -> str:
     """Return the next page's cursor; empty at the end.
@@ -263,3 +238,30 @@ def next_cursor(cursor: str, page: api.Page) -> str:
     if page.cursor and page.cursor == cursor:
         raise ServerError(200, "", "the list gave the same cursor twice; it would never end")
     return page.cursor
+
+
+def read_twice(read: Callable[[], T]) -> T:
+    """Read an item that existed a moment ago; a single 404 is not believed.
+
+    The service has been seen to return a 404 for such items now and then.
+
+    :param read: sends the request.
+    :raises NotFoundError: when the second attempt gets a 404, too.
+    """
+    try:
+        return read()
+    except NotFoundError:
+        time.sleep(MISSING_RECHECK_SECONDS)
+        return read()
+
+
+async def aread_twice(read: Callable[[], Awaitable[T]]) -> T:
+    """Read the same from an event loop; see :func:`read_twice`.
+
+    :param read: sends the request.
+    """
+    try:
+        return await read()
+    except NotFoundError:
+        await asyncio.sleep(MISSING_RECHECK_SECONDS)
+        return await read()

@@ -13,7 +13,7 @@ from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, property_name
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.known_names import KnownNames, unknown_properties
+from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.matching import match_query, match_result
 
 if TYPE_CHECKING:
@@ -131,10 +131,12 @@ class IoTStudioPropertySensor(PollSensor):
 
         :raises NotFoundError: for a Thing that does not exist.
         """
+        from airflow_provider.iotstudio.known_names import KnownNames, unknown_properties
+
         thing_id = self.thing_id
         if thing_id is not None:
             names = KnownNames(map(property_name, self.filters))
-            names.add(hook.read_twice(lambda: hook.get_thing(thing_id)))
+            names.add(read_twice(lambda: hook.get_thing(thing_id)))
             unknown = names.problems()
         else:
             unknown = unknown_properties(hook, self.filters, category=self.category)

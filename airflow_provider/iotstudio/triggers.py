@@ -22,7 +22,7 @@ from airflow_provider.iotstudio.actions import (
 )
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.known_names import aunknown_properties
+from airflow_provider.iotstudio.hooks_base import aread_twice
 from airflow_provider.iotstudio.matching import find_matches, match_result, thing_matches
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ class IoTStudioActionTrigger(PollTrigger):
         request = ActionRequest(self.thing_id, self.action)
         classifier = StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
         try:
-            entry = await hook.aread_twice(
-                lambda: hook.aget_action(self.thing_id, self.action, self.action_id)
-            )
+            entry = await aread_twice(lambda: hook.aget_action(self.thing_id, self.action, self.action_id))
         except NotFoundError as error:
             raise missing_action_error(request, self.action_id, error) from None
         status = str(entry.get("status"))
@@ -258,6 +256,8 @@ class IoTStudioThingTrigger(NewItemsTrigger):
 
     async def _check_names(self, hook: IoTStudioHook) -> None:
         """Log an error for each property that no Thing has; a Thing may get it later."""
+        from airflow_provider.iotstudio.known_names import aunknown_properties
+
         try:
             unknown = await aunknown_properties(hook, self.filters, category=self.category)
         except ProviderError as error:

@@ -14,6 +14,7 @@ from airflow_provider.errors import InputError, NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import Page
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound
+from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.known_names import names_of
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ class _HistoryReader:
             if thing is not None and name not in names_of(thing):
                 raise _HistoryMissingError(error, thing) from None
         try:
-            return self._hook.read_twice(read)
+            return read_twice(read)
         except NotFoundError as error:
             raise _HistoryMissingError(error, thing) from None
 

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider.errors import NotFoundError, RequestRejectedError, TransportError
 from airflow_provider.iotstudio.api import IDS_PER_REQUEST, PAGE_SIZE
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.hooks_base import read_twice
 
 IDS_PER_LONG_REQUEST = 375
 """Maximum Things named in one long request: with its headers below the 16 KB that many servers allow."""
@@ -23,7 +24,7 @@ Values = dict[str, Mapping[str, Any]]
 
 @dataclass(slots=True)
 class ReadNotes:
-    """What a read knows and learns of Things beside their values.
+    """Notes of a read about Things, beside their values.
 
     :param existed: the Things existed a moment ago, so that a single 404 is not believed.
     :param declared: gets the declared properties of each Thing whose description was read, by its id.
@@ -49,7 +50,7 @@ def read_values(hook: IoTStudioHook, thing_ids: Sequence[str], notes: ReadNotes 
         one = wanted[0]
         try:
             if notes.existed:
-                return {one: hook.read_twice(lambda: hook.get_properties(one))}
+                return {one: read_twice(lambda: hook.get_properties(one))}
             return {one: hook.get_properties(one)}
         except NotFoundError:
             return {}

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider.core.arguments import rendered_hint
-from airflow_provider.core.conditions import is_missing
+from airflow_provider.core.conditions import is_missing, rendered_hint
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
 from airflow_provider.core.problems import Problems, nearest
 from airflow_provider.core.values import shown
