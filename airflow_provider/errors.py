@@ -221,6 +221,14 @@ class RunFailedError(ProviderError):
         return _capped(f"{text}: {self.reason}" if self.reason else text, MAX_LINE)
 
 
+class RunTimeoutError(RunFailedError):
+    """A run was not finished when the task stopped waiting for it; it may still finish on the service."""
+
+    def __str__(self) -> str:
+        text = f"run {self.run_id} timed out, its last status is {self.status}"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
 class IncompleteExportError(ProviderError):
     """An export does not hold the rows that the service announced; no file was written."""
 

@@ -31,6 +31,8 @@ SEEN = {param.values[0] for param in STORED}
 
 TEXT = st.text(max_size=20)
 SCALAR = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT
+NAMES = st.text("abcXYZ-/", min_size=1, max_size=8)
+CONDITIONS = st.booleans() | st.integers(-(2**53), 2**53) | NAMES | NAMES.map("gt:{}".format)
 VALUES: dict[type, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 10**9),
@@ -87,6 +89,10 @@ def test_a_stored_trigger_is_created_unchanged(
     drawn = {name: data.draw(VALUES[type(value)], name) for name, value in kwargs.items()}
     if isinstance(kwargs.get("expected"), list):
         drawn["expected"] = data.draw(st.lists(VALUES[dict], max_size=3), "expected")
+    if kind.__name__ == "IoTStudioThingTrigger":
+        # It refuses conditions that can never hold when it is stored.
+        drawn["filters"] = data.draw(st.dictionaries(NAMES, CONDITIONS, min_size=1, max_size=4), "filters")
+        drawn |= {name: data.draw(st.none() | NAMES, name) for name in ("category", "space")}
     trigger = kind(**drawn)
     first_path, first = trigger.serialize()
     assert first == {**drawn, **{name: first[name] for name in first.keys() - drawn.keys()}}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider.core.files.reader import NumberedRow, read_rows
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.core.files.reader import NumberedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def read_source(
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
+    from airflow_provider.core.files.reader import read_rows
+
     header: list[str] = []
     rows: Iterable[NumberedRow] = read_rows(
         source,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from airflow_provider.errors import InputError, cut
 
@@ -101,6 +100,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     :param name: the unknown name.
     :param known: all names that would be understood.
     """
+    from difflib import get_close_matches
+
     by_plain = {_plain(one): one for one in known}
     found = get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
     return f"; did you mean {by_plain[found[0]]!r}?" if found else ""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from airflow.sdk import DAG
 
@@ -177,7 +180,7 @@ def test_a_request_of_an_attempt_that_died_before_storing_its_id_is_found(
 def test_without_a_state_store_a_retry_finds_what_was_requested_since_the_run_began(
     service: IoTStudioService, sandbox: Sandbox
 ) -> None:
-    from datetime import UTC, datetime, timedelta
+    from datetime import timedelta
 
     first = operator().execute(context())["action_id"]
     began = datetime.fromtimestamp(sandbox.clock.now(), UTC)
@@ -251,9 +254,27 @@ def test_an_unknown_action_fails_without_a_retry(service: IoTStudioService) -> N
     ("arguments", "said"),
     [
         ({"thing_id": ""}, "'thing_id' is empty"),
-        ({"input": {1, 2}}, "a set is not a JSON value"),
+        ({"input": {1, 2}}, "is a set, which has no JSON form"),
         ({"timeout": 0}, "'timeout' must be above 0"),
         ({"success_statuses": "completed"}, "must be a list of texts"),
+        ({"failure_statuses": "['failed']"}, "render_template_as_native_obj"),
+        ({"success_statuses": []}, "'success_statuses' is empty"),
+        ({"success_statuses": ["done", ""]}, "'success_statuses' must be a list of texts"),
+        ({"success_statuses": ["Done"], "failure_statuses": ["done"]}, "in success_statuses and in failure"),
+        ({"thing_id": float("nan")}, "'thing_id' is empty"),
+        ({"thing_id": None}, "'thing_id' is missing"),
+        ({"action": " "}, "'action' is empty"),
+        ({"timeout": "soon"}, "'timeout' must be a number"),
+        ({"poll_interval": "-1"}, "'poll_interval' must be above 0"),
+        ({"wait": "maybe"}, "'wait' must be true or false"),
+        ({"input": b"v2"}, "'input' is binary"),
+        ({"input": float("nan")}, "'input' is NaN"),
+        ({"input": {"at": datetime(2026, 1, 1)}}, "without a time zone"),
+        ({"done_when": {}}, "'done_when'"),
+        ({"done_when": {"setpoint": None}}, "'done_when'"),
+        ({"done_when": {"setpoint": ">=20"}}, "gte:20"),
+        ({"done_when": {"setpoint": "gte:20"}, "wait": False}, "'done_when' needs wait=True"),
+        ({"space": ""}, "'space' is empty"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_request(
@@ -262,6 +283,141 @@ def test_bad_arguments_are_refused_before_any_request(
     with pytest.raises(InputError, match=said):
         operator(**arguments).execute(context(FakeStateStore()))
     assert sandbox.counters.total("iotstudio") == 0
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_rendered_arguments_are_read_as_their_types(service: IoTStudioService) -> None:
+    assert operator(wait="False").execute(context(FakeStateStore()))["status"] == "pending"
+    rendered = {"wait": "true", "timeout": "60", "poll_interval": "0.5"}
+    assert operator(**rendered).execute(context(FakeStateStore()))["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"delay": np.int64(5)}, {"delay": 5}),
+        ({"factor": Decimal("0.5")}, {"factor": 0.5}),
+        ({"at": datetime(2026, 1, 1, tzinfo=UTC)}, {"at": "2026-01-01T00:00:00Z"}),
+        ({"day": date(2026, 1, 1)}, {"day": "2026-01-01"}),
+        ((1, 2), [1, 2]),
+    ],
+)
+def test_an_input_of_any_scalar_is_sent_as_json(service: IoTStudioService, given: Any, sent: Any) -> None:
+    service.space.things[THING].fields["actions"] = {"any": {}}
+    operator(action="any", input=given, wait=False).execute(context(FakeStateStore()))
+    assert requested(service)[0].payload == {"input": sent}
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+@pytest.mark.parametrize(
+    ("status", "hint"), [("canceled", "did you mean 'cancelled'"), ("done", "completed, failed, error")]
+)
+def test_an_unknown_status_is_logged_when_first_seen(
+    service: IoTStudioService, capsys: pytest.CaptureFixture[str], status: str, hint: str
+) -> None:
+    service.device_answers = {"updateFirmware": (status, None)}
+    with pytest.raises(RunFailedError) as caught:
+        operator(timeout=60).execute(context(FakeStateStore()))
+    logged = [line for line in capsys.readouterr().out.splitlines() if f"the status '{status}'" in line]
+    assert len(logged) == 1
+    assert hint in logged[0]
+    assert "ended as" not in str(caught.value)
+    assert f"timed out, its last status is {status}" in str(caught.value)
+
+
+async def test_an_unknown_status_is_logged_in_the_triggerer(
+    service: IoTStudioService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.device_seconds = None
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(deferrable=True, timeout=0.3, poll_interval=0.02).execute(context(FakeStateStore()))
+    requested(service)[0].status = "canceled"
+    (event,) = [event.payload async for event in deferred.value.trigger.run()]
+    assert event["status"] == "timeout"
+    assert capsys.readouterr().out.count("did you mean 'cancelled'") == 1
+
+
+def position(service: IoTStudioService, value: float) -> None:
+    service.space.things[THING].status["setpoint"] = value
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_condition_ends_an_action_whose_device_sets_no_status(
+    service: IoTStudioService, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.device_seconds = None
+    position(service, 10)
+    moves = iter([10, 15, 20, 20, 20])
+    advance = sandbox.clock.advance
+
+    def move(seconds: float) -> None:
+        advance(seconds)
+        position(service, next(moves))
+
+    monkeypatch.setattr(sandbox.clock, "advance", move)
+    result = operator(done_when={"setpoint": "gte:20"}, success_statuses=[]).execute(
+        context(FakeStateStore())
+    )
+    assert result == {"action_id": requested(service)[0].uid, "status": "pending", "output": None}
+
+
+@pytest.mark.usefixtures("wait_on_the_sandbox")
+def test_a_failure_counts_beside_a_condition(service: IoTStudioService) -> None:
+    service.device_answers = {"updateFirmware": ("failed", "stuck")}
+    position(service, 10)
+    with pytest.raises(RunFailedError, match="stuck"):
+        operator(done_when={"setpoint": "gte:20"}).execute(context(FakeStateStore()))
+
+
+@pytest.mark.parametrize("retried", [False, True])
+async def test_a_condition_ends_a_deferred_action(service: IoTStudioService, retried: bool) -> None:
+    service.device_seconds = None
+    position(service, 10)
+    store, arguments = (
+        FakeStateStore(),
+        {"done_when": {"setpoint": "gte:20"}, "timeout": 5, "poll_interval": 0.02},
+    )
+    for number in (1, 2) if retried else (1,):
+        with pytest.raises(TaskDeferred) as deferred:
+            operator(deferrable=True, **arguments).execute(context(store, number))
+    _, kwargs = deferred.value.trigger.serialize()
+    position(service, 20)
+    trigger = IoTStudioActionTrigger(**json.loads(json.dumps(kwargs)))
+    (event,) = [event.payload async for event in trigger.run()]
+    result = operator(**arguments).execute_complete(context(store), json.loads(json.dumps(event)))
+    assert result == {"action_id": requested(service)[0].uid, "status": "pending", "output": None}
+    assert len(requested(service)) == 1
+
+
+@pytest.mark.parametrize(
+    ("done_when", "said"),
+    [({"setpoint": "gte:5"}, "holds before the action"), ({"setpont": "gte:5"}, "did you mean 'setpoint'")],
+)
+def test_a_condition_that_shows_nothing_is_a_warning(
+    service: IoTStudioService, capsys: pytest.CaptureFixture[str], done_when: dict[str, Any], said: str
+) -> None:
+    service.device_seconds = 0
+    operator(done_when=done_when).execute(context(FakeStateStore()))
+    assert said in capsys.readouterr().out
+
+
+def test_a_single_404_of_a_requested_action_is_not_believed(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    service.device_seconds = 0
+    sandbox.faults.add("status", method="GET", path=r"/actions/updateFirmware/\w+$", status=404, times=1)
+    assert operator().execute(context(FakeStateStore()))["status"] == "completed"
+
+
+async def test_a_single_404_is_not_believed_in_the_triggerer(
+    service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(deferrable=True).execute(context(FakeStateStore()))
+    sandbox.clock.advance(10)
+    sandbox.faults.add("status", method="GET", path=r"/actions/updateFirmware/\w+$", status=404, times=1)
+    (event,) = [event.payload async for event in deferred.value.trigger.run()]
+    assert event["action_status"] == "completed"
 
 
 async def test_the_trigger_fires_with_id_and_status_only(service: IoTStudioService, sandbox: Sandbox) -> None:
