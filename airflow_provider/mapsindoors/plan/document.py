@@ -137,24 +137,32 @@ def fingerprint(snapshot: SolutionSnapshot) -> str:
 
 
 def make_plan(
-    rows: Iterable[DesiredRow], snapshot: SolutionSnapshot, scope: Mapping[str, Any], missing: str = "ignore"
+    rows: Iterable[DesiredRow],
+    snapshot: SolutionSnapshot,
+    scope: Mapping[str, Any],
+    missing: str = "ignore",
+    *,
+    exact: bool = False,
 ) -> Plan:
     """Build the plan that brings a solution to its desired state.
 
-    :param rows: the rows after :func:`~airflow_provider.mapsindoors.plan.desired.resolve_references`; rows
+    :param rows: the rows after :func:`~airflow_provider.mapsindoors.plan.resolution.resolve_references`; rows
         with problems are left out and listed as failed.
     :param snapshot: the solution.
     :param scope: the scope of the comparison.
     :param missing: action for compared objects without a row: ``ignore``, ``deactivate`` or ``delete``.
         Objects without the match key are never changed.
+    :param exact: whether a row's anchor is never replaced, as in a restore.
     """
     plan = Plan(snapshot.dataset["id"], snapshot.match_on, dict(scope), fingerprint(snapshot))
     listed = list(rows)
     for row in listed:
         if row.problems:
-            plan.failed.append({"row": row.number, "key": row.key, "reasons": row.problems})
+            reasons = [str(problem) for problem in row.problems]
+            plan.failed.append({"row": row.number, "key": row.key, "reasons": reasons})
         elif row.object_id:
-            _plan_update(plan, row, snapshot.by_id[row.object_id], missing, snapshot)
+            found = snapshot.by_id[row.object_id]
+            _plan_update(plan, row, _wanted(row, found, missing), found, snapshot, exact)
         else:
             plan.changes.append(_plan_create(row, snapshot))
     keyed = comparable_ids(snapshot)
@@ -202,12 +210,18 @@ def _plan_create(row: DesiredRow, snapshot: SolutionSnapshot) -> Change:
     )
 
 
-def _plan_update(plan: Plan, row: DesiredRow, found: Json, missing: str, snapshot: SolutionSnapshot) -> None:
+def _wanted(row: DesiredRow, found: Json, missing: str) -> Json:
     wanted = dict(row.item)
     if missing == "deactivate" and wanted.get("status") is None:
         # An object that was deactivated because its row was missing is activated with the row.
         wanted["status"] = _status(found) | ACTIVE
-    body, different = build_update(wanted, found)
+    return wanted
+
+
+def _plan_update(
+    plan: Plan, row: DesiredRow, wanted: Json, found: Json, snapshot: SolutionSnapshot, exact: bool
+) -> None:
+    body, different = build_update(wanted, found, exact=exact)
     if row.parent is not None:
         different["parentId"] = (found.get("parentId"), f"(new: {row.parent.key})")
         body = {"id": found["id"], **body}
