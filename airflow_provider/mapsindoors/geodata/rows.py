@@ -222,7 +222,8 @@ class RowReader:
             if given is ABSENT:
                 continue
             if name in part:
-                yield ColumnProblem(f"{name!r} is given twice")
+                hint = f"; {_NO_CASE}" if field == "properties" else ""
+                yield ColumnProblem(f"{name!r} is given twice{hint}")
             part[name] = given
 
     def _member(self, key: str, value: Any) -> Any:

@@ -158,6 +158,7 @@ class SolutionSnapshot:
         }
         self.venues: dict[str, Bounds] = {}
         self.twice_spelled: set[str] = set()
+        self._spellings: dict[str, dict[str, None]] = {}
         self._parents: dict[str, str] = {}
         for key, entry in self.by_id.items():
             self._index_object(key, entry)
@@ -278,11 +279,25 @@ class SolutionSnapshot:
         for name, groups in self._references.items():
             if value := key_of(item, name):
                 groups[value].append(key)
-        properties = item.get("properties")
-        if properties and len({name.lower() for name in properties}) != len(properties):
-            self.twice_spelled.add(key)
+        self._index_properties(key, item.get("properties") or {})
         if base_type == "venue" and geometry.is_drawable(item.get("geometry")):
             self.venues[key] = geometry.bounds(item["geometry"])
+
+    def _index_properties(self, key: str, properties: Json) -> None:
+        lower = {name.lower(): name for name in properties}
+        if len(lower) != len(properties):
+            self.twice_spelled.add(key)
+        for plain, name in lower.items():
+            known = self._spellings.get(plain)
+            if known is None:
+                self._spellings[plain] = {name: None}
+            elif name not in known:
+                known[name] = None
+
+    def spelling(self, key: str) -> str:
+        """Return the spelling of a property key that other objects have; the key itself when none has it."""
+        known = self._spellings.get(key.lower(), {})
+        return key if key in known else next(iter(known), key)
 
     def _read_scope(self, scope: Mapping[str, Any]) -> tuple[set[str] | None, tuple[str, ...] | None]:
         """Return the ids below the root and the base types of a scope; None for each that is not limited.

@@ -84,9 +84,7 @@ def read_id(value: Any) -> Any:
     if read is ABSENT:
         return read
     if not isinstance(read, str) or not read.strip():
-        raise UnreadableValueError(
-            f"must be an id of the service (24 hexadecimal digits), not {shown(value)}"
-        )
+        raise UnreadableValueError(f"must be a text of 24 hexadecimal digits, not {shown(value)}")
     return read.strip()
 
 
@@ -200,12 +198,13 @@ def read_member(key: str, value: Any) -> Any:
 def property_key(name: str) -> str:
     """Return a property's key in the form in which it is sent to a new object.
 
-    The spelling is the user's, because other programs may read it. ``name``, ``description`` and ``generic``
-    have the service's.
+    The spelling is the user's, because other programs may read it, but for the capitals that headers of
+    tables begin with or consist of. ``name``, ``description`` and ``generic`` have the service's spelling.
     """
     key, at, language = normal_key(name).partition("@")
     key = key.strip()
-    key = key.lower() if key.lower() in _NAMES else key
+    is_header = key.isupper() or key[1:] == key[1:].lower()
+    key = key.lower() if is_header or key.lower() in _NAMES else key
     language = language.strip()
     return f"{key}{at}{'generic' if language.lower() == 'generic' else language}"
 

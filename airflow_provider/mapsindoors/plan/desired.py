@@ -240,7 +240,7 @@ def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
         others = [object_id for object_id in matching if object_id != given]
         if others:
             yield f"{snapshot.match_on} {row.key!r} belongs to object {others[0]}, but id names {given}"
-    elif not row.key:
+    elif not row.key and not any(one.startswith(("id ", f"{snapshot.match_on} ")) for one in row.problems):
         yield f"has no {snapshot.match_on}, by which it could be matched, and no id"
     elif len(matching) > 1:
         yield f"{snapshot.match_on} {row.key!r} is that of {len(matching)} objects: {', '.join(matching[:5])}"

@@ -115,6 +115,8 @@ def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rule
 def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -> Iterator[str]:
     """Yield the problems of a row's properties, display type and floor index."""
     item, base_type = row.item, row.base_type
+    if item.get("properties") and not rules.exact:
+        item["properties"] = {snapshot.spelling(key): value for key, value in item["properties"].items()}
     name, given = f"name@{snapshot.base_language}", item.get("properties", {})
     clears = name in given and not given[name]
     missing = not row.object_id and base_type != "floor" and not given.get(name)
@@ -185,7 +187,7 @@ def _metres(venues: list[Bounds], position: tuple[float, float]) -> float:
 
 
 def _venues_of(row: DesiredRow, snapshot: SolutionSnapshot) -> list[Bounds]:
-    """Return the bounds of the venue that a row is in; of all venues when that is not known."""
+    """Return the bounds of the venue that a row is in; of all venues when its venue is not known."""
     top = row
     for _ in validation.BASE_TYPES:
         if top.parent is None:
@@ -195,7 +197,9 @@ def _venues_of(row: DesiredRow, snapshot: SolutionSnapshot) -> list[Bounds]:
         shape: Any = top.item.get("geometry")
         return [geometry.bounds(shape)] if top is not row and geometry.is_drawable(shape) else []
     venue = snapshot.venue_of(str(top.item.get("parentId") or top.object_id))
-    return [snapshot.venues[venue]] if venue in snapshot.venues else list(snapshot.venues.values())
+    if venue:
+        return [snapshot.venues[venue]] if venue in snapshot.venues else []
+    return list(snapshot.venues.values())
 
 
 def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str) -> Iterator[str]:

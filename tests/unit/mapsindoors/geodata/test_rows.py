@@ -42,7 +42,7 @@ def test_a_feature_becomes_an_object() -> None:
         "id": KEY,
         "status": 1,
         "geometry": row["geometry"],
-        "properties": {"name@en": "Desk", "Info@da": "Ny"},
+        "properties": {"name@en": "Desk", "info@da": "Ny"},
     }
 
 
@@ -79,8 +79,8 @@ def test_unknown_fields_of_an_object_that_the_service_returned_are_left_out() ->
     ("row", "words"),
     [
         ({"status": 1}, "has no id"),
-        ({"id": 17}, "id must be an id of the service"),
-        ({"id": ""}, "id must be an id of the service"),
+        ({"id": 17}, "id must be a text of 24 hexadecimal digits"),
+        ({"id": ""}, "id must be a text of 24 hexadecimal digits"),
         ({"id": KEY, "baseType": "desk"}, "baseType 'desk' is unknown"),
         ({"id": KEY, "status": 4}, "status must be 0, 1, 2 or 3"),
         ({"id": KEY, "status": "on"}, "status must be 0, 1, 2 or 3, not 'on'"),
