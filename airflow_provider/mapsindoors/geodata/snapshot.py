@@ -208,7 +208,7 @@ class SolutionSnapshot:
 
     def ids_by(self, name: str, value: str) -> list[str]:
         """Return the ids of all objects with a value of ``externalId``, ``administrativeid`` or match key."""
-        return self._references[name].get(value, [])
+        return self._references[name].get(value, []) if name in self._references else []
 
     def keyed_ids(self) -> Iterator[str]:
         """Yield the ids of all objects that have the match key."""
@@ -257,13 +257,25 @@ class SolutionSnapshot:
 
         :param key: id of the object, or of a venue.
         """
+        for ancestor, base_type in self.ancestors(key, itself=True):
+            if base_type == "venue":
+                return ancestor
+        return ""
+
+    def ancestors(self, key: str, *, itself: bool = False) -> list[tuple[str, Any]]:
+        """Return id and base type of an object's ancestors, from its parent up.
+
+        :param key: id of the object.
+        :param itself: whether the object is the first of them.
+        """
         if not self._parents:
             self._parents = {child: parent for parent, ids in self.children.items() for child in ids}
-        for _ in range(_DEEPEST):
-            if self.base_types.get(key) == "venue":
-                return key
-            key = self._parents.get(key, "")
-        return ""
+        found: list[tuple[str, Any]] = []
+        current = key if itself else self._parents.get(key, "")
+        while current in self.base_types and len(found) < _DEEPEST:
+            found.append((current, self.base_types[current]))
+            current = self._parents.get(current, "")
+        return found
 
     @property
     def languages(self) -> list[str]:

@@ -128,8 +128,10 @@ def read_desired_rows(
     """
     reader, base = RowReader(match_on, exact=exact), defaults or Defaults()
     out = []
-    wrong = _not_objects(source) if isinstance(source, list) else {}
-    rows = [dict(row) if isinstance(row, Mapping) else {} for row in source] if wrong else source
+    rows, wrong = source, dict[int, str]()
+    if isinstance(source, list):
+        wrong = _not_objects(source)
+        rows = [dict(row) if isinstance(row, Mapping) else {} for row in source]
     for number, row in read_source(rows, subject, options, geo=True, flatten=from_feature):
         if number in wrong:
             out.append(DesiredRow(number, {}, problems=[wrong[number]]))

@@ -10,7 +10,7 @@ from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.rows import from_feature
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan.document import Change, Plan, fingerprint, write_order
+from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
 from airflow_provider.mapsindoors.plan.guards import Guards
 from airflow_provider.mapsindoors.sync.execute import PlanExecution
 from airflow_provider.mapsindoors.sync.verify import verify
@@ -60,7 +60,7 @@ def delete(
     if not ids:
         return {"deleted": 0, "gone": 0}
     snapshot = SolutionSnapshot(hook.get_dataset(), read_undecoded(hook), match_on="id")
-    plan = Plan(snapshot.dataset["id"], "id", {}, fingerprint(snapshot), compared=len(snapshot.by_id))
+    plan = Plan(snapshot.dataset["id"], "id", {}, "", compared=len(snapshot.by_id))
     known = [object_id for object_id in ids if object_id in snapshot.by_id]
     plan.changes = sorted(
         (Change("delete", object_id, snapshot.base_types[object_id], object_id) for object_id in known),

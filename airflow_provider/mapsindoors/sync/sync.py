@@ -23,9 +23,10 @@ from airflow_provider.mapsindoors.plan.desired import (
     read_snapshot,
     set_languages,
 )
-from airflow_provider.mapsindoors.plan.document import Plan, comparable_ids, fingerprint, make_plan
-from airflow_provider.mapsindoors.plan.guards import Guards, describe_drift, reject_altered
+from airflow_provider.mapsindoors.plan.document import Plan
+from airflow_provider.mapsindoors.plan.guards import Guards, reject_altered, reject_drifted
 from airflow_provider.mapsindoors.plan.html import render_page
+from airflow_provider.mapsindoors.plan.planner import comparable_ids, make_plan
 from airflow_provider.mapsindoors.plan.resolution import Rules, resolve_references
 from airflow_provider.mapsindoors.sync.execute import PlanExecution
 from airflow_provider.mapsindoors.sync.verify import verify
@@ -111,11 +112,7 @@ class Sync:
         if dataset["id"] != plan.dataset:
             raise PlanRejectedError(f"the plan '{path}' is for another solution, {plan.dataset}")
         snapshot = self._read_snapshot(dataset, [])
-        if fingerprint(snapshot) != plan.fingerprint:
-            raise PlanRejectedError(
-                f"the map changed since the plan '{path}' was made: {describe_drift(plan, snapshot)}."
-                " Nothing was written; make and review a new plan"
-            )
+        reject_drifted(plan, snapshot, f"'{path}'")
         reject_altered(plan, snapshot, f"'{path}'")
         plan.compared = len(comparable_ids(snapshot))
         self._snapshot, self._loaded_from = snapshot, path
