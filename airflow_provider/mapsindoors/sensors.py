@@ -106,6 +106,8 @@ class MapsIndoorsGeodataSensor(PollSensor):
         for row in rows:
             if not key_of(row.item, match_on):
                 row.problems.append(f"has no {match_on}")
+            if row.columns > 1 and row.item.keys() <= {"id", match_on}:
+                row.problems.append("has no expected value: each is null")
             if row.references:
                 row.problems.append("has a reference to its parent; use parentId")
         raise_for_rows(rows, "expected", match_on)

@@ -36,6 +36,7 @@ class DesiredRow:
     :param object_id: id of the matched object; empty for a new object.
     :param base_type: base type of the row, or of its object.
     :param parent: the row of the parent, when the parent is a new object.
+    :param columns: number of the row's columns, with those that have no value.
     """
 
     number: int
@@ -46,6 +47,7 @@ class DesiredRow:
     object_id: str = ""
     parent: DesiredRow | None = None
     base_type: str = ""
+    columns: int = 0
 
     def __post_init__(self) -> None:
         self.base_type = str(self.item.get("baseType") or "")
@@ -140,7 +142,7 @@ def read_desired_rows(
         references = base.references_under(item, references)
         merged = base.under(item)
         problems += validation.problems(merged)
-        out.append(DesiredRow(number, merged, references, problems))
+        out.append(DesiredRow(number, merged, references, problems, columns=len(row)))
     return out
 
 
