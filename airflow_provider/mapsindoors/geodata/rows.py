@@ -6,8 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from airflow_provider.core.files.row_source import RowOptions
 from airflow_provider.core.problems import Problems, nearest
 from airflow_provider.core.values import ABSENT, UnreadableValueError, normal_key, shown
 from airflow_provider.mapsindoors.geodata import validation
@@ -67,17 +69,29 @@ def is_feature(row: Any) -> bool:
     return isinstance(row, Mapping) and row.get("type") == "Feature"
 
 
-def from_feature(feature: Mapping[str, Any]) -> Json:
+def flatten_with(options: RowOptions) -> Callable[[Json], Json]:
+    """Return the function that makes flat rows of features, see :func:`from_feature`.
+
+    :param options: how the rows are read; a column that is the id takes precedence over a feature's own.
+    """
+    columns = options.columns or {}
+    return partial(from_feature, has_own_id="id" in columns or "id" not in columns.values())
+
+
+def from_feature(feature: Mapping[str, Any], *, has_own_id: bool = True) -> Json:
     """Return a GeoJSON feature as a flat row; any other row as it is.
 
     The feature's own ``id`` is in the row when it is an id of the service, or when there is no property
     ``id``. It may then be left out by its reader, see :class:`RowReader`.
+
+    :param feature: the row.
+    :param has_own_id: whether a feature's own id is read.
     """
     if not is_feature(feature):
         return feature if isinstance(feature, dict) else dict(feature)
     properties = feature.get("properties")
     row = dict(properties) if isinstance(properties, Mapping) else {}
-    own = feature.get("id")
+    own = feature.get("id") if has_own_id else None
     if own is not None and (row.get("id") is None or read.is_object_id(str(own))):
         row["id"] = read.OwnFeatureId(own)
     shape = feature.get("geometry")

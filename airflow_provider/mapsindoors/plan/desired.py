@@ -15,7 +15,7 @@ from airflow_provider.mapsindoors.geodata.rows import (
     PropertyLanguages,
     RowReader,
     collect_problems,
-    from_feature,
+    flatten_with,
 )
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of, read_undecoded
 from airflow_provider.mapsindoors.geodata.values import with_members
@@ -134,7 +134,7 @@ def read_desired_rows(
     if isinstance(source, list):
         wrong = _not_objects(source)
         rows = [dict(row) if isinstance(row, Mapping) else {} for row in source]
-    for number, row in read_source(rows, subject, options, geo=True, flatten=from_feature):
+    for number, row in read_source(rows, subject, options, geo=True, flatten=flatten_with(options)):
         if number in wrong:
             out.append(DesiredRow(number, {}, problems=[wrong[number]]))
             continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
 from airflow_provider.core.values import shown
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.rows import from_feature
+from airflow_provider.mapsindoors.geodata.rows import flatten_with
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
@@ -28,7 +28,7 @@ def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
     :raises InputError: with every row that is not an id.
     """
     if isinstance(source, str):
-        rows = read_source(source, "ids", options, flatten=from_feature)
+        rows = read_source(source, "ids", options, flatten=flatten_with(options))
         given: list[tuple[int, Any]] = [(number, row.get("id")) for number, row in rows]
     elif isinstance(source, (list, tuple)):
         given = list(enumerate(source, 1))
