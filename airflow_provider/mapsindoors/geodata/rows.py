@@ -137,7 +137,7 @@ class RowReader:
             "id": self._id,
             "externalId": read.read_key,
             **dict.fromkeys(("baseType", "displayTypeId", "tilesUrl"), read.read_line),
-            **dict.fromkeys(("geometry", "anchor"), parse_geometry),
+            **dict.fromkeys(("geometry", "anchor"), _read_geometry),
             **dict.fromkeys(("aliases", "categories"), read.read_texts),
             **dict.fromkeys(("additionalDetails", "tileStyles"), read.read_list),
             **dict.fromkeys(("displaySetting", "properties", "baseTypeProperties"), read.read_object),
@@ -248,6 +248,14 @@ class RowReader:
         if isinstance(value, read.OwnFeatureId) and not read.is_object_id(value) and self._match_on != "id":
             return ABSENT
         return read.read_id(value)
+
+
+def _read_geometry(value: Any) -> Any:
+    """Return a geometry; nothing for a missing value of a data library."""
+    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping)) or hasattr(value, "__geo_interface__"):
+        return parse_geometry(value)
+    plain = read.read_plain(value)
+    return plain if plain is ABSENT else parse_geometry(plain)
 
 
 def _ignored(_: Any) -> Any:

@@ -58,7 +58,7 @@ _PARTS = {"MultiPoint": "Point", "MultiPolygon": "Polygon"}
 _DEGREES = (0, 4326, 4979)
 """SRIDs of longitude and latitude in WGS 84; 0 is none. 4979 has a height, too."""
 
-_SRID_OF_CRS = re.compile(r"(?:^|:)(?:EPSG|OGC):[^:]*:?(CRS84h?|\d+)$", re.I)
+_SRID_OF_CRS = re.compile(r"(?:^|:)(?:EPSG|OGC):(?:[\d.]*:)?(CRS84h?|\d+)$", re.I)
 
 
 _READER = ValueReader()
