@@ -96,6 +96,7 @@ def read_source(
     decode: Callable[[bytes], Any] | None = None,
     *,
     geo: bool = False,
+    flatten: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
@@ -104,6 +105,8 @@ def read_source(
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
+        ``columns`` may name the geometry's column all the same.
+    :param flatten: returns a row's columns, where they are not its members, as in a GeoJSON feature.
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
@@ -120,8 +123,10 @@ def read_source(
         geo=geo,
         on_columns=header.extend,
     )
+    if flatten is not None:
+        rows = ((number, flatten(row)) for number, row in rows)
     if options.columns or options.ignore:
-        rows = _renamed(rows, subject, options, header)
+        rows = _renamed(rows, subject, options, header, "geometry" if geo else "")
     count = 0
     for number, row in rows:
         count += 1
@@ -131,12 +136,13 @@ def read_source(
 
 
 def _renamed(
-    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str]
+    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str], found: str
 ) -> Iterator[NumberedRow]:
     """Yield rows with their fields renamed.
 
     :param header: names of the file's columns, known once its first row was read: empty values are not in
         the rows.
+    :param found: a field that the file's format may name by itself; empty for none.
     """
     columns = dict(options.columns or {})
     ignored = set(options.ignore or ())
@@ -156,6 +162,8 @@ def _renamed(
         yield number, out
     missing -= set(header)
     names.update(dict.fromkeys(header))
+    if found in names:
+        missing -= {name for name, field in columns.items() if field == found}
     # Without rows and header nothing is known of the names.
     if missing and names:
         hints = [

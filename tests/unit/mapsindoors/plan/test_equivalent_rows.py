@@ -89,7 +89,7 @@ def numbers(draw: Any, thing: dict[str, Any]) -> dict[str, Any]:
     meant = {
         "capacity": [4, "4", 4.0],
         "obstacle": [False, "false"],
-        "activefrom": ["2015-01-16T07:09:00Z", "2015-01-16T08:09:00+01:00", "2015-01-16T07:09:00"],
+        "activefrom": ["2015-01-16T07:09:00Z", "2015-01-16T08:09:00+01:00", "2015-01-16 07:09Z"],
     }
     for key, values in meant.items():
         if key in given:

@@ -157,7 +157,7 @@ def test_the_table_speaks_of_people_and_places_not_of_ids(
             "externalId": "N-2",
             "baseType": "poi",
             "parentExternalId": "N-1",
-            "geometry": "POINT (1 2)",
+            "geometry": "POINT (12.5705 55.7805)",
         },
     ]
     path = tmp_path / "plan.json"
