@@ -85,7 +85,7 @@ class RowArguments:
             given["min_rows"] = whole_number(given["min_rows"], "min_rows")
         options = RowOptions(**given)
         if wrong := options.problems():
-            raise InputError(wrong, "the arguments")
+            raise InputError(wrong, "the task's arguments")
         return options
 
 

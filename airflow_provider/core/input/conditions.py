@@ -90,7 +90,7 @@ def is_missing(value: Any) -> bool:
     return read is None or read is ABSENT
 
 
-def refuse(problems: list[str], what: str = "the arguments") -> None:
+def refuse(problems: list[str], what: str = "the task's arguments") -> None:
     """Raise the problems of arguments at once; nothing when there are none.
 
     :raises InputError: with all of them.
