@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider.core.http.reply import Reply, read_json
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, read_text, shown
 from airflow_provider.errors import InputError
 
 T = TypeVar("T")
@@ -26,11 +25,9 @@ def segment(value: object) -> str:
     """
     text = "" if value is None else _text(value, "a name or an id in a request")
     if text.strip() in {"", ".", ".."}:
-        raise InputError(
-            f"{shown(value)} cannot be a name or an id in a request: the URL would lead elsewhere"
-        )
+        raise InputError(f"{value!r} cannot be a name or an id in a request: the URL would lead elsewhere")
     if text.strip() in _NO_VALUES or isinstance(value, bool):
-        raise InputError(f"{shown(value)} cannot be a name or an id in a request: it stands for no value")
+        raise InputError(f"{value!r} cannot be a name or an id in a request: it stands for no value")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
@@ -61,8 +58,6 @@ def pairs(params: Params | None) -> tuple[tuple[str, str], ...]:
 _NO_VALUES = frozenset({"None", "nan", "NaN", "NaT", "<NA>"})
 """Texts that a template makes of a value that is not there."""
 
-_READER = ValueReader()
-
 
 def _text(value: object, what: str) -> str:
     """Return a value as the text of a URL.
@@ -71,8 +66,10 @@ def _text(value: object, what: str) -> str:
     """
     if type(value) is str:
         return value
+    from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, read_text, shown
+
     try:
-        read = _READER.read(value)
+        read = ValueReader().read(value)
         if read is not None and read is not ABSENT:
             return read_text(read)
     except UnreadableValueError as problem:

@@ -48,7 +48,7 @@ class Reply:
 
     @property
     def is_page(self) -> bool:
-        """Whether the body is a web page (HTML), whatever the reply calls it."""
+        """True for a web page (HTML), whatever the reply calls it."""
         start = self.body[:_PAGE_START].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if start.startswith((b"<!doctype html", b"<html")):
             return True

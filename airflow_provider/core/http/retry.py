@@ -247,7 +247,7 @@ def _classify_success(
 
 
 def _classify_page(call: Call[Any], reply: Reply, request: str, redact: Callable[[str], str]) -> Outcome:
-    """Classify a web page in place of the API's reply: a wrong host or a proxy sends it again and again."""
+    """Classify a web page in place of the API's reply: from a wrong host or a proxy, a retry gets it, too."""
     title = redact(page_title(reply.text))
     reason = f"a web page{f' ({title!r})' if title else ''} instead of the API's reply"
     if not call.repeatable:
