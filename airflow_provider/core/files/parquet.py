@@ -14,8 +14,8 @@ from airflow_provider.errors import InputError
 KINDS = ("text", "json", "number", "integer", "boolean", "moment")
 """Kinds of columns: ``json`` is the JSON text of any value, ``moment`` a time in microseconds, in UTC."""
 
-BATCH = 4096
-"""Maximum rows that are converted at once."""
+ROW_GROUP = 16_384
+"""Rows of a row group; as many are held in memory."""
 
 
 class TypedParquetWriter:
@@ -42,6 +42,7 @@ class TypedParquetWriter:
         self._pa = pa
         self._schema = pa.schema([(name, types.get(kind, pa.string())) for name, kind in schema.items()])
         self._writer = pq.ParquetWriter(_Sink(file), self._schema)
+        self._pending: list[dict[str, Any]] = []
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -51,15 +52,21 @@ class TypedParquetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
+            self._flush()
             self._writer.close()
 
     def write_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows; a column that a row lacks is null."""
-        rows = list(rows)
-        for start in range(0, len(rows), BATCH):
-            cells = [self._cells(row) for row in rows[start : start + BATCH]]
-            self._writer.write_table(self._pa.Table.from_pylist(cells, self._schema))
-            self.rows += len(cells)
+        for row in rows:
+            self._pending.append(self._cells(row))
+            self.rows += 1
+            if len(self._pending) >= ROW_GROUP:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_table(self._pa.Table.from_pylist(self._pending, self._schema))
+            self._pending = []
 
     def _cells(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: cell(row.get(name), kind) for name, kind in self._kinds.items()}
