@@ -161,6 +161,9 @@ def build_update(
     :return: the body and the differences that it removes, see :func:`differences`; both are empty when
         nothing differs.
     """
+    shape = wanted.get("geometry")
+    if shape and same_value("geometry", shape, found.get("geometry")):
+        wanted = {field: value for field, value in wanted.items() if field != "geometry"}
     wanted = with_anchor(wanted, found, exact=exact)
     different = differences(wanted, found)
     body: Json = {}

@@ -211,6 +211,8 @@ def is_same_place(one: Json, other: Json) -> bool:
 
     Rings may start at any corner and have any winding.
     """
+    if one.get("type") == other.get("type") and one.get("coordinates") == other.get("coordinates"):
+        return True
     if one.get("type") == other.get("type") == "Point":
         return _close(one["coordinates"], other["coordinates"])
     if "Point" in (one.get("type"), other.get("type")):
