@@ -88,7 +88,7 @@ def locate(url: str) -> Location:
         leading ``/`` relative to the API root; or absolute, on the connection's own origin only.
     :raises InputError: when the URL is empty.
     """
-    if not isinstance(url, str) or not url.strip():
+    if not str(url or "").strip():
         raise InputError("the URL is empty")
     if url.startswith(("http://", "https://")):
         return Location("api", url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ class _Parser:
 
     def is_ordered(self) -> bool:
         level = [self._at(n).keyword for n in self._level(self._start, self._end)]
-        return any(pair == ("ORDER", "BY") for pair in zip(level, level[1:], strict=False))
+        return any(pair == ("ORDER", "BY") for pair in itertools.pairwise(level))
 
     def datasets(self) -> Iterator[int]:
         for name in table_names(self._code, self._scopes):

@@ -10,7 +10,8 @@ from airflow_provider.amigocloud.sql.lexer import Token
 
 _STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE"})
 _ENDS = frozenset(
-    "WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH WINDOW UNION INTERSECT EXCEPT FOR RETURNING SELECT WHEN".split()
+    {"WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "WINDOW", "FOR", "RETURNING", "WHEN"}
+    | {"UNION", "INTERSECT", "EXCEPT", "SELECT"}
 )
 """Words that end a list of tables."""
 

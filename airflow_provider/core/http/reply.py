@@ -71,7 +71,7 @@ def non_finite_values(body: bytes) -> Iterator[tuple[JsonPath, str]]:
         if isinstance(value, _NonFinite):
             yield path, value.name
         elif isinstance(value, Mapping):
-            pending += [((*path, key), item) for key, item in reversed(value.items())]
+            pending += [((*path, key), item) for key, item in reversed(list(value.items()))]
         elif isinstance(value, list):
             pending += [((*path, n), item) for n, item in reversed(list(enumerate(value)))]
 

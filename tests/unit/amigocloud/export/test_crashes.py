@@ -63,9 +63,9 @@ WAYS = {
 def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part_twice(
     sandbox, tmp_path, start, arguments, outline
 ):
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
+    start_of_dice = random.randrange(10**6)
+    print(f"dice from {start_of_dice}")
+    dice = random.Random(start_of_dice)
     path, result, store = tmp_path / "out" / "a.jsonl", tmp_path / "manifest", FileStore(tmp_path / "store")
     given = {"output_path": str(path), "page_size": 100, **arguments}
     call = (sandbox.connections["amigocloud_default"], str(tmp_path / "store"), str(result), PART, given)
