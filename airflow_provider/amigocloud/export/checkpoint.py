@@ -31,7 +31,7 @@ PART_BYTES = 32 * 1024 * 1024
 
 _STORE_KEY = "amigocloud_export_parts"
 
-ResumePoint = str | int | float
+ResumePoint = str | bool | int | float
 """Where to resume reading: the key of the last row, or the link to the next page."""
 
 
