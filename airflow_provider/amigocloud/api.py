@@ -275,6 +275,19 @@ def text_problems(value: Any, name: str) -> list[str]:
     return []
 
 
+def problems_of(name: str, read: Callable[[], object]) -> list[str]:
+    """Return the problems of an argument as sentences that begin with its name.
+
+    :param name: the argument.
+    :param read: reads it, and raises ``InputError``.
+    """
+    try:
+        read()
+    except InputError as error:
+        return [f"'{name}' {problem}" for problem in error.problems]
+    return []
+
+
 _MISSING_TEXTS = frozenset({"none", "null", "nan", "nat", "<na>", "undefined"})
 """Texts, in lower case, that templates and libraries make of a missing value."""
 

@@ -279,9 +279,11 @@ class AmigoCloudHook(ListenerHook):
         :raises InputError: when the file does not exist or is empty.
         :raises AmbiguousWriteError: when there was no response that names the job.
         """
-        from airflow_provider.amigocloud.uploads import upload
+        from airflow_provider.amigocloud.uploads import option_problems, upload
 
         self.need_project()
+        if problems := option_problems(options):
+            raise InputError(problems, "upload_file")
         fields = dict(options or {})
         if dataset is not None:
             number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.api import write_text
+from airflow_provider.amigocloud.api import dataset_number, problems_of, text_problems, write_text
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.core.asset_events import add_to_outlet_events
@@ -260,14 +260,23 @@ class AmigoCloudUploadOperator(BaseOperator):
         suffix tells the service the format.
     :param dataset: id of the dataset whose content the file replaces; None for a new dataset (templated).
     :param options: further form fields, such as ``{"csv_props.delimiter": ";"}`` (templated).
-    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``.
-    :param poll_interval: maximum seconds between polls of the job.
-    :param timeout: seconds after which the job counts as stuck.
+    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``
+        (templated).
+    :param poll_interval: maximum seconds between polls of the job (templated).
+    :param timeout: seconds after which the job counts as stuck (templated).
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to administrate,
         and must be a user's to read the job (templated).
     """
 
-    template_fields: Sequence[str] = ("source", "dataset", "options", "amigocloud_conn_id")
+    template_fields: Sequence[str] = (
+        "source",
+        "dataset",
+        "options",
+        "deferrable",
+        "poll_interval",
+        "timeout",
+        "amigocloud_conn_id",
+    )
     ui_color = "#d7ecd9"
 
     def __init__(
@@ -276,9 +285,9 @@ class AmigoCloudUploadOperator(BaseOperator):
         source: str,
         dataset: int | str | None = None,
         options: dict[str, str] | None = None,
-        deferrable: bool | None = None,
-        poll_interval: float = 5.0,
-        timeout: float = 3600.0,
+        deferrable: bool | str | None = None,
+        poll_interval: float | str = 5.0,
+        timeout: float | timedelta | str = 3600.0,
         amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -292,7 +301,11 @@ class AmigoCloudUploadOperator(BaseOperator):
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Upload the file, wait on the worker or in the triggerer, and return ``job`` and ``dataset_ids``."""
+        """Upload the file, wait on the worker or in the triggerer, and return ``job`` and ``dataset_ids``.
+
+        :raises InputError: when arguments are invalid, or the file does not exist or is empty.
+        """
+        self._check()
         submission = self._submission(context)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             job = submission.remote_id
@@ -300,8 +313,8 @@ class AmigoCloudUploadOperator(BaseOperator):
                 job = self._upload(hook, submission, self._submission(context, "chunks"))
             else:
                 self.log.info("Resuming with job %s of an earlier attempt", job)
-            deadline = clock() + self.timeout
-            if not is_deferrable(self.deferrable):
+            deadline = clock() + cast("float", self.timeout)
+            if not is_deferrable(cast("bool | None", self.deferrable)):
                 return add_to_outlet_events(
                     context, self.outlets, self._wait(hook, job, deadline, submission)
                 )
@@ -313,7 +326,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             question=JobIsDone.__name__,
             about={"job_id": job},
             deadline=deadline,
-            poll_interval=self.poll_interval,
+            poll_interval=cast("float", self.poll_interval),
         )
         return self.defer(trigger=trigger, method_name="execute_complete")
 
@@ -323,6 +336,7 @@ class AmigoCloudUploadOperator(BaseOperator):
         :raises TimeoutError: when the job was not done in time.
         :raises RunFailedError: when the job has failed.
         """
+        self._check()
         submission = self._submission(context)
         if event["status"] == "timeout":
             raise TimeoutError(f"job {submission.remote_id} was not done after {self.timeout:g} s")
@@ -335,6 +349,21 @@ class AmigoCloudUploadOperator(BaseOperator):
         return add_to_outlet_events(
             context, self.outlets, {"job": event["job"], "dataset_ids": event["dataset_ids"]}
         )
+
+    def _check(self) -> None:
+        """Validate the arguments before any request, and read those that a template made."""
+        from airflow_provider.amigocloud.uploads import option_problems
+        from airflow_provider.core.arguments import Scalar, raise_problems, read_scalars
+
+        problems = text_problems(self.source, "source") + option_problems(self.options)
+        if self.dataset is not None:
+            problems += problems_of("dataset", lambda: dataset_number(self.dataset or ""))
+        scalars = {
+            "deferrable": Scalar("boolean", optional=True),
+            "poll_interval": Scalar("seconds", above=0),
+            "timeout": Scalar("seconds", above=0),
+        }
+        raise_problems([*problems, *read_scalars(self, scalars)])
 
     def _submission(self, context: Context, name: str = "upload") -> Submission:
         request = {"source": self.source, "dataset": self.dataset, "options": self.options}
@@ -375,7 +404,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             found = wait_for(
                 lambda: check(hook, JobIsDone(job)),
                 deadline=deadline,
-                poll_interval=self.poll_interval,
+                poll_interval=cast("float", self.poll_interval),
                 log=self.log,
             )
         except RunFailedError:

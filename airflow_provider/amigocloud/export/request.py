@@ -59,7 +59,8 @@ def read_request(task: Any) -> ExportRequest:
     file_format = _format(task, problems)
     for name in ("key", "incremental_column", "url", "saved_query", "format"):
         problems += _text_problems(name, getattr(task, name))
-    problems += _dataset_problems(task.dataset)
+    if task.dataset is not None:
+        problems += api.problems_of("dataset", lambda: api.dataset_number(task.dataset))
     lag = _lag(task.lag, problems)
     problems += read_scalars(task, _SCALARS)
     if task.key is not None and given not in (["sql"], ["saved_query"]):
@@ -111,15 +112,6 @@ def _text_problems(name: str, value: Any) -> list[str]:
     if name == "url" and isinstance(value, str) and not value.strip():
         return ["'url': the URL is empty"]
     return api.text_problems(value, name)
-
-
-def _dataset_problems(dataset: Any) -> list[str]:
-    try:
-        if dataset is not None:
-            api.dataset_number(dataset)
-    except InputError as error:
-        return [f"'dataset' {problem}" for problem in error.problems]
-    return []
 
 
 def _increment_problems(task: Any, given: list[str]) -> list[str]:
