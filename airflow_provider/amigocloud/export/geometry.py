@@ -109,13 +109,9 @@ def _problems(shapes: Any, column: str) -> Iterator[tuple[int, str]]:
     beyond = (np.abs(points) > _DEGREES).any(axis=1) & finite & (srids[owners] < 1)
     first = {int(owners[at]): points[at].tolist() for at in reversed(_where(beyond))}
     for n, (x, y) in first.items():
-        yield (
-            n,
-            (
-                f"column '{column}' names no reference system, and its coordinates ({x:g}, {y:g}) are no longitude"
-                f" and latitude; select ST_Transform(ST_SetSRID({column}, ...), {WGS84})"
-            ),
-        )
+        set_srid = f"ST_Transform(ST_SetSRID({column}, ...), {WGS84})"
+        place = f"its coordinates ({x:g}, {y:g}) are no longitude and latitude"
+        yield n, f"column '{column}' names no reference system, and {place}; select {set_srid}"
 
 
 def _where(mask: Any) -> list[int]:

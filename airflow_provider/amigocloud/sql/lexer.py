@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     |(?P<comment>--[^\n\r]*+)
     |(?P<nested>/\*)
     |(?P<literal>[eE]{_ESCAPED}(?:{_GAP}{_ESCAPED})*+|(?:[uU]&|[nNbBxX])?'(?:[^']|'')*+')
+    |(?P<open>[eE]')
     |(?P<name>(?:[uU]&)?"(?:[^"]|"")*+")
     |(?P<dollar>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)
     |(?P<word>[{_LETTER}][{_LETTER}0-9$]*+)
@@ -88,8 +89,8 @@ def tokens(sql: str) -> Iterator[Token]:
                 raise _unclosed(sql, match.start(), f"the text in {text}")
             at = end + len(text)
             yield Token("literal", sql[match.start() : at])
-        elif text in _UNCLOSED:
-            raise _unclosed(sql, match.start(), _UNCLOSED[text])
+        elif kind == "open" or text in _UNCLOSED:
+            raise _unclosed(sql, match.start(), _UNCLOSED[text[-1]])
         elif kind != "comment":
             yield Token(kind, text)
 
