@@ -104,6 +104,8 @@ def export(
                 writer.write(new)
                 written += len(new.rows)
         counter.check()
+        if increment is not None:
+            increment.finish(hook.log)
     more: dict[str, Any] = {"state": source.state} if source.state else {}
     if increment is not None:
         more["watermark"] = increment.watermark

@@ -105,7 +105,10 @@ def _row_writer(name: str, out: Any, columns: list[Column]) -> RowWriter:
 
 
 def columns_of(page: Page) -> list[Column]:
-    """Return the columns of a page: those of the query, else those found in its rows."""
+    """Return the columns of a page: those of the query, else those found in its rows.
+
+    A list declares no types: its numbers are doubles, whether they have fractions today or not.
+    """
     if page.columns is not None:
         return page.columns
     found: dict[str, str] = {}
@@ -116,7 +119,7 @@ def columns_of(page: Page) -> list[Column]:
     return [Column(name, kind) for name, kind in found.items()]
 
 
-_TYPES = {bool: "boolean", int: "bigint", float: "float", str: "string"}
+_TYPES = {bool: "boolean", int: "number", float: "number", str: "string"}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,37 @@ class Reply:
     def text(self) -> str:
         """The body as UTF-8 text; invalid bytes are replaced."""
         return self.body.decode("utf-8", "replace")
+
+
+JsonPath = tuple[str | int, ...]
+"""Keys and indexes that lead to a value in JSON."""
+
+
+def non_finite_values(body: bytes) -> Iterator[tuple[JsonPath, str]]:
+    """Yield path and name of each NaN and infinity in a body; none when it is no JSON apart from them.
+
+    Python writes them, and JSON has no such numbers: no reader of the rest of the reply takes them.
+
+    :param body: the body of a reply that is not JSON.
+    """
+    try:
+        value = json.loads(body, parse_constant=_NonFinite)
+    except (ValueError, RecursionError):
+        return
+    pending: list[tuple[JsonPath, Any]] = [((), value)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, _NonFinite):
+            yield path, value.name
+        elif isinstance(value, Mapping):
+            pending += [((*path, key), item) for key, item in reversed(list(value.items()))]
+        elif isinstance(value, list):
+            pending += [((*path, n), item) for n, item in reversed(list(enumerate(value)))]
+
+
+@dataclass(frozen=True, slots=True)
+class _NonFinite:
+    name: str
 
 
 def read_json(reply: Reply) -> Any:

@@ -328,7 +328,7 @@ def test_no_token_is_in_the_manifest_the_file_or_the_log(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({}, "exactly one of 'sql', 'dataset' and 'url'; none is given"),
+        ({}, "exactly one of 'sql', 'dataset', 'url' and 'saved_query'; none is given"),
         ({"sql": "SELECT 1", "dataset": 1}, "not sql and dataset"),
         ({"dataset": 1, "key": "name"}, "'key' is used with 'sql' only"),
         ({"dataset": 1, "page_size": 0}, "'page_size' must be a whole number of at least 1"),

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider.amigocloud.api import SIMPLE_UPLOAD
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
-from airflow_provider.errors import IncompleteExportError, ServerError
+from airflow_provider.errors import IncompleteExportError, InputError, ServerError
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_checkpoint import Killed, kill_after, small_parts
@@ -66,11 +66,12 @@ def test_a_failed_export_leaves_nothing_new_on_s3(sandbox, s3, trouble):
     assert content(s3, "nightly/old.jsonl") == b"yesterday's"
 
 
-def test_a_publish_that_s3_refuses_fails_the_export_and_leaves_nothing(sandbox, s3):
+def test_a_bucket_that_is_missing_fails_the_export_before_any_request_and_leaves_nothing(sandbox, s3):
     missing = "s3://aws_s3@no-such-bucket/a.jsonl"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match="no bucket 'no-such-bucket'"):
         AmigoCloudExportOperator(task_id="export", output_path=missing, dataset=1).execute({})
     assert keys(s3) == []
+    assert sandbox.counters.total() == 0
 
 
 def test_a_killed_export_to_s3_resumes(sandbox, s3, kill_after, small_parts):
