@@ -94,6 +94,7 @@ def read_source(
     decode: Callable[[bytes], Any] | None = None,
     *,
     geo: bool = False,
+    on_columns: Callable[[list[str]], object] | None = None,
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
@@ -102,10 +103,17 @@ def read_source(
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
+    :param on_columns: called with the names of a table's columns, before its first row.
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
     header: list[str] = []
+
+    def add_columns(names: list[str]) -> None:
+        header.extend(names)
+        if on_columns is not None:
+            on_columns(names)
+
     rows: Iterable[NumberedRow] = read_rows(
         source,
         what,
@@ -114,8 +122,22 @@ def read_source(
         encoding=options.encoding,
         source_format=options.source_format,
         geo=geo,
-        on_columns=header.extend,
+        on_columns=add_columns,
     )
+    yield from apply_options(rows, what, options, header)
+
+
+def apply_options(
+    rows: Iterable[NumberedRow], what: str, options: RowOptions, header: list[str]
+) -> Iterator[NumberedRow]:
+    """Yield rows with their columns renamed and left out, and raise when they are too few.
+
+    :param rows: the rows with their numbers.
+    :param what: name of the argument that the rows come from, for errors.
+    :param options: the columns, and the fewest rows.
+    :param header: further names that are no mistake in the options; complete after the last row.
+    :raises InputError: as :func:`read_source`.
+    """
     if options.columns or options.ignore:
         rows = _renamed(rows, what, options, header)
     count = 0

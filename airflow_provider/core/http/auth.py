@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +37,12 @@ _LEAD = 60.0
 
 
 _SHORT_LIFE = 600.0
+
+
+_UNAUTHORIZED = 401
+
+_MIN_RENEWAL_AGE = 60.0
+"""Seconds before which a token is not renewed for a status that may mean a missing permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,6 @@ def lead_time(life: float) -> float:
 class Credential:
     """The base of all: nothing to prove."""
 
-    renewable = False
-
     def token(self, send: Send, realm: str) -> str:
         """Give the token to send along, fetching it when needed."""
         return ""
@@ -88,6 +92,10 @@ class Credential:
 
     def forget(self, token: str, realm: str) -> None:
         """Do not use this token again: the service refused it."""
+
+    def can_renew_after(self, status: int, token: str, realm: str) -> bool:
+        """Return whether a new token may change a refusal with this status."""
+        return False
 
     def place(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
         """Put the token where the service looks for it."""
@@ -132,12 +140,13 @@ class MintedToken(Credential):
     """A token that is fetched with a call, shared by the whole process, and renewed before it ends.
 
     :param call: the token request (not authenticated; its reader gives a :class:`Token`).
+    :param renew_on: statuses with which the service refuses a token that it no longer accepts. A status other
+        than 401 may also mean a missing permission, so only a token older than a minute is renewed then.
     """
 
-    renewable = True
-
-    def __init__(self, call: Call[Token]) -> None:
+    def __init__(self, call: Call[Token], renew_on: Collection[int] = (401,)) -> None:
         self.call = call
+        self._renew_on = frozenset(renew_on)
 
     def token(self, send: Send, realm: str) -> str:
         """Give a valid token; many threads that need one cause a single request."""
@@ -166,6 +175,12 @@ class MintedToken(Credential):
         """Drop this token, unless another thread has replaced it already."""
         _slot(self.call, realm).drop(token)
 
+    def can_renew_after(self, status: int, token: str, realm: str) -> bool:
+        """Return whether a new token may change a refusal with this status."""
+        if status not in self._renew_on:
+            return False
+        return status == _UNAUTHORIZED or _slot(self.call, realm).age(token) > _MIN_RENEWAL_AGE
+
     def cached(self, realm: str) -> str:
         """Give the token that the process holds, empty when there is none."""
         return _slot(self.call, realm).valid()
@@ -189,6 +204,7 @@ class _Slot:
         self.fetching = threading.Lock()
         self._state = threading.Lock()
         self._value = ""
+        self._issued_at = 0.0
         self._renew_at = 0.0
         self._loops: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
@@ -203,8 +219,14 @@ class _Slot:
         # Counted from before the request: the service's clock started somewhere in between.
         with self._state:
             self._value = token.value
+            self._issued_at = started
             self._renew_at = started + token.expires_in - lead_time(token.expires_in)
         return token.value
+
+    def age(self, value: str) -> float:
+        """Return the seconds since a token was issued; infinite when another one has replaced it."""
+        with self._state:
+            return monotonic() - self._issued_at if self._value == value else float("inf")
 
     def drop(self, value: str) -> None:
         with self._state:

@@ -80,6 +80,7 @@ class Call(Generic[T]):
     :param read: makes the result from the reply; raises ``ValueError`` when the reply cannot be read.
     :param base: which of the connection's base URLs: ``api``, or a name the vendor's hook knows.
     :param authenticated: send the connection's credentials along.
+    :param status_only: the body of a good reply is not read, however long it is.
     :param name: what it does, for logs and errors ("update 500 objects").
     """
 
@@ -95,6 +96,7 @@ class Call(Generic[T]):
     read: Callable[[Reply], T] = read_json
     base: str = "api"
     authenticated: bool = True
+    status_only: bool = False
     name: str = ""
 
     def __repr__(self) -> str:

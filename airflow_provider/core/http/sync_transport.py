@@ -162,7 +162,7 @@ class Transport:
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = credential.token(self.send, realm) if call.authenticated else ""
         outcome = exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = exchange(call, credential.token(self.send, realm))
         return result_or_raise(outcome)
@@ -258,6 +258,9 @@ def _read_body(call: Call[Any], answer: requests.Response | NoResponse) -> Reply
     if isinstance(answer, NoResponse):
         return answer
     gathering = BodyReader(call.good, answer.status_code, answer.headers)
+    if call.status_only and answer.status_code in call.good:
+        answer.close()
+        return gathering.outcome()
     try:
         with answer:
             for chunk in answer.iter_content(_CHUNK) if gathering.fits else ():
