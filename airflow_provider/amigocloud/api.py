@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 from airflow_provider.amigocloud.pagination import Page, read_page
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError, RequestRejectedError
+
+T = TypeVar("T")
 
 MAX_QUERY_BYTES = 3000
 """Maximum percent-encoded bytes of a query in a URL; a longer one is sent by POST: gateways cut URLs at 4 to
@@ -232,12 +234,23 @@ def master(where: Location) -> Call[str]:
 
     :param where: location of the dataset, see :func:`dataset_path`.
     """
+    return read_part(where, "master", str, "read a dataset's state")
+
+
+def read_part(where: Location, part: str, convert: Callable[[Any], T], name: str) -> Call[T]:
+    """Return the request that reads one value of a dataset from the resource of the same name.
+
+    :param where: location of the dataset, see :func:`dataset_path`.
+    :param part: the resource, and the reply's key.
+    :param convert: makes the result from the value.
+    :param name: action of the request, for logs and errors.
+    """
     return Call(
         "GET",
-        f"{where.path}/master",
+        f"{where.path}/{part}",
         base=where.base,
-        read=lambda reply: str(read_body(reply)["master"]),
-        name="read a dataset's state",
+        read=lambda reply: convert(read_body(reply)[part]),
+        name=name,
     )
 
 
@@ -332,7 +345,7 @@ def upload_chunk(
         base="project",
         content=body,
         headers={"Content-Type": kind, "Content-Range": content_range},
-        good=SUCCESS | {400},
+        success_statuses=SUCCESS | {400},
         read=lambda reply: _progress(reply, upload_id),
         name=f"upload {content_range}",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.amigocloud.api import Location, read_body, read_job
+from airflow_provider.amigocloud.api import Location, read_body, read_job, read_part
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import read_nothing
 from airflow_provider.errors import InputError
@@ -76,13 +76,7 @@ def submit_change(where: Location, dataset: str, action: str, data: list[dict[st
 
 def schema(where: Location) -> Call[list[dict[str, Any]]]:
     """Return the request that reads a dataset's fields."""
-    return Call(
-        "GET",
-        f"{where.path}/schema",
-        base=where.base,
-        read=lambda reply: list(read_body(reply)["schema"]),
-        name="read a schema",
-    )
+    return read_part(where, "schema", list, "read a schema")
 
 
 def create_dataset(name: str, fields: Sequence[Mapping[str, Any]]) -> Call[dict[str, Any]]:

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.core.arguments import check_exactly_one, check_whole_number, raise_problems
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.polling import clock, wait_for
@@ -175,19 +176,15 @@ class AmigoCloudExportOperator(BaseOperator):
 
     def _check(self) -> None:
         """Validate the arguments before any request."""
-        problems = []
-        given = [name for name in ("sql", "dataset", "url") if getattr(self, name) is not None]
-        if len(given) != 1:
-            actual = f"not {' and '.join(given)}" if given else "none is given"
-            problems.append(f"set exactly one of 'sql', 'dataset' and 'url'; {actual}")
+        sources = {"sql": self.sql, "dataset": self.dataset, "url": self.url}
+        given = [name for name, value in sources.items() if value is not None]
+        problems = check_exactly_one(sources)
         if self.key is not None and given != ["sql"]:
             problems.append("'key' is used with 'sql' only; a dataset's key is amigo_id")
-        problems += _not_positive("page_size", self.page_size)
+        problems += check_whole_number("page_size", self.page_size, 1)
         if self.concurrency is not None:
-            problems += _not_positive("concurrency", self.concurrency)
-        problems += self._check_increment(given)
-        if problems:
-            raise InputError(problems, f"task '{self.task_id}'")
+            problems += check_whole_number("concurrency", self.concurrency, 1)
+        raise_problems([*problems, *self._check_increment(given)])
 
     def _check_increment(self, given: list[str]) -> list[str]:
         if self.incremental_column is None:
@@ -197,12 +194,6 @@ class AmigoCloudExportOperator(BaseOperator):
         if given == ["sql"] and self.key is None:
             return ["'incremental_column' with 'sql' needs a 'key', a unique column of the result"]
         return []
-
-
-def _not_positive(name: str, value: Any) -> list[str]:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return []
-    return [f"'{name}' must be a whole number above 0, not {value!r}"]
 
 
 class AmigoCloudSqlOperator(BaseOperator):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.amigocloud import conditions
 from airflow_provider.amigocloud.conditions import DatasetHasChanged, JobIsDone, QueryIsTrue
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
 
 class AmigoCloudSensor(PollSensor):
@@ -44,39 +44,27 @@ class AmigoCloudSensor(PollSensor):
         """Return the condition to wait for."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> Any:
-        """Wait on the worker, or defer to the triggerer."""
-        if is_deferrable(self.deferrable):
-            # Imported late: only a task that defers needs the modules of triggers.
-            from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+    def build_trigger(self, context: Context) -> AmigoCloudTrigger:
+        """Build the trigger that waits for the same condition."""
+        from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
-            condition = self.condition(context)
-            self.defer(
-                trigger=AmigoCloudTrigger(
-                    amigocloud_conn_id=self.amigocloud_conn_id,
-                    question=type(condition).__name__,
-                    about=asdict(condition),
-                    deadline=clock() + self.timeout,
-                    poll_interval=self.poke_interval,
-                ),
-                method_name="execute_complete",
-            )
-        return super().execute(context)
+        condition = self.condition(context)
+        return AmigoCloudTrigger(
+            amigocloud_conn_id=self.amigocloud_conn_id,
+            question=type(condition).__name__,
+            about=asdict(condition),
+            deadline=clock() + self.timeout,
+            poll_interval=self.poke_interval,
+        )
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return "the condition is not true"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Evaluate the condition once."""
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             return conditions.check(hook, self.condition(context))
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of the trigger's event.
-
-        :raises AirflowSensorTimeout: when the trigger has reached the deadline.
-        """
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"the condition was not true within {self.timeout:g} s")
-        return {name: value for name, value in event.items() if name != "status"}
 
 
 class AmigoCloudJobSensor(AmigoCloudSensor):

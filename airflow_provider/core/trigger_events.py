@@ -1,4 +1,4 @@
-"""Waiting for something on a service: intervals, deadlines, tolerated failures, shared polls."""
+"""Trigger events: carry errors from the triggerer to the task."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from typing import Any
 
 from airflow_provider import errors
 from airflow_provider.core.redaction import redact
-from airflow_provider.errors import (
-    ApiError,
-    ProviderError,
-)
+from airflow_provider.errors import ApiError, ProviderError
 
 
 def error_event(error: Exception) -> dict[str, Any]:
-    """Give an event that carries an error to the task; small, and without anything but its own words."""
+    """Return the event that carries an error to the task: its type, message and details, as small JSON."""
     if not isinstance(error, ProviderError):
         return {
             "status": "error",
@@ -27,7 +24,10 @@ def error_event(error: Exception) -> dict[str, Any]:
 
 
 def raise_for(event: dict[str, Any]) -> None:
-    """Raise the error that an event carries, as the type it had in the triggerer."""
+    """Raise the error that an event carries, with the type that it had in the triggerer.
+
+    :param event: the payload of a trigger's event; other events than errors raise nothing.
+    """
     if event.get("status") != "error":
         return
     kind = getattr(errors, str(event.get("type")), None)

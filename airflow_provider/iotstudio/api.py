@@ -190,7 +190,7 @@ def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page
         page = _page(reply)
         return Page([unwrap_entry(item, name) for item in page.items], page.cursor)
 
-    return call.reading(read)
+    return call.with_reader(read)
 
 
 def raw_request(method: str, path: str, params: Params | None, json: Any) -> Call[Reply]:

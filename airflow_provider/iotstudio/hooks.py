@@ -132,7 +132,7 @@ class IoTStudioHook(SpaceAdminHook):
             try:
                 return self.send(call)
             except AmbiguousWriteError as error:
-                reason = error.why
+                reason = error.reason
             # The service may still be storing them.
             time.sleep(min(self.retry_limits.cap, self.retry_limits.base * 2.0**number))
             if contains_values(self.get_properties(thing_id), values):

@@ -149,16 +149,14 @@ class SpaceHook(ApiHook):
         :raises InputError: for a connection with a static token: only the client that the token was issued to
             can revoke it.
         """
-        credential = self.transport.endpoint.credential
-        if not isinstance(credential, MintedToken):
+        if self.settings.extras["access_token"]:
             raise InputError(
                 "has a static access token, which only the client it was issued to can revoke",
                 f"connection '{self.conn_id}'",
             )
-        realm = self.transport.endpoint.bases["api"]
-        if value := credential.cached(realm):
+        if value := self.cached_access_token():
             self.send(api.revoke(self.settings.login, self.settings.password, value))
-            credential.forget(value, realm)
+            self.forget_access_token(value)
 
     def close(self) -> None:
         """Close the connection pool; with the extra ``revoke_on_close``, revoke the token first."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.arguments import (
+    check_not_empty,
+    check_positive,
+    check_range,
+    check_texts,
+    raise_problems,
+)
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.errors import InputError, NotFoundError, RunFailedError
+from airflow_provider.errors import NotFoundError, RunFailedError
 from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error, submit
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
@@ -249,24 +256,17 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         from airflow_provider.iotstudio.properties.requests import json_problem
 
         problems = [
-            f"'{name}' is empty"
-            for name in ("thing_id", "action", "success_statuses")
-            if not getattr(self, name)
-        ]
-        problems += [
-            f"'{name}' must be above 0"
-            for name in ("poll_interval", "timeout")
-            if not getattr(self, name) > 0
-        ]
-        problems += [
-            f"'{name}' must be a list of texts"
-            for name in ("success_statuses", "failure_statuses")
-            if isinstance(getattr(self, name), str)
+            *check_not_empty("thing_id", self.thing_id),
+            *check_not_empty("action", self.action),
+            *check_not_empty("success_statuses", self.success_statuses),
+            *check_positive("poll_interval", self.poll_interval),
+            *check_positive("timeout", self.timeout),
+            *check_texts("success_statuses", self.success_statuses),
+            *check_texts("failure_statuses", self.failure_statuses),
         ]
         if problem := json_problem(self.input):
             problems.append(f"'input': {problem}")
-        if problems:
-            raise InputError(problems, "the task's arguments")
+        raise_problems(problems)
 
 
 def _attempted_since(context: Context, submission: Submission) -> datetime | None:
@@ -437,18 +437,11 @@ class IoTStudioExportHistoryOperator(BaseOperator):
     def _check_arguments(self) -> None:
         from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY
 
-        problems = []
-        for name in ("thing_ids", "properties"):
-            value: object = getattr(self, name)
-            if isinstance(value, str) or (value is not None and not all(map(_is_name, cast("Any", value)))):
-                problems.append(f"'{name}' must be a list of texts")
+        problems = [
+            *check_texts("thing_ids", self.thing_ids),
+            *check_texts("properties", self.properties),
+            *check_range("concurrency", self.concurrency, 1, MAX_CONCURRENCY),
+        ]
         if self.thing_ids is not None and (self.category is not None or self.filters):
             problems.append("set 'thing_ids', or 'category' and 'filters', not both")
-        if not 1 <= self.concurrency <= MAX_CONCURRENCY:
-            problems.append(f"'concurrency' must be 1 to {MAX_CONCURRENCY}, not {self.concurrency}")
-        if problems:
-            raise InputError(problems, "the task's arguments")
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+        raise_problems(problems)

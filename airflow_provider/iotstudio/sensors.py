@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.arguments import check_whole_number, raise_problems
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.matching import match_query, match_result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger
 
 
 class IoTStudioPropertySensor(PollSensor):
@@ -40,6 +40,7 @@ class IoTStudioPropertySensor(PollSensor):
     """
 
     template_fields: Sequence[str] = ("filters", "category", "thing_id", "space", "iotstudio_conn_id")
+    polls_before_deferring = True
 
     def __init__(
         self,
@@ -62,40 +63,26 @@ class IoTStudioPropertySensor(PollSensor):
         self.deferrable = deferrable
         self.iotstudio_conn_id = iotstudio_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Wait on the worker or in the triggerer; return the matches."""
-        self._check_arguments()
-        if not is_deferrable(self.deferrable):
-            return super().execute(context)
-        if (found := self.poke(context)).is_done:
-            return found.xcom_value
-        # Imported here, because only a task that defers needs the modules of a trigger.
+    def build_trigger(self, context: Context) -> IoTStudioPropertyTrigger:
+        """Build the trigger that waits for the same Things."""
         from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger
 
-        return self.defer(
-            trigger=IoTStudioPropertyTrigger(
-                iotstudio_conn_id=self.iotstudio_conn_id,
-                space=self.space,
-                filters=self.filters,
-                category=self.category,
-                thing_id=self.thing_id,
-                min_matches=self.min_matches,
-                deadline=clock() + self.timeout,
-                poll_interval=self.poke_interval,
-            ),
-            method_name="execute_complete",
+        return IoTStudioPropertyTrigger(
+            iotstudio_conn_id=self.iotstudio_conn_id,
+            space=self.space,
+            filters=self.filters,
+            category=self.category,
+            thing_id=self.thing_id,
+            min_matches=self.min_matches,
+            deadline=clock() + self.timeout,
+            poll_interval=self.poke_interval,
         )
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the matches that the trigger has found."""
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(
-                f"fewer than {self.min_matches} Things matched {dict(self.filters)} within {self.timeout:g} s"
-            )
-        return {"matches": event["matches"], "thing_ids": event["thing_ids"]}
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return f"fewer than {self.min_matches} Things matched {dict(self.filters)}"
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Poll once; return the matches, or None while they are too few."""
         params = match_query(self.filters, self.thing_id, self.min_matches)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
@@ -103,14 +90,12 @@ class IoTStudioPropertySensor(PollSensor):
             found = [thing["uid"] for thing in islice(things, self.min_matches)]
         return match_result(found) if len(found) >= self.min_matches else None
 
-    def _check_arguments(self) -> None:
-        problems = []
+    def check_arguments(self) -> None:
+        """Raise for invalid arguments, before the first request."""
+        problems = check_whole_number("min_matches", self.min_matches, 1)
         filters: object = self.filters  # a template may have rendered it to any type
         if not isinstance(filters, Mapping) or not filters:
             problems.append("'filters' must have a condition by property name")
-        if self.min_matches < 1:
-            problems.append(f"'min_matches' must be at least 1, not {self.min_matches}")
-        if self.thing_id is not None and self.min_matches > 1:
+        if self.thing_id is not None and not problems and self.min_matches > 1:
             problems.append("'min_matches' above 1 can never be met by one Thing")
-        if problems:
-            raise InputError(problems, "the task's arguments")
+        raise_problems(problems)

@@ -196,7 +196,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
             "space": self.space,
         }
 
-    async def look(self) -> Mapping[str, Any]:
+    async def list_items(self) -> Mapping[str, Any]:
         """Poll once; return the ids of the Things that match, as keys."""
         params = api.filters(self.filters)
         key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))

@@ -90,7 +90,7 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
         "POST",
         _run_path(run_id, "start"),
         params={"test": True if test else None},
-        good=_SUCCESS_OR_400,
+        success_statuses=_SUCCESS_OR_400,
         read=_read_accepted,
         name="start the run",
     )
@@ -99,7 +99,11 @@ def start_run(run_id: str, *, test: bool = False) -> Call[bool]:
 def stop_run(run_id: str) -> Call[bool]:
     """Stop a run; return False when it was not queued or running, which the service answers with 400."""
     return Call(
-        "POST", _run_path(run_id, "stop"), good=_SUCCESS_OR_400, read=_read_accepted, name="stop the run"
+        "POST",
+        _run_path(run_id, "stop"),
+        success_statuses=_SUCCESS_OR_400,
+        read=_read_accepted,
+        name="stop the run",
     )
 
 
@@ -142,7 +146,7 @@ def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
         "GET",
         _run_path(run_id, "warnings"),
         params={"offset": page * PAGE, "limit": PAGE},
-        good=_SUCCESS_OR_400,
+        success_statuses=_SUCCESS_OR_400,
         read=lambda reply: [] if reply.status == 400 else _read_list(reply),
         name="read the run's warnings",
     )

@@ -248,6 +248,4 @@ class LeanIXHook(ApiHook):
         return f"{instance}/{name}/admin/synclog" if is_link and name else ""
 
     def _claims(self) -> dict[str, Any]:
-        transport = self.transport
-        endpoint = transport.endpoint
-        return api.read_claims(endpoint.credential.token(transport.send, endpoint.bases["api"]))
+        return api.read_claims(self.access_token())

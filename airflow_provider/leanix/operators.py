@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.arguments import check_choice, check_positive, raise_problems
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.errors import InputError, ProviderError, RunFailedError
+from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix.api import FINISHED
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.ldif.document import Ldif, make_header, prepare
@@ -322,18 +323,12 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             gauge(f"leanix.run.{name}", getattr(outcome, name) or 0, tags)
 
     def _check_arguments(self) -> None:
-        problems = []
-        if self.fail_on not in FAIL_ON:
-            problems.append(f"'fail_on' must be one of {', '.join(FAIL_ON)}, not {self.fail_on!r}")
+        problems = check_choice("fail_on", self.fail_on, FAIL_ON)
         if self.output_path is not None:
             problems += output_problems(self.output_path, self.output_format)
-        problems += [
-            f"'{name}' must be above 0"
-            for name in ("poll_interval", "timeout")
-            if not getattr(self, name) > 0
-        ]
-        if problems:
-            raise InputError(problems, "the task's arguments")
+        problems += check_positive("poll_interval", self.poll_interval)
+        problems += check_positive("timeout", self.timeout)
+        raise_problems(problems)
 
 
 class LeanIXFetchResultsOperator(BaseOperator):
@@ -368,8 +363,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Download the results."""
-        if problems := output_problems(self.output_path, self.output_format):
-            raise InputError(problems, "the task's arguments")
+        raise_problems(output_problems(self.output_path, self.output_format))
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:

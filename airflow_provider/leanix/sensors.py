@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -15,6 +13,8 @@ from airflow_provider.leanix.runs import wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
 
 class LeanIXRunSensor(PollSensor):
@@ -48,34 +48,33 @@ class LeanIXRunSensor(PollSensor):
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Wait on the worker or in the triggerer."""
-        if is_deferrable(self.deferrable):
-            # Imported here, so that tasks that do not defer need not load triggers.
-            from airflow_provider.leanix.triggers import LeanIXRunTrigger
-
-            self.defer(
-                trigger=LeanIXRunTrigger(
-                    leanix_conn_id=self.leanix_conn_id,
-                    run_id=self.run_id,
-                    deadline=wait.deadline_after(self.timeout),
-                    poll_interval=self.poke_interval,
-                ),
-                method_name="execute_complete",
-            )
+        """Wait for the run on the worker or in the triggerer."""
         self._deadline = wait.deadline_after(self.timeout)
         return super().execute(context)
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+    def build_trigger(self, context: Context) -> LeanIXRunTrigger:
+        """Build the trigger that waits for the same run."""
+        from airflow_provider.leanix.triggers import LeanIXRunTrigger
+
+        return LeanIXRunTrigger(
+            leanix_conn_id=self.leanix_conn_id,
+            run_id=self.run_id,
+            deadline=self._deadline,
+            poll_interval=self.poke_interval,
+        )
+
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return f"run {self.run_id} has not ended"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Return the result when the run has ended, else None."""
         with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
             status = hook.get_run_status(self.run_id)
         return self._result(status) if status in ENDED else None
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of the run that the trigger has waited for, or raise when it is no success."""
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"run {self.run_id} has not ended after {self.timeout:g} s")
+    def result(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the run's id and last status; raise for a run that was not successful."""
         return self._result(event["run_status"])
 
     def _result(self, status: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
             "poll_interval": self.poll_interval,
         }
 
-    async def look(self) -> Mapping[str, EndedRun]:
+    async def list_items(self) -> Mapping[str, EndedRun]:
         """Return the ended runs that match description and statuses, by id."""
         hook = LeanIXHook(self.leanix_conn_id)
         runs = await shared_result(

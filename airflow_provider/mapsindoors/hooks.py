@@ -10,9 +10,9 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
 from airflow_provider.mapsindoors import api
-from airflow_provider.mapsindoors.api import Json
 
 
 class MapsIndoorsHook(ApiHook):

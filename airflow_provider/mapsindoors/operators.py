@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import whole_number
+from airflow_provider.core.arguments import (
+    check_choice,
+    check_exactly_one,
+    check_range,
+    raise_problems,
+    whole_number,
+)
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -165,25 +171,17 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     def _check(self) -> None:
         """Validate the arguments, whose templates are rendered only now."""
         problems = [
-            f"{name} must be one of {', '.join(allowed)}, not {value!r}"
-            for name, value, allowed in (
-                ("mode", self.mode, ("plan", "apply")),
-                ("missing", self.missing, ("ignore", "deactivate", "delete")),
-                ("on_row_error", self.on_row_error, ("fail", "skip")),
-            )
-            if value not in allowed
+            *check_choice("mode", self.mode, ("plan", "apply")),
+            *check_choice("missing", self.missing, ("ignore", "deactivate", "delete")),
+            *check_choice("on_row_error", self.on_row_error, ("fail", "skip")),
+            *check_exactly_one({"source": self.source, "plan": self.plan}),
+            *check_range("max_delete_ratio", self.max_delete_ratio, 0, 1),
         ]
-        if (self.source is None) == (self.plan is None):
-            problems.append("exactly one of source and plan must be given")
         if self.mode == "plan" and not self.plan_output:
             problems.append("mode='plan' needs plan_output")
         if unknown := set(self.scope or {}) - {"base_types", "root_element"}:
             problems.append(f"scope has unknown keys: {', '.join(sorted(unknown))}")
-        ratio: Any = self.max_delete_ratio
-        if not isinstance(ratio, (int, float)) or not 0 <= ratio <= 1:
-            problems.append(f"max_delete_ratio must be from 0 to 1, not {ratio!r}")
-        if problems:
-            raise InputError(problems, "the arguments")
+        raise_problems(problems)
 
     def _sync(self, hook: MapsIndoorsHook) -> Sync:
         from airflow_provider.mapsindoors.plan.guards import Guards

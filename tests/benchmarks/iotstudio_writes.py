@@ -72,7 +72,7 @@ def speed(served: Served, hook: IoTStudioHook) -> dict[str, float]:
     uids = served.ask("things")[:THINGS]
     base = f"{connection['host']}/spaces/{connection['extra']['space']}/things"
     urls = [f"{base}/{uid}/properties" for uid in uids]
-    headers = {"Authorization": f"Bearer {hook.transport.endpoint.credential.token(hook.send, '')}"}
+    headers = {"Authorization": f"Bearer {hook.access_token()}"}
     session = requests.Session()
     session.mount("http://", HTTPAdapter(pool_maxsize=THREADS))
     session.headers.update(headers)

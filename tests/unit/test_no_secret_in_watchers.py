@@ -1,4 +1,4 @@
-"""Watchers run for months in the triggerer: what they store, fire, log and remember holds no credential."""
+"""Credentials in all texts that watchers store, fire and log: they run for months in the triggerer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WATCHERS: dict[str, Callable[[], Any]] = {
 
 
 class State(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 lends it to a trigger."""
+    """An asset's state store, as Airflow 3.3 passes it to a trigger."""
 
     async def aget(self, key: str, default: Any = None) -> Any:
         return json.loads(self[key]) if key in self else default
@@ -44,13 +44,13 @@ class State(dict[str, Any]):
 
 @pytest.fixture
 def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    """Return the sandbox, with credentials in all connections that every encoding changes."""
     plant(sandbox, monkeypatch)
     return sandbox
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that comes soon."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
@@ -58,7 +58,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(trigger: Any) -> AsyncIterator[list[Any]]:
-    """Run a trigger alone, as the triggerer does; gives what it has fired so far."""
+    """Run a trigger alone, as the triggerer does; yields the list of its fired events."""
     fired: list[Any] = []
 
     async def run() -> None:
@@ -73,22 +73,24 @@ async def running(trigger: Any) -> AsyncIterator[list[Any]]:
 
 
 def secretive_run(sandbox: Sandbox) -> None:
-    """Have a run whose description is all that the service was ever told."""
-    said = " ".join(secrets_of(sandbox)["leanix"])[-480:]
+    """Create a run whose description holds all credentials that the service has received."""
+    secrets = " ".join(secrets_of(sandbox)["leanix"])[-480:]
     with LeanIXHook() as hook:
-        hook.start_run(hook.create_run({**every_task.LDIF, "description": f"nightly {said}"}))
+        hook.start_run(hook.create_run({**every_task.LDIF, "description": f"nightly {secrets}"}))
     every_task.happen(sandbox, "leanix")
 
 
 def happen(sandbox: Sandbox, vendor: str) -> None:
-    """Let something happen that the watchers of a vendor fire for; the service quotes credentials in it."""
+    """Make a change that the watchers of a vendor fire for; the service quotes credentials in it."""
     if vendor == "leanix":
         secretive_run(sandbox)
         return
     every_task.happen(sandbox, vendor)
     if vendor == "amigocloud":
-        told = secrets_of(sandbox)["amigocloud"]
-        sandbox.amigocloud.sockets.emit("realtime", {"dataset_id": 1, "why": " ".join(told), told[-1]: 1}, 1)
+        secrets = secrets_of(sandbox)["amigocloud"]
+        sandbox.amigocloud.sockets.emit(
+            "realtime", {"dataset_id": 1, "why": " ".join(secrets), secrets[-1]: 1}, 1
+        )
 
 
 @pytest.mark.parametrize("way", ["well", "refused", "failing"])
@@ -122,7 +124,7 @@ async def test_a_watcher_leaves_no_credential_behind(
     assert leaks(left, planted) == []
 
 
-def test_every_watcher_is_among_those_that_are_searched() -> None:
+def test_every_watcher_is_searched() -> None:
     def below(kind: type) -> set[type]:
         return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
 

@@ -147,7 +147,7 @@ class KeysetReader:
         sql = (
             f'SELECT count(*) AS "rows", min({name}) AS "first", max({name}) AS "last" FROM {self._relation}'  # noqa: S608
         )
-        call = api.sql(sql, limit=self._page_size).reading(_read_outline)
+        call = api.sql(sql, limit=self._page_size).with_reader(_read_outline)
         try:
             outline: Outline | None = self._hook.send(call)
         except RequestRejectedError as error:

@@ -1,4 +1,4 @@
-"""Row source: what every operator that takes rows understands, and how a real table's columns are named.
+"""Row source: the rows of every operator that takes rows, with a real table's columns renamed.
 
 The format readers are in :mod:`airflow_provider.core.files.reader`.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from airflow_provider.core.files.reader import NumberedRow, read_rows
-from airflow_provider.core.problems import nearest
+from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
-    """How rows are read, as the operators' arguments say.
+    """Options of reading rows, as the operators' arguments give them.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
     :param ignore: names in the rows that are left out.
@@ -89,7 +89,7 @@ class RowArguments:
 
 def read_source(
     source: object,
-    what: str,
+    subject: str,
     options: RowOptions = NO_OPTIONS,
     decode: Callable[[bytes], Any] | None = None,
     *,
@@ -99,7 +99,7 @@ def read_source(
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
     :param source: a list of objects, or the path of a file, see :func:`read_rows`.
-    :param what: name of the argument that the rows come from, for errors.
+    :param subject: name of the argument that the rows come from, for errors.
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
@@ -116,7 +116,7 @@ def read_source(
 
     rows: Iterable[NumberedRow] = read_rows(
         source,
-        what,
+        subject,
         decode,
         csv_delimiter=options.csv_delimiter,
         encoding=options.encoding,
@@ -139,17 +139,17 @@ def apply_options(
     :raises InputError: as :func:`read_source`.
     """
     if options.columns or options.ignore:
-        rows = _renamed(rows, what, options, header)
+        rows = _renamed(rows, subject, options, header)
     count = 0
     for number, row in rows:
         count += 1
         yield number, row
     if options.min_rows is not None and count < options.min_rows:
-        raise InputError(f"has {count} rows, fewer than min_rows {options.min_rows}", what)
+        raise InputError(f"has {count} rows, fewer than min_rows {options.min_rows}", subject)
 
 
 def _renamed(
-    rows: Iterable[NumberedRow], what: str, options: RowOptions, header: list[str]
+    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str]
 ) -> Iterator[NumberedRow]:
     """Yield rows with their fields renamed.
 
@@ -166,7 +166,7 @@ def _renamed(
                 continue
             field = columns.get(name, name)
             if field in out:
-                raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", what)
+                raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", subject)
             out[field] = value
         if missing:
             missing -= row.keys()
@@ -179,4 +179,4 @@ def _renamed(
         hints = [
             f"{name!r} of columns or ignore is in no row{nearest(name, names)}" for name in sorted(missing)
         ]
-        raise InputError(hints, what)
+        raise InputError(hints, subject)

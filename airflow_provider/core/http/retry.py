@@ -1,6 +1,6 @@
-"""What an outcome means: done, try again, wait, refresh the token, give up, or nobody knows.
+"""Retry policy: classify each attempt's outcome, choose the backoff, and decide when to stop.
 
-Pure functions; both transports ask here, so that retry rules exist once.
+Both transports share it, so that the rules for retries exist once. Nothing here sends a request.
 """
 
 from __future__ import annotations
@@ -39,19 +39,18 @@ if TYPE_CHECKING:
 
 ReadError = Callable[[Reply], tuple[str, str]]
 
-_LONGEST_WAIT = 30 * 86400.0
-"""More than this is nonsense, and more than a date can hold at worst."""
+_MAX_RETRY_AFTER = 30 * 86400.0
+"""Maximum seconds of a ``Retry-After``. Longer delays count as this one; some would overflow a date."""
 
-
-_UNREADABLE = (
+_READER_ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
     msgspec.MsgspecError,
 )
-"""What readers raise at replies that are not what they expect."""
+"""Exceptions that readers raise for replies of an unexpected form."""
 
 
 class OutcomeKind(Enum):
-    """What to do about an outcome."""
+    """Classes of outcomes; each has one reaction."""
 
     DONE = auto()
     PERMANENT = auto()
@@ -63,11 +62,12 @@ class OutcomeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An outcome kind, with what belongs to it.
+    """The classified outcome of one attempt.
 
-    :param value: the result, when done.
-    :param error: what to raise when there is no other try.
-    :param retry_after: seconds that the service asked to wait.
+    :param kind: its class.
+    :param value: the result of a successful attempt.
+    :param error: the exception to raise when no further attempt follows.
+    :param retry_after: seconds of delay that the service asked for.
     """
 
     kind: OutcomeKind
@@ -78,13 +78,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How long to go on trying.
+    """Limits of retries and backoff.
 
-    :param attempts: how often a request is sent at the most.
-    :param base: seconds of the first wait; it doubles with every further one.
-    :param cap: the longest single wait in seconds. When the service asks for more, the error is raised
+    :param attempts: maximum number of attempts.
+    :param base: seconds of the first backoff; each further backoff doubles.
+    :param cap: maximum seconds of one backoff. When the service asks for a longer delay, the error is raised
         with that delay instead, so that no worker slot sleeps through it.
-    :param total: seconds after which no further try is begun.
+    :param total: seconds after which no further attempt starts.
     """
 
     attempts: int = 6
@@ -94,7 +94,7 @@ class RetryLimits:
 
 
 class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport
-    """The request should be sent again."""
+    """Signal for the retry loop: the outcome calls for a further attempt."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome)
@@ -108,23 +108,23 @@ def classify(
     request: str,
     redact: Callable[[str], str] = str,
 ) -> Outcome:
-    """Say what an outcome of a call means.
+    """Classify the outcome of one attempt.
 
-    :param call: what was sent.
-    :param reply: the reply, or why there is none.
-    :param read_error: reads code and message of an error reply; must give text without secrets.
+    :param call: the request.
+    :param reply: the reply, or the cause of its absence.
+    :param read_error: function that reads code and message of an error reply, without secrets.
     :param request: the request in one line, for the error.
-    :param redact: takes secrets out of what a reader says.
+    :param redact: function that removes secrets from the message of a reader's exception.
     """
     if isinstance(reply, NoResponse):
         return _classify_no_response(call, reply, request)
-    if reply.status in call.good:
+    if reply.status in call.success_statuses:
         return _classify_success(call, reply, read_error, request, redact)
     return _classify_error(call, reply, read_error, request)
 
 
 def result_or_raise(outcome: Outcome) -> Any:
-    """Give the value of a outcome, raise its error, or raise :class:`RetryNeeded`."""
+    """Return the value of an outcome, raise its error, or raise :class:`RetryNeeded`."""
     if outcome.kind is OutcomeKind.DONE:
         return outcome.value
     if outcome.kind in (OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED):
@@ -135,12 +135,14 @@ def result_or_raise(outcome: Outcome) -> Any:
 
 
 def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> float:
-    """Give the seconds to wait after an attempt.
+    """Return the seconds to wait after an attempt.
 
-    What the service asked for is the floor and jitter comes on top of it; otherwise the wait doubles from
-    try to try, jittered downwards, so that many tasks do not come back together.
+    A ``Retry-After`` is the minimum, and jitter is added to it. Otherwise the backoff doubles with each
+    attempt, with jitter downwards, so that many tasks do not retry at the same moment.
 
-    :param attempt: how often the request was sent so far, from 1.
+    :param attempt: the number of attempts so far, from 1.
+    :param outcome: the outcome of the last attempt.
+    :param limits: base and cap of the backoff.
     """
     if outcome.retry_after is not None:
         return outcome.retry_after + random.uniform(0, min(1.0, 0.1 + outcome.retry_after / 10))  # noqa: S311
@@ -150,21 +152,26 @@ def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> floa
 
 
 def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits) -> bool:
-    """Tell whether to stop trying instead of waiting ``upcoming`` seconds more."""
+    """Return whether to raise the error instead of waiting ``upcoming`` seconds for a further attempt.
+
+    :param attempt: the number of attempts so far.
+    :param elapsed: seconds since the first attempt started.
+    :param upcoming: seconds of the next backoff.
+    """
     too_long = (outcome.retry_after or 0.0) > limits.cap
     return too_long or attempt >= limits.attempts or elapsed + upcoming > limits.total
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Read ``Retry-After`` in seconds, from both of its forms; None when there is none to read.
+    """Read ``Retry-After`` in seconds, from both of its forms; None when it is absent or invalid.
 
-    A date is compared with the reply's own ``Date``, so that a clock that is off does no harm.
+    A date is compared with the reply's own ``Date``, so that a wrong local clock does no harm.
     """
     text = reply.headers.get("retry-after", "").strip()
     if not text:
         return None
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return min(float(text), _LONGEST_WAIT)
+        return min(float(text), _MAX_RETRY_AFTER)
     try:
         until = _aware(parsedate_to_datetime(text))
     except (ValueError, OverflowError):
@@ -173,18 +180,18 @@ def retry_after(reply: Reply) -> float | None:
         now = _aware(parsedate_to_datetime(reply.headers.get("date", "")))
     except (ValueError, OverflowError):
         now = datetime.now(UTC)
-    return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
+    return min(max(0.0, (until - now).total_seconds()), _MAX_RETRY_AFTER)
 
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _classify_no_response(call: Call[Any], lost: NoResponse, request: str) -> Outcome:
-    error: ProviderError = TransportError(f"{request} got no answer: {lost.why}")
-    if lost.sent and not call.repeatable:
-        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, lost.why))
-    if lost.hopeless:
+def _classify_no_response(call: Call[Any], response: NoResponse, request: str) -> Outcome:
+    error: ProviderError = TransportError(f"{request} got no response: {response.reason}")
+    if response.sent and not call.repeatable:
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, response.reason))
+    if response.permanent:
         return Outcome(OutcomeKind.PERMANENT, error=error)
     return Outcome(OutcomeKind.TRANSIENT, error=error)
 
@@ -195,20 +202,20 @@ def _classify_success(
     try:
         return Outcome(OutcomeKind.DONE, value=call.read(reply))
     except ProviderError as error:
-        said = _with_service_message(error, reply, read_error, request)
-        kind = OutcomeKind.TRANSIENT if isinstance(said, ServerError) else OutcomeKind.PERMANENT
-        return Outcome(kind, error=said)
-    except _UNREADABLE as error:
-        why = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
+        full = _with_service_message(error, reply, read_error, request)
+        kind = OutcomeKind.TRANSIENT if isinstance(full, ServerError) else OutcomeKind.PERMANENT
+        return Outcome(kind, error=full)
+    except _READER_ERRORS as error:
+        reason = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
     if not call.repeatable:
-        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, why))
-    return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", why, request=request))
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
+    return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", reason, request=request))
 
 
 def _with_service_message(
     error: ProviderError, reply: Reply, read_error: ReadError, request: str
 ) -> ProviderError:
-    """Give a reader's error, with the service's words when the reader left them to us."""
+    """Return a reader's error, with the service's code and message when the reader set none."""
     if not isinstance(error, ApiError) or error.code or error.message:
         return error
     code, message = read_error(reply)
@@ -251,11 +258,11 @@ def _error_type(status: int) -> type[ApiError]:
     return known.get(status, RequestRejectedError)
 
 
-def _ambiguous(request: str, why: str) -> AmbiguousWriteError:
+def _ambiguous(request: str, reason: str) -> AmbiguousWriteError:
     return AmbiguousWriteError(
-        f"{request} was sent, but its answer was lost ({why});"
-        " it is not sent again, because that could act twice",
-        why,
+        f"{request} was sent, but got no response ({reason}); it is not retried, as a retry could act twice."
+        " Check the state on the service before you repeat it",
+        reason,
     )
 
 
@@ -265,12 +272,12 @@ def tenacity_options(
     log: Logger,
     seconds_left: Callable[[], float] | None = None,
 ) -> dict[str, Any]:
-    """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
+    """Return the options for tenacity's ``Retrying`` or ``AsyncRetrying``: the retry loop of a transport.
 
-    :param limits: attempts, waits and total time allowed.
-    :param budget: the request budget, which a 429 pauses for every user of it.
-    :param log: gets a warning for each try that is repeated.
-    :param seconds_left: how long there is still time; no try is begun later.
+    :param limits: attempts, backoff and total time allowed.
+    :param budget: the request budget, which a 429 pauses for all its users.
+    :param log: receives a warning for each failed attempt that is retried.
+    :param seconds_left: function that returns the seconds until the deadline; no attempt starts after it.
     """
     from tenacity import retry_if_exception_type
 
@@ -288,7 +295,7 @@ def tenacity_options(
 def _outcome(state: RetryCallState) -> Outcome:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, RetryNeeded):
-        raise TypeError("the loop turned without a reason")
+        raise TypeError("a retry without an outcome")
     return error.outcome
 
 
@@ -298,20 +305,20 @@ def _stop(state: RetryCallState, limits: RetryLimits) -> bool:
 
 
 def _log_retry(limits: RetryLimits, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
-    def announce(state: RetryCallState) -> None:
+    def log_retry(state: RetryCallState) -> None:
         outcome = _outcome(state)
         if budget and outcome.kind is OutcomeKind.RATE_LIMITED:
-            # Everybody who shares the budget waits, not only the one who was told.
+            # All users of the budget wait, not only the task whose request was refused.
             budget.pause(state.upcoming_sleep)
         log.warning(
-            "%s (try %d of %d; the next one in %.1f s)",
+            "%s (attempt %d of %d; next attempt in %.1f s)",
             outcome.error,
             state.attempt_number,
             limits.attempts,
             state.upcoming_sleep,
         )
 
-    return announce
+    return log_retry
 
 
 def _raise_last_error(state: RetryCallState) -> Any:
@@ -319,5 +326,7 @@ def _raise_last_error(state: RetryCallState) -> Any:
     if error is None:
         raise TypeError("a failure without an error")
     if state.attempt_number > 1:
-        error.add_note(f"tried {state.attempt_number} times in {state.seconds_since_start or 0:.0f} s")
+        error.add_note(
+            f"failed in {state.attempt_number} attempts, in {state.seconds_since_start or 0:.0f} s"
+        )
     raise error

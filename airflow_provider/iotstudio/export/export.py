@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.core.files.manifest import log_manifest, manifest
+from airflow_provider.core.files.formats import Format
+from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
 from airflow_provider.core.files.spool import Spool, write_parquet
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
-from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_history
 from airflow_provider.iotstudio.export.retention import Retention
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
-PROGRESS_SECONDS = 10.0
-"""Seconds between two log lines about the progress."""
-
 FIXED_COLUMNS = ("uid", "title")
 """First columns of a Things export; the properties follow."""
 
@@ -33,19 +29,13 @@ WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWr
 """Writers by format; Parquet needs all columns first and has none."""
 
 
-def choose_format(output_path: str) -> str:
-    """Return the format that a path's ending names: ``jsonl``, ``csv`` or ``parquet``.
+def choose_format(output_path: str) -> Format:
+    """Return the format that a path's suffix names: ``jsonl``, ``csv`` or ``parquet``.
 
     :param output_path: a path or URL.
-    :raises InputError: when the ending names none of them.
+    :raises InputError: when the suffix names none of them.
     """
-    name = output_path.lower().rpartition("/")[2]
-    suffix = name.removesuffix(".gz").rpartition(".")[2]
-    if suffix in WRITERS or (suffix == "parquet" and not name.endswith(".gz")):
-        return suffix
-    raise InputError(
-        f"'{output_path}' must end in .jsonl, .csv (each also with .gz) or .parquet", "output_path"
-    )
+    return formats.choose_format(output_path, (*WRITERS, "parquet"), compressible=WRITERS)
 
 
 def export_things(
@@ -138,13 +128,13 @@ def _export(
     file_format = choose_format(output_path)
     pages = _log_progress(hook, pages)
     with AtomicFile(output_path) as file:
-        if file_format == "jsonl" or (fixed and file_format == "csv"):
-            rows, columns = _write_streamed(file, file_format, output_path, pages, columns)
+        if file_format.name == "jsonl" or (fixed and file_format.name == "csv"):
+            rows, columns = _write_streamed(file, file_format, pages, columns)
         else:
-            rows, columns = _write_spooled(file, file_format, output_path, pages, columns)
+            rows, columns = _write_spooled(file, file_format, pages, columns)
     made = manifest(
         file,
-        file_format=file_format,
+        file_format=file_format.name,
         rows=rows,
         columns=columns,
         requests=hook.requests - before,
@@ -154,11 +144,11 @@ def _export(
 
 
 def _write_streamed(
-    file: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+    file: AtomicFile, file_format: Format, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     seen = dict.fromkeys(columns)
-    with _compressed(file, path) as out:
-        writer = WRITERS[file_format](out, columns)
+    with formats.open_compressed(file, compressed=file_format.compressed) as out:
+        writer = WRITERS[file_format.name](out, columns)
         for rows in pages:
             for row in rows:
                 seen.update(dict.fromkeys(row))
@@ -168,17 +158,17 @@ def _write_streamed(
 
 
 def _write_spooled(
-    file: AtomicFile, file_format: str, path: str, pages: Iterable[Rows], columns: Sequence[str]
+    file: AtomicFile, file_format: Format, pages: Iterable[Rows], columns: Sequence[str]
 ) -> tuple[int, list[str]]:
     with Spool() as spool:
         for rows in pages:
             spool.add(rows)
         names = _ordered_columns(spool.kinds(), columns)
-        if file_format == "parquet":
+        if file_format.name == "parquet":
             write_parquet(file, spool, names)
         else:
-            with _compressed(file, path) as out:
-                writer = WRITERS[file_format](out, names)
+            with formats.open_compressed(file, compressed=file_format.compressed) as out:
+                writer = WRITERS[file_format.name](out, names)
                 for batch in spool.batches():
                     writer.write_rows(batch)
                 writer.close()
@@ -189,24 +179,10 @@ def _ordered_columns(seen: Iterable[str], first: Sequence[str]) -> list[str]:
     return [*first, *sorted(set(seen) - set(first))]
 
 
-@contextmanager
-def _compressed(file: AtomicFile, path: str) -> Iterator[AtomicFile | gzip.GzipFile]:
-    if not path.lower().endswith(".gz"):
-        yield file
-        return
-    # Without a time and a name in the header, the same rows produce the same bytes.
-    with gzip.GzipFile("", "wb", 6, cast("Any", file), mtime=0) as compressed:
-        yield compressed
-
-
 def _log_progress(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:
-    """Yield the pages, and log the progress every :data:`PROGRESS_SECONDS`."""
-    started = logged = time.monotonic()
-    count = 0
+    """Yield the pages, and log the progress every few seconds."""
+    progress, count = ProgressLog(hook.log), 0
     for rows in pages:
         yield rows
         count += len(rows)
-        now = time.monotonic()
-        if now - logged >= PROGRESS_SECONDS:
-            logged = now
-            hook.log.info("%d rows, %.0f a second", count, count / (now - started))
+        progress.update(count)

@@ -80,9 +80,9 @@ def _to_lines(items: list[bytes]) -> bytes:
 
 def output_problems(output_path: str, output_format: str) -> list[str]:
     """Return the problems of an operator's output arguments, one sentence each."""
-    problems = []
-    if not output_path.strip() or output_path.endswith("/"):
-        problems.append(f"'output_path' must be the path of a file, not {output_path!r}")
-    if output_format not in FORMATS:
-        problems.append(f"'output_format' must be one of {', '.join(FORMATS)}, not {output_format!r}")
-    return problems
+    from airflow_provider.core.arguments import check_choice, check_file_path
+
+    return [
+        *check_file_path("output_path", output_path),
+        *check_choice("output_format", output_format, FORMATS),
+    ]

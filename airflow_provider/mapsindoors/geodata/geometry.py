@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-Json = dict[str, Any]
-
+from airflow_provider.core.json_types import Json
 
 Position = tuple[float, float]
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
-
-Json = dict[str, Any]
 
 REFERENCES = ("parentExternalId", "parentAdministrativeId", "parentBuilding", "parentFloor")
 """Columns that name a parent, beside ``parentId``: by external id, by administrative id, or by the index of a

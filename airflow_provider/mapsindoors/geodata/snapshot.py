@@ -10,11 +10,10 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Json = dict[str, Any]
 
 
 class _ObjectId(msgspec.Struct):

@@ -7,9 +7,8 @@ import re
 import struct
 from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
-
-Json = dict[str, Any]
 
 _WKT = re.compile(r"^\s*(?:SRID=4326;)?\s*(POINT|POLYGON|MULTIPOLYGON)\s*(?:Z\s*)?(\(.*\))\s*$", re.I | re.S)
 

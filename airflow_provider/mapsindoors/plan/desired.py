@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
@@ -17,8 +18,6 @@ from airflow_provider.mapsindoors.geodata.snapshot import (
     UnresolvedReferenceError,
     key_of,
 )
-
-Json = dict[str, Any]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_provider.errors import PlanRejectedError
+from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
@@ -77,8 +77,7 @@ def _orphans(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
 def describe_drift(plan: Plan, snapshot: SolutionSnapshot) -> str:
     """Describe the changes on the map since a plan was made, as far as the plan has the earlier values."""
     lines = [line for change in plan.changes if change.id for line in _drifted(change, snapshot)]
-    more = f"; and {len(lines) - 10} more" if len(lines) > 10 else ""
-    return "; ".join(lines[:10]) + more or "an object that was compared, but is not to be changed"
+    return "; ".join(shorten(lines, 10)) or "an object that was compared, but is not to be changed"
 
 
 def _drifted(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
@@ -121,8 +120,7 @@ def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
                 f"change {number} needs a parent {change.parent_key!r} that the plan does not create"
             )
     if wrong:
-        more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise PlanRejectedError(f"the plan {where} was altered: {'; '.join(wrong[:10])}{more}")
+        raise PlanRejectedError(f"the plan {where} was altered: {'; '.join(shorten(wrong, 10))}")
 
 
 def _creation_faults(change: Change, plan: Plan) -> Iterator[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natural_key
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
-
-Json = dict[str, Any]
 
 
 def match_backup(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:

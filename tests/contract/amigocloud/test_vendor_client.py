@@ -51,9 +51,7 @@ def test_lists_rows_and_pictures_can_be_read(sandbox: Sandbox, websockets: bool)
     assert seen["picture"] == "PNG"
     assert seen["page"] == ["count", "next", "previous", "results"]
     assert (seen["visible"], len(seen["projects"]), seen["found"]) == (20, 25, ["Campus"])
-    assert seen["first_two"] == [
-        sandbox.amigocloud.store.datasets[n].name for n in (seed.FIRST, seed.ASSETS)
-    ]
+    assert seen["first_two"] == [sandbox.amigocloud.store.datasets[n].name for n in (seed.FIRST, seed.ASSETS)]
     assert seen["columns"] == [column["name"] for column in seed.ASSET_COLUMNS]
     assert seen["rows"] == list(range(seed.ASSET_COUNT))
     assert (seen["count"], seen["exhausted"]) == (seed.ASSET_COUNT, True)

@@ -16,7 +16,7 @@ INSERT = "INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'new')
 def test_a_statement_without_a_response_is_not_retried_by_airflow(sandbox, kind):
     before = sandbox.amigocloud.store.count(1)
     sandbox.faults.add(kind, method="POST", path="/sql")
-    with pytest.raises(AmbiguousWriteError, match="its answer was lost") as caught:
+    with pytest.raises(AmbiguousWriteError, match="got no response") as caught:
         AmigoCloudSqlOperator(task_id="task", sql=INSERT).execute({})
     assert isinstance(caught.value, AirflowFailException)
     assert type(caught.value).__name__ == "AmbiguousWriteError"

@@ -58,7 +58,7 @@ class Hours:
         if not request.url.endswith(("/status", "/stop")):
             return self.perform(sender, request)
         self.sleep(sender._timeout()[1])
-        return reply.NoResponse(sent=True, why="no answer in time")
+        return reply.NoResponse(sent=True, reason="the read timed out")
 
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])

@@ -53,7 +53,7 @@ def watcher(state: State | None = None, **arguments: Any) -> LeanIXRunEndedTrigg
 @pytest.fixture(autouse=True)
 def _count_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each watcher count how often it has looked, so that no test guesses how long that takes."""
-    look = LeanIXRunEndedTrigger.look
+    look = LeanIXRunEndedTrigger.list_items
 
     async def counted(self: Any) -> Any:
         try:
@@ -61,7 +61,7 @@ def _count_looks(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             self.looks = getattr(self, "looks", 0) + 1
 
-    monkeypatch.setattr(LeanIXRunEndedTrigger, "look", counted)
+    monkeypatch.setattr(LeanIXRunEndedTrigger, "list_items", counted)
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -144,8 +144,8 @@ def test_a_failed_export_leaves_nothing(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"path": Path("map.txt")}, "must end in .jsonl"),
-        ({"path": Path("map.geoparquet.gz")}, "must end in .jsonl"),
+        ({"path": Path("map.txt")}, "must end in one of .jsonl"),
+        ({"path": Path("map.geoparquet.gz")}, "must end in one of .jsonl"),
         ({"path": Path("map.jsonl"), "base_types": ["desk"]}, "unknown types: desk"),
     ],
 )

@@ -242,7 +242,7 @@ def test_an_empty_page_in_the_middle_does_not_end_a_history(
         ({"thing_ids": THING}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING, None]}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING], "category": "Sensors"}, "not both"),
-        ({"concurrency": 0}, "'concurrency' must be 1 to 32"),
+        ({"concurrency": 0}, "'concurrency' must be from 1 to 32"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_request(

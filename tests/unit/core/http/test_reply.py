@@ -8,7 +8,7 @@ import pytest
 from airflow_provider.core.http.reply import Reply, read_error
 
 
-def said(body: Any) -> tuple[str, str]:
+def read(body: Any) -> tuple[str, str]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_error(Reply(400, {}, data))
 
@@ -33,29 +33,29 @@ def said(body: Any) -> tuple[str, str]:
     ],
 )
 def test_code_and_message_are_found_in_every_usual_form(body: Any, code: str, message: str) -> None:
-    assert said(body) == (code, message)
+    assert read(body) == (code, message)
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(said(b"x" * 10_000)[1]) <= 500
+    assert len(read(b"x" * 10_000)[1]) <= 500
 
 
 @pytest.mark.parametrize("piece", [b"<", b"<title>", b"<title", b"<title><", b"<!--"])
-def test_a_page_made_to_take_long_is_read_in_one_go(piece: bytes) -> None:
+def test_a_page_of_opening_tags_is_read_in_linear_time(piece: bytes) -> None:
     # Quadratic reading would take hours here, and the test its time limit.
-    assert len(said(b"<html>" + piece * (4_000_000 // len(piece)))[1]) <= 500
+    assert len(read(b"<html>" + piece * (4_000_000 // len(piece)))[1]) <= 500
 
 
 @pytest.mark.parametrize("depth", [100, 300, 400, 450, 600, 900, 5_000])
 @pytest.mark.parametrize(("left", "right"), [('{"detail":', "}"), ('{"error":', "}"), ("[", "]")])
-def test_no_depth_of_an_error_is_an_error_of_ours(depth: int, left: str, right: str) -> None:
-    code, message = said((left * depth + '"far down"' + right * depth).encode())
+def test_a_deeply_nested_error_is_read_at_any_depth(depth: int, left: str, right: str) -> None:
+    code, message = read((left * depth + '"far down"' + right * depth).encode())
     assert len(code) <= 100
     assert len(message) <= 500
 
 
-def test_a_message_cannot_steer_a_terminal_or_begin_a_line_of_its_own() -> None:
+def test_a_message_has_no_control_characters_and_no_line_breaks() -> None:
     body = {"detail": "a\x1b[31mred\x00\r\n2026-01-01 INFO all fine\u2028\u202eevil\x85x\x9b2J"}
-    message = said(body)[1]
+    message = read(body)[1]
     assert message.isprintable()
     assert message.startswith("a\ufffd[31mred\ufffd 2026-01-01 INFO all fine")

@@ -53,7 +53,7 @@ class UnreadableValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ValueReader:
-    """Reads values of one source.
+    """Reader of one source's values.
 
     :param naive: the time zone that a date and time without one is in; None refuses such a value.
     :param nan_is_absent: NaN means that the row has no value, as in pandas and files. False refuses NaN, as

@@ -29,7 +29,7 @@ def minted(life: float) -> tuple[MintedToken, list[Token]]:
 
 
 @pytest.mark.parametrize(("life", "lead"), [(86400, 60), (600, 60), (100, 10), (10, 1)])
-def test_a_token_is_renewed_60_seconds_early_or_at_a_tenth_of_a_short_life(
+def test_a_token_is_renewed_60_seconds_early_or_after_nine_tenths_of_a_short_life(
     life: float, lead: float, now: list[float]
 ) -> None:
     assert lead_time(life) == lead
@@ -65,14 +65,14 @@ def test_workers_and_event_loops_share_a_token(echo, connect) -> None:
 def test_many_coroutines_cause_one_token_request(echo, connect) -> None:
     hook = connect()
 
-    async def everybody() -> None:
+    async def send_all() -> None:
         await asyncio.gather(*(hook.asend(Call("GET", "closed/x")) for _ in range(16)))
 
-    asyncio.run(everybody())
+    asyncio.run(send_all())
     assert echo.counters.tokens_issued["echo"] == 1
 
 
-def test_a_401_causes_one_new_token_and_one_more_try(echo, connect) -> None:
+def test_a_401_causes_one_new_token_and_one_retry(echo, connect) -> None:
     hook = connect()
     hook.send(Call("GET", "closed/x"))
     echo.echo.tokens.clear()
@@ -103,13 +103,25 @@ def test_a_refused_token_request_is_an_authentication_error_with_the_reason(echo
         connect(password="wrong").send(Call("GET", "closed/x"))
 
 
+@pytest.mark.parametrize("mode", ["minted", "header", "query"])
+def test_a_hook_returns_its_access_token_to_workers_and_event_loops(mode: str, echo, connect) -> None:
+    hook = connect({"mode": mode}, **({} if mode == "minted" else {"password": "plain"}))
+    assert hook.cached_access_token() == ""
+    token = hook.access_token()
+    assert token == ("tok/0+x" if mode == "minted" else "plain")
+    assert asyncio.run(hook.aaccess_token()) == token
+    assert hook.cached_access_token() == (token if mode == "minted" else "")
+    hook.forget_access_token(token)
+    assert hook.access_token() == ("tok/1+x" if mode == "minted" else "plain")
+
+
 def test_a_query_token_replaces_any_that_is_in_the_query_already() -> None:
     query = [("token", "old"), ("limit", "2"), ("token", "older")]
-    QueryToken("new+").place("new+", {}, query)
+    QueryToken("new+").apply("new+", {}, query)
     assert query == [("limit", "2"), ("token", "new+")]
 
 
-@pytest.mark.parametrize("said", [10**400, "nan", "inf", -1, 0, [1], None, "soon"])
-def test_a_life_that_makes_no_sense_counts_as_an_hour(said: object) -> None:
-    body = json.dumps({"access_token": "t", "expires_in": said}).encode()
+@pytest.mark.parametrize("expires_in", [10**400, "nan", "inf", -1, 0, [1], None, "soon"])
+def test_an_invalid_lifetime_counts_as_an_hour(expires_in: object) -> None:
+    body = json.dumps({"access_token": "t", "expires_in": expires_in}).encode()
     assert read_token(Reply(200, {}, body)).expires_in == 3600.0

@@ -1,4 +1,4 @@
-"""What holds for both transports is tested for both: ``send`` runs each test once a transport."""
+"""Both transports: ``send`` runs each test once for each of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import reply
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.retry import RetryLimits
-
-from .conftest import SECRET, EchoHook
+from tests.unit.core.conftest import SECRET, EchoHook
 
 READ = Call[Any]("GET", "open/thing")
 WRITE = Call[Any]("POST", "open/thing", json={"n": 61.5}, repeatable=False)
@@ -56,14 +55,14 @@ def test_the_same_call_gives_the_same_result_on_both_transports(echo, connect) -
     ],
     ids=lambda fault: f"{fault['kind']}{fault.get('status', '')}",
 )
-def test_a_read_gets_through_a_passing_fault(fault: dict[str, Any], send: Send, echo, connect) -> None:
+def test_a_read_succeeds_after_a_transient_fault(fault: dict[str, Any], send: Send, echo, connect) -> None:
     hit = echo.faults.add(path="open/thing", times=2, **fault)
     assert send(connect(), READ)["path"].endswith("/open/thing")
     assert hit.hits == 2
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncate"])
-def test_a_write_whose_answer_was_lost_is_never_sent_again(kind: str, send: Send, echo, connect) -> None:
+def test_a_write_without_response_is_never_retried(kind: str, send: Send, echo, connect) -> None:
     echo.faults.add(kind, path="open/thing")
     with pytest.raises(errors.AmbiguousWriteError, match="POST .*/open/thing was sent"):
         send(connect(), WRITE)
@@ -71,23 +70,23 @@ def test_a_write_whose_answer_was_lost_is_never_sent_again(kind: str, send: Send
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_write_that_was_turned_away_is_sent_again(status: int, send: Send, echo, connect) -> None:
+def test_a_write_that_was_refused_before_acting_is_retried(status: int, send: Send, echo, connect) -> None:
     echo.faults.add("status", path="open/thing", status=status, times=2)
     send(connect(), WRITE)
     assert echo.echo.written == 1
 
 
-def test_tries_end_with_the_error_and_how_often_it_was_tried(send: Send, echo, connect) -> None:
+def test_attempts_end_with_the_error_and_their_number(send: Send, echo, connect) -> None:
     hit = echo.faults.add("html", path="open/thing", status=503, times=None)
     with pytest.raises(
         errors.ServerError, match="GET .*/open/thing answered 503: an HTML page: 503"
     ) as caught:
         send(connect(), READ)
     assert hit.hits == 6
-    assert "tried 6 times" in caught.value.__notes__[0]
+    assert "failed in 6 attempts" in caught.value.__notes__[0]
 
 
-def test_a_wait_beyond_the_cap_becomes_an_error_with_the_delay(send: Send, echo, connect) -> None:
+def test_a_delay_beyond_the_cap_becomes_an_error_with_the_delay(send: Send, echo, connect) -> None:
     hit = echo.faults.add("status", path="open", status=429, headers={"Retry-After": "3600"}, times=None)
     with pytest.raises(errors.RateLimitedError) as caught:
         send(connect(), READ)
@@ -106,7 +105,7 @@ def test_a_reply_that_stalls_ends_with_the_timeout(send: Send, echo, connect) ->
     echo.faults.add("delay", path="open", seconds=5, times=None)
     hook = connect({"timeout": 0.05})
     hook.retry_limits = RetryLimits(attempts=2, base=0.001)
-    with pytest.raises(errors.TransportError, match="no answer in time"):
+    with pytest.raises(errors.TransportError, match="the read timed out"):
         send(hook, READ)
 
 
@@ -144,19 +143,17 @@ def test_netrc_and_cookies_do_not_change_what_is_sent(echo, connect, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-def test_what_goes_to_this_machine_goes_through_no_proxy(
-    name, send: Send, echo, connect, monkeypatch
-) -> None:
+def test_requests_to_this_machine_use_no_proxy(name, send: Send, echo, connect, monkeypatch) -> None:
     for other in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(other, raising=False)
-    monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # no server listens there
     send(connect(), READ)
     with connect().download(f"{echo.url}/echo/open/file") as stream:
         assert b"".join(stream.chunks())
     assert len(echo.echo.seen) == 2
 
 
-def test_what_goes_elsewhere_goes_through_the_proxy(send: Send, echo, connect, monkeypatch) -> None:
+def test_requests_to_other_hosts_use_the_proxy(send: Send, echo, connect, monkeypatch) -> None:
     for other in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv("http_proxy", echo.url)
@@ -167,13 +164,13 @@ def test_what_goes_elsewhere_goes_through_the_proxy(send: Send, echo, connect, m
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\r"])
-def test_no_header_can_begin_another_one(value: str, send: Send, echo, connect) -> None:
+def test_no_header_can_begin_another_header(value: str, send: Send, echo, connect) -> None:
     with pytest.raises(errors.InputError, match="the request cannot be made"):
         send(connect(), Call("POST", "open/thing", headers={"Prefer": value}, repeatable=False))
     assert echo.echo.seen == []
 
 
-def test_a_reply_that_unpacks_to_too_much_is_refused(send: Send, echo, connect, monkeypatch) -> None:
+def test_a_reply_that_expands_beyond_the_maximum_is_refused(send: Send, echo, connect, monkeypatch) -> None:
     assert send(connect(), Call("GET", "packed/200"))["detail"].endswith("far")
     monkeypatch.setattr(reply, "MAX_BYTES", 4 * reply.MIB)
     with pytest.raises(errors.TransportError, match=r"GET .*/packed/200 .* its reply is larger than 4 MiB"):
@@ -185,17 +182,17 @@ def test_a_reply_that_unpacks_to_too_much_is_refused(send: Send, echo, connect, 
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_reply_that_is_packed_more_than_once_is_refused(status, send: Send, echo, connect) -> None:
+def test_a_doubly_compressed_reply_is_refused(status, send: Send, echo, connect) -> None:
     headers = {"Content-Encoding": "gzip, gzip"}
     hit = echo.faults.add(
         "status", path="open", status=status, headers=headers, body=b"\x1f\x8b".decode("latin-1"), times=None
     )
-    with pytest.raises(errors.TransportError, match="its reply is packed more than once"):
+    with pytest.raises(errors.TransportError, match="its reply is compressed more than once"):
         send(connect(), READ)
     assert hit.hits == 1
 
 
-def test_of_a_refusal_only_the_beginning_is_read(send: Send, echo, connect, monkeypatch) -> None:
+def test_only_the_beginning_of_an_error_reply_is_read(send: Send, echo, connect, monkeypatch) -> None:
     read: list[int] = []
     read_error = EchoHook.read_error
     monkeypatch.setattr(
@@ -217,7 +214,7 @@ def test_connections_are_kept_alive_and_pooled(echo, connect) -> None:
     assert echo.counters.connections <= 5
 
 
-def test_a_stream_gives_the_body_in_pieces_and_says_when_it_breaks_off(echo, connect) -> None:
+def test_a_stream_yields_chunks_and_raises_when_the_body_breaks_off(echo, connect) -> None:
     with connect().stream(Call("GET", "open/thing")) as stream:
         assert b"".join(stream.chunks(7)).startswith(b"{")
     echo.faults.add("truncate", path="open/thing")
@@ -225,13 +222,13 @@ def test_a_stream_gives_the_body_in_pieces_and_says_when_it_breaks_off(echo, con
         list(stream.chunks())
 
 
-def test_opening_a_stream_is_tried_again(echo, connect) -> None:
+def test_opening_a_stream_is_retried(echo, connect) -> None:
     echo.faults.add("status", path="open/thing", status=503, times=2)
     with connect().stream(READ) as stream:
         assert stream.status == 200
 
 
-def test_every_request_says_who_sends_it(echo, connect) -> None:
+def test_every_request_names_its_sender(echo, connect) -> None:
     with connect({"mode": "query"}) as hook:
         hook.send(Call("GET", "open/asked"))
         hook.upload(f"{echo.url}/echo/open/put", b"x", {})
@@ -252,7 +249,7 @@ def test_a_download_carries_no_credentials(echo, connect) -> None:
 @pytest.mark.parametrize(
     "url", ["http://example.com/x?sig=abcd", "https://example.com/x?sig=abcd", "ftp://x/y"]
 )
-def test_a_download_from_a_host_nobody_allowed_is_refused(url: str, echo, connect) -> None:
+def test_a_download_from_a_host_that_is_not_allowed_is_refused(url: str, echo, connect) -> None:
     with pytest.raises(errors.InputError) as caught, connect().download(url):
         pass
     assert "abcd" not in str(caught.value)
@@ -281,8 +278,8 @@ def test_no_secret_is_in_any_error_or_log_line(mode: str, send: Send, echo, conn
         with pytest.raises(errors.ProviderError) as caught:
             send(hook, Call("GET", "closed/x"))
         text = f"{caught.value} {caught.value!r} {vars(caught.value)} {logged()}"
-        for spelled in (secret, "s3cr3t", "tok/0", "tok%2F0"):
-            assert spelled not in text
+        for encoded in (secret, "s3cr3t", "tok/0", "tok%2F0"):
+            assert encoded not in text
         echo.faults.clear()
 
 
@@ -299,7 +296,7 @@ def test_a_bad_connection_is_named_before_any_request(echo, connect) -> None:
         ({"password": "wrong"}, None, (False, "does not accept the credentials")),
         ({"host": "http://127.0.0.1:1"}, None, (False, "host cannot be reached")),
         ({}, {"kind": "status", "status": 403}, (False, "a permission is missing")),
-        ({}, {"kind": "status", "status": 404}, (False, "does not know what the connection names")),
+        ({}, {"kind": "status", "status": 404}, (False, "does not know the resource")),
         ({"host": "http://example.com"}, None, (False, "plain http")),
     ],
 )
@@ -322,17 +319,15 @@ def test_a_header_token_that_no_header_can_carry_is_named_not_shown(send: Send, 
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_the_log_says_what_failed_which_try_it_was_and_when_the_next_one_comes(
-    send: Send, echo, connect, logged
-) -> None:
+def test_the_log_names_failure_attempt_and_backoff(send: Send, echo, connect, logged) -> None:
     echo.faults.add("status", path="open/thing", status=503, body={"detail": "busy"})
     send(connect(), READ)
-    (line,) = (line for line in logged().splitlines() if "try 1 of" in line)
+    (line,) = (line for line in logged().splitlines() if "attempt 1 of" in line)
     assert "GET http://127.0.0.1:" in line
-    assert "open/thing answered 503: busy (try 1 of 6; the next one in 0.0 s)" in line
+    assert "open/thing answered 503: busy (attempt 1 of 6; next attempt in 0.0 s)" in line
 
 
-def test_no_request_goes_on_past_a_moment(echo, connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_stop_at_the_deadline(echo, connect, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider.core.http import sync_transport
 
     now = [1000.0]
@@ -347,10 +342,10 @@ def test_no_request_goes_on_past_a_moment(echo, connect, monkeypatch: pytest.Mon
     assert 3 <= down.hits < 10
 
 
-def test_a_request_is_not_waited_for_past_a_moment_by_more_than_a_second(echo, connect) -> None:
+def test_a_request_ends_at_most_a_second_after_the_deadline(echo, connect) -> None:
     echo.faults.add("delay", seconds=4.0, times=None)
     began = time.time()
     hook = connect()
-    with pytest.raises(errors.TransportError, match="no answer in time"), hook.until(began + 0.1):
+    with pytest.raises(errors.TransportError, match="the read timed out"), hook.until(began + 0.1):
         hook.send(READ)
     assert time.time() - began < 3

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from airflow_provider.core.values import ABSENT, UnreadableValueError, ValueReader, shown
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, shown
 from airflow_provider.errors import InputError
 
 _READER = ValueReader()

@@ -1,4 +1,4 @@
-"""Problems of rows: collected over a whole source, each with row, key and field, and told once a kind."""
+"""Problems of rows: collected over a whole source, each with row, key and field, columns reported once."""
 
 from __future__ import annotations
 

@@ -24,33 +24,34 @@ READ = Call[Any]("GET", "x")
 WRITE = Call[Any]("POST", "x", repeatable=False)
 
 
-def verdict(call: Call[Any], status: int, body: bytes = b"{}", **headers: str) -> OutcomeKind:
+def kind_of(call: Call[Any], status: int, body: bytes = b"{}", **headers: str) -> OutcomeKind:
     return classify(call, Reply(status, headers, body), read_error, "GET x").kind
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 408])
-def test_a_failing_server_is_tried_again_for_reads_but_not_for_writes(status: int) -> None:
-    assert verdict(READ, status) is OutcomeKind.TRANSIENT
-    assert verdict(WRITE, status) is OutcomeKind.AMBIGUOUS
+def test_a_failing_server_causes_a_retry_of_reads_but_not_of_writes(status: int) -> None:
+    assert kind_of(READ, status) is OutcomeKind.TRANSIENT
+    assert kind_of(WRITE, status) is OutcomeKind.AMBIGUOUS
 
 
 @pytest.mark.parametrize(
     ("status", "expected"), [(503, OutcomeKind.TRANSIENT), (429, OutcomeKind.RATE_LIMITED)]
 )
-def test_a_refusal_before_acting_is_waited_out_even_for_writes(status: int, expected: OutcomeKind) -> None:
-    assert verdict(READ, status) is expected
-    assert verdict(WRITE, status) is expected
+def test_a_refusal_before_acting_causes_a_retry_even_of_writes(status: int, expected: OutcomeKind) -> None:
+    assert kind_of(READ, status) is expected
+    assert kind_of(WRITE, status) is expected
 
 
-def test_a_request_that_never_left_is_sent_again_even_for_writes() -> None:
-    assert classify(WRITE, NoResponse(sent=False, why=""), read_error, "x").kind is OutcomeKind.TRANSIENT
-    assert classify(WRITE, NoResponse(sent=True, why=""), read_error, "x").kind is OutcomeKind.AMBIGUOUS
-    assert classify(READ, NoResponse(sent=True, why=""), read_error, "x").kind is OutcomeKind.TRANSIENT
+def test_a_request_that_was_not_sent_is_retried_even_for_writes() -> None:
+    assert classify(WRITE, NoResponse(sent=False, reason=""), read_error, "x").kind is OutcomeKind.TRANSIENT
+    assert classify(WRITE, NoResponse(sent=True, reason=""), read_error, "x").kind is OutcomeKind.AMBIGUOUS
+    assert classify(READ, NoResponse(sent=True, reason=""), read_error, "x").kind is OutcomeKind.TRANSIENT
 
 
 def test_a_certificate_that_does_not_verify_ends_at_once() -> None:
     assert (
-        classify(READ, NoResponse(False, "TLS", hopeless=True), read_error, "x").kind is OutcomeKind.PERMANENT
+        classify(READ, NoResponse(False, "TLS", permanent=True), read_error, "x").kind
+        is OutcomeKind.PERMANENT
     )
 
 
@@ -68,28 +69,28 @@ def test_a_certificate_that_does_not_verify_ends_at_once() -> None:
 )
 def test_a_refusal_is_permanent_and_has_its_own_type(status: int, kind: type[errors.ApiError]) -> None:
     open_call = Call[Any]("GET", "x", authenticated=False)
-    judgement = classify(open_call, Reply(status, {}, b'{"detail": "no"}'), read_error, "GET x")
-    assert judgement.kind is OutcomeKind.PERMANENT
-    assert type(judgement.error) is kind
-    assert judgement.error.status == status
+    outcome = classify(open_call, Reply(status, {}, b'{"detail": "no"}'), read_error, "GET x")
+    assert outcome.kind is OutcomeKind.PERMANENT
+    assert type(outcome.error) is kind
+    assert outcome.error.status == status
 
 
 def test_a_401_asks_for_a_new_token() -> None:
-    assert verdict(READ, 401) is OutcomeKind.TOKEN_EXPIRED
+    assert kind_of(READ, 401) is OutcomeKind.TOKEN_EXPIRED
 
 
-def test_a_good_reply_that_cannot_be_read_is_asked_for_again_but_never_written_again() -> None:
-    assert verdict(READ, 200, b'{"cut') is OutcomeKind.TRANSIENT
-    assert verdict(WRITE, 200, b'{"cut') is OutcomeKind.AMBIGUOUS
+def test_an_unreadable_reply_causes_a_retry_of_reads_but_not_of_writes() -> None:
+    assert kind_of(READ, 200, b'{"cut') is OutcomeKind.TRANSIENT
+    assert kind_of(WRITE, 200, b'{"cut') is OutcomeKind.AMBIGUOUS
 
 
 @pytest.mark.parametrize("error", [OverflowError, ZeroDivisionError, RecursionError, UnicodeDecodeError])
-def test_whatever_a_reader_stumbles_over_is_a_bad_reply(error: type[Exception]) -> None:
+def test_any_exception_of_a_reader_means_an_unreadable_reply(error: type[Exception]) -> None:
     def read(_: Reply) -> None:
         raise error(*(("utf-8", b"", 0, 1, "") if error is UnicodeDecodeError else ()))
 
-    assert verdict(READ.reading(read), 200) is OutcomeKind.TRANSIENT
-    assert verdict(WRITE.reading(read), 200) is OutcomeKind.AMBIGUOUS
+    assert kind_of(READ.with_reader(read), 200) is OutcomeKind.TRANSIENT
+    assert kind_of(WRITE.with_reader(read), 200) is OutcomeKind.AMBIGUOUS
 
 
 @pytest.mark.parametrize(
@@ -122,25 +123,25 @@ def test_retry_after_is_read_in_both_forms_whatever_the_clock(
 
 
 @given(asked=st.floats(0, 1000), attempt=st.integers(1, 20))
-def test_what_the_service_asks_for_is_a_floor(asked: float, attempt: int) -> None:
+def test_retry_after_is_the_minimum_of_the_backoff(asked: float, attempt: int) -> None:
     waited = backoff_seconds(attempt, Outcome(OutcomeKind.RATE_LIMITED, retry_after=asked), RetryLimits())
     assert asked <= waited <= asked + 1
 
 
 @given(attempt=st.integers(1, 60), rate_limited=st.booleans())
-def test_waits_have_a_cap(attempt: int, rate_limited: bool) -> None:
+def test_the_backoff_has_a_cap(attempt: int, rate_limited: bool) -> None:
     kind = OutcomeKind.RATE_LIMITED if rate_limited else OutcomeKind.TRANSIENT
     assert 0 < backoff_seconds(attempt, Outcome(kind), RetryLimits(cap=9)) <= 9
 
 
-def test_a_wait_beyond_the_cap_is_not_slept_on_a_worker() -> None:
+def test_a_delay_beyond_the_cap_is_not_slept_on_a_worker() -> None:
     assert should_stop(1, 0.0, 61.0, Outcome(OutcomeKind.RATE_LIMITED, retry_after=61), RetryLimits(cap=60))
     assert not should_stop(
         1, 0.0, 59.0, Outcome(OutcomeKind.RATE_LIMITED, retry_after=59), RetryLimits(cap=60)
     )
 
 
-def test_the_budget_of_tries_and_of_time_ends() -> None:
+def test_attempts_and_time_are_limited() -> None:
     transient = Outcome(OutcomeKind.TRANSIENT)
     assert should_stop(6, 1.0, 1.0, transient, RetryLimits(attempts=6))
     assert should_stop(2, 170.0, 11.0, transient, RetryLimits(total=180))
@@ -152,11 +153,9 @@ def test_the_budget_of_tries_and_of_time_ends() -> None:
     repeatable=st.booleans(),
     authenticated=st.booleans(),
 )
-def test_no_outcome_is_left_without_a_verdict(
-    status: int, body: bytes, repeatable: bool, authenticated: bool
-) -> None:
+def test_every_outcome_is_classified(status: int, body: bytes, repeatable: bool, authenticated: bool) -> None:
     call = Call[Any]("POST", "x", repeatable=repeatable, authenticated=authenticated)
-    judgement = classify(call, Reply(status, {}, body), read_error, "POST x")
-    assert (judgement.kind is OutcomeKind.DONE) == (judgement.error is None)
-    if not repeatable and judgement.kind is OutcomeKind.TRANSIENT:
+    outcome = classify(call, Reply(status, {}, body), read_error, "POST x")
+    assert (outcome.kind is OutcomeKind.DONE) == (outcome.error is None)
+    if not repeatable and outcome.kind is OutcomeKind.TRANSIENT:
         assert status == 503

@@ -22,19 +22,19 @@ def test_never_more_than_the_rate_in_any_second(rate: float, steps: list[float])
         assert sent[at + count] - first > window * 0.999
 
 
-def test_a_budget_with_room_makes_nobody_wait() -> None:
+def test_a_budget_with_room_causes_no_wait() -> None:
     budget = Budget(10)
     assert [budget.reserve(5.0) for _ in range(10)] == [0.0] * 10
     assert budget.reserve(5.0) > 1.0
 
 
-def test_a_pause_holds_for_all_who_share_the_budget() -> None:
+def test_a_pause_applies_to_all_users_of_the_budget() -> None:
     budget = shared_budget(10, "pause-host", "solution")
     budget.pause(30)
     assert 29 < shared_budget(10, "pause-host", "solution").reserve() <= 30
 
 
-def test_the_lower_of_two_rates_holds_for_both() -> None:
+def test_the_lower_of_two_rates_applies_to_both() -> None:
     first = shared_budget(10, "rate-host")
     assert shared_budget(5, "rate-host") is first
     assert first.per_second == 5
@@ -46,10 +46,8 @@ def test_the_lower_of_two_rates_holds_for_both() -> None:
     joined_at=st.integers(0, 60),
     steps=st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 2)), min_size=1, max_size=100),
 )
-def test_budgets_that_turn_out_to_be_one_keep_one_rate_from_then_on(
-    rate: float, joined_at: int, steps: list[tuple[float, int]]
-) -> None:
-    """What was handed out before counts, and whoever holds one of the budgets may go on using it."""
+def test_joined_budgets_keep_one_rate(rate: float, joined_at: int, steps: list[tuple[float, int]]) -> None:
+    """Earlier reservations count, and each of the budgets may still be used."""
     budgets, now, sent = [Budget(rate), Budget(rate), Budget(rate)], 100.0, []
     alone = 0
     for number, (step, which) in enumerate(steps):
@@ -67,7 +65,7 @@ def test_budgets_that_turn_out_to_be_one_keep_one_rate_from_then_on(
         assert len(within) <= count
 
 
-def test_a_pause_and_a_lower_rate_hold_for_all_joined_budgets() -> None:
+def test_a_pause_and_a_lower_rate_apply_to_all_joined_budgets() -> None:
     first, second = Budget(10), Budget(4)
     second.join(first)
     assert first.per_second == 4
@@ -79,6 +77,6 @@ def test_a_pause_and_a_lower_rate_hold_for_all_joined_budgets() -> None:
     assert first.reserve() > 29
 
 
-def test_a_budget_is_not_kept_under_the_name_of_what_may_be_a_secret() -> None:
+def test_the_registry_holds_no_identity_in_plain_text() -> None:
     shared_budget(1, "host", "a-solution-key")
     assert not any("a-solution-key" in key for key in rate_limit._budgets)

@@ -1,4 +1,4 @@
-"""What one run of an incremental export leaves for the next one."""
+"""The state that one run of an incremental export stores for the next run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Store(dict[str, Any]):
         self[key] = value
 
 
-class World:
+class Stores:
     """An asset's store, and one for each run."""
 
     def __init__(self) -> None:
@@ -35,40 +35,40 @@ class World:
         return Watermark(given, ["asset"], source, LOG, name="w", argument="incremental")  # type: ignore[arg-type]
 
 
-def test_a_run_starts_from_what_the_one_before_has_left() -> None:
-    world = World()
-    assert world.run("1").start() == {}
-    world.run("1").move({"until": 5})
-    assert world.run("2").start() == {"until": 5}
+def test_a_run_starts_from_the_state_of_the_run_before() -> None:
+    stores = Stores()
+    assert stores.run("1").start() == {}
+    stores.run("1").move({"until": 5})
+    assert stores.run("2").start() == {"until": 5}
 
 
-def test_a_run_that_is_done_again_starts_from_where_it_started() -> None:
-    world = World()
-    world.run("1").move({"until": 5})
+def test_a_repeated_run_starts_from_the_same_state() -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 5})
     for _ in range(3):
-        assert world.run("2").start() == {"until": 5}
-        world.run("2").move({"until": 9})
-    assert world.run("3").start() == {"until": 9}
+        assert stores.run("2").start() == {"until": 5}
+        stores.run("2").move({"until": 9})
+    assert stores.run("3").start() == {"until": 9}
 
 
 def test_another_source_starts_over() -> None:
-    world = World()
-    world.run("1").move({"until": 5})
-    world.run("1").note({"until": 5})
-    assert world.run("1", source="some").start() == world.run("1", source="some").done() == {}
+    stores = Stores()
+    stores.run("1").move({"until": 5})
+    stores.run("1").note({"until": 5})
+    assert stores.run("1", source="some").start() == stores.run("1", source="some").done() == {}
 
 
-def test_each_run_knows_what_it_has_exported_however_many_have_come_since() -> None:
-    world = World()
+def test_each_run_knows_its_own_export_after_many_later_runs() -> None:
+    stores = Stores()
     for name in "123":
-        assert world.run(name).done() == {}
-        world.run(name).move({"until": name})
-        world.run(name).note({"until": name})
-    assert world.run("1").done()["until"] == "1"
+        assert stores.run(name).done() == {}
+        stores.run(name).move({"until": name})
+        stores.run(name).note({"until": name})
+    assert stores.run("1").done()["until"] == "1"
 
 
-def test_without_stores_nothing_is_remembered_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    mark = World().run("1", asset_state_store=None, task_state_store=None)
+def test_without_stores_there_is_no_watermark_and_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    mark = Stores().run("1", asset_state_store=None, task_state_store=None)
     mark.move({"until": 5})
     mark.note({"until": 5})
     assert mark.start() == mark.done() == {}

@@ -44,20 +44,20 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys(value: Any) -> None:
     def turned(item: Any) -> Any:
         if isinstance(item, dict):
             return {key: turned(item[key]) for key in reversed(list(item))}
-        return [turned(one) for one in item] if isinstance(item, list) else item
+        return [turned(entry) for entry in item] if isinstance(item, list) else item
 
     assert fingerprint(value) == fingerprint(turned(value))
 
 
-def test_a_later_try_knows_what_an_earlier_one_created() -> None:
+def test_a_retry_knows_the_work_of_an_earlier_attempt() -> None:
     store = Store()
     first = open_(store)
     assert not first.is_known
     first.intend()
     assert open_(store).is_known
     first.created("run-1")
-    again = open_(store, try_number=2)
-    assert (again.remote_id, again.marker) == ("run-1", first.marker)
+    retry = open_(store, try_number=2)
+    assert (retry.remote_id, retry.marker) == ("run-1", first.marker)
 
 
 def test_a_changed_request_is_new_work_with_a_marker_of_its_own() -> None:
@@ -75,7 +75,7 @@ def test_a_changed_request_is_new_work_with_a_marker_of_its_own() -> None:
     assert back.marker not in {first.marker, changed.marker}
 
 
-def test_work_that_ended_badly_is_replaced_by_new_work() -> None:
+def test_failed_work_is_replaced_by_new_work() -> None:
     store = Store()
     first = open_(store)
     first.intend()
@@ -83,9 +83,9 @@ def test_work_that_ended_badly_is_replaced_by_new_work() -> None:
     old = first.marker
     first.renew()
     assert first.marker != old
-    again = open_(store)
-    assert not again.is_known
-    assert (again.remote_id, again.marker) == (None, first.marker)
+    retry = open_(store)
+    assert not retry.is_known
+    assert (retry.remote_id, retry.marker) == (None, first.marker)
 
 
 def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
@@ -100,19 +100,19 @@ def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
     assert (cleared.earlier_id, cleared.earlier_was_same) == ("run-1", True)
 
 
-def test_a_task_that_died_before_airflow_heard_of_its_success_takes_the_same_work_again() -> None:
+def test_a_task_that_died_before_its_success_was_recorded_resumes_the_same_work() -> None:
     store = Store()
     first = open_(store)
     first.intend()
     first.created("run-1")
     first.finished()
-    again = open_(store, try_number=2)
-    assert (again.is_known, again.remote_id, again.marker) == (True, "run-1", open_(None).marker)
-    again.renew()
+    retry = open_(store, try_number=2)
+    assert (retry.is_known, retry.remote_id, retry.marker) == (True, "run-1", open_(None).marker)
+    retry.renew()
     assert open_(store, try_number=3).remote_id is None
 
 
-def test_a_task_whose_last_try_is_unknown_counts_as_cleared_after_its_success() -> None:
+def test_a_task_whose_max_tries_is_unknown_counts_as_cleared_after_its_success() -> None:
     store = Store()
     first = open_(store, max_tries=None)
     first.intend()
@@ -125,7 +125,7 @@ def test_tasks_do_not_share_markers() -> None:
     assert open_(None, task="a").marker != open_(None, task="b").marker
 
 
-def test_without_a_store_the_marker_alone_is_the_same_on_every_try(caplog) -> None:
+def test_without_a_store_the_marker_is_the_same_in_every_attempt(caplog) -> None:
     caplog.set_level(logging.INFO)
     assert open_(None).marker == open_(None, try_number=2).marker
     assert "No task state store" in caplog.text

@@ -1,4 +1,4 @@
-"""What only the event loop's transport has to get right."""
+"""The asynchronous transport alone: cancellation and time limits."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from airflow_provider.core.http.call import Call
 READ = Call[Any]("GET", "open/thing")
 
 
-async def test_a_cancellation_that_comes_just_as_a_connection_opens_is_not_lost(
+async def test_a_cancellation_while_a_connection_opens_is_raised(
     echo: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sending = asyncio.create_task(connect().asend(READ))
     cancel_scope, moments = CancelScope.cancel, list[CancelScope]()
 
-    def and_the_task(scope: CancelScope, *args: Any, **options: Any) -> None:
-        cancel_scope(scope, *args, **options)  # opening has worked, other ways to open are called off
+    def cancel_task_too(scope: CancelScope, *args: Any, **options: Any) -> None:
+        cancel_scope(
+            scope, *args, **options
+        )  # the connection is open; the other attempts to open it are cancelled
         if not moments:
             sending.cancel()
         moments.append(scope)
 
-    monkeypatch.setattr(CancelScope, "cancel", and_the_task)
+    monkeypatch.setattr(CancelScope, "cancel", cancel_task_too)
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert moments

@@ -1,12 +1,15 @@
-"""What every sensor tolerates on a worker, whatever it looks at."""
+"""Tolerated failures and deferral, for all sensors."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider.core.compat import sensor_timeout
 from airflow_provider.core.sensor import PollSensor
+from airflow_provider.core.trigger_events import error_event
 from airflow_provider.errors import NotFoundError, ServerError, TransportError
 
 
@@ -18,17 +21,23 @@ class Store(dict[str, Any]):
 
 
 class Scripted(PollSensor):
-    """Sees what it is told."""
+    """Polls a script: None, a result, or an error to raise."""
 
     def __init__(self, *, script: list[Any], **kwargs: Any) -> None:
         super().__init__(task_id="sense", poke_interval=0.001, timeout=60, **kwargs)
         self.script = script
 
-    def look(self, context: Any) -> Any:
-        seen = self.script.pop(0)
-        if isinstance(seen, Exception):
-            raise seen
-        return seen
+    def poll(self, context: Any) -> Any:
+        result = self.script.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def build_trigger(self, context: Any) -> Any:
+        return "trigger"
+
+    def unmet_condition(self) -> str:
+        return "it is not found"
 
 
 def test_five_failures_in_a_row_are_tolerated_and_logged(
@@ -48,25 +57,25 @@ def test_the_sixth_failure_in_a_row_fails_the_task() -> None:
     assert script == [{"found": 1}]
 
 
-def test_a_failure_that_cannot_pass_fails_the_task_at_once() -> None:
+def test_a_permanent_failure_fails_the_task_at_once() -> None:
     script: list[Any] = [NotFoundError(404), {"found": 1}]
     with pytest.raises(NotFoundError):
         Scripted(script=script).execute({})
     assert script == [{"found": 1}]
 
 
-def test_rescheduled_looks_are_counted_over_their_processes() -> None:
+def test_failures_of_rescheduled_polls_are_counted_across_processes() -> None:
     store = Store()
 
     def process(seen: Any) -> Any:
-        """Look as Airflow does in mode reschedule: each time with a sensor made anew."""
+        """Poll as Airflow does in mode reschedule: each time with a new sensor."""
         return Scripted(script=[seen], mode="reschedule").poke({"task_state_store": store})  # type: ignore[typeddict-item]
 
     for _ in range(2):
         for _ in range(5):
             assert not process(ServerError(503))
         assert not process(None)
-    for _ in range(2):  # the next try of the task counts anew
+    for _ in range(2):  # a retry of the task starts with a count of 0
         for _ in range(5):
             assert not process(ServerError(503))
         with pytest.raises(ServerError):
@@ -74,6 +83,31 @@ def test_rescheduled_looks_are_counted_over_their_processes() -> None:
     assert process({"found": 1}).xcom_value == {"found": 1}
 
 
-def test_rescheduled_looks_that_nobody_counts_tolerate_nothing() -> None:
+def test_rescheduled_polls_without_a_state_store_tolerate_nothing() -> None:
     with pytest.raises(ServerError):
         Scripted(script=[ServerError(503)], mode="reschedule").poke({})
+
+
+@pytest.mark.parametrize("polls_first", [True, False])
+def test_a_deferrable_sensor_defers_to_its_trigger(polls_first: bool) -> None:
+    sensor = Scripted(script=[None])
+    sensor.deferrable, sensor.polls_before_deferring = True, polls_first
+    with pytest.raises(TaskDeferred) as caught:
+        sensor.execute({})
+    assert (caught.value.trigger, caught.value.method_name) == ("trigger", "execute_complete")
+    assert sensor.script == ([] if polls_first else [None])
+
+
+def test_a_result_of_the_first_poll_spares_the_deferral() -> None:
+    sensor = Scripted(script=[{"found": 1}])
+    sensor.deferrable = sensor.polls_before_deferring = True
+    assert sensor.execute({}) == {"found": 1}
+
+
+def test_the_event_of_a_trigger_becomes_the_result_or_the_error() -> None:
+    sensor = Scripted(script=[])
+    assert sensor.execute_complete({}, {"status": "done", "found": 1}) == {"found": 1}
+    with pytest.raises(NotFoundError):
+        sensor.execute_complete({}, error_event(NotFoundError(404)))
+    with pytest.raises(type(sensor_timeout("")), match="it is not found after 60 s"):
+        sensor.execute_complete({}, {"status": "timeout"})

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.values import (
+from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
     ValueReader,

@@ -32,16 +32,16 @@ def write(path: Path, kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["json", "json.gz", "jsonl", "jsonl.gz", "ndjson", "geojson", "parquet"])
-def test_every_format_gives_the_same_rows_with_their_types(kind: str, tmp_path: Path) -> None:
+def test_every_format_yields_the_same_rows_with_their_types(kind: str, tmp_path: Path) -> None:
     assert list(read_rows(write(tmp_path, kind))) == [(1, ROWS[0]), (2, ROWS[1])]
     assert list(read_rows("file://" + write(tmp_path, kind))) == [(1, ROWS[0]), (2, ROWS[1])]
 
 
-def test_a_list_gives_its_rows() -> None:
+def test_a_list_yields_its_rows() -> None:
     assert list(read_rows(ROWS)) == [(1, ROWS[0]), (2, ROWS[1])]
 
 
-def test_csv_gives_texts_by_the_names_of_the_header(tmp_path: Path) -> None:
+def test_csv_yields_texts_by_the_names_of_the_header(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes('\ufeffid,name\n1,"a,b"\n2,ø\n'.encode())
     assert list(read_rows(str(tmp_path / "x.csv"))) == [
         (1, {"id": "1", "name": "a,b"}),
@@ -60,24 +60,22 @@ def test_json_may_begin_with_a_byte_order_mark(name: str, tmp_path: Path) -> Non
     ("name", "content", "says"),
     [
         ("x.jsonl", b'{"id": 1}\nnope\n', "line 2 is not JSON"),
-        ("x.jsonl", b'{"id": 1}\n[1]\n', "row 2 is no object but list"),
+        ("x.jsonl", b'{"id": 1}\n[1]\n', "row 2 is not an object but a list"),
         ("x.json", b"{}", "must be a JSON list"),
         ("x.json", b"[", "is not JSON"),
-        ("x.csv", b"a,b\n1\n", "row 1 has not as many values"),
-        ("x.csv", b"a,b\n1,2,3\n", "row 1 has not as many values"),
+        ("x.csv", b"a,b\n1\n", "the header has 2 columns"),
+        ("x.csv", b"a,b\n1,2,3\n", "the header has 2 columns"),
         ("x.jsonl.gz", b"not gzip", "cannot be read"),
         ("x.xlsx", b"", "must end in one of"),
-        ("x.csv", b"a\n\xff\n", "cannot be read"),
+        ("x.csv", b"a\n\xff\n", "encoding='cp1252'"),
         ("x.csv", b"a,b,a\n1,2,3\n", "the header has 'a' more than once"),
-        ("x.csv", b"a\n" + b"x" * 200_000, "field larger than field limit"),
+        ("x.csv", b"a\n" + b"x" * (16 * 1024 * 1024 + 1), "field larger than field limit"),
         ("x.jsonl.gz", gzip.compress(b"{}", mtime=0)[:12] + b"\xff" * 9, "cannot be read"),
         ("x.parquet", b"PAR1 is not enough", "cannot be read as Parquet"),
         ("x.parquet", b"", "cannot be read as Parquet"),
     ],
 )
-def test_what_cannot_be_read_is_named_by_line_or_row(
-    name: str, content: bytes, says: str, tmp_path: Path
-) -> None:
+def test_an_error_names_the_line_or_row(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=says):
         list(read_rows(str(tmp_path / name)))

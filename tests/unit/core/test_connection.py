@@ -77,7 +77,7 @@ def test_plain_http_to_a_foreign_host_is_refused_unless_allowed() -> None:
 @pytest.mark.parametrize(
     "host", ["https://u:p@example.com", "https://x.com?token=1", "https:///path", "https://x:y"]
 )
-def test_a_host_that_is_no_base_url_is_refused_without_repeating_it(host: str) -> None:
+def test_an_invalid_host_is_refused_without_repeating_it(host: str) -> None:
     with pytest.raises(InputError) as caught:
         settings(host=host)
     assert host not in str(caught.value)
@@ -93,7 +93,7 @@ def test_a_line_break_pasted_behind_a_secret_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("extra", ["[1]", "{", "[" * 100_000])
-def test_extra_that_is_no_json_object_is_refused(extra: str) -> None:
+def test_an_extra_that_is_not_a_json_object_is_refused(extra: str) -> None:
     connection = Connection(conn_id="toy_1", conn_type="toy", password="x")
     object.__setattr__(connection, "extra", extra)
     with pytest.raises(InputError, match="not a JSON object"):
@@ -102,7 +102,7 @@ def test_extra_that_is_no_json_object_is_refused(extra: str) -> None:
 
 @pytest.mark.parametrize("name", ["timeout", "rate"])
 @pytest.mark.parametrize("value", [10**400, "1e308", float("inf"), float("nan"), -1, 0, True, [1]])
-def test_a_number_that_nothing_can_wait_for_is_refused(name: str, value: object) -> None:
+def test_a_number_out_of_range_is_refused(name: str, value: object) -> None:
     with pytest.raises(InputError, match=f"extra '{name}' must be a number"):
         settings({"api_key": "k", name: value})
 
@@ -112,7 +112,7 @@ def test_settings_never_show_their_secrets() -> None:
     assert "very-secret" not in shown
 
 
-def test_loopback_is_told_from_everything_else() -> None:
+def test_loopback_hosts_are_recognised() -> None:
     assert is_loopback("127.9.9.9")
     assert not is_loopback("127.0.0.1.example.com")
     assert not is_loopback("localhost.example.com")

@@ -1,4 +1,4 @@
-"""Rows wait on disk until their columns are known."""
+"""Rows on disk, and their columns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from airflow_provider.core.files.spool import Spool, write_parquet
 def test_rows_come_back_in_order_and_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "BATCH", 2)
     rows = [{"n": number} for number in range(5)]
-    with Spool() as kept:
-        kept.add(rows[:3])
-        kept.add(rows[3:])
-        assert list(kept.batches()) == [rows[:2], rows[2:4], rows[4:]]
-        assert kept.rows == 5
+    with Spool() as spool_:
+        spool_.add(rows[:3])
+        spool_.add(rows[3:])
+        assert list(spool_.batches()) == [rows[:2], rows[2:4], rows[4:]]
+        assert spool_.rows == 5
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,17 @@ def test_rows_come_back_in_order_and_in_batches(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_a_column_has_the_kind_that_all_its_values_share(values: list[Any], kind: str) -> None:
-    with Spool() as kept:
-        kept.add({"x": value} for value in values)
-        assert kept.kinds() == {"x": kind}
+    with Spool() as spool_:
+        spool_.add({"x": value} for value in values)
+        assert spool_.kinds() == {"x": kind}
 
 
 def test_parquet_holds_late_columns_mixed_values_and_nulls(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    with Spool() as kept, AtomicFile(str(path)) as publication:
-        kept.add([{"a": 1, "m": "x"}, {"a": 2.5, "late": True, "m": [1]}])
-        write_parquet(publication, kept, ["a", "late", "m", "never"])
+    with Spool() as spool_, AtomicFile(str(path)) as file:
+        spool_.add([{"a": 1, "m": "x"}, {"a": 2.5, "late": True, "m": [1]}])
+        write_parquet(file, spool_, ["a", "late", "m", "never"])
     assert pq.read_table(path).to_pylist() == [
         {"a": 1.0, "late": None, "m": '"x"', "never": None},
         {"a": 2.5, "late": True, "m": "[1]", "never": None},
