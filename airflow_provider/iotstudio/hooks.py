@@ -127,14 +127,16 @@ class IoTStudioHook(SpaceAdminHook):
         :raises TransportError: when no response arrived to any attempt, and the values are not stored.
         """
         call = api.write_properties(self.space, thing_id, values, update_history=update_history)
-        reason, attempts = "", self.retry_limits.attempts
-        for number in range(attempts):
+        reason, limits, waited, attempts = "", self.retry_limits, 0.0, 0
+        while attempts < limits.attempts and waited <= limits.total:
             try:
                 return self.send(call)
             except AmbiguousWriteError as error:
                 reason = error.reason
             # The service may still be storing them.
-            time.sleep(min(self.retry_limits.cap, self.retry_limits.base * 2.0**number))
+            pause = min(limits.cap, limits.base * 2.0**attempts)
+            attempts, waited = attempts + 1, waited + pause
+            time.sleep(pause)
             if contains_values(self.get_properties(thing_id), values):
                 self.log.info("%s: no response (%s), but the values are stored", call.name, reason)
                 return dict(values)

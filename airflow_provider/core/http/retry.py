@@ -5,9 +5,10 @@ Both transports share it, so that the rules for retries exist once. Nothing here
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -41,6 +42,9 @@ ReadError = Callable[[Reply], tuple[str, str]]
 
 _MAX_RETRY_AFTER = 30 * 86400.0
 """Maximum seconds of a ``Retry-After``. Longer delays count as this one; some would overflow a date."""
+
+_MAX_DOUBLINGS = 60
+"""Maximum doublings of a backoff; many more would overflow a float."""
 
 _READER_ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
@@ -82,15 +86,34 @@ class RetryLimits:
 
     :param attempts: maximum number of attempts.
     :param base: seconds of the first backoff; each further backoff doubles.
-    :param cap: maximum seconds of one backoff. When the service asks for a longer delay, the error is raised
-        with that delay instead, so that no worker slot sleeps through it.
+    :param cap: maximum seconds of one backoff.
     :param total: seconds after which no further attempt starts.
+    :param least: minimum seconds of one backoff.
+    :param longest_delay: maximum seconds of a delay that the service asks for; None for ``cap``. After a
+        longer one the error is raised with that delay, so that no worker slot sleeps through it.
     """
 
     attempts: int = 6
     base: float = 0.5
     cap: float = 60.0
     total: float = 180.0
+    least: float = 0.0
+    longest_delay: float | None = None
+
+    def adjusted(self, attempts: int | None, patience: float | None) -> RetryLimits:
+        """Return the limits with a connection's extras; None keeps a limit.
+
+        ``patience`` alone allows as many attempts as it has time for.
+
+        :param attempts: maximum number of attempts.
+        :param patience: seconds after which no further attempt starts.
+        """
+        if patience is None:
+            return replace(self, attempts=attempts or self.attempts)
+        doublings = math.ceil(math.log2(max(1.0, self.cap / max(self.base, 0.001))))
+        shortest = max(self.least, self.cap / 2)
+        attempts = attempts or self.attempts + doublings + int(patience / shortest)
+        return replace(self, attempts=attempts, total=patience)
 
 
 class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport
@@ -142,13 +165,14 @@ def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> floa
 
     :param attempt: the number of attempts so far, from 1.
     :param outcome: the outcome of the last attempt.
-    :param limits: base and cap of the backoff.
+    :param limits: base, least and cap of the backoff.
     """
     if outcome.retry_after is not None:
-        return outcome.retry_after + random.uniform(0, min(1.0, 0.1 + outcome.retry_after / 10))  # noqa: S311
+        delay = max(limits.least, outcome.retry_after)
+        return delay + random.uniform(0, min(1.0, 0.1 + delay / 10))  # noqa: S311
     base = limits.base * (2 if outcome.kind is OutcomeKind.RATE_LIMITED else 1)
-    longest = min(limits.cap, base * 2.0 ** (attempt - 1))
-    return random.uniform(longest / 2, longest)  # noqa: S311
+    longest = max(limits.least, min(limits.cap, base * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS)))
+    return random.uniform(max(limits.least, longest / 2), longest)  # noqa: S311
 
 
 def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits) -> bool:
@@ -158,7 +182,8 @@ def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome,
     :param elapsed: seconds since the first attempt started.
     :param upcoming: seconds of the next backoff.
     """
-    too_long = (outcome.retry_after or 0.0) > limits.cap
+    longest = limits.cap if limits.longest_delay is None else limits.longest_delay
+    too_long = (outcome.retry_after or 0.0) > longest
     return too_long or attempt >= limits.attempts or elapsed + upcoming > limits.total
 
 

@@ -349,3 +349,27 @@ def test_a_request_ends_at_most_a_second_after_the_deadline(echo, connect) -> No
     with pytest.raises(errors.TransportError, match="the read timed out"), hook.until(began + 0.1):
         hook.send(READ)
     assert time.time() - began < 3
+
+
+def test_the_connection_sets_attempts(send: Send, echo, connect) -> None:
+    down = echo.faults.add("html", status=503, times=None)
+    with pytest.raises(errors.ServerError):
+        send(connect({"attempts": 3}), READ)
+    assert down.hits == 3
+
+
+def test_limits_that_a_caller_sets_hold_whatever_the_connection_says(send: Send, echo, connect) -> None:
+    down = echo.faults.add("html", status=503, times=None)
+    hook = connect({"attempts": 9})
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
+    with pytest.raises(errors.ServerError):
+        send(hook, READ)
+    assert down.hits == 2
+
+
+def test_a_connection_test_stays_quick_whatever_the_connection_says(echo, connect) -> None:
+    down = echo.faults.add("html", path="probe", status=503, times=None)
+    began = time.monotonic()
+    works, _ = connect({"attempts": 50, "patience": 3600}).test_connection()
+    assert (works, down.hits) == (False, 2)
+    assert time.monotonic() - began < 5
