@@ -124,16 +124,16 @@ def read_source(
         geo=geo,
         on_columns=add_columns,
     )
-    yield from apply_options(rows, what, options, header)
+    yield from apply_options(rows, subject, options, header)
 
 
 def apply_options(
-    rows: Iterable[NumberedRow], what: str, options: RowOptions, header: list[str]
+    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str]
 ) -> Iterator[NumberedRow]:
     """Yield rows with their columns renamed and left out, and raise when they are too few.
 
     :param rows: the rows with their numbers.
-    :param what: name of the argument that the rows come from, for errors.
+    :param subject: name of the argument that the rows come from, for errors.
     :param options: the columns, and the fewest rows.
     :param header: further names that are no mistake in the options; complete after the last row.
     :raises InputError: as :func:`read_source`.

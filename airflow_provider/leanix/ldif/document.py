@@ -12,7 +12,13 @@ import msgspec
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.content import Content, open_content
-from airflow_provider.leanix.ldif.header import DEFAULTS, make_header, merge_headers, read_custom_fields
+from airflow_provider.leanix.ldif.header import (
+    DEFAULTS,
+    lower,
+    make_header,
+    merge_headers,
+    read_custom_fields,
+)
 from airflow_provider.leanix.ldif.items import ItemReader
 from airflow_provider.leanix.ldif.validation import (
     KEY_FIELDS,
@@ -21,7 +27,7 @@ from airflow_provider.leanix.ldif.validation import (
     is_trigger,
 )
 
-__all__ = ["Ldif", "SizedBody", "make_header", "prepare"]
+__all__ = ["Ldif", "SizedBody", "make_header", "prepare", "read_ldif"]
 
 _json = msgspec.json.Encoder().encode
 
@@ -155,6 +161,34 @@ def prepare(
     if problems:
         raise InputError(problems, "the LDIF")
     return ldif
+
+
+def read_ldif(ldif: Mapping[str, Any], *, allow_duplicates: bool = False) -> Ldif:
+    """Validate a whole LDIF that is an object, as the API takes it: nothing is completed.
+
+    :param ldif: header fields and ``content``.
+    :param allow_duplicates: accept items with the same type and id.
+    :raises InputError: with every problem at once.
+    """
+    if not isinstance(ldif, Mapping):
+        raise InputError(f"must be a JSON object, not {type(ldif).__name__}", "the LDIF")
+    content = ldif.get("content", [])
+    if not isinstance(content, (list, tuple)):
+        problems = header_problems({**ldif, "content": []})
+        problems.append(f"'content' must be a list, not {type(content).__name__}")
+        raise InputError(problems, "the LDIF")
+    header = {name: value for name, value in ldif.items() if name != "content" and value is not None}
+    for name in ("processingDirection", "processingMode"):
+        if name in header:
+            header[name] = lower(header[name])
+    return prepare(
+        header,
+        content,
+        min_content=0,
+        allow_duplicates=allow_duplicates,
+        defaults={},
+        takes_flat=False,
+    )
 
 
 def _content_problems(ldif: Ldif, source: Content, min_content: int | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.core.values import UnreadableValueError, ValueReader, shown
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
 from airflow_provider.leanix.ldif.validation import KEY_FIELDS
 
 ARGUMENTS = {

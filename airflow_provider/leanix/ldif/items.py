@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.core.problems import nearest
-from airflow_provider.core.values import (
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
     ValueReader,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.http.reply import truncate
-from airflow_provider.core.problems import Problems, nearest
-from airflow_provider.core.values import ABSENT, normal_key, shown
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import ABSENT, normal_key, shown
 
 KEY_FIELDS = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
 """Header fields that together select a processor configuration."""
@@ -114,7 +114,8 @@ class ItemValidator:
 
     def __init__(self, *, allow_duplicates: bool = False) -> None:
         self.problems: list[str] = []
-        self._columns = Problems("")
+        self._unknown: dict[str, int] = {}
+        self._first_with: dict[str, int] = {}
         self._allow_duplicates = allow_duplicates
         self._seen = HashSet()
 
@@ -127,7 +128,9 @@ class ItemValidator:
             return
         if isinstance(item, Mapping):
             for name in item.keys() - _ITEM_FIELDS:
-                self._columns.add_column(_unknown_item_field(name), number)
+                if name in self._unknown or len(self._unknown) < _MAX_PROBLEMS:
+                    self._unknown[name] = self._unknown.get(name, 0) + 1
+                    self._first_with.setdefault(name, number)
         if len(self.problems) < _MAX_PROBLEMS:
             self.add(number, item, self._problems(item))
 
@@ -148,8 +151,11 @@ class ItemValidator:
         self.problems += [truncate(f"item {number}{head}: {text}{tail}", _MAX_TEXT) for text in problems]
 
     def lines(self) -> list[str]:
-        """Return all problems; that of a field which many items have comes first, with their number."""
-        return [*(line.replace(" rows: ", " items: ") for line in self._columns.lines()), *self.problems]
+        """Return all problems; an unknown field of many items comes first, with the number of its items."""
+        unknown = [
+            _unknown_item_field(name, count, self._first_with[name]) for name, count in self._unknown.items()
+        ]
+        return [*unknown, *self.problems]
 
     def _problems(self, item: Any) -> Iterator[str]:
         if not isinstance(item, Mapping):
@@ -186,9 +192,10 @@ def _item_label(item: Any) -> tuple[str, str]:
     return head, f" (type {truncate(str(kind), 60)})" if kind else ""
 
 
-def _unknown_item_field(name: Any) -> str:
+def _unknown_item_field(name: Any, count: int, first: int) -> str:
     hint = nearest(str(name), _ITEM_FIELDS) or "; fields of the item belong into 'data'"
-    return f"items have the field {shown(name)}, which the service ignores{hint}"
+    items = f"item {first} has" if count == 1 else f"{count} items, the first is item {first}, have"
+    return f"{items} the field {shown(name)}, which the service ignores{hint}"
 
 
 def unknown_field(name: Any) -> list[str]:
