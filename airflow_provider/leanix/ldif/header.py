@@ -73,14 +73,15 @@ def merge_headers(
     :param stored: header of the LDIF file; empty without one.
     :param defaults: values of fields that neither sets.
     """
-    stored = {name: _normal(name, value) for name, value in stored.items() if not _is_unset(value)}
+    stored = {name: value for name, value in stored.items() if not _is_unset(value)}
     header = {**defaults, **stored, **given}
+    header = {name: _normal(name, value) for name, value in header.items()}
     if not header.get("customFields", True):
         del header["customFields"]
     return header, [
         f"header field '{name}' is {shown(stored[name])}, but the task's argument is {shown(given[name])}"
         for name in (*KEY_FIELDS, "lxWorkspace")
-        if name in stored and name in given and stored[name] != _normal(name, given[name])
+        if name in stored and name in given and _normal(name, stored[name]) != _normal(name, given[name])
     ]
 
 

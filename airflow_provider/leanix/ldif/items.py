@@ -24,6 +24,9 @@ _KEYS = ("type", "id")
 _FIELDS = frozenset({"type", "id", "data"})
 _SIMPLE = frozenset({str, int, bool, type(None)})
 
+_INTEGERS = range(-(2**63), 2**64)
+"""Integers that JSON readers take as they are."""
+
 _MAX_EXACT_FLOAT = 2.0**53
 """Bound of whole floats that are certainly the number that was meant."""
 
@@ -102,17 +105,16 @@ class ItemReader:
     def _keys(self, row: dict[str, Any], problems: list[str], *, normal: bool) -> dict[str, Any]:
         item: dict[str, Any] = {}
         for name in _KEYS:
-            if name not in row:
-                hint = next((f"; the row has {other!r}" for other in row if _is_like(other, name)), "")
-                problems.append(f"'{name}' is missing{hint}")
-                item[name] = ABSENT
-                continue
+            item[name] = ABSENT
             try:
-                item[name] = self._key(row[name])
+                item[name] = self._key(row.get(name, ABSENT))
             except UnreadableValueError as problem:
                 problems.append(f"'{name}' {problem}")
-                item[name] = ABSENT
-            if normal and isinstance(item[name], str):
+                continue
+            if item[name] is ABSENT:
+                hint = next((f"; the row has {other!r}" for other in row if _is_like(other, name)), "")
+                problems.append(f"'{name}' is missing{hint}")
+            elif normal and isinstance(item[name], str):
                 item[name] = normal_key(item[name])
         return item
 
@@ -157,13 +159,16 @@ def is_plain(data: dict[Any, Any]) -> bool:
 
 def all_plain(values: Collection[Any]) -> bool:
     """Return whether all values are those that JSON has, down to the innermost."""
-    if _SIMPLE.issuperset(map(type, values)):
-        return True
+    kinds = set(map(type, values))
+    if kinds <= _SIMPLE:
+        return int not in kinds or all(type(one) is not int or one in _INTEGERS for one in values)
     for value in values:
         kind = type(value)
-        if kind in _SIMPLE:
-            continue
-        if kind is float:
+        if kind is int:
+            plain = value in _INTEGERS
+        elif kind in _SIMPLE:
+            plain = True
+        elif kind is float:
             plain = value - value == 0.0  # false for NaN and infinities
         elif kind is dict:
             plain = is_plain(value)

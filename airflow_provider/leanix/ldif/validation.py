@@ -131,8 +131,7 @@ class ItemValidator:
                 if name in self._unknown or len(self._unknown) < _MAX_PROBLEMS:
                     self._unknown[name] = self._unknown.get(name, 0) + 1
                     self._first_with.setdefault(name, number)
-        if len(self.problems) < _MAX_PROBLEMS:
-            self.add(number, item, self._problems(item))
+        self.add(number, item, self._problems(item))
 
     def _is_new_item(self, item: Any) -> bool:
         """Return whether an item is surely valid; a quick test, which most items pass."""
@@ -147,6 +146,8 @@ class ItemValidator:
 
     def add(self, number: int, item: Any, problems: Iterable[str]) -> None:
         """Add problems of an item, each with its number, type and id."""
+        if len(self.problems) >= _MAX_PROBLEMS:
+            return
         head, tail = _item_label(item)
         self.problems += [truncate(f"item {number}{head}: {text}{tail}", _MAX_TEXT) for text in problems]
 
@@ -188,8 +189,13 @@ def _item_label(item: Any) -> tuple[str, str]:
     if not isinstance(item, Mapping):
         return "", ""
     name, kind = item.get("id"), item.get("type")
-    head = f" ({truncate(str(name), 60)})" if name else ""
-    return head, f" (type {truncate(str(kind), 60)})" if kind else ""
+    head = f" ({truncate(_shown_text(name), 60)})" if name else ""
+    return head, f" (type {truncate(_shown_text(kind), 60)})" if kind else ""
+
+
+def _shown_text(value: Any) -> str:
+    """Return a text as it is, and any other value cut short."""
+    return value if isinstance(value, str) else shown(value)
 
 
 def _unknown_item_field(name: Any, count: int, first: int) -> str:
