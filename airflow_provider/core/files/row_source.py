@@ -97,6 +97,7 @@ def read_source(
     *,
     geo: bool = False,
     flatten: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    on_columns: Callable[[list[str]], object] | None = None,
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
@@ -107,12 +108,19 @@ def read_source(
     :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
         ``columns`` may name the geometry's column all the same.
     :param flatten: returns a row's columns, where they are not its members, as in a GeoJSON feature.
+    :param on_columns: called with the names of a table's columns, before its first row.
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
     from airflow_provider.core.files.reader import read_rows
 
     header: list[str] = []
+
+    def add_columns(names: list[str]) -> None:
+        header.extend(names)
+        if on_columns is not None:
+            on_columns(names)
+
     rows: Iterable[NumberedRow] = read_rows(
         source,
         subject,
@@ -121,12 +129,31 @@ def read_source(
         encoding=options.encoding,
         source_format=options.source_format,
         geo=geo,
-        on_columns=header.extend,
+        on_columns=add_columns,
     )
     if flatten is not None:
         rows = ((number, flatten(row)) for number, row in rows)
+    yield from apply_options(rows, subject, options, header, "geometry" if geo else "")
+
+
+def apply_options(
+    rows: Iterable[NumberedRow],
+    subject: str,
+    options: RowOptions,
+    header: list[str],
+    geometry: str = "",
+) -> Iterator[NumberedRow]:
+    """Yield rows with their columns renamed and left out, and raise when they are too few.
+
+    :param rows: the rows with their numbers.
+    :param subject: name of the argument that the rows come from, for errors.
+    :param options: the columns, and the fewest rows.
+    :param header: further names that are no mistake in the options; complete after the last row.
+    :param geometry: name of the geometry column that the reader has renamed; empty without one.
+    :raises InputError: as :func:`read_source`.
+    """
     if options.columns or options.ignore:
-        rows = _renamed(rows, subject, options, header, "geometry" if geo else "")
+        rows = _renamed(rows, subject, options, header, geometry)
     count = 0
     for number, row in rows:
         count += 1

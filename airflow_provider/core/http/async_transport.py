@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint, Request
 from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
-from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
+from airflow_provider.core.http.retry import Outcome, result_or_raise, tenacity_options
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
@@ -65,7 +65,7 @@ class AsyncTransport:
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = await credential.atoken(self.send, realm) if call.authenticated else ""
         outcome = await self._exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = await self._exchange(call, await credential.atoken(self.send, realm))
         return result_or_raise(outcome)
@@ -107,7 +107,7 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
     sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
     async with sent as response:
         body = BodyReader(call.success_statuses, response.status_code, response.headers)
-        if not body.readable:
+        if not body.readable or (call.status_only and response.status_code in call.success_statuses):
             return body.result()
         async for chunk in response.aiter_bytes():
             if not body.add(chunk):

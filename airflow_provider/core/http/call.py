@@ -107,6 +107,7 @@ class Call(Generic[T]):
     :param read: function that makes the result from the reply; raises ``ValueError`` for an unreadable reply.
     :param base: name of the base URL: ``api``, or a name that the vendor's hook defines.
     :param authenticated: whether the connection's credentials are sent along.
+    :param status_only: whether the body of a successful reply is left unread, however long it is.
     :param name: the purpose, for logs and errors ("update 500 objects").
     """
 
@@ -122,6 +123,7 @@ class Call(Generic[T]):
     read: Callable[[Reply], T] = read_json
     base: str = "api"
     authenticated: bool = True
+    status_only: bool = False
     name: str = ""
 
     def __repr__(self) -> str:

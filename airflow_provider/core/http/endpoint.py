@@ -22,7 +22,7 @@ from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import Outcome, RetryLimits, classify
 from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_token, without_query
 from airflow_provider.core.urls import is_loopback, origin, split_plain
-from airflow_provider.errors import InputError, ProviderError, cut
+from airflow_provider.errors import ApiError, InputError, ProviderError, cut
 
 _MIN_SIGNATURE = 16
 """Minimum characters of a query value that may be the signature of a signed link."""
@@ -98,6 +98,12 @@ class Endpoint:
         if outcome.error is not None:
             self._redact_error(outcome.error)
         return outcome
+
+    def can_renew_token(self, call: Call[Any], outcome: Outcome, token: str) -> bool:
+        """Return whether the call was refused for its token, so that a new token is worth an attempt."""
+        if not call.authenticated or not isinstance(outcome.error, ApiError):
+            return False
+        return self.credential.can_renew_after(outcome.error.status, token, self.bases[call.base])
 
     def describe(self, call: Call[Any]) -> str:
         """Return a call in one line, without query and secrets."""

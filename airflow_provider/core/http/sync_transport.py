@@ -185,7 +185,7 @@ class Transport:
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = credential.token(self.send, realm) if call.authenticated else ""
         outcome = exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = exchange(call, credential.token(self.send, realm))
         return result_or_raise(outcome)
@@ -281,6 +281,9 @@ def _read_body(call: Call[Any], response: requests.Response | NoResponse) -> Rep
     if isinstance(response, NoResponse):
         return response
     body = BodyReader(call.success_statuses, response.status_code, response.headers)
+    if call.status_only and response.status_code in call.success_statuses:
+        response.close()
+        return body.result()
     try:
         with response:
             for chunk in response.iter_content(_CHUNK) if body.readable else ():
