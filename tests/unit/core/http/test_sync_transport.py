@@ -413,3 +413,11 @@ def test_a_raw_reply_may_be_a_page_and_has_its_headers_in_any_case(send: Send, e
 def test_a_stream_has_its_headers_in_any_case(echo, connect) -> None:
     with connect().stream(READ) as stream:
         assert stream.headers["Content-Type"] == "application/json"
+
+
+def test_a_long_request_and_a_long_reply_make_short_log_lines(send: Send, echo, connect, logged) -> None:
+    echo.faults.add("status", status=503, body={"detail": "x" * 100_000})
+    send(connect(), Call("GET", f"open/{'thing' * 1000}"))
+    lines = [line for line in logged().splitlines() if "attempt 1 of" in line]
+    assert lines
+    assert max(map(len, lines)) < 2000
