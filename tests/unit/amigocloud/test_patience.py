@@ -13,23 +13,23 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.watchers.monitor import RETRY_LIMITS
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.errors import AmbiguousWriteError, RateLimitedError, ServerError
-from tests.support.fake_clock import Clock
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Return the clock of the retry loops, with the limits that the hook has without a test's."""
     import tenacity
 
     monkeypatch.undo()  # the short delays of all other tests
-    clock = Clock()
+    clock = FakeClock()
     monkeypatch.setattr(tenacity, "time", SimpleNamespace(monotonic=clock))
     monkeypatch.setattr(asyncio, "sleep", clock.asleep)
     return clock
 
 
 @pytest.fixture
-def hook(clock: Clock, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> AmigoCloudHook:
+def hook(clock: FakeClock, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> AmigoCloudHook:
     for name, text in sandbox.connections.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", text)
     hook = AmigoCloudHook()
@@ -38,7 +38,9 @@ def hook(clock: Clock, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> AmigoCl
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
-def test_a_read_waits_up_to_ten_minutes(how: str, hook: AmigoCloudHook, clock: Clock, sandbox: Any) -> None:
+def test_a_read_waits_up_to_ten_minutes(
+    how: str, hook: AmigoCloudHook, clock: FakeClock, sandbox: Any
+) -> None:
     down = sandbox.faults.add("html", status=502, times=None)
     with pytest.raises(ServerError):
         hook.send(api.me()) if how == "sync" else asyncio.run(hook.asend(api.me()))
@@ -47,14 +49,14 @@ def test_a_read_waits_up_to_ten_minutes(how: str, hook: AmigoCloudHook, clock: C
     assert 200 < sum(clock.slept) <= 600
 
 
-def test_a_read_succeeds_after_a_deploy(hook: AmigoCloudHook, clock: Clock, sandbox: Any) -> None:
+def test_a_read_succeeds_after_a_deploy(hook: AmigoCloudHook, clock: FakeClock, sandbox: Any) -> None:
     sandbox.faults.add("html", status=503, times=15)
     assert hook.send(api.me())["email"]
     assert sum(clock.slept) > 120
 
 
 def test_a_write_that_could_act_twice_is_not_sent_again(
-    hook: AmigoCloudHook, clock: Clock, sandbox: Any
+    hook: AmigoCloudHook, clock: FakeClock, sandbox: Any
 ) -> None:
     lost = sandbox.faults.add("html", method="POST", status=502, times=None)
     with pytest.raises(AmbiguousWriteError):
@@ -63,7 +65,7 @@ def test_a_write_that_could_act_twice_is_not_sent_again(
 
 
 def test_a_delay_of_a_minute_is_waited_for_and_a_longer_one_is_an_error(
-    hook: AmigoCloudHook, clock: Clock, sandbox: Any
+    hook: AmigoCloudHook, clock: FakeClock, sandbox: Any
 ) -> None:
     sandbox.faults.add("status", status=429, headers={"Retry-After": "55"})
     assert hook.send(api.me())
@@ -75,7 +77,7 @@ def test_a_delay_of_a_minute_is_waited_for_and_a_longer_one_is_an_error(
 
 
 def test_the_connection_sets_attempts_and_patience(
-    clock: Clock, sandbox: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, sandbox: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     down = sandbox.faults.add("html", status=503, times=None)
     for extra, hits, longest in (({"attempts": 4}, 4, 600), ({"patience": 1200}, None, 1200)):

@@ -28,7 +28,7 @@ from airflow_provider.sandbox.iotstudio.formats import short_time
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.support.task_runner import Store
+from tests.support.state_store import FakeStateStore
 
 from ..conftest import THING
 
@@ -301,10 +301,10 @@ class Memory:
     """What a DAG's incremental export remembers: on its asset, and with each of its runs."""
 
     def __init__(self) -> None:
-        self.asset = Store()
-        self.runs: dict[str, Store] = {}
+        self.asset = FakeStateStore()
+        self.runs: dict[str, FakeStateStore] = {}
 
-    def __getitem__(self, _: Asset) -> Store:
+    def __getitem__(self, _: Asset) -> FakeStateStore:
         return self.asset
 
 
@@ -315,7 +315,7 @@ def increment(path: Path, memory: Memory, run: str, **arguments: Any) -> list[tu
         task_id="x", output_path=str(path), incremental=True, outlets=[Asset("history")], **given
     )
     ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
-    own = memory.runs.setdefault(run, Store())
+    own = memory.runs.setdefault(run, FakeStateStore())
     context: Any = {"ti": ti, "asset_state_store": memory, "task_state_store": own}
     result = operator.execute(context)
     rows = [(row["thing_id"], row["property"], row["at"]) for row in lines(path)]

@@ -14,8 +14,9 @@ from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.header import ARGUMENTS, DEFAULTS, merge_headers
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
+from tests.support.task_runner import TaskRunner
 
-from ..conftest import INBOUND, OUTBOUND, Task
+from ..conftest import INBOUND, OUTBOUND
 
 KEY = {
     "connectorType": "cmdb",
@@ -44,7 +45,7 @@ def ldif_file(tmp_path: Path, **changes: Any) -> str:
 
 def run(content: Any, **arguments: Any) -> dict[str, Any]:
     operator = LeanIXRunOperator(task_id="run", poll_interval=0.02, timeout=20, content=content, **arguments)
-    result: dict[str, Any] = Task().run(operator)
+    result: dict[str, Any] = TaskRunner().run(operator)
     return result
 
 

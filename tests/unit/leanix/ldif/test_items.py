@@ -104,7 +104,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "said"), REFUSED, ids=[repr(value)[:30] for value, _ in REFUSED])
+@pytest.mark.parametrize(
+    ("value", "said"), REFUSED, ids=[f"{type(value).__name__}-{n}" for n, (value, _) in enumerate(REFUSED)]
+)
 @pytest.mark.parametrize("flat", [False, True], ids=["nested", "flat"])
 def test_values_without_a_meaning_are_refused_with_item_type_id_and_field(
     value: Any, said: str, flat: bool
