@@ -162,21 +162,18 @@ def all_plain(values: Collection[Any]) -> bool:
     kinds = set(map(type, values))
     if kinds <= _SIMPLE:
         return int not in kinds or all(type(one) is not int or one in _INTEGERS for one in values)
-    for value in values:
-        kind = type(value)
-        if kind is int:
-            plain = value in _INTEGERS
-        elif kind in _SIMPLE:
-            plain = True
-        elif kind is float:
-            plain = value - value == 0.0  # false for NaN and infinities
-        elif kind is dict:
-            plain = is_plain(value)
-        else:
-            plain = kind is list and all_plain(value)
-        if not plain:
-            return False
-    return True
+    return all(_is_plain_value(value) for value in values if type(value) is not str)
+
+
+def _is_plain_value(value: Any) -> bool:
+    kind = type(value)
+    if kind is int:
+        return value in _INTEGERS
+    if kind is float:
+        return bool(value - value == 0.0)  # false for NaN and infinities
+    if kind is list:
+        return all_plain(value)
+    return is_plain(value) if kind is dict else kind in _SIMPLE
 
 
 def _is_like(name: Any, key: str) -> bool:

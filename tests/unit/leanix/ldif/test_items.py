@@ -72,7 +72,11 @@ UNDERSTOOD = [
 ]
 
 
-@pytest.mark.parametrize(("value", "found"), UNDERSTOOD, ids=[repr(value) for value, _ in UNDERSTOOD])
+@pytest.mark.parametrize(
+    ("value", "found"),
+    UNDERSTOOD,
+    ids=[f"{number}-{type(value).__name__}" for number, (value, _) in enumerate(UNDERSTOOD)],
+)
 def test_values_of_any_library_are_json_in_both_forms(value: Any, found: Any) -> None:
     assert items_of([item(value)]) == [item(found)]
     (flat,) = items_of([{"type": "Application", "id": "app-7", "value": value}])
@@ -105,7 +109,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), REFUSED, ids=[f"{type(value).__name__}-{n}" for n, (value, _) in enumerate(REFUSED)]
+    ("value", "said"),
+    REFUSED,
+    ids=[f"{number}-{type(value).__name__}" for number, (value, _) in enumerate(REFUSED)],
 )
 @pytest.mark.parametrize("flat", [False, True], ids=["nested", "flat"])
 def test_values_without_a_meaning_are_refused_with_item_type_id_and_field(
