@@ -483,25 +483,30 @@ def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
 def test_points_of_a_metric_may_have_the_same_id(leanix: Any) -> None:
     points = [{"type": "ITComponent", "id": "m", "data": {"name": f"n{number}"}} for number in range(3)]
     with pytest.raises(InputError, match="the same type and id"):
-        Task().run(run_operator(**INBOUND, content=points))
-    assert Task().run(run_operator(**INBOUND, content=points, allow_duplicates=True))["processed"] == 3
+        TaskRunner().run(run_operator(**INBOUND, content=points))
+    assert TaskRunner().run(run_operator(**INBOUND, content=points, allow_duplicates=True))["processed"] == 3
     assert leanix.runs[0].content == points
 
 
-def test_a_table_with_columns_of_its_own_needs_no_reshaping(leanix: Any, task: Task, tmp_path: Any) -> None:
+def test_a_table_with_columns_of_its_own_needs_no_reshaping(
+    leanix: Any, task: TaskRunner, tmp_path: Any
+) -> None:
     path = tmp_path / "components.csv"
     path.write_text("Schl\u00fcssel;name;note\n7;Gatsby;x\n8;Hugo;\n", encoding="cp1252")
     rows = {"columns": {"Schl\u00fcssel": "id"}, "ignore": ["note"], "encoding": "cp1252", "min_rows": "2"}
     with pytest.raises(InputError, match="'type' is missing"):
         task.run(run_operator(**INBOUND, content=str(path), **rows))
     path.write_text("Schl\u00fcssel;type;name;note\n7;ITComponent;Gatsby;x\n", encoding="cp1252")
-    assert Task().run(run_operator(**INBOUND, content=str(path), **{**rows, "min_rows": 1}))["processed"] == 1
+    assert (
+        TaskRunner().run(run_operator(**INBOUND, content=str(path), **{**rows, "min_rows": 1}))["processed"]
+        == 1
+    )
     assert leanix.runs[0].content == [{"type": "ITComponent", "id": "7", "data": {"name": "Gatsby"}}]
 
 
 @BOTH
 def test_a_task_that_release_0_1_0_has_deferred_resumes(
-    leanix: Any, task: Task, tmp_path: Any, deferrable: bool
+    leanix: Any, task: TaskRunner, tmp_path: Any, deferrable: bool
 ) -> None:
     content: Any = tutorial_items() if deferrable else str(tmp_path / "gone.jsonl")
     operator = run_operator(**INBOUND, content=tutorial_items(), processing_mode="full", deferrable=True)
