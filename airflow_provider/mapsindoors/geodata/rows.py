@@ -102,7 +102,7 @@ def from_feature(feature: Mapping[str, Any], *, has_own_id: bool = True) -> Json
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """How a column is read.
+    """Reader of one column.
 
     :param place: the part of the object that it is in.
     :param name: its name there.
@@ -277,7 +277,7 @@ class PropertyLanguages:
         self._keys: dict[str, tuple[str, str]] = {}
 
     def apply(self, item: Json) -> list[str]:
-        """Give an object's property keys the solution's languages, and return the problems.
+        """Set the languages of an object's property keys, and return the problems.
 
         :param item: an object of :class:`RowReader`; it is changed.
         """

@@ -126,7 +126,7 @@ class SolutionSnapshot:
 
     The attribute ``base_types`` has the objects' base types by id; ``children`` has ids by the id of the
     parent; ``labels`` has the names of display types and the keys of categories by id; ``venues`` has the
-    bounds of the venues by id; ``twice_spelled`` has the ids of the objects with a property key in two
+    bounds of the venues by id; ``doubled_keys`` has the ids of the objects with a property key in two
     spellings.
     """
 
@@ -157,7 +157,7 @@ class SolutionSnapshot:
             name: defaultdict(list) for name in ("externalId", "administrativeid", match_on)
         }
         self.venues: dict[str, Bounds] = {}
-        self.twice_spelled: set[str] = set()
+        self.doubled_keys: set[str] = set()
         self._spellings: dict[str, dict[str, None]] = {}
         self._parents: dict[str, str] = {}
         for key, entry in self.by_id.items():
@@ -298,7 +298,7 @@ class SolutionSnapshot:
     def _index_properties(self, key: str, properties: Json) -> None:
         lower = {name.lower(): name for name in properties}
         if len(lower) != len(properties):
-            self.twice_spelled.add(key)
+            self.doubled_keys.add(key)
         for plain, name in lower.items():
             known = self._spellings.get(plain)
             if known is None:

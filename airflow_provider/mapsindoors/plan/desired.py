@@ -156,7 +156,7 @@ def _not_objects(rows: Sequence[Any]) -> dict[int, str]:
 
 
 def set_languages(rows: Sequence[DesiredRow], base: str, known: Sequence[str] = ()) -> None:
-    """Give the properties of rows the solution's languages.
+    """Set the languages of the properties of rows.
 
     :param rows: the rows of :func:`read_desired_rows`; they are changed.
     :param base: the base language, for ``name`` and ``description`` without one; empty when they need one.
