@@ -24,6 +24,9 @@ class InputError(ProviderError, ValueError):
 
     SHOWN = 20
 
+    LONGEST = 3_500
+    """Characters of the listed problems, so that logs and the UI show the whole error."""
+
     def __init__(self, problems: str | Iterable[str], what: str = "") -> None:
         self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
         self.what = what
@@ -32,10 +35,14 @@ class InputError(ProviderError, ValueError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return f"{self.what}: {self.problems[0]}" if self.what else self.problems[0]
-        lines = [f"{len(self.problems)} problems in {self.what or 'the input'}:"]
-        lines += [f"  - {problem}" for problem in self.problems[: self.SHOWN]]
-        if len(self.problems) > self.SHOWN:
-            lines.append(f"  ... and {len(self.problems) - self.SHOWN} more")
+        lines, left = [f"{len(self.problems)} problems in {self.what or 'the input'}:"], self.LONGEST
+        for problem in self.problems[: self.SHOWN]:
+            left -= len(problem)
+            if left < 0 and len(lines) > 1:
+                break
+            lines.append(f"  - {problem}")
+        if len(self.problems) >= len(lines):
+            lines.append(f"  ... and {len(self.problems) - len(lines) + 1} more")
         return "\n".join(lines)
 
 

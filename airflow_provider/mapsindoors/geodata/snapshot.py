@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider.core.problems import nearest
-from airflow_provider.core.values import normal_key
+from airflow_provider.core.values import normal_key, shown
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata import geometry
@@ -229,13 +229,13 @@ class SolutionSnapshot:
         :param value: its value.
         :raises UnresolvedReferenceError: when no object has it, or more than one.
         """
-        return self._single(self.ids_by(name, value), f"object with {name} {value!r}")
+        return self._single(self.ids_by(name, value), f"object with {name} {shown(value)}")
 
     def resolve_floor(self, building: str, index: str) -> str:
         """Return the id of a floor by its index within a building, given by id or external id."""
         owner = building if building in self.by_id else self.resolve("externalId", building)
         floors = [child for child in self.children.get(owner, ()) if _index_of(self.by_id[child]) == index]
-        return self._single(floors, f"floor with index {index} in building {building!r}")
+        return self._single(floors, f"floor with index {index[:60]} in building {shown(building)}")
 
     def resolve_display_type(self, given: str) -> str:
         """Return the id of a display type, given by id or name."""
@@ -249,8 +249,8 @@ class SolutionSnapshot:
         found = entries.get(normal_key(given).lower(), [])
         if not found:
             known = [self.labels[one] for ids in entries.values() for one in ids]
-            raise UnresolvedReferenceError(f"there is no {kind} {given!r}{nearest(given, known)}")
-        return self._single(found, f"{kind} {given!r}")
+            raise UnresolvedReferenceError(f"there is no {kind} {shown(given)}{nearest(given[:100], known)}")
+        return self._single(found, f"{kind} {shown(given)}")
 
     def venue_of(self, key: str) -> str:
         """Return the id of the venue that an object is in; empty when it is in none.

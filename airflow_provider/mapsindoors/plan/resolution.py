@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.values import UnreadableValueError, read_integer
+from airflow_provider.core.values import UnreadableValueError, read_integer, shown
 from airflow_provider.mapsindoors.geodata import geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value
 from airflow_provider.mapsindoors.geodata.snapshot import (
@@ -96,11 +96,11 @@ def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rule
     item, base_type = row.item, row.base_type
     if row.object_id and base_type != snapshot.base_types[row.object_id]:
         there = snapshot.base_types[row.object_id]
-        yield f"baseType {base_type!r} differs from the object's {there!r}; it cannot change"
+        yield f"baseType {shown(base_type)} differs from the object's {there!r}; it cannot change"
         return
     dataset = snapshot.dataset["id"]
     if not rules.any_dataset and item.get("datasetId", dataset) != dataset:
-        yield f"datasetId {item['datasetId']!r} is not the solution's"
+        yield f"datasetId {shown(item['datasetId'])} is not the solution's"
     if "baseType" not in item and base_type in validation.BASE_TYPES:
         yield from validation.base_type_problems(item, base_type)
     yield from _parent_problems(row, snapshot, base_type)
@@ -209,7 +209,7 @@ def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str
         above = row.parent.base_type
     elif parent_id := row.item.get("parentId"):
         if parent_id not in snapshot.by_id:
-            yield f"there is no object with the parentId {parent_id}"
+            yield f"there is no object with the parentId {str(parent_id)[:60]}"
             return
         above = str(snapshot.base_types[parent_id])
     if above is None:
