@@ -1,7 +1,7 @@
-"""One name for each thing of the four systems, whoever names it: the URIs of assets.
+"""Asset URIs: one normalised URI for each object of the four services.
 
-Airflow normalises every asset's URI with the function for its scheme, also while it reads DAG files, so
-nothing here reads a connection or sends a request.
+Airflow normalises every asset's URI with the function for its scheme, also while it parses DAG files, so
+this module reads no connection and sends no request.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _PATHS = {
 
 
 def normalize(parts: SplitResult) -> SplitResult:
-    """Give the one spelling of a URI: host in lower case without user and port 443, the shortest path.
+    """Return the normal form of an asset URI: lower-case host without user and port 443, shortest path.
 
-    :param parts: the URI; of any of the four schemes. An AmigoCloud path may have the API's own beginning
+    :param parts: the URI, of one of the four schemes. An AmigoCloud path may begin with the API's own prefix
         (``/api/v1/users/123``).
-    :raises ValueError: when it names nothing of the system; says what it should look like. So does a query,
+    :raises ValueError: when the URI has not the form of its scheme, which the message shows, or has a query,
         which could hold a token.
     """
     pattern, form = _PATHS[parts.scheme]
@@ -57,13 +57,13 @@ def amigocloud_asset(
     extra: dict[str, JsonValue] | None = None,
     watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
-    """Name a project or dataset of AmigoCloud; no connection is read.
+    """Return the asset of an AmigoCloud project or dataset, without reading a connection.
 
     :param project: the project's id.
     :param dataset: the dataset's id.
-    :param host: a host name, or a base URL whose host is meant.
+    :param host: a host name, or a base URL on that host.
     :param extra: fixed facts about the asset.
-    :param watchers: what tells that the asset has changed.
+    :param watchers: watchers that fire when the asset has changed.
     """
     path = ["projects", project] + (["datasets", dataset] if dataset is not None else [])
     return _asset("amigocloud", host, path, extra, watchers)
@@ -77,13 +77,13 @@ def mapsindoors_asset(
     extra: dict[str, JsonValue] | None = None,
     watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
-    """Name a MapsIndoors solution or an object in it; no connection is read.
+    """Return the asset of a MapsIndoors solution or an object in it, without reading a connection.
 
-    :param solution: the solution's id. Not its API key: asset names are for everybody to see.
+    :param solution: the solution's id, never its API key: every user of Airflow can read asset names.
     :param geodata: the object's id.
-    :param host: a host name, or a base URL whose host is meant.
+    :param host: a host name, or a base URL on that host.
     :param extra: fixed facts about the asset.
-    :param watchers: what tells that the asset has changed.
+    :param watchers: watchers that fire when the asset has changed.
     """
     path = ["solutions", solution] + (["geodata", geodata] if geodata is not None else [])
     return _asset("mapsindoors", host, path, extra, watchers)
@@ -98,14 +98,14 @@ def iotstudio_asset(
     extra: dict[str, JsonValue] | None = None,
     watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
-    """Name a space of Altair IoT Studio, one of its Things or one of its categories; no connection is read.
+    """Return the asset of an IoT Studio space, a Thing or a category, without reading a connection.
 
     :param space: the space's id.
     :param thing_id: the Thing's id.
     :param category: the category's name, instead of a Thing.
-    :param host: a host name, or a base URL whose host is meant.
+    :param host: a host name, or a base URL on that host.
     :param extra: fixed facts about the asset.
-    :param watchers: what tells that the asset has changed.
+    :param watchers: watchers that fire when the asset has changed.
     """
     path = ["spaces", space]
     for kind, name in (("things", thing_id), ("categories", category)):
@@ -122,14 +122,14 @@ def leanix_asset(
     extra: dict[str, JsonValue] | None = None,
     watchers: Sequence[AssetWatcher] = (),
 ) -> Asset:
-    """Name a connector of a LeanIX workspace, or its fact sheets; no connection is read.
+    """Return the asset of a LeanIX connector or of fact sheets, without reading a connection.
 
-    :param host: the workspace's host, ``<subdomain>.leanix.net``, or a base URL whose host is meant.
-    :param connector_type: with ``connector_id``, which runs are meant.
-    :param connector_id: see there.
-    :param factsheets: only fact sheets of this type; all without a connector either.
+    :param host: the workspace's host, ``<subdomain>.leanix.net``, or a base URL on that host.
+    :param connector_type: type of the connector whose runs the asset stands for; needs ``connector_id``.
+    :param connector_id: id of that connector.
+    :param factsheets: type of the fact sheets; without it and without a connector, all fact sheets.
     :param extra: fixed facts about the asset.
-    :param watchers: what tells that the asset has changed.
+    :param watchers: watchers that fire when the asset has changed.
     """
     if connector_type is not None and connector_id is not None:
         path: list[Any] = ["connectors", connector_type, connector_id]
@@ -147,16 +147,19 @@ def _asset(
 ) -> Asset:
     from airflow.sdk import Asset
 
-    place = urlsplit(host if "://" in host else f"//{host}").netloc
-    uri = f"{scheme}://{place}/" + "/".join(quote(str(segment), safe="") for segment in path)
-    clean = normalize(urlsplit(uri)).geturl()
-    return Asset(name=clean, uri=clean, group=scheme, extra=extra or {}, watchers=list(watchers))
+    netloc = urlsplit(host if "://" in host else f"//{host}").netloc
+    given = f"{scheme}://{netloc}/" + "/".join(quote(str(segment), safe="") for segment in path)
+    uri = normalize(urlsplit(given)).geturl()
+    return Asset(name=uri, uri=uri, group=scheme, extra=extra or {}, watchers=list(watchers))
 
 
-def convert_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow gives it
-    """Give the OpenLineage dataset of an asset: its host is the namespace, its path the name.
+def convert_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow passes it
+    """Return the OpenLineage dataset of an asset: scheme and host as namespace, the path as name.
 
-    Airflow calls it only where the openlineage provider is installed.
+    Airflow calls this function only where the openlineage provider is installed.
+
+    :param asset: an asset with a normalised URI.
+    :param lineage_context: Airflow's lineage context; not used.
     """
     from openlineage.client.event_v2 import Dataset  # type: ignore[import-not-found,unused-ignore]
 

@@ -1,60 +1,108 @@
-"""What can go wrong, as a tree of exceptions.
+"""Exceptions of the provider, all below :class:`ProviderError`.
 
-Messages never hold a credential: whoever raises one of these passes text through
-:mod:`airflow_provider.core.redaction` first.
+Messages never hold a credential: text from outside passes :mod:`airflow_provider.core.redaction` before it
+becomes part of an exception.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+
+def shorten(items: Sequence[str], limit: int) -> list[str]:
+    """Return the first items of a list for a message, then "and N more" in place of the rest.
+
+    :param limit: the number of items to keep.
+    """
+    rest = len(items) - limit
+    return [*items[:limit], f"and {rest} more"] if rest > 0 else list(items)
+
+
+MAX_LINE = 300
+"""Maximum characters of one item in a message."""
+
+MAX_BYTES = 3900
+"""Maximum bytes of a message in UTF-8: a log line with it stays below 4 KB."""
+
+_MAX_ALONE = 1000
+"""Maximum characters of a line that no list is part of."""
+
+
+def cut(text: str, longest: int = MAX_LINE) -> str:
+    """Return a text of limited length; what is cut off becomes an ellipsis.
+
+    :param longest: maximum number of characters.
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _capped(text: str, longest: int = _MAX_ALONE) -> str:
+    """Return a message with each line and the whole of limited length."""
+    text = "\n".join(cut(line, longest) for line in text.split("\n"))
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= MAX_BYTES else f"{data[: MAX_BYTES - 3].decode('utf-8', 'ignore')}…"
+
+
+def _bullets(heading: str, items: Sequence[str], limit: int, total: int) -> str:
+    """Return a list for a message: as many items as there is room for, then the number of the others."""
+    lines, room = [cut(heading)], MAX_BYTES - 2 * MAX_LINE
+    for item in items[:limit]:
+        line = f"  - {cut(item)}"
+        room -= len(line.encode("utf-8", "replace")) + 1
+        if room < 0:
+            break
+        lines.append(line)
+    rest = total + 1 - len(lines)
+    return _capped("\n".join([*lines, *([f"  - and {rest} more"] if rest else [])]))
 
 
 class ProviderError(Exception):
     """The base of every error that this provider raises on purpose."""
 
+    def __str__(self) -> str:
+        return _capped(super().__str__())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({cut(str(self), _MAX_ALONE)!r})"
+
 
 class InputError(ProviderError, ValueError):
-    """Arguments, rows, a file or a connection cannot be used as they are; nothing was sent yet.
+    """Arguments, rows, a file or a connection are invalid; no request was sent.
 
     :param problems: one sentence for each problem, each naming its row or field. All problems of an
         input are reported at once.
-    :param what: what was looked at, for the first line ("3 problems in <what>").
+    :param subject: the invalid input, for the first line ("3 problems in <subject>").
     """
 
     SHOWN = 20
+    """Problems that the message lists."""
 
-    LONGEST = 3_500
-    """Characters of the listed problems, so that logs and the UI show the whole error."""
-
-    def __init__(self, problems: str | Iterable[str], what: str = "") -> None:
+    def __init__(self, problems: str | Iterable[str], subject: str = "") -> None:
         self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
-        self.what = what
-        super().__init__(self.problems, what)
+        self.subject = subject
+        self.total = len(self.problems)
+        super().__init__(self.problems, subject)
 
     def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return f"{self.what}: {self.problems[0]}" if self.what else self.problems[0]
-        lines, left = [f"{len(self.problems)} problems in {self.what or 'the input'}:"], self.LONGEST
-        for problem in self.problems[: self.SHOWN]:
-            left -= len(problem)
-            if left < 0 and len(lines) > 1:
-                break
-            lines.append(f"  - {problem}")
-        if len(self.problems) >= len(lines):
-            lines.append(f"  ... and {len(self.problems) - len(lines) + 1} more")
-        return "\n".join(lines)
+        if self.total == 1:
+            problem = _capped(self.problems[0])
+            return f"{cut(self.subject)}: {problem}" if self.subject else problem
+        heading = f"{self.total} problems in {self.subject or 'the input'}:"
+        return _bullets(heading, self.problems, self.SHOWN, self.total)
 
 
 class ApiError(ProviderError):
-    """The service answered, and the answer is a refusal or a failure.
+    """The service replied with a refusal or a failure.
 
     :param status: the HTTP status code.
-    :param code: the service's own error code, empty when it gave none.
-    :param message: what the service said, shortened and without secrets.
+    :param code: the service's own error code, empty when the reply has none.
+    :param message: the service's error message, shortened and without secrets.
     :param request: the request in one line, without its query.
     :param body: the start of the reply's body, without secrets.
-    :param retry_after: seconds after which another try makes sense; None when the service did not say.
+    :param retry_after: seconds after which a retry may succeed; None when the service named no delay.
+    :param is_page: whether the reply was a web page (HTML), not the API's.
+    :param location: target of a redirect without its query; empty for other replies.
     """
 
     advice = ""
@@ -68,6 +116,8 @@ class ApiError(ProviderError):
         request: str = "",
         body: str = "",
         retry_after: float | None = None,
+        is_page: bool = False,
+        location: str = "",
     ) -> None:
         super().__init__(status, code, message)
         self.status = status
@@ -76,13 +126,15 @@ class ApiError(ProviderError):
         self.request = request
         self.body = body
         self.retry_after = retry_after
+        self.is_page = is_page
+        self.location = location
 
     def __str__(self) -> str:
-        head = f"{self.request} answered {self.status}" if self.request else f"HTTP {self.status}"
+        head = f"{cut(self.request)} answered {self.status}" if self.request else f"HTTP {self.status}"
         said = ": ".join(part for part in (self.code, self.message) if part)
         text = f"{head}: {said}" if said else head
         advice = f"it asks to wait {_seconds(self.retry_after)} s" if self.retry_after else self.advice
-        return f"{text} ({advice})" if advice else text
+        return f"{_capped(text)} ({advice})" if advice else _capped(text)
 
 
 def _seconds(number: float) -> str:
@@ -90,19 +142,19 @@ def _seconds(number: float) -> str:
 
 
 class AuthenticationError(ApiError):
-    """The service does not accept the credentials (401, or a refused token request)."""
+    """The service rejects the credentials (401, or a refused token request)."""
 
     advice = "check login and password of the connection"
 
 
 class PermissionDeniedError(ApiError):
-    """The credentials are good but not allowed to do this (403)."""
+    """The credentials are valid but lack a permission for the request (403)."""
 
     advice = "the credentials are valid but lack a permission, role or scope for this"
 
 
 class NotFoundError(ApiError):
-    """What the request names does not exist, or not for these credentials (404, 410)."""
+    """The requested resource does not exist, or these credentials may not see it (404, 410)."""
 
 
 class RequestRejectedError(ApiError):
@@ -110,40 +162,52 @@ class RequestRejectedError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """The service asks to slow down (429), for longer than a worker should wait."""
+    """The service asks for a slower rate (429), and for a longer delay than a worker should wait."""
 
     def __init__(self, status: int = 429, code: str = "", message: str = "", **details: Any) -> None:
         super().__init__(status, code, message, **details)
 
 
 class ServerError(ApiError):
-    """The service failed (5xx), or sent a reply that cannot be read, after all tries."""
+    """The service failed (5xx) or sent an unreadable reply, in every attempt."""
 
 
 class TransportError(ProviderError):
-    """No answer came: the host could not be reached, or the connection broke, after all tries."""
+    """No response: the host could not be reached, or the connection broke, in every attempt.
+
+    :param message: the request and the cause of the missing response.
+    :param cause: ``name`` (unknown to DNS), ``refused``, ``timeout``, ``tls`` or ``proxy``; empty for others.
+    :param reason: the cause alone, as a text.
+    :param request: the request in one line, without its query.
+    """
+
+    def __init__(self, message: str, *, cause: str = "", reason: str = "", request: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.reason = reason
+        self.request = request
 
 
 class AmbiguousWriteError(ProviderError):
-    """A write was sent, its answer was lost, and sending it again could act twice.
+    """A write was sent, no response came, and a retry could act twice.
 
-    Look at the service's state before you try again.
+    Check the state on the service before repeating the write.
 
-    :param message: the request, and what happened.
-    :param why: only what happened to the answer.
+    :param message: the request and its outcome.
+    :param reason: the cause of the missing response alone.
     """
 
-    def __init__(self, message: str, why: str = "") -> None:
+    def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.why = why
+        self.reason = reason
 
 
 class RunFailedError(ProviderError):
-    """A run on the service ended badly.
+    """A run on the service ended without success.
 
     :param run_id: the run's id on the service.
     :param status: its last status.
-    :param reason: what is known of why, counts and first warnings included.
+    :param reason: the known cause, with counts and the first warnings.
     """
 
     def __init__(self, run_id: str, status: str, reason: str = "") -> None:
@@ -154,57 +218,63 @@ class RunFailedError(ProviderError):
 
     def __str__(self) -> str:
         text = f"run {self.run_id} ended as {self.status}"
+        return _capped(f"{text}: {self.reason}" if self.reason else text, MAX_LINE)
+
+
+class RunTimeoutError(RunFailedError):
+    """A run was not finished when the task stopped waiting for it; it may still finish on the service."""
+
+    def __str__(self) -> str:
+        text = f"run {self.run_id} timed out, its last status is {self.status}"
         return f"{text}: {self.reason}" if self.reason else text
 
 
 class IncompleteExportError(ProviderError):
-    """An export does not hold what the service said it should; nothing was published."""
+    """An export does not hold the rows that the service announced; no file was written."""
 
 
 class PlanRejectedError(ProviderError):
-    """A plan breaks a guard, or the world changed since it was made; nothing was written."""
+    """A plan breaks a guard, or the service's data changed since it was made; nothing was written."""
 
 
 class PartialWriteError(ProviderError):
-    """Some rows could not be written; everything else was.
+    """Some rows could not be written; all others were.
 
     :param failures: one sentence for each failure, naming its row.
-    :param counts: what was done all the same.
+    :param counts: the rows written, by kind of write.
     """
 
     SHOWN = 20
+    """Failures that the message lists."""
 
     def __init__(self, failures: Iterable[str], counts: Mapping[str, int] | None = None) -> None:
         self.failures: list[str] = list(failures)
         self.counts = dict(counts or {})
+        self.total = len(self.failures)
         super().__init__(self.failures, self.counts)
 
     def __str__(self) -> str:
         done = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        lines = [f"{len(self.failures)} failures{f' ({done})' if done else ''}:"]
-        lines += [f"  - {failure}" for failure in self.failures[: self.SHOWN]]
-        if len(self.failures) > self.SHOWN:
-            lines.append(f"  ... and {len(self.failures) - self.SHOWN} more")
-        return "\n".join(lines)
+        heading = f"{self.total} failures{f' ({done})' if done else ''}:"
+        return _bullets(heading, self.failures, self.SHOWN, self.total)
 
 
 class VerificationError(ProviderError):
-    """A write was accepted, but reading back shows something else.
+    """A write was accepted, but reading back shows other values.
 
-    :param differences: one sentence for each difference: object, field, wanted, found.
+    :param differences: one sentence for each difference: object, field, expected value, value found.
     """
 
     SHOWN = 20
+    """Differences that the message lists."""
 
     def __init__(self, differences: str | Iterable[str]) -> None:
         self.differences: list[str] = [differences] if isinstance(differences, str) else list(differences)
+        self.total = len(self.differences)
         super().__init__(self.differences)
 
     def __str__(self) -> str:
-        if len(self.differences) == 1:
-            return self.differences[0]
-        lines = [f"{len(self.differences)} values are not as written:"]
-        lines += [f"  - {difference}" for difference in self.differences[: self.SHOWN]]
-        if len(self.differences) > self.SHOWN:
-            lines.append(f"  ... and {len(self.differences) - self.SHOWN} more")
-        return "\n".join(lines)
+        if self.total == 1:
+            return _capped(self.differences[0])
+        heading = f"{self.total} values are not as written:"
+        return _bullets(heading, self.differences, self.SHOWN, self.total)

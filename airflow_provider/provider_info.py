@@ -1,6 +1,6 @@
-"""What Airflow asks a provider: its connection types with their forms, its hooks, operators and links.
+"""Provider info: connection types with their forms, hooks, operators, triggers, asset URIs and links.
 
-Airflow reads this in every process, so this module imports nothing.
+Airflow reads it in every process, so this module imports nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +23,17 @@ def _common_fields() -> dict[str, _Field]:
             "Read timeout",
             "number",
             default=60,
-            description="Seconds that a reply may stall before it is given up.",
+            description="Seconds that a reply may stall before the request fails.",
         ),
         "connect_timeout": _field("Connect timeout", "number", default=10, description="Seconds."),
+        "attempts": _field(
+            "Attempts", "integer", description="Attempts of a request. Empty: what fits the service."
+        ),
+        "patience": _field(
+            "Patience",
+            "number",
+            description="Seconds in which attempts of a request may start. Empty: what fits the service.",
+        ),
         "verify": _field(
             "Verify TLS",
             description="true, false, or the path of a CA bundle. Leave empty for true.",
@@ -143,7 +151,7 @@ def _modules(kind: str) -> list[dict[str, Any]]:
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Give Airflow the provider's description, as ``airflow providers get`` shows it."""
+    """Return the provider's description, as ``airflow providers get`` shows it."""
     return {
         "package-name": "airflow-provider-digital-twin",
         "name": "Digital twin: MapsIndoors, AmigoCloud, Altair IoT Studio, LeanIX",

@@ -1,6 +1,6 @@
-"""When a task is tried again: at once, after what the service asked for, or not at all (Airflow 3.3).
+"""Retry policy for tasks: retry after the delay that the service asks for, or not at all (Airflow 3.3).
 
-Give it to a DAG or a task::
+Pass the policy to a DAG or a task::
 
     DAG(..., default_args={"retries": 5, "retry_policy": ServiceRetryPolicy()})
 """
@@ -23,33 +23,40 @@ from airflow_provider.errors import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_POINTLESS = (InputError, PlanRejectedError, PermissionDeniedError)
+_PERMANENT = (InputError, PlanRejectedError, PermissionDeniedError)
+"""Errors that a retry of the task would meet again."""
 
 
 class ServiceRetryPolicy(RetryPolicy):
-    """Lets the service say when the next try makes sense, and spares tries that cannot help.
+    """Delay a task's retry by the service's ``Retry-After``, and skip retries that cannot succeed.
 
-    A rate limit or a failure that came with ``Retry-After`` delays the next try by just that, so that no
-    worker slot sleeps through it. Bad input, a refused plan and a missing permission fail the task at once.
-    Everything else is left to the task's ``retries`` and ``retry_delay``.
+    After a rate limit or a failure with ``Retry-After``, Airflow retries the task after exactly that delay,
+    so that no worker slot sleeps through it. Invalid input, a rejected plan and a missing permission fail the
+    task at once. All other failures follow the task's ``retries`` and ``retry_delay``.
     """
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide about one failure of a task."""
-        if isinstance(exception, _POINTLESS):
-            return RetryDecision.fail(f"another try cannot help: {type(exception).__name__}")
+        """Return the decision for one failure of a task.
+
+        :param exception: the error that the task raised.
+        :param try_number: the failed attempt, from 1; not used.
+        :param max_tries: the attempts that ``retries`` allows; not used.
+        :param context: the task's context; not used.
+        """
+        if isinstance(exception, _PERMANENT):
+            return RetryDecision.fail(f"a retry cannot succeed: {type(exception).__name__}")
         if isinstance(exception, (RateLimitedError, ServerError)) and exception.retry_after is not None:
             delay = timedelta(seconds=exception.retry_after)
             return RetryDecision.retry(delay, f"the service asked for {exception.retry_after:.0f} s")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Give what Airflow stores of the policy: it has no settings."""
+        """Return the policy's arguments for Airflow's metadata: there are none."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> ServiceRetryPolicy:
-        """Make the policy again."""
+        """Create the policy from its stored arguments."""
         return cls()

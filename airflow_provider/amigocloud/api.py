@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlencode
 
-from airflow_provider.amigocloud.pagination import Page, read_page
+from airflow_provider.amigocloud.pagination import Page, read_page, refuse_non_finite
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError, RequestRejectedError
+
+T = TypeVar("T")
 
 MAX_QUERY_BYTES = 3000
 """Maximum percent-encoded bytes of a query in a URL; a longer one is sent by POST: gateways cut URLs at 4 to
@@ -86,7 +88,7 @@ def locate(url: str) -> Location:
         leading ``/`` relative to the API root; or absolute, on the connection's own origin only.
     :raises InputError: when the URL is empty.
     """
-    if not url:
+    if not str(url or "").strip():
         raise InputError("the URL is empty")
     if url.startswith(("http://", "https://")):
         return Location("api", url)
@@ -97,10 +99,15 @@ def read_body(reply: Reply) -> Any:
     """Return a reply's JSON; None when the body is empty.
 
     :raises RequestRejectedError: for an error with a success status.
+    :raises InputError: when the reply holds NaN.
     """
     if not reply.body.strip():
         return None
-    body = reply.json()
+    try:
+        body = reply.json()
+    except ValueError:
+        refuse_non_finite(reply.body)
+        raise
     if isinstance(body, dict) and "error_code" in body:
         raise RequestRejectedError(reply.status)
     return body
@@ -181,6 +188,28 @@ def list_page(url: str, limit: int) -> Call[Page]:
     return Call("GET", where.path, params, base=where.base, read=read_page, name="read a list")
 
 
+def query_text(query: Any) -> str:
+    """Return the text of a query to send.
+
+    :param query: SQL.
+    :raises InputError: when it is not one query, which reads only.
+    """
+    from airflow_provider.amigocloud.sql.statement import read_query
+
+    return read_query(query).text
+
+
+def write_text(statement: Any) -> str:
+    """Return the text of a statement to send that writes.
+
+    :param statement: SQL.
+    :raises InputError: when it is not one statement, or reads only.
+    """
+    from airflow_provider.amigocloud.sql.statement import read_write
+
+    return read_write(statement).text
+
+
 def write_sql(statement: str) -> Call[int]:
     """Return the request that runs a statement that writes, and reads the number of affected rows."""
     return Call(
@@ -205,12 +234,62 @@ def dataset_number(dataset: int | str) -> int:
     """Return a dataset's id as a number.
 
     :param dataset: the id as a number, or as its digits.
-    :raises InputError: when it is not a whole number.
+    :raises InputError: when it is not a whole number of at least 1.
     """
-    number = str(dataset).strip()
-    if not number.isdecimal() or isinstance(dataset, bool):
-        raise InputError(f"must be the id of a dataset, a whole number, not {dataset!r}", "dataset")
-    return int(number)
+    from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, shown
+
+    try:
+        return read_integer(ValueReader().read(dataset), least=1)
+    except UnreadableValueError:
+        text = f"must be the id of a dataset, a whole number, not {shown(dataset)}"
+        raise InputError(text, "dataset") from None
+
+
+def required(value: Any, name: str) -> str:
+    """Return an id or a name that a request cannot do without, as text.
+
+    :param value: the argument.
+    :param name: its name, for the error.
+    :raises InputError: when it is empty, or the text that a template makes of a missing value.
+    """
+    if problems := text_problems(value, name):
+        raise InputError(problems, name)
+    return str(value).strip()
+
+
+def text_problems(value: Any, name: str) -> list[str]:
+    """Return what is wrong with an argument that must be an id or a name.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    from airflow_provider.core.input.conditions import is_missing
+    from airflow_provider.core.input.values import shown
+
+    if value is None or is_missing(value):
+        return [f"'{name}' is empty ({shown(value)}), which names nothing"]
+    if isinstance(value, str) and value.strip().lower() in _MISSING_TEXTS:
+        return [f"'{name}' is {value!r}: a template made it of a value that is missing"]
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return [f"'{name}' must be one id or name, not {shown(value)}"]
+    return []
+
+
+def problems_of(name: str, read: Callable[[], object]) -> list[str]:
+    """Return the problems of an argument as sentences that begin with its name.
+
+    :param name: the argument.
+    :param read: reads it, and raises ``InputError``.
+    """
+    try:
+        read()
+    except InputError as error:
+        return [f"'{name}' {problem}" for problem in error.problems]
+    return []
+
+
+_MISSING_TEXTS = frozenset({"none", "null", "nan", "nat", "<na>", "undefined"})
+"""Texts, in lower case, that templates and libraries make of a missing value."""
 
 
 def dataset_path(dataset: int | str, *, in_project: bool) -> Location:
@@ -232,12 +311,23 @@ def master(where: Location) -> Call[str]:
 
     :param where: location of the dataset, see :func:`dataset_path`.
     """
+    return read_part(where, "master", str, "read a dataset's state")
+
+
+def read_part(where: Location, part: str, convert: Callable[[Any], T], name: str) -> Call[T]:
+    """Return the request that reads one value of a dataset from the resource of the same name.
+
+    :param where: location of the dataset, see :func:`dataset_path`.
+    :param part: the resource, and the reply's key.
+    :param convert: makes the result from the value.
+    :param name: action of the request, for logs and errors.
+    """
     return Call(
         "GET",
-        f"{where.path}/master",
+        f"{where.path}/{part}",
         base=where.base,
-        read=lambda reply: str(read_body(reply)["master"]),
-        name="read a dataset's state",
+        read=lambda reply: convert(read_body(reply)[part]),
+        name=name,
     )
 
 
@@ -263,7 +353,7 @@ def saved_query(query_id: int | str) -> Call[str]:
     """Return the request that reads the SQL of one of the project's saved queries."""
     return Call(
         "GET",
-        f"queries/{segment(query_id)}",
+        f"queries/{segment(required(query_id, 'saved_query'))}",
         base="project",
         read=lambda reply: str(read_body(reply)["query"]),
         name="read a saved query",
@@ -276,7 +366,8 @@ def job(job_id: str) -> Call[dict[str, Any]]:
     The statuses are seen in clients. The service may refuse a project's token, because jobs belong to the
     user.
     """
-    return Call("GET", f"me/jobs/{segment(job_id)}", read=read_body, name="read a job")
+    path = f"me/jobs/{segment(required(job_id, 'job_id'))}"
+    return Call("GET", path, read=read_body, name="read a job")
 
 
 def upload(filename: str, content: bytes, fields: Mapping[str, str]) -> Call[str]:
@@ -332,7 +423,7 @@ def upload_chunk(
         base="project",
         content=body,
         headers={"Content-Type": kind, "Content-Range": content_range},
-        good=SUCCESS | {400},
+        success_statuses=SUCCESS | {400},
         read=lambda reply: _progress(reply, upload_id),
         name=f"upload {content_range}",
     )

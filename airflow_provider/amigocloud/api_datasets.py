@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.amigocloud.api import Location, read_body, read_job
+from airflow_provider.amigocloud.api import Location, read_body, read_job, read_part, required
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import read_nothing
 from airflow_provider.errors import InputError
@@ -33,11 +33,11 @@ def batches(
     :raises InputError: when rows have no id or a repeated id; it names all of them.
     """
     if action not in ACTIONS:
-        raise InputError(f"must be one of {', '.join(ACTIONS)}, not {action!r}", "action")
+        raise InputError(f"must be one of {', '.join(ACTIONS)}, not {action!r:.60}", "action")
     problems, seen = [], dict[Any, int]()
     for number, row in enumerate(rows, start=1):
         key = row.get("amigo_id")
-        if not isinstance(key, str) or not key:
+        if not isinstance(key, str) or not key.strip():
             problems.append(f"row {number} has no amigo_id")
         elif key in seen:
             problems.append(f"row {number} has the amigo_id of row {seen[key]}: {key}")
@@ -76,13 +76,7 @@ def submit_change(where: Location, dataset: str, action: str, data: list[dict[st
 
 def schema(where: Location) -> Call[list[dict[str, Any]]]:
     """Return the request that reads a dataset's fields."""
-    return Call(
-        "GET",
-        f"{where.path}/schema",
-        base=where.base,
-        read=lambda reply: list(read_body(reply)["schema"]),
-        name="read a schema",
-    )
+    return read_part(where, "schema", list, "read a schema")
 
 
 def create_dataset(name: str, fields: Sequence[Mapping[str, Any]]) -> Call[dict[str, Any]]:
@@ -90,7 +84,7 @@ def create_dataset(name: str, fields: Sequence[Mapping[str, Any]]) -> Call[dict[
     return Call(
         "POST",
         "datasets/create",
-        json={"name": name, "schema": msgspec.json.encode(list(fields)).decode()},
+        json={"name": required(name, "name"), "schema": msgspec.json.encode(list(fields)).decode()},
         base="project",
         repeatable=False,
         read=read_body,
@@ -107,7 +101,7 @@ def revert(where: Location, state: str) -> Call[str]:
     """Return the request that adds a state equal to an earlier one, and reads the job's id; idempotent."""
     return Call(
         "POST",
-        f"{where.path}/revert/{segment(state)}",
+        f"{where.path}/revert/{segment(required(state, 'state'))}",
         base=where.base,
         read=read_job,
         name="revert a dataset",
@@ -123,7 +117,7 @@ def export(where: Location, file_format: str) -> Call[str]:
     return Call(
         "POST",
         f"{where.path}/export",
-        json={"format": file_format},
+        json={"format": required(file_format, "file_format")},
         base=where.base,
         read=read_job,
         name=f"export as {file_format}",

@@ -112,11 +112,11 @@ class QueryIsTrue:
     def call(self, *, in_project: bool) -> Call[Any]:
         """Return the request that reads the first row.
 
-        :raises InputError: when the connection names no project.
+        :raises InputError: when the SQL is no query, or the connection names no project.
         """
         if not in_project:
             raise InputError(api.NO_PROJECT, "connection")
-        return api.sql(self.sql, limit=1)
+        return api.sql(api.query_text(self.sql), limit=1)
 
     def evaluate(self, value: Page) -> dict[str, Any] | None:
         """Return the value."""
@@ -125,15 +125,48 @@ class QueryIsTrue:
         return {"value": found} if found not in (None, False, 0, "", "0") else None
 
 
+@dataclass(frozen=True)
+class SavedQueryIsTrue:
+    """True when one of the project's saved queries is, see :class:`QueryIsTrue`.
+
+    :param saved_query: id of the query, whose SQL is read at each poll.
+    """
+
+    saved_query: int | str
+
+    def call(self, *, in_project: bool) -> Call[Any]:
+        """Return the request that reads the SQL.
+
+        :raises InputError: when the id is empty, or the connection names no project.
+        """
+        if not in_project:
+            raise InputError(api.NO_PROJECT, "connection")
+        return api.saved_query(self.saved_query)
+
+    def evaluate(self, value: Any) -> dict[str, Any] | None:
+        """Raise, because the SQL has to be run, see :func:`check`."""
+        raise NotImplementedError
+
+    def next_condition(self, value: str) -> QueryIsTrue:
+        """Return the condition on the query's result.
+
+        :param value: result of the request: the SQL.
+        """
+        return QueryIsTrue(value)
+
+
 CONDITIONS: dict[str, type[Condition]] = {
-    kind.__name__: kind for kind in (JobIsDone, DatasetHasChanged, QueryIsTrue)
+    kind.__name__: kind for kind in (JobIsDone, DatasetHasChanged, QueryIsTrue, SavedQueryIsTrue)
 }
 """The conditions by the names that serialised triggers hold."""
 
 
 def check(hook: AmigoCloudHook, condition: Condition) -> dict[str, Any] | None:
     """Send the condition's request once, and return its evaluation; for workers."""
-    return condition.evaluate(hook.send(condition.call(in_project=hook.has_project)))
+    value = hook.send(condition.call(in_project=hook.has_project))
+    if isinstance(condition, SavedQueryIsTrue):
+        return check(hook, condition.next_condition(value))
+    return condition.evaluate(value)
 
 
 async def acheck(hook: AmigoCloudHook, condition: Condition, max_age: float) -> dict[str, Any] | None:
@@ -144,4 +177,7 @@ async def acheck(hook: AmigoCloudHook, condition: Condition, max_age: float) -> 
     settings = await hook.aload()
     call = condition.call(in_project=hook.has_project)
     key = (hook.conn_id, settings.host, call.base, call.path, str(call.params), str(call.json))
-    return condition.evaluate(await shared_result(key, max_age, lambda: hook.asend(call)))
+    value = await shared_result(key, max_age, lambda: hook.asend(call))
+    if isinstance(condition, SavedQueryIsTrue):
+        return await acheck(hook, condition.next_condition(value), max_age)
+    return condition.evaluate(value)

@@ -95,8 +95,15 @@ class AmigoCloudHook(ListenerHook):
 
         :param url: see :meth:`get`.
         :param params: query parameters; ``{"query": sql}`` for ``sql``, sent by POST if it is long.
+        :raises InputError: when a parameter is null, which would select everything, or the SQL is no query.
         """
-        return Cursor(self.send, api.listing(url, params))
+        given: Any = list(params.items()) if isinstance(params, Mapping) else list(params or ())
+        if empty := [name for name, value in given if value is None]:
+            names = ", ".join(repr(name) for name in empty)
+            raise InputError(f"null for {names}; leave it out for no condition", "params")
+        if api.locate(url).path.rstrip("/").rpartition("/")[2] == "sql":
+            given = [(name, api.query_text(value) if name == "query" else value) for name, value in given]
+        return Cursor(self.send, api.listing(url, given))
 
     # -- SQL
 
@@ -104,27 +111,30 @@ class AmigoCloudHook(ListenerHook):
         """Run a query, and return all its rows; for results that fit into memory.
 
         :param sql: the query.
-        :raises InputError: when the connection names no project.
+        :raises InputError: when the SQL is no query, or the connection names no project.
         """
         self.need_project()
-        return [row for page in walk(self.send, api.sql(sql)) for row in page.decoded()]
+        query = api.query_text(sql)
+        return [row for page in walk(self.send, api.sql(query)) for row in page.decoded()]
 
     def get_first(self, sql: str) -> Row | None:
         """Run a query, and return its first row, or None if there is none.
 
         :param sql: the query.
-        :raises InputError: when the connection names no project.
+        :raises InputError: when the SQL is no query, or the connection names no project.
         """
         self.need_project()
-        rows = self.send(api.sql(sql, limit=1)).decoded()
+        query = api.query_text(sql)
+        rows = self.send(api.sql(query, limit=1)).decoded()
         return rows[0] if rows else None
 
     def get_df(self, sql: str) -> Any:
         """Run a query, and return all rows as a pandas DataFrame, which has the columns even without rows.
 
         :param sql: the query.
-        :raises InputError: when pandas is not installed.
+        :raises InputError: when the SQL is no query, or pandas is not installed.
         """
+        query = api.query_text(sql)
         try:
             import pandas as pd  # type: ignore[import-untyped]
         except ImportError:
@@ -132,7 +142,7 @@ class AmigoCloudHook(ListenerHook):
         self.need_project()
         rows: list[Row] = []
         names: list[str] | None = None
-        for page in walk(self.send, api.sql(sql)):
+        for page in walk(self.send, api.sql(query)):
             rows += page.decoded()
             names = names or [column.name for column in page.columns or ()] or None
         return pd.DataFrame(rows, columns=names)
@@ -141,18 +151,22 @@ class AmigoCloudHook(ListenerHook):
         """Run a statement that writes, and return the number of affected rows.
 
         :param sql: the statement.
+        :raises InputError: when it is no single statement, or reads only.
         :raises AmbiguousWriteError: when there was no response: the statement may have taken effect.
         """
         self.need_project()
-        return self.send(api.write_sql(sql))
+        statement = api.write_text(sql)
+        return self.send(api.write_sql(statement))
 
     def get_saved_query(self, query_id: int | str) -> str:
         """Return the SQL of one of the project's saved queries.
 
         :param query_id: id of the query.
+        :raises InputError: when the id is empty, or the connection names no project.
         """
+        call = api.saved_query(query_id)
         self.need_project()
-        return self.send(api.saved_query(query_id))
+        return self.send(call)
 
     # -- datasets and jobs
 
@@ -205,7 +219,7 @@ class AmigoCloudHook(ListenerHook):
             row), so that a retry is idempotent.
         :raises InputError: when rows have no id or a repeated id; raised before any request.
         """
-        where, number = self._dataset(dataset), str(dataset).strip()
+        where, number = self._dataset(dataset), str(api.dataset_number(dataset))
         # A list, so that all rows are validated before the first request.
         batches = list(api_datasets.batches(action, rows))
         return [self.send(api_datasets.submit_change(where, number, action, data)) for data in batches]
@@ -265,9 +279,11 @@ class AmigoCloudHook(ListenerHook):
         :raises InputError: when the file does not exist or is empty.
         :raises AmbiguousWriteError: when there was no response that names the job.
         """
-        from airflow_provider.amigocloud.uploads import upload
+        from airflow_provider.amigocloud.uploads import option_problems, upload
 
         self.need_project()
+        if problems := option_problems(options):
+            raise InputError(problems, "upload_file")
         fields = dict(options or {})
         if dataset is not None:
             number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]

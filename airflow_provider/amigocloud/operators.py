@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.amigocloud.api import dataset_number, problems_of, text_problems, write_text
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.core.asset_events import add_to_outlet_events
@@ -15,7 +15,7 @@ from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderError, RunFailedError
+from airflow_provider.errors import AmbiguousWriteError, ProviderError, RunFailedError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from airflow_provider.amigocloud.export.checkpoint import Checkpoint
     from airflow_provider.amigocloud.export.incremental import Increment, WatermarkStore
+    from airflow_provider.amigocloud.export.request import ExportRequest
     from airflow_provider.amigocloud.export.sources import Source
+    from airflow_provider.amigocloud.sql.statement import Statement
 
 
 # Modules of the export are imported where it runs: DAG files are parsed often.
@@ -40,23 +42,30 @@ class AmigoCloudExportOperator(BaseOperator):
     3.3 on, a retry after a crash resumes with the same snapshot.
 
     :param output_path: local path, or any URL that ``ObjectStoragePath`` accepts (templated).
-    :param sql: query (templated). Exactly one of ``sql``, ``dataset`` and ``url`` is required.
+    :param sql: query (templated). Exactly one of ``sql``, ``dataset``, ``url`` and ``saved_query`` is
+        required.
     :param dataset: id of a dataset (templated).
     :param url: list endpoint, such as ``datasets`` or ``/me/projects`` (templated).
+    :param saved_query: id of one of the project's saved queries, whose SQL is read when the task runs
+        (templated).
     :param format: ``jsonl``, ``csv``, ``parquet``, ``geojson`` or ``geoparquet``; by default from the suffix
         of the path (``.jsonl.gz`` and ``.csv.gz`` are compressed). ``jsonl``, ``csv`` and ``parquet`` hold
         geometries as the service returns them, as hex EWKB; the other two require WGS 84 (templated).
-    :param key: with ``sql`` only: column of the result whose values are unique and never null. The rows are
-        then read in key order, which is exact while data changes, and fast at any size (templated).
-    :param page_size: rows to request per page; the service returns at most 1000, as far as is known.
-    :param concurrency: maximum concurrent requests, for a dataset and for a query with a key of hex ids; by
-        default the connection's ``max_concurrency`` (4). Other queries and lists are read one page ahead.
+    :param key: with ``sql`` and ``saved_query``: column of the result whose values are unique and never null.
+        The rows are then read in key order, which is exact while data changes, and fast at any size. A column
+        of floats is no key, as floats are not compared exactly (templated).
+    :param page_size: rows to request per page; the service returns at most 1000, as far as is known
+        (templated).
+    :param concurrency: maximum concurrent requests, for a dataset and for a query with a key of hex ids or
+        UUIDs; by default the connection's ``max_concurrency`` (4). Other queries and lists are read one page
+        ahead (templated).
     :param incremental_column: export only the rows that are new since the last export, by this column of
         dates, timestamps or numbers that only grow. The watermark is stored on the task's one outlet asset
-        (Airflow 3.3), and moves after the file is published. Rows without a value are in the first export
-        only.
+        (Airflow 3.3), moves after the file is published, and never passes the service's time. Rows without a
+        value are in the first export only (templated).
     :param lag: distance before the watermark from which rows are read again, for rows that become visible
-        late: a ``timedelta``, or a number for a column of numbers. Rows exported before are dropped.
+        late: a ``timedelta``, or a number for a column of numbers. Rows exported before are dropped
+        (templated).
     :param full_refresh: whether to ignore the watermark and export all rows (templated).
     :param amigocloud_conn_id: id of the Airflow connection (templated).
     """
@@ -67,7 +76,12 @@ class AmigoCloudExportOperator(BaseOperator):
         "dataset",
         "url",
         "format",
+        "saved_query",
         "key",
+        "page_size",
+        "concurrency",
+        "incremental_column",
+        "lag",
         "full_refresh",
         "amigocloud_conn_id",
     )
@@ -82,12 +96,13 @@ class AmigoCloudExportOperator(BaseOperator):
         sql: str | None = None,
         dataset: int | str | None = None,
         url: str | None = None,
+        saved_query: int | str | None = None,
         format: str | None = None,  # noqa: A002 - the public name
         key: str | None = None,
-        page_size: int = 1000,
-        concurrency: int | None = None,
+        page_size: int | str = 1000,
+        concurrency: int | str | None = None,
         incremental_column: str | None = None,
-        lag: timedelta | float | None = None,
+        lag: timedelta | float | str | None = None,
         full_refresh: bool | str = False,
         amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
         **kwargs: Any,
@@ -97,6 +112,7 @@ class AmigoCloudExportOperator(BaseOperator):
         self.sql = sql
         self.dataset = dataset
         self.url = url
+        self.saved_query = saved_query
         self.format = format
         self.key = key
         self.page_size = page_size
@@ -113,17 +129,19 @@ class AmigoCloudExportOperator(BaseOperator):
         :raises IncompleteExportError: when the rows may be incomplete; nothing is published.
         """
         from airflow_provider.amigocloud.export.export import export
-        from airflow_provider.amigocloud.export.formats import choose_format
+        from airflow_provider.amigocloud.export.request import read_request
+        from airflow_provider.core.files.storage import ensure_writable
 
-        self._check()
-        file_format = choose_format(self.output_path, self.format)
-        store, increment = self._increment(context) if self.incremental_column else (None, None)
-        condition = increment.condition() if increment else None
-        checkpoint = self._checkpoint(context, condition)
+        request = read_request(self)
+        ensure_writable(self.output_path)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            source = self._source(hook, checkpoint, condition)
+            statement = request.statement or self._saved_statement(hook)
+            store, increment = self._increment(context, request, statement)
+            condition = increment.condition() if increment else None
+            checkpoint = self._checkpoint(context, statement, condition)
+            source = self._source(hook, statement, checkpoint, condition)
             try:
-                manifest = export(hook, source, self.output_path, file_format, increment)
+                manifest = export(hook, source, self.output_path, request.file_format, increment)
             except ProviderError as error:
                 checkpoint.keep_after(error)
                 raise
@@ -132,28 +150,38 @@ class AmigoCloudExportOperator(BaseOperator):
         checkpoint.delete()
         return add_to_outlet_events(context, self.outlets, manifest)
 
-    def _increment(self, context: Context) -> tuple[WatermarkStore, Increment]:
+    def _saved_statement(self, hook: AmigoCloudHook) -> Statement | None:
+        """Return the query that the project has saved; None when the source is no saved query."""
+        from airflow_provider.amigocloud.export.request import read_statement
+
+        if self.saved_query is None:
+            return None
+        return read_statement(
+            hook.get_saved_query(self.saved_query), self.key, f"saved query {self.saved_query}"
+        )
+
+    def _increment(
+        self, context: Context, request: ExportRequest, statement: Statement | None
+    ) -> tuple[WatermarkStore | None, Increment | None]:
         """Return the increment since the stored watermark; since the beginning with ``full_refresh``."""
         from airflow_provider.amigocloud.export.incremental import Increment, WatermarkStore
+        from airflow_provider.amigocloud.export.request import outlet_assets
 
-        column, key = str(self.incremental_column), self.key or "amigo_id"
-        source = {"sql": self.sql, "dataset": self.dataset, "column": column, "key": key}
-        store = WatermarkStore(cast("Any", context), self._assets(), source, self.log)
-        is_full = str(self.full_refresh).strip().lower() in ("true", "1", "yes")
-        watermark, seen = (None, frozenset[str]()) if is_full else store.load()
-        return store, Increment(column, key, self.lag, watermark, seen)
+        if self.incremental_column is None:
+            return None, None
+        column, key = self.incremental_column, self.key or "amigo_id"
+        sql = statement.text if statement else None
+        source = {"sql": sql, "dataset": self.dataset, "column": column, "key": key}
+        store = WatermarkStore(cast("Any", context), outlet_assets(self), source, self.log)
+        watermark, seen = (None, frozenset[str]()) if self.full_refresh else store.load()
+        return store, Increment(column, key, request.lag, watermark, seen)
 
-    def _assets(self) -> list[Any]:
-        from airflow.sdk import Asset
-
-        return [outlet for outlet in self.outlets or () if isinstance(outlet, Asset)]
-
-    def _checkpoint(self, context: Context, condition: str | None) -> Checkpoint:
+    def _checkpoint(self, context: Context, statement: Statement | None, condition: str | None) -> Checkpoint:
         """Return the checkpoint of this export, with the pages that earlier attempts have saved."""
         from airflow_provider.amigocloud.export.checkpoint import Checkpoint
 
         request = {
-            "sql": self.sql,
+            "sql": statement.text if statement else None,
             "dataset": self.dataset,
             "key": self.key,
             "condition": condition,
@@ -161,48 +189,24 @@ class AmigoCloudExportOperator(BaseOperator):
         }
         return Checkpoint(context.get("task_state_store"), self.output_path, request, self.log)
 
-    def _source(self, hook: AmigoCloudHook, checkpoint: Checkpoint, condition: str | None) -> Source:
+    def _source(
+        self,
+        hook: AmigoCloudHook,
+        statement: Statement | None,
+        checkpoint: Checkpoint,
+        condition: str | None,
+    ) -> Source:
         from airflow_provider.amigocloud.export.readers import ReadOptions
         from airflow_provider.amigocloud.export.sources import dataset_source, list_source, sql_source
 
-        options = ReadOptions(self.page_size, self.concurrency or hook.max_concurrency)
+        concurrency = cast("int | None", self.concurrency)
+        options = ReadOptions(cast("int", self.page_size), concurrency or hook.max_concurrency)
         if self.url is not None:
             return list_source(hook, self.url, options)
         hook.need_project()
-        if self.dataset is not None:
-            return dataset_source(hook, self.dataset, options, checkpoint, condition)
-        return sql_source(hook, str(self.sql), self.key, options, checkpoint, condition)
-
-    def _check(self) -> None:
-        """Validate the arguments before any request."""
-        problems = []
-        given = [name for name in ("sql", "dataset", "url") if getattr(self, name) is not None]
-        if len(given) != 1:
-            actual = f"not {' and '.join(given)}" if given else "none is given"
-            problems.append(f"set exactly one of 'sql', 'dataset' and 'url'; {actual}")
-        if self.key is not None and given != ["sql"]:
-            problems.append("'key' is used with 'sql' only; a dataset's key is amigo_id")
-        problems += _not_positive("page_size", self.page_size)
-        if self.concurrency is not None:
-            problems += _not_positive("concurrency", self.concurrency)
-        problems += self._check_increment(given)
-        if problems:
-            raise InputError(problems, f"task '{self.task_id}'")
-
-    def _check_increment(self, given: list[str]) -> list[str]:
-        if self.incremental_column is None:
-            return ["'lag' is used with 'incremental_column' only"] if self.lag is not None else []
-        if given == ["url"]:
-            return ["'incremental_column' is used with 'dataset' and 'sql'; a list cannot be filtered"]
-        if given == ["sql"] and self.key is None:
-            return ["'incremental_column' with 'sql' needs a 'key', a unique column of the result"]
-        return []
-
-
-def _not_positive(name: str, value: Any) -> list[str]:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return []
-    return [f"'{name}' must be a whole number above 0, not {value!r}"]
+        if statement is not None:
+            return sql_source(hook, statement, self.key, options, checkpoint, condition)
+        return dataset_source(hook, cast("int", self.dataset), options, checkpoint, condition)
 
 
 class AmigoCloudSqlOperator(BaseOperator):
@@ -232,16 +236,13 @@ class AmigoCloudSqlOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Run the statement, and return ``{"rows": n}``, the number of affected rows.
 
-        :raises InputError: when the statement is empty, or reads only.
+        :raises InputError: when it is not one statement, or reads only.
         :raises AmbiguousWriteError: when there was no response; the task is not retried.
         """
-        if not self.sql.strip():
-            raise InputError("the statement is empty", "sql")
-        if re.match(r"\s*(select|values|explain)\b", self.sql, re.IGNORECASE):
-            raise InputError("the statement reads only; use AmigoCloudExportOperator for queries", "sql")
+        statement = write_text(self.sql)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             try:
-                rows = hook.run(self.sql)
+                rows = hook.run(statement)
             except AmbiguousWriteError as error:
                 raise without_retry(error) from None
         self.log.info("%d rows affected", rows)
@@ -259,14 +260,23 @@ class AmigoCloudUploadOperator(BaseOperator):
         suffix tells the service the format.
     :param dataset: id of the dataset whose content the file replaces; None for a new dataset (templated).
     :param options: further form fields, such as ``{"csv_props.delimiter": ";"}`` (templated).
-    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``.
-    :param poll_interval: maximum seconds between polls of the job.
-    :param timeout: seconds after which the job counts as stuck.
+    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``
+        (templated).
+    :param poll_interval: maximum seconds between polls of the job (templated).
+    :param timeout: seconds after which the job counts as stuck (templated).
     :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to administrate,
         and must be a user's to read the job (templated).
     """
 
-    template_fields: Sequence[str] = ("source", "dataset", "options", "amigocloud_conn_id")
+    template_fields: Sequence[str] = (
+        "source",
+        "dataset",
+        "options",
+        "deferrable",
+        "poll_interval",
+        "timeout",
+        "amigocloud_conn_id",
+    )
     ui_color = "#d7ecd9"
 
     def __init__(
@@ -275,9 +285,9 @@ class AmigoCloudUploadOperator(BaseOperator):
         source: str,
         dataset: int | str | None = None,
         options: dict[str, str] | None = None,
-        deferrable: bool | None = None,
-        poll_interval: float = 5.0,
-        timeout: float = 3600.0,
+        deferrable: bool | str | None = None,
+        poll_interval: float | str = 5.0,
+        timeout: float | timedelta | str = 3600.0,
         amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -291,7 +301,11 @@ class AmigoCloudUploadOperator(BaseOperator):
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Upload the file, wait on the worker or in the triggerer, and return ``job`` and ``dataset_ids``."""
+        """Upload the file, wait on the worker or in the triggerer, and return ``job`` and ``dataset_ids``.
+
+        :raises InputError: when arguments are invalid, or the file does not exist or is empty.
+        """
+        self._check()
         submission = self._submission(context)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             job = submission.remote_id
@@ -299,8 +313,8 @@ class AmigoCloudUploadOperator(BaseOperator):
                 job = self._upload(hook, submission, self._submission(context, "chunks"))
             else:
                 self.log.info("Resuming with job %s of an earlier attempt", job)
-            deadline = clock() + self.timeout
-            if not is_deferrable(self.deferrable):
+            deadline = clock() + cast("float", self.timeout)
+            if not is_deferrable(cast("bool | None", self.deferrable)):
                 return add_to_outlet_events(
                     context, self.outlets, self._wait(hook, job, deadline, submission)
                 )
@@ -312,7 +326,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             question=JobIsDone.__name__,
             about={"job_id": job},
             deadline=deadline,
-            poll_interval=self.poll_interval,
+            poll_interval=cast("float", self.poll_interval),
         )
         return self.defer(trigger=trigger, method_name="execute_complete")
 
@@ -322,6 +336,7 @@ class AmigoCloudUploadOperator(BaseOperator):
         :raises TimeoutError: when the job was not done in time.
         :raises RunFailedError: when the job has failed.
         """
+        self._check()
         submission = self._submission(context)
         if event["status"] == "timeout":
             raise TimeoutError(f"job {submission.remote_id} was not done after {self.timeout:g} s")
@@ -334,6 +349,21 @@ class AmigoCloudUploadOperator(BaseOperator):
         return add_to_outlet_events(
             context, self.outlets, {"job": event["job"], "dataset_ids": event["dataset_ids"]}
         )
+
+    def _check(self) -> None:
+        """Validate the arguments before any request, and read those that a template made."""
+        from airflow_provider.amigocloud.uploads import option_problems
+        from airflow_provider.core.arguments import Scalar, raise_problems, read_scalars
+
+        problems = text_problems(self.source, "source") + option_problems(self.options)
+        if self.dataset is not None:
+            problems += problems_of("dataset", lambda: dataset_number(self.dataset or ""))
+        scalars = {
+            "deferrable": Scalar("boolean", optional=True),
+            "poll_interval": Scalar("seconds", above=0),
+            "timeout": Scalar("seconds", above=0),
+        }
+        raise_problems([*problems, *read_scalars(self, scalars)])
 
     def _submission(self, context: Context, name: str = "upload") -> Submission:
         request = {"source": self.source, "dataset": self.dataset, "options": self.options}
@@ -374,7 +404,7 @@ class AmigoCloudUploadOperator(BaseOperator):
             found = wait_for(
                 lambda: check(hook, JobIsDone(job)),
                 deadline=deadline,
-                poll_interval=self.poll_interval,
+                poll_interval=cast("float", self.poll_interval),
                 log=self.log,
             )
         except RunFailedError:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider.core.http.call import Call, pairs
-from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.http.reply import Reply, non_finite_values
 from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 
@@ -43,6 +47,7 @@ class Page(Struct):
     :param limit: maximum rows per reply of the service.
     :param columns: columns of a query's result.
     :param text: JSON of all rows, a row per line; built on demand.
+    :param served_at: the service's time when it sent the page; None if it sends none.
     """
 
     rows: list[Raw]
@@ -51,6 +56,7 @@ class Page(Struct):
     limit: int | None = None
     columns: list[Column] | None = None
     text: bytes | None = None
+    served_at: datetime | None = None
 
     def decoded(self) -> list[Row]:
         """Return all rows decoded."""
@@ -64,7 +70,7 @@ class Page(Struct):
 
     def with_rows(self, rows: list[Raw]) -> Page:
         """Return the page with other rows."""
-        return Page(rows, self.next, self.count, self.limit, self.columns)
+        return Page(rows, self.next, self.count, self.limit, self.columns, served_at=self.served_at)
 
 
 class _Body(Struct):
@@ -80,6 +86,8 @@ class _Body(Struct):
 
 _decoder = msgspec.json.Decoder(_Body)
 
+_LISTS = ("results", "data")
+
 _row_decoder = msgspec.json.Decoder(Row)
 
 
@@ -87,9 +95,13 @@ def read_page(reply: Reply) -> Page:
     """Read a page of a list (``results``) or of a query (``data``).
 
     :raises RequestRejectedError: for an error with a success status.
-    :raises InputError: when the reply is no list.
+    :raises InputError: when the reply is no list, has two columns of one name, or holds NaN.
     """
-    body = _decoder.decode(reply.body)
+    try:
+        body = _decoder.decode(reply.body)
+    except msgspec.DecodeError:
+        refuse_non_finite(reply.body)
+        raise
     rows = body.results if body.results is not UNSET else body.data
     if isinstance(rows, UnsetType):
         if body.error_code is not UNSET or body.detail is not UNSET:
@@ -98,8 +110,61 @@ def read_page(reply: Reply) -> Page:
     if b"\n" in reply.body:
         # A row must be one line. Texts in JSON hold no raw line breaks, so these are between tokens.
         rows = [Raw(msgspec.json.encode(msgspec.json.decode(raw))) for raw in rows]
+    refuse_duplicates(column.name for column in body.columns or ())
     link = body.next if isinstance(body.next, str) else None
-    return Page(rows, without_token(link), body.count, body.limit, body.columns)
+    served_at = service_time(reply)
+    return Page(rows, without_token(link), body.count, body.limit, body.columns, served_at=served_at)
+
+
+def refuse_duplicates(names: Iterable[str]) -> None:
+    """Refuse columns of the same name: a row of the reply holds the value of only one of them.
+
+    :param names: names of a result's columns.
+    :raises InputError: when a name occurs more than once; it names all of them.
+    """
+    problems = [
+        f"{count} columns of the result are named {name!r}; give each its own name with AS"
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
+    if problems:
+        raise InputError(problems, "sql")
+
+
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def refuse_non_finite(body: bytes) -> None:
+    """Refuse a reply that would be JSON without its NaN and infinities, as another attempt gets it again.
+
+    :param body: the body of a reply that is not JSON.
+    :raises InputError: with each column that holds such a value, and how to select it.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for path, name in non_finite_values(body):
+        in_row = len(path) > 2 and path[0] in _LISTS
+        column = str(path[2]) if in_row else ".".join(map(str, path))
+        found.setdefault((column, name), []).append(f"row {int(path[1]) + 1} of the page" if in_row else "")
+    problems = []
+    for (column, name), places in found.items():
+        known = column if _PLAIN_NAME.fullmatch(column) else '"' + column.replace('"', '""') + '"'
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        place = f" ({places[0]}{more})" if places[0] else ""
+        problems.append(
+            f"column {column!r} holds {name}{place}, which JSON has no number for; select"
+            f" NULLIF({known}, '{name}') AS {known}"
+        )
+    if problems:
+        raise InputError(problems, "the reply")
+
+
+def service_time(reply: Reply) -> datetime | None:
+    """Return the service's time when it sent a reply; None if it has none."""
+    try:
+        moment = parsedate_to_datetime(reply.headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def without_token(link: str | None) -> str | None:
@@ -173,9 +238,6 @@ def _location(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
     return call.path, sorted(pairs(call.params))
 
 
-_LISTS = ("results", "data")
-
-
 class Cursor(Iterator[Any]):
     """Iterator over the items of a list; pages are fetched on demand.
 
@@ -241,6 +303,7 @@ class Cursor(Iterator[Any]):
             self._items, self._following = [body], None
             self._extra = body if isinstance(body, dict) else {}
             return
+        refuse_duplicates(_column_names(body.get("columns")))
         name = next((name for name in _LISTS if name in body), None)
         self._items = body[name] if name else []
         self._extra = {key: value for key, value in body.items() if key != name}
@@ -249,3 +312,8 @@ class Cursor(Iterator[Any]):
                 self._extra[key] = without_token(self._extra[key])
         link = self._extra["next"]
         self._following = follow(call, link) if link else None
+
+
+def _column_names(columns: Any) -> list[str]:
+    found = columns if isinstance(columns, list) else []
+    return [str(column.get("name")) for column in found if isinstance(column, dict)]

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider.amigocloud import conditions
-from airflow_provider.amigocloud.conditions import DatasetHasChanged, JobIsDone, QueryIsTrue
+from airflow_provider.amigocloud.api import dataset_number, problems_of, query_text, text_problems
+from airflow_provider.amigocloud.conditions import (
+    Condition,
+    DatasetHasChanged,
+    JobIsDone,
+    QueryIsTrue,
+    SavedQueryIsTrue,
+)
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
 
 class AmigoCloudSensor(PollSensor):
@@ -23,8 +30,9 @@ class AmigoCloudSensor(PollSensor):
 
     The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``.
 
-    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``.
-    :param amigocloud_conn_id: id of the Airflow connection.
+    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``
+        (templated).
+    :param amigocloud_conn_id: id of the Airflow connection (templated).
     """
 
     ui_color = "#d7ecd9"
@@ -32,51 +40,53 @@ class AmigoCloudSensor(PollSensor):
     def __init__(
         self,
         *,
-        deferrable: bool | None = None,
+        deferrable: bool | str | None = None,
         amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.deferrable = deferrable
+        self.deferrable = cast("bool | None", deferrable)
         self.amigocloud_conn_id = amigocloud_conn_id
 
-    def condition(self, context: Context) -> JobIsDone | DatasetHasChanged | QueryIsTrue:
+    def condition(self, context: Context) -> Condition:
         """Return the condition to wait for."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> Any:
-        """Wait on the worker, or defer to the triggerer."""
-        if is_deferrable(self.deferrable):
-            # Imported late: only a task that defers needs the modules of triggers.
-            from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+    def problems(self) -> list[str]:
+        """Return what is wrong with the arguments that name the condition."""
+        raise NotImplementedError
 
-            condition = self.condition(context)
-            self.defer(
-                trigger=AmigoCloudTrigger(
-                    amigocloud_conn_id=self.amigocloud_conn_id,
-                    question=type(condition).__name__,
-                    about=asdict(condition),
-                    deadline=clock() + self.timeout,
-                    poll_interval=self.poke_interval,
-                ),
-                method_name="execute_complete",
-            )
-        return super().execute(context)
+    def check_arguments(self) -> None:
+        """Raise for invalid arguments, before the first request.
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+        :raises InputError: with all problems.
+        """
+        from airflow_provider.core.arguments import Scalar, raise_problems, read_scalars
+
+        scalars = {"deferrable": Scalar("boolean", optional=True)}
+        raise_problems([*read_scalars(self, scalars), *self.problems()])
+
+    def build_trigger(self, context: Context) -> AmigoCloudTrigger:
+        """Build the trigger that waits for the same condition."""
+        from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
+
+        condition = self.condition(context)
+        return AmigoCloudTrigger(
+            amigocloud_conn_id=self.amigocloud_conn_id,
+            question=type(condition).__name__,
+            about=asdict(cast("Any", condition)),
+            deadline=clock() + self.timeout,
+            poll_interval=self.poke_interval,
+        )
+
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return "the condition is not true"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Evaluate the condition once."""
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             return conditions.check(hook, self.condition(context))
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of the trigger's event.
-
-        :raises AirflowSensorTimeout: when the trigger has reached the deadline.
-        """
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"the condition was not true within {self.timeout:g} s")
-        return {name: value for name, value in event.items() if name != "status"}
 
 
 class AmigoCloudJobSensor(AmigoCloudSensor):
@@ -88,11 +98,15 @@ class AmigoCloudJobSensor(AmigoCloudSensor):
     :param job_id: id of the job (templated).
     """
 
-    template_fields: Sequence[str] = ("job_id", "amigocloud_conn_id")
+    template_fields: Sequence[str] = ("job_id", "deferrable", "amigocloud_conn_id")
 
     def __init__(self, *, job_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the job's id."""
+        return text_problems(self.job_id, "job_id")
 
     def condition(self, context: Context) -> JobIsDone:
         """Return the condition that the job has succeeded."""
@@ -109,20 +123,26 @@ class AmigoCloudDatasetSensor(AmigoCloudSensor):
     :param since: hash of a state, such as the ``state`` in an export's manifest (templated).
     """
 
-    template_fields: Sequence[str] = ("dataset", "since", "amigocloud_conn_id")
+    template_fields: Sequence[str] = ("dataset", "since", "deferrable", "amigocloud_conn_id")
 
     def __init__(self, *, dataset: int | str, since: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
         self.since = since
 
+    def problems(self) -> list[str]:
+        """Return what is wrong with the dataset's id and the earlier state."""
+        found = [] if self.since is None else text_problems(self.since, "since")
+        return [*found, *problems_of("dataset", lambda: dataset_number(self.dataset))]
+
     def condition(self, context: Context) -> DatasetHasChanged:
         """Return the condition that the dataset's state differs from the earlier one."""
-        return DatasetHasChanged(self.dataset, self.since or self._previous_state(context))
+        since = self._previous_state(context) if self.since is None else self.since
+        return DatasetHasChanged(dataset_number(self.dataset), since)
 
     def _previous_state(self, context: Context) -> str | None:
         found = context["ti"].xcom_pull(task_ids=self.task_id, include_prior_dates=True)
-        if not isinstance(found, dict) or found.get("dataset") != str(self.dataset):
+        if not isinstance(found, dict) or found.get("dataset") != str(dataset_number(self.dataset)):
             return None
         return str(found["master"])
 
@@ -132,17 +152,34 @@ class AmigoCloudSqlSensor(AmigoCloudSensor):
 
     Returns ``value``.
 
-    :param sql: the query (templated).
+    :param sql: the query (templated). Exactly one of ``sql`` and ``saved_query`` is required.
+    :param saved_query: id of one of the project's saved queries, whose SQL is read at each poll (templated).
     """
 
-    template_fields: Sequence[str] = ("sql", "amigocloud_conn_id")
+    template_fields: Sequence[str] = ("sql", "saved_query", "deferrable", "amigocloud_conn_id")
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
     template_ext: Sequence[str] = (".sql",)
 
-    def __init__(self, *, sql: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, sql: str | None = None, saved_query: int | str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.sql = sql
+        self.saved_query = saved_query
 
-    def condition(self, context: Context) -> QueryIsTrue:
+    def problems(self) -> list[str]:
+        """Return what is wrong with the query."""
+        from airflow_provider.core.arguments import check_exactly_one
+
+        found = check_exactly_one({"sql": self.sql, "saved_query": self.saved_query})
+        if self.saved_query is not None:
+            found += text_problems(self.saved_query, "saved_query")
+        if self.sql is not None:
+            found += problems_of("sql", lambda: query_text(self.sql))
+        return found
+
+    def condition(self, context: Context) -> QueryIsTrue | SavedQueryIsTrue:
         """Return the condition that the query is true."""
-        return QueryIsTrue(self.sql)
+        if self.saved_query is not None:
+            return SavedQueryIsTrue(self.saved_query)
+        return QueryIsTrue(query_text(self.sql))

@@ -19,6 +19,7 @@ from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.triggers import PollTrigger
+from airflow_provider.errors import InputError
 
 __all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrigger"]
 
@@ -88,8 +89,22 @@ class _Watcher(BaseEventTrigger):
         """Return the patterns of the wanted events, and the id of the only dataset, or None for all."""
         raise NotImplementedError
 
+    def problems(self) -> list[str]:
+        """Return why this watcher could never fire."""
+        from airflow_provider.core.arguments import Scalar, read_scalar
+
+        interval = Scalar("seconds", above=0)
+        return api.problems_of(
+            "poll_interval", lambda: read_scalar("poll_interval", self.poll_interval, interval)
+        )
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments from which Airflow makes this trigger elsewhere."""
+        """Return the class path and the arguments from which Airflow makes this trigger elsewhere.
+
+        :raises InputError: when the trigger could never fire; Airflow serialises it when it parses the DAG.
+        """
+        if problems := self.problems():
+            raise InputError(problems, f"the arguments of {type(self).__name__}")
         return f"airflow_provider.amigocloud.triggers.{type(self).__qualname__}", self.arguments()
 
     def shared_stream_key(self) -> Hashable:
@@ -111,6 +126,9 @@ class _Watcher(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield new events from a monitor of this watcher alone, where Airflow has no shared streams."""
+        if self._can_never_fire():
+            # Airflow would start a watcher that ends again, without end.
+            await asyncio.Event().wait()
         registry = WatchRegistry()
         async with (
             aclosing(_observations(type(self), self.amigocloud_conn_id, registry)) as observations,
@@ -119,9 +137,20 @@ class _Watcher(BaseEventTrigger):
             async for event in events:
                 yield event
 
+    def _can_never_fire(self) -> bool:
+        """Log the problems of the arguments, if there are any, as in a trigger of an older version."""
+        problems = self.problems()
+        if problems:
+            self.log.error("This watcher can never fire: %s", "; ".join(problems))
+        return bool(problems)
+
     async def _events(
         self, observations: AsyncIterator[Observation], registry: WatchRegistry
     ) -> AsyncGenerator[TriggerEvent, None]:
+        if self._can_never_fire():
+            async for _ in observations:
+                pass
+            return
         patterns, dataset = self.watched()
         store = WatcherState(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
         observed = ObservedState(patterns, dataset, await store.read())
@@ -179,6 +208,17 @@ class AmigoCloudEventTrigger(_Watcher):
             "poll_interval": self.poll_interval,
         }
 
+    def problems(self) -> list[str]:
+        """Return why this watcher could never fire."""
+        from airflow_provider.core.input.conditions import list_condition
+
+        events = [self.events] if isinstance(self.events, str) else self.events
+        found = ["'events' is empty, so no event is wanted"] if not events else []
+        found += list_condition(events, "'events'")
+        if self.dataset is not None:
+            found += api.problems_of("dataset", lambda: api.dataset_number(self.dataset or ""))
+        return [*found, *super().problems()]
+
     def watched(self) -> tuple[list[str], int | None]:
         """Return the patterns of the events, and the dataset's id."""
         return self.arguments()["events"], None if self.dataset is None else api.dataset_number(self.dataset)
@@ -216,6 +256,13 @@ class AmigoCloudDatasetTrigger(_Watcher):
             "dataset": self.dataset,
             "poll_interval": self.poll_interval,
         }
+
+    def problems(self) -> list[str]:
+        """Return why this watcher could never fire."""
+        return [
+            *api.problems_of("dataset", lambda: api.dataset_number(self.dataset)),
+            *super().problems(),
+        ]
 
     def watched(self) -> tuple[list[str], int | None]:
         """Return the event of a change, and the dataset's id."""

@@ -9,12 +9,31 @@ from typing import IO, Any
 from airflow_provider.amigocloud import api
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.http.call import Call
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, RequestRejectedError
 
 CHUNK = 1_000_000
 """Bytes per chunk; the vendor's clients use 100,000 to 500,000."""
 
 Send = Callable[[Call[Any]], Any]
+
+
+def option_problems(options: Any) -> list[str]:
+    """Return what is wrong with further form fields.
+
+    :param options: the argument; None for none.
+    """
+    if options is None:
+        return []
+    if not isinstance(options, Mapping):
+        made = "; a template made it: set render_template_as_native_obj=True on the DAG"
+        hint = made if isinstance(options, str) else ""
+        return [f"'options' must be an object, not {shown(options)}{hint}"]
+    return [
+        f"'options': {name!r} must be a text, not {shown(value)}"
+        for name, value in options.items()
+        if not isinstance(value, (str, int, float)) or value != value
+    ]
 
 
 def upload(

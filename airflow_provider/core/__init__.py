@@ -1,1 +1,1 @@
-"""What all four systems share; nothing in here knows a vendor's name."""
+"""Shared parts of the four vendors' packages; nothing in here knows a vendor's name."""

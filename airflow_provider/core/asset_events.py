@@ -1,4 +1,4 @@
-"""Tells the assets that a task updates what it did to them."""
+"""Asset events: a task's counts and states in the events of the assets that it updates."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ Result = TypeVar("Result", bound=Mapping[str, Any])
 
 
 def add_to_outlet_events(context: Any, outlets: Iterable[Any] | None, result: Result) -> Result:
-    """Put a result's counts and states into the event of each asset that the task updates; gives the result.
+    """Add a result's counts and states to the event of each asset in the outlets, and return the result.
 
     DAGs that are scheduled on the asset find them in ``triggering_asset_events``.
 
     :param context: the task's context.
-    :param outlets: the task's outlets.
-    :param result: what the task returns; lists, objects and what is None are left out.
+    :param outlets: the task's outlets; other objects than assets are ignored.
+    :param result: the task's result; lists, objects and None values are left out of the event.
     """
     events = context.get("outlet_events")
     if events is None or not outlets:
         return result
     from airflow.sdk import Asset
 
-    told = {name: value for name, value in result.items() if isinstance(value, (str, int, float))}
+    extra = {name: value for name, value in result.items() if isinstance(value, (str, int, float))}
     for outlet in outlets:
         if isinstance(outlet, Asset):
-            events[outlet].extra.update(told)
+            events[outlet].extra.update(extra)
     return result

@@ -1,13 +1,13 @@
-"""What has another name in older Airflow versions."""
+"""Compatibility: names that differ between the supported Airflow versions."""
 
 from __future__ import annotations
 
 
 def is_deferrable(wanted: bool | None) -> bool:
-    """Tell whether to wait in the triggerer.
+    """Return whether a task waits in the triggerer.
 
-    :param wanted: what the task says; None for what Airflow's option ``[operators] default_deferrable`` says.
-        It is read when the task runs: reading it costs more than importing an operator should.
+    :param wanted: the task's own argument; None for Airflow's option ``[operators] default_deferrable``. The
+        option is read when the task runs, because reading it is too slow for the import of an operator.
     """
     if wanted is not None:
         return wanted
@@ -19,7 +19,7 @@ def is_deferrable(wanted: bool | None) -> bool:
 
 
 def sensor_timeout(message: str) -> Exception:
-    """Make the exception that says a sensor's time is up."""
+    """Create the exception of a sensor that reached its timeout."""
     from airflow.sdk import exceptions
 
     if not hasattr(exceptions, "AirflowSensorTimeout"):  # Airflow 3.1
@@ -28,10 +28,21 @@ def sensor_timeout(message: str) -> Exception:
     return error
 
 
-def without_retry(error: Exception) -> Exception:
-    """Give an error as one after which Airflow does not try the task again, whatever ``retries`` says.
+def task_timeout(message: str) -> BaseException:
+    """Create the exception of a task that reached its ``execution_timeout``."""
+    from airflow.sdk import exceptions
 
-    :param error: an exception made from its ``args``; the result is one of its type, with its name and words.
+    if not hasattr(exceptions, "AirflowTaskTimeout"):  # Airflow 3.1
+        from airflow import exceptions  # type: ignore[no-redef]
+    error: BaseException = exceptions.AirflowTaskTimeout(message)
+    return error
+
+
+def without_retry(error: Exception) -> Exception:
+    """Return the error as an ``AirflowFailException``, so that the task is not retried.
+
+    :param error: an exception that can be created from its ``args``. The result is also an instance of its
+        type, with the same name, message and traceback.
     """
     try:
         from airflow.sdk.exceptions import AirflowFailException
@@ -43,7 +54,7 @@ def without_retry(error: Exception) -> Exception:
 
 
 def gauge(name: str, value: float, tags: dict[str, str]) -> None:
-    """Set one of Airflow's metrics."""
+    """Set a gauge among Airflow's metrics."""
     try:
         from airflow.sdk.observability.stats import gauge as set_gauge
     except ImportError:  # before Airflow 3.3

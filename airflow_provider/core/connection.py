@@ -1,4 +1,4 @@
-"""An Airflow connection, read and checked once."""
+"""Connection settings: an Airflow connection, parsed and validated once."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
 
 Need = Literal["required", "optional", "unused"]
 
-_GREATEST = 1e9
-"""Seconds that a socket can wait for; more of anything is a slip."""
+_MAX_NUMBER = 1e9
+"""Maximum of a numeric extra, in its unit: a socket accepts no longer timeout in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
     """One field of a connection's extra.
 
-    :param kind: ``text``, ``number``, ``boolean``, ``list`` (a list, or blank- or comma-separated text), or
-        ``url`` (checked like the host), or ``socket`` (the same for a WebSocket: ``wss://`` means ``https://``).
+    :param kind: ``text``, ``number``, ``integer``, ``boolean``, ``list`` (a list, or blank- or
+        comma-separated text), ``url`` (validated like the host), or ``socket`` (the URL of a WebSocket:
+        ``wss://`` is read as ``https://``).
     :param default: value when the field is absent, null or empty.
-    :param required: whether the field must be there.
-    :param choices: the only values allowed; empty for any.
-    :param above: for a number, what it must be greater than.
-    :param secret: whether the value is a credential, to be kept out of every message.
+    :param required: whether the field must be present.
+    :param choices: the values allowed; empty for any value.
+    :param above: exclusive minimum of a number.
+    :param secret: whether the value is a credential, which no message may hold.
     """
 
-    kind: Literal["text", "number", "boolean", "list", "url", "socket"] = "text"
+    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket"] = "text"
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -45,6 +46,8 @@ class Extra:
 COMMON_EXTRAS: Mapping[str, Extra] = {
     "timeout": Extra("number", 60.0),
     "connect_timeout": Extra("number", 10.0),
+    "attempts": Extra("integer"),
+    "patience": Extra("number"),
     "verify": Extra("text", True),
     "allow_http": Extra("boolean", False),
     "allowed_hosts": Extra("list", ()),
@@ -53,19 +56,19 @@ COMMON_EXTRAS: Mapping[str, Extra] = {
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSpec:
-    """What a connection of one type holds.
+    """The fields of one connection type.
 
     :param conn_type: Airflow's connection type.
-    :param default_host: base URL when the connection names none; empty when it must.
-    :param login: whether the login is needed.
-    :param password: whether the password is needed.
-    :param extras: the fields of its extra, without the ones that all types share.
+    :param default_host: base URL of a connection without host; empty when the host is required.
+    :param login: whether the login is required.
+    :param password: whether the password is required.
+    :param extras: the fields of its extra, without the fields that all types share.
     """
 
     conn_type: str
     default_host: str = ""
     login: Need = "optional"
-    password: Need = "required"  # noqa: S105 - a need, not a password
+    password: Need = "required"  # noqa: S105 - a requirement, not a password
     extras: Mapping[str, Extra] = field(default_factory=dict)
 
     @property
@@ -76,13 +79,14 @@ class ConnectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A checked connection.
+    """A validated connection.
 
     :param conn_id: id of the Airflow connection.
     :param host: base URL without trailing slash.
     :param login: login, empty when unset.
     :param password: password, empty when unset.
-    :param extras: every extra of the type, parsed, defaults filled in.
+    :param extras: all extras of the type, parsed, with defaults.
+    :param secrets: password and secret extras, for redaction.
     """
 
     conn_id: str
@@ -94,12 +98,12 @@ class Settings:
 
     @property
     def timeout(self) -> tuple[float, float]:
-        """Seconds for connecting, and for a reply that stalls."""
+        """Maximum seconds of connecting, and of a stalled read."""
         return self.extras["connect_timeout"], self.extras["timeout"]
 
     @property
     def verify(self) -> bool | str:
-        """Whether TLS certificates are checked, or against which CA bundle."""
+        """Return whether TLS certificates are verified, or the path of a CA bundle to verify them against."""
         value: bool | str = self.extras["verify"]
         return value
 
@@ -110,11 +114,11 @@ class Settings:
 
 
 def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
-    """Check a connection against its type and give its settings.
+    """Validate a connection against its type, and return its settings.
 
-    :param connection: the connection as Airflow gives it.
-    :param spec: what the type expects.
-    :raises InputError: with every problem of the connection at once; nothing was sent.
+    :param connection: the connection as Airflow returns it.
+    :param spec: the fields of its type.
+    :raises InputError: with all problems of the connection at once; no request was sent.
     """
     problems: list[str] = []
     raw = _extras_of(connection, problems)
@@ -122,22 +126,22 @@ def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
     unknown = sorted(set(raw) - set(known))
     if unknown:
         names = ", ".join(f"'{name}'" for name in unknown)
-        problems.append(f"unknown extra {names}; known are {', '.join(sorted(known))}")
+        problems.append(f"unknown extra {names}; the known extras are {', '.join(sorted(known))}")
     extras = {name: _parse(name, raw.get(name), extra, problems) for name, extra in known.items()}
     allow_http = extras["allow_http"] is True
     for name, extra in known.items():
         if extra.kind in {"url", "socket"} and extras[name]:
             extras[name] = _check_url(str(extras[name]), f"extra '{name}'", allow_http, problems)
     host = _check_url(_host_of(connection, spec), "host", allow_http, problems)
-    login = _needed(connection.login, "login", spec.login, problems)
-    password = _needed(connection.password, "password", spec.password, problems)
+    login = _required_text(connection.login, "login", spec.login, problems)
+    password = _required_text(connection.password, "password", spec.password, problems)
     if problems:
         raise InputError(problems, f"connection '{connection.conn_id}'")
     secrets = [
         password,
         *(str(extras[name]) for name, extra in known.items() if extra.secret and extras[name]),
     ]
-    return Settings(connection.conn_id, host, login, password, extras, tuple(s for s in secrets if s))
+    return Settings(connection.conn_id, host, login, password, extras, tuple(filter(None, secrets)))
 
 
 def _extras_of(connection: Connection, problems: list[str]) -> dict[str, Any]:
@@ -166,8 +170,8 @@ def _host_of(connection: Connection, spec: ConnectionSpec) -> str:
     return host
 
 
-def _needed(value: str | None, name: str, need: Need, problems: list[str]) -> str:
-    # A secret pasted from a terminal often ends in a line break, which no header could carry.
+def _required_text(value: str | None, name: str, need: Need, problems: list[str]) -> str:
+    # A secret pasted from a terminal often ends in a line break, which no header can carry.
     text = (value or "").strip("\r\n")
     if not text and need == "required":
         problems.append(f"{name} is missing")
@@ -176,7 +180,7 @@ def _needed(value: str | None, name: str, need: Need, problems: list[str]) -> st
 
 def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> str:
     if not url:
-        problems.append(f"{where} is missing; it is a full base URL, such as https://example.com")
+        problems.append(f"{where} is missing; enter a full base URL, such as https://example.com")
         return ""
     try:
         parts = urlsplit(url)
@@ -189,12 +193,12 @@ def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> s
     elif parts.username or parts.password or "@" in parts.netloc:
         problems.append(f"{where} must not hold a user name or password")
     elif not _is_plain(url):
-        problems.append(f"{where} is no plain URL: no blanks or backslashes, and xn-- for foreign letters")
+        problems.append(f"{where} has spaces, backslashes or non-ASCII characters; use punycode")
     elif parts.query or parts.fragment:
         problems.append(f"{where} must not hold a query or fragment")
     elif parts.scheme == "http" and not (allow_http or is_loopback(hostname)):
         problems.append(
-            f"{where} uses plain http to {hostname}; use https, or set the extra 'allow_http' if you must"
+            f"{where} uses plain http to {hostname}; use https, or set the extra 'allow_http' to true"
         )
     return url.rstrip("/")
 
@@ -216,8 +220,9 @@ def _parse(name: str, value: Any, extra: Extra, problems: list[str]) -> Any:
         parsed = _PARSERS[name if name == "verify" else extra.kind](value)
         if extra.choices and parsed not in extra.choices:
             raise ValueError(f"one of {', '.join(extra.choices)}")
-        if extra.kind == "number" and not parsed > extra.above:
-            raise ValueError(f"a number above {extra.above:g}")
+        if extra.kind in {"number", "integer"} and not parsed > extra.above:
+            whole = "whole " if extra.kind == "integer" else ""
+            raise ValueError(f"a {whole}number above {extra.above:g}")
     except ValueError as error:
         problems.append(f"extra '{name}' must be {error}")
         return extra.default
@@ -237,9 +242,19 @@ def _number(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("a number") from None
-    if not number < _GREATEST:
-        raise ValueError(f"a number below {_GREATEST:g}")
+    if not number < _MAX_NUMBER:
+        raise ValueError(f"a number below {_MAX_NUMBER:g}")
     return number
+
+
+def _integer(value: Any) -> int:
+    try:
+        number = _number(value)
+    except ValueError:
+        number = 0.5
+    if not number.is_integer():
+        raise ValueError("a whole number")
+    return int(number)
 
 
 def _boolean(value: Any) -> bool:
@@ -257,7 +272,7 @@ def _list(value: Any) -> tuple[str, ...]:
         return tuple(value.replace(",", " ").split())
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise ValueError("a list of texts, or one blank-separated text")
+    raise ValueError("a list of texts, or a blank-separated text")
 
 
 def _verify(value: Any) -> bool | str:
@@ -274,6 +289,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "url": _text,
     "socket": lambda value: re.sub(r"^ws(s?)://", r"http\1://", _text(value)),
     "number": _number,
+    "integer": _integer,
     "boolean": _boolean,
     "list": _list,
     "verify": _verify,

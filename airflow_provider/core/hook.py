@@ -36,10 +36,10 @@ T = TypeVar("T")
 
 
 class ApiHook(BaseHook):
-    """Sends calls to one service, with the credentials, limits and patience of one connection.
+    """Sends calls to one service, with the credential, rate limit and retry limits of one connection.
 
-    Nothing is read or sent before the first call. A vendor's hook says in :meth:`credential`,
-    :meth:`bases` and :meth:`budget` how its service works.
+    The connection is read, and requests are sent, from the first call on. A vendor's hook describes its
+    service in :meth:`credential`, :meth:`bases`, :meth:`budget`, :meth:`read_error` and :meth:`probe`.
 
     :param conn_id: id of the Airflow connection.
     """
@@ -49,7 +49,8 @@ class ApiHook(BaseHook):
     hook_name: ClassVar[str]
     conn_name_attr: ClassVar[str]
     default_conn_name: ClassVar[str]
-    retry_limits: RetryLimits = RetryLimits()
+    service_retry_limits: ClassVar[RetryLimits] = RetryLimits()
+    """Retry limits that fit the service, where the connection sets no others."""
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -58,18 +59,18 @@ class ApiHook(BaseHook):
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
 
-    # -- what a vendor says -----------------------------------------------------------------------
+    # -- for vendors to override ------------------------------------------------------------------
 
     def credential(self, settings: Settings) -> Credential:
-        """Say how requests prove who sends them."""
+        """Return the credential that authenticates requests."""
         raise NotImplementedError
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
-        """Name the base URLs that calls go to."""
+        """Return the base URLs of calls by name; ``api`` is the default of calls."""
         return {"api": settings.host}
 
     def budget(self, settings: Settings) -> Budget | None:
-        """Give the request budget of this connection, when the service has a limit."""
+        """Return the request budget of this connection; None when the service has no rate limit."""
         return None
 
     def read_error(self, reply: Reply) -> tuple[str, str]:
@@ -77,16 +78,16 @@ class ApiHook(BaseHook):
         return default_read_error(reply)
 
     def probe(self) -> str:
-        """Ask the service for something small; give one sentence for a connection that works."""
+        """Send a small request; returns one sentence about a connection that works."""
         raise NotImplementedError
 
-    # -- what everybody uses ----------------------------------------------------------------------
+    # -- shared by all hooks ----------------------------------------------------------------------
 
     @cached_property
     def settings(self) -> Settings:
-        """The checked connection.
+        """The validated connection.
 
-        :raises InputError: naming every problem of the connection.
+        :raises InputError: with all problems of the connection.
         """
         from airflow_provider.core.redaction import all_encodings, mask
 
@@ -94,9 +95,18 @@ class ApiHook(BaseHook):
         mask(all_encodings(settings.secrets))
         return settings
 
+    @cached_property
+    def retry_limits(self) -> RetryLimits:
+        """Limits of retries: the service's, adjusted by the connection; a caller may replace them."""
+        return self._adjusted(self.service_retry_limits)
+
+    def _adjusted(self, limits: RetryLimits) -> RetryLimits:
+        extras = self.settings.extras
+        return limits.adjusted(extras["attempts"], extras["patience"])
+
     @property
     def transport(self) -> Transport:
-        """The connection pool, opened when first needed, once for all threads."""
+        """The connection pool, opened at first use and shared by all threads."""
         with self._opening:
             if self._transport is None:
                 from airflow_provider.core.http.sync_transport import Transport
@@ -106,34 +116,56 @@ class ApiHook(BaseHook):
 
     @property
     def requests(self) -> int:
-        """How many requests this hook has sent so far, repeated ones counted."""
+        """The number of requests that this hook has sent, retries included."""
         return self._transport.requests if self._transport else 0
 
     def send(self, call: Call[T]) -> T:
-        """Send a call and give its result.
+        """Send a call and return its result.
 
-        :raises ProviderError: see :mod:`airflow_provider.errors`.
+        :raises ProviderError: for an outcome without result, see :mod:`airflow_provider.errors`.
         """
         return self.transport.send(call)
 
+    async def asend(self, call: Call[T]) -> T:
+        """Send a call without blocking the event loop, and return its result; see :meth:`send`."""
+        return await (await self._aopen_transport()).send(call)
+
+    def access_token(self) -> str:
+        """Return the token that authenticates calls to the API, fetched when the process holds none.
+
+        :raises ProviderError: when the token cannot be fetched.
+        """
+        return self.transport.access_token()
+
+    def cached_access_token(self) -> str:
+        """Return the token that the process holds; empty when it holds none, and for a static token."""
+        return self.transport.cached_access_token()
+
+    def forget_access_token(self, token: str) -> None:
+        """Drop a token that the service no longer accepts; the next call fetches a new token."""
+        self.transport.forget_access_token(token)
+
+    async def aaccess_token(self) -> str:
+        """Return the token of :meth:`access_token` without blocking the event loop."""
+        return await (await self._aopen_transport()).access_token()
+
     def until(self, deadline: float) -> AbstractContextManager[None]:
-        """Within a ``with`` block, let no call go on past a moment, however patient the hook is else.
+        """Within the ``with`` block, stop retrying at ``deadline``.
 
         :param deadline: seconds since the epoch.
         """
         return self.transport.until(deadline)
 
-    async def asend(self, call: Call[T]) -> T:
-        """Send the same call from an event loop, without blocking it."""
+    async def _aopen_transport(self) -> AsyncTransport:
         if self._async_transport is None:
             from airflow_provider.core.http.async_transport import AsyncTransport
 
             await self.aload()
             self._async_transport = AsyncTransport(self._endpoint(), self.log)
-        return await self._async_transport.send(call)
+        return self._async_transport
 
     async def aload(self) -> Settings:
-        """Read the connection without blocking the event loop; needed before ``settings`` is used there."""
+        """Read the connection without blocking the event loop; required there before ``settings`` is used."""
         if "settings" not in self.__dict__:
             from airflow_provider.core.redaction import all_encodings, amask
 
@@ -143,21 +175,21 @@ class ApiHook(BaseHook):
         return self.settings
 
     def stream(self, call: Call[Any]) -> AbstractContextManager[Stream]:
-        """Send a call and read its reply's body in chunks."""
+        """Send a call; the context yields its reply, whose body is read in chunks."""
         return self.transport.stream(call)
 
     def download(self, url: str) -> AbstractContextManager[Stream]:
-        """Read a URL that a reply named, in chunks and without credentials."""
+        """Open a URL from a reply without credentials; the context yields the reply, read in chunks."""
         return self.transport.download(url)
 
     def upload(
         self, url: str, content: bytes | Callable[[], Iterator[bytes]], headers: Mapping[str, str]
     ) -> None:
-        """Put a file to a URL that a reply named, without credentials."""
+        """Send a file with PUT to a URL from a reply, without credentials."""
         self.transport.upload(url, content, headers)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection; gives whether it works, and one sentence that says why not."""
+        """Test the connection; returns whether it works, and one sentence about the result."""
         with type(self)(self.conn_id) as hook:
             hook.retry_limits = RetryLimits(attempts=2, cap=2.0, total=10.0)
             try:
@@ -166,33 +198,43 @@ class ApiHook(BaseHook):
                 return False, hook.diagnose(error)
 
     def diagnose(self, error: ProviderError) -> str:
-        """Say in one sentence what is wrong with the connection."""
+        """Return one sentence about the cause of a connection's failed test."""
+        if found := self.diagnose_address(error):
+            return found
         if isinstance(error, TransportError):
             return f"The host cannot be reached: {error}"
         if isinstance(error, AuthenticationError):
-            said = error.message or error.code or error.status
-            return f"The host answers, but does not accept the credentials: {said}"
+            detail = error.message or error.code or error.status
+            return f"The host answers, but does not accept the credentials: {detail}"
         if isinstance(error, PermissionDeniedError):
-            said = error.message or error.request
-            return f"The credentials are valid, but a permission is missing: {said}"
+            detail = error.message or error.request
+            return f"The credentials are valid, but a permission is missing: {detail}"
         if isinstance(error, NotFoundError):
-            said = error.message or error.request
-            return f"The host answers, but does not know what the connection names: {said}"
+            detail = error.message or error.request
+            return f"The host answers, but does not know the resource that the connection names: {detail}"
         return " ".join(str(error).split())
 
+    def diagnose_address(self, error: ProviderError) -> str:
+        """Return one sentence about the network, a proxy or a wrong address; empty for all other causes."""
+        from airflow_provider.core.diagnosis import Diagnosis
+
+        return Diagnosis(error, self.spec.default_host).sentence()
+
     def get_conn(self) -> Transport:
-        """Give the connection pool."""
+        """Return the connection pool."""
         return self.transport
 
     def _endpoint(self) -> Endpoint:
-        settings = self.settings
+        settings, limits = self.settings, self.retry_limits
+        if "retry_limits" not in vars(self):  # The class has its own.
+            limits = self._adjusted(limits)
         return Endpoint(
             settings,
             self.bases(settings),
             self.credential(settings),
             self.budget(settings),
             self.read_error,
-            self.retry_limits,
+            limits,
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for something on a service: intervals, deadlines, tolerated failures, shared polls."""
+"""Polling: intervals, tolerated failures, and the wait of a worker until a deadline."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider.errors import (
-    RateLimitedError,
-    ServerError,
-    TransportError,
-)
+from airflow_provider.errors import RateLimitedError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -22,18 +18,19 @@ T = TypeVar("T")
 clock = time.time
 
 TRANSIENT_ERRORS = (TransportError, ServerError, RateLimitedError)
-"""Failures of a poll that may pass: the thing waited for is not known to be lost."""
+"""Transient failures of a poll: the awaited object may still be well."""
 
 MAX_TOLERATED_FAILURES = 5
-"""So many polls in a row may fail in such a way."""
+"""Maximum transient failures in a row of one wait."""
 
 
 class Tolerance:
-    """Lets the polls of one wait fail now and then: ``with tolerance:`` around each of them.
+    """Tolerates transient failures of one wait's polls: ``with tolerance:`` around each poll.
 
-    A failure that may pass is swallowed and logged, but not the sixth in a row. Any other comes out at once.
+    A transient failure is suppressed and logged, up to :data:`MAX_TOLERATED_FAILURES` in a row. All other
+    exceptions are raised at once.
 
-    :param log: gets a warning for each failure that is tolerated.
+    :param log: receives a warning for each tolerated failure.
     """
 
     def __init__(self, log: Logger) -> None:
@@ -57,9 +54,9 @@ class Tolerance:
 
 
 def intervals(longest: float, first: float = 1.0) -> Iterator[float]:
-    """Give the seconds between polls for ever: short at first, growing by half, jittered by a tenth.
+    """Yield the seconds between polls without end: short at first, growing by half, with a tenth of jitter.
 
-    :param longest: seconds that no interval is much above.
+    :param longest: maximum seconds of an interval, before jitter.
     :param first: seconds of the first interval.
     """
     current = min(first, longest)
@@ -76,12 +73,13 @@ def wait_for(
     log: Logger,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Poll until there is a result, on a worker.
+    """Poll on a worker until there is a result.
 
-    :param poll: gives the result, or None for not yet.
-    :param deadline: seconds since the epoch after which ``TimeoutError`` is raised.
-    :param poll_interval: the longest interval in seconds.
-    :param log: gets a warning for each failure of a poll that is tolerated.
+    :param poll: function that returns the result, or None when there is none yet.
+    :param deadline: seconds since the epoch.
+    :param poll_interval: maximum seconds between two polls.
+    :param log: receives a warning for each tolerated failure.
+    :param sleep: function that waits for some seconds.
     :raises TimeoutError: at the deadline.
     """
     tolerance = Tolerance(log)

@@ -1,4 +1,4 @@
-"""Takes credentials out of URLs and texts before anybody can read them."""
+"""Redaction: remove credentials, in all their encodings, from texts, URLs and logs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from urllib.parse import quote, quote_plus, urlsplit
 REDACTED = "***"
 
 
-_SHORTEST = 4
-
+_MIN_LENGTH = 4
+"""Minimum characters of a secret that is redacted."""
 
 _URL_SAFE = str.maketrans("+/", "-_")
 
-
-_PASSING = 32
-
+_MAX_TOKENS = 32
+"""Maximum recent tokens that a redactor knows."""
 
 _PARAMETERS = re.compile(
     r"(?i)\b(token|access_token|refresh_token|id_token|client_secret|password|api_?key|secret|sig|signature"
@@ -34,14 +33,14 @@ _SCHEMES = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
 
 
 def url_encodings(secret: str) -> set[str]:
-    """Give the forms in which a secret shows up in URLs and headers: raw and percent-encoded."""
+    """Return the encodings of a secret in URLs and headers: raw and percent-encoded."""
     encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!~*'()")}
     encoded |= {re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), text) for text in encoded}
     return {secret, *encoded}
 
 
 def encodings(secret: str) -> set[str]:
-    """Give every form in which a secret may show up in a text: raw, percent-encoded, JSON, HTML, base64."""
+    """Return all encodings of a secret in texts: raw, percent-encoded, JSON, HTML, Python, base64."""
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     escaped |= {text.replace("/", "\\/") for text in escaped}
     escaped |= _in_html(secret)
@@ -57,10 +56,10 @@ def _in_html(secret: str) -> set[str]:
 
 
 def _in_base64(data: bytes) -> set[str]:
-    """Give base64 of a secret: alone, and what it makes inside of a longer text, wherever it begins there."""
+    """Return base64 of a secret alone, and its part of the base64 of a longer text, at each alignment."""
     texts = {base64.b64encode(data).decode()}
     texts |= {text.rstrip("=") for text in texts}
-    if len(data) >= 2 * _SHORTEST:
+    if len(data) >= 2 * _MIN_LENGTH:
         for before in range(3):
             first, last = -(-before * 8 // 6), (before + len(data)) * 8 // 6
             texts.add(base64.b64encode(bytes(before) + data)[first:last].decode())
@@ -68,45 +67,45 @@ def _in_base64(data: bytes) -> set[str]:
 
 
 class Redactor:
-    """Hides a set of secrets in any text.
+    """Replaces a set of secrets in texts.
 
-    :param secrets: credentials to hide, in all their spellings. Very short ones are left alone: hiding them
-        would garble every message.
-    :param passing: how many tokens that pass are remembered.
+    :param secrets: credentials to redact, in all their encodings. Very short secrets are ignored: redacting
+        them would garble most messages.
+    :param max_tokens: maximum recent tokens that are known besides the secrets.
     """
 
-    def __init__(self, secrets: Iterable[str] = (), passing: int = _PASSING) -> None:
+    def __init__(self, secrets: Iterable[str] = (), max_tokens: int = _MAX_TOKENS) -> None:
         self._lock = threading.Lock()
         self._secrets: list[str] = []
-        self._passing: deque[str] = deque(maxlen=passing)
-        self._spelled: dict[str, set[str]] = {}
+        self._tokens: deque[str] = deque(maxlen=max_tokens)
+        self._encodings: dict[str, set[str]] = {}
         self._texts: list[str] = []
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """Hide this secret too, from now on."""
+        """Add a secret to redact."""
         with self._lock:
-            if len(secret) >= _SHORTEST and secret not in self._secrets:
+            if len(secret) >= _MIN_LENGTH and secret not in self._secrets:
                 self._secrets.append(secret)
-                self._spell()
+                self._update()
 
     def add_token(self, token: str) -> None:
-        """Hide this token too, until many others came after it: in months, a process mints many."""
+        """Add a token to redact until many newer tokens follow: over months, a process receives many."""
         with self._lock:
-            if len(token) >= _SHORTEST and token not in self._passing and token not in self._secrets:
-                self._passing.append(token)
-                self._spell()
+            if len(token) >= _MIN_LENGTH and token not in self._tokens and token not in self._secrets:
+                self._tokens.append(token)
+                self._update()
 
-    def _spell(self) -> None:
-        # No regular expression: compiling one of a few hundred long texts holds up an event loop.
-        known = (*self._secrets, *self._passing)
-        self._spelled = {secret: self._spelled.get(secret) or encodings(secret) for secret in known}
-        texts = {text for some in self._spelled.values() for text in some if len(text) >= _SHORTEST}
+    def _update(self) -> None:
+        # No regular expression: compiling one of a few hundred long texts would block an event loop.
+        known = (*self._secrets, *self._tokens)
+        self._encodings = {secret: self._encodings.get(secret) or encodings(secret) for secret in known}
+        texts = {text for forms in self._encodings.values() for text in forms if len(text) >= _MIN_LENGTH}
         self._texts = sorted(texts, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """Give the text without any of the secrets, and without whatever looks like a credential."""
+        """Return a text without the known secrets, and without texts in the form of a credential."""
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, REDACTED)
@@ -114,7 +113,7 @@ class Redactor:
         return _SCHEMES.sub(rf"\1 {REDACTED}", text)
 
     def redact_value(self, value: Any) -> Any:
-        """Give a JSON value with every text in it, keys too, cleaned."""
+        """Return a JSON value with all its texts redacted, keys included."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, Mapping):
@@ -125,7 +124,7 @@ class Redactor:
 
 
 def without_query(url: str) -> str:
-    """Give a URL without user, query and fragment: what may be logged and stored of it."""
+    """Return a URL without user, query and fragment: the part that may be logged and stored."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -135,21 +134,20 @@ def without_query(url: str) -> str:
 
 
 def all_encodings(secrets: Iterable[str]) -> list[str]:
-    """Give the secrets of a connection as the masker should know them: in every spelling."""
+    """Return all encodings of a connection's secrets, for Airflow's secrets masker."""
     return sorted({text for secret in secrets if secret for text in encodings(secret)})
 
 
 def token_encodings(token: str) -> list[str]:
-    """Give a minted token as the masker should know it.
+    """Return the encodings of a fetched token for Airflow's secrets masker: those of URLs and headers only.
 
-    The masker never forgets, and works the harder the more it knows, so it gets only the spellings that
-    requests have.
+    The masker never drops a text, and each text slows it down.
     """
     return sorted(url_encodings(token)) if token else []
 
 
 def mask(texts: list[str]) -> None:
-    """Keep these texts out of this process's logs and its supervisor's."""
+    """Mask texts in the logs of this process and of its supervisor."""
     from airflow.sdk import log
 
     if texts:
@@ -157,7 +155,7 @@ def mask(texts: list[str]) -> None:
 
 
 async def amask(texts: list[str]) -> None:
-    """Do the same from an event loop, without a blocking call to the supervisor."""
+    """Mask texts as :func:`mask` does, without a blocking call to the supervisor."""
     from airflow.sdk import log
 
     if not texts:
@@ -165,13 +163,13 @@ async def amask(texts: list[str]) -> None:
     if hasattr(log, "amask_secret"):
         await log.amask_secret(list(texts))
     else:
-        # Airflow 3.1 has no async form; masking in this process alone makes no call.
+        # Airflow 3.1 has no async function; masking in this process alone makes no call.
         from airflow.sdk._shared.secrets_masker import mask_secret
 
         mask_secret(list(texts))
 
 
-_NAMES = (
+_LOGGERS = (
     "httpx",
     *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
     *(
@@ -179,37 +177,38 @@ _NAMES = (
         for part in ("connection", "connectionpool", "poolmanager", "response", "util.retry")
     ),
 )
+"""Loggers of the HTTP libraries, which log URLs and headers."""
 
-_redactor = Redactor(passing=64)
+_redactor = Redactor(max_tokens=64)
 
 
 class _RedactingFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = _redactor.redact(record.getMessage()), ()
-        # A traceback of these libraries repeats the URL or the headers.
+        # A traceback from these libraries repeats the URL or the headers.
         record.exc_info = record.exc_text = None
         return True
 
 
-_cleaner = _RedactingFilter()
+_filter = _RedactingFilter()
 
 
 def redact_http_logs(secrets: Iterable[str] = ()) -> None:
-    """Let the HTTP libraries' loggers hide tokens; doing it again changes nothing.
+    """Redact the logs of the HTTP libraries; a repeated call has no further effect.
 
-    :param secrets: credentials to hide from now on, besides whatever looks like one.
+    :param secrets: credentials to redact, besides texts in the form of a credential.
     """
     for secret in secrets:
         _redactor.add(secret)
-    for name in _NAMES:
-        logging.getLogger(name).addFilter(_cleaner)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_filter)
 
 
 def redact_token(token: str) -> None:
-    """Hide a token that will not live long."""
+    """Add a short-lived token to the credentials that this process redacts."""
     _redactor.add_token(token)
 
 
 def redact(text: str) -> str:
-    """Give a text without any credential that this process knows of."""
+    """Return a text without the credentials that this process knows."""
     return _redactor.redact(text)

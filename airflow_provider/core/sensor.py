@@ -1,4 +1,4 @@
-"""The sensor that looks now and then until something has happened."""
+"""Sensors: poll on a worker, or defer to a trigger."""
 
 from __future__ import annotations
 
@@ -6,52 +6,94 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider.core.compat import is_deferrable, sensor_timeout
 from airflow_provider.core.polling import MAX_TOLERATED_FAILURES, Tolerance
+from airflow_provider.core.trigger_events import raise_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
 
 _COUNT = "failures in a row"
+"""Key of the task's state."""
 
 
 class PollSensor(BaseSensorOperator):
     """The base of sensors; on a worker they tolerate the failures that a trigger tolerates.
 
-    In mode ``reschedule`` each look is a process of its own: the task's state counts (Airflow 3.3); before,
-    nobody does, and the first failure fails the task.
+    In mode ``reschedule`` each poll is a process of its own: the count of failures is in the task's state
+    (Airflow 3.3). On older versions there is no count, and the first failure fails the task.
     """
+
+    deferrable: bool | None = None
+    polls_before_deferring = False
+    """Whether a deferrable sensor polls once on the worker, which may spare the deferral."""
 
     _tolerance: Tolerance | None = None
 
-    def look(self, context: Context) -> Any:
-        """Look once; give what the task should return, or None for not yet."""
+    def check_arguments(self) -> None:
+        """Raise for invalid arguments, before the first request."""
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
+        """Poll the service; returns the task's result, or None when the condition is not met yet."""
         raise NotImplementedError
 
+    def build_trigger(self, context: Context) -> BaseTrigger:
+        """Build the trigger that waits for the same condition.
+
+        Triggers take time to import: an implementation imports its trigger inside the method, so that tasks
+        that do not defer do not load it.
+        """
+        raise NotImplementedError
+
+    def unmet_condition(self) -> str:
+        """Return what is not so at the timeout, for the error: "run 7 is not over"."""
+        raise NotImplementedError
+
+    def result(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the task's result from the event of its trigger: by default all but the event's status."""
+        return {name: value for name, value in event.items() if name != "status"}
+
+    def execute(self, context: Context) -> Any:
+        """Wait on the worker or, when deferrable, in the triggerer; returns the task's result."""
+        self.check_arguments()
+        if not is_deferrable(self.deferrable):
+            return super().execute(context)
+        if self.polls_before_deferring and (polled := self.poke(context)).is_done:
+            return polled.xcom_value
+        return self.defer(trigger=self.build_trigger(context), method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the task's result from the event of its trigger, or raise the error that it carries."""
+        raise_for(event)
+        if event["status"] == "timeout":
+            raise sensor_timeout(f"{self.unmet_condition()} after {self.timeout:g} s")
+        return self.result(event)
+
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; a failure that may pass is "not yet", five times in a row."""
+        """Poll once; up to five transient failures in a row count as "not yet"."""
         tolerance = self._tolerance = self._tolerance or Tolerance(self.log)
         if self.reschedule:
-            self._recall(tolerance, context)
-        found = None
+            self._restore_failures(tolerance, context)
+        result = None
         try:
             with tolerance:
-                found = self.look(context)
+                result = self.poll(context)
         finally:
             if self.reschedule:
-                self._remember(tolerance, context)
-        return PokeReturnValue(is_done=found is not None, xcom_value=found)
+                self._store_failures(tolerance, context)
+        return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
     @staticmethod
-    def _recall(tolerance: Tolerance, context: Context) -> None:
+    def _restore_failures(tolerance: Tolerance, context: Context) -> None:
         store: Any = context.get("task_state_store")
         tolerance.failures = MAX_TOLERATED_FAILURES if store is None else store.get(_COUNT) or 0
 
     @staticmethod
-    def _remember(tolerance: Tolerance, context: Context) -> None:
+    def _store_failures(tolerance: Tolerance, context: Context) -> None:
         store: Any = context.get("task_state_store")
-        failures = (
-            tolerance.failures if tolerance.failures <= MAX_TOLERATED_FAILURES else 0
-        )  # the next try counts anew
+        # Beyond the limit the task fails, and a retry starts with a count of 0.
+        failures = tolerance.failures if tolerance.failures <= MAX_TOLERATED_FAILURES else 0
         if store is not None and failures != (store.get(_COUNT) or 0):
             store.set(_COUNT, failures)

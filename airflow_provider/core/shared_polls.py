@@ -1,4 +1,4 @@
-"""Waiting for something on a service: intervals, deadlines, tolerated failures, shared polls."""
+"""Shared polls: triggers of one process share the results of equal requests."""
 
 from __future__ import annotations
 
@@ -9,72 +9,71 @@ from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 
+_UNUSED_SECONDS = 600.0
+"""Seconds after its last use at which a result is dropped: a triggerer runs for months."""
 
-_KEPT_SECONDS = 600.0
-"""A shared result that nobody has asked for in so long is dropped: a triggerer lives for months."""
 
-
-class _Shared:
-    """One poll's last result, and the request that is under way."""
+class _Entry:
+    """The last result of one poll, and its running request."""
 
     def __init__(self) -> None:
         self.at = float("-inf")
-        self.keep_until = 0.0
+        self.drop_at = 0.0
         self.result: Any = None
-        self.under_way: asyncio.Task[Any] | None = None
+        self.request: asyncio.Task[Any] | None = None
 
 
-class _Shelf:
+class _Cache:
     """The shared results of one event loop."""
 
     def __init__(self) -> None:
-        self._entries: dict[Hashable, _Shared] = {}
+        self._entries: dict[Hashable, _Entry] = {}
         self._swept = 0.0
 
-    def entry(self, key: Hashable, max_age: float, now: float) -> _Shared:
-        """Give the place of a key, and drop what nobody asks for any more."""
-        if now - self._swept > _KEPT_SECONDS / 10:
+    def entry(self, key: Hashable, max_age: float, now: float) -> _Entry:
+        """Return the entry of a key, and drop unused entries."""
+        if now - self._swept > _UNUSED_SECONDS / 10:
             self._swept = now
             self._entries = {
-                name: one for name, one in self._entries.items() if one.under_way or one.keep_until > now
+                name: entry for name, entry in self._entries.items() if entry.request or entry.drop_at > now
             }
-        entry = self._entries.setdefault(key, _Shared())
-        entry.keep_until = now + max(max_age, _KEPT_SECONDS)
+        entry = self._entries.setdefault(key, _Entry())
+        entry.drop_at = now + max(max_age, _UNUSED_SECONDS)
         return entry
 
     def __len__(self) -> int:
         return len(self._entries)
 
 
-_shelves: WeakKeyDictionary[Any, _Shelf] = WeakKeyDictionary()
+_caches: WeakKeyDictionary[Any, _Cache] = WeakKeyDictionary()
 
 
 async def shared_result(key: Hashable, max_age: float, fetch: Callable[[], Awaitable[T]]) -> T:
-    """Give a result that all who ask with the same key share, at most ``max_age`` seconds old.
+    """Return a result that all callers with the same key share, at most ``max_age`` seconds old.
 
-    Many triggers that ask at about the same time cause one request. An error reaches everybody who waited
-    for it, and the next to ask tries again. A result is forgotten when nobody has asked for ten minutes.
+    Triggers that call at about the same time cause one request. An error is raised in all callers that
+    waited for it, and the next call sends a new request. A result is dropped ten minutes after its last use.
 
-    :param key: what is asked, of whom; hashable.
-    :param max_age: seconds that a result may be old.
-    :param fetch: asks the service.
+    :param key: the request and its connection; hashable.
+    :param max_age: maximum age of a result in seconds.
+    :param fetch: function that sends the request.
     """
     loop = asyncio.get_running_loop()
-    entry = _shelves.setdefault(loop, _Shelf()).entry(key, max_age, loop.time())
+    entry = _caches.setdefault(loop, _Cache()).entry(key, max_age, loop.time())
     if loop.time() - entry.at <= max_age:
         result: T = entry.result
         return result
-    if entry.under_way is None:
-        # Its own task: when the trigger that asked first is cancelled, the others still get the answer.
-        entry.under_way = loop.create_task(_ask(entry, fetch))
-    return await asyncio.shield(entry.under_way)
+    if entry.request is None:
+        # A task of its own: when the first caller is cancelled, the other callers still get the result.
+        entry.request = loop.create_task(_fetch(entry, fetch))
+    return await asyncio.shield(entry.request)
 
 
-async def _ask(entry: _Shared, fetch: Callable[[], Awaitable[T]]) -> T:
+async def _fetch(entry: _Entry, fetch: Callable[[], Awaitable[T]]) -> T:
     try:
         entry.result = await fetch()
         entry.at = asyncio.get_running_loop().time()
         result: T = entry.result
         return result
     finally:
-        entry.under_way = None
+        entry.request = None

@@ -1,6 +1,6 @@
-"""The trigger that polls a service until something has happened, or a deadline has passed.
+"""Triggers: poll a service until a condition holds, or fire for each new item of a list.
 
-Apart from what else waits, because Airflow's triggers take time to import, and only what defers needs them.
+They have a module of their own, because Airflow's triggers take time to import, and only deferrals need them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from airflow_provider.core.trigger_events import error_event
 
 
 class PollTrigger(BaseTrigger):
-    """The base of triggers that poll until something has happened, or a deadline has passed.
+    """The base of triggers that poll until a condition holds, or a deadline has passed.
 
-    Fires once, with ``{"status": "done", ...}``, ``{"status": "timeout"}`` or an error event that
-    :func:`~airflow_provider.core.trigger_events.raise_for` turns back into the exception.
+    It fires once, with ``{"status": "done", ...}``, ``{"status": "timeout"}`` or an error event, from which
+    :func:`~airflow_provider.core.trigger_events.raise_for` raises the error in the task.
 
     :param deadline: seconds since the epoch, so that a restart of the triggerer does not move it.
-    :param poll_interval: the longest interval in seconds; the first ones are shorter.
+    :param poll_interval: maximum seconds between two polls; the first intervals are shorter.
     """
 
     def __init__(self, *, deadline: float, poll_interval: float) -> None:
@@ -37,18 +37,18 @@ class PollTrigger(BaseTrigger):
 
     @abstractmethod
     async def poll(self) -> dict[str, Any] | None:
-        """Look once; give what the event should carry, or None for not yet."""
+        """Poll the service; returns the event's payload, or None when the condition does not hold yet."""
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """Give the constructor's arguments: ids, numbers, never a credential."""
+        """Return the constructor's arguments: ids and numbers, never a credential."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give Airflow what it needs to make this trigger again elsewhere."""
+        """Return class path and arguments, from which Airflow creates this trigger in another process."""
         return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll, and fire once."""
+        """Poll until the condition holds or the deadline has passed, and fire once."""
         yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
 
     async def _outcome(self) -> dict[str, Any]:
@@ -71,57 +71,60 @@ class PollTrigger(BaseTrigger):
 
 
 class NewItemsTrigger(BaseEventTrigger):
-    """Fires for what has joined a list since the last look, and never dies of a failed look.
+    """The base of watchers that fire for the new items of a list; a failed poll does not end them.
 
-    What is in the list is remembered on the asset (Airflow 3.3), so that a restart of the triggerer neither
-    repeats nor loses anything.
+    The known items are stored with the asset (Airflow 3.3), so that a restart of the triggerer neither
+    repeats nor loses an event.
     """
 
     poll_interval: float
     first_poll_fires = True
-    """Whether what is in the list at the very first look counts as having joined it."""
+    """Whether the items of the very first poll count as new."""
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """Give the constructor's arguments: ids, numbers, never a credential."""
+        """Return the constructor's arguments: ids and numbers, never a credential."""
 
     @abstractmethod
-    async def look(self) -> Mapping[str, Any]:
-        """Give the list: a key for each entry, and what :meth:`events` wants to know of it."""
+    async def list_items(self) -> Mapping[str, Any]:
+        """Poll the service; returns the list's items by key, with the details that :meth:`events` needs."""
 
     @abstractmethod
     def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Give what to fire when these keys have joined."""
+        """Return the payloads of the events for new items.
+
+        :param new: the keys of the new items, sorted.
+        :param now: all items, as :meth:`list_items` returned them.
+        """
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give Airflow what it needs to make this trigger again elsewhere."""
-        module = type(self).__module__.replace(".events", ".triggers")
-        return f"{module}.{type(self).__qualname__}", self.arguments()
+        """Return class path and arguments, from which Airflow creates this trigger in another process."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again; a failed look is logged, as nobody would start a dead watcher again."""
-        asked = {name: value for name, value in self.arguments().items() if name != "poll_interval"}
-        memory = WatcherState(self, f"seen {fingerprint(asked)}", self.log)
-        stored = await memory.read()
+        """Poll without end; a failed poll is logged only, as Airflow does not restart a failed watcher."""
+        query = {name: value for name, value in self.arguments().items() if name != "poll_interval"}
+        state = WatcherState(self, f"seen {fingerprint(query)}", self.log)
+        stored = await state.read()
         known = set(stored) if isinstance(stored, list) else None
         for pause in intervals(self.poll_interval, first=self.poll_interval):
             try:
-                now = await self.look()
+                items = await self.list_items()
             except Exception as error:
-                self.log.warning("looking failed, again in %.1f s: %s", pause, error)
+                self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
             else:
-                marks = await asyncio.to_thread(_marked, now)  # there may be some ten thousand
+                hashes = await asyncio.to_thread(_by_hash, items)  # There may be ten thousand of them.
                 if known is not None or self.first_poll_fires:
-                    new = sorted(marks[mark] for mark in marks.keys() - (known or set()))
-                    for payload in self.events(new, now) if new else ():
+                    new = sorted(hashes[digest] for digest in hashes.keys() - (known or set()))
+                    for payload in self.events(new, items) if new else ():
                         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
-                # After the event: a crash in between repeats it, the other way round would lose it.
-                if known != marks.keys():
-                    known = set(marks)
-                    await memory.write(sorted(known))
+                # After the event: a crash in between repeats the event; the other order would lose it.
+                if known != hashes.keys():
+                    known = set(hashes)
+                    await state.write(sorted(known))
             await asyncio.sleep(pause)
 
 
-def _marked(keys: Iterable[str]) -> dict[str, str]:
-    """Give the keys by a short form, of which some thousand fit into the asset's state."""
+def _by_hash(keys: Iterable[str]) -> dict[str, str]:
+    """Return the keys by short hashes, of which some thousands fit into an asset's state."""
     return {hashlib.sha256(key.encode()).hexdigest()[:10]: key for key in keys}

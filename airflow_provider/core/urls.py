@@ -1,7 +1,8 @@
-r"""Reads links so that nobody can read them in another way.
+r"""Plain URLs: links that every parser splits in the same way.
 
-What splits a URL here and what opens the connection are different parsers, which disagree about backslashes,
-tabs and user names: ``https://evil\@good/`` leads to one of the two. So only plain links are taken.
+The parser here and the parser of the HTTP library disagree about backslashes, tabs and user names:
+``https://evil\@good/`` leads to one host for the first and to the other host for the second. So only plain
+links are accepted.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ _PLAIN = re.compile(r"(?i)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(
 
 
 def split_plain(url: str) -> SplitResult:
-    """Split a link that leads to one host, whoever reads it.
+    """Split a link whose host is the same for every parser.
 
-    :param url: ``https://host[:port]/path``; no user name, an international host as ``xn--...``.
-    :raises ValueError: for anything else.
+    :param url: ``https://host[:port]/path``, without user name; an international host in its ``xn--`` form.
+    :raises ValueError: for any other link.
     """
     parts = urlsplit(url)
     if not _PLAIN.match(url) or (parts.port or 0) > 65535:
@@ -26,9 +27,9 @@ def split_plain(url: str) -> SplitResult:
 
 
 def origin(url: str) -> str:
-    """Give scheme, host and port of a link, in one spelling.
+    """Return scheme, host and port of a link in normal form.
 
-    :raises ValueError: when it is no plain link.
+    :raises ValueError: when the link is not plain.
     """
     parts = split_plain(url)
     default = {"https": 443, "http": 80}[parts.scheme]
@@ -38,7 +39,7 @@ def origin(url: str) -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name means this machine."""
+    """Return whether a host name is a loopback address of this machine."""
     if not host:
         return False
     if host.lower() == "localhost":

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.arguments import raise_problems, read_scalars
+from airflow_provider.core.compat import task_timeout
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL
+from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL, check_run_id
+from airflow_provider.leanix.arguments import SENSOR_SCALARS
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
 
 class LeanIXRunSensor(PollSensor):
@@ -25,11 +28,12 @@ class LeanIXRunSensor(PollSensor):
         ``[operators] default_deferrable``.
     :param leanix_conn_id: the connection.
 
-    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``. The run is not stopped at
-    the timeout. Returns ``run_id`` and ``status``.
+    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``, which may be templates;
+    ``execution_timeout`` is a further bound, also while the task is deferred. The run is not stopped at the
+    timeout. Returns ``run_id`` and ``status``.
     """
 
-    template_fields: Sequence[str] = ("run_id", "leanix_conn_id")
+    template_fields: Sequence[str] = ("run_id", "poke_interval", "timeout", "leanix_conn_id")
     ui_color = "#d9e8f6"
 
     _deadline = float("inf")
@@ -42,40 +46,53 @@ class LeanIXRunSensor(PollSensor):
         leanix_conn_id: str = LeanIXHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        # Airflow's sensor accepts numbers only; a template is a text until it is rendered.
+        texts = {name: kwargs.pop(name) for name in SENSOR_SCALARS if isinstance(kwargs.get(name), str)}
         super().__init__(**kwargs)
+        for name, text in texts.items():
+            setattr(self, name, text)
         self.run_id = run_id
         self.deferrable = deferrable
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Wait on the worker or in the triggerer."""
-        if is_deferrable(self.deferrable):
-            # Imported here, so that tasks that do not defer need not load triggers.
-            from airflow_provider.leanix.triggers import LeanIXRunTrigger
-
-            self.defer(
-                trigger=LeanIXRunTrigger(
-                    leanix_conn_id=self.leanix_conn_id,
-                    run_id=self.run_id,
-                    deadline=wait.deadline_after(self.timeout),
-                    poll_interval=self.poke_interval,
-                ),
-                method_name="execute_complete",
-            )
-        self._deadline = wait.deadline_after(self.timeout)
+        """Wait for the run on the worker or in the triggerer."""
+        raise_problems(read_scalars(self, SENSOR_SCALARS))
+        check_run_id(self.run_id)
+        self._deadline = wait.deadline_after(wait.bounded(self.timeout, self.execution_timeout))
         return super().execute(context)
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the result of the run that the trigger has waited for, or raise the error of its end."""
+        raise_problems(read_scalars(self, SENSOR_SCALARS))
+        seconds = wait.bounded(self.timeout, self.execution_timeout)
+        if event["status"] == "timeout" and seconds < self.timeout:
+            raise task_timeout(f"{self.unmet_condition()} after {seconds:g} s ('execution_timeout')")
+        return super().execute_complete(context, event)
+
+    def build_trigger(self, context: Context) -> LeanIXRunTrigger:
+        """Build the trigger that waits for the same run."""
+        from airflow_provider.leanix.triggers import LeanIXRunTrigger
+
+        return LeanIXRunTrigger(
+            leanix_conn_id=self.leanix_conn_id,
+            run_id=self.run_id,
+            deadline=self._deadline,
+            poll_interval=self.poke_interval,
+        )
+
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return f"run {self.run_id} has not ended"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Return the result when the run has ended, else None."""
         with LeanIXHook(self.leanix_conn_id) as hook, hook.until(self._deadline):
             status = hook.get_run_status(self.run_id)
         return self._result(status) if status in ENDED else None
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of the run that the trigger has waited for, or raise when it is no success."""
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"run {self.run_id} has not ended after {self.timeout:g} s")
+    def result(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the run's id and last status; raise for a run that was not successful."""
         return self._result(event["run_status"])
 
     def _result(self, status: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
+from airflow_provider.core.json_types import Json
 
-Json = dict[str, Any]
 Items = Sequence[Mapping[str, Any]]
 
 AUTH = "auth"
@@ -66,7 +66,7 @@ def create_secret(customer_id: str, description: str | None = None) -> Call[Json
 def delete_secret(customer_id: str, secret_id: str) -> Call[None]:
     """Delete a client secret."""
     params = {"customerId": customer_id, "id": secret_id}
-    return _secrets("DELETE", params, "delete a client secret").reading(read_nothing)
+    return _secrets("DELETE", params, "delete a client secret").with_reader(read_nothing)
 
 
 def _secrets(method: str, params: Mapping[str, str | None], name: str, repeatable: bool = True) -> Call[Any]:
@@ -121,13 +121,11 @@ def create_geodata(api_key: str, items: Items) -> Call[list[str]]:
 
 def update_geodata(api_key: str, items: Items) -> Call[None]:
     """Update objects: each has its ``id`` and the fields that change; other fields stay."""
-    return Call(
-        "PUT",
-        _path(api_key, "geodata"),
-        json=items,
-        read=read_nothing,
-        name=f"update {counted(len(items))}",
-    )
+    return _update(_path(api_key, "geodata"), items)
+
+
+def _update(path: str, items: Items) -> Call[None]:
+    return Call("PUT", path, json=items, read=read_nothing, name=f"update {counted(len(items))}")
 
 
 def delete_geodata(api_key: str, ids: Sequence[str]) -> Call[None]:
@@ -173,7 +171,7 @@ def undecoded(call: Call[list[Json]]) -> Call[list[Any]]:
             raise ValueError(f"not JSON: {error}") from None
         return found
 
-    return call.reading(read)
+    return call.with_reader(read)
 
 
 def _object(item: Any) -> Json:
@@ -228,10 +226,4 @@ def list_route_elements(api_key: str) -> Call[list[Json]]:
 
 def update_route_elements(api_key: str, items: Items) -> Call[None]:
     """Update waiting time, direction or restrictions of route elements, each with its ``id``."""
-    return Call(
-        "PUT",
-        _path(api_key, "routing/routeelements"),
-        json=items,
-        read=read_nothing,
-        name=f"update {counted(len(items))}",
-    )
+    return _update(_path(api_key, "routing/routeelements"), items)

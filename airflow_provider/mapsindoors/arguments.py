@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from airflow_provider.core.conditions import is_missing, list_condition, refuse, text_condition
+from airflow_provider.core.arguments import SUBJECT
 from airflow_provider.core.files.reader import refuse_rendered_list
-from airflow_provider.core.problems import nearest
-from airflow_provider.core.values import (
+from airflow_provider.core.input.conditions import is_missing, list_condition, refuse, text_condition
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import (
     UnreadableValueError,
     ValueReader,
     read_boolean,
@@ -41,7 +42,7 @@ class Arguments:
         try:
             return read_integer(_READER.read(value), least)
         except UnreadableValueError:
-            self.problems.append(f"{name} must be a whole number of at least {least}, not {shown(value)}")
+            self.problems.append(f"'{name}' must be a whole number of at least {least}, not {shown(value)}")
             return least
 
     def flag(self, name: str, value: Any) -> bool:
@@ -49,7 +50,7 @@ class Arguments:
         try:
             return read_boolean(_READER.read(value))
         except UnreadableValueError as problem:
-            self.problems.append(f"{name} {problem}")
+            self.problems.append(f"'{name}' {problem}")
             return False
 
     def share(self, name: str, value: Any) -> float:
@@ -59,14 +60,14 @@ class Arguments:
         except UnreadableValueError:
             found = -1.0
         if not 0 <= found <= 1:
-            self.problems.append(f"{name} must be from 0 to 1, not {shown(value)}")
+            self.problems.append(f"'{name}' must be from 0 to 1, not {shown(value)}")
         return found
 
     def choice(self, name: str, value: Any, allowed: Collection[str]) -> None:
         """Require one of some texts."""
         if value not in allowed:
             hint = nearest(str(value)[:100], allowed)
-            self.problems.append(f"{name} must be one of {', '.join(allowed)}, not {shown(value)}{hint}")
+            self.problems.append(f"'{name}' must be one of {', '.join(allowed)}, not {shown(value)}{hint}")
 
     def match_on(self, value: Any) -> str:
         """Return a match key: a field, or a property with its language."""
@@ -116,7 +117,7 @@ class Arguments:
 
         :raises InputError: when there is one.
         """
-        refuse(self.problems)
+        refuse(self.problems, SUBJECT)
 
     def _types(self, name: str, value: Any, required: bool = False) -> list[str]:
         if isinstance(value, str):
@@ -151,5 +152,5 @@ def required_text(value: Any, name: str) -> str:
     :raises InputError: when it is empty, or no text.
     """
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name} must be a text that is not empty, not {shown(value)}", "the arguments")
+        raise InputError(f"{name} must be a text that is not empty, not {shown(value)}", SUBJECT)
     return value

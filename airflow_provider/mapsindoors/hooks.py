@@ -10,10 +10,10 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
-from airflow_provider.core.values import UnreadableValueError, ValueReader, read_integer, read_number
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, read_number
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
 from airflow_provider.mapsindoors import api
-from airflow_provider.mapsindoors.api import Json
 from airflow_provider.mapsindoors.arguments import Arguments, required_text
 
 _READER = ValueReader()
@@ -270,7 +270,7 @@ class MapsIndoorsHook(ApiHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return the problem of the connection as a sentence."""
-        if isinstance(error, NotFoundError):
+        if isinstance(error, NotFoundError) and not self.diagnose_address(error):
             if "connect/token" in error.request:
                 return (
                     "The host of the extra 'auth_url' responds, but is not a token service: check the extra."

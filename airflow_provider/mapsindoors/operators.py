@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.arguments import check_exactly_one
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_source import RowArguments
 from airflow_provider.mapsindoors.arguments import Arguments
@@ -199,8 +200,7 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         arguments.choice("mode", self.mode, ("plan", "apply"))
         arguments.choice("missing", self.missing, ("ignore", "deactivate", "delete"))
         arguments.choice("on_row_error", self.on_row_error, ("fail", "skip"))
-        if (self.source is None) == (self.plan is None):
-            arguments.problems.append("exactly one of source and plan must be given")
+        arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
         if self.mode == "plan" and not self.plan_output:
             arguments.problems.append("mode='plan' needs plan_output")
         restore = arguments.flag("restore", self.restore)

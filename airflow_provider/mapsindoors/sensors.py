@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.compat import is_deferrable, sensor_timeout
+from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-Json = dict[str, Any]
+    from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
 
 class MapsIndoorsGeodataSensor(PollSensor):
@@ -36,6 +34,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
 
     template_fields: Sequence[str] = ("expected", "match_on", "mapsindoors_conn_id")
     ui_color = "#d5ebe8"
+    polls_before_deferring = True
 
     def __init__(
         self,
@@ -52,42 +51,36 @@ class MapsIndoorsGeodataSensor(PollSensor):
         self.deferrable = deferrable
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Wait on the worker, or defer to the trigger."""
-        rows = self._rows()
-        if not is_deferrable(self.deferrable):
-            return super().execute(context)
-        if (found := self.poke(context)).is_done:
-            return found.xcom_value
-        # Imported here, because triggers take time to import and only deferred tasks need them.
+    def check_arguments(self) -> None:
+        """Read the expected rows; raises for invalid rows."""
+        self._rows()
+
+    def build_trigger(self, context: Context) -> MapsIndoorsGeodataTrigger:
+        """Build the trigger that waits for the same objects."""
         from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
-        return self.defer(
-            trigger=MapsIndoorsGeodataTrigger(
-                mapsindoors_conn_id=self.mapsindoors_conn_id,
-                expected=rows,
-                match_on=str(self.match_on).strip(),
-                deadline=clock() + self.timeout,
-                poll_interval=self.poke_interval,
-            ),
-            method_name="execute_complete",
+        return MapsIndoorsGeodataTrigger(
+            mapsindoors_conn_id=self.mapsindoors_conn_id,
+            expected=self._rows(),
+            match_on=str(self.match_on).strip(),
+            deadline=clock() + self.timeout,
+            poll_interval=self.poke_interval,
         )
 
-    def look(self, context: Context) -> dict[str, Any] | None:
+    def unmet_condition(self) -> str:
+        """Return the text for the timeout's error."""
+        return "the map is not as expected"
+
+    def poll(self, context: Context) -> dict[str, Any] | None:
         """Compare once, and log the first mismatches."""
+        from airflow_provider.mapsindoors.geodata.diff import mismatches
+
         rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             found = mismatches(rows, hook.list_geodata(), str(self.match_on).strip())
         for mismatch in found[:5]:
             self.log.info("Not yet: %s", mismatch)
         return None if found else {"matched": len(rows)}
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of the trigger's event."""
-        raise_for(event)
-        if event["status"] == "timeout":
-            raise sensor_timeout(f"the map is not as expected after {self.timeout:g} s")
-        return {"matched": event["matched"]}
 
     def _rows(self) -> list[Json]:
         """Read the expected objects.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -13,10 +14,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match, Mount
 
 from airflow_provider.sandbox.faults import Connections, FaultMiddleware, Faults
-from airflow_provider.sandbox.service import Counters, Service
+from airflow_provider.sandbox.service import Service, Surroundings
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STORAGE = "storage"
 CONTROL = "_sandbox"
@@ -117,7 +118,7 @@ class Gateway:
     """The sandbox as one ASGI app: match the route, count the request, apply faults, call the handler.
 
     :param origins: routes by port; the last port is that of the storage.
-    :param counters: counters of requests.
+    :param around: the clock, for the replies' date, and the counters of requests.
     :param faults: the injected faults.
     :param connections: the open connections.
     """
@@ -125,18 +126,20 @@ class Gateway:
     def __init__(
         self,
         origins: dict[int, list[MountedRoute]],
-        counters: Counters,
+        around: Surroundings,
         faults: Faults,
         connections: Connections,
     ) -> None:
         self.origins = origins
-        self.counters = counters
+        self.clock = around.clock
+        self.counters = around.counters
         self._app: ASGIApp = ExceptionMiddleware(dispatch)
         self._faulty_app: ASGIApp = FaultMiddleware(self._app, faults, connections)
         self.storage_port = list(origins)[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
+        """Handle a request; each reply has the sandbox's date."""
+        send = self._with_date(send)
         port = scope["server"][1]
         matched = match_route(self.origins[port], scope)
         scope["matched"] = matched
@@ -152,6 +155,17 @@ class Gateway:
         finally:
             with self.counters.lock:
                 self.counters.in_flight -= 1
+
+    def _with_date(self, send: Send) -> Send:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                known = [name.lower() for name, _ in message["headers"]]
+                if b"date" not in known:
+                    date = formatdate(self.clock.now(), usegmt=True).encode()
+                    message = {**message, "headers": [(b"date", date), *message["headers"]]}
+            await send(message)
+
+        return dated
 
     def _guess_service(self, path: str, port: int) -> str:
         if port == self.storage_port:

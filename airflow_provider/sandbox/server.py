@@ -114,7 +114,7 @@ class Sandbox:
         self.services = {kind.name: kind(self.around) for kind in kinds}
         services = self.services.values()
         origins = {api: api_routes(services, control_routes(self)), storage: storage_routes(services)}
-        gateway = Gateway(origins, self.counters, self.faults, self._connections)
+        gateway = Gateway(origins, self.around, self.faults, self._connections)
         self._serve(gateway)
         return self
 
@@ -171,6 +171,7 @@ class Sandbox:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )

@@ -1,4 +1,4 @@
-"""Outlets and watchers name the same thing the same way."""
+"""Asset URIs: normal form, factories and OpenLineage names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATASET = "amigocloud://app.amigocloud.com/projects/1234/datasets/2001"
 
 
 @pytest.mark.parametrize(
-    "spelling",
+    "form",
     [
         DATASET,
         f"{DATASET}/",
@@ -30,8 +30,8 @@ DATASET = "amigocloud://app.amigocloud.com/projects/1234/datasets/2001"
         "AmigoCloud://app.amigocloud.com/projects/1234/datasets/2001#top",
     ],
 )
-def test_airflow_knows_every_spelling_of_a_dataset_as_one(spelling):
-    assert Asset(uri=spelling, name="x").uri == DATASET
+def test_all_forms_of_a_dataset_uri_are_one_asset(form):
+    assert Asset(uri=form, name="x").uri == DATASET
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_airflow_knows_every_spelling_of_a_dataset_as_one(spelling):
         (LeanIXHook.asset(host="acme.leanix.net"), "leanix://acme.leanix.net/factsheets"),
     ],
 )
-def test_a_factory_gives_the_one_spelling(asset, uri):
+def test_a_factory_returns_the_normal_form(asset, uri):
     assert (asset.name, asset.uri) == (uri, uri)
     assert asset.group == uri.partition(":")[0]
     assert Asset(uri=uri, name="x").uri == uri
@@ -81,7 +81,7 @@ def test_a_factory_gives_the_one_spelling(asset, uri):
         ("leanix://host/connectors/one", "connectors/<type>/<id>"),
     ],
 )
-def test_a_uri_that_names_nothing_says_what_it_should_look_like(uri, form):
+def test_an_invalid_uri_is_refused_with_the_expected_form(uri, form):
     with pytest.raises(ValueError, match=form) as caught:
         Asset(uri=uri, name="x")
     assert "secret" not in str(caught.value)
@@ -97,9 +97,9 @@ def test_naming_an_asset_reads_no_connection(monkeypatch):
     assert AmigoCloudHook.asset(project=1)
 
 
-def test_airflow_is_told_of_all_four_schemes():
-    told = get_provider_info()["asset-uris"]
-    assert [scheme for entry in told for scheme in entry["schemes"]] == [
+def test_airflow_knows_all_four_schemes():
+    entries = get_provider_info()["asset-uris"]
+    assert [scheme for entry in entries for scheme in entry["schemes"]] == [
         "mapsindoors",
         "amigocloud",
         "iotstudio",

@@ -1,4 +1,4 @@
-"""Whoever reads a signature in an editor finds every parameter described."""
+"""Docstrings describe every parameter of the public interface."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider.core.hook import ApiHook
 from tests.support.import_cost import KINDS, VENDORS, public_modules
 
 MODULES = [name for name in public_modules() if name.rpartition(".")[2] in KINDS]
-GIVEN_BY_AIRFLOW = {"convert_to_openlineage"}
+CALLED_BY_AIRFLOW = {"convert_to_openlineage"}
 
 
 def undescribed(callable_: Any, *docstrings: str | None) -> list[str]:
@@ -24,18 +24,18 @@ def undescribed(callable_: Any, *docstrings: str | None) -> list[str]:
 
 
 def ours(kind: type) -> list[type]:
-    """Give a class and those that it inherits from in this package."""
+    """Return a class and its bases in this package."""
     return [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider.")]
 
 
 def public(module: str, what: Any) -> list[Any]:
-    """Give what a module has for users: what it defines, or lends from a module beside it."""
+    """Return the public objects of a module, defined in it or in a module beside it."""
     found = [one for name, one in vars(import_module(module)).items() if what(one) and name[0] != "_"]
     return [one for one in found if one.__module__.split(".")[:2] == module.split(".")[:2]]
 
 
 def kind_of(one: type) -> str:
-    """Give the last word of a class's name: all of these end in what they are."""
+    """Return the kind of a class: the last word of its name."""
     return next(
         (kind for kind in ("Hook", "Operator", "Sensor", "Trigger") if one.__name__.endswith(kind)), ""
     )
@@ -51,7 +51,7 @@ HOOKS = {name: one for name, one in CLASSES.items() if kind_of(one) == "Hook"}
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_class_describes_all_that_it_is_made_of(name: str) -> None:
+def test_a_class_describes_its_arguments(name: str) -> None:
     kind = CLASSES[name]
     assert undescribed(kind.__init__, *(one.__doc__ for one in ours(kind))) == []
 
@@ -69,7 +69,7 @@ def test_a_hook_describes_the_arguments_of_its_methods(name: str) -> None:
     assert {one.__name__: left for one in methods if (left := undescribed(one, one.__doc__))} == {}
 
 
-def test_an_error_describes_what_it_is_made_of() -> None:
+def test_an_error_describes_its_arguments() -> None:
     kinds = [one for one in public(errors.__name__, isclass) if "__init__" in vars(one)]
     left = {one.__name__: undescribed(one.__init__, *(base.__doc__ for base in ours(one))) for one in kinds}
     assert {name: names for name, names in left.items() if names} == {}
@@ -77,6 +77,6 @@ def test_an_error_describes_what_it_is_made_of() -> None:
 
 
 def test_functions_that_name_assets_describe_their_arguments() -> None:
-    functions = [one for one in public(assets.__name__, isfunction) if one.__name__ not in GIVEN_BY_AIRFLOW]
+    functions = [one for one in public(assets.__name__, isfunction) if one.__name__ not in CALLED_BY_AIRFLOW]
     assert {one.__name__: left for one in functions if (left := undescribed(one, one.__doc__))} == {}
     assert len(functions) > len(VENDORS)

@@ -1,4 +1,4 @@
-"""No credential goes along to another host, nor into what Airflow shows of a task's arguments.
+"""Credentials on the way to other hosts, and in the task arguments that Airflow shows.
 
 Redirects to another host are in the fault matrix, links of lists in AmigoCloud's tests.
 """
@@ -20,54 +20,54 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix.faults import HOOKS
 from tests.support import every_task
 from tests.support.canary_secrets import leaks, plant
-from tests.support.recording_host import Foreign
-from tests.support.task_runner import Tries
+from tests.support.recording_host import RecordingHost
+from tests.support.task_runner import TaskRunner
 
 CONTENT = [{"type": "Application", "id": f"app-{n}", "data": {"name": "x" * 40}} for n in range(20)]
 
 
 @pytest.fixture
 def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    """Return the sandbox, with credentials in all connections that every encoding changes."""
     plant(sandbox, monkeypatch)
     return sandbox
 
 
 @pytest.fixture
-def foreign() -> Iterator[Foreign]:
-    """Lend a host that is not the service's."""
-    listener = Foreign()
+def foreign() -> Iterator[RecordingHost]:
+    """Yield a host that is not the service's."""
+    listener = RecordingHost()
     yield listener
     listener.close()
 
 
-def links_lead_to(sandbox: Sandbox, foreign: Foreign, path: str, name: str) -> None:
-    """Let the service give links to the foreign host."""
-    link = f"http://{foreign.place}/storage/file?sig=s%2Bg"
+def links_lead_to(sandbox: Sandbox, foreign: RecordingHost, path: str, name: str) -> None:
+    """Make the service send links to the foreign host."""
+    link = f"http://{foreign.address}/storage/file?sig=s%2Bg"
     sandbox.faults.add("status", status=200, path=path, times=None, body={name: link})
 
 
-def told(foreign: Foreign) -> str:
-    """Give what the foreign host got, which must be something."""
+def received(foreign: RecordingHost) -> str:
+    """Return the request that the foreign host received."""
     seen = foreign.seen.decode("latin-1")
     assert "/storage/file?sig=" in seen
     assert "authorization" not in seen.lower()
     return seen
 
 
-def test_results_are_fetched_elsewhere_without_a_credential(
-    planted: Sandbox, foreign: Foreign, tmp_path: Path
+def test_results_are_fetched_from_another_host_without_a_credential(
+    planted: Sandbox, foreign: RecordingHost, tmp_path: Path
 ) -> None:
-    run_id = every_task.a_run(planted, 0.0)
+    run_id = every_task.start_run(planted, 0.0)
     links_lead_to(planted, foreign, "/resultsUrl$", "url")
     output = tmp_path / "results.json"
     LeanIXFetchResultsOperator(task_id="t", run_id=run_id, output_path=str(output)).execute({})
     assert output.read_text() == "{}", "what the foreign host answers"
-    assert leaks({"seen": told(foreign)}, planted) == []
+    assert leaks({"seen": received(foreign)}, planted) == []
 
 
-def test_content_is_uploaded_elsewhere_without_a_credential(
-    planted: Sandbox, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
+def test_content_is_uploaded_to_another_host_without_a_credential(
+    planted: Sandbox, foreign: RecordingHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 100)
     links_lead_to(planted, foreign, "/storages/azure$", "SAS")
@@ -79,12 +79,12 @@ def test_content_is_uploaded_elsewhere_without_a_credential(
         processing_direction="inbound",
         content=CONTENT,
     )
-    Tries().run(start)
-    assert "PUT" in told(foreign)
-    assert leaks({"seen": told(foreign)}, planted) == []
+    TaskRunner().run(start)
+    assert "PUT" in received(foreign)
+    assert leaks({"seen": received(foreign)}, planted) == []
 
 
-SPELLINGS: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "raw": str,
     "percent-encoded": lambda secret: quote(secret, safe=""),
     "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
@@ -92,16 +92,18 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("vendor", HOOKS)
 def test_a_credential_typed_into_an_argument_is_masked_once_the_connection_was_read(
-    vendor: str, spelling: str, planted: Sandbox
+    vendor: str, encoding: str, planted: Sandbox
 ) -> None:
-    """Airflow masks rendered fields with what its masker knows, and the hook tells it all spellings."""
+    """Airflow masks rendered fields with the texts its masker knows; the hook adds all encodings to it."""
     hook = HOOKS[vendor]()
     secret = hook.settings.password
-    typed = SPELLINGS[spelling](secret)
+    typed = ENCODINGS[encoding](secret)
     fields = {"sql": f"SELECT '{typed}'", "writes": [{"properties": {"note": f"a {typed} b"}}]}
-    assert SPELLINGS["percent-encoded"](secret) != secret, "nothing of it is encoded: the test shows little"
+    assert ENCODINGS["percent-encoded"](secret) != secret, (
+        "no character of it is encoded: the test proves little"
+    )
     assert typed not in str(redact(fields))
     assert "SELECT" in str(redact(fields))

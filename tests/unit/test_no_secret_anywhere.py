@@ -1,4 +1,4 @@
-"""Every operator and sensor runs in Airflow, well and badly, and then all that is left is searched."""
+"""Credentials in logs, database, triggers and files after every operator and sensor ran in Airflow."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def triggers(planted: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect what every trigger gives Airflow to store; what sensors wait for happens once they defer."""
+    """Collect the serialised triggers; the awaited changes happen once a sensor defers."""
     found: list[str] = []
     serialize = PollTrigger.serialize
 
-    def watched(self: PollTrigger) -> tuple[str, dict[str, Any]]:
+    def serialize_and_change(self: PollTrigger) -> tuple[str, dict[str, Any]]:
         path, arguments = serialize(self)
         found.append(json.dumps([path, arguments]))
         if "Action" not in path:
-            every_task.happen(planted, path.split(".")[1])
+            every_task.fulfil_sensors(planted, path.split(".")[1])
         return path, arguments
 
-    monkeypatch.setattr(PollTrigger, "serialize", watched)
+    monkeypatch.setattr(PollTrigger, "serialize", serialize_and_change)
     return found
 
 
@@ -55,13 +55,13 @@ DEFERRED = {
 
 @pytest.fixture
 def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    """Return the sandbox, with credentials in all connections that every encoding changes."""
     plant(sandbox, monkeypatch)
     return sandbox
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_that_a_run_leaves_holds_a_credential(
+def test_a_run_leaves_no_credential_behind(
     way: str,
     planted: Sandbox,
     run_dag: Callable[..., Any],

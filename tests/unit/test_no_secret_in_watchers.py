@@ -1,4 +1,4 @@
-"""Watchers run for months in the triggerer: what they store, fire, log and remember holds no credential."""
+"""Credentials in all texts that watchers store, fire and log: they run for months in the triggerer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, leaks, plant, secrets_of
-from tests.support.task_runner import again
+from tests.support.state_store import FakeStateStore
+from tests.support.task_runner import rebuild_trigger
 
 WATCHERS: dict[str, Callable[[], Any]] = {
     "amigocloud event": lambda: AmigoCloudEventTrigger(events=["*"], dataset=1, poll_interval=0.05),
@@ -32,25 +33,15 @@ WATCHERS: dict[str, Callable[[], Any]] = {
 }
 
 
-class State(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 lends it to a trigger."""
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        return json.loads(self[key]) if key in self else default
-
-    async def aset(self, key: str, value: Any) -> None:
-        self[key] = json.dumps(value)
-
-
 @pytest.fixture
 def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Lend the sandbox with credentials in all connections that every encoding changes."""
+    """Return the sandbox, with credentials in all connections that every encoding changes."""
     plant(sandbox, monkeypatch)
     return sandbox
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that comes soon."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
@@ -58,7 +49,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(trigger: Any) -> AsyncIterator[list[Any]]:
-    """Run a trigger alone, as the triggerer does; gives what it has fired so far."""
+    """Run a trigger alone, as the triggerer does; yields the list of its fired events."""
     fired: list[Any] = []
 
     async def run() -> None:
@@ -73,22 +64,24 @@ async def running(trigger: Any) -> AsyncIterator[list[Any]]:
 
 
 def secretive_run(sandbox: Sandbox) -> None:
-    """Have a run whose description is all that the service was ever told."""
-    said = " ".join(secrets_of(sandbox)["leanix"])[-480:]
+    """Create a run whose description holds all credentials that the service has received."""
+    secrets = " ".join(secrets_of(sandbox)["leanix"])[-480:]
     with LeanIXHook() as hook:
-        hook.start_run(hook.create_run({**every_task.LDIF, "description": f"nightly {said}"}))
-    every_task.happen(sandbox, "leanix")
+        hook.start_run(hook.create_run({**every_task.LDIF, "description": f"nightly {secrets}"}))
+    every_task.fulfil_sensors(sandbox, "leanix")
 
 
 def happen(sandbox: Sandbox, vendor: str) -> None:
-    """Let something happen that the watchers of a vendor fire for; the service quotes credentials in it."""
+    """Make a change that the watchers of a vendor fire for; the service quotes credentials in it."""
     if vendor == "leanix":
         secretive_run(sandbox)
         return
-    every_task.happen(sandbox, vendor)
+    every_task.fulfil_sensors(sandbox, vendor)
     if vendor == "amigocloud":
-        told = secrets_of(sandbox)["amigocloud"]
-        sandbox.amigocloud.sockets.emit("realtime", {"dataset_id": 1, "why": " ".join(told), told[-1]: 1}, 1)
+        secrets = secrets_of(sandbox)["amigocloud"]
+        sandbox.amigocloud.sockets.emit(
+            "realtime", {"dataset_id": 1, "why": " ".join(secrets), secrets[-1]: 1}, 1
+        )
 
 
 @pytest.mark.parametrize("way", ["well", "refused", "failing"])
@@ -99,10 +92,10 @@ async def test_a_watcher_leaves_no_credential_behind(
     caplog.set_level(logging.DEBUG)
     for logger in ("httpx", "httpcore", "websockets"):
         caplog.set_level(logging.DEBUG, logger)
-    vendor, state = name.split()[0], State()
+    vendor, state = name.split()[0], FakeStateStore()
     if way != "well":
         break_everything(planted, {"kind": "status", "status": 400 if way == "refused" else 503})
-    trigger = again(WATCHERS[name]())
+    trigger = rebuild_trigger(WATCHERS[name]())
     trigger.asset_state_store = state
     requests = planted.counters.total
     async with running(trigger) as fired:
@@ -122,7 +115,7 @@ async def test_a_watcher_leaves_no_credential_behind(
     assert leaks(left, planted) == []
 
 
-def test_every_watcher_is_among_those_that_are_searched() -> None:
+def test_every_watcher_is_searched() -> None:
     def below(kind: type) -> set[type]:
         return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
 

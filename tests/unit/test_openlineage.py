@@ -1,4 +1,4 @@
-"""Where the OpenLineage provider is installed, lineage has the names that our assets have."""
+"""OpenLineage datasets have the names of our assets, where its provider is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.per_asset import PerAsset
 
 if Version(openlineage.__version__) < Version("2.13"):
     pytest.skip(
-        "OpenLineage's provider 2.12 takes no assets from inlets and outlets", allow_module_level=True
+        "OpenLineage's provider 2.12 reads no assets from inlets and outlets", allow_module_level=True
     )
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
@@ -62,14 +62,14 @@ OPERATORS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def told_of(assets: Any) -> set[tuple[str, str]]:
-    """Give the namespace and the name that an asset's dataset has to have."""
+def names_of(assets: Any) -> set[tuple[str, str]]:
+    """Return the expected namespace and name of each asset's dataset."""
     parts = [urlsplit(asset.uri) for asset in assets]
     return {(f"{part.scheme}://{part.netloc}", part.path.lstrip("/")) for part in parts}
 
 
 def lineage_of(task: Any) -> Any:
-    """Run a task, and give what the provider makes of it, asked as its listener asks."""
+    """Run a task, and return the lineage that the OpenLineage provider extracts, as its listener does."""
     from airflow.providers.openlineage.extractors.manager import (  # type: ignore[import-not-found,unused-ignore]
         ExtractorManager,
     )
@@ -91,4 +91,4 @@ def test_inlets_and_outlets_are_datasets_of_the_same_name(vendor: str, sandbox: 
         task = OPERATORS[vendor](str(tmp_path))
     found = lineage_of(task)
     for declared, datasets in ((task.inlets, found.inputs), (task.outlets, found.outputs)):
-        assert told_of(declared) == {(one.namespace, one.name) for one in datasets}
+        assert names_of(declared) == {(dataset.namespace, dataset.name) for dataset in datasets}

@@ -1,4 +1,4 @@
-"""The forms that Airflow draws, against what the hooks read."""
+"""Provider info, held against the hooks and modules of the package."""
 
 from __future__ import annotations
 

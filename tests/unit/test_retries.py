@@ -27,7 +27,7 @@ def test_the_services_delay_becomes_the_tasks_next_retry() -> None:
 @pytest.mark.parametrize(
     "error", [errors.InputError("x"), errors.PlanRejectedError("x"), errors.PermissionDeniedError(403)]
 )
-def test_what_another_try_cannot_help_fails_at_once(error: Exception) -> None:
+def test_a_permanent_error_fails_at_once(error: Exception) -> None:
     assert decide(error).action is sdk.RetryAction.FAIL
 
 
@@ -35,5 +35,5 @@ def test_what_another_try_cannot_help_fails_at_once(error: Exception) -> None:
     "error",
     [errors.TransportError("x"), errors.ServerError(500), errors.AuthenticationError(401), KeyError()],
 )
-def test_everything_else_is_left_to_the_task(error: Exception) -> None:
+def test_all_other_errors_follow_the_task(error: Exception) -> None:
     assert decide(error).action is sdk.RetryAction.DEFAULT

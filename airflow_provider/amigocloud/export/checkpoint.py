@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,7 +31,7 @@ PART_BYTES = 32 * 1024 * 1024
 
 _STORE_KEY = "amigocloud_export_parts"
 
-ResumePoint = str | int | float
+ResumePoint = str | bool | int | float
 """Where to resume reading: the key of the last row, or the link to the next page."""
 
 
@@ -45,6 +46,7 @@ class SavedPages(msgspec.Struct):
     :param parts: number of complete parts.
     :param rows: number of rows in them.
     :param resume_point: where to resume after the last part.
+    :param served_at: the service's time when it sent the first page.
     """
 
     request: str
@@ -55,6 +57,7 @@ class SavedPages(msgspec.Struct):
     parts: int = 0
     rows: int = 0
     resume_point: ResumePoint | None = msgspec.field(default=None, name="place")
+    served_at: datetime | None = None
 
 
 class Checkpoint:
@@ -99,7 +102,8 @@ class Checkpoint:
             with open_source(self._part(number), "part of an export") as file:
                 text = gzip.decompress(file.read())
             rows = [Raw(line) for line in text.split(b"\n")]
-            yield Page(rows, None, self.saved.count, self.saved.limit, self.saved.columns, text)
+            saved = self.saved
+            yield Page(rows, None, saved.count, saved.limit, saved.columns, text, saved.served_at)
 
     def record(
         self, pages: Iterator[Page], state: str, resume_point: Callable[[Page], ResumePoint | None]
@@ -114,7 +118,9 @@ class Checkpoint:
         rows = size = 0
         for page in pages:
             if self.saved is None:
-                self.saved = SavedPages(self._request, state, page.count, page.limit, page.columns)
+                self.saved = SavedPages(
+                    self._request, state, page.count, page.limit, page.columns, served_at=page.served_at
+                )
             if self._store is not None and page.rows:
                 pending.append(page.lines())
                 rows, size = rows + len(page.rows), size + len(pending[-1])

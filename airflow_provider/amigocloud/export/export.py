@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.amigocloud.export.formats import Format, open_writer
+from airflow_provider.amigocloud.export.formats import open_writer
 from airflow_provider.core.compat import gauge
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.core.files.manifest import log_manifest, manifest
+from airflow_provider.core.files.formats import Format
+from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
 from airflow_provider.errors import IncompleteExportError
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.pagination import Column, Page
 
 
-PROGRESS_SECONDS = 10.0
-"""Seconds between progress lines."""
-
-
 class RowCounter:
     """Counter of an export's rows, page by page, against the service's count.
 
@@ -33,10 +30,8 @@ class RowCounter:
     """
 
     def __init__(self, log: Logger, conn_id: str = "") -> None:
-        self._log = log
         self._tags = {"conn_id": conn_id}
-        self._logged_at = time.monotonic()
-        self._logged_rows = 0
+        self._progress = ProgressLog(log)
         self.rows = 0
         self.expected: int | None = None
         self.columns: list[Column] | None = None
@@ -75,17 +70,9 @@ class RowCounter:
         )
 
     def _log_progress(self) -> None:
-        now = time.monotonic()
-        if now - self._logged_at < PROGRESS_SECONDS:
-            return
-        # The rate since the last line: rows that an earlier attempt has saved come much faster than the rest.
-        rate = (self.rows - self._logged_rows) / max(now - self._logged_at, 1e-9)
-        self._logged_at, self._logged_rows = now, self.rows
-        total = f" of {self.expected}" if self.expected is not None else ""
-        rest = f", {(self.expected - self.rows) / rate:.0f} s left" if self.expected and rate else ""
-        self._log.info("%d%s rows, %.0f per second%s", self.rows, total, rate, rest)
-        gauge("amigocloud.export.rows", self.rows, self._tags)
-        gauge("amigocloud.export.rows_per_second", rate, self._tags)
+        if (rate := self._progress.update(self.rows, self.expected)) is not None:
+            gauge("amigocloud.export.rows", self.rows, self._tags)
+            gauge("amigocloud.export.rows_per_second", rate, self._tags)
 
 
 def export(
@@ -117,6 +104,8 @@ def export(
                 writer.write(new)
                 written += len(new.rows)
         counter.check()
+        if increment is not None:
+            increment.finish(hook.log)
     more: dict[str, Any] = {"state": source.state} if source.state else {}
     if increment is not None:
         more["watermark"] = increment.watermark

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from airflow_provider.amigocloud.pagination import Column, Page
+from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import Format
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.errors import InputError
 
@@ -25,20 +25,8 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 }
 """The formats, each with the packages that its writer needs."""
 
-GZIP_FORMATS = ("jsonl", "csv")
+_COMPRESSIBLE = ("jsonl", "csv")
 """Formats that can be compressed with gzip."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """Format of a file.
-
-    :param name: such as ``jsonl``.
-    :param is_gzip: whether the file is compressed with gzip.
-    """
-
-    name: str
-    is_gzip: bool = False
 
 
 def choose_format(output_path: str, name: str | None) -> Format:
@@ -48,24 +36,15 @@ def choose_format(output_path: str, name: str | None) -> Format:
     :param name: name of the format; None to use the suffix.
     :raises InputError: when the format is unknown, or a package that it needs is not installed.
     """
-    lower = output_path.lower()
-    is_gzip = lower.endswith(".gz")
-    suffix = lower.removesuffix(".gz").rpartition("/")[2].rpartition(".")[2]
-    chosen = name or (suffix if suffix in _PACKAGES else None)
-    if chosen is None:
-        raise InputError(
-            f"'{output_path}' has no suffix of a known format; use .{', .'.join(_PACKAGES)}"
-            " (.jsonl and .csv also with .gz), or set 'format'",
-            "output_path",
-        )
-    if chosen not in _PACKAGES:
-        raise InputError(f"'{chosen}' is unknown; use one of {', '.join(_PACKAGES)}", "format")
-    if is_gzip and chosen not in GZIP_FORMATS:
-        raise InputError(f"'{output_path}': only {' and '.join(GZIP_FORMATS)} can be .gz", "output_path")
-    missing = [package for package in _PACKAGES[chosen] if find_spec(package) is None]
+    chosen = formats.choose_format(
+        output_path, _PACKAGES, compressible=_COMPRESSIBLE, given=name, argument="format"
+    )
+    missing = [package for package in _PACKAGES[chosen.name] if find_spec(package) is None]
     if missing:
-        raise InputError(f"'{chosen}' needs {' and '.join(missing)}: install the extra 'parquet'", "format")
-    return Format(chosen, is_gzip)
+        raise InputError(
+            f"'{chosen.name}' needs {' and '.join(missing)}: install the extra 'parquet'", "format"
+        )
+    return chosen
 
 
 class PageWriter:
@@ -126,7 +105,10 @@ def _row_writer(name: str, out: Any, columns: list[Column]) -> RowWriter:
 
 
 def columns_of(page: Page) -> list[Column]:
-    """Return the columns of a page: those of the query, else those found in its rows."""
+    """Return the columns of a page: those of the query, else those found in its rows.
+
+    A list declares no types: its numbers are doubles, whether they have fractions today or not.
+    """
     if page.columns is not None:
         return page.columns
     found: dict[str, str] = {}
@@ -137,7 +119,7 @@ def columns_of(page: Page) -> list[Column]:
     return [Column(name, kind) for name, kind in found.items()]
 
 
-_TYPES = {bool: "boolean", int: "bigint", float: "float", str: "string"}
+_TYPES = {bool: "boolean", int: "number", float: "number", str: "string"}
 
 
 @contextmanager
@@ -147,19 +129,11 @@ def open_writer(file: AtomicFile, file_format: Format) -> Iterator[PageWriter]:
     :param file: atomic file to write to.
     :param file_format: format of the file.
     """
-    if not file_format.is_gzip:
-        yield from _writer(file, file_format)
-        return
-    # The gzip header has neither time nor name, so that equal rows give equal bytes.
-    with gzip.GzipFile("", "wb", 6, cast("Any", file), mtime=0) as compressed:
-        yield from _writer(compressed, file_format)
-
-
-def _writer(out: AtomicFile | gzip.GzipFile, file_format: Format) -> Iterator[PageWriter]:
-    writer = PageWriter(out, file_format)
-    try:
-        yield writer
-        writer.close()
-    except BaseException:
-        writer.discard()
-        raise
+    with formats.open_compressed(file, compressed=file_format.compressed) as out:
+        writer = PageWriter(out, file_format)
+        try:
+            yield writer
+            writer.close()
+        except BaseException:
+            writer.discard()
+            raise

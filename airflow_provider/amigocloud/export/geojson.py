@@ -19,6 +19,8 @@ _TAIL = b"\n]}\n"
 class GeoJsonWriter(RowWriter):
     """Writer of one feature collection, a feature per line; ``amigo_id`` is the feature's id and a property.
 
+    Outer rings are counterclockwise, and holes clockwise. An empty geometry is null.
+
     :param out: binary file to write to.
     :param columns: columns of the rows; one of them must be the geometry.
     """
@@ -34,10 +36,16 @@ class GeoJsonWriter(RowWriter):
 
         rows = list(rows)
         shapes = read_geometries(
-            [row.get(self._geometry) for row in rows], self._geometry, first_row=self.rows + 1
+            [row.get(self._geometry) for row in rows],
+            self._geometry,
+            first_row=self.rows + 1,
+            keys=[row.get("amigo_id") for row in rows],
         )
+        texts = shapely.to_geojson(shapely.orient_polygons(shapes))
+        empty = shapely.is_empty(shapes)
         features = [
-            self._feature(row, text) for row, text in zip(rows, shapely.to_geojson(shapes), strict=True)
+            self._feature(row, None if is_empty else text)
+            for row, text, is_empty in zip(rows, texts, empty, strict=True)
         ]
         if features:
             self._out.write((b",\n" if self.rows else b"") + b",\n".join(features))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_provider.amigocloud.pagination import Column
@@ -22,7 +22,10 @@ _NAMES = (
     "MultiPolygon",
     "GeometryCollection",
 )
-"""Names of geometry types by shapely's type id."""
+"""Names of geometry types by shapely's type id; the ids after them are curves."""
+
+_DEGREES = (180.0, 90.0)
+"""Maximum longitude and latitude of a geometry that names no reference system."""
 
 
 def geometry_column(columns: Sequence[Column]) -> str:
@@ -39,39 +42,80 @@ def geometry_column(columns: Sequence[Column]) -> str:
     return found[0]
 
 
-def read_geometries(values: Sequence[str | None], column: str, first_row: int) -> Any:
+def read_geometries(
+    values: Sequence[str | None], column: str, first_row: int, keys: Sequence[Any] = ()
+) -> Any:
     """Parse hex EWKB into an array of shapely geometries.
 
     :param values: hex EWKB, or None for no geometry.
     :param column: name of the column, for errors.
     :param first_row: row number of the first value, for errors.
-    :raises InputError: when a value is no geometry, or its reference system is not WGS 84.
+    :param keys: ``amigo_id`` of each row, if the rows have one, for errors.
+    :raises InputError: with every row whose value is no geometry that can be written: its reference system
+        is not WGS 84, or not named and its coordinates are no degrees.
     """
     import shapely
 
     try:
         shapes = shapely.from_wkb(list(values))
-    except (shapely.errors.ShapelyError, TypeError, ValueError) as error:
-        row = _first_bad(values, first_row)
-        raise InputError(f"row {row}: column '{column}' holds no hex EWKB: {error}") from None
-    for n, srid in enumerate(shapely.get_srid(shapes)):
-        if srid not in (-1, 0, WGS84):
-            raise InputError(
-                f"row {first_row + n}: column '{column}' has SRID {srid}; only {WGS84} can be written;"
-                f" select ST_Transform({column}, {WGS84})"
-            )
+        problems = list(_problems(shapes, column))
+    except (shapely.errors.ShapelyError, *_UNREADABLE):
+        problems = list(_unreadable(values, column))
+    if problems:
+        raise InputError([_in_row(n, text, first_row, keys) for n, text in sorted(problems)], "the rows")
     return shapes
 
 
-def _first_bad(values: Sequence[str | None], first_row: int) -> int:
+_UNREADABLE = (TypeError, ValueError, NotImplementedError)
+"""Exceptions of shapely for values that are no geometries."""
+
+
+def _in_row(n: int, text: str, first_row: int, keys: Sequence[Any]) -> str:
+    key = f" (amigo_id {keys[n]})" if n < len(keys) and keys[n] is not None else ""
+    return f"row {first_row + n}: {text}{key}"
+
+
+def _unreadable(values: Sequence[str | None], column: str) -> Iterator[tuple[int, str]]:
+    """Yield the index of each value that is no geometry, and why."""
     import shapely
 
     for n, value in enumerate(values):
         try:
             shapely.from_wkb(value)
-        except (shapely.errors.ShapelyError, TypeError, ValueError):
-            return first_row + n
-    return first_row
+        except NotImplementedError:
+            yield n, f"column '{column}' holds a curve; select ST_CurveToLine({column})"
+        except (shapely.errors.ShapelyError, *_UNREADABLE) as error:
+            yield n, f"column '{column}' holds no hex EWKB: {' '.join(str(error).split())[:200]}"
+
+
+def _problems(shapes: Any, column: str) -> Iterator[tuple[int, str]]:
+    """Yield the index of each geometry that cannot be written, and why."""
+    import numpy as np
+    import shapely
+
+    kinds, srids = shapely.get_type_id(shapes), shapely.get_srid(shapes)
+    has_m = getattr(shapely, "has_m", None)  # older libraries drop measures
+    for n in _where(kinds >= len(_NAMES)):
+        yield n, f"column '{column}' holds a curve; select ST_CurveToLine({column})"
+    for n in _where(has_m(shapes)) if has_m else ():
+        yield n, f"column '{column}' has measures (M); select ST_Force3DZ({column})"
+    for n in _where(~np.isin(srids, (-1, 0, WGS84))):
+        transform = f"ST_Transform({column}, {WGS84})"
+        yield n, f"column '{column}' has SRID {srids[n]}; only {WGS84} can be written; select {transform}"
+    points, owners = shapely.get_coordinates(shapes, return_index=True)
+    finite = np.isfinite(points).all(axis=1)
+    for n in sorted(set(owners[~finite].tolist())):
+        yield n, f"column '{column}' has a coordinate that is no number"
+    beyond = (np.abs(points) > _DEGREES).any(axis=1) & finite & (srids[owners] < 1)
+    first = {int(owners[at]): points[at].tolist() for at in reversed(_where(beyond))}
+    for n, (x, y) in first.items():
+        set_srid = f"ST_Transform(ST_SetSRID({column}, ...), {WGS84})"
+        place = f"its coordinates ({x:g}, {y:g}) are no longitude and latitude"
+        yield n, f"column '{column}' names no reference system, and {place}; select {set_srid}"
+
+
+def _where(mask: Any) -> list[int]:
+    return [n for n, is_true in enumerate(mask.tolist()) if is_true]
 
 
 class Extent:
@@ -84,17 +128,20 @@ class Extent:
 
     def add(self, shapes: Any) -> None:
         """Extend by an array of geometries."""
+        import numpy as np
         import shapely
 
         kinds = shapely.get_type_id(shapes)
         for kind, has_z in set(zip(kinds.tolist(), shapely.has_z(shapes).tolist(), strict=True)):
             if kind >= 0:
                 self.types.add(f"{_NAMES[kind]} Z" if has_z else _NAMES[kind])
+        # A geometry without heights has NaN for them.
         points = shapely.get_coordinates(shapes, include_z=any(name.endswith(" Z") for name in self.types))
-        if len(points):
-            for axis, (low, high) in enumerate(zip(points.min(axis=0), points.max(axis=0), strict=True)):
-                self._low[axis] = min(self._low[axis], float(low))
-                self._high[axis] = max(self._high[axis], float(high))
+        for axis in range(points.shape[1]):
+            known = points[:, axis][np.isfinite(points[:, axis])]
+            if len(known):
+                self._low[axis] = min(self._low[axis], float(known.min()))
+                self._high[axis] = max(self._high[axis], float(known.max()))
 
     @property
     def box(self) -> list[float] | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.export.keyset import literal, quoted_name
 from airflow_provider.amigocloud.pagination import Page
+from airflow_provider.core.input.values import shown
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
 
@@ -29,6 +30,18 @@ _MAX_MARKS = 50_000
 _CHUNK = 3_000
 """Maximum marks per value of the store, which holds 64 KiB."""
 
+_MARGIN = timedelta(minutes=1)
+"""Distance of a watermark to the service's time, when no row has a value to be the watermark."""
+
+_CLOCK_ERROR = timedelta(days=1)
+"""Maximum time by which the clocks of worker and service may differ."""
+
+_UNORDERED_TYPES = frozenset(
+    {"string", "boolean", "time", "geometry", "uuid"}
+    | {f"unknown({oid})" for oid in (16, 17, 19, 25, 114, 1042, 1043, 1083, 1266, 2950, 3802)}
+)
+"""Types of columns, as the service names them or by PostgreSQL's number, that are no dates or numbers."""
+
 
 class Increment:
     """Rows that are new since the last export, by a watermark.
@@ -36,6 +49,9 @@ class Increment:
     Rows at and within the lag before the watermark are read again, because others with the same values may
     have become visible meanwhile. Rows that were exported before are dropped by their key and value
     (deduplication).
+
+    The watermark never passes the service's time: rows with a later value are exported once, and read again
+    until that time is over. A time without a zone counts as UTC.
 
     :param column: column of dates, timestamps or numbers that only grow, such as ``updated_at``. Rows without
         a value are in the first export only.
@@ -55,6 +71,8 @@ class Increment:
         self.watermark = watermark
         self._seen = seen
         self._marks: dict[str, Any] = {}
+        self._now: datetime | None = None
+        self._future: tuple[int, Any] = (0, None)
 
     def condition(self) -> str | None:
         """Return the SQL condition of the rows that may be new; None for all."""
@@ -68,6 +86,9 @@ class Increment:
         :param page: the next page of the export.
         :raises InputError: when the rows lack the column or the key, or the column holds other values.
         """
+        if self._now is None:
+            self._check_type(page)
+            self._now = page.served_at or datetime.now(UTC)
         new = []
         for raw in page.rows:
             row = msgspec.json.decode(raw, type=dict[str, Any])
@@ -83,19 +104,51 @@ class Increment:
                 new.append(raw)
         return page.with_rows(new)
 
+    def finish(self, log: Logger) -> None:
+        """Log the rows after the service's time; without any other row, the watermark is that time.
+
+        :param log: gets a warning.
+        """
+        count, latest = self._future
+        if not count or self._now is None:
+            return
+        if self.watermark is None:
+            self.watermark = _in_form_of(latest, self._now - _MARGIN)
+            self._since()
+        log.warning(
+            "%d rows have a value of '%s' after the service's time %s, up to %s: the watermark stays at %s."
+            " They are exported, and read again until that time is over",
+            *(count, self.column, self._now.isoformat(sep=" "), latest, self.watermark),
+        )
+
     def marks(self) -> list[str]:
         """Return the marks of all rows that the next export will read again."""
         self._drop_old_marks()
         return sorted(self._marks)
 
+    def _check_type(self, page: Page) -> None:
+        """Refuse a column whose order in SQL is not the order of its values here."""
+        declared = next((column.type for column in page.columns or () if column.name == self.column), None)
+        if declared is not None and declared in _UNORDERED_TYPES:
+            raise InputError(
+                f"column '{self.column}' is of type {declared}; it must hold dates, timestamps or numbers, as"
+                " the service orders other values by other rules; select a cast, such as"
+                f" {self.column}::timestamptz AS {self.column}, with 'sql'",
+                "incremental_column",
+            )
+
     def _add(self, mark: str, value: Any) -> None:
         moment = _comparable(value, self.column)
-        if self.watermark is None:
+        self._marks[mark] = moment
+        if isinstance(moment, datetime) and self._now is not None and moment > self._now:
+            count, latest = self._future
+            later = latest is None or moment > _comparable(latest, self.column)
+            self._future = (count + 1, value if later else latest)
+        elif self.watermark is None:
             self.watermark = value
             self._since()  # an invalid lag is an error before anything is published
         elif moment > _comparable(self.watermark, self.column):
             self.watermark = value
-        self._marks[mark] = moment
         if len(self._marks) > _MAX_MARKS:
             self._drop_old_marks()
 
@@ -118,10 +171,9 @@ class Increment:
                 f" {self.watermark!r}; use a timedelta for dates, a number for numbers",
                 "lag",
             ) from None
-        if not isinstance(since, datetime):
-            return since
-        is_date = len(self.watermark) == len("2025-01-31")
-        return since.date().isoformat() if is_date else since.isoformat(sep=" ")
+        except OverflowError:
+            since = datetime.min.replace(tzinfo=UTC)
+        return _in_form_of(self.watermark, since) if isinstance(since, datetime) else since
 
 
 def _comparable(value: Any, column: str) -> Any:
@@ -132,10 +184,28 @@ def _comparable(value: Any, column: str) -> Any:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise InputError(
-            f"column '{column}' holds {value!r}; it must hold dates, timestamps or numbers",
+            f"column '{column}' holds {shown(value)}; it must hold dates, timestamps or numbers",
             "incremental_column",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _in_form_of(value: str, moment: datetime) -> str:
+    """Return a moment in the form of a column's values: as a date, or with a time zone if they have one."""
+    if len(value) == len("2025-01-31"):
+        return moment.date().isoformat()
+    has_zone = datetime.fromisoformat(value).tzinfo is not None
+    return (moment if has_zone else moment.astimezone(UTC).replace(tzinfo=None)).isoformat(sep=" ")
+
+
+def is_ahead(watermark: Any, column: str) -> bool:
+    """Return whether a stored watermark is so far ahead of the time that it was never one.
+
+    :param watermark: the stored value.
+    :param column: the column, for errors.
+    """
+    moment = _comparable(watermark, column)
+    return isinstance(moment, datetime) and moment > datetime.now(UTC) + _CLOCK_ERROR
 
 
 def _mark(key: Any, value: Any) -> str:
@@ -148,12 +218,16 @@ class WatermarkStore:
 
     :param context: context of the task.
     :param outlets: outlets of the task; there must be exactly one.
-    :param source: what is exported, as JSON; another source starts over.
+    :param source: what is exported, as JSON, with its ``column``; another source starts over.
     :param log: gets a line when this Airflow has no state store for assets.
     :raises InputError: when the task has not exactly one outlet asset.
     """
 
-    def __init__(self, context: Mapping[str, Any], outlets: list[Asset], source: Any, log: Logger) -> None:
+    def __init__(
+        self, context: Mapping[str, Any], outlets: list[Asset], source: Mapping[str, Any], log: Logger
+    ) -> None:
+        self._log = log
+        self._column = str(source["column"])
         self._watermark = Watermark(
             context, outlets, source, log, name=_STORE_KEY, argument="incremental_column"
         )
@@ -161,10 +235,18 @@ class WatermarkStore:
     def load(self) -> tuple[Any, frozenset[str]]:
         """Return the watermark and the marks; None and no marks when none is stored."""
         start = self._watermark.start()
+        watermark = start.get("watermark")
+        if watermark is not None and is_ahead(watermark, self._column):
+            self._log.warning(
+                "The stored watermark %s of '%s' is in the future, so rows written since may be missing:"
+                " all rows are exported",
+                *(watermark, self._column),
+            )
+            return None, frozenset()
         marks: list[str] = []
         for n in range(int(start.get("chunks", 0))):
             marks += self._watermark.store.get(f"{_STORE_KEY}_{start['turn']}_{n}") or []
-        return start.get("watermark"), frozenset(marks)
+        return watermark, frozenset(marks)
 
     def save(self, increment: Increment) -> None:
         """Store the watermark and the marks; those that this run started from are kept, too.

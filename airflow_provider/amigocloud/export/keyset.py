@@ -7,12 +7,14 @@ lost or repeated: the ranges of keys adjoin without a gap.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeGuard
 
@@ -24,15 +26,34 @@ from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions
 from airflow_provider.amigocloud.pagination import Page, read_page, walk
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import InputError, RequestRejectedError
+from airflow_provider.core.input.values import shown
+from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 
 _HEX = re.compile(r"[0-9a-f]{8,}")
 
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+
+_START = re.compile(rb'"([0-9a-f]{8})')
+"""The first hex digits of a key in JSON."""
+
 _DIGITS = 13
-"""Number of leading hex digits of a key that are used to cut a range."""
+"""Maximum number of leading hex digits of a key that are used to cut a range."""
 
 _FILL, _MAX_FILL = 0.9, 0.93
 """Target and maximum fill of a page when a range is cut: ids are random, so ranges vary in size."""
+
+_FLOAT = (
+    "two floats are not compared exactly, so rows at the border of two pages could be missing; use another"
+    " column, or select it as text"
+)
+
+_NO_ORDER = "its values have no order to read by; use another column"
+
+_NO_KEYS = {
+    **dict.fromkeys(("float", "real", "double", "double precision", "unknown(700)", "unknown(701)"), _FLOAT),
+    **dict.fromkeys(("geometry", "json", "jsonb", "unknown(114)", "unknown(3802)"), _NO_ORDER),
+}
+"""Types that are no keys, as the service names them or by PostgreSQL's number, with the reason."""
 
 _FetchedPage = tuple[Page, Key | None]
 """A page and its last key; None for an empty page."""
@@ -83,11 +104,18 @@ class Range:
         count = _range_count(self.rows or 0, page_size, concurrency)
         if count < 2 or not _is_hex(first):
             return [self]
-        low = _number(first)
-        high = _number(self.high) if self.high else _number(last) + 1 if _is_hex(last) else 16**_DIGITS
+        digits = len(_leading_digits(first))
+        low = _number(first, digits)
+        high = _number(last, digits) + 1 if _is_hex(last) else 16**digits
+        if self.high:
+            high = _number(self.high, digits)
         if high - low <= count:
             return [self]
-        cuts = [f"{low + (high - low) * n // count:0{_DIGITS}x}" for n in range(1, count)]
+        # A cut differs from the first key within its leading digits, so that no rule for other characters
+        # can put the key behind the cut.
+        cuts = [f"{low + (high - low) * n // count:0{digits}x}" for n in range(1, count)]
+        if _UUID.fullmatch(first):
+            cuts = [_as_uuid(cut) for cut in cuts]
         inner = [Range(low=low, high=high) for low, high in itertools.pairwise([*cuts, self.high])]
         return [Range(self.after, high=cuts[0]), *inner]
 
@@ -106,9 +134,20 @@ def _is_hex(key: Key | None) -> TypeGuard[str]:
     return isinstance(key, str) and _HEX.match(key) is not None
 
 
-def _number(text: str) -> int:
-    match = re.match(r"[0-9a-f]*", text)
-    return int((match[0] if match else "")[:_DIGITS].ljust(_DIGITS, "0"), 16)
+def _leading_digits(text: str) -> str:
+    """Return the hex digits that a key begins with, as far as they are used, without a UUID's dashes."""
+    match = re.match(r"[0-9a-f]*", text.replace("-", "") if _UUID.fullmatch(text) else text)
+    return (match[0] if match else "")[:_DIGITS]
+
+
+def _number(text: str, digits: int) -> int:
+    return int(_leading_digits(text)[:digits].ljust(digits, "0"), 16)
+
+
+def _as_uuid(digits: str) -> str:
+    """Return the least UUID with these leading digits: a column of UUIDs is compared to UUIDs only."""
+    text = digits.ljust(32, "0")
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def _read_outline(reply: Reply) -> Outline | None:
@@ -135,8 +174,9 @@ class KeysetReader:
         self._key = key
         self._page_size = options.page_size
         self._concurrency = options.concurrency
-        keyed = msgspec.defstruct("Keyed", [("key", Key | None, msgspec.field(name=key))])
+        keyed = msgspec.defstruct("Keyed", [("key", msgspec.Raw, msgspec.field(name=key))])
         self._keys: msgspec.json.Decoder[Any] = msgspec.json.Decoder(keyed)
+        self._divides = options.concurrency > 1
 
     def prepare(self) -> Outline | None:
         """Return the number of rows, and the smallest and greatest key; None for sequential reading."""
@@ -147,7 +187,7 @@ class KeysetReader:
         sql = (
             f'SELECT count(*) AS "rows", min({name}) AS "first", max({name}) AS "last" FROM {self._relation}'  # noqa: S608
         )
-        call = api.sql(sql, limit=self._page_size).reading(_read_outline)
+        call = api.sql(sql, limit=self._page_size).with_reader(_read_outline)
         try:
             outline: Outline | None = self._hook.send(call)
         except RequestRejectedError as error:
@@ -165,7 +205,8 @@ class KeysetReader:
         At most twice ``concurrency`` pages are read ahead. With so many, no thread waits for the page that
         is next in order, and memory stays bounded.
 
-        :raises InputError: when the key is no column of the rows, is null, or is not unique.
+        :raises InputError: when the key is no column of the rows, is null, is not unique, or is of a type
+            that cannot be a key.
         """
         ranges = self._ranges(saved, outline)
         fetch = partial(self._fetch, snapshot)
@@ -174,32 +215,56 @@ class KeysetReader:
             has_outline = saved is None and outline is not None
             total = pool.submit(self._total, snapshot) if has_outline and len(ranges) > 1 else None
             work: deque[tuple[Range, Future[_FetchedPage] | None]] = deque((part, None) for part in ranges)
+            is_first = True
             try:
                 while work:
                     self._read_ahead(work, pool, fetch)
                     part, future = work.popleft()
                     page, last = future.result() if future else fetch(part)
+                    if self._divides and not _has_hex_order(page, self._keys):
+                        self._stop_dividing(is_first)
+                        work, total = deque([(self._whole(saved), None)]), None
+                        continue
                     rest = self._rest(part, page, last)
                     work.extendleft((part, None) for part in reversed(rest))
                     self._read_ahead(work, pool, fetch)
                     if total is not None:
                         page.count, total = total.result(), None
+                    is_first = False
                     yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def _stop_dividing(self, is_first: bool) -> None:
+        """Read one page after the other, unless pages were yielded by ranges that may overlap."""
+        self._divides = False
+        if not is_first:
+            raise IncompleteExportError(
+                f"the service orders column '{self._key}' by rules of its own, so its rows cannot be read in"
+                " several ranges at once; nothing was published; set concurrency=1"
+            )
+
     def resume_point(self, page: Page) -> ResumePoint | None:
         """Return the page's last key."""
-        key: Key = msgspec.json.decode(page.rows[-1], type=dict[str, Any])[self._key]
-        return key
+        key = _read_key(self._keys.decode(page.rows[-1]).key)
+        if not isinstance(key, Decimal):
+            return key
+        return float(key) if Decimal(repr(float(key))) == key else str(key)
+
+    def _whole(self, saved: SavedPages | None) -> Range:
+        """Return the range of all rows, or of those after the saved pages."""
+        if saved is None:
+            return Range()
+        point = saved.resume_point
+        after = Decimal(repr(point)) if isinstance(point, float) else point
+        return Range(after, rows=None if saved.count is None else saved.count - saved.rows)
 
     def _ranges(self, saved: SavedPages | None, outline: Outline | None) -> list[Range]:
         """Return the ranges to start with: those after the saved pages, or those of the outline."""
         limit = saved.limit if saved else outline.limit if outline else None
         self._page_size = min(self._page_size, limit or self._page_size)
         if saved is not None:
-            rest = None if saved.count is None else saved.count - saved.rows
-            return self._cut(Range(saved.resume_point, rows=rest))
+            return self._cut(self._whole(saved))
         if outline is None:
             return [Range()]
         whole = Range(rows=outline.rows)
@@ -235,7 +300,7 @@ class KeysetReader:
         # The query is the user's own; names and values in the conditions are quoted.
         sql = f"SELECT * FROM {self._relation}{where} ORDER BY {name}{limit}"  # noqa: S608
         page = self._query(snapshot, sql, self._page_size)
-        return page, self._last_key(page) if page.rows else None
+        return page, self._last_key(page, part.after) if page.rows else None
 
     def _query(self, snapshot: SnapshotParams, sql: str, limit: int) -> Page:
         """Return the first page of a query that has rows, or its last page."""
@@ -255,21 +320,55 @@ class KeysetReader:
         return self._cut(Range(last, high=part.high, rows=rest))
 
     def _cut(self, part: Range) -> list[Range]:
-        return part.cut(self._page_size, self._concurrency) if self._concurrency > 1 else [part]
+        return part.cut(self._page_size, self._concurrency) if self._divides else [part]
 
-    def _last_key(self, page: Page) -> Key:
-        """Return the last key of a page, after validating all its keys."""
+    def _last_key(self, page: Page, after: Key | None) -> Key:
+        """Return the last key of a page, after validating all its keys.
+
+        :param after: the last key of the page before, if that was the bound.
+        """
+        declared = next((column.type for column in page.columns or () if column.name == self._key), "")
+        if reason := _NO_KEYS.get(declared):
+            raise InputError(f"column '{self._key}' is of type {declared}, which is no key: {reason}", "key")
         try:
-            keys = [row.key for row in self._keys.decode_lines(page.lines())]
+            keys = [bytes(row.key) for row in self._keys.decode_lines(page.lines())]
         except msgspec.ValidationError:
             columns = ", ".join(column.name for column in page.columns or ())
             raise InputError(f"the rows have no column '{self._key}'; they have {columns}", "key") from None
-        if None in keys:
+        if b"null" in keys:
             raise InputError(f"column '{self._key}' holds nulls; a key must be unique and not null", "key")
         if len(set(keys)) < len(keys):
             raise InputError(f"column '{self._key}' is not unique; a key must be", "key")
-        last: Key = keys[-1]
+        first, last = _read_key(keys[0]), _read_key(keys[-1])
+        if first == after:
+            raise InputError(
+                f"column '{self._key}' is rounded in the service's replies: after the row with"
+                f" {shown(str(first))} the service returns that row once more; select the key as text",
+                "key",
+            )
         return last
+
+
+def _read_key(text: bytes | msgspec.Raw) -> Key:
+    """Return a key from its JSON."""
+    value = json.loads(bytes(text), parse_float=Decimal)
+    if isinstance(value, (dict, list)):
+        raise InputError(
+            "the key column holds lists or objects, which have no order; select it as text", "key"
+        )
+    key: Key = value
+    return key
+
+
+def _has_hex_order(page: Page, keys: msgspec.json.Decoder[Any]) -> bool:
+    """Return whether the hex keys of a page are in the order of their first digits.
+
+    They are in the usual orders of texts; an order that compares runs of digits as numbers, or puts letters
+    first, has no range between two cuts.
+    """
+    starts = (_START.match(bytes(row.key)) for row in keys.decode_lines(page.lines()))
+    found = [start[1] for start in starts if start]
+    return found == sorted(found)
 
 
 def quoted_name(name: str) -> str:
@@ -279,4 +378,8 @@ def quoted_name(name: str) -> str:
 
 def literal(value: Key) -> str:
     """Return a value as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, Decimal) else repr(value)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider.amigocloud.export import geoparquet
 from airflow_provider.amigocloud.export.geometry import Extent, geometry_column, read_geometries
 from airflow_provider.amigocloud.pagination import Column
 from airflow_provider.core.files.writers import RowWriter
+from airflow_provider.core.input.values import read_boolean, read_integer, read_number, shown
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,16 +27,14 @@ GROUP_BYTES = 64 * 1024 * 1024
 """Bytes after which a row group is written, whatever its number of rows: a geometry can be large."""
 
 _TYPES = {
-    "integer": "int64",
-    "bigint": "int64",
-    "float": "float64",
-    "number": "float64",
-    "real": "float64",
-    "boolean": "bool",
-    "date": "date",
-    "datetime": "datetime",
+    **dict.fromkeys(("integer", "bigint", "unknown(20)", "unknown(21)", "unknown(23)"), "int64"),
+    **dict.fromkeys(("float", "number", "real", "numeric", "double", "double precision"), "float64"),
+    **dict.fromkeys(("unknown(700)", "unknown(701)", "unknown(1700)"), "float64"),
+    **dict.fromkeys(("boolean", "unknown(16)"), "bool"),
+    **dict.fromkeys(("date", "unknown(1082)"), "date"),
+    **dict.fromkeys(("datetime", "timestamp", "unknown(1114)", "unknown(1184)"), "datetime"),
 }
-"""Parquet types by the service's types; all other types are written as text."""
+"""Parquet types by the service's types, or PostgreSQL's numbers; all other types are written as text."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
@@ -48,7 +48,14 @@ def _moment(value: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _double(value: Any) -> float:
+    return float(read_number(value))
+
+
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "int64": read_integer,
+    "float64": _double,
+    "bool": read_boolean,
     "date": date.fromisoformat,
     "datetime": _moment,
     "text": _text,
@@ -58,10 +65,12 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 class ParquetWriter(RowWriter):
     """Writer of a Parquet file whose schema follows from the reply's columns, not from the rows.
 
+    Numbers that the service sends as texts become numbers. A time without a zone is in UTC.
+
     :param out: binary file to write to.
     :param columns: columns of the rows.
-    :param geo: whether to write GeoParquet: the geometry as WKB, with its metadata. Otherwise geometries stay
-        text, as the service returns them.
+    :param geo: whether to write GeoParquet: the geometry as WKB, with its metadata and bounding boxes.
+        Otherwise geometries stay text, as the service returns them.
     """
 
     def __init__(self, out: Any, columns: Sequence[Column], *, geo: bool = False) -> None:
@@ -89,10 +98,15 @@ class ParquetWriter(RowWriter):
         ]
         self._read_as = pa.schema(texts)
         self._schema = self._plain
+        self._covering = ""
         if self._geometry:
             at = self._plain.get_field_index(self._geometry)
-            self._schema = self._plain.set(at, pa.field(self._geometry, pa.binary()))
-        self._file = pq.ParquetWriter(out, self._schema, compression="zstd")
+            self._covering = geoparquet.covering_name(self._geometry, self._kinds)
+            self._schema = self._plain.set(at, pa.field(self._geometry, pa.binary())).append(
+                pa.field(self._covering, geoparquet.covering_type())
+            )
+        # Without a stored schema of pyarrow's own, the file's metadata are the schema's metadata.
+        self._file = pq.ParquetWriter(out, self._schema, compression="zstd", store_schema=not geo)
         self._extent = Extent()
         self._pending: list[pa.Table] = []
 
@@ -111,8 +125,7 @@ class ParquetWriter(RowWriter):
             # A value is not in the form that pyarrow reads: convert each value, and name the invalid column.
             table = self._convert(_decoder.decode_lines(text))
         if self._geometry:
-            at = table.schema.get_field_index(self._geometry)
-            table = table.set_column(at, self._schema.field(at), self._shapes(table[at].to_pylist()))
+            table = self._with_shapes(table)
         self._pending.append(table)
         self.rows += rows
         pending_rows = sum(len(table) for table in self._pending)
@@ -124,7 +137,8 @@ class ParquetWriter(RowWriter):
         """Write the last row group and the metadata."""
         self._flush()
         if self._geometry:
-            self._file.add_key_value_metadata({"geo": json.dumps(self._description())})
+            geo = geoparquet.metadata(self._geometry, self._covering, self._extent)
+            self._file.add_key_value_metadata({"geo": geo})
         self._file.close()
 
     def discard(self) -> None:
@@ -161,27 +175,44 @@ class ParquetWriter(RowWriter):
     def _array(self, name: str, kind: str, rows: list[dict[str, Any]]) -> pa.Array:
         import pyarrow as pa
 
-        values = [row.get(name) for row in rows]
         wanted = self._plain.field(name).type
+        values, problems = [], []
+        for n, row in enumerate(rows, start=self.rows + 1):
+            value = row.get(name)
+            try:
+                values.append(None if value is None else _CONVERTERS[kind](value))
+            except (TypeError, ValueError, OverflowError) as error:
+                key = f" (amigo_id {row['amigo_id']})" if row.get("amigo_id") else ""
+                problems.append(
+                    f"row {n}: column '{name}' is not all {wanted}: {_reason(value, kind, error)}{key}"
+                )
+        if problems:
+            raise InputError(problems, "the rows")
         try:
-            if convert := _CONVERTERS.get(kind):
-                values = [None if value is None else convert(value) for value in values]
             return pa.array(values, wanted)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        except (pa.ArrowException, OverflowError) as error:
             where = f"rows {self.rows + 1} to {self.rows + len(rows)}"
             raise InputError(f"{where}: column '{name}' is not all {wanted}: {error}") from None
 
-    def _shapes(self, values: list[str | None]) -> pa.Array:
+    def _with_shapes(self, table: pa.Table) -> pa.Table:
+        """Return a table with its geometries as WKB, and their bounding boxes as the last column."""
         import pyarrow as pa
         import shapely
 
-        shapes = read_geometries(values, str(self._geometry), first_row=self.rows + 1)
+        name = str(self._geometry)
+        keys = table["amigo_id"].to_pylist() if "amigo_id" in self._kinds else ()
+        shapes = read_geometries(table[name].to_pylist(), name, self.rows + 1, keys)
         self._extent.add(shapes)
-        # GeoParquet requires ISO WKB without SRID; its default reference system is WGS 84.
-        return pa.array(shapely.to_wkb(shapes, include_srid=False, flavor="iso"), pa.binary())
+        # GeoParquet requires ISO WKB without SRID.
+        wkb = pa.array(shapely.to_wkb(shapes, include_srid=False, flavor="iso"), pa.binary())
+        at = self._schema.get_field_index(name)
+        table = table.set_column(at, self._schema.field(at), wkb)
+        return table.append_column(self._schema.field(self._covering), geoparquet.covering_boxes(shapes))
 
-    def _description(self) -> dict[str, Any]:
-        column: dict[str, Any] = {"encoding": "WKB", "geometry_types": sorted(self._extent.types)}
-        if self._extent.box:
-            column["bbox"] = self._extent.box
-        return {"version": "1.1.0", "primary_column": self._geometry, "columns": {self._geometry: column}}
+
+def _reason(value: Any, kind: str, error: Exception) -> str:
+    """Return why a value does not fit; for NaN as a text, how to select it."""
+    if kind == "float64" and str(value).strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return f"{shown(value)} is no number; select NULLIF(column, {value!r})"
+    reason = str(error) if kind not in ("date", "datetime") else f"{shown(value)} is no {kind}"
+    return " ".join(reason.split())[:200]

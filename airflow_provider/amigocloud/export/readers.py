@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from airflow_provider.amigocloud import api
@@ -15,8 +16,8 @@ from airflow_provider.errors import IncompleteExportError
 SnapshotParams = Mapping[str, Any]
 """Parameters that select a state of a dataset; empty for the current one."""
 
-Key = str | int | float
-"""Value of a key column."""
+Key = str | bool | int | float | Decimal
+"""Value of a key column; a number with a fraction is exact, as a decimal."""
 
 
 @dataclass(frozen=True)

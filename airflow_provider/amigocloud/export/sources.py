@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -21,11 +20,10 @@ from airflow_provider.amigocloud.export.readers import (
 )
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.pagination import Page, prefetch, walk
+from airflow_provider.amigocloud.sql.statement import Kind, Statement
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.errors import IncompleteExportError, InputError
-
-_QUERY_START = re.compile(r"[\s(]*(select|with|values)\b", re.IGNORECASE)
+from airflow_provider.errors import IncompleteExportError
 
 _NO_RESUME = "a retry after a crash starts from the beginning"
 
@@ -208,7 +206,7 @@ def _filtered(relation: str, condition: str | None) -> str:
 
 def sql_source(
     hook: AmigoCloudHook,
-    sql: str,
+    statement: Statement,
     key: str | None,
     options: ReadOptions,
     checkpoint: Checkpoint,
@@ -220,23 +218,19 @@ def sql_source(
     several datasets is read from their current states, and fails when one of them changes meanwhile.
 
     :param hook: hook of the connection.
-    :param sql: the query.
+    :param statement: the query.
     :param key: unique column of the result, to read in its order; None to follow ``next`` links.
     :param options: page size and concurrency.
     :param checkpoint: pages that earlier attempts have saved.
     :param condition: SQL condition of the rows to read, used with a key only; None for all.
-    :raises InputError: when the SQL is not a query.
     """
-    statement = sql.strip().rstrip(";").strip()
-    if not _QUERY_START.match(statement):
-        raise InputError("must be a query that starts with SELECT, WITH or VALUES", "sql")
     reader: Reader
     if key is not None:
-        reader = KeysetReader(hook, _filtered(f"({statement}\n) AS asked", condition), key, options)
+        reader = KeysetReader(hook, _filtered(f"({statement.text}\n) AS asked", condition), key, options)
     else:
-        reader = NextLinkReader(hook, statement, options)
+        reader = NextLinkReader(hook, statement.text, options)
         _log_advice(hook, statement)
-    datasets = sorted(set(re.findall(r"\bdataset_(\d+)\b", statement)))
+    datasets = [str(dataset) for dataset in statement.datasets]
     if len(datasets) == 1:
         return SnapshotSource(hook, reader, datasets[0], checkpoint)
     if datasets:
@@ -245,13 +239,15 @@ def sql_source(
     return UncheckedSource(reader)
 
 
-def _log_advice(hook: AmigoCloudHook, statement: str) -> None:
+def _log_advice(hook: AmigoCloudHook, statement: Statement) -> None:
     """Log the advantages of a key, and warn of a query without a stable order."""
+    if statement.kind is not Kind.QUERY:
+        return
     hook.log.info(
         "Reading the query page by page. With 'key', a unique column of its result, it is read in key order:"
         " exact and fast for any number of rows, with several pages requested concurrently"
     )
-    if not re.search(r"\border\s+by\b", statement, re.IGNORECASE):
+    if not statement.is_ordered:
         hook.log.warning(
             "The query has neither a key nor ORDER BY: the order may differ between pages, so a result of"
             " more than one page can repeat some rows and lack others"

@@ -1,1 +1,1 @@
-"""Rows and bytes in files of any object storage."""
+"""Files on any object storage: readers of rows, atomic files, formats, writers and manifests."""

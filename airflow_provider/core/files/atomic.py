@@ -1,4 +1,4 @@
-"""Bytes out: one file, written beside its final name, published in one step, or not at all."""
+"""Atomic files: bytes go to a temporary file, renamed on success."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 
-_LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+_OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class AtomicFile:
-    """A file on its way to its final name.
+    """A file that gets its final name in one step, when it is complete.
 
-    Within the ``with`` block bytes are written to a file of no name that counts. When the block ends well the
-    file gets its final name in one step (a rename on local disk, one upload on object storage); when it ends
-    with an exception, nothing is left, and what had the name before still has it.
+    Within the ``with`` block, bytes go to a temporary file. When the block ends without an exception, the
+    file gets its final name (by a rename on local disk, by one upload on object storage). When the block
+    raises, the temporary file is removed, and an earlier file of the same name stays as it was.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
     """
@@ -36,29 +36,29 @@ class AtomicFile:
         self.bytes = 0
         self._digest = hashlib.sha256()
         self._file: IO[bytes] | None = None
-        self._part: Path | None = None
+        self._temporary: Path | None = None
         self._target: ObjectStoragePath | None = None
 
     @property
     def sha256(self) -> str:
-        """The hash of all bytes written so far."""
+        """The SHA-256 hash of all bytes written so far, in hexadecimal."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> int:
-        """Write bytes."""
+        """Write bytes to the temporary file; returns their number."""
         if self._file is None:
-            raise ValueError("the publication is not open")
+            raise ValueError("the file is not open")
         self._file.write(data)
         self._digest.update(data)
         self.bytes += len(data)
         return len(data)
 
     def flush(self) -> None:
-        """Do nothing: the file is flushed when it is published."""
+        """Do nothing: the file is flushed before it gets its final name."""
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be written, as file-like objects tell it (pyarrow asks)."""
+        """Return whether the file is closed for writing; pyarrow reads this attribute."""
         return self._file is None
 
     def __enter__(self) -> Self:
@@ -70,21 +70,22 @@ class AtomicFile:
         path = Path(self._target.path)
         if self._is_local(self._target):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._part, self._file = _open_temporary(path.parent, path.name, mode=0o666)
+            self._temporary, self._file = _open_temporary(path.parent, path.name, mode=0o666)
         else:
-            self._part, self._file = _open_temporary(Path(tempfile.gettempdir()), path.name, mode=0o600)
+            folder = Path(tempfile.gettempdir())
+            self._temporary, self._file = _open_temporary(folder, path.name, mode=0o600)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        if self._file is None or self._part is None or self._target is None:
+        if self._file is None or self._temporary is None or self._target is None:
             return
         try:
             if kind is None:
                 self._file.flush()
                 os.fsync(self._file.fileno())
-                self._publish(self._part, self._target)
+                self._set_final_name(self._temporary, self._target)
         finally:
-            self._part.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
             self._file.close()
             self._file = None
 
@@ -92,30 +93,30 @@ class AtomicFile:
     def _is_local(path: ObjectStoragePath) -> bool:
         return path.protocol in ("", "file", "local")
 
-    def _publish(self, part: Path, target: ObjectStoragePath) -> None:
+    def _set_final_name(self, temporary: Path, target: ObjectStoragePath) -> None:
         if self._is_local(target):
-            part.replace(target.path)
+            temporary.replace(target.path)
         else:
-            target.fs.put_file(str(part), target.path)
+            target.fs.put_file(str(temporary), target.path)
 
 
 def _open_temporary(folder: Path, name: str, mode: int) -> tuple[Path, IO[bytes]]:
-    """Open a file beside its final name, locked as long as its process lives; give its path, too."""
+    """Open a temporary file, locked as long as its process lives; returns its path and the file."""
     _remove_leftovers(folder, name)
     while True:
-        part = folder / f".{name}.{uuid.uuid4().hex[:12]}.part"
-        file = os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
-        with suppress(OSError):  # a file system without locks: nothing will be removed there
+        temporary = folder / f".{name}.{uuid.uuid4().hex[:12]}.part"
+        file = os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
+        with suppress(OSError):  # On a file system without locks, leftovers are not removed.
             fcntl.flock(file, fcntl.LOCK_SH)
         if os.fstat(file.fileno()).st_nlink:
-            return part, file
-        file.close()  # somebody took it for a leftover in the instant before it was locked
+            return temporary, file
+        file.close()  # Another process removed the file as a leftover, before it was locked.
 
 
 def _remove_leftovers(folder: Path, name: str) -> None:
-    """Remove the files that killed processes have left: no living one has locked them."""
-    for part in folder.glob(f".{glob.escape(name)}.*.part"):
-        # In a folder that others write to, anything may lie under such a name: a link, a pipe that waits.
-        with suppress(OSError), os.fdopen(os.open(part, _LOOK), "rb") as file:
+    """Remove the temporary files of killed processes: no living process holds their lock."""
+    for leftover in folder.glob(f".{glob.escape(name)}.*.part"):
+        # In a shared folder, such a name may be a link or a named pipe: neither is followed or waited for.
+        with suppress(OSError), os.fdopen(os.open(leftover, _OPEN_FLAGS), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)

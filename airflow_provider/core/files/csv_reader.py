@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any
 
-from airflow_provider.core.values import normal_key
+from airflow_provider.core.input.values import normal_key
 from airflow_provider.errors import InputError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -32,7 +32,7 @@ _MAX_FIELD = 16 * 1024 * 1024
 
 def read_csv(
     file: IO[bytes],
-    what: str,
+    subject: str,
     delimiter: str | None = None,
     encoding: str | None = None,
     on_columns: Callable[[list[str]], object] = len,
@@ -40,7 +40,7 @@ def read_csv(
     """Yield rows with their numbers, counted from 1; an empty field is left out, a row of empty fields too.
 
     :param file: the file, opened for reading bytes.
-    :param what: the file's name, for errors.
+    :param subject: the file's name, for errors.
     :param delimiter: one character; None to detect it.
     :param encoding: a codec's name; None to detect UTF-8 and what a byte order mark says.
     :param on_columns: called with the header's names before the first row.
@@ -49,25 +49,25 @@ def read_csv(
     csv.field_size_limit(_MAX_FIELD)
     buffered = io.BufferedReader(file, _SAMPLE_BYTES) if isinstance(file, io.RawIOBase) else file
     head = _peek(buffered)
-    codec = encoding or detect_encoding(head, what)
-    _check_encoding(codec, what)
+    codec = encoding or detect_encoding(head, subject)
+    _check_encoding(codec, subject)
     text = io.TextIOWrapper(io.BufferedReader(_Joined(head, buffered)), codec, newline="")
     try:
-        reader, names = _open(text, what, delimiter, head.decode(codec, "replace"))
+        reader, names = _open(text, subject, delimiter, head.decode(codec, "replace"))
         on_columns([name for name in names if name])
-        yield from _rows(reader, names, what)
+        yield from _rows(reader, names, subject)
     except UnicodeDecodeError as error:
-        raise InputError(_encoding_hint(codec, error), what) from None
+        raise InputError(_encoding_hint(codec, error), subject) from None
     except csv.Error as error:
-        raise InputError(f"cannot be read as CSV: {error}", what) from None
+        raise InputError(f"cannot be read as CSV: {error}", subject) from None
 
 
-def detect_encoding(head: bytes, what: str) -> str:
+def detect_encoding(head: bytes, subject: str) -> str:
     """Return the encoding that the first bytes of a file prove: UTF-8, or what its byte order mark says.
 
     :param head: the file's beginning.
-    :param what: the file's name, for errors.
-    :raises InputError: for UTF-16 without a mark, which cannot be told from binary data.
+    :param subject: the file's name, for errors.
+    :raises InputError: for UTF-16 without a mark, which binary data resembles.
     """
     for mark, codec in _MARKS:
         if head.startswith(mark):
@@ -77,7 +77,7 @@ def detect_encoding(head: bytes, what: str) -> str:
         likely = "utf-16-le" if odd > even else "utf-16-be"
         raise InputError(
             f"has zero bytes and no byte order mark: it is binary, or {likely}; pass encoding='{likely}'",
-            what,
+            subject,
         )
     return "utf-8"
 
@@ -92,11 +92,11 @@ def _encoding_hint(codec: str, error: UnicodeDecodeError) -> str:
     return f"{found}; pass the encoding that the file was written in"
 
 
-def _check_encoding(codec: str, what: str) -> None:
+def _check_encoding(codec: str, subject: str) -> None:
     try:
         lookup(codec)
     except LookupError:
-        raise InputError(f"encoding {codec!r} is not known, such as 'utf-8' or 'cp1252'", what) from None
+        raise InputError(f"encoding {codec!r} is not known, such as 'utf-8' or 'cp1252'", subject) from None
 
 
 def _peek(file: IO[bytes]) -> bytes:
@@ -124,31 +124,33 @@ class _Joined(io.RawIOBase):
         return len(data)
 
 
-def _open(text: IO[str], what: str, delimiter: str | None, sample: str) -> tuple[Any, list[str]]:
+def _open(text: IO[str], subject: str, delimiter: str | None, sample: str) -> tuple[Any, list[str]]:
     """Return a reader of the rows below the header, and the header's names."""
     first = sample.lstrip("\ufeff").partition("\n")[0].strip("\r")
     said = first[4:] if first.lower().startswith("sep=") and len(first) == 5 else ""
     if said:
         text.readline()
         sample = sample.partition("\n")[2]
-    delimiter = delimiter or said or detect_delimiter(sample.lstrip("\ufeff"), what)
+    delimiter = delimiter or said or detect_delimiter(sample.lstrip("\ufeff"), subject)
     if len(delimiter) != 1:
-        raise InputError(f"csv_delimiter must be one character, not {delimiter!r}", what)
+        raise InputError(f"csv_delimiter must be one character, not {delimiter!r}", subject)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
-    return reader, _header(next(reader, []), what, delimiter)
+    return reader, _header(next(reader, []), subject, delimiter)
 
 
-def _rows(reader: Any, names: list[str], what: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(reader: Any, names: list[str], subject: str) -> Iterator[tuple[int, dict[str, str]]]:
     number = 0
     for fields in reader:
         if not fields:
             continue
         number += 1
         if len(fields) < len(names) or any(fields[len(names) :]):
-            raise InputError(_ragged(number, fields, names, reader.dialect.delimiter), what)
+            raise InputError(_ragged(number, fields, names, reader.dialect.delimiter), subject)
         row = {name: value for name, value in zip(names, fields, strict=False) if value != ""}
         if "" in row:
-            raise InputError(f"row {number} has the value {row['']!r:.60} in a column without a name", what)
+            raise InputError(
+                f"row {number} has the value {row['']!r:.60} in a column without a name", subject
+            )
         if row:
             yield number, row
 
@@ -160,25 +162,25 @@ def _ragged(number: int, fields: list[str], names: list[str], delimiter: str) ->
     )
 
 
-def _header(fields: list[str], what: str, delimiter: str) -> list[str]:
+def _header(fields: list[str], subject: str, delimiter: str) -> list[str]:
     """Return the names of the columns, without blanks around them; "" for those at the end without a name."""
     names = [normal_key(name) for name in fields]
     if not any(names):
-        raise InputError("is empty: a CSV file begins with a header of column names", what)
+        raise InputError("is empty: a CSV file begins with a header of column names", subject)
     given = [name for name in names if name]
     if twice := sorted({name for name in given if given.count(name) > 1}):
-        raise InputError(f"the header has {', '.join(map(repr, twice))} more than once", what)
+        raise InputError(f"the header has {', '.join(map(repr, twice))} more than once", subject)
     if len(names) == 1 and (other := next((one for one in DELIMITERS if one in names[0]), "")):
         hint = f"pass csv_delimiter={other!r}" if other != delimiter else "check its quotes"
-        raise InputError(f"the header is one column, {names[0]!r:.80}; {hint}", what)
+        raise InputError(f"the header is one column, {names[0]!r:.80}; {hint}", subject)
     return names
 
 
-def detect_delimiter(sample: str, what: str) -> str:
+def detect_delimiter(sample: str, subject: str) -> str:
     """Return the one delimiter that cuts header and first rows into equally many fields, more than one.
 
     :param sample: the beginning of the file.
-    :param what: the file's name, for errors.
+    :param subject: the file's name, for errors.
     :raises InputError: when several do; a file of one column has a comma.
     """
     lines = sample.splitlines(keepends=True)
@@ -186,14 +188,14 @@ def detect_delimiter(sample: str, what: str) -> str:
     text = "".join(lines[:-1]) if len(lines) > 1 and len(sample) >= _SAMPLE_BYTES // 4 else sample
     fitting = [delimiter for delimiter in DELIMITERS if _fits(text, delimiter)]
     if len(fitting) > 1:
-        # A header without the other characters settles it: they are then part of values only.
+        # When the header lacks the other characters, they are part of values only.
         header = text.partition("\n")[0]
         fitting = [one for one in fitting if one in header] or fitting
     if len(fitting) > 1:
         raise InputError(
             f"the delimiter is unclear: {' and '.join(DELIMITERS[one] for one in fitting)} both fit; pass"
             " csv_delimiter",
-            what,
+            subject,
         )
     return fitting[0] if fitting else _most_in(text)
 

@@ -1,4 +1,4 @@
-"""Rows in: from a list, or from any file that Airflow's object storage reaches."""
+"""Reader of rows: from a list, or from a file on any object storage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geo
 
 def read_rows(
     source: object,
-    what: str = "source",
+    subject: str = "source",
     decode: Decode | None = None,
     *,
     csv_delimiter: str | None = None,
@@ -49,7 +49,7 @@ def read_rows(
     :param source: a list of objects, or the path of a file (``.json``, ``.jsonl``, ``.ndjson``, ``.geojson``,
         ``.csv``, each also with ``.gz``, or ``.parquet``, ``.geoparquet``): a local path or any URL that
         ``ObjectStoragePath`` takes. CSV values are texts.
-    :param what: what the rows are, for errors.
+    :param subject: what the rows are, for errors.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :param csv_delimiter: one character; None to detect it.
     :param encoding: a codec's name for text files; None to detect it.
@@ -60,12 +60,12 @@ def read_rows(
     """
     if isinstance(source, str):
         options = _Options(decode, csv_delimiter, encoding, source_format, geo, on_columns or _ignore)
-        yield from _check(_read_path(source, what, options), what)
+        yield from _check(_read_path(source, subject, options), subject)
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
-        yield from _check(enumerate(source, start=1), what)
+        yield from _check(enumerate(source, start=1), subject)
     else:
         raise InputError(
-            f"must be a list of objects or the path of a file, not {type(source).__name__}", what
+            f"must be a list of objects or the path of a file, not {type(source).__name__}", subject
         )
 
 
@@ -83,30 +83,30 @@ def _ignore(_: list[str]) -> None:
     pass
 
 
-def _check(rows: Iterable[tuple[int, Any]], what: str) -> Iterator[NumberedRow]:
+def _check(rows: Iterable[tuple[int, Any]], subject: str) -> Iterator[NumberedRow]:
     for number, row in rows:
         if not isinstance(row, dict):
-            raise InputError(f"row {number} is no object but {type(row).__name__}", what)
+            raise InputError(f"row {number} is not an object but a {type(row).__name__}", subject)
         yield number, row
 
 
-def _read_path(path: str, what: str, options: _Options) -> Iterator[tuple[int, Any]]:
-    refuse_rendered_list(path, what)
-    suffix, packed = _format_of(path, what, options.source_format)
-    with open_source(path, what) as raw:
+def _read_path(path: str, subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    refuse_rendered_list(path, subject)
+    suffix, packed = _format_of(path, subject, options.source_format)
+    with open_source(path, subject) as raw:
         file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
         try:
-            yield from _READERS[suffix](file, f"{what} '{path}'", options)
+            yield from _READERS[suffix](file, f"{subject} '{path}'", options)
         except UnicodeDecodeError as error:
-            raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", what) from None
+            raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", subject) from None
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise InputError(f"cannot be read: {error}", f"{what} '{path}'") from None
+            raise InputError(f"cannot be read: {error}", f"{subject} '{path}'") from None
 
 
-def _format_of(path: str, what: str, given: str | None) -> tuple[str, bool]:
+def _format_of(path: str, subject: str, given: str | None) -> tuple[str, bool]:
     """Return the ending that names a file's format, and whether it is compressed with gzip."""
     if not path.strip():
-        raise InputError("the path is empty", what)
+        raise InputError("the path is empty", subject)
     name = path.rsplit("?", 1)[0].lower()
     plain = name.removesuffix(".gz")
     suffix = next((one for one in _SUFFIXES if plain.endswith(one)), "")
@@ -114,31 +114,32 @@ def _format_of(path: str, what: str, given: str | None) -> tuple[str, bool]:
         suffix = f".{given.lower().lstrip('.')}"
         if suffix not in _SUFFIXES:
             known = ", ".join(one[1:] for one in _SUFFIXES)
-            raise InputError(f"source_format {given!r} is unknown; it is one of {known}", what)
+            raise InputError(f"source_format {given!r} is unknown; it is one of {known}", subject)
     if not suffix or (suffix.endswith("parquet") and plain != name):
         raise InputError(
-            f"'{path[:200]}' must end in one of {', '.join(_SUFFIXES)} (.gz too, but for Parquet)", what
+            f"'{path[:200]}' must end in one of {', '.join(_SUFFIXES)} (all but Parquet also with .gz)",
+            subject,
         )
     return suffix, plain != name
 
 
-def refuse_rendered_list(text: str, what: str) -> None:
+def refuse_rendered_list(text: str, subject: str) -> None:
     """Refuse a list that a template has made a text.
 
     :param text: the argument's value.
-    :param what: the argument's name.
+    :param subject: the argument's name.
     :raises InputError: saying how a list is passed on.
     """
     if text.lstrip()[:1] in ("[", "{"):
         raise InputError(
             f"is the text of a list ({len(text)} characters, from a template): pass the task's .output, or"
             " set render_template_as_native_obj=True on the DAG",
-            what,
+            subject,
         )
 
 
 @contextmanager
-def open_source(path: str, what: str = "source") -> Iterator[IO[bytes]]:
+def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """Open a file of any object storage for reading.
 
     :raises InputError: when there is no such file.
@@ -148,68 +149,66 @@ def open_source(path: str, what: str = "source") -> Iterator[IO[bytes]]:
     try:
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
-        raise InputError(f"there is no file '{path}'", what) from None
+        raise InputError(f"there is no file '{path}'", subject) from None
     except IsADirectoryError:
-        raise InputError(f"'{path}' is a folder", what) from None
+        raise InputError(f"'{path}' is a folder", subject) from None
     with file:
         yield file
 
 
-def _text(file: IO[bytes], encoding: str | None, what: str) -> bytes:
+def _text(file: IO[bytes], encoding: str | None, subject: str) -> bytes:
     """Return a text file as UTF-8."""
     data = file.read()
-    codec = encoding or detect_encoding(data, what)
+    codec = encoding or detect_encoding(data, subject)
     return data if codec == "utf-8" else data.decode(codec).encode()
 
 
-def _json_lines(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
+def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     decode = options.decode or msgspec.json.Decoder().decode
     lines: Iterable[bytes] = file
     for number, line in enumerate(lines, start=1):
         if number == 1:
-            codec = options.encoding or detect_encoding(line, what)
+            codec = options.encoding or detect_encoding(line, subject)
             recode = codec not in ("utf-8", "utf-8-sig")
             line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901
             if recode and codec.startswith(("utf-16", "utf-32")):
-                raise InputError(f"is {codec}; JSON Lines are read as UTF-8: save it as UTF-8", what)
+                raise InputError(f"is {codec}; JSON Lines are read as UTF-8: save it as UTF-8", subject)
         if not line.strip():
             continue
         try:
             yield number, decode(line.decode(codec).encode() if recode else line)
         except UnicodeDecodeError:
-            raise InputError(f"line {number} is not {codec}; pass its encoding", what) from None
+            raise InputError(f"line {number} is not {codec}; pass its encoding", subject) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise InputError(f"line {number} is not JSON: {error}", what) from None
+            raise InputError(f"line {number} is not JSON: {error}", subject) from None
 
 
-def _json(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
+def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     try:
-        value = (options.decode or msgspec.json.decode)(_text(file, options.encoding, what))
+        value = (options.decode or msgspec.json.decode)(_text(file, options.encoding, subject))
     except UnicodeDecodeError:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"is not JSON: {error}", what) from None
+        raise InputError(f"is not JSON: {error}", subject) from None
     if isinstance(value, dict) and isinstance(value.get("features"), list):
         value = value["features"]
     if not isinstance(value, list):
-        raise InputError("must be a JSON list, or a GeoJSON feature collection", what)
+        raise InputError("must be a JSON list, or a GeoJSON feature collection", subject)
     yield from enumerate(value, start=1)
 
 
-def _csv(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
-    yield from read_csv(file, what, options.csv_delimiter, options.encoding, options.on_columns)
+def _csv(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    yield from read_csv(file, subject, options.csv_delimiter, options.encoding, options.on_columns)
 
 
-def _parquet(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[int, Any]]:
+def _parquet(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    from airflow_provider.core.files.formats import import_pyarrow
+
+    pa, pq = import_pyarrow(subject)
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise InputError("Parquet needs pyarrow: install the extra 'parquet'", what) from None
-    try:
-        # A file may be a single row group: without these, pyarrow holds most of it at once.
+        # A file may be a single row group: without these options, pyarrow holds most of it in memory.
         table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER)
-        names = _columns_of(table.schema_arrow.names, table.metadata.metadata, what, geo=options.geo)
+        names = _columns_of(table.schema_arrow.names, table.metadata.metadata, subject, geo=options.geo)
         options.on_columns(list(names.values()))
         batches = table.iter_batches(batch_size=1024, use_threads=False, columns=list(names))
         rows = chain.from_iterable(
@@ -217,7 +216,7 @@ def _parquet(file: IO[bytes], what: str, options: _Options) -> Iterator[tuple[in
         )
         yield from enumerate(map(_without_nulls, rows), start=1)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"cannot be read as Parquet: {error}", what) from None
+        raise InputError(f"cannot be read as Parquet: {error}", subject) from None
 
 
 def _without_nulls(value: Any) -> Any:
@@ -228,21 +227,21 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _columns_of(
-    names: list[str], metadata: Mapping[bytes, bytes] | None, what: str, *, geo: bool
+    names: list[str], metadata: Mapping[bytes, bytes] | None, subject: str, *, geo: bool
 ) -> dict[str, str]:
     """Return the columns to read, by their names in the file; of GeoParquet, the geometry under one name.
 
     :raises InputError: for a column that is there twice, and for coordinates that are not longitude/latitude.
     """
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"has the columns {', '.join(map(repr, twice))} more than once", what)
+        raise InputError(f"has the columns {', '.join(map(repr, twice))} more than once", subject)
     text = (metadata or {}).get(b"geo") if geo else None
     if text is None:
         return {name: name for name in names}
     try:
         found = msgspec.json.decode(text, type=_Geo)
     except msgspec.DecodeError as error:
-        raise InputError(f"has 'geo' metadata that is not GeoParquet's: {error}", what) from None
+        raise InputError(f"has 'geo' metadata that is not GeoParquet's: {error}", subject) from None
     boxes = {
         path[0]
         for column in found.columns.values()
@@ -251,7 +250,7 @@ def _columns_of(
     }
     primary = found.columns.get(found.primary_column)
     if primary is not None:
-        _check_crs(primary.crs, what)
+        _check_crs(primary.crs, subject)
     kept = [name for name in names if name not in boxes]
     return {name: "geometry" if name == found.primary_column else name for name in kept}
 
@@ -266,7 +265,7 @@ class _Geo(msgspec.Struct):
     columns: dict[str, _GeoColumn]
 
 
-def _check_crs(crs: Any, what: str) -> None:
+def _check_crs(crs: Any, subject: str) -> None:
     """Refuse projected coordinates; without a CRS, GeoParquet means longitude and latitude."""
     if crs is msgspec.UNSET or crs is None:
         return
@@ -275,7 +274,7 @@ def _check_crs(crs: Any, what: str) -> None:
     if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979", "EPSG:4258"):
         name = crs.get("name", "") if isinstance(crs, dict) else crs
         raise InputError(
-            f"has the coordinate system {code if id_ else name}; reproject it to EPSG:4326 first", what
+            f"has the coordinate system {code if id_ else name}; reproject it to EPSG:4326 first", subject
         )
 
 

@@ -1,4 +1,4 @@
-"""Row source: what every operator that takes rows understands, and how a real table's columns are named.
+"""Row source: the rows of every operator that takes rows, with a real table's columns renamed.
 
 The format readers are in :mod:`airflow_provider.core.files.reader`.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider.core.files.reader import NumberedRow, read_rows
-from airflow_provider.core.problems import nearest
+from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.core.files.reader import NumberedRow
 
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
-    """How rows are read, as the operators' arguments say.
+    """Options of reading rows, as the operators' arguments give them.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
     :param ignore: names in the rows that are left out.
@@ -83,56 +85,85 @@ class RowArguments:
             given["min_rows"] = whole_number(given["min_rows"], "min_rows")
         options = RowOptions(**given)
         if wrong := options.problems():
-            raise InputError(wrong, "the arguments")
+            raise InputError(wrong, "the task's arguments")
         return options
 
 
 def read_source(
     source: object,
-    what: str,
+    subject: str,
     options: RowOptions = NO_OPTIONS,
     decode: Callable[[bytes], Any] | None = None,
     *,
     geo: bool = False,
     flatten: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    on_columns: Callable[[list[str]], object] | None = None,
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
     :param source: a list of objects, or the path of a file, see :func:`read_rows`.
-    :param what: name of the argument that the rows come from, for errors.
+    :param subject: name of the argument that the rows come from, for errors.
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
         ``columns`` may name the geometry's column all the same.
     :param flatten: returns a row's columns, where they are not its members, as in a GeoJSON feature.
+    :param on_columns: called with the names of a table's columns, before its first row.
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
+    from airflow_provider.core.files.reader import read_rows
+
     header: list[str] = []
+
+    def add_columns(names: list[str]) -> None:
+        header.extend(names)
+        if on_columns is not None:
+            on_columns(names)
+
     rows: Iterable[NumberedRow] = read_rows(
         source,
-        what,
+        subject,
         decode,
         csv_delimiter=options.csv_delimiter,
         encoding=options.encoding,
         source_format=options.source_format,
         geo=geo,
-        on_columns=header.extend,
+        on_columns=add_columns,
     )
     if flatten is not None:
         rows = ((number, flatten(row)) for number, row in rows)
+    yield from apply_options(rows, subject, options, header, "geometry" if geo else "")
+
+
+def apply_options(
+    rows: Iterable[NumberedRow],
+    subject: str,
+    options: RowOptions,
+    header: list[str],
+    geometry: str = "",
+) -> Iterator[NumberedRow]:
+    """Yield rows with their columns renamed and left out, and raise when they are too few.
+
+    :param rows: the rows with their numbers.
+    :param subject: name of the argument that the rows come from, for errors.
+    :param options: the columns, and the fewest rows.
+    :param header: further names that are no mistake in the options; complete after the last row.
+    :param geometry: name of the geometry column that the reader has renamed; empty without one.
+    :raises InputError: as :func:`read_source`.
+    """
     if options.columns or options.ignore:
-        rows = _renamed(rows, what, options, header, "geometry" if geo else "")
+        rows = _renamed(rows, subject, options, header, geometry)
     count = 0
     for number, row in rows:
         count += 1
         yield number, row
     if options.min_rows is not None and count < options.min_rows:
-        raise InputError(f"has {count} rows, fewer than min_rows {options.min_rows}", what)
+        raise InputError(f"has {count} rows, fewer than min_rows {options.min_rows}", subject)
 
 
 def _renamed(
-    rows: Iterable[NumberedRow], what: str, options: RowOptions, header: list[str], found: str
+    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str], found: str
 ) -> Iterator[NumberedRow]:
     """Yield rows with their fields renamed.
 
@@ -150,7 +181,7 @@ def _renamed(
                 continue
             field = columns.get(name, name)
             if field in out:
-                raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", what)
+                raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", subject)
             out[field] = value
         if missing:
             missing -= row.keys()
@@ -165,4 +196,4 @@ def _renamed(
         hints = [
             f"{name!r} of columns or ignore is in no row{nearest(name, names)}" for name in sorted(missing)
         ]
-        raise InputError(hints, what)
+        raise InputError(hints, subject)

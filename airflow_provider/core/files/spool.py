@@ -1,26 +1,25 @@
-"""Rows kept on disk until their columns and types are known; then they go into a table."""
+"""Spool: rows on local disk, until their columns and types are known for a table."""
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, Self
 
 from airflow_provider.core.files.atomic import AtomicFile
-from airflow_provider.errors import InputError
+from airflow_provider.core.files.formats import import_pyarrow
 
 BATCH = 4096
+"""Rows of a batch."""
 
-
-_LONG = 2**63
+_INT64_END = 2**63
 
 
 class Spool:
-    """A temporary file of rows, which notes what kinds of values each column has.
+    """A temporary file of rows that records the kinds of values in each column.
 
-    Columns that do not come in the first rows are no trouble, and memory stays flat.
+    A column may first appear in a late row, and memory use does not grow with the rows.
     """
 
     def __init__(self) -> None:
@@ -36,7 +35,7 @@ class Spool:
         self._open_file().close()
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Keep rows."""
+        """Write rows to the temporary file."""
         import msgspec
 
         encoder, file = msgspec.json.Encoder(), self._open_file()
@@ -47,7 +46,7 @@ class Spool:
             self.rows += 1
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the rows back in batches, in their order."""
+        """Yield the rows in batches of at most :data:`BATCH`, in their order."""
         import msgspec
 
         decoder, file = msgspec.json.Decoder(), self._open_file()
@@ -56,9 +55,9 @@ class Spool:
             yield [decoder.decode(line) for line in lines]
 
     def kinds(self) -> dict[str, str]:
-        """Give each column's kind: ``boolean``, ``integer``, ``number``, ``text``, or ``json`` for the rest.
+        """Return each column's kind: ``boolean``, ``integer``, ``number``, ``text`` or ``json``.
 
-        Mixed values are of the kind ``json``; a column that holds nothing but null is a ``text``.
+        Objects, lists and mixed values are ``json``. A column of nulls only is ``text``.
         """
         return {name: _common(kinds - {"null"}) for name, kinds in self._kinds.items()}
 
@@ -74,7 +73,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "integer" if -_LONG <= value < _LONG else "json"
+        return "integer" if -_INT64_END <= value < _INT64_END else "json"
     if isinstance(value, float):
         return "number"
     return "text" if isinstance(value, str) else "json"
@@ -86,40 +85,26 @@ def _common(kinds: set[str]) -> str:
     return "number" if kinds == {"integer", "number"} else "json"
 
 
-def write_parquet(publication: AtomicFile, spool: Spool, columns: Iterable[str]) -> None:
-    """Write spooled rows as one Parquet file; columns of mixed values hold JSON as text.
+def write_parquet(file: AtomicFile, spool: Spool, columns: Iterable[str]) -> None:
+    """Write spooled rows as one Parquet file; columns of the kind ``json`` hold JSON texts.
 
+    :param file: the open file.
+    :param spool: the rows.
+    :param columns: names of the columns, in the file's order.
     :raises InputError: when pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise InputError("Parquet needs pyarrow: install the extra 'parquet'", "output_path") from None
+    pa, pq = import_pyarrow("output_path")
     known = spool.kinds()
     types = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
     kinds = {name: known.get(name, "text") for name in columns}
     schema = pa.schema([(name, types.get(kind, pa.string())) for name, kind in kinds.items()])
-    with pq.ParquetWriter(_Sink(publication), schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
         for rows in spool.batches():
-            shaped = [_shaped(row, kinds) for row in rows]
-            writer.write_table(pa.Table.from_pylist(shaped, schema))
+            table = pa.Table.from_pylist([_cells(row, kinds) for row in rows], schema)
+            writer.write_table(table)
 
 
-class _Sink(io.RawIOBase):
-    """A publication as the kind of file that pyarrow writes to, and may close."""
-
-    def __init__(self, publication: AtomicFile) -> None:
-        self._publication = publication
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._publication.write(bytes(data))
-
-
-def _shaped(row: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+def _cells(row: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     import msgspec
 
     return {

@@ -1,39 +1,42 @@
-"""Bytes out: one file, written beside its final name, published in one step, or not at all."""
+"""Writers of row formats: JSON Lines and CSV."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import Any
 
-from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import Output
 from airflow_provider.errors import InputError
 
 
 class RowWriter:
-    """Writes rows into a publication; the base of the row formats."""
+    """The base of writers: writes rows into an open file.
 
-    def __init__(self, out: IO[bytes] | AtomicFile | gzip.GzipFile, columns: Sequence[str] = ()) -> None:
+    :param out: the open file.
+    :param columns: names of the columns; without them, the first row's.
+    """
+
+    def __init__(self, out: Output, columns: Sequence[str] = ()) -> None:
         self._out = out
         self.columns = list(columns)
         self.rows = 0
 
     def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Write rows; the first ones say which columns there are, when nothing else did."""
+        """Write rows; when no columns are known, the first row names them."""
         raise NotImplementedError
 
     def write_lines(self, text: bytes, rows: int) -> None:
-        """Write rows that are JSON already, undecoded where the format allows that.
+        """Write rows that are encoded as JSON Lines, undecoded where the format allows it.
 
-        :param text: a row a line, without a line break at the end.
-        :param rows: how many they are.
+        :param text: one row a line, without a line break at the end.
+        :param rows: the number of rows.
         """
         import msgspec
 
         self.write_rows(msgspec.json.Decoder(dict[str, Any]).decode_lines(text))
 
     def close(self) -> None:
-        """Write what belongs at the end."""
+        """Write the end of the format."""
 
 
 class JsonLinesWriter(RowWriter):
@@ -51,7 +54,7 @@ class JsonLinesWriter(RowWriter):
         self.write_lines(b"\n".join(lines), len(lines))
 
     def write_lines(self, text: bytes, rows: int) -> None:
-        """Write rows that are JSON already, as they are."""
+        """Write encoded rows as they are."""
         if rows:
             self._out.write(text + b"\n")
             self.rows += rows
@@ -60,36 +63,36 @@ class JsonLinesWriter(RowWriter):
 class CsvWriter(RowWriter):
     """Comma-separated values with a header, quoted where needed, in UTF-8; null is an empty field."""
 
-    def __init__(self, out: IO[bytes] | AtomicFile | gzip.GzipFile, columns: Sequence[str] = ()) -> None:
+    def __init__(self, out: Output, columns: Sequence[str] = ()) -> None:
         super().__init__(out, columns)
-        self._headed = False
+        self._has_header = False
 
     def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
         """Write rows.
 
-        :raises InputError: when a row has a column that the first rows had not.
+        :raises InputError: when a row has a column that the header lacks.
         """
         rows = list(rows)
         if not self.columns and rows:
             self.columns = list(rows[0])
         lines = [self._line(row) for row in rows]
-        self._head()
+        self._write_header()
         self._write(lines)
         self.rows += len(lines)
 
     def close(self) -> None:
-        """Write the header, when there was no row."""
-        self._head()
+        """Write the header of a file without rows."""
+        self._write_header()
 
-    def _head(self) -> None:
-        if not self._headed and self.columns:
+    def _write_header(self) -> None:
+        if not self._has_header and self.columns:
             self._write([self.columns])
-            self._headed = True
+            self._has_header = True
 
     def _line(self, row: dict[str, Any]) -> list[Any]:
         unknown = row.keys() - set(self.columns)
         if unknown:
-            raise InputError(f"row {self.rows + 1} has columns that the first row had not: {sorted(unknown)}")
+            raise InputError(f"row {self.rows + 1} has columns that the header lacks: {sorted(unknown)}")
         return [_field(row.get(name)) for name in self.columns]
 
     def _write(self, lines: list[Any]) -> None:

@@ -1,9 +1,10 @@
-"""Sends the same calls with ``httpx``, for the triggerer's event loop."""
+"""Asynchronous transport: sends calls with ``httpx``, for the triggerer's event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint, Request
-from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply
-from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
+from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
+from airflow_provider.core.http.retry import Outcome, result_or_raise, tenacity_options
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
@@ -27,18 +28,17 @@ T = TypeVar("T")
 
 _clients: WeakKeyDictionary[Any, dict[str, httpx.AsyncClient]] = WeakKeyDictionary()
 
-
 _contexts: dict[bool | str, ssl.SSLContext] = {}
 
 
 class AsyncTransport:
-    """Sends calls to an endpoint without blocking the loop.
+    """Sends calls to an endpoint without blocking the event loop.
 
     All transports of one loop and one set of network options share a client, and the process shares one TLS
-    context, so that a thousand waiting triggers cost as much as one.
+    context, so that a thousand waiting triggers cost as much as a single trigger.
 
-    :param endpoint: where calls go.
-    :param log: gets a line for each repeated try.
+    :param endpoint: the service.
+    :param log: receives a line for each attempt that is retried.
     """
 
     def __init__(self, endpoint: Endpoint, log: Logger) -> None:
@@ -46,9 +46,9 @@ class AsyncTransport:
         self._log = log
 
     async def send(self, call: Call[T]) -> T:
-        """Send a call, again where that is safe and may help, and give what its reader made of the reply.
+        """Send a call with retries, and return the result that its reader makes of the reply.
 
-        :raises ProviderError: what the outcome means, see :mod:`airflow_provider.errors`.
+        :raises ProviderError: for an outcome without result, see :mod:`airflow_provider.errors`.
         """
         from tenacity import AsyncRetrying
 
@@ -56,12 +56,16 @@ class AsyncTransport:
         result: T = await AsyncRetrying(**options)(self._attempt, call)
         return result
 
+    async def access_token(self) -> str:
+        """Return the token that authenticates calls to the API, fetched when the process holds none."""
+        return await self.endpoint.credential.atoken(self.send, self.endpoint.bases["api"])
+
     async def _attempt(self, call: Call[Any]) -> Any:
-        """Send once; when the token is refused, get a new one and send once more."""
+        """Send a call; when the token is refused, fetch a new token and send the call once more."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = await credential.atoken(self.send, realm) if call.authenticated else ""
         outcome = await self._exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = await self._exchange(call, await credential.atoken(self.send, realm))
         return result_or_raise(outcome)
@@ -71,11 +75,11 @@ class AsyncTransport:
 
     async def _perform(self, call: Call[Any], request: Request) -> Reply | NoResponse:
         if not isinstance(request.body, (bytes, type(None))):
-            raise TypeError("a streamed body is for workers")
+            raise TypeError("a streamed body needs the synchronous transport")
         if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
             await asyncio.sleep(wait)
-        client = await self._client(here=is_loopback(urlsplit(request.url).hostname))
-        import httpx  # it is loaded by now
+        client = await self._client(local=is_loopback(urlsplit(request.url).hostname))
+        import httpx  # loaded by now, in a thread
 
         try:
             with _cancellable():
@@ -85,44 +89,44 @@ class AsyncTransport:
         except httpx.HTTPError as error:
             return _no_response(error)
 
-    async def _client(self, *, here: bool) -> httpx.AsyncClient:
+    async def _client(self, *, local: bool) -> httpx.AsyncClient:
         settings = self.endpoint.settings
-        mine = _clients.setdefault(asyncio.get_running_loop(), {})
-        options = (settings.verify, settings.timeout, settings.host, here)
+        clients = _clients.setdefault(asyncio.get_running_loop(), {})
+        options = (settings.verify, settings.timeout, settings.host, local)
         key = hashlib.sha256(repr(options).encode()).hexdigest()
-        if key not in mine:
+        if key not in clients:
             await asyncio.to_thread(_load_libraries)
             context = await tls_context(settings.verify)
-            if key not in mine:
-                mine[key] = _new_client(context, settings.timeout, here=here)
-        return mine[key]
+            if key not in clients:
+                clients[key] = _new_client(context, settings.timeout, local=local)
+        return clients[key]
 
 
 async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request) -> Reply | NoResponse:
-    """Send a request, and read the body of its answer, as far as it may go."""
+    """Send a request, and read the body of its response, up to the maximum size."""
     sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
     async with sent as response:
-        gathering = BodyReader(call.good, response.status_code, response.headers)
-        if not gathering.fits:
-            return gathering.outcome()
+        body = BodyReader(call.success_statuses, response.status_code, response.headers)
+        if not body.readable or (call.status_only and response.status_code in call.success_statuses):
+            return body.result()
         async for chunk in response.aiter_bytes():
-            if not gathering.add(chunk):
+            if not body.add(chunk):
                 break
-        return gathering.outcome()
+        return body.result()
 
 
 async def close_clients() -> None:
-    """Close the clients of an event loop that is about to end."""
+    """Close the clients of the running event loop, before it ends."""
     for client in _clients.pop(asyncio.get_running_loop(), {}).values():
         await client.aclose()
 
 
 @contextmanager
 def _cancellable() -> Iterator[None]:
-    """Raise a cancellation that was swallowed inside.
+    """Raise a cancellation that was swallowed inside the block.
 
-    AnyIO, below httpx, did that before version 4.16 with one that came just as a connection was opened: a
-    trigger that was told to end went on for ever.
+    AnyIO, below httpx, swallowed a cancellation in the moment a connection was opened, before version 4.16:
+    a cancelled trigger then ran forever.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
@@ -134,9 +138,9 @@ def _cancellable() -> Iterator[None]:
 
 
 def _load_libraries() -> None:
-    """Import what the first request needs, in a thread: on an event loop that takes too long.
+    """Import the libraries that the first request needs; in a thread, as it would block an event loop.
 
-    AnyIO, below httpx, imports most of itself when it is first used.
+    AnyIO, below httpx, imports most of its modules at first use.
     """
     import anyio.streams.tls
     import httpx  # noqa: F401
@@ -151,7 +155,7 @@ async def _use_anyio() -> None:
         anyio.Event()
 
 
-def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, here: bool) -> httpx.AsyncClient:
+def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, local: bool) -> httpx.AsyncClient:
     from http.cookiejar import DefaultCookiePolicy
 
     import httpx
@@ -161,14 +165,18 @@ def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, here: 
         verify=context,
         timeout=httpx.Timeout(read, connect=connect),
         follow_redirects=False,
-        trust_env=not here,  # No proxy to this machine: what may be plain http here must not leave it.
+        trust_env=not local,  # No proxy for loopback hosts: plain http is allowed there, and must stay local.
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
 
 
 async def tls_context(verify: bool | str) -> ssl.SSLContext:
-    """Give the process's one TLS context; loading certificates takes too long for an event loop."""
+    """Return the TLS context that the process shares; certificates are loaded in a thread.
+
+    :param verify: whether certificates are verified, or the path of a CA bundle.
+    :raises InputError: when the CA bundle cannot be read.
+    """
     if verify not in _contexts:
         try:
             context = await asyncio.to_thread(_load_tls, verify)
@@ -192,16 +200,23 @@ def _load_tls(verify: bool | str) -> ssl.SSLContext:
 
 
 def _no_response(error: Exception) -> NoResponse:
-    """Say whether the service may have seen a request that ended in this exception."""
+    """Return the missing response of a request that raised; the exception shows whether it was sent."""
     import httpx
 
     cause: BaseException | None = error
+    unknown = False
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return NoResponse(sent=False, why=f"TLS: {cause.reason or type(cause).__name__}", hopeless=True)
+            reason = f"TLS: {cause.reason or type(cause).__name__}"
+            return NoResponse(sent=False, reason=reason, permanent=True, cause="tls")
+        unknown = unknown or isinstance(cause, socket.gaierror)
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
-        return NoResponse(sent=False, why=f"no connection ({type(error).__name__})")
+    if isinstance(error, httpx.ProxyError):
+        return no_proxy_response(str(error))
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+        timeout = isinstance(error, httpx.TimeoutException)
+        kind = "name" if unknown else "timeout" if timeout else "refused"
+        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})", cause=kind)
     if isinstance(error, httpx.TimeoutException):
-        return NoResponse(sent=True, why="no answer in time")
-    return NoResponse(sent=True, why=f"the connection broke ({type(error).__name__})")
+        return NoResponse(sent=True, reason="the read timed out", cause="timeout")
+    return NoResponse(sent=True, reason=f"the connection broke ({type(error).__name__})")

@@ -1,4 +1,4 @@
-"""How requests prove who sends them: static tokens, and tokens that are minted, shared and renewed."""
+"""Credentials: static tokens, and tokens that are fetched, shared by the process and renewed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,16 +27,25 @@ monotonic = time.monotonic
 
 Send = Callable[[Call["Token"]], "Token"]
 
-
 AsyncSend = Callable[[Call["Token"]], Awaitable["Token"]]
 
-_HOUR = 3600.0
+_REFUSED_CREDENTIALS = frozenset({400, 401, 403, 422})
+"""Statuses of a token service that does not accept the credentials; others do not come from one."""
+
+_DEFAULT_LIFETIME = 3600.0
+"""Seconds that a token without a valid ``expires_in`` is taken to live."""
+
+_RENEWAL_LEAD = 60.0
+"""Seconds before its end at which a token is renewed."""
+
+_SHORT_LIFETIME = 600.0
+"""Seconds of life below which a token is renewed after nine tenths of its life."""
 
 
-_LEAD = 60.0
+_UNAUTHORIZED = 401
 
-
-_SHORT_LIFE = 600.0
+_MIN_RENEWAL_AGE = 60.0
+"""Seconds before which a token is not renewed for a status that may mean a missing permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +53,72 @@ class Token:
     """A token as a service issued it.
 
     :param value: the token.
-    :param expires_in: its life in seconds.
+    :param expires_in: its lifetime in seconds.
     """
 
     value: str = field(repr=False)
-    expires_in: float = 3600.0
+    expires_in: float = _DEFAULT_LIFETIME
 
 
 def read_token(reply: Reply) -> Token:
-    """Read an OAuth2 token reply; an ``expires_in`` that makes no sense counts as an hour."""
+    """Read an OAuth2 token reply (RFC 6749, 5.1); an invalid ``expires_in`` counts as an hour."""
     body = reply.json()
     value = body["access_token"]
     if not isinstance(value, str) or not value:
         raise ValueError("access_token is not a text")
-    return Token(value, _life(body.get("expires_in")))
+    return Token(value, _lifetime(body.get("expires_in")))
 
 
-def _life(said: Any) -> float:
+def _lifetime(expires_in: Any) -> float:
     try:
-        life = float(said)
+        seconds = float(expires_in)
     except (TypeError, ValueError, OverflowError):
-        return _HOUR
-    return life if 0 < life < float("inf") else _HOUR
+        return _DEFAULT_LIFETIME
+    return seconds if 0 < seconds < float("inf") else _DEFAULT_LIFETIME
 
 
-def lead_time(life: float) -> float:
-    """Give how long before its end a token is renewed: 60 seconds, or a tenth of a short life."""
-    return _LEAD if life >= _SHORT_LIFE else life / 10
+def lead_time(lifetime: float) -> float:
+    """Return the seconds before its end at which a token is renewed: 60, or a tenth of a short lifetime.
+
+    :param lifetime: seconds.
+    """
+    return _RENEWAL_LEAD if lifetime >= _SHORT_LIFETIME else lifetime / 10
 
 
 class Credential:
-    """The base of all: nothing to prove."""
-
-    renewable = False
+    """The base of credentials; requests with it are not authenticated."""
 
     def token(self, send: Send, realm: str) -> str:
-        """Give the token to send along, fetching it when needed."""
+        """Return the token to send along, fetched when needed.
+
+        :param send: function that sends a token request.
+        :param realm: base URL that the token is for; tokens are cached by realm.
+        """
         return ""
 
     async def atoken(self, send: AsyncSend, realm: str) -> str:
-        """Give the token to send along, fetching it when needed, without blocking the event loop."""
+        """Return the token to send along, without blocking the event loop; see :meth:`token`."""
+        return ""
+
+    def cached(self, realm: str) -> str:
+        """Return the valid fetched token that the process holds; empty when there is none."""
         return ""
 
     def forget(self, token: str, realm: str) -> None:
-        """Do not use this token again: the service refused it."""
+        """Drop a token that the service refused."""
 
-    def place(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
-        """Put the token where the service looks for it."""
+    def can_renew_after(self, status: int, token: str, realm: str) -> bool:
+        """Return whether a new token may change a refusal with this status."""
+        return False
+
+    def apply(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
+        """Add the token to a request's headers or query, as the service expects it.
+
+        :param token: the token; empty for no authentication.
+        :param headers: the request's headers, changed in place.
+        :param query: the request's query pairs, changed in place.
+        :raises InputError: when the token has characters that no HTTP header can carry.
+        """
         if not (token.isascii() and token.isprintable()):
             raise InputError("the token holds characters that no HTTP header can carry; copy it again")
         if token:
@@ -104,11 +132,11 @@ class HeaderToken(Credential):
         self._value = value
 
     def token(self, send: Send, realm: str) -> str:
-        """Give the static token."""
+        """Return the static token."""
         return self._value
 
     async def atoken(self, send: AsyncSend, realm: str) -> str:
-        """Give the static token."""
+        """Return the static token."""
         return self._value
 
 
@@ -116,83 +144,95 @@ class QueryToken(HeaderToken):
     """A static token, sent in the query of every request.
 
     :param value: the token.
-    :param name: the parameter's name.
+    :param name: the query parameter's name.
     """
 
     def __init__(self, value: str, name: str = "token") -> None:
         super().__init__(value)
         self._name = name
 
-    def place(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
-        """Put the token into the query, in place of any that is there."""
+    def apply(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
+        """Set the token in the query, in place of a token that is already there."""
         query[:] = [pair for pair in query if pair[0] != self._name] + [(self._name, token)]
 
 
 class MintedToken(Credential):
-    """A token that is fetched with a call, shared by the whole process, and renewed before it ends.
+    """A token that is fetched with a call, shared by the whole process, and renewed before it expires.
 
-    :param call: the token request (not authenticated; its reader gives a :class:`Token`).
+    :param call: the token request (not authenticated; its reader returns a :class:`Token`).
+    :param renew_on: statuses with which the service refuses a token that it no longer accepts. A status other
+        than 401 may also mean a missing permission, so only a token older than a minute is renewed then.
     """
 
-    renewable = True
-
-    def __init__(self, call: Call[Token]) -> None:
+    def __init__(self, call: Call[Token], renew_on: Collection[int] = (401,)) -> None:
         self.call = call
+        self._renew_on = frozenset(renew_on)
 
     def token(self, send: Send, realm: str) -> str:
-        """Give a valid token; many threads that need one cause a single request."""
+        """Return a valid token; threads that need it at the same time cause a single request."""
         slot = _slot(self.call, realm)
         with slot.fetching:
             if not (value := slot.valid()):
-                with _refusals():
+                with _as_authentication_error():
                     value = slot.keep(monotonic(), send(self.call))
                 redact_token(value)
                 mask(token_encodings(value))
             return value
 
     async def atoken(self, send: AsyncSend, realm: str) -> str:
-        """Give a valid token; many coroutines that need one cause a single request."""
+        """Return a valid token; coroutines that need it at the same time cause a single request."""
         slot = _slot(self.call, realm)
-        async with slot.fetching_here():
+        async with slot.loop_lock():
             if not (value := slot.valid()):
                 started = monotonic()
-                with _refusals():
+                with _as_authentication_error():
                     value = slot.keep(started, await send(self.call))
                 redact_token(value)
                 await amask(token_encodings(value))
             return value
 
     def forget(self, token: str, realm: str) -> None:
-        """Drop this token, unless another thread has replaced it already."""
+        """Drop a refused token, unless another thread has replaced it already."""
         _slot(self.call, realm).drop(token)
 
+    def can_renew_after(self, status: int, token: str, realm: str) -> bool:
+        """Return whether a new token may change a refusal with this status."""
+        if status not in self._renew_on:
+            return False
+        return status == _UNAUTHORIZED or _slot(self.call, realm).age(token) > _MIN_RENEWAL_AGE
+
     def cached(self, realm: str) -> str:
-        """Give the token that the process holds, empty when there is none."""
+        """Return the valid token that the process holds; empty when there is none."""
         return _slot(self.call, realm).valid()
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Say of a refused token request what it means: OAuth2 servers answer bad credentials with 400."""
+def _as_authentication_error() -> Iterator[None]:
+    """Raise a refused token request as an authentication error: OAuth2 servers reply 400 to bad credentials.
+
+    See RFC 6749, 5.2.
+    """
     try:
         yield
     except (RequestRejectedError, PermissionDeniedError) as error:
-        raise AuthenticationError(
-            error.status, error.code, error.message, request=error.request, body=error.body
-        ) from None
+        if error.status not in _REFUSED_CREDENTIALS:
+            raise
+        details: dict[str, Any] = {"request": error.request, "body": error.body, "is_page": error.is_page}
+        raise AuthenticationError(error.status, error.code, error.message, **details) from None
 
 
 class _Slot:
-    """One credential's place in the process's cache."""
+    """The entry of one credential in the process's token cache."""
 
     def __init__(self) -> None:
         self.fetching = threading.Lock()
         self._state = threading.Lock()
         self._value = ""
+        self._issued_at = 0.0
         self._renew_at = 0.0
         self._loops: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
-    def fetching_here(self) -> asyncio.Lock:
+    def loop_lock(self) -> asyncio.Lock:
         return self._loops.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     def valid(self) -> str:
@@ -200,11 +240,17 @@ class _Slot:
             return self._value if monotonic() < self._renew_at else ""
 
     def keep(self, started: float, token: Token) -> str:
-        # Counted from before the request: the service's clock started somewhere in between.
+        # The lifetime counts from before the request: the service started it before its reply.
         with self._state:
             self._value = token.value
+            self._issued_at = started
             self._renew_at = started + token.expires_in - lead_time(token.expires_in)
         return token.value
+
+    def age(self, value: str) -> float:
+        """Return the seconds since a token was issued; infinite when another one has replaced it."""
+        with self._state:
+            return monotonic() - self._issued_at if self._value == value else float("inf")
 
     def drop(self, value: str) -> None:
         with self._state:
@@ -213,7 +259,6 @@ class _Slot:
 
 
 _slots: dict[str, _Slot] = {}
-
 
 _slots_lock = threading.Lock()
 

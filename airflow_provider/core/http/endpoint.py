@@ -1,6 +1,6 @@
-"""The far end of a connection: where calls go, what they carry, and how its answers are judged.
+"""Endpoint: the service of one connection, with its base URLs, credential, limits and redaction.
 
-Both transports use it; it sends nothing itself.
+Both transports prepare requests and classify outcomes with it; the endpoint itself sends nothing.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import Outcome, RetryLimits, classify
 from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_token, without_query
 from airflow_provider.core.urls import is_loopback, origin, split_plain
-from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.errors import ApiError, InputError, ProviderError, cut
 
-_SIGNATURE = 16
-"""Characters from which on a value in a signed link may be what signs it."""
-
+_MIN_SIGNATURE = 16
+"""Minimum characters of a query value that may be the signature of a signed link."""
 
 USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call made ready for one try.
+    """A call prepared for one attempt.
 
-    :param url: with query; may hold a credential, so it is never logged.
+    :param method: HTTP method.
+    :param url: URL with query. It may hold a credential, so it is never logged.
+    :param headers: all headers, the credential included.
+    :param body: the body as bytes or as a stream of chunks.
     """
 
     method: str
@@ -46,14 +48,15 @@ class Request:
 
 @dataclass
 class Endpoint:
-    """A service as one connection sees it.
+    """The service that one connection leads to.
 
-    :param settings: the checked connection.
-    :param bases: base URLs by name; ``api`` is always there.
-    :param credential: how requests prove who sends them.
+    :param settings: the validated connection.
+    :param bases: base URLs by name, ``api`` among them.
+    :param credential: the credential that authenticates requests.
     :param budget: the request budget, or None.
-    :param read_error: reads code and message of an error reply.
-    :param retry_limits: how long to keep retrying trying.
+    :param read_error: function that reads code and message of an error reply.
+    :param retry_limits: limits of retries and backoff.
+    :param redactor: redactor that knows the connection's secrets.
     """
 
     settings: Settings
@@ -70,8 +73,9 @@ class Endpoint:
             self.redactor.add(secret)
 
     def prepare(self, call: Call[Any], token: str) -> Request:
-        """Make a call ready for one try with this token.
+        """Prepare a call for one attempt with this token.
 
+        :param token: the credential's token; not used for a call without authentication.
         :raises InputError: when the call's URL is not on the connection's own origin.
         """
         url, query = self._split(call)
@@ -82,56 +86,65 @@ class Endpoint:
         headers.update(call.headers)
         if call.authenticated:
             self.redactor.add_token(token)
-            self.credential.place(token, headers, query)
+            self.credential.apply(token, headers, query)
         return Request(call.method, f"{url}?{urlencode(query)}" if query else url, headers, body)
 
     def classify(self, call: Call[Any], reply: Reply | NoResponse) -> Outcome:
         """Classify the outcome of an attempt; its error holds no secret."""
         redact = self.redactor.redact
         if isinstance(reply, NoResponse):
-            reply = NoResponse(reply.sent, redact(reply.why), reply.hopeless)
+            reply = replace(reply, reason=redact(reply.reason))
         outcome = classify(call, reply, self._read_error, self.describe(call), redact)
         if outcome.error is not None:
             self._redact_error(outcome.error)
         return outcome
 
+    def can_renew_token(self, call: Call[Any], outcome: Outcome, token: str) -> bool:
+        """Return whether the call was refused for its token, so that a new token is worth an attempt."""
+        if not call.authenticated or not isinstance(outcome.error, ApiError):
+            return False
+        return self.credential.can_renew_after(outcome.error.status, token, self.bases[call.base])
+
     def describe(self, call: Call[Any]) -> str:
-        """Give a call in one line, without query and secrets."""
-        absolute = "://" in call.path.partition("?")[0]  # a link elsewhere, used without credentials
-        where = self.redactor.redact(without_query(call.path if absolute else self._url(call)))
-        return f"{call.method} {where} ({call.name})" if call.name else f"{call.method} {where}"
+        """Return a call in one line, without query and secrets."""
+        absolute = "://" in call.path.partition("?")[0]  # a link to another host, used without credentials
+        url = self.redactor.redact(without_query(call.path if absolute else self._url(call)))
+        return cut(f"{call.method} {url} ({call.name})" if call.name else f"{call.method} {url}")
 
     def check_download(self, url: str) -> None:
-        """Refuse a download from a host that the connection does not allow; hide what signs the link.
+        """Raise for a download from a host that the connection does not allow; redact the link's signature.
 
-        Links to this machine are taken from services on this machine only: a far one could reach what
-        listens here for nobody else.
+        Links to this machine are accepted only from services on this machine: a remote service could
+        otherwise read from local servers that it cannot reach itself.
 
-        :raises InputError: unless it is https (or loopback) and the connection's own host or an allowed one.
+        :raises InputError: unless the link is https (or loopback) and on the connection's own host or an
+            allowed host.
         """
         shown = self.redactor.redact(without_query(url))
         try:
             parts = split_plain(url)
         except ValueError:
-            raise InputError(f"the download from {shown} is no plain https link; refused") from None
-        here = is_loopback(parts.hostname)
-        if parts.scheme != "https" and not here:
-            raise InputError(f"the download from {shown} is not https; refused")
+            raise InputError(
+                f"the download from {shown} is refused: the link is not a plain https URL"
+            ) from None
+        local = is_loopback(parts.hostname)
+        if parts.scheme != "https" and not local:
+            raise InputError(f"the download from {shown} is refused: the link is not https")
         own = {split_plain(base).hostname for base in self.bases.values()}
         known = own | self.settings.allowed_hosts
-        near = here and any(map(is_loopback, own))
-        if not (near or parts.hostname in known or parts.netloc.lower() in known):
+        from_local_service = local and any(map(is_loopback, own))
+        if not (from_local_service or parts.hostname in known or parts.netloc.lower() in known):
             raise InputError(
                 f"the download from {shown} is on a host which connection '{self.settings.conn_id}'"
-                f" does not allow; add it to the extra 'allowed_hosts' if it is right"
+                f" does not allow; add the host to the extra 'allowed_hosts' if you trust it"
             )
         for _, value in parse_qsl(parts.query):
-            if len(value) >= _SIGNATURE:
+            if len(value) >= _MIN_SIGNATURE:
                 self.redactor.add_token(value)
                 redact_token(value)
 
     def _read_error(self, reply: Reply) -> tuple[str, str]:
-        """Clean before and after: what is cut in between could leave a piece of a secret."""
+        """Redact before and after reading: the reader may cut a message in the middle of a secret."""
         code, message = self.read_error(replace(reply, body=self._redacted_body(reply)))
         return self.redactor.redact(code), self.redactor.redact(message)
 
@@ -142,7 +155,7 @@ class Endpoint:
             return self.redactor.redact(reply.text).encode("utf-8", "replace")
 
     def _redact_error(self, error: ProviderError) -> None:
-        """Clean what a reader may have quoted of the reply."""
+        """Redact the parts of the reply that a reader may have quoted in its error."""
         error.args = self.redactor.redact_value(error.args)
         for name, value in vars(error).items():
             setattr(error, name, self.redactor.redact_value(value))

@@ -1,4 +1,4 @@
-"""Request budgets: at most so many requests a second, over everybody in the process who shares them."""
+"""Rate limits: request budgets that all hooks of a process share."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 import time
 from collections import deque
 
-# Requests that leave exactly a second apart can arrive closer together, so the window is kept a bit wider.
 _MARGIN = 1.05
+"""Factor of the window's length: requests sent exactly a second apart can arrive closer together."""
 
 
 class Budget:
-    """Hands out moments to send at, never more than ``per_second`` in any second.
+    """A sliding-window rate limit: at most ``per_second`` requests in any second.
 
-    :param per_second: requests a second; below 1 is one request in ``1 / per_second`` seconds.
+    :param per_second: requests a second; a rate below 1 is one request in ``1 / per_second`` seconds.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -36,9 +36,9 @@ class Budget:
         self._window = max(1.0, 1 / value) * _MARGIN
 
     def reserve(self, now: float | None = None) -> float:
-        """Take the next free moment; gives the seconds to wait until then.
+        """Reserve the next free moment; returns the seconds to wait until then.
 
-        :param now: the present on :func:`time.monotonic`'s scale, for tests.
+        :param now: the current time on :func:`time.monotonic`'s scale, for tests.
         """
         now = time.monotonic() if now is None else now
         with self._lock:
@@ -47,61 +47,60 @@ class Budget:
                 if len(self._slots) >= self._count:
                     slot = max(slot, self._slots[-self._count] + self._window)
                 self._slots.append(slot)
-                self._forget()
+                self._drop_old()
                 return slot - now
         return self._joined.reserve(now)
 
     def pause(self, seconds: float) -> None:
-        """Hand out no moment earlier than so many seconds from now: the service asked to slow down."""
-        self._hold(time.monotonic() + seconds)
+        """Pause all requests for some seconds: the service asked to slow down."""
+        self._pause_until(time.monotonic() + seconds)
 
     def join(self, other: Budget) -> None:
-        """Hand out moments together with another budget from now on: both are for the same thing.
+        """Merge this budget into another one: both are for the same limit of the service.
 
-        :param other: counts what was handed out here, too; the lower of both rates holds.
+        :param other: the budget that counts all requests from now on. The lower of both rates applies.
         """
-        with self._lock:  # Until the other one knows all, so that nobody goes there and finds room.
+        with self._lock:  # Held until the other budget has all reservations, so that none is missed.
             if other is self or self._joined is not None:
                 return
             other.slow_to(self.per_second)
-            other._hold(self._paused_until)
+            other._pause_until(self._paused_until)
             with other._lock:
                 other._slots = deque(sorted([*other._slots, *self._slots]))
-                other._forget()
+                other._drop_old()
             self._joined = other
 
     def slow_to(self, per_second: float) -> None:
-        """Keep to this rate from now on, if it is lower."""
+        """Lower the rate to ``per_second``; a lower rate stays."""
         if self._joined is not None:
             self._joined.slow_to(per_second)
         elif per_second < self.per_second:
             self.per_second = per_second
 
-    def _hold(self, until: float) -> None:
+    def _pause_until(self, until: float) -> None:
         with self._lock:
             if self._joined is None:
                 self._paused_until = max(self._paused_until, until)
                 return
-        self._joined._hold(until)
+        self._joined._pause_until(until)
 
-    def _forget(self) -> None:
+    def _drop_old(self) -> None:
         while len(self._slots) > self._count:
             self._slots.popleft()
 
 
 _budgets: dict[str, Budget] = {}
 
-
 _registry_lock = threading.Lock()
 
 
 def shared_budget(per_second: float, *identity: str) -> Budget:
-    """Give the process's one budget of an identity.
+    """Return the budget that all users of an identity share in this process.
 
-    When two users ask for different rates, the lower one holds for both.
+    When two users ask for different rates, the lower rate applies to both.
 
     :param per_second: requests a second.
-    :param identity: what the limit belongs to (host, solution); kept as a hash only.
+    :param identity: the owner of the limit on the service (host, solution); stored as a hash only.
     """
     key = hashlib.sha256("\0".join(identity).encode()).hexdigest()
     with _registry_lock:

@@ -1,21 +1,41 @@
-"""A request as data: what to send, whether it may be sent twice, and how its reply is read."""
+"""Replies: a response with its body read, a missing response, and readers of bodies and errors."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 
+class Headers(Mapping[str, str]):
+    """Headers of a reply, found by their names in any case; the names themselves are in lower case.
+
+    :param headers: values by name.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer with its body read.
+    """A response with its body read.
 
     :param status: HTTP status code.
-    :param headers: names in lower case.
+    :param headers: values by name, in any case.
     :param body: the whole body, decompressed.
     """
 
@@ -23,8 +43,23 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):
+            object.__setattr__(self, "headers", Headers(self.headers))
+
+    @property
+    def is_page(self) -> bool:
+        """True for a web page (HTML), whatever the reply calls it."""
+        start = self.body[:_PAGE_START].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if start.startswith((b"<!doctype html", b"<html")):
+            return True
+        return start.startswith(b"<") and "html" in self.headers.get("content-type", "").lower()
+
     def json(self) -> Any:
-        """Decode the body; raises ``ValueError`` when it is not JSON."""
+        """Return the decoded body.
+
+        :raises ValueError: when the body is not JSON.
+        """
         try:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -32,116 +67,169 @@ class Reply:
 
     @property
     def status_code(self) -> int:
-        """The status, under the name that ``requests`` gives it."""
+        """The status, under its name in ``requests``."""
         return self.status
 
     @property
     def content(self) -> bytes:
-        """The body, under the name that ``requests`` gives it."""
+        """The body, under its name in ``requests``."""
         return self.body
 
     @property
     def text(self) -> str:
-        """The body as text, whatever it is."""
+        """The body as UTF-8 text; invalid bytes are replaced."""
         return self.body.decode("utf-8", "replace")
 
 
+JsonPath = tuple[str | int, ...]
+"""Keys and indexes that lead to a value in JSON."""
+
+
+def non_finite_values(body: bytes) -> Iterator[tuple[JsonPath, str]]:
+    """Yield path and name of each NaN and infinity in a body; none when it is no JSON apart from them.
+
+    Python writes them, and JSON has no such numbers: no reader of the rest of the reply takes them.
+
+    :param body: the body of a reply that is not JSON.
+    """
+    try:
+        value = json.loads(body, parse_constant=_NonFinite)
+    except (ValueError, RecursionError):
+        return
+    pending: list[tuple[JsonPath, Any]] = [((), value)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, _NonFinite):
+            yield path, value.name
+        elif isinstance(value, Mapping):
+            pending += [((*path, key), item) for key, item in reversed(list(value.items()))]
+        elif isinstance(value, list):
+            pending += [((*path, n), item) for n, item in reversed(list(enumerate(value)))]
+
+
+@dataclass(frozen=True, slots=True)
+class _NonFinite:
+    name: str
+
+
 def read_json(reply: Reply) -> Any:
-    """Read a reply as JSON."""
+    """Return a reply's decoded JSON."""
     return reply.json()
 
 
 def read_nothing(_: Reply) -> None:
-    """Ignore the body."""
+    """Ignore a reply's body."""
 
 
 def read_reply(reply: Reply) -> Reply:
-    """Give the reply as it is."""
+    """Return the reply unchanged."""
     return reply
 
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """No usable answer came.
+    """A request without a usable response.
 
     :param sent: whether the service may have seen the request.
-    :param why: what happened, without secrets.
-    :param hopeless: whether another try cannot help (a certificate that does not verify, a reply too large).
+    :param reason: the cause, without secrets.
+    :param permanent: whether a retry cannot succeed (a certificate that does not verify, a reply too large).
+    :param cause: the kind of cause, see :class:`~airflow_provider.errors.TransportError`.
     """
 
     sent: bool
-    why: str
-    hopeless: bool = False
+    reason: str
+    permanent: bool = False
+    cause: str = ""
 
+
+def no_proxy_response(reason: str) -> NoResponse:
+    """Return the missing response of a request that did not get beyond the proxy.
+
+    :param reason: the library's own words, with the status of the proxy's reply, if it replied.
+    """
+    refused = _PROXY_STATUS.search(reason)
+    if not refused:
+        return NoResponse(False, f"no connection to the proxy ({truncate(reason, 200)})", cause="proxy")
+    permanent = refused.group().startswith("4")
+    said = f"the proxy refuses the connection ({truncate(reason[refused.start() :], 100)})"
+    return NoResponse(False, said, permanent, cause="proxy")
+
+
+_PROXY_STATUS = re.compile(r"(?<=failed: )[45]\d\d\b|^[45]\d\d\b")
 
 MIB = 1024 * 1024
 
-
 MAX_BYTES = 512 * MIB
-"""Bytes of a good reply: what is larger has an endpoint that gives it in pages, or is streamed to a file."""
-
+"""Maximum bytes of a successful reply. Larger results come in pages, or are streamed to a file."""
 
 MAX_ERROR_BYTES = MIB
-"""Bytes that are read of any other reply: enough to say why."""
+"""Maximum bytes read of an error reply: enough for its message."""
 
 
 class BodyReader:
-    """The body of one reply, as it comes in.
+    """Collects the body of one reply, chunk by chunk, up to a maximum size.
 
-    :param good: statuses that mean success; other replies are read in part.
+    :param success_statuses: statuses that mean success; of other replies only the beginning is read.
     :param status: the reply's status.
     :param headers: its headers.
     """
 
-    def __init__(self, good: Collection[int], status: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, success_statuses: Collection[int], status: int, headers: Mapping[str, str]) -> None:
         self._status = status
-        self._headers = {name.lower(): value for name, value in headers.items()}
-        self._good = status in good
-        self._left = MAX_BYTES if self._good else MAX_ERROR_BYTES
+        self._headers = Headers(headers)
+        self._success = status in success_statuses
+        self._bytes_left = MAX_BYTES if self._success else MAX_ERROR_BYTES
         self._chunks: list[bytes] = []
 
     @property
-    def fits(self) -> bool:
-        """Whether its body may be read: one that is packed twice unpacks a million times in one step."""
+    def readable(self) -> bool:
+        """Return whether the body may be read: a doubly compressed body can expand a million-fold."""
         return "," not in self._headers.get("content-encoding", "")
 
     def add(self, chunk: bytes) -> bool:
-        """Take a piece, unpacked; tells whether there is room for more."""
-        self._left -= len(chunk)
-        self._chunks.append(chunk if self._left >= 0 else chunk[: self._left])
-        return self._left >= 0
+        """Add a decompressed chunk; returns whether there is room for more."""
+        self._bytes_left -= len(chunk)
+        self._chunks.append(chunk if self._bytes_left >= 0 else chunk[: self._bytes_left])
+        return self._bytes_left >= 0
 
-    def outcome(self) -> Reply | NoResponse:
-        """Give the reply; of a refusal its beginning. A good reply that is too large is none."""
-        too_large = (
-            f"its reply is larger than {MAX_BYTES // MIB} MiB" if self._good and self._left < 0 else ""
-        )
-        if why := too_large if self.fits else "its reply is packed more than once":
-            return NoResponse(sent=True, why=why, hopeless=True)
+    def result(self) -> Reply | NoResponse:
+        """Return the reply, or no response when a successful reply is too large or compressed twice.
+
+        An error reply has the beginning of its body.
+        """
+        reason = ""
+        if not self.readable:
+            reason = "its reply is compressed more than once"
+        elif self._success and self._bytes_left < 0:
+            reason = f"its reply is larger than {MAX_BYTES // MIB} MiB"
+        if reason:
+            return NoResponse(sent=True, reason=reason, permanent=True)
         return Reply(self._status, self._headers, b"".join(self._chunks))
 
 
-_LONGEST = 500
+_PAGE_START = 1024
+"""Bytes at the beginning of a body that tell whether it is a web page."""
 
+_MAX_MESSAGE = 500
+"""Maximum characters of an error message."""
 
-# Both stop at the next tag, so that a page of nothing but their beginnings is still read in one go.
+# Both patterns stop at the next tag, so that a page of opening tags only is read in linear time.
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
-
-
 _TAGS = re.compile(r"<[^<>]+>")
 
+_MAX_TITLE = 100
+"""Maximum characters of a page's title."""
 
 _CODES = ("error_code", "code", "error")
-
 
 _MESSAGES = ("detail", "message", "error_description", "errorMessage", "title", "error", "errors", "warnings")
 
 
 def read_error(reply: Reply) -> tuple[str, str]:
-    """Give the service's error code and message, either empty when there is none.
+    """Read the service's error code and message; each is empty when the reply has none.
 
-    Understands the usual JSON forms (``error``/``error_description``, ``error_code``/``detail``, ``errors``,
-    nested ``error`` objects, problem details), HTML pages of gateways, and plain text.
+    The usual JSON forms are known (``error``/``error_description``, ``error_code``/``detail``, ``errors``,
+    nested ``error`` objects, problem details), and also HTML pages of gateways and plain text.
     """
     if not reply.body.strip():
         return "", ""
@@ -152,16 +240,25 @@ def read_error(reply: Reply) -> tuple[str, str]:
         return "", _from_text(reply.text)
 
 
-def truncate(text: str, longest: int = _LONGEST) -> str:
-    """Give the text in one line, cut to a readable length, without what steers a terminal."""
+def truncate(text: str, longest: int = _MAX_MESSAGE) -> str:
+    """Return a text as one line of limited length, without control characters.
+
+    :param longest: maximum number of characters.
+    """
     line = " ".join(text.split())
     line = line if len(line) <= longest else line[: longest - 1] + "…"
-    return line if line.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in line)
+    return line if line.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in line)
+
+
+def page_title(text: str) -> str:
+    """Return the title of a web page, on one line; empty when it has none."""
+    title = _TITLE.search(text)
+    return truncate(title.group(1), _MAX_TITLE) if title else ""
 
 
 def _from_text(text: str) -> str:
-    if "<" in text and (title := _TITLE.search(text)):
-        return truncate(f"an HTML page: {title.group(1)}")
+    if "<" in text and _TITLE.search(text):
+        return truncate(f"an HTML page: {page_title(text)}")
     return truncate(_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text)
 
 
@@ -170,8 +267,8 @@ def _from_object(value: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(inner, Mapping):
         return _from_object(inner)
     code = next((str(value[key]) for key in _CODES if isinstance(value.get(key), (str, int))), "")
-    said = [_flat(value[key]) for key in _MESSAGES if value.get(key) and str(value[key]) != code]
-    return truncate(code, 100), truncate("; ".join(dict.fromkeys(text for text in said if text)))
+    texts = [_flat(value[key]) for key in _MESSAGES if value.get(key) and str(value[key]) != code]
+    return truncate(code, 100), truncate("; ".join(dict.fromkeys(text for text in texts if text)))
 
 
 def _flat(value: Any) -> str:

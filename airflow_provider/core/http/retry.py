@@ -1,13 +1,14 @@
-"""What an outcome means: done, try again, wait, refresh the token, give up, or nobody knows.
+"""Retry policy: classify each attempt's outcome, choose the backoff, and decide when to stop.
 
-Pure functions; both transports ask here, so that retry rules exist once.
+Both transports share it, so that the rules for retries exist once. Nothing here sends a request.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import NoResponse, Reply
+from airflow_provider.core.http.reply import NoResponse, Reply, page_title, read_nothing
+from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -28,6 +30,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
     TransportError,
+    cut,
 )
 
 if TYPE_CHECKING:
@@ -39,19 +42,21 @@ if TYPE_CHECKING:
 
 ReadError = Callable[[Reply], tuple[str, str]]
 
-_LONGEST_WAIT = 30 * 86400.0
-"""More than this is nonsense, and more than a date can hold at worst."""
+_MAX_RETRY_AFTER = 30 * 86400.0
+"""Maximum seconds of a ``Retry-After``. Longer delays count as this one; some would overflow a date."""
 
+_MAX_DOUBLINGS = 60
+"""Maximum doublings of a backoff; many more would overflow a float."""
 
-_UNREADABLE = (
+_READER_ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
     msgspec.MsgspecError,
 )
-"""What readers raise at replies that are not what they expect."""
+"""Exceptions that readers raise for replies of an unexpected form."""
 
 
 class OutcomeKind(Enum):
-    """What to do about an outcome."""
+    """Classes of outcomes; each has one reaction."""
 
     DONE = auto()
     PERMANENT = auto()
@@ -63,11 +68,12 @@ class OutcomeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An outcome kind, with what belongs to it.
+    """The classified outcome of one attempt.
 
-    :param value: the result, when done.
-    :param error: what to raise when there is no other try.
-    :param retry_after: seconds that the service asked to wait.
+    :param kind: its class.
+    :param value: the result of a successful attempt.
+    :param error: the exception to raise when no further attempt follows.
+    :param retry_after: seconds of delay that the service asked for.
     """
 
     kind: OutcomeKind
@@ -78,23 +84,42 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How long to go on trying.
+    """Limits of retries and backoff.
 
-    :param attempts: how often a request is sent at the most.
-    :param base: seconds of the first wait; it doubles with every further one.
-    :param cap: the longest single wait in seconds. When the service asks for more, the error is raised
-        with that delay instead, so that no worker slot sleeps through it.
-    :param total: seconds after which no further try is begun.
+    :param attempts: maximum number of attempts.
+    :param base: seconds of the first backoff; each further backoff doubles.
+    :param cap: maximum seconds of one backoff.
+    :param total: seconds after which no further attempt starts.
+    :param least: minimum seconds of one backoff.
+    :param longest_delay: maximum seconds of a delay that the service asks for; None for ``cap``. After a
+        longer one the error is raised with that delay, so that no worker slot sleeps through it.
     """
 
     attempts: int = 6
     base: float = 0.5
     cap: float = 60.0
     total: float = 180.0
+    least: float = 0.0
+    longest_delay: float | None = None
+
+    def adjusted(self, attempts: int | None, patience: float | None) -> RetryLimits:
+        """Return the limits with a connection's extras; None keeps a limit.
+
+        ``patience`` alone allows as many attempts as it has time for.
+
+        :param attempts: maximum number of attempts.
+        :param patience: seconds after which no further attempt starts.
+        """
+        if patience is None:
+            return replace(self, attempts=attempts or self.attempts)
+        doublings = math.ceil(math.log2(max(1.0, self.cap / max(self.base, 0.001))))
+        shortest = max(self.least, self.cap / 2)
+        attempts = attempts or self.attempts + doublings + int(patience / shortest)
+        return replace(self, attempts=attempts, total=patience)
 
 
 class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport
-    """The request should be sent again."""
+    """Signal for the retry loop: the outcome calls for a further attempt."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome)
@@ -108,23 +133,23 @@ def classify(
     request: str,
     redact: Callable[[str], str] = str,
 ) -> Outcome:
-    """Say what an outcome of a call means.
+    """Classify the outcome of one attempt.
 
-    :param call: what was sent.
-    :param reply: the reply, or why there is none.
-    :param read_error: reads code and message of an error reply; must give text without secrets.
+    :param call: the request.
+    :param reply: the reply, or the cause of its absence.
+    :param read_error: function that reads code and message of an error reply, without secrets.
     :param request: the request in one line, for the error.
-    :param redact: takes secrets out of what a reader says.
+    :param redact: function that removes secrets from the message of a reader's exception.
     """
     if isinstance(reply, NoResponse):
         return _classify_no_response(call, reply, request)
-    if reply.status in call.good:
+    if reply.status in call.success_statuses:
         return _classify_success(call, reply, read_error, request, redact)
     return _classify_error(call, reply, read_error, request)
 
 
 def result_or_raise(outcome: Outcome) -> Any:
-    """Give the value of a outcome, raise its error, or raise :class:`RetryNeeded`."""
+    """Return the value of an outcome, raise its error, or raise :class:`RetryNeeded`."""
     if outcome.kind is OutcomeKind.DONE:
         return outcome.value
     if outcome.kind in (OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED):
@@ -135,36 +160,45 @@ def result_or_raise(outcome: Outcome) -> Any:
 
 
 def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> float:
-    """Give the seconds to wait after an attempt.
+    """Return the seconds to wait after an attempt.
 
-    What the service asked for is the floor and jitter comes on top of it; otherwise the wait doubles from
-    try to try, jittered downwards, so that many tasks do not come back together.
+    A ``Retry-After`` is the minimum, and jitter is added to it. Otherwise the backoff doubles with each
+    attempt, with jitter downwards, so that many tasks do not retry at the same moment.
 
-    :param attempt: how often the request was sent so far, from 1.
+    :param attempt: the number of attempts so far, from 1.
+    :param outcome: the outcome of the last attempt.
+    :param limits: base, least and cap of the backoff.
     """
     if outcome.retry_after is not None:
-        return outcome.retry_after + random.uniform(0, min(1.0, 0.1 + outcome.retry_after / 10))  # noqa: S311
+        delay = max(limits.least, outcome.retry_after)
+        return delay + random.uniform(0, min(1.0, 0.1 + delay / 10))  # noqa: S311
     base = limits.base * (2 if outcome.kind is OutcomeKind.RATE_LIMITED else 1)
-    longest = min(limits.cap, base * 2.0 ** (attempt - 1))
-    return random.uniform(longest / 2, longest)  # noqa: S311
+    longest = max(limits.least, min(limits.cap, base * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS)))
+    return random.uniform(max(limits.least, longest / 2), longest)  # noqa: S311
 
 
 def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits) -> bool:
-    """Tell whether to stop trying instead of waiting ``upcoming`` seconds more."""
-    too_long = (outcome.retry_after or 0.0) > limits.cap
+    """Return whether to raise the error instead of waiting ``upcoming`` seconds for a further attempt.
+
+    :param attempt: the number of attempts so far.
+    :param elapsed: seconds since the first attempt started.
+    :param upcoming: seconds of the next backoff.
+    """
+    longest = limits.cap if limits.longest_delay is None else limits.longest_delay
+    too_long = (outcome.retry_after or 0.0) > longest
     return too_long or attempt >= limits.attempts or elapsed + upcoming > limits.total
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Read ``Retry-After`` in seconds, from both of its forms; None when there is none to read.
+    """Read ``Retry-After`` in seconds, from both of its forms; None when it is absent or invalid.
 
-    A date is compared with the reply's own ``Date``, so that a clock that is off does no harm.
+    A date is compared with the reply's own ``Date``, so that a wrong local clock does no harm.
     """
     text = reply.headers.get("retry-after", "").strip()
     if not text:
         return None
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return min(float(text), _LONGEST_WAIT)
+        return min(float(text), _MAX_RETRY_AFTER)
     try:
         until = _aware(parsedate_to_datetime(text))
     except (ValueError, OverflowError):
@@ -173,18 +207,19 @@ def retry_after(reply: Reply) -> float | None:
         now = _aware(parsedate_to_datetime(reply.headers.get("date", "")))
     except (ValueError, OverflowError):
         now = datetime.now(UTC)
-    return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
+    return min(max(0.0, (until - now).total_seconds()), _MAX_RETRY_AFTER)
 
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _classify_no_response(call: Call[Any], lost: NoResponse, request: str) -> Outcome:
-    error: ProviderError = TransportError(f"{request} got no answer: {lost.why}")
-    if lost.sent and not call.repeatable:
-        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, lost.why))
-    if lost.hopeless:
+def _classify_no_response(call: Call[Any], response: NoResponse, request: str) -> Outcome:
+    details = {"cause": response.cause, "reason": response.reason, "request": request}
+    error = TransportError(f"{request} got no response: {response.reason}", **details)
+    if response.sent and not call.repeatable:
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, response.reason))
+    if response.permanent:
         return Outcome(OutcomeKind.PERMANENT, error=error)
     return Outcome(OutcomeKind.TRANSIENT, error=error)
 
@@ -192,23 +227,40 @@ def _classify_no_response(call: Call[Any], lost: NoResponse, request: str) -> Ou
 def _classify_success(
     call: Call[Any], reply: Reply, read_error: ReadError, request: str, redact: Callable[[str], str]
 ) -> Outcome:
+    if call.read is read_nothing and reply.is_page:
+        return _classify_page(call, reply, request, redact)
     try:
         return Outcome(OutcomeKind.DONE, value=call.read(reply))
     except ProviderError as error:
-        said = _with_service_message(error, reply, read_error, request)
-        kind = OutcomeKind.TRANSIENT if isinstance(said, ServerError) else OutcomeKind.PERMANENT
-        return Outcome(kind, error=said)
-    except _UNREADABLE as error:
-        why = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
+        if isinstance(error, ServerError) and reply.is_page:
+            return _classify_page(call, reply, request, redact)
+        full = _with_service_message(error, reply, read_error, request)
+        kind = OutcomeKind.TRANSIENT if isinstance(full, ServerError) else OutcomeKind.PERMANENT
+        return Outcome(kind, error=full)
+    except _READER_ERRORS as error:
+        if reply.is_page:
+            return _classify_page(call, reply, request, redact)
+        reason = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
     if not call.repeatable:
-        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, why))
-    return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", why, request=request))
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
+    return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", reason, request=request))
+
+
+def _classify_page(call: Call[Any], reply: Reply, request: str, redact: Callable[[str], str]) -> Outcome:
+    """Classify a web page in place of the API's reply: from a wrong host or a proxy, a retry gets it, too."""
+    title = redact(page_title(reply.text))
+    reason = f"a web page{f' ({title!r})' if title else ''} instead of the API's reply"
+    if not call.repeatable:
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
+    error = ServerError(reply.status, "", reason, request=request, is_page=True)
+    error.advice = "check the host of the connection, and the proxy"
+    return Outcome(OutcomeKind.PERMANENT, error=error)
 
 
 def _with_service_message(
     error: ProviderError, reply: Reply, read_error: ReadError, request: str
 ) -> ProviderError:
-    """Give a reader's error, with the service's words when the reader left them to us."""
+    """Return a reader's error, with the service's code and message when the reader set none."""
     if not isinstance(error, ApiError) or error.code or error.message:
         return error
     code, message = read_error(reply)
@@ -218,7 +270,7 @@ def _with_service_message(
 def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, request: str) -> Outcome:
     status = reply.status
     code, message = read_error(reply)
-    details: dict[str, Any] = {"request": request, "body": message}
+    details: dict[str, Any] = {"request": request, "body": message, "is_page": reply.is_page}
     wait = retry_after(reply)
     if status == 429:
         return Outcome(
@@ -237,7 +289,11 @@ def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, reques
     if status == 401 and call.authenticated:
         return Outcome(OutcomeKind.TOKEN_EXPIRED, error=AuthenticationError(status, code, message, **details))
     if 300 <= status < 400:
-        message = "a redirect, which is not followed: credentials go to the connection's own host only"
+        location = details["location"] = cut(without_query(reply.headers.get("location", "")))
+        message = (
+            "a redirect, which is not followed: credentials go to the connection's own host only"
+            f" (it leads to {location or 'no address'})"
+        )
     return Outcome(OutcomeKind.PERMANENT, error=_error_type(status)(status, code, message, **details))
 
 
@@ -251,11 +307,11 @@ def _error_type(status: int) -> type[ApiError]:
     return known.get(status, RequestRejectedError)
 
 
-def _ambiguous(request: str, why: str) -> AmbiguousWriteError:
+def _ambiguous(request: str, reason: str) -> AmbiguousWriteError:
     return AmbiguousWriteError(
-        f"{request} was sent, but its answer was lost ({why});"
-        " it is not sent again, because that could act twice",
-        why,
+        f"{request} was sent, but got no response ({reason}); it is not retried, as a retry could act twice."
+        " Check the state on the service before you repeat it",
+        reason,
     )
 
 
@@ -265,12 +321,12 @@ def tenacity_options(
     log: Logger,
     seconds_left: Callable[[], float] | None = None,
 ) -> dict[str, Any]:
-    """Give the options for tenacity's ``Retrying`` or ``AsyncRetrying``.
+    """Return the options for tenacity's ``Retrying`` or ``AsyncRetrying``: the retry loop of a transport.
 
-    :param limits: attempts, waits and total time allowed.
-    :param budget: the request budget, which a 429 pauses for every user of it.
-    :param log: gets a warning for each try that is repeated.
-    :param seconds_left: how long there is still time; no try is begun later.
+    :param limits: attempts, backoff and total time allowed.
+    :param budget: the request budget, which a 429 pauses for all its users.
+    :param log: receives a warning for each failed attempt that is retried.
+    :param seconds_left: function that returns the seconds until the deadline; no attempt starts after it.
     """
     from tenacity import retry_if_exception_type
 
@@ -288,7 +344,7 @@ def tenacity_options(
 def _outcome(state: RetryCallState) -> Outcome:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, RetryNeeded):
-        raise TypeError("the loop turned without a reason")
+        raise TypeError("a retry without an outcome")
     return error.outcome
 
 
@@ -298,20 +354,20 @@ def _stop(state: RetryCallState, limits: RetryLimits) -> bool:
 
 
 def _log_retry(limits: RetryLimits, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
-    def announce(state: RetryCallState) -> None:
+    def log_retry(state: RetryCallState) -> None:
         outcome = _outcome(state)
         if budget and outcome.kind is OutcomeKind.RATE_LIMITED:
-            # Everybody who shares the budget waits, not only the one who was told.
+            # All users of the budget wait, not only the task whose request was refused.
             budget.pause(state.upcoming_sleep)
         log.warning(
-            "%s (try %d of %d; the next one in %.1f s)",
-            outcome.error,
+            "%s (attempt %d of %d; next attempt in %.1f s)",
+            cut(str(outcome.error), 1000),
             state.attempt_number,
             limits.attempts,
             state.upcoming_sleep,
         )
 
-    return announce
+    return log_retry
 
 
 def _raise_last_error(state: RetryCallState) -> Any:
@@ -319,5 +375,7 @@ def _raise_last_error(state: RetryCallState) -> Any:
     if error is None:
         raise TypeError("a failure without an error")
     if state.attempt_number > 1:
-        error.add_note(f"tried {state.attempt_number} times in {state.seconds_since_start or 0:.0f} s")
+        error.add_note(
+            f"failed in {state.attempt_number} attempts, in {state.seconds_since_start or 0:.0f} s"
+        )
     raise error

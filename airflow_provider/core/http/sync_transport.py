@@ -1,4 +1,4 @@
-"""Sends calls with ``requests``, for workers."""
+"""Synchronous transport: sends calls with ``requests``, for workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import USER_AGENT, Endpoint, Request
-from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, read_nothing
+from airflow_provider.core.http.reply import (
+    BodyReader,
+    Headers,
+    NoResponse,
+    Reply,
+    no_proxy_response,
+    read_nothing,
+)
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.redaction import without_query
 from airflow_provider.core.urls import is_loopback
@@ -27,27 +34,29 @@ T = TypeVar("T")
 clock = time.time
 
 _POOL = 32
-
+"""Maximum keep-alive connections to one host."""
 
 _CHUNK = 256 * 1024
+"""Bytes that are read at once."""
 
 
 class Stream:
     """A reply whose body is read in chunks.
 
     :param response: the open response.
-    :param what: the request in one line, for errors.
+    :param request: the request in one line, for errors.
     """
 
-    def __init__(self, response: requests.Response, what: str) -> None:
+    def __init__(self, response: requests.Response, request: str) -> None:
         self._response = response
-        self._what = what
+        self._request = request
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = Headers(response.headers)
 
     def chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
-        """Give the body piece by piece, decompressed.
+        """Yield the decompressed body in chunks.
 
+        :param size: maximum bytes of a chunk.
         :raises TransportError: when the body breaks off before its end.
         """
         import requests
@@ -55,15 +64,15 @@ class Stream:
         try:
             yield from self._response.iter_content(size)
         except requests.RequestException as error:
-            raise TransportError(f"{self._what} broke off: {type(error).__name__}") from None
+            raise TransportError(f"{self._request} broke off: {type(error).__name__}") from None
 
 
 class Transport:
     """One pool of keep-alive connections to an endpoint; threads may share it.
 
-    :param endpoint: where calls go.
-    :param log: gets a line for each repeated try.
-    :param sleep: waits so many seconds.
+    :param endpoint: the service.
+    :param log: receives a line for each attempt that is retried.
+    :param sleep: function that waits for some seconds.
     """
 
     def __init__(self, endpoint: Endpoint, log: Logger, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -77,7 +86,7 @@ class Transport:
 
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:
-        """Within the block, go on with no request past a moment; the last one has a second to be answered.
+        """Within the block, stop retrying at ``deadline``; the last request has at least a second.
 
         :param deadline: seconds since the epoch.
         """
@@ -88,44 +97,46 @@ class Transport:
             self._deadline = before
 
     def send(self, call: Call[T]) -> T:
-        """Send a call, again where that is safe and may help, and give what its reader made of the reply.
+        """Send a call with retries, and return the result that its reader makes of the reply.
 
-        :raises ProviderError: what the outcome means, see :mod:`airflow_provider.errors`.
+        :raises ProviderError: for an outcome without result, see :mod:`airflow_provider.errors`.
         """
-        result: T = self._loop(lambda: self._attempt(call, self._exchange))
+        result: T = self._retry(lambda: self._attempt(call, self._exchange))
         return result
 
     @contextmanager
     def stream(self, call: Call[Any]) -> Iterator[Stream]:
-        """Send a call and give its reply with the body still to be read in chunks.
+        """Send a call with retries, and yield its reply, whose body is read in chunks.
 
-        Opening is tried again like any call. Once the body flows, a break raises ``TransportError``.
+        When the body breaks off, ``TransportError`` is raised; there is no retry then.
         """
-        what = self.endpoint.describe(call)
-        response = self._loop(lambda: self._attempt(call, self._open))
+        described = self.endpoint.describe(call)
+        response = self._retry(lambda: self._attempt(call, self._open))
         with response:
-            yield Stream(response, what)
+            yield Stream(response, described)
 
     @contextmanager
     def download(self, url: str) -> Iterator[Stream]:
-        """Read a URL that a reply named, in chunks, without any credential.
+        """Yield the content of a URL from a reply, to be read in chunks; no credential is sent.
 
         :raises InputError: when the connection does not allow the host, see ``Endpoint.check_download``.
         """
         self.endpoint.check_download(url)
         call: Call[Any] = Call("GET", without_query(url), authenticated=False, name="download")
         request = Request("GET", url, {"Accept": "*/*", "User-Agent": USER_AGENT})
-        what = self.endpoint.describe(call)
-        response = self._loop(lambda: result_or_raise(self._open_request(call, request)))
+        described = self.endpoint.describe(call)
+        response = self._retry(lambda: result_or_raise(self._open_request(call, request)))
         with response:
-            yield Stream(response, what)
+            yield Stream(response, described)
 
     def upload(
         self, url: str, content: bytes | Callable[[], Iterator[bytes]], headers: Mapping[str, str]
     ) -> None:
-        """Put a file to a URL that a reply named, without any credential.
+        """Send a file with PUT to a URL from a reply; no credential is sent.
 
-        :param content: the bytes, or a function that opens a fresh stream of them for each try.
+        :param url: the URL, which may be signed.
+        :param content: the bytes, or a function that opens a fresh stream of them for each attempt.
+        :param headers: headers of the request.
         :raises InputError: when the connection does not allow the host, see ``Endpoint.check_download``.
         """
         self.endpoint.check_download(url)
@@ -135,18 +146,30 @@ class Transport:
 
         def attempt() -> None:
             sent = {"User-Agent": USER_AGENT, **headers}
-            answer = self._perform(Request("PUT", url, sent, call.body()[0]))
-            result_or_raise(self.endpoint.classify(call, _read_body(call, answer)))
+            response = self._perform(Request("PUT", url, sent, call.body()[0]))
+            result_or_raise(self.endpoint.classify(call, _read_body(call, response)))
 
-        self._loop(attempt)
+        self._retry(attempt)
 
     def close(self) -> None:
-        """Close all connections; the next call opens new ones."""
+        """Close all connections; the next call opens a new pool."""
         if self._session is not None:
             self._session.close()
             self._session = None
 
-    def _loop(self, attempt: Callable[[], Any]) -> Any:
+    def access_token(self) -> str:
+        """Return the token that authenticates calls to the API, fetched when the process holds none."""
+        return self.endpoint.credential.token(self.send, self.endpoint.bases["api"])
+
+    def cached_access_token(self) -> str:
+        """Return the token that the process holds; empty when it holds none, and for a static token."""
+        return self.endpoint.credential.cached(self.endpoint.bases["api"])
+
+    def forget_access_token(self, token: str) -> None:
+        """Drop a token that the service no longer accepts."""
+        self.endpoint.credential.forget(token, self.endpoint.bases["api"])
+
+    def _retry(self, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 
         options = tenacity_options(
@@ -158,27 +181,27 @@ class Transport:
         return self._deadline - clock()
 
     def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Outcome]) -> Any:
-        """Send once; when the token is refused, get a new one and send once more."""
+        """Send a call; when the token is refused, fetch a new token and send the call once more."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = credential.token(self.send, realm) if call.authenticated else ""
         outcome = exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = exchange(call, credential.token(self.send, realm))
         return result_or_raise(outcome)
 
     def _exchange(self, call: Call[Any], token: str) -> Outcome:
-        answer = self._perform(self.endpoint.prepare(call, token))
-        return self.endpoint.classify(call, _read_body(call, answer))
+        response = self._perform(self.endpoint.prepare(call, token))
+        return self.endpoint.classify(call, _read_body(call, response))
 
     def _open(self, call: Call[Any], token: str) -> Outcome:
         return self._open_request(call, self.endpoint.prepare(call, token))
 
     def _open_request(self, call: Call[Any], request: Request) -> Outcome:
-        answer = self._perform(request)
-        if not isinstance(answer, NoResponse) and answer.status_code in call.good:
-            return Outcome(OutcomeKind.DONE, value=answer)
-        return self.endpoint.classify(call, _read_body(call, answer))
+        response = self._perform(request)
+        if not isinstance(response, NoResponse) and response.status_code in call.success_statuses:
+            return Outcome(OutcomeKind.DONE, value=response)
+        return self.endpoint.classify(call, _read_body(call, response))
 
     def _perform(self, request: Request) -> requests.Response | NoResponse:
         import requests
@@ -188,7 +211,7 @@ class Transport:
         with self._lock:
             self.requests += 1
         try:
-            return self._ready().request(
+            return self._open_session().request(
                 request.method,
                 request.url,
                 data=request.body,
@@ -201,9 +224,9 @@ class Transport:
         except requests.RequestException as error:
             return _no_response(error)
         except UnicodeError:
-            raise InputError("the request cannot be made: a header that HTTP cannot carry") from None
+            raise InputError("the request cannot be made: a header has characters outside Latin-1") from None
         except OSError:
-            # requests has an exception of its own for everything but this.
+            # requests raises its own exceptions for all errors but this one.
             raise InputError(f"extra 'verify': {self.endpoint.settings.verify} cannot be read") from None
 
     def _timeout(self) -> tuple[float, float]:
@@ -211,7 +234,7 @@ class Transport:
         left = max(1.0, self._seconds_left())
         return min(connect, left), min(read, left)
 
-    def _ready(self) -> requests.Session:
+    def _open_session(self) -> requests.Session:
         with self._lock:
             if self._session is None:
                 self._session = _new_session()
@@ -226,12 +249,12 @@ def _new_session() -> requests.Session:
 
     class Session(requests.Session):
         def get_redirect_target(self, resp: requests.Response) -> None:
-            """Never look where a redirect leads: requests would fail at what it cannot read."""
+            """Ignore redirects: requests parses the target even if it does not follow it, and may fail."""
 
         def merge_environment_settings(
             self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
         ) -> Any:
-            """Reach this machine without a proxy: what may be plain http here must not leave it."""
+            """Use no proxy for loopback hosts: plain http is allowed there, and must stay local."""
             settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
             if is_loopback(urlsplit(url).hostname):
                 settings["proxies"] = {}
@@ -241,35 +264,38 @@ def _new_session() -> requests.Session:
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    # Without this, an entry in ~/.netrc would replace the Authorization header.
-    session.auth = _as_it_is
+    # With an auth function set, an entry in ~/.netrc does not replace the Authorization header.
+    session.auth = _keep_auth
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _keep_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read_body(call: Call[Any], answer: requests.Response | NoResponse) -> Reply | NoResponse:
-    """Read the body of an answer, as far as it may go."""
+def _read_body(call: Call[Any], response: requests.Response | NoResponse) -> Reply | NoResponse:
+    """Read the body of a response, up to the maximum size."""
     import requests
 
-    if isinstance(answer, NoResponse):
-        return answer
-    gathering = BodyReader(call.good, answer.status_code, answer.headers)
+    if isinstance(response, NoResponse):
+        return response
+    body = BodyReader(call.success_statuses, response.status_code, response.headers)
+    if call.status_only and response.status_code in call.success_statuses:
+        response.close()
+        return body.result()
     try:
-        with answer:
-            for chunk in answer.iter_content(_CHUNK) if gathering.fits else ():
-                if not gathering.add(chunk):
+        with response:
+            for chunk in response.iter_content(_CHUNK) if body.readable else ():
+                if not body.add(chunk):
                     break
     except requests.RequestException as error:
         return _no_response(error)
-    return gathering.outcome()
+    return body.result()
 
 
 def _no_response(error: Exception) -> NoResponse:
-    """Say whether the service may have seen a request that ended in this exception."""
+    """Return the missing response of a request that raised; the exception shows whether it was sent."""
     import requests
     from urllib3 import exceptions as urllib3
 
@@ -280,20 +306,24 @@ def _no_response(error: Exception) -> NoResponse:
     )
     if isinstance(error, invalid):
         raise InputError(f"the request cannot be made: {type(error).__name__}") from None
+    root = _root(error)
     if isinstance(error, requests.exceptions.SSLError):
-        return NoResponse(sent=False, why=f"TLS: {_root(error)}", hopeless=True)
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return NoResponse(sent=False, why=f"no connection ({type(error).__name__})")
+        return NoResponse(sent=False, reason=f"TLS: {root}", permanent=True, cause="tls")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return no_proxy_response(root)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return NoResponse(False, reason=f"no connection ({type(error).__name__})", cause="timeout")
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError)):
-        return NoResponse(sent=False, why=f"no connection ({_root(error)})")
+        cause = "name" if isinstance(reason, urllib3.NameResolutionError) else "refused"
+        return NoResponse(sent=False, reason=f"no connection ({root})", cause=cause)
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return NoResponse(sent=True, why="no answer in time")
-    return NoResponse(sent=True, why=f"the connection broke ({_root(error)})")
+        return NoResponse(sent=True, reason="the read timed out", cause="timeout")
+    return NoResponse(sent=True, reason=f"the connection broke ({root})")
 
 
 def _root(error: BaseException) -> str:
-    """Give the innermost cause: the outer ones of ``requests`` repeat the whole URL."""
+    """Return the innermost cause as text: the outer exceptions of ``requests`` repeat the whole URL."""
     seen = {id(error)}
     while (inner := error.__cause__ or error.__context__) is not None and id(inner) not in seen:
         seen.add(id(inner))

@@ -1,7 +1,7 @@
-"""What a task remembers of its remote work, so that no try starts again what another try has started.
+"""Submissions: the remote work of a task, found again by its later attempts instead of started twice.
 
-Airflow 3.3 keeps it in the task's state store, which survives crashes and retries. On older versions there
-is no store, and only the marker that the remote work itself carries can be looked for.
+Airflow 3.3 keeps a submission in the task's state store, which survives crashes and retries. On older
+versions there is no store, and remote work can only be found by the marker that it carries.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class Submission:
-    """The memory of one piece of remote work across the tries of a task.
+    """One piece of remote work, shared by all attempts of a task.
 
-    The order of use is the protocol: :meth:`intend` before the work is created, with :attr:`marker` on it;
-    :meth:`created` with its id, before it is started; :meth:`finished` once its results are taken;
-    :meth:`renew` when it ended badly and the next one is to be new.
+    The methods are called in this order: :meth:`intend` before the work is created with :attr:`marker` on
+    it; :meth:`created` with its id, before it is started; :meth:`finished` once its results are fetched;
+    :meth:`renew` when it failed, so that the next attempt starts over.
 
     :param context: the task's context.
-    :param request: what is asked for, as JSON; a changed request is new work.
-    :param log: gets one line when this Airflow has no state store.
-    :param name: tells several submissions of one task apart.
+    :param request: the request for the work, as JSON; a changed request is new work.
+    :param log: receives one line when this Airflow has no state store.
+    :param name: name of the submission among several of one task.
 
-    A task that is tried again after its results were taken has died before Airflow heard of its success: its
-    work is still the same. Only a task that was cleared since starts new work.
+    A retry after :meth:`finished` means that the task died before Airflow recorded its success: the retry
+    belongs to the same work. Only a task that was cleared since then starts new work.
 
-    ``remote_id`` is the id of this work, once it is known. ``earlier_id`` is the id of work that came before:
-    of the same request when ``earlier_was_same`` (it had ended, or its task was cleared since), else of
-    another one, which may still be going on.
+    ``remote_id`` is the id of this work, once it is known. ``earlier_id`` is the id of earlier work: of the
+    same request when ``earlier_was_same`` (the work had ended, or its task was cleared since), else of
+    another request, whose work may still be running.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Submission:
         if self._store is None:
             log.info(
                 "No task state store here (it came with Airflow 3.3): after a crash, remote work is found"
-                " again by its marker only"
+                " by its marker only"
             )
         stored = self._read()
         same = stored.get("request") == self._request
-        # Airflow raises a task's last try number when the task is cleared, and at no other time.
-        self._last_try: int | None = getattr(context["ti"], "max_tries", None)
-        unheard_of = self._last_try is not None and stored.get("taken_by") == self._last_try
-        self.is_known = same and (unheard_of or not stored.get("closed"))
+        # Airflow raises a task's max_tries when the task is cleared, and at no other time.
+        self._max_tries: int | None = getattr(context["ti"], "max_tries", None)
+        unrecorded = self._max_tries is not None and stored.get("taken_by") == self._max_tries
+        self.is_known = same and (unrecorded or not stored.get("closed"))
         self.remote_id: str | None = stored.get("remote_id") if self.is_known else None
         self.note: Any = stored.get("note") if self.is_known else None
         self.earlier_id: str | None = None if self.is_known else stored.get("remote_id")
@@ -61,40 +61,40 @@ class Submission:
 
     @property
     def remembers(self) -> bool:
-        """Whether there is a state store; without one, an earlier try can have made work unknown here."""
+        """Return whether there is a state store; without it, an attempt may have made unknown work."""
         return self._store is not None
 
     @property
     def marker(self) -> str:
-        """What the remote work carries, to be found again by: stable over retries, new for new work."""
+        """The marker that the remote work carries: stable over retries, different for new work."""
         return f"{self.task_marker}{self._request[:8]}.{self.generation}"
 
     @property
     def task_marker(self) -> str:
-        """What the markers of all work of this task begin with, whatever was asked for."""
+        """The common prefix of the markers of this task's work, for all requests."""
         return f"airflow:{fingerprint(self._task)[:12]}-"
 
     def intend(self, note: Any = None) -> None:
-        """Remember, before the work is created, that it may exist from now on.
+        """Record, before the work is created, that it may exist from now on.
 
-        :param note: small JSON that helps to find the work again, where it cannot carry the marker; a later
-            try that does not know the id finds it as ``note``.
+        :param note: small JSON that helps to find the work where it cannot carry the marker; a retry that
+            does not know the id reads it as ``note``.
         """
         self.is_known, self.note = True, note
         self._write(**({} if note is None else {"note": note}))
 
     def created(self, remote_id: str) -> None:
-        """Remember the id of the work."""
+        """Record the id of the created work."""
         self.remote_id = remote_id
         self._write(remote_id=remote_id)
 
     def renew(self) -> None:
-        """Forget the work: the next one is new, with a marker of its own."""
+        """Close the work: the next work is new, with a marker of its own."""
         self._close()
 
     def finished(self) -> None:
-        """Remember that the results were taken; when the task is cleared later, its work is new."""
-        self._close(taken_by=self._last_try)
+        """Record that the results were fetched; when the task is cleared later, its work is new."""
+        self._close(taken_by=self._max_tries)
 
     def _close(self, **more: Any) -> None:
         self._write(closed=True, **({"remote_id": self.remote_id} if self.remote_id else {}), **more)

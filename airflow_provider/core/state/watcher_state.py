@@ -1,4 +1,4 @@
-"""What a watcher remembers on the assets it watches for, so that a restart neither loses nor repeats."""
+"""Watcher state: a value stored with assets, so that a restart neither loses nor repeats events."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 MAX_BYTES = 60_000
-"""Bytes of JSON, as Airflow spells it: a value of the store may have 64 KiB."""
+"""Maximum bytes of a value as JSON, encoded as Airflow does: the store accepts 64 KiB."""
 
 
 class WatcherState:
-    """One JSON value, kept in the state of every asset that a trigger fires for (Airflow 3.3).
+    """One JSON value, stored in the state of each asset that a trigger fires for (Airflow 3.3).
 
-    Without such a store, and for a value that is too large for it, the memory ends with the process.
+    Without a store, and for a value that is too large for it, nothing outlives the process.
 
-    :param trigger: the watcher; the triggerer lends it the store before it runs.
-    :param name: tells the value from others of the same asset.
-    :param log: gets one line when nothing will outlive the process.
+    :param trigger: the watcher; the triggerer sets its store before it runs.
+    :param name: key of the value in the asset's state.
+    :param log: receives one line when there is no store.
     """
 
     def __init__(self, trigger: BaseEventTrigger, name: str, log: Logger) -> None:
@@ -33,28 +33,32 @@ class WatcherState:
         self._stores = _stores_of(trigger)
         if not self._stores:
             log.info(
-                "No asset state store here (it came with Airflow 3.3): after a restart this watcher begins"
-                " with what it finds, and what happened in between does not fire"
+                "No asset state store here (it came with Airflow 3.3): after a restart this watcher starts"
+                " over, and changes during the restart do not fire"
             )
 
     async def read(self) -> Any:
-        """Give the value, None when there is none; a store that does not answer is asked again."""
+        """Return the value, None when there is none; a failed read is retried without end."""
         for store in self._stores:
             for pause in intervals(30.0):
                 try:
                     value = await store.aget(self._name)
                     break
                 except Exception as error:
-                    self._log.warning("the asset's state cannot be read, trying again: %s", error)
+                    self._log.warning(
+                        "the asset's state cannot be read; next attempt in %.1f s: %s", pause, error
+                    )
                     await asyncio.sleep(pause)
             if value is not None:
                 return value
         return None
 
     async def write(self, value: Any) -> None:
-        """Keep a value; one that cannot be kept now is logged, the next one may be."""
+        """Store a value; a failed write is logged only, as a later write replaces the value anyway."""
         if len(json.dumps(value)) > MAX_BYTES:
-            self._log.warning("too much for the asset's state: it is remembered in this process only")
+            self._log.warning(
+                "the value is too large for the asset's state: it is remembered in this process only"
+            )
             return
         for store in self._stores:
             try:
@@ -67,6 +71,6 @@ def _stores_of(trigger: BaseEventTrigger) -> list[Any]:
     store = getattr(trigger, "asset_state_store", None)
     if store is None:
         return []
-    # Its own ``aget`` is for a single asset, but assets with equal watchers share one trigger.
-    each = [*getattr(store, "_by_name", {}).values(), *getattr(store, "_by_uri", {}).values()]
-    return each or [store]
+    # The store's own ``aget`` is for a single asset, but assets with equal watchers share a trigger.
+    by_asset = [*getattr(store, "_by_name", {}).values(), *getattr(store, "_by_uri", {}).values()]
+    return by_asset or [store]

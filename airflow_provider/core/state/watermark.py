@@ -1,4 +1,4 @@
-"""How far incremental exports have come, kept on the outlet asset (Airflow 3.3)."""
+"""Watermarks: the progress of incremental exports, stored with the outlet asset (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Watermark:
-    """The state that one run leaves for the next one; it moves after a file is published.
+    """The state from which the next run's export starts; it moves after a file got its final name.
 
-    A run that died after it had moved the state, or was cleared since, and is the last one that has moved it,
-    starts from what it started from before, so that its file is never replaced by one that lacks rows.
+    When the last run that moved the state is repeated (it died afterwards, or was cleared), it starts from
+    the same state as before, so that its file is never replaced by a file that lacks rows.
 
     :param context: the task's context.
     :param outlets: the task's outlets; there must be exactly one.
-    :param source: what is exported, as JSON; another source starts over.
-    :param log: gets one line when this Airflow has no state store for assets.
-    :param name: of the state in the store.
-    :param argument: the operator's argument that asks for all this, for errors.
+    :param source: the exported data, as JSON; another source starts over.
+    :param log: receives one line when this Airflow has no state store for assets.
+    :param name: key of the state in the store.
+    :param argument: the operator's argument for incremental exports, for errors.
     """
 
     def __init__(
@@ -49,28 +49,28 @@ class Watermark:
         self._run = "/".join(task_identity(context))
         if self.store is None:
             log.warning(
-                "No state store for assets here (it came with Airflow 3.3): nothing is remembered, and"
-                " everything is exported"
+                "No state store for assets here (it came with Airflow 3.3): there is no watermark, and all"
+                " rows are exported"
             )
 
     def start(self) -> dict[str, Any]:
-        """Give the state that this run starts from; empty when there is none."""
+        """Return the state from which this run starts; empty when there is none."""
         known = self._read(self.store)
         found: dict[str, Any] = known.get("start" if known.get("run") == self._run else "latest") or {}
         return found
 
     def move(self, state: Mapping[str, Any]) -> None:
-        """Leave a state to the next run; that which this run started from stays known."""
+        """Store the state from which the next run starts, together with this run's own start."""
         if self.store is not None:
-            kept = {"source": self._source, "run": self._run, "latest": state, "start": self.start()}
-            self.store.set(self._name, kept)
+            value = {"source": self._source, "run": self._run, "latest": state, "start": self.start()}
+            self.store.set(self._name, value)
 
     def done(self) -> dict[str, Any]:
-        """Give what this very run noted when it had exported, empty when it did not."""
+        """Return the note of this run's own finished export; empty when it has not finished."""
         return self._read(self._own)
 
     def note(self, exported: Mapping[str, Any]) -> None:
-        """Remember, with the run, what it has exported."""
+        """Store a note about this run's finished export, in the task's state."""
         if self._own is not None:
             self._own.set(self._name, {"source": self._source, **exported}, **without_expiry())
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import ApiError
 from airflow_provider.mapsindoors.geodata.rows import NumberedRow
-
-Json = dict[str, Any]
 
 T = TypeVar("T")
 

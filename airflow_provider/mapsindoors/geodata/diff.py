@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider.core.values import normal_key
+from airflow_provider.core.input.values import normal_key
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.rows import as_text
-
-Json = dict[str, Any]
 
 NESTED = ("properties", "baseTypeProperties", "displaySetting")
 """Fields that hold members. A row owns the members it has. All members are sent together, because the

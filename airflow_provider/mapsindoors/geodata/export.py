@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import operator
 import struct
 import time
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
+from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import Format, Output
 from airflow_provider.core.files.manifest import log_manifest, manifest
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
 from airflow_provider.mapsindoors.geodata.wkt_wkb import to_wkb
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Json = dict[str, Any]
-
-
-Target = IO[bytes] | AtomicFile | gzip.GzipFile
 
 _FORMATS = {"jsonl": "jsonl", "geojson": "geojson", "geoparquet": "geoparquet", "parquet": "geoparquet"}
 
@@ -38,21 +35,14 @@ class _Header(msgspec.Struct):
     geometry: Any = None
 
 
-def choose_format(output_path: str) -> str:
-    """Return the format of a path by its suffix.
+def choose_format(output_path: str) -> Format:
+    """Return the format of a path by its suffix: ``jsonl``, ``geojson`` or ``geoparquet``.
 
     :param output_path: path or URL of the file.
-    :return: ``jsonl``, ``geojson`` or ``geoparquet``.
     :raises InputError: when the suffix is not known.
     """
-    plain = output_path.lower().removesuffix(".gz")
-    found = _FORMATS.get(plain.rpartition("/")[2].rpartition(".")[2])
-    if found is None or (found == "geoparquet" and plain != output_path.lower()):
-        raise InputError(
-            f"'{output_path}' must end in .jsonl or .geojson (.gz too), .geoparquet or .parquet",
-            "output_path",
-        )
-    return found
+    found = formats.choose_format(output_path, _FORMATS, compressible=("jsonl", "geojson"))
+    return Format(_FORMATS[found.name], found.compressed)
 
 
 def export(
@@ -71,15 +61,14 @@ def export(
     started = time.monotonic()
     file_format = choose_format(output_path)
     chosen = _read(hook, base_types, root_element)
-    with AtomicFile(output_path) as file:
-        if output_path.lower().endswith(".gz"):
-            with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
-                rows = _WRITERS[file_format](chosen, packed)
-        else:
-            rows = _WRITERS[file_format](chosen, file)
+    with (
+        AtomicFile(output_path) as file,
+        formats.open_compressed(file, compressed=file_format.compressed) as out,
+    ):
+        rows = _WRITERS[file_format.name](chosen, out)
     result = manifest(
         file,
-        file_format=file_format,
+        file_format=file_format.name,
         rows=rows,
         columns=FIELDS,
         requests=hook.requests,
@@ -105,7 +94,7 @@ def _read_header(raw: msgspec.Raw) -> _Header:
     return msgspec.json.decode(raw, type=_Header)
 
 
-def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
+def _write_lines(objects: Sequence[msgspec.Raw], out: Output) -> int:
     rows = 0
     for raw in objects:
         line = bytes(raw)
@@ -114,7 +103,7 @@ def _write_lines(objects: Sequence[msgspec.Raw], out: Target) -> int:
     return rows
 
 
-def _write_features(objects: Sequence[msgspec.Raw], out: Target) -> int:
+def _write_features(objects: Sequence[msgspec.Raw], out: Output) -> int:
     rows = 0
     out.write(b'{"type":"FeatureCollection","features":[')
     for raw in objects:
@@ -139,12 +128,8 @@ def to_feature(item: Json) -> Json:
     }
 
 
-def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise InputError("GeoParquet needs pyarrow: install the extra 'parquet'", "output_path") from None
+def _write_table(objects: Sequence[msgspec.Raw], out: Output) -> int:
+    pa, pq = formats.import_pyarrow("output_path")
     kinds = {"status": pa.int64(), "geometry": pa.binary()}
     shapes = {
         str(shape.get("type")) for raw in objects if isinstance(shape := _read_header(raw).geometry, dict)
@@ -154,7 +139,7 @@ def _write_table(objects: Sequence[msgspec.Raw], out: Target) -> int:
     head = {"geo": msgspec.json.encode(geo)}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in FIELDS], head)
     rows = 0
-    with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
+    with pq.ParquetWriter(out, schema) as writer:
         group: list[Json] = []
         for raw in objects:
             group.append(_row(msgspec.json.decode(raw)))

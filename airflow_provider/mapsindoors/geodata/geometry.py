@@ -7,8 +7,7 @@ from itertools import combinations, pairwise
 from math import cos, hypot, radians
 from typing import Any
 
-Json = dict[str, Any]
-
+from airflow_provider.core.json_types import Json
 
 Position = tuple[float, float]
 

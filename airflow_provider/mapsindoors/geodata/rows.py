@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any
 
 from airflow_provider.core.files.row_source import RowOptions
-from airflow_provider.core.problems import Problems, nearest
-from airflow_provider.core.values import ABSENT, UnreadableValueError, normal_key, shown
+from airflow_provider.core.input.problems import Problems, nearest
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, normal_key, shown
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata import values as read
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
-
-Json = dict[str, Any]
 
 NumberedRow = tuple[int, Json]
 

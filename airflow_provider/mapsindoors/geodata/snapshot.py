@@ -10,15 +10,14 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider.core.problems import nearest
-from airflow_provider.core.values import normal_key, shown
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import normal_key, shown
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.values import read_index
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Json = dict[str, Any]
 
 
 class _ObjectId(msgspec.Struct):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider.core.problems import nearest
-from airflow_provider.core.values import shown
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import shown
 from airflow_provider.mapsindoors.api import BASE_TYPES as BASE_TYPES
 from airflow_provider.mapsindoors.geodata import geometry
 

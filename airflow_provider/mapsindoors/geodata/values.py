@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider.core.values import (
+from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
     ValueReader,

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from airflow_provider.core.values import UnreadableValueError, ValueReader, shown
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
-
-Json = dict[str, Any]
 
 _WKT = re.compile(r"\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+)\s*(?:ZM|Z|M)?\s*(EMPTY|\(.*\))\s*", re.I | re.S)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_provider.core.files.reader import refuse_rendered_list
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
-from airflow_provider.core.values import shown
+from airflow_provider.core.input.values import shown
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import NESTED
@@ -21,8 +22,6 @@ from airflow_provider.mapsindoors.geodata.rows import (
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of, read_undecoded
 from airflow_provider.mapsindoors.geodata.values import with_members
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-
-Json = dict[str, Any]
 
 
 @dataclass(slots=True)

@@ -6,11 +6,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
-
-Json = dict[str, Any]
-
 
 Operation = Literal["create", "update", "deactivate", "delete"]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_provider.errors import PlanRejectedError
+from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
@@ -133,8 +133,7 @@ def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
                 f"change {number} needs a parent {change.parent_key!r} that the plan does not create"
             )
     if wrong:
-        more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise PlanRejectedError(f"the plan {where} was altered: {'; '.join(wrong[:10])}{more}")
+        raise PlanRejectedError(f"the plan {where} was altered: {'; '.join(shorten(wrong, 10))}")
 
 
 def _creation_faults(change: Change, plan: Plan) -> Iterator[str]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 from airflow_provider.mapsindoors.plan.svg import NumberedChange, group_by_place, render_svg
 from airflow_provider.mapsindoors.plan.text import describe_change, kind_of, place_name, to_text
-
-Json = dict[str, Any]
-
 
 Places = Sequence[tuple[str, list[NumberedChange]]]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.values import UnreadableValueError, read_integer, shown
+from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
 from airflow_provider.mapsindoors.geodata import geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value
 from airflow_provider.mapsindoors.geodata.snapshot import (

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natural_key
 from airflow_provider.mapsindoors.geodata.values import with_members
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
-
-Json = dict[str, Any]
 
 
 def match_backup(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:

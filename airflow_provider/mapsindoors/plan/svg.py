@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import cos, radians
-from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.plan.document import Change
 from airflow_provider.mapsindoors.plan.text import kind_of, name_of, place_name
-
-Json = dict[str, Any]
-
 
 At = Callable[[geometry.Position], tuple[float, float]]
 

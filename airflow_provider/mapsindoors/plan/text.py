@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from math import cos, hypot, radians
 from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.plan.document import Change
-
-Json = dict[str, Any]
 
 LONGEST = 300
 """Maximum characters of a value."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import AmbiguousWriteError, RequestRejectedError, VerificationError
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import rejected_identities, rejection_reason
@@ -15,9 +16,6 @@ from airflow_provider.mapsindoors.sync.verify import READ_DELAYS, read_repeatedl
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
-
-
-Json = dict[str, Any]
 
 
 Rejection = tuple[Change, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
-from airflow_provider.core.values import shown
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.rows import flatten_with
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded

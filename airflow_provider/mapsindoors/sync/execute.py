@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from airflow_provider.errors import NotFoundError, RequestRejectedError
+from airflow_provider.errors import NotFoundError, RequestRejectedError, shorten
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, rejection_reason, split_batch
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -133,14 +133,13 @@ class PlanExecution:
             self.written.append(change)
 
     def _rejection_error(self) -> RequestRejectedError:
-        shown = [
-            f"row {change.row} ({change.key or change.id}): {problem}" for change, problem in self.failed[:10]
+        failures = [
+            f"row {change.row} ({change.key or change.id}): {problem}" for change, problem in self.failed
         ]
-        more = f"; and {len(self.failed) - 10} more" if len(self.failed) > 10 else ""
         done = ", ".join(f"{number} {name}d" for name, number in self.done.items()) or "nothing"
         left = len(self.plan.changes) - len(self.written) - len(self.failed)
         return RequestRejectedError(
             400,
-            message=f"{len(self.failed)} rows were refused: {'; '.join(shown)}{more}"
+            message=f"{len(self.failed)} rows were refused: {'; '.join(shorten(failures, 10))}"
             f" [written: {done}; not sent: {left}]",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import PlanRejectedError
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -34,8 +35,6 @@ from airflow_provider.mapsindoors.sync.verify import verify
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-
-Json = dict[str, Any]
 
 _MAX_LOGGED = 20
 """Maximum logged rows that are left out, when a file has all of them."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
+from airflow_provider.core.json_types import Json
 from airflow_provider.errors import VerificationError
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import key_of
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.document import Change
-
-Json = dict[str, Any]
 
 wait = time.sleep
 

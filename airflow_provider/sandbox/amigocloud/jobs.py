@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.sandbox.amigocloud.sql.store import SqlError
+from airflow_provider.sandbox.amigocloud.sql.dialect import SqlError
 
 Work = Callable[[], dict[str, Any]]
 """The effect of a job; returns the ``extra`` of a success."""

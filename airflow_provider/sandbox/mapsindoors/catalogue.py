@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -75,11 +76,7 @@ class Collection:
         """Handle PUT: update the fields that the entries have."""
         entries = dict(self._entries(solution))
         errors: dict[str, list[str]] = {}
-        for index, item in enumerate(await context.read_array(request)):
-            old = entries.get(str(item.get("id"))) if isinstance(item, dict) else None
-            if old is None:
-                errors[f"[{index}].id"] = ["A known id is required."]
-                continue
+        for index, item, old in _known(await context.read_array(request), entries, errors):
             new = {**old, **item}
             others = {key: entry for key, entry in entries.items() if key != old["id"]}
             problems = self._problems({**new, "id": None}, solution, others)
@@ -119,6 +116,10 @@ class Collection:
         return (item.get("properties") or {}).get(f"name@{language}")
 
 
+ROUTE_FIELDS = ("waitTime", "onewayDirection", "restrictions")
+"""Fields of a route element that an update can change."""
+
+
 async def read_routes(context: ServiceContext, solution: Solution, _: Request) -> Response:
     """Return the route elements."""
     context.count_served(len(solution.route_elements))
@@ -129,12 +130,8 @@ async def update_routes(context: ServiceContext, solution: Solution, request: Re
     """Handle PUT of route elements: only waiting time, direction and restrictions can change."""
     entries = dict(solution.route_elements)
     errors: dict[str, list[str]] = {}
-    for index, item in enumerate(await context.read_array(request)):
-        old = entries.get(str(item.get("id"))) if isinstance(item, dict) else None
-        if old is None:
-            errors[f"[{index}].id"] = ["A known id is required."]
-            continue
-        changed = {key: item[key] for key in ("waitTime", "onewayDirection", "restrictions") if key in item}
+    for index, item, old in _known(await context.read_array(request), entries, errors):
+        changed: Json = {key: item[key] for key in ROUTE_FIELDS if key in item}
         problems = _route_problems(changed, solution)
         if problems:
             errors[f"[{index}]"] = problems
@@ -143,6 +140,18 @@ async def update_routes(context: ServiceContext, solution: Solution, request: Re
         raise RequestError(400, errors=errors)
     solution.route_elements = entries
     return Response(status_code=204)
+
+
+def _known(
+    items: list[Any], entries: dict[str, Json], errors: dict[str, list[str]]
+) -> Iterator[tuple[int, Json, Json]]:
+    """Yield index, item and stored entry of each item with a known id; add the others to the errors."""
+    for index, item in enumerate(items):
+        old = entries.get(str(item.get("id"))) if isinstance(item, dict) else None
+        if old is None:
+            errors[f"[{index}].id"] = ["A known id is required."]
+        else:
+            yield index, item, old
 
 
 def _route_problems(changed: Json, solution: Solution) -> list[str]:

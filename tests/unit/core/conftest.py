@@ -89,7 +89,7 @@ class EchoHook(ApiHook):
         "echo", extras={"mode": Extra("text", "minted", choices=("minted", "query", "header"))}
     )
     conn_type = "echo"
-    patience = RetryLimits(base=0.005)
+    retry_limits = RetryLimits(base=0.005)
 
     def __init__(self, echo_conn_id: str = "echo_default") -> None:
         super().__init__(echo_conn_id)

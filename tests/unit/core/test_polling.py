@@ -1,73 +1,74 @@
 from __future__ import annotations
 
-import asyncio
+import logging
+from itertools import islice
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider import errors
-from airflow_provider.core import polling, triggers
-from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.core.triggers import PollTrigger
-from tests.support.fake_clock import Clock
+from airflow_provider.core import polling
+from airflow_provider.core.polling import intervals, wait_for
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
     monkeypatch.setattr(polling, "clock", clock)
-    monkeypatch.setattr(triggers.asyncio, "sleep", clock.asleep)
     return clock
 
 
-class Countdown(PollTrigger):
-    """Done after some polls; each item of ``script`` is None, a payload, or an error to raise."""
-
-    def __init__(self, script: list[Any], deadline: float = 2000.0, poll_interval: float = 5.0) -> None:
-        super().__init__(deadline=deadline, poll_interval=poll_interval)
-        self.script = script
-
-    def arguments(self) -> dict[str, Any]:
-        return {"deadline": self.deadline, "poll_interval": self.poll_interval}
-
-    async def poll(self) -> dict[str, Any] | None:
-        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(step, Exception):
-            raise step
-        return step
+@given(longest=st.floats(1, 300))
+def test_intervals_begin_at_a_second_grow_and_stay_near_the_longest(longest: float) -> None:
+    pauses = list(islice(intervals(longest), 40))
+    assert 0.9 <= pauses[0] <= 1.1
+    assert max(pauses) <= longest * 1.1
+    assert pauses[-1] >= longest * 0.9
 
 
-def fire(trigger: PollTrigger) -> dict[str, Any]:
-    async def first() -> Any:
-        events = [event async for event in trigger.run()]
-        assert len(events) == 1
-        return events[0].payload
-
-    return asyncio.run(first())
+LOG: Any = logging.getLogger("tests.polling")
 
 
-def test_a_trigger_fires_once_with_what_it_waited_for(clock: Clock) -> None:
-    assert fire(Countdown([None, None, {"run_id": "r"}])) == {"status": "done", "run_id": "r"}
+def test_a_worker_waits_like_a_trigger(clock: FakeClock) -> None:
+    script = [None, None, 7]
+    assert wait_for(lambda: script.pop(0), deadline=2000, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
+    with pytest.raises(TimeoutError):
+        wait_for(lambda: None, deadline=clock.now + 20, poll_interval=5, log=LOG, sleep=clock.sleep)
 
 
-def test_a_trigger_ends_at_its_deadline(clock: Clock) -> None:
-    assert fire(Countdown([None], deadline=1030.0)) == {"status": "timeout"}
-    assert clock.now == pytest.approx(1030, abs=0.1)
+def test_a_worker_tolerates_and_logs_some_failures_in_a_row(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise errors.ServerError(503)
+
+    with pytest.raises(errors.ServerError):
+        wait_for(fail, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep)
+    assert len(clock.slept) == 5
+    assert [record.getMessage() for record in caplog.records if record.name == LOG.name] == [
+        f"poll failed ({number} of 5 tolerated): HTTP 503" for number in range(1, 6)
+    ]
 
 
-def test_a_trigger_tolerates_some_failures_in_a_row(clock: Clock) -> None:
-    bad = errors.TransportError("no")
-    assert fire(Countdown([bad] * 5 + [None] + [bad] * 5 + [{}]))["status"] == "done"
-    assert fire(Countdown([bad]))["type"] == "TransportError"
+def test_only_failures_in_a_row_count(clock: FakeClock) -> None:
+    script: list[Any] = [*[errors.TransportError("no")] * 5, None, *[errors.TransportError("no")] * 5, 7]
+
+    def poll() -> Any:
+        answer = script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert wait_for(poll, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
 
 
-def test_a_permanent_error_ends_a_trigger_at_once(clock: Clock) -> None:
-    event = fire(Countdown([errors.PermissionDeniedError(403, "", "no")]))
+def test_a_permanent_failure_ends_the_wait_at_once(clock: FakeClock) -> None:
+    def fail() -> None:
+        raise errors.NotFoundError(404)
+
+    with pytest.raises(errors.NotFoundError):
+        wait_for(fail, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep)
     assert clock.slept == []
-    with pytest.raises(errors.PermissionDeniedError, match="no"):
-        raise_for(event)
-
-
-def test_a_bug_in_a_poll_fails_the_task_with_its_words(clock: Clock) -> None:
-    with pytest.raises(errors.ProviderError, match="KeyError: 'x'"):
-        raise_for(fire(Countdown([KeyError("x")])))

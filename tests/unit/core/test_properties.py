@@ -1,4 +1,4 @@
-"""What must hold of the pure parts of the core whatever comes in."""
+"""Properties of the pure parts of core, for any input."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from airflow_provider.core.redaction import REDACTED, Redactor, encodings, witho
 from tests.support.hypothesis_sizes import examples
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
-PATIENCES = st.builds(
+LIMITS = st.builds(
     RetryLimits,
     attempts=st.integers(1, 12),
     base=st.floats(0.001, 10),
     cap=st.floats(0.01, 120),
     total=st.floats(0.1, 600),
 )
-JUDGEMENTS = st.builds(
+OUTCOMES = st.builds(
     Outcome,
     st.sampled_from([OutcomeKind.TRANSIENT, OutcomeKind.RATE_LIMITED]),
     retry_after=st.none() | st.floats(0, 10**6),
@@ -49,41 +49,41 @@ MOMENTS = st.datetimes(
 ).map(lambda moment: moment.replace(microsecond=0))
 
 
-# -- policy
+# -- retry
 
 
 @settings(max_examples=examples(60))
-@given(patience=PATIENCES, judgements=st.lists(JUDGEMENTS, min_size=30, max_size=30))
-def test_no_request_is_sent_more_often_or_waited_for_longer_than_patience_allows(
-    patience: RetryLimits, judgements: list[Outcome]
+@given(limits=LIMITS, outcomes=st.lists(OUTCOMES, min_size=30, max_size=30))
+def test_no_request_is_sent_more_often_or_waited_for_longer_than_the_limits_allow(
+    limits: RetryLimits, outcomes: list[Outcome]
 ) -> None:
     elapsed = 0.0
-    for attempt, judgement in enumerate(judgements, 1):
-        assert attempt <= patience.attempts
-        wait = backoff_seconds(attempt, judgement, patience)
-        if should_stop(attempt, elapsed, wait, judgement, patience):
+    for attempt, outcome in enumerate(outcomes, 1):
+        assert attempt <= limits.attempts
+        wait = backoff_seconds(attempt, outcome, limits)
+        if should_stop(attempt, elapsed, wait, outcome, limits):
             return
-        assert wait <= patience.cap + 1
-        assert wait >= (judgement.retry_after or 0)
+        assert wait <= limits.cap + 1
+        assert wait >= (outcome.retry_after or 0)
         elapsed += wait
-        assert elapsed <= patience.total
-    raise AssertionError("it went on for ever")
+        assert elapsed <= limits.total
+    raise AssertionError("the attempts never end")
 
 
 @settings(max_examples=examples(60))
-@given(sent=st.booleans(), hopeless=st.booleans(), repeatable=st.booleans())
-def test_what_was_sent_is_sent_again_only_where_that_does_no_harm(
-    sent: bool, hopeless: bool, repeatable: bool
+@given(sent=st.booleans(), permanent=st.booleans(), repeatable=st.booleans())
+def test_a_sent_request_is_retried_only_where_a_repeat_does_no_harm(
+    sent: bool, permanent: bool, repeatable: bool
 ) -> None:
     call = Call[Any]("POST", "x", repeatable=repeatable)
-    verdict = classify(call, NoResponse(sent, "why", hopeless), read_error, "POST x").kind
-    assert (verdict is OutcomeKind.TRANSIENT) == (not hopeless and (repeatable or not sent))
-    assert verdict is not OutcomeKind.DONE
+    kind = classify(call, NoResponse(sent, "why", permanent), read_error, "POST x").kind
+    assert (kind is OutcomeKind.TRANSIENT) == (not permanent and (repeatable or not sent))
+    assert kind is not OutcomeKind.DONE
 
 
 @settings(max_examples=examples(60))
 @given(now=MOMENTS, later=st.integers(-(10**6), 2 * 10**6), zone=st.integers(-12, 14))
-def test_a_date_to_wait_for_means_the_same_in_every_time_zone_and_whatever_our_clock_says(
+def test_a_retry_after_date_depends_neither_on_its_time_zone_nor_on_our_clock(
     now: datetime, later: int, zone: int
 ) -> None:
     until = (now + timedelta(seconds=later)).astimezone(timezone(timedelta(hours=zone)))
@@ -93,7 +93,7 @@ def test_a_date_to_wait_for_means_the_same_in_every_time_zone_and_whatever_our_c
 
 @settings(max_examples=examples(60))
 @given(text=st.text(max_size=40))
-def test_no_text_to_wait_for_is_an_error_or_nonsense(text: str) -> None:
+def test_any_retry_after_text_is_a_sensible_delay_or_none(text: str) -> None:
     found = retry_after(Reply(429, {"retry-after": text}, b""))
     assert found is None or 0 <= found <= 31 * 86400
 
@@ -105,15 +105,15 @@ SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size
 
 @settings(max_examples=examples(40))
 @given(secrets=st.lists(SECRETS, min_size=1, max_size=3), before=WORDS, after=WORDS, data=st.data())
-def test_no_secret_is_left_in_any_spelling_in_any_value(
+def test_no_secret_is_left_in_any_encoding_in_any_value(
     secrets: list[str], before: str, after: str, data: st.DataObject
 ) -> None:
     secret = data.draw(st.sampled_from(secrets))
-    spelled = data.draw(st.sampled_from(sorted(text for text in encodings(secret) if len(text) >= 6)))
-    value = {f"{before}{spelled}": [f"{before}{spelled}{after}", 7, None, {"x": (spelled,)}]}
-    cleaned = Redactor(secrets).redact_value(value)
-    assert spelled not in _flat(cleaned)
-    assert REDACTED in _flat(cleaned)
+    encoded = data.draw(st.sampled_from(sorted(text for text in encodings(secret) if len(text) >= 6)))
+    value = {f"{before}{encoded}": [f"{before}{encoded}{after}", 7, None, {"x": (encoded,)}]}
+    redacted = Redactor(secrets).redact_value(value)
+    assert encoded not in _flat(redacted)
+    assert REDACTED in _flat(redacted)
 
 
 def _flat(value: Any) -> str:
@@ -124,10 +124,10 @@ def _flat(value: Any) -> str:
 
 @settings(max_examples=examples(40))
 @given(secret=SECRETS, text=st.text(max_size=60))
-def test_cleaning_twice_changes_nothing_more(secret: str, text: str) -> None:
+def test_redacting_twice_changes_nothing_more(secret: str, text: str) -> None:
     redactor = Redactor([secret])
-    cleaned = redactor.redact(f"{text}{secret}{text}")
-    assert redactor.redact(cleaned) == cleaned
+    redacted = redactor.redact(f"{text}{secret}{text}")
+    assert redactor.redact(redacted) == redacted
 
 
 @settings(max_examples=examples(60))
@@ -183,4 +183,5 @@ def test_a_table_comes_back_as_texts(table: list[tuple[str, str]], tmp_path: Pat
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerows([("a", "b"), *table])
-    assert [row for _, row in read_rows(str(path))] == [{"a": a, "b": b} for a, b in table]
+    rows = [{name: text for name, text in zip("ab", row, strict=True) if text} for row in table]
+    assert [row for _, row in read_rows(str(path))] == [row for row in rows if row]

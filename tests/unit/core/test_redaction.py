@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider.core.redaction import Redactor, without_query
 
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4, max_size=40)
-SPELLINGS = {
+ENCODINGS = {
     "raw": lambda s: s,
     "quote": lambda s: quote(s, safe=""),
     "quote with slash": quote,
@@ -27,26 +27,26 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("spelling", [name for name in SPELLINGS if name != "lower-case hex"])
+@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name != "lower-case hex"])
 @given(secret=SECRETS)
-def test_a_secret_is_hidden_in_every_spelling(spelling: str, secret: str) -> None:
-    written = SPELLINGS[spelling](secret)
-    cleaned = Redactor([secret]).redact(f"before '{written}' after")
-    assert cleaned == "before '***' after" or written not in cleaned
+def test_a_secret_is_redacted_in_every_encoding(encoding: str, secret: str) -> None:
+    written = ENCODINGS[encoding](secret)
+    redacted = Redactor([secret]).redact(f"before '{written}' after")
+    assert redacted == "before '***' after" or written not in redacted
 
 
-def test_lower_case_percent_encoding_is_hidden_too() -> None:
+def test_lower_case_percent_encoding_is_redacted_too() -> None:
     assert "%2b" not in Redactor(["R:ab+c/d"]).redact("x=R%3aab%2bc%2fd")
 
 
-def test_a_token_parameter_is_hidden_even_when_nobody_knows_it() -> None:
+def test_a_token_parameter_is_redacted_even_when_it_is_unknown() -> None:
     text = Redactor().redact(
         "GET https://x/api?limit=2&token=R%3Aabc&offset=1 sig=AbC%2F Authorization: Bearer abcdefghijk"
     )
     assert text == "GET https://x/api?limit=2&token=***&offset=1 sig=*** Authorization: Bearer ***"
 
 
-def test_a_longer_secret_is_hidden_whole_when_it_holds_a_shorter_one() -> None:
+def test_a_longer_secret_is_redacted_whole_when_it_holds_a_shorter_one() -> None:
     assert Redactor(["abcd", "abcdefgh"]).redact("abcdefgh") == "***"
 
 
@@ -54,16 +54,16 @@ def test_a_bare_url_holds_neither_user_nor_query() -> None:
     assert without_query("https://u:p@x.com:8/a/b?token=1#f") == "https://x.com:8/a/b"
 
 
-def test_tokens_that_pass_do_not_pile_up() -> None:
+def test_old_tokens_are_dropped() -> None:
     redactor = Redactor(["lasting-secret"])
     for number in range(1000):
         redactor.add_token(f"token-{number:04d}")
-    cleaned = redactor.redact("lasting-secret token-0999 token-0000")
-    assert cleaned == "*** *** token-0000"
+    redacted = redactor.redact("lasting-secret token-0999 token-0000")
+    assert redacted == "*** *** token-0000"
 
 
-def test_many_long_tokens_are_hidden() -> None:
-    redactor = Redactor(["s3cr3t"], passing=64)
+def test_many_long_tokens_are_redacted() -> None:
+    redactor = Redactor(["s3cr3t"], max_tokens=64)
     tokens = [f"eyJ{n:03}." + "aB3-" * 130 for n in range(100)]
     for token in tokens:
         redactor.add_token(token)

@@ -1,4 +1,4 @@
-"""Ways for a credential to get out, and for a link to lead elsewhere, each tried over TCP."""
+"""Leaks of credentials and misleading links, each tested over TCP."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.redaction import Redactor, encodings
 from airflow_provider.core.trigger_events import error_event
-from tests.support.recording_host import Foreign
-
-from .conftest import SECRET
+from tests.support.recording_host import RecordingHost
+from tests.unit.core.conftest import SECRET
 
 PLAIN = 'R:s3cr3t+&%/"<x'
 READ = Call[Any]("GET", "closed/thing")
@@ -27,8 +26,8 @@ Send = Callable[[ApiHook, Call[Any]], Any]
 
 
 @pytest.fixture
-def foreign() -> Iterator[Foreign]:
-    listener = Foreign()
+def foreign() -> Iterator[RecordingHost]:
+    listener = RecordingHost()
     yield listener
     listener.close()
 
@@ -42,7 +41,7 @@ def send(request: pytest.FixtureRequest) -> Send:
 
 @pytest.fixture(params=["query", "header", "minted"])
 def hook(request: pytest.FixtureRequest, connect: Any) -> ApiHook:
-    """A hook with each kind of credential, and little patience."""
+    """Return a hook with each kind of credential, and with few attempts."""
     password = SECRET if request.param == "minted" else PLAIN
     made: ApiHook = connect({"mode": request.param}, password=password)
     made.retry_limits = RetryLimits(attempts=2, base=0.001)
@@ -50,13 +49,13 @@ def hook(request: pytest.FixtureRequest, connect: Any) -> ApiHook:
 
 
 def found_in(text: str, *tokens: str) -> list[str]:
-    """Give every spelling of a secret that a text holds."""
+    """Return the encodings of the secrets that a text holds."""
     secrets = {SECRET, PLAIN, "tok/0+x", *tokens}
     return [one for secret in secrets for one in encodings(secret) if one in text]
 
 
 def everything(error: BaseException) -> str:
-    """Give all that can be read of an error, and of the errors that it hangs together with."""
+    """Return all texts of an error, of its causes and of its context."""
     out, waiting, done = "", [error], set()
     while waiting:
         one = waiting.pop()
@@ -68,7 +67,7 @@ def everything(error: BaseException) -> str:
     return out
 
 
-# -- links that lead elsewhere
+# -- links to other hosts
 
 
 TRICKS = [
@@ -94,11 +93,11 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_no_way_to_write_a_link_leads_credentials_to_another_host(
-    trick: str, send: Send, hook: ApiHook, echo: Any, foreign: Foreign
+def test_no_form_of_a_link_leads_credentials_to_another_host(
+    trick: str, send: Send, hook: ApiHook, echo: Any, foreign: RecordingHost
 ) -> None:
     own = echo.url.removeprefix("http://")
-    link = trick.format(own=own, foreign=foreign.place)
+    link = trick.format(own=own, foreign=foreign.address)
     caught = None
     try:
         send(hook, Call("GET", link))
@@ -109,12 +108,12 @@ def test_no_way_to_write_a_link_leads_credentials_to_another_host(
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_no_way_to_write_a_link_gets_a_download_past_the_allowed_hosts(
-    trick: str, connect: Any, echo: Any, foreign: Foreign
+def test_no_form_of_a_link_gets_a_download_past_the_allowed_hosts(
+    trick: str, connect: Any, echo: Any, foreign: RecordingHost
 ) -> None:
     hook = connect({"allowed_hosts": "files.example.com"}, host="https://service.example.com")
     for own in ("files.example.com", "service.example.com"):
-        link = trick.format(own=own, foreign=foreign.place)
+        link = trick.format(own=own, foreign=foreign.address)
         with pytest.raises(errors.InputError):
             hook.transport.endpoint.check_download(link)
         with pytest.raises(errors.InputError):
@@ -136,8 +135,8 @@ def test_no_way_to_write_a_link_gets_a_download_past_the_allowed_hosts(
         "https://2130706433:{port}/x",
     ],
 )
-def test_a_far_service_cannot_have_the_worker_read_its_own_ports(
-    url: str, connect: Any, foreign: Foreign
+def test_a_remote_service_cannot_make_the_worker_read_its_own_ports(
+    url: str, connect: Any, foreign: RecordingHost
 ) -> None:
     hook = connect(host="https://service.example.com")
     with pytest.raises(errors.InputError), hook.download(url.format(port=foreign.port)):
@@ -155,8 +154,8 @@ def test_a_user_name_in_a_download_link_is_refused(connect: Any, echo: Any) -> N
     assert echo.counters.total() == 0
 
 
-def test_a_download_that_redirects_is_not_followed(connect: Any, echo: Any, foreign: Foreign) -> None:
-    echo.faults.add("redirect", path="open/file", location=f"http://{foreign.place}/")
+def test_a_download_that_redirects_is_not_followed(connect: Any, echo: Any, foreign: RecordingHost) -> None:
+    echo.faults.add("redirect", path="open/file", location=f"http://{foreign.address}/")
     with (
         pytest.raises(errors.RequestRejectedError),
         connect().download(f"{echo.url}/echo/open/file?sig=hush-hush-hush"),
@@ -165,7 +164,7 @@ def test_a_download_that_redirects_is_not_followed(connect: Any, echo: Any, fore
     assert foreign.seen == b""
 
 
-# -- connections that are not what they seem
+# -- misleading connections
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_a_ca_bundle_that_is_not_there_is_named(send: Send, connect: Any, echo: 
         send(hook, Call("GET", "x", authenticated=False))
 
 
-# -- a service that says again what it was sent
+# -- a service that repeats the secrets it was sent
 
 
 ECHOES: dict[str, Callable[[str], Any]] = {
@@ -225,7 +224,7 @@ ECHOES: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize("status", [400, 503])
 @pytest.mark.parametrize("form", ECHOES)
-def test_an_error_hides_what_the_service_says_again(
+def test_an_error_redacts_secrets_that_the_service_repeats(
     form: str, status: int, send: Send, hook: ApiHook, echo: Any, logged: Callable[[], str]
 ) -> None:
     for secret in (PLAIN, SECRET):
@@ -239,7 +238,7 @@ def test_an_error_hides_what_the_service_says_again(
         if secret not in hook.settings.secrets:
             continue
         assert not found_in(text)
-        assert "s3cr" not in text, "a piece of it is left"
+        assert "s3cr" not in text, "a part of the secret is left"
 
 
 def test_a_reply_that_cannot_be_read_is_not_quoted(send: Send, hook: ApiHook, echo: Any) -> None:
@@ -247,12 +246,12 @@ def test_a_reply_that_cannot_be_read_is_not_quoted(send: Send, hook: ApiHook, ec
     for wrong in (secret, "y" * 140 + secret):
         echo.faults.add("status", path="closed", status=200, body={"count": wrong}, times=2)
         with pytest.raises(errors.ServerError) as caught:
-            send(hook, READ.reading(lambda reply: int(reply.json()["count"])))
+            send(hook, READ.with_reader(lambda reply: int(reply.json()["count"])))
         assert "s3cr" not in everything(caught.value)
         echo.faults.clear()
 
 
-def test_a_reader_that_quotes_the_reply_gives_away_nothing(send: Send, hook: ApiHook, echo: Any) -> None:
+def test_a_reader_that_quotes_the_reply_leaks_nothing(send: Send, hook: ApiHook, echo: Any) -> None:
     secret = hook.settings.password
 
     def read(reply: Reply) -> Any:
@@ -260,11 +259,11 @@ def test_a_reader_that_quotes_the_reply_gives_away_nothing(send: Send, hook: Api
 
     echo.faults.add("status", path="closed", status=200, body={"said": secret})
     with pytest.raises(errors.RequestRejectedError, match="odd reply") as caught:
-        send(hook, READ.reading(read))
+        send(hook, READ.with_reader(read))
     assert not found_in(everything(caught.value))
 
 
-def test_a_minted_token_is_not_quoted_when_its_life_makes_no_sense(
+def test_a_fetched_token_is_not_quoted_when_its_lifetime_is_invalid(
     send: Send, connect: Any, echo: Any
 ) -> None:
     body = {"access_token": "minted-s3cr3t", "expires_in": "minted-s3cr3t"}
@@ -278,10 +277,10 @@ def test_a_minted_token_is_not_quoted_when_its_life_makes_no_sense(
 
 @pytest.mark.parametrize("where", ["http://{foreign}/{secret}/x", "http://{secret}.example/x"])
 def test_a_link_that_is_refused_is_shown_without_the_secret_in_it(
-    where: str, send: Send, connect: Any, echo: Any, foreign: Foreign
+    where: str, send: Send, connect: Any, echo: Any, foreign: RecordingHost
 ) -> None:
     hook = connect({"mode": "header"}, password="Plain-S3cr3t")
-    link = where.format(foreign=foreign.place, secret="Plain-S3cr3t")
+    link = where.format(foreign=foreign.address, secret="Plain-S3cr3t")
     with pytest.raises(errors.InputError) as caught:
         send(hook, Call("GET", link))
     hook.settings.extras  # noqa: B018
@@ -304,7 +303,7 @@ def test_a_redirect_to_nowhere_is_a_refusal_like_any_redirect(
         send(hook, READ)
 
 
-# -- logs of the libraries below
+# -- logs of the HTTP libraries
 
 
 def test_no_logger_of_any_library_shows_a_credential(
@@ -323,11 +322,11 @@ def test_no_logger_of_any_library_shows_a_credential(
     send(hook, Call("GET", "open/thing", params={"q": secret}))
     send(hook, Call("GET", f"open/{_quoted(secret)}"))
     text = logged()
-    assert "open/thing" in text, "the libraries logged nothing: the test shows nothing"
+    assert "open/thing" in text, "the libraries logged nothing: the test proves nothing"
     assert not [one for one in encodings(said) | encodings(secret) if one in text]
 
 
-def test_a_signed_link_is_not_in_any_log_line_whatever_its_parameters_are_called(
+def test_a_signed_link_is_in_no_log_line_with_any_parameter_names(
     connect: Any, echo: Any, logged: Callable[[], str]
 ) -> None:
     url = f"{echo.url}/echo/open/file?X-Goog-Signature=abcdefabcdefabcdef&code=fedcbafedcba%2Ffedcba"
@@ -341,16 +340,14 @@ def test_a_signed_link_is_not_in_any_log_line_whatever_its_parameters_are_called
     assert "fedcbafedcba" not in text
 
 
-def test_loggers_show_lines_without_secrets_as_they_are(
-    caplog: pytest.LogCaptureFixture, connect: Any
-) -> None:
+def test_log_lines_without_secrets_stay_unchanged(caplog: pytest.LogCaptureFixture, connect: Any) -> None:
     connect().transport  # noqa: B018
     caplog.set_level(logging.DEBUG)
     logging.getLogger("httpcore.http11").debug("%s of %d", "receive", 3)
     assert "receive of 3" in caplog.text
 
 
-# -- what objects show of themselves
+# -- representations of objects
 
 
 def test_the_repr_of_a_request_and_of_a_reply_shows_no_content(hook: ApiHook, echo: Any) -> None:
@@ -377,7 +374,7 @@ def test_an_unexpected_error_reaches_the_task_without_a_credential(hook: ApiHook
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "apitoken:"])
-def test_a_secret_is_hidden_inside_of_a_longer_base64_text(before: str) -> None:
+def test_a_secret_is_redacted_inside_a_longer_base64_text(before: str) -> None:
     import base64
 
     secret = "s3cr3t-s3cr3t-s3cr3t"

@@ -10,12 +10,13 @@ import pytest
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key, configurations
+from tests.support.task_runner import TaskRunner
 
-from .conftest import OUTBOUND, Task
+from .conftest import OUTBOUND
 
 
 def put(configuration: Any) -> dict[str, Any]:
-    return Task().run(LeanIXPutConfigurationOperator(task_id="put", configuration=configuration))
+    return TaskRunner().run(LeanIXPutConfigurationOperator(task_id="put", configuration=configuration))
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def test_link_leads_to_the_workspaces_sync_log(leanix: Any, deferrable: bool) ->
     operator = LeanIXRunOperator(task_id="run", poll_interval=0.02, deferrable=deferrable, **OUTBOUND)
     (link,) = operator.operator_extra_links
     assert link.get_link(operator, ti_key=None) == ""
-    Task().run(operator)
+    TaskRunner().run(operator)
     assert link.get_link(operator, ti_key=None) == f"{leanix.base_url}/campus/admin/synclog"
 
 
@@ -97,5 +98,5 @@ def test_counts_are_metrics(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
     seen: dict[str, float] = {}
     monkeypatch.setattr(operators, "gauge", lambda name, value, tags: seen.update({name: value}))
-    Task().run(LeanIXRunOperator(task_id="run", **OUTBOUND))
+    TaskRunner().run(LeanIXRunOperator(task_id="run", **OUTBOUND))
     assert seen == {"leanix.run.processed": 65, "leanix.run.errors": 0, "leanix.run.warnings": 0}

@@ -20,7 +20,7 @@ from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import by_external_id, desk, sync, writes
+from tests.support.mapsindoors_sync import by_external_id, desk, sync, writes
 
 NAN = float("nan")
 

@@ -50,7 +50,7 @@ def test_a_parent_whose_children_stay_is_refused(service: MapsIndoorsService, sa
 
 @pytest.mark.parametrize("name", ["max_deletes", "batch_size"])
 def test_limits_that_are_no_numbers_are_refused_before_any_request(sandbox: Sandbox, name: str) -> None:
-    with pytest.raises(InputError, match=f"{name} must be a whole number"):
+    with pytest.raises(InputError, match=f"'{name}' must be a whole number"):
         delete([POI], **{name: "many"})
     assert not sandbox.counters.requests
 

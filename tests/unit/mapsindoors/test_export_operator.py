@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.operators import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import put
+from tests.support.mapsindoors_sync import put
 
 
 def export(path: Path, **options: Any) -> dict[str, Any]:
@@ -144,8 +144,8 @@ def test_a_failed_export_leaves_nothing(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"path": Path("map.txt")}, "must end in .jsonl"),
-        ({"path": Path("map.geoparquet.gz")}, "must end in .jsonl"),
+        ({"path": Path("map.txt")}, "must end in one of .jsonl"),
+        ({"path": Path("map.geoparquet.gz")}, "must end in one of .jsonl"),
         ({"path": Path("map.jsonl"), "base_types": ["desk"]}, "unknown types: desk"),
     ],
 )

@@ -15,7 +15,7 @@ from airflow_provider.mapsindoors.sensors import MapsIndoorsGeodataSensor
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.unit.mapsindoors.running import by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import by_external_id, desk, put, sync, writes
 
 NAME = "R\u00e5dhus-1"
 FORMS = [NAME, f" {NAME}", f"{NAME}\u00a0", unicodedata.normalize("NFD", NAME), f"\t{NAME}\u202f\n"]

@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.operators import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import RING, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import RING, by_external_id, desk, put, sync, writes
 
 MOVED = {"type": "Polygon", "coordinates": [[[x + 0.0007, y] for x, y in RING]]}
 HOLE = [[12.5701, 55.7801], [12.5702, 55.7801], [12.5702, 55.7802], [12.5701, 55.7801]]

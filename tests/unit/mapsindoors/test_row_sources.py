@@ -18,7 +18,7 @@ from airflow_provider.mapsindoors.operators import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import POI, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import POI, by_external_id, desk, put, sync, writes
 
 PLACE = {"baseType": "poi", "displayType": "Workspace", "parentExternalId": "A-0"}
 FORMATS = ["jsonl", "jsonl.gz", "csv", "csv.gz", "parquet", "geojson", "geoparquet"]
@@ -158,7 +158,7 @@ def test_a_column_of_the_wrong_type_is_told_once(unlimited_service: MapsIndoorsS
         ({"columns": {"Etage": "parentFloor"}}, "'Etage' of columns or ignore is in no row"),
         ({"ignore": ["note"]}, "'note' of columns or ignore is in no row; did you mean 'notes'"),
         ({"min_rows": 2}, "fewer than min_rows 2"),
-        ({"min_rows": "two"}, "min_rows must be a whole number"),
+        ({"min_rows": "two"}, "'min_rows' must be a whole number"),
         ({"columns": ["a"]}, "columns must be an object"),
         ({"columns": {"notes": "id"}}, "has 'id' twice"),
     ],
@@ -221,14 +221,14 @@ def test_an_export_of_the_map_is_a_source_without_changes(
 @pytest.mark.parametrize(
     ("name", "given", "words"),
     [
-        ("mode", "aply", "mode must be one of plan, apply, not 'aply'; did you mean 'apply'"),
-        ("verify", "maybe", "verify must be true or false"),
-        ("allow_distant", "", "allow_distant must be true or false"),
-        ("restore", "1.5", "restore must be true or false"),
-        ("batch_size", "0", "batch_size must be a whole number of at least 1"),
-        ("max_changes", "None", "max_changes must be a whole number"),
-        ("max_delete_ratio", "1.5", "max_delete_ratio must be from 0 to 1"),
-        ("max_delete_ratio", "nan", "max_delete_ratio must be from 0 to 1"),
+        ("mode", "aply", "'mode' must be one of plan, apply, not 'aply'; did you mean 'apply'"),
+        ("verify", "maybe", "'verify' must be true or false"),
+        ("allow_distant", "", "'allow_distant' must be true or false"),
+        ("restore", "1.5", "'restore' must be true or false"),
+        ("batch_size", "0", "'batch_size' must be a whole number of at least 1"),
+        ("max_changes", "None", "'max_changes' must be a whole number"),
+        ("max_delete_ratio", "1.5", "'max_delete_ratio' must be from 0 to 1"),
+        ("max_delete_ratio", "nan", "'max_delete_ratio' must be from 0 to 1"),
     ],
 )
 def test_a_rendered_text_that_is_no_value_is_refused(

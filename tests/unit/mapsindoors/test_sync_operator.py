@@ -17,7 +17,7 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import (
+from tests.support.mapsindoors_sync import (
     POI,
     REFUSED,
     ROOMS,

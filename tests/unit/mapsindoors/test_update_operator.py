@@ -96,7 +96,7 @@ def test_bad_rows_are_all_named_before_any_request(
         ({"geodata": ""}, "the path is empty"),
         ({"geodata": "/tmp/places.txt"}, "must end in one of"),
         ({"geodata": None}, "must be a list"),
-        ({"geodata": [], "batch_size": 0}, "batch_size must be a whole number of at least 1"),
+        ({"geodata": [], "batch_size": 0}, "'batch_size' must be a whole number of at least 1"),
     ],
 )
 def test_bad_arguments_are_refused(sandbox: Sandbox, options: dict[str, Any], words: str) -> None:

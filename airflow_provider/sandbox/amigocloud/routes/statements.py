@@ -7,15 +7,20 @@ from typing import Any
 from airflow_provider.sandbox.amigocloud.pagination import page_links
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
 from airflow_provider.sandbox.amigocloud.responses import bad_request
-from airflow_provider.sandbox.amigocloud.sql.dialect import WRITES, statement_kind
-from airflow_provider.sandbox.amigocloud.sql.store import SqlError
+from airflow_provider.sandbox.amigocloud.sql.dialect import (
+    WRITES,
+    SqlError,
+    report_of,
+    statement_kind,
+    translate,
+)
 from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
 
 async def get_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Run a query; refuse statements that write, which need a POST."""
     sql = _statement(request.params.get("query"))
-    if statement_kind(sql) != "select":
+    if _kind(sql) != "select":
         raise bad_request("Statements that write must be sent by POST.", "read_only")
     return _read(service, request, sql)
 
@@ -23,7 +28,7 @@ async def get_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
 async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Run a statement that writes, or a query that is too long for a URL."""
     sql = _statement(request.body.get("query") or request.params.get("query"))
-    kind = statement_kind(sql)
+    kind = _kind(sql)
     if kind == "select":
         return _read(service, request, sql)
     if kind not in WRITES:
@@ -35,6 +40,13 @@ async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
         raise bad_request(str(error), "sql_error") from error
     state = next(iter(states.values()), None)
     return {"query": sql, "count": affected, "total_rows": affected, "new_state": state}
+
+
+def _kind(sql: str) -> str:
+    try:
+        return statement_kind(sql)
+    except SqlError as error:
+        raise bad_request(str(error), "sql_error") from error
 
 
 def _statement(text: Any) -> str:
@@ -68,9 +80,9 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
 
 def _ordered(service: AmigoCloudState, sql: str) -> str:
     """Return the query, in random order when it has none of its own and the switch says so."""
-    if not service.unstable_order or "order by" in sql.lower():
+    if not service.unstable_order or "order by" in sql.lower() or report_of(sql):
         return sql
-    return f"SELECT * FROM ({sql.strip().rstrip(';')}\n) ORDER BY random()"
+    return f"SELECT * FROM ({translate(sql)}\n) ORDER BY random()"
 
 
 def _state(request: ApiRequest) -> tuple[int, str] | None:

@@ -5,13 +5,30 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from airflow_provider.sandbox.amigocloud.sql import geometry
 
-_LITERAL = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/)", re.DOTALL)
+
+class SqlError(Exception):
+    """A statement that cannot be run."""
+
+
 _MOMENT = re.compile(r"'\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^']*'")
 WRITES = ("insert", "update", "delete")
+READS = frozenset({"select", "values", "table", "explain", "show"})
+
+_SPECIAL = re.compile(
+    r"""(?P<line>--[^\n\r]*)
+    |(?P<block>/\*)
+    |(?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*+')
+    |(?P<plain>'(?:[^']|'')*+'|"(?:[^"]|"")*+")
+    |(?P<dollar>(?<![\w$])\$(?:[^\W\d]\w*)?\$)""",
+    re.DOTALL | re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _WGS84 = (
     'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'
     'AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],'
@@ -20,30 +37,96 @@ _WGS84 = (
 
 
 def statement_kind(sql: str) -> str:
-    """Return ``select``, ``insert``, ``update`` or ``delete``, else the first word of a statement."""
-    bare = _LITERAL.sub(" ", sql)
+    """Return ``select`` for all that reads, a word of :data:`WRITES`, else a statement's first word.
+
+    A statement with a part that writes (``WITH d AS (DELETE ...)``) is of that part's kind.
+    """
+    bare = "".join(" " if is_literal else text for is_literal, text in pieces(sql)).lower()
+    if inner := re.search(r"\bas\s*(?:(?:not\s+)?materialized\s*)?\(\s*(insert|update|delete)\b", bare):
+        return inner[1]
+    if bare.lstrip().startswith("("):
+        return "select"
     while "(" in bare:
         shorter = re.sub(r"\([^()]*\)", " ", bare)
         if shorter == bare:
             break
         bare = shorter
-    words = re.findall(r"[a-z_]+", bare.lower())
+    words = re.findall(r"[a-z_]+", bare)
     first = words[0] if words else ""
     if first == "with":
         return next((word for word in words if word in WRITES), "select")
-    return "select" if first in {"select", "values"} else first
+    if first == "explain" and "analyze" in words:
+        return next((word for word in words if word in WRITES), "select")
+    return "select" if first in READS else first
+
+
+def pieces(sql: str) -> Iterator[tuple[bool, str]]:
+    """Yield a statement's parts, and whether each is a literal or a quoted name; comments become blanks.
+
+    Texts of PostgreSQL's other forms (``E'...'``, ``$$...$$``) become plain ones. Raise ``SqlError`` for one
+    that is not closed.
+    """
+    at = 0
+    for match in _SPECIAL.finditer(sql):
+        if match.start() < at:
+            continue
+        yield False, sql[at : match.start()]
+        kind, at = match.lastgroup, match.end()
+        if kind == "block":
+            at = _comment_end(sql, match.start())
+        elif kind == "dollar":
+            end = sql.find(match[0], at)
+            if end < 0:
+                raise SqlError(f"unterminated dollar-quoted string at {match[0]}")
+            yield True, _quoted(sql[at:end])
+            at = end + len(match[0])
+            continue
+        elif kind == "escaped":
+            text = match[0][2:-1].replace("''", "'")
+            yield True, _quoted(_ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), text))
+            continue
+        elif kind == "plain":
+            yield True, match[0]
+            continue
+        yield False, " "
+    yield False, sql[at:]
+
+
+def _comment_end(sql: str, start: int) -> int:
+    depth = 0
+    for mark in re.compile(r"/\*|\*/").finditer(sql, start):
+        depth += 1 if mark[0] == "/*" else -1
+        if not depth:
+            return mark.end()
+    raise SqlError("unterminated /* comment")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def translate(sql: str) -> str:
     """Translate for SQLite: remove casts (``::text``), replace ILIKE, format moments as they are stored."""
-    pieces = _LITERAL.split(sql.strip().rstrip(";"))
-    for i, piece in enumerate(pieces):
-        if i % 2:
-            pieces[i] = _stored_moment(piece) if _MOMENT.fullmatch(piece) else piece
-        else:
-            uncast = re.sub(r"::\s*\w+(\s*\(\d+\))?", "", piece)
-            pieces[i] = re.sub(r"\bilike\b", "LIKE", uncast, flags=re.IGNORECASE)
-    return "".join(pieces)
+    out = []
+    for is_literal, text in pieces(sql):
+        if is_literal:
+            out.append(_stored_moment(text) if _MOMENT.fullmatch(text) else text)
+            continue
+        uncast = re.sub(r"::\s*\w+(\s*\(\d+\))?", "", text)
+        out.append(re.sub(r"\bilike\b", "LIKE", uncast, flags=re.IGNORECASE))
+    whole = "".join(out).strip().rstrip("; \t\r\n")
+    return re.sub(r"(^|\()\s*table\s+(?=[\w\"])", r"\1SELECT * FROM ", whole, flags=re.IGNORECASE)
+
+
+def report_of(sql: str) -> tuple[str, str] | None:
+    """Return ``show`` or ``explain`` and what it is about; None for other statements."""
+    bare = "".join(text for _, text in pieces(sql)).strip().rstrip("; \t\r\n")
+    match = re.fullmatch(
+        r"(show|explain)(?:\s*\([^()]*\)(?=\s*[a-z]))?((?:\s+(?:analyze|verbose))*)\s+(.+)",
+        bare,
+        re.IGNORECASE | re.DOTALL,
+    )
+    return (match[1].lower(), match[3]) if match else None
 
 
 def _stored_moment(literal: str) -> str:

@@ -15,10 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider.sandbox.amigocloud.sql import dialect, geometry, tables
-
-
-class SqlError(Exception):
-    """A statement that cannot be run."""
+from airflow_provider.sandbox.amigocloud.sql.dialect import SqlError
 
 
 @dataclass
@@ -168,7 +165,10 @@ class Store:
         :param limit: maximum rows; -1 for no limit.
         :param at: dataset and state; that dataset is read as of the state, other datasets as they are.
         """
+        if report := dialect.report_of(sql):
+            return self._report(*report)
         text = dialect.translate(sql)
+        tables.check_types(text, self.datasets.values())
         with self.lock:
             shadow = self._shadow(at)
             try:
@@ -182,6 +182,16 @@ class Store:
             except (sqlite3.Error, sqlite3.Warning) as error:
                 raise SqlError(str(error)) from error
 
+    def _report(self, kind: str, about: str) -> Page:
+        """Return the only row of SHOW and EXPLAIN."""
+        if kind == "explain":
+            try:
+                self.db.execute(f"EXPLAIN {dialect.translate(about)}").fetchall()
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                raise SqlError(str(error)) from error
+        name, text = ("QUERY PLAN", "Seq Scan") if kind == "explain" else (about.strip(), "UTC")
+        return Page([{"name": name, "type": "string"}], [{name: text}], 1)
+
     def _page(self, sql: str, limit: int, offset: int, at: tuple[int, str] | None) -> Page:
         declared = self._declared(sql)
         key = (sql, at, self.writes)
@@ -190,12 +200,13 @@ class Store:
                 self._counts.clear()
             self._counts[key] = self.db.execute(f"SELECT count(*) FROM ({sql}\n)").fetchone()[0]
         cursor = self.db.execute(f"SELECT * FROM ({sql}\n) LIMIT ? OFFSET ?", (limit, offset))
-        names = [item[0] for item in cursor.description]
+        names = tables.result_names([item[0] for item in cursor.description])
         values = cursor.fetchall()
         columns = [tables.describe(name, declared[i], i, values) for i, name in enumerate(names)]
         for i, column in enumerate(columns):
             if column["type"] == "boolean":
                 values = [(*r[:i], None if r[i] is None else bool(r[i]), *r[i + 1 :]) for r in values]
+        # Of two columns of one name, a row holds the second.
         return Page(columns, [dict(zip(names, row, strict=True)) for row in values], self._counts[key])
 
     def _declared(self, sql: str) -> list[str]:
@@ -226,7 +237,8 @@ class Store:
         """Run an INSERT, UPDATE or DELETE; return the number of rows and the new state of each dataset."""
         with self.lock:
             try:
-                self.db.execute(dialect.translate(sql), parameters)
+                # RETURNING has rows; a statement is done when they are read.
+                self.db.execute(dialect.translate(sql), parameters).fetchall()
             except (sqlite3.Error, sqlite3.Warning) as error:
                 self._dirty.clear()
                 raise SqlError(str(error)) from error

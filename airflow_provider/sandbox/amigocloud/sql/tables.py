@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from airflow_provider.sandbox.amigocloud.sql.dialect import SqlError
 
 DECLARED = {
     "string": "TEXT_STRING",
@@ -17,9 +20,15 @@ DECLARED = {
     "time": "TEXT_TIME",
     "datetime": "TEXT_DATETIME",
     "geometry": "TEXT_GEOMETRY",
+    "uuid": "TEXT_UUID",
 }
 """SQLite's declaration by type of field; parts of its name decide the affinity."""
 _TYPES = {declared: name for name, declared in DECLARED.items()} | {"TEXT": "string", "REAL": "real"}
+_REPORTED = {"uuid": "unknown(2950)"}
+"""Types that the API has no name for, as it reports them: by PostgreSQL's number."""
+_UUID = re.compile(r"'[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}'", re.IGNORECASE)
+_NO_LEAST = frozenset({"uuid", "boolean"})
+"""Types for which PostgreSQL has no min() and max()."""
 _KEY = " PRIMARY KEY NOT NULL DEFAULT (generate_uuid())"
 _TRIGGERS = ("ins", "upd", "del", "geo_ins", "geo_upd")
 Columns = Sequence[Mapping[str, Any]]
@@ -115,7 +124,28 @@ def describe(name: str, declared: str, at: int, values: Sequence[Sequence[Any]])
     if known is None:
         value = next((row[at] for row in values if row[at] is not None), None)
         known = {int: "bigint", float: "number"}.get(type(value), "string")
-    column: dict[str, Any] = {"name": name, "type": known}
+    column: dict[str, Any] = {"name": name, "type": _REPORTED.get(known, known)}
     if name == "amigo_id":
         column["max_length"] = 32
     return column
+
+
+def result_names(names: Sequence[str]) -> list[str]:
+    """Return the names of a result's columns; SQLite numbers those that occur twice in a subquery."""
+    plain = [re.sub(r":\d+$", "", name) for name in names]
+    return [bare if bare in names else name for bare, name in zip(plain, names, strict=True)]
+
+
+def check_types(sql: str, datasets: Iterable[Any]) -> None:
+    """Refuse what PostgreSQL refuses for a column's type, and SQLite does not, as it has few types.
+
+    :param sql: a statement for SQLite.
+    :param datasets: the datasets whose columns it may name.
+    """
+    kinds = {column["name"]: column["type"] for dataset in datasets for column in dataset.columns}
+    for function, name in re.findall(r"\b(min|max)\s*\(\s*\"?(\w+)\"?\s*\)", sql, re.IGNORECASE):
+        if kinds.get(name) in _NO_LEAST:
+            raise SqlError(f"function {function}({kinds[name]}) does not exist")
+    for name, literal in re.findall(r"\"?(\w+)\"?\s*(?:[<>]=?|=|<>)\s*('(?:[^']|'')*')", sql):
+        if kinds.get(name) == "uuid" and not _UUID.fullmatch(literal):
+            raise SqlError(f"invalid input syntax for type uuid: {literal}")

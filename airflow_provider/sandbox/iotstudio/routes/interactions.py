@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider.sandbox.iotstudio.formats import blank_time
@@ -10,6 +11,8 @@ from airflow_provider.sandbox.iotstudio.records import Entry, Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
 from airflow_provider.sandbox.iotstudio.validation import type_error
+
+Describe = Callable[[ApiRequest, Thing, Entry], dict[str, Any]]
 
 CAP = 100
 """Maximum stored actions, or events, of a name."""
@@ -82,6 +85,11 @@ def _find(request: ApiRequest, entries: list[Entry]) -> Entry:
     raise not_found()
 
 
+def _list(request: ApiRequest, thing: Thing, kind: str, describe: Describe) -> Reply:
+    entries = _of_name(request, thing, kind)
+    return 200, list_page(request, entries, NEWEST_FIRST, lambda entry: describe(request, thing, entry))
+
+
 def _of_name(request: ApiRequest, thing: Thing, kind: str) -> list[Entry]:
     entries: list[Entry] = getattr(thing, kind)
     name = request.args.get("name")
@@ -94,10 +102,7 @@ def list_actions(request: ApiRequest) -> Reply:
     """GET T/actions[/{a}]."""
     thing = request.find_thing()
     _complete_due_actions(request, thing)
-    entries = _of_name(request, thing, "actions")
-    return 200, list_page(
-        request, entries, NEWEST_FIRST, lambda entry: _describe_action(request, thing, entry)
-    )
+    return _list(request, thing, "actions", _describe_action)
 
 
 def request_action(request: ApiRequest) -> Reply:
@@ -137,11 +142,7 @@ def delete_action(request: ApiRequest) -> Reply:
 
 def list_events(request: ApiRequest) -> Reply:
     """GET T/events[/{e}]."""
-    thing = request.find_thing()
-    entries = _of_name(request, thing, "events")
-    return 200, list_page(
-        request, entries, NEWEST_FIRST, lambda entry: _describe_event(request, thing, entry)
-    )
+    return _list(request, request.find_thing(), "events", _describe_event)
 
 
 def add_event(request: ApiRequest) -> Reply:

@@ -195,13 +195,13 @@ def test_progress_is_logged_and_sent_as_metrics(tmp_path, monkeypatch):
     told: list[tuple[str, float]] = []
     said: list[str] = []
     monkeypatch.setattr(module, "gauge", lambda name, value, tags: told.append((name, value)))
-    monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider.core.files.manifest.PROGRESS_SECONDS", 0.0)
     log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
     monkeypatch.setattr(module, "RowCounter", lambda _log, conn_id: RowCounter(log, conn_id))
     export(tmp_path / "a.jsonl", dataset=seed.ASSETS, concurrency=1)
     assert [value for name, value in told if name == "amigocloud.export.rows"] == [1000, 2000, 3000]
     assert said[0].startswith("1000 of 3000 rows, ")
-    assert said[0].endswith(" s left")
+    assert said[0].endswith(" s to go")
 
 
 # -- bad days
@@ -328,14 +328,14 @@ def test_no_token_is_in_the_manifest_the_file_or_the_log(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({}, "exactly one of 'sql', 'dataset' and 'url'; none is given"),
+        ({}, "exactly one of 'sql', 'dataset', 'url' and 'saved_query'; none is given"),
         ({"sql": "SELECT 1", "dataset": 1}, "not sql and dataset"),
         ({"dataset": 1, "key": "name"}, "'key' is used with 'sql' only"),
-        ({"dataset": 1, "page_size": 0}, "'page_size' must be a whole number above 0"),
+        ({"dataset": 1, "page_size": 0}, "'page_size' must be a whole number of at least 1"),
         ({"dataset": 1, "format": "xlsx"}, "'xlsx' is unknown"),
-        ({"dataset": 1, "output_path": "{tmp}/assets.txt"}, "no suffix of a known format"),
-        ({"dataset": 1, "output_path": "{tmp}/assets.csv/"}, "no suffix of a known format"),
-        ({"dataset": 1, "output_path": ""}, "no suffix of a known format"),
+        ({"dataset": 1, "output_path": "{tmp}/assets.txt"}, "must end in one of"),
+        ({"dataset": 1, "output_path": "{tmp}/assets.csv/"}, "must end in one of"),
+        ({"dataset": 1, "output_path": ""}, "must end in one of"),
         ({"dataset": "campus"}, "must be the id of a dataset"),
         ({"sql": "  "}, "must be a query"),
         ({"sql": "DELETE FROM dataset_1"}, "must be a query"),

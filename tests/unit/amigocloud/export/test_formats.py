@@ -205,7 +205,7 @@ def test_a_value_of_another_type_is_named(sandbox, tmp_path):
 
 @pytest.mark.parametrize("ending", ["parquet.gz", "geojson.gz"])
 def test_only_text_formats_can_be_packed(sandbox, tmp_path, ending):
-    with pytest.raises(InputError, match=r"only jsonl and csv can be \.gz"):
+    with pytest.raises(InputError, match=r"\.jsonl and \.csv also with \.gz"):
         export(tmp_path / f"a.{ending}", dataset=1)
     assert sandbox.counters.total() == 0
 

@@ -12,7 +12,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider.core.values import UnreadableValueError
+from airflow_provider.core.input.values import UnreadableValueError
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 from tests.support.hypothesis_sizes import examples

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import POI, RING, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import POI, RING, by_external_id, desk, put, sync, writes
 
 FLAT = [
     {

@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperato
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
-from tests.unit.mapsindoors.running import put, undecoded
+from tests.support.mapsindoors_sync import put, undecoded
 
 RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
 ROWS: list[dict[str, Any]] = [

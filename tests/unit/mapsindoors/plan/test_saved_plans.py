@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.errors import InputError, PermissionDeniedError, PlanRejectedError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
 
 
 def test_a_plan_is_made_reviewed_and_applied(
@@ -96,17 +96,17 @@ def test_something_else_is_no_plan(unlimited_service: MapsIndoorsService, tmp_pa
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "exactly one of source and plan"),
-        ({"source": [], "mode": "dry"}, "mode must be one of plan, apply"),
+        ({}, "exactly one of 'source' and 'plan'"),
+        ({"source": [], "mode": "dry"}, "'mode' must be one of plan, apply"),
         ({"source": [], "mode": "plan"}, "needs plan_output"),
         (
             {"source": [], "max_changes": "many"},
-            "max_changes must be a whole number of at least 0, not 'many'",
+            "'max_changes' must be a whole number of at least 0, not 'many'",
         ),
-        ({"source": [], "max_deletes": -1}, "max_deletes must be a whole number of at least 0, not -1"),
-        ({"source": [], "max_delete_ratio": "all"}, "max_delete_ratio must be from 0 to 1, not 'all'"),
+        ({"source": [], "max_deletes": -1}, "'max_deletes' must be a whole number of at least 0, not -1"),
+        ({"source": [], "max_delete_ratio": "all"}, "'max_delete_ratio' must be from 0 to 1, not 'all'"),
         ({"source": [], "scope": {"venue": "x"}}, "scope has unknown keys: venue"),
-        ({"source": [], "missing": "drop"}, "missing must be one of"),
+        ({"source": [], "missing": "drop"}, "'missing' must be one of"),
         ({"source": [], "max_delete_ratio": 10}, "from 0 to 1"),
     ],
 )

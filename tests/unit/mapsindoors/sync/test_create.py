@@ -12,7 +12,7 @@ from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.unit.mapsindoors.running import REFUSED, desk, sync
+from tests.support.mapsindoors_sync import REFUSED, desk, sync
 
 WAIT = sum(verify.READ_DELAYS)
 MODES = ["atomic", "stop-at-first", "skip-bad"]

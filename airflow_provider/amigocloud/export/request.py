@@ -1,0 +1,156 @@
+"""Export request: the arguments of an export, validated together before the first request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.export.formats import choose_format
+from airflow_provider.amigocloud.sql.statement import Kind, Statement, read_query
+from airflow_provider.core.arguments import (
+    Scalar,
+    check_exactly_one,
+    raise_problems,
+    read_scalar,
+    read_scalars,
+)
+from airflow_provider.core.files.formats import Format
+from airflow_provider.core.input.values import shown
+from airflow_provider.errors import InputError
+
+_SCALARS = {
+    "page_size": Scalar("integer", least=1),
+    "concurrency": Scalar("integer", optional=True, least=1),
+    "full_refresh": Scalar("boolean"),
+}
+_SOURCES = ("sql", "dataset", "url", "saved_query")
+_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """The validated arguments of an export; the numbers are on the task, see :func:`read_request`.
+
+    :param source: the argument that names the source.
+    :param file_format: format of the file.
+    :param statement: the query, if the source is ``sql``.
+    :param lag: distance before the watermark from which rows are read again.
+    """
+
+    source: str
+    file_format: Format
+    statement: Statement | None
+    lag: timedelta | float | None
+
+
+def read_request(task: Any) -> ExportRequest:
+    """Validate the arguments of an export; numbers and booleans that a template made are replaced.
+
+    :param task: the operator, after its templates were rendered.
+    :raises InputError: with all problems.
+    """
+    sources = {name: getattr(task, name) for name in _SOURCES}
+    given = [name for name, value in sources.items() if value is not None]
+    problems = check_exactly_one(sources)
+    statement = _statement(task, problems)
+    file_format = _format(task, problems)
+    for name in ("key", "incremental_column", "url", "saved_query", "format"):
+        problems += _text_problems(name, getattr(task, name))
+    if task.dataset is not None:
+        problems += api.problems_of("dataset", lambda: api.dataset_number(task.dataset))
+    lag = _lag(task.lag, problems)
+    problems += read_scalars(task, _SCALARS)
+    if task.key is not None and given not in (["sql"], ["saved_query"]):
+        problems.append("'key' is used with 'sql' only; a dataset's key is amigo_id")
+    problems += _increment_problems(task, given)
+    raise_problems(problems)
+    assert file_format is not None  # noqa: S101 - a problem otherwise
+    return ExportRequest(given[0], file_format, statement, lag)
+
+
+def read_statement(sql: Any, key: str | None, name: str) -> Statement:
+    """Return the query of an export.
+
+    :param sql: the SQL.
+    :param key: column to read by; None to follow ``next`` links.
+    :param name: the argument, for the error.
+    :raises InputError: when it is not one query, or cannot be read by a key.
+    """
+    statement = read_query(sql, name)
+    if key is not None and statement.kind is Kind.REPORT:
+        raise InputError(f"{statement.verb} cannot be read by 'key', only whole; leave 'key' out", name)
+    return statement
+
+
+def _statement(task: Any, problems: list[str]) -> Statement | None:
+    if task.sql is None:
+        return None
+    try:
+        return read_statement(task.sql, task.key, "sql")
+    except InputError as error:
+        problems += [f"'sql' {problem}" for problem in error.problems]
+        return None
+
+
+def _format(task: Any, problems: list[str]) -> Format | None:
+    if not isinstance(task.output_path, str):
+        problems.append(f"'output_path' must be a path, not {shown(task.output_path)}")
+        return None
+    try:
+        return choose_format(task.output_path, None if task.format is None else str(task.format).strip())
+    except InputError as error:
+        problems += [f"'{error.subject}': {problem}" for problem in error.problems]
+        return None
+
+
+def _text_problems(name: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if name == "url" and isinstance(value, str) and not value.strip():
+        return ["'url': the URL is empty"]
+    return api.text_problems(value, name)
+
+
+def _increment_problems(task: Any, given: list[str]) -> list[str]:
+    if task.incremental_column is None:
+        return ["'lag' is used with 'incremental_column' only"] if task.lag is not None else []
+    if given == ["url"]:
+        return ["'incremental_column' is used with 'dataset' and 'sql'; a list cannot be filtered"]
+    if given in (["sql"], ["saved_query"]) and task.key is None:
+        return ["'incremental_column' with 'sql' needs a 'key', a unique column of the result"]
+    if (assets := len(outlet_assets(task))) != 1:
+        return [
+            "'incremental_column' needs one outlet asset, on which the watermark is kept; the task has"
+            f" {assets}"
+        ]
+    return []
+
+
+def outlet_assets(task: Any) -> list[Any]:
+    """Return the outlets of a task that are assets."""
+    from airflow.sdk import Asset
+
+    return [outlet for outlet in task.outlets or () if isinstance(outlet, Asset)]
+
+
+def _lag(value: Any, problems: list[str]) -> timedelta | float | None:
+    """Return a lag as it was given, or as the text of it says: a number, or a ``timedelta``."""
+    if value is None or isinstance(value, timedelta):
+        found: Any = value
+    else:
+        is_number = not isinstance(value, str) or _NUMBER.fullmatch(value.strip())
+        try:
+            found = read_scalar("lag", value, Scalar("number" if is_number else "seconds", least=0))
+        except InputError:
+            problems.append(
+                f"'lag' must be a number of at least 0, or a timedelta (as text: 1:30:00), not {shown(value)}"
+            )
+            return None
+        if not is_number:
+            found = timedelta(seconds=found)
+    if isinstance(found, timedelta) and found < timedelta(0):
+        problems.append(f"'lag' must be a timedelta of at least 0, not {found}")
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,63 @@
+"""Storage check: find out before the first request whether a file can be written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from airflow_provider.errors import InputError
+
+_LOCAL = ("", "file", "local")
+
+_WITH_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "wasb", "oss")
+"""Protocols whose first part of a path is a bucket or container, which is never created by writing."""
+
+
+def ensure_writable(output_path: str, argument: str = "output_path") -> None:
+    """Check that a file can be written, without leaving anything behind but its local folder.
+
+    On local disk a temporary file is created in the folder and removed. On object storage the connection is
+    opened and the bucket looked up, because whether a key may be written shows only when it is.
+
+    :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
+    :param argument: the operator's argument, for the error.
+    :raises InputError: naming the path and the reason.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    given: object = output_path
+    if not isinstance(given, str) or not given.strip() or given.endswith("/"):
+        raise InputError(f"{output_path!r:.200} names no file", argument)
+    try:
+        target = ObjectStoragePath(output_path)
+        if target.protocol in _LOCAL:
+            _check_folder(Path(target.path))
+        else:
+            _check_bucket(target)
+    except InputError:
+        raise
+    except Exception as error:  # Storage libraries raise errors of any class.
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"'{output_path:.200}' cannot be written: {reason:.500}", argument) from error
+
+
+def _check_folder(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError("it is a folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, probe = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".probe", dir=path.parent)
+    os.close(descriptor)
+    with suppress(FileNotFoundError):
+        Path(probe).unlink()
+
+
+def _check_bucket(target: Any) -> None:
+    filesystem = target.fs
+    if target.protocol not in _WITH_BUCKETS:
+        return
+    bucket = str(target.path).lstrip("/").partition("/")[0]
+    if not filesystem.exists(bucket):
+        raise FileNotFoundError(f"there is no bucket '{bucket}', or it may not be read")

@@ -1,0 +1,1 @@
+"""Input: values, conditions and problems of rows and arguments."""

@@ -1,0 +1,124 @@
+"""Conditions: an empty or null one never widens a selection.
+
+An argument that is None by default means "no condition". What was named and is empty is an error before the
+first request, because a missing value (an empty XCom, a template without a value) would otherwise select
+everything. An empty list of ids or names selects nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, shown
+from airflow_provider.errors import InputError
+
+_READER = ValueReader()
+
+
+def text_condition(value: Any, name: str) -> list[str]:
+    """Return what is wrong with a condition that is one text or number; nothing for None.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    if value is None:
+        return []
+    if is_missing(value):
+        return [f"{name} is empty; leave it out for no condition"]
+    if isinstance(value, (Mapping, list, tuple, set, bool)):
+        return [f"{name} must be a text, not {shown(value)}"]
+    return []
+
+
+def list_condition(value: Any, name: str) -> list[str]:
+    """Return what is wrong with a condition that is a list of ids or names; nothing for None.
+
+    An empty list is a condition that nothing meets.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    if value is None:
+        return []
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
+        return [f"{name} must be a list, not {shown(value)}"]
+    return [
+        f"{name}: item {number} is empty"
+        if is_missing(item)
+        else f"{name}: item {number} is no text: {shown(item)}"
+        for number, item in enumerate(value, start=1)
+        if is_missing(item) or not isinstance(item, str)
+    ]
+
+
+def mapping_condition(value: Any, name: str) -> list[str]:
+    """Return what is wrong with conditions by name, such as filters; nothing for None.
+
+    :param value: the argument; each condition in it needs a value.
+    :param name: its name.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, Mapping):
+        return [f"{name} must be an object of conditions by name, not {shown(value)}"]
+    if not value:
+        return [f"{name} is empty; leave it out for no condition"]
+    wrong = [
+        f"{name} has the name {shown(key)}, which is no text" for key in value if not isinstance(key, str)
+    ]
+    wrong += [
+        f"{name} has a condition without a name" for key in value if isinstance(key, str) and not key.strip()
+    ]
+    return wrong + [
+        f"{name}: the condition of {key!r} is empty ({shown(one)})"
+        for key, one in value.items()
+        if is_missing(one) or (isinstance(one, (list, tuple, set)) and any(map(is_missing, one)))
+    ]
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value is null, NaN, an empty text or blanks, or an empty list or object."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return not value
+    try:
+        read = _READER.read(value)
+    except UnreadableValueError:
+        return False
+    return read is None or read is ABSENT
+
+
+def refuse(problems: list[str], what: str = "the task's arguments") -> None:
+    """Raise the problems of arguments at once; nothing when there are none.
+
+    :raises InputError: with all of them.
+    """
+    if problems:
+        raise InputError(problems, what)
+
+
+def list_problems(value: Any, name: str) -> list[str]:
+    """Return the problems of an argument that must be a list of texts; none for None.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    if isinstance(value, str):
+        return [f"'{name}' must be a list of texts, not a text{rendered_hint(value)}"]
+    if isinstance(value, (bytes, Mapping)) or (value is not None and not isinstance(value, Collection)):
+        return [f"'{name}' must be a list of texts, not {shown(value)}"]
+    return [f"'{name}' must be a list of texts: {problem}" for problem in list_condition(value, name)]
+
+
+def rendered_hint(text: str) -> str:
+    """Return how to pass a list or an object that a template has made a text; empty for other texts.
+
+    :param text: the argument's value.
+    """
+    if text.lstrip()[:1] not in ("[", "{", "("):
+        return ""
+    return (
+        " that a template made: pass the task's .output, or set render_template_as_native_obj=True on the DAG"
+    )

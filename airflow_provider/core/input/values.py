@@ -1,0 +1,318 @@
+"""Value reader: turn any Python, NumPy, pandas or database value into a JSON value, or refuse it.
+
+Rows come from pandas, SQL, Parquet, CSV and people. Every vendor reads their values here, so that one value
+means the same everywhere. No data library is imported: a library's scalar is known by its type's module.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, tzinfo
+from decimal import Decimal
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
+from uuid import UUID
+
+_AS_TEXT = (UUID, IPv4Address, IPv6Address, IPv4Interface, IPv6Interface, IPv4Network, IPv6Network)
+_BINARY = (bytes, bytearray, memoryview)
+_INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_BOOLEANS = {"true": True, "false": False}
+_MAX_DEPTH = 100
+"""Maximum nesting of lists and objects in one value."""
+
+_MAX_INTEGER = 2**64
+"""Bound of integers that JSON encoders of the services keep exactly."""
+
+_SHOWN = 60
+"""Maximum characters of a value that an error repeats."""
+
+
+class _Absent:
+    """The type of :data:`ABSENT`."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ABSENT: Any = _Absent()
+"""A value that the row does not have (NaN, ``pandas.NA``, ``NaT``); different from None, which is null."""
+
+
+class UnreadableValueError(ValueError):
+    """A value that cannot be read; the message completes "field 'x' …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueReader:
+    """Reader of one source's values.
+
+    :param naive: the time zone that a date and time without one is in; None refuses such a value.
+    :param nan_is_absent: NaN means that the row has no value, as in pandas and files. False refuses NaN, as
+        for SQL, which has NULL.
+    """
+
+    naive: tzinfo | None = None
+    nan_is_absent: bool = True
+
+    def read(self, value: Any) -> Any:
+        """Return a value as JSON has it: None, bool, int, float, str, list or dict; :data:`ABSENT` for NaN.
+
+        Decimals become numbers, UUIDs, addresses and enums their text or value, dates ISO 8601, a date and
+        time UTC with ``Z``. NaN within a list is null, and within an object is left out.
+
+        :raises UnreadableValueError: for any other type, for infinities, bytes, and times without a zone.
+        """
+        return self._read(value, 0)
+
+    def _read(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            return _checked_text(value)
+        if kind is int:
+            return _checked_integer(value)
+        if value is None or kind is bool or value is ABSENT:
+            return value
+        if kind is float:
+            return self._float(value)
+        if depth > _MAX_DEPTH:
+            raise UnreadableValueError(f"is nested more than {_MAX_DEPTH} levels deep")
+        library = kind.__module__.partition(".")[0]
+        if library in _LIBRARIES:
+            value = self._of_library(value, library)
+            return value if value is ABSENT else self._read(value, depth + 1)
+        return self._of_python(value, depth)
+
+    def _of_python(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return self._object(value, depth)
+        if isinstance(value, (list, tuple)):
+            items = (self._read(item, depth + 1) for item in value)
+            return [None if item is ABSENT else item for item in items]
+        for kinds, read in self._readers():
+            if isinstance(value, kinds):
+                return read(value)
+        raise UnreadableValueError(f"is a {_type_name(value)}, which has no JSON form")
+
+    def _readers(self) -> tuple[tuple[Any, Callable[[Any], Any]], ...]:
+        return (
+            (Enum, lambda value: self._read(value.value, 1)),
+            (str, lambda value: _checked_text(str.__str__(value))),
+            (bool, bool),
+            (int, lambda value: _checked_integer(int(value))),
+            (float, lambda value: self._float(float(value))),
+            (Decimal, self._decimal),
+            (datetime, self._moment),
+            (date, date.isoformat),
+            (time, time.isoformat),
+            (_AS_TEXT, str),
+            (_BINARY, _refuse_bytes),
+        )
+
+    def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise UnreadableValueError(f"has the key {shown(key)}, which is no text")
+            try:
+                read = self._read(item, depth + 1)
+            except UnreadableValueError as problem:
+                raise UnreadableValueError(f"at {key!r} {problem}") from None
+            if read is not ABSENT:
+                found[_checked_text(str(key))] = read
+        return found
+
+    def _float(self, value: float) -> Any:
+        if math.isfinite(value):
+            return value
+        if math.isnan(value):
+            return self._nan()
+        raise UnreadableValueError(f"is {value}, which is no JSON number")
+
+    def _decimal(self, value: Decimal) -> Any:
+        if value.is_nan():
+            return self._nan()
+        if value.is_infinite():
+            raise UnreadableValueError(f"is {value}, which is no JSON number")
+        if value == value.to_integral_value() and value.adjusted() < 20:
+            return _checked_integer(int(value))
+        return self._float(float(value))
+
+    def _moment(self, value: datetime) -> Any:
+        if value.tzinfo is None and self.naive is None:
+            raise UnreadableValueError(f"is the time {value.isoformat()} without a time zone; {NAIVE_HINT}")
+        return utc_text(value if value.tzinfo else value.replace(tzinfo=self.naive))
+
+    def _nan(self) -> Any:
+        if self.nan_is_absent:
+            return ABSENT
+        raise UnreadableValueError("is NaN; select NULL for a value that is not there")
+
+    def _of_library(self, value: Any, library: str) -> Any:
+        name = type(value).__name__
+        if name in ("NAType", "NaTType"):
+            return self._nan()
+        if library == "pandas" and name == "Timestamp":
+            return value.to_pydatetime(warn=False)
+        if name == "datetime64":
+            days = value.dtype.str.endswith("[D]")
+            moment = value.item() if days else value.astype("datetime64[us]").item()
+            if moment is not None and not isinstance(moment, date):
+                raise UnreadableValueError(f"is the time {value}, outside the years 1 to 9999")
+            return self._nan() if moment is None else moment
+        if name == "ndarray" and value.ndim:
+            return value.tolist()
+        if hasattr(value, "item") and getattr(value, "shape", None) == () and name != "timedelta64":
+            plain = value.item()
+            if type(plain).__module__.partition(".")[0] not in _LIBRARIES:
+                return plain
+        if hasattr(value, "as_py"):
+            return value.as_py()
+        raise UnreadableValueError(f"is a {_type_name(value)}, which has no JSON form")
+
+
+_LIBRARIES = frozenset({"numpy", "pandas", "pyarrow"})
+NAIVE_HINT = "state its zone (for a query: sql_timezone, or AT TIME ZONE)"
+
+
+def read_integer(value: Any, least: int | None = None) -> int:
+    """Return a whole number from a number or a text: ``0``, ``0.0`` and ``"0"`` are 0.
+
+    :param value: what :meth:`ValueReader.read` returned.
+    :param least: smallest value allowed.
+    :raises UnreadableValueError: when it is no whole number, or too small.
+    """
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        value = int(value.strip().partition(".")[0])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UnreadableValueError(f"must be a whole number, not {shown(value)}")
+    if least is not None and value < least:
+        raise UnreadableValueError(f"must be a whole number of at least {least}, not {value}")
+    return value
+
+
+def read_number(value: Any) -> int | float:
+    """Return a number from a number or a text; a whole one as an integer.
+
+    :param value: what :meth:`ValueReader.read` returned.
+    :raises UnreadableValueError: when it is none; a decimal comma is named.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.fullmatch(text):
+            comma = " (a decimal point is needed, not a comma)" if "," in text else ""
+            raise UnreadableValueError(f"must be a number, not {shown(value)}{comma}")
+        value = float(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UnreadableValueError(f"must be a number, not {shown(value)}")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def read_boolean(value: Any) -> bool:
+    """Return a boolean from a boolean, 0 or 1, or the texts ``true`` and ``false``.
+
+    :raises UnreadableValueError: when it is none of these.
+    """
+    if isinstance(value, str):
+        value = _BOOLEANS.get(value.strip().lower(), value)
+    if isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)
+    raise UnreadableValueError(f"must be true or false, not {shown(value)}")
+
+
+def read_text(value: Any) -> str:
+    """Return a text from a text, a number or a boolean, as the services write them: ``4``, ``2.5``, ``true``.
+
+    :raises UnreadableValueError: when it is null, a list or an object.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_INTEGER:
+        return str(int(value))
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise UnreadableValueError(f"must be a text, not {shown(value)}")
+
+
+def read_moment(value: Any, naive: tzinfo | None = None) -> datetime:
+    """Return a date and time from ISO 8601 text; a date alone is its midnight in ``naive``, or in UTC.
+
+    :param value: what :meth:`ValueReader.read` returned, or a ``date`` or ``datetime``.
+    :param naive: the zone of a time without one; None refuses it.
+    :raises UnreadableValueError: when it is no date, or its zone is not known.
+    """
+    if isinstance(value, datetime):
+        found = value
+    elif isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=naive or UTC)
+    else:
+        try:
+            found = datetime.fromisoformat(value.strip())
+        except (AttributeError, ValueError):
+            raise UnreadableValueError(
+                f"must be a date in ISO 8601, such as 2026-01-31, not {shown(value)}"
+            ) from None
+        if len(value.strip()) <= len("2026-W01-1"):
+            return found.replace(tzinfo=naive or UTC)
+    if found.tzinfo is None:
+        if naive is None:
+            raise UnreadableValueError(f"is the time {shown(value)} without a time zone; add one, such as Z")
+        found = found.replace(tzinfo=naive)
+    return found
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a moment in ISO 8601, in UTC with ``Z``; fractions of a second only where there are any.
+
+    :raises UnreadableValueError: when the moment leaves the years 1 to 9999 in UTC.
+    """
+    try:
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        raise UnreadableValueError(f"is the time {moment.isoformat()}, outside the years 1 to 9999") from None
+
+
+def normal_key(text: str) -> str:
+    """Return a key in its normal form: Unicode NFC, without blanks or no-break spaces around it."""
+    if text.isascii():
+        return text.strip()
+    return unicodedata.normalize("NFC", text).strip().strip("\ufeff\u200b").strip()
+
+
+def shown(value: Any) -> str:
+    """Return a value for an error, on one line and cut short."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _checked_text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UnreadableValueError(f"is {value!a:.60}, which is no valid Unicode text") from None
+    return value
+
+
+def _checked_integer(value: int) -> int:
+    if not -_MAX_INTEGER // 2 <= value < _MAX_INTEGER:
+        raise UnreadableValueError("is a whole number of more than 64 bits")
+    return value
+
+
+def _refuse_bytes(value: Any) -> Any:
+    raise UnreadableValueError(f"is binary ({len(value)} bytes); only a geometry may be")
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.errors import InputError
+
+
+def test_a_file_gets_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out.bin"
+    with AtomicFile(str(target)) as out:
+        out.write(b"half")
+        assert not target.exists()
+        out.write(b" whole")
+    assert target.read_bytes() == b"half whole"
+    assert out.bytes == 10
+    assert out.sha256 == hashlib.sha256(b"half whole").hexdigest()
+
+
+def test_a_failure_leaves_the_earlier_file_and_no_temporary_file(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    target.write_bytes(b"yesterday")
+    with pytest.raises(RuntimeError), AtomicFile(f"file://{target}") as out:
+        out.write(b"half")
+        raise RuntimeError
+    assert target.read_bytes() == b"yesterday"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_interrupt_leaves_no_temporary_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), AtomicFile(str(tmp_path / "out.bin")) as out:
+        out.write(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_files_of_killed_processes_are_removed_and_of_living_ones_kept(tmp_path: Path) -> None:
+    left = tmp_path / ".out.bin.0123456789ab.part"
+    left.write_bytes(b"half")
+    with AtomicFile(str(tmp_path / "out.bin")) as first, AtomicFile(str(tmp_path / "out.bin")) as second:
+        assert not left.exists()
+        second.write(b"two")
+        first.write(b"one")
+    assert (tmp_path / "out.bin").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_pipes_and_links_under_such_a_name_are_neither_opened_nor_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".out.bin.0123456789ab.part")
+    (tmp_path / ".out.bin.0123456789ac.part").mkdir()
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"theirs")
+    link = tmp_path / ".out.bin.0123456789ad.part"
+    link.symlink_to(theirs)
+    with AtomicFile(str(tmp_path / "out.bin")) as out:
+        out.write(b"ours")
+    assert (tmp_path / "out.bin").read_bytes() == b"ours"
+    assert theirs.read_bytes() == b"theirs"
+    assert link.is_symlink()
+
+
+def test_a_file_before_its_upload_is_readable_by_its_owner_only(tmp_path: Path, monkeypatch) -> None:
+    waits = tmp_path / "waits"
+    waits.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(waits))
+    monkeypatch.setattr(AtomicFile, "_is_local", staticmethod(lambda _: False))  # as object storage
+    with AtomicFile(str(tmp_path / "out.bin")) as out:
+        out.write(b"rows")
+        (part,) = waits.iterdir()
+        assert part.stat().st_mode & 0o777 == 0o600
+    assert list(waits.iterdir()) == []
+    assert (tmp_path / "out.bin").read_bytes() == b"rows"
+
+
+@pytest.mark.parametrize("path", ["", " ", "some/folder/"])
+def test_a_path_that_names_no_file_is_refused(path: str) -> None:
+    with pytest.raises(InputError, match="names no file"), AtomicFile(path):
+        pass

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import Format, choose_format, open_compressed
+from airflow_provider.errors import InputError
+
+FORMATS = ("jsonl", "csv", "parquet")
+
+
+def choose(output_path: str, **more: Any) -> Format:
+    return choose_format(output_path, FORMATS, compressible=("jsonl", "csv"), **more)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a/b.jsonl", Format("jsonl")),
+        ("s3://aws@twin/B.CSV", Format("csv")),
+        ("b.csv.gz", Format("csv", True)),
+        ("b.parquet", Format("parquet")),
+    ],
+)
+def test_the_suffix_names_the_format(path: str, expected: Format) -> None:
+    assert choose(path) == expected
+
+
+def test_a_given_format_needs_no_suffix() -> None:
+    assert choose("out.txt", given="csv") == Format("csv")
+    assert choose("out.gz", given="csv") == Format("csv", True)
+
+
+@pytest.mark.parametrize("path", ["", "out", "csv", "out.txt", "out.csv/", "out.parquet.gz", "out.gz"])
+def test_an_unknown_suffix_is_refused_with_those_that_are_known(path: str) -> None:
+    known = r"must end in one of \.jsonl, \.csv, \.parquet \(\.jsonl and \.csv also with \.gz\)"
+    with pytest.raises(InputError, match=rf"{known}$"):
+        choose(path)
+    with pytest.raises(InputError, match=rf"{known}, or set 'format'$"):
+        choose(path, argument="format")
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(InputError, match="format: 'xlsx' is unknown; there are jsonl, csv, parquet"):
+        choose("out.csv", given="xlsx", argument="format")
+
+
+def test_equal_content_makes_equal_compressed_bytes(tmp_path: Path) -> None:
+    for name in ("a.gz", "b.gz"):
+        with AtomicFile(str(tmp_path / name)) as file, open_compressed(file, compressed=True) as out:
+            out.write(b"rows")
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "a.gz").read_bytes()) == b"rows"

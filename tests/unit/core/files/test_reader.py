@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files.reader import read_rows
+from airflow_provider.errors import InputError
+
+ROWS = [{"id": "a", "n": 61.5, "ok": True}, {"id": "ø", "n": None, "ok": False}]
+
+
+def write(path: Path, kind: str) -> str:
+    target = path / f"rows.{kind}"
+    if kind.startswith(("jsonl", "ndjson")):
+        data = "\n".join(json.dumps(row) for row in ROWS).encode() + b"\n\n"
+    elif kind == "geojson":
+        data = json.dumps({"type": "FeatureCollection", "features": ROWS}).encode()
+    elif kind == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(ROWS), target)
+        return str(target)
+    else:
+        data = json.dumps(ROWS).encode()
+    target.write_bytes(gzip.compress(data) if kind.endswith(".gz") else data)
+    return str(target)
+
+
+@pytest.mark.parametrize("kind", ["json", "json.gz", "jsonl", "jsonl.gz", "ndjson", "geojson", "parquet"])
+def test_every_format_yields_the_same_rows_with_their_types(kind: str, tmp_path: Path) -> None:
+    # A null in a table is no value; in JSON it is one.
+    second = {"id": "ø", "ok": False} if kind == "parquet" else ROWS[1]
+    assert list(read_rows(write(tmp_path, kind))) == [(1, ROWS[0]), (2, second)]
+    assert list(read_rows("file://" + write(tmp_path, kind))) == [(1, ROWS[0]), (2, second)]
+
+
+def test_a_list_yields_its_rows() -> None:
+    assert list(read_rows(ROWS)) == [(1, ROWS[0]), (2, ROWS[1])]
+
+
+def test_csv_yields_texts_by_the_names_of_the_header(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes('\ufeffid,name\n1,"a,b"\n2,ø\n'.encode())
+    assert list(read_rows(str(tmp_path / "x.csv"))) == [
+        (1, {"id": "1", "name": "a,b"}),
+        (2, {"id": "2", "name": "ø"}),
+    ]
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_json_may_begin_with_a_byte_order_mark(name: str, tmp_path: Path) -> None:
+    text = '[{"id": "ø"}]' if name == "x.json" else '{"id": "ø"}\n'
+    (tmp_path / name).write_text(text, "utf-8-sig")
+    assert list(read_rows(str(tmp_path / name))) == [(1, {"id": "ø"})]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.jsonl", b'{"id": 1}\nnope\n', "line 2 is not JSON"),
+        ("x.jsonl", b'{"id": 1}\n[1]\n', "row 2 is not an object but a list"),
+        ("x.json", b"{}", "must be a JSON list"),
+        ("x.json", b"[", "is not JSON"),
+        ("x.csv", b"a,b\n1\n", "the header has 2 columns"),
+        ("x.csv", b"a,b\n1,2,3\n", "the header has 2 columns"),
+        ("x.jsonl.gz", b"not gzip", "cannot be read"),
+        ("x.xlsx", b"", "must end in one of"),
+        ("x.csv", b"a\n\xff\n", "encoding='cp1252'"),
+        ("x.csv", b"a,b,a\n1,2,3\n", "the header has 'a' more than once"),
+        ("x.csv", b"a\n" + b"x" * (16 * 1024 * 1024 + 1), "field larger than field limit"),
+        ("x.jsonl.gz", gzip.compress(b"{}", mtime=0)[:12] + b"\xff" * 9, "cannot be read"),
+        ("x.parquet", b"PAR1 is not enough", "cannot be read as Parquet"),
+        ("x.parquet", b"", "cannot be read as Parquet"),
+    ],
+)
+def test_an_error_names_the_line_or_row(name: str, content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        list(read_rows(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("source", ["", "  ", 7, {"id": 1}, b"x", None])
+def test_a_source_that_is_neither_list_nor_path_is_refused(source: Any) -> None:
+    with pytest.raises(InputError, match="source"):
+        list(read_rows(source))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file"):
+        list(read_rows(str(tmp_path / "none.json")))
+
+
+def test_rows_are_streamed_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"id": 1}\n' * 3 + b"broken\n")
+    rows = read_rows(str(path))
+    assert [next(rows)[0] for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(InputError, match="line 4"):
+        next(rows)

@@ -1,0 +1,54 @@
+"""Rows on disk, and their columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files import spool
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.spool import Spool, write_parquet
+
+
+def test_rows_come_back_in_order_and_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "BATCH", 2)
+    rows = [{"n": number} for number in range(5)]
+    with Spool() as spool_:
+        spool_.add(rows[:3])
+        spool_.add(rows[3:])
+        assert list(spool_.batches()) == [rows[:2], rows[2:4], rows[4:]]
+        assert spool_.rows == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([True, None], "boolean"),
+        ([1, None], "integer"),
+        ([1, 2.5], "number"),
+        (["a"], "text"),
+        ([None], "text"),
+        ([1, "a"], "json"),
+        ([True, 1], "json"),
+        ([{"a": 1}], "json"),
+        ([2**70], "json"),
+    ],
+)
+def test_a_column_has_the_kind_that_all_its_values_share(values: list[Any], kind: str) -> None:
+    with Spool() as spool_:
+        spool_.add({"x": value} for value in values)
+        assert spool_.kinds() == {"x": kind}
+
+
+def test_parquet_holds_late_columns_mixed_values_and_nulls(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "rows.parquet"
+    with Spool() as spool_, AtomicFile(str(path)) as file:
+        spool_.add([{"a": 1, "m": "x"}, {"a": 2.5, "late": True, "m": [1]}])
+        write_parquet(file, spool_, ["a", "late", "m", "never"])
+    assert pq.read_table(path).to_pylist() == [
+        {"a": 1.0, "late": None, "m": '"x"', "never": None},
+        {"a": 2.5, "late": True, "m": "[1]", "never": None},
+    ]

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_provider.core.http import auth
+from airflow_provider.core.http.auth import MintedToken, QueryToken, Token, lead_time, read_token
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.errors import AuthenticationError
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    clock = [1000.0]
+    monkeypatch.setattr(auth, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(auth, "_slots", {})
+    return clock
+
+
+def minted(life: float) -> tuple[MintedToken, list[Token]]:
+    issued: list[Token] = []
+    credential = MintedToken(Call("POST", "token", form={"secret": "s"}))
+    credential.issue = lambda _: issued.append(Token(f"token-{len(issued)}", life)) or issued[-1]  # type: ignore[attr-defined]
+    return credential, issued
+
+
+@pytest.mark.parametrize(("life", "lead"), [(86400, 60), (600, 60), (100, 10), (10, 1)])
+def test_a_token_is_renewed_60_seconds_early_or_after_nine_tenths_of_a_short_life(
+    life: float, lead: float, now: list[float]
+) -> None:
+    assert lead_time(life) == lead
+    credential, issued = minted(life)
+    credential.token(credential.issue, "r")
+    now[0] += life - lead - 0.01
+    credential.token(credential.issue, "r")
+    assert len(issued) == 1
+    now[0] += 0.02
+    assert credential.token(credential.issue, "r") == "token-1"
+
+
+def test_sixteen_threads_cause_one_token_request(echo, connect) -> None:
+    hook = connect()
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: hook.send(Call("GET", "closed/x")), range(32)))
+    assert echo.counters.tokens_issued["echo"] == 1
+
+
+def test_hooks_of_one_process_share_a_token(echo, connect) -> None:
+    for _ in range(3):
+        with connect() as hook:
+            hook.send(Call("GET", "closed/x"))
+    assert echo.counters.tokens_issued["echo"] == 1
+
+
+def test_workers_and_event_loops_share_a_token(echo, connect) -> None:
+    connect().send(Call("GET", "closed/x"))
+    asyncio.run(connect().asend(Call("GET", "closed/x")))
+    assert echo.counters.tokens_issued["echo"] == 1
+
+
+def test_many_coroutines_cause_one_token_request(echo, connect) -> None:
+    hook = connect()
+
+    async def send_all() -> None:
+        await asyncio.gather(*(hook.asend(Call("GET", "closed/x")) for _ in range(16)))
+
+    asyncio.run(send_all())
+    assert echo.counters.tokens_issued["echo"] == 1
+
+
+def test_a_401_causes_one_new_token_and_one_retry(echo, connect) -> None:
+    hook = connect()
+    hook.send(Call("GET", "closed/x"))
+    echo.echo.tokens.clear()
+    echo.echo.tokens.add("makes the next one new")
+    assert hook.send(Call("GET", "closed/x"))["path"].endswith("/closed/x")
+    assert echo.counters.tokens_issued["echo"] == 2
+
+
+def test_a_second_401_ends_at_once(echo, connect) -> None:
+    echo.faults.add("status", path="closed", status=401, times=None)
+    with pytest.raises(AuthenticationError):
+        connect().send(Call("GET", "closed/x"))
+    assert echo.counters.total("closed") == 2
+
+
+def test_many_threads_with_an_expired_token_cause_one_renewal(echo, connect) -> None:
+    hook = connect()
+    hook.send(Call("GET", "closed/x"))
+    echo.echo.tokens.clear()
+    echo.echo.tokens.add("makes the next one new")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: hook.send(Call("GET", "closed/x")), range(8)))
+    assert echo.counters.tokens_issued["echo"] == 2
+
+
+def test_a_refused_token_request_is_an_authentication_error_with_the_reason(echo, connect) -> None:
+    with pytest.raises(AuthenticationError, match="invalid_client"):
+        connect(password="wrong").send(Call("GET", "closed/x"))
+
+
+@pytest.mark.parametrize("mode", ["minted", "header", "query"])
+def test_a_hook_returns_its_access_token_to_workers_and_event_loops(mode: str, echo, connect) -> None:
+    hook = connect({"mode": mode}, **({} if mode == "minted" else {"password": "plain"}))
+    assert hook.cached_access_token() == ""
+    token = hook.access_token()
+    assert token == ("tok/0+x" if mode == "minted" else "plain")
+    assert asyncio.run(hook.aaccess_token()) == token
+    assert hook.cached_access_token() == (token if mode == "minted" else "")
+    hook.forget_access_token(token)
+    assert hook.access_token() == ("tok/1+x" if mode == "minted" else "plain")
+
+
+def test_a_query_token_replaces_any_that_is_in_the_query_already() -> None:
+    query = [("token", "old"), ("limit", "2"), ("token", "older")]
+    QueryToken("new+").apply("new+", {}, query)
+    assert query == [("limit", "2"), ("token", "new+")]
+
+
+@pytest.mark.parametrize("expires_in", [10**400, "nan", "inf", -1, 0, [1], None, "soon"])
+def test_an_invalid_lifetime_counts_as_an_hour(expires_in: object) -> None:
+    body = json.dumps({"access_token": "t", "expires_in": expires_in}).encode()
+    assert read_token(Reply(200, {}, body)).expires_in == 3600.0

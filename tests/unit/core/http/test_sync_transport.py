@@ -1,0 +1,423 @@
+"""Both transports: ``send`` runs each test once for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from airflow_provider import __version__, errors
+from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.http import reply
+from airflow_provider.core.http.call import Call, segment
+from airflow_provider.core.http.retry import RetryLimits
+from tests.unit.core.conftest import SECRET, EchoHook
+
+READ = Call[Any]("GET", "open/thing")
+WRITE = Call[Any]("POST", "open/thing", json={"n": 61.5}, repeatable=False)
+
+Send = Callable[[ApiHook, Call[Any]], Any]
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    if request.param == "sync":
+        return lambda hook, call: hook.send(call)
+    return lambda hook, call: asyncio.run(hook.asend(call))
+
+
+def test_the_same_call_gives_the_same_result_on_both_transports(echo, connect) -> None:
+    call = Call[Any](
+        "PUT", f"open/{segment('a/b?c#d%e é')}", {"property:t": "gt:20", "ids": [1, 2]}, json={"n": 61.5}
+    )
+    sync = connect().send(call)
+    assert asyncio.run(connect().asend(call)) == sync
+    assert sync["body"] == '{"n":61.5}'
+    assert sync["query"] == "property%3At=gt%3A20&ids=1&ids=2"
+    assert echo.echo.seen[-1]["path"].endswith("/echo/open/a%2Fb%3Fc%23d%25e%20%C3%A9")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 500},
+        {"kind": "html", "status": 502},
+        {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
+        {"kind": "status", "status": 429},
+        {"kind": "reset_before"},
+        {"kind": "reset_after"},
+        {"kind": "truncate"},
+    ],
+    ids=lambda fault: f"{fault['kind']}{fault.get('status', '')}",
+)
+def test_a_read_succeeds_after_a_transient_fault(fault: dict[str, Any], send: Send, echo, connect) -> None:
+    hit = echo.faults.add(path="open/thing", times=2, **fault)
+    assert send(connect(), READ)["path"].endswith("/open/thing")
+    assert hit.hits == 2
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+def test_a_write_without_response_is_never_retried(kind: str, send: Send, echo, connect) -> None:
+    echo.faults.add(kind, path="open/thing")
+    with pytest.raises(errors.AmbiguousWriteError, match="POST .*/open/thing was sent"):
+        send(connect(), WRITE)
+    assert echo.echo.written == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_write_that_was_refused_before_acting_is_retried(status: int, send: Send, echo, connect) -> None:
+    echo.faults.add("status", path="open/thing", status=status, times=2)
+    send(connect(), WRITE)
+    assert echo.echo.written == 1
+
+
+def test_attempts_end_with_the_error_and_their_number(send: Send, echo, connect) -> None:
+    hit = echo.faults.add("html", path="open/thing", status=503, times=None)
+    with pytest.raises(
+        errors.ServerError, match="GET .*/open/thing answered 503: an HTML page: 503"
+    ) as caught:
+        send(connect(), READ)
+    assert hit.hits == 6
+    assert "failed in 6 attempts" in caught.value.__notes__[0]
+
+
+def test_a_delay_beyond_the_cap_becomes_an_error_with_the_delay(send: Send, echo, connect) -> None:
+    hit = echo.faults.add("status", path="open", status=429, headers={"Retry-After": "3600"}, times=None)
+    with pytest.raises(errors.RateLimitedError) as caught:
+        send(connect(), READ)
+    assert caught.value.retry_after == 3600
+    assert hit.hits == 1
+
+
+def test_a_403_ends_at_once(send: Send, echo, connect) -> None:
+    hit = echo.faults.add("status", path="open", status=403, body={"detail": "readers only"}, times=None)
+    with pytest.raises(errors.PermissionDeniedError, match="readers only"):
+        send(connect(), READ)
+    assert hit.hits == 1
+
+
+def test_a_reply_that_stalls_ends_with_the_timeout(send: Send, echo, connect) -> None:
+    echo.faults.add("delay", path="open", seconds=5, times=None)
+    hook = connect({"timeout": 0.05})
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
+    with pytest.raises(errors.TransportError, match="the read timed out"):
+        send(hook, READ)
+
+
+def test_a_host_that_does_not_answer_is_a_transport_error_even_for_a_write(send: Send, echo, connect) -> None:
+    with pytest.raises(errors.TransportError, match="no connection"):
+        send(connect(host="http://127.0.0.1:1/x"), WRITE)
+
+
+def test_redirects_are_not_followed(send: Send, echo, connect) -> None:
+    echo.faults.add("redirect", path="open/thing", location=f"{echo.around.storage_origin}/elsewhere")
+    with pytest.raises(errors.RequestRejectedError, match="redirect"):
+        send(connect(), READ)
+    assert echo.counters.total("storage") == 0
+
+
+def test_credentials_go_to_the_connections_own_origin_only(send: Send, echo, connect) -> None:
+    elsewhere = Call[Any]("GET", f"{echo.around.storage_origin}/next?token=abc")
+    with pytest.raises(errors.InputError, match="go to its own host only") as caught:
+        send(connect(), elsewhere)
+    assert "abc" not in str(caught.value)
+    own = Call[Any]("GET", f"{echo.url}/echo/open/next?page=2")
+    assert send(connect(), own)["query"] == "page=2"
+
+
+def test_netrc_and_cookies_do_not_change_what_is_sent(echo, connect, monkeypatch, tmp_path) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    echo.faults.add("status", path="open/first", status=200, headers={"Set-Cookie": "a=b"}, body={})
+    hook = connect({"mode": "header"}, password="plain-token")
+    hook.send(Call("GET", "open/first"))
+    hook.send(READ)
+    sent = echo.echo.seen[-1]["headers"]
+    assert "cookie" not in sent
+    assert sent["authorization"] == "Bearer plain-token"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_requests_to_this_machine_use_no_proxy(name, send: Send, echo, connect, monkeypatch) -> None:
+    for other in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # no server listens there
+    send(connect(), READ)
+    with connect().download(f"{echo.url}/echo/open/file") as stream:
+        assert b"".join(stream.chunks())
+    assert len(echo.echo.seen) == 2
+
+
+def test_requests_to_other_hosts_use_the_proxy(send: Send, echo, connect, monkeypatch) -> None:
+    for other in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("http_proxy", echo.url)
+    hook = connect({"allow_http": True, "mode": "header"}, host="http://far.invalid", password="plain-token")
+    with pytest.raises(errors.NotFoundError):  # the echo service is no proxy, but was asked
+        send(hook, Call("GET", "nowhere"))
+    assert echo.counters.total("(no such route)") == 1
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\r"])
+def test_no_header_can_begin_another_header(value: str, send: Send, echo, connect) -> None:
+    with pytest.raises(errors.InputError, match="the request cannot be made"):
+        send(connect(), Call("POST", "open/thing", headers={"Prefer": value}, repeatable=False))
+    assert echo.echo.seen == []
+
+
+def test_a_reply_that_expands_beyond_the_maximum_is_refused(send: Send, echo, connect, monkeypatch) -> None:
+    assert send(connect(), Call("GET", "packed/200"))["detail"].endswith("far")
+    monkeypatch.setattr(reply, "MAX_BYTES", 4 * reply.MIB)
+    with pytest.raises(errors.TransportError, match=r"GET .*/packed/200 .* its reply is larger than 4 MiB"):
+        send(connect(), Call("GET", "packed/200"))
+    with pytest.raises(errors.AmbiguousWriteError, match="its reply is larger than 4 MiB"):
+        send(connect(), Call("POST", "packed/200", repeatable=False))
+    assert echo.echo.written == 1
+    assert echo.counters.total("packed") == 3
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_doubly_compressed_reply_is_refused(status, send: Send, echo, connect) -> None:
+    headers = {"Content-Encoding": "gzip, gzip"}
+    hit = echo.faults.add(
+        "status", path="open", status=status, headers=headers, body=b"\x1f\x8b".decode("latin-1"), times=None
+    )
+    with pytest.raises(errors.TransportError, match="its reply is compressed more than once"):
+        send(connect(), READ)
+    assert hit.hits == 1
+
+
+def test_only_the_beginning_of_an_error_reply_is_read(send: Send, echo, connect, monkeypatch) -> None:
+    read: list[int] = []
+    read_error = EchoHook.read_error
+    monkeypatch.setattr(
+        EchoHook, "read_error", lambda self, reply: read.append(len(reply.body)) or read_error(self, reply)
+    )
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        send(connect(), Call("GET", "packed/403"))
+    assert 0 < read[0] <= reply.MAX_ERROR_BYTES
+    assert len(str(caught.value)) < 1000
+
+
+def test_connections_are_kept_alive_and_pooled(echo, connect) -> None:
+    hook = connect()
+    for _ in range(10):
+        hook.send(READ)
+    assert echo.counters.connections == 1
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(hook.send, [READ] * 20))
+    assert echo.counters.connections <= 5
+
+
+def test_a_stream_yields_chunks_and_raises_when_the_body_breaks_off(echo, connect) -> None:
+    with connect().stream(Call("GET", "open/thing")) as stream:
+        assert b"".join(stream.chunks(7)).startswith(b"{")
+    echo.faults.add("truncate", path="open/thing")
+    with connect().stream(READ) as stream, pytest.raises(errors.TransportError, match="broke off"):
+        list(stream.chunks())
+
+
+def test_opening_a_stream_is_retried(echo, connect) -> None:
+    echo.faults.add("status", path="open/thing", status=503, times=2)
+    with connect().stream(READ) as stream:
+        assert stream.status == 200
+
+
+def test_every_request_names_its_sender(echo, connect) -> None:
+    with connect({"mode": "query"}) as hook:
+        hook.send(Call("GET", "open/asked"))
+        hook.upload(f"{echo.url}/echo/open/put", b"x", {})
+        with hook.download(f"{echo.url}/echo/open/got") as stream:
+            assert b"".join(stream.chunks())
+    sender = f"airflow-provider-digital-twin/{__version__}"
+    assert [one["headers"]["user-agent"] for one in echo.echo.seen] == [sender] * 3
+
+
+def test_a_download_carries_no_credentials(echo, connect) -> None:
+    with connect({"mode": "query"}).download(f"{echo.url}/echo/open/file?sig=s") as stream:
+        assert stream.status == 200
+    headers = echo.echo.seen[-1]["headers"]
+    assert "authorization" not in headers
+    assert SECRET not in str(headers)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.com/x?sig=abcd", "https://example.com/x?sig=abcd", "ftp://x/y"]
+)
+def test_a_download_from_a_host_that_is_not_allowed_is_refused(url: str, echo, connect) -> None:
+    with pytest.raises(errors.InputError) as caught, connect().download(url):
+        pass
+    assert "abcd" not in str(caught.value)
+
+
+def test_a_download_host_can_be_allowed_with_and_without_port(echo, connect) -> None:
+    hook = connect({"allowed_hosts": "files.example.com other.example.com:8443"})
+    hook.transport.endpoint.check_download("https://files.example.com/x")
+    hook.transport.endpoint.check_download("https://other.example.com:8443/x")
+    with pytest.raises(errors.InputError):
+        hook.transport.endpoint.check_download("https://other.example.com/x")
+
+
+@pytest.mark.parametrize("mode", ["query", "minted", "header"])
+def test_no_secret_is_in_any_error_or_log_line(mode: str, send: Send, echo, connect, logged) -> None:
+    secret = SECRET.replace("é", "e") if mode == "header" else SECRET
+    hook = connect({"mode": mode}, password=secret if mode == "header" else SECRET)
+    for status in (503, 400):
+        echo.faults.add(
+            "status",
+            path="closed",
+            status=status,
+            body={"detail": f"token {secret} in {echo.url}"},
+            times=None,
+        )
+        with pytest.raises(errors.ProviderError) as caught:
+            send(hook, Call("GET", "closed/x"))
+        text = f"{caught.value} {caught.value!r} {vars(caught.value)} {logged()}"
+        for encoded in (secret, "s3cr3t", "tok/0", "tok%2F0"):
+            assert encoded not in text
+        echo.faults.clear()
+
+
+def test_a_bad_connection_is_named_before_any_request(echo, connect) -> None:
+    with pytest.raises(errors.InputError, match="unknown extra 'tiemout'"):
+        connect({"tiemout": 3}).send(READ)
+    assert echo.counters.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "fault", "says"),
+    [
+        ({}, None, (True, "fine")),
+        ({"password": "wrong"}, None, (False, "does not accept the credentials")),
+        ({"host": "http://127.0.0.1:1"}, None, (False, "host cannot be reached")),
+        ({}, {"kind": "status", "status": 403}, (False, "a permission is missing")),
+        ({}, {"kind": "status", "status": 404}, (False, "does not know the resource")),
+        ({"host": "http://example.com"}, None, (False, "plain http")),
+    ],
+)
+def test_test_connection_says_in_one_sentence_what_is_wrong(change, fault, says, echo, connect) -> None:
+    if fault:
+        echo.faults.add(path="probe", times=None, **fault)
+    works, sentence = connect(**change).test_connection()
+    assert works is says[0]
+    assert says[1] in sentence
+    assert "\n" not in sentence
+
+
+def test_hooks_do_nothing_before_they_are_used() -> None:
+    assert EchoHook("there_is_no_such_connection").conn_id == "there_is_no_such_connection"
+
+
+def test_a_header_token_that_no_header_can_carry_is_named_not_shown(send: Send, echo, connect) -> None:
+    with pytest.raises(errors.InputError, match="no HTTP header can carry") as caught:
+        send(connect({"mode": "header"}), Call("GET", "closed/x"))
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_log_names_failure_attempt_and_backoff(send: Send, echo, connect, logged) -> None:
+    echo.faults.add("status", path="open/thing", status=503, body={"detail": "busy"})
+    send(connect(), READ)
+    (line,) = (line for line in logged().splitlines() if "attempt 1 of" in line)
+    assert "GET http://127.0.0.1:" in line
+    assert "open/thing answered 503: busy (attempt 1 of 6; next attempt in 0.0 s)" in line
+
+
+def test_retries_stop_at_the_deadline(echo, connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider.core.http import sync_transport
+
+    now = [1000.0]
+    monkeypatch.setattr(sync_transport, "clock", lambda: now[0])
+    down = echo.faults.add("html", status=503, times=None)
+    hook = connect()
+    hook.transport._sleep = lambda seconds: now.__setitem__(0, now[0] + seconds)
+    hook.transport.endpoint.retry_limits = RetryLimits(attempts=100, base=1, cap=10, total=1e9)
+    with pytest.raises(errors.ServerError), hook.until(1020.0):
+        hook.send(READ)
+    assert 1005 < now[0] <= 1020
+    assert 3 <= down.hits < 10
+
+
+def test_a_request_ends_at_most_a_second_after_the_deadline(echo, connect) -> None:
+    echo.faults.add("delay", seconds=4.0, times=None)
+    began = time.time()
+    hook = connect()
+    with pytest.raises(errors.TransportError, match="the read timed out"), hook.until(began + 0.1):
+        hook.send(READ)
+    assert time.time() - began < 3
+
+
+def test_the_connection_sets_attempts(send: Send, echo, connect) -> None:
+    down = echo.faults.add("html", status=503, times=None)
+    with pytest.raises(errors.ServerError):
+        send(connect({"attempts": 3}), READ)
+    assert down.hits == 3
+
+
+def test_limits_that_a_caller_sets_hold_whatever_the_connection_says(send: Send, echo, connect) -> None:
+    down = echo.faults.add("html", status=503, times=None)
+    hook = connect({"attempts": 9})
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
+    with pytest.raises(errors.ServerError):
+        send(hook, READ)
+    assert down.hits == 2
+
+
+def test_a_connection_test_stays_quick_whatever_the_connection_says(echo, connect) -> None:
+    down = echo.faults.add("html", path="probe", status=503, times=None)
+    began = time.monotonic()
+    works, _ = connect({"attempts": 50, "patience": 3600}).test_connection()
+    assert (works, down.hits) == (False, 2)
+    assert time.monotonic() - began < 5
+
+
+PAGE = {
+    "kind": "status",
+    "status": 200,
+    "body": "<!doctype html><title>Sign in</title>",
+    "content_type": "text/html",
+}
+
+
+def test_a_web_page_in_place_of_json_is_told_at_once(send: Send, echo, connect) -> None:
+    hit = echo.faults.add(path="open/thing", times=None, **PAGE)
+    with pytest.raises(
+        errors.ServerError, match=r"answered 200: a web page \('Sign in'\) instead of"
+    ) as caught:
+        send(connect(), READ)
+    assert hit.hits == 1
+    assert caught.value.is_page
+    with pytest.raises(errors.ServerError, match="a web page"):
+        send(connect(), READ.with_reader(reply.read_nothing))
+    with pytest.raises(errors.AmbiguousWriteError, match="a web page"):
+        send(connect(), WRITE)
+    assert hit.hits == 3
+
+
+def test_json_that_is_called_html_is_read(send: Send, echo, connect) -> None:
+    echo.faults.add("status", path="open/thing", status=200, body={"n": 1}, content_type="text/html")
+    assert send(connect(), READ) == {"n": 1}
+
+
+def test_a_raw_reply_may_be_a_page_and_has_its_headers_in_any_case(send: Send, echo, connect) -> None:
+    echo.faults.add(path="open/thing", **PAGE)
+    raw = send(connect(), READ.with_reader(reply.read_reply))
+    assert raw.headers["Content-Type"].startswith("text/html")
+    assert raw.headers["content-type"] == raw.headers["CONTENT-TYPE"]
+
+
+def test_a_stream_has_its_headers_in_any_case(echo, connect) -> None:
+    with connect().stream(READ) as stream:
+        assert stream.headers["Content-Type"] == "application/json"
+
+
+def test_a_long_request_and_a_long_reply_make_short_log_lines(send: Send, echo, connect, logged) -> None:
+    echo.faults.add("status", status=503, body={"detail": "x" * 100_000})
+    send(connect(), Call("GET", f"open/{'thing' * 1000}"))
+    lines = [line for line in logged().splitlines() if "attempt 1 of" in line]
+    assert lines
+    assert max(map(len, lines)) < 2000

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.submission import Submission
+from tests.support.state_store import FakeStateStore
+
+LOG: Any = logging.getLogger("test")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def context(
+    store: FakeStateStore | None, task: str = "t", try_number: int = 1, max_tries: int | None = 2
+) -> dict[str, Any]:
+    ti = SimpleNamespace(
+        dag_id="d", task_id=task, run_id="r", map_index=-1, try_number=try_number, max_tries=max_tries
+    )
+    return {"ti": ti, "task_state_store": store}
+
+
+def open_(store: FakeStateStore | None, request: Any = 1, **more: Any) -> Submission:
+    return Submission(context(store, **more), request, LOG)
+
+
+@given(value=JSON)
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys(value: Any) -> None:
+    def turned(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: turned(item[key]) for key in reversed(list(item))}
+        return [turned(entry) for entry in item] if isinstance(item, list) else item
+
+    assert fingerprint(value) == fingerprint(turned(value))
+
+
+def test_a_retry_knows_the_work_of_an_earlier_attempt() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    assert not first.is_known
+    first.intend()
+    assert open_(store).is_known
+    first.created("run-1")
+    retry = open_(store, try_number=2)
+    assert (retry.remote_id, retry.marker) == ("run-1", first.marker)
+
+
+def test_a_changed_request_is_new_work_with_a_marker_of_its_own() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    changed = open_(store, request=2)
+    assert changed.remote_id is None
+    assert not changed.is_known
+    assert changed.marker != first.marker
+    changed.intend()
+    back = open_(store, request=1)
+    assert back.remote_id is None
+    assert back.marker not in {first.marker, changed.marker}
+
+
+def test_failed_work_is_replaced_by_new_work() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    old = first.marker
+    first.renew()
+    assert first.marker != old
+    retry = open_(store)
+    assert not retry.is_known
+    assert (retry.remote_id, retry.marker) == (None, first.marker)
+
+
+def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    first.finished()
+    cleared = open_(store, try_number=2, max_tries=3)
+    assert not cleared.is_known
+    assert cleared.remote_id is None
+    assert (cleared.earlier_id, cleared.earlier_was_same) == ("run-1", True)
+
+
+def test_a_task_that_died_before_its_success_was_recorded_resumes_the_same_work() -> None:
+    store = FakeStateStore()
+    first = open_(store)
+    first.intend()
+    first.created("run-1")
+    first.finished()
+    retry = open_(store, try_number=2)
+    assert (retry.is_known, retry.remote_id, retry.marker) == (True, "run-1", open_(None).marker)
+    retry.renew()
+    assert open_(store, try_number=3).remote_id is None
+
+
+def test_a_task_whose_max_tries_is_unknown_counts_as_cleared_after_its_success() -> None:
+    store = FakeStateStore()
+    first = open_(store, max_tries=None)
+    first.intend()
+    first.created("run-1")
+    first.finished()
+    assert not open_(store, try_number=2, max_tries=None).is_known
+
+
+def test_tasks_do_not_share_markers() -> None:
+    assert open_(None, task="a").marker != open_(None, task="b").marker
+
+
+def test_without_a_store_the_marker_is_the_same_in_every_attempt(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    assert open_(None).marker == open_(None, try_number=2).marker
+    assert "No task state store" in caplog.text
+    open_(None).created("run-1")

@@ -1,0 +1,74 @@
+"""The state that one run of an incremental export stores for the next run."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.state.watermark import Watermark
+from airflow_provider.errors import InputError
+from tests.support.state_store import FakeStateStore
+
+LOG = logging.getLogger(__name__)
+
+
+class Stores:
+    """An asset's store, and one for each run."""
+
+    def __init__(self) -> None:
+        self.asset = FakeStateStore()
+        self.runs: dict[str, FakeStateStore] = {}
+
+    def run(self, name: str, source: Any = "everything", **context: Any) -> Watermark:
+        ti = SimpleNamespace(dag_id="d", task_id="t", run_id=name, map_index=-1)
+        own = self.runs.setdefault(name, FakeStateStore())
+        given = {"ti": ti, "asset_state_store": {"asset": self.asset}, "task_state_store": own, **context}
+        return Watermark(given, ["asset"], source, LOG, name="w", argument="incremental")  # type: ignore[arg-type]
+
+
+def test_a_run_starts_from_the_state_of_the_run_before() -> None:
+    stores = Stores()
+    assert stores.run("1").start() == {}
+    stores.run("1").move({"until": 5})
+    assert stores.run("2").start() == {"until": 5}
+
+
+def test_a_repeated_run_starts_from_the_same_state() -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 5})
+    for _ in range(3):
+        assert stores.run("2").start() == {"until": 5}
+        stores.run("2").move({"until": 9})
+    assert stores.run("3").start() == {"until": 9}
+
+
+def test_another_source_starts_over() -> None:
+    stores = Stores()
+    stores.run("1").move({"until": 5})
+    stores.run("1").note({"until": 5})
+    assert stores.run("1", source="some").start() == stores.run("1", source="some").done() == {}
+
+
+def test_each_run_knows_its_own_export_after_many_later_runs() -> None:
+    stores = Stores()
+    for name in "123":
+        assert stores.run(name).done() == {}
+        stores.run(name).move({"until": name})
+        stores.run(name).note({"until": name})
+    assert stores.run("1").done()["until"] == "1"
+
+
+def test_without_stores_there_is_no_watermark_and_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    mark = Stores().run("1", asset_state_store=None, task_state_store=None)
+    mark.move({"until": 5})
+    mark.note({"until": 5})
+    assert mark.start() == mark.done() == {}
+    assert "Airflow 3.3" in caplog.text
+
+
+def test_it_needs_one_asset() -> None:
+    with pytest.raises(InputError, match="needs one outlet asset, .* the task has 2"):
+        Watermark({}, ["a", "b"], "everything", LOG, name="w", argument="incremental")  # type: ignore[arg-type]

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider.core.connection import ConnectionSpec, Extra, Settings, read_settings
+from airflow_provider.core.urls import is_loopback
+from airflow_provider.errors import InputError
+
+SPEC = ConnectionSpec(
+    "toy",
+    default_host="https://api.example.com/v1/",
+    extras={
+        "api_key": Extra(required=True, secret=True),
+        "rate": Extra("number", 10.0),
+        "auth_url": Extra("url", "https://auth.example.com"),
+        "kind": Extra(default="a", choices=("a", "b")),
+    },
+)
+
+
+def settings(extra: dict[str, Any] | None = None, **fields: Any) -> Settings:
+    extra = {"api_key": "k"} if extra is None else extra
+    fields = {"password": "pw", **fields}
+    return read_settings(
+        Connection(conn_id="toy_1", conn_type="toy", extra=json.dumps(extra), **fields), SPEC
+    )
+
+
+def test_defaults_fill_what_a_connection_leaves_out() -> None:
+    found = settings()
+    assert found.host == "https://api.example.com/v1"
+    assert found.timeout == (10.0, 60.0)
+    assert found.verify is True
+    assert found.extras["auth_url"] == "https://auth.example.com"
+
+
+def test_empty_fields_of_the_form_count_as_absent() -> None:
+    found = settings({"api_key": "k", "rate": None, "kind": "", "verify": ""})
+    assert (found.extras["rate"], found.extras["kind"], found.verify) == (10.0, "a", True)
+
+
+def test_an_unknown_extra_is_an_error_that_names_it() -> None:
+    with pytest.raises(InputError, match="connection 'toy_1': unknown extra 'tmeout'.*timeout"):
+        settings({"api_key": "k", "tmeout": 3})
+
+
+def test_every_problem_of_a_connection_is_reported_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        settings({"rate": "fast", "kind": "c", "auth_url": "ftp://x"}, password=None)
+    text = str(caught.value)
+    assert "5 problems in connection 'toy_1'" in text
+    for part in (
+        "'api_key' is missing",
+        "'rate' must be a number",
+        "one of a, b",
+        "'auth_url'",
+        "password is",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8900/x", "http://localhost", "http://[::1]:80"])
+def test_plain_http_is_fine_on_loopback(host: str) -> None:
+    assert settings(host=host).host == host
+
+
+def test_plain_http_to_a_foreign_host_is_refused_unless_allowed() -> None:
+    with pytest.raises(InputError, match="plain http to example.com.*allow_http"):
+        settings(host="http://example.com")
+    assert settings({"api_key": "k", "allow_http": "true"}, host="http://example.com").host
+
+
+@pytest.mark.parametrize(
+    "host", ["https://u:p@example.com", "https://x.com?token=1", "https:///path", "https://x:y"]
+)
+def test_an_invalid_host_is_refused_without_repeating_it(host: str) -> None:
+    with pytest.raises(InputError) as caught:
+        settings(host=host)
+    assert host not in str(caught.value)
+
+
+def test_a_host_without_a_scheme_becomes_https() -> None:
+    assert settings(host="example.com/api/").host == "https://example.com/api"
+    assert settings(host="127.0.0.1", port=81, schema="http").host == "http://127.0.0.1:81"
+
+
+def test_a_line_break_pasted_behind_a_secret_is_dropped() -> None:
+    assert settings(password="pw\n").password == "pw"
+
+
+@pytest.mark.parametrize("extra", ["[1]", "{", "[" * 100_000])
+def test_an_extra_that_is_not_a_json_object_is_refused(extra: str) -> None:
+    connection = Connection(conn_id="toy_1", conn_type="toy", password="x")
+    object.__setattr__(connection, "extra", extra)
+    with pytest.raises(InputError, match="not a JSON object"):
+        read_settings(connection, SPEC)
+
+
+@pytest.mark.parametrize("name", ["timeout", "rate"])
+@pytest.mark.parametrize("value", [10**400, "1e308", float("inf"), float("nan"), -1, 0, True, [1]])
+def test_a_number_out_of_range_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"extra '{name}' must be a number"):
+        settings({"api_key": "k", name: value})
+
+
+@pytest.mark.parametrize("value", [3, 3.0, "3", " 3 "])
+def test_attempts_are_a_whole_number(value: object) -> None:
+    found = settings({"api_key": "k", "attempts": value, "patience": "90.5"}).extras
+    assert (found["attempts"], type(found["attempts"]), found["patience"]) == (3, int, 90.5)
+    assert settings().extras["attempts"] is None
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "many", True, [2], float("nan")])
+def test_attempts_that_are_no_whole_number_are_refused(value: object) -> None:
+    with pytest.raises(InputError, match="extra 'attempts' must be a whole number"):
+        settings({"api_key": "k", "attempts": value})
+
+
+def test_settings_never_show_their_secrets() -> None:
+    shown = repr(settings({"api_key": "very-secret-key"}, password="very-secret-pw"))
+    assert "very-secret" not in shown
+
+
+def test_loopback_hosts_are_recognised() -> None:
+    assert is_loopback("127.9.9.9")
+    assert not is_loopback("127.0.0.1.example.com")
+    assert not is_loopback("localhost.example.com")
+    assert not is_loopback(None)
