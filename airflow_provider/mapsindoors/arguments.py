@@ -99,14 +99,14 @@ class Arguments:
         if hints:
             self.problems.append(f"scope has unknown keys: {', '.join(sorted(hints))}")
         if "base_types" in known:
-            known["base_types"] = sorted(self._types("scope base_types", known["base_types"], required=True))
+            known["base_types"] = self._types("scope base_types", known["base_types"], required=True)
         if "root_element" in known:
             known["root_element"] = self._root("scope root_element", known["root_element"], required=True)
         return known
 
     def base_types(self, value: Any) -> set[str] | None:
         """Return base types; None for no condition, an empty set for none of them."""
-        return None if value is None else self._types("base_types", value)
+        return None if value is None else set(self._types("base_types", value))
 
     def root_element(self, value: Any) -> str | None:
         """Return the id of the object to start from; None for no condition."""
@@ -119,7 +119,7 @@ class Arguments:
         """
         refuse(self.problems, SUBJECT)
 
-    def _types(self, name: str, value: Any, required: bool = False) -> set[str]:
+    def _types(self, name: str, value: Any, required: bool = False) -> list[str]:
         if isinstance(value, str):
             refuse_rendered_list(value, name)
             value = [value]
@@ -131,7 +131,7 @@ class Arguments:
             known = f"; known are {', '.join(BASE_TYPES)}"
             wrong = [f"{name} has unknown types: {', '.join(unknown)}{known}"] if unknown else []
         self.problems += wrong
-        return set() if wrong else set(value)
+        return [] if wrong else list(dict.fromkeys(value))
 
     def _root(self, name: str, value: Any, required: bool = False) -> str | None:
         wrong = [f"{name} is empty"] if value is None and required else text_condition(value, name)

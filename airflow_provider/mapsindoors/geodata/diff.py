@@ -65,7 +65,7 @@ def _spellings(properties: Mapping[str, Any]) -> dict[str, str]:
     return {key.lower(): key for key in properties}
 
 
-def twice_spelled(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def doubled_keys(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """Return a problem for each wanted property whose key an object has in two spellings.
 
     The vendor's docs do not say whether the keys have case, so that neither value can be chosen.

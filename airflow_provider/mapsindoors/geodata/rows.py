@@ -101,7 +101,7 @@ def from_feature(feature: Mapping[str, Any], *, has_own_id: bool = True) -> Json
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """How a column is read.
+    """Reader of one column.
 
     :param place: the part of the object that it is in.
     :param name: its name there.
@@ -130,6 +130,7 @@ class RowReader:
 
     def __init__(self, match_on: str = "externalId", *, exact: bool = False) -> None:
         self._match_on, self._exact = match_on, exact
+        self._property_key = str if exact else read.property_key
         self._columns: dict[Any, _Column] = {}
         self._readers: dict[str, Callable[[Any], Any]] = {
             **dict.fromkeys(("parentId", "datasetId"), read.read_id),
@@ -212,21 +213,21 @@ class RowReader:
             return _Column("point", "lon" if name in _LONGITUDE else "lat", read.read_coordinate)
         if "@" in name or name in _TRANSLATED:
             text = name if "@" in name else f"{name}@{BASE_LANGUAGE}"
-            return _Column("property", read.property_key(text), read.read_any_text)
+            return _Column("property", self._property_key(text), read.read_any_text)
         if field in self._readers:
             place = "object" if field in ("properties", "baseTypeProperties") else "field"
             return _Column(place, field, self._readers[field])
         if name in _MEMBER_COLUMNS:
             return _Column("member", name, lambda value: self._member(name, value))
-        hint = nearest(name, _KNOWN)
-        text = f"{key!r} is not a field of geodata, and has no language as in '{name}@en'{hint}"
+        hint = nearest(name[:100], _KNOWN)
+        text = f"{shown(key)} is not a field of geodata, and has no language as in '{name[:60]}@en'{hint}"
         return _Column("unknown", text, read.read_plain)
 
     def _add_members(self, parts: dict[str, Json], field: str, members: Json) -> Iterator[str]:
         """Add the members of a field, and yield their problems."""
         part = parts["property" if field == "properties" else "member"]
         for key, value in members.items():
-            name = read.property_key(key) if field == "properties" else normal_key(key)
+            name = self._property_key(key) if field == "properties" else normal_key(key)
             try:
                 given = read.read_any_text(value) if field == "properties" else self._member(name, value)
             except UnreadableValueError as problem:
@@ -276,7 +277,7 @@ class PropertyLanguages:
         self._keys: dict[str, tuple[str, str]] = {}
 
     def apply(self, item: Json) -> list[str]:
-        """Give an object's property keys the solution's languages, and return the problems.
+        """Set the languages of an object's property keys, and return the problems.
 
         :param item: an object of :class:`RowReader`; it is changed.
         """

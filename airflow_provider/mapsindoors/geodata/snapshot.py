@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import normal_key
+from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api
@@ -125,7 +125,7 @@ class SolutionSnapshot:
 
     The attribute ``base_types`` has the objects' base types by id; ``children`` has ids by the id of the
     parent; ``labels`` has the names of display types and the keys of categories by id; ``venues`` has the
-    bounds of the venues by id; ``twice_spelled`` has the ids of the objects with a property key in two
+    bounds of the venues by id; ``doubled_keys`` has the ids of the objects with a property key in two
     spellings.
     """
 
@@ -156,7 +156,7 @@ class SolutionSnapshot:
             name: defaultdict(list) for name in ("externalId", "administrativeid", match_on)
         }
         self.venues: dict[str, Bounds] = {}
-        self.twice_spelled: set[str] = set()
+        self.doubled_keys: set[str] = set()
         self._spellings: dict[str, dict[str, None]] = {}
         self._parents: dict[str, str] = {}
         for key, entry in self.by_id.items():
@@ -228,13 +228,13 @@ class SolutionSnapshot:
         :param value: its value.
         :raises UnresolvedReferenceError: when no object has it, or more than one.
         """
-        return self._single(self.ids_by(name, value), f"object with {name} {value!r}")
+        return self._single(self.ids_by(name, value), f"object with {name} {shown(value)}")
 
     def resolve_floor(self, building: str, index: str) -> str:
         """Return the id of a floor by its index within a building, given by id or external id."""
         owner = building if building in self.by_id else self.resolve("externalId", building)
         floors = [child for child in self.children.get(owner, ()) if _index_of(self.by_id[child]) == index]
-        return self._single(floors, f"floor with index {index} in building {building!r}")
+        return self._single(floors, f"floor with index {index[:60]} in building {shown(building)}")
 
     def resolve_display_type(self, given: str) -> str:
         """Return the id of a display type, given by id or name."""
@@ -248,8 +248,8 @@ class SolutionSnapshot:
         found = entries.get(normal_key(given).lower(), [])
         if not found:
             known = [self.labels[one] for ids in entries.values() for one in ids]
-            raise UnresolvedReferenceError(f"there is no {kind} {given!r}{nearest(given, known)}")
-        return self._single(found, f"{kind} {given!r}")
+            raise UnresolvedReferenceError(f"there is no {kind} {shown(given)}{nearest(given[:100], known)}")
+        return self._single(found, f"{kind} {shown(given)}")
 
     def venue_of(self, key: str) -> str:
         """Return the id of the venue that an object is in; empty when it is in none.
@@ -297,7 +297,7 @@ class SolutionSnapshot:
     def _index_properties(self, key: str, properties: Json) -> None:
         lower = {name.lower(): name for name in properties}
         if len(lower) != len(properties):
-            self.twice_spelled.add(key)
+            self.doubled_keys.add(key)
         for plain, name in lower.items():
             known = self._spellings.get(plain)
             if known is None:

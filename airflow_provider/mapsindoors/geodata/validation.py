@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import shown
 from airflow_provider.mapsindoors.api import BASE_TYPES as BASE_TYPES
 from airflow_provider.mapsindoors.geodata import geometry
 
@@ -61,8 +62,8 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
     given = {field: value for field, value in item.items() if value is not None and field not in wrong}
     base_type = given.get("baseType")
     if base_type is not None and base_type not in BASE_TYPES:
-        hint = nearest(str(base_type), BASE_TYPES)
-        yield f"baseType {base_type!r} is unknown; it is one of {', '.join(BASE_TYPES)}{hint}"
+        hint = nearest(str(base_type)[:100], BASE_TYPES)
+        yield f"baseType {shown(base_type)} is unknown; it is one of {', '.join(BASE_TYPES)}{hint}"
         base_type = None
     yield from _shape_problems(given, base_type)
     yield from _property_problems(given.get("properties", {}))
@@ -71,7 +72,7 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
         if not all(isinstance(text, str) for text in given.get(field, [])):
             yield f"{field} must be a list of texts"
     if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
-        yield f"status must be 0, 1, 2 or 3, not {status!r}"
+        yield f"status must be 0, 1, 2 or 3, not {shown(status)}"
 
 
 def base_type_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:
@@ -97,24 +98,25 @@ def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:
     for key, value in properties.items():
         name, at, language = key.partition("@")
         if not name or not at or not language or "@" in language:
-            yield f"properties key {key!r} must be '<name>@<language>' (or '@generic')"
+            yield f"properties key {shown(key)} must be '<name>@<language>' (or '@generic')"
         if value is not None and not isinstance(value, str):
-            yield f"properties value of {key!r} must be a text, not {type(value).__name__}"
+            yield f"properties value of {shown(key)} must be a text, not {type(value).__name__}"
         other = seen.setdefault(key.lower(), key)
         if other != key:
-            yield f"properties keys {other!r} and {key!r} are the same key: keys are matched without case"
+            both = f"{shown(other)} and {shown(key)}"
+            yield f"properties keys {both} are the same key: keys are matched without case"
 
 
 def _base_type_property_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
     if base_type is None:
         for key in sorted(set(given) - MEMBER_KEYS):
-            yield f"baseTypeProperties key {key!r} is unknown{nearest(key, MEMBER_KEYS)}"
+            yield f"baseTypeProperties key {shown(key)} is unknown{nearest(key[:100], MEMBER_KEYS)}"
     else:
         for key in sorted(set(given) - BASE_TYPE_PROPERTIES[base_type]):
             allowed = ", ".join(sorted(BASE_TYPE_PROPERTIES[base_type]))
-            hint = nearest(key, BASE_TYPE_PROPERTIES[base_type])
-            allowed += hint
-            yield f"baseTypeProperties key {key!r} is not allowed for a {base_type}; allowed are {allowed}"
+            hint = nearest(key[:100], BASE_TYPE_PROPERTIES[base_type])
+            allowed = f"allowed are {allowed}{hint}"
+            yield f"baseTypeProperties key {shown(key)} is not allowed for a {base_type}; {allowed}"
     for key, value in given.items():
         if isinstance(value, (dict, list)):
-            yield f"baseTypeProperties value of {key!r} must be a text, number or boolean"
+            yield f"baseTypeProperties value of {shown(key)} must be a text, number or boolean"

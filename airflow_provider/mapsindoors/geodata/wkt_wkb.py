@@ -145,7 +145,7 @@ def _simplified(shape: Mapping[str, Any]) -> Json:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether coordinates are lists of numbers, judged by the first of them."""
+    """Return whether coordinates are lists of numbers, as the first of them is."""
     while type(value) is list and value:
         value = value[0]
     return type(value) in (float, int)

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider.core.files.reader import refuse_rendered_list
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.input.values import shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
@@ -155,7 +156,7 @@ def _not_objects(rows: Sequence[Any]) -> dict[int, str]:
 
 
 def set_languages(rows: Sequence[DesiredRow], base: str, known: Sequence[str] = ()) -> None:
-    """Give the properties of rows the solution's languages.
+    """Set the languages of the properties of rows.
 
     :param rows: the rows of :func:`read_desired_rows`; they are changed.
     :param base: the base language, for ``name`` and ``description`` without one; empty when they need one.
@@ -239,14 +240,15 @@ def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
         if isinstance(given, str) and given in snapshot.by_id:
             row.set_object(given, snapshot)
         else:
-            yield f"there is no object with id {given}"
+            yield f"there is no object with id {str(given)[:60]}"
         others = [object_id for object_id in matching if object_id != given]
         if others:
-            yield f"{snapshot.match_on} {row.key!r} belongs to object {others[0]}, but id names {given}"
+            yield f"{snapshot.match_on} {shown(row.key)} belongs to object {others[0]}, but id names {given}"
     elif not row.key and not any(one.startswith(("id ", f"{snapshot.match_on} ")) for one in row.problems):
         yield f"has no {snapshot.match_on}, by which it could be matched, and no id"
     elif len(matching) > 1:
-        yield f"{snapshot.match_on} {row.key!r} is that of {len(matching)} objects: {', '.join(matching[:5])}"
+        some = ", ".join(matching[:5])
+        yield f"{snapshot.match_on} {shown(row.key)} is that of {len(matching)} objects: {some}"
     elif matching:
         row.set_object(matching[0], snapshot)
     yield from _external_id_conflict(row, snapshot)
@@ -262,7 +264,8 @@ def _external_id_conflict(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterat
     wanted = key_of(row.item, "externalId")
     owners = snapshot.ids_by("externalId", wanted)
     if row.object_id and owners and row.object_id not in owners and snapshot.match_on != "externalId":
-        yield f"externalId {wanted!r} belongs to object {owners[0]}, but the row is about {row.object_id}"
+        owner = f"belongs to object {owners[0]}"
+        yield f"externalId {shown(wanted)} {owner}, but the row is about {row.object_id}"
 
 
 def _duplicate_problem(
@@ -270,5 +273,5 @@ def _duplicate_problem(
 ) -> Iterator[str]:
     for value, seen in ((row.key, by_key), (row.object_id, by_id)):
         if value and (other := seen.setdefault(value, row)) is not row:
-            yield f"is about the same object as row {other.number} ({value})"
+            yield f"is about the same object as row {other.number} ({value[:60]})"
             return

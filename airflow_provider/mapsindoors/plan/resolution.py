@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.input.values import UnreadableValueError, read_integer
+from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
 from airflow_provider.mapsindoors.geodata import geometry, validation
-from airflow_provider.mapsindoors.geodata.diff import is_empty, same_value, twice_spelled
+from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value
 from airflow_provider.mapsindoors.geodata.snapshot import (
     NEAR,
     PARENTS,
@@ -27,7 +27,7 @@ _NEED_TYPE = ("room", "poi")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How strictly rows are validated against a snapshot.
+    """Rules by which rows are validated against a snapshot.
 
     :param allow_distant: whether places may be far from their venue.
     :param exact: whether the rows are objects of the service, whose values stay as they are.
@@ -47,7 +47,7 @@ def resolve_references(
     :param rows: the rows after :func:`~airflow_provider.mapsindoors.plan.desired.match_rows`; they are
         changed.
     :param snapshot: the solution, with display types and categories as far as the rows use them.
-    :param rules: how strictly they are validated.
+    :param rules: the rules of the validation.
     """
     rules = rules or Rules()
     by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
@@ -96,11 +96,11 @@ def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rule
     item, base_type = row.item, row.base_type
     if row.object_id and base_type != snapshot.base_types[row.object_id]:
         there = snapshot.base_types[row.object_id]
-        yield f"baseType {base_type!r} differs from the object's {there!r}; it cannot change"
+        yield f"baseType {shown(base_type)} differs from the object's {there!r}; it cannot change"
         return
     dataset = snapshot.dataset["id"]
     if not rules.any_dataset and item.get("datasetId", dataset) != dataset:
-        yield f"datasetId {item['datasetId']!r} is not the solution's"
+        yield f"datasetId {shown(item['datasetId'])} is not the solution's"
     if "baseType" not in item and base_type in validation.BASE_TYPES:
         yield from validation.base_type_problems(item, base_type)
     yield from _parent_problems(row, snapshot, base_type)
@@ -122,8 +122,8 @@ def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) 
     missing = not row.object_id and base_type != "floor" and not given.get(name)
     if clears or missing:
         yield f"has no {name}, which is required in the solution's base language"
-    if given and row.object_id in snapshot.twice_spelled:
-        yield from twice_spelled(given, snapshot.by_id[row.object_id].get("properties") or {})
+    if given and row.object_id in snapshot.doubled_keys:
+        yield from doubled_keys(given, snapshot.by_id[row.object_id].get("properties") or {})
     if item.get("displayTypeId") == "" and row.object_id and base_type in _NEED_TYPE:
         yield f"displayTypeId is empty; a {base_type} needs one"
     if item.get("categories") and base_type in ("venue", "building", "floor"):
@@ -209,7 +209,7 @@ def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str
         above = row.parent.base_type
     elif parent_id := row.item.get("parentId"):
         if parent_id not in snapshot.by_id:
-            yield f"there is no object with the parentId {parent_id}"
+            yield f"there is no object with the parentId {str(parent_id)[:60]}"
             return
         above = str(snapshot.base_types[parent_id])
     if above is None:

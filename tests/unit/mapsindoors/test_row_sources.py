@@ -252,3 +252,26 @@ def test_rendered_texts_are_read_as_their_type(unlimited_service: MapsIndoorsSer
     }
     rows = [desk(f"D-{n}") for n in range(2)] + [desk("D-3", geometry="POINT (1 2)")]
     assert sync(rows, **options)["create"] == 3
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "externalId",
+        "parentExternalId",
+        "displayType",
+        "categories",
+        "status",
+        "geometry",
+        "baseType",
+        "activeto",
+    ],
+)
+def test_errors_stay_short_whatever_the_values(unlimited_service: MapsIndoorsService, field: str) -> None:
+    long = "x" * 100_000
+    rows = [desk(f"D-{n}", **{field: f"{n}{long}"}) for n in range(30)]
+    rows += [desk(f"E-{n}", **{f"{n}{long}": 1}) for n in range(30)]
+    with pytest.raises(InputError) as caught:
+        sync(rows)
+    assert len(str(caught.value)) < 4_000
+    assert all(len(problem) < 500 for problem in caught.value.problems)
