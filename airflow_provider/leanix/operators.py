@@ -11,6 +11,7 @@ from airflow_provider.core.arguments import Scalar, check_choice, raise_problems
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
@@ -268,6 +269,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start or resume the run, and wait for it on the worker or in the triggerer."""
         self._check_arguments()
+        if self.output_path:
+            ensure_writable(self.output_path)
         seconds = wait.bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
@@ -430,6 +433,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         """Download the results."""
         problems = read_scalars(self, FETCH_SCALARS)
         raise_problems([*problems, *output_problems(self.output_path, self.output_format)])
+        ensure_writable(self.output_path)
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:

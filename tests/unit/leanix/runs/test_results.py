@@ -236,3 +236,17 @@ def test_other_endings_are_refused_before_the_first_request(
 def test_a_path_without_an_ending_takes_the_format(leanix: Any, task: TaskRunner, tmp_path: Path) -> None:
     arguments = {"output_path": str(tmp_path / "landscape"), "output_format": "jsonl"}
     assert task.run(run_operator(**OUTBOUND, **arguments))["results"]["format"] == "jsonl"
+
+
+def test_a_place_that_cannot_be_written_is_named_before_the_first_request(
+    leanix: Any, sandbox: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.json").mkdir()
+    for target in (tmp_path / "file" / "out.json", tmp_path / "folder.json"):
+        with pytest.raises(InputError, match="cannot be written"):
+            TaskRunner().run(run_operator(**OUTBOUND, output_path=str(target)))
+        fetch = LeanIXFetchResultsOperator(task_id="fetch", run_id="r", output_path=str(target))
+        with pytest.raises(InputError, match="cannot be written"):
+            TaskRunner().run(fetch)
+    assert sandbox.counters.total() == 0
