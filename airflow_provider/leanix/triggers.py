@@ -146,13 +146,16 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
 
     def _problems(self) -> list[str]:
         """Return why no run can ever fire this trigger."""
-        problems = text_condition(self.description, "description")
-        problems += ["description is missing"] if self.description is None else []
-        if isinstance(self.statuses, str) or not self.statuses:
-            return [*problems, f"statuses must be a list of {', '.join(sorted(ENDED))}"]
+        description: object = self.description
+        statuses: Sequence[object] | None = self.statuses
+        problems = ["description is missing"] if description is None else []
+        problems += text_condition(description, "description")
+        known = ", ".join(sorted(ENDED))
+        if isinstance(statuses, str) or not statuses:
+            return [*problems, f"statuses must be a list of {known}"]
         return problems + [
-            f"statuses has {shown(status)}, but a run ends as one of {', '.join(sorted(ENDED))}"
-            for status in self.statuses
+            f"statuses has {shown(status)}, but a run ends as one of {known}"
+            for status in statuses
             if not isinstance(status, str) or status.upper() not in ENDED
         ]
 
