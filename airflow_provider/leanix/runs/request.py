@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.leanix.arguments import KEY_FIELDS
+
 if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif
 
@@ -30,7 +32,7 @@ class RunRequest:
     @classmethod
     def of(cls, ldif: Ldif, fingerprint: str) -> RunRequest:
         """Return the request of a validated LDIF."""
-        connector = "/".join(ldif.connector.split("/")[:3])
+        connector = "/".join(str(ldif.header[name]) for name in KEY_FIELDS[:3])
         return cls(fingerprint, ldif.sent, connector, ldif.is_full, ldif.is_export)
 
     def to_kwargs(self) -> dict[str, Any]:
