@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider.assets import leanix_asset
 from airflow_provider.core.arguments import check_choice
@@ -14,12 +14,10 @@ from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.input.conditions import refuse, text_condition
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.configurations import read_configuration
-from airflow_provider.leanix.ldif.document import Ldif, read_ldif
-from airflow_provider.leanix.ldif.download import save_results
-from airflow_provider.leanix.ldif.header import lower
-from airflow_provider.leanix.ldif.upload import upload
-from airflow_provider.leanix.ldif.validation import DIRECTIONS, KEY_FIELDS, MODES
+from airflow_provider.leanix.arguments import DIRECTIONS, KEY_FIELDS, MODES, lower
+
+if TYPE_CHECKING:
+    from airflow_provider.leanix.ldif.document import Ldif
 
 
 class LeanIXHook(ApiHook):
@@ -78,6 +76,8 @@ class LeanIXHook(ApiHook):
         :raises InputError: when the LDIF is invalid, or for another workspace; nothing was sent.
         :raises AmbiguousWriteError: when the reply was lost; the run may exist, but is not started.
         """
+        from airflow_provider.leanix.ldif.document import Ldif, read_ldif
+
         given = isinstance(ldif, Ldif)
         document = ldif if isinstance(ldif, Ldif) else read_ldif(ldif, allow_duplicates=allow_duplicates)
         self.check_workspace(document.header.get("lxWorkspace"))
@@ -88,6 +88,8 @@ class LeanIXHook(ApiHook):
         return self.send(api.create_run(document.open))
 
     def _create_from_upload(self, ldif: Ldif) -> str:
+        from airflow_provider.leanix.ldif.upload import upload
+
         url = self.send(api.create_upload_url())
         upload(self, url, ldif)
         self.log.info("Uploaded %d items for the run", ldif.count)
@@ -189,6 +191,7 @@ class LeanIXHook(ApiHook):
         :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
         """
         from airflow_provider.core.files.manifest import log_manifest
+        from airflow_provider.leanix.ldif.download import save_results
 
         started, before = time.monotonic(), self.requests
         manifest = save_results(self, run_id, output_path, output_format)
@@ -242,6 +245,8 @@ class LeanIXHook(ApiHook):
         :param configuration: the whole configuration, as the service stores it.
         :raises InputError: when a field of the key is missing; nothing was sent.
         """
+        from airflow_provider.leanix.configurations import read_configuration
+
         self.send(api.put_configuration(read_configuration(configuration, with_defaults=False)))
 
     # -- the workspace ----------------------------------------------------------------------------

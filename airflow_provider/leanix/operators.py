@@ -11,25 +11,30 @@ from airflow_provider.core.arguments import Scalar, check_choice, raise_problems
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix.api import FINISHED
-from airflow_provider.leanix.arguments import FETCH_SCALARS, RUN_SCALARS, START_SCALARS
+from airflow_provider.leanix.arguments import (
+    FAIL_ON,
+    FETCH_SCALARS,
+    HEADER_ARGUMENTS,
+    RUN_SCALARS,
+    START_SCALARS,
+    output_problems,
+)
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.ldif.document import Ldif, prepare
-from airflow_provider.leanix.ldif.download import output_problems
-from airflow_provider.leanix.ldif.header import ARGUMENTS, make_header
 from airflow_provider.leanix.links import LeanIXSyncLogLink
-from airflow_provider.leanix.runs import submit, wait
-from airflow_provider.leanix.runs.finish import FinishOptions, finish_run
-from airflow_provider.leanix.runs.outcome import FAIL_ON, RunOutcome
+from airflow_provider.leanix.runs import wait
 from airflow_provider.leanix.runs.request import RunRequest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.leanix.ldif.document import Ldif
+    from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
 
@@ -78,7 +83,7 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        *ARGUMENTS.values(),
+        *HEADER_ARGUMENTS.values(),
         "content",
         *RowArguments.ROW_FIELDS,
         "allow_duplicates",
@@ -146,7 +151,7 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
         self._check_arguments()
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
-            submission = self._submission_for(context, self._fingerprint(ldif))
+            submission = Submission(context, self._fingerprint(ldif), self.log)
             run_id = self._submit(context, hook, submission, ldif)
             self.sync_log_url = hook.sync_log_url()
         submission.finished()
@@ -165,8 +170,10 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
         raise_problems(read_scalars(self, self.scalars))
 
     def _ldif(self, hook: LeanIXHook) -> Ldif:
+        from airflow_provider.leanix.ldif.document import make_header, prepare
+
         ldif = prepare(
-            make_header(**{name: getattr(self, name) for name in ARGUMENTS.values()}),
+            make_header(**{name: getattr(self, name) for name in HEADER_ARGUMENTS.values()}),
             self.content,
             min_content=self.min_content,
             options=self.row_options(),
@@ -180,13 +187,12 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
         parts = [self.leanix_conn_id, dict(ldif.header), ldif.count, ldif.sha256, self.test_run]
         return fingerprint(parts)
 
-    def _submission_for(self, context: Context, request: str) -> Submission:
-        return Submission(context, request, self.log)
-
     def _submit(self, context: Context, hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
+        from airflow_provider.leanix.runs.submit import submit
+
         self._submission = submission
         is_retry = int(getattr(context["ti"], "try_number", 1) or 1) > 1
-        return submit.submit(hook, submission, ldif, test=self.test_run, is_retry=is_retry)
+        return submit(hook, submission, ldif, test=self.test_run, is_retry=is_retry)
 
 
 class LeanIXRunOperator(LeanIXStartRunOperator):
@@ -263,6 +269,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start or resume the run, and wait for it on the worker or in the triggerer."""
         self._check_arguments()
+        if self.output_path:
+            ensure_writable(self.output_path)
         seconds = wait.bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
@@ -270,7 +278,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             request = RunRequest.of(ldif, self._fingerprint(ldif))
             if request.is_full and self.max_shrink is not None:
                 self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
-            submission = self._submission_for(context, request.fingerprint)
+            submission = Submission(context, request.fingerprint, self.log)
             run_id = self._submit(context, hook, submission, ldif)
             self.log.info("Waiting for run %s, at most %g seconds", run_id, seconds)
             if is_deferrable(self.deferrable):
@@ -294,7 +302,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         status = event["run_status"] if event["status"] == "done" else ""
         with LeanIXHook(self.leanix_conn_id) as hook:
             found = self._resumed_request(hook, request, sent, facts)
-            self._submission = self._submission_for(context, found.fingerprint)
+            self._submission = Submission(context, found.fingerprint, self.log)
             return self._finish(context, hook, event["run_id"], status, found, deadline=0.0)
 
     def _resumed_request(
@@ -305,10 +313,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             return RunRequest.of(ldif, self._fingerprint(ldif))
         if facts:
             return RunRequest.from_kwargs(request, sent, facts)
-        key = (self.connector_type, self.connector_id, self.connector_version)
-        return RunRequest.of_arguments(
-            request, sent, key, str(self.processing_mode), str(self.processing_direction)
-        )
+        return RunRequest.of_task(request, sent, self)
 
     def _warn_of_unwatched_run(self, run_id: str) -> None:
         self.log.warning("Run %s cannot be watched; it may still be live, and a retry resumes it", run_id)
@@ -348,16 +353,10 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         :param status: the run's last status; empty after the deadline.
         :param deadline: seconds since the epoch, for the results.
         """
-        submission = self._submission or self._submission_for(context, request.fingerprint)
-        options = FinishOptions(
-            fail_on=self.fail_on,
-            max_errors=self.max_errors,
-            allow_unprocessed=self.allow_unprocessed or self.test_run,
-            output_path=self.output_path,
-            output_format=self.output_format,
-            allow_no_results=self.allow_no_results or self.test_run,
-            results_seconds=wait.results_seconds(deadline),
-        )
+        from airflow_provider.leanix.runs.finish import FinishOptions, finish_run
+
+        submission = self._submission or Submission(context, request.fingerprint, self.log)
+        options = FinishOptions.of_task(self, deadline)
         try:
             status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
@@ -434,6 +433,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         """Download the results."""
         problems = read_scalars(self, FETCH_SCALARS)
         raise_problems([*problems, *output_problems(self.output_path, self.output_format)])
+        ensure_writable(self.output_path)
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from fnmatch import translate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core import polling
+from airflow_provider.core.input.conditions import refuse, text_condition
+from airflow_provider.core.input.values import shown
 from airflow_provider.core.polling import TRANSIENT_ERRORS
 from airflow_provider.core.redaction import redact
 from airflow_provider.core.shared_polls import shared_result
@@ -18,6 +20,9 @@ from airflow_provider.leanix.api import ENDED, FINISHED, EndedRun, list_ended_ru
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs.shared_poll import RunWaiter, poll_run_status, results_are_ready
 from airflow_provider.leanix.runs.wait import warn_of_unknown_status
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import TriggerEvent
 
 __all__ = ["LeanIXRunEndedTrigger", "LeanIXRunTrigger"]
 
@@ -130,6 +135,38 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
             "statuses": list(self.statuses),
             "poll_interval": self.poll_interval,
         }
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what recreates this trigger; Airflow calls this when it parses the DAG.
+
+        :raises InputError: for conditions that no run can meet, so that the DAG is not imported.
+        """
+        refuse(self._problems(), "LeanIXRunEndedTrigger")
+        return super().serialize()
+
+    def _problems(self) -> list[str]:
+        """Return why no run can ever fire this trigger."""
+        description: object = self.description
+        statuses: Sequence[object] | None = self.statuses
+        problems = ["description is missing"] if description is None else []
+        problems += text_condition(description, "description")
+        known = ", ".join(sorted(ENDED))
+        if isinstance(statuses, str) or not statuses:
+            return [*problems, f"statuses must be a list of {known}"]
+        return problems + [
+            f"statuses has {shown(status)}, but a run ends as one of {known}"
+            for status in statuses
+            if not isinstance(status, str) or status.upper() not in ENDED
+        ]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for runs that end; a watcher that can never fire logs one error and sends nothing."""
+        if problems := self._problems():
+            self.log.error("This watcher can never fire: %s", "; ".join(problems)[:2000])
+            # Airflow would start a watcher that ends again, without end.
+            await asyncio.Event().wait()
+        async for event in super().run():
+            yield event
 
     async def list_items(self) -> Mapping[str, EndedRun]:
         """Return the ended runs that match description and statuses, by id."""

@@ -34,6 +34,7 @@ SCALAR = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT
 NAMES = st.text("abcXYZ-/", min_size=1, max_size=8)
 CONDITIONS = st.booleans() | st.integers(-(2**53), 2**53) | NAMES | NAMES.map("gt:{}".format)
 EVENTS = st.lists(TEXT.filter(str.strip), min_size=1, max_size=4)
+STATUSES = st.lists(st.sampled_from(["FINISHED", "failed", "STOPPED"]), min_size=1, max_size=3)
 VALUES: dict[type, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 10**9),
@@ -98,6 +99,10 @@ def test_a_stored_trigger_is_created_unchanged(
         # It refuses conditions that can never hold when it is stored.
         drawn["filters"] = data.draw(st.dictionaries(NAMES, CONDITIONS, min_size=1, max_size=4), "filters")
         drawn |= {name: data.draw(st.none() | NAMES, name) for name in ("category", "space")}
+    if kind.__name__ == "LeanIXRunEndedTrigger":
+        # It refuses conditions that no run can meet when it is stored.
+        drawn["description"] = data.draw(NAMES, "description")
+        drawn["statuses"] = data.draw(STATUSES, "statuses")
     trigger = kind(**drawn)
     first_path, first = trigger.serialize()
     assert first == {**drawn, **{name: first[name] for name in first.keys() - drawn.keys()}}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -171,6 +170,8 @@ def _renamed(
         the rows.
     :param found: a field that the file's format may name by itself; empty for none.
     """
+    from airflow_provider.core.input.problems import nearest
+
     columns = dict(options.columns or {})
     ignored = set(options.ignore or ())
     missing, names = {*columns, *ignored}, dict[str, None]()

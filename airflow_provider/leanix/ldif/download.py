@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import check_choice, check_file_path, raise_problems
-from airflow_provider.core.input.values import shown
 from airflow_provider.errors import IncompleteExportError, PermissionDeniedError, TransportError
 from airflow_provider.leanix import api
+from airflow_provider.leanix.arguments import choose_output
 from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser
 
 if TYPE_CHECKING:
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS = 3
 """Maximum attempts of a download that breaks off."""
 
-FORMATS = ("ldif", "jsonl")
-"""Values of the argument ``output_format``."""
-
-_FORMATS_BY_ENDING = {"json": "ldif", "ldif": "ldif", "jsonl": "jsonl", "ndjson": "jsonl"}
-"""Formats by endings of the path; each ending also with ``.gz``."""
-
 
 def save_results(
     hook: ApiHook, run_id: str, output_path: str, output_format: str | None = None
@@ -33,7 +26,7 @@ def save_results(
     The service's link to the results is preferred. When the service returns no link, the results are read
     from the API itself. A download that breaks off is retried from its start.
 
-    :param output_format: for a path without ending, see :func:`choose_output`.
+    :param output_format: for a path without ending, see ``choose_output``.
     """
     output = choose_output(output_path, output_format)
     for attempts_left in reversed(range(_MAX_ATTEMPTS)):
@@ -83,43 +76,3 @@ def _to_lines(items: list[bytes]) -> bytes:
     import msgspec
 
     return b"".join(msgspec.json.format(item, indent=-1) + b"\n" for item in items)
-
-
-def choose_output(output_path: str, output_format: str | None = None) -> Format:
-    """Return the format that a path's ending names, and whether the file is compressed.
-
-    :param output_format: ``ldif`` for the unchanged bytes, ``jsonl`` for the items of the content, one per
-        line; needed only for a path without ending.
-    :raises InputError: for another ending, or for one of the other format.
-    """
-    from airflow_provider.core.files.formats import Format
-
-    raise_problems(output_problems(output_path, output_format))
-    plain, _, ending = _split(output_path)
-    return Format(output_format or _FORMATS_BY_ENDING[ending], compressed=plain.endswith(".gz"))
-
-
-def output_problems(output_path: Any, output_format: Any = None) -> list[str]:
-    """Return the problems of an operator's output arguments, one sentence each."""
-    if not isinstance(output_path, str):
-        return [f"'output_path' must be the path of a file, not {shown(output_path)}"]
-    problems = check_file_path("output_path", output_path)
-    if output_format is not None:
-        problems += check_choice("output_format", output_format, FORMATS)
-    if problems:
-        return problems
-    _, has_ending, ending = _split(output_path)
-    found = _FORMATS_BY_ENDING.get(ending)
-    if found is None and (has_ending or output_format is None):
-        known = ", ".join(f".{name}" for name in _FORMATS_BY_ENDING)
-        return [f"'output_path' must end in one of {known} (each also with .gz), not {output_path[:200]!r}"]
-    if output_format is not None and found not in (None, output_format):
-        return [f"'output_format' {output_format!r} does not fit 'output_path', which ends in .{ending}"]
-    return []
-
-
-def _split(output_path: str) -> tuple[str, bool, str]:
-    """Return a path's name, whether it has an ending besides ``.gz``, and the ending."""
-    name = output_path.lower().rpartition("/")[2]
-    stem, dot, ending = name.removesuffix(".gz").rpartition(".")
-    return name, bool(dot and stem), ending if dot and stem else ""

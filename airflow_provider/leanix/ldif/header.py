@@ -6,20 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
-from airflow_provider.leanix.ldif.validation import KEY_FIELDS
-
-ARGUMENTS = {
-    "connectorType": "connector_type",
-    "connectorId": "connector_id",
-    "connectorVersion": "connector_version",
-    "processingDirection": "processing_direction",
-    "processingMode": "processing_mode",
-    "lxVersion": "lx_version",
-    "lxWorkspace": "lx_workspace",
-    "description": "description",
-    "customFields": "custom_fields",
-}
-"""Header fields, and the task's arguments that set them."""
+from airflow_provider.leanix.arguments import KEY_FIELDS, lower
 
 DEFAULTS: Mapping[str, Any] = {"lxVersion": "1.0.0", "processingMode": "partial"}
 """Header fields that neither the arguments nor a file need to set."""
@@ -110,11 +97,6 @@ def _decode_object(text: str) -> Any:
     except (msgspec.DecodeError, RecursionError):
         return text
     return value if isinstance(value, dict) else text
-
-
-def lower(value: Any) -> Any:
-    """Return a text in lower case, and any other value unchanged."""
-    return value.lower() if isinstance(value, str) else value
 
 
 def _normal(name: str, value: Any) -> Any:

@@ -5,7 +5,7 @@ A row has the three fields, or ``type``, ``id`` and a column for each field of `
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,10 +22,12 @@ from airflow_provider.core.input.values import (
 
 _KEYS = ("type", "id")
 _FIELDS = frozenset({"type", "id", "data"})
-_SIMPLE = frozenset({str, int, bool, type(None)})
+_SIMPLE = frozenset({str, bool, type(None)})
 
-_INTEGERS = range(-(2**63), 2**64)
-"""Integers that JSON readers take as they are."""
+_TEXT = frozenset({str})
+
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
+"""Bounds of the integers that JSON readers take as they are."""
 
 _MAX_EXACT_FLOAT = 2.0**53
 """Bound of whole floats that are certainly the number that was meant."""
@@ -154,25 +156,20 @@ def is_plain(data: dict[Any, Any]) -> bool:
         "".join(data)  # the fastest way to find a key that is no text
     except TypeError:
         return False
-    return all_plain(data.values())
-
-
-def all_plain(values: Collection[Any]) -> bool:
-    """Return whether all values are those that JSON has, down to the innermost."""
-    kinds = set(map(type, values))
-    if kinds <= _SIMPLE:
-        return int not in kinds or all(type(one) is not int or one in _INTEGERS for one in values)
-    return all(_is_plain_value(value) for value in values if type(value) is not str)
+    for value in data.values():  # noqa: SIM110 - a generator takes half as long again
+        if type(value) is not str and not _is_plain_value(value):
+            return False
+    return True
 
 
 def _is_plain_value(value: Any) -> bool:
     kind = type(value)
     if kind is int:
-        return value in _INTEGERS
+        return bool(_MIN_INTEGER <= value <= _MAX_INTEGER)
     if kind is float:
         return bool(value - value == 0.0)  # false for NaN and infinities
     if kind is list:
-        return all_plain(value)
+        return _TEXT.issuperset(map(type, value)) or all(map(_is_plain_value, value))
     return is_plain(value) if kind is dict else kind in _SIMPLE
 
 

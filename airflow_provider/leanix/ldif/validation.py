@@ -9,21 +9,10 @@ from typing import Any
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import ABSENT, normal_key, shown
-
-KEY_FIELDS = ("connectorType", "connectorId", "connectorVersion", "processingDirection", "processingMode")
-"""Header fields that together select a processor configuration."""
+from airflow_provider.leanix.arguments import DIRECTIONS, KEY_FIELDS, MAX_TEXT_LENGTH, MODES
 
 REQUIRED_FIELDS = KEY_FIELDS[:4]
 """Key fields without a default."""
-
-DIRECTIONS = ("inbound", "outbound")
-"""Values of the header field ``processingDirection``."""
-
-MODES = ("partial", "full")
-"""Values of the header field ``processingMode``."""
-
-MAX_TEXT_LENGTH = 500
-"""Maximum characters of a header field."""
 
 KNOWN_FIELDS = (
     *KEY_FIELDS,

@@ -28,6 +28,22 @@ class FinishOptions:
     allow_no_results: bool
     results_seconds: float
 
+    @classmethod
+    def of_task(cls, task: Any, deadline: float) -> FinishOptions:
+        """Return the options of an operator; a dry run may process nothing and have no results.
+
+        :param deadline: seconds since the epoch.
+        """
+        return cls(
+            fail_on=task.fail_on,
+            max_errors=task.max_errors,
+            allow_unprocessed=task.allow_unprocessed or task.test_run,
+            output_path=task.output_path,
+            output_format=task.output_format,
+            allow_no_results=task.allow_no_results or task.test_run,
+            results_seconds=wait.results_seconds(deadline),
+        )
+
 
 def finish_run(
     hook: LeanIXHook, run_id: str, status: str, request: RunRequest, options: FinishOptions

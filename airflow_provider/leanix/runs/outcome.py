@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
 
 
-FAIL_ON = ("failed", "errors", "warnings")
-"""Values of the argument ``fail_on``, from the most tolerant to the strictest."""
-
 MAX_MESSAGES = 10
 """Maximum warnings of a run that are logged and put into errors."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider.leanix.ldif.document import Ldif
+from airflow_provider.leanix.arguments import KEY_FIELDS
+
+if TYPE_CHECKING:
+    from airflow_provider.leanix.ldif.document import Ldif
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class RunRequest:
     @classmethod
     def of(cls, ldif: Ldif, fingerprint: str) -> RunRequest:
         """Return the request of a validated LDIF."""
-        connector = "/".join(ldif.connector.split("/")[:3])
+        connector = "/".join(str(ldif.header[name]) for name in KEY_FIELDS[:3])
         return cls(fingerprint, ldif.sent, connector, ldif.is_full, ldif.is_export)
 
     def to_kwargs(self) -> dict[str, Any]:
@@ -43,8 +46,9 @@ class RunRequest:
         return cls(request, sent, **facts)
 
     @classmethod
-    def of_arguments(
-        cls, request: str, sent: int, key: tuple[str | None, ...], mode: str, direction: str
-    ) -> RunRequest:
+    def of_task(cls, request: str, sent: int, task: Any) -> RunRequest:
         """Return the request of a task that release 0.1.0 has deferred: its arguments were complete."""
-        return cls(request, sent, "/".join(map(str, key)), mode.lower() == "full", direction == "outbound")
+        connector = f"{task.connector_type}/{task.connector_id}/{task.connector_version}"
+        is_full = str(task.processing_mode).lower() == "full"
+        is_outbound = str(task.processing_direction).lower() == "outbound"
+        return cls(request, sent, connector, is_full, is_outbound)

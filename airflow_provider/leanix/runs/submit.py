@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RequestRejectedError
 from airflow_provider.leanix.api import CREATED, LIVE, UNSUCCESSFUL
-from airflow_provider.leanix.ldif.document import Ldif
-from airflow_provider.leanix.ldif.validation import MAX_TEXT_LENGTH
+from airflow_provider.leanix.arguments import MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.hooks import LeanIXHook
+    from airflow_provider.leanix.ldif.document import Ldif
 
 
 def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, is_retry: bool) -> str:

@@ -23,9 +23,10 @@ from airflow_provider.leanix.operators import (
 from airflow_provider.leanix.sensors import LeanIXRunSensor
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.airflow_names import TaskDeferred
+from tests.support.task_runner import TaskRunner, first_event
 from tests.unit.leanix.started_runs import trigger_for
 
-from .conftest import INBOUND, OUTBOUND, Task, first_event
+from .conftest import INBOUND, OUTBOUND
 
 NOT_TEMPLATED = {"deferrable", "kwargs", "self"}
 EMPTY: list[Any] = ["", "  ", float("nan")]
@@ -55,7 +56,7 @@ def test_every_argument_is_templated(kind: type[Any]) -> None:
     assert names - NOT_TEMPLATED <= set(kind.template_fields)
 
 
-def test_texts_are_read_as_their_types(leanix: Any, task: Task) -> None:
+def test_texts_are_read_as_their_types(leanix: Any, task: TaskRunner) -> None:
     texts = {
         "test_run": "True",
         "allow_duplicates": "true",
@@ -71,7 +72,7 @@ def test_texts_are_read_as_their_types(leanix: Any, task: Task) -> None:
     task.run(run_operator(**INBOUND, content=tutorial_items(), **texts))
     assert leanix.runs[0].test
     run = run_operator(**INBOUND, content=tutorial_items(), test_run="False", timeout="20")
-    Task().run(run)
+    TaskRunner().run(run)
     assert not leanix.runs[1].test
     assert (run.test_run, run.timeout) == (False, 20)
 
@@ -106,7 +107,7 @@ def test_texts_are_read_as_their_types(leanix: Any, task: Task) -> None:
 )
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_texts_of_another_type_are_refused_before_any_request(
-    leanix: Any, sandbox: Any, task: Task, name: str, value: Any, deferrable: bool
+    leanix: Any, sandbox: Any, task: TaskRunner, name: str, value: Any, deferrable: bool
 ) -> None:
     arguments = {**INBOUND, "content": tutorial_items(), "output_path": "/tmp/never.json", name: value}
     with pytest.raises(InputError, match=name):
@@ -114,18 +115,18 @@ def test_texts_of_another_type_are_refused_before_any_request(
     assert sandbox.counters.total() == 0
 
 
-def test_all_problems_of_the_arguments_are_told_at_once(leanix: Any, task: Task) -> None:
+def test_all_problems_of_the_arguments_are_told_at_once(leanix: Any, task: TaskRunner) -> None:
     with pytest.raises(InputError) as caught:
         task.run(run_operator(**OUTBOUND, timeout="x", fail_on="x", output_path="x.csv", max_shrink=7))
     assert len(caught.value.problems) == 4
 
 
 def test_the_sensors_interval_and_timeout_may_be_templates(leanix: Any, sandbox: Any) -> None:
-    run_id = Task().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
+    run_id = TaskRunner().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
     sensor = LeanIXRunSensor(task_id="wait", run_id=run_id, timeout="{{ seconds }}", poke_interval="0.05")
     sensor.timeout = "20"  # what a template renders
-    assert Task().run(sensor) == {"run_id": run_id, "status": "FINISHED"}
-    deferral = Task().begin(
+    assert TaskRunner().run(sensor) == {"run_id": run_id, "status": "FINISHED"}
+    deferral = TaskRunner().begin(
         LeanIXRunSensor(task_id="w", run_id=run_id, timeout="20", poke_interval="0.05", deferrable=True)
     )
     assert isinstance(deferral, TaskDeferred)
@@ -133,7 +134,7 @@ def test_the_sensors_interval_and_timeout_may_be_templates(leanix: Any, sandbox:
     before = sandbox.counters.total()
     for wrong in ({"timeout": "soon"}, {"poke_interval": ""}, {"timeout": "-1"}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            Task().run(LeanIXRunSensor(task_id="w", run_id=run_id, **wrong))
+            TaskRunner().run(LeanIXRunSensor(task_id="w", run_id=run_id, **wrong))
     assert sandbox.counters.total() == before
 
 
@@ -196,7 +197,7 @@ def test_an_empty_run_id_is_refused_by_every_task_and_method(
     tasks = [fetch, *(LeanIXRunSensor(task_id="w", run_id=empty, deferrable=one) for one in (True, False))]
     for task in tasks:
         with pytest.raises(InputError, match="run_id"):
-            Task().run(task)
+            TaskRunner().run(task)
     with LeanIXHook() as hook:
         methods = [hook.start_run, hook.stop_run, hook.get_run_status, hook.get_run_progress]
         methods += [hook.get_run_stats, lambda run_id: list(hook.iter_run_warnings(run_id))]
@@ -218,7 +219,7 @@ def test_an_empty_run_id_is_refused_by_every_task_and_method(
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 def test_execution_timeout_bounds_the_wait_and_stops_the_run(
-    leanix: Any, task: Task, deferrable: bool
+    leanix: Any, task: TaskRunner, deferrable: bool
 ) -> None:
     leanix.stuck_in = "IN_PROGRESS"
     operator = run_operator(
@@ -236,7 +237,7 @@ def test_the_shorter_of_both_timeouts_is_the_triggers_deadline(leanix: Any) -> N
         operator = run_operator(
             **OUTBOUND, timeout=timeout, deferrable=True, execution_timeout=timedelta(seconds=bound)
         )
-        deferral = Task(task_id=str(timeout)).begin(operator)
+        deferral = TaskRunner(task_id=str(timeout)).begin(operator)
         assert isinstance(deferral, TaskDeferred)
         assert 0 < deferral.trigger.deadline - polling.clock() <= 50
 
@@ -245,7 +246,7 @@ def test_execution_timeout_bounds_a_deferred_sensor(leanix: Any) -> None:
     from airflow.sdk.exceptions import AirflowTaskTimeout
 
     leanix.stuck_in = "IN_PROGRESS"
-    run_id = Task().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
+    run_id = TaskRunner().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
     sensor = LeanIXRunSensor(
         task_id="wait",
         run_id=run_id,
@@ -255,5 +256,5 @@ def test_execution_timeout_bounds_a_deferred_sensor(leanix: Any) -> None:
         execution_timeout=timedelta(seconds=0.2),
     )
     with pytest.raises(AirflowTaskTimeout, match="execution_timeout"):
-        Task().run(sensor)
+        TaskRunner().run(sensor)
     assert leanix.live_runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core.state import watcher_state
+from airflow_provider.errors import InputError
 from airflow_provider.leanix import triggers
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
@@ -171,3 +173,33 @@ def test_an_event_of_a_watcher_names_no_connector_because_the_list_has_none(lean
     run("cmdb nightly")
     with LeanIXHook() as hook:
         assert {name for row in hook.list_runs() for name in row} <= {"id", "status", "description"}
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"description": ""},
+        {"description": " "},
+        {"description": None},
+        {"statuses": []},
+        {"statuses": ["DONE"]},
+        {"statuses": ["FINISHED", None]},
+        {"statuses": "FINISHED"},
+    ],
+)
+def test_a_watcher_that_can_never_fire_fails_the_dags_import_and_idles_when_it_is_stored(
+    leanix: Any, sandbox: Any, conditions: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trigger = LeanIXRunEndedTrigger(**{"poll_interval": 0.01, **conditions})
+    with pytest.raises(InputError, match=next(iter(conditions))):
+        trigger.serialize()
+
+    async def fired() -> list[Any]:
+        events: list[Any] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                events += [event async for event in trigger.run()]
+        return events
+
+    assert asyncio.run(fired()) == []
+    assert sandbox.counters.total() == 0

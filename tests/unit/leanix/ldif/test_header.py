@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.header import ARGUMENTS, DEFAULTS, merge_headers
+from airflow_provider.leanix.arguments import HEADER_ARGUMENTS
+from airflow_provider.leanix.ldif.header import DEFAULTS, merge_headers
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.task_runner import TaskRunner
@@ -124,7 +125,7 @@ def test_key_fields_that_neither_has_are_named_at_once(leanix: Any, sandbox: Any
     assert sandbox.counters.total() == 0
 
 
-@pytest.mark.parametrize("name", sorted({*ARGUMENTS.values()} - {"description", "custom_fields"}))
+@pytest.mark.parametrize("name", sorted({*HEADER_ARGUMENTS.values()} - {"description", "custom_fields"}))
 @pytest.mark.parametrize("empty", ["", "  ", float("nan")])
 def test_an_empty_argument_never_falls_back_to_the_file(
     leanix: Any, sandbox: Any, tmp_path: Path, name: str, empty: Any

@@ -10,8 +10,9 @@ from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.leanix.runs.outcome import build_outcome
 from airflow_provider.sandbox.leanix.seed import tutorial_items
+from tests.support.task_runner import TaskRunner
 
-from ..conftest import INBOUND, OUTBOUND, Task
+from ..conftest import INBOUND, OUTBOUND
 
 
 def test_a_warning_is_one_line_without_control_characters() -> None:
@@ -40,7 +41,7 @@ def test_unknown_warnings_are_said_and_fail_under_the_strictest_rule(
         operator = LeanIXRunOperator(
             task_id="run", poll_interval=0.02, timeout=20, fail_on=fail_on, deferrable=deferrable, **OUTBOUND
         )
-        return Task(task_id=fail_on).run(operator)
+        return TaskRunner(task_id=fail_on).run(operator)
 
     for fail_on in ("failed", "errors"):
         result = run(fail_on)
@@ -54,7 +55,7 @@ def test_errors_are_counted_without_a_sync_log(leanix: Any) -> None:
     leanix.has_sync_log, leanix.bad_items = False, 1
     operator = LeanIXRunOperator(task_id="run", timeout=20, content=tutorial_items(), **INBOUND)
     with pytest.raises(RunFailedError, match="1 errors, an unknown number of warnings"):
-        Task().run(operator)
+        TaskRunner().run(operator)
 
 
 def test_a_log_that_ends_halfway_leaves_the_number_unknown() -> None:

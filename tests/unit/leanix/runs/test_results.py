@@ -18,8 +18,9 @@ from airflow_provider.leanix.operators import (
 from airflow_provider.leanix.runs import wait
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.airflow_names import TaskDeferred
+from tests.support.task_runner import TaskRunner
 
-from ..conftest import INBOUND, OUTBOUND, Task
+from ..conftest import INBOUND, OUTBOUND
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 LINK = pytest.mark.parametrize("has_link", [True, False], ids=["link", "api"])
@@ -49,7 +50,7 @@ def run_operator(**arguments: Any) -> LeanIXRunOperator:
 @BOTH
 @LINK
 def test_results_that_come_late_are_waited_for(
-    leanix: Any, task: Task, tmp_path: Path, deferrable: bool, has_link: bool
+    leanix: Any, task: TaskRunner, tmp_path: Path, deferrable: bool, has_link: bool
 ) -> None:
     leanix.results_delay, leanix.has_results_url = 0.2, has_link
     target = tmp_path / "out.json"
@@ -61,7 +62,7 @@ def test_results_that_come_late_are_waited_for(
 @BOTH
 @LINK
 def test_an_outbound_run_without_results_fails_and_the_retry_starts_a_new_one(
-    leanix: Any, task: Task, tmp_path: Path, deferrable: bool, has_link: bool
+    leanix: Any, task: TaskRunner, tmp_path: Path, deferrable: bool, has_link: bool
 ) -> None:
     leanix.results_delay, leanix.has_results_url = float("inf"), has_link
     arguments = {**OUTBOUND, "output_path": str(tmp_path / "out.json"), "deferrable": deferrable}
@@ -74,14 +75,14 @@ def test_an_outbound_run_without_results_fails_and_the_retry_starts_a_new_one(
 
 @BOTH
 def test_an_outbound_run_without_results_may_be_allowed(
-    leanix: Any, task: Task, tmp_path: Path, deferrable: bool
+    leanix: Any, task: TaskRunner, tmp_path: Path, deferrable: bool
 ) -> None:
     leanix.results_delay = float("inf")
     arguments = {"output_path": str(tmp_path / "out.json"), "allow_no_results": "true"}
     assert task.run(run_operator(**OUTBOUND, **arguments, deferrable=deferrable))["results"] is None
 
 
-def test_a_run_without_output_path_waits_for_no_results(leanix: Any, sandbox: Any, task: Task) -> None:
+def test_a_run_without_output_path_waits_for_no_results(leanix: Any, sandbox: Any, task: TaskRunner) -> None:
     leanix.results_delay = float("inf")
     assert task.run(run_operator(**OUTBOUND, deferrable=True))["results"] is None
     assert sandbox.counters.total("results") == 0
@@ -89,14 +90,14 @@ def test_a_run_without_output_path_waits_for_no_results(leanix: Any, sandbox: An
 
 @BOTH
 def test_a_plain_inbound_run_has_no_results(
-    leanix: Any, task: Task, tmp_path: Path, deferrable: bool
+    leanix: Any, task: TaskRunner, tmp_path: Path, deferrable: bool
 ) -> None:
     arguments = {"content": tutorial_items(), "output_path": str(tmp_path / "out.json")}
     assert task.run(run_operator(**INBOUND, **arguments, deferrable=deferrable))["results"] is None
 
 
 def test_the_trigger_waits_for_the_results_and_not_the_worker(
-    leanix: Any, sandbox: Any, task: Task, tmp_path: Path
+    leanix: Any, sandbox: Any, task: TaskRunner, tmp_path: Path
 ) -> None:
     leanix.results_delay = 0.2
     operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "out.json"), deferrable=True)
@@ -107,14 +108,16 @@ def test_the_trigger_waits_for_the_results_and_not_the_worker(
     assert sandbox.counters.total("/results$") + sandbox.counters.total("/results") >= 1
 
 
-def test_bad_polls_for_results_are_sat_out(leanix: Any, sandbox: Any, task: Task, tmp_path: Path) -> None:
+def test_bad_polls_for_results_are_survived(
+    leanix: Any, sandbox: Any, task: TaskRunner, tmp_path: Path
+) -> None:
     operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "out.json"), deferrable=True)
     sandbox.faults.add("html", status=502, path="/resultsUrl$", times=8)
     assert task.run(operator)["results"]["rows"] == 65
 
 
 def test_results_that_are_forbidden_are_the_tasks_error(
-    leanix: Any, sandbox: Any, task: Task, tmp_path: Path
+    leanix: Any, sandbox: Any, task: TaskRunner, tmp_path: Path
 ) -> None:
     operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "out.json"), deferrable=True)
     sandbox.faults.add("status", status=403, path="/resultsUrl$", times=None)
@@ -123,12 +126,12 @@ def test_results_that_are_forbidden_are_the_tasks_error(
 
 
 def test_fetching_waits_and_fails_unless_no_results_are_allowed(leanix: Any, tmp_path: Path) -> None:
-    run_id = Task().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
+    run_id = TaskRunner().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
 
     def fetch(**arguments: Any) -> Any:
         target = str(tmp_path / "out.json")
         operator = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path=target, **arguments)
-        return Task(task_id="fetch").run(operator)
+        return TaskRunner(task_id="fetch").run(operator)
 
     leanix.results_delay = float("inf")
     with pytest.raises(RunFailedError, match="no results"):
@@ -145,11 +148,11 @@ def test_fetching_waits_and_fails_unless_no_results_are_allowed(leanix: Any, tmp
 
 @BOTH
 def test_a_dummy_item_starts_an_export_of_write_to_ldif(
-    leanix: Any, task: Task, tmp_path: Path, deferrable: bool
+    leanix: Any, task: TaskRunner, tmp_path: Path, deferrable: bool
 ) -> None:
     from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator
 
-    Task(task_id="put").run(LeanIXPutConfigurationOperator(task_id="put", configuration=EXPORT))
+    TaskRunner(task_id="put").run(LeanIXPutConfigurationOperator(task_id="put", configuration=EXPORT))
     target = tmp_path / "export.json"
     arguments = {**INBOUND, "connector_type": "export", "content": TRIGGER, "deferrable": deferrable}
     leanix.results_delay = 0.1
@@ -158,10 +161,10 @@ def test_a_dummy_item_starts_an_export_of_write_to_ldif(
     assert json.loads(target.read_bytes())["connectorType"] == "export"
     leanix.results_delay = float("inf")
     with pytest.raises(RunFailedError, match="no results"):
-        Task(task_id="b").run(run_operator(**arguments, output_path=str(target)))
+        TaskRunner(task_id="b").run(run_operator(**arguments, output_path=str(target)))
 
 
-def test_writers_select_the_types_of_their_scope(leanix: Any, task: Task, tmp_path: Path) -> None:
+def test_writers_select_the_types_of_their_scope(leanix: Any, task: TaskRunner, tmp_path: Path) -> None:
     scope = {"facetFilters": [{"facetKey": "FactSheetTypes", "operator": "OR", "keys": ["ITComponent"]}]}
     writer = {**EXPORT["processors"][0], "identifier": {"search": {"scope": scope}}}  # type: ignore[index,dict-item]
     leanix.configurations[("export", "campus", "1.0.0", "inbound", "partial")] = {
@@ -189,7 +192,7 @@ def test_writers_select_the_types_of_their_scope(leanix: Any, task: Task, tmp_pa
     ],
 )
 def test_the_ending_of_the_path_decides(
-    leanix: Any, task: Task, tmp_path: Path, name: str, kind: str, packed: bool
+    leanix: Any, task: TaskRunner, tmp_path: Path, name: str, kind: str, packed: bool
 ) -> None:
     target = tmp_path / name
     manifest = task.run(run_operator(**OUTBOUND, output_path=str(target)))["results"]
@@ -224,12 +227,26 @@ def test_other_endings_are_refused_before_the_first_request(
 ) -> None:
     arguments = {"output_path": name, "output_format": given}
     with pytest.raises(InputError, match=said):
-        Task().run(run_operator(**OUTBOUND, **arguments))
+        TaskRunner().run(run_operator(**OUTBOUND, **arguments))
     with pytest.raises(InputError, match=said):
-        Task().run(LeanIXFetchResultsOperator(task_id="fetch", run_id="r", **arguments))
+        TaskRunner().run(LeanIXFetchResultsOperator(task_id="fetch", run_id="r", **arguments))
     assert sandbox.counters.total() == 0
 
 
-def test_a_path_without_an_ending_takes_the_format_given(leanix: Any, task: Task, tmp_path: Path) -> None:
+def test_a_path_without_an_ending_takes_the_format(leanix: Any, task: TaskRunner, tmp_path: Path) -> None:
     arguments = {"output_path": str(tmp_path / "landscape"), "output_format": "jsonl"}
     assert task.run(run_operator(**OUTBOUND, **arguments))["results"]["format"] == "jsonl"
+
+
+def test_a_place_that_cannot_be_written_is_named_before_the_first_request(
+    leanix: Any, sandbox: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.json").mkdir()
+    for target in (tmp_path / "file" / "out.json", tmp_path / "folder.json"):
+        with pytest.raises(InputError, match="cannot be written"):
+            TaskRunner().run(run_operator(**OUTBOUND, output_path=str(target)))
+        fetch = LeanIXFetchResultsOperator(task_id="fetch", run_id="r", output_path=str(target))
+        with pytest.raises(InputError, match="cannot be written"):
+            TaskRunner().run(fetch)
+    assert sandbox.counters.total() == 0
