@@ -265,7 +265,7 @@ class KeysetReader:
         self._page_size = min(self._page_size, limit or self._page_size)
         if saved is not None:
             return self._cut(self._whole(saved))
-        if outline is None:
+        if outline is None or not self._divides:
             return [Range()]
         whole = Range(rows=outline.rows)
         ranges = whole.cut(self._page_size, self._concurrency, outline.first, outline.last)
