@@ -39,7 +39,9 @@ def nothing_at(path: Path) -> bool:
 
 
 def test_two_sources(path):
-    with pytest.raises(InputError, match="exactly one of 'sql', 'dataset', 'url' and 'saved_query'; not sql and url"):
+    with pytest.raises(
+        InputError, match="exactly one of 'sql', 'dataset', 'url' and 'saved_query'; not sql and url"
+    ):
         export(path, sql="SELECT 1", url="/me/projects")
 
 

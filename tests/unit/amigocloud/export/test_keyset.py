@@ -172,9 +172,7 @@ def test_cuts_follow_each_other_without_a_gap():
 
 def natural(text: str) -> Any:
     """Order that compares runs of digits as numbers, as a collation of the database may."""
-    return [
-        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", text)
-    ]
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", text)]
 
 
 ORDERS: dict[str, Callable[[str], Any]] = {
@@ -192,7 +190,6 @@ TEXTS = {
     "underscored": [f"{key[:9]}_{key[9:]}" for key in RANDOM_IDS],
     "mixed": KINDS["mixed"],
 }
-
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 8])

@@ -122,9 +122,21 @@ def test_what_writes_is_never_sent_as_a_query(sandbox, tmp_path, sql):
 
 @pytest.mark.parametrize(
     "sql",
-    ["-- look\nSELECT 1", "/* x */ SELECT 1", "(SELECT 1)", "WITH a AS (SELECT 1) SELECT * FROM a", "TABLE x"]
-    + ["\ufeffVALUES (1)", "SHOW x", "EXPLAIN DELETE FROM dataset_1", "-- DELETE FROM dataset_1", "", ";"]
-    + ["DELETE FROM dataset_1; SELECT 1", "DELETE FROM dataset_1 WHERE name = 'x"],
+    [
+        "-- look\nSELECT 1",
+        "/* x */ SELECT 1",
+        "(SELECT 1)",
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "TABLE x",
+        "\ufeffVALUES (1)",
+        "SHOW x",
+        "EXPLAIN DELETE FROM dataset_1",
+        "-- DELETE FROM dataset_1",
+        "",
+        ";",
+        "DELETE FROM dataset_1; SELECT 1",
+        "DELETE FROM dataset_1 WHERE name = 'x",
+    ],
 )
 def test_what_does_not_write_is_never_sent_as_a_write(sandbox, sql):
     with AmigoCloudHook() as hook, pytest.raises(InputError):
@@ -188,7 +200,7 @@ def test_nan_in_a_reply_is_named_at_once(sandbox, tmp_path, ending):
         export(tmp_path / f"a.{ending}", sql="SELECT a FROM x")
     assert caught.value.problems == [
         "column 'Up' holds NaN (row 1 of the page and 1 more), which JSON has no number for; select"
-        " NULLIF(\"Up\", 'NaN') AS \"Up\"",
+        ' NULLIF("Up", \'NaN\') AS "Up"',
         "column 'a' holds -Infinity (row 2 of the page), which JSON has no number for; select"
         " NULLIF(a, '-Infinity') AS a",
     ]
@@ -290,7 +302,10 @@ KEYS = {
     "uuid as text": ("string", UUIDS),
     "numeric": ("number", [n / 100 for n in range(-300, 300)]),
     "integer": ("bigint", [2**53 + n for n in range(500)]),
-    "timestamp": ("datetime", [f"2025-01-{d:02} 0{h}:00:00.25+00:00" for d in range(1, 29) for h in range(9)]),
+    "timestamp": (
+        "datetime",
+        [f"2025-01-{d:02} 0{h}:00:00.25+00:00" for d in range(1, 29) for h in range(9)],
+    ),
     "date": ("date", [f"20{y:02}-01-{d:02}" for y in range(20) for d in range(10, 25)]),
     "text": ("string", [f"{a}{b}é'" for a in "aAzZ09-_" for b in range(40)]),
 }

@@ -190,7 +190,7 @@ LITERALS = st.sampled_from(
         "E'\\'; DELETE FROM dataset_7 --'",
         "$$'; DELETE FROM dataset_7$$",
         "$tag$ $$ ' $tag$",
-        "\"; DELETE FROM dataset_7\"",
+        '"; DELETE FROM dataset_7"',
         '"a""b--"',
         "U&'\\0061'",
     ]
