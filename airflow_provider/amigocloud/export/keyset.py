@@ -373,7 +373,7 @@ def _hex_starts(page: Page, keys: msgspec.json.Decoder[Any]) -> list[bytes]:
 
 
 class _HexOrder:
-    """Whether the service orders keys by their hex digits, as the pages show that it sends.
+    """Order of the service's keys by their hex digits, as its pages show it.
 
     The usual orders of texts do. An order that compares runs of digits as numbers, or puts letters first, has
     no range of keys between two cuts.

@@ -173,7 +173,8 @@ def test_heights_of_some_rows_are_in_types_and_box(tmp_path):
     assert column["geometry_types"] == ["Point", "Point Z", "Polygon Z"]
     assert column["bbox"] == [1.0, 2.0, 3.0, 12.0, 55.0, 9.0]
     boxes = pq.read_table(path)["bbox"].to_pylist()
-    assert boxes[1] is boxes[3] is None
+    assert boxes[1] is None
+    assert boxes[3] == dict.fromkeys(SIDES)
     assert boxes[4] == {"xmin": 1.0, "ymin": 2.0, "xmax": 4.0, "ymax": 5.0}
     frame = geopandas.read_parquet(path)
     assert frame.geometry.iloc[2].z == 7
