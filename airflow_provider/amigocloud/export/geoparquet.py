@@ -15,7 +15,7 @@ VERSION = "1.1.0"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
-_DATUM = " ".join(("World", "Geodetic", "System", "1984"))
+_DATUM = "World_Geodetic_System_1984".replace("_", " ")
 
 _REALIZATIONS = {
     "Transit": 1166,
