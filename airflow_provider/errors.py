@@ -19,12 +19,52 @@ def shorten(items: Sequence[str], limit: int) -> list[str]:
     return [*items[:limit], f"and {rest} more"] if rest > 0 else list(items)
 
 
-def _bullets(heading: str, items: Sequence[str], limit: int) -> str:
-    return "\n".join([heading, *(f"  - {item}" for item in shorten(items, limit))])
+MAX_LINE = 300
+"""Maximum characters of one item in a message."""
+
+MAX_BYTES = 3900
+"""Maximum bytes of a message in UTF-8: a log line with it stays below 4 KB."""
+
+_MAX_ALONE = 1000
+"""Maximum characters of a line that no list is part of."""
+
+
+def cut(text: str, longest: int = MAX_LINE) -> str:
+    """Return a text of limited length; what is cut off becomes an ellipsis.
+
+    :param longest: maximum number of characters.
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _capped(text: str, longest: int = _MAX_ALONE) -> str:
+    """Return a message with each line and the whole of limited length."""
+    text = "\n".join(cut(line, longest) for line in text.split("\n"))
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= MAX_BYTES else f"{data[: MAX_BYTES - 3].decode('utf-8', 'ignore')}…"
+
+
+def _bullets(heading: str, items: Sequence[str], limit: int, total: int) -> str:
+    """Return a list for a message: as many items as there is room for, then the number of the others."""
+    lines, room = [cut(heading)], MAX_BYTES - 2 * MAX_LINE
+    for item in items[:limit]:
+        line = f"  - {cut(item)}"
+        room -= len(line.encode("utf-8", "replace")) + 1
+        if room < 0:
+            break
+        lines.append(line)
+    rest = total + 1 - len(lines)
+    return _capped("\n".join([*lines, *([f"  - and {rest} more"] if rest else [])]))
 
 
 class ProviderError(Exception):
     """The base of every error that this provider raises on purpose."""
+
+    def __str__(self) -> str:
+        return _capped(super().__str__())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({cut(str(self), _MAX_ALONE)!r})"
 
 
 class InputError(ProviderError, ValueError):
@@ -41,13 +81,15 @@ class InputError(ProviderError, ValueError):
     def __init__(self, problems: str | Iterable[str], subject: str = "") -> None:
         self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
         self.subject = subject
+        self.total = len(self.problems)
         super().__init__(self.problems, subject)
 
     def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return f"{self.subject}: {self.problems[0]}" if self.subject else self.problems[0]
-        heading = f"{len(self.problems)} problems in {self.subject or 'the input'}:"
-        return _bullets(heading, self.problems, self.SHOWN)
+        if self.total == 1:
+            problem = _capped(self.problems[0])
+            return f"{cut(self.subject)}: {problem}" if self.subject else problem
+        heading = f"{self.total} problems in {self.subject or 'the input'}:"
+        return _bullets(heading, self.problems, self.SHOWN, self.total)
 
 
 class ApiError(ProviderError):
@@ -59,6 +101,8 @@ class ApiError(ProviderError):
     :param request: the request in one line, without its query.
     :param body: the start of the reply's body, without secrets.
     :param retry_after: seconds after which a retry may succeed; None when the service named no delay.
+    :param is_page: whether the reply was a web page (HTML), not the API's.
+    :param location: target of a redirect without its query; empty for other replies.
     """
 
     advice = ""
@@ -72,6 +116,8 @@ class ApiError(ProviderError):
         request: str = "",
         body: str = "",
         retry_after: float | None = None,
+        is_page: bool = False,
+        location: str = "",
     ) -> None:
         super().__init__(status, code, message)
         self.status = status
@@ -80,13 +126,15 @@ class ApiError(ProviderError):
         self.request = request
         self.body = body
         self.retry_after = retry_after
+        self.is_page = is_page
+        self.location = location
 
     def __str__(self) -> str:
-        head = f"{self.request} answered {self.status}" if self.request else f"HTTP {self.status}"
+        head = f"{cut(self.request)} answered {self.status}" if self.request else f"HTTP {self.status}"
         said = ": ".join(part for part in (self.code, self.message) if part)
         text = f"{head}: {said}" if said else head
         advice = f"it asks to wait {_seconds(self.retry_after)} s" if self.retry_after else self.advice
-        return f"{text} ({advice})" if advice else text
+        return f"{_capped(text)} ({advice})" if advice else _capped(text)
 
 
 def _seconds(number: float) -> str:
@@ -125,7 +173,19 @@ class ServerError(ApiError):
 
 
 class TransportError(ProviderError):
-    """No response: the host could not be reached, or the connection broke, in every attempt."""
+    """No response: the host could not be reached, or the connection broke, in every attempt.
+
+    :param message: the request and the cause of the missing response.
+    :param cause: ``name`` (unknown to DNS), ``refused``, ``timeout``, ``tls`` or ``proxy``; empty for others.
+    :param reason: the cause alone, as a text.
+    :param request: the request in one line, without its query.
+    """
+
+    def __init__(self, message: str, *, cause: str = "", reason: str = "", request: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.reason = reason
+        self.request = request
 
 
 class AmbiguousWriteError(ProviderError):
@@ -158,6 +218,14 @@ class RunFailedError(ProviderError):
 
     def __str__(self) -> str:
         text = f"run {self.run_id} ended as {self.status}"
+        return _capped(f"{text}: {self.reason}" if self.reason else text, MAX_LINE)
+
+
+class RunTimeoutError(RunFailedError):
+    """A run was not finished when the task stopped waiting for it; it may still finish on the service."""
+
+    def __str__(self) -> str:
+        text = f"run {self.run_id} timed out, its last status is {self.status}"
         return f"{text}: {self.reason}" if self.reason else text
 
 
@@ -182,12 +250,13 @@ class PartialWriteError(ProviderError):
     def __init__(self, failures: Iterable[str], counts: Mapping[str, int] | None = None) -> None:
         self.failures: list[str] = list(failures)
         self.counts = dict(counts or {})
+        self.total = len(self.failures)
         super().__init__(self.failures, self.counts)
 
     def __str__(self) -> str:
         done = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        heading = f"{len(self.failures)} failures{f' ({done})' if done else ''}:"
-        return _bullets(heading, self.failures, self.SHOWN)
+        heading = f"{self.total} failures{f' ({done})' if done else ''}:"
+        return _bullets(heading, self.failures, self.SHOWN, self.total)
 
 
 class VerificationError(ProviderError):
@@ -201,10 +270,11 @@ class VerificationError(ProviderError):
 
     def __init__(self, differences: str | Iterable[str]) -> None:
         self.differences: list[str] = [differences] if isinstance(differences, str) else list(differences)
+        self.total = len(self.differences)
         super().__init__(self.differences)
 
     def __str__(self) -> str:
-        if len(self.differences) == 1:
-            return self.differences[0]
-        heading = f"{len(self.differences)} values are not as written:"
-        return _bullets(heading, self.differences, self.SHOWN)
+        if self.total == 1:
+            return _capped(self.differences[0])
+        heading = f"{self.total} values are not as written:"
+        return _bullets(heading, self.differences, self.SHOWN, self.total)

@@ -26,6 +26,14 @@ def _common_fields() -> dict[str, _Field]:
             description="Seconds that a reply may stall before the request fails.",
         ),
         "connect_timeout": _field("Connect timeout", "number", default=10, description="Seconds."),
+        "attempts": _field(
+            "Attempts", "integer", description="Attempts of a request. Empty: what fits the service."
+        ),
+        "patience": _field(
+            "Patience",
+            "number",
+            description="Seconds in which attempts of a request may start. Empty: what fits the service.",
+        ),
         "verify": _field(
             "Verify TLS",
             description="true, false, or the path of a CA bundle. Leave empty for true.",

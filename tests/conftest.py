@@ -1,4 +1,4 @@
-"""What all tests share: an Airflow home of their own, and the sandbox."""
+"""Fixtures of all tests: a temporary Airflow home, the sandbox, and an S3 server."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from hypothesis import settings  # noqa: E402
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
 from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 
-# A busy machine is slow now and then; how long something takes is for the benchmarks to say. The short form
-# tries the same examples each time, so that what lands does not hang on luck; the long form looks for others.
+# No deadline, because a busy machine is slow at times; the benchmarks measure durations. The short form uses
+# the same examples in each run, so that no result depends on chance; the long form searches for others.
 settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=examples(100))
 settings.load_profile("long" if LONG else "short")
@@ -39,14 +39,14 @@ settings.load_profile("long" if LONG else "short")
 
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[Sandbox]:
-    """Serve the four APIs for the whole test session."""
+    """Serve the four APIs during the test session."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Lend the sandbox, freshly reset, with its connections in the environment."""
+    """Return the sandbox, reset, with its connections in the environment."""
     running_sandbox.reset()
     for conn_id, text in running_sandbox.connections.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text)
@@ -55,7 +55,7 @@ def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbo
 
 @pytest.fixture(scope="session")
 def running_s3() -> Iterator[str]:
-    """Serve S3 for the whole test session; gives its URL."""
+    """Serve S3 during the test session, and yield its URL."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -67,7 +67,7 @@ def running_s3() -> Iterator[str]:
 
 @pytest.fixture
 def s3(running_s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Lend an S3 server, empty but for the bucket ``twin``, and its connection ``aws_s3``; gives a client."""
+    """Yield a client of an S3 server with the empty bucket ``twin`` and the connection ``aws_s3``."""
     import boto3
     from botocore.config import Config
 
@@ -81,15 +81,15 @@ def s3(running_s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         config=Config(retries={"max_attempts": 1}),
         **extra,
     )
-    where = {"LocationConstraint": extra["region_name"]}
-    client.create_bucket(Bucket="twin", CreateBucketConfiguration=where)
+    region = {"LocationConstraint": extra["region_name"]}
+    client.create_bucket(Bucket="twin", CreateBucketConfiguration=region)
     yield client
     urllib.request.urlopen(urllib.request.Request(f"{running_s3}/moto-api/reset", method="POST")).close()
 
 
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
-    """Give Airflow a metadata database; a few seconds, so only for tests that run whole DAGs."""
+    """Create Airflow's metadata database, for tests that run whole DAGs; takes a few seconds."""
     from airflow.utils import db
 
     Path(HOME, "dags").mkdir(exist_ok=True)
@@ -98,9 +98,9 @@ def airflow_db() -> None:
 
 @pytest.fixture
 def run_dag(airflow_db: None) -> Callable[..., Any]:
-    """Run a DAG in this process, deferrals included; gives the finished DagRun.
+    """Return a function that runs a DAG in this process, deferrals included, and returns its DagRun.
 
-    The first run of a session takes seconds, the others a tenth of one.
+    The first run of a session takes seconds, each further run a tenth of a second.
     """
 
     def run(dag: Any, **options: Any) -> Any:
@@ -111,7 +111,7 @@ def run_dag(airflow_db: None) -> Callable[..., Any]:
 
 
 def _serialise(dag: Any) -> None:
-    """Store a DAG that is in no DAG folder, as Airflow wants it before a run."""
+    """Store the serialised DAG, which Airflow needs before a run of a DAG outside the DAG folder."""
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization import serialized_objects
@@ -133,7 +133,7 @@ def _serialise(dag: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _forget_masked_secrets() -> None:
-    """Start each test without the tokens of the ones before: masking costs more with every secret known."""
+    """Remove the secrets of earlier tests from the masker, which slows down with each known secret."""
     from airflow.sdk._shared.secrets_masker import _secrets_masker
 
     _secrets_masker().reset_masker()

@@ -9,6 +9,7 @@ from airflow_provider.assets import amigocloud_asset
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, QueryToken
+from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.urls import origin
 from airflow_provider.errors import (
     AuthenticationError,
@@ -39,6 +40,11 @@ class ProjectHook(ApiHook):
             "websocket_url": Extra("socket"),
         },
     )
+
+    service_retry_limits = RetryLimits(
+        attempts=20, base=2.0, least=2.0, cap=30.0, total=600.0, longest_delay=60.0
+    )
+    """A deploy of the service takes up to ten minutes."""
 
     asset = staticmethod(amigocloud_asset)
 
@@ -92,6 +98,8 @@ class ProjectHook(ApiHook):
         """Return one sentence about the cause of a connection's error."""
         if isinstance(error, InputError) or not isinstance(error, (NotFoundError, PermissionDeniedError)):
             return super().diagnose(error)
+        if isinstance(error, PermissionDeniedError) and (found := self.diagnose_address(error)):
+            return found
         project, message = self.settings.extras["project_url"], error.message or error.code
         if isinstance(error, PermissionDeniedError):
             if project:

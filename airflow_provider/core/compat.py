@@ -28,6 +28,16 @@ def sensor_timeout(message: str) -> Exception:
     return error
 
 
+def task_timeout(message: str) -> BaseException:
+    """Create the exception of a task that reached its ``execution_timeout``."""
+    from airflow.sdk import exceptions
+
+    if not hasattr(exceptions, "AirflowTaskTimeout"):  # Airflow 3.1
+        from airflow import exceptions  # type: ignore[no-redef]
+    error: BaseException = exceptions.AirflowTaskTimeout(message)
+    return error
+
+
 def without_retry(error: Exception) -> Exception:
     """Return the error as an ``AirflowFailException``, so that the task is not retried.
 

@@ -25,9 +25,9 @@ _MAX_NUMBER = 1e9
 class Extra:
     """One field of a connection's extra.
 
-    :param kind: ``text``, ``number``, ``boolean``, ``list`` (a list, or blank- or comma-separated text),
-        ``url`` (validated like the host), or ``socket`` (the URL of a WebSocket: ``wss://`` is read as
-        ``https://``).
+    :param kind: ``text``, ``number``, ``integer``, ``boolean``, ``list`` (a list, or blank- or
+        comma-separated text), ``url`` (validated like the host), or ``socket`` (the URL of a WebSocket:
+        ``wss://`` is read as ``https://``).
     :param default: value when the field is absent, null or empty.
     :param required: whether the field must be present.
     :param choices: the values allowed; empty for any value.
@@ -35,7 +35,7 @@ class Extra:
     :param secret: whether the value is a credential, which no message may hold.
     """
 
-    kind: Literal["text", "number", "boolean", "list", "url", "socket"] = "text"
+    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket"] = "text"
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -46,6 +46,8 @@ class Extra:
 COMMON_EXTRAS: Mapping[str, Extra] = {
     "timeout": Extra("number", 60.0),
     "connect_timeout": Extra("number", 10.0),
+    "attempts": Extra("integer"),
+    "patience": Extra("number"),
     "verify": Extra("text", True),
     "allow_http": Extra("boolean", False),
     "allowed_hosts": Extra("list", ()),
@@ -218,8 +220,9 @@ def _parse(name: str, value: Any, extra: Extra, problems: list[str]) -> Any:
         parsed = _PARSERS[name if name == "verify" else extra.kind](value)
         if extra.choices and parsed not in extra.choices:
             raise ValueError(f"one of {', '.join(extra.choices)}")
-        if extra.kind == "number" and not parsed > extra.above:
-            raise ValueError(f"a number above {extra.above:g}")
+        if extra.kind in {"number", "integer"} and not parsed > extra.above:
+            whole = "whole " if extra.kind == "integer" else ""
+            raise ValueError(f"a {whole}number above {extra.above:g}")
     except ValueError as error:
         problems.append(f"extra '{name}' must be {error}")
         return extra.default
@@ -242,6 +245,16 @@ def _number(value: Any) -> float:
     if not number < _MAX_NUMBER:
         raise ValueError(f"a number below {_MAX_NUMBER:g}")
     return number
+
+
+def _integer(value: Any) -> int:
+    try:
+        number = _number(value)
+    except ValueError:
+        number = 0.5
+    if not number.is_integer():
+        raise ValueError("a whole number")
+    return int(number)
 
 
 def _boolean(value: Any) -> bool:
@@ -276,6 +289,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "url": _text,
     "socket": lambda value: re.sub(r"^ws(s?)://", r"http\1://", _text(value)),
     "number": _number,
+    "integer": _integer,
     "boolean": _boolean,
     "list": _list,
     "verify": _verify,

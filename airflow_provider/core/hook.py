@@ -49,7 +49,8 @@ class ApiHook(BaseHook):
     hook_name: ClassVar[str]
     conn_name_attr: ClassVar[str]
     default_conn_name: ClassVar[str]
-    retry_limits: RetryLimits = RetryLimits()
+    service_retry_limits: ClassVar[RetryLimits] = RetryLimits()
+    """Retry limits that fit the service, where the connection sets no others."""
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -93,6 +94,15 @@ class ApiHook(BaseHook):
         settings = read_settings(self.get_connection(self.conn_id), self.spec)
         mask(all_encodings(settings.secrets))
         return settings
+
+    @cached_property
+    def retry_limits(self) -> RetryLimits:
+        """Limits of retries: the service's, adjusted by the connection; a caller may replace them."""
+        return self._adjusted(self.service_retry_limits)
+
+    def _adjusted(self, limits: RetryLimits) -> RetryLimits:
+        extras = self.settings.extras
+        return limits.adjusted(extras["attempts"], extras["patience"])
 
     @property
     def transport(self) -> Transport:
@@ -189,6 +199,8 @@ class ApiHook(BaseHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return one sentence about the cause of a connection's failed test."""
+        if found := self.diagnose_address(error):
+            return found
         if isinstance(error, TransportError):
             return f"The host cannot be reached: {error}"
         if isinstance(error, AuthenticationError):
@@ -202,19 +214,27 @@ class ApiHook(BaseHook):
             return f"The host answers, but does not know the resource that the connection names: {detail}"
         return " ".join(str(error).split())
 
+    def diagnose_address(self, error: ProviderError) -> str:
+        """Return one sentence about the network, a proxy or a wrong address; empty for all other causes."""
+        from airflow_provider.core.diagnosis import Diagnosis
+
+        return Diagnosis(error, self.spec.default_host).sentence()
+
     def get_conn(self) -> Transport:
         """Return the connection pool."""
         return self.transport
 
     def _endpoint(self) -> Endpoint:
-        settings = self.settings
+        settings, limits = self.settings, self.retry_limits
+        if "retry_limits" not in vars(self):  # The class has its own.
+            limits = self._adjusted(limits)
         return Endpoint(
             settings,
             self.bases(settings),
             self.credential(settings),
             self.budget(settings),
             self.read_error,
-            self.retry_limits,
+            limits,
         )
 
     def close(self) -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RunFailedError
+from airflow_provider.core.http.reply import truncate
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    InputError,
+    NotFoundError,
+    RunFailedError,
+    RunTimeoutError,
+)
 from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.conditions import filter_problems, query_filters, require_name
 from airflow_provider.iotstudio.equality import same_value
+from airflow_provider.iotstudio.hooks_base import read_twice
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission
@@ -20,6 +30,9 @@ SEARCH_DELAYS = (0.5, 2.0, 4.0)
 
 CLOCK_SKEW = timedelta(minutes=2)
 """Maximum difference assumed between the clocks of Airflow and of the service."""
+
+INITIAL_STATUS = "pending"
+"""Status of an action that no device has reported about."""
 
 RETAINED_REQUESTS = 100
 """Number of requests that the service retains per Thing and action name."""
@@ -143,7 +156,7 @@ def _search(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) 
 class StatusClassifier:
     """Status classification: which statuses end an action, and with which outcome.
 
-    Devices name their statuses freely. Upper and lower case are equal.
+    Devices name their statuses freely. Upper and lower case are equal, and so are blanks around them.
 
     :param success: statuses of an action that was done.
     :param failure: statuses of an action that was not done.
@@ -154,7 +167,7 @@ class StatusClassifier:
 
     def is_final(self, status: str) -> bool:
         """Return whether a status ends the action."""
-        return status.casefold() in {known.casefold() for known in (*self.success, *self.failure)}
+        return _plain(status) in set(map(_plain, (*self.success, *self.failure)))
 
     def result_or_raise(self, request: ActionRequest, entry: dict[str, Any]) -> dict[str, Any]:
         """Return a finished action as an operator's result.
@@ -164,9 +177,128 @@ class StatusClassifier:
         :raises RunFailedError: when its status is one of the failures.
         """
         status, output = str(entry.get("status")), entry.get("output")
-        if status.casefold() in {known.casefold() for known in self.failure}:
-            raise RunFailedError(entry["id"], status, f"{request}; output: {output}")
+        if _plain(status) in set(map(_plain, self.failure)):
+            raise RunFailedError(entry["id"], status, f"{request}; output: {truncate(str(output))}")
         return {"action_id": entry["id"], "status": status, "output": output}
+
+
+def _plain(status: str) -> str:
+    return status.strip().casefold()
+
+
+class StatusLog:
+    """Log of the statuses that end nothing: each is logged once, when it is first seen.
+
+    :param log: gets the warnings.
+    :param classifier: the statuses that end the action.
+    :param request: the action.
+    """
+
+    def __init__(self, log: Any, classifier: StatusClassifier, request: ActionRequest) -> None:
+        self._log = log
+        self._classifier = classifier
+        self._request = request
+        self._seen = {_plain(INITIAL_STATUS)}
+
+    def check(self, status: str) -> None:
+        """Log a status that is neither a success nor a failure.
+
+        :param status: the status as the service returns it.
+        """
+        if _plain(status) in self._seen or self._classifier.is_final(status):
+            return
+        from airflow_provider.core.input.problems import nearest
+
+        self._seen.add(_plain(status))
+        known = (*self._classifier.success, *self._classifier.failure)
+        self._log.warning(
+            "%s has the status %r, which is in neither success_statuses nor failure_statuses%s; waiting for"
+            " one of %s",
+            self._request,
+            truncate(status, 100),
+            nearest(status, known),
+            truncate(", ".join(known), 200),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOptions:
+    """The arguments of a task that requests an action, read after templating.
+
+    :param request: the action, with its input as JSON.
+    :param classifier: the statuses that end the action.
+    :param wait: whether to wait for the outcome.
+    :param poll_interval: maximum seconds between polls.
+    :param timeout: seconds until the task stops waiting.
+    :param done_when: query for the condition under which the action is done, too; empty for none.
+    """
+
+    request: ActionRequest
+    classifier: StatusClassifier
+    wait: bool
+    poll_interval: float
+    timeout: float
+    done_when: dict[str, Any]
+
+
+def read_options(task: Any) -> ActionOptions:
+    """Read the arguments of a task that requests an action.
+
+    :param task: the operator.
+    :raises InputError: with every problem.
+    """
+    from airflow_provider.core.arguments import RenderedArguments
+    from airflow_provider.iotstudio.values import read_payload
+
+    arguments = RenderedArguments(task)
+    for name in ("thing_id", "action"):
+        arguments.problems += require_name(getattr(task, name), name)
+    success, failure = arguments.texts("success_statuses") or [], arguments.texts("failure_statuses") or []
+    if not success and task.done_when is None and not arguments.problems:
+        arguments.problems.append("'success_statuses' is empty")
+    both = sorted(set(map(_plain, success)) & set(map(_plain, failure)))
+    arguments.problems += [
+        f"the status {status!r} is in success_statuses and in failure_statuses" for status in both
+    ]
+    wait = arguments.flag("wait")
+    poll_interval, timeout = arguments.number("poll_interval"), arguments.number("timeout")
+    arguments.problems += filter_problems(task.done_when, "done_when")
+    if task.done_when is not None and not wait:
+        arguments.problems.append("'done_when' needs wait=True")
+    payload = None
+    try:
+        payload = read_payload(task.input, "input")
+    except InputError as error:
+        arguments.problems += error.problems
+    arguments.raise_if_any()
+    return ActionOptions(
+        ActionRequest(task.thing_id, task.action, payload),
+        StatusClassifier(tuple(success), tuple(failure)),
+        wait,
+        poll_interval,
+        timeout,
+        done_query(task.thing_id, task.done_when),
+    )
+
+
+def done_query(thing_id: str, done_when: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the query that finds the Thing once an action's condition holds; empty without a condition.
+
+    :param thing_id: the Thing's id.
+    :param done_when: condition by property name.
+    """
+    if done_when is None:
+        return {}
+    return {**query_filters(done_when, "done_when"), "thingID[]": thing_id, "limit": 1}
+
+
+def is_done(hook: IoTStudioHook, query: Mapping[str, Any]) -> bool:
+    """Return whether an action's condition holds; False without one.
+
+    :param hook: the space.
+    :param query: see :func:`done_query`.
+    """
+    return bool(query) and next(iter(hook.list_things(params=query)), None) is not None
 
 
 def missing_action_error(request: ActionRequest, action_id: str, error: NotFoundError) -> NotFoundError:
@@ -185,3 +317,64 @@ def missing_action_error(request: ActionRequest, action_id: str, error: NotFound
         request=error.request,
         body=error.body,
     )
+
+
+def read_action(hook: IoTStudioHook, request: ActionRequest, action_id: str) -> dict[str, Any]:
+    """Return a requested action; a single 404 is not believed.
+
+    :param hook: the space.
+    :param request: the action.
+    :param action_id: id of its request.
+    :raises NotFoundError: when the request is gone.
+    """
+    try:
+        return read_twice(lambda: hook.get_action(request.thing_id, request.action, action_id))
+    except NotFoundError as error:
+        raise missing_action_error(request, action_id, error) from None
+
+
+def finish(
+    submission: Submission, options: ActionOptions, entry: dict[str, Any], *, is_met: bool
+) -> dict[str, Any]:
+    """Return the operator's result, or raise the action's error.
+
+    :param submission: the task's state of the request.
+    :param options: the task's arguments.
+    :param entry: the action as the service returns it.
+    :param is_met: whether the task's own condition ends the action.
+    :raises RunFailedError: when the device has reported a failure, or the action is not finished.
+    """
+    status = str(entry.get("status"))
+    if not is_met and not options.classifier.is_final(status):
+        reason = f"{options.request} was not finished after {options.timeout:g} s"
+        raise RunTimeoutError(entry["id"], status, reason)
+    submission.finished()
+    return options.classifier.result_or_raise(options.request, entry)
+
+
+def check_condition(hook: IoTStudioHook, options: ActionOptions) -> None:
+    """Log a condition that holds before the action, and one on a property that the Thing lacks.
+
+    :param hook: the space.
+    :param options: the task's arguments.
+    """
+    from airflow_provider.iotstudio.known_names import unknown_properties
+
+    if is_done(hook, options.done_when):
+        hook.log.warning("done_when holds before the action is requested: it will not show the outcome")
+        return
+    names = [name for name in options.done_when if name.startswith("property:")]
+    for problem in unknown_properties(hook, names, thing_ids=[options.request.thing_id]):
+        hook.log.warning("done_when: %s", problem)
+
+
+def attempted_since(context: Any, submission: Submission) -> datetime | None:
+    """Return when an earlier attempt may have started, when no state of it can be stored.
+
+    :param context: the task's context.
+    :param submission: the task's state of the request.
+    """
+    if submission.remembers or int(getattr(context["ti"], "try_number", 1) or 1) <= 1:
+        return None
+    started = getattr(context.get("dag_run"), "start_date", None)
+    return started if isinstance(started, datetime) else None

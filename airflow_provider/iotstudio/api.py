@@ -6,16 +6,22 @@ the status they send (200 instead of 201 for property writes since 2024.1).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import UTC, date, datetime
+from itertools import islice, pairwise
 from typing import Any
 
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, truncate
 from airflow_provider.core.http.reply import read_error as read_usual_error
+from airflow_provider.core.input.values import utc_text
+from airflow_provider.errors import ApiError, InputError
+from airflow_provider.iotstudio.conditions import query_filters, read_bound, require_name
 
 PAGE_SIZE = 1000
 """Maximum items per page; the service's default of 50 costs 20 times as many requests."""
@@ -25,6 +31,9 @@ IDS_PER_REQUEST = 150
 
 EARLIEST_TIME, LATEST_TIME = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 """Bounds of a time range that has no start or no end: the API describes no open range."""
+
+_IN_UTC = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}|.*Z")
+"""Texts of times that the API understands as they are: its short forms, and times in UTC."""
 
 Values = dict[str, Any]
 
@@ -68,9 +77,30 @@ def revoke(client_id: str, client_secret: str, value: str) -> Call[None]:
 
 
 def space_path(space: str, *parts: str, category: str | None = None) -> str:
-    """Return a path below a space, or below one of its categories; every part is one quoted segment."""
-    scope = ["categories", category] if category else []
-    return "/" + "/".join(segment(part) for part in ("spaces", space, *scope, *parts))
+    """Return a path below a space, or below one of its categories; every part is one quoted segment.
+
+    :raises InputError: for an id or name that is missing, empty or not a text: the path would lead elsewhere.
+    """
+    scope = ["categories", category] if category is not None else []
+    names = ["spaces", space, *scope, *parts]
+    for before, name in pairwise(names):
+        if problems := require_name(name, _NAMED_AFTER.get(before, "id")):
+            raise InputError(f"{problems[0]} and cannot be a name or an id in a request")
+    return "/" + "/".join(map(segment, names))
+
+
+_NAMED_AFTER = {
+    "spaces": "space",
+    "categories": "category",
+    "things": "thing_id",
+    "models": "model",
+    "properties": "property",
+    "properties-history": "property",
+    "actions": "action",
+    "events": "event",
+    "cursor": "cursor",
+}
+"""Names of the ids and names in a path, by the segment before them."""
 
 
 def categories(space: str, cursor: str = "") -> Call[Page]:
@@ -142,8 +172,8 @@ def history(
     thing_id: str,
     *,
     name: str | None = None,
-    start: str | datetime | None = None,
-    end: str | datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
     cursor: str = "",
 ) -> Call[Page]:
     """List a page of recorded values, newest first.
@@ -152,7 +182,7 @@ def history(
     :param start: no value before this time; None for no limit.
     :param end: no value after this time; None for no limit.
     """
-    path = space_path(space, "things", thing_id, "properties-history", *([name] if name else []))
+    path = space_path(space, "things", thing_id, "properties-history", *([] if name is None else [name]))
     return list_page(path, {"at": time_range(start, end)}, cursor, f"read the history of Thing {thing_id}")
 
 
@@ -223,11 +253,9 @@ def filters(properties: Mapping[str, Any] | None) -> dict[str, Any]:
     :param properties: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``. The
         operators are ``eq`` (the default), ``neq``, ``gt``, ``gte``, ``lt``, ``lte``, ``contains``. A list
         holds several conditions for one property.
+    :raises InputError: for a condition that is empty, or that the service does not understand.
     """
-    return {
-        name if name.startswith("property:") else f"property:{name}": condition
-        for name, condition in (properties or {}).items()
-    }
+    return query_filters(properties)
 
 
 def parse_time(text: str) -> datetime:
@@ -239,19 +267,34 @@ def parse_time(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def time_range(start: str | datetime | None, end: str | datetime | None) -> str | None:
-    """Return a time range as ``start|end``; None when both ends are open."""
+Time = str | datetime | date | float
+"""A time as users write it, see :func:`~airflow_provider.iotstudio.conditions.read_bound`."""
+
+
+def time_range(start: Time | None, end: Time | None) -> str | None:
+    """Return a time range as ``start|end``; None when both ends are open.
+
+    :raises InputError: when a bound is empty or not a time.
+    """
     if start is None and end is None:
         return None
-    return f"{format_time(start) or EARLIEST_TIME}|{format_time(end) or LATEST_TIME}"
+    first = EARLIEST_TIME if start is None else format_time(start, "start")
+    return f"{first}|{LATEST_TIME if end is None else format_time(end, 'end')}"
 
 
-def format_time(moment: str | datetime | None) -> str:
-    """Return a time as text for the API: a datetime in UTC, a text unchanged, and an empty text for None."""
-    if not isinstance(moment, datetime):
-        return moment or ""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def format_time(moment: Time, name: str) -> str:
+    """Return a time as text for the API, in UTC; a text in UTC, and a short form, unchanged.
+
+    :param moment: the time.
+    :param name: name of the argument, for the error.
+    :raises InputError: when it is missing, empty or not a time.
+    """
+    bound = read_bound(moment, name)
+    if bound is None:
+        raise InputError(f"'{name}' is missing", name)
+    if isinstance(moment, str) and _IN_UTC.fullmatch(moment.strip()):
+        return moment.strip()
+    return utc_text(bound)
 
 
 def scope_for(method: str, path: str) -> str:
@@ -306,10 +349,40 @@ def _page(reply: Reply) -> Page:
 
 def read_object(reply: Reply) -> dict[str, Any]:
     """Read a reply that must be a JSON object."""
-    body = reply.json()
+    try:
+        body = reply.json()
+    except ValueError:
+        _raise_for_nan(reply)
+        raise
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
     return body
+
+
+def _raise_for_nan(reply: Reply) -> None:
+    """Raise at once for a reply with NaN or an infinity, which another attempt would not change.
+
+    :raises ApiError: naming the place of the value.
+    """
+    try:
+        where = next(_not_finite(json.loads(reply.body), ""), "")
+    except (ValueError, RecursionError):
+        return
+    if where:
+        message = f"the reply has a value that is no JSON number{where}; overwrite it with a number or null"
+        raise ApiError(reply.status, "", truncate(message))
+
+
+def _not_finite(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f": {value} as{where}"
+    elif isinstance(value, dict):
+        owner = f" of Thing {value['uid']}" if "uid" in value else ""
+        for name, item in value.items():
+            yield from _not_finite(item, f" '{name}'{owner}{where}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _not_finite(item, where)
 
 
 def _object_or_nothing(reply: Reply) -> dict[str, Any]:

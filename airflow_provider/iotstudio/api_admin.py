@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.http.call import UNSET, Call
 from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.iotstudio.api import (
     Page,
+    Time,
     filters,
     list_page,
     read_object,
@@ -71,7 +71,7 @@ def add_model_version(space: str, name: str, version: Mapping[str, Any]) -> Call
 
 def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Call[Page]:
     """List a page of a Thing's events."""
-    path = space_path(space, "things", thing_id, "events", *([name] if name else []))
+    path = space_path(space, "things", thing_id, "events", *([] if name is None else [name]))
     return list_page(path, {"limit": 100}, cursor, f"list the events of Thing {thing_id}")
 
 
@@ -117,22 +117,22 @@ def add_history(space: str, thing_id: str, items: Sequence[Mapping[str, Any]]) -
 
 def history_at(space: str, thing_id: str, at: str, name: str | None = None) -> Call[Page]:
     """Read the last values up to a time."""
-    path = space_path(space, "things", thing_id, "properties-history", *([name] if name else []))
+    path = space_path(space, "things", thing_id, "properties-history", *([] if name is None else [name]))
     return list_page(path, {"at": at}, "", f"read the history of Thing {thing_id}")
 
 
 def delete_history(
     space: str,
     thing_id: str,
-    start: str | datetime,
-    end: str | datetime,
+    start: Time,
+    end: Time,
     names: Sequence[str] | None,
 ) -> Call[None]:
     """Delete a range of recorded values."""
     return Call(
         "DELETE",
         space_path(space, "things", thing_id, "properties-history"),
-        params={"at": time_range(start, end), "property_name[]": names},
+        params={"at": time_range(start, end), "property_name[]": None if names is None else list(names)},
         read=read_nothing,
         name=f"delete history of Thing {thing_id}",
     )
@@ -168,7 +168,11 @@ def delete_things(
     return Call(
         "DELETE",
         space_path(space, "things"),
-        params={**filters(conditions), "thingID[]": thing_ids, "category[]": category},
+        params={
+            **filters(conditions),
+            "thingID[]": None if thing_ids is None else list(thing_ids),
+            "category[]": category,
+        },
         repeatable=False,
         name="delete Things",
     )
@@ -201,7 +205,7 @@ def mqtt(
     method: str, space: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
 ) -> Call[Any]:
     """Read, create, update or delete the MQTT credentials of a Thing, or of a category."""
-    owner = ["things", thing_id] if thing_id else ["categories", category or ""]
+    owner: list[Any] = ["things", thing_id] if thing_id is not None else ["categories", category]
     return Call(
         method,
         space_path(space, *owner, "mqtt-credentials"),

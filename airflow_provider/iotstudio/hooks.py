@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.http.call import Params
-from airflow_provider.errors import AmbiguousWriteError, TransportError
+from airflow_provider.core.input.conditions import refuse
+from airflow_provider.errors import AmbiguousWriteError, InputError, TransportError
 from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.conditions import selects_nothing
 from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
 from airflow_provider.iotstudio.hooks_base import next_cursor
@@ -36,8 +37,11 @@ class IoTStudioHook(SpaceAdminHook):
 
         :param category: only Things of this category.
         :param params: the API's own query: filters (``{"property:temperature": "gt:20"}``), ``sort``, and
-            ``limit`` as the size of a page (1000 unless given).
+            ``limit`` as the size of a page (1000 unless given). An empty list of ids selects nothing.
+        :raises InputError: before any request, for a condition that is empty or null.
         """
+        if selects_nothing(params):
+            return iter(())
         return self.pages(
             lambda cursor: api.things(self.space, category=category, params=params, cursor=cursor)
         )
@@ -66,6 +70,8 @@ class IoTStudioHook(SpaceAdminHook):
         :param category: only Things of this category.
         :param params: see :meth:`list_things`.
         """
+        if selects_nothing(params):
+            return
         await self.aload()
         cursor = ""
         while True:
@@ -122,19 +128,26 @@ class IoTStudioHook(SpaceAdminHook):
         entry to the history. Values that are already stored are not sent again.
 
         :param thing_id: the Thing's id.
-        :param values: by property name; JSON types are sent as they are.
+        :param values: by property name; JSON types are sent as they are, other values as their JSON form. A
+            NaN leaves its property alone; when all are NaN, nothing is sent.
         :param update_history: False keeps the values out of the history.
+        :raises InputError: before any request, for values without a JSON form, naming each property.
         :raises TransportError: when no response arrived to any attempt, and the values are not stored.
         """
+        if not (values := _checked_values(thing_id, values)):
+            self.log.info("Thing %s: all values are NaN, nothing is written", thing_id)
+            return {}
         call = api.write_properties(self.space, thing_id, values, update_history=update_history)
-        reason, attempts = "", self.retry_limits.attempts
-        for number in range(attempts):
+        reason, limits, waited, attempts = "", self.retry_limits, 0.0, 0
+        while attempts < limits.attempts and waited <= limits.total:
             try:
                 return self.send(call)
             except AmbiguousWriteError as error:
                 reason = error.reason
             # The service may still be storing them.
-            time.sleep(min(self.retry_limits.cap, self.retry_limits.base * 2.0**number))
+            pause = min(limits.cap, limits.base * 2.0**attempts)
+            attempts, waited = attempts + 1, waited + pause
+            time.sleep(pause)
             if contains_values(self.get_properties(thing_id), values):
                 self.log.info("%s: no response (%s), but the values are stored", call.name, reason)
                 return dict(values)
@@ -147,16 +160,18 @@ class IoTStudioHook(SpaceAdminHook):
         self,
         thing_id: str,
         *,
-        start: str | datetime | None = None,
-        end: str | datetime | None = None,
+        start: api.Time | None = None,
+        end: api.Time | None = None,
         name: str | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield a Thing's recorded values, newest first: ``{"at": time, "properties": {name: value}}``.
 
         :param thing_id: the Thing's id.
-        :param start: no value before this time; a datetime, or text as the API writes it.
+        :param start: no value before this time: ISO 8601, the API's short forms, a datetime or date, seconds
+            or milliseconds since the epoch; UTC without a time zone.
         :param end: no value after this time.
         :param name: only this property.
+        :raises InputError: before any request, for a bound that is empty or not a time.
         """
         return self.pages(
             lambda cursor: api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
@@ -166,8 +181,8 @@ class IoTStudioHook(SpaceAdminHook):
         self,
         thing_id: str,
         *,
-        start: str | datetime | None = None,
-        end: str | datetime | None = None,
+        start: api.Time | None = None,
+        end: api.Time | None = None,
         name: str | None = None,
         cursor: str = "",
     ) -> api.Page:
@@ -192,10 +207,14 @@ class IoTStudioHook(SpaceAdminHook):
 
         :param thing_id: the Thing's id.
         :param action: the action's name.
-        :param input: the action's input, any JSON; None sends none.
+        :param input: the action's input, any value with a JSON form; None sends none.
+        :raises InputError: before any request, for an input without a JSON form.
         :raises AmbiguousWriteError: when no response arrived; check the action list before a retry.
         """
-        return self.send(api.request_action(self.space, thing_id, action, input))
+        from airflow_provider.iotstudio.values import read_payload
+
+        payload = read_payload(input, "input")
+        return self.send(api.request_action(self.space, thing_id, action, payload))
 
     def get_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Return one requested action: ``id``, ``status``, and the service's other fields.
@@ -224,3 +243,14 @@ class IoTStudioHook(SpaceAdminHook):
         """
         await self.aload()
         return await self.asend(api.action(self.space, thing_id, action, action_id))
+
+
+def _checked_values(thing_id: str, values: object) -> dict[str, Any]:
+    """Return property values as JSON, without those that are NaN."""
+    from airflow_provider.iotstudio.values import read_properties
+
+    if not isinstance(values, Mapping) or not values:
+        raise InputError("'values' must be an object of values by property name", f"Thing {thing_id}")
+    found, problems = read_properties(values)
+    refuse(problems, f"Thing {thing_id}")
+    return found

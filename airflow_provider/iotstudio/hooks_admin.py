@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.input.conditions import list_problems, refuse
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound, require_name
 from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_base import SpaceHook
 
@@ -36,6 +39,7 @@ class SpaceAdminHook(SpaceHook):
         :raises RequestRejectedError: with status 409 when a model of this name exists.
         :raises AmbiguousWriteError: when no response arrived.
         """
+        refuse(require_name(name, "name"), "create_model")
         return self.send(api_admin.model("POST", self.space, name, description))
 
     def update_model(self, name: str, description: str) -> dict[str, Any]:
@@ -67,6 +71,9 @@ class SpaceAdminHook(SpaceHook):
         :param name: the model's name.
         :param version: its number, counted from 1.
         """
+        given: object = version
+        if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+            raise InputError(f"'version' must be a whole number of at least 1, not {version!r}", "version")
         return self.send(api_admin.model_version(self.space, name, version))
 
     def create_model_version(self, name: str, version: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,10 +119,13 @@ class SpaceAdminHook(SpaceHook):
 
         :param thing_id: the Thing's id.
         :param event: the event's name.
-        :param data: any JSON; None sends none.
+        :param data: any value with a JSON form; None sends none.
+        :raises InputError: before any request, for data without a JSON form.
         :raises AmbiguousWriteError: when no response arrived.
         """
-        return self.send(api_admin.add_event(self.space, thing_id, event, data))
+        from airflow_provider.iotstudio.values import read_payload
+
+        return self.send(api_admin.add_event(self.space, thing_id, event, read_payload(data, "data")))
 
     # -- history ----------------------------------------------------------------------------------
 
@@ -125,25 +135,27 @@ class SpaceAdminHook(SpaceHook):
         Values that are already stored are accepted, so that the call can be repeated.
 
         :param thing_id: the Thing's id.
-        :param items: ``{"at": time, "properties": {name: value}}``.
+        :param items: ``{"at": time, "properties": {name: value}}``; no items send no request.
+        :raises InputError: before any request, naming each item that has no time or no values.
         :raises RequestRejectedError: with status 409 when another value has the same time.
         """
+        refuse(require_name(thing_id, "thing_id"), "add_history")
+        if not (items := _history_items(items)):
+            return
         try:
             self.send(api_admin.add_history(self.space, thing_id, items))
         except RequestRejectedError as error:
             if error.status != 409 or not all(self._is_recorded(thing_id, item) for item in items):
                 raise
 
-    def last_values(
-        self, thing_id: str, at: str | datetime, *, name: str | None = None
-    ) -> list[dict[str, Any]]:
+    def last_values(self, thing_id: str, at: api.Time, *, name: str | None = None) -> list[dict[str, Any]]:
         """Return the last recorded value of each property up to a time.
 
         :param thing_id: the Thing's id.
         :param at: the time, inclusive.
         :param name: only this property.
         """
-        return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at), name)).items
+        return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)).items
 
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
         at = api.parse_time(str(item["at"]))
@@ -157,27 +169,48 @@ class SpaceAdminHook(SpaceHook):
         self,
         thing_id: str,
         *,
-        start: str | datetime,
-        end: str | datetime,
+        start: api.Time,
+        end: api.Time,
         names: Sequence[str] | None = None,
     ) -> None:
         """Delete recorded values.
 
         :param thing_id: the Thing's id.
-        :param start: begin of the range.
+        :param start: begin of the range; for the forms of a time see :meth:`iter_history`.
         :param end: end of the range. Whether the service includes the bounds is not documented.
-        :param names: only these properties.
+        :param names: only these properties; None for all. An empty list deletes nothing.
+        :raises InputError: before any request, without both bounds, and for empty names.
         """
-        self.send(api_admin.delete_history(self.space, thing_id, start, end, names))
+        refuse([*require_name(thing_id, "thing_id"), *list_problems(names, "names")], "delete_history")
+        first, last = read_bound(start, "start"), read_bound(end, "end")
+        if first is None or last is None:
+            raise InputError(
+                "set 'start' and 'end': a history is not deleted without bounds", "delete_history"
+            )
+        if first > last:
+            raise InputError(f"start {first} is after end {last}", "delete_history")
+        if names is None or len(names):
+            self.send(api_admin.delete_history(self.space, thing_id, start, end, names))
 
     # -- many Things ------------------------------------------------------------------------------
 
     def patch_things(self, patches: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Update the descriptions of many Things in one request; return the new descriptions.
 
-        :param patches: ``{"id": thing id, "patch": [JSON Patch operations]}``.
+        :param patches: ``{"id": thing id, "patch": [JSON Patch operations]}``; none send no request.
+        :raises InputError: before any request, naming each patch without an id.
         :raises PartialWriteError: naming each Thing that was refused; all others are changed.
         """
+        refuse(
+            [
+                f"patch {number}: {problem}"
+                for number, patch in enumerate(patches, start=1)
+                for problem in require_name(patch.get("id"), "id")
+            ],
+            "patch_things",
+        )
+        if not patches:
+            return []
         results = self.send(api_admin.patch_things(self.space, patches))
         failures = [
             f"Thing {patch.get('id')}: {result.get('status')} {result.get('response')}"
@@ -197,13 +230,19 @@ class SpaceAdminHook(SpaceHook):
     ) -> list[str]:
         """Delete the Things that match, with their history; return their ids.
 
-        :param thing_ids: these Things.
+        :param thing_ids: these Things; None for no such condition. An empty list deletes nothing.
         :param category: Things of this category.
-        :param filters: condition by property name, as the API writes it.
-        :raises InputError: before any request, without any condition or with an empty list of ids.
+        :param filters: condition by property name, as the API writes it. All conditions must hold.
+        :raises InputError: before any request, without any condition, and for a condition that is empty, null
+            or not understood by the service.
         """
-        if not (thing_ids or category or filters) or (thing_ids is not None and not thing_ids):
-            raise InputError("name the Things to delete: thing_ids, category or filters", "delete_things")
+        problems = [*list_problems(thing_ids, "thing_ids"), *name_problems(category, "category")]
+        problems += filter_problems(filters)
+        if thing_ids is None and category is None and filters is None:
+            problems.append("name the Things to delete: thing_ids, category or filters")
+        refuse(problems, "delete_things")
+        if thing_ids is not None and not len(thing_ids):
+            return []
         return self.send(api_admin.delete_things(self.space, thing_ids, category, filters))
 
     # -- queries ----------------------------------------------------------------------------------
@@ -211,14 +250,18 @@ class SpaceAdminHook(SpaceHook):
     def query(
         self, aql: str, bind: Mapping[str, Any] | None = None, *, batch_size: int = 1000, ttl: int = 60
     ) -> Iterator[Any]:
-        """Yield the results of a query in AQL (scope ``query``), batch by batch.
+        """Return an iterator over the results of a query in AQL (scope ``query``), batch by batch.
 
         :param aql: a read-only query over ``things``, ``categories``, ``propertiesHistory`` and others.
-        :param bind: values of its ``@parameters``.
+        :param bind: values of its ``@parameters``, each with a JSON form.
         :param batch_size: maximum number of results per request.
         :param ttl: seconds that the service keeps the cursor between two batches.
         """
-        batch = self.send(api_admin.open_query(self.space, aql, bind, batch_size, ttl))
+        first = api_admin.open_query(self.space, aql, _bind_values(bind), batch_size, ttl)
+        return self._batches(first)
+
+    def _batches(self, first: Call[api.Page]) -> Iterator[Any]:
+        batch = self.send(first)
         while True:
             yield from batch.items
             if not batch.cursor:
@@ -274,6 +317,48 @@ class SpaceAdminHook(SpaceHook):
     def _mqtt(
         self, method: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
     ) -> Any:
-        if bool(thing_id) == bool(category):
+        if (thing_id is None) == (category is None):
             raise InputError("name either a Thing or a category", "MQTT credentials")
         return self.send(api_admin.mqtt(method, self.space, thing_id, category, form))
+
+
+def _history_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return items of a history as JSON."""
+    from airflow_provider.iotstudio.values import read_properties
+
+    found: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for number, item in enumerate(items, start=1):
+        try:
+            at = api.format_time(item.get("at"), "at")  # type: ignore[arg-type]
+        except InputError as error:
+            problems.append(f"item {number}: {error.problems[0]}")
+            continue
+        values = item.get("properties")
+        if not isinstance(values, Mapping) or not values:
+            problems.append(f"item {number}: 'properties' must be an object of values by name")
+            continue
+        read, wrong = read_properties(values)
+        problems += [f"item {number}: {problem}" for problem in wrong]
+        if read:
+            found.append({"at": at, "properties": read})
+    refuse(problems, "add_history")
+    return found
+
+
+def _bind_values(bind: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a query's parameters as JSON; one without a value is refused, because it may select too much."""
+    from airflow_provider.iotstudio.values import read_value
+
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in (bind or {}).items():
+        try:
+            found[name] = read_value(value)
+        except UnreadableValueError as problem:
+            problems.append(f"parameter '{name}' {problem}")
+        else:
+            if found[name] is ABSENT:
+                problems.append(f"parameter '{name}' is NaN; pass None for null")
+    refuse(problems, "query")
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.http.call import Call, Params
 from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.input.conditions import refuse
 from airflow_provider.errors import (
     ApiError,
     AuthenticationError,
@@ -22,10 +25,14 @@ from airflow_provider.errors import (
     ServerError,
 )
 from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.conditions import name_problems, selects_nothing
 
 T = TypeVar("T")
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
+
+MISSING_RECHECK_SECONDS = 1.0
+"""Seconds before an item that existed a moment ago, and got a 404, is requested again."""
 
 
 class SpaceHook(ApiHook):
@@ -86,8 +93,9 @@ class SpaceHook(ApiHook):
     def space(self) -> str:
         """The id of the space that requests go to.
 
-        :raises InputError: when neither the hook nor the connection names a space.
+        :raises InputError: when neither the hook nor the connection names a space, or the hook's is empty.
         """
+        refuse(name_problems(self._space, "space"))
         space = self._space or self.settings.extras["space"]
         if not space:
             raise InputError(
@@ -136,10 +144,16 @@ class SpaceHook(ApiHook):
         :param method: HTTP method, such as ``GET``.
         :param path: ``/spaces/...`` from the host's root, or without the leading slash below the space
             (``things/<id>/events``). Names in it must be quoted.
-        :param params: query parameters; a list repeats its parameter.
+        :param params: query parameters; a list repeats its parameter. A selecting parameter that is empty or
+            null is refused.
         :param json: body, sent as JSON; None sends none.
+        :raises InputError: before the request, for a path with an empty name and for an empty condition.
         :raises ApiError: when the status is not a 2xx.
         """
+        if selects_nothing(params):
+            raise InputError("a list in params is empty and would select everything", "the query")
+        if "" in path.removeprefix("/").partition("?")[0].split("/") and "://" not in path:
+            raise InputError(f"the path {path!r:.200} has an empty name or id", "the request")
         full = path if path.startswith("/") or "://" in path else f"{api.space_path(self.space)}/{path}"
         return self.send(api.raw_request(method.upper(), full, params, json))
 
@@ -177,7 +191,7 @@ class SpaceHook(ApiHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return in one sentence what is wrong with the connection."""
-        if not isinstance(error, ApiError):
+        if not isinstance(error, ApiError) or self.diagnose_address(error):
             return super().diagnose(error)
         reason = error.message or error.code or str(error.status)
         if error.code == "invalid_scope":
@@ -191,18 +205,25 @@ class SpaceHook(ApiHook):
         return super().diagnose(error)
 
     def pages(self, call: Callable[[str], Call[api.Page]]) -> Iterator[dict[str, Any]]:
-        """Yield the items of a list, page by page; an empty page is not the end.
+        """Return an iterator over the items of a list, page by page; an empty page is not the end.
 
-        :param call: builds the request for the page at a cursor; the first page has an empty cursor.
+        :param call: builds the request for the page at a cursor; the first page has an empty cursor, and its
+            request is built at once, so that invalid arguments are refused here.
         :raises ServerError: when the list repeats a cursor.
         """
+        return self._pages(call, call(""))
+
+    def _pages(
+        self, call: Callable[[str], Call[api.Page]], request: Call[api.Page]
+    ) -> Iterator[dict[str, Any]]:
         cursor = ""
         while True:
-            page = self.send(call(cursor))
+            page = self.send(request)
             yield from page.items
             cursor = next_cursor(cursor, page)
             if not cursor:
                 return
+            request = call(cursor)
 
 
 def next_cursor(cursor: str, page: api.Page) -> str:
@@ -215,3 +236,30 @@ def next_cursor(cursor: str, page: api.Page) -> str:
     if page.cursor and page.cursor == cursor:
         raise ServerError(200, "", "the list gave the same cursor twice; it would never end")
     return page.cursor
+
+
+def read_twice(read: Callable[[], T]) -> T:
+    """Read an item that existed a moment ago; a single 404 is not believed.
+
+    The service has been seen to return a 404 for such items now and then.
+
+    :param read: sends the request.
+    :raises NotFoundError: when the second attempt gets a 404, too.
+    """
+    try:
+        return read()
+    except NotFoundError:
+        time.sleep(MISSING_RECHECK_SECONDS)
+        return read()
+
+
+async def aread_twice(read: Callable[[], Awaitable[T]]) -> T:
+    """Read the same from an event loop; see :func:`read_twice`.
+
+    :param read: sends the request.
+    """
+    try:
+        return await read()
+    except NotFoundError:
+        await asyncio.sleep(MISSING_RECHECK_SECONDS)
+        return await read()

@@ -110,7 +110,7 @@ def match_query(filters: Mapping[str, Any], thing_id: str | None, wanted: int) -
     :param wanted: maximum number of Things per page.
     """
     params = {**api.filters(filters), "limit": max(1, min(wanted, api.PAGE_SIZE))}
-    return {**params, "thingID[]": thing_id} if thing_id else params
+    return params if thing_id is None else {**params, "thingID[]": thing_id}
 
 
 def match_result(thing_ids: Sequence[str], shown: int = 100) -> dict[str, Any]:

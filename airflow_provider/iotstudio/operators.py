@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import (
-    check_not_empty,
-    check_positive,
-    check_range,
-    check_texts,
-    raise_problems,
-)
+from airflow_provider.core.arguments import RenderedArguments
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
+from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.input.conditions import refuse
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
-from airflow_provider.errors import NotFoundError, RunFailedError
-from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error, submit
+from airflow_provider.iotstudio.actions import (
+    INITIAL_STATUS,
+    ActionOptions,
+    StatusLog,
+    attempted_since,
+    check_condition,
+    finish,
+    is_done,
+    read_action,
+    read_options,
+    submit,
+)
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.iotstudio.export.history import Span
+    from airflow_provider.iotstudio.export.history import Rows, Selection, Span
+    from airflow_provider.iotstudio.properties.requests import WritePlan
 
 
 __all__ = [
@@ -38,20 +46,29 @@ __all__ = [
 ]
 
 
-class IoTStudioWritePropertiesOperator(BaseOperator):
+class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
     """Write properties of one Thing or of thousands, and verify that they were stored.
 
     All values of a Thing go in one request, Things are written concurrently, JSON types are preserved. The
-    whole input is validated before the first request. When a row fails, all others are still written, and the
+    whole input is validated before the first write. When a row fails, all others are still written, and the
     task fails with an error that names each failure. A retry writes only the values that differ.
+
+    A row is ``{"thing_id": ..., "properties": {...}}``, or wide: ``thing_id`` or ``uid``, and a field per
+    property, as a Things export has them; its columns ``title``, ``categories``, ``model``, ``created`` and
+    ``modified`` are not written. Values of wide rows get the types that the Things declare.
 
     Returns ``{"written": n, "skipped": n, "verified": n}``, counted in property values.
 
     :param thing_id: id of a single Thing; used with ``properties``.
-    :param properties: its new values by name.
-    :param writes: many Things instead: a list of ``{"thing_id": ..., "properties": {...}}``, or the path of
-        such rows (``.json``, ``.jsonl``, ``.csv`` with JSON in ``properties``, ``.parquet``), local or any
-        URL that ``ObjectStoragePath`` takes.
+    :param properties: its new values by name; NaN leaves a property alone, None is JSON null.
+    :param writes: many Things instead: a list of rows, or the path of such rows (``.json``, ``.jsonl``,
+        ``.csv`` with JSON in ``properties``, ``.parquet``), local or any URL for ``ObjectStoragePath``.
+    :param columns: names of fields by names in the rows: ``{"Device": "thing_id"}``.
+    :param ignore: names in the rows that are left out.
+    :param min_rows: minimum number of rows; fewer are an error.
+    :param csv_delimiter: one character; detected by default.
+    :param encoding: encoding of a text file, such as ``cp1252``; detected by default.
+    :param source_format: format of the file, such as ``csv``; by default what the path ends in.
     :param space: id of the space; by default the connection's.
     :param verify: read back in bulk afterwards, and fail with ``VerificationError`` when a value was not
         stored, was clamped or was rounded. Floats may differ by the precision of a 32-bit float.
@@ -66,7 +83,12 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
         "thing_id",
         "properties",
         "writes",
+        *RowArguments.ROW_FIELDS,
         "space",
+        "verify",
+        "only_changed",
+        "update_history",
+        "concurrency",
         "iotstudio_conn_id",
     )
 
@@ -76,6 +98,12 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
         thing_id: str | None = None,
         properties: Mapping[str, Any] | None = None,
         writes: Sequence[Mapping[str, Any]] | str | None = None,
+        columns: Mapping[str, str] | None = None,
+        ignore: Sequence[str] | None = None,
+        min_rows: int | None = None,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
         space: str | None = None,
         verify: bool = True,
         only_changed: bool = False,
@@ -88,6 +116,12 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
         self.thing_id = thing_id
         self.properties = properties
         self.writes = writes
+        self.columns = columns
+        self.ignore = ignore
+        self.min_rows = min_rows
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
         self.space = space
         self.verify = verify
         self.only_changed = only_changed
@@ -97,21 +131,40 @@ class IoTStudioWritePropertiesOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Validate all rows, write them and read them back; return the counts."""
-        from airflow_provider.iotstudio.properties.requests import plan_writes
-        from airflow_provider.iotstudio.properties.writer import PropertyWriter
+        from airflow_provider.iotstudio.properties.requests import read_plan
+        from airflow_provider.iotstudio.properties.wide import convert_wide
+        from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY, PropertyWriter
 
-        writes = plan_writes(thing_id=self.thing_id, properties=self.properties, writes=self.writes)
+        arguments = RenderedArguments(self)
+        verify, only_changed = arguments.flag("verify"), arguments.flag("only_changed")
+        update_history = arguments.flag("update_history")
+        concurrency = arguments.whole("concurrency", 1, MAX_CONCURRENCY)
+        arguments.raise_if_any()
+        plan = read_plan(
+            thing_id=self.thing_id,
+            properties=self.properties,
+            writes=self.writes,
+            options=self.row_options(),
+        )
+        self._log_plan(plan)
         # Values that an earlier attempt has written are not written again: the history would have them twice.
         is_retry = getattr(context.get("ti"), "try_number", 1) > 1
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             writer = PropertyWriter(
                 hook,
-                concurrency=self.concurrency,
-                update_history=self.update_history,
-                only_changed=self.only_changed or is_retry,
-                verify=self.verify,
+                concurrency=concurrency,
+                update_history=update_history,
+                only_changed=only_changed or is_retry,
+                verify=verify,
             )
-            return add_to_outlet_events(context, self.outlets, writer.write(writes))
+            counts = writer.write(convert_wide(hook, plan.writes))
+            return add_to_outlet_events(context, self.outlets, counts)
+
+    def _log_plan(self, plan: WritePlan) -> None:
+        if plan.left_out:
+            self.log.info("Columns of the Things export are not written: %s", ", ".join(plan.left_out))
+        if plan.empty_rows:
+            self.log.info("%d rows have no values and write nothing", plan.empty_rows)
 
 
 class IoTStudioInvokeActionOperator(BaseOperator):
@@ -133,13 +186,27 @@ class IoTStudioInvokeActionOperator(BaseOperator):
     :param poll_interval: maximum seconds between polls.
     :param timeout: seconds until the task stops waiting and fails. The request stays with the device, and a
         retry resumes waiting for it.
+    :param done_when: condition by property name, such as ``{"position": "gte:20"}``: once it holds for the
+        same Thing, the action is done, too. For devices that never set a status.
     :param space: id of the space; by default the connection's.
     :param deferrable: wait in the triggerer, not on a worker; by default Airflow's option
         ``[operators] default_deferrable``.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("thing_id", "action", "input", "space", "iotstudio_conn_id")
+    template_fields: Sequence[str] = (
+        "thing_id",
+        "action",
+        "input",
+        "wait",
+        "success_statuses",
+        "failure_statuses",
+        "poll_interval",
+        "timeout",
+        "done_when",
+        "space",
+        "iotstudio_conn_id",
+    )
 
     def __init__(
         self,
@@ -152,6 +219,7 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         failure_statuses: Sequence[str] = ("failed", "error", "cancelled"),
         poll_interval: float = 5,
         timeout: float = 3600,
+        done_when: Mapping[str, Any] | None = None,
         space: str | None = None,
         deferrable: bool | None = None,
         iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
@@ -166,67 +234,69 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         self.failure_statuses = failure_statuses
         self.poll_interval = poll_interval
         self.timeout = timeout
+        self.done_when = done_when
         self.space = space
         self.deferrable = deferrable
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Request the action or resume its request; wait on the worker or in the triggerer."""
-        self._check_arguments()
-        submission = self._submission(context)
-        deadline = clock() + self.timeout
+        options = read_options(self)
+        submission = self._submission(context, options)
+        deadline = clock() + options.timeout
         with self._hook() as hook:
-            action_id = submit(
-                hook, submission, self._request, attempted_since=_attempted_since(context, submission)
-            )
-            if not self.wait:
+            if options.done_when and not submission.is_known:
+                check_condition(hook, options)
+            since = attempted_since(context, submission)
+            action_id = submit(hook, submission, options.request, attempted_since=since)
+            if not options.wait:
                 submission.finished()
-                result = {"action_id": action_id, "status": "pending", "output": None}
+                result = {"action_id": action_id, "status": INITIAL_STATUS, "output": None}
                 return add_to_outlet_events(context, self.outlets, result)
             if is_deferrable(self.deferrable):
-                self._wait_in_triggerer(action_id, deadline)
-            entry = self._wait_on_worker(hook, action_id, deadline)
-        return add_to_outlet_events(context, self.outlets, self._finish(submission, entry))
+                self._wait_in_triggerer(options, action_id, deadline)
+            entry, is_met = self._wait_on_worker(hook, options, action_id, deadline)
+        result = finish(submission, options, entry, is_met=is_met)
+        return add_to_outlet_events(context, self.outlets, result)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of the action that the trigger has waited for, or raise its error."""
         raise_for(event)
+        options = read_options(self)
         with self._hook() as hook:
-            entry = self._read_action(hook, event["action_id"])
-        return add_to_outlet_events(context, self.outlets, self._finish(self._submission(context), entry))
-
-    @property
-    def _request(self) -> ActionRequest:
-        return ActionRequest(self.thing_id, self.action, self.input)
-
-    @property
-    def _classifier(self) -> StatusClassifier:
-        return StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
+            entry = read_action(hook, options.request, event["action_id"])
+        submission, is_met = self._submission(context, options), bool(event.get("done_when"))
+        result = finish(submission, options, entry, is_met=is_met)
+        return add_to_outlet_events(context, self.outlets, result)
 
     def _hook(self) -> IoTStudioHook:
         return IoTStudioHook(self.iotstudio_conn_id, space=self.space)
 
-    def _submission(self, context: Context) -> Submission:
-        request = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, self.input]
+    def _submission(self, context: Context, options: ActionOptions) -> Submission:
+        payload = options.request.input_value
+        request = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, payload]
         return Submission(context, request, self.log, "action")
 
-    def _read_action(self, hook: IoTStudioHook, action_id: str) -> dict[str, Any]:
-        try:
-            return hook.get_action(self.thing_id, self.action, action_id)
-        except NotFoundError as error:
-            raise missing_action_error(self._request, action_id, error) from None
+    def _wait_on_worker(
+        self, hook: IoTStudioHook, options: ActionOptions, action_id: str, deadline: float
+    ) -> tuple[dict[str, Any], bool]:
+        """Return the action, and whether ``done_when`` holds."""
+        statuses = StatusLog(self.log, options.classifier, options.request)
 
-    def _wait_on_worker(self, hook: IoTStudioHook, action_id: str, deadline: float) -> dict[str, Any]:
-        def poll() -> dict[str, Any] | None:
-            entry = self._read_action(hook, action_id)
-            return entry if self._classifier.is_final(str(entry.get("status"))) else None
+        def poll() -> tuple[dict[str, Any], bool] | None:
+            entry = read_action(hook, options.request, action_id)
+            status = str(entry.get("status"))
+            if options.classifier.is_final(status):
+                return entry, False
+            statuses.check(status)
+            return (entry, True) if is_done(hook, options.done_when) else None
 
         try:
-            return wait_for(poll, deadline=deadline, poll_interval=self.poll_interval, log=self.log)
+            return wait_for(poll, deadline=deadline, poll_interval=options.poll_interval, log=self.log)
         except TimeoutError:
-            return self._read_action(hook, action_id)
+            return read_action(hook, options.request, action_id), False
 
-    def _wait_in_triggerer(self, action_id: str, deadline: float) -> None:
+    def _wait_in_triggerer(self, options: ActionOptions, action_id: str, deadline: float) -> None:
         from airflow_provider.iotstudio.triggers import IoTStudioActionTrigger
 
         trigger = IoTStudioActionTrigger(
@@ -235,54 +305,23 @@ class IoTStudioInvokeActionOperator(BaseOperator):
             thing_id=self.thing_id,
             action=self.action,
             action_id=action_id,
-            success_statuses=self.success_statuses,
-            failure_statuses=self.failure_statuses,
+            success_statuses=options.classifier.success,
+            failure_statuses=options.classifier.failure,
             deadline=deadline,
-            poll_interval=self.poll_interval,
+            poll_interval=options.poll_interval,
+            done_when=self.done_when,
         )
         self.defer(trigger=trigger, method_name="execute_complete")
 
-    def _finish(self, submission: Submission, entry: dict[str, Any]) -> dict[str, Any]:
-        """Return the operator's result, or raise the action's error."""
-        status = str(entry.get("status"))
-        if not self._classifier.is_final(status):
-            raise RunFailedError(
-                entry["id"], status, f"{self._request} was not finished after {self.timeout:g} s"
-            )
-        submission.finished()
-        return self._classifier.result_or_raise(self._request, entry)
-
-    def _check_arguments(self) -> None:
-        from airflow_provider.iotstudio.properties.requests import json_problem
-
-        problems = [
-            *check_not_empty("thing_id", self.thing_id),
-            *check_not_empty("action", self.action),
-            *check_not_empty("success_statuses", self.success_statuses),
-            *check_positive("poll_interval", self.poll_interval),
-            *check_positive("timeout", self.timeout),
-            *check_texts("success_statuses", self.success_statuses),
-            *check_texts("failure_statuses", self.failure_statuses),
-        ]
-        if problem := json_problem(self.input):
-            problems.append(f"'input': {problem}")
-        raise_problems(problems)
-
-
-def _attempted_since(context: Context, submission: Submission) -> datetime | None:
-    """Return when an earlier attempt may have started, when no state of it can be stored."""
-    if submission.remembers or int(getattr(context["ti"], "try_number", 1) or 1) <= 1:
-        return None
-    started = getattr(context.get("dag_run"), "start_date", None)
-    return started if isinstance(started, datetime) else None
-
 
 class IoTStudioExportThingsOperator(BaseOperator):
-    """Export all Things to one file, one row each: ``uid``, ``title``, then one column per property.
+    """Export all Things to one file, one row each.
 
-    The file holds current values. A Thing without a property has null in its column, and no field in JSON
-    Lines. A property called ``uid`` or ``title`` gets the column ``property:uid`` or ``property:title``. When
-    the task fails, no file is left behind.
+    The columns are ``uid``, ``title``, ``categories``, ``model``, ``created``, ``modified``, then one per
+    property. The file holds current values. A Thing without a property has null in its column, and no field
+    in JSON Lines. A property with the name of another column gets the column ``property:uid``, and so on. The
+    types in Parquet are those that the Things declare, double for other numbers. When the task fails, no file
+    is left behind.
 
     Returns the manifest: the file's location, format, rows, bytes and columns, and the requests and seconds
     that the export took.
@@ -316,9 +355,12 @@ class IoTStudioExportThingsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the Things; return the manifest."""
+        from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.iotstudio.export.export import choose_format, export_things
 
         choose_format(self.output_path)
+        refuse([*name_problems(self.category, "category"), *filter_problems(self.filters)])
+        ensure_writable(self.output_path)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             manifest = export_things(hook, self.output_path, category=self.category, filters=self.filters)
             return add_to_outlet_events(context, self.outlets, manifest)
@@ -327,32 +369,39 @@ class IoTStudioExportThingsOperator(BaseOperator):
 class IoTStudioExportHistoryOperator(BaseOperator):
     """Export recorded values of Things to one file, one row each.
 
-    The columns are ``thing_id``, ``at``, ``property``, ``value``. A span includes its start and excludes its
-    end, so that runs over data intervals neither miss nor repeat a value. When the task fails, no file is
-    left behind.
+    The columns are ``thing_id``, ``at``, ``property``, ``value``. In Parquet ``at`` is a time in UTC,
+    ``value`` JSON text, and a fifth column ``number`` has the value as a double, null when it is no number.
+    A span includes its start and excludes its end, so that runs over data intervals neither miss nor repeat a
+    value. When the task fails, no file is left behind.
 
     The service deletes old values (after one to three months, according to the vendor). When ``start`` is
     more than four weeks ago, the log and the manifest report the Things that have no stored value from before
     it.
 
-    Returns the manifest, with ``things`` (number of Things read), ``watermark`` (the newest time, or null)
-    and, when values may be missing, ``retention``: ``{"start", "things": n, "kept_from": {thing_id: time of
-    its oldest value, or null}}``, with at most 20 of the Things.
+    Returns the manifest, with ``things`` (number of Things read), ``missing_things`` (Things that are gone
+    meanwhile), ``without_values`` (Things without a value in the span), ``watermark`` (the newest time that
+    has passed, or null) and, when values may be missing, ``retention``: ``{"start", "things": n, "kept_from":
+    {thing_id: time of its oldest value, or null}}``, with at most 20 of the Things.
 
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes, ending in ``.jsonl``,
         ``.csv`` (each also with ``.gz``) or ``.parquet``.
-    :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave.
+    :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave. An empty list
+        selects none.
     :param category: only Things of this category.
     :param filters: condition by property name, evaluated on current values: ``{"mode": "eco"}``.
-    :param start: start of the span, inclusive: ``"{{ data_interval_start }}"``.
+    :param start: start of the span, inclusive: ``"{{ data_interval_start }}"``. A text in ISO 8601, a
+        datetime, a date, or seconds or milliseconds since the epoch; UTC without a time zone.
     :param end: end of the span, exclusive: ``"{{ data_interval_end }}"``.
-    :param properties: only these properties.
+    :param properties: only these properties; an empty list selects none.
     :param concurrency: number of requests at the same time, 1 to 32.
     :param incremental: start where the last run ended. The watermark is stored on the task's single outlet
         asset (Airflow 3.3), and moves only once the file has its final name. ``start`` applies to the first
-        run. Values recorded during an export are left to the next run. Values that arrive late, with a time
-        before the newest time of the last export, are missed. When a run that had succeeded is cleared, it
-        exports its own span again.
+        run. Values recorded during an export are left to the next run. When a run that had succeeded is
+        cleared, it exports its own span again.
+    :param lag: how late a value may arrive, as a ``timedelta`` or in seconds, for devices that upload later
+        what they have recorded offline. Each incremental run reads so far back behind the watermark, and
+        exports the values that no run has exported yet. Without it, a value with a time before the newest
+        time of the last export is missed.
     :param space: id of the space; by default the connection's.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
@@ -365,6 +414,9 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         "start",
         "end",
         "properties",
+        "concurrency",
+        "incremental",
+        "lag",
         "space",
         "iotstudio_conn_id",
     )
@@ -376,11 +428,12 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         thing_ids: Sequence[str] | None = None,
         category: str | None = None,
         filters: Mapping[str, Any] | None = None,
-        start: str | datetime | None = None,
-        end: str | datetime | None = None,
+        start: str | date | float | None = None,
+        end: str | date | float | None = None,
         properties: Sequence[str] | None = None,
         concurrency: int = 8,
         incremental: bool = False,
+        lag: timedelta | float | None = None,
         space: str | None = None,
         iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
         **kwargs: Any,
@@ -395,53 +448,35 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         self.properties = properties
         self.concurrency = concurrency
         self.incremental = incremental
+        self.lag = lag
         self.space = space
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the history; return the manifest."""
+        from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.iotstudio.export.export import choose_format
-        from airflow_provider.iotstudio.export.history import Span
+        from airflow_provider.iotstudio.export.history import Selection
         from airflow_provider.iotstudio.export.incremental import HistoryWatermark
 
         choose_format(self.output_path)
-        self._check_arguments()
-        requested = Span.parse(self.start, self.end)
-        if not self.incremental:
-            return add_to_outlet_events(context, self.outlets, self._export(requested))
-        watermark = HistoryWatermark(context, self.outlets, self._source(), self.log)
-        span = watermark.span(requested)
-        result = self._export(span)
+        selection = Selection.read(self)
+        watermark = None
+        if selection.incremental:
+            source = [self.iotstudio_conn_id, self.space, *selection.source()]
+            watermark = HistoryWatermark(context, self.outlets, source, self.log, selection.lag)
+        ensure_writable(self.output_path)
+        if watermark is None:
+            return add_to_outlet_events(context, self.outlets, self._export(selection, selection.span))
+        span = watermark.span(selection.span)
+        result = self._export(selection, span, watermark.new_rows)
         watermark.save(span, result["watermark"])
         return add_to_outlet_events(context, self.outlets, result)
 
-    def _source(self) -> list[Any]:
-        selection = [self.thing_ids, self.category, self.filters, self.properties]
-        return [self.iotstudio_conn_id, self.space, *selection]
-
-    def _export(self, span: Span) -> dict[str, Any]:
+    def _export(
+        self, selection: Selection, span: Span, new_rows: Callable[[Rows], Rows] | None = None
+    ) -> dict[str, Any]:
         from airflow_provider.iotstudio.export.export import export_history
 
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
-            return export_history(
-                hook,
-                self.output_path,
-                thing_ids=self.thing_ids,
-                category=self.category,
-                filters=self.filters,
-                span=span,
-                properties=self.properties,
-                concurrency=self.concurrency,
-            )
-
-    def _check_arguments(self) -> None:
-        from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY
-
-        problems = [
-            *check_texts("thing_ids", self.thing_ids),
-            *check_texts("properties", self.properties),
-            *check_range("concurrency", self.concurrency, 1, MAX_CONCURRENCY),
-        ]
-        if self.thing_ids is not None and (self.category is not None or self.filters):
-            problems.append("set 'thing_ids', or 'category' and 'filters', not both")
-        raise_problems(problems)
+            return export_history(hook, self.output_path, selection, span, new_rows)

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import check_whole_number, raise_problems
+from airflow_provider.core.arguments import RenderedArguments
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems, property_name
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.matching import match_query, match_result
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ class IoTStudioPropertySensor(PollSensor):
 
     Returns ``{"matches": n, "thing_ids": [...]}``, counted up to ``min_matches``, with at most 100 ids.
 
+    A condition that is empty or can never hold is refused before any request. When nothing matches at first,
+    a Thing that does not exist fails the task, and a property that no Thing has is a warning.
+
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``. All must
         hold for the same Thing. Operators: ``eq`` (the default), ``neq``, ``gt``, ``gte``, ``lt``,
         ``lte``, ``contains``.
@@ -39,7 +44,14 @@ class IoTStudioPropertySensor(PollSensor):
     :param iotstudio_conn_id: id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("filters", "category", "thing_id", "space", "iotstudio_conn_id")
+    template_fields: Sequence[str] = (
+        "filters",
+        "category",
+        "thing_id",
+        "min_matches",
+        "space",
+        "iotstudio_conn_id",
+    )
     polls_before_deferring = True
 
     def __init__(
@@ -62,6 +74,13 @@ class IoTStudioPropertySensor(PollSensor):
         self.space = space
         self.deferrable = deferrable
         self.iotstudio_conn_id = iotstudio_conn_id
+
+    _checks_names = False
+
+    def execute(self, context: Context) -> Any:
+        """Wait on the worker or in the triggerer; return the matches."""
+        self._checks_names = not self.reschedule or self._is_first_poll(context)
+        return super().execute(context)
 
     def build_trigger(self, context: Context) -> IoTStudioPropertyTrigger:
         """Build the trigger that waits for the same Things."""
@@ -88,14 +107,43 @@ class IoTStudioPropertySensor(PollSensor):
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             things = hook.list_things(category=self.category, params=params)
             found = [thing["uid"] for thing in islice(things, self.min_matches)]
+            if self._checks_names and not found:
+                self._check_names(hook)
+            self._checks_names = False
         return match_result(found) if len(found) >= self.min_matches else None
+
+    @staticmethod
+    def _is_first_poll(context: Context) -> bool:
+        first = getattr(context.get("ti"), "get_first_reschedule_date", None)
+        return first is None or first(context) is None
+
+    def _check_names(self, hook: IoTStudioHook) -> None:
+        """Find out why nothing matches: a Thing that does not exist, or a property that no Thing has.
+
+        :raises NotFoundError: for a Thing that does not exist.
+        """
+        from airflow_provider.iotstudio.known_names import KnownNames, unknown_properties
+
+        thing_id = self.thing_id
+        if thing_id is not None:
+            names = KnownNames(map(property_name, self.filters))
+            names.add(read_twice(lambda: hook.get_thing(thing_id)))
+            unknown = names.problems()
+        else:
+            unknown = unknown_properties(hook, self.filters, category=self.category)
+        for problem in unknown:
+            self.log.warning("filters: %s; nothing matches until then", problem)
 
     def check_arguments(self) -> None:
         """Raise for invalid arguments, before the first request."""
-        problems = check_whole_number("min_matches", self.min_matches, 1)
+        arguments = RenderedArguments(self)
+        self.min_matches = arguments.whole("min_matches", 1)
         filters: object = self.filters  # a template may have rendered it to any type
-        if not isinstance(filters, Mapping) or not filters:
-            problems.append("'filters' must have a condition by property name")
-        if self.thing_id is not None and not problems and self.min_matches > 1:
-            problems.append("'min_matches' above 1 can never be met by one Thing")
-        raise_problems(problems)
+        if filters is None:
+            arguments.problems.append("'filters' must have a condition by property name")
+        arguments.problems += filter_problems(filters)
+        arguments.problems += name_problems(self.category, "category")
+        arguments.problems += name_problems(self.thing_id, "thing_id")
+        if self.thing_id is not None and self.min_matches > 1:
+            arguments.problems.append("'min_matches' above 1 can never be met by one Thing")
+        arguments.raise_if_any()

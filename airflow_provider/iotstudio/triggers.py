@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.input.conditions import refuse
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
-from airflow_provider.errors import NotFoundError
+from airflow_provider.errors import NotFoundError, ProviderError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.actions import ActionRequest, StatusClassifier, missing_action_error
+from airflow_provider.iotstudio.actions import (
+    ActionRequest,
+    StatusClassifier,
+    StatusLog,
+    done_query,
+    missing_action_error,
+)
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.hooks_base import aread_twice
 from airflow_provider.iotstudio.matching import find_matches, match_result, thing_matches
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import TriggerEvent
 
 __all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
 
@@ -30,6 +43,7 @@ class IoTStudioActionTrigger(PollTrigger):
     :param failure_statuses: statuses of an action that was not done.
     :param deadline: time of the timeout, in seconds since the epoch.
     :param poll_interval: maximum seconds between polls.
+    :param done_when: condition by property name under which the action is done, too, whatever its status.
     """
 
     def __init__(
@@ -44,6 +58,7 @@ class IoTStudioActionTrigger(PollTrigger):
         failure_statuses: Sequence[str],
         deadline: float,
         poll_interval: float,
+        done_when: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(deadline=deadline, poll_interval=poll_interval)
         self.iotstudio_conn_id = iotstudio_conn_id
@@ -53,7 +68,9 @@ class IoTStudioActionTrigger(PollTrigger):
         self.action_id = action_id
         self.success_statuses = success_statuses
         self.failure_statuses = failure_statuses
+        self.done_when = done_when
         self._hook: IoTStudioHook | None = None
+        self._statuses: StatusLog | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return ids, statuses, deadline and interval."""
@@ -67,20 +84,27 @@ class IoTStudioActionTrigger(PollTrigger):
             "failure_statuses": list(self.failure_statuses),
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
+            "done_when": None if self.done_when is None else dict(self.done_when),
         }
 
     async def poll(self) -> dict[str, Any] | None:
         """Poll once. The task reads the output itself, because events are logged in full."""
-        self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+        hook = self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+        request = ActionRequest(self.thing_id, self.action)
+        classifier = StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
         try:
-            entry = await self._hook.aget_action(self.thing_id, self.action, self.action_id)
+            entry = await aread_twice(lambda: hook.aget_action(self.thing_id, self.action, self.action_id))
         except NotFoundError as error:
-            raise missing_action_error(
-                ActionRequest(self.thing_id, self.action), self.action_id, error
-            ) from None
+            raise missing_action_error(request, self.action_id, error) from None
         status = str(entry.get("status"))
-        statuses = StatusClassifier(tuple(self.success_statuses), tuple(self.failure_statuses))
-        return {"action_status": status} if statuses.is_final(status) else None
+        if classifier.is_final(status):
+            return {"action_status": status}
+        self._statuses = self._statuses or StatusLog(self.log, classifier, request)
+        self._statuses.check(status)
+        query = done_query(self.thing_id, self.done_when)
+        if query and await hook.amatching(1, params=query):
+            return {"action_status": status, "done_when": True}
+        return None
 
     async def _outcome(self) -> dict[str, Any]:
         # Every event has the id, the timeout included: ``dag.test()`` drops the keyword arguments that a task
@@ -147,7 +171,7 @@ class IoTStudioPropertyTrigger(PollTrigger):
             "filters": api.filters(self.filters),
             "interval": self.poll_interval,
         }
-        if self.thing_id:
+        if self.thing_id is not None:
             found = [self.thing_id] if await thing_matches(hook, self.thing_id, **shared) else []
         else:
             found = list(await find_matches(hook, self.min_matches, **shared))
@@ -185,6 +209,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         self.category = category
         self.poll_interval = poll_interval
         self.space = space
+        self._names_checked = False
 
     def arguments(self) -> dict[str, Any]:
         """Return ids, filters and interval."""
@@ -196,13 +221,50 @@ class IoTStudioThingTrigger(NewItemsTrigger):
             "space": self.space,
         }
 
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what recreates this trigger; Airflow calls this when it parses the DAG.
+
+        :raises InputError: for conditions that are empty or can never hold, so that the DAG is not imported.
+        """
+        refuse(self._problems(), "IoTStudioThingTrigger")
+        return super().serialize()
+
+    def _problems(self) -> list[str]:
+        filters: object = self.filters
+        required = ["'filters' is missing"] if filters is None else filter_problems(filters)
+        return [*required, *name_problems(self.category, "category"), *name_problems(self.space, "space")]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for Things that start to match; a condition that can never hold is logged once and idles."""
+        if problems := self._problems():
+            self.log.error("this watcher can never fire, and sends nothing: %s", "; ".join(problems)[:2000])
+            await asyncio.Event().wait()
+        async for event in super().run():
+            yield event
+
     async def list_items(self) -> Mapping[str, Any]:
         """Poll once; return the ids of the Things that match, as keys."""
         params = api.filters(self.filters)
         key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
         fetch = partial(hook.amatching, sys.maxsize, category=self.category, params=params)
-        return dict.fromkeys(await shared_result(key, self.poll_interval * 0.8, fetch))
+        found = await shared_result(key, self.poll_interval * 0.8, fetch)
+        if not found and not self._names_checked:
+            await self._check_names(hook)
+        self._names_checked = True
+        return dict.fromkeys(found)
+
+    async def _check_names(self, hook: IoTStudioHook) -> None:
+        """Log an error for each property that no Thing has; a Thing may get it later."""
+        from airflow_provider.iotstudio.known_names import aunknown_properties
+
+        try:
+            unknown = await aunknown_properties(hook, self.filters, category=self.category)
+        except ProviderError as error:
+            self.log.info("the properties of the filters could not be checked: %s", error)
+            return
+        for problem in unknown:
+            self.log.error("filters: %s; nothing matches until then", problem)
 
     def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return one event for all Things that started to match."""

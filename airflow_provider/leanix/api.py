@@ -14,6 +14,7 @@ import msgspec
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import SUCCESS, Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
+from airflow_provider.core.input.conditions import refuse, text_condition
 from airflow_provider.errors import RequestRejectedError
 
 API = "services/integration-api/v1"
@@ -137,8 +138,8 @@ def get_stats(run_id: str) -> Call[dict[str, Any]]:
     return Call("GET", _run_path(run_id, "stats"), read=_read_object, name="read the run's statistics")
 
 
-def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
-    """Return a page of a run's warnings; empty for a run without a log, which the service answers with 400.
+def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]] | None]:
+    """Return a page of a run's warnings; None when it has no sync log, which the service answers with 400.
 
     :param page: number of the page, from 0.
     """
@@ -147,7 +148,7 @@ def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
         _run_path(run_id, "warnings"),
         params={"offset": page * PAGE, "limit": PAGE},
         success_statuses=_SUCCESS_OR_400,
-        read=lambda reply: [] if reply.status == 400 else _read_list(reply),
+        read=lambda reply: None if reply.status == 400 else _read_list(reply),
         name="read the run's warnings",
     )
 
@@ -155,6 +156,17 @@ def get_warnings(run_id: str, page: int) -> Call[list[dict[str, Any]]]:
 def get_results(run_id: str) -> Call[Reply]:
     """Return the LDIF that a run produced; 204 when there is none, or none yet."""
     return Call("GET", _run_path(run_id, "results"), read=lambda reply: reply, name="read the run's results")
+
+
+def has_results(run_id: str) -> Call[bool]:
+    """Return whether a run's LDIF can be read from the API itself, without reading it."""
+    return Call(
+        "GET",
+        _run_path(run_id, "results"),
+        status_only=True,
+        read=lambda reply: reply.status != 204,
+        name="check the run's results",
+    )
 
 
 def get_results_url(run_id: str) -> Call[str | None]:
@@ -231,7 +243,17 @@ def _permission(claims: Mapping[str, Any], name: str) -> str:
     return str(permission.get(name) or "") if isinstance(permission, Mapping) else ""
 
 
+def check_run_id(run_id: Any) -> str:
+    """Return the id of a run as a text.
+
+    :raises InputError: for an empty or missing id, which would select something else, or nothing.
+    """
+    refuse(text_condition(run_id, "run_id") if run_id is not None else ["run_id is missing"])
+    return str(run_id)
+
+
 def _run_path(run_id: str, resource: str) -> str:
+    run_id = check_run_id(run_id)
     return f"{RUNS}/{segment(run_id)}/{resource}"
 
 

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider.core.files.csv_reader import detect_encoding
+from airflow_provider.core.input.conditions import is_missing
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.validation import KEY_FIELDS, REQUIRED_FIELDS
 
+_READER = ValueReader(nan_is_absent=False)
 
-def read_configuration(source: Mapping[str, Any] | str) -> dict[str, Any]:
+
+def read_configuration(source: Mapping[str, Any] | str, *, with_defaults: bool = True) -> dict[str, Any]:
     """Return a processor configuration with all fields of its key.
 
-    :param source: the configuration, or the path of a JSON file that contains it.
-    :raises InputError: with the missing fields.
+    :param source: the configuration, or the path of a JSON file that contains it (also with ``.gz``).
+    :param with_defaults: complete the key, and require the fields that the service requires beside it.
+    :raises InputError: with the missing fields, and values that JSON does not have.
     """
-    label = f"configuration '{source}'" if isinstance(source, str) else "configuration"
+    label = f"configuration '{source[:200]}'" if isinstance(source, str) else "configuration"
     value = _read_file(source, label) if isinstance(source, str) else source
     if not isinstance(value, Mapping):
         raise InputError(f"must be a JSON object, not {type(value).__name__}", label)
-    problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if not value.get(name)]
-    if value.get("processingDirection") == "outbound" and "scope" not in value:
+    problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if is_missing(value.get(name))]
+    if with_defaults and value.get("processingDirection") == "outbound" and "scope" not in value:
         problems.append("field 'scope' is missing; an outbound configuration needs it, even when it is empty")
+    try:
+        read: dict[str, Any] = _READER.read(value)
+    except UnreadableValueError as problem:
+        problems.append(str(problem))
     if problems:
         raise InputError(problems, label)
-    return {**value, "processingMode": str(value.get("processingMode") or "partial").lower()}
+    if not with_defaults:
+        return read
+    return {**read, "processingMode": str(read.get("processingMode") or "partial").lower()}
 
 
 def _read_file(path: str, label: str) -> Any:
     import msgspec
 
-    from airflow_provider.core.files.reader import open_source
+    from airflow_provider.core.files.reader import open_source, refuse_rendered_list
 
-    with open_source(path, "configuration") as file:
+    refuse_rendered_list(path, "configuration")
+    with open_source(path, "configuration") as raw:
+        file: Any = gzip.GzipFile(fileobj=raw) if path.lower().endswith(".gz") else raw
         try:
-            return msgspec.json.decode(file.read())
+            data = file.read()
+            return msgspec.json.decode(data.decode(detect_encoding(data, label)))
+        except UnicodeDecodeError as error:
+            raise InputError(f"is not {error.encoding}: save it as UTF-8", label) from None
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise InputError(f"cannot be read: {error}", label) from None
         except (msgspec.DecodeError, RecursionError) as error:
             raise InputError(f"is not JSON: {error}", label) from None
 

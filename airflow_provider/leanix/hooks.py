@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from airflow_provider.assets import leanix_asset
+from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
+from airflow_provider.core.input.conditions import refuse, text_condition
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.ldif.document import Ldif
+from airflow_provider.leanix.configurations import read_configuration
+from airflow_provider.leanix.ldif.document import Ldif, read_ldif
 from airflow_provider.leanix.ldif.download import save_results
+from airflow_provider.leanix.ldif.header import lower
 from airflow_provider.leanix.ldif.upload import upload
-from airflow_provider.leanix.ldif.validation import KEY_FIELDS, REQUIRED_FIELDS, validate_ldif
+from airflow_provider.leanix.ldif.validation import DIRECTIONS, KEY_FIELDS, MODES
 
 
 class LeanIXHook(ApiHook):
@@ -46,7 +50,8 @@ class LeanIXHook(ApiHook):
 
     def credential(self, settings: Settings) -> Credential:
         """Return the credential: the API token is exchanged for an access token of one hour."""
-        return MintedToken(api.fetch_token(settings.password))
+        # A client of the vendor renews on 403: a gateway in front of an API may answer so to a dead token.
+        return MintedToken(api.fetch_token(settings.password), renew_on=(401, 403))
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
         """Return the base URLs of the API and of the token endpoint."""
@@ -63,23 +68,24 @@ class LeanIXHook(ApiHook):
 
     # -- runs -------------------------------------------------------------------------------------
 
-    def create_run(self, ldif: Mapping[str, Any] | Ldif) -> str:
+    def create_run(self, ldif: Mapping[str, Any] | Ldif, *, allow_duplicates: bool = False) -> str:
         """Create a run and return its id; the run does nothing before it is started.
 
         :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
             :class:`~airflow_provider.leanix.ldif.document.Ldif`, which is streamed; when its content is
             larger than ``upload_above`` bytes, it is uploaded to the service's storage.
-        :raises InputError: when the LDIF is invalid; nothing was sent.
+        :param allow_duplicates: accept items with the same type and id, such as points of a metric.
+        :raises InputError: when the LDIF is invalid, or for another workspace; nothing was sent.
         :raises AmbiguousWriteError: when the reply was lost; the run may exist, but is not started.
         """
-        if isinstance(ldif, Ldif):
-            if ldif.size > self.upload_above:
-                return self._create_from_upload(ldif)
-            return self.send(api.create_run(ldif.open))
-        import msgspec
-
-        validate_ldif(ldif)
-        return self.send(api.create_run(msgspec.json.encode(dict(ldif))))
+        given = isinstance(ldif, Ldif)
+        document = ldif if isinstance(ldif, Ldif) else read_ldif(ldif, allow_duplicates=allow_duplicates)
+        self.check_workspace(document.header.get("lxWorkspace"))
+        if not given:
+            return self.send(api.create_run(b"".join(document.open())))
+        if document.size > self.upload_above:
+            return self._create_from_upload(document)
+        return self.send(api.create_run(document.open))
 
     def _create_from_upload(self, ldif: Ldif) -> str:
         url = self.send(api.create_upload_url())
@@ -148,20 +154,25 @@ class LeanIXHook(ApiHook):
     def iter_run_warnings(self, run_id: str) -> Iterator[dict[str, Any]]:
         """Yield a run's warnings and errors one by one, fetched a hundred at a time.
 
-        A run without a log has none.
+        A run without a sync log yields none, although it may have warnings; the log says so then.
 
         :param run_id: the run's id.
         """
         page = 0
         while True:
             rows = self.send(api.get_warnings(run_id, page))
+            if rows is None:
+                self.log.warning(
+                    "Run %s has no sync log: whether it has warnings is unknown", api.check_run_id(run_id)
+                )
+                return
             yield from rows
             if len(rows) < api.PAGE:
                 return
             page += 1
 
     def download_results(
-        self, run_id: str, output_path: str, *, output_format: str = "ldif"
+        self, run_id: str, output_path: str, *, output_format: str | None = None
     ) -> dict[str, Any] | None:
         """Write the LDIF that a run produced to a file; return the file's manifest.
 
@@ -169,11 +180,13 @@ class LeanIXHook(ApiHook):
         hosts are read without credentials, and only from hosts that the connection allows.
 
         :param run_id: the run's id.
-        :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes.
-        :param output_format: ``ldif`` for the unchanged bytes, ``jsonl`` for the items of the content, one
-            per line.
+        :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes. Its ending decides the
+            format: ``.json`` and ``.ldif`` for the unchanged bytes, ``.jsonl`` and ``.ndjson`` for the items
+            of the content, one per line; each also with ``.gz``.
+        :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
+        :raises InputError: for a path with another ending; nothing was sent.
         :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
-        :return: the manifest, with ``sha256``; None when the run has no results.
+        :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
         """
         from airflow_provider.core.files.manifest import log_manifest
 
@@ -198,6 +211,8 @@ class LeanIXHook(ApiHook):
     ) -> list[dict[str, Any]]:
         """Return the stored processor configurations that match all filters given.
 
+        A filter that is None does not filter; an empty one is refused, because it would match everything.
+
         Configurations may contain credentials: keep them out of logs and XComs.
 
         :param connector_type: only configurations with this value.
@@ -205,9 +220,21 @@ class LeanIXHook(ApiHook):
         :param connector_version: only configurations with this value.
         :param processing_direction: ``inbound`` or ``outbound``.
         :param processing_mode: ``partial`` or ``full``.
+        :raises InputError: for a filter that is empty, or a direction or mode that does not exist.
         """
-        values = (connector_type, connector_id, connector_version, processing_direction, processing_mode)
-        return self.send(api.list_configurations(dict(zip(KEY_FIELDS, values, strict=True))))
+        values = {
+            "connector_type": connector_type,
+            "connector_id": connector_id,
+            "connector_version": connector_version,
+            "processing_direction": lower(processing_direction),
+            "processing_mode": lower(processing_mode),
+        }
+        problems = [text for name, value in values.items() for text in text_condition(value, name)]
+        for name, allowed in (("processing_direction", DIRECTIONS), ("processing_mode", MODES)):
+            if not problems and values[name] is not None:
+                problems += check_choice(name, values[name], allowed)
+        refuse(problems)
+        return self.send(api.list_configurations(dict(zip(KEY_FIELDS, values.values(), strict=True))))
 
     def put_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Create or replace the processor configuration with the same five key fields.
@@ -215,12 +242,7 @@ class LeanIXHook(ApiHook):
         :param configuration: the whole configuration, as the service stores it.
         :raises InputError: when a field of the key is missing; nothing was sent.
         """
-        missing = [name for name in REQUIRED_FIELDS if not configuration.get(name)]
-        if missing:
-            raise InputError(
-                [f"field '{name}' is missing" for name in missing], "the processor configuration"
-            )
-        self.send(api.put_configuration(configuration))
+        self.send(api.put_configuration(read_configuration(configuration, with_defaults=False)))
 
     # -- the workspace ----------------------------------------------------------------------------
 
@@ -232,8 +254,8 @@ class LeanIXHook(ApiHook):
         """
         if not workspace_id:
             return
-        found = api.workspace_id_of(self._claims())
-        if found and found != workspace_id:
+        found = api.workspace_id_of(self._claims()) or self.settings.extras["workspace_id"]
+        if found and found.lower() != str(workspace_id).lower():
             raise InputError(
                 f"header field 'lxWorkspace' is {workspace_id}, but the API token of connection"
                 f" '{self.conn_id}' is for workspace {found}",

@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_choice, check_positive, raise_problems
+from airflow_provider.core.arguments import Scalar, check_choice, raise_problems, read_scalars
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
+from airflow_provider.core.files.row_source import RowArguments
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix.api import FINISHED
+from airflow_provider.leanix.arguments import FETCH_SCALARS, RUN_SCALARS, START_SCALARS
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.ldif.document import Ldif, make_header, prepare
+from airflow_provider.leanix.ldif.document import Ldif, prepare
 from airflow_provider.leanix.ldif.download import output_problems
+from airflow_provider.leanix.ldif.header import ARGUMENTS, make_header
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import submit, wait
-from airflow_provider.leanix.runs.outcome import FAIL_ON, RunOutcome, raise_unless_successful, read_outcome
+from airflow_provider.leanix.runs.finish import FinishOptions, finish_run
+from airflow_provider.leanix.runs.outcome import FAIL_ON, RunOutcome
+from airflow_provider.leanix.runs.request import RunRequest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,41 +46,48 @@ _MAX_DIFFERENCES = 100
 """Maximum differences of a configuration in the operator's result."""
 
 
-class LeanIXStartRunOperator(BaseOperator):
+class LeanIXStartRunOperator(RowArguments, BaseOperator):
     """Start a run of a stored processor configuration, and return its id without waiting.
 
-    The first five arguments select the configuration. A retry of the task resumes the run of an earlier
-    attempt, and never starts a second run beside it.
+    The first five arguments select the configuration; a whole LDIF file as content may contain them instead,
+    and what it contains must not contradict them. A retry of the task resumes the run of an earlier attempt,
+    and never starts a second run beside it.
 
     :param connector_type: as in the processor configuration.
     :param connector_id: as in the processor configuration.
     :param connector_version: as in the processor configuration.
     :param processing_direction: ``inbound`` or ``outbound``.
-    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not contain.
-    :param lx_version: version of the LDIF format.
+    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not contain; None
+        means the mode of an LDIF file, else ``partial``.
+    :param lx_version: version of the LDIF format; None means that of an LDIF file, else ``1.0.0``.
     :param lx_workspace: id of the workspace that the data is meant for; compared with the API token.
     :param description: text in the run list, at most 500 characters, of which a marker takes some 30.
-    :param custom_fields: values that all processors can read.
-    :param content: input of an inbound run: a list of ``{"type", "id", "data"}``, or the path of a JSON
-        Lines, Parquet or LDIF file.
+    :param custom_fields: values that all processors can read; they replace those of an LDIF file.
+    :param content: input of an inbound run: a list of rows, or the path of a JSON Lines, CSV, Parquet or LDIF
+        file. A row has ``type``, ``id`` and ``data``, or ``type``, ``id`` and a column a field of the data.
+    :param columns: names of fields by names in the rows: ``{"key": "id"}``.
+    :param ignore: names in the rows that are left out.
+    :param min_rows: minimum number of rows.
+    :param csv_delimiter: one character; None to detect it.
+    :param encoding: encoding of a text file; None to detect it.
+    :param source_format: ending that names the format of the content's file; None for the path's own.
+    :param allow_duplicates: accept items with the same type and id, such as points of a metric.
     :param min_content: minimum number of items; None means 1 in full mode, else 0.
     :param test_run: start a dry run, which changes nothing.
     :param leanix_conn_id: id of the connection.
     """
 
     template_fields: Sequence[str] = (
-        "connector_type",
-        "connector_id",
-        "connector_version",
-        "processing_direction",
-        "processing_mode",
-        "lx_workspace",
-        "description",
-        "custom_fields",
+        *ARGUMENTS.values(),
         "content",
+        *RowArguments.ROW_FIELDS,
+        "allow_duplicates",
+        "min_content",
+        "test_run",
         "leanix_conn_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json", "columns": "json"}
+    scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
     operator_extra_links = (LeanIXSyncLogLink(),)
     ui_color = "#d9e8f6"
 
@@ -85,16 +97,23 @@ class LeanIXStartRunOperator(BaseOperator):
     def __init__(
         self,
         *,
-        connector_type: str,
-        connector_id: str,
-        connector_version: str,
-        processing_direction: str,
-        processing_mode: str = "partial",
-        lx_version: str = "1.0.0",
+        connector_type: str | None = None,
+        connector_id: str | None = None,
+        connector_version: str | None = None,
+        processing_direction: str | None = None,
+        processing_mode: str | None = None,
+        lx_version: str | None = None,
         lx_workspace: str | None = None,
         description: str | None = None,
         custom_fields: Mapping[str, Any] | None = None,
         content: list[dict[str, Any]] | str | None = None,
+        columns: Mapping[str, str] | None = None,
+        ignore: Sequence[str] | None = None,
+        min_rows: int | None = None,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
+        allow_duplicates: bool = False,
         min_content: int | None = None,
         test_run: bool = False,
         leanix_conn_id: str = LeanIXHook.default_conn_name,
@@ -111,12 +130,20 @@ class LeanIXStartRunOperator(BaseOperator):
         self.description = description
         self.custom_fields = custom_fields
         self.content = content
+        self.columns = columns
+        self.ignore = ignore
+        self.min_rows = min_rows
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
+        self.allow_duplicates = allow_duplicates
         self.min_content = min_content
         self.test_run = test_run
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> Any:
         """Start the run, or resume the run of an earlier attempt; return its id."""
+        self._check_arguments()
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
             submission = self._submission_for(context, self._fingerprint(ldif))
@@ -133,20 +160,19 @@ class LeanIXStartRunOperator(BaseOperator):
                 stopped = hook.stop_run(run_id)
             self.log.info("Run %s %s", run_id, "was stopped" if stopped else "was not running")
 
+    def _check_arguments(self) -> None:
+        """Read the rendered arguments as their types, and raise all their problems."""
+        raise_problems(read_scalars(self, self.scalars))
+
     def _ldif(self, hook: LeanIXHook) -> Ldif:
-        header = make_header(
-            connector_type=self.connector_type,
-            connector_id=self.connector_id,
-            connector_version=self.connector_version,
-            processing_direction=self.processing_direction,
-            processing_mode=self.processing_mode,
-            lx_version=self.lx_version,
-            lx_workspace=self.lx_workspace,
-            description=self.description,
-            custom_fields=self.custom_fields,
+        ldif = prepare(
+            make_header(**{name: getattr(self, name) for name in ARGUMENTS.values()}),
+            self.content,
+            min_content=self.min_content,
+            options=self.row_options(),
+            allow_duplicates=self.allow_duplicates,
         )
-        ldif = prepare(header, self.content, min_content=self.min_content)
-        hook.check_workspace(self.lx_workspace)
+        hook.check_workspace(ldif.header.get("lxWorkspace"))
         return ldif
 
     def _fingerprint(self, ldif: Ldif) -> str:
@@ -171,36 +197,52 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     an unsuccessful run. The run is stopped at the deadline and when the task is killed.
 
     :param output_path: destination of the LDIF that the run produced: a local path, or any URL that
-        ``ObjectStoragePath`` takes. None downloads nothing.
-    :param output_format: ``ldif`` for the unchanged bytes, or ``jsonl`` for the items of the content, one
-        per line.
+        ``ObjectStoragePath`` takes. Its ending decides the format: ``.json`` and ``.ldif`` for the unchanged
+        bytes, ``.jsonl`` and ``.ndjson`` for the items of the content, one per line; each also with ``.gz``.
+        None downloads nothing.
+    :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
     :param fail_on: ``failed``: the task fails only when the run as a whole failed; ``errors``: also when
         items failed, or when none of the items sent was processed; ``warnings``: also when there are
-        warnings.
+        warnings, or when the service cannot tell.
     :param max_shrink: in full mode, share of the last run's items that may be missing from the content;
         needs an outlet asset, on which the count is stored, and Airflow 3.3. None accepts any content.
     :param max_errors: number of failed items that is tolerated.
     :param allow_unprocessed: accept a run that processed none of the items sent.
+    :param allow_no_results: accept an outbound run without results; no file is written then.
     :param poll_interval: maximum seconds between polls.
-    :param timeout: seconds until the run is stopped and the task fails.
+    :param timeout: seconds until the run is stopped and the task fails; ``execution_timeout`` is a further
+        bound, also while the task is deferred.
     :param deferrable: wait in the triggerer instead of on a worker; None means Airflow's option
         ``[operators] default_deferrable``.
 
     The other parameters are those of :class:`LeanIXStartRunOperator`. Returns ``run_id``, ``status``,
-    ``processed``, ``errors``, ``warnings``, and ``results``: the manifest of the file, or None.
+    ``processed``, ``errors``, ``warnings`` (None: unknown), and ``results``: the file's manifest, or None.
     """
 
-    template_fields: Sequence[str] = (*LeanIXStartRunOperator.template_fields, "output_path")
+    template_fields: Sequence[str] = (
+        *LeanIXStartRunOperator.template_fields,
+        "output_path",
+        "output_format",
+        "fail_on",
+        "max_shrink",
+        "max_errors",
+        "allow_unprocessed",
+        "allow_no_results",
+        "poll_interval",
+        "timeout",
+    )
+    scalars: ClassVar[Mapping[str, Scalar]] = RUN_SCALARS
 
     def __init__(
         self,
         *,
         output_path: str | None = None,
-        output_format: str = "ldif",
+        output_format: str | None = None,
         fail_on: str = "errors",
         max_errors: int = 0,
         max_shrink: float | None = 0.5,
         allow_unprocessed: bool = False,
+        allow_no_results: bool = False,
         poll_interval: float = 5.0,
         timeout: float = _DAY_SECONDS,
         deferrable: bool | None = None,
@@ -213,6 +255,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self.max_errors = max_errors
         self.max_shrink = max_shrink
         self.allow_unprocessed = allow_unprocessed
+        self.allow_no_results = allow_no_results
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.deferrable = deferrable
@@ -220,39 +263,57 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start or resume the run, and wait for it on the worker or in the triggerer."""
         self._check_arguments()
-        deadline = wait.deadline_after(self.timeout)
+        seconds = wait.bounded(self.timeout, self.execution_timeout)
+        deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
             ldif = self._ldif(hook)
-            if self.processing_mode.lower() == "full" and self.max_shrink is not None:
-                self._last_item_count(context).raise_if_shrunk(ldif.count, self.max_shrink)
-            request = self._fingerprint(ldif)
-            submission = self._submission_for(context, request)
+            request = RunRequest.of(ldif, self._fingerprint(ldif))
+            if request.is_full and self.max_shrink is not None:
+                self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
+            submission = self._submission_for(context, request.fingerprint)
             run_id = self._submit(context, hook, submission, ldif)
-            self.log.info("Waiting for run %s, at most %g seconds", run_id, self.timeout)
+            self.log.info("Waiting for run %s, at most %g seconds", run_id, seconds)
             if is_deferrable(self.deferrable):
-                self._wait_in_triggerer(run_id, deadline, {"request": request, "sent": ldif.count})
+                self._wait_in_triggerer(run_id, deadline, request)
             status = self._wait_on_worker(hook, run_id, deadline)
-            return self._finish(context, hook, run_id, status, submission, ldif.count)
+            return self._finish(context, hook, run_id, status, request, deadline)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any], request: str = "", sent: int = 0
+        self,
+        context: Context,
+        event: dict[str, Any],
+        request: str = "",
+        sent: int = 0,
+        facts: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Classify the run that the trigger has waited for, and download its results."""
+        self._check_arguments()
         if event["status"] == "error":
             self._warn_of_unwatched_run(event["run_id"])
         raise_for(event)
         status = event["run_status"] if event["status"] == "done" else ""
         with LeanIXHook(self.leanix_conn_id) as hook:
-            if not request:  # ``dag.test()`` resumes a task without the arguments that it deferred with
-                ldif = self._ldif(hook)
-                request, sent = self._fingerprint(ldif), ldif.count
-            submission = self._submission_for(context, request)
-            return self._finish(context, hook, event["run_id"], status, submission, sent)
+            found = self._resumed_request(hook, request, sent, facts)
+            self._submission = self._submission_for(context, found.fingerprint)
+            return self._finish(context, hook, event["run_id"], status, found, deadline=0.0)
+
+    def _resumed_request(
+        self, hook: LeanIXHook, request: str, sent: int, facts: Mapping[str, Any] | None
+    ) -> RunRequest:
+        if not request:  # ``dag.test()`` resumes a task without the arguments that it deferred with
+            ldif = self._ldif(hook)
+            return RunRequest.of(ldif, self._fingerprint(ldif))
+        if facts:
+            return RunRequest.from_kwargs(request, sent, facts)
+        key = (self.connector_type, self.connector_id, self.connector_version)
+        return RunRequest.of_arguments(
+            request, sent, key, str(self.processing_mode), str(self.processing_direction)
+        )
 
     def _warn_of_unwatched_run(self, run_id: str) -> None:
         self.log.warning("Run %s cannot be watched; it may still be live, and a retry resumes it", run_id)
 
-    def _wait_in_triggerer(self, run_id: str, deadline: float, more: dict[str, Any]) -> None:
+    def _wait_in_triggerer(self, run_id: str, deadline: float, request: RunRequest) -> None:
         from airflow_provider.leanix.triggers import LeanIXRunTrigger
 
         trigger = LeanIXRunTrigger(
@@ -260,8 +321,9 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
             run_id=run_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
+            results_seconds=wait.RESULTS_SECONDS if self.output_path else 0.0,
         )
-        self.defer(trigger=trigger, method_name="execute_complete", kwargs=more)
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=request.to_kwargs())
 
     def _wait_on_worker(self, hook: LeanIXHook, run_id: str, deadline: float) -> str:
         try:
@@ -278,56 +340,53 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         hook: LeanIXHook,
         run_id: str,
         status: str,
-        submission: Submission,
-        sent: int,
+        request: RunRequest,
+        deadline: float,
     ) -> dict[str, Any]:
         """Return the operator's result, or raise when the run is no success.
 
         :param status: the run's last status; empty after the deadline.
+        :param deadline: seconds since the epoch, for the results.
         """
+        submission = self._submission or self._submission_for(context, request.fingerprint)
+        options = FinishOptions(
+            fail_on=self.fail_on,
+            max_errors=self.max_errors,
+            allow_unprocessed=self.allow_unprocessed or self.test_run,
+            output_path=self.output_path,
+            output_format=self.output_format,
+            allow_no_results=self.allow_no_results or self.test_run,
+            results_seconds=wait.results_seconds(deadline),
+        )
         try:
             status = status or wait.stop_at_deadline(hook, run_id)
             self.sync_log_url = hook.sync_log_url()
-            outcome = read_outcome(hook, run_id, status)
-            raise_unless_successful(
-                hook,
-                outcome,
-                fail_on=self.fail_on,
-                max_errors=self.max_errors,
-                sent=sent,
-                allow_unprocessed=self.allow_unprocessed or self.test_run,
-            )
+            outcome, results = finish_run(hook, run_id, status, request, options)
         except RunFailedError:
             submission.renew()
             raise
-        results = None
-        if self.output_path:
-            results = hook.download_results(run_id, self.output_path, output_format=self.output_format)
-        if self.output_path and results is None:
-            self.log.warning("Run %s has no results; nothing was written to %s", run_id, self.output_path)
-        if self.processing_mode.lower() == "full" and not self.test_run:
-            self._last_item_count(context).record(sent)
+        if request.is_full and not self.test_run:
+            self._last_item_count(context, request).record(request.sent)
         submission.finished()
-        self._emit_metrics(outcome)
+        self._emit_metrics(outcome, request)
         return add_to_outlet_events(context, self.outlets, {**outcome.summary(), "results": results})
 
-    def _last_item_count(self, context: Context) -> LastItemCount:
+    def _last_item_count(self, context: Context, request: RunRequest) -> LastItemCount:
         from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
-        connector = f"{self.connector_type}/{self.connector_id}/{self.connector_version}"
-        return LastItemCount(context, self.outlets, connector)
+        return LastItemCount(context, self.outlets, request.connector)
 
-    def _emit_metrics(self, outcome: RunOutcome) -> None:
-        tags = {"connector": f"{self.connector_type}/{self.connector_id}", "dag_id": self.dag_id}
+    def _emit_metrics(self, outcome: RunOutcome, request: RunRequest) -> None:
+        tags = {"connector": request.connector.rpartition("/")[0], "dag_id": self.dag_id}
         for name in ("processed", "errors", "warnings"):
-            gauge(f"leanix.run.{name}", getattr(outcome, name) or 0, tags)
+            if (count := getattr(outcome, name)) is not None:
+                gauge(f"leanix.run.{name}", count, tags)
 
     def _check_arguments(self) -> None:
-        problems = check_choice("fail_on", self.fail_on, FAIL_ON)
+        problems = read_scalars(self, self.scalars)
+        problems += check_choice("fail_on", self.fail_on, FAIL_ON)
         if self.output_path is not None:
             problems += output_problems(self.output_path, self.output_format)
-        problems += check_positive("poll_interval", self.poll_interval)
-        problems += check_positive("timeout", self.timeout)
         raise_problems(problems)
 
 
@@ -336,14 +395,22 @@ class LeanIXFetchResultsOperator(BaseOperator):
 
     :param run_id: id of the run, which must be FINISHED.
     :param output_path: destination of the LDIF: a local path, or any URL that ``ObjectStoragePath`` takes.
-    :param output_format: ``ldif`` for the unchanged bytes, or ``jsonl`` for the items of the content, one
-        per line.
+        Its ending decides the format: ``.json`` and ``.ldif`` for the unchanged bytes, ``.jsonl`` and
+        ``.ndjson`` for the items of the content, one per line; each also with ``.gz``.
+    :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
+    :param allow_no_results: accept a run without results; no file is written then.
     :param leanix_conn_id: id of the connection.
 
-    Returns the manifest of the file, or None when the run produced no LDIF.
+    Returns the manifest of the file, or None when the run produced no LDIF and that is allowed.
     """
 
-    template_fields: Sequence[str] = ("run_id", "output_path", "leanix_conn_id")
+    template_fields: Sequence[str] = (
+        "run_id",
+        "output_path",
+        "output_format",
+        "allow_no_results",
+        "leanix_conn_id",
+    )
     ui_color = "#d9e8f6"
 
     def __init__(
@@ -351,7 +418,8 @@ class LeanIXFetchResultsOperator(BaseOperator):
         *,
         run_id: str,
         output_path: str,
-        output_format: str = "ldif",
+        output_format: str | None = None,
+        allow_no_results: bool = False,
         leanix_conn_id: str = LeanIXHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -359,18 +427,27 @@ class LeanIXFetchResultsOperator(BaseOperator):
         self.run_id = run_id
         self.output_path = output_path
         self.output_format = output_format
+        self.allow_no_results = allow_no_results
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Download the results."""
-        raise_problems(output_problems(self.output_path, self.output_format))
+        problems = read_scalars(self, FETCH_SCALARS)
+        raise_problems([*problems, *output_problems(self.output_path, self.output_format)])
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:
                 raise RunFailedError(
                     self.run_id, status, "only a FINISHED run has results; wait until it is FINISHED"
                 )
-            manifest = hook.download_results(self.run_id, self.output_path, output_format=self.output_format)
+            manifest = wait.download_results(
+                hook,
+                self.run_id,
+                self.output_path,
+                self.output_format,
+                seconds=wait.RESULTS_SECONDS,
+                required=not self.allow_no_results,
+            )
         return add_to_outlet_events(context, self.outlets, manifest) if manifest else None
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.arguments import raise_problems, read_scalars
+from airflow_provider.core.compat import task_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL
+from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL, check_run_id
+from airflow_provider.leanix.arguments import SENSOR_SCALARS
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import wait
 
@@ -25,11 +28,12 @@ class LeanIXRunSensor(PollSensor):
         ``[operators] default_deferrable``.
     :param leanix_conn_id: the connection.
 
-    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``. The run is not stopped at
-    the timeout. Returns ``run_id`` and ``status``.
+    The interval and the timeout are the sensor's ``poke_interval`` and ``timeout``, which may be templates;
+    ``execution_timeout`` is a further bound, also while the task is deferred. The run is not stopped at the
+    timeout. Returns ``run_id`` and ``status``.
     """
 
-    template_fields: Sequence[str] = ("run_id", "leanix_conn_id")
+    template_fields: Sequence[str] = ("run_id", "poke_interval", "timeout", "leanix_conn_id")
     ui_color = "#d9e8f6"
 
     _deadline = float("inf")
@@ -42,15 +46,29 @@ class LeanIXRunSensor(PollSensor):
         leanix_conn_id: str = LeanIXHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        # Airflow's sensor accepts numbers only; a template is a text until it is rendered.
+        texts = {name: kwargs.pop(name) for name in SENSOR_SCALARS if isinstance(kwargs.get(name), str)}
         super().__init__(**kwargs)
+        for name, text in texts.items():
+            setattr(self, name, text)
         self.run_id = run_id
         self.deferrable = deferrable
         self.leanix_conn_id = leanix_conn_id
 
     def execute(self, context: Context) -> Any:
         """Wait for the run on the worker or in the triggerer."""
-        self._deadline = wait.deadline_after(self.timeout)
+        raise_problems(read_scalars(self, SENSOR_SCALARS))
+        check_run_id(self.run_id)
+        self._deadline = wait.deadline_after(wait.bounded(self.timeout, self.execution_timeout))
         return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the result of the run that the trigger has waited for, or raise the error of its end."""
+        raise_problems(read_scalars(self, SENSOR_SCALARS))
+        seconds = wait.bounded(self.timeout, self.execution_timeout)
+        if event["status"] == "timeout" and seconds < self.timeout:
+            raise task_timeout(f"{self.unmet_condition()} after {seconds:g} s ('execution_timeout')")
+        return super().execute_complete(context, event)
 
     def build_trigger(self, context: Context) -> LeanIXRunTrigger:
         """Build the trigger that waits for the same run."""

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from typing import Any
 
+from airflow_provider.core import polling
+from airflow_provider.core.polling import TRANSIENT_ERRORS
 from airflow_provider.core.redaction import redact
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
-from airflow_provider.leanix.api import ENDED, EndedRun, list_ended_runs
+from airflow_provider.errors import ApiError
+from airflow_provider.leanix.api import ENDED, FINISHED, EndedRun, list_ended_runs
 from airflow_provider.leanix.hooks import LeanIXHook
-from airflow_provider.leanix.runs.shared_poll import RunWaiter, poll_run_status
+from airflow_provider.leanix.runs.shared_poll import RunWaiter, poll_run_status, results_are_ready
 from airflow_provider.leanix.runs.wait import warn_of_unknown_status
 
 __all__ = ["LeanIXRunEndedTrigger", "LeanIXRunTrigger"]
@@ -26,31 +29,57 @@ class LeanIXRunTrigger(PollTrigger):
     :param run_id: id of the run.
     :param deadline: seconds since the epoch.
     :param poll_interval: maximum seconds between polls.
+    :param results_seconds: maximum seconds to wait for the results of a FINISHED run; 0 does not wait.
     """
 
     def __init__(
-        self, *, leanix_conn_id: str, run_id: str, deadline: float, poll_interval: float = 5.0
+        self,
+        *,
+        leanix_conn_id: str,
+        run_id: str,
+        deadline: float,
+        poll_interval: float = 5.0,
+        results_seconds: float = 0.0,
     ) -> None:
         super().__init__(deadline=deadline, poll_interval=poll_interval)
         self.leanix_conn_id = leanix_conn_id
         self.run_id = run_id
+        self.results_seconds = results_seconds
+        self._results_deadline = 0.0
         self._waiter = RunWaiter(run_id, poll_interval)
         self._logged_statuses: set[str] = set()
 
     def arguments(self) -> dict[str, Any]:
-        """Return connection id, run id, deadline and interval."""
+        """Return connection id, run id, deadline, interval and the seconds for results."""
         return {
             "leanix_conn_id": self.leanix_conn_id,
             "run_id": self.run_id,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
+            "results_seconds": self.results_seconds,
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Poll the run; return the event's payload when it has ended, else None."""
+        """Poll the run; return the event's payload when it has ended and its results are there, else None."""
+        if self._results_deadline:
+            return {"run_status": FINISHED} if await self._is_complete() else None
         status = await poll_run_status(self.leanix_conn_id, self._waiter)
         warn_of_unknown_status(status, self._logged_statuses, self.log.warning, self.run_id)
+        if status == FINISHED and self.results_seconds:
+            self._results_deadline = polling.clock() + self.results_seconds
+            return {"run_status": status} if await self._is_complete() else None
         return {"run_status": status} if status in ENDED else None
+
+    async def _is_complete(self) -> bool:
+        """Return whether the run's results are there, or have not come in time."""
+        try:
+            ready = await results_are_ready(self.leanix_conn_id, self.run_id)
+        except TRANSIENT_ERRORS as error:
+            self.log.warning("The results of run %s cannot be polled: %s", self.run_id, error)
+            ready = False
+        except ApiError:
+            ready = True  # the task's own request for the results reports the error
+        return ready or polling.clock() >= self._results_deadline
 
     async def _outcome(self) -> dict[str, Any]:
         return {"run_id": self.run_id, **await super()._outcome()}

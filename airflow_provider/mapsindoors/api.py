@@ -19,6 +19,9 @@ Items = Sequence[Mapping[str, Any]]
 AUTH = "auth"
 """Name of the token service's base URL."""
 
+BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
+"""Base types from the root of the tree to its leaves."""
+
 
 def _path(api_key: str, rest: str) -> str:
     return f"{segment(api_key)}/api/{rest}"

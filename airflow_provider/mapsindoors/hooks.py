@@ -10,9 +10,13 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, read_number
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
 from airflow_provider.mapsindoors import api
+from airflow_provider.mapsindoors.arguments import Arguments, required_text
+
+_READER = ValueReader()
 
 
 class MapsIndoorsHook(ApiHook):
@@ -109,10 +113,14 @@ class MapsIndoorsHook(ApiHook):
     ) -> list[Json]:
         """Read venues, buildings, floors, rooms, areas and POIs as one flat list.
 
-        :param base_types: the base types to read (``room``, ``poi``, ...); empty for all.
+        :param base_types: the base types to read (``room``, ``poi``, ...); None for all, an empty list for
+            none.
         :param root_element: id of the object to read with its descendants; None for the whole solution.
+        :raises InputError: when a condition is empty.
         """
-        wanted = _wanted(base_types)
+        wanted, root_element = _conditions(base_types, root_element)
+        if wanted is not None and not wanted:
+            return []
         found = self.send(api.list_geodata(self.api_key, _only(wanted), root_element))
         self._share_budget(found[0].get("datasetId") if found else None)
         return _of_types(found, wanted)
@@ -132,7 +140,9 @@ class MapsIndoorsHook(ApiHook):
         :param base_types: see :meth:`list_geodata`.
         :param root_element: see :meth:`list_geodata`.
         """
-        wanted = _wanted(base_types)
+        wanted, root_element = _conditions(base_types, root_element)
+        if wanted is not None and not wanted:
+            return []
         await self.aload()
         found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
         self._share_budget(found[0].get("datasetId") if found else None)
@@ -150,7 +160,7 @@ class MapsIndoorsHook(ApiHook):
         _check(
             items, lambda item: item.get("id") is None, "has an id; new objects get theirs from the service"
         )
-        return self.send(api.create_geodata(self.api_key, items)) if items else []
+        return self.send(api.create_geodata(self.api_key, _read(items))) if items else []
 
     def update_geodata(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Update objects with one request.
@@ -162,7 +172,7 @@ class MapsIndoorsHook(ApiHook):
         """
         _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
         if items:
-            self.send(api.update_geodata(self.api_key, items))
+            self.send(api.update_geodata(self.api_key, _read(items)))
 
     def delete_geodata(self, ids: Sequence[str]) -> None:
         """Delete objects with one request.
@@ -188,7 +198,12 @@ class MapsIndoorsHook(ApiHook):
         :param lng: degrees east.
         :param floor: the floor's index (its ``administrativeid``), not its name.
         """
-        return self.send(api.geocode(self.api_key, lat, lng, floor))
+        try:
+            place = read_number(_READER.read(lat)), read_number(_READER.read(lng))
+            index = read_integer(_READER.read(floor))
+        except UnreadableValueError as problem:
+            raise InputError(f"a coordinate or the floor {problem}", "the point") from None
+        return self.send(api.geocode(self.api_key, *place, index))
 
     # -- routes and secrets -----------------------------------------------------------------------
 
@@ -206,14 +221,14 @@ class MapsIndoorsHook(ApiHook):
         """
         _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
         if items:
-            self.send(api.update_route_elements(self.api_key, items))
+            self.send(api.update_route_elements(self.api_key, _read(items)))
 
     def list_client_secrets(self, customer_id: str) -> list[Json]:
         """List the secrets of a customer's client, without their values.
 
         :param customer_id: id of the customer, from the vendor's support.
         """
-        return self.send(api.list_secrets(customer_id))
+        return self.send(api.list_secrets(required_text(customer_id, "customer_id")))
 
     def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
         """Create a client secret.
@@ -225,7 +240,7 @@ class MapsIndoorsHook(ApiHook):
         """
         from airflow_provider.core.redaction import all_encodings, mask
 
-        made = self.send(api.create_secret(customer_id, description))
+        made = self.send(api.create_secret(required_text(customer_id, "customer_id"), description))
         mask(all_encodings([str(made.get("secret", ""))]))
         return made
 
@@ -235,6 +250,10 @@ class MapsIndoorsHook(ApiHook):
         :param customer_id: id of the customer, from the vendor's support.
         :param secret_id: the secret's id, not its value.
         """
+        customer_id, secret_id = (
+            required_text(customer_id, "customer_id"),
+            required_text(secret_id, "secret_id"),
+        )
         self.send(api.delete_secret(customer_id, secret_id))
 
     # -- connection test --------------------------------------------------------------------------
@@ -251,7 +270,7 @@ class MapsIndoorsHook(ApiHook):
 
     def diagnose(self, error: ProviderError) -> str:
         """Return the problem of the connection as a sentence."""
-        if isinstance(error, NotFoundError):
+        if isinstance(error, NotFoundError) and not self.diagnose_address(error):
             if "connect/token" in error.request:
                 return (
                     "The host of the extra 'auth_url' responds, but is not a token service: check the extra."
@@ -260,20 +279,44 @@ class MapsIndoorsHook(ApiHook):
         return super().diagnose(error)
 
 
-def _wanted(base_types: Iterable[str] | str | None) -> set[str]:
-    return {base_types} if isinstance(base_types, str) else set(base_types or ())
+def _conditions(
+    base_types: Iterable[str] | str | None, root_element: str | None
+) -> tuple[set[str] | None, str | None]:
+    arguments = Arguments()
+    if base_types is not None and not isinstance(base_types, str):
+        base_types = list(base_types)
+    found = arguments.base_types(base_types), arguments.root_element(root_element)
+    arguments.raise_if_any()
+    return found
 
 
-def _only(wanted: set[str]) -> str | None:
+def _only(wanted: set[str] | None) -> str | None:
     """Return the base type to request, or None to read all.
 
     The vendor's docs do not say how to request several base types, so all are read and filtered.
     """
-    return next(iter(wanted)) if len(wanted) == 1 else None
+    return next(iter(wanted)) if wanted and len(wanted) == 1 else None
 
 
-def _of_types(found: list[Json], wanted: set[str]) -> list[Json]:
-    return [item for item in found if item.get("baseType") in wanted] if wanted else found
+def _of_types(found: list[Json], wanted: set[str] | None) -> list[Json]:
+    return found if wanted is None else [item for item in found if item.get("baseType") in wanted]
+
+
+def _read(items: Sequence[Mapping[str, Any]]) -> list[Json]:
+    """Return objects as JSON has them; a missing value of a data library is left out.
+
+    :raises InputError: for each value that has no JSON form.
+    """
+    out, wrong = [], []
+    for number, item in enumerate(items, 1):
+        try:
+            read = _READER.read(item)
+            out.append(read if isinstance(read, dict) else {})
+        except UnreadableValueError as problem:
+            wrong.append(f"row {number} {problem}")
+    if wrong:
+        raise InputError(wrong, "the objects")
+    return out
 
 
 def _text(value: Any) -> str:

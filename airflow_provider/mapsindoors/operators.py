@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import (
-    check_choice,
-    check_exactly_one,
-    check_range,
-    raise_problems,
-    whole_number,
-)
+from airflow_provider.core.arguments import check_exactly_one
 from airflow_provider.core.asset_events import add_to_outlet_events
-from airflow_provider.errors import InputError
+from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.mapsindoors.arguments import Arguments
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider.mapsindoors.plan.document import Operation
-    from airflow_provider.mapsindoors.sync.sync import Sync
 
 
 __all__ = [
@@ -37,7 +31,7 @@ __all__ = [
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "deactivate")
 
 
-class MapsIndoorsSyncGeodataOperator(BaseOperator):
+class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
     """Sync the map with a source: compare, plan, check limits, write the differences and verify them.
 
     Only fields that a row has are compared and written, so that other fields can be edited in the CMS. A
@@ -45,7 +39,7 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     objects that exist already are recognised by the match key.
 
     :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
-        :func:`airflow_provider.mapsindoors.geodata.rows.from_flat` for the columns. A row names its parent by
+        :func:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns. A row names its parent by
         ``parentId``, ``parentExternalId`` (of an object, or of another row), ``parentAdministrativeId``, or
         ``parentBuilding`` and ``parentFloor`` (the floor's index). Display types and categories are given by
         id, key or name. None together with ``plan``.
@@ -75,6 +69,13 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
     :param restore: the source is a backup, or an export of this package. Its objects are reset, additions to
         them are emptied, and deleted objects are recreated with new ids. ``missing`` is the action for
         objects that are new since. The match key is then the id.
+    :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
+    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
+    :param ignore: names in the rows that are left out.
+    :param min_rows: minimum number of rows; None for no limit.
+    :param csv_delimiter: delimiter of CSV; None to detect it.
+    :param encoding: encoding of a text file; None to detect it.
+    :param source_format: format of the file, such as ``csv``; None for the path's ending.
     :param batch_size: maximum number of objects a request.
     :param mapsindoors_conn_id: id of the connection.
     :return: ``{"create": n, "update": n, "delete": n, "deactivate": n, "unchanged": n, "failed": n,
@@ -91,9 +92,16 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         "missing",
         "max_changes",
         "max_deletes",
+        "max_delete_ratio",
+        "on_row_error",
         "plan_output",
         "plan",
+        "verify",
         "backup",
+        "restore",
+        "allow_distant",
+        "batch_size",
+        *RowArguments.ROW_FIELDS,
     )
     operator_extra_links = (MapsIndoorsPlanLink(),)
     ui_color = "#d5ebe8"
@@ -116,6 +124,13 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         verify: bool = True,
         backup: str | None = None,
         restore: bool = False,
+        allow_distant: bool = False,
+        columns: dict[str, str] | None = None,
+        ignore: list[str] | None = None,
+        min_rows: int | None = None,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
         batch_size: int = 500,
         mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
@@ -136,14 +151,23 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
         self.verify = verify
         self.backup = backup
         self.restore = restore
+        self.allow_distant = allow_distant
+        self.columns = columns
+        self.ignore = ignore
+        self.min_rows = min_rows
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
         self.batch_size = batch_size
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or load the plan, and apply it unless the mode is ``plan``."""
-        self._check()
+        from airflow_provider.mapsindoors.sync.sync import Sync
+
+        settings = self._settings()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            sync = self._sync(hook)
+            sync = Sync(hook, self.log, **settings)
             rows = None
             if self.plan:
                 plan = sync.load_plan(self.plan)
@@ -168,87 +192,113 @@ class MapsIndoorsSyncGeodataOperator(BaseOperator):
             }
             return add_to_outlet_events(context, self.outlets, result)
 
-    def _check(self) -> None:
-        """Validate the arguments, whose templates are rendered only now."""
-        problems = [
-            *check_choice("mode", self.mode, ("plan", "apply")),
-            *check_choice("missing", self.missing, ("ignore", "deactivate", "delete")),
-            *check_choice("on_row_error", self.on_row_error, ("fail", "skip")),
-            *check_exactly_one({"source": self.source, "plan": self.plan}),
-            *check_range("max_delete_ratio", self.max_delete_ratio, 0, 1),
-        ]
-        if self.mode == "plan" and not self.plan_output:
-            problems.append("mode='plan' needs plan_output")
-        if unknown := set(self.scope or {}) - {"base_types", "root_element"}:
-            problems.append(f"scope has unknown keys: {', '.join(sorted(unknown))}")
-        raise_problems(problems)
-
-    def _sync(self, hook: MapsIndoorsHook) -> Sync:
+    def _settings(self) -> dict[str, Any]:
+        """Read and validate the arguments, whose templates are rendered only now."""
         from airflow_provider.mapsindoors.plan.guards import Guards
-        from airflow_provider.mapsindoors.sync.sync import Sync
 
-        changes = None if self.max_changes is None else whole_number(self.max_changes, "max_changes")
-        deletes = whole_number(self.max_deletes, "max_deletes")
-        return Sync(
-            hook,
-            self.log,
-            match_on="id" if self.restore else self.match_on,
-            scope=self.scope or {},
-            defaults=self.defaults or {},
-            missing=self.missing,
-            guards=Guards(changes, deletes, self.max_delete_ratio),
-            skip_bad=self.on_row_error == "skip",
-            plan_output=self.plan_output,
-            backup=self.backup,
-            batch_size=whole_number(self.batch_size, "batch_size", 1),
-            verify=self.verify,
-            restore=self.restore,
-        )
+        arguments = Arguments()
+        arguments.choice("mode", self.mode, ("plan", "apply"))
+        arguments.choice("missing", self.missing, ("ignore", "deactivate", "delete"))
+        arguments.choice("on_row_error", self.on_row_error, ("fail", "skip"))
+        arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
+        if self.mode == "plan" and not self.plan_output:
+            arguments.problems.append("mode='plan' needs plan_output")
+        restore = arguments.flag("restore", self.restore)
+        changes = None if self.max_changes is None else arguments.whole("max_changes", self.max_changes)
+        deletes = arguments.whole("max_deletes", self.max_deletes)
+        settings = {
+            "match_on": "id" if restore else arguments.match_on(self.match_on),
+            "scope": arguments.scope(self.scope),
+            "defaults": self.defaults,
+            "missing": self.missing,
+            "guards": Guards(changes, deletes, arguments.share("max_delete_ratio", self.max_delete_ratio)),
+            "skip_bad": self.on_row_error == "skip",
+            "plan_output": self.plan_output,
+            "backup": self.backup,
+            "batch_size": arguments.whole("batch_size", self.batch_size, 1),
+            "verify": arguments.flag("verify", self.verify),
+            "restore": restore,
+            "allow_distant": arguments.flag("allow_distant", self.allow_distant),
+        }
+        arguments.raise_if_any()
+        return {**settings, "options": self.row_options()}
 
 
-class MapsIndoorsUpdateGeodataOperator(BaseOperator):
-    """Update places on the map: each object has its ``id`` and the fields that change.
+class MapsIndoorsUpdateGeodataOperator(RowArguments, BaseOperator):
+    """Update places on the map: each row has the ``id`` of its object and the fields that change.
 
-    All objects are validated before the first request. When a batch fails, the error of the task names the
-    rows that are updated and those that are not. Updates are idempotent, so the task can be retried.
+    All rows are validated before the first request; what only the map or its catalogues show, before the
+    first update. When a batch fails, the error of the task names the rows that are updated and those that are
+    not. Updates are idempotent, so the task can be retried.
 
-    :param geodata: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file, read by
-        :func:`~airflow_provider.mapsindoors.geodata.rows.read_updates`. Fields that an object does not have
-        stay unchanged. The vendor's docs do not say whether missing members of ``properties`` and
-        ``baseTypeProperties`` stay, too: send all members.
+    :param geodata: rows, or the path of a file with rows, as for a sync. Fields that a row does not have
+        stay unchanged, and so do members of ``properties``, ``baseTypeProperties`` and ``displaySetting``:
+        when a row has such a field, the map is read, and the other members are sent with it, because the
+        vendor's docs do not say whether the service keeps them. A geometry without an anchor gets one.
+    :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
+    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
+    :param ignore: names in the rows that are left out.
+    :param min_rows: minimum number of rows; None for no limit.
+    :param csv_delimiter: delimiter of CSV; None to detect it.
+    :param encoding: encoding of a text file; None to detect it.
+    :param source_format: format of the file, such as ``csv``; None for the path's ending.
     :param batch_size: maximum number of objects a request. The service allows 10 requests a second and
         solution.
     :param mapsindoors_conn_id: id of the connection.
     :return: ``{"updated": n}``.
     """
 
-    template_fields: Sequence[str] = ("mapsindoors_conn_id", "geodata", "batch_size")
+    template_fields: Sequence[str] = (
+        "mapsindoors_conn_id",
+        "geodata",
+        "allow_distant",
+        "batch_size",
+        *RowArguments.ROW_FIELDS,
+    )
     ui_color = "#d5ebe8"
 
     def __init__(
         self,
         *,
         geodata: list[dict[str, Any]] | str,
+        allow_distant: bool = False,
+        columns: dict[str, str] | None = None,
+        ignore: list[str] | None = None,
+        min_rows: int | None = None,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
         batch_size: int = 500,
         mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.geodata = geodata
+        self.allow_distant = allow_distant
+        self.columns = columns
+        self.ignore = ignore
+        self.min_rows = min_rows
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
         self.batch_size = batch_size
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
         """Validate all objects, then send them in batches."""
-        from airflow_provider.mapsindoors.geodata.update import update_rows
+        from airflow_provider.mapsindoors.sync.update import update_rows
 
-        size = whole_number(self.batch_size, "batch_size", 1)
+        arguments = Arguments()
+        size = arguments.whole("batch_size", self.batch_size, 1)
+        distant = arguments.flag("allow_distant", self.allow_distant)
+        arguments.raise_if_any()
+        options = self.row_options()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            updated = update_rows(hook, self.geodata, size, self.log)
+            updated = update_rows(hook, self.geodata, size, self.log, options=options, allow_distant=distant)
         return add_to_outlet_events(context, self.outlets, {"updated": updated})
 
 
-class MapsIndoorsCreateGeodataOperator(BaseOperator):
+class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
     """Create the places that the map does not have yet; existing places stay unchanged.
 
     No place is created twice, neither by a retry of the task nor after a request without a response.
@@ -256,12 +306,27 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
     :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
     :param match_on: the match key, by which existing places are recognised.
     :param defaults: fields for rows that do not have them.
+    :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
+    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
+    :param ignore: names in the rows that are left out.
+    :param min_rows: minimum number of rows; None for no limit.
+    :param csv_delimiter: delimiter of CSV; None to detect it.
+    :param encoding: encoding of a text file; None to detect it.
+    :param source_format: format of the file, such as ``csv``; None for the path's ending.
     :param batch_size: maximum number of objects a request.
     :param mapsindoors_conn_id: id of the connection.
     :return: ``{"created": n, "existing": n}``.
     """
 
-    template_fields: Sequence[str] = ("mapsindoors_conn_id", "geodata", "match_on", "defaults")
+    template_fields: Sequence[str] = (
+        "mapsindoors_conn_id",
+        "geodata",
+        "match_on",
+        "defaults",
+        "allow_distant",
+        "batch_size",
+        *RowArguments.ROW_FIELDS,
+    )
     ui_color = "#d5ebe8"
 
     def __init__(
@@ -270,6 +335,13 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         geodata: list[dict[str, Any]] | str,
         match_on: str = "externalId",
         defaults: dict[str, Any] | None = None,
+        allow_distant: bool = False,
+        columns: dict[str, str] | None = None,
+        ignore: list[str] | None = None,
+        min_rows: int | None = None,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
         batch_size: int = 500,
         mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
@@ -278,6 +350,13 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         self.geodata = geodata
         self.match_on = match_on
         self.defaults = defaults
+        self.allow_distant = allow_distant
+        self.columns = columns
+        self.ignore = ignore
+        self.min_rows = min_rows
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
         self.batch_size = batch_size
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
@@ -285,30 +364,51 @@ class MapsIndoorsCreateGeodataOperator(BaseOperator):
         """Compare the rows with the map, and create the new places."""
         from airflow_provider.mapsindoors.sync.sync import Sync
 
-        size = whole_number(self.batch_size, "batch_size", 1)
+        arguments = Arguments()
+        settings: dict[str, Any] = {
+            "match_on": arguments.match_on(self.match_on),
+            "batch_size": arguments.whole("batch_size", self.batch_size, 1),
+            "allow_distant": arguments.flag("allow_distant", self.allow_distant),
+        }
+        arguments.raise_if_any()
+        options = self.row_options()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            sync = Sync(hook, self.log, match_on=self.match_on, defaults=self.defaults or {}, batch_size=size)
+            sync = Sync(
+                hook, self.log, defaults=self.defaults, subject="geodata", options=options, **settings
+            )
             plan, rows = sync.make_plan(self.geodata)
             plan.changes = [change for change in plan.changes if change.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})
 
 
-class MapsIndoorsDeleteGeodataOperator(BaseOperator):
+class MapsIndoorsDeleteGeodataOperator(RowArguments, BaseOperator):
     """Delete places from the map by their ids.
 
     Ids that do not exist are ignored. The vendor's docs do not say whether the service deletes the children
     of a deleted object or leaves them without a parent. Therefore an object is rejected when ``ids`` does
     not have all of its children.
 
-    :param ids: the ids, or the path of a JSON or JSON Lines file of objects with an ``id``.
+    :param ids: the ids, or the path of a file of objects with an ``id``.
     :param max_deletes: maximum number of deletions.
+    :param columns: names of fields by names in the file: ``{"map_id": "id"}``.
+    :param ignore: names in the file that are left out.
+    :param min_rows: minimum number of rows; None for no limit.
+    :param csv_delimiter: delimiter of CSV; None to detect it.
+    :param encoding: encoding of a text file; None to detect it.
+    :param source_format: format of the file, such as ``csv``; None for the path's ending.
     :param batch_size: maximum number of objects a request.
     :param mapsindoors_conn_id: id of the connection.
     :return: ``{"deleted": n, "gone": n}``: the number of deleted objects, and of ids that did not exist.
     """
 
-    template_fields: Sequence[str] = ("mapsindoors_conn_id", "ids", "max_deletes")
+    template_fields: Sequence[str] = (
+        "mapsindoors_conn_id",
+        "ids",
+        "max_deletes",
+        "batch_size",
+        *RowArguments.ROW_FIELDS,
+    )
     ui_color = "#d5ebe8"
 
     def __init__(
@@ -316,6 +416,12 @@ class MapsIndoorsDeleteGeodataOperator(BaseOperator):
         *,
         ids: list[str] | str,
         max_deletes: int = 100,
+        columns: dict[str, str] | None = None,
+        ignore: list[str] | None = None,
+        min_rows: int | None = None,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
         batch_size: int = 500,
         mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
@@ -323,6 +429,12 @@ class MapsIndoorsDeleteGeodataOperator(BaseOperator):
         super().__init__(**kwargs)
         self.ids = ids
         self.max_deletes = max_deletes
+        self.columns = columns
+        self.ignore = ignore
+        self.min_rows = min_rows
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
         self.batch_size = batch_size
         self.mapsindoors_conn_id = mapsindoors_conn_id
 
@@ -330,9 +442,11 @@ class MapsIndoorsDeleteGeodataOperator(BaseOperator):
         """Check the children and the limit, and delete the objects, children first."""
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
-        limit = whole_number(self.max_deletes, "max_deletes")
-        size = whole_number(self.batch_size, "batch_size", 1)
-        ids = read_ids(self.ids)
+        arguments = Arguments()
+        limit = arguments.whole("max_deletes", self.max_deletes)
+        size = arguments.whole("batch_size", self.batch_size, 1)
+        arguments.raise_if_any()
+        ids = read_ids(self.ids, self.row_options())
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             done = delete(hook, ids, limit, size, self.log)
         return add_to_outlet_events(context, self.outlets, done)
@@ -346,7 +460,8 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
     :param output_path: any path or URL that ``ObjectStoragePath`` takes. The suffix chooses the format:
         ``.jsonl`` (objects as the service sends them) and ``.geojson``, both also with ``.gz``;
         ``.geoparquet`` and ``.parquet`` (nested fields as JSON text).
-    :param base_types: the base types to export (``room``, ``poi``, ...); empty for all.
+    :param base_types: the base types to export (``room``, ``poi``, ...); None for all, an empty list for
+        none.
     :param root_element: id of the object to export with its descendants; None for the whole solution.
     :param mapsindoors_conn_id: id of the connection.
     :return: the manifest: ``{"uri", "format", "rows", "bytes", "files", "columns", "requests", "seconds"}``.
@@ -373,12 +488,12 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the geodata with one request and write the file."""
         from airflow_provider.mapsindoors.geodata.export import choose_format, export
-        from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 
-        wanted = {self.base_types} if isinstance(self.base_types, str) else set(self.base_types or ())
-        if unknown := wanted - set(BASE_TYPES):
-            raise InputError(f"base_types has unknown types: {', '.join(sorted(unknown))}")
+        arguments = Arguments()
+        base_types = arguments.base_types(self.base_types)
+        root_element = arguments.root_element(self.root_element)
+        arguments.raise_if_any()
         choose_format(self.output_path)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            made = export(hook, self.output_path, wanted, self.root_element)
+            made = export(hook, self.output_path, base_types, root_element)
         return add_to_outlet_events(context, self.outlets, made)

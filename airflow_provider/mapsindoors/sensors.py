@@ -9,7 +9,6 @@ from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata.diff import mismatches
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class MapsIndoorsGeodataSensor(PollSensor):
         return MapsIndoorsGeodataTrigger(
             mapsindoors_conn_id=self.mapsindoors_conn_id,
             expected=self._rows(),
-            match_on=self.match_on,
+            match_on=str(self.match_on).strip(),
             deadline=clock() + self.timeout,
             poll_interval=self.poke_interval,
         )
@@ -74,9 +73,11 @@ class MapsIndoorsGeodataSensor(PollSensor):
 
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Compare once, and log the first mismatches."""
+        from airflow_provider.mapsindoors.geodata.diff import mismatches
+
         rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            found = mismatches(rows, hook.list_geodata(), self.match_on)
+            found = mismatches(rows, hook.list_geodata(), str(self.match_on).strip())
         for mismatch in found[:5]:
             self.log.info("Not yet: %s", mismatch)
         return None if found else {"matched": len(rows)}
@@ -86,17 +87,23 @@ class MapsIndoorsGeodataSensor(PollSensor):
 
         :raises InputError: with the problems of all rows.
         """
+        from airflow_provider.mapsindoors.arguments import Arguments
         from airflow_provider.mapsindoors.geodata.snapshot import key_of
-        from airflow_provider.mapsindoors.plan.desired import read_desired_rows
+        from airflow_provider.mapsindoors.plan.desired import raise_for_rows, read_desired_rows, set_languages
 
-        rows = read_desired_rows(self.expected, "")
-        problems = [f"row {row.number}: {problem}" for row in rows for problem in row.problems]
-        problems += [
-            f"row {row.number} has no {self.match_on}" for row in rows if not key_of(row.item, self.match_on)
-        ]
-        problems += [
-            f"row {row.number} has a reference to its parent; use parentId" for row in rows if row.references
-        ]
-        if problems or not rows:
-            raise InputError(problems or "is empty", "expected")
+        arguments = Arguments()
+        match_on = arguments.match_on(self.match_on)
+        arguments.raise_if_any()
+        rows = read_desired_rows(self.expected, "expected", match_on=match_on)
+        set_languages(rows, "")
+        for row in rows:
+            if not key_of(row.item, match_on):
+                row.problems.append(f"has no {match_on}")
+            if row.columns > 1 and row.item.keys() <= {"id", match_on}:
+                row.problems.append("has no expected value: each is null")
+            if row.references:
+                row.problems.append("has a reference to its parent; use parentId")
+        raise_for_rows(rows, "expected", match_on)
+        if not rows:
+            raise InputError("is empty", "expected")
         return [row.item for row in rows]

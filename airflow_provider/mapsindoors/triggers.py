@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider.core.input.conditions import is_missing
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import PollTrigger
-from airflow_provider.mapsindoors.geodata.diff import mismatches
+from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
@@ -49,8 +50,15 @@ class MapsIndoorsGeodataTrigger(PollTrigger):
         }
 
     async def poll(self) -> dict[str, Any] | None:
-        """Poll once, or reuse the result of another trigger's recent poll."""
+        """Poll once, or reuse the result of another trigger's recent poll.
+
+        :raises InputError: when nothing is expected, which would be so at once.
+        """
+        if not self.expected or is_missing(self.match_on):
+            raise InputError("expected and match_on must not be empty", "the trigger")
         hook = self._hook = self._hook or MapsIndoorsHook(self.mapsindoors_conn_id)
         key = ("mapsindoors geodata", self.mapsindoors_conn_id)
+        from airflow_provider.mapsindoors.geodata.diff import mismatches
+
         objects = await shared_result(key, self.poll_interval * 0.8, hook.alist_geodata)
         return None if mismatches(self.expected, objects, self.match_on) else {"matched": len(self.expected)}

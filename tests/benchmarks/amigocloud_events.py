@@ -1,8 +1,8 @@
-"""Prints what 200 watchers of one connection cost, beside 200 pollers that each ask on their own.
+"""Cost of 200 watchers of one connection, beside 200 independent pollers.
 
-Run: ``python -m tests.benchmarks.amigocloud_events [watchers]``. The sandbox is a process of its own. Ours
-run as the triggerer runs them; a poller is a coroutine with an HTTP client of its own, which asks for its
-dataset's state every two seconds. Both are in this process, one after the other, in turns.
+Run: ``python -m tests.benchmarks.amigocloud_events [watchers]``. The sandbox is a process of its own. The
+watchers run as in the triggerer. A poller is a coroutine with an HTTP client of its own, which reads its
+dataset's state every two seconds. Both kinds run in this process, alternating in rounds.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ from airflow.triggers.shared_stream import SharedStreamManager
 
 from airflow_provider.amigocloud.realtime.socket import load_client
 from airflow_provider.amigocloud.triggers import AmigoCloudEventTrigger
+from tests.support.state_store import FakeStateStore
 
 DATASETS = (1, 2001, 2002)
 START_SECONDS, IDLE_SECONDS, POLL_SECONDS, CHANGES, ROUNDS = 5.0, 10.0, 2.0, 6, 2
 PHASES = ("starting", "idle", "changes", "burst")
 OBJECTS = 30_000
-"""So many objects has the largest event: some 3 MB."""
+"""Objects in the largest event, about 3 MB."""
 SERVER = """
 import json, sys, time
 from airflow_provider.sandbox.server import Sandbox
 
 with Sandbox() as sandbox:
     sockets, store = sandbox.amigocloud.sockets, sandbox.amigocloud.store
-    told = {"connections": sandbox.connections, "url": sandbox.url}
+    settings = {"connections": sandbox.connections, "url": sandbox.url}
 
     def change():
         at = time.monotonic()
@@ -55,7 +56,7 @@ with Sandbox() as sandbox:
             sockets.emit("dataset:style_updated", {"dataset_id": number})
 
     acts = {
-        "start": lambda: told,
+        "start": lambda: settings,
         "change": change,
         "flood": flood,
         "count": lambda: [sandbox.counters.total("amigocloud"), sockets.opened],
@@ -68,7 +69,7 @@ with Sandbox() as sandbox:
 
 
 class Server:
-    """The sandbox in its own process; both read the same clock."""
+    """Sandbox in a process of its own; both processes read the same clock."""
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
@@ -78,7 +79,7 @@ class Server:
         )
 
     def ask(self, *words: Any) -> Any:
-        """Have something done there; gives its answer."""
+        """Send a command, and return the reply."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(words) + "\n")
@@ -89,21 +90,21 @@ class Server:
         return json.loads(line[1:])
 
     async def aask(self, *words: Any) -> Any:
-        """Do the same without blocking the loop that is measured."""
+        """Send a command without blocking the measured event loop."""
         return await asyncio.to_thread(self.ask, *words)
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(20)
 
 
-class Blocks:
-    """How long the event loop is busy between two turns, in milliseconds; the worst of each phase.
+class LoopMonitor:
+    """Longest time per phase, in milliseconds, that the event loop is busy between two iterations.
 
-    ``wall`` is what a triggerer notices, on a machine that others use, too. ``cpu`` is the loop's own work in
-    it, without garbage collections: these stop the whole process, whoever caused them.
+    ``wall`` is the delay that a triggerer notices, including the effect of other processes. ``cpu`` is the
+    work of the loop itself, without garbage collections, which stop the whole process.
     """
 
     def __init__(self) -> None:
@@ -135,54 +136,42 @@ class Blocks:
             gc.callbacks.remove(self._note)
 
 
-class Side:
-    """One way to watch: when its watchers have fired, in seconds of the clock."""
+class Firings:
+    """Times at which the watchers have fired, in seconds of the monotonic clock."""
 
     def __init__(self) -> None:
         self.fired: list[float] = []
 
-    def note(self) -> None:
-        """Remember that an event came."""
+    def record(self) -> None:
+        """Record an event."""
         self.fired.append(time.monotonic())
 
 
-class State(dict[str, Any]):
-    """An asset's state store, as the triggerer lends it."""
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        """Give a value."""
-        return self.get(key, default)
-
-    async def aset(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self[key] = value
-
-
-async def ours(number: int, side: Side, manager: SharedStreamManager) -> None:
+async def watch(number: int, firings: Firings, manager: SharedStreamManager) -> None:
     """Watch as the triggerer does."""
     trigger = AmigoCloudEventTrigger(events=["realtime"], dataset=DATASETS[number % len(DATASETS)])
-    trigger.asset_state_store = State()  # type: ignore[assignment]
+    trigger.asset_state_store = FakeStateStore()  # type: ignore[assignment]
     stream = manager.subscribe(trigger_id=number, trigger=trigger, key=trigger.shared_stream_key())
     async for _ in trigger.filter_shared_stream(stream):
-        side.note()
+        firings.record()
 
 
-async def theirs(number: int, side: Side, url: str, token: str, context: ssl.SSLContext) -> None:
-    """Poll, each on its own."""
+async def poll(number: int, firings: Firings, url: str, token: str, context: ssl.SSLContext) -> None:
+    """Poll a dataset with a client of its own."""
     dataset, seen = DATASETS[number % len(DATASETS)], None
     async with httpx.AsyncClient(verify=context) as client:
         while True:
             reply = await client.get(f"{url}/datasets/{dataset}/master", params={"token": token})
             state = reply.json()["master"]
             if seen not in {None, state}:
-                side.note()
+                firings.record()
             seen = state
             await asyncio.sleep(POLL_SECONDS)
 
 
 @asynccontextmanager
 async def running(make: Callable[[int], Any], count: int) -> AsyncIterator[None]:
-    """Run so many watchers, with a turn of the loop between two of them, as a triggerer makes triggers."""
+    """Run this many watchers, started in separate iterations of the loop, as in a triggerer."""
     tasks = []
     for number in range(count):
         tasks.append(asyncio.create_task(make(number)))
@@ -195,18 +184,20 @@ async def running(make: Callable[[int], Any], count: int) -> AsyncIterator[None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def measure(server: Server, side: Side, make: Callable[[int], Any], count: int) -> dict[str, float]:
-    """Let watchers idle, then change a dataset some times; gives the figures."""
-    blocks, opened = Blocks(), (await server.aask("count"))[1]
-    watching = asyncio.create_task(blocks.watch())
+async def measure(
+    server: Server, firings: Firings, make: Callable[[int], Any], count: int
+) -> dict[str, float]:
+    """Run watchers idle, change a dataset several times, and return the measurements."""
+    monitor, opened = LoopMonitor(), (await server.aask("count"))[1]
+    watching = asyncio.create_task(monitor.watch())
     async with running(make, count):
         await asyncio.sleep(START_SECONDS)
-        blocks.phase, before = "idle", await server.aask("count")
+        monitor.phase, before = "idle", await server.aask("count")
         await asyncio.sleep(IDLE_SECONDS)
-        blocks.phase, after = "changes", await server.aask("count")
-        waits = [wait for _ in range(CHANGES) for wait in await latencies(server, side, count)]
+        monitor.phase, after = "changes", await server.aask("count")
+        waits = [wait for _ in range(CHANGES) for wait in await latencies(server, firings, count)]
         if await server.aask("listeners"):
-            blocks.phase = "burst"
+            monitor.phase = "burst"
             await server.aask("flood", OBJECTS)
             await asyncio.sleep(START_SECONDS)
     watching.cancel()
@@ -215,50 +206,49 @@ async def measure(server: Server, side: Side, make: Callable[[int], Any], count:
         "sockets opened": after[1] - opened,
         "change to event, median, ms": statistics.median(waits) * 1000,
         "change to event, worst, ms": max(waits) * 1000,
-        **{f"loop busy at a time, {phase}, ms": blocks.wall[phase] for phase in PHASES},
-        **{f"own work in it (CPU), {phase}, ms": blocks.cpu[phase] for phase in PHASES},
-        **{f"longest collection, {phase}, ms": blocks.collection[phase] for phase in PHASES},
+        **{f"loop busy at a time, {phase}, ms": monitor.wall[phase] for phase in PHASES},
+        **{f"own work in it (CPU), {phase}, ms": monitor.cpu[phase] for phase in PHASES},
+        **{f"longest collection, {phase}, ms": monitor.collection[phase] for phase in PHASES},
     }
 
 
-async def latencies(server: Server, side: Side, count: int) -> list[float]:
-    """Change a dataset; gives the seconds until each of its watchers has fired."""
+async def latencies(server: Server, firings: Firings, count: int) -> list[float]:
+    """Change a dataset, and return the seconds until each of its watchers has fired."""
     watching = len(range(0, count, len(DATASETS)))
-    side.fired.clear()
+    firings.fired.clear()
     began = float(await server.aask("change"))
-    while len(side.fired) < watching:
+    while len(firings.fired) < watching:
         await asyncio.sleep(0.001)
-    return [at - began for at in side.fired]
+    return [at - began for at in firings.fired]
 
 
 async def compare(server: Server, count: int) -> None:
-    """Measure both ways in turns, and print them."""
+    """Measure watchers and pollers in alternating rounds, and print the results."""
     connection = json.loads(os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"])
     url = f"{connection['host'].rstrip('/')}/{connection['extra']['project_url']}"
     rows: list[tuple[dict[str, float], dict[str, float]]] = []
     await warm_up()
     context = ssl.create_default_context()
     for _ in range(ROUNDS):
-        manager, side = SharedStreamManager(), Side()
-        mine = await measure(server, side, partial(ours, side=side, manager=manager), count)
+        manager, firings = SharedStreamManager(), Firings()
+        watchers = await measure(server, firings, partial(watch, firings=firings, manager=manager), count)
         await manager.stop_all()
-        side = Side()
-        poll = partial(theirs, side=side, url=url, token=connection["password"], context=context)
-        peers = await measure(server, side, poll, count)
-        rows.append((mine, peers))
+        firings = Firings()
+        poller = partial(poll, firings=firings, url=url, token=connection["password"], context=context)
+        pollers = await measure(server, firings, poller, count)
+        rows.append((watchers, pollers))
     print(
-        f"{count} watchers of {len(DATASETS)} datasets, the better of {ROUNDS} rounds: ours, pollers, ratio"
+        f"{count} watchers of {len(DATASETS)} datasets, the better of {ROUNDS} rounds:"
+        " watchers, pollers, ratio"
     )
     for name in rows[0][0]:
-        a, b = (min(side[name] for side in sides) for sides in zip(*rows, strict=True))
+        a, b = (min(found[name] for found in kind) for kind in zip(*rows, strict=True))
         print(f"{name:40} {a:10.1f} {b:10.1f} {a / b if b else float('nan'):8.3f}")
-    print(
-        f"Ours also took an event of {OBJECTS} objects and 2,000 small ones at once, which pollers never see."
-    )
+    print(f"The watchers also received an event of {OBJECTS} objects and 2,000 small events at once.")
 
 
 async def warm_up() -> None:
-    """Import what a triggerer has imported long ago."""
+    """Import what a running triggerer has imported."""
     await load_client()
     with anyio.move_on_after(1):
         await anyio.sleep(0)
@@ -272,8 +262,8 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     server = Server()
     try:
-        told = server.ask("start")
-        os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"] = told["connections"]["amigocloud_default"]
+        settings = server.ask("start")
+        os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"] = settings["connections"]["amigocloud_default"]
         asyncio.run(compare(server, count))
     finally:
         server.stop()

@@ -1,9 +1,8 @@
-"""Prints how an export compares: with a loop in the vendor client's style, with bare threads, with its peers.
+"""Export beside a loop in the style of the vendor's client, plain threads, and peers.
 
 Run: ``python -m tests.benchmarks.amigocloud_export [--rounds 5] [--long]``. The sandbox is a process of its
-own and waits 50 ms before each answer. What is compared runs in turns, after one run to warm up; the median
-of each counts, so that what else the machine does counts little. Peers are installed into environments below
-``.venv-peers``.
+own and delays each reply by 50 ms. The contenders alternate in rounds, after one run to warm up; the results
+are medians, so that other load on the machine has little effect. Peers have environments of their own.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from tests.benchmarks import peers
-from tests.unit.amigocloud.running import Store
+from tests.benchmarks import peer_environments
+from tests.support.state_store import FakeStateStore
 
 DELAY, THREADS, PAGE = 0.05, 8, 1000
 SMALL, LARGE, HUGE = 50_000, 500_000, 5_000_000
@@ -47,9 +46,9 @@ def rows(count):
         yield {{**BLOCK[n % len(BLOCK)], "amigo_id": key, "number": n}}
 
 class Quick(AmigoCloudService):
-    # Keeps the answers about the small dataset: what SQLite and Python take is not what is measured.
+    # Caches the replies for the small dataset, so that the time of SQLite and Python does not count.
 
-    kept = {{}}
+    cache = {{}}
 
     def _endpoint(self, level, handler):
         ask = super()._endpoint(level, handler)
@@ -57,9 +56,9 @@ class Quick(AmigoCloudService):
         async def endpoint(request):
             if b"{TABLE[SMALL]}" not in request.scope["query_string"] + request.scope["path"].encode():
                 return await ask(request)
-            if str(request.url) not in self.kept:
-                self.kept[str(request.url)] = await ask(request)
-            return self.kept[str(request.url)]
+            if str(request.url) not in self.cache:
+                self.cache[str(request.url)] = await ask(request)
+            return self.cache[str(request.url)]
 
         return endpoint
 
@@ -77,7 +76,7 @@ REPORT = "import json, sys; from tests.benchmarks.amigocloud_export import memor
 
 @contextmanager
 def served(sizes: list[int]) -> Iterator[str]:
-    """Serve datasets of so many rows; gives the URL of the project."""
+    """Serve datasets of these sizes, and yield the URL of the project."""
     tables = [f"{TABLE[size]}:{size}" for size in sizes]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -101,7 +100,7 @@ def ours(path: Path, size: int = SMALL) -> dict[str, Any]:
     task = AmigoCloudExportOperator(
         task_id="x", output_path=str(path), dataset=TABLE[size], page_size=PAGE, concurrency=THREADS
     )
-    context: Any = {"task_state_store": Store()}
+    context: Any = {"task_state_store": FakeStateStore()}
     manifest: dict[str, Any] = task.execute(context)
     if manifest["rows"] != size:
         raise AssertionError(manifest)
@@ -109,7 +108,7 @@ def ours(path: Path, size: int = SMALL) -> dict[str, Any]:
 
 
 def one_by_one(project: str, token: str, path: Path) -> None:
-    """Do what a loop over the vendor client's cursor does: a connection a page, stdlib json."""
+    """Export as a loop over the cursor of the vendor's client does: one connection per page, stdlib json."""
     import requests
 
     url: str | None = f"{project}/sql"
@@ -122,8 +121,8 @@ def one_by_one(project: str, token: str, path: Path) -> None:
             url, params = page["next"], {}
 
 
-def recorded(folder: Path) -> list[Any]:
-    """Export once, and give the calls for its pages."""
+def page_calls(folder: Path) -> list[Any]:
+    """Export once, and return the calls of its pages."""
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.pagination import Page
 
@@ -144,8 +143,8 @@ def recorded(folder: Path) -> list[Any]:
     return calls
 
 
-def thrown_away(project: str, token: str, calls: list[Any]) -> None:
-    """Fetch the same pages with pooled threads, and do nothing with them."""
+def discard(project: str, token: str, calls: list[Any]) -> None:
+    """Fetch the same pages with pooled threads, and discard them."""
     import requests
     from requests.adapters import HTTPAdapter
 
@@ -161,7 +160,7 @@ def thrown_away(project: str, token: str, calls: list[Any]) -> None:
 
 
 def memory(size: int) -> None:
-    """Export in this process, and print the most memory it has had, in MB, and the seconds."""
+    """Export in this process, and print its peak memory in MB and the seconds."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         ours(Path(folder, "a.parquet"), size)
@@ -172,7 +171,7 @@ def memory(size: int) -> None:
 
 
 def memory_of(size: int) -> tuple[float, float]:
-    """Export in a process of its own; gives MB and seconds."""
+    """Export in a process of its own, and return its peak memory in MB and the seconds."""
     done = subprocess.run(
         [sys.executable, "-c", REPORT, str(size)], capture_output=True, text=True, check=True
     )
@@ -181,11 +180,11 @@ def memory_of(size: int) -> tuple[float, float]:
 
 
 class Spent(NamedTuple):
-    """What a run took.
+    """Time of several runs.
 
-    :param seconds: by the clock, the median.
-    :param cpu: seconds of this process's threads, the median.
-    :param least: seconds of the quickest run.
+    :param seconds: median wall time.
+    :param cpu: median CPU seconds of this process.
+    :param least: wall seconds of the fastest run.
     """
 
     seconds: float
@@ -194,7 +193,10 @@ class Spent(NamedTuple):
 
 
 def timed(contenders: dict[str, tuple[Callable[[], Any], int]], rounds: int) -> dict[str, Spent]:
-    """Let all contenders run in turns, so often in each; gives the medians."""
+    """Run all contenders in alternating rounds, and return the medians.
+
+    :param contenders: function and number of runs per round, by name.
+    """
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     most = max(often for _, often in contenders.values())
     for turn in range(-1, rounds * most):
@@ -218,22 +220,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--long", action="store_true", help=f"{HUGE:,} rows too: minutes, and 3 GB of memory")
     parser.add_argument("--no-peers", action="store_true")
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    sizes = [SMALL, LARGE, *([HUGE] if wanted.long else [])]
+    sizes = [SMALL, LARGE, *([HUGE] if arguments.long else [])]
     with tempfile.TemporaryDirectory() as name, served(sizes) as project:
-        compare(project, Path(name), wanted.rounds, peered=not wanted.no_peers)
+        compare(project, Path(name), arguments.rounds, peered=not arguments.no_peers)
         grow(sizes)
 
 
 def compare(project: str, folder: Path, rounds: int, *, peered: bool) -> None:
-    """Print how fast the export is beside others."""
+    """Print the speed of the export beside the others."""
     token = json.loads(os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"])["password"]
-    calls = recorded(folder)
+    calls = page_calls(folder)
     spent = timed(
         {
             "jsonl": (lambda: ours(folder / "a.jsonl"), 3),
-            "threads": (lambda: thrown_away(project, token, calls), 3),
+            "threads": (lambda: discard(project, token, calls), 3),
             "parquet": (lambda: ours(folder / "a.parquet"), 3),
             "loop": (lambda: one_by_one(project, token, folder / "loop.jsonl"), 1),
         },
@@ -244,26 +246,26 @@ def compare(project: str, folder: Path, rounds: int, *, peered: bool) -> None:
     for key, values in spent.items():
         print(f"  {key:10} {values.seconds:7.2f} {values.least:7.2f} {values.cpu:7.2f}")
     jsonl = spent["jsonl"].seconds
-    told("a loop in the vendor client's style / jsonl", spent["loop"].seconds / jsonl, ">= 6")
-    told("jsonl / threads that throw the pages away", jsonl / spent["threads"].seconds, "<= 1.4")
-    told("parquet / jsonl", spent["parquet"].seconds / jsonl, "<= 1.5")
-    for title, measure in peers.available() if peered else ():
-        told(f"{title} / jsonl", measure(project, token, TABLE[SMALL], folder) / jsonl, "> 1")
+    report("a loop in the vendor client's style / jsonl", spent["loop"].seconds / jsonl, ">= 6")
+    report("jsonl / threads that discard the pages", jsonl / spent["threads"].seconds, "<= 1.4")
+    report("parquet / jsonl", spent["parquet"].seconds / jsonl, "<= 1.5")
+    for title, measure in peer_environments.available() if peered else ():
+        report(f"{title} / jsonl", measure(project, token, TABLE[SMALL], folder) / jsonl, "> 1")
 
 
 def grow(sizes: list[int]) -> None:
-    """Print how much more memory more rows take."""
+    """Print the growth of memory with the number of rows."""
     few, _ = memory_of(sizes[0])
     for size in sizes[1:]:
         more, seconds = memory_of(size)
-        told(f"MB more for {size:,} rows ({seconds:.0f} s)", more - few, "<= 100")
+        report(f"MB more for {size:,} rows ({seconds:.0f} s)", more - few, "<= 100")
 
 
-def told(what: str, figure: float, target: str) -> None:
-    """Print a figure and its target."""
+def report(title: str, value: float, target: str) -> None:
+    """Print a value and its target."""
     sign, limit = target.split()
-    good = figure <= float(limit) if sign == "<=" else figure >= float(limit)
-    print(f"{what:55} {figure:7.2f}  {target:7} {'met' if good else 'MISSED'}", flush=True)
+    met = value <= float(limit) if sign == "<=" else value >= float(limit)
+    print(f"{title:55} {value:7.2f}  {target:7} {'met' if met else 'MISSED'}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Prints what importing each public module costs above ``airflow.sdk``, beside other providers if installed.
+"""Import cost of each public module above ``airflow.sdk``, beside other providers if installed.
 
 Run: ``python -m tests.benchmarks.import_cost``
 """
@@ -15,7 +15,7 @@ PEERS = ("airflow.providers.http.operators.http", "airflow.providers.standard.op
 
 
 def main() -> None:
-    """Print one line a module: the least of some fresh processes, and their median, which has the noise."""
+    """Print one line per module: minimum and median of several fresh processes."""
     modules = [*public_modules(), *(peer for peer in PEERS if _installed(peer))]
     runs = [measure(*modules) for _ in range(REPEATS)]
     print(f"{'module':50} {'least ms':>9} {'median ms':>10} {'modules':>8}")

@@ -1,7 +1,7 @@
-"""Prints how fast the history of 200 Things is exported, and how memory grows with its length.
+"""Speed of exporting the history of 200 Things, and growth of memory with its length.
 
-Run: ``python -m tests.benchmarks.iotstudio_history [--long]``. The sandbox is a process of its own, each
-export, too. ``--long`` exports 50,000 values a Thing, 10 million rows, beside the shorter ones.
+Run: ``python -m tests.benchmarks.iotstudio_history [--long]``. The sandbox and each export are processes of
+their own. ``--long`` also exports 50,000 values per Thing, 10 million rows.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.iotstudio_served import Served
+from tests.benchmarks.iotstudio_process import SandboxProcess
 
 THINGS, SHORT, LONG = 200, (500, 5_000), 50_000
-MOST_GROWTH = 1.15
+MAX_GROWTH = 1.15
 
 
 def export(folder: str, values: int) -> None:
-    """Export in this process; rows, requests, seconds and the peak of memory in MB go into a file."""
+    """Export in this process; write rows, requests, seconds and peak memory in MB into a file."""
     from airflow_provider.iotstudio.operators import IoTStudioExportHistoryOperator
 
     uids = json.loads(os.environ["UIDS"])
@@ -39,18 +39,18 @@ def export(folder: str, values: int) -> None:
 
 
 def main() -> None:
-    """Print one line for each length, and how memory has grown."""
+    """Print one line per length, and the growth of memory."""
     lengths = [*SHORT, *([LONG] if "--long" in sys.argv else [])]
     peaks = []
-    with Served() as served, tempfile.TemporaryDirectory() as folder:
-        uids = served.ask("things")[:THINGS]
+    with SandboxProcess() as sandbox, tempfile.TemporaryDirectory() as folder:
+        uids = sandbox.ask("things")[:THINGS]
         environment = {
             **os.environ,
-            "AIRFLOW_CONN_IOTSTUDIO_DEFAULT": served.connection,
+            "AIRFLOW_CONN_IOTSTUDIO_DEFAULT": sandbox.connection,
             "UIDS": json.dumps(uids),
         }
         for values in lengths:
-            served.ask("history", values)
+            sandbox.ask("history", values)
             command = [sys.executable, "-m", __spec__.name, "export", folder, str(values)]
             subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
             rows, requests, seconds, peak = json.loads(Path(folder, "measured").read_text())
@@ -62,8 +62,8 @@ def main() -> None:
                 flush=True,
             )
     growth = peaks[-1] / peaks[0]
-    print(f"{lengths[-1] // lengths[0]} times the rows: {growth:.2f} times the memory (may be {MOST_GROWTH})")
-    sys.exit(0 if growth <= MOST_GROWTH else "a target was missed")
+    print(f"{lengths[-1] // lengths[0]} times the rows: {growth:.2f} times the memory (limit {MAX_GROWTH})")
+    sys.exit(0 if growth <= MAX_GROWTH else "a target was missed")
 
 
 if __name__ == "__main__":

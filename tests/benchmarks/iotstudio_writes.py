@@ -1,7 +1,7 @@
-"""Prints how fast properties are written, and how many requests lists, reading back and tokens take.
+"""Speed of writing properties, and number of requests for lists, verification and tokens.
 
-Run: ``python -m tests.benchmarks.iotstudio_writes``. The sandbox is a process of its own; every request takes
-50 ms longer than it must, as over a network. The vendor's client runs in an environment of its own.
+Run: ``python -m tests.benchmarks.iotstudio_writes``. The sandbox is a process of its own and delays every
+reply by 50 ms, like a network. The vendor's client runs in an environment of its own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from requests.adapters import HTTPAdapter
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.properties.requests import Write, plan_writes
 from airflow_provider.iotstudio.properties.writer import PropertyWriter
-from tests.benchmarks.iotstudio_served import Served
-from tests.contract import environments
+from tests.benchmarks.iotstudio_process import SandboxProcess
+from tests.contract import client_environments
 
 THINGS, THREADS, LATENCY, ROUNDS = 100, 8, 0.05, 3
 VALUES = {"setpoint": 20.5}
@@ -51,25 +51,25 @@ def rows(uids: list[str]) -> list[Write]:
 
 
 def by_vendors_client(connection: str, uids: list[str]) -> float:
-    """Give the seconds that the vendor's client takes, not a number when it cannot be had."""
+    """Return the seconds of the vendor's client; NaN when its environment cannot be built."""
     try:
         command = [
-            str(environments.build(environments.REQUIREMENTS / "iots.txt")),
+            str(client_environments.build(client_environments.REQUIREMENTS / "iots.txt")),
             "-c",
             CLIENT,
             connection,
             json.dumps(uids),
         ]
-    except environments.UnavailableError as error:
+    except client_environments.UnavailableError as error:
         print(f"NOT MEASURED with the vendor's client: {error}")
         return float("nan")
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def speed(served: Served, hook: IoTStudioHook) -> dict[str, float]:
-    """Give the seconds of each way to write."""
-    connection = json.loads(served.connection)
-    uids = served.ask("things")[:THINGS]
+def speed(sandbox: SandboxProcess, hook: IoTStudioHook) -> dict[str, float]:
+    """Return the seconds of each way to write."""
+    connection = json.loads(sandbox.connection)
+    uids = sandbox.ask("things")[:THINGS]
     base = f"{connection['host']}/spaces/{connection['extra']['space']}/things"
     urls = [f"{base}/{uid}/properties" for uid in uids]
     headers = {"Authorization": f"Bearer {hook.access_token()}"}
@@ -83,7 +83,7 @@ def speed(served: Served, hook: IoTStudioHook) -> dict[str, float]:
             "one connection a call": timed(
                 lambda: [requests.put(url, json=VALUES, headers=headers, timeout=60) for url in urls]
             ),
-            "the vendor's client": by_vendors_client(served.connection, uids),
+            "the vendor's client": by_vendors_client(sandbox.connection, uids),
             f"{THREADS} pooled threads": timed(
                 lambda: list(pool.map(lambda url: session.put(url, json=VALUES), urls))
             ),
@@ -92,18 +92,18 @@ def speed(served: Served, hook: IoTStudioHook) -> dict[str, float]:
         }
 
 
-def counts(served: Served, hook: IoTStudioHook) -> dict[str, tuple[int, int]]:
-    """Give how many requests each thing takes, and how many it may."""
-    served.ask("delay", 0)
-    uids = served.ask("things")
+def counts(sandbox: SandboxProcess, hook: IoTStudioHook) -> dict[str, tuple[int, int]]:
+    """Return the number of requests of each job, and its limit."""
+    sandbox.ask("delay", 0)
+    uids = sandbox.ask("things")
     found = {}
     for count in (200, 1000):
-        served.requests()
+        sandbox.requests()
         PropertyWriter(hook, concurrency=THREADS).write(rows(uids[:count]))
-        found[f"reading back {count} of {len(uids)} Things"] = (served.requests("/things"), 3)
+        found[f"reading back {count} of {len(uids)} Things"] = (sandbox.requests("/things"), 3)
     listed = sum(1 for _ in hook.list_things())
-    found[f"listing {listed} Things"] = (served.requests("/things"), 5)
-    served.requests()
+    found[f"listing {listed} Things"] = (sandbox.requests("/things"), 5)
+    sandbox.requests()
     tokens = """
 from concurrent.futures import ThreadPoolExecutor
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -115,25 +115,25 @@ with ThreadPoolExecutor(16) as pool:
 """
     for _ in range(2):
         subprocess.run([sys.executable, "-c", tokens], check=True, cwd=Path(__file__).parents[2])
-    return {**found, "tokens of 2 processes, 16 threads, 60 tasks": (served.ask("count")["tokens"], 2)}
+    return {**found, "tokens of 2 processes, 16 threads, 60 tasks": (sandbox.ask("count")["tokens"], 2)}
 
 
 def main() -> None:
-    """Print one line for each way, and for each thing that is counted."""
-    with Served(things=5000) as served:
-        os.environ["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"] = served.connection
+    """Print one line per way to write, and one per counted job."""
+    with SandboxProcess(things=5000) as sandbox:
+        os.environ["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"] = sandbox.connection
         with IoTStudioHook() as hook:
             hook.list_categories()
-            served.ask("delay", LATENCY)
-            rounds = [speed(served, hook) for _ in range(ROUNDS)]
-            counted = counts(served, hook)
-    seconds = {name: min(one[name] for one in rounds) for name in rounds[0]}
+            sandbox.ask("delay", LATENCY)
+            rounds = [speed(sandbox, hook) for _ in range(ROUNDS)]
+            counted = counts(sandbox, hook)
+    seconds = {name: min(found[name] for found in rounds) for name in rounds[0]}
     ours = seconds["the operator"]
-    print(f"{THINGS} writes, {LATENCY * 1000:.0f} ms a request, the best of {ROUNDS} rounds in turn")
+    print(f"{THINGS} writes, {LATENCY * 1000:.0f} ms a request, the best of {ROUNDS} rounds")
     for name, value in seconds.items():
         print(f"{name:26} {value:7.2f} s   {value / ours:5.2f} x")
     for name, (count, most) in counted.items():
-        print(f"{name:46} {count:3} (may be {most})")
+        print(f"{name:46} {count:3} (limit {most})")
     good = seconds["one connection a call"] >= 6 * ours and ours <= 1.5 * seconds[f"{THREADS} pooled threads"]
     sys.exit(0 if good and all(count <= most for count, most in counted.values()) else "a target was missed")
 

@@ -1,4 +1,4 @@
-"""The jobs that are compared, and the ways to do each of them."""
+"""Jobs of the benchmarks, with their contenders."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.benchmarks import amigocloud_export, peers, turns
-from tests.benchmarks.iotstudio_served import Served
-from tests.benchmarks.turns import Job, Row, Side, World
+from tests.benchmarks import amigocloud_export, peer_environments, runner
+from tests.benchmarks.iotstudio_process import SandboxProcess
+from tests.benchmarks.runner import Contender, Job, Row, Setup
 
 THREADS = 8
 DELAY = 0.05
@@ -60,9 +60,9 @@ with Sandbox() as sandbox:
 
 @dataclass
 class Server:
-    """A sandbox in a process of its own.
+    """Sandbox in a process of its own.
 
-    :param names: of the map's new objects: id, externalId, name.
+    :param names: id, externalId and name of each added object of the map.
     """
 
     process: subprocess.Popen[str]
@@ -71,7 +71,7 @@ class Server:
     names: list[list[str]]
 
     def start_runs(self, runs: int) -> list[str]:
-        """Start LeanIX runs; gives their ids."""
+        """Start LeanIX runs, and return their ids."""
         assert self.process.stdin
         assert self.process.stdout
         print(runs, file=self.process.stdin, flush=True)
@@ -81,9 +81,9 @@ class Server:
 
 @contextmanager
 def served(objects: int = 0) -> Iterator[Server]:
-    """Serve a sandbox, with so many new objects on the map."""
+    """Serve a sandbox with this many objects added to the map."""
     command = [sys.executable, "-c", SERVER, str(objects), str(RUN_SECONDS)]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True, cwd=turns.ROOT) as process:
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True, cwd=runner.ROOT) as process:
         assert process.stdin
         assert process.stdout
         try:
@@ -93,19 +93,19 @@ def served(objects: int = 0) -> Iterator[Server]:
 
 
 def origin(connection: str) -> str:
-    """Give the sandbox's own URL."""
+    """Return the URL of the sandbox."""
     parts = urlsplit(json.loads(connection)["host"])
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def export(rounds: int) -> Job:
-    """A dataset into a file."""
+    """Export a dataset into a file."""
     rows = amigocloud_export.SMALL
     dataset = amigocloud_export.TABLE[rows]
     with tempfile.TemporaryDirectory() as folder, amigocloud_export.served([rows]):
         connection = os.environ["AIRFLOW_CONN_AMIGOCLOUD_DEFAULT"]
         known = json.loads(connection)
-        pages = [dict(call.params) for call in amigocloud_export.recorded(Path(folder))]
+        pages = [dict(call.params) for call in amigocloud_export.page_calls(Path(folder))]
         given = {
             "folder": folder,
             "dataset": dataset,
@@ -115,22 +115,22 @@ def export(rounds: int) -> Job:
             "project": known["extra"]["project_url"],
             "token": known["password"],
         }
-        world = World(given, {"amigocloud_default": connection}, origin(connection), {"rows": rows})
-        sides = [
-            Side("AmigoCloudExportOperator, JSON Lines", "export_ours", {"name": "ours.jsonl"}),
-            Side("the same, Parquet", "export_ours", {"name": "ours.parquet"}),
-            *peers.side("the vendor's client, cursor", "export_vendor", "amigocloud"),
-            *peers.side("dlt, rest_api source", "export_dlt", "dlt"),
-            *peers.side("pyogrio, GDAL's driver", "export_pyogrio", "pyogrio"),
-            Side("8 threads that throw the pages away", "export_threads", {"pages": pages}),
+        setup = Setup(given, {"amigocloud_default": connection}, origin(connection), {"rows": rows})
+        contenders = [
+            Contender("AmigoCloudExportOperator, JSON Lines", "export_ours", {"name": "ours.jsonl"}),
+            Contender("the same, Parquet", "export_ours", {"name": "ours.parquet"}),
+            *peer_environments.contender("the vendor's client, cursor", "export_vendor", "amigocloud"),
+            *peer_environments.contender("dlt, rest_api source", "export_dlt", "dlt"),
+            *peer_environments.contender("pyogrio, GDAL's driver", "export_pyogrio", "pyogrio"),
+            Contender("8 threads that discard the pages", "export_threads", {"pages": pages}),
         ]
         title = f"Export {rows:,} rows in {len(pages)} pages, {DELAY * 1000:.0f} ms a request"
-        return Job(title, turns.in_turns(sides, world, rounds))
+        return Job(title, runner.run_rounds(contenders, setup, rounds))
 
 
 def writes(rounds: int) -> Job:
-    """Properties of many Things."""
-    with Served() as service:
+    """Write properties of many Things."""
+    with SandboxProcess() as service:
         known = json.loads(service.connection)
         given = {
             "uids": service.ask("things")[:WRITES],
@@ -143,88 +143,90 @@ def writes(rounds: int) -> Job:
         }
         service.ask("delay", DELAY)
         connections = {"iotstudio_default": service.connection}
-        world = World(given, connections, origin(service.connection), {"written": WRITES})
-        sides = [
-            Side("IoTStudioWritePropertiesOperator, verified", "writes_ours", {"verify": True}),
-            Side("the same, not verified", "writes_ours", {"verify": False}),
-            *peers.side("the vendor's client", "writes_vendor", "iots"),
-            Side("8 threads that check nothing", "writes_threads"),
+        setup = Setup(given, connections, origin(service.connection), {"written": WRITES})
+        contenders = [
+            Contender("IoTStudioWritePropertiesOperator, verified", "writes_ours", {"verify": True}),
+            Contender("the same, not verified", "writes_ours", {"verify": False}),
+            *peer_environments.contender("the vendor's client", "writes_vendor", "iots"),
+            Contender("8 threads that check nothing", "writes_threads"),
         ]
         title = f"Write a property of {WRITES} Things, {DELAY * 1000:.0f} ms a request"
-        return Job(title, turns.in_turns(sides, world, rounds))
+        return Job(title, runner.run_rounds(contenders, setup, rounds))
 
 
 def sync() -> Job:
-    """A map from a table."""
+    """Sync a map with a table."""
     with tempfile.TemporaryDirectory() as folder, served(OBJECTS) as server:
         source, number = Path(folder, "rows.jsonl"), count()
 
         def prepare() -> None:
-            """Change some names anew."""
-            turn = next(number)
+            """Change some names, to other values in each round."""
+            current = next(number)
             with source.open("w") as file:
                 for at, (known_id, key, name) in enumerate(server.names):
-                    text = f"{name}, {turn}" if at % (OBJECTS // CHANGED) == 0 else name
+                    text = f"{name}, {current}" if at % (OBJECTS // CHANGED) == 0 else name
                     print(json.dumps({"id": known_id, "externalId": key, "name": text}), file=file)
 
         known = json.loads(server.connections["mapsindoors_default"])
         login = {name: known[name] for name in ("host", "login", "password")}
         extra = {name: known["extra"][name] for name in ("api_key", "auth_url")}
         given = {"source": str(source), **login, **extra}
-        world = World(
+        setup = Setup(
             given, server.connections, server.url, {"objects": OBJECTS, "changed": CHANGED}, prepare
         )
-        sides = [
-            Side("MapsIndoorsSyncGeodataOperator, verified", "sync_ours", often=3),
-            Side("the tutorial's way: a PUT an object", "sync_tutorial"),
+        contenders = [
+            Contender("MapsIndoorsSyncGeodataOperator, verified", "sync_ours", often=3),
+            Contender("the tutorial's way: a PUT an object", "sync_tutorial"),
         ]
         title = f"Sync {OBJECTS} objects, {CHANGED} changed, at most 10 requests a second"
-        return Job(title, turns.in_turns(sides, world, 1, warm=False))
+        return Job(title, runner.run_rounds(contenders, setup, 1, warm=False))
 
 
 def waiting() -> Job:
-    """For runs that take their time."""
+    """Wait for long runs."""
     with served() as server:
-        sides = [
-            (Side(f"LeanIX triggers, {RUNS} runs", "wait_ours"), RUNS, 1),
-            (Side(f"the tutorial's script, {RUNS} runs", "wait_tutorial"), RUNS, RUNS),
+        contenders = [
+            (Contender(f"LeanIX triggers, {RUNS} runs", "wait_ours"), RUNS, 1),
+            (Contender(f"the tutorial's script, {RUNS} runs", "wait_tutorial"), RUNS, RUNS),
             *(
                 (sensor, RUNS, RUNS)
-                for sensor in peers.side(f"HttpSensor, {RUNS} runs", "wait_http_sensor", "providers")
+                for sensor in peer_environments.contender(
+                    f"HttpSensor, {RUNS} runs", "wait_http_sensor", "providers"
+                )
             ),
-            (Side(f"LeanIX triggers, {MANY_RUNS:,} runs", "wait_ours"), MANY_RUNS, 1),
+            (Contender(f"LeanIX triggers, {MANY_RUNS:,} runs", "wait_ours"), MANY_RUNS, 1),
         ]
-        rows = [wait(server, *side) for side in sides]
-    return Job(f"Wait for LeanIX runs of {RUN_SECONDS:.0f} s, looking every {POLL_SECONDS:.0f} s", rows)
+        rows = [wait(server, *contender) for contender in contenders]
+    return Job(f"Wait for LeanIX runs of {RUN_SECONDS:.0f} s, polling every {POLL_SECONDS:.0f} s", rows)
 
 
-def wait(server: Server, side: Side, runs: int, processes: int) -> Row:
-    """Start processes, then the runs they wait for; gives what they took together.
+def wait(server: Server, contender: Contender, runs: int, processes: int) -> Row:
+    """Start processes and the runs they wait for, and return what all of them took.
 
-    Memory is the most that they held at the same time, with shared pages counted once (``Pss``).
+    Memory is the peak of their sum, with shared pages counted once (``Pss``).
     """
     known = json.loads(server.connections["leanix_default"])
     given = {"host": known["host"], "password": known["password"], "interval": POLL_SECONDS}
-    started = [turns.Running(side, server.connections) for _ in range(processes)]
-    for one in started:
-        one.ready()
+    started = [runner.ContenderProcess(contender, server.connections) for _ in range(processes)]
+    for process in started:
+        process.ready()
     run_ids = server.start_runs(runs)
-    before, clock = turns.requests_so_far(server.url), time.monotonic()
-    for at, one in enumerate(started):
-        one.begin({**given, "run_ids": run_ids[at::processes]})
-    most = 0.0
-    while any(one.process.poll() is None for one in started):
-        most = max(most, sum(proportional(one.process.pid) for one in started))
+    before, clock = runner.request_count(server.url), time.monotonic()
+    for index, process in enumerate(started):
+        process.start({**given, "run_ids": run_ids[index::processes]})
+    peak = 0.0
+    while any(process.process.poll() is None for process in started):
+        peak = max(peak, sum(proportional_memory(process.process.pid) for process in started))
         time.sleep(0.5)
     seconds = time.monotonic() - clock
-    if sum(one.ended()["finished"] for one in started) != runs:
-        raise AssertionError(f"{side.title}: not all runs finished")
+    if sum(process.report()["finished"] for process in started) != runs:
+        raise AssertionError(f"{contender.title}: not all runs finished")
     note = f"{processes} process{'es' if processes > 1 else ''}"
-    return Row(side.title, seconds, None, most, turns.requests_so_far(server.url) - before, note)
+    return Row(contender.title, seconds, None, peak, runner.request_count(server.url) - before, note)
 
 
-def proportional(pid: int) -> float:
-    """Give a process's part of the memory it shares, and all of its own, in MB; 0 once it has ended."""
+def proportional_memory(pid: int) -> float:
+    """Return the proportional set size of a process in MB; 0 when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -233,20 +235,20 @@ def proportional(pid: int) -> float:
 
 
 def importing(rounds: int) -> Job:
-    """Modules, on top of ``airflow.sdk``."""
-    sides: Sequence[Side] = [
-        side
+    """Import modules after ``airflow.sdk``."""
+    contenders: Sequence[Contender] = [
+        contender
         for title, module in MODULES.items()
-        for side in peers.side(title, "import_module", "providers", module=module)
+        for contender in peer_environments.contender(title, "import_module", "providers", module=module)
     ]
-    found: dict[str, list[dict[str, Any]]] = {side.title: [] for side in sides}
+    found: dict[str, list[dict[str, Any]]] = {contender.title: [] for contender in contenders}
     for _ in range(rounds):
-        for side in sides:
-            found[side.title].append(World().run(side))
-    ours = turns.middle(found[sides[0].title], "seconds") if sides else 1.0
+        for contender in contenders:
+            found[contender.title].append(Setup().run(contender))
+    ours = runner.median_of(found[contenders[0].title], "seconds") if contenders else 1.0
     rows = []
     for title, reports in found.items():
-        seconds, modules = turns.middle(reports, "seconds"), reports[0]["modules"]
-        grown = turns.middle(reports, "grown")
+        seconds, modules = runner.median_of(reports, "seconds"), reports[0]["modules"]
+        grown = runner.median_of(reports, "grown")
         rows.append(Row(title, seconds, seconds / ours, grown, None, f"{modules} modules"))
     return Job("Import on top of airflow.sdk (MB: growth)", rows)

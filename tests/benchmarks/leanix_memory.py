@@ -1,8 +1,8 @@
-"""Prints how much memory a big result and a big input take on their way through a task's process.
+"""Memory of a task that transfers a large result or a large input.
 
-Run: ``python -m tests.benchmarks.leanix_memory``. The service and each task are processes of their own, and
-the growth is that of the task's peak, as the kernel counts it (``VmHWM``), from when it is ready to go. The
-script in the vendor's style holds a result whole, reads it and writes it again.
+Run: ``python -m tests.benchmarks.leanix_memory``. The service and each task are processes of their own. The
+growth is that of the task's peak memory (``VmHWM``) after all imports. The script in the vendor's style holds
+a result as a whole, parses it and writes it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ with Sandbox() as sandbox:
 """
 TASK = """
 import json, os, sys
-import msgspec, requests  # what every LeanIX task has loaded when it begins
+import msgspec, requests  # every LeanIX task has them loaded
 def peak():
     (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1000
@@ -50,7 +50,7 @@ with LeanIXHook() as hook:
     run_id = hook.create_run(prepare(header, small))
     hook.start_run(run_id)
     hook.get_run_status(run_id)
-    open("/proc/self/clear_refs", "w").write("5")  # the peak so far does not count
+    open("/proc/self/clear_refs", "w").write("5")  # resets the peak
     before = peak()
     if inbound:
         ldif = prepare(header, path)
@@ -74,13 +74,13 @@ WAYS = {
     "input ldif": 200,
     "input parquet": 200,
 }
-"""What is carried, and how many MB of it."""
+"""Transfers, and their size in MB."""
 
 
-def carry(way: str, megabytes: float) -> dict[str, float]:
-    """Carry a result, or an input; gives its size and the growth of the task's memory, in MB.
+def transfer(way: str, megabytes: float) -> dict[str, float]:
+    """Transfer a result or an input, and return its size and the growth of the task's memory, in MB.
 
-    ``library`` is what loading pyarrow takes, whatever the size; it is not in the growth.
+    ``library`` is the memory of pyarrow, which the growth does not include.
 
     :param way: a key of :data:`WAYS`.
     """
@@ -95,22 +95,24 @@ def carry(way: str, megabytes: float) -> dict[str, float]:
             connection = json.loads(process.stdout.readline())["leanix_default"]
             task = [sys.executable, "-c", TASK, way, str(path), connection]
             try:
-                said = subprocess.run(task, check=True, stdout=subprocess.PIPE, text=True, timeout=500).stdout
+                output = subprocess.run(
+                    task, check=True, stdout=subprocess.PIPE, text=True, timeout=500
+                ).stdout
             finally:
                 assert process.stdin
                 process.stdin.close()
-    found: dict[str, float] = json.loads(said.splitlines()[-1])
+    found: dict[str, float] = json.loads(output.splitlines()[-1])
     return found
 
 
 def items(megabytes: float) -> Iterator[dict[str, Any]]:
-    """Give items of 300 bytes each, which no compression makes much smaller."""
+    """Yield items of 300 bytes each, which compress badly."""
     for number in range(int(megabytes * 1e6 / 300)):
         yield {"type": "Nothing", "id": f"i{number:09}", "data": {"name": os.urandom(120).hex()}}
 
 
 def write_content(path: Path, megabytes: float) -> None:
-    """Write a content of about this size, in the format that the path ends with."""
+    """Write items of about this total size, in the format of the path's suffix."""
     if path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -132,7 +134,7 @@ def main() -> None:
     print(f"{'':14} {'MB':>6} {'growth MB':>10} {'of its size':>12} {'seconds':>8}")
     for way, size in WAYS.items():
         began = time.perf_counter()
-        found = carry(way, size)
+        found = transfer(way, size)
         growths[way] = found["growth"]
         share, seconds = found["growth"] / found["megabytes"], time.perf_counter() - began
         row = f"{way:14} {found['megabytes']:6.0f} {found['growth']:10.1f} {share:12.2f} {seconds:8.1f}"

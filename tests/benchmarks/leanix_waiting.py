@@ -1,7 +1,7 @@
-"""Prints what many waiting runs cost, beside one process a run that polls on its own.
+"""Cost of many waiting runs, beside one polling process per run.
 
-Run: ``python -m tests.benchmarks.leanix_waiting [runs]``. The sandbox is a process of its own, and makes the
-runs: what is measured is a process that does nothing but wait, as a triggerer does.
+Run: ``python -m tests.benchmarks.leanix_waiting [runs]``. The sandbox is a process of its own, and creates
+the runs. The measured process only waits, as a triggerer does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import airflow.jobs.triggerer_job_runner  # noqa: F401 - what a triggerer has loaded, this process has
+import airflow.jobs.triggerer_job_runner  # noqa: F401 - a triggerer has it loaded
 import anyio
 
 from airflow_provider.leanix.triggers import LeanIXRunTrigger
@@ -40,21 +40,21 @@ with Sandbox() as sandbox:
     counters = sandbox.counters
     print(json.dumps([dict(counters.requests), sum(counters.tokens_issued.values())]), flush=True)
 """
-# The script's way: a process a run, which asks for its status every five seconds.
+# The script: one process per run, which polls its status every five seconds.
 SCRIPT = "import json, requests, time; time.sleep(2)"
 
 
 def resident() -> float:
-    """Give this process's memory in MB."""
+    """Return the memory of this process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
-class Turns:
-    """What an event loop did between two of its turns, in milliseconds.
+class LoopMonitor:
+    """Times between two iterations of an event loop, in milliseconds.
 
-    ``wall`` is what a triggerer notices, on a machine that others use, too. ``cpu`` is this thread's time in
-    it. Garbage collections are in both: a full one stops the process for as long as all of Airflow takes to
-    look through, whoever caused it; ``full`` counts them.
+    ``wall`` is the delay that a triggerer notices, including the effect of other processes. ``cpu`` is the
+    time of this thread. Both include garbage collections: a full collection stops the process while it
+    traverses all objects of Airflow. ``full`` counts them.
     """
 
     def __init__(self) -> None:
@@ -62,14 +62,14 @@ class Turns:
         self.cpu: list[float] = []
         self.full = 0
 
-    def note(self, phase: str, what: dict[str, int]) -> None:
+    def record(self, phase: str, info: dict[str, int]) -> None:
         """Count a garbage collection."""
-        self.full += phase == "stop" and what["generation"] == 2
+        self.full += phase == "stop" and info["generation"] == 2
 
     async def watch(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Measure while something goes on, and give what it gives."""
-        gc.collect()  # what this process has loaded so far; a triggerer that is up has done that long before
-        gc.callbacks.append(self.note)
+        """Measure while a coroutine runs, and return its result."""
+        gc.collect()  # of the imports; a running triggerer has done that before
+        gc.callbacks.append(self.record)
         task = asyncio.create_task(work)
         wall, cpu = time.perf_counter(), time.thread_time()
         while not task.done():
@@ -78,11 +78,11 @@ class Turns:
             self.wall.append((now - wall) * 1000 - 1)
             self.cpu.append((used - cpu) * 1000)
             wall, cpu = now, used
-        gc.callbacks.remove(self.note)
+        gc.callbacks.remove(self.record)
         return await task
 
-    def said(self) -> str:
-        """Give the figures in words."""
+    def summary(self) -> str:
+        """Return the measurements as a sentence."""
         usual = sorted(self.wall)[-len(self.wall) // 100]
         return (
             f"99 % of all gaps below {usual:.0f} ms, the longest {max(self.wall):.0f} ms"
@@ -103,7 +103,7 @@ async def fire(run_id: str) -> str:
 
 
 async def fire_all(ids: list[str]) -> list[str]:
-    """Make the triggers as a triggerer does, with a turn of the loop between two of them."""
+    """Start the triggers in separate iterations of the loop, as a triggerer does."""
     tasks = []
     for run_id in ids:
         await asyncio.sleep(0)
@@ -112,7 +112,7 @@ async def fire_all(ids: list[str]) -> list[str]:
 
 
 async def sleep_all(count: int) -> None:
-    """Do the least that can wait: so many tasks that sleep."""
+    """Sleep in this many tasks, the minimum of waiting."""
     tasks = []
     for _ in range(count):
         await asyncio.sleep(0)
@@ -120,15 +120,15 @@ async def sleep_all(count: int) -> None:
     await asyncio.gather(*tasks)
 
 
-def measure(ids: list[str]) -> tuple[float, Turns, Turns]:
+def measure(ids: list[str]) -> tuple[float, LoopMonitor, LoopMonitor]:
     """Wait for runs in one event loop.
 
-    Gives the growth of memory in MB, and the loop's turns: with the triggers, and with as many sleepers.
+    :returns: growth of memory in MB, and the loop's times with the triggers and with as many sleepers.
     """
-    ours, sleepers = Turns(), Turns()
+    ours, sleepers = LoopMonitor(), LoopMonitor()
 
     async def main() -> float:
-        with anyio.move_on_after(1):  # as a triggerer does all the time; loads what httpx needs, too
+        with anyio.move_on_after(1):  # as in a triggerer; also imports what httpx needs
             await anyio.sleep(0)
         before = resident()
         statuses = await ours.watch(fire_all(ids))
@@ -142,7 +142,7 @@ def measure(ids: list[str]) -> tuple[float, Turns, Turns]:
 
 
 def script_megabytes() -> float:
-    """Give the memory of one process of the script's kind."""
+    """Return the memory of one process of the script in MB."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT])
     time.sleep(1.5)
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
@@ -170,11 +170,11 @@ def main() -> None:
         "MB": script_megabytes() * count,
     }
     polls = sum(n for name, n in requests.items() if " GET " in name)
-    print(f"{count} runs of {RUN_SECONDS:g} s: ours, one process a run, ratio")
+    print(f"{count} runs of {RUN_SECONDS:g} s: triggers, one process per run, ratio")
     for name, value in {"polls": polls, "tokens": tokens, "MB": megabytes}.items():
         print(f"{name:8} {value:8.0f} {theirs[name]:10.0f} {value / theirs[name]:8.4f}")
-    print(f"event loop, {count} triggers: {ours.said()}")
-    print(f"event loop, {count} sleepers: {sleepers.said()}")
+    print(f"event loop, {count} triggers: {ours.summary()}")
+    print(f"event loop, {count} sleepers: {sleepers.summary()}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Prints what a sync of many objects costs, beside scripts that send one PUT an object.
+"""Cost of a sync of many objects, beside scripts that send one PUT per object.
 
 Run: ``python -m tests.benchmarks.mapsindoors_sync [objects]``
 """
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 CHANGED = 100
-"""One row of this many is changed."""
+"""Rows per changed row."""
 ROUNDS = 3
 AT_ONCE = 4
-MOST_FOR_SCRIPTS = 10_000
-"""Objects up to which scripts are measured, too: at 10 requests a second they take long."""
+MAX_OBJECTS_FOR_SCRIPTS = 10_000
+"""Maximum objects for measuring scripts, which send 10 requests per second."""
 
 
 def serve(objects: int, conn: Any) -> None:
@@ -47,12 +47,12 @@ def serve(objects: int, conn: Any) -> None:
 
 
 def memory() -> float:
-    """Give the most memory this process has had, in MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def sync(source: Path, **options: Any) -> dict[str, Any]:
-    """Run the operator; gives its counts, seconds, seconds of CPU and growth of memory."""
+    """Run the operator, and return its counts, seconds, seconds of CPU and growth of memory."""
     from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 
     before, cpu, clock = memory(), time.process_time(), time.monotonic()
@@ -62,21 +62,21 @@ def sync(source: Path, **options: Any) -> dict[str, Any]:
 
 
 def single_puts(rows: list[dict[str, Any]], mark: str) -> tuple[int, float]:
-    """Rename what is changed as a script does that knows it: one PUT each; gives requests and seconds."""
+    """Rename the changed objects with one PUT each, and return requests and seconds."""
     from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
     clock = time.monotonic()
     with MapsIndoorsHook() as hook:
-        found = {one.get("externalId"): one for one in hook.list_geodata(base_types="room")}
+        found = {item.get("externalId"): item for item in hook.list_geodata(base_types="room")}
         for row in rows:
-            one = found[row["externalId"]]
-            texts = {**one["properties"], "name@en": row["name"] + mark}
-            hook.update_geodata([{"id": one["id"], "properties": texts}])
+            item = found[row["externalId"]]
+            properties = {**item["properties"], "name@en": row["name"] + mark}
+            hook.update_geodata([{"id": item["id"], "properties": properties}])
         return hook.requests, time.monotonic() - clock
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]], mark: str) -> Path:
-    """Write the source: the objects as they are, and those that are to change with another name."""
+    """Write the source: unchanged objects, and changed objects with another name."""
     with path.open("w") as out:
         for number, row in enumerate(rows):
             name = row["name"] + (mark if number % CHANGED == 0 else "")
@@ -85,7 +85,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]], mark: str) -> Path:
 
 
 def main(objects: int) -> None:
-    """Plan, apply, apply again; then syncs and scripts in turn; then syncs at once."""
+    """Plan, apply, apply again; then alternate syncs and scripts; then run several syncs at once."""
     here, there = multiprocessing.get_context("spawn").Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(objects, there))
     server.start()
@@ -95,7 +95,7 @@ def main(objects: int) -> None:
     changed = rows[::CHANGED]
     del rows
 
-    import requests  # noqa: F401 - its import is not what is measured
+    import requests  # noqa: F401 - its import is not measured
 
     print(f"{objects} objects, {len(changed)} of them changed")
     print(f"{'':12} {'requests':>8} {'cpu s':>7} {'s':>7} {'MB more':>8}")
@@ -103,7 +103,7 @@ def main(objects: int) -> None:
     for name, options in (("plan", planned), ("apply", {}), ("apply again", {})):
         done = sync(source, **options)
         print(f"{name:12} {done['requests']:8} {done['cpu']:7.1f} {done['s']:7.1f} {done['mb']:8.0f}")
-    if objects <= MOST_FOR_SCRIPTS:
+    if objects <= MAX_OBJECTS_FOR_SCRIPTS:
         compare_with_scripts(source, changed, objects)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(sync, [source] * AT_ONCE))
@@ -114,7 +114,7 @@ def main(objects: int) -> None:
 
 
 def compare_with_scripts(source: Path, changed: list[dict[str, Any]], objects: int) -> None:
-    """Undo the changes with single PUTs and make them with a sync, in turn, and print the ratios."""
+    """Alternate single PUTs, which undo the changes, and syncs; print the ratios."""
     ratios = []
     for _ in range(ROUNDS):
         puts, took = single_puts(changed, "")

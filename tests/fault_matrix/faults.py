@@ -1,4 +1,4 @@
-"""The bad days of the fault matrix: which faults there are, and how each strikes the sandbox."""
+"""Faults of the matrix: their options in the sandbox, and their injection into a run of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.server import Sandbox
-from tests.support.recording_host import Foreign
+from tests.support.recording_host import RecordingHost
 
 HOOKS: dict[str, Any] = {
     "mapsindoors": MapsIndoorsHook,
@@ -26,7 +26,7 @@ HOOKS: dict[str, Any] = {
 }
 QUICK = RetryLimits(attempts=3, base=0.001, cap=1.0, total=5.0)
 LONGEST = 5.0
-"""Seconds after which a call counts as hung."""
+"""Maximum seconds of a call; a longer one counts as hung."""
 
 TOKEN = "(connect|oauth2)/token"
 NOT_TOKEN = rf"^(?!.*{TOKEN})"
@@ -50,32 +50,32 @@ FAULTS: dict[str, dict[str, Any]] = {
 BAD = ("DUPLICATED", "LOST", "HUNG", "WRONG", "LEAKED")
 
 
-class Strike:
-    """One fault, in force until :meth:`end`.
+class Injection:
+    """One fault, injected until :meth:`end`.
 
     :param fault: a key of :data:`FAULTS`.
-    :param after: how many requests pass first, those for tokens not counted.
+    :param after: number of requests before the fault, requests for tokens not counted.
     """
 
     def __init__(self, sandbox: Sandbox, fault: str, after: int = 0) -> None:
         self._sandbox, self._after, self._fault = sandbox, after, fault
-        self._foreign = Foreign() if fault == "redirect" else None
+        self._foreign = RecordingHost() if fault == "redirect" else None
         self._passed = 0
         self.hit = False
         options = dict(FAULTS[fault])
         if self._foreign:
-            options["location"] = f"http://{self._foreign.place}/elsewhere"
-        self._watched = sandbox.faults.take
-        self._struck = None
+            options["location"] = f"http://{self._foreign.address}/elsewhere"
+        self._original_take = sandbox.faults.take
+        self._fault_added = None
         if not options:
             sandbox.faults.take = self._take  # type: ignore[method-assign]
             return
         path = options.setdefault("path", NOT_TOKEN)
         if path == TOKEN and after:
-            # In the middle: the token there is gets refused, and no new one is to be had.
+            # In the middle: the service refuses the current token, and issues no new one.
             sandbox.faults.add("status", path=NOT_TOKEN, after=after, status=401)
             after = 1
-        self._struck = sandbox.faults.add(after=after, **options)
+        self._fault_added = sandbox.faults.add(after=after, **options)
 
     def _take(self, service: str, method: str, path: str) -> Any:
         if "token" not in path:
@@ -83,34 +83,34 @@ class Strike:
             if self._passed == self._after + 1:
                 self._sandbox.clock.advance(3600)
                 self.hit = True
-        return self._watched(service, method, path)
+        return self._original_take(service, method, path)
 
     def end(self) -> None:
-        """Let the service be well again."""
-        self.hit = self.hit or bool(self._struck and self._struck.hits)
+        """Remove the fault from the service."""
+        self.hit = self.hit or bool(self._fault_added and self._fault_added.hits)
         self._sandbox.faults.clear()
         if not FAULTS[self._fault]:
-            self._sandbox.faults.take = self._watched  # type: ignore[method-assign]
+            self._sandbox.faults.take = self._original_take  # type: ignore[method-assign]
         if self._foreign:
             self._foreign.close()
 
     @property
     def leaked(self) -> bool:
-        """Whether a host that a redirect named has heard anything."""
+        """True when the host that the redirect named has received anything."""
         return bool(self._foreign and self._foreign.seen)
 
 
 def fresh(sandbox: Sandbox, vendor: str) -> None:
-    """Put a service back, and forget all tokens and limits."""
+    """Reset a service, and drop all tokens and rate limits."""
     sandbox.faults.clear()
     sandbox.clock.reset()
-    # Only this service: making all four worlds anew takes most of the time.
+    # Only this service: seeding all four takes most of the time.
     sandbox.services[vendor].reset()
     sandbox.mapsindoors.rate_limit = None
     sandbox.amigocloud.job_latency = 0.0
     auth._slots.clear()
     rate_limit._budgets.clear()
-    # Each token that it knows makes the masker slower, and a matrix takes hundreds of them.
+    # Each known token slows the masker down, and a matrix uses hundreds of them.
     _secrets_masker().reset_masker()
 
 

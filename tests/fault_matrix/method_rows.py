@@ -1,4 +1,4 @@
-"""The methods of the hooks in the fault matrix; those of IoT Studio are in a module of their own."""
+"""Hook methods in the fault matrix; those of IoT Studio are in ``method_rows_iotstudio``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.support import every_task
 class Row:
     """One method of a hook.
 
-    :param call: calls it; gets the hook and what ``prepare`` made.
-    :param count: for a write, how often it has taken effect, as the service shows it afterwards.
-    :param prepare: makes what the call needs, on a good day.
+    :param call: calls the method, with the hook and the result of ``prepare``.
+    :param count: for a write, counts its effects in the service afterwards.
+    :param prepare: creates what the call needs, without a fault.
     """
 
     vendor: str
@@ -55,7 +55,7 @@ def _leaf(hook: MapsIndoorsHook) -> str:
 
 
 def _things_named(hook: MapsIndoorsHook, name: str) -> int:
-    return sum(one["properties"].get("name@en") == name for one in hook.list_geodata())
+    return sum(item["properties"].get("name@en") == name for item in hook.list_geodata())
 
 
 def _rows(hook: AmigoCloudHook, name: str) -> int:
@@ -63,10 +63,10 @@ def _rows(hook: AmigoCloudHook, name: str) -> int:
 
 
 def _datasets(hook: AmigoCloudHook) -> int:
-    return sum(one["name"] == "matrix" for one in hook.get_cursor("datasets"))
+    return sum(dataset["name"] == "matrix" for dataset in hook.get_cursor("datasets"))
 
 
-def _run_of(hook: LeanIXHook) -> str:
+def _created(hook: LeanIXHook) -> str:
     return hook.create_run(LDIF)
 
 
@@ -82,8 +82,8 @@ def _status_is(*statuses: str) -> Callable[[Any, Any], int]:
 
 def _results(hook: LeanIXHook, run_id: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        made = hook.download_results(run_id, f"{folder}/results.json")
-        return made and made["sha256"]
+        manifest = hook.download_results(run_id, f"{folder}/results.json")
+        return manifest and manifest["sha256"]
 
 
 def _upload(hook: AmigoCloudHook, _: Any) -> str:
@@ -94,7 +94,7 @@ def _upload(hook: AmigoCloudHook, _: Any) -> str:
 
 
 def _secrets(hook: MapsIndoorsHook) -> list[Any]:
-    return [one["description"] for one in hook.list_client_secrets(seed.CUSTOMER)]
+    return [secret["description"] for secret in hook.list_client_secrets(seed.CUSTOMER)]
 
 
 def _project(hook: AmigoCloudHook) -> str:
@@ -230,8 +230,8 @@ ROWS = [
         lambda h, _: 1 - _rows(h, "matrix"),
         _state_before_a_row,
     ),
-    Row("leanix", "list_runs", lambda h, run: len(h.list_runs()), prepare=_run_of),
-    Row("leanix", "get_run_status", lambda h, run: h.get_run_status(run), prepare=_run_of),
+    Row("leanix", "list_runs", lambda h, run: len(h.list_runs()), prepare=_created),
+    Row("leanix", "get_run_status", lambda h, run: h.get_run_status(run), prepare=_created),
     Row("leanix", "get_run_progress", lambda h, run: h.get_run_progress(run) and None, prepare=_started),
     Row("leanix", "get_run_stats", lambda h, run: h.get_run_stats(run) and None, prepare=_started),
     Row("leanix", "iter_run_warnings", lambda h, run: list(h.iter_run_warnings(run)), prepare=_started),
@@ -248,7 +248,7 @@ ROWS = [
         "start_run",
         lambda h, run: h.start_run(run) and None,
         _status_is("SEQUENTIALIZED", "PENDING", "IN_PROGRESS", "FINISHED"),
-        _run_of,
+        _created,
     ),
     Row("leanix", "stop_run", lambda h, run: h.stop_run(run) and None, _status_is("STOPPED"), _started),
     Row(

@@ -1,4 +1,4 @@
-"""The methods of IoT Studio's hook in the fault matrix."""
+"""Methods of IoT Studio's hook in the fault matrix."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _model(hook: IoTStudioHook) -> None:
 
 
 def _models(hook: IoTStudioHook) -> list[str]:
-    return [one["name"] for one in hook.list_models()]
+    return [model["name"] for model in hook.list_models()]
 
 
 def _version(hook: IoTStudioHook) -> None:

@@ -1,14 +1,14 @@
-"""What each operator and sensor does on a bad day: run in the sandbox, broken in the middle, tried again.
+"""Operators and sensors under faults: run each of them in the sandbox, break it in the middle, and retry.
 
-The judge is the sandbox: afterwards it must hold, and the files must be, what a good day leaves, or, where
-the task failed for good, nothing that a good day does not leave.
+Afterwards the sandbox and the files must be as a faultless run leaves them. When the task has failed
+permanently, they may hold nothing else.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,11 +25,11 @@ from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.export import incremental
 from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.server import Sandbox
-from tests.fault_matrix.faults import FAULTS, LONGEST, QUICK, Strike, fresh
+from tests.fault_matrix.faults import FAULTS, LONGEST, QUICK, Injection, fresh
 from tests.support import every_task
 from tests.support.airflow_names import AirflowFailException
-from tests.support.sandbox_state import World, files, world
-from tests.support.task_runner import Tries
+from tests.support.sandbox_state import Snapshot, files, snapshot
+from tests.support.task_runner import TaskRunner
 
 VENDORS = {
     "mapsindoors": every_task.mapsindoors_tasks,
@@ -38,33 +38,36 @@ VENDORS = {
     "leanix": every_task.leanix_tasks,
 }
 CHANGING = {"requests", "seconds", "run_id", "job", "dataset_ids", "action_id", "uri", "files", "plan"}
-"""What an operator returns that differs from day to day."""
-DONE_BEFORE = {
+"""Fields of results that differ between equal runs."""
+PARTLY_DONE = {
     "updated", "written", "skipped", "verified", "created", "existing", "create", "update", "unchanged",
     "deleted", "gone", "changed", "differences",
 }  # fmt: skip
-"""What differs when an earlier try has done a part of the work."""
+"""Fields of results that differ when an earlier attempt has done a part of the work."""
 
-LOOKS = 4
-"""What a sensor waits for is so at this request."""
+FULFILLED_AT = 4
+"""Number of the request at which the condition of a sensor is fulfilled."""
+
 PLAN = "plan."
-"""How the names of files begin that a sync makes before it writes to the service, and when rows fail."""
+"""Prefix of the files that a sync writes before it changes the service, and when rows fail."""
 
 
 @dataclass
-class Day:
-    """How a task went, and what was there afterwards.
+class TaskRun:
+    """Result of a task with its attempts, and the state afterwards.
 
-    :param errors: one for each try that failed.
-    :param requests: method and path of each, those for tokens left out.
+    :param errors: the error of each failed attempt.
+    :param requests: method and path of each request, except those for tokens.
+    :param before: content of the service before the run.
+    :param after: content of the service after the run.
     """
 
     value: Any = None
     errors: list[Exception] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
-    before: World = field(default_factory=World)
-    world: World = field(default_factory=World)
+    before: Snapshot = field(default_factory=Snapshot)
+    after: Snapshot = field(default_factory=Snapshot)
     files: dict[str, bytes] = field(default_factory=dict)
     is_green: bool = False
     hit: bool = True
@@ -72,26 +75,26 @@ class Day:
 
     @property
     def result(self) -> Any:
-        """What the task returned, as far as it can be compared."""
-        return self.told(bool(self.errors))
+        """Comparable part of what the task returned."""
+        return self.comparable(retried=bool(self.errors))
 
-    def told(self, again: bool) -> Any:
-        """Give what the task returned, without what differs from day to day.
+    def comparable(self, *, retried: bool) -> Any:
+        """Return the result without the fields that differ between equal runs.
 
-        :param again: also without what differs when an earlier try has done a part of the work.
+        :param retried: whether to leave out the fields that depend on an earlier attempt, too.
         """
-        return _without(self.value, CHANGING | DONE_BEFORE if again else CHANGING)
+        return _without(self.value, CHANGING | PARTLY_DONE if retried else CHANGING)
 
 
 def _without(value: Any, left_out: set[str]) -> Any:
     if isinstance(value, dict):
-        return {name: _without(one, left_out) for name, one in value.items() if name not in left_out}
+        return {name: _without(item, left_out) for name, item in value.items() if name not in left_out}
     return "a text" if isinstance(value, str) else value
 
 
 @contextmanager
 def no_waiting() -> Iterator[None]:
-    """Let all pauses take no time: between tries, polls and looks, and for a request's turn."""
+    """Shorten all pauses: between attempts and polls, and of the rate limit."""
     at_once = partial(repeat, 0.001)
     with (
         patch.object(ApiHook, "retry_limits", QUICK),
@@ -106,7 +109,7 @@ def no_waiting() -> Iterator[None]:
 
 
 def rows(vendor: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Give a vendor's lines of the table: its label to the class's name and further arguments."""
+    """Return a vendor's rows of the table: label to class name and further arguments."""
     out: dict[str, tuple[str, dict[str, Any]]] = {}
     for name, kind in sorted(every_task.public_classes().items()):
         if kind.__module__.split(".")[1] != vendor:
@@ -119,47 +122,51 @@ def rows(vendor: str) -> dict[str, tuple[str, dict[str, Any]]]:
     return out
 
 
-def live(
+def run_task(
     sandbox: Sandbox, vendor: str, row: tuple[str, dict[str, Any]], fault: str = "", after: int = 0
-) -> Day:
-    """Run a task, with one more try after one that failed; a service that was down is well again by then.
+) -> TaskRun:
+    """Run a task, and retry it once, without the fault, after a failure.
 
-    :param fault: what goes wrong; empty for a good day.
-    :param after: how many requests pass before it does.
+    :param fault: the fault to inject; empty for a faultless run.
+    :param after: number of requests before the fault.
     """
     name, arguments = row
-    day = Day()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        _soon(sandbox, vendor)
+    run = TaskRun()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _reset(sandbox, vendor)
         make = VENDORS[vendor](sandbox, folder)[name]
         auth._slots.clear()
-        given, day.before = files(folder), world(sandbox, vendor)
-        tries = Tries()
-        with recorded(sandbox, day, vendor if name.endswith("Sensor") else ""):
-            strike = Strike(sandbox, fault, after) if fault else None
-            for _ in range(2):
-                began = time.monotonic()
-                try:
-                    day.value = tries.run(make(task_id="task", **arguments))
-                    day.is_green = True
-                    break
-                except (ProviderError, TimeoutError) as error:
-                    day.errors.append(error)
-                    if isinstance(error, AirflowFailException):
-                        break
-                finally:
-                    day.seconds = max(day.seconds, time.monotonic() - began)
-                    if strike:
-                        strike.end()
-        if strike:
-            day.hit, day.leaked = strike.hit, strike.leaked
-        day.world = world(sandbox, vendor)
-        day.files = {path: data for path, data in files(folder).items() if path not in given}
-    return day
+        inputs, run.before = files(folder), snapshot(sandbox, vendor)
+        with recorded(sandbox, run, vendor if name.endswith("Sensor") else ""):
+            injection = Injection(sandbox, fault, after) if fault else None
+            _run_attempts(run, lambda: make(task_id="task", **arguments), injection)
+        if injection:
+            run.hit, run.leaked = injection.hit, injection.leaked
+        run.after = snapshot(sandbox, vendor)
+        run.files = {path: data for path, data in files(folder).items() if path not in inputs}
+    return run
 
 
-def _soon(sandbox: Sandbox, vendor: str) -> None:
+def _run_attempts(run: TaskRun, make: Callable[[], Any], injection: Injection | None) -> None:
+    runner = TaskRunner()
+    for _ in range(2):
+        began = time.monotonic()
+        try:
+            run.value = runner.run(make())
+            run.is_green = True
+            break
+        except (ProviderError, TimeoutError) as error:
+            run.errors.append(error)
+            if isinstance(error, AirflowFailException):
+                break
+        finally:
+            run.seconds = max(run.seconds, time.monotonic() - began)
+            if injection:
+                injection.end()
+
+
+def _reset(sandbox: Sandbox, vendor: str) -> None:
     fresh(sandbox, vendor)
     sandbox.leanix.queue_seconds = sandbox.leanix.run_seconds = sandbox.leanix.seconds_per_item = 0.0
     sandbox.iotstudio.device_seconds = 0.0
@@ -167,80 +174,82 @@ def _soon(sandbox: Sandbox, vendor: str) -> None:
 
 
 @contextmanager
-def recorded(sandbox: Sandbox, day: Day, happens: str) -> Iterator[None]:
-    """Note every request.
+def recorded(sandbox: Sandbox, run: TaskRun, sensors_of: str) -> Iterator[None]:
+    """Record every request.
 
-    :param happens: what sensors of this vendor wait for is so after they looked some times.
+    :param sensors_of: the vendor whose sensors' conditions to fulfil after some requests; empty for none.
     """
     take = sandbox.faults.take
 
-    def noting(service: str, method: str, path: str) -> Any:
+    def recording(service: str, method: str, path: str) -> Any:
         if "/token" not in path:
-            day.requests.append((method, path))
-            if happens and len(day.requests) == LOOKS:
-                every_task.happen(sandbox, happens)
+            run.requests.append((method, path))
+            if sensors_of and len(run.requests) == FULFILLED_AT:
+                every_task.fulfil_sensors(sandbox, sensors_of)
         return take(service, method, path)
 
-    sandbox.faults.take = noting  # type: ignore[method-assign]
+    sandbox.faults.take = recording  # type: ignore[method-assign]
     yield
     sandbox.faults.take = take  # type: ignore[method-assign]
 
 
-def middle(good: Day) -> int:
-    """Say which request the short form breaks: the first that writes, else the one in the middle."""
-    for at, (method, _) in enumerate(good.requests):
+def middle(expected: TaskRun) -> int:
+    """Return the index of the request that the short form breaks: the first write, else the middle one."""
+    for index, (method, _) in enumerate(expected.requests):
         if method != "GET":
-            return at
-    return len(good.requests) // 2
+            return index
+    return len(expected.requests) // 2
 
 
 def cell(
-    sandbox: Sandbox, vendor: str, row: tuple[str, dict[str, Any]], fault: str, good: Day, after: int
+    sandbox: Sandbox, vendor: str, row: tuple[str, dict[str, Any]], fault: str, expected: TaskRun, after: int
 ) -> str:
-    """Say what a task does under a fault, in a few words.
+    """Return the behaviour of a task under a fault, in a few words; one of :data:`BAD` for a defect.
 
-    :param good: the same on a good day.
+    :param expected: the same task without a fault.
     """
-    day = live(sandbox, vendor, row, fault, after)
-    if day.seconds > LONGEST:
+    run = run_task(sandbox, vendor, row, fault, after)
+    if run.seconds > LONGEST:
         return "HUNG"
-    if day.leaked:
+    if run.leaked:
         return "LEAKED"
-    if not day.hit:
+    if not run.hit:
         return "-"
-    return _green(day, good) if day.is_green else _red(day, good)
+    return _success(run, expected) if run.is_green else _failure(run, expected)
 
 
-def _green(day: Day, good: Day) -> str:
-    if _more(day, good):
+def _success(run: TaskRun, expected: TaskRun) -> str:
+    if _surplus(run, expected):
         return "DUPLICATED"
-    if good.world - day.world:
+    if expected.after - run.after:
         return "LOST"
-    if _shape(day.files) != _shape(good.files) or day.result != good.told(bool(day.errors)):
+    if _line_counts(run.files) != _line_counts(expected.files):
         return "WRONG"
-    if day.errors:
-        return f"`{_name(day.errors[0])}`; next attempt fine"
-    return "fine" if len(day.requests) <= len(good.requests) else "retried, fine"
+    if run.result != expected.comparable(retried=bool(run.errors)):
+        return "WRONG"
+    if run.errors:
+        return f"`{_name(run.errors[0])}`; next attempt fine"
+    return "fine" if len(run.requests) <= len(expected.requests) else "retried, fine"
 
 
-def _red(day: Day, good: Day) -> str:
-    if _more(day, good):
+def _failure(run: TaskRun, expected: TaskRun) -> str:
+    if _surplus(run, expected):
         return "DUPLICATED"
-    if not all(name.startswith(PLAN) for name in day.files):
+    if not all(name.startswith(PLAN) for name in run.files):
         return "WRONG"
-    known = [(good.world, "done"), (good.before, "not done")]
-    done = next((word for there, word in known if day.world == there), "partly done")
-    return f"{'; next attempt '.join(f'`{_name(one)}`' for one in day.errors)}, {done}"
+    known = [(expected.after, "done"), (expected.before, "not done")]
+    done = next((word for content, word in known if run.after == content), "partly done")
+    return f"{'; next attempt '.join(f'`{_name(error)}`' for error in run.errors)}, {done}"
 
 
-def _more(day: Day, good: Day) -> World:
-    """Give what is neither from before nor to be."""
-    return day.world - (good.world | good.before)
+def _surplus(run: TaskRun, expected: TaskRun) -> Snapshot:
+    """Return the content that was neither there before nor is the effect of the task."""
+    return run.after - (expected.after | expected.before)
 
 
-def _shape(made: dict[str, bytes]) -> dict[str, int]:
-    """Give the lines of each file: ids and times differ from day to day, and plans from try to try."""
-    return {name: len(data.splitlines()) for name, data in made.items() if not name.startswith(PLAN)}
+def _line_counts(created: dict[str, bytes]) -> dict[str, int]:
+    """Return the number of lines per file, as ids and times differ; plans differ between attempts."""
+    return {name: len(data.splitlines()) for name, data in created.items() if not name.startswith(PLAN)}
 
 
 def _name(error: Exception) -> str:
@@ -248,32 +257,33 @@ def _name(error: Exception) -> str:
 
 
 def cells(sandbox: Sandbox, vendor: str) -> dict[str, list[str]]:
-    """Give the cells of a vendor's operators and sensors, in the order of the faults: each fault once."""
+    """Return the cells of a vendor's operators and sensors, in the order of the faults: each fault once."""
     out = {}
     with no_waiting():
         for label, row in rows(vendor).items():
-            good = good_day(sandbox, vendor, row)
-            out[label] = [cell(sandbox, vendor, row, fault, good, middle(good)) for fault in FAULTS]
+            expected = faultless(sandbox, vendor, row)
+            after = middle(expected)
+            out[label] = [cell(sandbox, vendor, row, fault, expected, after) for fault in FAULTS]
     return out
 
 
-def good_day(sandbox: Sandbox, vendor: str, row: tuple[str, dict[str, Any]]) -> Day:
-    """Run a task when nothing is wrong."""
-    good = live(sandbox, vendor, row)
-    if good.errors:
-        raise AssertionError(f"{row} fails without a fault") from good.errors[0]
-    if row[0].endswith("Sensor") and len(good.requests) < LOOKS:
-        raise AssertionError(f"{row} did not wait: what it waits for was so before")
-    return good
+def faultless(sandbox: Sandbox, vendor: str, row: tuple[str, dict[str, Any]]) -> TaskRun:
+    """Run a task without a fault."""
+    run = run_task(sandbox, vendor, row)
+    if run.errors:
+        raise AssertionError(f"{row} fails without a fault") from run.errors[0]
+    if row[0].endswith("Sensor") and len(run.requests) < FULFILLED_AT:
+        raise AssertionError(f"{row} did not wait: its condition was fulfilled before")
+    return run
 
 
 def long_cells(sandbox: Sandbox, vendor: str, fault: str) -> dict[str, str]:
-    """Give what each task of a vendor does when its first request is broken, its second one, and so on."""
+    """Return the behaviour of each task of a vendor for a fault at each of its requests."""
     out = {}
     with no_waiting():
         for label, row in rows(vendor).items():
-            good = good_day(sandbox, vendor, row)
-            for after, (method, path) in enumerate(good.requests):
-                said = cell(sandbox, vendor, row, fault, good, after)
-                out[f"{label}, request {after}: {method} {path}"] = said
+            expected = faultless(sandbox, vendor, row)
+            for after, (method, path) in enumerate(expected.requests):
+                result = cell(sandbox, vendor, row, fault, expected, after)
+                out[f"{label}, request {after}: {method} {path}"] = result
     return out

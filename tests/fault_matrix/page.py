@@ -19,8 +19,9 @@ Cells = dict[str, list[str]]
 INTRODUCTION = """\
 # Behaviour under faults
 
-A request that may be repeated is sent up to six times, within three minutes. If that does not help, one of
-these errors is raised. They are in `airflow_provider.errors`, and all of them are a `ProviderError`:
+A request that may be repeated is sent up to six times, within three minutes (to AmigoCloud twenty times,
+within ten minutes), unless the connection sets other limits. If that does not help, one of these errors is
+raised. They are in `airflow_provider.errors`, and all of them are a `ProviderError`:
 
 | Error | Meaning | What helps |
 | --- | --- | --- |

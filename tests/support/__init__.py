@@ -1,1 +1,1 @@
-"""Helpers that the tests share."""
+"""Test helpers: fakes, runners and searches that several test modules use."""

@@ -1,4 +1,4 @@
-"""Names that Airflow 3.1 has in another place."""
+"""Airflow exceptions that version 3.1 defines in another module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials that every encoding changes, planted in all connections, and the search for them."""
+"""Canary credentials: plant them in all connections, and search texts for them in every encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider.sandbox.server import Sandbox
 
 
 def plant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put credentials into all connections that every encoding changes; nothing takes long."""
+    """Put credentials that every encoding changes into all connections, and shorten all waits."""
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(rate_limit, "_budgets", {})
     monkeypatch.setattr(ApiHook, "retry_limits", RetryLimits(attempts=2, base=0.001, cap=0.01))
@@ -31,7 +31,7 @@ def plant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def secrets_of(sandbox: Sandbox) -> dict[str, list[str]]:
-    """Give all credentials in play by service: the connection's, and every token made since."""
+    """Return all credentials by service: those of its connection, and every token issued since."""
     tokens: dict[str, Callable[[Any], Iterable[str]]] = {
         "mapsindoors": lambda service: [*service.auth._tokens, service.connection()["extra"]["api_key"]],
         "amigocloud": lambda service: [*service.websocket_sessions, seed.AWKWARD_TOKEN],
@@ -40,33 +40,34 @@ def secrets_of(sandbox: Sandbox) -> dict[str, list[str]]:
     }
     found: dict[str, list[str]] = {}
     for name, service in sandbox.services.items():
-        # AmigoCloud's own token is a plain word, which says nothing when it is found somewhere.
+        # AmigoCloud's own token is a plain word: it would be found in unrelated texts.
         own = [] if name == "amigocloud" else [service.connection()["password"]]
         found[name] = [*tokens[name](service), *own]
     return found
 
 
 def break_everything(sandbox: Sandbox, fault: dict[str, Any]) -> None:
-    """Let every answer of a service fail, and say again all that the service was ever told."""
-    for service, told in secrets_of(sandbox).items():
-        said = {"body": {"error": " ".join(told), "detail": told}, "headers": {"X-Said": quote(told[0])}}
-        more = said if fault["kind"] == "status" else {}
-        sandbox.faults.add(service=service, times=None, **fault, **more)
+    """Make every reply fail, and quote in it all credentials that the service has received."""
+    for service, secrets in secrets_of(sandbox).items():
+        body = {"error": " ".join(secrets), "detail": secrets}
+        quoting = {"body": body, "headers": {"X-Said": quote(secrets[0])}}
+        options = quoting if fault["kind"] == "status" else {}
+        sandbox.faults.add(service=service, times=None, **fault, **options)
 
 
 def leaks(left: Mapping[str, str], sandbox: Sandbox) -> list[str]:
-    """Find credentials, in every spelling, in what is left of a run.
+    """Return each credential, in any encoding, that a run has left in a text.
 
-    :param left: texts, by where they are.
+    :param left: texts by their location.
     """
-    every = {one for told in secrets_of(sandbox).values() for one in told}
-    return [f"{where}: {text}" for where, text in search(left.items(), every)]
+    secrets = {secret for found in secrets_of(sandbox).values() for secret in found}
+    return [f"{location}: {text}" for location, text in search(left.items(), secrets)]
 
 
 def search(texts: Iterable[tuple[str, str]], secrets: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Give where a secret is, raw, percent-encoded, escaped or in base64, with what is around it."""
-    spelled = {spelling for secret in secrets for spelling in encodings(secret)}
-    for where, text in texts:
-        for spelling in spelled:
-            if (at := text.find(spelling)) >= 0:
-                yield where, f"...{text[max(0, at - 150) : at + 20]}"
+    """Yield the location of each secret, in any encoding, with the text around it."""
+    encoded = {encoding for secret in secrets for encoding in encodings(secret)}
+    for location, text in texts:
+        for encoding in encoded:
+            if (at := text.find(encoding)) >= 0:
+                yield location, f"...{text[max(0, at - 150) : at + 20]}"

@@ -1,4 +1,4 @@
-"""One task of every public operator and sensor, each of which does something on the seeded sandbox."""
+"""One task per public operator and sensor, each with an effect on the seeded sandbox."""
 
 from __future__ import annotations
 
@@ -50,37 +50,37 @@ LDIF = {
 LATER = "later"
 HOT = 84
 NEVER = 1e6
-"""Seconds that nobody waits."""
+"""Seconds that no test waits."""
 
 Make = Callable[..., Any]
-"""Gives a task; takes arguments of :class:`BaseOperator`, and ``deferrable`` where the class has it."""
+"""Task factory: takes arguments of ``BaseOperator``, and ``deferrable`` where the class has it."""
 
 
 def public_classes() -> dict[str, type]:
-    """Give every public operator and sensor by its name."""
+    """Return all public operators and sensors by name."""
     return {
-        name: one
+        name: kind
         for module in MODULES
-        for name, one in vars(module).items()
-        if isinstance(one, type)
-        and one.__module__.startswith("airflow_provider.")
-        and hasattr(one, "execute")
+        for name, kind in vars(module).items()
+        if isinstance(kind, type)
+        and kind.__module__.startswith("airflow_provider.")
+        and hasattr(kind, "execute")
         if name not in BASES
     }
 
 
 def can_defer(kind: type) -> bool:
-    """Tell whether tasks of a class can wait in the triggerer."""
+    """Return whether tasks of a class can wait in the triggerer."""
     return kind.__name__.endswith("Sensor") or "deferrable" in signature(kind.__init__).parameters
 
 
 def tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
-    """Give a maker of a task for each public class, by its name.
+    """Return a task factory for each public class, by name.
 
-    They do not get into each other's way: all of them can run in one DAG. What the sensors wait for is not so
-    before :func:`happen`.
+    The tasks do not affect each other: all of them can run in one DAG. The sensors wait until
+    :func:`fulfil_sensors`.
 
-    :param folder: where they read and write files.
+    :param folder: folder of the files that the tasks read and write.
     """
     return {
         **mapsindoors_tasks(sandbox, folder),
@@ -91,11 +91,11 @@ def tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
 
 
 def mapsindoors_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
-    """Tasks of MapsIndoors: they rename, sync (change, create and delete), export, delete and create."""
-    there = list(sandbox.mapsindoors.campus.geodata.values())
-    rooms = [one for one in there if one["baseType"] == "room"]
+    """Create the tasks of MapsIndoors: rename, sync, export, delete, create, wait."""
+    geodata = list(sandbox.mapsindoors.campus.geodata.values())
+    rooms = [item for item in geodata if item["baseType"] == "room"]
     renamed, changed = rooms[0], rooms[1]
-    leaf = next(one for one in there if one["baseType"] == "poi")
+    leaf = next(item for item in geodata if item["baseType"] == "poi")
     poi = {
         "baseType": "poi",
         "parentId": changed["parentId"],
@@ -127,13 +127,13 @@ def mapsindoors_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             geodata=[{"externalId": "N-1", **poi}], **more
         ),
         "MapsIndoorsGeodataSensor": lambda **more: mapsindoors_sensors.MapsIndoorsGeodataSensor(
-            expected=[{"id": rooms[2]["id"], "properties": {"name@en": LATER}}], **_patient(more)
+            expected=[{"id": rooms[2]["id"], "properties": {"name@en": LATER}}], **_short_waits(more)
         ),
     }
 
 
 def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
-    """Tasks of AmigoCloud: they export, write, upload, and wait."""
+    """Create the tasks of AmigoCloud: export, write, upload, wait."""
     upload = folder / "rows.csv"
     upload.write_text("name,lat,lon\na,55.1,12.1\n")
     job = sandbox.amigocloud.jobs.start("x", dict, NEVER).id
@@ -149,19 +149,19 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             source=str(upload), poll_interval=0.1, **more
         ),
         "AmigoCloudJobSensor": lambda **more: amigocloud_sensors.AmigoCloudJobSensor(
-            job_id=job, **_patient(more)
+            job_id=job, **_short_waits(more)
         ),
         "AmigoCloudDatasetSensor": lambda **more: amigocloud_sensors.AmigoCloudDatasetSensor(
-            dataset=2001, since=state, **_patient(more)
+            dataset=2001, since=state, **_short_waits(more)
         ),
         "AmigoCloudSqlSensor": lambda **more: amigocloud_sensors.AmigoCloudSqlSensor(
-            sql=f"SELECT count(*) AS n FROM dataset_1 WHERE name = '{LATER}'", **_patient(more)
+            sql=f"SELECT count(*) AS n FROM dataset_1 WHERE name = '{LATER}'", **_short_waits(more)
         ),
     }
 
 
 def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
-    """Tasks of IoT Studio: they write, ask for an action, export, and wait."""
+    """Create the tasks of IoT Studio: write, invoke an action, export, wait."""
     things = [THING, *(uid for uid in sandbox.iotstudio.space.things if uid != THING)][:3]
     writes = [{"thing_id": uid, "properties": {"setpoint": 22.5}} for uid in things]
     return {
@@ -183,34 +183,34 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             **more,
         ),
         "IoTStudioPropertySensor": lambda **more: iotstudio_sensors.IoTStudioPropertySensor(
-            filters={"temperature": f"gt:{HOT - 1}"}, **_patient(more)
+            filters={"temperature": f"gt:{HOT - 1}"}, **_short_waits(more)
         ),
     }
 
 
 def leanix_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
-    """Tasks of LeanIX: they start runs, see them through, fetch, and wait."""
+    """Create the tasks of LeanIX: start runs, run to the end, fetch results, configure, wait."""
     configuration = next(
-        one for one in sandbox.leanix.configurations.values() if one["connectorType"] == "report"
+        found for found in sandbox.leanix.configurations.values() if found["connectorType"] == "report"
     )
-    over, going = a_run(sandbox, 0.0), a_run(sandbox, NEVER)
+    finished, active = start_run(sandbox, 0.0), start_run(sandbox, NEVER)
     return {
         "LeanIXStartRunOperator": lambda **more: leanix.LeanIXStartRunOperator(**REPORT, **more),
         "LeanIXRunOperator": lambda **more: leanix.LeanIXRunOperator(
             output_path=str(folder / "landscape.json"), poll_interval=0.2, **REPORT, **more
         ),
         "LeanIXFetchResultsOperator": lambda **more: leanix.LeanIXFetchResultsOperator(
-            run_id=over, output_path=str(folder / "fetched.json"), **more
+            run_id=finished, output_path=str(folder / "fetched.json"), **more
         ),
         "LeanIXPutConfigurationOperator": lambda **more: leanix.LeanIXPutConfigurationOperator(
             configuration={**configuration, "processors": []}, **more
         ),
-        "LeanIXRunSensor": lambda **more: leanix_sensors.LeanIXRunSensor(run_id=going, **_patient(more)),
+        "LeanIXRunSensor": lambda **more: leanix_sensors.LeanIXRunSensor(run_id=active, **_short_waits(more)),
     }
 
 
-def a_run(sandbox: Sandbox, seconds: float) -> str:
-    """Have a run started that takes so long; gives its id."""
+def start_run(sandbox: Sandbox, seconds: float) -> str:
+    """Start a run that takes this long, and return its id."""
     usual, sandbox.leanix.queue_seconds = sandbox.leanix.queue_seconds, seconds
     with LeanIXHook() as hook:
         run_id = hook.create_run(LDIF)
@@ -221,8 +221,8 @@ def a_run(sandbox: Sandbox, seconds: float) -> str:
     return run_id
 
 
-def happen(sandbox: Sandbox, vendor: str) -> None:
-    """Let what the sensors of a vendor wait for be so."""
+def fulfil_sensors(sandbox: Sandbox, vendor: str) -> None:
+    """Create the state that a vendor's sensors wait for."""
     {
         "mapsindoors": _rename_a_room,
         "amigocloud": _change_datasets,
@@ -233,8 +233,8 @@ def happen(sandbox: Sandbox, vendor: str) -> None:
 
 def _rename_a_room(sandbox: Sandbox) -> None:
     campus = sandbox.mapsindoors.campus
-    room = [one for one in campus.geodata.values() if one["baseType"] == "room"][2]
-    # A new object: the seed's own are shared by all solutions that are made of it.
+    room = [item for item in campus.geodata.values() if item["baseType"] == "room"][2]
+    # A new object, because all solutions share the objects of the seed.
     renamed = {**room, "properties": {**room["properties"], "name@en": LATER}}
     campus.geodata = {**campus.geodata, room["id"]: renamed}
 
@@ -256,6 +256,6 @@ def _end_runs(sandbox: Sandbox) -> None:
         run.queue_seconds = run.work_seconds = 0.0
 
 
-def _patient(more: dict[str, Any]) -> dict[str, Any]:
-    """Give a sensor's arguments: short intervals, and not for long."""
+def _short_waits(more: dict[str, Any]) -> dict[str, Any]:
+    """Return a sensor's arguments with a short interval and a short timeout."""
     return {"poke_interval": 0.05, "timeout": 5.0, **more}

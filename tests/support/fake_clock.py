@@ -1,4 +1,4 @@
-"""A clock that moves when somebody sleeps."""
+"""Fake clock: sleeping moves it, and takes no time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import threading
 REAL_SLEEP = asyncio.sleep
 
 
-class Clock:
-    """Stands in for ``time.time``, ``time.sleep`` and ``asyncio.sleep``."""
+class FakeClock:
+    """Replacement of ``time.time``, ``time.sleep`` and ``asyncio.sleep``."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -19,13 +19,13 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time go by on a worker."""
+        """Move the clock, on a worker."""
         self.slept.append(seconds)
         self.now += seconds
 
     async def asleep(self, seconds: float) -> None:
-        """Let time go by in the triggerer."""
+        """Move the clock, in the triggerer."""
         if threading.current_thread() is threading.main_thread():
             self.sleep(seconds)
-        else:  # a sandbox of another test
+        else:  # the sandbox, which serves in a thread of its own
             await REAL_SLEEP(seconds)

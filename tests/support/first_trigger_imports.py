@@ -1,4 +1,4 @@
-"""Prints what a triggerer's event loop has to import itself when our triggers run there for the first time.
+"""Imports on a triggerer's event loop: print the modules that the first runs of all triggers import there.
 
 Run it in a fresh interpreter, with the connections of a sandbox in the environment. It ends when its input
 does.
@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-import airflow.jobs.triggerer_job_runner  # noqa: F401 - what a triggerer has loaded
+import airflow.jobs.triggerer_job_runner  # noqa: F401 - a triggerer has it loaded
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
@@ -22,8 +22,8 @@ from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger, LeanIXRunTri
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
 
-class Noting:
-    """Sees what the main thread imports, and finds nothing."""
+class ImportRecorder:
+    """Import hook that records the modules which the main thread imports, and finds none of them."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -34,41 +34,43 @@ class Noting:
 
 
 def triggers() -> list[BaseTrigger]:
-    """Make one of each, that looks at the sandbox's demo data."""
-    ends = time.time() + 60
+    """Create one trigger of each class, on the sandbox's demo data."""
+    deadline = time.time() + 60
     return [
         AmigoCloudEventTrigger(events=["realtime"], dataset=2001, poll_interval=0.1),
         AmigoCloudDatasetTrigger(dataset=2001, poll_interval=0.1),
         IoTStudioThingTrigger(filters={"temperature": "gt:5000"}, poll_interval=0.1),
         LeanIXRunEndedTrigger(poll_interval=0.1),
-        LeanIXRunTrigger(leanix_conn_id="leanix_default", run_id="none", deadline=ends, poll_interval=0.1),
+        LeanIXRunTrigger(
+            leanix_conn_id="leanix_default", run_id="none", deadline=deadline, poll_interval=0.1
+        ),
         MapsIndoorsGeodataTrigger(
             mapsindoors_conn_id="mapsindoors_default",
             expected=[{"id": "none"}],
             match_on="id",
-            deadline=ends,
+            deadline=deadline,
             poll_interval=0.1,
         ),
     ]
 
 
-async def look(trigger: BaseTrigger) -> None:
-    """Let a trigger run."""
+async def run(trigger: BaseTrigger) -> None:
+    """Run a trigger until it is cancelled."""
     async for _ in trigger.run():
         pass
 
 
 async def main() -> list[str]:
-    """Let them all run, and give the names of what they imported on the loop."""
-    noting = Noting()
-    made = triggers()
-    sys.meta_path.insert(0, noting)  # type: ignore[arg-type]
-    running = [asyncio.create_task(look(trigger)) for trigger in made]
+    """Run all triggers, and return the names of the modules imported on the loop."""
+    recorder = ImportRecorder()
+    created = triggers()
+    sys.meta_path.insert(0, recorder)  # type: ignore[arg-type]
+    running = [asyncio.create_task(run(trigger)) for trigger in created]
     await asyncio.to_thread(sys.stdin.read)
     for task in running:
         task.cancel()
     await asyncio.wait(running)
-    return noting.names
+    return recorder.names
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many examples property tests try: few in the short form, many in ``make test-long``."""
+"""Number of examples in property tests: few in the short form, many in ``make test-long``."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
 def examples(short: int) -> int:
-    """Give a number of examples: as it is in the short form, ten times as many in the long one."""
+    """Return the number of examples: as given in the short form, ten times as many in the long form."""
     return 10 * short if LONG else short

@@ -1,4 +1,4 @@
-"""What importing a module costs.
+"""Import cost: time and modules that importing a public module takes.
 
 ``python tests/support/import_cost.py MODULE ...`` prints a JSON object for each module.
 """
@@ -20,7 +20,7 @@ KINDS = ("hooks", "operators", "sensors", "triggers")
 
 
 def public_modules() -> list[str]:
-    """List the modules that users import."""
+    """Return the names of the modules that users import."""
     modules = ["airflow_provider.errors", "airflow_provider.provider_info", "airflow_provider.sandbox"]
     for vendor in VENDORS:
         package = importlib.import_module(f"airflow_provider.{vendor}")
@@ -30,7 +30,7 @@ def public_modules() -> list[str]:
 
 
 def measure(*modules: str) -> list[dict[str, Any]]:
-    """Import modules, each above what a task process has loaded anyway and apart from the others."""
+    """Import each module in a process of its own that has loaded the task SDK, and return its cost."""
     done = subprocess.run([sys.executable, __file__, *modules], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -49,7 +49,7 @@ def _measure_all(modules: list[str]) -> None:
     from airflow.sdk import BaseHook, BaseOperator  # noqa: F401
 
     for module in modules:
-        # A fork has what this process has loaded, and nothing of the modules measured before.
+        # A fork has loaded what this process has, and none of the modules measured before.
         if not (child := os.fork()):
             print(json.dumps(_measure_here(module)), flush=True)
             os._exit(0)

@@ -1,4 +1,4 @@
-"""What Airflow lends a task for each of its assets."""
+"""Mapping of assets to what Airflow provides for each of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 
 
 class PerAsset:
-    """One thing an asset, made when it is first asked for.
+    """One object per asset, created at first access.
 
-    A dictionary would do, but in Airflow 3.1 an asset cannot be a key.
+    A dictionary does not serve here, because an asset of Airflow 3.1 cannot be its key.
+
+    :param make: creates the object.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._kept: dict[str, Any] = {}
+        self._by_name: dict[str, Any] = {}
 
     def __getitem__(self, asset: Any) -> Any:
-        return self._kept.setdefault(asset.name, self._make())
+        return self._by_name.setdefault(asset.name, self._make())

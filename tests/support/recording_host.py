@@ -1,4 +1,4 @@
-"""A host that nobody should send a credential to."""
+"""Foreign host that records what it receives: no credential may be sent to it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import threading
 from contextlib import suppress
 
 
-class Foreign:
-    """Listens, answers everything with an empty object, and keeps every byte that it gets."""
+class RecordingHost:
+    """Loopback HTTP server that replies with an empty JSON object, and records every byte in ``seen``."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -17,13 +17,13 @@ class Foreign:
         threading.Thread(target=self._run, daemon=True).start()
 
     @property
-    def place(self) -> str:
-        """Its ``host:port``."""
+    def address(self) -> str:
+        """``host:port`` of the server."""
         return f"127.0.0.1:{self.port}"
 
     def close(self) -> None:
         """Stop listening."""
-        # Closing alone does not wake the thread that waits.
+        # Closing alone does not wake the accepting thread.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -1,6 +1,6 @@
-"""What a service of the sandbox holds, as a bag of lines, so that worlds can be compared.
+"""Snapshots of the sandbox: the content of a service as a multiset of JSON lines, to compare two runs.
 
-New ids, times and hashes are left out: two days on which the same was done give equal bags.
+Generated ids, times and hashes are left out, so that two runs with the same effect have equal snapshots.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_HOURS, HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
 
-World = Counter[str]
-MANY = 100
-"""Rows of a dataset beyond which they are only counted."""
+Snapshot = Counter[str]
+MAX_LISTED_ROWS = 100
+"""Rows of a dataset up to which each row is compared; of larger datasets only the count is."""
 
 SEED_ENDS = HISTORY_MS + HISTORY_HOURS * 3_600_000
-"""Milliseconds since the epoch: values recorded later are those of a test."""
+"""End of the seeded history, in milliseconds since the epoch; later values were recorded by a test."""
 
 
-def world(sandbox: Sandbox, vendor: str) -> World:
-    """Give what a service holds; things that there are twice count twice."""
+def snapshot(sandbox: Sandbox, vendor: str) -> Snapshot:
+    """Return the content of a service; equal items are counted."""
     return Counter(json.dumps(line, sort_keys=True) for line in _LINES[vendor](getattr(sandbox, vendor)))
 
 
 def _mapsindoors(service: Any) -> Iterator[Any]:
-    for one in service.campus.geodata.values():
-        yield {name: value for name, value in one.items() if name != "id"}
+    for item in service.campus.geodata.values():
+        yield {name: value for name, value in item.items() if name != "id"}
 
 
 def _amigocloud(service: Any) -> Iterator[Any]:
@@ -37,7 +37,7 @@ def _amigocloud(service: Any) -> Iterator[Any]:
     for dataset in service.store.datasets.values():
         count = service.store.count(dataset.id)
         yield ["dataset", dataset.name]
-        if count > MANY:
+        if count > MAX_LISTED_ROWS:
             yield [dataset.name, count]
             continue
         for row in service.store.select(f"SELECT * FROM {dataset.table}", 10_000, 0).rows:
@@ -47,8 +47,8 @@ def _amigocloud(service: Any) -> Iterator[Any]:
 def _iotstudio(service: Any) -> Iterator[Any]:
     for uid, thing in service.space.things.items():
         yield [uid, thing.status]
-        yield from ([uid, "action", one.name, one.status] for one in thing.actions)
-        yield from ([uid, "event", one.name] for one in thing.events)
+        yield from ([uid, "action", action.name, action.status] for action in thing.actions)
+        yield from ([uid, "event", event.name] for event in thing.events)
         yield from ([uid, "history", name, value] for name, value in _recorded_since_the_seed(thing))
 
 
@@ -58,10 +58,10 @@ def _recorded_since_the_seed(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _leanix(service: Any) -> Iterator[Any]:
-    # A run that was made and never started does nothing; it is no work of its own.
-    yield from (["run", one.status, len(one.content)] for one in service.runs if one.status != "CREATED")
+    # A run that was created and never started has no effect.
+    yield from (["run", run.status, len(run.content)] for run in service.runs if run.status != "CREATED")
     yield from service.configurations.values()
-    yield from (vars(one) for one in service.fact_sheets.values())
+    yield from (vars(sheet) for sheet in service.fact_sheets.values())
 
 
 _LINES = {
@@ -73,5 +73,5 @@ _LINES = {
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Give every file below a folder, by its path in it."""
+    """Return the files below a folder, by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

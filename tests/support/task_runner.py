@@ -1,76 +1,107 @@
-"""Runs the tries of a task the way Airflow does, without a scheduler."""
+"""Run the attempts of a task as Airflow does, without a scheduler."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
+import logging
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from airflow_provider.core.state.submission import Submission
 from tests.support.airflow_names import TaskDeferred
+from tests.support.per_asset import PerAsset
+from tests.support.state_store import FakeStateStore
+
+MAX_TRIES = 3
+"""Retries of a task, and further ones each time it is cleared."""
 
 
-class Store(dict[str, Any]):
-    """A state store, as Airflow 3.3 lends it; keeps JSON only."""
+class TaskRunner:
+    """One task instance: each :meth:`run` is its next attempt, on a worker that knows what Airflow stores.
 
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        """Keep a value."""
-        self[key] = json.loads(json.dumps(value))
-
-    def delete(self, key: str) -> None:
-        """Forget a value."""
-        self.pop(key, None)
-
-
-class Tries:
-    """One task instance: each :meth:`run` is its next try, on a worker that knows nothing of the one before.
-
-    :param remembers: whether there is a state store (there is none before Airflow 3.3).
+    :param previous_result: what the task returned in the previous DAG run.
+    :param remembers: whether there is a task state store (none before Airflow 3.3).
+    :param task_id: name of the task in its DAG.
+    :param forgets_arguments: whether the task resumes without the arguments it deferred with, as in
+        ``dag.test()``.
     """
 
-    def __init__(self, *, remembers: bool = True) -> None:
-        self.store = Store()
-        self.remembers = remembers
-        self.number = 0
+    def __init__(
+        self,
+        previous_result: Any = None,
+        *,
+        remembers: bool = True,
+        task_id: str = "task",
+        forgets_arguments: bool = False,
+    ) -> None:
+        self.store = FakeStateStore()
+        self.extra_context: dict[str, Any] = {}
+        self.attempts = 0
+        self.max_tries = MAX_TRIES
+        self._previous_result = previous_result
+        self._remembers = remembers
+        self._task_id = task_id
+        self._forgets_arguments = forgets_arguments
 
-    def context(self) -> Any:
-        """Give what a task gets of Airflow."""
-        ti = SimpleNamespace(
+    @property
+    def ti(self) -> Any:
+        """Task instance as an operator reads it from the context."""
+        return SimpleNamespace(
             dag_id="dag",
-            task_id="task",
+            task_id=self._task_id,
             run_id="manual__1",
             map_index=-1,
-            try_number=self.number,
-            max_tries=1,
-            xcom_pull=lambda **_: None,
+            try_number=self.attempts,
+            max_tries=self.max_tries,
+            xcom_pull=lambda **_: self._previous_result,
             xcom_push=lambda *_, **__: None,
         )
-        extra = defaultdict(lambda: SimpleNamespace(extra={}))
-        store = {"task_state_store": self.store} if self.remembers else {}
-        return {"ti": ti, "outlet_events": extra, **store}
+
+    def context(self) -> Any:
+        """Return the context of the current attempt."""
+        events = PerAsset(lambda: SimpleNamespace(extra={}))
+        store = {"task_state_store": self.store} if self._remembers else {}
+        return {"ti": self.ti, "outlet_events": events, **store, **self.extra_context}
+
+    def submission(self) -> Submission:
+        """Return the submission that the task would use for the request ``"request"``."""
+        return Submission(self.context(), "request", logging.getLogger(__name__))
+
+    def clear(self) -> None:
+        """Clear the task as a user does: it gets all its retries once more."""
+        self.max_tries = self.attempts + MAX_TRIES
 
     def run(self, operator: Any) -> Any:
-        """Run the next try; when it defers, wait as the triggerer does and go on as another worker does."""
-        self.number += 1
+        """Run the next attempt, through its trigger when it defers; return its result."""
+        result = self.begin(operator)
+        return self.resume(operator, result) if isinstance(result, TaskDeferred) else result
+
+    def begin(self, operator: Any) -> Any:
+        """Run the next attempt until it ends or defers; return its result or the deferral."""
+        self.attempts += 1
         try:
             return operator.execute(self.context())
         except TaskDeferred as deferral:
-            event = asyncio.run(first_event(again(deferral.trigger)))
-            kwargs = json.loads(json.dumps(deferral.kwargs or {}))
-            return getattr(operator, deferral.method_name)(self.context(), event=event, **kwargs)
+            return deferral
+
+    def resume(self, operator: Any, deferral: TaskDeferred) -> Any:
+        """Wait as the triggerer does, and finish the attempt as another worker does."""
+        event = asyncio.run(first_event(rebuild_trigger(deferral.trigger)))
+        arguments = {} if self._forgets_arguments else json.loads(json.dumps(deferral.kwargs or {}))
+        return getattr(operator, deferral.method_name)(self.context(), event=event, **arguments)
 
 
-def again(trigger: Any) -> Any:
-    """Make a trigger anew from what Airflow's database would hold of it."""
+def rebuild_trigger(trigger: Any) -> Any:
+    """Return the trigger that a triggerer builds from the database row of this one."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
 
 
 async def first_event(trigger: Any) -> Any:
-    """Wait for a trigger's first event; gives its payload as Airflow's database would hold it."""
+    """Run a trigger until its first event; return the payload as the database stores it."""
     async for event in trigger.run():
         return json.loads(json.dumps(event.payload))
     raise AssertionError("the trigger ended without an event")

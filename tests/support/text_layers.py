@@ -1,4 +1,4 @@
-"""Takes off what may be wrapped around a text: compression, base64, encryption by Airflow, JSON in JSON."""
+"""Layers of a stored text: decode compression, base64, Airflow's encryption, and JSON in JSON."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-DEEPEST = 5
-SHORTEST = 16
+MAX_DEPTH = 5
+"""Maximum nested encodings."""
+
+MIN_BYTES = 16
+"""Minimum bytes of an encoded value."""
 
 Decode = Callable[[bytes], bytes]
 
@@ -23,9 +26,9 @@ def _base64(data: bytes) -> bytes:
 
 
 def decryption(home: Path) -> Decode:
-    """Give what decrypts the values that an Airflow has encrypted.
+    """Return the function that decrypts what an Airflow installation has encrypted.
 
-    :param home: its folder, with its settings.
+    :param home: its ``AIRFLOW_HOME``, with its settings.
     """
     from cryptography.fernet import Fernet
 
@@ -34,14 +37,14 @@ def decryption(home: Path) -> Decode:
     return Fernet(found[1].encode()).decrypt
 
 
-def layers(data: bytes, *more: Decode, depth: int = DEEPEST) -> Iterator[str]:
-    """Give a value as text, and all that it turns out to hold.
+def layers(data: bytes, *more: Decode, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """Yield a value as text, followed by every text that decoding it reveals.
 
-    :param more: further ways to decode, besides zlib, gzip, base64 and JSON.
+    :param more: decoders to use besides zlib, gzip, base64 and JSON.
     """
     text = data.decode("utf-8", "replace")
     yield text
-    if depth == 0 or len(data) < SHORTEST:
+    if depth == 0 or len(data) < MIN_BYTES:
         return
     for decode in (zlib.decompress, gzip.decompress, _base64, *more):
         try:
@@ -58,20 +61,20 @@ def layers(data: bytes, *more: Decode, depth: int = DEEPEST) -> Iterator[str]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Give every text in a JSON value, names of members too."""
+    """Yield every text in a JSON value, member names included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
-        for one in value:
-            yield from texts(one)
+        for item in value:
+            yield from texts(item)
     elif isinstance(value, dict):
-        for name, one in value.items():
+        for name, member in value.items():
             yield name
-            yield from texts(one)
+            yield from texts(member)
 
 
 def rows(database: Path) -> Iterator[tuple[str, bytes]]:
-    """Give every value of an SQLite database, with the name of its table and column."""
+    """Yield every text of an SQLite database, with ``table.column``."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:

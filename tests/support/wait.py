@@ -1,4 +1,4 @@
-"""Waits for a condition."""
+"""Waiting for a condition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def until(condition: Callable[[], Any], seconds: float = 5) -> None:
-    """Wait until something is so; it is an error when that takes too long."""
+    """Wait until a condition holds, and fail when it does not hold in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

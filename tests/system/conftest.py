@@ -1,4 +1,4 @@
-"""One Airflow for all system tests."""
+"""Fixture of the system tests: one Airflow for all scenarios."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.system.parts import Part, Played, play_all
+from tests.system.scenarios import CompletedRun, Scenario, run_all
 
 
 @pytest.fixture(scope="session")
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """Play the parts of all modules with a test in this session."""
-    # A test run that is told to end must not leave Airflow behind.
+def completed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CompletedRun]:
+    """Run the scenarios of all modules that have a test in this session."""
+    # A terminated test run must not leave Airflow running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     modules = {item.module.__name__: item.module for item in request.session.items}  # type: ignore[attr-defined]
-    parts: list[Part] = [module.PART for module in modules.values() if hasattr(module, "PART")]
+    scenarios: list[Scenario] = [m.SCENARIO for m in modules.values() if hasattr(m, "SCENARIO")]
     with ExitStack() as stack:
-        yield play_all(parts, tmp_path_factory.mktemp("system"), stack)
+        yield run_all(scenarios, tmp_path_factory.mktemp("system"), stack)

@@ -1,4 +1,4 @@
-"""DAGs of the crash tests: long tasks of many small requests. A DAG and its connection have one name."""
+"""DAGs of the crash tests: long tasks of many small requests. The connection of a DAG has its id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ checkpoint.PART_ROWS = 400
 api.SIMPLE_UPLOAD, uploads.CHUNK = 40_000, 10_000
 
 FOLDER = "{{ var.value.twin_output }}/crash/{{ dag.dag_id }}/{{ run_id }}"
-TRIES: dict[str, Any] = {"task_id": "task", "retries": 5, "retry_delay": timedelta(seconds=1)}
+RETRIES: dict[str, Any] = {"task_id": "task", "retries": 5, "retry_delay": timedelta(seconds=1)}
 RUN: dict[str, Any] = {
     "connector_type": "report",
     "connector_id": "landscape",
@@ -37,7 +37,7 @@ with DAG("crash_amigocloud_export", schedule=None):
         output_path=f"{FOLDER}/assets.jsonl.gz",
         page_size=100,
         amigocloud_conn_id="crash_amigocloud_export",
-        **TRIES,
+        **RETRIES,
     )
 
 with DAG("crash_amigocloud_upload", schedule=None):
@@ -46,7 +46,7 @@ with DAG("crash_amigocloud_upload", schedule=None):
         poll_interval=0.5,
         deferrable=False,
         amigocloud_conn_id="crash_amigocloud_upload",
-        **TRIES,
+        **RETRIES,
     )
 
 with DAG("crash_mapsindoors_sync", schedule=None):
@@ -58,12 +58,12 @@ with DAG("crash_mapsindoors_sync", schedule=None):
         max_delete_ratio=1.0,
         batch_size=3,
         mapsindoors_conn_id="crash_mapsindoors_sync",
-        **TRIES,
+        **RETRIES,
     )
 
 with DAG("crash_iotstudio_writes", schedule=None):
     IoTStudioWritePropertiesOperator(
-        writes=f"{FOLDER}/writes.json", concurrency=4, iotstudio_conn_id="crash_iotstudio_writes", **TRIES
+        writes=f"{FOLDER}/writes.json", concurrency=4, iotstudio_conn_id="crash_iotstudio_writes", **RETRIES
     )
 
 with DAG("crash_iotstudio_history", schedule=None):
@@ -73,7 +73,7 @@ with DAG("crash_iotstudio_history", schedule=None):
         output_path=f"{FOLDER}/history.jsonl",
         concurrency=4,
         iotstudio_conn_id="crash_iotstudio_history",
-        **TRIES,
+        **RETRIES,
     )
 
 for name, deferrable in {"leanix_run": False, "leanix_run_deferred": True}.items():
@@ -83,5 +83,5 @@ for name, deferrable in {"leanix_run": False, "leanix_run_deferred": True}.items
             deferrable=deferrable,
             leanix_conn_id=f"crash_{name}",
             **RUN,
-            **TRIES,
+            **RETRIES,
         )

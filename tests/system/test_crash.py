@@ -1,7 +1,7 @@
-"""Long tasks whose process is killed at random requests, in a real Airflow: what is left is exactly right.
+"""Crash tests: long tasks are killed at random requests in a real Airflow, and their result is exact.
 
-Each task has a sandbox of its own and runs ``CRASH_ROUNDS`` times (1), with up to two deaths a run. A failure
-prints the seed; ``CRASH_SEED=<seed>`` repeats the requests to die at.
+Each task has a sandbox of its own and runs ``CRASH_ROUNDS`` times (1), with up to two kills per run. A
+failure prints the seed; ``CRASH_SEED=<seed>`` repeats the kill points.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from airflow_provider.sandbox.leanix import LeanIXService
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.service import Service
 from dev.local_airflow import LocalAirflow
-from tests.system.killing import Kill, Outcome, Victim, play
-from tests.system.parts import Part, Played
+from tests.system.process_killer import KilledDag, KillPoint, Outcome, run_rounds
+from tests.system.scenarios import CompletedRun, Scenario
 
 pytestmark = pytest.mark.system
 
@@ -37,10 +38,10 @@ DATASET = 2001
 
 
 class Case:
-    """A task: what it is given in each round, and what must be true after it.
+    """A task: its input for each round, and the checks after it.
 
-    :cvar service: what it talks to.
-    :cvar requests: it sends at least so many, undisturbed.
+    :cvar service: the service of the task.
+    :cvar requests: minimum number of its requests without a kill.
     """
 
     service: type[Service]
@@ -50,10 +51,10 @@ class Case:
         self.sandbox = sandbox
 
     def prepare(self, folder: Path, number: int) -> None:
-        """Put the input of a round into its folder; change the world a little."""
+        """Write the input of a round into its folder, and change the service a little."""
 
     def check(self, folder: Path, number: int, outcome: Outcome) -> None:
-        """Look at the world after a round."""
+        """Check the service and the files after a round."""
         raise NotImplementedError
 
 
@@ -94,12 +95,12 @@ class Upload(Case):
         amigo = self.sandbox.amigocloud
         amigo.jobs.run_due()
         jobs = [job for job in amigo.jobs.all.values() if job.about.get("filename") == f"round_{number}.csv"]
-        made = [one for one in amigo.store.datasets.values() if one.name == f"round_{number}"]
-        assert len(jobs) == len(made) <= 1
+        created = [found for found in amigo.store.datasets.values() if found.name == f"round_{number}"]
+        assert len(jobs) == len(created) <= 1
         if outcome.state == "success":
-            assert outcome.returned == {"job": jobs[0].id, "dataset_ids": [made[0].id]}
-            assert amigo.store.count(made[0].id) == self.rows
-        else:  # it died between sending the end of the file and learning the job
+            assert outcome.returned == {"job": jobs[0].id, "dataset_ids": [created[0].id]}
+            assert amigo.store.count(created[0].id) == self.rows
+        else:  # killed between sending the end of the file and receiving the job id
             assert "AmbiguousWriteError" in outcome.log, outcome.log
 
 
@@ -110,36 +111,40 @@ class Sync(Case):
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
         self.before = self._by_key()
-        self.wanted: dict[str, Any] = {}
+        self.expected: dict[str, Any] = {}
 
     def _by_key(self) -> dict[str, dict[str, Any]]:
-        found = [one for one in self.sandbox.mapsindoors.campus.geodata.values() if one.get("externalId")]
-        keys = Counter(one["externalId"] for one in found)
+        geodata = self.sandbox.mapsindoors.campus.geodata.values()
+        found = [item for item in geodata if item.get("externalId")]
+        keys = Counter(item["externalId"] for item in found)
         assert set(keys.values()) == {1}, keys.most_common(3)
-        return {one["externalId"]: one for one in found}
+        return {item["externalId"]: item for item in found}
 
     def prepare(self, folder: Path, number: int) -> None:
-        """Rename what there was, add new desks, leave out those of the round before."""
-        kept = [key for key, one in self.before.items() if one["baseType"] in {"room", "poi"}]
-        self.wanted = {key: f"Round {number}" if at < 10 else None for at, key in enumerate(kept)}
-        rows = [{"externalId": key, **({"name": name} if name else {})} for key, name in self.wanted.items()]
+        """Rename the seeded objects, add new desks, and leave out those of the previous round."""
+        seeded = [key for key, item in self.before.items() if item["baseType"] in {"room", "poi"}]
+        self.expected = {key: f"Round {number}" if at < 10 else None for at, key in enumerate(seeded)}
+        rows = [
+            {"externalId": key, **({"name": name} if name else {})} for key, name in self.expected.items()
+        ]
         for desk in range(self.desks):
             key = f"DESK-{number}-{desk}"
-            self.wanted[key] = f"Desk {desk} of round {number}"
-            place = {"parentExternalId": "A-0", "lon": 12.5705, "lat": 55.7805}
+            self.expected[key] = f"Desk {desk} of round {number}"
+            location = {"parentExternalId": "A-0", "lon": 12.5705, "lat": 55.7805}
             kind = {"baseType": "poi", "displayTypeId": "Workspace", "categories": ["WORK"]}
-            rows.append({"externalId": key, "name": self.wanted[key], **place, **kind})
+            rows.append({"externalId": key, "name": self.expected[key], **location, **kind})
         (folder / "rows.json").write_text(json.dumps(rows))
 
     def check(self, folder: Path, number: int, outcome: Outcome) -> None:
         assert outcome.state == "success", outcome.log
         after = self._by_key()
-        assert {key for key, one in after.items() if one["baseType"] in {"room", "poi"}} == set(self.wanted)
-        for key, one in after.items():
-            if name := self.wanted.get(key):
-                assert one["properties"]["name@en"] == name
+        places = {key for key, item in after.items() if item["baseType"] in {"room", "poi"}}
+        assert places == set(self.expected)
+        for key, item in after.items():
+            if name := self.expected.get(key):
+                assert item["properties"]["name@en"] == name
             if key in self.before:
-                assert _without_name(one) == _without_name(self.before[key])
+                assert _without_name(item) == _without_name(self.before[key])
 
 
 class Writes(Case):
@@ -171,19 +176,19 @@ class History(Case):
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
-        self.wanted: set[tuple[str, int, float]] = set()
+        self.expected: set[tuple[str, int, float]] = set()
         for at, (uid, thing) in enumerate(sandbox.iotstudio.space.things.items()):
             series = [
                 (self.began + 60_000 * n, n + at / 100) for n in range(self.values * (at < self.things))
             ]
             thing.history = {"temperature": series}
-            self.wanted |= {(uid, moment, value) for moment, value in series}
+            self.expected |= {(uid, moment, value) for moment, value in series}
 
     def check(self, folder: Path, number: int, outcome: Outcome) -> None:
         assert outcome.state == "success", outcome.log
         rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-        assert len(rows) == outcome.returned["rows"] == len(self.wanted)
-        assert {(row["thing_id"], _milliseconds(row["at"]), row["value"]) for row in rows} == self.wanted
+        assert len(rows) == outcome.returned["rows"] == len(self.expected)
+        assert {(row["thing_id"], _milliseconds(row["at"]), row["value"]) for row in rows} == self.expected
         assert [path.name for path in folder.iterdir()] == ["history.jsonl"]
 
 
@@ -222,31 +227,34 @@ def _amigo_id(row: Mapping[str, Any]) -> str:
     return str(row["amigo_id"])
 
 
-def _without_name(one: Mapping[str, Any]) -> dict[str, Any]:
-    properties = {name: value for name, value in one["properties"].items() if name != "name@en"}
-    return {**one, "properties": properties}
+def _without_name(item: Mapping[str, Any]) -> dict[str, Any]:
+    properties = {name: value for name, value in item["properties"].items() if name != "name@en"}
+    return {**item, "properties": properties}
 
 
 def _milliseconds(at: str) -> int:
     return round(datetime.fromisoformat(at).timestamp() * 1000)
 
 
-def deaths(dice: random.Random, requests: int) -> list[Kill]:
-    """Choose two moments: the first try dies at one of its requests, the second one earlier on."""
-    return [_death(dice, requests), _death(dice, max(1, requests // 2))]
+def kill_points(dice: random.Random, requests: int) -> list[KillPoint]:
+    """Return two kill points: one at any request of the first attempt, an earlier one in the second."""
+    return [_kill_point(dice, requests), _kill_point(dice, max(1, requests // 2))]
 
 
-def _death(dice: random.Random, requests: int) -> Kill:
-    moments = [Kill(lands=0.0), Kill(lands=None), Kill(later=dice.uniform(0.001, 0.1))]
-    moment = dice.choice(moments)
-    return Kill(after=dice.randrange(requests), lands=moment.lands, later=moment.later)
+def _kill_point(dice: random.Random, requests: int) -> KillPoint:
+    kinds = [
+        KillPoint(acts_after=0.0),
+        KillPoint(acts_after=None),
+        KillPoint(delay=dice.uniform(0.001, 0.1)),
+    ]
+    return replace(dice.choice(kinds), after=dice.randrange(requests))
 
 
-class Crashes(Part):
-    """Runs all tasks at once, and kills each of them at moments of its own."""
+class Crashes(Scenario):
+    """Run all tasks at the same time, and kill each of them at kill points of its own."""
 
     def __init__(self) -> None:
-        self.victims: dict[str, Victim] = {}
+        self.killed: dict[str, KilledDag] = {}
 
     def dags(self) -> Mapping[str, str]:
         return {"crash_dags.py": Path(__file__).with_name("crash_dags.py").read_text()}
@@ -256,55 +264,53 @@ class Crashes(Part):
         for name, kind in CASES.items():
             sandbox = stack.enter_context(Sandbox(kinds=[kind.service]))
             (connections[name],) = sandbox.connections.values()
-            self.victims[name] = Victim(name, sandbox, _never)
+            self.killed[name] = KilledDag(name, sandbox, _unprepared)
         return connections
 
-    def play(self, airflow: LocalAirflow) -> dict[str, Victim]:
-        for name, victim in self.victims.items():
-            _give(victim, CASES[name](victim.sandbox), airflow.output / "crash" / name)
-        play(airflow, list(self.victims.values()), ROUNDS)
-        return self.victims
+    def run(self, airflow: LocalAirflow) -> dict[str, KilledDag]:
+        for name, dag in self.killed.items():
+            _assign(CASES[name](dag.sandbox), dag, airflow.output / "crash" / name)
+        run_rounds(airflow, list(self.killed.values()), ROUNDS)
+        return self.killed
 
 
-def _never(number: int) -> Sequence[Kill]:
+def _unprepared(number: int) -> Sequence[KillPoint]:
     raise NotImplementedError
 
 
-def _give(victim: Victim, case: Case, folder: Path) -> None:
-    """Tell a victim what to do before and after each round."""
-    dice = random.Random(f"{SEED} {victim.name}")
+def _assign(case: Case, dag: KilledDag, folder: Path) -> None:
+    """Assign the preparation and the checks of a case to its DAG."""
+    dice = random.Random(f"{SEED} {dag.name}")
 
-    def begin(number: int) -> Sequence[Kill]:
+    def prepare(number: int) -> Sequence[KillPoint]:
         (folder / f"round_{number}").mkdir(parents=True)
         case.prepare(folder / f"round_{number}", number)
-        return deaths(dice, case.requests)
+        return kill_points(dice, case.requests)
 
-    def ended(outcome: Outcome) -> None:
-        case.check(folder / outcome.run_id, len(victim.outcomes), outcome)
+    def check(outcome: Outcome) -> None:
+        case.check(folder / outcome.run_id, len(dag.outcomes), outcome)
 
-    victim.begin, victim.ended = begin, ended
+    dag.prepare, dag.check = prepare, check
 
 
-PART = Crashes()
+SCENARIO = Crashes()
 
 
 @pytest.fixture(scope="module")
-def victims(played: Played) -> dict[str, Victim]:
+def killed_dags(completed: CompletedRun) -> dict[str, KilledDag]:
     print(f"CRASH_SEED={SEED}")
-    done: dict[str, Victim] = played.result(PART)
-    for name, victim in done.items():
-        tries = Counter(outcome.tries for outcome in victim.outcomes)
-        killed = len(victim.killer.killed)
-        print(
-            f"{name:26} {len(victim.outcomes):3} runs, killed {killed:3} times; runs by tries: {dict(tries)}"
-        )
-    return done
+    killed: dict[str, KilledDag] = completed.result(SCENARIO)
+    for name, dag in killed.items():
+        attempts = Counter(outcome.attempts for outcome in dag.outcomes)
+        kills = len(dag.killer.killed)
+        print(f"{name:26} {len(dag.outcomes):3} runs, {kills:3} kills; runs by attempts: {dict(attempts)}")
+    return killed
 
 
 @pytest.mark.parametrize("name", list(CASES))
 def test_what_a_killed_task_leaves_is_exactly_right_after_its_next_tries(
-    victims: dict[str, Victim], name: str
+    killed_dags: dict[str, KilledDag], name: str
 ) -> None:
-    victim = victims[name]
-    assert victim.problems == []
-    assert len(victim.outcomes) == ROUNDS <= len(victim.killer.killed)
+    dag = killed_dags[name]
+    assert dag.problems == []
+    assert len(dag.outcomes) == ROUNDS <= len(dag.killer.killed)

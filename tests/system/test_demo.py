@@ -17,7 +17,7 @@ from airflow_provider.sandbox import Sandbox
 from dev.demo import CHAIN, JOBS, LEANIX_SECONDS, Job, failures, report, run_jobs
 from dev.events import EVENTS, run_events
 from dev.local_airflow import ROOT, LocalAirflow
-from tests.system.parts import Part, Played
+from tests.system.scenarios import CompletedRun, Scenario
 
 pytestmark = pytest.mark.system
 
@@ -26,39 +26,39 @@ SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
 
 @dataclass(frozen=True)
-class World:
-    """What the sandbox holds of the things that the example DAGs change."""
+class Snapshot:
+    """Content of the sandbox that the example DAGs change."""
 
     printer: dict[str, Any]
     sensor: dict[str, Any]
     run_ids: list[str]
 
     @classmethod
-    def of(cls, sandbox: Sandbox) -> World:
+    def of(cls, sandbox: Sandbox) -> Snapshot:
         printer = sandbox.mapsindoors.campus.geodata[PRINTER]["properties"]
         sensor = sandbox.iotstudio.space.things[SENSOR].status
         return cls(dict(printer), dict(sensor), [run.id for run in sandbox.leanix.runs])
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What is left once the example DAGs ran and Airflow is stopped; the sandbox still runs."""
+class DemoRun:
+    """State after the example DAGs have run and Airflow has stopped; the sandbox still runs."""
 
     sandbox: Sandbox
     jobs: dict[str, Job]
-    why: str
-    before: World
-    after_jobs: World
-    after_chain: World
+    failures: str
+    before: Snapshot
+    after_jobs: Snapshot
+    after_chain: Snapshot
 
     def returned(self, dag_id: str) -> Any:
-        """What the only task of a DAG returned."""
+        """Return the result of the only task of a DAG."""
         (value,) = self.jobs[dag_id].returned.values()
         return value
 
 
-class Demo(Part):
-    """Runs the example DAGs as ``make demo`` does."""
+class Demo(Scenario):
+    """Run the example DAGs as ``make demo`` does."""
 
     sandbox: Sandbox
 
@@ -70,92 +70,94 @@ class Demo(Part):
         self.sandbox.leanix.run_seconds = LEANIX_SECONDS
         return self.sandbox.connections
 
-    def play(self, airflow: LocalAirflow) -> Ran:
-        worlds, jobs = [World.of(self.sandbox)], []
-        for some in (JOBS, CHAIN):
-            jobs += run_jobs(airflow, some)
-            worlds.append(World.of(self.sandbox))
+    def run(self, airflow: LocalAirflow) -> DemoRun:
+        snapshots, jobs = [Snapshot.of(self.sandbox)], []
+        for names in (JOBS, CHAIN):
+            jobs += run_jobs(airflow, names)
+            snapshots.append(Snapshot.of(self.sandbox))
         jobs += run_events(airflow, self.sandbox)
         print(report(jobs))
-        return Ran(self.sandbox, {job.dag_id: job for job in jobs}, failures(airflow.api, jobs), *worlds)
+        return DemoRun(
+            self.sandbox, {job.dag_id: job for job in jobs}, failures(airflow.api, jobs), *snapshots
+        )
 
 
-PART = Demo()
+SCENARIO = Demo()
 
 
 @pytest.fixture
-def ran(played: Played) -> Ran:
-    done: Ran = played.result(PART)
+def ran(completed: CompletedRun) -> DemoRun:
+    done: DemoRun = completed.result(SCENARIO)
     return done
 
 
-def test_every_example_dag_succeeds(ran: Ran) -> None:
+def test_every_example_dag_succeeds(ran: DemoRun) -> None:
     assert {job.dag_id: job.state for job in ran.jobs.values()} == dict.fromkeys(
         {**JOBS, **CHAIN, **EVENTS}, "success"
-    ), ran.why
+    ), ran.failures
 
 
-def test_mapsindoors_shows_the_new_name(ran: Ran) -> None:
+def test_mapsindoors_shows_the_new_name(ran: DemoRun) -> None:
     assert ran.returned("mapsindoors_update_geodata") == {"updated": 1}
     assert ran.before.printer["name@en"] != ran.after_jobs.printer["name@en"] == "Printing facilities1"
 
 
-def test_the_amigocloud_export_is_complete(ran: Ran, played: Played) -> None:
+def test_the_amigocloud_export_is_complete(ran: DemoRun, completed: CompletedRun) -> None:
     manifest = ran.returned("amigocloud_export_dataset")
     path = Path(manifest["uri"].removeprefix("file://"))
     lines = gzip.decompress(path.read_bytes()).splitlines()
-    assert path.is_relative_to(played.output)
+    assert path.is_relative_to(completed.output)
     assert len(lines) == manifest["rows"] == ran.sandbox.amigocloud.store.count(2001) > 1000
     assert set(json.loads(lines[0])) == set(manifest["columns"])
     assert path.stat().st_size == manifest["bytes"]
 
 
-def test_the_iot_studio_thing_has_the_new_temperature(ran: Ran) -> None:
+def test_the_iot_studio_thing_has_the_new_temperature(ran: DemoRun) -> None:
     assert ran.returned("iotstudio_write_properties") == {"written": 1, "skipped": 0, "verified": 1}
     assert ran.before.sensor["temperature"] != ran.after_jobs.sensor["temperature"] == 17.3
 
 
-def test_the_leanix_run_finished_once_through_the_triggerer(ran: Ran, played: Played) -> None:
+def test_the_leanix_run_finished_once_through_the_triggerer(ran: DemoRun, completed: CompletedRun) -> None:
     value = ran.returned("leanix_run")
     assert ran.after_jobs.run_ids == [value["run_id"]]
     assert (value["status"], value["errors"]) == ("FINISHED", 0)
-    assert any(played.home.glob("logs/dag_id=leanix_run/**/*.trigger*.log"))
+    assert any(completed.home.glob("logs/dag_id=leanix_run/**/*.trigger*.log"))
 
 
-def test_the_nightly_chain_carries_what_it_read_to_the_map_and_the_devices(ran: Ran) -> None:
+def test_the_nightly_chain_carries_what_it_read_to_the_map_and_the_devices(ran: DemoRun) -> None:
     name = ran.after_chain.printer["name@en"]
     assert name.startswith("Printing, ")
     assert name.endswith(" assets")
     assert ran.jobs["nightly_digital_twin"].returned["set_devices"]["verified"] == 1
 
 
-def test_a_changed_dataset_starts_a_run_that_brings_the_map_up_to_date(ran: Ran) -> None:
+def test_a_changed_dataset_starts_a_run_that_brings_the_map_up_to_date(ran: DemoRun) -> None:
     returned = ran.jobs["amigocloud_dataset_changed"].returned
     assert returned["update_map"]["create"] == returned["export_machines"]["rows"] > 100
     renamed = [
-        one["properties"]["name@en"]
-        for one in ran.sandbox.mapsindoors.campus.geodata.values()
-        if one["properties"].get("name@en", "").startswith("Coffee machine")
+        item["properties"]["name@en"]
+        for item in ran.sandbox.mapsindoors.campus.geodata.values()
+        if item["properties"].get("name@en", "").startswith("Coffee machine")
     ]
     assert len(renamed) == returned["export_machines"]["rows"]
     assert any(name.endswith(" *") for name in renamed)
 
 
-def test_a_sensor_that_passes_a_limit_starts_a_run_that_tells_leanix(ran: Ran) -> None:
+def test_a_sensor_that_passes_a_limit_starts_a_run_that_updates_leanix(ran: DemoRun) -> None:
     returned = ran.jobs["iotstudio_limit_passed"].returned
     assert [item["id"] for item in returned["name_sensors"]] == [SENSOR]
     assert (returned["tell_landscape"]["processed"], returned["tell_landscape"]["status"]) == (1, "FINISHED")
 
 
-def test_the_scheduler_never_found_its_database_locked(played: Played) -> None:
-    lines = (played.home / "standalone.log").read_text().splitlines()
+def test_the_scheduler_never_found_its_database_locked(completed: CompletedRun) -> None:
+    lines = (completed.home / "standalone.log").read_text().splitlines()
     assert any(line.startswith("scheduler") for line in lines)
     assert [line for line in lines if line.startswith("scheduler") and "database is locked" in line] == []
 
 
-def test_no_process_is_left(played: Played) -> None:
-    assert played.started.family() == []
-    assert not [p for p in psutil.process_iter() if str(played.home) in _described(p)]
+def test_no_process_is_left(completed: CompletedRun) -> None:
+    assert completed.started.family() == []
+    assert not [p for p in psutil.process_iter() if str(completed.home) in _described(p)]
 
 
 def _described(process: psutil.Process) -> str:

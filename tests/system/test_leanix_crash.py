@@ -1,6 +1,6 @@
-"""LeanIX tasks whose process is killed for real, in a real Airflow: the next try finds the one run there is.
+"""LeanIX tasks that are killed in a real Airflow: the next attempt resumes the only run.
 
-Each place to be killed at has a sandbox of its own, so that all of them are tried at once.
+Each kill point has a sandbox of its own, so that all of them are tested at the same time.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ import pytest
 from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.leanix import LeanIXService
 from dev.local_airflow import LocalAirflow
-from tests.system.killing import Kill, Victim, play
-from tests.system.parts import Part, Played
+from tests.system.process_killer import KilledDag, KillPoint, run_rounds
+from tests.system.scenarios import CompletedRun, Scenario
 
 pytestmark = pytest.mark.system
 
 LATE = 5.0
-"""Seconds until a request of a dead process arrives: the next try is at work by then."""
+"""Seconds until a request of a killed process takes effect: the next attempt has started by then."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a task is killed."""
+class Case:
+    """Kill point of a task, and whether the task defers."""
 
-    kill: Kill
+    point: KillPoint
     deferrable: bool = False
 
 
-TOKEN = Kill(method="POST", path="/oauth2/token$")
-CREATE = Kill(method="POST", path="/synchronizationRuns$", lands=LATE)
-START = Kill(method="POST", path="/start$", lands=LATE)
-STATS = Kill(method="GET", path="/stats$")
-PLACES = {
-    "at_first_request": Place(TOKEN),
-    "create_under_way": Place(CREATE),
-    "start_under_way": Place(START),
-    "started": Place(Kill(method="GET", path="/status$")),
-    "started_worker_too": Place(Kill(method="GET", path="/status$", with_worker=True)),
-    "waiting": Place(Kill(method="GET", path="/status$", after=2)),
-    "run_over": Place(STATS),
-    "downloading": Place(Kill(method="GET", service="storage")),
-    "create_under_way_deferred": Place(CREATE, deferrable=True),
-    "start_under_way_deferred": Place(START, deferrable=True),
-    "resumed_deferred": Place(STATS, deferrable=True),
+TOKEN = KillPoint(method="POST", path="/oauth2/token$")
+CREATE = KillPoint(method="POST", path="/synchronizationRuns$", acts_after=LATE)
+START = KillPoint(method="POST", path="/start$", acts_after=LATE)
+STATS = KillPoint(method="GET", path="/stats$")
+CASES = {
+    "at_first_request": Case(TOKEN),
+    "create_under_way": Case(CREATE),
+    "start_under_way": Case(START),
+    "started": Case(KillPoint(method="GET", path="/status$")),
+    "started_worker_too": Case(KillPoint(method="GET", path="/status$", with_worker=True)),
+    "waiting": Case(KillPoint(method="GET", path="/status$", after=2)),
+    "run_over": Case(STATS),
+    "downloading": Case(KillPoint(method="GET", service="storage")),
+    "create_under_way_deferred": Case(CREATE, deferrable=True),
+    "start_under_way_deferred": Case(START, deferrable=True),
+    "resumed_deferred": Case(STATS, deferrable=True),
 }
-EACH = pytest.mark.parametrize("name", list(PLACES))
+EACH = pytest.mark.parametrize("name", list(CASES))
 
 DAGS = """
 from datetime import timedelta
@@ -57,7 +57,7 @@ from airflow.sdk import DAG
 
 from airflow_provider.leanix.operators import LeanIXRunOperator
 
-for name, deferrable in {places!r}.items():
+for name, deferrable in {cases!r}.items():
     with DAG(name, schedule=None):
         LeanIXRunOperator(
             task_id="run",
@@ -76,56 +76,54 @@ for name, deferrable in {places!r}.items():
 """
 
 
-class LeanIXCrashes(Part):
-    """Kills a task at each of the places."""
+class LeanIXCrashes(Scenario):
+    """Kill one task at each kill point."""
 
     def __init__(self) -> None:
-        self.victims: dict[str, Victim] = {}
+        self.killed: dict[str, KilledDag] = {}
 
     def dags(self) -> Mapping[str, str]:
-        return {
-            "leanix_crash.py": DAGS.format(places={name: place.deferrable for name, place in PLACES.items()})
-        }
+        return {"leanix_crash.py": DAGS.format(cases={name: case.deferrable for name, case in CASES.items()})}
 
     def open(self, stack: ExitStack) -> Mapping[str, str]:
-        for name, place in PLACES.items():
+        for name, case in CASES.items():
             sandbox = stack.enter_context(Sandbox(kinds=[LeanIXService]))
             sandbox.leanix.queue_seconds, sandbox.leanix.run_seconds = 0.5, 5.0
-            self.victims[name] = Victim(name, sandbox, lambda _, kill=place.kill: [kill])
+            self.killed[name] = KilledDag(name, sandbox, lambda _, point=case.point: [point])
         return {
-            f"leanix_{name}": one.sandbox.connections["leanix_default"] for name, one in self.victims.items()
+            f"leanix_{name}": dag.sandbox.connections["leanix_default"] for name, dag in self.killed.items()
         }
 
-    def play(self, airflow: LocalAirflow) -> dict[str, Victim]:
-        play(airflow, list(self.victims.values()), rounds=1)
-        return self.victims
+    def run(self, airflow: LocalAirflow) -> dict[str, KilledDag]:
+        run_rounds(airflow, list(self.killed.values()), rounds=1)
+        return self.killed
 
 
-PART = LeanIXCrashes()
+SCENARIO = LeanIXCrashes()
 
 
 @pytest.fixture(scope="module")
-def victims(played: Played) -> dict[str, Victim]:
-    done: dict[str, Victim] = played.result(PART)
-    return done
+def killed_dags(completed: CompletedRun) -> dict[str, KilledDag]:
+    killed: dict[str, KilledDag] = completed.result(SCENARIO)
+    return killed
 
 
 @EACH
-def test_task_is_killed_and_its_next_try_succeeds(victims: dict[str, Victim], name: str) -> None:
-    (outcome,) = victims[name].outcomes
-    assert len(victims[name].killer.killed) == 1 + PLACES[name].kill.with_worker
+def test_task_is_killed_and_its_next_try_succeeds(killed_dags: dict[str, KilledDag], name: str) -> None:
+    (outcome,) = killed_dags[name].outcomes
+    assert len(killed_dags[name].killer.killed) == 1 + CASES[name].point.with_worker
     assert outcome.state == "success", outcome.log
-    assert outcome.tries > 1
+    assert outcome.attempts > 1
 
 
 @EACH
 def test_one_run_is_started_however_the_task_died(
-    victims: dict[str, Victim], played: Played, name: str
+    killed_dags: dict[str, KilledDag], completed: CompletedRun, name: str
 ) -> None:
-    leanix, (outcome,) = victims[name].sandbox.leanix, victims[name].outcomes
+    leanix, (outcome,) = killed_dags[name].sandbox.leanix, killed_dags[name].outcomes
     assert (leanix.starts, leanix.peak_live, leanix.live_runs) == (1, 1, [])
     (started,) = [run for run in leanix.runs if run.status != "CREATED"]
     assert outcome.returned["run_id"] == started.id
-    path = played.output / "crash" / f"{name}.json"
+    path = completed.output / "crash" / f"{name}.json"
     assert path.read_bytes() == started.result
     assert outcome.returned["results"]["bytes"] == path.stat().st_size

@@ -1,4 +1,4 @@
-"""The triggerer of a real Airflow is killed while a LeanIX run is waited for, and another one takes over."""
+"""LeanIX runs and a killed triggerer, in a real Airflow: another triggerer continues the wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider.sandbox import Sandbox
 from airflow_provider.sandbox.leanix import LeanIXService
 from dev.local_airflow import LocalAirflow
 from dev.processes import Started
-from tests.system.parts import Part, Played
+from tests.system.scenarios import CompletedRun, Scenario
 
 pytestmark = pytest.mark.system
 
@@ -40,14 +40,14 @@ with DAG("{DAG_ID}", schedule=None):
         leanix_conn_id="{DAG_ID}",
     )
 """
-# After so many silent seconds a triggerer is dead, and its triggers belong to another one.
-SILENT = {"AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5"}
+# After this many seconds without a heartbeat, another triggerer takes over the triggers.
+SHORT_HEARTBEAT_TIMEOUT = {"AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5"}
 
 
-class TriggererKilled(Part):
-    """Waits for a run in one triggerer, and after its death in another."""
+class TriggererKilled(Scenario):
+    """Wait for a run in one triggerer, kill it, and wait in another."""
 
-    alone = True
+    exclusive = True
 
     def dags(self) -> Mapping[str, str]:
         return {"leanix_triggerer.py": CODE}
@@ -58,18 +58,18 @@ class TriggererKilled(Part):
         self.sandbox.leanix.stuck_in = "IN_PROGRESS"
         return {DAG_ID: self.sandbox.connections["leanix_default"]}
 
-    def play(self, airflow: LocalAirflow) -> dict[str, Any]:
+    def run(self, airflow: LocalAirflow) -> dict[str, Any]:
         airflow.wait_for_dags(DAG_ID)
         airflow.api.unpause(DAG_ID)
         airflow.api.trigger(DAG_ID, "once")
-        self._wait_for(lambda: self._state(airflow) == "deferred" and self.looks() > 2)
+        self._wait_for(lambda: self._state(airflow) == "deferred" and self.polls() > 2)
         environment = kill_triggerer(airflow)
-        before = self.looks()
+        before = self.polls()
         command = [str(Path(sys.executable).parent / "airflow"), "triggerer"]
         log = airflow.home / "triggerer.log"
-        other = Started.run(command, {**environment, **SILENT}, log, airflow.home)
+        other = Started.run(command, {**environment, **SHORT_HEARTBEAT_TIMEOUT}, log, airflow.home)
         try:
-            self._wait_for(lambda: self.looks() > before)
+            self._wait_for(lambda: self.polls() > before)
             self.sandbox.leanix.runs[0].stuck_in = None
             self._wait_for(lambda: self._state(airflow) in {"success", "failed"})
         finally:
@@ -77,8 +77,8 @@ class TriggererKilled(Part):
         (task,) = airflow.api.tasks(DAG_ID, "once")
         return {**task, "returned": airflow.api.returned(DAG_ID, "once", "run")}
 
-    def looks(self) -> int:
-        """Count the requests of whoever waits for the run."""
+    def polls(self) -> int:
+        """Return the number of status requests."""
         return self.sandbox.counters.total("/status")
 
     def _state(self, airflow: LocalAirflow) -> str:
@@ -94,25 +94,27 @@ class TriggererKilled(Part):
 
 
 def kill_triggerer(airflow: LocalAirflow) -> dict[str, str]:
-    """Kill the triggerer and all it has started, at once; gives the environment it had."""
+    """Kill the triggerer with all its child processes, and return its environment."""
     assert airflow.started
-    parts = airflow.started.children()
-    (triggerer,) = [part for part in parts if "triggerer" in " ".join(part.cmdline()).split()]
+    children = airflow.started.children()
+    (triggerer,) = [child for child in children if "triggerer" in " ".join(child.cmdline()).split()]
     environment: dict[str, str] = triggerer.environ()
-    for victim in [triggerer, *triggerer.children(recursive=True)]:
+    for process in [triggerer, *triggerer.children(recursive=True)]:
         with suppress(ProcessLookupError):
-            os.kill(victim.pid, 9)
+            os.kill(process.pid, 9)
     return environment
 
 
-PART = TriggererKilled()
+SCENARIO = TriggererKilled()
 
 
-def test_a_run_is_waited_for_by_another_triggerer_when_the_first_one_is_killed(played: Played) -> None:
-    task, leanix = played.result(PART), PART.sandbox.leanix
+def test_a_run_is_waited_for_by_another_triggerer_when_the_first_one_is_killed(
+    completed: CompletedRun,
+) -> None:
+    task, leanix = completed.result(SCENARIO), SCENARIO.sandbox.leanix
     (run,) = leanix.runs
     assert (task["state"], task["try_number"]) == ("success", 1)
     assert (task["returned"]["run_id"], task["returned"]["status"]) == (run.id, "FINISHED")
-    assert (played.output / "triggerer" / "landscape.json").read_bytes() == run.result
+    assert (completed.output / "triggerer" / "landscape.json").read_bytes() == run.result
     assert leanix.starts == 1
-    assert PART.sandbox.counters.total("/stop") == 0
+    assert SCENARIO.sandbox.counters.total("/stop") == 0

@@ -1,8 +1,8 @@
-"""What a real Airflow keeps of its runs holds no credential: files, logs, and all of its database, decoded.
+"""Credentials and a real Airflow: none is stored in its files, logs or database, decoded.
 
-All parts of the system tests are searched, the demo's among them. This one adds what tempts most: tasks that
-wait in the triggerer, and services that quote every credential they know in each answer. Its credentials
-are such that every encoding changes them.
+The state of all scenarios is searched, the demo's among them. The scenario of this module adds the most
+critical cases: tasks that wait in the triggerer, and services that quote all known credentials in each reply.
+Every encoding changes its credentials.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from dev.local_airflow import LocalAirflow
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, search, secrets_of
 from tests.support.text_layers import decryption, layers, rows
-from tests.system.parts import Part, Played
+from tests.system.scenarios import CompletedRun, Scenario
 
 pytestmark = pytest.mark.system
 
 SECONDS = 240.0
 WAITING, QUOTING = "secrets_waiting", "secrets_quoting"
 TABLES = {"xcom.value", "rendered_task_instance_fields.rendered_fields", "serialized_dag.data", "log.extra"}
-"""Columns of the database that must have been searched, as this is where a credential would be."""
+"""Columns of the database that are most likely to hold a credential, and must have been searched."""
 
 DAGS = """
 from airflow.sdk import DAG
@@ -61,24 +61,26 @@ with DAG({quoting!r}, schedule=None, default_args={{"retries": 0, **CONNECTIONS(
 
 
 @dataclass
-class Left:
-    """What this part saw while it played.
+class Observed:
+    """Observations of the scenario during its run.
 
-    :param triggers: what Airflow stored of triggers while tasks waited; it is deleted when they fire.
+    :param states: states of the tasks by DAG and task.
+    :param triggers: stored values of triggers while tasks waited; Airflow deletes them when they fire.
     """
 
     states: dict[str, dict[str, str]] = field(default_factory=dict)
     triggers: list[bytes] = field(default_factory=list)
 
 
-class Secrets(Part):
-    """Waits in the triggerer, and has services quote credentials."""
+class Secrets(Scenario):
+    """Wait in the triggerer, and make services quote credentials."""
 
     waiting: Sandbox
     quoting: Sandbox
 
     def dags(self) -> Mapping[str, str]:
-        rooms = [one for one in self.waiting.mapsindoors.campus.geodata.values() if one["baseType"] == "room"]
+        geodata = self.waiting.mapsindoors.campus.geodata.values()
+        rooms = [item for item in geodata if item["baseType"] == "room"]
         code = DAGS.format(
             vendors=list(self.waiting.services),
             waiting=WAITING,
@@ -101,25 +103,26 @@ class Secrets(Part):
             for name, service in sandbox.services.items()
         }
 
-    def play(self, airflow: LocalAirflow) -> Left:
-        left = Left()
+    def run(self, airflow: LocalAirflow) -> Observed:
+        observed = Observed()
         break_everything(self.quoting, {"kind": "status", "status": 400})
         airflow.wait_for_dags(WAITING, QUOTING)
         for dag_id in (WAITING, QUOTING):
             airflow.api.unpause(dag_id)
             airflow.api.trigger(dag_id, "once")
         self._until(airflow, lambda states: set(states[WAITING].values()) == {"deferred"})
-        kept = {"trigger.encrypted_kwargs", "trigger.classpath"}
-        left.triggers = [data for where, data in rows(airflow.home / "airflow.db") if where in kept]
+        columns = {"trigger.encrypted_kwargs", "trigger.classpath"}
+        database = rows(airflow.home / "airflow.db")
+        observed.triggers = [data for column, data in database if column in columns]
         for vendor in self.waiting.services:
-            every_task.happen(self.waiting, vendor)
-        left.states = self._until(
+            every_task.fulfil_sensors(self.waiting, vendor)
+        observed.states = self._until(
             airflow,
             lambda states: (
-                {one for some in states.values() for one in some.values()} <= {"success", "failed"}
+                {state for tasks in states.values() for state in tasks.values()} <= {"success", "failed"}
             ),
         )
-        return left
+        return observed
 
     def _until(self, airflow: LocalAirflow, done: Any) -> dict[str, dict[str, str]]:
         deadline = time.monotonic() + SECONDS
@@ -134,73 +137,73 @@ class Secrets(Part):
 
 
 def _awkward(connection: dict[str, Any]) -> dict[str, Any]:
-    """Give a connection with a credential of which every encoding changes something."""
+    """Return the connection with a credential that every encoding changes."""
     if connection["conn_type"] == "amigocloud":
         connection["password"] = seed.AWKWARD_TOKEN
     return connection
 
 
-PART = Secrets()
+SCENARIO = Secrets()
 
 
 @pytest.fixture(scope="module")
-def left(played: Played) -> Left:
-    done: Left = played.result(PART)
-    return done
+def observed(completed: CompletedRun) -> Observed:
+    result: Observed = completed.result(SCENARIO)
+    return result
 
 
 @pytest.fixture(scope="module")
-def secrets(played: Played) -> set[str]:
-    """Give every credential of all connections, and every token that a sandbox has issued."""
-    found = {json.loads(text)["password"] for text in played.connections.values()}
-    for part in played.results:
-        for sandbox in vars(part).values():
+def secrets(completed: CompletedRun) -> set[str]:
+    """Return all credentials of all connections, and all tokens that a sandbox has issued."""
+    found = {json.loads(text)["password"] for text in completed.connections.values()}
+    for scenario in completed.results:
+        for sandbox in vars(scenario).values():
             if isinstance(sandbox, Sandbox):
-                found |= {one for some in secrets_of(sandbox).values() for one in some}
+                found |= {secret for secrets in secrets_of(sandbox).values() for secret in secrets}
     return found
 
 
-def stored(played: Played, left: Left) -> Iterator[tuple[str, str]]:
-    """Give all that Airflow keeps, as it is and decoded."""
-    decrypt = decryption(played.home)
-    for where, data in rows(played.home / "airflow.db"):
+def stored(completed: CompletedRun, observed: Observed) -> Iterator[tuple[str, str]]:
+    """Yield everything that Airflow stores, raw and decoded, with its location."""
+    decrypt = decryption(completed.home)
+    for where, data in rows(completed.home / "airflow.db"):
         yield from ((where, text) for text in layers(data, decrypt))
-    for data in left.triggers:
+    for data in observed.triggers:
         yield from (("trigger while it waited", text) for text in layers(data, decrypt))
-    for path in played.home.rglob("*"):
+    for path in completed.home.rglob("*"):
         if path.is_file():
             yield from (
-                (str(path.relative_to(played.home)), text) for text in layers(path.read_bytes(), depth=1)
+                (str(path.relative_to(completed.home)), text) for text in layers(path.read_bytes(), depth=1)
             )
 
 
-def test_tasks_waited_in_the_triggerer_and_services_quoted_what_they_were_told(left: Left) -> None:
+def test_tasks_waited_in_the_triggerer_and_services_quoted_what_they_were_told(observed: Observed) -> None:
     vendors = ["mapsindoors", "amigocloud", "iotstudio", "leanix"]
-    assert left.states == {
+    assert observed.states == {
         WAITING: dict.fromkeys(vendors, "success"),
         QUOTING: dict.fromkeys(vendors, "failed"),
     }
-    assert len([data for data in left.triggers if b"airflow_provider." in data]) >= len(vendors)
+    assert len([data for data in observed.triggers if b"airflow_provider." in data]) >= len(vendors)
 
 
-def test_credentials_of_all_four_connections_change_in_every_encoding(played: Played) -> None:
+def test_credentials_of_all_four_connections_change_in_every_encoding(completed: CompletedRun) -> None:
     for vendor in ("mapsindoors", "amigocloud", "iotstudio", "leanix"):
-        password = json.loads(played.connections[f"{WAITING}_{vendor}"])["password"]
+        password = json.loads(completed.connections[f"{WAITING}_{vendor}"])["password"]
         assert {"+", "/", "%"} & set(password)
         assert quote(password, safe="") != password
 
 
 def test_no_credential_is_in_anything_that_airflow_keeps(
-    played: Played, left: Left, secrets: set[str]
+    completed: CompletedRun, observed: Observed, secrets: set[str]
 ) -> None:
     seen: set[str] = set()
 
-    def noted() -> Iterator[tuple[str, str]]:
-        for where, text in stored(played, left):
-            seen.add(where)
-            yield where, text
+    def recorded() -> Iterator[tuple[str, str]]:
+        for location, text in stored(completed, observed):
+            seen.add(location)
+            yield location, text
 
-    assert sorted(set(search(noted(), secrets))) == []
+    assert sorted(set(search(recorded(), secrets))) == []
     assert TABLES - seen == set()
     assert "trigger while it waited" in seen
     assert any(where.endswith(".log") and WAITING in where for where in seen)

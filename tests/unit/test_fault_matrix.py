@@ -1,6 +1,6 @@
-"""Nothing duplicates, loses, hangs or lies on a bad day; the documentation says what each thing does.
+"""Fault matrix: no fault duplicates, loses, hangs or falsifies, and ``docs/faults.md`` is up to date.
 
-``FAULT_MATRIX_LONG=1`` also breaks every request of every task, one after the other, not just one of them.
+``FAULT_MATRIX_LONG=1`` also breaks every request of every task, one after the other.
 """
 
 from __future__ import annotations
@@ -40,48 +40,48 @@ SAME_AS = {
     "start_export": "post",
     "revoke_token": "runs when a hook is closed, and fails nothing",
 }
-"""Methods left out of the matrix, with the one whose kind of request they send."""
+"""Methods left out of the matrix, with the method that sends the same kind of request."""
 
 
 @pytest.fixture
-def quiet(running_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """Lend the sandbox with its connections, and put it back afterwards."""
+def connected_sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """Yield the sandbox with its connections in the environment, and reset it afterwards."""
     with connected(running_sandbox):
         yield running_sandbox
     running_sandbox.reset()
 
 
-def check(what: str, cells: Cells) -> None:
-    """Find cells that must not be, and lines that the documentation does not have."""
-    bad = [f"{name}: {row}" for name, row in cells.items() if any(one.startswith(BAD) for one in row)]
+def check(heading: str, cells: Cells) -> None:
+    """Fail for cells that show a defect, and for lines that the documentation lacks."""
+    bad = [f"{name}: {row}" for name, row in cells.items() if any(cell.startswith(BAD) for cell in row)]
     assert bad == []
     written = PAGE.read_text()
-    missing = [line for line in table(what, cells) if line not in written]
+    missing = [line for line in table(heading, cells) if line not in written]
     assert missing == [], "run: python -m tests.fault_matrix --write"
 
 
 @pytest.mark.parametrize("vendor", HOOKS)
 def test_no_method_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
-    vendor: str, quiet: Sandbox
+    vendor: str, connected_sandbox: Sandbox
 ) -> None:
-    check("method", methods.cells(quiet, vendor))
+    check("method", methods.cells(connected_sandbox, vendor))
 
 
 @pytest.mark.parametrize("vendor", HOOKS)
 def test_no_task_duplicates_loses_or_hangs_and_the_page_says_what_it_does(
-    vendor: str, quiet: Sandbox
+    vendor: str, connected_sandbox: Sandbox
 ) -> None:
-    check("task", operators.cells(quiet, vendor))
+    check("task", operators.cells(connected_sandbox, vendor))
 
 
 @pytest.mark.skipif("FAULT_MATRIX_LONG" not in os.environ, reason="takes minutes: FAULT_MATRIX_LONG=1")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("vendor", HOOKS)
 def test_no_task_duplicates_loses_or_hangs_whichever_of_its_requests_is_broken(
-    vendor: str, fault: str, quiet: Sandbox
+    vendor: str, fault: str, connected_sandbox: Sandbox
 ) -> None:
-    cells = operators.long_cells(quiet, vendor, fault)
-    assert {place: said for place, said in cells.items() if said.startswith(BAD)} == {}
+    cells = operators.long_cells(connected_sandbox, vendor, fault)
+    assert {request: cell for request, cell in cells.items() if cell.startswith(BAD)} == {}
 
 
 def test_the_page_begins_as_it_would_be_written_and_explains_every_error() -> None:
@@ -97,8 +97,8 @@ def test_the_page_begins_as_it_would_be_written_and_explains_every_error() -> No
 
 
 def test_every_public_operator_and_sensor_is_in_the_matrix() -> None:
-    tried = {name for vendor in HOOKS for name, _ in operators.rows(vendor).values()}
-    assert tried == set(every_task.public_classes())
+    tested = {name for vendor in HOOKS for name, _ in operators.rows(vendor).values()}
+    assert tested == set(every_task.public_classes())
 
 
 @pytest.mark.parametrize("vendor", HOOKS)
@@ -107,10 +107,10 @@ def test_every_method_that_sends_requests_is_in_the_matrix_or_named_with_its_lik
         name
         for kind in HOOKS[vendor].__mro__
         if issubclass(kind, ApiHook) and kind is not ApiHook
-        for name, one in vars(kind).items()
-        if callable(one) and not name.startswith("_") and not hasattr(ApiHook, name)
+        for name, member in vars(kind).items()
+        if callable(member) and not name.startswith("_") and not hasattr(ApiHook, name)
     }
     asynchronous = {name for name in public if name.startswith("a") and name.removeprefix("a") in public}
-    tried = {row.method for row in methods.ROWS if row.vendor == vendor}
-    left = public - tried - NO_REQUEST - SAME_AS.keys() - asynchronous
+    tested = {row.method for row in methods.ROWS if row.vendor == vendor}
+    left = public - tested - NO_REQUEST - SAME_AS.keys() - asynchronous
     assert left - {"asset", "amatching"} == set()

@@ -20,8 +20,8 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix.faults import HOOKS
 from tests.support import every_task
 from tests.support.canary_secrets import leaks, plant
-from tests.support.recording_host import Foreign
-from tests.support.task_runner import Tries
+from tests.support.recording_host import RecordingHost
+from tests.support.task_runner import TaskRunner
 
 CONTENT = [{"type": "Application", "id": f"app-{n}", "data": {"name": "x" * 40}} for n in range(20)]
 
@@ -34,20 +34,20 @@ def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 
 @pytest.fixture
-def foreign() -> Iterator[Foreign]:
+def foreign() -> Iterator[RecordingHost]:
     """Yield a host that is not the service's."""
-    listener = Foreign()
+    listener = RecordingHost()
     yield listener
     listener.close()
 
 
-def links_lead_to(sandbox: Sandbox, foreign: Foreign, path: str, name: str) -> None:
+def links_lead_to(sandbox: Sandbox, foreign: RecordingHost, path: str, name: str) -> None:
     """Make the service send links to the foreign host."""
-    link = f"http://{foreign.place}/storage/file?sig=s%2Bg"
+    link = f"http://{foreign.address}/storage/file?sig=s%2Bg"
     sandbox.faults.add("status", status=200, path=path, times=None, body={name: link})
 
 
-def received(foreign: Foreign) -> str:
+def received(foreign: RecordingHost) -> str:
     """Return the request that the foreign host received."""
     seen = foreign.seen.decode("latin-1")
     assert "/storage/file?sig=" in seen
@@ -56,9 +56,9 @@ def received(foreign: Foreign) -> str:
 
 
 def test_results_are_fetched_from_another_host_without_a_credential(
-    planted: Sandbox, foreign: Foreign, tmp_path: Path
+    planted: Sandbox, foreign: RecordingHost, tmp_path: Path
 ) -> None:
-    run_id = every_task.a_run(planted, 0.0)
+    run_id = every_task.start_run(planted, 0.0)
     links_lead_to(planted, foreign, "/resultsUrl$", "url")
     output = tmp_path / "results.json"
     LeanIXFetchResultsOperator(task_id="t", run_id=run_id, output_path=str(output)).execute({})
@@ -67,7 +67,7 @@ def test_results_are_fetched_from_another_host_without_a_credential(
 
 
 def test_content_is_uploaded_to_another_host_without_a_credential(
-    planted: Sandbox, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
+    planted: Sandbox, foreign: RecordingHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 100)
     links_lead_to(planted, foreign, "/storages/azure$", "SAS")
@@ -79,7 +79,7 @@ def test_content_is_uploaded_to_another_host_without_a_credential(
         processing_direction="inbound",
         content=CONTENT,
     )
-    Tries().run(start)
+    TaskRunner().run(start)
     assert "PUT" in received(foreign)
     assert leaks({"seen": received(foreign)}, planted) == []
 

@@ -20,7 +20,8 @@ from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import every_task
 from tests.support.canary_secrets import break_everything, leaks, plant, secrets_of
-from tests.support.task_runner import again
+from tests.support.state_store import FakeStateStore
+from tests.support.task_runner import rebuild_trigger
 
 WATCHERS: dict[str, Callable[[], Any]] = {
     "amigocloud event": lambda: AmigoCloudEventTrigger(events=["*"], dataset=1, poll_interval=0.05),
@@ -30,16 +31,6 @@ WATCHERS: dict[str, Callable[[], Any]] = {
     ),
     "leanix run": lambda: LeanIXRunEndedTrigger(poll_interval=0.05),
 }
-
-
-class State(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 passes it to a trigger."""
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        return json.loads(self[key]) if key in self else default
-
-    async def aset(self, key: str, value: Any) -> None:
-        self[key] = json.dumps(value)
 
 
 @pytest.fixture
@@ -77,7 +68,7 @@ def secretive_run(sandbox: Sandbox) -> None:
     secrets = " ".join(secrets_of(sandbox)["leanix"])[-480:]
     with LeanIXHook() as hook:
         hook.start_run(hook.create_run({**every_task.LDIF, "description": f"nightly {secrets}"}))
-    every_task.happen(sandbox, "leanix")
+    every_task.fulfil_sensors(sandbox, "leanix")
 
 
 def happen(sandbox: Sandbox, vendor: str) -> None:
@@ -85,7 +76,7 @@ def happen(sandbox: Sandbox, vendor: str) -> None:
     if vendor == "leanix":
         secretive_run(sandbox)
         return
-    every_task.happen(sandbox, vendor)
+    every_task.fulfil_sensors(sandbox, vendor)
     if vendor == "amigocloud":
         secrets = secrets_of(sandbox)["amigocloud"]
         sandbox.amigocloud.sockets.emit(
@@ -101,10 +92,10 @@ async def test_a_watcher_leaves_no_credential_behind(
     caplog.set_level(logging.DEBUG)
     for logger in ("httpx", "httpcore", "websockets"):
         caplog.set_level(logging.DEBUG, logger)
-    vendor, state = name.split()[0], State()
+    vendor, state = name.split()[0], FakeStateStore()
     if way != "well":
         break_everything(planted, {"kind": "status", "status": 400 if way == "refused" else 503})
-    trigger = again(WATCHERS[name]())
+    trigger = rebuild_trigger(WATCHERS[name]())
     trigger.asset_state_store = state
     requests = planted.counters.total
     async with running(trigger) as fired:

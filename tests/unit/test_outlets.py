@@ -28,7 +28,7 @@ from airflow_provider.mapsindoors.operators import (
 )
 from tests.support import every_task
 from tests.support.per_asset import PerAsset
-from tests.support.task_runner import Tries
+from tests.support.task_runner import TaskRunner
 
 PRINTER = {"id": "c88c996b231746d096db5eaa", "properties": {"name@en": "Printing"}}
 MAP = MapsIndoorsHook.asset(solution="6b1f8f0e2c5d4a7b9e3f1d20")
@@ -113,7 +113,7 @@ def test_every_operator_reports_the_scalars_of_its_result(
     sandbox.leanix.run_seconds = sandbox.leanix.queue_seconds = 0.0
     operator = every_task.tasks(sandbox, tmp_path)[name](task_id="t", outlets=[MAP])
     events = PerAsset(lambda: SimpleNamespace(extra={}))
-    result = operator.execute({**Tries().context(), "outlet_events": events})
+    result = operator.execute({**TaskRunner().context(), "outlet_events": events})
     if name == "LeanIXStartRunOperator":  # its run has no counts yet
         assert isinstance(result, str)
         return

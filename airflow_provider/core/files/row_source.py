@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider.core.files.reader import NumberedRow, read_rows
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.core.files.reader import NumberedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class RowArguments:
             given["min_rows"] = whole_number(given["min_rows"], "min_rows")
         options = RowOptions(**given)
         if wrong := options.problems():
-            raise InputError(wrong, "the arguments")
+            raise InputError(wrong, "the task's arguments")
         return options
 
 
@@ -94,6 +96,8 @@ def read_source(
     decode: Callable[[bytes], Any] | None = None,
     *,
     geo: bool = False,
+    flatten: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    on_columns: Callable[[list[str]], object] | None = None,
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
@@ -102,10 +106,21 @@ def read_source(
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
     :param geo: a GeoParquet file's geometry column is named ``geometry``, and its bbox columns are left out.
+        ``columns`` may name the geometry's column all the same.
+    :param flatten: returns a row's columns, where they are not its members, as in a GeoJSON feature.
+    :param on_columns: called with the names of a table's columns, before its first row.
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
+    from airflow_provider.core.files.reader import read_rows
+
     header: list[str] = []
+
+    def add_columns(names: list[str]) -> None:
+        header.extend(names)
+        if on_columns is not None:
+            on_columns(names)
+
     rows: Iterable[NumberedRow] = read_rows(
         source,
         subject,
@@ -114,10 +129,31 @@ def read_source(
         encoding=options.encoding,
         source_format=options.source_format,
         geo=geo,
-        on_columns=header.extend,
+        on_columns=add_columns,
     )
+    if flatten is not None:
+        rows = ((number, flatten(row)) for number, row in rows)
+    yield from apply_options(rows, subject, options, header, "geometry" if geo else "")
+
+
+def apply_options(
+    rows: Iterable[NumberedRow],
+    subject: str,
+    options: RowOptions,
+    header: list[str],
+    geometry: str = "",
+) -> Iterator[NumberedRow]:
+    """Yield rows with their columns renamed and left out, and raise when they are too few.
+
+    :param rows: the rows with their numbers.
+    :param subject: name of the argument that the rows come from, for errors.
+    :param options: the columns, and the fewest rows.
+    :param header: further names that are no mistake in the options; complete after the last row.
+    :param geometry: name of the geometry column that the reader has renamed; empty without one.
+    :raises InputError: as :func:`read_source`.
+    """
     if options.columns or options.ignore:
-        rows = _renamed(rows, subject, options, header)
+        rows = _renamed(rows, subject, options, header, geometry)
     count = 0
     for number, row in rows:
         count += 1
@@ -127,12 +163,13 @@ def read_source(
 
 
 def _renamed(
-    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str]
+    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str], found: str
 ) -> Iterator[NumberedRow]:
     """Yield rows with their fields renamed.
 
     :param header: names of the file's columns, known once its first row was read: empty values are not in
         the rows.
+    :param found: a field that the file's format may name by itself; empty for none.
     """
     columns = dict(options.columns or {})
     ignored = set(options.ignore or ())
@@ -152,6 +189,8 @@ def _renamed(
         yield number, out
     missing -= set(header)
     names.update(dict.fromkeys(header))
+    if found in names:
+        missing -= {name for name, field in columns.items() if field == found}
     # Without rows and header nothing is known of the names.
     if missing and names:
         hints = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint, Request
-from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply
-from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
+from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
+from airflow_provider.core.http.retry import Outcome, result_or_raise, tenacity_options
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
@@ -64,7 +65,7 @@ class AsyncTransport:
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = await credential.atoken(self.send, realm) if call.authenticated else ""
         outcome = await self._exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = await self._exchange(call, await credential.atoken(self.send, realm))
         return result_or_raise(outcome)
@@ -106,7 +107,7 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
     sent = client.stream(request.method, request.url, content=request.body, headers=request.headers)
     async with sent as response:
         body = BodyReader(call.success_statuses, response.status_code, response.headers)
-        if not body.readable:
+        if not body.readable or (call.status_only and response.status_code in call.success_statuses):
             return body.result()
         async for chunk in response.aiter_bytes():
             if not body.add(chunk):
@@ -203,13 +204,19 @@ def _no_response(error: Exception) -> NoResponse:
     import httpx
 
     cause: BaseException | None = error
+    unknown = False
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             reason = f"TLS: {cause.reason or type(cause).__name__}"
-            return NoResponse(sent=False, reason=reason, permanent=True)
+            return NoResponse(sent=False, reason=reason, permanent=True, cause="tls")
+        unknown = unknown or isinstance(cause, socket.gaierror)
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
-        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})")
+    if isinstance(error, httpx.ProxyError):
+        return no_proxy_response(str(error))
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+        timeout = isinstance(error, httpx.TimeoutException)
+        kind = "name" if unknown else "timeout" if timeout else "refused"
+        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})", cause=kind)
     if isinstance(error, httpx.TimeoutException):
-        return NoResponse(sent=True, reason="the read timed out")
+        return NoResponse(sent=True, reason="the read timed out", cause="timeout")
     return NoResponse(sent=True, reason=f"the connection broke ({type(error).__name__})")

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,9 @@ Send = Callable[[Call["Token"]], "Token"]
 
 AsyncSend = Callable[[Call["Token"]], Awaitable["Token"]]
 
+_REFUSED_CREDENTIALS = frozenset({400, 401, 403, 422})
+"""Statuses of a token service that does not accept the credentials; others do not come from one."""
+
 _DEFAULT_LIFETIME = 3600.0
 """Seconds that a token without a valid ``expires_in`` is taken to live."""
 
@@ -37,6 +40,12 @@ _RENEWAL_LEAD = 60.0
 
 _SHORT_LIFETIME = 600.0
 """Seconds of life below which a token is renewed after nine tenths of its life."""
+
+
+_UNAUTHORIZED = 401
+
+_MIN_RENEWAL_AGE = 60.0
+"""Seconds before which a token is not renewed for a status that may mean a missing permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +88,6 @@ def lead_time(lifetime: float) -> float:
 class Credential:
     """The base of credentials; requests with it are not authenticated."""
 
-    renewable = False
-    """Whether a refused token can be replaced by a new one."""
-
     def token(self, send: Send, realm: str) -> str:
         """Return the token to send along, fetched when needed.
 
@@ -100,6 +106,10 @@ class Credential:
 
     def forget(self, token: str, realm: str) -> None:
         """Drop a token that the service refused."""
+
+    def can_renew_after(self, status: int, token: str, realm: str) -> bool:
+        """Return whether a new token may change a refusal with this status."""
+        return False
 
     def apply(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
         """Add the token to a request's headers or query, as the service expects it.
@@ -150,12 +160,13 @@ class MintedToken(Credential):
     """A token that is fetched with a call, shared by the whole process, and renewed before it expires.
 
     :param call: the token request (not authenticated; its reader returns a :class:`Token`).
+    :param renew_on: statuses with which the service refuses a token that it no longer accepts. A status other
+        than 401 may also mean a missing permission, so only a token older than a minute is renewed then.
     """
 
-    renewable = True
-
-    def __init__(self, call: Call[Token]) -> None:
+    def __init__(self, call: Call[Token], renew_on: Collection[int] = (401,)) -> None:
         self.call = call
+        self._renew_on = frozenset(renew_on)
 
     def token(self, send: Send, realm: str) -> str:
         """Return a valid token; threads that need it at the same time cause a single request."""
@@ -184,6 +195,12 @@ class MintedToken(Credential):
         """Drop a refused token, unless another thread has replaced it already."""
         _slot(self.call, realm).drop(token)
 
+    def can_renew_after(self, status: int, token: str, realm: str) -> bool:
+        """Return whether a new token may change a refusal with this status."""
+        if status not in self._renew_on:
+            return False
+        return status == _UNAUTHORIZED or _slot(self.call, realm).age(token) > _MIN_RENEWAL_AGE
+
     def cached(self, realm: str) -> str:
         """Return the valid token that the process holds; empty when there is none."""
         return _slot(self.call, realm).valid()
@@ -198,9 +215,10 @@ def _as_authentication_error() -> Iterator[None]:
     try:
         yield
     except (RequestRejectedError, PermissionDeniedError) as error:
-        raise AuthenticationError(
-            error.status, error.code, error.message, request=error.request, body=error.body
-        ) from None
+        if error.status not in _REFUSED_CREDENTIALS:
+            raise
+        details: dict[str, Any] = {"request": error.request, "body": error.body, "is_page": error.is_page}
+        raise AuthenticationError(error.status, error.code, error.message, **details) from None
 
 
 class _Slot:
@@ -210,6 +228,7 @@ class _Slot:
         self.fetching = threading.Lock()
         self._state = threading.Lock()
         self._value = ""
+        self._issued_at = 0.0
         self._renew_at = 0.0
         self._loops: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
@@ -224,8 +243,14 @@ class _Slot:
         # The lifetime counts from before the request: the service started it before its reply.
         with self._state:
             self._value = token.value
+            self._issued_at = started
             self._renew_at = started + token.expires_in - lead_time(token.expires_in)
         return token.value
+
+    def age(self, value: str) -> float:
+        """Return the seconds since a token was issued; infinite when another one has replaced it."""
+        with self._state:
+            return monotonic() - self._issued_at if self._value == value else float("inf")
 
     def drop(self, value: str) -> None:
         with self._state:

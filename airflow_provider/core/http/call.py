@@ -18,13 +18,16 @@ Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 def segment(value: object) -> str:
     """Quote one path segment, so that a name with ``/``, ``?``, ``#`` or ``%`` stays one segment.
 
-    :param value: a name or an id.
-    :raises InputError: for a name that no encoding keeps a segment: an empty name leads to the enclosing
+    :param value: a name or an id: a text, or a number or UUID of any library.
+    :raises InputError: for a missing value, also as a template writes it (``None``, ``nan``), for a value
+        that is no text, and for a name that no encoding keeps a segment: an empty name leads to the enclosing
         list, ``.`` and ``..`` lead to another path, as ``%2E`` means the same as a dot (RFC 3986, 6.2.2.2).
     """
-    text = str(value)
-    if text in {"", ".", ".."}:
-        raise InputError(f"{text!r} cannot be a name or an id in a request: the URL would lead elsewhere")
+    text = "" if value is None else _text(value, "a name or an id in a request")
+    if text.strip() in {"", ".", ".."}:
+        raise InputError(f"{value!r} cannot be a name or an id in a request: the URL would lead elsewhere")
+    if text.strip() in _NO_VALUES or isinstance(value, bool):
+        raise InputError(f"{value!r} cannot be a name or an id in a request: it stands for no value")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
@@ -37,21 +40,41 @@ def pairs(params: Params | None) -> tuple[tuple[str, str], ...]:
     None is left out, a list repeats its key, booleans are ``true`` and ``false``.
 
     :param params: a mapping, or pairs.
+    :raises InputError: for NaN and for None in a list, which would leave a condition out, and for a value
+        that has no text.
     """
     if not params:
         return ()
     items: Iterable[tuple[str, Any]] = params.items() if isinstance(params, Mapping) else params
     out: list[tuple[str, str]] = []
     for key, value in items:
+        if value is None:
+            continue
         values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
-        out += [(key, _query_text(item)) for item in values if item is not None]
+        out += [(key, _text(item, f"the query parameter {key!r}")) for item in values]
     return tuple(out)
 
 
-def _query_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+_NO_VALUES = frozenset({"None", "nan", "NaN", "NaT", "<NA>"})
+"""Texts that a template makes of a value that is not there."""
+
+
+def _text(value: object, what: str) -> str:
+    """Return a value as the text of a URL.
+
+    :raises InputError: when it is missing, or has no text.
+    """
+    if type(value) is str:
+        return value
+    from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, read_text, shown
+
+    try:
+        read = ValueReader().read(value)
+        if read is not None and read is not ABSENT:
+            return read_text(read)
+    except UnreadableValueError as problem:
+        raise InputError(f"{what} {problem}") from None
+    raise InputError(f"{what} must be a text, not {shown(value)}")
 
 
 class _Unset:
@@ -84,6 +107,7 @@ class Call(Generic[T]):
     :param read: function that makes the result from the reply; raises ``ValueError`` for an unreadable reply.
     :param base: name of the base URL: ``api``, or a name that the vendor's hook defines.
     :param authenticated: whether the connection's credentials are sent along.
+    :param status_only: whether the body of a successful reply is left unread, however long it is.
     :param name: the purpose, for logs and errors ("update 500 objects").
     """
 
@@ -99,6 +123,7 @@ class Call(Generic[T]):
     read: Callable[[Reply], T] = read_json
     base: str = "api"
     authenticated: bool = True
+    status_only: bool = False
     name: str = ""
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import Outcome, RetryLimits, classify
 from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_token, without_query
 from airflow_provider.core.urls import is_loopback, origin, split_plain
-from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.errors import ApiError, InputError, ProviderError, cut
 
 _MIN_SIGNATURE = 16
 """Minimum characters of a query value that may be the signature of a signed link."""
@@ -93,17 +93,23 @@ class Endpoint:
         """Classify the outcome of an attempt; its error holds no secret."""
         redact = self.redactor.redact
         if isinstance(reply, NoResponse):
-            reply = NoResponse(reply.sent, redact(reply.reason), reply.permanent)
+            reply = replace(reply, reason=redact(reply.reason))
         outcome = classify(call, reply, self._read_error, self.describe(call), redact)
         if outcome.error is not None:
             self._redact_error(outcome.error)
         return outcome
 
+    def can_renew_token(self, call: Call[Any], outcome: Outcome, token: str) -> bool:
+        """Return whether the call was refused for its token, so that a new token is worth an attempt."""
+        if not call.authenticated or not isinstance(outcome.error, ApiError):
+            return False
+        return self.credential.can_renew_after(outcome.error.status, token, self.bases[call.base])
+
     def describe(self, call: Call[Any]) -> str:
         """Return a call in one line, without query and secrets."""
         absolute = "://" in call.path.partition("?")[0]  # a link to another host, used without credentials
         url = self.redactor.redact(without_query(call.path if absolute else self._url(call)))
-        return f"{call.method} {url} ({call.name})" if call.name else f"{call.method} {url}"
+        return cut(f"{call.method} {url} ({call.name})" if call.name else f"{call.method} {url}")
 
     def check_download(self, url: str) -> None:
         """Raise for a download from a host that the connection does not allow; redact the link's signature.

@@ -11,18 +11,49 @@ from typing import Any
 import msgspec
 
 
+class Headers(Mapping[str, str]):
+    """Headers of a reply, found by their names in any case; the names themselves are in lower case.
+
+    :param headers: values by name.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A response with its body read.
 
     :param status: HTTP status code.
-    :param headers: names in lower case.
+    :param headers: values by name, in any case.
     :param body: the whole body, decompressed.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):
+            object.__setattr__(self, "headers", Headers(self.headers))
+
+    @property
+    def is_page(self) -> bool:
+        """True for a web page (HTML), whatever the reply calls it."""
+        start = self.body[:_PAGE_START].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if start.startswith((b"<!doctype html", b"<html")):
+            return True
+        return start.startswith(b"<") and "html" in self.headers.get("content-type", "").lower()
 
     def json(self) -> Any:
         """Return the decoded body.
@@ -102,12 +133,29 @@ class NoResponse:
     :param sent: whether the service may have seen the request.
     :param reason: the cause, without secrets.
     :param permanent: whether a retry cannot succeed (a certificate that does not verify, a reply too large).
+    :param cause: the kind of cause, see :class:`~airflow_provider.errors.TransportError`.
     """
 
     sent: bool
     reason: str
     permanent: bool = False
+    cause: str = ""
 
+
+def no_proxy_response(reason: str) -> NoResponse:
+    """Return the missing response of a request that did not get beyond the proxy.
+
+    :param reason: the library's own words, with the status of the proxy's reply, if it replied.
+    """
+    refused = _PROXY_STATUS.search(reason)
+    if not refused:
+        return NoResponse(False, f"no connection to the proxy ({truncate(reason, 200)})", cause="proxy")
+    permanent = refused.group().startswith("4")
+    said = f"the proxy refuses the connection ({truncate(reason[refused.start() :], 100)})"
+    return NoResponse(False, said, permanent, cause="proxy")
+
+
+_PROXY_STATUS = re.compile(r"(?<=failed: )[45]\d\d\b|^[45]\d\d\b")
 
 MIB = 1024 * 1024
 
@@ -128,7 +176,7 @@ class BodyReader:
 
     def __init__(self, success_statuses: Collection[int], status: int, headers: Mapping[str, str]) -> None:
         self._status = status
-        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._headers = Headers(headers)
         self._success = status in success_statuses
         self._bytes_left = MAX_BYTES if self._success else MAX_ERROR_BYTES
         self._chunks: list[bytes] = []
@@ -159,12 +207,18 @@ class BodyReader:
         return Reply(self._status, self._headers, b"".join(self._chunks))
 
 
+_PAGE_START = 1024
+"""Bytes at the beginning of a body that tell whether it is a web page."""
+
 _MAX_MESSAGE = 500
 """Maximum characters of an error message."""
 
 # Both patterns stop at the next tag, so that a page of opening tags only is read in linear time.
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 _TAGS = re.compile(r"<[^<>]+>")
+
+_MAX_TITLE = 100
+"""Maximum characters of a page's title."""
 
 _CODES = ("error_code", "code", "error")
 
@@ -196,9 +250,15 @@ def truncate(text: str, longest: int = _MAX_MESSAGE) -> str:
     return line if line.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in line)
 
 
+def page_title(text: str) -> str:
+    """Return the title of a web page, on one line; empty when it has none."""
+    title = _TITLE.search(text)
+    return truncate(title.group(1), _MAX_TITLE) if title else ""
+
+
 def _from_text(text: str) -> str:
-    if "<" in text and (title := _TITLE.search(text)):
-        return truncate(f"an HTML page: {title.group(1)}")
+    if "<" in text and _TITLE.search(text):
+        return truncate(f"an HTML page: {page_title(text)}")
     return truncate(_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text)
 
 

@@ -5,9 +5,10 @@ Both transports share it, so that the rules for retries exist once. Nothing here
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.reply import NoResponse, Reply
+from airflow_provider.core.http.reply import NoResponse, Reply, page_title, read_nothing
+from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -28,6 +30,7 @@ from airflow_provider.errors import (
     RequestRejectedError,
     ServerError,
     TransportError,
+    cut,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ ReadError = Callable[[Reply], tuple[str, str]]
 
 _MAX_RETRY_AFTER = 30 * 86400.0
 """Maximum seconds of a ``Retry-After``. Longer delays count as this one; some would overflow a date."""
+
+_MAX_DOUBLINGS = 60
+"""Maximum doublings of a backoff; many more would overflow a float."""
 
 _READER_ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
@@ -82,15 +88,34 @@ class RetryLimits:
 
     :param attempts: maximum number of attempts.
     :param base: seconds of the first backoff; each further backoff doubles.
-    :param cap: maximum seconds of one backoff. When the service asks for a longer delay, the error is raised
-        with that delay instead, so that no worker slot sleeps through it.
+    :param cap: maximum seconds of one backoff.
     :param total: seconds after which no further attempt starts.
+    :param least: minimum seconds of one backoff.
+    :param longest_delay: maximum seconds of a delay that the service asks for; None for ``cap``. After a
+        longer one the error is raised with that delay, so that no worker slot sleeps through it.
     """
 
     attempts: int = 6
     base: float = 0.5
     cap: float = 60.0
     total: float = 180.0
+    least: float = 0.0
+    longest_delay: float | None = None
+
+    def adjusted(self, attempts: int | None, patience: float | None) -> RetryLimits:
+        """Return the limits with a connection's extras; None keeps a limit.
+
+        ``patience`` alone allows as many attempts as it has time for.
+
+        :param attempts: maximum number of attempts.
+        :param patience: seconds after which no further attempt starts.
+        """
+        if patience is None:
+            return replace(self, attempts=attempts or self.attempts)
+        doublings = math.ceil(math.log2(max(1.0, self.cap / max(self.base, 0.001))))
+        shortest = max(self.least, self.cap / 2)
+        attempts = attempts or self.attempts + doublings + int(patience / shortest)
+        return replace(self, attempts=attempts, total=patience)
 
 
 class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport
@@ -142,13 +167,14 @@ def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> floa
 
     :param attempt: the number of attempts so far, from 1.
     :param outcome: the outcome of the last attempt.
-    :param limits: base and cap of the backoff.
+    :param limits: base, least and cap of the backoff.
     """
     if outcome.retry_after is not None:
-        return outcome.retry_after + random.uniform(0, min(1.0, 0.1 + outcome.retry_after / 10))  # noqa: S311
+        delay = max(limits.least, outcome.retry_after)
+        return delay + random.uniform(0, min(1.0, 0.1 + delay / 10))  # noqa: S311
     base = limits.base * (2 if outcome.kind is OutcomeKind.RATE_LIMITED else 1)
-    longest = min(limits.cap, base * 2.0 ** (attempt - 1))
-    return random.uniform(longest / 2, longest)  # noqa: S311
+    longest = max(limits.least, min(limits.cap, base * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS)))
+    return random.uniform(max(limits.least, longest / 2), longest)  # noqa: S311
 
 
 def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits) -> bool:
@@ -158,7 +184,8 @@ def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome,
     :param elapsed: seconds since the first attempt started.
     :param upcoming: seconds of the next backoff.
     """
-    too_long = (outcome.retry_after or 0.0) > limits.cap
+    longest = limits.cap if limits.longest_delay is None else limits.longest_delay
+    too_long = (outcome.retry_after or 0.0) > longest
     return too_long or attempt >= limits.attempts or elapsed + upcoming > limits.total
 
 
@@ -188,7 +215,8 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _classify_no_response(call: Call[Any], response: NoResponse, request: str) -> Outcome:
-    error: ProviderError = TransportError(f"{request} got no response: {response.reason}")
+    details = {"cause": response.cause, "reason": response.reason, "request": request}
+    error = TransportError(f"{request} got no response: {response.reason}", **details)
     if response.sent and not call.repeatable:
         return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, response.reason))
     if response.permanent:
@@ -199,17 +227,34 @@ def _classify_no_response(call: Call[Any], response: NoResponse, request: str) -
 def _classify_success(
     call: Call[Any], reply: Reply, read_error: ReadError, request: str, redact: Callable[[str], str]
 ) -> Outcome:
+    if call.read is read_nothing and reply.is_page:
+        return _classify_page(call, reply, request, redact)
     try:
         return Outcome(OutcomeKind.DONE, value=call.read(reply))
     except ProviderError as error:
+        if isinstance(error, ServerError) and reply.is_page:
+            return _classify_page(call, reply, request, redact)
         full = _with_service_message(error, reply, read_error, request)
         kind = OutcomeKind.TRANSIENT if isinstance(full, ServerError) else OutcomeKind.PERMANENT
         return Outcome(kind, error=full)
     except _READER_ERRORS as error:
+        if reply.is_page:
+            return _classify_page(call, reply, request, redact)
         reason = f"the reply cannot be read: {type(error).__name__}: {redact(str(error))[:200]}"
     if not call.repeatable:
         return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
     return Outcome(OutcomeKind.TRANSIENT, error=ServerError(reply.status, "", reason, request=request))
+
+
+def _classify_page(call: Call[Any], reply: Reply, request: str, redact: Callable[[str], str]) -> Outcome:
+    """Classify a web page in place of the API's reply: from a wrong host or a proxy, a retry gets it, too."""
+    title = redact(page_title(reply.text))
+    reason = f"a web page{f' ({title!r})' if title else ''} instead of the API's reply"
+    if not call.repeatable:
+        return Outcome(OutcomeKind.AMBIGUOUS, error=_ambiguous(request, reason))
+    error = ServerError(reply.status, "", reason, request=request, is_page=True)
+    error.advice = "check the host of the connection, and the proxy"
+    return Outcome(OutcomeKind.PERMANENT, error=error)
 
 
 def _with_service_message(
@@ -225,7 +270,7 @@ def _with_service_message(
 def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, request: str) -> Outcome:
     status = reply.status
     code, message = read_error(reply)
-    details: dict[str, Any] = {"request": request, "body": message}
+    details: dict[str, Any] = {"request": request, "body": message, "is_page": reply.is_page}
     wait = retry_after(reply)
     if status == 429:
         return Outcome(
@@ -244,7 +289,11 @@ def _classify_error(call: Call[Any], reply: Reply, read_error: ReadError, reques
     if status == 401 and call.authenticated:
         return Outcome(OutcomeKind.TOKEN_EXPIRED, error=AuthenticationError(status, code, message, **details))
     if 300 <= status < 400:
-        message = "a redirect, which is not followed: credentials go to the connection's own host only"
+        location = details["location"] = cut(without_query(reply.headers.get("location", "")))
+        message = (
+            "a redirect, which is not followed: credentials go to the connection's own host only"
+            f" (it leads to {location or 'no address'})"
+        )
     return Outcome(OutcomeKind.PERMANENT, error=_error_type(status)(status, code, message, **details))
 
 
@@ -312,7 +361,7 @@ def _log_retry(limits: RetryLimits, budget: Budget | None, log: Logger) -> Calla
             budget.pause(state.upcoming_sleep)
         log.warning(
             "%s (attempt %d of %d; next attempt in %.1f s)",
-            outcome.error,
+            cut(str(outcome.error), 1000),
             state.attempt_number,
             limits.attempts,
             state.upcoming_sleep,

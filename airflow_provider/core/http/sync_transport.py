@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import USER_AGENT, Endpoint, Request
-from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, read_nothing
+from airflow_provider.core.http.reply import (
+    BodyReader,
+    Headers,
+    NoResponse,
+    Reply,
+    no_proxy_response,
+    read_nothing,
+)
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.redaction import without_query
 from airflow_provider.core.urls import is_loopback
@@ -44,7 +51,7 @@ class Stream:
         self._response = response
         self._request = request
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = Headers(response.headers)
 
     def chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
         """Yield the decompressed body in chunks.
@@ -178,7 +185,7 @@ class Transport:
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = credential.token(self.send, realm) if call.authenticated else ""
         outcome = exchange(call, token)
-        if outcome.kind is OutcomeKind.TOKEN_EXPIRED and credential.renewable:
+        if self.endpoint.can_renew_token(call, outcome, token):
             credential.forget(token, realm)
             outcome = exchange(call, credential.token(self.send, realm))
         return result_or_raise(outcome)
@@ -274,6 +281,9 @@ def _read_body(call: Call[Any], response: requests.Response | NoResponse) -> Rep
     if isinstance(response, NoResponse):
         return response
     body = BodyReader(call.success_statuses, response.status_code, response.headers)
+    if call.status_only and response.status_code in call.success_statuses:
+        response.close()
+        return body.result()
     try:
         with response:
             for chunk in response.iter_content(_CHUNK) if body.readable else ():
@@ -296,16 +306,20 @@ def _no_response(error: Exception) -> NoResponse:
     )
     if isinstance(error, invalid):
         raise InputError(f"the request cannot be made: {type(error).__name__}") from None
+    root = _root(error)
     if isinstance(error, requests.exceptions.SSLError):
-        return NoResponse(sent=False, reason=f"TLS: {_root(error)}", permanent=True)
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return NoResponse(sent=False, reason=f"no connection ({type(error).__name__})")
+        return NoResponse(sent=False, reason=f"TLS: {root}", permanent=True, cause="tls")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return no_proxy_response(root)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return NoResponse(False, reason=f"no connection ({type(error).__name__})", cause="timeout")
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError)):
-        return NoResponse(sent=False, reason=f"no connection ({_root(error)})")
+        cause = "name" if isinstance(reason, urllib3.NameResolutionError) else "refused"
+        return NoResponse(sent=False, reason=f"no connection ({root})", cause=cause)
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return NoResponse(sent=True, reason="the read timed out")
-    return NoResponse(sent=True, reason=f"the connection broke ({_root(error)})")
+        return NoResponse(sent=True, reason="the read timed out", cause="timeout")
+    return NoResponse(sent=True, reason=f"the connection broke ({root})")
 
 
 def _root(error: BaseException) -> str:

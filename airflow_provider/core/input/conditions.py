@@ -90,10 +90,35 @@ def is_missing(value: Any) -> bool:
     return read is None or read is ABSENT
 
 
-def refuse(problems: list[str], what: str = "the arguments") -> None:
+def refuse(problems: list[str], what: str = "the task's arguments") -> None:
     """Raise the problems of arguments at once; nothing when there are none.
 
     :raises InputError: with all of them.
     """
     if problems:
         raise InputError(problems, what)
+
+
+def list_problems(value: Any, name: str) -> list[str]:
+    """Return the problems of an argument that must be a list of texts; none for None.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    if isinstance(value, str):
+        return [f"'{name}' must be a list of texts, not a text{rendered_hint(value)}"]
+    if isinstance(value, (bytes, Mapping)) or (value is not None and not isinstance(value, Collection)):
+        return [f"'{name}' must be a list of texts, not {shown(value)}"]
+    return [f"'{name}' must be a list of texts: {problem}" for problem in list_condition(value, name)]
+
+
+def rendered_hint(text: str) -> str:
+    """Return how to pass a list or an object that a template has made a text; empty for other texts.
+
+    :param text: the argument's value.
+    """
+    if text.lstrip()[:1] not in ("[", "{", "("):
+        return ""
+    return (
+        " that a template made: pass the task's .output, or set render_template_as_native_obj=True on the DAG"
+    )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, cut
 
 MAX_KINDS = 10_000
 """Maximum distinct problems that are remembered of one source."""
@@ -44,7 +43,7 @@ class Problems:
         """
         self.rows.add(row)
         if len(self._lines) < MAX_KINDS:
-            self._lines.append(f"{row_name(row, key)}{f'{field} ' if field else ''}{text}")
+            self._lines.append(cut(f"{row_name(row, key)}{f'{field} ' if field else ''}{text}"))
         else:
             self._dropped += 1
 
@@ -55,6 +54,7 @@ class Problems:
         :param row: number of the row, from 1.
         """
         self.rows.add(row)
+        text = cut(text)
         if text in self._columns or len(self._columns) < MAX_KINDS:
             named = self._columns.setdefault(text, [])
             if len(named) < ROWS_NAMED:
@@ -100,6 +100,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     :param name: the unknown name.
     :param known: all names that would be understood.
     """
+    from difflib import get_close_matches
+
     by_plain = {_plain(one): one for one in known}
     found = get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
     return f"; did you mean {by_plain[found[0]]!r}?" if found else ""

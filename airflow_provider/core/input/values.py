@@ -284,6 +284,8 @@ def utc_text(moment: datetime) -> str:
 
 def normal_key(text: str) -> str:
     """Return a key in its normal form: Unicode NFC, without blanks or no-break spaces around it."""
+    if text.isascii():
+        return text.strip()
     return unicodedata.normalize("NFC", text).strip().strip("\ufeff\u200b").strip()
 
 

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files import formats
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.formats import Format
 from airflow_provider.core.files.manifest import ProgressLog, log_manifest, manifest
-from airflow_provider.core.files.spool import Spool, write_parquet
+from airflow_provider.core.files.parquet import TypedParquetWriter, json_text
+from airflow_provider.core.files.spool import Spool
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowWriter
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.export.history import COLUMNS, Span, read_history
+from airflow_provider.iotstudio.actions import CLOCK_SKEW
+from airflow_provider.iotstudio.export.coverage import Coverage
+from airflow_provider.iotstudio.export.history import COLUMNS, Rows, Selection, Span, read_history
 from airflow_provider.iotstudio.export.retention import Retention
+from airflow_provider.iotstudio.export.things import ThingColumns
+from airflow_provider.iotstudio.known_names import unknown_properties
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
-Rows = list[dict[str, Any]]
-
-FIXED_COLUMNS = ("uid", "title")
-"""First columns of a Things export; the properties follow."""
+HISTORY_SCHEMA = {
+    "thing_id": "text",
+    "at": "moment",
+    "property": "text",
+    "value": "text",
+    "number": "number",
+}
+"""Columns of a history in Parquet; they do not depend on the values."""
 
 WRITERS: Mapping[str, type[RowWriter]] = {"jsonl": JsonLinesWriter, "csv": CsvWriter}
 """Writers by format; Parquet needs all columns first and has none."""
@@ -41,36 +51,49 @@ def choose_format(output_path: str) -> Format:
 def export_things(
     hook: IoTStudioHook, output_path: str, *, category: str | None, filters: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Write one row per Thing (``uid``, ``title``, then its current values); return the manifest.
+    """Write one row per Thing (its description, then its current values); return the manifest.
 
     :param hook: the space.
     :param output_path: a path or URL.
     :param category: only Things of this category.
     :param filters: condition by property name, as the API writes it.
     """
+    columns = ThingColumns(category)
     things = hook.list_things(category=category, params=api.filters(filters))
-    pages = ([_row(thing)] for thing in things)
-    return _export(hook, output_path, pages, FIXED_COLUMNS)
+    pages = ([columns.row(thing)] for thing in things)
+
+    def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
+        if file_format.name == "jsonl":
+            rows = _write_streamed(file, file_format, _log_progress(hook, pages), ())
+        else:
+            rows = _write_spooled(file, file_format, _log_progress(hook, pages), columns.schema)
+        return rows, list(columns.schema())
+
+    result = _export(hook, output_path, write)
+    if filters and not result["rows"]:
+        log_unknown_properties(hook, filters, category)
+    for name in columns.broken():
+        hook.log.warning("property %r has values of other types than the Things declare", name)
+    return result
 
 
-def _row(thing: Mapping[str, Any]) -> dict[str, Any]:
-    row = {"uid": thing["uid"], "title": thing.get("title")}
-    for name, value in (thing.get("status") or {}).items():
-        # A property may have the name of a fixed column.
-        row[f"property:{name}" if name in FIXED_COLUMNS else name] = value
-    return row
+def log_unknown_properties(hook: IoTStudioHook, filters: Iterable[str], category: str | None) -> None:
+    """Log a warning for each property of filters that no Thing has; call it when nothing matches.
+
+    :param hook: the space.
+    :param filters: the filters' keys.
+    :param category: only Things of this category.
+    """
+    for problem in unknown_properties(hook, filters, category=category):
+        hook.log.warning("filters: %s", problem)
 
 
 def export_history(
     hook: IoTStudioHook,
     output_path: str,
-    *,
-    thing_ids: Sequence[str] | None,
-    category: str | None,
-    filters: Mapping[str, Any] | None,
+    selection: Selection,
     span: Span,
-    properties: Sequence[str] | None,
-    concurrency: int,
+    new_rows: Callable[[Rows], Rows] | None = None,
 ) -> dict[str, Any]:
     """Write one row per recorded value, in the columns of :data:`COLUMNS`; return the manifest.
 
@@ -78,60 +101,97 @@ def export_history(
 
     :param hook: the space.
     :param output_path: a path or URL.
-    :param thing_ids: these Things; None for all that ``category`` and ``filters`` leave.
-    :param category: only Things of this category.
-    :param filters: condition by property name, evaluated on current values.
+    :param selection: the Things and properties.
     :param span: the time span of the values.
-    :param properties: only these properties; None for all.
-    :param concurrency: number of histories read at the same time.
+    :param new_rows: returns the rows of a page that are to be exported; None for all.
     """
-    if thing_ids is None:
-        things = hook.list_things(category=category, params=api.filters(filters))
-        thing_ids = [thing["uid"] for thing in things]
-    # A Thing or property that is named twice is read once.
-    thing_ids = list(dict.fromkeys(thing_ids))
-    names = None if properties is None else list(dict.fromkeys(properties))
-    retention = Retention(hook, span.start)
-    newest = ""
-
-    def note_newest(pages: Iterator[Rows]) -> Iterator[Rows]:
-        nonlocal newest
-        for rows in pages:
-            newest = max(newest, max((row["at"] for row in rows), key=api.parse_time), key=_timestamp)
-            yield rows
-
+    thing_ids = _thing_ids(hook, selection)
+    names = selection.properties
+    retention, coverage = Retention(hook, span.start), Coverage(hook.log)
+    newest = _NewestTime()
     pages = read_history(
-        hook, thing_ids, span, properties=names, concurrency=concurrency, retention=retention
+        hook,
+        thing_ids,
+        span,
+        properties=names,
+        concurrency=selection.concurrency,
+        retention=retention,
+        coverage=coverage,
     )
-    result = _export(hook, output_path, note_newest(pages), COLUMNS, fixed=True)
+
+    def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
+        exported = _log_progress(hook, newest.pages(pages, new_rows))
+        if file_format.name != "parquet":
+            return _write_streamed(file, file_format, exported, COLUMNS), list(COLUMNS)
+        with TypedParquetWriter(file, HISTORY_SCHEMA) as writer:
+            for rows in exported:
+                writer.write_rows(map(_history_cells, rows))
+        return writer.rows, list(HISTORY_SCHEMA)
+
+    result = _export(hook, output_path, write)
+    newest.log_future(hook)
     missing = retention.report(len(thing_ids))
-    return {**result, "things": len(thing_ids), "watermark": newest or None, **missing}
+    counts = coverage.report(len(thing_ids))
+    return {**result, "things": len(thing_ids), **counts, "watermark": newest.text or None, **missing}
 
 
-def _timestamp(text: str) -> float:
-    return api.parse_time(text).timestamp() if text else 0.0
+def _thing_ids(hook: IoTStudioHook, selection: Selection) -> list[str]:
+    """Return the ids of the selected Things; a Thing that is named twice is read once."""
+    if selection.properties == []:
+        return []
+    if selection.thing_ids is not None:
+        return selection.thing_ids
+    filters = api.filters(selection.filters)
+    things = hook.list_things(category=selection.category, params=filters)
+    found = list(dict.fromkeys(thing["uid"] for thing in things))
+    if filters and not found:
+        log_unknown_properties(hook, filters, selection.category)
+    return found
+
+
+def _history_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "value": json_text(row["value"]), "number": row["value"]}
+
+
+class _NewestTime:
+    """The newest time among exported values; a time that has not come yet does not count."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._moment = datetime.min.replace(tzinfo=UTC)
+        self._future = 0
+
+    def pages(self, pages: Iterator[Rows], new_rows: Callable[[Rows], Rows] | None) -> Iterator[Rows]:
+        """Yield the rows that are to be exported, and take their times."""
+        for page in pages:
+            rows = page if new_rows is None else new_rows(page)
+            limit = datetime.now(UTC) + CLOCK_SKEW
+            for row in rows:
+                moment = api.parse_time(row["at"])
+                if moment > limit:
+                    self._future += 1
+                elif moment > self._moment:
+                    self.text, self._moment = row["at"], moment
+            if rows:
+                yield rows
+
+    def log_future(self, hook: IoTStudioHook) -> None:
+        """Log the number of values from the future: a device's clock is wrong."""
+        if self._future:
+            hook.log.warning("%d values have a time that has not come yet: a clock is wrong", self._future)
 
 
 def _export(
-    hook: IoTStudioHook,
-    output_path: str,
-    pages: Iterable[Rows],
-    columns: Sequence[str],
-    *,
-    fixed: bool = False,
+    hook: IoTStudioHook, output_path: str, write: Callable[[AtomicFile, Format], tuple[int, list[str]]]
 ) -> dict[str, Any]:
-    """Write pages of rows; return the manifest.
+    """Write a file; return the manifest.
 
-    :param columns: the first columns; all columns when they are ``fixed``.
+    :param write: writes rows in a format; returns their number and the columns.
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
-    pages = _log_progress(hook, pages)
     with AtomicFile(output_path) as file:
-        if file_format.name == "jsonl" or (fixed and file_format.name == "csv"):
-            rows, columns = _write_streamed(file, file_format, pages, columns)
-        else:
-            rows, columns = _write_spooled(file, file_format, pages, columns)
+        rows, columns = write(file, file_format)
     made = manifest(
         file,
         file_format=file_format.name,
@@ -145,38 +205,36 @@ def _export(
 
 def _write_streamed(
     file: AtomicFile, file_format: Format, pages: Iterable[Rows], columns: Sequence[str]
-) -> tuple[int, list[str]]:
-    seen = dict.fromkeys(columns)
+) -> int:
     with formats.open_compressed(file, compressed=file_format.compressed) as out:
         writer = WRITERS[file_format.name](out, columns)
         for rows in pages:
-            for row in rows:
-                seen.update(dict.fromkeys(row))
             writer.write_rows(rows)
         writer.close()
-    return writer.rows, _ordered_columns(seen, columns)
+    return writer.rows
 
 
 def _write_spooled(
-    file: AtomicFile, file_format: Format, pages: Iterable[Rows], columns: Sequence[str]
-) -> tuple[int, list[str]]:
+    file: AtomicFile,
+    file_format: Format,
+    pages: Iterable[Rows],
+    schema: Callable[[], Mapping[str, str]],
+) -> int:
+    """Write pages of rows whose columns are known once all of them were read."""
     with Spool() as spool:
         for rows in pages:
             spool.add(rows)
-        names = _ordered_columns(spool.kinds(), columns)
         if file_format.name == "parquet":
-            write_parquet(file, spool, names)
+            with TypedParquetWriter(file, schema()) as typed:
+                for batch in spool.batches():
+                    typed.write_rows(batch)
         else:
             with formats.open_compressed(file, compressed=file_format.compressed) as out:
-                writer = WRITERS[file_format.name](out, names)
+                writer = WRITERS[file_format.name](out, list(schema()))
                 for batch in spool.batches():
                     writer.write_rows(batch)
                 writer.close()
-    return spool.rows, names
-
-
-def _ordered_columns(seen: Iterable[str], first: Sequence[str]) -> list[str]:
-    return [*first, *sorted(set(seen) - set(first))]
+    return spool.rows
 
 
 def _log_progress(hook: IoTStudioHook, pages: Iterable[Rows]) -> Iterator[Rows]:

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.errors import InputError
+from airflow_provider.core.arguments import RenderedArguments
+from airflow_provider.errors import InputError, NotFoundError
 from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.api import Page
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound
+from airflow_provider.iotstudio.hooks_base import read_twice
+from airflow_provider.iotstudio.known_names import names_of
 
 if TYPE_CHECKING:
+    from airflow_provider.iotstudio.export.coverage import Coverage
     from airflow_provider.iotstudio.export.retention import Retention
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
+
+Rows = list[dict[str, Any]]
+
+MAX_CONCURRENCY = 32
+"""Maximum number of requests at the same time."""
+
+MAX_LAG = timedelta(days=366)
+"""Longest lag: the service deletes values much earlier."""
 
 COLUMNS = ("thing_id", "at", "property", "value")
 """Columns of a history export."""
 
 BOUND_MARGIN = timedelta(milliseconds=1)
 """Time added to both ends of a query, because it is not documented whether bounds are inclusive."""
+
+
+_FIRST = datetime(2, 1, 1, tzinfo=UTC)
+_LAST = datetime(9998, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +56,14 @@ class Span:
     end: datetime | None = None
 
     @classmethod
-    def parse(cls, start: str | datetime | None, end: str | datetime | None) -> Span:
-        """Parse a span from datetimes or texts (ISO 8601, ``2026`` or ``2026-01``); UTC without an offset.
+    def parse(cls, start: Any, end: Any) -> Span:
+        """Parse a span; :func:`~airflow_provider.iotstudio.conditions.read_bound` has the forms of a time.
 
-        :param start: the first time included; None or empty for no limit.
-        :param end: the first time excluded; None or empty for no limit.
-        :raises InputError: when a bound is not a time, which the error names, or when the span is empty.
+        :param start: the first time included; None for no limit.
+        :param end: the first time excluded; None for no limit.
+        :raises InputError: when a bound is empty or not a time, which the error names, or the span is empty.
         """
-        span = cls(_bound("start", start), _bound("end", end))
+        span = cls(read_bound(start, "start"), read_bound(end, "end"))
         if span.start and span.end and span.start >= span.end:
             raise InputError(
                 f"start {span.start} is not before end {span.end} (a data interval is empty unless the"
@@ -55,8 +73,8 @@ class Span:
 
     def query_bounds(self) -> tuple[datetime | None, datetime | None]:
         """Return the bounds of the query to the service."""
-        start = self.start - BOUND_MARGIN if self.start else None
-        return start, self.end + BOUND_MARGIN if self.end else None
+        start = max(self.start, _FIRST) - BOUND_MARGIN if self.start else None
+        return start, min(self.end, _LAST) + BOUND_MARGIN if self.end else None
 
     def contains(self, at: str) -> bool:
         """Return whether a time of the API is within the span."""
@@ -64,16 +82,81 @@ class Span:
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
 
 
-def _bound(name: str, value: str | datetime | None) -> datetime | None:
-    if value is None or value == "":
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The arguments of a history export, read after templating.
+
+    :param thing_ids: these Things; None for all that ``category`` and ``filters`` leave.
+    :param category: only Things of this category.
+    :param filters: condition by property name, evaluated on current values.
+    :param properties: only these properties; None for all.
+    :param span: the requested span.
+    :param concurrency: number of histories read at the same time.
+    :param incremental: whether the export starts where the last one ended.
+    :param lag: how late a value may arrive; None for no late values.
+    """
+
+    thing_ids: list[str] | None
+    category: str | None
+    filters: Mapping[str, Any] | None
+    properties: list[str] | None
+    span: Span
+    concurrency: int
+    incremental: bool
+    lag: timedelta | None
+
+    @classmethod
+    def read(cls, task: Any) -> Selection:
+        """Read the arguments of a task.
+
+        :param task: the operator.
+        :raises InputError: with every problem.
+        """
+        arguments = RenderedArguments(task)
+        thing_ids, properties = arguments.texts("thing_ids"), arguments.texts("properties")
+        arguments.problems += name_problems(task.category, "category") + filter_problems(task.filters)
+        if task.thing_ids is not None and (task.category is not None or task.filters is not None):
+            arguments.problems.append("set 'thing_ids', or 'category' and 'filters', not both")
+        concurrency = arguments.whole("concurrency", 1, MAX_CONCURRENCY)
+        incremental = arguments.flag("incremental")
+        lag = _read_lag(task, arguments, incremental=incremental)
+        span = Span()
+        try:
+            span = Span.parse(task.start, task.end)
+        except InputError as error:
+            arguments.problems += error.problems
+        arguments.raise_if_any()
+        return cls(
+            _unique(thing_ids),
+            task.category,
+            task.filters,
+            _unique(properties),
+            span,
+            concurrency,
+            incremental,
+            lag,
+        )
+
+    def source(self) -> list[Any]:
+        """Return what an incremental export depends on, as JSON."""
+        filters = None if self.filters is None else dict(self.filters)
+        return [self.thing_ids, self.category, filters, self.properties]
+
+
+def _unique(names: list[str] | None) -> list[str] | None:
+    return None if names is None else list(dict.fromkeys(names))
+
+
+def _read_lag(task: Any, arguments: RenderedArguments, *, incremental: bool) -> timedelta | None:
+    if task.lag is None:
         return None
-    if isinstance(value, datetime):
-        return api.parse_time(value.isoformat())
-    text = value.strip()
-    try:
-        return api.parse_time({4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), text))
-    except ValueError:
-        raise InputError(f"'{name}' is not a time: {value!r}; use ISO 8601") from None
+    if not incremental:
+        arguments.problems.append("'lag' goes with incremental=True only")
+    seconds = arguments.number("lag")
+    if seconds > MAX_LAG.total_seconds():
+        arguments.problems.append(f"'lag' must be at most {MAX_LAG.days} days")
+        return None
+    return timedelta(seconds=seconds)
 
 
 def read_history(
@@ -84,8 +167,11 @@ def read_history(
     properties: Sequence[str] | None,
     concurrency: int,
     retention: Retention,
-) -> Iterator[list[dict[str, Any]]]:
+    coverage: Coverage,
+) -> Iterator[Rows]:
     """Yield the recorded values of Things as pages of rows.
+
+    A Thing that is gone, and a Thing without a property, have no values and do not end the export.
 
     :param hook: the space.
     :param thing_ids: the Things.
@@ -93,17 +179,34 @@ def read_history(
     :param properties: only these, each with requests of its own; None for all.
     :param concurrency: number of histories read at the same time.
     :param retention: gets the oldest time of each history.
+    :param coverage: gets the outcome of each history.
+    :raises NotFoundError: when not one of the histories exists.
     :raises ProviderError: when a request fails permanently; all other requests end, too.
     """
-    jobs = [(thing_id, name) for thing_id in thing_ids for name in (properties or (None,))]
+    names = (None,) if properties is None else properties
+    jobs = [(thing_id, name) for thing_id in thing_ids for name in names]
     if not jobs:
         return
     hook.transport  # noqa: B018 - opened here once, before threads share it
-    reader = _HistoryReader(hook, jobs, span, min(concurrency, len(jobs)), retention)
+    reader = _HistoryReader(hook, jobs, span, min(concurrency, len(jobs)), retention, coverage)
     try:
         yield from reader.pages()
     finally:
         reader.stop()
+    coverage.raise_if_nothing()
+
+
+class _HistoryMissingError(Exception):
+    """A history is not there: the Thing is gone, or does not have the property.
+
+    :param error: the service's 404.
+    :param thing: the Thing's description; None when it is gone, or was not read.
+    """
+
+    def __init__(self, error: NotFoundError, thing: dict[str, Any] | None) -> None:
+        super().__init__(error, thing)
+        self.error = error
+        self.thing = thing
 
 
 class _HistoryReader:
@@ -116,8 +219,10 @@ class _HistoryReader:
         span: Span,
         threads: int,
         retention: Retention,
+        coverage: Coverage,
     ) -> None:
         self._hook = hook
+        self._coverage = coverage
         self._retention = retention
         self._span = span
         self._jobs = iter(jobs)
@@ -156,7 +261,7 @@ class _HistoryReader:
     def _run(self) -> None:
         try:
             while not self._stopped.is_set() and (job := self._next_job()) is not None:
-                self._read_job(*job)
+                self._read_job_or_note(*job)
         except BaseException as error:
             self._put(error)
         else:
@@ -166,23 +271,61 @@ class _HistoryReader:
         with self._lock:
             return next(self._jobs, None)
 
+    def _read_job_or_note(self, thing_id: str, name: str | None) -> None:
+        try:
+            self._read_job(thing_id, name)
+        except _HistoryMissingError as missing:
+            self._coverage.note_not_found(thing_id, name, missing.error, missing.thing)
+        except NotFoundError as error:
+            self._coverage.note_not_found(thing_id, name, error, None)
+        else:
+            self._coverage.note_read(name)
+
     def _read_job(self, thing_id: str, name: str | None) -> None:
         start, end = self._span.query_bounds()
         cursor, oldest = "", None
+
+        def read() -> Page:
+            return self._hook.history_page(thing_id, start=start, end=end, name=name, cursor=cursor)
+
         while not self._stopped.is_set():
-            page = self._hook.history_page(thing_id, start=start, end=end, name=name, cursor=cursor)
+            page = self._read_page(thing_id, name, read)
             rows = [
                 {"thing_id": thing_id, "at": item["at"], "property": key, "value": value}
                 for item in page.items
                 if self._span.contains(item["at"])
                 for key, value in item["properties"].items()
             ]
+            if rows:
+                self._coverage.note_rows(thing_id)
             self._put(rows)
             oldest = rows[-1]["at"] if rows else oldest
             cursor = page.cursor
             if not cursor:
                 self._retention.check(thing_id, name, oldest)
                 return
+
+    def _read_page(self, thing_id: str, name: str | None, read: Callable[[], Page]) -> Page:
+        """Read a page; a 404 is believed at once only of a property that the Thing does not have."""
+        try:
+            return read()
+        except NotFoundError as error:
+            thing = self._description(thing_id, name)
+            if thing is not None and name not in names_of(thing):
+                raise _HistoryMissingError(error, thing) from None
+        try:
+            return read_twice(read)
+        except NotFoundError as error:
+            raise _HistoryMissingError(error, thing) from None
+
+    def _description(self, thing_id: str, name: str | None) -> dict[str, Any] | None:
+        """Return a Thing's description; None when it is not needed, and when the Thing is gone."""
+        if name is None:
+            return None
+        try:
+            return self._hook.get_thing(thing_id)
+        except NotFoundError:
+            return None
 
     def _put(self, item: list[dict[str, Any]] | BaseException | None) -> None:
         while not self._stopped.is_set():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.state.watermark import Watermark
+from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.export.history import Span
+from airflow_provider.iotstudio.export.history import Rows, Span
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -22,8 +25,29 @@ HISTORY_RESOLUTION = timedelta(milliseconds=1)
 """Smallest distance between two recorded times."""
 
 
+MAX_AHEAD = timedelta(hours=1)
+"""Maximum time by which a watermark may be ahead: clocks of workers differ."""
+
+MARK_BYTES = 8
+"""Length of a mark."""
+
+MARKS_PER_CHUNK = 4_000
+"""Number of marks in one value of the state store, which may hold 64 KiB."""
+
+MAX_MARKS = 500_000
+"""Maximum values that a lag may hold; more would fill the state store."""
+
+MAX_LATE_MARKS = 4_000
+"""Maximum late values that a run remembers one by one, for when it is cleared."""
+
+_STATE = "iotstudio_history"
+
+
 class HistoryWatermark:
     """The end of the last exported span, at which the next run starts.
+
+    With a lag, the next run starts earlier, and leaves out the values that were exported before: their marks
+    are stored beside the watermark.
 
     When a run that had succeeded is cleared, it exports its own span again and moves nothing. Values recorded
     since then are in the files of later runs.
@@ -32,28 +56,65 @@ class HistoryWatermark:
     :param outlets: the task's outlets; there must be exactly one.
     :param source: the export's source, as JSON; another source starts over.
     :param log: gets one line when no state can be stored, and when a run exports its span again.
+    :param lag: how late a value may arrive; None when late values are not looked for.
     """
 
-    def __init__(self, context: Mapping[str, Any], outlets: Sequence[Any], source: Any, log: Logger) -> None:
+    def __init__(
+        self,
+        context: Mapping[str, Any],
+        outlets: Sequence[Any],
+        source: Any,
+        log: Logger,
+        lag: timedelta | None = None,
+    ) -> None:
         self._log = log
-        self._watermark = Watermark(
-            context, outlets, source, log, name="iotstudio_history", argument="incremental"
-        )
+        self._lag = lag
+        self._watermark = Watermark(context, outlets, source, log, name=_STATE, argument="incremental")
         self._exported = self._watermark.done()
+        self._until: datetime | None = None
+        self._marks = LagMarks()
 
     def span(self, requested: Span) -> Span:
-        """Return the span of this run.
+        """Return the span of this run; with a lag it includes the time in which late values are looked for.
 
         :param requested: its start applies to the first run; its end to each run that has not succeeded yet.
         """
         if self._exported:
-            span = Span(_parse_time(self._exported["start"]), _parse_time(self._exported["until"]))
-            self._log.info(
-                "This run exported %s to %s before; it exports the same span", span.start, span.end
-            )
-            return span
-        start = _parse_time(self._watermark.start().get("until")) or requested.start
-        return closed_span(start, requested.end)
+            return self._span_of_cleared_run()
+        state = self._watermark.start()
+        self._until = _parse_time(state.get("until"))
+        if self._until and self._until > datetime.now(UTC) + MAX_AHEAD:
+            self._log.warning("the watermark %s has not come yet: the export starts over", self._until)
+            self._until = None
+        if self._until is None:
+            return closed_span(requested.start, requested.end)
+        start = self._until
+        if self._lag and (since := _parse_time(state.get("since"))):
+            start = min(start, max(start - self._lag, since))
+            self._marks = LagMarks(self._load_marks(state))
+        span = closed_span(self._until, requested.end)
+        return Span(start, span.end)
+
+    def _span_of_cleared_run(self) -> Span:
+        exported = self._exported
+        start, until = _parse_time(exported["start"]), _parse_time(exported["until"])
+        self._log.info("This run exported %s to %s before; it exports the same span", start, until)
+        if lower := _parse_time(exported.get("lower")):
+            late = exported.get("late")
+            # Late values that are too many to be remembered are exported with those of earlier runs.
+            self._marks = LagMarks(only=None if late is None else decode_marks(late), before=start)
+            return Span(lower, until)
+        return Span(start, until)
+
+    def new_rows(self, rows: Rows) -> Rows:
+        """Return the rows of a page that no earlier run has exported.
+
+        :param rows: the rows.
+        :raises InputError: when the lag holds more values than can be remembered.
+        """
+        if self._exported:
+            return self._marks.repeated_rows(rows)
+        return self._marks.new_rows(rows, self._lag) if self._lag else rows
 
     def save(self, span: Span, newest: str | None) -> None:
         """Store where this run ended and the next run starts; call it once the file has its final name.
@@ -63,12 +124,135 @@ class HistoryWatermark:
         """
         if self._exported:
             return
-        start = span.start.isoformat() if span.start else None
-        until = start or api.EARLIEST_TIME
+        lower = span.start
+        start = self._until or lower
+        until = start
         if newest is not None:
-            until = (api.parse_time(newest) + HISTORY_RESOLUTION).isoformat()
-            self._watermark.move({"until": until})
-        self._watermark.note({"start": start, "until": until})
+            end = api.parse_time(newest) + HISTORY_RESOLUTION
+            until = max(end, start) if start else end
+        state: dict[str, Any] = {"until": until.isoformat() if until else api.EARLIEST_TIME}
+        exported = {"start": start.isoformat() if start else None, "until": state["until"]}
+        if self._lag and until is not None:
+            since = until - self._lag
+            since = max(since, lower) if lower else since
+            exported |= self._late(lower, start)
+            state |= self._save_marks(since)
+        if newest is not None:
+            self._watermark.move(state)
+        self._watermark.note(exported)
+
+    def _late(self, lower: datetime | None, start: datetime | None) -> dict[str, Any]:
+        """Return what a cleared run needs to find its late values again."""
+        if lower is None or start is None or lower >= start:
+            return {}
+        late = self._marks.exported_before(start)
+        return {
+            "lower": lower.isoformat(),
+            "late": encode_marks(late) if len(late) <= MAX_LATE_MARKS else None,
+        }
+
+    def _save_marks(self, since: datetime) -> dict[str, Any]:
+        """Store the marks of the values that the next run reads again; those of this run's start stay."""
+        store = self._watermark.store
+        if store is None:
+            return {}
+        turn = 1 - int(self._watermark.start().get("turn", 1))
+        marks = self._marks.since(since)
+        chunks = [marks[at : at + MARKS_PER_CHUNK] for at in range(0, len(marks), MARKS_PER_CHUNK)]
+        for number, chunk in enumerate(chunks):
+            store.set(f"{_STATE}_{turn}_{number}", encode_marks(chunk))
+        return {"since": since.isoformat(), "turn": turn, "chunks": len(chunks)}
+
+    def _load_marks(self, state: Mapping[str, Any]) -> set[bytes]:
+        marks: set[bytes] = set()
+        for number in range(int(state.get("chunks", 0))):
+            marks |= decode_marks(self._watermark.store.get(f"{_STATE}_{state['turn']}_{number}") or "")
+        return marks
+
+
+class LagMarks:
+    """Marks of values: which were exported before, and which were read by this run.
+
+    :param before: time before which only the marks in ``only`` are exported; None exports all new ones.
+    :param known: marks of the values that earlier runs have exported.
+    :param only: the marks that a cleared run exports from before its start; None for all.
+    """
+
+    def __init__(
+        self,
+        known: set[bytes] | None = None,
+        *,
+        only: set[bytes] | None = None,
+        before: datetime | None = None,
+    ) -> None:
+        self._known = known or set()
+        self._only = only
+        self._before = before
+        self._read: dict[bytes, datetime] = {}
+        self._newest: datetime | None = None
+
+    def repeated_rows(self, rows: Rows) -> Rows:
+        """Return the rows that a cleared run exports again.
+
+        :param rows: rows of one page.
+        """
+        if self._before is None or self._only is None:
+            return rows
+        return [row for row in rows if api.parse_time(row["at"]) >= self._before or _mark(row) in self._only]
+
+    def new_rows(self, rows: Rows, lag: timedelta) -> Rows:
+        """Return the rows to export, and remember the rows within the lag.
+
+        :param rows: rows of one page.
+        :param lag: how late a value may arrive.
+        :raises InputError: when too many values would have to be remembered.
+        """
+        found = []
+        for row in rows:
+            moment, mark = api.parse_time(row["at"]), _mark(row)
+            self._newest = max(self._newest or moment, moment)
+            self._read[mark] = moment
+            if mark not in self._known:
+                found.append(row)
+        if len(self._read) > MAX_MARKS and self._newest:
+            self._forget(self._newest - lag)
+            if len(self._read) > MAX_MARKS:
+                raise InputError(f"holds more than {MAX_MARKS} values; make it shorter", "lag")
+        return found
+
+    def _forget(self, before: datetime) -> None:
+        self._read = {mark: moment for mark, moment in self._read.items() if moment >= before}
+
+    def since(self, moment: datetime) -> list[bytes]:
+        """Return the marks of the values that were read, from a time on."""
+        return sorted(mark for mark, at in self._read.items() if at >= moment)
+
+    def exported_before(self, moment: datetime) -> list[bytes]:
+        """Return the marks of the values that this run has exported, from before a time."""
+        return sorted(mark for mark, at in self._read.items() if at < moment and mark not in self._known)
+
+
+def _mark(row: Mapping[str, Any]) -> bytes:
+    """Return a short name of a recorded value: its Thing and property have one value at a time."""
+    text = "\0".join((row["thing_id"], row["property"], row["at"]))
+    return hashlib.blake2b(text.encode(), digest_size=MARK_BYTES).digest()
+
+
+def encode_marks(marks: Sequence[bytes]) -> str:
+    """Return marks as text for the state store.
+
+    :param marks: the marks.
+    """
+    return base64.b64encode(b"".join(marks)).decode()
+
+
+def decode_marks(text: str) -> set[bytes]:
+    """Return the marks of a text.
+
+    :param text: see :func:`encode_marks`.
+    """
+    joined = base64.b64decode(text)
+    return {joined[at : at + MARK_BYTES] for at in range(0, len(joined), MARK_BYTES)}
 
 
 def _parse_time(text: str | None) -> datetime | None:

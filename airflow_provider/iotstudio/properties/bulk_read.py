@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from airflow_provider.errors import NotFoundError, RequestRejectedError, TransportError
 from airflow_provider.iotstudio.api import IDS_PER_REQUEST, PAGE_SIZE
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.hooks_base import read_twice
 
 IDS_PER_LONG_REQUEST = 375
 """Maximum Things named in one long request: with its headers below the 16 KB that many servers allow."""
@@ -20,7 +22,19 @@ REQUESTS_PER_PAGE = 3
 Values = dict[str, Mapping[str, Any]]
 
 
-def read_values(hook: IoTStudioHook, thing_ids: Sequence[str]) -> Values:
+@dataclass(slots=True)
+class ReadNotes:
+    """Notes of a read about Things, beside their values.
+
+    :param existed: the Things existed a moment ago, so that a single 404 is not believed.
+    :param declared: gets the declared properties of each Thing whose description was read, by its id.
+    """
+
+    existed: bool = False
+    declared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def read_values(hook: IoTStudioHook, thing_ids: Sequence[str], notes: ReadNotes | None = None) -> Values:
     """Return the current values of Things, by id; Things that do not exist are absent.
 
     1000 Things cost at most three requests. When the service refuses URLs of 16 KB, and the Things are few in
@@ -28,14 +42,30 @@ def read_values(hook: IoTStudioHook, thing_ids: Sequence[str]) -> Values:
 
     :param hook: the space.
     :param thing_ids: the Things.
+    :param notes: see :class:`ReadNotes`.
     """
+    notes = notes or ReadNotes()
     wanted = list(dict.fromkeys(thing_ids))
     if len(wanted) == 1:
+        one = wanted[0]
         try:
-            return {wanted[0]: hook.get_properties(wanted[0])}
+            if notes.existed:
+                return {one: read_twice(lambda: hook.get_properties(one))}
+            return {one: hook.get_properties(one)}
         except NotFoundError:
             return {}
-    return _BulkReader(hook, wanted).values()
+    return _BulkReader(hook, wanted, notes).values()
+
+
+def read_descriptions(hook: IoTStudioHook, thing_ids: Sequence[str]) -> tuple[Values, ReadNotes]:
+    """Return the current values of Things and their declared properties, also for a single Thing.
+
+    :param hook: the space.
+    :param thing_ids: the Things; those that do not exist are absent.
+    """
+    notes = ReadNotes()
+    wanted = list(dict.fromkeys(thing_ids))
+    return (_BulkReader(hook, wanted, notes).values() if wanted else {}), notes
 
 
 class _BulkReader:
@@ -45,8 +75,9 @@ class _BulkReader:
     before the request.
     """
 
-    def __init__(self, hook: IoTStudioHook, wanted: Sequence[str]) -> None:
+    def __init__(self, hook: IoTStudioHook, wanted: Sequence[str], notes: ReadNotes) -> None:
         self._hook = hook
+        self._declared = notes.declared
         self._left = dict.fromkeys(wanted)
         self._found: Values = {}
         self._requests_left = REQUESTS_PER_PAGE * math.ceil(len(wanted) / PAGE_SIZE)
@@ -102,5 +133,6 @@ class _BulkReader:
             uid = str(thing.get("uid") or str(thing.get("id")).rpartition("/")[2])
             if uid in self._left:
                 status = thing.get("status")
+                self._declared[uid] = thing.get("properties") or {}
                 self._found[uid] = self._hook.get_properties(uid) if status is None else status
                 del self._left[uid]

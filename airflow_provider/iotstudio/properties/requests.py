@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.input.conditions import is_missing, rendered_hint
+from airflow_provider.core.input.problems import Problems, nearest
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
+from airflow_provider.iotstudio.values import read_properties
 
 MAX_MESSAGE_BYTES = 5 * 1024
 """Maximum size of a message in bytes, as the vendor's docs state it."""
 
-ROW_FIELDS = frozenset({"thing_id", "properties"})
-"""Fields of a row."""
+ID_FIELDS = ("thing_id", "uid")
+"""Fields of a row that name the Thing."""
+
+ROW_FIELDS = (*ID_FIELDS, "properties")
+"""Fields of a row that has its values in one field."""
+
+DESCRIPTION_FIELDS = ("title", "categories", "model", "created", "modified")
+"""Columns of a Things export that are no properties."""
+
+PREFIX = "property:"
+"""Prefix that marks a column as a property, where its name is also that of another column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,104 +37,253 @@ class Write:
     :param rows: numbers of the source rows, counted from 1.
     :param thing_id: the Thing's id.
     :param properties: value by property name.
+    :param wide: names of the values that came from columns of their own: the Thing's declaration tells their
+        types.
+    :param texts: whether all wide values are texts, as in CSV.
     """
 
     rows: tuple[int, ...]
     thing_id: str
     properties: dict[str, Any]
+    wide: frozenset[str] = frozenset()
+    texts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """The writes of a task, and what their source has beside them.
+
+    :param writes: one write per Thing.
+    :param empty_rows: number of rows without any value.
+    :param left_out: columns of a Things export that are not written.
+    """
+
+    writes: list[Write]
+    empty_rows: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def plan_writes(
-    *, thing_id: str | None = None, properties: object = None, writes: object = None
+    *,
+    thing_id: str | None = None,
+    properties: object = None,
+    writes: object = None,
+    options: RowOptions = NO_OPTIONS,
 ) -> list[Write]:
+    """Build one write per Thing; see :func:`read_plan`.
+
+    :param thing_id: id of a single Thing; used with ``properties``.
+    :param properties: its values by name.
+    :param writes: rows instead.
+    :param options: how to read the rows.
+    """
+    return read_plan(thing_id=thing_id, properties=properties, writes=writes, options=options).writes
+
+
+def read_plan(
+    *,
+    thing_id: str | None = None,
+    properties: object = None,
+    writes: object = None,
+    options: RowOptions = NO_OPTIONS,
+) -> WritePlan:
     """Build one write per Thing, from one Thing's values or from rows.
 
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its values by name.
-    :param writes: rows instead: a list of ``{"thing_id", "properties"}``, or a path to such rows (JSON, JSON
-        Lines, CSV, Parquet). In CSV ``properties`` is the text of a JSON object. In a Parquet struct null
-        leaves the property unchanged.
+    :param writes: rows instead: a list of ``{"thing_id", "properties"}`` or of wide rows (``thing_id`` or
+        ``uid``, and a field per property), or a path to such rows (JSON, JSON Lines, CSV, Parquet). In CSV
+        ``properties`` is the text of a JSON object. An empty field of CSV, null in Parquet, and NaN leave the
+        property unchanged.
+    :param options: how to read the rows.
     :raises InputError: with every problem of every row.
     """
+    planner = _Planner("the writes")
+    rows: Iterable[tuple[int, Mapping[Any, Any]]]
     if writes is None:
         if thing_id is None or properties is None:
             raise InputError("set thing_id and properties, or writes")
-        rows: Iterable[tuple[int, object]] = [(1, {"thing_id": thing_id, "properties": properties})]
+        _refuse_rendered(properties)
+        rows = [(1, {"thing_id": thing_id, "properties": properties})]
     elif thing_id is not None or properties is not None:
         raise InputError("set either thing_id and properties, or writes, not both")
     else:
-        rows = _numbered_rows(writes)
-    problems: list[str] = []
-    planned: dict[str, Write] = {}
-    for number, row in rows:
-        found = _read_row(number, row, problems)
-        if found is not None:
-            _merge(planned, found, problems)
-    problems += [problem for write in planned.values() if (problem := _size_problem(write))]
-    if problems:
-        raise InputError(problems, "the writes")
-    return list(planned.values())
+        source_format = _format_of(writes, options)
+        planner.texts, planner.sparse = source_format == "csv", source_format in ("csv", "parquet")
+        rows = read_source(planner.only_objects(writes), "writes", options, _decode)
+    return planner.plan(rows)
 
 
-def _numbered_rows(writes: object) -> Iterator[tuple[int, object]]:
-    if isinstance(writes, str):
-        sparse = writes.lower().endswith(".parquet")
-        for number, row in read_rows(writes, "writes", _decode):
-            yield number, _without_nulls(row) if sparse else row
-    elif isinstance(writes, Iterable) and not isinstance(writes, (bytes, Mapping)):
-        yield from enumerate(writes, start=1)
-    else:
-        raise InputError(
-            f"must be a list of rows or the path of a file, not {type(writes).__name__}", "writes"
+def _refuse_rendered(properties: object) -> None:
+    """Refuse the text of an object that is not JSON: a template has made it of a Python object."""
+    if isinstance(properties, str) and (hint := rendered_hint(properties)):
+        try:
+            _decode(properties)
+        except (ValueError, RecursionError):
+            raise InputError(f"must be an object of values by name, not a text{hint}", "properties") from None
+
+
+def _format_of(writes: object, options: RowOptions) -> str:
+    """Return the format of a file; empty for a list."""
+    if not isinstance(writes, str):
+        return ""
+    name = options.source_format or writes.rsplit("?", 1)[0].lower().removesuffix(".gz").rpartition(".")[2]
+    return name.lower().lstrip(".")
+
+
+class _Planner:
+    """Reader of rows that collects writes and problems.
+
+    ``texts`` means that all values are texts, as in CSV; ``sparse`` that empty fields are not in the rows.
+
+    :param where: the source, for the error.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.texts = self.sparse = False
+        self._problems = Problems(where)
+        self._writes: dict[str, Write] = {}
+        self._skipped: set[int] = set()
+        self._left_out: dict[str, None] = {}
+        self._empty = 0
+
+    def only_objects(self, writes: object) -> object:
+        """Return a list's rows as dictionaries; a row that is no object becomes a problem, an empty row."""
+        if isinstance(writes, (str, bytes, Mapping)) or not isinstance(writes, Iterable):
+            return writes
+        return self._objects(writes)
+
+    def _objects(self, writes: Iterable[Any]) -> Iterator[dict[Any, Any]]:
+        for number, row in enumerate(writes, start=1):
+            if isinstance(row, Mapping):
+                yield dict(row)
+                continue
+            self._problems.add(f"is not an object but {type(row).__name__}", number)
+            self._skipped.add(number)
+            yield {}
+
+    def plan(self, rows: Iterable[tuple[int, Mapping[Any, Any]]]) -> WritePlan:
+        """Read all rows.
+
+        :raises InputError: with every problem.
+        """
+        for number, row in rows:
+            if number not in self._skipped and (found := self._read_row(number, row)) is not None:
+                self._merge(found)
+        for write in self._writes.values():
+            if problem := size_problem(write):
+                self._problems.add(problem)
+        self._problems.raise_if_any()
+        return WritePlan(list(self._writes.values()), self._empty, tuple(self._left_out))
+
+    def _read_row(self, number: int, row: Mapping[Any, Any]) -> Write | None:
+        """Return one row's write; None for a row with a problem, and for a row without values."""
+        thing_id = self._thing_id(number, row)
+        is_wide = "properties" not in row
+        values = self._wide_values(number, row) if is_wide else self._values(number, row, thing_id)
+        found, problems = read_properties(values)
+        for problem in problems:
+            self._problems.add(problem, number, thing_id)
+        if number in self._problems.rows:
+            return None
+        if not found:
+            self._empty += 1
+            return None
+        wide = frozenset(found) if is_wide else frozenset[str]()
+        return Write((number,), thing_id, found, wide, is_wide and self.texts)
+
+    def _thing_id(self, number: int, row: Mapping[Any, Any]) -> str:
+        given = [row[name] for name in ID_FIELDS if name in row and not is_missing(row[name])]
+        if not given:
+            others = [str(name) for name in row if name not in ROW_FIELDS]
+            typed = next((name for name in others if nearest(name, ID_FIELDS)), "")
+            hint = f"; is {typed!r} meant? pass columns={{{typed!r}: 'thing_id'}}" if typed else ""
+            self._problems.add(f"thing_id is missing{hint}", number)
+            return ""
+        if not all(isinstance(one, str) for one in given):
+            self._problems.add("thing_id is not a text", number)
+            return ""
+        ids = {one.strip() for one in given}
+        if len(ids) > 1:
+            self._problems.add(f"thing_id and uid differ: {' and '.join(map(shown, sorted(ids)))}", number)
+        return str(given[0]).strip()
+
+    def _values(self, number: int, row: Mapping[Any, Any], thing_id: str) -> Mapping[Any, Any]:
+        """Return the values of a row that has them in one field; in CSV it is the text of a JSON object."""
+        for name in row:
+            if name not in ROW_FIELDS:
+                self._problems.add_column(
+                    f"unknown field {shown(name)}{nearest(str(name), ROW_FIELDS)}", number
+                )
+        values = row["properties"]
+        try:
+            values = _decode(values) if isinstance(values, str) else values
+        except (ValueError, RecursionError) as error:
+            self._problems.add(f"properties is not JSON: {error}", number, thing_id)
+            return {}
+        if isinstance(values, Mapping) and values:
+            return values
+        reason = "must be an object of values by name"
+        if isinstance(values, Mapping):
+            reason = "is empty"
+        elif is_missing(values):
+            reason = "is missing"
+        self._problems.add(f"properties {reason}", number, thing_id)
+        return {}
+
+    def _wide_values(self, number: int, row: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """Return the values of a row that has a field per property."""
+        names = [name for name in row if name not in ID_FIELDS]
+        described = [name for name in DESCRIPTION_FIELDS if name in names]
+        is_export = "uid" in row or len(described) == len(DESCRIPTION_FIELDS)
+        values: dict[Any, Any] = {}
+        for name in names:
+            if name in described:
+                self._leave_out(number, name, is_export=is_export)
+                continue
+            plain = name.removeprefix(PREFIX) if isinstance(name, str) else name
+            if plain in values:
+                self._problems.add_column(f"property {shown(plain)} has two columns", number)
+            values[plain] = row[name]
+        if not names and not self.sparse:
+            self._problems.add("properties is missing", number)
+        self._check_misspelt(number, values)
+        return values
+
+    def _leave_out(self, number: int, name: str, *, is_export: bool) -> None:
+        if is_export:
+            self._left_out[name] = None
+            return
+        self._problems.add_column(
+            f"{name!r} is a field of the Thing's description: leave it out with ignore=[{name!r}], or name it"
+            f" {PREFIX + name!r} when it is a property",
+            number,
         )
 
+    def _check_misspelt(self, number: int, values: Mapping[Any, Any]) -> None:
+        """Find ``properties`` under a similar name: it holds an object."""
+        for name, value in values.items():
+            is_object = isinstance(value, Mapping) or (isinstance(value, str) and value.lstrip()[:1] == "{")
+            if is_object and (hint := nearest(str(name), ("properties",))):
+                self._problems.add_column(f"unknown field {shown(name)}{hint}", number)
 
-def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
-    values = row.get("properties")
-    if not isinstance(values, dict):
-        return row
-    return {**row, "properties": {name: value for name, value in values.items() if value is not None}}
-
-
-def _read_row(number: int, row: object, problems: list[str]) -> Write | None:
-    """Read one row; append its problems to the list."""
-    if not isinstance(row, Mapping):
-        problems.append(f"row {number}: is not an object but {type(row).__name__}")
-        return None
-    before = len(problems)
-    if unknown := sorted(str(name) for name in row if name not in ROW_FIELDS):
-        problems.append(f"row {number}: unknown field {', '.join(map(repr, unknown))}")
-    thing_id = row.get("thing_id")
-    if not isinstance(thing_id, str) or not thing_id.strip():
-        problems.append(f"row {number}: thing_id is {'missing' if not thing_id else 'not a text'}")
-    values = _read_values(number, row, problems)
-    for name, value in values.items():
-        if not isinstance(name, str) or not name:
-            problems.append(f"row {number}: {name!r} is not a property name")
-        elif problem := json_problem(value):
-            problems.append(f"row {number}: property '{name}': {problem}")
-    if len(problems) > before:
-        return None
-    return Write((number,), str(thing_id).strip(), dict(values))
-
-
-def _read_values(number: int, row: Mapping[str, Any], problems: list[str]) -> Mapping[Any, Any]:
-    """Return a row's values by name; CSV holds them as the text of a JSON object."""
-    values = row.get("properties")
-    try:
-        values = _decode(values) if isinstance(values, str) else values
-    except (ValueError, RecursionError) as error:
-        problems.append(f"row {number}: properties is not JSON: {error}")
-        return {}
-    if isinstance(values, Mapping) and values:
-        return values
-    reason = "must be an object of values by name"
-    if isinstance(values, Mapping):
-        reason = "is empty"
-    elif values is None:
-        reason = "is missing"
-    problems.append(f"row {number}: properties {reason}")
-    return {}
+    def _merge(self, new: Write) -> None:
+        old = self._writes.get(new.thing_id)
+        if old is None:
+            self._writes[new.thing_id] = new
+            return
+        for name in old.properties.keys() & new.properties.keys():
+            first = ", ".join(map(str, old.rows))
+            self._problems.add(
+                f"property '{name}' of Thing {new.thing_id} is set already (row {first})", new.rows[0]
+            )
+        self._writes[new.thing_id] = replace(
+            old,
+            rows=old.rows + new.rows,
+            properties={**old.properties, **new.properties},
+            wide=old.wide | new.wide,
+            texts=old.texts or new.texts,
+        )
 
 
 def _decode(text: str | bytes) -> Any:
@@ -139,20 +300,8 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _merge(planned: dict[str, Write], new: Write, problems: list[str]) -> None:
-    old = planned.get(new.thing_id)
-    if old is None:
-        planned[new.thing_id] = new
-        return
-    for name in old.properties.keys() & new.properties.keys():
-        first = ", ".join(map(str, old.rows))
-        problems.append(
-            f"row {new.rows[0]}: property '{name}' of Thing {new.thing_id} is set already (row {first})"
-        )
-    planned[new.thing_id] = Write(old.rows + new.rows, new.thing_id, {**old.properties, **new.properties})
-
-
-def _size_problem(write: Write) -> str:
+def size_problem(write: Write) -> str:
+    """Return why a write is too large for one message; empty when it is not."""
     import msgspec
 
     size = len(msgspec.json.encode(write.properties))
@@ -167,32 +316,3 @@ def _size_problem(write: Write) -> str:
 def row_label(rows: tuple[int, ...]) -> str:
     """Return a label of rows for a message."""
     return f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows))}"
-
-
-def json_problem(value: object) -> str:
-    """Return why a value cannot be sent as JSON unchanged; empty when it can."""
-    import msgspec
-
-    try:
-        if problem := _encoding_problem(value):
-            return problem
-        msgspec.json.encode(value)
-    except RecursionError:
-        return "is nested too deeply"
-    except (TypeError, UnicodeError) as error:
-        return f"is not a JSON value: {error}"
-    return ""
-
-
-def _encoding_problem(value: object) -> str:
-    if value is None or isinstance(value, (bool, str)):
-        return ""
-    if isinstance(value, (int, float)):
-        return "" if math.isfinite(value) else f"{value} is not a JSON number"
-    if isinstance(value, (list, tuple)):
-        return next((problem for item in value if (problem := _encoding_problem(item))), "")
-    if isinstance(value, Mapping):
-        if other_keys := [key for key in value if not isinstance(key, str)]:
-            return f"the key {other_keys[0]!r} is not a text"
-        return next((problem for item in value.values() if (problem := _encoding_problem(item))), "")
-    return f"a {type(value).__name__} is not a JSON value"

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -15,13 +17,14 @@ from airflow_provider.errors import (
     PartialWriteError,
     ProviderError,
     RateLimitedError,
+    RequestRejectedError,
     ServerError,
     TransportError,
     VerificationError,
 )
 from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.properties.bulk_read import read_values
+from airflow_provider.iotstudio.properties.bulk_read import ReadNotes, read_descriptions, read_values
 from airflow_provider.iotstudio.properties.requests import Write, row_label
 
 MAX_CONCURRENCY = 32
@@ -29,6 +32,13 @@ MAX_CONCURRENCY = 32
 
 BREAKER_THRESHOLD = 5
 """Consecutive failures that open the circuit breaker; as many as there are threads when these are more."""
+
+
+REFUSALS_CHECKED = 20
+"""Maximum number of refused writes whose Things are read for a similar property name."""
+
+SHOWN_CHARACTERS = 200
+"""Maximum characters of a value in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class PropertyWriter:
     ) -> None:
         if not 1 <= concurrency <= MAX_CONCURRENCY:
             raise InputError(f"concurrency must be 1 to {MAX_CONCURRENCY}, not {concurrency}")
+        self._names = _SimilarNames(hook)
         self.hook = hook
         self.concurrency = concurrency
         self.update_history = update_history
@@ -86,6 +97,7 @@ class PropertyWriter:
         todo = self._changed(writes) if self.only_changed else list(writes)
         done, failures = self._send_all(todo)
         lines = self._log_all(self._failure_lines(failures))
+        self._names.read_and_check([failure.write for failure in failures if _is_refusal(failure)])
         verified, differences = self._read_back(done, failures) if self.verify else (0, [])
         self._log_all(differences)
         skipped = _values(writes) - _values(todo)
@@ -98,7 +110,9 @@ class PropertyWriter:
         return counts
 
     def _changed(self, writes: Sequence[Write]) -> list[Write]:
-        current = read_values(self.hook, [write.thing_id for write in writes])
+        notes = ReadNotes()
+        current = read_values(self.hook, [write.thing_id for write in writes], notes)
+        self._names.check(writes, notes.declared, current)
         todo = []
         for write in writes:
             now = current.get(write.thing_id, {})
@@ -148,7 +162,9 @@ class PropertyWriter:
         return _values(done) - len(differences), differences
 
     def _differences(self, done: Sequence[Write]) -> list[str]:
-        current = read_values(self.hook, [write.thing_id for write in done])
+        notes = ReadNotes(existed=True)
+        current = read_values(self.hook, [write.thing_id for write in done], notes)
+        self._names.check(done, notes.declared, current)
         differences = []
         for write in done:
             now = current.get(write.thing_id)
@@ -188,6 +204,66 @@ class PropertyWriter:
             if isinstance(first, NotFoundError):
                 first.add_note(f"check that '{self.hook.space}' is the right space")
         raise first
+
+
+class _SimilarNames:
+    """Warnings about written properties that a Thing does not declare, while it declares a similar name.
+
+    The service may accept such a write as a new property, and the device never sees it.
+
+    :param hook: the space; its log gets the warnings.
+    """
+
+    def __init__(self, hook: IoTStudioHook) -> None:
+        self._hook = hook
+        self._warned: set[tuple[str, str]] = set()
+
+    def check(
+        self,
+        writes: Sequence[Write],
+        declared: Mapping[str, Mapping[str, Any]],
+        current: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Warn once for each name.
+
+        :param writes: the writes.
+        :param declared: the declared properties by Thing; Things without any are left out.
+        :param current: the current values by Thing. A description that is not among the declared ones is read
+            when another value of the Thing has a similar name.
+        """
+        for write in writes:
+            if write.thing_id in declared:
+                self._compare(write, declared[write.thing_id])
+            elif self._has_similar_value(write, current.get(write.thing_id) or {}):
+                self.read_and_check([write])
+
+    @staticmethod
+    def _has_similar_value(write: Write, current: Mapping[str, Any]) -> bool:
+        others = current.keys() - write.properties.keys()
+        return any(nearest(name, others) for name in write.properties)
+
+    def _compare(self, write: Write, known: Mapping[str, Any]) -> None:
+        for name in write.properties.keys() - known.keys() if known else ():
+            if (hint := nearest(name, known)) and (name, hint) not in self._warned:
+                self._warned.add((name, hint))
+                self._hook.log.warning(
+                    "Thing %s does not declare the property %r%s", write.thing_id, name[:60], hint
+                )
+
+    def read_and_check(self, writes: Sequence[Write]) -> None:
+        """Read the descriptions of Things, and warn about their writes."""
+        if not writes:
+            return
+        try:
+            _, notes = read_descriptions(self._hook, [write.thing_id for write in writes[:REFUSALS_CHECKED]])
+        except ProviderError as error:
+            self._hook.log.info("the declared properties could not be read: %s", error)
+        else:
+            self.check(writes, notes.declared, {})
+
+
+def _is_refusal(failure: WriteFailure) -> bool:
+    return isinstance(failure.error, RequestRejectedError) and failure.error.status in (400, 404, 422)
 
 
 class _CircuitBreaker:
@@ -233,4 +309,4 @@ def _found(values: Mapping[str, Any] | None, name: str) -> str:
 def _json(value: Any) -> str:
     import msgspec
 
-    return msgspec.json.encode(value).decode()
+    return truncate(msgspec.json.encode(value).decode(), SHOWN_CHARACTERS)

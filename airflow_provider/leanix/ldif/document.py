@@ -4,54 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
+from airflow_provider.leanix.ldif.content import Content, open_content
+from airflow_provider.leanix.ldif.header import (
+    DEFAULTS,
+    lower,
+    make_header,
+    merge_headers,
+    read_custom_fields,
+)
+from airflow_provider.leanix.ldif.items import ItemReader
 from airflow_provider.leanix.ldif.validation import (
     KEY_FIELDS,
     ItemValidator,
     header_problems,
-    lower,
-    misspelled_field,
+    is_trigger,
 )
 
-_READ_BYTES = 256 * 1024
-"""Bytes per read of an LDIF file."""
+__all__ = ["Ldif", "SizedBody", "make_header", "prepare", "read_ldif"]
+
+_json = msgspec.json.Encoder().encode
 
 _SEND_BYTES = 64 * 1024
 """Minimum bytes per chunk of a request body."""
-
-
-def make_header(
-    *,
-    connector_type: str,
-    connector_id: str,
-    connector_version: str,
-    processing_direction: str,
-    processing_mode: str = "partial",
-    lx_version: str = "1.0.0",
-    lx_workspace: str | None = None,
-    description: str | None = None,
-    custom_fields: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Build an LDIF header from an operator's arguments, without those that are None.
-
-    :param processing_mode: in any case; the vendor's OpenAPI file has it in lower case.
-    """
-    header = {
-        "connectorType": connector_type,
-        "connectorId": connector_id,
-        "connectorVersion": connector_version,
-        "lxVersion": lx_version,
-        "lxWorkspace": lx_workspace,
-        "description": description,
-        "processingDirection": lower(processing_direction),
-        "processingMode": lower(processing_mode),
-        "customFields": dict(custom_fields) if custom_fields else None,
-    }
-    return {name: value for name, value in header.items() if value is not None}
 
 
 class SizedBody:
@@ -84,6 +65,7 @@ class Ldif:
     :param count: number of items.
     :param size: total bytes of the items, without separators.
     :param sha256: hash of the items.
+    :param triggers: number of dummy items, which only start a run that writes an LDIF.
     """
 
     header: Mapping[str, Any]
@@ -91,17 +73,31 @@ class Ldif:
     count: int
     size: int
     sha256: str
+    triggers: int = 0
 
     @property
     def connector(self) -> str:
         """The key of the processor configuration, joined by slashes."""
         return "/".join(str(self.header[name]) for name in KEY_FIELDS if name in self.header)
 
+    @property
+    def sent(self) -> int:
+        """Number of items that are data, without the dummy that starts an export."""
+        return self.count - self.triggers
+
+    @property
+    def is_export(self) -> bool:
+        """True when the run exists for the LDIF that it produces."""
+        return self.header.get("processingDirection") == "outbound" or bool(self.triggers and not self.sent)
+
+    @property
+    def is_full(self) -> bool:
+        """True when the run deletes what its content does not contain."""
+        return self.header.get("processingMode") == "full"
+
     def with_description(self, description: str) -> Ldif:
         """Return the same LDIF with another description."""
-        return Ldif(
-            {**self.header, "description": description}, self.items, self.count, self.size, self.sha256
-        )
+        return replace(self, header={**self.header, "description": description})
 
     def open(self) -> SizedBody:
         """Return the LDIF as a stream from the start."""
@@ -121,105 +117,115 @@ class Ldif:
         yield tail
 
 
-def prepare(header: Mapping[str, Any], content: object, *, min_content: int | None = None) -> Ldif:
+def prepare(
+    header: Mapping[str, Any],
+    content: object,
+    *,
+    min_content: int | None = None,
+    options: RowOptions = NO_OPTIONS,
+    allow_duplicates: bool = False,
+    defaults: Mapping[str, Any] = DEFAULTS,
+    takes_flat: bool = True,
+) -> Ldif:
     """Validate and measure the LDIF of a header and a content, without sending it.
 
     A file is read twice, now and while it is sent, one item at a time.
 
-    :param header: see :func:`make_header`.
-    :param content: None, a list of items, or the path of a file: JSON Lines, Parquet (columns ``type``,
-        ``id`` and ``data``, an object or JSON), or a whole LDIF in JSON.
+    :param header: header fields of the task, see :func:`make_header`; completed by those of an LDIF file.
+    :param content: None, a list of rows, or the path of a file: JSON Lines, CSV, Parquet, or a whole LDIF in
+        JSON. Rows have ``type``, ``id`` and ``data`` (an object, in a table its JSON), or ``type``, ``id``
+        and a column for each field of the data.
     :param min_content: minimum number of items; None means 1 in full mode, because a full run deletes fact
         sheets that are missing from its content, and 0 in partial mode.
+    :param options: how rows are read.
+    :param allow_duplicates: accept items with the same type and id.
+    :param defaults: header fields that need not be given.
+    :param takes_flat: whether a row may have the fields of its data as columns.
     :raises InputError: with every problem at once.
     """
-    import msgspec
-
-    problems = header_problems(header)
-    outbound = header.get("processingDirection") == "outbound"
-    validator, digest, count, size = ItemValidator(), hashlib.sha256(), 0, 0
-    for number, item in read_items(content, header):
-        validator.validate(number, item)
-        data = msgspec.json.encode(item)
+    source = open_content(content, options, takes_flat=takes_flat)
+    validator = ItemValidator(allow_duplicates=allow_duplicates)
+    digest, count, size, triggers = hashlib.sha256(), 0, 0, 0
+    for number, row in source.rows():
+        data, is_dummy = _encode(number, row, source.reader, validator)
         digest.update(data)
         count += 1
         size += len(data)
-    problems += validator.problems
-    if outbound and count:
-        problems.append("an outbound run takes no content")
-    full = header.get("processingMode") == "full"
-    minimum = min_content if min_content is not None else int(full)
-    if count < minimum:
-        risk = "; a full run deletes what it does not contain" if full else ""
-        problems.append(f"the content has {count} items, fewer than {minimum}{risk}")
+        triggers += is_dummy
+    merged, problems = merge_headers(header, source.header, defaults)
+    problems += read_custom_fields(merged)
+    problems += header_problems(merged)
+    problems += validator.lines()
+    ldif = Ldif(merged, lambda: _items(source), count, size, digest.hexdigest(), triggers)
+    problems += _content_problems(ldif, source, min_content)
     if problems:
         raise InputError(problems, "the LDIF")
-
-    def items() -> Iterator[bytes]:
-        for _, item in read_items(content, header):
-            yield msgspec.json.encode(item)
-
-    return Ldif(header, items, count, size, digest.hexdigest())
+    return ldif
 
 
-def read_items(content: object, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
-    """Yield the items of a content with their numbers, counted from 1.
+def read_ldif(ldif: Mapping[str, Any], *, allow_duplicates: bool = False) -> Ldif:
+    """Validate a whole LDIF that is an object, as the API takes it: nothing is completed.
 
-    :raises InputError: when the content cannot be read, or when an LDIF file names another connector.
+    :param ldif: header fields and ``content``.
+    :param allow_duplicates: accept items with the same type and id.
+    :raises InputError: with every problem at once.
     """
-    from airflow_provider.core.files.reader import read_rows
+    if not isinstance(ldif, Mapping):
+        raise InputError(f"must be a JSON object, not {type(ldif).__name__}", "the LDIF")
+    content = ldif.get("content", [])
+    if not isinstance(content, (list, tuple)):
+        problems = header_problems({**ldif, "content": []})
+        problems.append(f"'content' must be a list, not {type(content).__name__}")
+        raise InputError(problems, "the LDIF")
+    header = {name: value for name, value in ldif.items() if name != "content" and value is not None}
+    for name in ("processingDirection", "processingMode"):
+        if name in header:
+            header[name] = lower(header[name])
+    return prepare(
+        header,
+        content,
+        min_content=0,
+        allow_duplicates=allow_duplicates,
+        defaults={},
+        takes_flat=False,
+    )
 
-    if content is None:
-        return
-    if isinstance(content, str) and content.lower().endswith((".json", ".ldif")):
-        yield from _read_ldif_file(content, header)
-    elif isinstance(content, str):
-        for number, row in read_rows(content, "content"):
-            yield number, _decode_data(row)
-    elif isinstance(content, list):
-        yield from enumerate(content, start=1)
-    else:
-        raise InputError(
-            f"must be a list of items or the path of a file, not {type(content).__name__}", "content"
-        )
+
+def _content_problems(ldif: Ldif, source: Content, min_content: int | None) -> list[str]:
+    problems = []
+    outbound = ldif.header.get("processingDirection") == "outbound"
+    if outbound and ldif.count:
+        problems.append("an outbound run takes no content")
+    if not outbound and not source.has_items:
+        problems.append("the file has no list 'content'")
+    minimum = min_content if min_content is not None else int(ldif.is_full)
+    if ldif.sent < minimum:
+        risk = "; a full run deletes what it does not contain" if ldif.is_full else ""
+        problems.append(f"the content has {ldif.sent} items, fewer than {minimum}{risk}")
+    return problems
 
 
-def _read_ldif_file(path: str, header: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
-    import msgspec
-
-    from airflow_provider.core.files.reader import open_source
-
-    source = f"content '{path}'"
-    parser = LdifStreamParser()
-    with open_source(path, "content") as file:
+def _encode(number: int, row: Any, reader: ItemReader, validator: ItemValidator) -> tuple[bytes, bool]:
+    """Return a row as the JSON of its item, and whether it is a dummy; empty when it has problems."""
+    problems: list[str] = []
+    item = reader.read(row, problems)
+    validator.validate(number, item)
+    if not problems:
         try:
-            chunks = iter(lambda: file.read(_READ_BYTES), b"")
-            for number, item in enumerate(iter_items(chunks, parser), start=1):
-                yield number, msgspec.json.decode(item)
-        except (ValueError, msgspec.DecodeError) as error:
-            raise InputError(f"is no LDIF: {error}", source) from None
-    problems = [text for name in parser.header for text in misspelled_field(name)]
-    problems += [
-        f"header field '{name}' is {parser.header[name]!r}, but the task's argument is {header.get(name)!r}"
-        for name in KEY_FIELDS
-        if name in parser.header and lower(parser.header[name]) != lower(header.get(name))
-    ]
-    if not parser.has_content:
-        problems.append("has no list 'content'")
-    if problems:
-        raise InputError(problems, source)
+            data = _json(item)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            reader.read_each_value(item, problems)
+            problems = problems or [f"has no JSON form: {error}"]
+        else:
+            return data, type(item) is dict and not item.get("id") and is_trigger(item)
+    validator.add(number, item, problems)
+    return b"", False
 
 
-def _decode_data(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its ``data`` decoded when it is JSON text."""
-    import msgspec
-
-    if isinstance(row.get("data"), str):
-        try:
-            return {**row, "data": msgspec.json.decode(row["data"])}
-        except msgspec.DecodeError:
-            return row
-    return row
+def _items(source: Content) -> Iterator[bytes]:
+    problems: list[str] = []
+    for _, row in source.rows():
+        yield _json(source.reader.read(row, problems))
 
 
 def _join_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:

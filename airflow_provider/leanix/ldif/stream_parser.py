@@ -21,8 +21,8 @@ class LdifStreamParser:
     A document that is a list is taken as the content itself. Input that is no LDIF raises ``ValueError``
     with the reason.
 
-    ``header`` holds all other fields after :meth:`finish`; ``has_content`` is true once a content list was
-    found.
+    ``header`` holds all other fields after :meth:`finish`, and ``is_object`` tells whether the document is an
+    object; ``has_content`` is true once a content list was found.
     """
 
     def __init__(self) -> None:
@@ -36,6 +36,7 @@ class LdifStreamParser:
         self._header_bytes = bytearray()
         self.header: dict[str, Any] = {}
         self.has_content = False
+        self.is_object = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Parse the next bytes; return the items that are complete now, as raw JSON."""
@@ -72,6 +73,7 @@ class LdifStreamParser:
             header = msgspec.json.decode(self._header_bytes)
         except msgspec.DecodeError as error:
             raise ValueError(f"it is not JSON: {error}") from None
+        self.is_object = isinstance(header, dict)
         self.header = header if isinstance(header, dict) else {}
 
     def _open(self, token: bytes, at: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.redaction import redact
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix.api import FINISHED, UNSUCCESSFUL
+from airflow_provider.leanix.api import FINISHED, PAGE, UNSUCCESSFUL, get_warnings
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
@@ -32,7 +32,7 @@ class RunOutcome:
 
     :param processed: number of items that the run processed; None without statistics from the service.
     :param errors: number of items or processor steps that failed.
-    :param warnings: number of warnings that are no errors.
+    :param warnings: number of warnings that are no errors; None when the service keeps no log of the run.
     :param messages: the first warnings and errors, one line each.
     """
 
@@ -40,7 +40,7 @@ class RunOutcome:
     status: str
     processed: int | None = None
     errors: int = 0
-    warnings: int = 0
+    warnings: int | None = 0
     messages: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
@@ -55,18 +55,25 @@ class RunOutcome:
 
 
 def build_outcome(
-    run_id: str, status: str, stats: Mapping[str, Any], warnings: Iterable[Mapping[str, Any]]
+    run_id: str, status: str, stats: Mapping[str, Any], warnings: Iterable[Mapping[str, Any] | None]
 ) -> RunOutcome:
-    """Build an outcome from a run's statistics and warnings, as the service sends them."""
+    """Build an outcome from a run's statistics and warnings, as the service sends them.
+
+    :param warnings: the warnings; ends with None when the service keeps no log of the run.
+    """
     outcome = RunOutcome(run_id, status, processed_count(stats))
-    listed = 0
+    listed, others, is_known = 0, 0, True
     for row in warnings:
+        if row is None:
+            is_known = False
+            break
         if str(row.get("status")).upper() == "ERROR":
             listed += 1
         else:
-            outcome.warnings += 1
+            others += 1
         if len(outcome.messages) < MAX_MESSAGES:
             outcome.messages.append(_format_warning(row))
+    outcome.warnings = others if is_known else None
     outcome.errors = max(listed, _total(stats, "processorStatistics", "errorCount"))
     return outcome
 
@@ -106,7 +113,7 @@ def failure_reason(
     :param allow_unprocessed: accept a run that processed none of the items sent.
     """
     shown = "".join(f"\n  - {line}" for line in outcome.messages)
-    counts = f"{_count(outcome.processed)} processed, {outcome.errors} errors, {outcome.warnings} warnings"
+    counts = _counts(outcome)
     if outcome.status != FINISHED:
         return f"{counts}{shown}"
     if fail_on == "failed":
@@ -115,13 +122,24 @@ def failure_reason(
         return f"more errors than the {max_errors} allowed: {counts}{shown}"
     if sent and outcome.processed == 0 and not allow_unprocessed:
         return f"nothing of the {sent} items sent was processed; does a processor match their type?{shown}"
+    if fail_on == "warnings" and outcome.warnings is None:
+        return (
+            f"whether it has warnings is unknown, because the service keeps no sync log of it: {counts}"
+            f" (fail_on='errors' accepts that){shown}"
+        )
     if fail_on == "warnings" and outcome.warnings:
         return f"it has warnings: {counts}{shown}"
     return ""
 
 
+def _counts(outcome: RunOutcome) -> str:
+    return (
+        f"{_count(outcome.processed)} processed, {outcome.errors} errors, {_count(outcome.warnings)} warnings"
+    )
+
+
 def _count(value: int | None) -> str:
-    return "an unknown number" if value is None else str(value)
+    return "an unknown number of" if value is None else str(value)
 
 
 def _format_warning(row: Mapping[str, Any]) -> str:
@@ -156,18 +174,27 @@ def read_outcome(hook: LeanIXHook, run_id: str, status: str) -> RunOutcome:
     :param status: the run's last status.
     """
     stats = hook.get_run_stats(run_id)
-    outcome = build_outcome(run_id, status, stats, islice(hook.iter_run_warnings(run_id), _MAX_WARNINGS))
-    hook.log.info(
-        "Run %s is %s: %s processed, %d errors, %d warnings",
-        run_id,
-        status,
-        outcome.processed,
-        outcome.errors,
-        outcome.warnings,
-    )
+    outcome = build_outcome(run_id, status, stats, islice(_iter_warnings(hook, run_id), _MAX_WARNINGS))
+    hook.log.info("Run %s is %s: %s", run_id, status, _counts(outcome))
+    if outcome.warnings is None:
+        hook.log.warning("Run %s has no sync log: whether it has warnings is unknown", run_id)
     for line in outcome.messages:
         hook.log.warning("Run %s: %s", run_id, line)
     return outcome
+
+
+def _iter_warnings(hook: LeanIXHook, run_id: str) -> Iterator[dict[str, Any] | None]:
+    """Yield a run's warnings; last None when the service keeps no log of the run."""
+    page = 0
+    while True:
+        rows = hook.send(get_warnings(run_id, page))
+        if rows is None:
+            yield None
+            return
+        yield from rows
+        if len(rows) < PAGE:
+            return
+        page += 1
 
 
 def raise_unless_successful(

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from airflow_provider.core.http.rate_limit import shared_budget
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.errors import ProviderError
-from airflow_provider.leanix.api import CREATED, LIVE, list_statuses
+from airflow_provider.leanix.api import CREATED, LIVE, get_results_url, has_results, list_statuses
 from airflow_provider.leanix.hooks import LeanIXHook
 
 _MAX_SINGLE_POLLS = 4
@@ -59,6 +59,18 @@ async def poll_run_status(conn_id: str, waiter: RunWaiter) -> str:
     poller.waiters.add(waiter)
     status = await poller.status_from_list(waiter) if poller.list_is_cheaper() else ""
     return status or await _poll_single_run(await poller.hook(), waiter.run_id)
+
+
+async def results_are_ready(conn_id: str, run_id: str) -> bool:
+    """Return whether the results of a FINISHED run can be downloaded: by a link, or from the API itself.
+
+    :param conn_id: the connection.
+    """
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    hook = await pollers.setdefault(conn_id, _RunListPoller(conn_id)).hook()
+    if await hook.asend(get_results_url(run_id)):
+        return True
+    return await hook.asend(has_results(run_id))
 
 
 class _RunListPoller:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.polling import TRANSIENT_ERRORS, clock, wait_for
+from airflow_provider.core.polling import TRANSIENT_ERRORS, clock, intervals, wait_for
 from airflow_provider.errors import ProviderError, RunFailedError
-from airflow_provider.leanix.api import ENDED, KNOWN_STATUSES, STOPPED
+from airflow_provider.leanix.api import ENDED, FINISHED, KNOWN_STATUSES, STOPPED
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.hooks import LeanIXHook
 
 _STOP_SECONDS = 3.0
 """Maximum seconds for each of the two requests that follow a deadline."""
+
+RESULTS_SECONDS = 60.0
+"""Maximum seconds between the end of a run and its results."""
+
+_MIN_RESULTS_SECONDS = 5.0
+"""Minimum seconds in which results are asked for, also when the deadline is nearer."""
+
+_MAX_RESULTS_INTERVAL = 5.0
+"""Maximum seconds between two requests for results."""
+
+sleep = time.sleep
 
 
 def wait_until_over(hook: LeanIXHook, run_id: str, *, deadline: float, poll_interval: float) -> str:
@@ -71,6 +84,55 @@ def stop_at_deadline(hook: LeanIXHook, run_id: str) -> str:
             stopped, result = False, f"it could not be stopped: {error}"
     reason = f"it was {status} at the deadline; {result}"
     raise RunFailedError(run_id, STOPPED if stopped else status, reason)
+
+
+def download_results(
+    hook: LeanIXHook,
+    run_id: str,
+    output_path: str,
+    output_format: str | None,
+    *,
+    seconds: float,
+    required: bool,
+) -> dict[str, Any] | None:
+    """Download the results of a FINISHED run, which the service may provide with a delay.
+
+    :param seconds: seconds for which the results are requested.
+    :param required: whether a run without results counts as failed.
+    :return: the file's manifest; None when there are no results.
+    :raises RunFailedError: when there are none although they are required.
+    """
+    deadline = clock() + seconds
+    for pause in intervals(_MAX_RESULTS_INTERVAL):
+        manifest = hook.download_results(run_id, output_path, output_format=output_format)
+        if manifest is not None:
+            return manifest
+        if (left := deadline - clock()) <= 0:
+            break
+        hook.log.info("Run %s has no results yet; next request in %.1f s", run_id, min(pause, left))
+        sleep(min(pause, left))
+    if required:
+        reason = f"it has no results after {seconds:.0f} s, and nothing was written to {output_path[:200]}"
+        raise RunFailedError(run_id, FINISHED, f"{reason}; 'allow_no_results' accepts that")
+    hook.log.warning("Run %s has no results; nothing was written to %s", run_id, output_path[:200])
+    return None
+
+
+def results_seconds(deadline: float) -> float:
+    """Return the seconds for which results are asked for, when the task has a deadline.
+
+    :param deadline: seconds since the epoch.
+    """
+    return min(RESULTS_SECONDS, max(_MIN_RESULTS_SECONDS, deadline - clock()))
+
+
+def bounded(timeout: float, execution_timeout: timedelta | None) -> float:
+    """Return the seconds that a task may wait: Airflow applies ``execution_timeout`` on workers only.
+
+    :param timeout: seconds.
+    :param execution_timeout: the task's argument.
+    """
+    return timeout if execution_timeout is None else min(timeout, execution_timeout.total_seconds())
 
 
 def deadline_after(seconds: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider.core.input.values import normal_key
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.rows import as_text
@@ -29,7 +30,8 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
 
     Absent, null, an empty text and an empty list are equal. Only fields of ``wanted`` are compared; null
     there means that the field is not owned. Property keys have no case, base type properties are texts,
-    aliases and categories have no order, and geometries are equal when they describe the same place.
+    aliases and categories have no order, keys are compared in their normal form, and geometries are equal
+    when they describe the same place.
 
     :param wanted: the desired fields.
     :param found: the object as the service returned it.
@@ -41,7 +43,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
             continue
         if field in NESTED:
             out.update(_member_differences(field, value, found.get(field) or {}))
-        elif not _equal(field, value, found.get(field)):
+        elif not same_value(field, value, found.get(field)):
             out[field] = (found.get(field), value)
     return out
 
@@ -49,17 +51,38 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
 def _member_differences(
     field: str, wanted: Mapping[str, Any], found: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    there = {_member_name(field, key): value for key, value in found.items()}
+    spellings = _spellings(found) if field == "properties" else {}
     out = {}
     for key, value in wanted.items():
-        name = _member_name(field, key)
-        if value is not None and not _same_member(field, name, value, there.get(name)):
-            out[f"{field}.{name}"] = (there.get(name), value)
+        name = key if key in found else spellings.get(key.lower(), key)
+        if value is not None and not _same_member(field, name, value, found.get(name)):
+            out[f"{field}.{name}"] = (found.get(name), value)
     return out
 
 
-def _member_name(field: str, key: str) -> str:
-    return key.lower() if field == "properties" else key
+def _spellings(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return the spelling of each property key by its lower case."""
+    return {key.lower(): key for key in properties}
+
+
+def twice_spelled(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return a problem for each wanted property whose key an object has in two spellings.
+
+    The vendor's docs do not say whether the keys have case, so that neither value can be chosen.
+
+    :param wanted: the desired properties.
+    :param found: the object's properties.
+    """
+    names = [key.lower() for key in found]
+    if len(set(names)) == len(names):
+        return []
+    return [
+        f"properties key {key!r} is on the object more than once, as"
+        f" {' and '.join(repr(other) for other in found if other.lower() == key.lower())}; remove one in the"
+        " CMS"
+        for key in wanted
+        if names.count(key.lower()) > 1
+    ]
 
 
 def _same_member(field: str, name: str, wanted: Any, found: Any) -> bool:
@@ -69,6 +92,8 @@ def _same_member(field: str, name: str, wanted: Any, found: Any) -> bool:
         return bool(wanted == found)
     if name in _TIMESTAMPS:
         return bool(_timestamp(wanted) == _timestamp(found))
+    if name == "administrativeid":
+        return normal_key(as_text(wanted)) == normal_key(as_text(found))
     return as_text(wanted) == as_text(found)
 
 
@@ -77,7 +102,8 @@ def is_empty(value: Any) -> bool:
     return bool(value is None or value in ("", [], {}))
 
 
-def _equal(field: str, wanted: Any, found: Any) -> bool:
+def same_value(field: str, wanted: Any, found: Any) -> bool:
+    """Return whether two values of a field are the same to the service."""
     try:
         return _same(field, wanted, found)
     except (TypeError, KeyError, IndexError, ValueError, AttributeError):
@@ -89,6 +115,8 @@ def _same(field: str, wanted: Any, found: Any) -> bool:
         return is_empty(wanted) and is_empty(found)
     if field in ("geometry", "anchor"):
         return geometry.is_same_place(wanted, found)
+    if field == "externalId":
+        return normal_key(wanted) == normal_key(found)
     if field in _UNORDERED:
         return set(wanted) == set(found)
     if field == "additionalDetails":
@@ -120,19 +148,23 @@ def _pruned(value: Any) -> Any:
 
 
 def build_update(
-    wanted: Mapping[str, Any], found: Mapping[str, Any]
+    wanted: Mapping[str, Any], found: Mapping[str, Any], *, exact: bool = False
 ) -> tuple[Json, dict[str, tuple[Any, Any]]]:
     """Build the body of an update that brings an object to its desired state.
 
     The body has the fields that differ; a field of members is complete. When a geometry changes, its anchor
-    moves with it, unless the anchor is wanted, too.
+    moves with it, see :func:`with_anchor`.
 
     :param wanted: the desired fields.
     :param found: the object as the service returned it.
+    :param exact: whether a wanted anchor is never replaced.
     :return: the body and the differences that it removes, see :func:`differences`; both are empty when
         nothing differs.
     """
-    wanted = with_anchor(wanted, found)
+    shape = wanted.get("geometry")
+    if shape and same_value("geometry", shape, found.get("geometry")):
+        wanted = {field: value for field, value in wanted.items() if field != "geometry"}
+    wanted = with_anchor(wanted, found, exact=exact)
     different = differences(wanted, found)
     body: Json = {}
     for path in different:
@@ -141,22 +173,42 @@ def build_update(
     return ({"id": found["id"], **body}, different) if body else ({}, different)
 
 
-def with_anchor(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add the anchor of a geometry that differs, unless the desired state has an anchor."""
-    shape = wanted.get("geometry")
-    if not shape or wanted.get("anchor") or _equal("geometry", shape, found.get("geometry")):
+def with_anchor(
+    wanted: Mapping[str, Any], found: Mapping[str, Any], *, exact: bool = False
+) -> Mapping[str, Any]:
+    """Add the anchor of a geometry that differs, unless another anchor is wanted than the object has.
+
+    An anchor that is where the object's was is stale: it is in the row because the row is an edited export.
+
+    :param wanted: the desired fields.
+    :param found: the object as the service returned it.
+    :param exact: whether a wanted anchor is never replaced.
+    """
+    shape, given = wanted.get("geometry"), wanted.get("anchor")
+    if not shape or same_value("geometry", shape, found.get("geometry")):
+        return wanted
+    if given and (exact or not same_value("anchor", given, found.get("anchor"))):
         return wanted
     return {**wanted, "anchor": geometry.anchor(shape)}
 
 
 def complete_value(field: str, wanted: Any, found: Any) -> Any:
-    """Return a field as it is sent: with the members that the row does not own, unchanged."""
+    """Return a field as it is sent: with the members that the row does not own, unchanged.
+
+    A property's key has the spelling that it has on the object.
+    """
     if field not in NESTED:
         return wanted
-    own = {_member_name(field, key): value for key, value in wanted.items() if value is not None}
+    there = found or {}
+    spellings = _spellings(there) if field == "properties" else {}
+    own = {
+        key if key in there else spellings.get(key.lower(), key): value
+        for key, value in wanted.items()
+        if value is not None
+    }
     if field == "baseTypeProperties":
         own = {key: as_text(value) for key, value in own.items()}
-    return {**(found or {}), **own}
+    return {**there, **own}
 
 
 def mismatches(expected: Iterable[Mapping[str, Any]], objects: Iterable[Json], match_on: str) -> list[str]:

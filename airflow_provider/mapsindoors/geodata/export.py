@@ -15,7 +15,7 @@ from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.formats import Format, Output
 from airflow_provider.core.files.manifest import log_manifest, manifest
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import IncompleteExportError
+from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata.validation import FIELDS
 from airflow_provider.mapsindoors.geodata.wkt_wkb import to_wkb
@@ -46,24 +46,21 @@ def choose_format(output_path: str) -> Format:
 
 
 def export(
-    hook: MapsIndoorsHook, output_path: str, base_types: set[str], root_element: str | None = None
+    hook: MapsIndoorsHook, output_path: str, base_types: set[str] | None, root_element: str | None = None
 ) -> Json:
     """Write a solution's geodata to a file, which gets its final name when it is complete.
 
     :param hook: the connection to the solution.
     :param output_path: path or URL of the file; the suffix chooses the format.
-    :param base_types: the base types to export; empty for all.
+    :param base_types: the base types to export; None for all, empty for none.
     :param root_element: id of the object to export with its descendants; None for the whole solution.
     :return: the export manifest.
+    :raises InputError: when the solution has no object with the id ``root_element``.
     :raises IncompleteExportError: when GeoParquet cannot hold a value that the service sent.
     """
     started = time.monotonic()
     file_format = choose_format(output_path)
-    only = next(iter(base_types)) if len(base_types) == 1 else None
-    call = api.list_geodata(hook.api_key, only, root_element)
-    # Objects stay encoded, because JSON Lines are written as the service sent them.
-    found = hook.send(api.undecoded(call))
-    chosen = [raw for raw in found if not base_types or str(_read_header(raw).baseType) in base_types]
+    chosen = _read(hook, base_types, root_element)
     with (
         AtomicFile(output_path) as file,
         formats.open_compressed(file, compressed=file_format.compressed) as out,
@@ -78,6 +75,19 @@ def export(
         seconds=round(time.monotonic() - started, 3),
     )
     return log_manifest(result, hook.log)
+
+
+def _read(hook: MapsIndoorsHook, base_types: set[str] | None, root_element: str | None) -> list[msgspec.Raw]:
+    """Return the chosen objects, encoded: JSON Lines are written as the service sent them."""
+    if base_types is not None and not base_types:
+        return []
+    only = next(iter(base_types)) if base_types and len(base_types) == 1 else None
+    found = hook.send(api.undecoded(api.list_geodata(hook.api_key, only, root_element)))
+    if root_element and not found and only is None:
+        raise InputError(f"the solution has no object {root_element!r}", "root_element")
+    if base_types is None:
+        return found
+    return [raw for raw in found if str(_read_header(raw).baseType) in base_types]
 
 
 def _read_header(raw: msgspec.Raw) -> _Header:

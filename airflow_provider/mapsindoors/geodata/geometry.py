@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
+from math import cos, hypot, radians
 from typing import Any
 
 from airflow_provider.core.json_types import Json
@@ -19,6 +20,12 @@ KINDS = {"poi": ("Point",), "floor": ("Polygon", "MultiPolygon")}
 TOLERANCE = 1e-7
 """Degrees within which two positions are equal: about a centimetre. The service may round coordinates."""
 
+_FLAT = 1e-8
+"""Share of its squared length that a ring's doubled area must exceed."""
+
+METRES_PER_DEGREE = 111_320
+"""Metres per degree of latitude."""
+
 
 def problems(geometry: Any, base_type: str | None = None) -> Iterator[str]:
     """Yield the problems of a GeoJSON geometry.
@@ -30,15 +37,25 @@ def problems(geometry: Any, base_type: str | None = None) -> Iterator[str]:
     if not isinstance(geometry, dict) or not isinstance(geometry.get("coordinates"), list):
         yield "is not a GeoJSON geometry with 'type' and 'coordinates'"
         return
-    kind = geometry.get("type")
-    allowed = KINDS.get(base_type, ("Polygon",)) if base_type else ("Point", "Polygon", "MultiPolygon")
-    if kind not in allowed:
-        of = f" for a {base_type}" if base_type else ""
-        yield f"must be a {' or '.join(allowed)}{of}, not {kind!r}"
-    elif kind == "Point":
+    if wrong := kind_problem(geometry, base_type):
+        yield wrong
+    elif geometry["type"] == "Point":
         yield from _position_problems(geometry["coordinates"])
     else:
         yield from _area_problems(geometry)
+
+
+def kind_problem(geometry: Json, base_type: str | None) -> str:
+    """Return the problem of a geometry's type; an empty text for none.
+
+    :param geometry: the geometry.
+    :param base_type: the base type of its object; None when that is not known.
+    """
+    kind = geometry.get("type")
+    allowed = KINDS.get(base_type, ("Polygon",)) if base_type else ("Point", "Polygon", "MultiPolygon")
+    if kind in allowed:
+        return ""
+    return f"must be a {' or '.join(allowed)}{f' for a {base_type}' if base_type else ''}, not {kind!r}"
 
 
 def is_drawable(geometry: Any) -> bool:
@@ -69,6 +86,60 @@ def _ring_problem(ring: Any) -> str:
     if ring[0][:2] != ring[-1][:2]:
         return "has an open ring: the last position must equal the first"
     return "has a ring that crosses itself" if crosses_itself([(p[0], p[1]) for p in ring]) else ""
+
+
+def surface_problem(geometry: Json) -> str:
+    """Return the problem of the surface of a valid geometry; an empty text for none.
+
+    The service stores such geometries, so that an object may have one already.
+    """
+    if geometry["type"] == "Point":
+        return ""
+    for rings in polygons(geometry):
+        if not all(map(_has_area, rings)):
+            return "has a ring without area"
+        if len(rings) > 1 and (wrong := _hole_problem(rings)):
+            return wrong
+    return ""
+
+
+def _has_area(ring: Ring) -> bool:
+    """Return whether a closed ring encloses more than the rounding of its coordinates."""
+    length = sum(abs(a[0] - b[0]) + abs(a[1] - b[1]) for a, b in pairwise(ring))
+    return abs(_doubled_area(ring)) > _FLAT * length * length
+
+
+def _doubled_area(ring: Ring) -> float:
+    x, y = ring[0]
+    return sum((a[0] - x) * (b[1] - y) - (b[0] - x) * (a[1] - y) for a, b in pairwise(ring))
+
+
+def _hole_problem(rings: list[Ring]) -> str:
+    outer, *holes = rings
+    for hole in holes:
+        fits = all(_inside(outer, corner) or _is_on(outer, corner) for corner in hole)
+        if not fits or _rings_cross(outer, hole) or abs(_doubled_area(hole)) >= abs(_doubled_area(outer)):
+            return "has a hole that is not inside of its ring"
+    for hole, other in combinations(holes, 2):
+        if _rings_cross(hole, other) or _inside(hole, other[0]) or _inside(other, hole[0]):
+            return "has holes that overlap"
+    return ""
+
+
+def _is_on(ring: Ring, position: Position) -> bool:
+    """Return whether a position is on a ring's line, within :data:`TOLERANCE`."""
+    x, y = position
+    for (x1, y1), (x2, y2) in pairwise(ring):
+        length = hypot(x2 - x1, y2 - y1)
+        along = 0.0 if not length else ((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / length**2
+        along = min(1.0, max(0.0, along))
+        if hypot(x - x1 - along * (x2 - x1), y - y1 - along * (y2 - y1)) <= TOLERANCE:
+            return True
+    return False
+
+
+def _rings_cross(one: Ring, other: Ring) -> bool:
+    return any(_cross(a, b, c, d) for a, b in pairwise(one) for c, d in pairwise(other))
 
 
 def _position_problems(position: Any) -> Iterator[str]:
@@ -127,11 +198,21 @@ def bounds(geometry: Json) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def distance(bounds_of_area: tuple[float, float, float, float], position: Position) -> float:
+    """Return the distance in metres of a position from an area's bounds; 0 inside of them."""
+    west, south, east, north = bounds_of_area
+    x, y = position
+    dx, dy = max(west - x, x - east, 0.0), max(south - y, y - north, 0.0)
+    return hypot(dx * cos(radians((south + north) / 2)), dy) * METRES_PER_DEGREE
+
+
 def is_same_place(one: Json, other: Json) -> bool:
     """Return whether two geometries are the same place within :data:`TOLERANCE`.
 
     Rings may start at any corner and have any winding.
     """
+    if one.get("type") == other.get("type") and one.get("coordinates") == other.get("coordinates"):
+        return True
     if one.get("type") == other.get("type") == "Point":
         return _close(one["coordinates"], other["coordinates"])
     if "Point" in (one.get("type"), other.get("type")):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.files.row_source import RowOptions
+from airflow_provider.core.input.problems import Problems, nearest
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, normal_key, shown
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
+from airflow_provider.mapsindoors.geodata import values as read
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
+
+NumberedRow = tuple[int, Json]
 
 REFERENCES = ("parentExternalId", "parentAdministrativeId", "parentBuilding", "parentFloor")
 """Columns that name a parent, beside ``parentId``: by external id, by administrative id, or by the index of a
 floor within a building (named by id or external id)."""
 
-_BASE_TYPE_KEYS = frozenset().union(*validation.BASE_TYPE_PROPERTIES.values()) - {"name"}
+_MEMBER_COLUMNS = validation.MEMBER_KEYS - {"name"}
 
 
 _TRANSLATED = ("name", "description")
@@ -25,191 +32,308 @@ _TRANSLATED = ("name", "description")
 _LONGITUDE, _LATITUDE = ("lon", "lng", "longitude"), ("lat", "latitude")
 
 
+_ALIASES = {"wkt": "geometry", "wkb_geometry": "geometry", "displayType": "displayTypeId"}
+"""Columns that have another name than their field; ``wkb_geometry`` is that of map tables."""
+
+_KNOWN = (
+    *(*validation.FIELDS, *REFERENCES, *_ALIASES, *_TRANSLATED, *_LONGITUDE, *_LATITUDE),
+    *sorted(_MEMBER_COLUMNS),
+)
+"""Columns without a language."""
+
+SHARED_ROWS = 3
+"""Rows up to which a problem is reported for each row; more rows have it reported once."""
+
+_NO_CASE = "properties keys that differ only in case are the same key"
+
+_VALUE = re.compile(r", not .*$|\[[^\]]*\]", re.S)
+"""Part of a problem that differs between rows with the same mistake."""
+
+
+BASE_LANGUAGE = "*"
+"""Language in a property's key for the solution's base language, until that is known."""
+
+_OF_SERVICE = {"id", "datasetId", "baseType", "geometry", "baseTypeProperties"}
+"""Columns of a row that is an object as the service returned it."""
+
+
+class ColumnProblem(str):
+    """A problem of a column, such as an unknown name, which all of its rows have."""
+
+    __slots__ = ()
+
+
 def is_feature(row: Any) -> bool:
     """Return whether a row is a GeoJSON feature."""
     return isinstance(row, Mapping) and row.get("type") == "Feature"
 
 
-def from_feature(feature: Mapping[str, Any]) -> Json:
-    """Return a GeoJSON feature as a flat row.
+def flatten_with(options: RowOptions) -> Callable[[Json], Json]:
+    """Return the function that makes flat rows of features, see :func:`from_feature`.
 
-    The id is the feature's ``id`` if that is a text, or else the property ``id``: map tools number features,
-    and such a number is not an id of the service.
+    :param options: how the rows are read; a column that is the id takes precedence over a feature's own.
     """
-    row = dict(feature.get("properties") or {})
-    if isinstance(feature.get("id"), str):
-        row["id"] = feature["id"]
+    columns = options.columns or {}
+    return partial(from_feature, has_own_id="id" in columns or "id" not in columns.values())
+
+
+def from_feature(feature: Mapping[str, Any], *, has_own_id: bool = True) -> Json:
+    """Return a GeoJSON feature as a flat row; any other row as it is.
+
+    The feature's own ``id`` is in the row when it is an id of the service, or when there is no property
+    ``id``. It may then be left out by its reader, see :class:`RowReader`.
+
+    :param feature: the row.
+    :param has_own_id: whether a feature's own id is read.
+    """
+    if not is_feature(feature):
+        return feature if isinstance(feature, dict) else dict(feature)
+    properties = feature.get("properties")
+    row = dict(properties) if isinstance(properties, Mapping) else {}
+    own = feature.get("id") if has_own_id else None
+    if own is not None and (row.get("id") is None or read.is_object_id(str(own))):
+        row["id"] = read.OwnFeatureId(own)
     shape = feature.get("geometry")
     if shape is not None:
         row["geometry"] = shape
-        if row.get("anchor") is None and isinstance(shape, dict) and shape.get("type") == "Point":
-            row["anchor"] = {"type": "Point", "coordinates": shape.get("coordinates")}
     return row
 
 
-def from_flat(row: Mapping[str, Any], language: str = "") -> tuple[Json, dict[str, str], list[str]]:
-    """Parse a flat row into an object.
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """How a column is read.
+
+    :param place: the part of the object that it is in.
+    :param name: its name there.
+    :param read: reads a value.
+    """
+
+    place: str
+    name: str
+    read: Callable[[Any], Any]
+
+
+class RowReader:
+    """Reader of flat rows; each column is understood once.
 
     A column with the name of a geodata field is that field. Columns with a language (``name@en``) and the
     members of a column ``properties`` are properties. A column with the name of a base type property
-    (``administrativeid``, ``capacity``, ...) is that property. Null values and columns whose names begin with
-    ``_`` are ignored. Texts are parsed: ``;`` separates the values of a list, a geometry is WKT or GeoJSON.
+    (``administrativeid``, ``capacity``, ...) is that property. ``name`` and ``description`` without a
+    language wait for :class:`PropertyLanguages`. Missing values and columns whose names begin with ``_`` are
+    ignored. An empty text clears a field. An unknown column is a problem; of an object that the service
+    returned, it is left out.
 
-    :param row: values by column.
-    :param language: the language of ``name`` and ``description`` without one; empty to reject these columns.
-    :return: the object, its references to a parent (see :data:`REFERENCES`), and the problems of the row.
+    :param match_on: the match key. A feature's own id that cannot be one of the service is an id only when
+        rows are matched by it.
+    :param exact: whether values stay as they are, because they are the service's own.
     """
-    item: Json = {}
-    references: dict[str, str] = {}
-    problems: list[str] = []
-    place: dict[str, Any] = {}
-    for key, value in row.items():
-        if value is None or key.startswith("_"):
-            continue
-        if key in REFERENCES:
-            references[key] = str(value)
-        elif key in (*_LONGITUDE, *_LATITUDE):
-            place["x" if key in _LONGITUDE else "y"] = value
-        else:
-            problems += _set_field(item, key, value, language)
-    if place:
-        problems += _set_point(item, place)
-    return item, references, problems
 
-
-def _set_field(item: Json, key: str, value: Any, language: str) -> list[str]:
-    field = {"wkt": "geometry", "displayType": "displayTypeId"}.get(key, key)
-    try:
-        if "@" in key or (key in _TRANSLATED and language):
-            return _set_property(item, key if "@" in key else f"{key}@{language}", value)
-        if field in ("properties", "baseTypeProperties"):
-            members = _parse_text(field, value)
-            if not isinstance(members, Mapping):
-                return [f"{field} must be an object, not {type(members).__name__}"]
-            twice = sorted(set(members) & set(item.get(field, {})))
-            item[field] = {**members, **item.get(field, {})}
-            return [f"{key!r} is given twice" for key in twice]
-        if field in validation.FIELDS:
-            item[field] = _parse_text(field, value)
-        elif key in _BASE_TYPE_KEYS:
-            item.setdefault("baseTypeProperties", {})[key] = value
-        else:
-            return [f"{key!r} is not a field of geodata, and has no language as in '{key}@en'"]
-    except ValueError as error:
-        return [f"{key} {error}"]
-    return []
-
-
-def _set_property(item: Json, key: str, value: Any) -> list[str]:
-    texts = item.setdefault("properties", {})
-    if key in texts:
-        return [f"{key!r} is given twice"]
-    texts[key] = value
-    return []
-
-
-def _parse_text(field: str, value: Any) -> Any:
-    """Parse a value that a table can only hold as text."""
-    if field in ("geometry", "anchor"):
-        return parse_geometry(value)
-    if not isinstance(value, str):
-        return value
-    if field == "status":
-        return int(value) if value.strip().isdigit() else value
-    if value.lstrip().startswith(("{", "[")) and field not in ("id", "externalId"):
-        return json.loads(value)
-    if field in ("aliases", "categories"):
-        return [part.strip() for part in value.split(";") if part.strip()]
-    return value
-
-
-def _set_point(item: Json, place: Mapping[str, Any]) -> list[str]:
-    if "geometry" in item or len(place) < 2:
-        return ["needs either a geometry, or one longitude and one latitude"]
-    try:
-        item["geometry"] = {"type": "Point", "coordinates": [float(place["x"]), float(place["y"])]}
-    except (TypeError, ValueError):
-        return [f"longitude {place['x']!r} and latitude {place['y']!r} must be numbers"]
-    return []
-
-
-NumberedRow = tuple[int, Json]
-
-
-def read_updates(source: object) -> Iterator[NumberedRow]:
-    """Yield the objects of a source as they are sent, each with its row number.
-
-    :param source: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file. A GeoJSON feature
-        becomes an object: ``id`` is the feature's ``id``, or else its property ``id``; ``geometry`` is its
-        geometry (and ``anchor``, too, for a point). Properties with the name of a geodata field (``status``,
-        ``categories``, ...) are that field, properties with a language (``name@en``) go to ``properties``,
-        those with the name of a base type property (``capacity``, ...) to ``baseTypeProperties``. Null values
-        are ignored; any other property is a problem.
-    :raises InputError: when the source cannot be read.
-    """
-    for number, row in _rows(source):
-        yield number, normalize(from_flat(from_feature(row))[0] if is_feature(row) else row)
-
-
-def validate_updates(source: object) -> int:
-    """Validate every object of a source and return their number.
-
-    :param source: see :func:`read_updates`.
-    :raises InputError: with all problems of all rows.
-    """
-    problems: list[str] = []
-    seen: dict[str, int] = {}
-    count = 0
-    try:
-        for number, row in _rows(source):
-            count += 1
-            problems += [f"row {number}: {problem}" for problem in _update_problems(number, row, seen)]
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError(problems, "geodata")
-    return count
-
-
-def _rows(source: object) -> Iterator[tuple[int, Any]]:
-    # Rows of a list are checked in _update_problems, which reports every row that is not an object.
-    return enumerate(source, 1) if isinstance(source, list) else read_rows(source, "geodata")
-
-
-def _update_problems(number: int, row: Any, seen: dict[str, int]) -> Iterator[str]:
-    if not isinstance(row, Mapping):
-        yield f"is not an object, but {type(row).__name__}"
-        return
-    item = dict(row)
-    if is_feature(row):
-        item, parents, wrong = from_flat(from_feature(row))
-        yield from wrong
-        yield from (f"{name} is not resolved in an update; use parentId" for name in parents)
-    key = item.get("id")
-    if not isinstance(key, str) or not key.strip():
-        yield "has no id; every object to update needs one"
-    elif seen.setdefault(key, number) != number:
-        yield f"has the id {key} of row {seen[key]}"
-    yield from validation.problems(item)
-
-
-def normalize(item: Mapping[str, Any]) -> Json:
-    """Return an object as the service stores it.
-
-    Property keys are in lower case, base type properties are texts, and a geometry has no ``bbox``, which the
-    service derives.
-    """
-    out = dict(item)
-    if out.get("properties"):
-        out["properties"] = {key.lower(): value for key, value in out["properties"].items()}
-    if out.get("baseTypeProperties"):
-        out["baseTypeProperties"] = {
-            key: value if value is None else as_text(value)
-            for key, value in out["baseTypeProperties"].items()
+    def __init__(self, match_on: str = "externalId", *, exact: bool = False) -> None:
+        self._match_on, self._exact = match_on, exact
+        self._columns: dict[Any, _Column] = {}
+        self._readers: dict[str, Callable[[Any], Any]] = {
+            **dict.fromkeys(("parentId", "datasetId"), read.read_id),
+            "id": self._id,
+            "externalId": read.read_key,
+            **dict.fromkeys(("baseType", "displayTypeId", "tilesUrl"), read.read_line),
+            **dict.fromkeys(("geometry", "anchor"), _read_geometry),
+            **dict.fromkeys(("aliases", "categories"), read.read_texts),
+            **dict.fromkeys(("additionalDetails", "tileStyles"), read.read_list),
+            **dict.fromkeys(("displaySetting", "properties", "baseTypeProperties"), read.read_object),
+            "status": read.read_status,
         }
-    if isinstance(out.get("geometry"), Mapping):
-        out["geometry"] = {key: value for key, value in out["geometry"].items() if key != "bbox"}
-    return out
+        if exact:
+            self._readers |= {"externalId": read.read_any_text, "status": read.read_plain}
+
+    def read(self, row: Mapping[str, Any]) -> tuple[Json, dict[str, str], list[str]]:
+        """Read a row.
+
+        :param row: values by column.
+        :return: the object, its references to a parent (see :data:`REFERENCES`), and the row's problems.
+        """
+        parts: dict[str, Json] = {"field": {}, "property": {}, "member": {}, "reference": {}, "point": {}}
+        problems: list[str] = []
+        is_of_service = self._exact or row.keys() >= _OF_SERVICE
+        for key, value in row.items():
+            if value is None:
+                continue
+            column = self._columns.get(key) or self._understand(key)
+            try:
+                given = column.read(value)
+            except UnreadableValueError as problem:
+                problems.append(f"{key} {problem}")
+                # The other coordinate is no point without this, which is reported once.
+                given = None if column.place == "point" else ABSENT
+            if given is ABSENT:
+                continue
+            if column.place == "unknown":
+                if not is_of_service or "did you mean" in column.name:
+                    problems.append(ColumnProblem(column.name))
+            elif column.place == "object":
+                problems += self._add_members(parts, column.name, given)
+            elif column.name in parts[column.place]:
+                problems.append(ColumnProblem(f"{column.name!r} is given twice"))
+            else:
+                parts[column.place][column.name] = given
+        return self._assembled(parts, problems)
+
+    @staticmethod
+    def _assembled(parts: dict[str, Json], problems: list[str]) -> tuple[Json, dict[str, str], list[str]]:
+        item, point = parts["field"], parts["point"]
+        for name, part in (("properties", "property"), ("baseTypeProperties", "member")):
+            if parts[part]:
+                item[name] = parts[part]
+        if point and "geometry" in item:
+            problems.append(ColumnProblem("needs either a geometry, or one longitude and one latitude"))
+        elif len(point) == 1:
+            missing = "latitude" if "lon" in point else "longitude"
+            problems.append(
+                f"has no {missing}; it needs either a geometry, or one longitude and one latitude"
+            )
+        elif point and None not in point.values():
+            item["geometry"] = {"type": "Point", "coordinates": [point["lon"], point["lat"]]}
+        return item, parts["reference"], problems
+
+    def _understand(self, key: Any) -> _Column:
+        column = self._columns[key] = self._column_of(key)
+        return column
+
+    def _column_of(self, key: Any) -> _Column:
+        if not isinstance(key, str):
+            return _Column("unknown", f"has the column {shown(key)}, whose name is no text", read.read_plain)
+        name = normal_key(key)
+        field = _ALIASES.get(name, name)
+        if name.startswith("_"):
+            return _Column("ignored", name, _ignored)
+        if name in REFERENCES:
+            reader = read.read_index if name == "parentFloor" else read.read_key
+            return _Column("reference", name, reader)
+        if name in _LONGITUDE or name in _LATITUDE:
+            return _Column("point", "lon" if name in _LONGITUDE else "lat", read.read_coordinate)
+        if "@" in name or name in _TRANSLATED:
+            text = name if "@" in name else f"{name}@{BASE_LANGUAGE}"
+            return _Column("property", read.property_key(text), read.read_any_text)
+        if field in self._readers:
+            place = "object" if field in ("properties", "baseTypeProperties") else "field"
+            return _Column(place, field, self._readers[field])
+        if name in _MEMBER_COLUMNS:
+            return _Column("member", name, lambda value: self._member(name, value))
+        hint = nearest(name, _KNOWN)
+        text = f"{key!r} is not a field of geodata, and has no language as in '{name}@en'{hint}"
+        return _Column("unknown", text, read.read_plain)
+
+    def _add_members(self, parts: dict[str, Json], field: str, members: Json) -> Iterator[str]:
+        """Add the members of a field, and yield their problems."""
+        part = parts["property" if field == "properties" else "member"]
+        for key, value in members.items():
+            name = read.property_key(key) if field == "properties" else normal_key(key)
+            try:
+                given = read.read_any_text(value) if field == "properties" else self._member(name, value)
+            except UnreadableValueError as problem:
+                yield f"{field} {key!r} {problem}"
+                continue
+            if given is ABSENT:
+                continue
+            if name in part:
+                hint = f"; {_NO_CASE}" if field == "properties" else ""
+                yield ColumnProblem(f"{name!r} is given twice{hint}")
+            part[name] = given
+
+    def _member(self, key: str, value: Any) -> Any:
+        return read.read_any_text(value) if self._exact else read.read_member(key, value)
+
+    def _id(self, value: Any) -> Any:
+        """Return an id; nothing for a feature's own id that only its file knows."""
+        if isinstance(value, read.OwnFeatureId) and not read.is_object_id(value) and self._match_on != "id":
+            return ABSENT
+        return read.read_id(value)
+
+
+def _read_geometry(value: Any) -> Any:
+    """Return a geometry; nothing for a missing value of a data library."""
+    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping)) or hasattr(value, "__geo_interface__"):
+        return parse_geometry(value)
+    plain = read.read_plain(value)
+    return plain if plain is ABSENT else parse_geometry(plain)
+
+
+def _ignored(_: Any) -> Any:
+    return ABSENT
+
+
+class PropertyLanguages:
+    """The languages that property keys may have; each key is understood once.
+
+    :param base: the solution's base language, for ``name`` and ``description`` without one; empty when they
+        need one.
+    :param known: all languages of the solution; empty when they are not known.
+    """
+
+    def __init__(self, base: str, known: Iterable[str] = ()) -> None:
+        self._base, self._known = base, {language.lower(): language for language in known}
+        if base and self._known:
+            self._known.setdefault(base.lower(), base)
+        self._keys: dict[str, tuple[str, str]] = {}
+
+    def apply(self, item: Json) -> list[str]:
+        """Give an object's property keys the solution's languages, and return the problems.
+
+        :param item: an object of :class:`RowReader`; it is changed.
+        """
+        texts = item.get("properties")
+        if not texts:
+            return []
+        out: Json = {}
+        problems: list[str] = []
+        for key, value in texts.items():
+            name, problem = self._keys.get(key) or self._understand(key)
+            if problem:
+                problems.append(ColumnProblem(problem))
+            elif name in out:
+                problems.append(ColumnProblem(f"{name!r} is given twice; {_NO_CASE}"))
+            out[name] = value
+        item["properties"] = out
+        return problems
+
+    def _understand(self, key: str) -> tuple[str, str]:
+        """Return a key as it is sent, and its problem; an empty text for none."""
+        name, _, language = key.partition("@")
+        if language == BASE_LANGUAGE:
+            problem = "" if self._base else f"{name!r} needs its language, as in '{name}@en'"
+            found = (f"{name}@{self._base}", problem)
+        elif language == "generic" or not self._known or not language or "@" in language:
+            found = (key, "")
+        elif language.lower() in self._known:
+            found = (f"{name}@{self._known[language.lower()]}", "")
+        else:
+            known = ", ".join(self._known.values())
+            found = (
+                key,
+                f"{key!r} has the language {language!r}, which the solution does not have"
+                f" ({known}, or generic)",
+            )
+        self._keys[key] = found
+        return found
+
+
+def collect_problems(rows: Iterable[tuple[int, str, list[str]]], what: str) -> Problems:
+    """Collect the problems of all rows; one that many rows have is in it once, with their number.
+
+    :param rows: number, key and problems of each row.
+    :param what: the source, for the error.
+    """
+    found = Problems(what)
+    listed = [(number, key, problem) for number, key, problems in rows for problem in problems]
+    kinds = [
+        problem if isinstance(problem, ColumnProblem) else _VALUE.sub("", problem) for *_, problem in listed
+    ]
+    counts, first = Counter(kinds), dict[str, str]()
+    for (number, key, problem), kind in zip(listed, kinds, strict=True):
+        if counts[kind] > (1 if isinstance(problem, ColumnProblem) else SHARED_ROWS):
+            found.add_column(first.setdefault(kind, str(problem)), number)
+        else:
+            found.add(str(problem), number, key)
+    return found
 
 
 def as_text(value: Any) -> str:

@@ -10,9 +10,13 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import normal_key
 from airflow_provider.core.json_types import Json
+from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.values import read_index
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
@@ -64,20 +68,30 @@ PARENTS: dict[str, tuple[str, ...]] = {
 
 
 def key_of(item: Mapping[str, Any], match_on: str) -> str:
-    """Return an object's value of the match key; empty when it has none.
+    """Return an object's value of the match key in its normal form; empty when it has none.
 
     :param item: the object.
     :param match_on: the match key: a field (``externalId``, ``id``), a property (``roomno@generic``), or
         ``administrativeid``.
     """
     if "@" in match_on:
-        members, name = item.get("properties"), match_on.lower()
+        value = _property(item.get("properties"), match_on)
     elif match_on.lower() == "administrativeid":
-        members, name = item.get("baseTypeProperties"), "administrativeid"
+        members = item.get("baseTypeProperties")
+        value = members.get("administrativeid") if isinstance(members, Mapping) else None
     else:
-        members, name = item, match_on
-    value = members.get(name) if isinstance(members, Mapping) else None
-    return value.strip() if isinstance(value, str) else ""
+        value = item.get(match_on)
+    return normal_key(value) if isinstance(value, str) else ""
+
+
+def _property(properties: Any, name: str) -> Any:
+    """Return a property, whose key has no case."""
+    if not isinstance(properties, Mapping):
+        return None
+    if name in properties:
+        return properties[name]
+    lower = name.lower()
+    return next((value for key, value in properties.items() if key.lower() == lower), None)
 
 
 def natural_key(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -86,8 +100,13 @@ def natural_key(item: Mapping[str, Any]) -> tuple[str, ...]:
     return str(item.get("baseType") or ""), str(item.get("parentId") or ""), *keys
 
 
-_NEAR = 0.5
-"""Degrees around the bounds of a venue that count as near: about 50 km."""
+_DEEPEST = 20
+"""Maximum parents between an object and its venue; parents may form a cycle."""
+
+NEAR = 5_000
+"""Metres around the bounds of a venue that count as near."""
+
+Bounds = tuple[float, float, float, float]
 
 
 class UnresolvedReferenceError(LookupError):
@@ -105,7 +124,9 @@ class SolutionSnapshot:
     :param scope: ``base_types`` (list) and ``root_element`` (id) limit the objects that are compared.
 
     The attribute ``base_types`` has the objects' base types by id; ``children`` has ids by the id of the
-    parent; ``labels`` has the names of display types and the keys of categories by id.
+    parent; ``labels`` has the names of display types and the keys of categories by id; ``venues`` has the
+    bounds of the venues by id; ``twice_spelled`` has the ids of the objects with a property key in two
+    spellings.
     """
 
     def __init__(
@@ -134,10 +155,13 @@ class SolutionSnapshot:
         self._references: dict[str, defaultdict[str, list[str]]] = {
             name: defaultdict(list) for name in ("externalId", "administrativeid", match_on)
         }
-        self._venues: list[tuple[float, float, float, float]] = []
+        self.venues: dict[str, Bounds] = {}
+        self.twice_spelled: set[str] = set()
+        self._spellings: dict[str, dict[str, None]] = {}
+        self._parents: dict[str, str] = {}
         for key, entry in self.by_id.items():
             self._index_object(key, entry)
-        self._in_scope = self._ids_of_scope(scope or {})
+        self._below_root, self._scope_types = self._read_scope(scope or {})
 
     @property
     def base_language(self) -> str:
@@ -146,11 +170,25 @@ class SolutionSnapshot:
 
     def in_scope(self, key: str) -> bool:
         """Return whether an object is in the scope, that is, compared."""
-        return key in self._in_scope
+        return (
+            key in self.by_id
+            and (self._below_root is None or key in self._below_root)
+            and (self._scope_types is None or self.base_types[key] in self._scope_types)
+        )
+
+    def takes_new(self, base_type: str, parent: str) -> bool:
+        """Return whether a new object would be in the scope.
+
+        :param base_type: its base type.
+        :param parent: id of its parent; empty when the parent is new, too, and empty for a venue.
+        """
+        if self._scope_types is not None and base_type not in self._scope_types:
+            return False
+        return self._below_root is None or not parent or parent in self._below_root
 
     def ids_in_scope(self) -> list[str]:
         """Return the ids of the objects in the scope."""
-        return [key for key in self.by_id if key in self._in_scope]
+        return [key for key in self.by_id if self.in_scope(key)]
 
     def descendants(self, key: str) -> list[str]:
         """Return the ids of all descendants of an object, each once, even if parents form a cycle."""
@@ -169,7 +207,7 @@ class SolutionSnapshot:
 
     def ids_by(self, name: str, value: str) -> list[str]:
         """Return the ids of all objects with a value of ``externalId``, ``administrativeid`` or match key."""
-        return self._references[name].get(value, [])
+        return self._references[name].get(value, []) if name in self._references else []
 
     def keyed_ids(self) -> Iterator[str]:
         """Yield the ids of all objects that have the match key."""
@@ -179,7 +217,7 @@ class SolutionSnapshot:
         """Return the values of the match key that several objects in the scope have, with their ids."""
         groups = self._references[self.match_on].items()
         in_scope = (
-            (key, [object_id for object_id in ids if object_id in self._in_scope]) for key, ids in groups
+            (key, [object_id for object_id in ids if self.in_scope(object_id)]) for key, ids in groups
         )
         return {key: ids for key, ids in in_scope if len(ids) > 1}
 
@@ -195,28 +233,54 @@ class SolutionSnapshot:
     def resolve_floor(self, building: str, index: str) -> str:
         """Return the id of a floor by its index within a building, given by id or external id."""
         owner = building if building in self.by_id else self.resolve("externalId", building)
-        floors = [
-            child
-            for child in self.children.get(owner, ())
-            if str((self.by_id[child].get("baseTypeProperties") or {}).get("administrativeid")) == index
-        ]
+        floors = [child for child in self.children.get(owner, ()) if _index_of(self.by_id[child]) == index]
         return self._single(floors, f"floor with index {index} in building {building!r}")
 
     def resolve_display_type(self, given: str) -> str:
         """Return the id of a display type, given by id or name."""
-        return self._single(self._display_types.get(given.lower(), []), f"display type {given!r}")
+        return self._entry(self._display_types, given, "display type")
 
     def resolve_category(self, given: str) -> str:
         """Return the id of a category, given by id, key or name."""
-        return self._single(self._categories.get(given.lower(), []), f"category {given!r}")
+        return self._entry(self._categories, given, "category")
 
-    def is_near_venue(self, position: tuple[float, float]) -> bool:
-        """Return whether a position is inside of a venue, or within about 50 km of it."""
-        x, y = position
-        return any(
-            west - _NEAR <= x <= east + _NEAR and south - _NEAR <= y <= north + _NEAR
-            for west, south, east, north in self._venues
-        )
+    def _entry(self, entries: Mapping[str, list[str]], given: str, kind: str) -> str:
+        found = entries.get(normal_key(given).lower(), [])
+        if not found:
+            known = [self.labels[one] for ids in entries.values() for one in ids]
+            raise UnresolvedReferenceError(f"there is no {kind} {given!r}{nearest(given, known)}")
+        return self._single(found, f"{kind} {given!r}")
+
+    def venue_of(self, key: str) -> str:
+        """Return the id of the venue that an object is in; empty when it is in none.
+
+        :param key: id of the object, or of a venue.
+        """
+        for ancestor, base_type in self.ancestors(key, itself=True):
+            if base_type == "venue":
+                return ancestor
+        return ""
+
+    def ancestors(self, key: str, *, itself: bool = False) -> list[tuple[str, Any]]:
+        """Return id and base type of an object's ancestors, from its parent up.
+
+        :param key: id of the object.
+        :param itself: whether the object is the first of them.
+        """
+        if not self._parents:
+            self._parents = {child: parent for parent, ids in self.children.items() for child in ids}
+        found: list[tuple[str, Any]] = []
+        current = key if itself else self._parents.get(key, "")
+        while current in self.base_types and len(found) < _DEEPEST:
+            found.append((current, self.base_types[current]))
+            current = self._parents.get(current, "")
+        return found
+
+    @property
+    def languages(self) -> list[str]:
+        """Languages of the solution; empty when the service does not say."""
+        given = self.dataset.get("availableLanguages")
+        return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
 
     def _index_object(self, key: str, item: Json) -> None:
         """Index the fields of an object that are used for all objects, so that it is decoded once."""
@@ -226,17 +290,36 @@ class SolutionSnapshot:
         for name, groups in self._references.items():
             if value := key_of(item, name):
                 groups[value].append(key)
+        self._index_properties(key, item.get("properties") or {})
         if base_type == "venue" and geometry.is_drawable(item.get("geometry")):
-            self._venues.append(geometry.bounds(item["geometry"]))
+            self.venues[key] = geometry.bounds(item["geometry"])
 
-    def _ids_of_scope(self, scope: Mapping[str, Any]) -> set[str]:
+    def _index_properties(self, key: str, properties: Json) -> None:
+        lower = {name.lower(): name for name in properties}
+        if len(lower) != len(properties):
+            self.twice_spelled.add(key)
+        for plain, name in lower.items():
+            known = self._spellings.get(plain)
+            if known is None:
+                self._spellings[plain] = {name: None}
+            elif name not in known:
+                known[name] = None
+
+    def spelling(self, key: str) -> str:
+        """Return the spelling of a property key that other objects have; the key itself when none has it."""
+        known = self._spellings.get(key.lower(), {})
+        return key if key in known else next(iter(known), key)
+
+    def _read_scope(self, scope: Mapping[str, Any]) -> tuple[set[str] | None, tuple[str, ...] | None]:
+        """Return the ids below the root and the base types of a scope; None for each that is not limited.
+
+        :raises InputError: when the root is no object of the solution.
+        """
         root, base_types = scope.get("root_element"), scope.get("base_types")
-        ids = [root, *self.descendants(root)] if root else list(self.by_id)
-        return {
-            object_id
-            for object_id in ids
-            if object_id in self.by_id and (not base_types or self.base_types[object_id] in base_types)
-        }
+        if root is not None and root not in self.by_id:
+            raise InputError(f"root_element {root!r} is no object of the solution", "scope")
+        types = None if base_types is None else tuple(base_types)
+        return (None if root is None else {root, *self.descendants(root)}), types
 
     @staticmethod
     def _single(ids: list[str], description: str) -> str:
@@ -247,6 +330,11 @@ class SolutionSnapshot:
         return ids[0]
 
 
+def _index_of(floor: Json) -> str:
+    found = (floor.get("baseTypeProperties") or {}).get("administrativeid")
+    return str(read_index(found)) if isinstance(found, str) else str(found)
+
+
 def _index_by_name(entries: list[Json], second_key: str, names: str) -> dict[str, list[str]]:
     """Index entries by id, second key and names, without case; an id wins over a key, a key over a name."""
     out: dict[str, list[str]] = {}
@@ -254,8 +342,8 @@ def _index_by_name(entries: list[Json], second_key: str, names: str) -> dict[str
         found: defaultdict[str, list[str]] = defaultdict(list)
         for entry in entries:
             for text in _names_of(entry, second_key, names)[level]:
-                if entry["id"] not in found[text.lower()]:
-                    found[text.lower()].append(entry["id"])
+                if entry["id"] not in found[normal_key(text).lower()]:
+                    found[normal_key(text).lower()].append(entry["id"])
         out = {**found, **out}
     return out
 

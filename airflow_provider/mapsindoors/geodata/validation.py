@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.mapsindoors.api import BASE_TYPES as BASE_TYPES
 from airflow_provider.mapsindoors.geodata import geometry
-
-BASE_TYPES = ("venue", "building", "floor", "room", "area", "poi")
-"""Base types from the root of the tree to its leaves."""
 
 _LOCATION = frozenset(
     {"administrativeid", "class", "imageurl", "activefrom", "activeto", "capacity", "obstacle"}
@@ -26,6 +25,9 @@ BASE_TYPE_PROPERTIES = {
     "poi": _LOCATION,
 }
 """Allowed base type properties by base type: from the vendor's docs, two of them from real data."""
+
+MEMBER_KEYS = frozenset().union(*BASE_TYPE_PROPERTIES.values())
+"""Base type properties of all base types."""
 
 _TEXTS = ("id", "parentId", "datasetId", "externalId", "baseType", "displayTypeId", "tilesUrl")
 
@@ -59,7 +61,8 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
     given = {field: value for field, value in item.items() if value is not None and field not in wrong}
     base_type = given.get("baseType")
     if base_type is not None and base_type not in BASE_TYPES:
-        yield f"baseType {base_type!r} is unknown; it is one of {', '.join(BASE_TYPES)}"
+        hint = nearest(str(base_type), BASE_TYPES)
+        yield f"baseType {base_type!r} is unknown; it is one of {', '.join(BASE_TYPES)}{hint}"
         base_type = None
     yield from _shape_problems(given, base_type)
     yield from _property_problems(given.get("properties", {}))
@@ -69,6 +72,17 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
             yield f"{field} must be a list of texts"
     if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
         yield f"status must be 0, 1, 2 or 3, not {status!r}"
+
+
+def base_type_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:
+    """Yield the problems that an object without problems has as one of a base type.
+
+    :param item: the object, which :func:`problems` has validated without its base type.
+    :param base_type: the base type.
+    """
+    if item.get("geometry") is not None and (wrong := geometry.kind_problem(item["geometry"], base_type)):
+        yield f"geometry {wrong}"
+    yield from _base_type_property_problems(item.get("baseTypeProperties") or {}, base_type)
 
 
 def _shape_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
@@ -88,13 +102,18 @@ def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:
             yield f"properties value of {key!r} must be a text, not {type(value).__name__}"
         other = seen.setdefault(key.lower(), key)
         if other != key:
-            yield f"properties keys {other!r} and {key!r} are the same key: the service lowers them"
+            yield f"properties keys {other!r} and {key!r} are the same key: keys are matched without case"
 
 
 def _base_type_property_problems(given: Mapping[str, Any], base_type: str | None) -> Iterator[str]:
-    if base_type is not None:
+    if base_type is None:
+        for key in sorted(set(given) - MEMBER_KEYS):
+            yield f"baseTypeProperties key {key!r} is unknown{nearest(key, MEMBER_KEYS)}"
+    else:
         for key in sorted(set(given) - BASE_TYPE_PROPERTIES[base_type]):
             allowed = ", ".join(sorted(BASE_TYPE_PROPERTIES[base_type]))
+            hint = nearest(key, BASE_TYPE_PROPERTIES[base_type])
+            allowed += hint
             yield f"baseTypeProperties key {key!r} is not allowed for a {base_type}; allowed are {allowed}"
     for key, value in given.items():
         if isinstance(value, (dict, list)):

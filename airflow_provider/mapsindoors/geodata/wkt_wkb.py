@@ -5,91 +5,274 @@ from __future__ import annotations
 import json
 import re
 import struct
+import sys
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 
-_WKT = re.compile(r"^\s*(?:SRID=4326;)?\s*(POINT|POLYGON|MULTIPOLYGON)\s*(?:Z\s*)?(\(.*\))\s*$", re.I | re.S)
+_WKT = re.compile(r"\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+)\s*(?:ZM|Z|M)?\s*(EMPTY|\(.*\))\s*", re.I | re.S)
 
 
 _POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
 
 
-_NAMES = {"POINT": "Point", "POLYGON": "Polygon", "MULTIPOLYGON": "MultiPolygon"}
+_HEX = re.compile(r"(?:\\x|0x)?(0[01][0-9a-fA-F]{8,})")
 
 
-_CODES = {"Point": 1, "Polygon": 3, "MultiPolygon": 6}
+_KINDS = {
+    1: "Point",
+    2: "LineString",
+    3: "Polygon",
+    4: "MultiPoint",
+    5: "MultiLineString",
+    6: "MultiPolygon",
+    7: "GeometryCollection",
+}
+"""Geometry types by the number that WKB has for them."""
+
+_CURVES = {
+    8: "CircularString",
+    9: "CompoundCurve",
+    10: "CurvePolygon",
+    11: "MultiCurve",
+    12: "MultiSurface",
+    13: "Curve",
+    14: "Surface",
+}
 
 
-_KINDS = {code: kind for kind, code in _CODES.items()}
+_CODES = {kind: code for code, kind in _KINDS.items()}
 
 
-def parse_geometry(value: Any) -> Any:
-    """Parse a geometry into GeoJSON, in degrees, longitude first.
+_NAMES = {kind.upper(): kind for kind in (*_KINDS.values(), *_CURVES.values())}
 
-    :param value: a GeoJSON object, GeoJSON text, WKT or EWKT text, or WKB or EWKB bytes. Any other value is
-        returned unchanged, for validation to report.
-    :raises ValueError: when the text or the bytes are not a geometry.
+
+_PARTS = {"MultiPoint": "Point", "MultiPolygon": "Polygon"}
+
+
+_DEGREES = (0, 4326, 4979)
+"""SRIDs of longitude and latitude in WGS 84; 0 is none. 4979 has a height, too."""
+
+_SRID_OF_CRS = re.compile(r"(?:^|:)(?:EPSG|OGC):(?:[\d.]*:)?(CRS84h?|\d+)$", re.I)
+
+
+_READER = ValueReader()
+
+
+def parse_geometry(value: Any) -> Json:
+    """Parse a geometry into GeoJSON, in degrees, longitude first, without heights.
+
+    A collection or multi-geometry with one part is this part.
+
+    :param value: a GeoJSON object, GeoJSON text, WKT or EWKT text, WKB or EWKB as bytes or as hexadecimal
+        text, or an object of a geometry library.
+    :raises UnreadableValueError: when it is no point, polygon or multipolygon in degrees.
     """
-    if isinstance(value, (bytes, bytearray)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        if data[:1] in (b"\0", b"\1"):
+            return _simplified(_WkbReader(data).whole())
+        if not data.isascii():
+            raise UnreadableValueError("is not WKB")
+        value = data.decode()
+    if isinstance(value, str):
+        return _from_text(str.__str__(value).strip())
+    if isinstance(value, Mapping):
+        return _simplified(value)
+    if isinstance(shape := getattr(value, "__geo_interface__", None), Mapping):
+        _check_srid(_srid_of_shapely(value))
+        return _simplified(shape)
+    raise UnreadableValueError(f"is no geometry: {shown(value)}")
+
+
+def _from_text(text: str) -> Json:
+    if text.startswith("{"):
         try:
-            return _WkbReader(bytes(value)).read()
-        except (struct.error, IndexError, RecursionError):
-            raise ValueError("is not WKB of a point, polygon or multipolygon") from None
-    if not isinstance(value, str):
+            return _simplified(json.loads(text))
+        except (json.JSONDecodeError, RecursionError):
+            raise UnreadableValueError(f"is not GeoJSON: {shown(text)}") from None
+    if found := _HEX.fullmatch(text):
+        if len(found.group(1)) % 2:
+            raise UnreadableValueError("is hexadecimal WKB with an odd number of digits; is it cut short?")
+        return _simplified(_WkbReader(bytes.fromhex(found.group(1))).whole())
+    try:
+        return _simplified(_from_wkt(text))
+    except RecursionError:
+        raise UnreadableValueError(f"is not valid WKT: {shown(text)}") from None
+
+
+def _srid_of_shapely(value: Any) -> int:
+    shapely = sys.modules.get("shapely")
+    if shapely is None or not type(value).__module__.startswith("shapely"):
+        return 0
+    return int(shapely.get_srid(value))
+
+
+def _check_srid(srid: int) -> None:
+    if srid not in _DEGREES:
+        raise UnreadableValueError(
+            f"has SRID {srid}, but the map is in longitude and latitude; select ST_Transform(geom, 4326)"
+        )
+
+
+def _simplified(shape: Mapping[str, Any]) -> Json:
+    """Return a GeoJSON geometry without heights and needless parts; what validation reports is left."""
+    kind = shape.get("type")
+    if kind == "Feature" and isinstance(shape.get("geometry"), Mapping):
+        return _simplified(shape["geometry"])
+    if "crs" in shape:
+        _check_crs(shape["crs"])
+    member = "geometries" if kind == "GeometryCollection" else "coordinates"
+    parts = shape.get(member)
+    if not _is_plain(parts):
+        parts = _READER.read(parts)
+    if not isinstance(parts, list):
+        raise UnreadableValueError("is not a GeoJSON geometry with 'type' and 'coordinates'")
+    if not parts or _is_empty(parts):
+        raise UnreadableValueError("is an empty geometry; leave the value out to keep the place as it is")
+    if kind in _PARTS and len(parts) == 1:
+        kind, parts = _PARTS[kind], parts[0]
+    elif kind == "GeometryCollection" and len(parts) == 1 and isinstance(parts[0], Mapping):
+        return _simplified(parts[0])
+    if kind not in ("Point", "Polygon", "MultiPolygon"):
+        several = f" of {len(parts)} parts" if kind in ("MultiPoint", "GeometryCollection") else ""
+        raise UnreadableValueError(f"is a {kind}{several}; it must be a Point, Polygon or MultiPolygon")
+    return {"type": kind, "coordinates": _plane(parts, {"Point": 0, "Polygon": 2}.get(str(kind), 3))}
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether coordinates are lists of numbers, judged by the first of them."""
+    while type(value) is list and value:
+        value = value[0]
+    return type(value) in (float, int)
+
+
+def _is_empty(parts: list[Any]) -> bool:
+    """Return whether nested lists of coordinates hold none; a point of NaN is empty in WKB."""
+    if all(isinstance(part, list) for part in parts):
+        return all(not part or _is_empty(part) for part in parts)
+    return len(parts) >= 2 and all(part is None or part != part for part in parts[:2])
+
+
+def _plane(value: Any, depth: int) -> Any:
+    """Return coordinates without heights."""
+    if not isinstance(value, list):
         return value
-    if value.lstrip().startswith("{"):
-        return json.loads(value)
-    return _from_wkt(value)
+    if depth:
+        return [_plane(part, depth - 1) for part in value]
+    return value[:2] if len(value) > 2 else value
+
+
+def _check_crs(crs: Any) -> None:
+    """Refuse the coordinate system that an older GeoJSON names, unless it is longitude and latitude."""
+    properties = crs.get("properties") if isinstance(crs, Mapping) else None
+    name = properties.get("name") if isinstance(properties, Mapping) else None
+    if crs is None or name is None:
+        return
+    found = _SRID_OF_CRS.search(str(name))
+    code = found.group(1) if found else str(name)
+    if not code.upper().startswith("CRS84"):
+        _check_srid(int(code) if code.isdecimal() else -1)
 
 
 def _from_wkt(text: str) -> Json:
-    match = _WKT.match(text)
-    if match is None:
-        raise ValueError(f"is not WKT of a point, polygon or multipolygon: {text[:40]!r}")
-    kind = _NAMES[match.group(1).upper()]
-    lists = _POSITION.sub(
-        lambda found: "[" + ",".join(map(_number, found.group().split()[:2])) + "]", match.group(2)
-    )
+    match = _WKT.fullmatch(text)
+    name = match.group(2).upper() if match else ""
+    kind = _NAMES.get(name) or _NAMES.get(re.sub("(ZM|Z|M)$", "", name))
+    if match is None or kind is None:
+        raise UnreadableValueError(f"is not WKT of a point, polygon or multipolygon: {shown(text)}")
+    _check_srid(int(match.group(1) or 0))
+    if kind in _CURVES.values():
+        raise UnreadableValueError(_curve(kind))
+    body = match.group(3)
+    if body.upper() == "EMPTY":
+        return {"type": kind, "coordinates": [], "geometries": []}
+    if kind == "GeometryCollection":
+        return {"type": kind, "geometries": [_from_wkt(part) for part in _top_level(body[1:-1])]}
+    lists = _POSITION.sub(lambda found: f"[{','.join(map(_number, found.group().split()))}]", body)
     try:
         coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
     except (ValueError, RecursionError):
-        raise ValueError(f"is not valid WKT: {text[:40]!r}") from None
+        raise UnreadableValueError(f"is not valid WKT: {shown(text)}") from None
+    if kind == "MultiPoint":
+        coordinates = [point[0] if isinstance(point[0], list) else point for point in coordinates]
     return {"type": kind, "coordinates": coordinates[0] if kind == "Point" else coordinates}
+
+
+def _top_level(text: str) -> list[str]:
+    """Return the parts of a text that commas outside of brackets separate."""
+    cuts, depth = [-1], 0
+    for found in re.finditer(r"[(),]", text):
+        depth += {"(": 1, ")": -1}.get(found.group(), 0)
+        if found.group() == "," and not depth:
+            cuts.append(found.start())
+    return [text[start + 1 : end] for start, end in pairwise([*cuts, len(text)])]
 
 
 def _number(text: str) -> str:
     return repr(float(text))
 
 
+def _curve(kind: str) -> str:
+    return f"is a {kind.upper()}, a curve; select ST_CurveToLine(geom)"
+
+
 class _WkbReader:
-    """Reader of well-known binary, with or without heights and SRID; heights are dropped."""
+    """Reader of well-known binary, with or without heights, measures and SRID."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
-    def read(self) -> Json:
+    def whole(self) -> Json:
+        """Return the geometry that all bytes are.
+
+        :raises UnreadableValueError: when they are no geometry in degrees.
+        """
+        try:
+            found = self._read(0)
+        except (struct.error, IndexError, RecursionError):
+            raise UnreadableValueError("is not WKB of a point, polygon or multipolygon") from None
+        if self.at != len(self.data):
+            raise UnreadableValueError(f"is not WKB: {len(self.data) - self.at} bytes follow the geometry")
+        return found
+
+    def _read(self, depth: int) -> Json:
+        if self.data[self.at] > 1 or depth > 20:
+            raise UnreadableValueError("is not WKB of a point, polygon or multipolygon")
         order = "<" if self.data[self.at] == 1 else ">"
         self.at += 1
         (code,) = self._take(order + "I")
         if code & 0x20000000:
-            self._take(order + "I")
-        heights = bool(code & 0x80000000) or 1000 <= code & 0x0FFFFFFF < 2000
-        kind = _KINDS.get((code & 0x0FFFFFFF) % 1000)
+            _check_srid(self._take(order + "I")[0])
+        number, thousands = (code & 0x0FFFFFFF) % 1000, (code & 0x0FFFFFFF) // 1000
+        size = 2 + (bool(code & 0x80000000) or thousands in (1, 3))
+        size += bool(code & 0x40000000) or thousands in (2, 3)
+        if number in _CURVES:
+            raise UnreadableValueError(_curve(_CURVES[number]))
+        kind = _KINDS.get(number)
         if kind is None:
-            raise ValueError("is not WKB of a point, polygon or multipolygon")
-        size = 3 if heights else 2
+            raise UnreadableValueError("is not WKB of a point, polygon or multipolygon")
         if kind == "Point":
             return {"type": kind, "coordinates": list(self._take(f"{order}{size}d")[:2])}
         (count,) = self._take(order + "I")
-        if kind == "MultiPolygon":
-            return {"type": kind, "coordinates": [self.read()["coordinates"] for _ in range(count)]}
-        return {"type": kind, "coordinates": [self._ring(order, size) for _ in range(count)]}
+        if kind == "GeometryCollection":
+            return {"type": kind, "geometries": [self._read(depth + 1) for _ in range(count)]}
+        if kind.startswith("Multi"):
+            parts = [self._read(depth + 1)["coordinates"] for _ in range(count)]
+            return {"type": kind, "coordinates": parts}
+        read = self._position if kind == "LineString" else self._ring
+        return {"type": kind, "coordinates": [read(order, size) for _ in range(count)]}
 
     def _ring(self, order: str, size: int) -> list[list[float]]:
         (count,) = self._take(order + "I")
-        return [list(self._take(f"{order}{size}d")[:2]) for _ in range(count)]
+        return [self._position(order, size) for _ in range(count)]
+
+    def _position(self, order: str, size: int) -> list[float]:
+        return list(self._take(f"{order}{size}d")[:2])
 
     def _take(self, form: str) -> tuple[Any, ...]:
         found = struct.unpack_from(form, self.data, self.at)

@@ -1,23 +1,26 @@
-"""Desired state: read the rows of a source, match them with a snapshot and validate them."""
+"""Desired state: read the rows of a source, and match them with a snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.files.reader import refuse_rendered_list
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata import geometry, validation
-from airflow_provider.mapsindoors.geodata.diff import NESTED, is_empty
-from airflow_provider.mapsindoors.geodata.rows import from_feature, from_flat, is_feature, normalize
-from airflow_provider.mapsindoors.geodata.snapshot import (
-    PARENTS,
-    SolutionSnapshot,
-    UnresolvedReferenceError,
-    key_of,
+from airflow_provider.mapsindoors.geodata import validation
+from airflow_provider.mapsindoors.geodata.diff import NESTED
+from airflow_provider.mapsindoors.geodata.rows import (
+    PropertyLanguages,
+    RowReader,
+    collect_problems,
+    flatten_with,
 )
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of, read_undecoded
+from airflow_provider.mapsindoors.geodata.values import with_members
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class DesiredRow:
     :param object_id: id of the matched object; empty for a new object.
     :param base_type: base type of the row, or of its object.
     :param parent: the row of the parent, when the parent is a new object.
+    :param columns: number of the row's columns, with those that have no value.
     """
 
     number: int
@@ -42,6 +46,7 @@ class DesiredRow:
     object_id: str = ""
     parent: DesiredRow | None = None
     base_type: str = ""
+    columns: int = 0
 
     def __post_init__(self) -> None:
         self.base_type = str(self.item.get("baseType") or "")
@@ -52,65 +57,157 @@ class DesiredRow:
         self.base_type = self.base_type or str(snapshot.base_types[object_id] or "")
 
 
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Fields for rows that do not have them.
+
+    :param item: the fields.
+    :param references: the columns that name a parent.
+    """
+
+    item: Json = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+
+    def under(self, item: Json) -> Json:
+        """Return an object with the defaults of the fields and members that it does not have."""
+        if not self.item:
+            return item
+        out = {**self.item, **item}
+        for name in NESTED:
+            if name in self.item and isinstance(item.get(name), dict):
+                out[name] = with_members(self.item[name], item[name])
+        return out
+
+    def references_under(self, item: Json, references: dict[str, str]) -> dict[str, str]:
+        """Return references with the default ones, unless the row names its parent in another way."""
+        if not self.references or any(
+            key in item or key in references for key in ("parentId", *self.references)
+        ):
+            return references
+        return {**self.references, **references}
+
+
+def read_defaults(given: object, match_on: str = "externalId") -> Defaults:
+    """Read the fields for rows that do not have them.
+
+    :param given: the fields by column, as in a row; None for none.
+    :param match_on: the match key.
+    :raises InputError: when they are no valid fields.
+    """
+    if given is None:
+        return Defaults()
+    if isinstance(given, str):
+        refuse_rendered_list(given, "defaults")
+    if not isinstance(given, Mapping):
+        raise InputError(f"must be an object, not {type(given).__name__}", "defaults")
+    item, references, wrong = RowReader(match_on).read(given)
+    if wrong:
+        raise InputError([str(problem) for problem in wrong], "defaults")
+    return Defaults(item, references)
+
+
 def read_desired_rows(
-    source: object, language: str, defaults: Mapping[str, Any] | None = None
+    source: object,
+    subject: str = "source",
+    *,
+    match_on: str = "externalId",
+    options: RowOptions = NO_OPTIONS,
+    defaults: Defaults | None = None,
+    exact: bool = False,
 ) -> list[DesiredRow]:
-    """Read and validate the rows of a source.
+    """Read and validate the rows of a source, before anything is known of the map.
 
     :param source: a list of objects, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file,
-        see :func:`airflow_provider.mapsindoors.geodata.rows.from_flat` for the columns.
-    :param language: the solution's base language.
+        see :class:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns.
+    :param subject: the argument that the rows come from.
+    :param match_on: the match key.
+    :param options: how the rows are read.
     :param defaults: fields for rows that do not have them.
+    :param exact: whether the rows are objects of the service, whose values stay as they are.
     :return: all rows; the problems of each are in ``problems``.
-    :raises InputError: when the source cannot be read, or ``defaults`` are invalid.
+    :raises InputError: when the source cannot be read.
     """
-    base, base_references, wrong = from_flat(defaults or {}, language)
-    if wrong:
-        raise InputError(wrong, "defaults")
+    reader, base = RowReader(match_on, exact=exact), defaults or Defaults()
     out = []
-    for number, row in _numbered(source):
-        if not isinstance(row, Mapping):
-            out.append(DesiredRow(number, {}, problems=[f"is not an object, but {type(row).__name__}"]))
-            continue
-        flat = from_feature(row) if is_feature(row) else row
-        item, references, problems = from_flat(_known(flat), language)
-        if not any(key in item or key in references for key in ("parentId", *base_references)):
-            references = {**base_references, **references}
-        merged = _with_defaults(item, base)
-        problems += validation.problems(merged)
-        if not problems:
-            merged = normalize(merged)
-        out.append(DesiredRow(number, merged, references, problems))
-    return out
-
-
-def _known(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Remove unknown fields of a row that is an object as the service returned it."""
-    if "datasetId" not in row or "id" not in row:
-        return row
-    return {key: value for key, value in row.items() if key in validation.FIELDS or "@" in key}
-
-
-def _numbered(source: object) -> Iterable[tuple[int, Any]]:
+    rows, wrong = source, dict[int, str]()
     if isinstance(source, list):
-        return enumerate(source, 1)
-    rows = read_rows(source, "source")
-    path = str(source).lower().removesuffix(".gz")
-    # CSV has no null, so an empty value stands for it.
-    return _without_empty(rows) if path.endswith(".csv") else rows
-
-
-def _without_empty(rows: Iterable[tuple[int, Json]]) -> Iterator[tuple[int, Json]]:
-    for number, row in rows:
-        yield number, {key: value for key, value in row.items() if value != ""}
-
-
-def _with_defaults(item: Json, base: Json) -> Json:
-    out = {**base, **item}
-    for name in NESTED:
-        if name in base and isinstance(item.get(name), dict):
-            out[name] = {**base[name], **item[name]}
+        wrong = _not_objects(source)
+        rows = [dict(row) if isinstance(row, Mapping) else {} for row in source]
+    for number, row in read_source(rows, subject, options, geo=True, flatten=flatten_with(options)):
+        if number in wrong:
+            out.append(DesiredRow(number, {}, problems=[wrong[number]]))
+            continue
+        item, references, problems = reader.read(row)
+        references = base.references_under(item, references)
+        merged = base.under(item)
+        problems += validation.problems(merged)
+        out.append(DesiredRow(number, merged, references, problems, columns=len(row)))
     return out
+
+
+def _not_objects(rows: Sequence[Any]) -> dict[int, str]:
+    """Return the problems of a list's rows that are no objects, by their numbers."""
+    return {
+        number: f"is not an object, but {type(row).__name__}"
+        for number, row in enumerate(rows, 1)
+        if not isinstance(row, Mapping)
+    }
+
+
+def set_languages(rows: Sequence[DesiredRow], base: str, known: Sequence[str] = ()) -> None:
+    """Give the properties of rows the solution's languages.
+
+    :param rows: the rows of :func:`read_desired_rows`; they are changed.
+    :param base: the base language, for ``name`` and ``description`` without one; empty when they need one.
+    :param known: all languages; empty when they are not known.
+    """
+    languages = PropertyLanguages(base, known)
+    for row in rows:
+        row.problems += languages.apply(row.item)
+
+
+def raise_for_rows(rows: Sequence[DesiredRow], subject: str, match_on: str, more: Sequence[str] = ()) -> None:
+    """Raise the problems of all rows.
+
+    :param rows: the rows.
+    :param subject: the argument that the rows come from.
+    :param match_on: the match key.
+    :param more: problems of no row.
+    :raises InputError: when there is a problem.
+    """
+    found = collect_problems(
+        ((row.number, row.key or key_of(row.item, match_on), row.problems) for row in rows if row.problems),
+        subject,
+    )
+    for problem in more:
+        found.add(problem)
+    found.raise_if_any()
+
+
+def read_snapshot(
+    hook: MapsIndoorsHook,
+    dataset: Json,
+    rows: Sequence[DesiredRow],
+    match_on: str,
+    scope: Mapping[str, Any] | None = None,
+) -> SolutionSnapshot:
+    """Read a solution, with display types and categories as far as rows use them.
+
+    :param hook: the connection to the solution.
+    :param dataset: the solution.
+    :param rows: the rows.
+    :param match_on: the match key.
+    :param scope: the scope of the comparison.
+    """
+    uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
+    return SolutionSnapshot(
+        dataset,
+        read_undecoded(hook),
+        display_types=hook.list_display_types() if "displayTypeId" in uses else (),
+        categories=hook.list_categories() if "categories" in uses else (),
+        match_on=match_on,
+        scope=scope,
+    )
 
 
 def match_rows(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
@@ -126,26 +223,6 @@ def match_rows(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
         row.problems += _duplicate_problem(row, by_key, by_id)
 
 
-def resolve_references(rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
-    """Resolve the references of matched rows to ids, and validate the rows against the snapshot.
-
-    :param rows: the rows after :func:`match_rows`; they are changed.
-    :param snapshot: the solution, with display types and categories as far as the rows use them.
-    """
-    by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
-    for row in rows:
-        for step in (_resolve_types, _resolve_parent):
-            try:
-                step(row, snapshot, by_external_id)
-            except UnresolvedReferenceError as error:
-                row.problems.append(str(error))
-        if not row.problems:
-            row.problems += _validate_against_snapshot(row, snapshot)
-    for row in sorted(rows, key=tree_level):
-        if row.parent is not None and row.parent.problems:
-            row.problems.append(f"its parent, row {row.parent.number}, is left out")
-
-
 def tree_level(row: DesiredRow) -> int:
     """Return the depth of a row in the tree, by which parents sort before their children."""
     return validation.BASE_TYPES.index(row.base_type) if row.base_type in validation.BASE_TYPES else -1
@@ -156,6 +233,8 @@ def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
     row.key = key_of(row.item, snapshot.match_on)
     given = row.item.get("id")
     matching = snapshot.ids_with_key(row.key) if row.key else []
+    # An object outside of the scope is not compared, so it matters only where it is the only one.
+    matching = [object_id for object_id in matching if snapshot.in_scope(object_id)] or matching
     if given is not None:
         if isinstance(given, str) and given in snapshot.by_id:
             row.set_object(given, snapshot)
@@ -164,7 +243,7 @@ def _match_row(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
         others = [object_id for object_id in matching if object_id != given]
         if others:
             yield f"{snapshot.match_on} {row.key!r} belongs to object {others[0]}, but id names {given}"
-    elif not row.key:
+    elif not row.key and not any(one.startswith(("id ", f"{snapshot.match_on} ")) for one in row.problems):
         yield f"has no {snapshot.match_on}, by which it could be matched, and no id"
     elif len(matching) > 1:
         yield f"{snapshot.match_on} {row.key!r} is that of {len(matching)} objects: {', '.join(matching[:5])}"
@@ -193,87 +272,3 @@ def _duplicate_problem(
         if value and (other := seen.setdefault(value, row)) is not row:
             yield f"is about the same object as row {other.number} ({value})"
             return
-
-
-def _resolve_types(row: DesiredRow, snapshot: SolutionSnapshot, _: Mapping[str, DesiredRow]) -> None:
-    kind, categories = row.item.get("displayTypeId"), row.item.get("categories")
-    if isinstance(kind, str) and kind:
-        row.item["displayTypeId"] = snapshot.resolve_display_type(kind)
-    if isinstance(categories, list):
-        row.item["categories"] = [snapshot.resolve_category(str(category)) for category in categories]
-
-
-def _resolve_parent(
-    row: DesiredRow, snapshot: SolutionSnapshot, rows_by_external_id: Mapping[str, DesiredRow]
-) -> None:
-    names = row.references
-    if "parentExternalId" in names:
-        wanted = names["parentExternalId"]
-        other = rows_by_external_id.get(wanted)
-        if other is not None and not other.object_id:
-            row.parent = other
-        else:
-            row.item["parentId"] = snapshot.resolve("externalId", wanted)
-    elif "parentAdministrativeId" in names:
-        row.item["parentId"] = snapshot.resolve("administrativeid", names["parentAdministrativeId"])
-    elif "parentFloor" in names or "parentBuilding" in names:
-        if not {"parentFloor", "parentBuilding"} <= set(names):
-            raise UnresolvedReferenceError("parentFloor and parentBuilding belong together")
-        row.item["parentId"] = snapshot.resolve_floor(names["parentBuilding"], names["parentFloor"])
-
-
-def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
-    """Yield the problems of a row that depend on its object, its parent or the solution."""
-    item, base_type = row.item, row.base_type
-    if row.object_id and base_type != snapshot.base_types[row.object_id]:
-        there = snapshot.base_types[row.object_id]
-        yield f"baseType {base_type!r} differs from the object's {there!r}; it cannot change"
-        return
-    if item.get("datasetId", snapshot.dataset["id"]) != snapshot.dataset["id"]:
-        yield f"datasetId {item['datasetId']!r} is not the solution's"
-    if "baseType" not in item:
-        yield from validation.problems({**item, "baseType": base_type or None})
-    yield from _parent_problems(row, snapshot, base_type)
-    if not is_empty(item.get("geometry")):
-        x, y = next(geometry.positions(item["geometry"]))
-        if not snapshot.is_near_venue((x, y)) and snapshot.is_near_venue((y, x)):
-            yield f"geometry has longitude and latitude swapped: {[x, y]} is far from the venue"
-    name = f"name@{snapshot.base_language}"
-    given = item.get("properties", {})
-    clears = name in given and not given[name]
-    missing = not row.object_id and base_type != "floor" and not given.get(name)
-    if clears or missing:
-        yield f"has no {name}, which is required in the solution's base language"
-    if not row.object_id:
-        yield from _missing_field_problems(item, base_type)
-
-
-def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str) -> Iterator[str]:
-    allowed = PARENTS.get(base_type, ())
-    above: str | None = None
-    if row.parent is not None:
-        above = row.parent.base_type
-    elif parent_id := row.item.get("parentId"):
-        if parent_id not in snapshot.by_id:
-            yield f"there is no object with the parentId {parent_id}"
-            return
-        above = str(snapshot.base_types[parent_id])
-    if above is None:
-        if not row.object_id and allowed:
-            yield f"has no parent; a {base_type} needs one"
-    elif above not in allowed:
-        yield f"a {base_type} cannot be below a {above}"
-
-
-def _missing_field_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:
-    """Yield the required fields that a new object does not have."""
-    if not base_type:
-        yield "has no baseType, which a new object needs"
-        return
-    needed = ["geometry"] + (["displayTypeId"] if base_type in ("room", "poi") else [])
-    yield from (
-        f"has no {name}, which a new {base_type} needs" for name in needed if is_empty(item.get(name))
-    )
-    given = item.get("baseTypeProperties") or {}
-    if base_type == "floor" and not all(given.get(key) for key in ("name", "administrativeid")):
-        yield "a new floor needs baseTypeProperties name and administrativeid (its index)"

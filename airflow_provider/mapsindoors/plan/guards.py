@@ -10,6 +10,12 @@ from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
+from airflow_provider.mapsindoors.plan.dependencies import (
+    dependencies_now,
+    describe_drift,
+    fingerprint_of,
+    fingerprint_of_scope,
+)
 from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan
 
 
@@ -74,32 +80,39 @@ def _orphans(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
     return out
 
 
-def describe_drift(plan: Plan, snapshot: SolutionSnapshot) -> str:
-    """Describe the changes on the map since a plan was made, as far as the plan has the earlier values."""
-    lines = [line for change in plan.changes if change.id for line in _drifted(change, snapshot)]
-    return "; ".join(shorten(lines, 10)) or "an object that was compared, but is not to be changed"
+def reject_drifted(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
+    """Raise an error when the map changed, since a plan was made, where the plan depends on it.
 
-
-def _drifted(change: Change, snapshot: SolutionSnapshot) -> Iterator[str]:
-    described, found = f"{change.base_type} {change.id} ({change.key})", snapshot.by_id.get(change.id)
-    if found is None:
-        yield f"{described} is gone"
-        return
-    different = differences(change.body, found)
-    for path, pair in change.fields.items():
-        if path == "parentId" and change.parent_key:
-            continue
-        if path not in different:
-            yield f"{described}: {path} is already as planned"
-        elif list(different[path]) != pair:
-            yield f"{described}: {path} was {next(iter(pair), None)!r}, now it is {different[path][0]!r}"
+    :param plan: the plan.
+    :param snapshot: the solution as it is now.
+    :param where: the plan's location, for the error.
+    :raises PlanRejectedError: with each change.
+    """
+    if not plan.depends:
+        names: list[str] = []
+        drifted = fingerprint_of_scope(snapshot) != plan.fingerprint
+    elif fingerprint_of(plan.depends) != plan.fingerprint:
+        raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is not that of 'depends'")
+    else:
+        now = dependencies_now(plan, snapshot)
+        if now.keys() != plan.depends.keys():
+            # Their names follow from the changes, not from the map.
+            reject_altered(plan, snapshot, where)
+            raise PlanRejectedError(f"the plan {where} was altered: its changes depend on other objects")
+        names = [name for name in now if now[name] != plan.depends[name]]
+        drifted = bool(names)
+    if drifted:
+        raise PlanRejectedError(
+            f"the map changed since the plan {where} was made: {describe_drift(plan, snapshot, names)}."
+            " Nothing was written; make and review a new plan"
+        )
 
 
 def reject_altered(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
     """Raise an error when the writes of a loaded plan are not those that its page shows.
 
     :param plan: the plan.
-    :param snapshot: the solution that the plan was made against, unchanged since.
+    :param snapshot: the solution, in which the plan's dependencies are as they were.
     :param where: the plan's location, for the error.
     :raises PlanRejectedError: with each change that does not fit.
     """

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natural_key
+from airflow_provider.mapsindoors.geodata.values import with_members
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
 
 
@@ -70,5 +71,5 @@ def _emptied(item: Json, found: Json) -> Json:
         out["externalId"] = item.get("externalId") or ""
     for name in ("properties", "baseTypeProperties"):
         if found.get(name):
-            out[name] = {**dict.fromkeys(found[name], ""), **(item.get(name) or {})}
+            out[name] = with_members(dict.fromkeys(found[name], ""), item.get(name) or {})
     return out

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.files.reader import read_rows
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.geodata.rows import flatten_with
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.plan.document import Change, Plan, fingerprint, write_order
+from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
 from airflow_provider.mapsindoors.plan.guards import Guards
 from airflow_provider.mapsindoors.sync.execute import PlanExecution
 from airflow_provider.mapsindoors.sync.verify import verify
@@ -17,22 +19,29 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
 
-def read_ids(source: list[str] | str) -> list[str]:
+def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
     """Read ids from a list, or from the ``id`` of each object of a file.
 
-    :param source: the ids, or the path of a JSON or JSON Lines file of objects.
+    :param source: the ids, or the path of a file of objects with an ``id``.
+    :param options: how the file is read.
     :return: the ids without duplicates.
     :raises InputError: with every row that is not an id.
     """
-    given = [row.get("id") for _, row in read_rows(source, "ids")] if isinstance(source, str) else source
+    if isinstance(source, str):
+        rows = read_source(source, "ids", options, flatten=flatten_with(options))
+        given: list[tuple[int, Any]] = [(number, row.get("id")) for number, row in rows]
+    elif isinstance(source, (list, tuple)):
+        given = list(enumerate(source, 1))
+    else:
+        raise InputError(f"must be a list of ids or the path of a file, not {type(source).__name__}", "ids")
     wrong = [
-        f"row {number}: {object_id!r} is not an id"
-        for number, object_id in enumerate(given, 1)
+        f"row {number}: {shown(object_id)} is not an id"
+        for number, object_id in given
         if not isinstance(object_id, str) or not object_id.strip()
     ]
     if wrong:
         raise InputError(wrong, "ids")
-    return list(dict.fromkeys(object_id for object_id in given if object_id))
+    return list(dict.fromkeys(str(object_id).strip() for _, object_id in given))
 
 
 def delete(
@@ -48,8 +57,10 @@ def delete(
     :return: ``{"deleted": n, "gone": n}``; ``gone`` counts the ids that did not exist.
     :raises PlanRejectedError: when there are more, or when the child of a deleted object would stay.
     """
+    if not ids:
+        return {"deleted": 0, "gone": 0}
     snapshot = SolutionSnapshot(hook.get_dataset(), read_undecoded(hook), match_on="id")
-    plan = Plan(snapshot.dataset["id"], "id", {}, fingerprint(snapshot), compared=len(snapshot.by_id))
+    plan = Plan(snapshot.dataset["id"], "id", {}, "", compared=len(snapshot.by_id))
     known = [object_id for object_id in ids if object_id in snapshot.by_id]
     plan.changes = sorted(
         (Change("delete", object_id, snapshot.base_types[object_id], object_id) for object_id in known),

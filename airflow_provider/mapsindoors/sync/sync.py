@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError, PlanRejectedError
-from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, read_undecoded
+from airflow_provider.errors import PlanRejectedError
+from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import page_path
 from airflow_provider.mapsindoors.plan import restore
 from airflow_provider.mapsindoors.plan.desired import (
     DesiredRow,
     match_rows,
+    raise_for_rows,
+    read_defaults,
     read_desired_rows,
-    resolve_references,
+    read_snapshot,
+    set_languages,
 )
-from airflow_provider.mapsindoors.plan.document import Plan, comparable_ids, fingerprint, make_plan
-from airflow_provider.mapsindoors.plan.guards import Guards, describe_drift, reject_altered
+from airflow_provider.mapsindoors.plan.document import Plan
+from airflow_provider.mapsindoors.plan.guards import Guards, reject_altered, reject_drifted
 from airflow_provider.mapsindoors.plan.html import render_page
+from airflow_provider.mapsindoors.plan.planner import comparable_ids, make_plan
+from airflow_provider.mapsindoors.plan.resolution import Rules, resolve_references
 from airflow_provider.mapsindoors.sync.execute import PlanExecution
 from airflow_provider.mapsindoors.sync.verify import verify
 
@@ -39,14 +45,17 @@ class Sync:
     """The sync of a source with a solution.
 
     For the parameters see :class:`~airflow_provider.mapsindoors.operators.MapsIndoorsSyncGeodataOperator`;
-    ``skip_bad`` is ``on_row_error="skip"``.
+    ``skip_bad`` is ``on_row_error="skip"``, ``options`` is how rows are read, ``subject`` the argument that
+    they come from.
     """
 
     hook: MapsIndoorsHook
     log: Logger
     match_on: str = "externalId"
     scope: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: object = None
+    subject: str = "source"
+    options: RowOptions = NO_OPTIONS
     missing: str = "ignore"
     guards: Guards = field(default_factory=Guards)
     skip_bad: bool = False
@@ -55,6 +64,7 @@ class Sync:
     batch_size: int = 500
     verify: bool = True
     restore: bool = False
+    allow_distant: bool = False
     _snapshot: SolutionSnapshot | None = None
     _loaded_from: str = ""
 
@@ -65,14 +75,22 @@ class Sync:
         :return: the plan, and the number of rows of the source.
         :raises InputError: with all problems of all rows, unless invalid rows are skipped.
         """
+        rows = read_desired_rows(
+            source,
+            self.subject,
+            match_on=self.match_on,
+            options=self.options,
+            defaults=read_defaults(self.defaults, self.match_on),
+            exact=self.restore,
+        )
         dataset = self.hook.get_dataset()
-        rows = read_desired_rows(source, str(dataset.get("baseLanguage") or "en"), self.defaults)
         snapshot = self._read_snapshot(dataset, rows)
+        set_languages(rows, snapshot.base_language, snapshot.languages)
         (restore.match_backup if self.restore else match_rows)(rows, snapshot)
-        resolve_references(rows, snapshot)
+        resolve_references(rows, snapshot, Rules(self.allow_distant, exact=self.restore))
         if not self.skip_bad:
             self._reject_bad_rows(rows, snapshot)
-        plan = make_plan(rows, snapshot, self.scope, self.missing)
+        plan = make_plan(rows, snapshot, self.scope, self.missing, exact=self.restore)
         self._write_plan(plan, snapshot)
         self._snapshot = snapshot
         return plan, len(rows)
@@ -93,11 +111,7 @@ class Sync:
         if dataset["id"] != plan.dataset:
             raise PlanRejectedError(f"the plan '{path}' is for another solution, {plan.dataset}")
         snapshot = self._read_snapshot(dataset, [])
-        if fingerprint(snapshot) != plan.fingerprint:
-            raise PlanRejectedError(
-                f"the map changed since the plan '{path}' was made: {describe_drift(plan, snapshot)}."
-                " Nothing was written; make and review a new plan"
-            )
+        reject_drifted(plan, snapshot, f"'{path}'")
         reject_altered(plan, snapshot, f"'{path}'")
         plan.compared = len(comparable_ids(snapshot))
         self._snapshot, self._loaded_from = snapshot, path
@@ -152,22 +166,19 @@ class Sync:
             self.log.warning("%d rows left out; the file %s has all of them", len(plan.failed), path)
 
     def _read_snapshot(self, dataset: Json, rows: list[DesiredRow]) -> SolutionSnapshot:
-        uses = {name for row in rows for name in ("displayTypeId", "categories") if row.item.get(name)}
-        return SolutionSnapshot(
-            dataset,
-            read_undecoded(self.hook),
-            display_types=self.hook.list_display_types() if "displayTypeId" in uses else (),
-            categories=self.hook.list_categories() if "categories" in uses else (),
-            match_on=self.match_on,
-            scope=self.scope,
-        )
+        return read_snapshot(self.hook, dataset, rows, self.match_on, self.scope)
 
     def _reject_bad_rows(self, rows: list[DesiredRow], snapshot: SolutionSnapshot) -> None:
-        problems = [f"row {row.number}: {problem}" for row in rows for problem in row.problems]
-        for key, ids in snapshot.duplicate_keys().items():
-            problems.append(f"{self.match_on} {key!r} is that of {len(ids)} objects: {', '.join(ids)}")
-        if problems:
-            raise InputError(problems, "source")
+        problems = []
+        # Without removals, only the objects that rows are about matter, which match_rows checks.
+        if self.missing != "ignore":
+            about = {row.key for row in rows}
+            problems = [
+                f"{self.match_on} {key!r} is that of {len(ids)} objects: {', '.join(ids[:5])}"
+                for key, ids in snapshot.duplicate_keys().items()
+                if key not in about
+            ]
+        raise_for_rows(rows, self.subject, self.match_on, problems)
 
     def _write_plan(self, plan: Plan, snapshot: SolutionSnapshot) -> None:
         if self.plan_output:

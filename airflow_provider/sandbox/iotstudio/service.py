@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -143,6 +144,7 @@ class IoTStudioService(IoTStudioState):
     - ``device_seconds``: seconds that the device takes for an action; None leaves actions pending.
     - ``device_answers``: status and output by action name, ``("completed", {"ok": True})`` by default.
     - ``actions_show_output``: whether an action's output is in the replies.
+    - ``nan_literals``: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
     def connection(self) -> Mapping[str, Any]:
@@ -179,7 +181,8 @@ class IoTStudioService(IoTStudioState):
     def _resource(self, endpoint: Endpoint) -> Any:
         async def answer(request: Request) -> Response:
             try:
-                return _response(endpoint.handler(self._authorize(request, await request.body(), endpoint)))
+                reply = endpoint.handler(self._authorize(request, await request.body(), endpoint))
+                return _response(reply, nan_literals=self.nan_literals)
             except ApiError as error:
                 return _response((error.status, error.body))
 
@@ -217,8 +220,9 @@ def _category(space: Space, name: str | None) -> Category | None:
     return space.categories[name]
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply, *, nan_literals: bool = False) -> Response:
     status, body = reply
     if body is None:
         return Response(status_code=status)
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
+    content = json.dumps(body).encode() if nan_literals else msgspec.json.encode(body)
+    return Response(content, status_code=status, media_type="application/json")

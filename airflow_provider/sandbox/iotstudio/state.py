@@ -47,6 +47,7 @@ class IoTStudioState(Service):
         self.device_seconds: float | None = 2.0
         self.device_answers: dict[str, tuple[str, Any]] = {}
         self.actions_show_output = True
+        self.nan_literals = False
 
     @property
     def space(self) -> Space:

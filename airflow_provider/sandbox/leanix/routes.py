@@ -80,7 +80,8 @@ def _guard(workspace: Workspace, handler: Handler) -> Handler:
 
     async def guarded(request: Request) -> Response:
         if not workspace.token_is_valid(request.headers.get("authorization")):
-            return PlainTextResponse("Credentials are required to access this resource.", 401)
+            text = "Credentials are required to access this resource."
+            return PlainTextResponse(text, workspace.refused_token_status)
         if not workspace.allowed:
             return JSONResponse({"errors": ["The user is not allowed to use this endpoint."]}, 403)
         try:
@@ -247,14 +248,14 @@ class RunRoutes:
     async def results(self, request: Request) -> Response:
         """Return the LDIF that a run produced."""
         run = self._run(request)
-        if run.status != "FINISHED" or run.result is None:
+        if not self.workspace.has_results(run):
             return Response(status_code=204)
         return Response(run.result, media_type="application/json")
 
     async def results_url(self, request: Request) -> Response:
         """Return a link to the LDIF that a run produced."""
         run = self._run(request)
-        ready = run.status == "FINISHED" and run.result is not None and self.workspace.has_results_url
+        ready = self.workspace.has_results(run) and self.workspace.has_results_url
         url = self.workspace.storage.result_url(run, self.workspace.link_seconds) if ready else None
         return JSONResponse({"url": url})
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider.sandbox.leanix.auth import make_jwt
-from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound
+from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound, write_to_ldif
 from airflow_provider.sandbox.leanix.runs import LIVE, Run, RunStateMachine
 from airflow_provider.sandbox.leanix.seed import (
     WORKSPACE_ID,
@@ -35,8 +35,10 @@ class Workspace(Service):
     ``processes_nothing``: runs FINISH with counts of 0.
     ``create_returns_list``: a create returns a list with one run, as in the OpenAPI file.
     ``has_sync_log``: when false, the warnings return 400. ``has_results_url``: when false, its url is null.
+    ``results_delay``: seconds from the end of a run until its results exist; infinite for never.
     ``hidden_runs``: ids that are missing from the run list.
     ``allowed``: when false, every API route returns 403. ``token_seconds``: lifetime of a token.
+    ``refused_token_status``: status of the reply to an invalid or expired token.
     ``more_applications``: number of generated items in an export. ``link_seconds``: lifetime of result links.
     """
 
@@ -59,9 +61,11 @@ class Workspace(Service):
         self.create_returns_list = False
         self.has_sync_log = True
         self.has_results_url = True
+        self.results_delay = 0.0
         self.hidden_runs: set[str] = set()
         self.allowed = True
         self.token_seconds = 3600.0
+        self.refused_token_status = 401
         self.more_applications = 0
         self.link_seconds = 3600.0
         self.fact_sheets: dict[str, FactSheet] = fact_sheets()
@@ -144,6 +148,11 @@ class Workspace(Service):
             raise RefusalError(404, f"No synchronization run with the id {run_id} exists")
         return run
 
+    def has_results(self, run: Run) -> bool:
+        """Return whether a run has produced an LDIF that can be downloaded by now."""
+        ready = run.status == "FINISHED" and run.result is not None
+        return ready and run.since + self.results_delay <= self.now()
+
     def configuration_for(self, header: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stored configuration that a header selects.
 
@@ -192,3 +201,4 @@ class Workspace(Service):
             process_outbound(run, self.fact_sheets, self.more_applications)
         elif not self.processes_nothing:
             process_inbound(run, self.fact_sheets, self.bad_items, self.doubtful_items)
+            write_to_ldif(run, self.fact_sheets)

@@ -1,6 +1,6 @@
-"""Reads datasets with GDAL's AmigoCloud driver; works only where pyogrio is installed.
+"""Read datasets with GDAL's AmigoCloud driver, in an environment that has pyogrio.
 
-``gdal_reads.py "<api root>" "<token>" <project> <datasets>``, each as JSON; prints what it saw as one JSON
+``gdal_reads.py "<api root>" "<token>" <project> <datasets>``, each as JSON; prints the layers as one JSON
 object, times as text and geometries as hex WKB.
 """
 
@@ -15,7 +15,7 @@ import numpy
 import pyogrio
 from pyogrio import raw
 
-warnings.simplefilter("ignore")  # about several layers, which are asked for on purpose
+warnings.simplefilter("ignore")  # about several layers, which are read on purpose
 
 
 def main(root: str, token: str, project: int, datasets: list[int]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def layer(source: str, name: str) -> dict[str, Any]:
 
 
 def plain(column: Any) -> list[Any]:
-    """Give values as JSON has them; nulls are NaN and NaT in numeric and time columns."""
+    """Return the values of a column as JSON values; nulls are NaN and NaT in numeric and time columns."""
     if column.dtype.kind == "M":
         return [None if numpy.isnat(value) else str(value) for value in column]
     if column.dtype.kind == "f":

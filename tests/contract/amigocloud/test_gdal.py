@@ -1,4 +1,4 @@
-"""GDAL's AmigoCloud driver, as pyogrio brings it, reads the sandbox's datasets completely."""
+"""GDAL's AmigoCloud driver, from the pyogrio wheel: it reads the sandbox's datasets completely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shapely
 
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.contract import environments
+from tests.contract import client_environments
 
 OGR = {
     "string": "OFTString",
@@ -24,11 +24,11 @@ OGR = {
 
 @pytest.fixture(scope="module")
 def seen(running_sandbox: Sandbox) -> Any:
-    """Let GDAL read both datasets that have geometries."""
+    """Read both datasets with geometries through GDAL."""
     running_sandbox.reset()
     root, script = running_sandbox.amigocloud.api_root, Path(__file__).with_name("gdal_reads.py")
     datasets = [seed.ASSETS, seed.ZONES]
-    found = environments.run("gdal", script, root, seed.READ_TOKEN, seed.PROJECT, datasets)
+    found = client_environments.run("gdal", script, root, seed.READ_TOKEN, seed.PROJECT, datasets)
     return {**found, "requests": running_sandbox.counters.total("/sql")}
 
 

@@ -1,7 +1,7 @@
-"""The vendor's own client, ``amigocloud`` 1.2.5, takes the sandbox for the service.
+"""Vendor's client of AmigoCloud, ``amigocloud`` 1.2.5: it works with the sandbox.
 
-It does all that its README shows, and PUT and PATCH. Left out are two methods that the README does not name:
-``geocode_addresses``, and ``upload_gallery_photo``, which cannot work on Python 3.
+The tests cover everything that its README shows, and PUT and PATCH. Two methods that the README does not name
+are left out: ``geocode_addresses``, and ``upload_gallery_photo``, which cannot work on Python 3.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import pytest
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.contract import environments
+from tests.contract import client_environments
 
 websockets_both_ways = pytest.mark.parametrize("websockets", [True, False], ids=["websockets", "plain"])
 
 
 def client(sandbox: Sandbox, step: str, **options: Any) -> Any:
-    """Let the vendor's client do something."""
+    """Run a step of the vendor's client."""
     given = {
         "base_url": sandbox.amigocloud.base_url,
         "token": seed.USER_TOKEN,
@@ -32,7 +32,7 @@ def client(sandbox: Sandbox, step: str, **options: Any) -> Any:
         **options,
     }
     sandbox.amigocloud.job_latency = 0.1
-    return environments.run("amigocloud", Path(__file__).with_name("vendor_client.py"), step, given)
+    return client_environments.run("amigocloud", Path(__file__).with_name("vendor_client.py"), step, given)
 
 
 @websockets_both_ways
@@ -90,7 +90,7 @@ def test_a_file_goes_up_in_one_piece_and_in_chunks(
 
 
 def once(condition: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
-    """Do something from another thread, as soon as something is so."""
+    """Call a function from another thread, as soon as a condition holds."""
 
     def run() -> None:
         ends = time.monotonic() + 30

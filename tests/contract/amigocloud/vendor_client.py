@@ -1,6 +1,6 @@
-"""Does what the README of the vendor's client, ``amigocloud``, shows; works only where that is installed.
+"""Call what the README of the vendor's client, ``amigocloud``, shows, in an environment that has it.
 
-``vendor_client.py "<step>" <options>``, both as JSON; prints what it saw as one JSON object. The options are
+``vendor_client.py "<step>" <options>``, both as JSON; prints the results as one JSON object. The options are
 ``base_url``, ``token``, ``project_token``, ``websockets``, and ``file`` for the uploads.
 """
 
@@ -31,7 +31,7 @@ def for_project(options: Options, project: int = PROJECT) -> AmigoCloud:
 
 
 def refused(act: Callable[[], Any]) -> dict[str, Any]:
-    """Give what the client's error says."""
+    """Return the status and the body of the client's error."""
     try:
         act()
     except AmigoCloudError as error:
@@ -40,7 +40,7 @@ def refused(act: Callable[[], Any]) -> dict[str, Any]:
 
 
 def tokens(options: Options) -> Any:
-    """Authentication, and the three ways to write a URL."""
+    """Authenticate, and read with the three forms of a URL."""
     user, project = client(options), for_project(options)
     api = f"{options['base_url']}/api/v1"
     return {
@@ -55,7 +55,7 @@ def tokens(options: Options) -> Any:
 
 
 def reads(options: Options) -> Any:
-    """What the README gets: projects by a link, a raw picture, cursors over lists and rows."""
+    """Read projects by a link, a raw picture, and cursors over lists and rows."""
     user, project = client(options), for_project(options)
     me = user.get("me")
     picture = user.get(user.get(me["images"])["thumbnail"], raw=True)
@@ -80,7 +80,7 @@ def reads(options: Options) -> Any:
 
 
 def writes(options: Options) -> Any:
-    """All methods that change something, and what a mistake looks like."""
+    """Call all methods that write, and provoke errors."""
     user = client(options)
     made = user.post("me/projects", {"name": "New Project", "description": "Created from Python"})
     put = user.put(made["url"], {"name": "Renamed", "description": "By PUT"})
@@ -104,11 +104,11 @@ def writes(options: Options) -> Any:
 
 
 def uploads(options: Options) -> Any:
-    """A file in one piece, and in chunks."""
+    """Upload a file in one piece, and in chunks."""
     user = client(options)
     whole = user.upload_datafile(OWNER, PROJECT, options["file"])
     chunked = user.upload_datafile(OWNER, PROJECT, options["file"], chunk_size=1000, force_chunked=True)
-    return [finished(user, one["job"])["extra"]["dataset_ids"][0] for one in (whole, chunked)]
+    return [finished(user, upload["job"])["extra"]["dataset_ids"][0] for upload in (whole, chunked)]
 
 
 def finished(user: AmigoCloud, job: str) -> Any:

@@ -1,4 +1,4 @@
-"""Every reply of the sandbox is as the vendor's OpenAPI file of AnythingDB has it."""
+"""Conformance of the sandbox's IoT Studio to the vendor's OpenAPI description of AnythingDB."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 import requests
 
 from airflow_provider.sandbox.iotstudio import IoTStudioService
-from tests.contract import specs
-from tests.contract.judging import Judged
-from tests.contract.recording import RecordingSandbox
+from tests.contract import api_specs
+from tests.contract.conformance import ConformanceReport
+from tests.contract.recording_sandbox import RecordingSandbox
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 AT = {"at": "2025-01-01T00:00:00Z", "properties": {"co2": 1}}
 PATCH = [{"op": "replace", "path": "/title", "value": "Patched"}]
 Call = tuple[str, str, Any]
@@ -50,15 +50,15 @@ CATALOGUE: list[Call] = [
     ("PUT", "/categories/Sensors/mqtt-credentials", {"description": "changed"}),
     ("DELETE", "/categories/Sensors/mqtt-credentials", None),
 ]
-"""Calls that exist once; those below also exist in each category."""
+"""Calls outside of Things; the calls below also exist in each category."""
 
 THINGS: list[Call] = [
     ("GET", "/things", None),
     ("GET", "/things?limit=3&property:temperature=gt:20&sort=-created", None),
     ("GET", "/things?limit=nothing", None),
     ("POST", "/things", {"title": "Pump"}),
-    ("PATCH", "/things", [{"id": THING, "patch": PATCH}, {"id": NOBODY, "patch": PATCH}]),
-    ("DELETE", "/things?thingID[]=" + NOBODY, None),
+    ("PATCH", "/things", [{"id": THING, "patch": PATCH}, {"id": UNKNOWN, "patch": PATCH}]),
+    ("DELETE", "/things?thingID[]=" + UNKNOWN, None),
     ("DELETE", "/things", None),
 ]
 ONE_THING: list[Call] = [
@@ -100,18 +100,18 @@ ONE_THING: list[Call] = [
     ("PUT", "", {"title": "Replaced"}),
     ("DELETE", "", None),
 ]
-UNSPOKEN = {
-    "POST /oauth2/*: operation": "a standard of its own; the docs have it",
-    "PATCH /spaces/*/things*: operation": "the docs and the vendor's client know it, alone and in bulk",
+UNDOCUMENTED = {
+    "POST /oauth2/*: operation": "OAuth 2; described in the docs",
+    "PATCH /spaces/*/things*: operation": "in the docs and in the vendor's client, for one Thing and in bulk",
     "* /spaces/{space}/*/mqtt-credentials 404: status": "the file has 404 for DELETE only",
-    "POST */things/{thing-id}/mqtt-credentials 201: $.topics": "GET and PUT have it in the file",
-    "* /spaces/{space}/models/{model-name}/versions 404: status": "all else below a model has 404",
+    "POST */things/{thing-id}/mqtt-credentials 201: $.topics": "the file describes it for GET and PUT",
+    "* /spaces/{space}/models/{model-name}/versions 404: status": "everything else below a model has 404",
 }
-"""What the sandbox says and the file has no word for, and why it says so."""
+"""Parts of the sandbox's replies that the file lacks, and the reason for each."""
 
 
-class Drive:
-    """Asks the sandbox for everything that it can answer."""
+class Driver:
+    """Client that calls every operation of the sandbox, with every kind of reply."""
 
     def __init__(self, sandbox: RecordingSandbox) -> None:
         self.sandbox = sandbox
@@ -145,7 +145,7 @@ class Drive:
         requests.post(f"{self.connection['host']}/oauth2/revoke", data={**keys, "token": token}, timeout=10)
 
     def one_thing(self, prefix: str) -> None:
-        """Do all that can be done with a Thing, and delete it."""
+        """Call all operations of a Thing, and delete it."""
         known = self("GET", f"/things/{THING}").json()
         copy = {key: known[key] for key in ("title", "properties", "actions", "events", "status")}
         made = {**copy, **({} if prefix else {"categories": ["Sensors"]})}
@@ -158,10 +158,10 @@ class Drive:
                     ids[kind] = next(iter(reply.json().values()))["href"].rsplit("/", 1)[1]
 
     def refusals(self) -> None:
-        """Ask every route for what it refuses: bad bodies, what is not there, no right, no token."""
+        """Send requests that each route refuses: bad bodies, unknown ids, no permission, no token."""
         self.everywhere("{", THING)
-        self.everywhere("{}", NOBODY, category="Nowhere", model="nothing")
-        self.everywhere("{}", NOBODY)
+        self.everywhere("{}", UNKNOWN, category="Nowhere", model="nothing")
+        self.everywhere("{}", UNKNOWN)
         self.log_in("space")
         self.everywhere("{}", THING)
         self.log_in("thing", client_secret="wrong")
@@ -169,60 +169,60 @@ class Drive:
 
     def everywhere(self, body: str, thing: str, category: str = "Sensors", model: str = "pump") -> None:
         names = {"thing": thing, "category": category, "model": model, "space": "", "version": "9"}
-        names |= {"property": "temperature", "name": "updateFirmware", "entry": NOBODY, "cursor": "1"}
+        names |= {"property": "temperature", "name": "updateFirmware", "entry": UNKNOWN, "cursor": "1"}
         for route in self.sandbox.iotstudio.routes():
             path = str(getattr(route, "path", ""))
             if path.startswith("/spaces/{space}"):
                 path = path.removeprefix("/spaces/{space}").format(**names)
                 for method in getattr(route, "methods", set()) - {"HEAD", "DELETE"}:
                     self(method, path, None if method == "GET" else body)
-                if "DELETE" in getattr(route, "methods", set()) and (thing == NOBODY or body == "{}"):
+                if "DELETE" in getattr(route, "methods", set()) and (thing == UNKNOWN or body == "{}"):
                     self("DELETE", path)
 
 
-def spec() -> specs.Spec:
-    document = specs.load("altair-iot-studio-anythingdb.openapi.yaml")
-    # A Thing without a model shows null there (seen in clients), which the file's schema forgets to allow.
+def spec() -> api_specs.ApiSpec:
+    document = api_specs.load("altair-iot-studio-anythingdb.openapi.yaml")
+    # A Thing without a model has null there (seen in clients), which the file's schema does not allow.
     document["components"]["schemas"]["ModelDescription"]["nullable"] = True
-    # It is older than the release that answers writes of properties with 200 instead of 201.
+    # The file is older than the release that replies to writes of properties with 200 instead of 201.
     for path, operations in document["paths"].items():
         if path.endswith(("/properties", "/properties/{property}")):
             responses = operations["put"]["responses"]
             responses[200] = responses.pop(201)
-    # All its examples of actions and events have times with a blank, which its schemas rule out.
+    # All examples of actions and events have times with a space, which the schemas do not allow.
     for name, schema in document["components"]["schemas"].items():
         if name.startswith(("Action", "Event")):
-            blank_times(schema)
-    return specs.Spec(document)
+            allow_spaces_in_times(schema)
+    return api_specs.ApiSpec(document)
 
 
-def blank_times(node: Any) -> None:
+def allow_spaces_in_times(node: Any) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
             if key in {"timeRequested", "timeCompleted", "timestamp"} and isinstance(value, dict):
                 value.pop("format", None)
-            blank_times(value)
+            allow_spaces_in_times(value)
     elif isinstance(node, list):
         for value in node:
-            blank_times(value)
+            allow_spaces_in_times(value)
 
 
 @pytest.fixture(scope="module")
-def judged() -> Iterator[Judged]:
-    vendors = spec()
+def report() -> Iterator[ConformanceReport]:
+    description = spec()
     with RecordingSandbox(IoTStudioService) as sandbox:
-        Drive(sandbox).everything()
-        yield Judged(vendors, sandbox.replies(), sandbox.unused())
+        Driver(sandbox).everything()
+        yield ConformanceReport(description, sandbox.replies(), sandbox.unused_routes())
 
 
-def test_every_route_was_driven(judged: Judged) -> None:
-    assert judged.unused == []
-    assert judged.undriven() == []
+def test_every_route_is_used(report: ConformanceReport) -> None:
+    assert report.unused_routes == []
+    assert report.unused_operations() == []
 
 
-def test_every_reply_validates(judged: Judged) -> None:
-    assert judged.problems() == []
+def test_every_reply_validates(report: ConformanceReport) -> None:
+    assert report.violations() == []
 
 
-def test_what_the_file_has_no_word_for_is_listed(judged: Judged) -> None:
-    assert judged.unspoken(UNSPOKEN) == ([], [])
+def test_what_the_description_lacks_is_listed(report: ConformanceReport) -> None:
+    assert report.undocumented(UNDOCUMENTED) == ([], [])

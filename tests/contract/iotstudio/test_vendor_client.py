@@ -1,4 +1,4 @@
-"""The vendor's own client takes the sandbox for the service, and sees what the hook has done."""
+"""Vendor's client of IoT Studio, ``iots``: it works with the sandbox, and reads what the hook has written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.server import Sandbox
-from tests.contract import environments
+from tests.contract import client_environments
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 
 
 def run_client(sandbox: Sandbox, step: str = "use") -> Any:
     connection = json.loads(sandbox.connections["iotstudio_default"])
-    return environments.run("iots", Path(__file__).with_name("vendor_client.py"), step, connection)
+    return client_environments.run("iots", Path(__file__).with_name("vendor_client.py"), step, connection)
 
 
 def test_the_vendors_client_lists_reads_writes_and_deletes(sandbox: Sandbox) -> None:
@@ -40,7 +40,7 @@ def test_the_vendors_client_finds_status_and_reason_in_every_refusal(sandbox: Sa
         "no such thing": [404, "Item not found"],
         "no such property": [400, "invalid property values"],
         "a right that was not asked for": [403, "Unauthorized"],
-        "a token of nobody": [401, "Unauthenticated"],
+        "an unknown token": [401, "Unauthenticated"],
         "a wrong secret": [401, "invalid_client"],
     }
 

@@ -1,7 +1,7 @@
-"""Runs the vendor's own client, ``iots``, against the sandbox; works only in an environment that has it.
+"""Run the vendor's client, ``iots``, against the sandbox, in an environment that has it.
 
-``vendor_client.py "<step>" <connection>``, both as JSON; the steps are ``use`` and ``mistakes``. Prints what
-it saw as one JSON object. The client cannot be installed beside Airflow 3.
+``vendor_client.py "<step>" <connection>``, both as JSON; the steps are ``use`` and ``mistakes``. Prints the
+results as one JSON object. The client cannot be installed beside Airflow 3.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def last_segment(href: str) -> str:
 
 
 def use(connection: dict[str, Any]) -> dict[str, Any]:
-    """Do what the client's README shows."""
+    """Call what the client's README shows."""
     seen: dict[str, Any] = {}
     api = API(host=connection["host"])
     with api.set_credentials(connection["login"], connection["password"], ["category", "thing"]) as api:
         space = api.spaces(connection["extra"]["space"])
-        seen["categories"] = [one.name for one in space.categories().get()]
+        seen["categories"] = [category.name for category in space.categories().get()]
         seen["title"] = space.things(THING).get().title
         seen["sensors"] = sum(1 for _ in space.categories("Sensors").things().get())
         seen["warm"] = sum(1 for _ in space.things().get(params={"property:temperature": "gt:20"}))
@@ -49,7 +49,7 @@ def use(connection: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(act: Callable[[], Any]) -> list[Any]:
-    """Give the status and the error that the client's exception holds."""
+    """Return the status and the error of the client's exception."""
     try:
         act()
     except ResponseError as error:
@@ -59,18 +59,18 @@ def refused(act: Callable[[], Any]) -> list[Any]:
 
 
 def mistakes(connection: dict[str, Any]) -> dict[str, Any]:
-    """Do what the service refuses."""
+    """Send requests that the service refuses."""
     api = API(host=connection["host"])
     space = api.set_credentials(connection["login"], connection["password"], ["thing"]).spaces(
         connection["extra"]["space"]
     )
-    stranger = API(host=connection["host"]).set_token("nobody's").spaces(connection["extra"]["space"])
+    stranger = API(host=connection["host"]).set_token("unknown").spaces(connection["extra"]["space"])
     forger = API(host=connection["host"])
     return {
         "no such thing": refused(lambda: space.things("01ARZ3NDEKTSV4RRFFQ69G5FAV").get()),
         "no such property": refused(lambda: space.things(THING).properties().update({"nothing": 1})),
         "a right that was not asked for": refused(lambda: space.categories("Sensors").get()),
-        "a token of nobody": refused(lambda: stranger.things(THING).get()),
+        "an unknown token": refused(lambda: stranger.things(THING).get()),
         "a wrong secret": refused(lambda: forger.set_credentials(connection["login"], "wrong", ["thing"])),
     }
 

@@ -1,4 +1,4 @@
-"""Every reply of the sandbox is as the vendor's Swagger file of the Integration API has it."""
+"""Conformance of the sandbox's LeanIX to the vendor's Swagger description of the Integration API."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import requests
 
 from airflow_provider.sandbox.leanix import LeanIXService
 from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, tutorial_items
-from tests.contract import specs
-from tests.contract.judging import Judged
-from tests.contract.recording import RecordingSandbox
+from tests.contract import api_specs
+from tests.contract.conformance import ConformanceReport
+from tests.contract.recording_sandbox import RecordingSandbox
 
 API = "/services/integration-api/v1"
 RUNS = "/synchronizationRuns"
@@ -26,9 +26,9 @@ OUTBOUND = {
     **HEADER,
 }
 ITEMS = {**INBOUND, "content": tutorial_items()}
-LOOKS = ("status", "progress", "stats", "results", "resultsUrl", "warnings")
+READS = ("status", "progress", "stats", "results", "resultsUrl", "warnings")
 
-HEIRS = {
+SUBTYPES = {
     "ProcessorConfiguration": {
         "inbound": "InboundProcessorConfiguration",
         "outbound": "OutboundProcessorConfiguration",
@@ -44,28 +44,28 @@ HEIRS = {
         "azureStorage": "AzureStorageDataConsumer",
     },
 }
-UNSPOKEN = {
-    "POST /leanix/services/mtm/v1/oauth2/token *: operation": "another service's; the docs have it",
+UNDOCUMENTED = {
+    "POST /leanix/services/mtm/v1/oauth2/token *: operation": "of another service; described in the docs",
     "PUT /leanix/blobs/* 201: operation": "the blob storage",
     "* 401: status": "the file has no 401; the docs say what a missing or expired token gets",
     "POST /synchronizationRuns* 400: status": "bad bodies; the docs list 400 for the whole API",
-    "POST /synchronizationRuns* 404: status": "no such configuration; clients were seen to expect it",
+    "POST /synchronizationRuns* 404: status": "unknown configuration; clients expect it",
     "POST /fastSynchronizationRuns* 404: status": "the same",
     "PUT /configurations 400: status": "an incomplete key",
-    "GET /synchronizationRuns/{id}/stats 404: status": "of the looks at a run, only this one",
+    "GET /synchronizationRuns/{id}/stats 404: status": "of the reads of a run, only this one",
     "GET /synchronizationRuns/{id}/warnings 404: status": "and this one have no 404",
-    "GET /synchronizationRuns/{id}/* 404: $.errors": "no such run is a Warning there; here as elsewhere",
-    "GET /examples/* 403: status": "examples need the same right as all else",
-    "GET /storages/azure 403: status": "as does a blob",
-    "POST /synchronizationRuns/withExecutionGroup 403: status": "and a group, as the file says of the other",
+    "GET /synchronizationRuns/{id}/* 404: $.errors": "a Warning in the file; here as elsewhere",
+    "GET /examples/* 403: status": "examples need the same permission as all else",
+    "GET /storages/azure 403: status": "blobs, too",
+    "POST /synchronizationRuns/withExecutionGroup 403: status": "groups, too; the file has it elsewhere",
     "*filter.exactType": "the docs' own processors filter by it",
-    "*executionGroups": "what the field with a configuration's groups is called",
+    "*executionGroups": "name of the field with a configuration's groups",
 }
-"""What the sandbox says and the file has no word for, and why it says so."""
+"""Parts of the sandbox's replies that the file lacks, and the reason for each."""
 
 
-class Drive:
-    """Asks the sandbox for everything that it can answer."""
+class Driver:
+    """Client that calls every operation of the sandbox, with every kind of reply."""
 
     def __init__(self, sandbox: RecordingSandbox) -> None:
         self.sandbox = sandbox
@@ -86,7 +86,7 @@ class Drive:
     def everything(self) -> None:
         self.stored()
         for ldif in (ITEMS, {**OUTBOUND, "content": []}):
-            self.a_run(ldif)
+            self.run(ldif)
         self.endings()
         self.other_ways_to_start()
         self.refusals()
@@ -102,23 +102,23 @@ class Drive:
         self("DELETE", "/configurations")
         self("PUT", "/configurations", {})
 
-    def look(self, run: str) -> None:
-        for end in LOOKS:
+    def read(self, run: str) -> None:
+        for end in READS:
             self("GET", f"{RUNS}/{run}/{end}")
 
     def create(self, ldif: dict[str, Any], **params: Any) -> str:
         return str(self("POST", RUNS, {**ldif, "description": "driven"}, **params).json()[0]["id"])
 
-    def a_run(self, ldif: dict[str, Any]) -> None:
-        """Look at a run in each of its states."""
+    def run(self, ldif: dict[str, Any]) -> None:
+        """Read a run in each of its states."""
         self.sandbox.leanix.bad_items = self.sandbox.leanix.doubtful_items = 1
         run = self.create(ldif)
-        self.look(run)
+        self.read(run)
         for end in ("stop", "start", "start"):
             self("POST", f"{RUNS}/{run}/{end}")
         for seconds in (0, 2, 60):
             self.sandbox.clock.advance(seconds)
-            self.look(run)
+            self.read(run)
         self("POST", f"{RUNS}/{run}/stop")
         self("GET", RUNS)
 
@@ -129,18 +129,18 @@ class Drive:
             run = self.create(ITEMS, start="true", test="true")
             self.sandbox.clock.advance(60)
             self("POST", f"{RUNS}/{run}/stop")
-            self.look(run)
+            self.read(run)
             self.sandbox.leanix.ending, self.sandbox.leanix.stuck_in = "FINISHED", None
             self.sandbox.leanix.processes_nothing = False
 
     def other_ways_to_start(self) -> None:
-        stored = {one["connectorId"]: one for one in self("GET", "/configurations").json()}
+        stored = {found["connectorId"]: found for found in self("GET", "/configurations").json()}
         both = {"input": ITEMS, "processorConfiguration": stored["campus"]}
         blob = self("GET", "/storages/azure").json()["SAS"]
         requests.put(blob, json=ITEMS, headers={"x-ms-blob-type": "BlockBlob"}, timeout=10)
         link = {"url": blob, "type": "azureStorage"}
-        for one in self.sandbox.leanix.configurations.values():
-            one["executionGroups"] = [f"{one['processingDirection']} {one['processingMode']}", "all"]
+        for found in self.sandbox.leanix.configurations.values():
+            found["executionGroups"] = [f"{found['processingDirection']} {found['processingMode']}", "all"]
         group, mixed = {"groupName": "inbound partial"}, {"groupName": "all"}
         self("POST", f"{RUNS}/withConfig", both)
         self("POST", f"{RUNS}/withUrlInput", link)
@@ -153,7 +153,7 @@ class Drive:
         self("POST", "/fastSynchronizationRuns", OUTBOUND)
 
     def refusals(self) -> None:
-        """Ask every route for what it refuses."""
+        """Send requests that each route refuses."""
         run = self.create(ITEMS)
         for query in ({"limit": 7, "offset": 3}, {"limit": "x"}, {"limit": 0}):
             self("GET", f"{RUNS}/{run}/warnings", **query)
@@ -175,50 +175,50 @@ class Drive:
                     self(method, path, None if method == "GET" else body)
 
 
-def spec() -> specs.Spec:
-    document = specs.load("leanix-integration-api.swagger.json")
+def spec() -> api_specs.ApiSpec:
+    document = api_specs.load("leanix-integration-api.swagger.json")
     definitions = document["definitions"]
-    # Four places contradict the file's own examples and texts; the texts win.
+    # Four schemas contradict the file's own examples and texts, which are right.
     definitions["SyncRunInboundProgressReport"]["properties"]["status"]["type"] = "string"
     definitions["UrlContainer"]["properties"]["url"]["type"] = ["string", "null"]
     definitions["Content"]["properties"]["data"].pop("additionalProperties")
     outbound = definitions["OutboundProcessorConfiguration"]["allOf"][1]["properties"]
     outbound["scope"] = {"$ref": "#/definitions/Scope"}
-    return specs.Spec(document, HEIRS)
+    return api_specs.ApiSpec(document, SUBTYPES)
 
 
 @pytest.fixture(scope="module")
-def judged() -> Iterator[Judged]:
-    vendors = spec()
+def report() -> Iterator[ConformanceReport]:
+    description = spec()
     with RecordingSandbox(LeanIXService, API) as sandbox:
-        # The file says a list of one; the docs and clients know one object, which is the default.
+        # The file describes a list of one run; the docs and clients an object, which is the default.
         sandbox.leanix.create_returns_list = True
-        Drive(sandbox).everything()
-        yield Judged(vendors, sandbox.replies(), sandbox.unused())
+        Driver(sandbox).everything()
+        yield ConformanceReport(description, sandbox.replies(), sandbox.unused_routes())
 
 
-def test_every_route_was_driven(judged: Judged) -> None:
-    assert judged.unused == []
-    assert judged.undriven() == []
+def test_every_route_is_used(report: ConformanceReport) -> None:
+    assert report.unused_routes == []
+    assert report.unused_operations() == []
 
 
-def test_every_reply_validates(judged: Judged) -> None:
-    assert judged.problems() == []
+def test_every_reply_validates(report: ConformanceReport) -> None:
+    assert report.violations() == []
 
 
-def test_what_the_file_has_no_word_for_is_listed(judged: Judged) -> None:
-    assert judged.unspoken(UNSPOKEN) == ([], [])
+def test_what_the_description_lacks_is_listed(report: ConformanceReport) -> None:
+    assert report.undocumented(UNDOCUMENTED) == ([], [])
 
 
 def shape(stats: dict[str, Any]) -> dict[str, frozenset[str]]:
-    """Give an object's fields, and those of the first row of each of its tables."""
+    """Return the fields of an object, and those of the first row of each of its tables."""
     tables = {name: rows[0] for name, rows in stats.items() if isinstance(rows, list) and rows}
     return {"": frozenset(stats), **{name: frozenset(row) for name, row in tables.items()}}
 
 
-def test_statistics_have_the_fields_of_the_files_own_examples(judged: Judged) -> None:
-    said = judged.spec.document["paths"][f"{RUNS}/{{id}}/stats"]["get"]["responses"]["200"]["examples"]
-    found = [one for one in judged.replies if one.path.endswith("/stats") and one.status == 200]
-    shapes = [shape(json.loads(one.body)) for one in found]
-    for example in said.values():
+def test_statistics_have_the_fields_of_the_descriptions_examples(report: ConformanceReport) -> None:
+    examples = report.spec.document["paths"][f"{RUNS}/{{id}}/stats"]["get"]["responses"]["200"]["examples"]
+    found = [reply for reply in report.replies if reply.path.endswith("/stats") and reply.status == 200]
+    shapes = [shape(json.loads(reply.body)) for reply in found]
+    for example in examples.values():
         assert shape(example) in shapes

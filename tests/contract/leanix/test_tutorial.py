@@ -1,6 +1,6 @@
-"""The steps of the vendor's tutorial on starting runs, as plain requests, work against the sandbox.
+"""Vendor's tutorial on starting runs: its steps, as plain requests, work against the sandbox.
 
-The tutorial waits five seconds between looks at a run; here the sandbox's clock is moved instead.
+The tutorial waits five seconds between the polls of a run; the tests move the sandbox's clock instead.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ITEMS = [
 
 
 class Tutorial:
-    """What the tutorial's script does, step by step."""
+    """Steps of the tutorial's script."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -47,7 +47,7 @@ class Tutorial:
         return str(reply.json()["access_token"])
 
     def post(self, path: str, data: Any = False) -> requests.Response:
-        """Post; the tutorial sends ``False`` where it has nothing to say."""
+        """Send a POST; without a body, the tutorial sends ``False``."""
         reply = requests.post(self.api + path, headers=self.headers, data=data, timeout=10)
         reply.raise_for_status()
         return reply
@@ -58,7 +58,7 @@ class Tutorial:
         return json.loads(reply.text)
 
     def handle_run(self, connector: dict[str, str], **content: Any) -> str:
-        """Create, start, and look until it is finished; gives the run's id."""
+        """Create and start a run, poll it until it is finished, and return its id."""
         header = {
             **connector,
             "connectorVersion": "1.0.0",
@@ -91,7 +91,7 @@ def test_an_outbound_run_gives_the_landscape(tutorial: Tutorial, sandbox: Sandbo
     exported = {item["id"] for item in found["content"]}
     applications = {sheet.id for sheet in sandbox.leanix.fact_sheets.values() if sheet.type == "Application"}
     assert applications <= exported
-    with LeanIXHook() as hook:  # which takes the same run for finished, and its results for the same
+    with LeanIXHook() as hook:  # reads the same status and the same results
         assert hook.get_run_status(run_id) == "FINISHED"
         hook.download_results(run_id, str(tmp_path / "landscape.json"))
     assert json.loads((tmp_path / "landscape.json").read_text()) == found

@@ -1,4 +1,4 @@
-"""The steps of the vendor's Python page and its neighbours, as plain requests, work against the sandbox."""
+"""Vendor's Python tutorial and related pages: their steps, as plain requests, work against the sandbox."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BY_SECRET = {"grant_type": "client_credentials", "client_id": seed.CLIENT, "clie
 
 
 class Tutorial:
-    """A login, and requests with its token."""
+    """Login, and requests with its token."""
 
     def __init__(self, sandbox: Sandbox, login: dict[str, str] = BY_PASSWORD) -> None:
         sandbox.mapsindoors.rate_limit = None
@@ -52,7 +52,7 @@ class Tutorial:
     def __call__(
         self, method: str, path: str, solution: str = seed.API_KEY, **more: Any
     ) -> requests.Response:
-        # The page writes the scheme in small letters.
+        # The page writes the scheme in lower case.
         headers = {"Authorization": f"bearer {self.token['access_token']}"}
         url = f"{self.host}/{solution}/api/{path}"
         return requests.request(method, url, headers=headers, timeout=10, **more)

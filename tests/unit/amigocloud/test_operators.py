@@ -7,7 +7,7 @@ import pytest
 from airflow_provider.amigocloud.operators import AmigoCloudSqlOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import AmbiguousWriteError
 from tests.support.airflow_names import AirflowFailException
-from tests.support.task_runner import Tries
+from tests.support.task_runner import TaskRunner
 
 INSERT = "INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'new')"
 
@@ -25,7 +25,7 @@ def test_a_statement_without_a_response_is_not_retried_by_airflow(sandbox, kind)
 
 def test_a_refused_statement_can_be_retried(sandbox):
     sandbox.faults.add("status", status=400, path="/sql")
-    task = Tries()
+    task = TaskRunner()
     with pytest.raises(Exception, match="400") as caught:
         task.run(AmigoCloudSqlOperator(task_id="task", sql=INSERT))
     assert not isinstance(caught.value, AirflowFailException)
@@ -39,7 +39,7 @@ def test_an_upload_without_a_response_is_not_retried_by_airflow(sandbox, tmp_pat
     sandbox.faults.add("reset_after", method="POST", path="/upload")
     upload = AmigoCloudUploadOperator(task_id="task", source=str(file), deferrable=False)
     with pytest.raises(AmbiguousWriteError) as caught:
-        Tries(remembers=remembers).run(upload)
+        TaskRunner(remembers=remembers).run(upload)
     assert isinstance(caught.value, AirflowFailException)
 
 
@@ -48,7 +48,7 @@ def test_an_upload_that_replaces_rows_can_be_retried(sandbox, tmp_path):
     file.write_text("name\na\n")
     sandbox.amigocloud.job_latency = 0.0
     sandbox.faults.add("reset_after", method="POST", path="/upload")
-    task = Tries()
+    task = TaskRunner()
     with pytest.raises(AmbiguousWriteError) as caught:
         task.run(AmigoCloudUploadOperator(task_id="task", source=str(file), dataset=1, deferrable=False))
     assert not isinstance(caught.value, AirflowFailException)

@@ -26,7 +26,7 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.airflow_names import AirflowSensorTimeout
-from tests.unit.amigocloud.running import Task, first_event
+from tests.support.task_runner import TaskRunner, first_event
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}
@@ -40,7 +40,7 @@ def job(sandbox, latency=0.2, failure=None, made=None):
 def test_a_job_is_waited_for(sandbox, deferrable):
     job_id = job(sandbox, made=[7, 8])
     sensor = AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK)
-    assert Task().run(sensor) == {"job": job_id, "job_status": "SUCCESS", "dataset_ids": [7, 8]}
+    assert TaskRunner().run(sensor) == {"job": job_id, "job_status": "SUCCESS", "dataset_ids": [7, 8]}
 
 
 @BOTH
@@ -51,17 +51,17 @@ def test_five_consecutive_failed_polls_are_tolerated(sandbox, monkeypatch, defer
     sandbox.faults.add("status", status=503, path="/jobs/", times=failures)
     sensor = AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK)
     if failures == 5:
-        assert Task().run(sensor)["job_status"] == "SUCCESS"
+        assert TaskRunner().run(sensor)["job_status"] == "SUCCESS"
     else:
         with pytest.raises(ServerError):
-            Task().run(sensor)
+            TaskRunner().run(sensor)
 
 
 @BOTH
 def test_a_failed_job_fails_the_task_with_the_jobs_reason(sandbox, deferrable):
     job_id = job(sandbox, failure="column 'x' is missing")
     with pytest.raises(RunFailedError, match="ended as FAILURE: column 'x' is missing") as caught:
-        Task().run(AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK))
+        TaskRunner().run(AmigoCloudJobSensor(job_id=job_id, deferrable=deferrable, **QUICK))
     assert (caught.value.run_id, caught.value.status) == (job_id, "FAILURE")
 
 
@@ -90,7 +90,7 @@ def test_the_time_of_a_sensor_ends(sandbox, deferrable):
         timeout=0.2,
     )
     with pytest.raises(AirflowSensorTimeout):
-        Task().run(sensor)
+        TaskRunner().run(sensor)
 
 
 @BOTH
@@ -100,7 +100,7 @@ def test_a_job_that_a_project_token_may_not_see_ends_the_wait_at_once(sandbox, c
         job_id=job(sandbox), deferrable=deferrable, amigocloud_conn_id=conn_id, **QUICK
     )
     with pytest.raises(PermissionDeniedError):
-        Task().run(sensor)
+        TaskRunner().run(sensor)
     assert sandbox.counters.total() == 1
 
 
@@ -112,7 +112,7 @@ def test_a_dataset_that_has_changed_since_ends_the_wait_at_once(sandbox, deferra
     now = {"dataset": "1", "master": store.master(1)}
     for seen, since in ((None, before), ({"dataset": "1", "master": before}, None), (None, None)):
         sensor = AmigoCloudDatasetSensor(dataset=1, since=since, deferrable=deferrable, **QUICK)
-        assert Task(seen).run(sensor) == now
+        assert TaskRunner(seen).run(sensor) == now
     assert sandbox.counters.total() == sandbox.counters.total("/master") == 3
 
 
@@ -121,7 +121,7 @@ def test_a_dataset_is_waited_for_until_it_changes(sandbox, deferrable):
     service = sandbox.amigocloud
     seen = {"dataset": "1", "master": service.store.master(1)}
     service.jobs.start("later", lambda: service.store.write("DELETE FROM dataset_1") and {}, 0.3)
-    found = Task(seen).run(AmigoCloudDatasetSensor(dataset="1", deferrable=deferrable, **QUICK))
+    found = TaskRunner(seen).run(AmigoCloudDatasetSensor(dataset="1", deferrable=deferrable, **QUICK))
     assert found == {"dataset": "1", "master": service.store.master(1)}
     assert found["master"] != seen["master"]
     assert sandbox.counters.total() > 1
@@ -135,23 +135,23 @@ def test_a_query_is_waited_for_until_it_is_true(sandbox, deferrable):
     )
     sql = "SELECT count(*) AS n FROM dataset_1 HAVING count(*) < 8"
     sensor = AmigoCloudSqlSensor(sql=sql, deferrable=deferrable, **QUICK)
-    assert Task().run(sensor) == {"value": 5}
+    assert TaskRunner().run(sensor) == {"value": 5}
 
 
 @pytest.mark.parametrize("value", ["NULL", "0", "''", "FALSE", "'0'"])
 def test_what_is_nothing_is_not_true(sandbox, value):
     sensor = AmigoCloudSqlSensor(sql=f"SELECT {value} AS found", deferrable=False, **QUICK)
-    assert not sensor.poke(Task().context())
+    assert not sensor.poke(TaskRunner().context())
 
 
 @BOTH
 def test_bad_sql_and_a_missing_project_end_the_wait_at_once(sandbox, connect, deferrable):
     with pytest.raises(RequestRejectedError, match="sql_error"):
-        Task().run(AmigoCloudSqlSensor(sql="SELECT nope", deferrable=deferrable, **QUICK))
+        TaskRunner().run(AmigoCloudSqlSensor(sql="SELECT nope", deferrable=deferrable, **QUICK))
     conn_id = connect(extra={"project_url": None})
     sensor = AmigoCloudSqlSensor(sql="SELECT 1", deferrable=deferrable, amigocloud_conn_id=conn_id, **QUICK)
     with pytest.raises(InputError, match="project_url"):
-        Task().run(sensor)
+        TaskRunner().run(sensor)
 
 
 @BOTH
@@ -159,7 +159,7 @@ def test_a_bad_moment_does_not_end_the_wait(sandbox, deferrable):
     sandbox.faults.add("html", times=2)
     sandbox.faults.add("reset_before")
     sensor = AmigoCloudJobSensor(job_id=job(sandbox), deferrable=deferrable, **QUICK)
-    assert Task().run(sensor)["job_status"] == "SUCCESS"
+    assert TaskRunner().run(sensor)["job_status"] == "SUCCESS"
 
 
 def trigger_for(job_id):

@@ -15,7 +15,7 @@ from airflow_provider.errors import (
     RunFailedError,
 )
 from airflow_provider.sandbox.amigocloud import seed
-from tests.unit.amigocloud.running import Task
+from tests.support.task_runner import TaskRunner
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 ROWS = "name;value\n" + "".join(f"Ünit {n};{n}.5\n" for n in range(200))
@@ -59,7 +59,7 @@ def uploaded(sandbox):
 def test_a_file_becomes_a_dataset(sandbox, path, request, deferrable, size):
     if size == "chunked":
         request.getfixturevalue("in_chunks")
-    result = Task().run(upload(path, deferrable=deferrable))
+    result = TaskRunner().run(upload(path, deferrable=deferrable))
     assert result["dataset_ids"] == uploaded(sandbox)
     assert set(result) == {"job", "dataset_ids"}
     with AmigoCloudHook() as hook:
@@ -70,7 +70,7 @@ def test_a_file_becomes_a_dataset(sandbox, path, request, deferrable, size):
 
 def test_a_file_replaces_the_rows_of_a_dataset(sandbox, path):
     before = sandbox.amigocloud.store.master(1)
-    assert Task().run(upload(path, dataset=1))["dataset_ids"] == [1]
+    assert TaskRunner().run(upload(path, dataset=1))["dataset_ids"] == [1]
     assert sandbox.amigocloud.store.count(1) == 200
     assert sandbox.amigocloud.store.master(1) != before
 
@@ -78,12 +78,12 @@ def test_a_file_replaces_the_rows_of_a_dataset(sandbox, path):
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "html", "truncate"])
 def test_a_chunk_without_a_response_is_retried(sandbox, path, in_chunks, kind):
     sandbox.faults.add(kind, path="chunked_upload$", after=1, times=2)
-    Task().run(upload(path))
+    TaskRunner().run(upload(path))
     assert len(uploaded(sandbox)) == 1
 
 
 def test_an_interrupted_upload_is_resumed_by_a_retry(sandbox, path, in_chunks):
-    task = Task()
+    task = TaskRunner()
     fault = sandbox.faults.add("status", path="chunked_upload$", after=2, status=403)
     with pytest.raises(PermissionDeniedError):
         task.run(upload(path))
@@ -100,7 +100,7 @@ def test_a_retry_after_a_crash_resumes_the_job(sandbox, path, deferrable):
     class Crash(BaseException):
         pass
 
-    task, operator = Task(), upload(path)
+    task, operator = TaskRunner(), upload(path)
 
     def crash(*_):
         raise Crash
@@ -115,7 +115,7 @@ def test_a_retry_after_a_crash_resumes_the_job(sandbox, path, deferrable):
 
 def test_an_upload_without_a_response_is_not_sent_by_a_retry(sandbox, path):
     sandbox.faults.add("reset_after", method="POST")
-    task = Task()
+    task = TaskRunner()
     for _ in range(2):
         with pytest.raises(AmbiguousWriteError):
             task.run(upload(path))
@@ -124,14 +124,14 @@ def test_an_upload_without_a_response_is_not_sent_by_a_retry(sandbox, path):
 
 def test_an_upload_that_replaces_a_dataset_is_sent_again_by_a_retry(sandbox, path):
     sandbox.faults.add("reset_after", method="POST")
-    task = Task()
+    task = TaskRunner()
     with pytest.raises(AmbiguousWriteError):
         task.run(upload(path, dataset=1))
     assert task.run(upload(path, dataset=1))["dataset_ids"] == [1]
 
 
 def test_an_upload_that_is_gone_is_not_started_over(sandbox, path, in_chunks):
-    task = Task()
+    task = TaskRunner()
     sandbox.faults.add("reset_after", path="complete")
     for _ in range(2):
         with pytest.raises(AmbiguousWriteError):
@@ -142,7 +142,7 @@ def test_an_upload_that_is_gone_is_not_started_over(sandbox, path, in_chunks):
 @BOTH
 def test_a_failed_import_fails_the_task_and_a_retry_uploads_again(sandbox, path, deferrable):
     sandbox.amigocloud.job_failures = ["row 3 is odd"]
-    task = Task()
+    task = TaskRunner()
     with pytest.raises(RunFailedError, match="row 3 is odd"):
         task.run(upload(path, deferrable=deferrable))
     assert task.run(upload(path, deferrable=deferrable))["dataset_ids"] == uploaded(sandbox)
@@ -151,7 +151,7 @@ def test_a_failed_import_fails_the_task_and_a_retry_uploads_again(sandbox, path,
 @BOTH
 def test_a_job_that_is_stuck_ends_in_a_timeout_and_is_found_again(sandbox, path, deferrable):
     sandbox.amigocloud.job_latency = 1e6
-    task = Task()
+    task = TaskRunner()
     with pytest.raises(TimeoutError, match="was not done after"):
         task.run(upload(path, deferrable=deferrable, timeout=0.1))
     sandbox.clock.advance(2e6)
@@ -160,7 +160,7 @@ def test_a_job_that_is_stuck_ends_in_a_timeout_and_is_found_again(sandbox, path,
 
 
 def test_a_changed_request_is_a_new_upload(sandbox, path, tmp_path):
-    task = Task()
+    task = TaskRunner()
     task.run(upload(path))
     other = tmp_path / "others.csv"
     other.write_text(ROWS)
@@ -169,7 +169,7 @@ def test_a_changed_request_is_a_new_upload(sandbox, path, tmp_path):
 
 
 def test_a_refused_upload_is_refused_again_at_a_retry(sandbox, path, connect):
-    task, conn_id = Task(), connect(password=seed.READ_TOKEN)
+    task, conn_id = TaskRunner(), connect(password=seed.READ_TOKEN)
     for _ in range(2):
         with pytest.raises(PermissionDeniedError):
             task.run(upload(path, amigocloud_conn_id=conn_id))
@@ -181,7 +181,7 @@ def test_a_file_that_is_missing_or_empty_is_refused_before_any_request(sandbox, 
     if content is not None:
         path.write_text(content)
     with pytest.raises(InputError, match=said):
-        Task().run(upload(str(path)))
+        TaskRunner().run(upload(str(path)))
     assert sandbox.counters.total() == 0
 
 
@@ -189,4 +189,4 @@ def test_an_upload_without_progress_ends(sandbox, path, in_chunks):
     body = '{"upload_id": "u", "offset": 0}'
     sandbox.faults.add("status", path="chunked_upload$", status=200, body=body, times=None)
     with pytest.raises(RequestRejectedError, match="accepts no byte after byte 0"):
-        Task().run(upload(path))
+        TaskRunner().run(upload(path))

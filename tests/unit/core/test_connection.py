@@ -107,6 +107,19 @@ def test_a_number_out_of_range_is_refused(name: str, value: object) -> None:
         settings({"api_key": "k", name: value})
 
 
+@pytest.mark.parametrize("value", [3, 3.0, "3", " 3 "])
+def test_attempts_are_a_whole_number(value: object) -> None:
+    found = settings({"api_key": "k", "attempts": value, "patience": "90.5"}).extras
+    assert (found["attempts"], type(found["attempts"]), found["patience"]) == (3, int, 90.5)
+    assert settings().extras["attempts"] is None
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "many", True, [2], float("nan")])
+def test_attempts_that_are_no_whole_number_are_refused(value: object) -> None:
+    with pytest.raises(InputError, match="extra 'attempts' must be a whole number"):
+        settings({"api_key": "k", "attempts": value})
+
+
 def test_settings_never_show_their_secrets() -> None:
     shown = repr(settings({"api_key": "very-secret-key"}, password="very-secret-pw"))
     assert "very-secret" not in shown

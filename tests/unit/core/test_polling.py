@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from airflow_provider import errors
 from airflow_provider.core import polling
 from airflow_provider.core.polling import intervals, wait_for
-from tests.support.fake_clock import Clock
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
     monkeypatch.setattr(polling, "clock", clock)
     return clock
 
@@ -32,7 +32,7 @@ def test_intervals_begin_at_a_second_grow_and_stay_near_the_longest(longest: flo
 LOG: Any = logging.getLogger("tests.polling")
 
 
-def test_a_worker_waits_like_a_trigger(clock: Clock) -> None:
+def test_a_worker_waits_like_a_trigger(clock: FakeClock) -> None:
     script = [None, None, 7]
     assert wait_for(lambda: script.pop(0), deadline=2000, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
     with pytest.raises(TimeoutError):
@@ -40,7 +40,7 @@ def test_a_worker_waits_like_a_trigger(clock: Clock) -> None:
 
 
 def test_a_worker_tolerates_and_logs_some_failures_in_a_row(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
         raise errors.ServerError(503)
@@ -53,7 +53,7 @@ def test_a_worker_tolerates_and_logs_some_failures_in_a_row(
     ]
 
 
-def test_only_failures_in_a_row_count(clock: Clock) -> None:
+def test_only_failures_in_a_row_count(clock: FakeClock) -> None:
     script: list[Any] = [*[errors.TransportError("no")] * 5, None, *[errors.TransportError("no")] * 5, 7]
 
     def poll() -> Any:
@@ -65,7 +65,7 @@ def test_only_failures_in_a_row_count(clock: Clock) -> None:
     assert wait_for(poll, deadline=9e9, poll_interval=5, log=LOG, sleep=clock.sleep) == 7
 
 
-def test_a_permanent_failure_ends_the_wait_at_once(clock: Clock) -> None:
+def test_a_permanent_failure_ends_the_wait_at_once(clock: FakeClock) -> None:
     def fail() -> None:
         raise errors.NotFoundError(404)
 

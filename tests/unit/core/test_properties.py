@@ -183,4 +183,5 @@ def test_a_table_comes_back_as_texts(table: list[tuple[str, str]], tmp_path: Pat
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerows([("a", "b"), *table])
-    assert [row for _, row in read_rows(str(path))] == [{"a": a, "b": b} for a, b in table]
+    rows = [{name: text for name, text in zip("ab", row, strict=True) if text} for row in table]
+    assert [row for _, row in read_rows(str(path))] == [row for row in rows if row]

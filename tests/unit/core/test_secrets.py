@@ -17,7 +17,7 @@ from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.core.redaction import Redactor, encodings
 from airflow_provider.core.trigger_events import error_event
-from tests.support.recording_host import Foreign
+from tests.support.recording_host import RecordingHost
 from tests.unit.core.conftest import SECRET
 
 PLAIN = 'R:s3cr3t+&%/"<x'
@@ -26,8 +26,8 @@ Send = Callable[[ApiHook, Call[Any]], Any]
 
 
 @pytest.fixture
-def foreign() -> Iterator[Foreign]:
-    listener = Foreign()
+def foreign() -> Iterator[RecordingHost]:
+    listener = RecordingHost()
     yield listener
     listener.close()
 
@@ -94,10 +94,10 @@ TRICKS = [
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_no_form_of_a_link_leads_credentials_to_another_host(
-    trick: str, send: Send, hook: ApiHook, echo: Any, foreign: Foreign
+    trick: str, send: Send, hook: ApiHook, echo: Any, foreign: RecordingHost
 ) -> None:
     own = echo.url.removeprefix("http://")
-    link = trick.format(own=own, foreign=foreign.place)
+    link = trick.format(own=own, foreign=foreign.address)
     caught = None
     try:
         send(hook, Call("GET", link))
@@ -109,11 +109,11 @@ def test_no_form_of_a_link_leads_credentials_to_another_host(
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_no_form_of_a_link_gets_a_download_past_the_allowed_hosts(
-    trick: str, connect: Any, echo: Any, foreign: Foreign
+    trick: str, connect: Any, echo: Any, foreign: RecordingHost
 ) -> None:
     hook = connect({"allowed_hosts": "files.example.com"}, host="https://service.example.com")
     for own in ("files.example.com", "service.example.com"):
-        link = trick.format(own=own, foreign=foreign.place)
+        link = trick.format(own=own, foreign=foreign.address)
         with pytest.raises(errors.InputError):
             hook.transport.endpoint.check_download(link)
         with pytest.raises(errors.InputError):
@@ -136,7 +136,7 @@ def test_no_form_of_a_link_gets_a_download_past_the_allowed_hosts(
     ],
 )
 def test_a_remote_service_cannot_make_the_worker_read_its_own_ports(
-    url: str, connect: Any, foreign: Foreign
+    url: str, connect: Any, foreign: RecordingHost
 ) -> None:
     hook = connect(host="https://service.example.com")
     with pytest.raises(errors.InputError), hook.download(url.format(port=foreign.port)):
@@ -154,8 +154,8 @@ def test_a_user_name_in_a_download_link_is_refused(connect: Any, echo: Any) -> N
     assert echo.counters.total() == 0
 
 
-def test_a_download_that_redirects_is_not_followed(connect: Any, echo: Any, foreign: Foreign) -> None:
-    echo.faults.add("redirect", path="open/file", location=f"http://{foreign.place}/")
+def test_a_download_that_redirects_is_not_followed(connect: Any, echo: Any, foreign: RecordingHost) -> None:
+    echo.faults.add("redirect", path="open/file", location=f"http://{foreign.address}/")
     with (
         pytest.raises(errors.RequestRejectedError),
         connect().download(f"{echo.url}/echo/open/file?sig=hush-hush-hush"),
@@ -277,10 +277,10 @@ def test_a_fetched_token_is_not_quoted_when_its_lifetime_is_invalid(
 
 @pytest.mark.parametrize("where", ["http://{foreign}/{secret}/x", "http://{secret}.example/x"])
 def test_a_link_that_is_refused_is_shown_without_the_secret_in_it(
-    where: str, send: Send, connect: Any, echo: Any, foreign: Foreign
+    where: str, send: Send, connect: Any, echo: Any, foreign: RecordingHost
 ) -> None:
     hook = connect({"mode": "header"}, password="Plain-S3cr3t")
-    link = where.format(foreign=foreign.place, secret="Plain-S3cr3t")
+    link = where.format(foreign=foreign.address, secret="Plain-S3cr3t")
     with pytest.raises(errors.InputError) as caught:
         send(hook, Call("GET", link))
     hook.settings.extras  # noqa: B018

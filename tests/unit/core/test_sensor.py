@@ -11,13 +11,7 @@ from airflow_provider.core.compat import sensor_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import error_event
 from airflow_provider.errors import NotFoundError, ServerError, TransportError
-
-
-class Store(dict[str, Any]):
-    """A task's state."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
+from tests.support.state_store import FakeStateStore
 
 
 class Scripted(PollSensor):
@@ -65,7 +59,7 @@ def test_a_permanent_failure_fails_the_task_at_once() -> None:
 
 
 def test_failures_of_rescheduled_polls_are_counted_across_processes() -> None:
-    store = Store()
+    store = FakeStateStore()
 
     def process(seen: Any) -> Any:
         """Poll as Airflow does in mode reschedule: each time with a new sensor."""

@@ -35,3 +35,48 @@ def test_an_error_reaches_the_task_unchanged(error: errors.ProviderError) -> Non
         raise_for(event)
     assert str(caught.value) == str(error)
     assert getattr(caught.value, "retry_after", None) == getattr(error, "retry_after", None)
+
+
+LONG = "row 7 (R-12): field 'größe' is 'a\nb\x00' 🙂 " * 40_000
+MANY = [f"row {number} (R-{number}): {LONG[:500]}" for number in range(5000)]
+
+
+@pytest.mark.parametrize(
+    ("error", "begins"),
+    [
+        (errors.InputError(MANY, LONG), "5000 problems in row 7"),
+        (errors.InputError(LONG), "row 7"),
+        (errors.PartialWriteError(MANY, {"update": 3}), "5000 failures (update 3):"),
+        (errors.VerificationError(MANY), "5000 values are not as written:"),
+        (errors.PlanRejectedError("\n".join(MANY)), "row 0"),
+        (errors.RunFailedError("r", "FAILED", LONG), "run r ended as FAILED: row 7"),
+        (errors.NotFoundError(404, LONG, LONG, request=f"GET {LONG}"), "GET row 7"),
+        (errors.AmbiguousWriteError(LONG, LONG), "row 7"),
+        (errors.TransportError(LONG), "row 7"),
+        (errors.ProviderError(LONG), "row 7"),
+        (ValueError(LONG), "ValueError: row 7"),
+    ],
+)
+def test_no_error_and_no_event_is_above_4_kb(error: Exception, begins: str) -> None:
+    import json
+
+    event = error_event(error)
+    with pytest.raises(errors.ProviderError) as caught:
+        raise_for(json.loads(json.dumps(event)))
+    shown = [
+        str(caught.value),
+        *([str(error), repr(error)] if isinstance(error, errors.ProviderError) else []),
+    ]
+    for text in [*shown, str(event), json.dumps(event, ensure_ascii=False)]:
+        assert len(text.encode()) < 4096
+    assert str(caught.value).startswith(begins)
+    if isinstance(error, errors.ProviderError):
+        assert type(caught.value) is type(error)
+        assert getattr(caught.value, "total", None) == getattr(error, "total", None)
+
+
+def test_a_shortened_list_says_how_many_are_not_shown() -> None:
+    lines = str(errors.InputError(MANY, "the rows")).splitlines()
+    shown = [line for line in lines if line.startswith("  - row")]
+    assert 5 <= len(shown) <= 20
+    assert lines[-1] == f"  - and {5000 - len(shown)} more"

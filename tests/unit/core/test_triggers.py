@@ -9,12 +9,12 @@ from airflow_provider import errors
 from airflow_provider.core import polling, triggers
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.core.triggers import PollTrigger
-from tests.support.fake_clock import Clock
+from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
     monkeypatch.setattr(polling, "clock", clock)
     monkeypatch.setattr(triggers.asyncio, "sleep", clock.asleep)
     return clock
@@ -46,28 +46,28 @@ def fire(trigger: PollTrigger) -> dict[str, Any]:
     return asyncio.run(first())
 
 
-def test_a_trigger_fires_once_with_its_result(clock: Clock) -> None:
+def test_a_trigger_fires_once_with_its_result(clock: FakeClock) -> None:
     assert fire(Countdown([None, None, {"run_id": "r"}])) == {"status": "done", "run_id": "r"}
 
 
-def test_a_trigger_ends_at_its_deadline(clock: Clock) -> None:
+def test_a_trigger_ends_at_its_deadline(clock: FakeClock) -> None:
     assert fire(Countdown([None], deadline=1030.0)) == {"status": "timeout"}
     assert clock.now == pytest.approx(1030, abs=0.1)
 
 
-def test_a_trigger_tolerates_some_failures_in_a_row(clock: Clock) -> None:
+def test_a_trigger_tolerates_some_failures_in_a_row(clock: FakeClock) -> None:
     bad = errors.TransportError("no")
     assert fire(Countdown([bad] * 5 + [None] + [bad] * 5 + [{}]))["status"] == "done"
     assert fire(Countdown([bad]))["type"] == "TransportError"
 
 
-def test_a_permanent_error_ends_a_trigger_at_once(clock: Clock) -> None:
+def test_a_permanent_error_ends_a_trigger_at_once(clock: FakeClock) -> None:
     event = fire(Countdown([errors.PermissionDeniedError(403, "", "no")]))
     assert clock.slept == []
     with pytest.raises(errors.PermissionDeniedError, match="no"):
         raise_for(event)
 
 
-def test_an_unexpected_error_in_a_poll_fails_the_task_with_its_message(clock: Clock) -> None:
+def test_an_unexpected_error_in_a_poll_fails_the_task_with_its_message(clock: FakeClock) -> None:
     with pytest.raises(errors.ProviderError, match="KeyError: 'x'"):
         raise_for(fire(Countdown([KeyError("x")])))

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider.core.http import auth
 from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.iotstudio import hooks_base
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
@@ -25,6 +26,7 @@ def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> IoTStudioServi
     """Return the emulated service, without tokens of other tests and with short waits."""
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(IoTStudioHook, "retry_limits", RetryLimits(base=0.005))
+    monkeypatch.setattr(hooks_base, "MISSING_RECHECK_SECONDS", 0.0)
     found: IoTStudioService = sandbox.iotstudio
     return found
 

@@ -146,12 +146,17 @@ def test_things_are_deleted_by_id_category_or_value(hook: IoTStudioHook, service
     assert left
 
 
-@pytest.mark.parametrize("arguments", [{}, {"thing_ids": []}, {"thing_ids": [], "category": "Meters"}])
-def test_deleting_without_a_condition_is_refused(
+def test_deleting_without_a_condition_is_refused(hook: IoTStudioHook, sandbox: Sandbox) -> None:
+    with pytest.raises(InputError, match="name the Things"):
+        hook.delete_things()
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+@pytest.mark.parametrize("arguments", [{}, {"category": "Meters"}, {"filters": {"mode": "eco"}}])
+def test_an_empty_list_of_ids_deletes_nothing(
     hook: IoTStudioHook, sandbox: Sandbox, arguments: dict[str, Any]
 ) -> None:
-    with pytest.raises(InputError, match="name the Things"):
-        hook.delete_things(**arguments)
+    assert hook.delete_things(thing_ids=[], **arguments) == []
     assert sandbox.counters.total("iotstudio") == 0
 
 

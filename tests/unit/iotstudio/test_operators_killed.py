@@ -20,6 +20,7 @@ import pytest
 
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
+from tests.support import killed_tasks
 
 from .conftest import PUT, THING
 
@@ -40,7 +41,7 @@ def moments() -> random.Random:
 @pytest.fixture(scope="module")
 def forker(running_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """Run the fork server; return a function that sends it a line and reads a line."""
-    script, root = Path(__file__).with_name("crashing.py"), Path(__file__).parents[3]
+    script, root = Path(killed_tasks.__file__), Path(killed_tasks.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"}
     environment["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"] = running_sandbox.connections["iotstudio_default"]
     log, pipe = tmp_path_factory.mktemp("crashes") / "log", subprocess.PIPE

@@ -20,6 +20,7 @@ from airflow_provider.iotstudio.triggers import IoTStudioPropertyTrigger, IoTStu
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.airflow_names import AirflowSensorTimeout, TaskDeferred
+from tests.support.state_store import FakeStateStore
 
 from .conftest import LIST, THING
 
@@ -83,16 +84,78 @@ def test_many_matches_give_a_small_result(service: IoTStudioService) -> None:
     [
         ({"filters": {}}, "'filters' must have a condition"),
         ({"filters": "temperature"}, "'filters' must have a condition"),
-        ({"min_matches": 0}, "'min_matches' must be a whole number of at least 1"),
+        ({"filters": None}, "'filters' must have a condition"),
+        ({"filters": {"mode": None}}, "'mode' is empty"),
+        ({"filters": {"mode": float("nan")}}, "'mode' is empty"),
+        ({"filters": {"temperature": ">20"}}, "'gt:20'"),
+        ({"filters": {"temperature": "ge:20"}}, "did you mean 'gte'"),
+        ({"filters": {"temperature": "GT:20"}}, "'gt:20'"),
+        ({"filters": {"temperature": {"gt": 20}}}, "'gt:20'"),
+        ({"filters": {"temperature": ["gt:30", "lt:20"]}}, "can never hold"),
+        ({"filters": "{'temperature': 'gt:20'}"}, "render_template_as_native_obj"),
+        ({"category": ""}, "'category' is empty"),
+        ({"thing_id": " "}, "'thing_id' is empty"),
+        ({"space": ""}, "'space' is empty"),
+        ({"min_matches": "some"}, "'min_matches' must be a whole number"),
+        ({"min_matches": 0}, "'min_matches' must be at least 1"),
         ({"thing_id": THING, "min_matches": 2}, "can never be met"),
     ],
 )
+@pytest.mark.parametrize("deferrable", [False, True])
 def test_bad_arguments_are_refused_before_any_request(
-    service: IoTStudioService, sandbox: Sandbox, arguments: dict[str, Any], said: str
+    service: IoTStudioService, sandbox: Sandbox, arguments: dict[str, Any], said: str, deferrable: bool
 ) -> None:
     with pytest.raises(InputError, match=said):
-        sensor(**arguments).execute({})
+        sensor(deferrable=deferrable, **arguments).execute({})
     assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_a_rendered_number_of_matches_is_read(service: IoTStudioService) -> None:
+    warm_up(service, *list(service.space.things)[:3])
+    assert sensor(min_matches="2").execute({})["matches"] == 2
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_property_that_no_thing_has_is_a_warning_at_once(
+    service: IoTStudioService, capsys: pytest.CaptureFixture[str], deferrable: bool
+) -> None:
+    waiting = sensor(filters={"temprature": "gt:20"}, deferrable=deferrable, timeout=0.1, poke_interval=0.01)
+    with pytest.raises((AirflowSensorTimeout, TaskDeferred)):
+        waiting.execute({})
+    said = "no Thing of 264 has the property 'temprature'; did you mean 'temperature'?"
+    assert capsys.readouterr().out.count(said) == 1
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_property_that_the_thing_lacks_is_a_warning_at_once(
+    service: IoTStudioService, capsys: pytest.CaptureFixture[str], deferrable: bool
+) -> None:
+    waiting = sensor(filters={"power": "gt:20"}, thing_id=THING, deferrable=deferrable, timeout=0.1)
+    with pytest.raises((AirflowSensorTimeout, TaskDeferred)):
+        waiting.execute({})
+    assert "has the property 'power'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_thing_that_does_not_exist_is_not_waited_for(service: IoTStudioService, deferrable: bool) -> None:
+    with pytest.raises(NotFoundError):
+        sensor(thing_id="01GQ2E9M2Y45BX9EW0F2BM0XXX", deferrable=deferrable).execute({})
+
+
+def test_a_known_property_is_no_warning(
+    service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AirflowSensorTimeout):
+        sensor(timeout=0.1, poke_interval=0.02).execute({})
+    assert "filters:" not in capsys.readouterr().out
+
+
+async def test_a_stored_trigger_with_an_empty_condition_fails_its_task(service: IoTStudioService) -> None:
+    trigger = deferred()
+    trigger.filters = {"mode": None}
+    event = await payload(trigger)
+    with pytest.raises(InputError, match="'mode' is empty"):
+        sensor().execute_complete({}, event)
 
 
 def test_a_condition_that_is_already_met_is_not_deferred(service: IoTStudioService) -> None:
@@ -131,10 +194,11 @@ async def test_triggers_that_ask_the_same_share_their_polls(
 ) -> None:
     made = [deferred(poke_interval=0.3) for _ in range(20)]
     waiting = asyncio.gather(*(payload(trigger) for trigger in made))
-    while sandbox.counters.requests[LIST] <= 20:
+    while sandbox.counters.requests[LIST] <= 40:
         await asyncio.sleep(0.01)
     before = sandbox.counters.requests[LIST]
-    assert before == 20 + 1  # one poll of each worker, one of all triggers together
+    # One poll of each worker, one check that the property exists, one poll of all triggers together.
+    assert before == 40 + 1
     warm_up(service, THING)
     assert {event["matches"] for event in await within(5, waiting)} == {1}
     assert sandbox.counters.requests[LIST] <= before + 6
@@ -238,17 +302,7 @@ def test_a_failed_first_poll_is_left_to_the_trigger(
 # -- the trigger for asset watchers -------------------------------------------------------------------
 
 
-class State(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 has it."""
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        return self.get(key, default)
-
-    async def aset(self, key: str, value: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
-
-
-def watcher(state: State | None = None, **arguments: Any) -> IoTStudioThingTrigger:
+def watcher(state: FakeStateStore | None = None, **arguments: Any) -> IoTStudioThingTrigger:
     made = IoTStudioThingTrigger(filters={"temperature": "gt:50"}, poll_interval=0.05, **arguments)
     path, kwargs = made.serialize()
     assert path == "airflow_provider.iotstudio.triggers.IoTStudioThingTrigger"
@@ -296,7 +350,7 @@ async def test_a_restarted_watcher_repeats_nothing_with_a_state_store(
 ) -> None:
     first, second = list(service.space.things)[:2]
     warm_up(service, first)
-    state = State()
+    state = FakeStateStore()
     before = watcher(state).run()
     await next_event(before)
     pending = asyncio.create_task(next_event(before))
@@ -330,3 +384,47 @@ def test_the_sensor_runs_in_a_dag(
     assert run.state == "success"
     result = run.get_task_instance("sense").xcom_pull(task_ids="sense")
     assert result == {"matches": 1, "thing_ids": [THING]}
+
+
+# -- conditions of watchers ---------------------------------------------------------------------------
+
+NEVER: list[dict[str, Any]] = [
+    {"filters": {}},
+    {"filters": None},
+    {"filters": {"mode": None}},
+    {"filters": {"temperature": ">20"}},
+    {"filters": {"temperature": "ge:20"}},
+    {"filters": {"temperature": {"gt": 20}}},
+    {"filters": {"temperature": "gt:50"}, "category": ""},
+    {"filters": {"temperature": "gt:50"}, "space": " "},
+]
+
+
+@pytest.mark.parametrize("arguments", NEVER, ids=repr)
+def test_a_watcher_that_can_never_fire_fails_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
+    trigger = IoTStudioThingTrigger(**arguments)
+    with pytest.raises(InputError):
+        trigger.serialize()
+
+
+@pytest.mark.parametrize("arguments", NEVER, ids=repr)
+async def test_a_stored_watcher_that_can_never_fire_logs_one_error(
+    service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], arguments: dict[str, Any]
+) -> None:
+    trigger = IoTStudioThingTrigger(poll_interval=0.01, **arguments)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await anext(trigger.run())
+    assert capsys.readouterr().out.count("can never fire") == 1
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+async def test_a_watcher_of_a_property_that_no_thing_has_logs_one_error(
+    service: IoTStudioService, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trigger = IoTStudioThingTrigger(filters={"temprature": "gt:50"}, poll_interval=0.01)
+    pending = asyncio.create_task(next_event(trigger.run()))
+    await polled_again(sandbox)
+    await polled_again(sandbox)
+    pending.cancel()
+    assert capsys.readouterr().out.count("did you mean 'temperature'?") == 1

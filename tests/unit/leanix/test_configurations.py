@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator, LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key, configurations
+from tests.support.task_runner import TaskRunner
 
-from .conftest import OUTBOUND, Task
+from .conftest import OUTBOUND
 
 
 def put(configuration: Any) -> dict[str, Any]:
-    return Task().run(LeanIXPutConfigurationOperator(task_id="put", configuration=configuration))
+    return TaskRunner().run(LeanIXPutConfigurationOperator(task_id="put", configuration=configuration))
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -39,6 +41,58 @@ def test_configuration_file_is_put_once_and_its_differences_are_named(
     assert leanix.configurations[configuration_key(wanted)]["variables"] == wanted["variables"]
     assert put(str(path))["changed"] is False
     assert sandbox.counters.total("PUT") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("a.json", lambda text: b"\xef\xbb\xbf" + text.encode()),
+        ("a.json", lambda text: text.encode("utf-16")),
+        ("a.json.gz", lambda text: gzip.compress(text.encode())),
+        ("a.json.gz", lambda text: gzip.compress(b"\xef\xbb\xbf" + text.encode())),
+    ],
+    ids=["bom", "utf-16", "gz", "bom-gz"],
+)
+def test_configuration_files_may_have_a_mark_or_be_compressed(
+    leanix: Any, tmp_path: Any, name: str, pack: Any
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(pack(json.dumps(report(connectorVersion="1.2.0"))))
+    assert put(str(path))["changed"]
+    assert len(leanix.configurations) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.json", '{"connectorType": "K\u00fcche"}'.encode("cp1252"), "is not utf-8"),
+        ("a.json.gz", b"{}", "cannot be read"),
+        ("a.json.gz", gzip.compress(b"{}", mtime=0)[:-4], "cannot be read"),
+    ],
+)
+def test_configuration_files_that_cannot_be_read_are_named(
+    leanix: Any, tmp_path: Any, name: str, data: bytes, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        put(str(path))
+
+
+def test_a_rendered_configuration_is_refused_shortly(leanix: Any, sandbox: Any) -> None:
+    with pytest.raises(InputError, match=r"render_template_as_native_obj") as caught:
+        put(json.dumps(report()) * 1000)
+    assert len(str(caught.value)) < 300
+    assert sandbox.counters.total() == 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), b"x", object()])
+def test_values_that_json_does_not_have_are_refused(leanix: Any, sandbox: Any, value: Any) -> None:
+    with pytest.raises(InputError, match="variables"):
+        put(report(variables={"site": {"default": value}}))
+    with pytest.raises(InputError, match="connectorId"):
+        put(report(connectorId=float("nan")))
+    assert sandbox.counters.total() == 0
 
 
 def test_new_version_is_put_beside_the_old_one(leanix: Any) -> None:
@@ -88,7 +142,7 @@ def test_link_leads_to_the_workspaces_sync_log(leanix: Any, deferrable: bool) ->
     operator = LeanIXRunOperator(task_id="run", poll_interval=0.02, deferrable=deferrable, **OUTBOUND)
     (link,) = operator.operator_extra_links
     assert link.get_link(operator, ti_key=None) == ""
-    Task().run(operator)
+    TaskRunner().run(operator)
     assert link.get_link(operator, ti_key=None) == f"{leanix.base_url}/campus/admin/synclog"
 
 
@@ -97,5 +151,5 @@ def test_counts_are_metrics(leanix: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
     seen: dict[str, float] = {}
     monkeypatch.setattr(operators, "gauge", lambda name, value, tags: seen.update({name: value}))
-    Task().run(LeanIXRunOperator(task_id="run", **OUTBOUND))
+    TaskRunner().run(LeanIXRunOperator(task_id="run", **OUTBOUND))
     assert seen == {"leanix.run.processed": 65, "leanix.run.errors": 0, "leanix.run.warnings": 0}

@@ -10,8 +10,9 @@ import pytest
 from airflow_provider.errors import ProviderError
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.faults import OPTIONS
+from tests.support.task_runner import TaskRunner
 
-from .conftest import OUTBOUND, Task
+from .conftest import OUTBOUND
 
 pytestmark = pytest.mark.slow  # each takes a tenth of a second, but they are hundreds
 
@@ -36,7 +37,7 @@ KINDS = [kind for kind in OPTIONS if kind not in {"kill"}]
 def test_a_fault_never_starts_a_second_run_and_never_makes_a_wrong_result(
     leanix: Any, sandbox: Any, tmp_path: Path, step: str, kind: str, times: int | None, deferrable: bool
 ) -> None:
-    task, target = Task(), tmp_path / "landscape.json"
+    task, target = TaskRunner(), tmp_path / "landscape.json"
     operator = LeanIXRunOperator(
         task_id="run",
         output_path=str(target),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -218,6 +219,71 @@ def test_401_gets_one_new_token_and_403_ends_at_once(leanix: Any, sandbox: Any) 
         with pytest.raises(PermissionDeniedError):
             hook.list_runs()
         assert sandbox.counters.total("GET") == before + 1
+
+
+@pytest.mark.parametrize("in_loop", [False, True], ids=["sync", "async"])
+def test_403_renews_a_token_that_is_older_than_a_minute_once(
+    leanix: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, in_loop: bool
+) -> None:
+    from airflow_provider.core.http import auth
+
+    clock = [1000.0]
+    monkeypatch.setattr(auth, "monotonic", lambda: clock[0])
+    leanix.refused_token_status = 403
+    with LeanIXHook() as hook:
+        run_id = hook.create_run(OUTBOUND)
+
+        def status() -> str:
+            return asyncio.run(hook.aget_run_status(run_id)) if in_loop else hook.get_run_status(run_id)
+
+        clock[0] += 61
+        leanix.expire_tokens()
+        assert status() == "CREATED"
+        assert hook.start_run(run_id)
+        assert sandbox.counters.tokens_issued["leanix"] == 2
+        leanix.expire_tokens()
+        with pytest.raises(PermissionDeniedError):
+            status()
+        assert sandbox.counters.tokens_issued["leanix"] == 2
+
+
+def test_run_for_another_workspace_is_refused_before_it_is_created(leanix: Any, sandbox: Any) -> None:
+    with LeanIXHook() as hook, pytest.raises(InputError, match="lxWorkspace"):
+        hook.create_run({**INBOUND, "lxWorkspace": "another"})
+    assert leanix.runs == []
+
+
+def test_values_of_any_library_are_understood_in_an_ldif(leanix: Any) -> None:
+    from datetime import date
+    from decimal import Decimal
+
+    import numpy as np
+
+    data = {"n": np.int64(1), "d": Decimal("1.5"), "at": date(2026, 1, 31), "gone": float("nan"), "x": None}
+    item = {"type": "ITComponent", "id": "1", "data": data}
+    with LeanIXHook() as hook:
+        hook.create_run({**INBOUND, "content": [item]})
+        for wrong in (float("inf"), b"x", object()):
+            with pytest.raises(InputError, match=r"item 1 \(1\): field 'n' .* \(type ITComponent\)"):
+                hook.create_run({**INBOUND, "content": [{**item, "data": {"n": wrong}}]})
+        with pytest.raises(InputError, match="the same type and id"):
+            hook.create_run({**INBOUND, "content": [item, item]})
+        hook.create_run({**INBOUND, "content": [item, item]}, allow_duplicates=True)
+        with pytest.raises(InputError, match="'name', which the service ignores"):
+            hook.create_run({**INBOUND, "content": [{**item, "name": "flat"}]})
+        with pytest.raises(InputError, match="'data' is missing"):
+            hook.create_run({**INBOUND, "content": [{"type": "A", "id": "1", "name": "flat"}]})
+    assert leanix.runs[0].content[0]["data"] == {"n": 1, "d": 1.5, "at": "2026-01-31", "x": None}
+    assert len(leanix.runs) == 2
+
+
+@pytest.mark.parametrize("change", [{"comment": "x"}, {"customFields": [1]}, {"chunkInformation": 1}])
+def test_header_fields_that_the_service_ignores_are_refused(
+    leanix: Any, sandbox: Any, change: dict[str, Any]
+) -> None:
+    with LeanIXHook() as hook, pytest.raises(InputError, match=next(iter(change))):
+        hook.create_run({**INBOUND, **change})
+    assert sandbox.counters.total() == 0
 
 
 def test_unknown_run_is_not_found(leanix: Any) -> None:

@@ -31,8 +31,9 @@ from airflow_provider.leanix.operators import (
 from airflow_provider.leanix.runs import wait
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.airflow_names import TaskDeferred
+from tests.support.task_runner import TaskRunner, first_event, rebuild_trigger
 
-from .conftest import INBOUND, OUTBOUND, Task, again, first_event
+from .conftest import INBOUND, OUTBOUND
 
 
 class Hours:
@@ -70,7 +71,7 @@ def run_operator(**arguments: Any) -> LeanIXRunOperator:
 
 @BOTH
 def test_outbound_run_stores_the_ldif_byte_for_byte(
-    leanix: Any, task: Task, tmp_path: Any, deferrable: bool
+    leanix: Any, task: TaskRunner, tmp_path: Any, deferrable: bool
 ) -> None:
     leanix.queue_seconds = leanix.run_seconds = 0.05
     target = tmp_path / "landscape.json"
@@ -90,7 +91,9 @@ def test_outbound_run_stores_the_ldif_byte_for_byte(
 
 
 @BOTH
-def test_inbound_run_writes_the_items_of_the_tutorial(leanix: Any, task: Task, deferrable: bool) -> None:
+def test_inbound_run_writes_the_items_of_the_tutorial(
+    leanix: Any, task: TaskRunner, deferrable: bool
+) -> None:
     operator = run_operator(**INBOUND, content=tutorial_items(), deferrable=deferrable)
     result = task.run(operator)
     assert (result["processed"], result["errors"], result["results"]) == (2, 0, None)
@@ -98,7 +101,9 @@ def test_inbound_run_writes_the_items_of_the_tutorial(leanix: Any, task: Task, d
 
 
 @BOTH
-def test_items_can_be_stored_one_a_line(leanix: Any, task: Task, tmp_path: Any, deferrable: bool) -> None:
+def test_items_can_be_stored_one_a_line(
+    leanix: Any, task: TaskRunner, tmp_path: Any, deferrable: bool
+) -> None:
     target = tmp_path / "applications.jsonl"
     arguments = {"output_path": str(target), "output_format": "jsonl", "deferrable": deferrable}
     manifest = task.run(run_operator(**OUTBOUND, **arguments))["results"]
@@ -111,7 +116,7 @@ def test_result_is_the_same_in_both_modes_and_small(leanix: Any, tmp_path: Any) 
     results = []
     for deferrable in (False, True):
         operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "out.json"), deferrable=deferrable)
-        result = Task().run(operator)
+        result = TaskRunner().run(operator)
         result["run_id"] = result["results"]["seconds"] = None
         results.append(result)
     assert results[0] == results[1]
@@ -119,14 +124,14 @@ def test_result_is_the_same_in_both_modes_and_small(leanix: Any, tmp_path: Any) 
 
 
 def test_dag_test_resumes_without_the_deferrals_arguments(leanix: Any) -> None:
-    task = Task(forgets_arguments=True)
+    task = TaskRunner(forgets_arguments=True)
     operator = run_operator(**INBOUND, content=tutorial_items(), deferrable=True)
     assert task.run(operator)["processed"] == 2
     task.clear()
     assert task.run(operator)["run_id"] == leanix.runs[1].id
 
 
-def test_wanted_fields_reach_the_service(leanix: Any, task: Task) -> None:
+def test_wanted_fields_reach_the_service(leanix: Any, task: TaskRunner) -> None:
     operator = run_operator(
         **{**OUTBOUND, "processing_mode": "PARTIAL"},
         lx_workspace=WORKSPACE_ID,
@@ -141,7 +146,7 @@ def test_wanted_fields_reach_the_service(leanix: Any, task: Task) -> None:
     assert header["description"].startswith("Nightly airflow:")
 
 
-def test_dry_run_changes_nothing(leanix: Any, task: Task) -> None:
+def test_dry_run_changes_nothing(leanix: Any, task: TaskRunner) -> None:
     assert task.run(run_operator(**INBOUND, content=tutorial_items(), test_run=True))["status"] == "FINISHED"
     assert leanix.runs[0].test
     assert "b6992b1d-4e4d" not in leanix.fact_sheets
@@ -149,7 +154,7 @@ def test_dry_run_changes_nothing(leanix: Any, task: Task) -> None:
 
 @BOTH
 @pytest.mark.parametrize("ending", ["FAILED", "STOPPED"])
-def test_run_that_breaks_fails_the_task(leanix: Any, task: Task, ending: str, deferrable: bool) -> None:
+def test_run_that_breaks_fails_the_task(leanix: Any, task: TaskRunner, ending: str, deferrable: bool) -> None:
     leanix.ending = ending
     with pytest.raises(RunFailedError) as caught:
         task.run(run_operator(**OUTBOUND, fail_on="failed", deferrable=deferrable))
@@ -158,7 +163,7 @@ def test_run_that_breaks_fails_the_task(leanix: Any, task: Task, ending: str, de
 
 @BOTH
 def test_finished_run_with_failed_items_fails_the_task_and_names_them(
-    leanix: Any, task: Task, tmp_path: Any, deferrable: bool, caplog: pytest.LogCaptureFixture
+    leanix: Any, task: TaskRunner, tmp_path: Any, deferrable: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     leanix.bad_items = 1
     operator = run_operator(
@@ -182,7 +187,7 @@ def test_finished_run_with_failed_items_fails_the_task_and_names_them(
     ],
 )
 def test_fail_on_decides(
-    leanix: Any, task: Task, fail_on: str, max_errors: int, bad: int, doubtful: int, fails: bool
+    leanix: Any, task: TaskRunner, fail_on: str, max_errors: int, bad: int, doubtful: int, fails: bool
 ) -> None:
     leanix.bad_items, leanix.doubtful_items = bad, doubtful
     operator = run_operator(**INBOUND, content=tutorial_items(), fail_on=fail_on, max_errors=max_errors)
@@ -198,13 +203,15 @@ def test_run_that_processed_nothing_fails_unless_allowed(leanix: Any) -> None:
     leanix.processes_nothing = True
     content = tutorial_items()
     with pytest.raises(RunFailedError, match="nothing of the 2 items"):
-        Task().run(run_operator(**INBOUND, content=content))
-    assert Task().run(run_operator(**INBOUND, content=content, allow_unprocessed=True))["processed"] == 0
+        TaskRunner().run(run_operator(**INBOUND, content=content))
+    assert (
+        TaskRunner().run(run_operator(**INBOUND, content=content, allow_unprocessed=True))["processed"] == 0
+    )
 
 
 @BOTH
 def test_deadline_stops_the_run_and_fails_the_task(
-    leanix: Any, task: Task, sandbox: Any, deferrable: bool
+    leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool
 ) -> None:
     leanix.stuck_in = "PENDING"
     with pytest.raises(RunFailedError, match="deadline; it was stopped"):
@@ -215,7 +222,7 @@ def test_deadline_stops_the_run_and_fails_the_task(
 
 @BOTH
 def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
-    leanix: Any, task: Task, sandbox: Any, deferrable: bool
+    leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool
 ) -> None:
     leanix.stuck_in = "PENDING"
     sandbox.faults.add("html", status=502, path="/status$", times=None)
@@ -226,7 +233,7 @@ def test_deadline_stops_the_run_also_when_its_status_cannot_be_read(
 
 @pytest.mark.parametrize("answered", ["never", "502"])
 def test_waiting_on_a_worker_ends_seconds_after_the_deadline_though_the_service_is_down(
-    leanix: Any, task: Task, sandbox: Any, monkeypatch: pytest.MonkeyPatch, answered: str
+    leanix: Any, task: TaskRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch, answered: str
 ) -> None:
     now = Hours(monkeypatch)
     leanix.stuck_in = "IN_PROGRESS"
@@ -244,7 +251,7 @@ def test_waiting_on_a_worker_ends_seconds_after_the_deadline_though_the_service_
 
 @BOTH
 def test_run_that_ended_at_the_deadline_is_taken(
-    leanix: Any, task: Task, sandbox: Any, deferrable: bool, monkeypatch: pytest.MonkeyPatch
+    leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     leanix.stuck_in = "PENDING"
@@ -260,12 +267,12 @@ def test_run_that_ended_at_the_deadline_is_taken(
 
 
 def test_a_deadline_holds_in_a_fresh_process_that_gets_no_token(
-    leanix: Any, task: Task, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    leanix: Any, task: TaskRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leanix.stuck_in = "IN_PROGRESS"
     operator = run_operator(**OUTBOUND, timeout=0.1, deferrable=True)
     deferral = task.begin(operator)
-    event = asyncio.run(first_event(again(deferral.trigger)))
+    event = asyncio.run(first_event(rebuild_trigger(deferral.trigger)))
     auth._slots.clear()
     now = Hours(monkeypatch)
     began = now()
@@ -276,7 +283,7 @@ def test_a_deadline_holds_in_a_fresh_process_that_gets_no_token(
 
 
 def test_a_run_that_ends_while_it_is_to_be_stopped_is_taken(
-    leanix: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+    leanix: Any, task: TaskRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leanix.stuck_in = "IN_PROGRESS"
     real = LeanIXHook.stop_run
@@ -290,7 +297,7 @@ def test_a_run_that_ends_while_it_is_to_be_stopped_is_taken(
 
 
 @BOTH
-def test_a_failed_run_says_where_to_look(leanix: Any, task: Task, deferrable: bool) -> None:
+def test_a_failed_run_says_where_to_look(leanix: Any, task: TaskRunner, deferrable: bool) -> None:
     leanix.ending = "FAILED"
     with pytest.raises(RunFailedError, match=r"sync log: http://.*/admin/synclog$"):
         task.run(run_operator(**OUTBOUND, deferrable=deferrable))
@@ -299,7 +306,7 @@ def test_a_failed_run_says_where_to_look(leanix: Any, task: Task, deferrable: bo
 @BOTH
 def test_a_run_that_cannot_be_watched_is_said_to_go_on(
     leanix: Any,
-    task: Task,
+    task: TaskRunner,
     sandbox: Any,
     deferrable: bool,
     caplog: pytest.LogCaptureFixture,
@@ -313,14 +320,14 @@ def test_a_run_that_cannot_be_watched_is_said_to_go_on(
 
 
 def test_results_that_the_storage_refuses_are_not_blamed_on_the_credentials(
-    leanix: Any, task: Task, sandbox: Any, tmp_path: Any
+    leanix: Any, task: TaskRunner, sandbox: Any, tmp_path: Any
 ) -> None:
     sandbox.faults.add("status", status=403, service="storage", times=None)
     with pytest.raises(PermissionDeniedError, match="has it expired"):
         task.run(run_operator(**OUTBOUND, output_path=str(tmp_path / "o.json")))
 
 
-def test_what_a_run_complains_of_is_told_without_secrets(leanix: Any, task: Task) -> None:
+def test_what_a_run_complains_of_is_told_without_secrets(leanix: Any, task: TaskRunner) -> None:
     content = [{"type": "ITComponent", "id": leanix.api_token, "data": {}}]
     with pytest.raises(RunFailedError, match=r"item \*\*\*") as caught:
         task.run(run_operator(**INBOUND, content=content))
@@ -330,7 +337,7 @@ def test_what_a_run_complains_of_is_told_without_secrets(leanix: Any, task: Task
 @BOTH
 def test_unknown_status_is_waited_on_and_logged_once(
     leanix: Any,
-    task: Task,
+    task: TaskRunner,
     sandbox: Any,
     deferrable: bool,
     caplog: pytest.LogCaptureFixture,
@@ -345,7 +352,7 @@ def test_unknown_status_is_waited_on_and_logged_once(
 
 @BOTH
 def test_token_that_ends_while_waiting_is_renewed(
-    leanix: Any, task: Task, sandbox: Any, deferrable: bool
+    leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool
 ) -> None:
     leanix.run_seconds = 0.3
     operator = run_operator(**OUTBOUND, deferrable=deferrable)
@@ -357,7 +364,9 @@ def test_token_that_ends_while_waiting_is_renewed(
 
 @BOTH
 @pytest.mark.parametrize("kind", ["status", "reset_before", "html", "truncate"])
-def test_bad_polls_are_sat_out(leanix: Any, task: Task, sandbox: Any, deferrable: bool, kind: str) -> None:
+def test_bad_polls_are_sat_out(
+    leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool, kind: str
+) -> None:
     leanix.run_seconds = 0.1
     options = {"status": 429, "headers": {"Retry-After": "0"}} if kind == "status" else {}
     fault = sandbox.faults.add(kind, path="/status$", times=3, **options)
@@ -366,7 +375,9 @@ def test_bad_polls_are_sat_out(leanix: Any, task: Task, sandbox: Any, deferrable
 
 
 @BOTH
-def test_403_while_waiting_ends_at_once(leanix: Any, task: Task, sandbox: Any, deferrable: bool) -> None:
+def test_403_while_waiting_ends_at_once(
+    leanix: Any, task: TaskRunner, sandbox: Any, deferrable: bool
+) -> None:
     leanix.run_seconds = 60
     fault = sandbox.faults.add("status", status=403, path="/status$", times=None)
     with pytest.raises(PermissionDeniedError):
@@ -374,7 +385,7 @@ def test_403_while_waiting_ends_at_once(leanix: Any, task: Task, sandbox: Any, d
     assert fault.hits == 1
 
 
-def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task: Task) -> None:
+def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task: TaskRunner) -> None:
     with pytest.raises(NotFoundError, match="No processor configuration found"):
         task.run(run_operator(**{**OUTBOUND, "connector_version": "9.9.9"}))
     with pytest.raises(InputError, match=f"lxWorkspace.*is for workspace {WORKSPACE_ID}"):
@@ -402,39 +413,43 @@ def test_unknown_configuration_and_wrong_workspace_are_refused(leanix: Any, task
     ],
 )
 def test_bad_input_is_named_before_any_request(
-    leanix: Any, sandbox: Any, task: Task, change: dict[str, Any], said: str
+    leanix: Any, sandbox: Any, task: TaskRunner, change: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
         task.run(run_operator(**{**OUTBOUND, **change}))
     assert sandbox.counters.total() == 0
 
 
-def test_submitting_takes_three_requests(leanix: Any, sandbox: Any, task: Task) -> None:
+def test_submitting_takes_three_requests(leanix: Any, sandbox: Any, task: TaskRunner) -> None:
     deferral = task.begin(run_operator(**OUTBOUND, deferrable=True))
     assert isinstance(deferral, TaskDeferred)
     assert sandbox.counters.total() == 3
 
 
-def test_start_returns_the_id_and_results_are_fetched_later(leanix: Any, task: Task, tmp_path: Any) -> None:
+def test_start_returns_the_id_and_results_are_fetched_later(
+    leanix: Any, task: TaskRunner, tmp_path: Any
+) -> None:
     run_id = task.run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
     target = tmp_path / "out.json"
     fetch = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path=str(target))
-    manifest = Task(task_id="fetch").run(fetch)
+    manifest = TaskRunner(task_id="fetch").run(fetch)
     assert manifest["bytes"] == target.stat().st_size == len(leanix.runs[0].result)
 
 
-def test_results_of_a_run_that_is_not_finished_are_refused(leanix: Any, task: Task, tmp_path: Any) -> None:
+def test_results_of_a_run_that_is_not_finished_are_refused(
+    leanix: Any, task: TaskRunner, tmp_path: Any
+) -> None:
     leanix.stuck_in = "IN_PROGRESS"
     run_id = task.run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
     fetch = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path=str(tmp_path / "o.json"))
     with pytest.raises(RunFailedError, match="IN_PROGRESS"):
-        Task(task_id="fetch").run(fetch)
+        TaskRunner(task_id="fetch").run(fetch)
     empty = LeanIXFetchResultsOperator(task_id="fetch", run_id=run_id, output_path="")
     with pytest.raises(InputError, match="output_path"):
-        Task(task_id="fetch").run(empty)
+        TaskRunner(task_id="fetch").run(empty)
 
 
-def test_killed_task_stops_its_run_once(leanix: Any, sandbox: Any, task: Task) -> None:
+def test_killed_task_stops_its_run_once(leanix: Any, sandbox: Any, task: TaskRunner) -> None:
     leanix.stuck_in = "PENDING"
     operator = run_operator(**OUTBOUND, deferrable=True)
     operator.on_kill()
@@ -444,7 +459,7 @@ def test_killed_task_stops_its_run_once(leanix: Any, sandbox: Any, task: Task) -
     assert sandbox.counters.total("/stop") == 1
 
 
-def test_service_that_refuses_to_start_is_an_error(leanix: Any, sandbox: Any, task: Task) -> None:
+def test_service_that_refuses_to_start_is_an_error(leanix: Any, sandbox: Any, task: TaskRunner) -> None:
     sandbox.faults.add("status", status=400, path="/start$", body={"errors": ["not today"]})
     with pytest.raises(RequestRejectedError, match="does not start run"):
         task.run(run_operator(**OUTBOUND))
@@ -461,8 +476,44 @@ def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
     rows = [{**item, "data": json.dumps(item["data"])} for item in items]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "c.parquet")
     for name in ("a.jsonl", "b.json", "c.parquet"):
-        assert Task().run(run_operator(**INBOUND, content=str(tmp_path / name)))["processed"] == 2
+        assert TaskRunner().run(run_operator(**INBOUND, content=str(tmp_path / name)))["processed"] == 2
     assert leanix.runs[0].content == leanix.runs[1].content == leanix.runs[2].content == items
+
+
+def test_points_of_a_metric_may_have_the_same_id(leanix: Any) -> None:
+    points = [{"type": "ITComponent", "id": "m", "data": {"name": f"n{number}"}} for number in range(3)]
+    with pytest.raises(InputError, match="the same type and id"):
+        TaskRunner().run(run_operator(**INBOUND, content=points))
+    assert TaskRunner().run(run_operator(**INBOUND, content=points, allow_duplicates=True))["processed"] == 3
+    assert leanix.runs[0].content == points
+
+
+def test_a_table_with_columns_of_its_own_needs_no_reshaping(
+    leanix: Any, task: TaskRunner, tmp_path: Any
+) -> None:
+    path = tmp_path / "components.csv"
+    path.write_text("Schl\u00fcssel;name;note\n7;Gatsby;x\n8;Hugo;\n", encoding="cp1252")
+    rows = {"columns": {"Schl\u00fcssel": "id"}, "ignore": ["note"], "encoding": "cp1252", "min_rows": "2"}
+    with pytest.raises(InputError, match="'type' is missing"):
+        task.run(run_operator(**INBOUND, content=str(path), **rows))
+    path.write_text("Schl\u00fcssel;type;name;note\n7;ITComponent;Gatsby;x\n", encoding="cp1252")
+    assert (
+        TaskRunner().run(run_operator(**INBOUND, content=str(path), **{**rows, "min_rows": 1}))["processed"]
+        == 1
+    )
+    assert leanix.runs[0].content == [{"type": "ITComponent", "id": "7", "data": {"name": "Gatsby"}}]
+
+
+@BOTH
+def test_a_task_that_release_0_1_0_has_deferred_resumes(
+    leanix: Any, task: TaskRunner, tmp_path: Any, deferrable: bool
+) -> None:
+    content: Any = tutorial_items() if deferrable else str(tmp_path / "gone.jsonl")
+    operator = run_operator(**INBOUND, content=tutorial_items(), processing_mode="full", deferrable=True)
+    deferral = task.begin(operator)
+    deferral.kwargs.pop("facts")
+    operator.content = content
+    assert task.resume(operator, deferral)["processed"] == 2
 
 
 @pytest.mark.parametrize(
@@ -478,7 +529,7 @@ def test_content_may_be_a_file(leanix: Any, tmp_path: Any) -> None:
     ],
 )
 def test_ldif_file_that_is_not_what_the_task_says_is_refused(
-    leanix: Any, sandbox: Any, task: Task, tmp_path: Any, ldif: Any, said: str
+    leanix: Any, sandbox: Any, task: TaskRunner, tmp_path: Any, ldif: Any, said: str
 ) -> None:
     path = tmp_path / "ldif.json"
     path.write_text(json.dumps(ldif))
@@ -510,7 +561,7 @@ def test_no_secret_is_in_any_log_error_result_or_trigger(
     seen: list[str] = []
     sandbox.faults.add("status", status=500, body=f"failed with {secret} {quote(secret)}", times=1, after=1)
     operator = run_operator(**OUTBOUND, output_path=str(tmp_path / "o.json"), deferrable=deferrable)
-    task = Task()
+    task = TaskRunner()
     try:
         deferral = task.begin(operator)
         if isinstance(deferral, TaskDeferred):
@@ -521,7 +572,7 @@ def test_no_secret_is_in_any_log_error_result_or_trigger(
         seen.append(f"{error} {error!r}")
     sandbox.faults.add("status", status=400, body=f"bad {quote_plus(secret)} sig=abcdef", times=None)
     with pytest.raises(ProviderError) as caught:
-        Task().run(run_operator(**{**OUTBOUND, "description": "again"}, deferrable=deferrable))
+        TaskRunner().run(run_operator(**{**OUTBOUND, "description": "again"}, deferrable=deferrable))
     seen += [f"{caught.value} {caught.value!r}", repr(task.store), caplog.text, *capsys.readouterr()]
     tokens = list(leanix._tokens)
     for text in seen:
@@ -531,7 +582,7 @@ def test_no_secret_is_in_any_log_error_result_or_trigger(
 
 
 def test_large_content_goes_through_the_storage_without_credentials(
-    leanix: Any, sandbox: Any, task: Task, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    leanix: Any, sandbox: Any, task: TaskRunner, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
     path = tmp_path / "items.jsonl"
@@ -566,7 +617,7 @@ def test_signature_of_an_upload_link_is_in_no_log_error_or_memory(
     sandbox.faults.add("status", service="storage", status=500, body=said, times=1)
     sandbox.faults.add("status", service="storage", status=201, times=None)
     sandbox.faults.add("status", path="withUrlInput", status=422, body={"errors": [said]}, times=None)
-    task = Task()
+    task = TaskRunner()
     with pytest.raises(RequestRejectedError, match="cannot be fetched") as caught:
         task.run(run_operator(**INBOUND, content=tutorial_items()))
     everything = [f"{caught.value} {caught.value!r}", repr(task.store), caplog.text, *capsys.readouterr()]
@@ -577,7 +628,7 @@ def test_signature_of_an_upload_link_is_in_no_log_error_or_memory(
 
 
 def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
-    leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+    leanix: Any, sandbox: Any, task: TaskRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 10_000)
     monkeypatch.setattr(upload, "MAX_SINGLE_PUT_BYTES", 10_000)
@@ -591,7 +642,7 @@ def test_very_large_content_goes_up_in_blocks_and_only_a_lost_one_is_sent_again(
 
 
 def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
-    leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+    leanix: Any, sandbox: Any, task: TaskRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "upload_above", 0)
     sandbox.faults.add("reset_after", path="withUrlInput", method="POST")
@@ -602,18 +653,16 @@ def test_lost_answer_to_a_create_from_the_storage_starts_one_run(
 def test_full_run_that_shrank_too_much_is_refused(leanix: Any, sandbox: Any) -> None:
     from airflow.sdk import Asset
 
-    from tests.support.per_asset import PerAsset
-
-    from .conftest import Store
+    from tests.support.state_store import FakeAssetStateStores
 
     asset = Asset("landscape")
-    stores = PerAsset(Store)
+    stores = FakeAssetStateStores()
 
     def run(count: int, **more: Any) -> Any:
         content = [{"type": "ITComponent", "id": f"i{n}", "data": {"name": "n"}} for n in range(count)]
         arguments = {**INBOUND, "processing_mode": "full", "content": content, "outlets": [asset], **more}
-        task = Task()
-        task.more = {"asset_state_store": stores}
+        task = TaskRunner()
+        task.extra_context = {"asset_state_store": stores}
         return task.run(run_operator(**arguments))
 
     run(10, deferrable=True)

@@ -14,19 +14,10 @@ from airflow_provider.core.state import watcher_state
 from airflow_provider.leanix import triggers
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
+from tests.support.state_store import FakeStateStore
 from tests.unit.leanix.started_runs import OUTBOUND
 
 LIST = "leanix GET /services/integration-api/v1/synchronizationRuns"
-
-
-class State(dict[str, Any]):
-    """An asset's state store, as Airflow 3.3 lends it to a trigger."""
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        return json.loads(self[key]) if key in self else default
-
-    async def aset(self, key: str, value: Any) -> None:
-        self[key] = json.dumps(value)
 
 
 def run(description: str) -> str:
@@ -40,7 +31,7 @@ async def started(description: str) -> str:
     return await asyncio.to_thread(run, description)
 
 
-def watcher(state: State | None = None, **arguments: Any) -> LeanIXRunEndedTrigger:
+def watcher(state: FakeStateStore | None = None, **arguments: Any) -> LeanIXRunEndedTrigger:
     """Make a trigger the way the triggerer does."""
     path, kwargs = LeanIXRunEndedTrigger(**{"poll_interval": 0.05, **arguments}).serialize()
     module, name = path.rsplit(".", 1)
@@ -134,7 +125,7 @@ async def test_description_and_status_choose_the_runs(leanix: Any) -> None:
 
 async def test_a_restart_loses_no_run_and_repeats_none(leanix: Any) -> None:
     leanix.run_seconds = 0.0
-    state = State()
+    state = FakeStateStore()
     async with running(made := watcher(state)) as (fired,):
         await started("one")
         await settled(made, fired, 1)
@@ -148,7 +139,7 @@ async def test_more_than_fits_into_the_assets_state_is_remembered_in_this_proces
 ) -> None:
     monkeypatch.setattr(watcher_state, "MAX_BYTES", 20)
     leanix.run_seconds = 0.0
-    state = State()
+    state = FakeStateStore()
     async with running(made := watcher(state)) as (fired,):
         ids = [await started("one"), await started("two")]
         events = await settled(made, fired, 2)

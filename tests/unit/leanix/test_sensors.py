@@ -11,9 +11,8 @@ from airflow_provider.errors import RunFailedError, ServerError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.sensors import LeanIXRunSensor
 from tests.support.airflow_names import AirflowSensorTimeout
+from tests.support.task_runner import TaskRunner
 from tests.unit.leanix.started_runs import started
-
-from .conftest import Task
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 
@@ -25,7 +24,7 @@ def sensor(run_id: str, **arguments: Any) -> LeanIXRunSensor:
 
 
 @BOTH
-def test_sensor_waits_for_the_run(leanix: Any, task: Task, deferrable: bool) -> None:
+def test_sensor_waits_for_the_run(leanix: Any, task: TaskRunner, deferrable: bool) -> None:
     leanix.run_seconds = 0.1
     (run_id,) = started()
     result = task.run(sensor(run_id, deferrable=deferrable))
@@ -35,7 +34,12 @@ def test_sensor_waits_for_the_run(leanix: Any, task: Task, deferrable: bool) -> 
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
 def test_sensor_tolerates_five_failed_polls_in_a_row(
-    leanix: Any, sandbox: Any, task: Task, monkeypatch: pytest.MonkeyPatch, deferrable: bool, failures: int
+    leanix: Any,
+    sandbox: Any,
+    task: TaskRunner,
+    monkeypatch: pytest.MonkeyPatch,
+    deferrable: bool,
+    failures: int,
 ) -> None:
     monkeypatch.setattr(LeanIXHook, "retry_limits", RetryLimits(attempts=1))
     (run_id,) = started()
@@ -49,7 +53,7 @@ def test_sensor_tolerates_five_failed_polls_in_a_row(
 
 @BOTH
 @pytest.mark.parametrize("ending", ["FAILED", "STOPPED"])
-def test_sensor_fails_when_the_run_did(leanix: Any, task: Task, deferrable: bool, ending: str) -> None:
+def test_sensor_fails_when_the_run_did(leanix: Any, task: TaskRunner, deferrable: bool, ending: str) -> None:
     leanix.ending = ending
     (run_id,) = started()
     with pytest.raises(RunFailedError, match=ending):
@@ -57,7 +61,7 @@ def test_sensor_fails_when_the_run_did(leanix: Any, task: Task, deferrable: bool
 
 
 @BOTH
-def test_sensor_times_out_and_leaves_the_run_alone(leanix: Any, task: Task, deferrable: bool) -> None:
+def test_sensor_times_out_and_leaves_the_run_alone(leanix: Any, task: TaskRunner, deferrable: bool) -> None:
     leanix.stuck_in = "PENDING"
     (run_id,) = started()
     with pytest.raises(AirflowSensorTimeout):
@@ -70,6 +74,6 @@ def test_deferrable_default_is_airflows_option(leanix: Any, monkeypatch: pytest.
 
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
     (run_id,) = started()
-    assert isinstance(Task().begin(sensor(run_id)), TaskDeferred)
+    assert isinstance(TaskRunner().begin(sensor(run_id)), TaskDeferred)
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "False")
-    assert Task().begin(sensor(run_id)) == {"run_id": run_id, "status": "FINISHED"}
+    assert TaskRunner().begin(sensor(run_id)) == {"run_id": run_id, "status": "FINISHED"}

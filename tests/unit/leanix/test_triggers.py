@@ -22,7 +22,13 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
 
 def test_trigger_serialises_ids_deadline_and_interval_only(leanix: Any) -> None:
     _, arguments = trigger_for("r1").serialize()
-    assert set(arguments) == {"leanix_conn_id", "run_id", "deadline", "poll_interval"}
+    assert set(arguments) == {
+        "leanix_conn_id",
+        "run_id",
+        "deadline",
+        "poll_interval",
+        "results_seconds",
+    }
 
 
 def test_trigger_fires_when_the_run_is_over(leanix: Any) -> None:

@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.operators import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import put
+from tests.support.mapsindoors_sync import put
 
 
 def export(path: Path, **options: Any) -> dict[str, Any]:

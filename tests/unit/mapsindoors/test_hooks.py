@@ -24,7 +24,7 @@ from airflow_provider.errors import (
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import busiest_second
+from tests.support.mapsindoors_sync import busiest_second
 
 POI = seed.TUTORIAL_POI
 Connect = Callable[..., MapsIndoorsHook]

@@ -136,7 +136,7 @@ def test_what_is_expected_may_be_a_file(service: MapsIndoorsService, tmp_path: P
 
 @pytest.mark.parametrize(
     ("expected", "words"),
-    [([], "is empty"), ([{"status": 3}], "row 1 has no id"), ([{"id": POI, "status": 9}], "status must be")],
+    [([], "is empty"), ([{"status": 3}], "row 1: has no id"), ([{"id": POI, "status": 9}], "status must be")],
 )
 def test_bad_expectations_are_refused(sandbox: Sandbox, expected: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):

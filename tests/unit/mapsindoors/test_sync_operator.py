@@ -17,8 +17,9 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import (
+from tests.support.mapsindoors_sync import (
     POI,
+    REFUSED,
     ROOMS,
     SQUARE,
     busiest_second,
@@ -185,7 +186,7 @@ def test_a_bad_row_is_named_before_any_write(
     assert writes(sandbox) == 0
 
 
-def test_duplicates_in_the_source_and_on_the_map_are_listed(
+def test_duplicates_in_the_source_and_of_its_rows_on_the_map_are_listed(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     room = by_external_id(unlimited_service)["A-0-01"]
@@ -194,9 +195,10 @@ def test_duplicates_in_the_source_and_on_the_map_are_listed(
         "x" * 24: {**room, "id": "x" * 24},
     }
     with pytest.raises(InputError) as caught:
-        sync([desk("D-1"), desk("D-1")])
-    assert "row 2: is about the same object as row 1 (D-1)" in caught.value.problems
-    assert f"externalId 'A-0-01' is that of 2 objects: {room['id']}, {'x' * 24}" in caught.value.problems
+        sync([desk("D-1"), desk("D-1"), {"externalId": "A-0-01"}])
+    assert "row 2 (D-1): is about the same object as row 1 (D-1)" in caught.value.problems
+    both = f"externalId 'A-0-01' is that of 2 objects: {room['id']}, {'x' * 24}"
+    assert f"row 3 (A-0-01): {both}" in caught.value.problems
     assert writes(sandbox) == 0
 
 
@@ -322,8 +324,8 @@ def test_refused_rows_are_found_and_all_others_written_once(
     rows = [desk(f"D-{n}") for n in range(8)]
     rows += [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in range(1, 9)]
     # The validation accepts these rows, and only the service rejects them.
-    rows[3]["properties"] = {"name@xx": "no such language"}
-    rows[12]["properties"] = {"name@xx": "no such language"}
+    rows[3] |= REFUSED
+    rows[12] |= REFUSED
     result = sync(rows, on_row_error="skip")
     assert (result["create"], result["update"], result["failed"]) == (7, 7, 2)
     codes = [one.get("externalId", "") for one in unlimited_service.campus.geodata.values()]
@@ -334,19 +336,19 @@ def test_a_refused_row_fails_the_task_with_its_number(
     unlimited_service: MapsIndoorsService, tmp_path: Path
 ) -> None:
     plan = str(tmp_path / "plan.json")
-    rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"})]
+    rows = [desk("D-1"), desk("D-2", **REFUSED)]
     with pytest.raises(RequestRejectedError, match=r"1 rows were refused: row 2 \(D-2\).*1 created"):
         sync(rows, plan_output=plan)
     (failed,) = [json.loads(line) for line in Path(f"{plan}.failed.jsonl").read_text().splitlines()]
     assert (failed["row"], failed["key"]) == (2, "D-2")
-    assert "language" in failed["reasons"][0]
+    assert "no valid email" in failed["reasons"][0]
 
 
 def test_a_row_that_is_refused_when_a_plan_is_applied_is_listed_beside_the_plan(
     unlimited_service: MapsIndoorsService, tmp_path: Path
 ) -> None:
     plan = str(tmp_path / "plan.json")
-    rows = [desk("D-1"), desk("D-2", **{"name@xx": "no such language"}), {"externalId": "D-3"}]
+    rows = [desk("D-1"), desk("D-2", **REFUSED), {"externalId": "D-3"}]
     sync(rows, mode="plan", plan_output=plan, on_row_error="skip")
     assert sync(plan=plan, on_row_error="skip")["failed"] == 2
     failed = [json.loads(line) for line in Path(f"{plan}.failed.jsonl").read_text().splitlines()]

@@ -84,7 +84,7 @@ def test_bad_rows_are_all_named_before_any_request(
         update(str(path), batch_size=1)
     assert caught.value.problems == [
         "row 2: has no id; every object to update needs one",
-        "row 3: status must be 0, 1, 2 or 3, not 9",
+        "row 3 (b): status must be 0, 1, 2 or 3, not 9",
     ]
     assert not sandbox.counters.requests
 

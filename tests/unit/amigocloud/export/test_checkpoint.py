@@ -18,8 +18,8 @@ from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.core.redaction import encodings
 from airflow_provider.errors import IncompleteExportError, RequestRejectedError, ServerError
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_export import lines, ordered, truth
-from tests.unit.amigocloud.running import Task
 
 
 class Killed(BaseException):
@@ -67,7 +67,7 @@ def disturb(sandbox):
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("rows", [0, 499, 500, 1234, 2600, 3000])
 def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows, concurrency):
-    task, path, expected = Task(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
+    task, path, expected = TaskRunner(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
     kill_after(rows)
     with pytest.raises(Killed):
         task.run(operator(path, concurrency=concurrency))
@@ -90,7 +90,7 @@ def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows
 
 
 def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
-    task, path, expected = Task(), tmp_path / "assets.parquet", ordered(truth(sandbox))
+    task, path, expected = TaskRunner(), tmp_path / "assets.parquet", ordered(truth(sandbox))
     for rows in (700, 1300, 2100, 2900):
         kill_after(rows)
         with pytest.raises(Killed):
@@ -104,7 +104,7 @@ def test_an_export_may_be_killed_repeatedly(sandbox, tmp_path, kill_after):
 
 
 def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox, tmp_path, kill_after):
-    task, path = Task(), tmp_path / "a.jsonl"
+    task, path = TaskRunner(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
         task.run(operator(path))
@@ -118,7 +118,7 @@ def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox,
 
 def test_parts_can_be_on_object_storage(sandbox, kill_after):
     attach("memory", fs=MemoryFileSystem())
-    task, folder = Task(), ObjectStoragePath("memory://bucket/twin")
+    task, folder = TaskRunner(), ObjectStoragePath("memory://bucket/twin")
     kill_after(1500)
     with pytest.raises(Killed):
         task.run(operator("memory://bucket/twin/a.jsonl"))
@@ -134,7 +134,7 @@ JOINED = f"SELECT a.number FROM dataset_{seed.ASSETS} a JOIN dataset_1 b ON b.na
 
 @pytest.mark.parametrize("long", [False, True], ids=["by GET", "by POST"])
 def test_a_query_without_a_key_resumes_at_its_next_link(sandbox, tmp_path, kill_after, long):
-    task, path = Task(), tmp_path / "a.csv"
+    task, path = TaskRunner(), tmp_path / "a.csv"
     some = ", ".join(str(n) for n in range(3000)) if long else "SELECT number"
     sql = f"SELECT number FROM dataset_{seed.ASSETS} WHERE number IN ({some}) ORDER BY number"
     kill_after(2000)
@@ -157,7 +157,7 @@ def test_a_query_without_a_key_resumes_at_its_next_link(sandbox, tmp_path, kill_
 
 @pytest.mark.parametrize("key", [None, "number"])
 def test_a_query_of_two_datasets_resumes_while_they_are_unchanged(sandbox, tmp_path, kill_after, key):
-    task, path = Task(), tmp_path / "a.csv"
+    task, path = TaskRunner(), tmp_path / "a.csv"
     arguments = {"dataset": None, "sql": JOINED + ("" if key else " ORDER BY a.number"), "key": key}
     kill_after(2000)
     with pytest.raises(Killed):
@@ -175,7 +175,7 @@ def test_a_query_of_two_datasets_resumes_while_they_are_unchanged(sandbox, tmp_p
 def test_a_query_of_two_datasets_starts_over_when_a_dataset_has_changed(
     sandbox, tmp_path, kill_after, key, logged
 ):
-    task, path = Task(), tmp_path / "a.csv"
+    task, path = TaskRunner(), tmp_path / "a.csv"
     arguments = {"dataset": None, "sql": JOINED + ("" if key else " ORDER BY a.number"), "key": key}
     kill_after(2000)
     with pytest.raises(Killed):
@@ -192,7 +192,7 @@ def test_a_query_of_two_datasets_starts_over_when_a_dataset_has_changed(
 
 @pytest.mark.parametrize("source", [{"url": "/me/projects"}, {"sql": "SELECT 1 AS one"}], ids=["list", "sql"])
 def test_a_source_without_a_state_logs_that_a_retry_starts_over(tmp_path, logged, source):
-    Task().run(operator(tmp_path / "a.jsonl", dataset=None, **source))
+    TaskRunner().run(operator(tmp_path / "a.jsonl", dataset=None, **source))
     assert "a retry after a crash starts from the beginning" in logged()
 
 
@@ -204,7 +204,7 @@ def test_without_a_state_store_the_log_says_that_a_retry_starts_over(tmp_path, l
 def test_parts_are_saved_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
     monkeypatch.setattr(checkpoint, "PART_ROWS", 10**6)
     monkeypatch.setattr(checkpoint, "PART_BYTES", 100_000)
-    task = Task()
+    task = TaskRunner()
     kill_after(2000)
     with pytest.raises(Killed):
         task.run(operator(tmp_path / "a.jsonl"))
@@ -212,7 +212,7 @@ def test_parts_are_saved_by_their_bytes_too(tmp_path, kill_after, monkeypatch):
 
 
 def test_a_query_with_a_key_resumes_too(sandbox, tmp_path, kill_after):
-    task, path = Task(), tmp_path / "a.csv"
+    task, path = TaskRunner(), tmp_path / "a.csv"
     arguments = {"dataset": None, "sql": f"SELECT number FROM dataset_{seed.ASSETS}", "key": "number"}
     kill_after(2000)
     with pytest.raises(Killed):
@@ -224,7 +224,7 @@ def test_a_query_with_a_key_resumes_too(sandbox, tmp_path, kill_after):
 
 
 def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_path, logged):
-    task, path = Task(), tmp_path / "a.jsonl"
+    task, path = TaskRunner(), tmp_path / "a.jsonl"
     sandbox.faults.add("html", path="/sql", after=20, times=None)
     with pytest.raises(ServerError):
         task.run(operator(path, concurrency=1))
@@ -236,7 +236,7 @@ def test_a_service_that_is_down_for_long_costs_no_finished_part(sandbox, tmp_pat
 
 
 def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
-    task = Task()
+    task = TaskRunner()
     kill_after(1500)
     with pytest.raises(Killed):
         task.run(operator(tmp_path / "a.jsonl"))
@@ -247,7 +247,7 @@ def test_another_request_does_not_take_the_parts(sandbox, tmp_path, kill_after):
 
 
 def test_the_parts_of_a_changed_request_are_deleted(sandbox, tmp_path, kill_after):
-    task, path = Task(), tmp_path / "a.jsonl"
+    task, path = TaskRunner(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
         task.run(operator(path))
@@ -260,7 +260,7 @@ def test_the_parts_of_a_changed_request_are_deleted(sandbox, tmp_path, kill_afte
 
 @pytest.mark.parametrize("trouble", ["state", "count"])
 def test_parts_that_cannot_be_used_are_deleted(sandbox, tmp_path, kill_after, logged, trouble):
-    task, path = Task(), tmp_path / "a.jsonl"
+    task, path = TaskRunner(), tmp_path / "a.jsonl"
     kill_after(1500)
     with pytest.raises(Killed):
         task.run(operator(path))
@@ -275,7 +275,7 @@ def test_parts_that_cannot_be_used_are_deleted(sandbox, tmp_path, kill_after, lo
 
 
 def test_small_exports_leave_no_parts_behind(sandbox, tmp_path):
-    task = Task()
+    task = TaskRunner()
     task.run(operator(tmp_path / "a.jsonl", dataset=1))
     assert task.store == {}
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
@@ -289,7 +289,7 @@ def test_small_exports_leave_no_parts_behind(sandbox, tmp_path):
 def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, connect, source):
     token = seed.AWKWARD_TOKEN
     conn_id = connect(password=token)
-    task = Task()
+    task = TaskRunner()
     kill_after(2000)
     with pytest.raises(Killed):
         task.run(operator(tmp_path / "a.jsonl", amigocloud_conn_id=conn_id, **source))
@@ -301,7 +301,7 @@ def test_neither_parts_nor_memory_hold_the_token(sandbox, tmp_path, kill_after, 
 
 
 def test_what_is_remembered_is_small_and_holds_no_rows(sandbox, tmp_path, kill_after):
-    task = Task()
+    task = TaskRunner()
     kill_after(2500)
     with pytest.raises(Killed):
         task.run(operator(tmp_path / "a.jsonl"))

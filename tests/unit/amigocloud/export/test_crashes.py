@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider.sandbox.amigocloud import seed
-from tests.unit.amigocloud.export.export_process import FileStore, attempt
+from tests.support.killed_export import attempt
+from tests.support.state_store import FakeStateStore
 from tests.unit.amigocloud.export.test_export import ASSETS, lines, ordered
 
 pytestmark = pytest.mark.slow
@@ -63,12 +64,12 @@ WAYS = {
 def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part_twice(
     sandbox, tmp_path, start, arguments, outline
 ):
-    start_of_dice = random.randrange(10**6)
-    print(f"dice from {start_of_dice}")
-    dice = random.Random(start_of_dice)
-    path, result, store = tmp_path / "out" / "a.jsonl", tmp_path / "manifest", FileStore(tmp_path / "store")
+    random_seed = random.randrange(10**6)
+    print(f"random seed {random_seed}")
+    dice = random.Random(random_seed)
+    path, result, store = tmp_path / "out" / "a.jsonl", tmp_path / "manifest", tmp_path / "store"
     given = {"output_path": str(path), "page_size": 100, **arguments}
-    call = (sandbox.connections["amigocloud_default"], str(tmp_path / "store"), str(result), PART, given)
+    call = (sandbox.connections["amigocloud_default"], str(store), str(result), PART, given)
     sandbox.faults.add("delay", seconds=0.005, times=None, path="/sql")
     kills, kept = 0, 0
     while kills < KILLS and not result.exists():
@@ -81,7 +82,7 @@ def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part
         kills += process.exitcode == -signal.SIGKILL
         wait_until_quiet(sandbox)
         assert sandbox.counters.rows_served["amigocloud"] <= 3000 - kept + outline
-        before, kept = kept, store.read().get("amigocloud_export_parts", {}).get("rows", 0)
+        before, kept = kept, FakeStateStore(store).get("amigocloud_export_parts", {}).get("rows", 0)
         assert kept >= before or path.exists()
         sandbox.amigocloud.store.write(
             f"UPDATE dataset_{seed.ASSETS} SET name = 'x{kills}' WHERE number < 900"
@@ -95,5 +96,5 @@ def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part
     assert sandbox.counters.rows_served["amigocloud"] == 3000 - kept + (0 if kept else outline)
     truth = sandbox.amigocloud.store.select(ASSETS, -1, 0, (seed.ASSETS, manifest["state"])).rows
     assert lines(path) == ordered(truth)
-    assert store.read() == {}
+    assert FakeStateStore(store) == {}
     assert [found.name for found in path.parent.iterdir()] == ["a.jsonl"]

@@ -19,8 +19,8 @@ from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
 from tests.support.per_asset import PerAsset
+from tests.support.state_store import FakeAssetStateStores
 from tests.unit.amigocloud.export.test_export import lines
-from tests.unit.amigocloud.running import Store
 
 ASSETS = Asset("assets", uri="x-test://assets")
 NEWEST = "2025-01-15 19:53:00+00:00"
@@ -30,7 +30,7 @@ class Dag:
     """State of one DAG: its assets' state stores, and the events of the last run."""
 
     def __init__(self, path: Any) -> None:
-        self.stores: PerAsset | None = PerAsset(Store)
+        self.stores: PerAsset | None = FakeAssetStateStores()
         self.path = path
         self.runs = 0
 

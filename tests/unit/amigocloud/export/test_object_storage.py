@@ -12,9 +12,9 @@ from airflow_provider.amigocloud.api import SIMPLE_UPLOAD
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator, AmigoCloudUploadOperator
 from airflow_provider.errors import IncompleteExportError, InputError, ServerError
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_checkpoint import Killed, kill_after, small_parts
 from tests.unit.amigocloud.export.test_export import ordered, truth
-from tests.unit.amigocloud.running import Task
 
 __all__ = ["kill_after", "small_parts"]
 
@@ -35,7 +35,7 @@ def operator(name: str, **arguments: Any) -> AmigoCloudExportOperator:
 
 
 def test_an_export_is_one_complete_object(sandbox, s3):
-    manifest = Task().run(operator("assets.jsonl"))
+    manifest = TaskRunner().run(operator("assets.jsonl"))
     data = content(s3, "nightly/assets.jsonl")
     assert [json.loads(line) for line in data.splitlines()] == ordered(truth(sandbox))
     assert (manifest["uri"], manifest["bytes"]) == (f"{FOLDER}/assets.jsonl", len(data))
@@ -43,7 +43,7 @@ def test_an_export_is_one_complete_object(sandbox, s3):
 
 
 def test_a_parquet_file_on_s3_can_be_read(sandbox, s3, tmp_path):
-    Task().run(operator("assets.geoparquet"))
+    TaskRunner().run(operator("assets.geoparquet"))
     (tmp_path / "a").write_bytes(content(s3, "nightly/assets.geoparquet"))
     assert pq.read_table(tmp_path / "a")["amigo_id"].to_pylist() == [
         row["amigo_id"] for row in ordered(truth(sandbox))
@@ -75,7 +75,7 @@ def test_a_bucket_that_is_missing_fails_the_export_before_any_request_and_leaves
 
 
 def test_a_killed_export_to_s3_resumes(sandbox, s3, kill_after, small_parts):
-    task, expected = Task(), ordered(truth(sandbox))
+    task, expected = TaskRunner(), ordered(truth(sandbox))
     kill_after(1700)
     with pytest.raises(Killed):
         task.run(operator("assets.jsonl"))
@@ -99,6 +99,6 @@ def test_a_file_on_s3_is_uploaded(sandbox, s3, rows):
         task_id="upload", source="s3://aws_s3@twin/in/values.csv", deferrable=False, poll_interval=0.1
     )
     sandbox.amigocloud.job_latency = 0
-    made = Task().run(task)["dataset_ids"]
+    made = TaskRunner().run(task)["dataset_ids"]
     assert sandbox.amigocloud.store.count(made[0]) == rows
     assert bool(sandbox.counters.total("complete")) == (len(data) > SIMPLE_UPLOAD)

@@ -19,19 +19,10 @@ from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, Amigo
 from airflow_provider.amigocloud.watchers import monitor as module
 from airflow_provider.amigocloud.watchers.monitor import ConnectionMonitor
 from airflow_provider.sandbox.amigocloud import seed
+from tests.support.state_store import FakeStateStore
 from tests.unit.amigocloud.realtime.test_socket import SOCKET, until
 
 SHARES = hasattr(BaseEventTrigger, "shared_stream_key")
-
-
-class State(dict):
-    """An asset's state store, as Airflow 3.3 passes it to a trigger."""
-
-    async def aget(self, key, default=None):
-        return json.loads(self[key]) if key in self else default
-
-    async def aset(self, key, value):
-        self[key] = json.dumps(value)
 
 
 class ObservedMonitor(ConnectionMonitor):
@@ -337,7 +328,7 @@ async def test_with_a_project_token_changes_are_polled(sandbox, connect):
 
 @pytest.mark.parametrize("kind", [AmigoCloudEventTrigger, AmigoCloudDatasetTrigger])
 async def test_a_restart_loses_nothing_and_repeats_nothing(sandbox, kind):
-    state = State()
+    state = FakeStateStore()
     arguments = {"dataset": 1, "poll_interval": 0.1}
     async with running(watcher(kind, state, **arguments)) as (fired,):
         await until(lambda: state)
@@ -365,7 +356,7 @@ async def test_the_state_of_every_asset_remembers_when_several_share_a_watcher(s
         """The triggerer's accessors for several assets: one per asset, and no single one."""
 
         def __init__(self):
-            self._by_name = {"a": State(), "b": State()}
+            self._by_name = {"a": FakeStateStore(), "b": FakeStateStore()}
 
     made = watcher(poll_interval=0.05)
     made.asset_state_store = Accessors()
@@ -375,7 +366,7 @@ async def test_the_state_of_every_asset_remembers_when_several_share_a_watcher(s
 
 async def test_a_watcher_that_is_cancelled_at_any_moment_ends(sandbox):
     for _ in range(20):  # each ends at another moment of its first poll
-        made = watcher(state=State(), poll_interval=0.05)
+        made = watcher(state=FakeStateStore(), poll_interval=0.05)
         async with running(made, alone=True):
             await until(lambda made=made: made.asset_state_store)
 
@@ -451,7 +442,7 @@ async def begun(sandbox, tmp_path, state):
 async def test_the_end_of_a_started_job_is_polled_when_its_event_is_lost(sandbox, tmp_path):
     sockets = sandbox.amigocloud.sockets
     sandbox.amigocloud.job_latency, sandbox.amigocloud.job_failures = 3600, ["no such column"]
-    state = State()
+    state = FakeStateStore()
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
         await listening(sandbox, None)
         job = await asyncio.to_thread(upload, tmp_path)
@@ -465,7 +456,7 @@ async def test_the_end_of_a_started_job_is_polled_when_its_event_is_lost(sandbox
 
 async def test_a_job_that_ends_while_the_triggerer_is_down_fires_once(sandbox, tmp_path):
     sandbox.amigocloud.job_latency = 3600
-    state = State()
+    state = FakeStateStore()
     job = await begun(sandbox, tmp_path, state)
     sandbox.clock.advance(3601)
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
@@ -479,7 +470,7 @@ async def test_a_job_that_ends_while_the_triggerer_is_down_fires_once(sandbox, t
 
 async def test_a_job_that_the_service_no_longer_knows_is_not_polled_again(sandbox, tmp_path):
     sandbox.amigocloud.job_latency = 3600
-    state = State()
+    state = FakeStateStore()
     job = await begun(sandbox, tmp_path, state)
     sandbox.amigocloud.jobs.all.clear()
     async with running(watcher(state=state, poll_interval=0.1, **ENDS)) as (fired,):
@@ -534,7 +525,7 @@ async def test_a_burst_of_events_reaches_every_watcher(sandbox):
         await until(lambda: all(len(fired) == many for fired in lists), 60)
 
 
-class Slow(State):
+class Slow(FakeStateStore):
     """A store that takes a moment to write, as the real one does."""
 
     async def aset(self, key, value):

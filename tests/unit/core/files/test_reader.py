@@ -33,8 +33,10 @@ def write(path: Path, kind: str) -> str:
 
 @pytest.mark.parametrize("kind", ["json", "json.gz", "jsonl", "jsonl.gz", "ndjson", "geojson", "parquet"])
 def test_every_format_yields_the_same_rows_with_their_types(kind: str, tmp_path: Path) -> None:
-    assert list(read_rows(write(tmp_path, kind))) == [(1, ROWS[0]), (2, ROWS[1])]
-    assert list(read_rows("file://" + write(tmp_path, kind))) == [(1, ROWS[0]), (2, ROWS[1])]
+    # A null in a table is no value; in JSON it is one.
+    second = {"id": "ø", "ok": False} if kind == "parquet" else ROWS[1]
+    assert list(read_rows(write(tmp_path, kind))) == [(1, ROWS[0]), (2, second)]
+    assert list(read_rows("file://" + write(tmp_path, kind))) == [(1, ROWS[0]), (2, second)]
 
 
 def test_a_list_yields_its_rows() -> None:

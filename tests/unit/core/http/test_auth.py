@@ -10,7 +10,7 @@ from airflow_provider.core.http import auth
 from airflow_provider.core.http.auth import MintedToken, QueryToken, Token, lead_time, read_token
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.errors import AuthenticationError
+from airflow_provider.errors import AuthenticationError, PermissionDeniedError
 
 
 @pytest.fixture
@@ -125,3 +125,65 @@ def test_a_query_token_replaces_any_that_is_in_the_query_already() -> None:
 def test_an_invalid_lifetime_counts_as_an_hour(expires_in: object) -> None:
     body = json.dumps({"access_token": "t", "expires_in": expires_in}).encode()
     assert read_token(Reply(200, {}, body)).expires_in == 3600.0
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest):
+    """Sends a call with one of the two transports."""
+    if request.param == "sync":
+        return lambda hook, call: hook.send(call)
+    return lambda hook, call: asyncio.run(hook.asend(call))
+
+
+def renew_on(hook, *statuses: int) -> None:
+    """Let the hook's token be renewed on some statuses."""
+    original = hook.credential
+    hook.credential = lambda settings: MintedToken(original(settings).call, renew_on=statuses)
+
+
+def test_a_403_renews_a_token_older_than_a_minute_once(echo, connect, send, now: list[float]) -> None:
+    hook = connect()
+    renew_on(hook, 401, 403)
+    send(hook, Call("GET", "closed/x"))
+    now[0] += 60.5
+    fault = echo.faults.add("status", path="closed", status=403)
+    assert send(hook, Call("GET", "closed/x"))["path"].endswith("/closed/x")
+    assert (fault.hits, echo.counters.tokens_issued["echo"]) == (1, 2)
+
+
+def test_a_403_that_lasts_ends_after_one_renewal_a_minute(echo, connect, send, now: list[float]) -> None:
+    hook = connect()
+    renew_on(hook, 401, 403)
+    send(hook, Call("GET", "closed/x"))
+    now[0] += 61
+    echo.faults.add("status", path="closed", status=403, times=None)
+    before = echo.counters.total("closed")
+    for requests in (2, 1, 1):
+        with pytest.raises(PermissionDeniedError):
+            send(hook, Call("POST", "closed/x", repeatable=False))
+        assert echo.counters.total("closed") - before == requests
+        before = echo.counters.total("closed")
+        now[0] += 20
+    assert echo.counters.tokens_issued["echo"] == 2
+
+
+@pytest.mark.parametrize(("statuses", "age"), [((401,), 3000), ((401, 403), 30)])
+def test_a_403_is_final_for_a_young_token_and_where_it_has_no_such_meaning(
+    echo, connect, send, now: list[float], statuses: tuple[int, ...], age: float
+) -> None:
+    hook = connect()
+    renew_on(hook, *statuses)
+    send(hook, Call("GET", "closed/x"))
+    now[0] += age
+    echo.faults.add("status", path="closed", status=403, times=None)
+    with pytest.raises(PermissionDeniedError):
+        send(hook, Call("GET", "closed/x"))
+    assert (echo.counters.total("closed"), echo.counters.tokens_issued["echo"]) == (2, 1)
+
+
+def test_a_call_that_needs_the_status_only_reads_no_body(echo, connect, send) -> None:
+    call = Call("GET", "open/x", status_only=True, read=lambda reply: (reply.status, reply.body))
+    assert send(connect(), call) == (200, b"")
+    echo.faults.add("status", path="open", status=422, body={"message": "why"})
+    with pytest.raises(Exception, match="why"):
+        send(connect(), call)

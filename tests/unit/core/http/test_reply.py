@@ -59,3 +59,29 @@ def test_a_message_has_no_control_characters_and_no_line_breaks() -> None:
     message = read(body)[1]
     assert message.isprintable()
     assert message.startswith("a\ufffd[31mred\ufffd 2026-01-01 INFO all fine")
+
+
+def test_headers_are_found_in_any_case() -> None:
+    reply = Reply(200, {"Content-Type": "text/plain", "X-Id": "7"}, b"")
+    assert reply.headers["Content-Type"] == reply.headers["content-type"] == "text/plain"
+    assert reply.headers.get("X-ID") == "7"
+    assert "CONTENT-TYPE" in reply.headers
+    assert "Date" not in reply.headers
+    assert dict(reply.headers) == {"content-type": "text/plain", "x-id": "7"} == reply.headers
+    with pytest.raises(KeyError):
+        reply.headers["Date"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ({}, b"\n<!DOCTYPE html><title>x", True),
+        ({}, b"\xef\xbb\xbf<HTML>", True),
+        ({"Content-Type": "text/html; charset=utf-8"}, b"<!-- comment --><html>", True),
+        ({"Content-Type": "text/html"}, b'{"id": 1}', False),
+        ({"Content-Type": "text/html"}, b"", False),
+        ({"Content-Type": "application/xml"}, b"<feed/>", False),
+    ],
+)
+def test_a_web_page_is_known_by_its_body(headers: dict[str, str], body: bytes, expected: bool) -> None:
+    assert Reply(200, headers, body).is_page is expected

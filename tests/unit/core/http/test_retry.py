@@ -141,6 +141,38 @@ def test_a_delay_beyond_the_cap_is_not_slept_on_a_worker() -> None:
     )
 
 
+@given(attempt=st.integers(1, 2000), rate_limited=st.booleans())
+def test_the_backoff_has_a_minimum(attempt: int, rate_limited: bool) -> None:
+    kind = OutcomeKind.RATE_LIMITED if rate_limited else OutcomeKind.TRANSIENT
+    assert 2 <= backoff_seconds(attempt, Outcome(kind), RetryLimits(base=0.1, least=2, cap=30)) <= 30
+    hasty = Outcome(kind, retry_after=0.0)
+    assert backoff_seconds(attempt, hasty, RetryLimits(least=2)) >= 2
+
+
+def test_a_delay_that_the_service_asks_for_may_be_longer_than_a_backoff() -> None:
+    limits = RetryLimits(cap=30, longest_delay=60)
+    asked = [Outcome(OutcomeKind.RATE_LIMITED, retry_after=seconds) for seconds in (59, 61)]
+    assert [should_stop(1, 0.0, one.retry_after or 0, one, limits) for one in asked] == [False, True]
+
+
+def test_a_connection_adjusts_attempts_and_patience() -> None:
+    limits = RetryLimits(attempts=6, cap=60, total=180)
+    assert limits.adjusted(None, None) == limits
+    assert limits.adjusted(2, None) == RetryLimits(attempts=2, cap=60, total=180)
+    assert limits.adjusted(2, 900) == RetryLimits(attempts=2, cap=60, total=900)
+
+
+@given(patience=st.floats(1, 5000), base=st.floats(0.01, 10), cap=st.floats(1, 100))
+def test_patience_alone_allows_as_many_attempts_as_it_has_time_for(
+    patience: float, base: float, cap: float
+) -> None:
+    limits = RetryLimits(base=base, cap=cap, least=min(2, cap)).adjusted(None, patience)
+    waited, attempts = 0.0, 1
+    while waited + (pause := backoff_seconds(attempts, Outcome(OutcomeKind.TRANSIENT), limits)) <= patience:
+        waited, attempts = waited + pause, attempts + 1
+        assert attempts <= limits.attempts
+
+
 def test_attempts_and_time_are_limited() -> None:
     transient = Outcome(OutcomeKind.TRANSIENT)
     assert should_stop(6, 1.0, 1.0, transient, RetryLimits(attempts=6))

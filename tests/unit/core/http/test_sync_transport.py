@@ -349,3 +349,75 @@ def test_a_request_ends_at_most_a_second_after_the_deadline(echo, connect) -> No
     with pytest.raises(errors.TransportError, match="the read timed out"), hook.until(began + 0.1):
         hook.send(READ)
     assert time.time() - began < 3
+
+
+def test_the_connection_sets_attempts(send: Send, echo, connect) -> None:
+    down = echo.faults.add("html", status=503, times=None)
+    with pytest.raises(errors.ServerError):
+        send(connect({"attempts": 3}), READ)
+    assert down.hits == 3
+
+
+def test_limits_that_a_caller_sets_hold_whatever_the_connection_says(send: Send, echo, connect) -> None:
+    down = echo.faults.add("html", status=503, times=None)
+    hook = connect({"attempts": 9})
+    hook.retry_limits = RetryLimits(attempts=2, base=0.001)
+    with pytest.raises(errors.ServerError):
+        send(hook, READ)
+    assert down.hits == 2
+
+
+def test_a_connection_test_stays_quick_whatever_the_connection_says(echo, connect) -> None:
+    down = echo.faults.add("html", path="probe", status=503, times=None)
+    began = time.monotonic()
+    works, _ = connect({"attempts": 50, "patience": 3600}).test_connection()
+    assert (works, down.hits) == (False, 2)
+    assert time.monotonic() - began < 5
+
+
+PAGE = {
+    "kind": "status",
+    "status": 200,
+    "body": "<!doctype html><title>Sign in</title>",
+    "content_type": "text/html",
+}
+
+
+def test_a_web_page_in_place_of_json_is_told_at_once(send: Send, echo, connect) -> None:
+    hit = echo.faults.add(path="open/thing", times=None, **PAGE)
+    with pytest.raises(
+        errors.ServerError, match=r"answered 200: a web page \('Sign in'\) instead of"
+    ) as caught:
+        send(connect(), READ)
+    assert hit.hits == 1
+    assert caught.value.is_page
+    with pytest.raises(errors.ServerError, match="a web page"):
+        send(connect(), READ.with_reader(reply.read_nothing))
+    with pytest.raises(errors.AmbiguousWriteError, match="a web page"):
+        send(connect(), WRITE)
+    assert hit.hits == 3
+
+
+def test_json_that_is_called_html_is_read(send: Send, echo, connect) -> None:
+    echo.faults.add("status", path="open/thing", status=200, body={"n": 1}, content_type="text/html")
+    assert send(connect(), READ) == {"n": 1}
+
+
+def test_a_raw_reply_may_be_a_page_and_has_its_headers_in_any_case(send: Send, echo, connect) -> None:
+    echo.faults.add(path="open/thing", **PAGE)
+    raw = send(connect(), READ.with_reader(reply.read_reply))
+    assert raw.headers["Content-Type"].startswith("text/html")
+    assert raw.headers["content-type"] == raw.headers["CONTENT-TYPE"]
+
+
+def test_a_stream_has_its_headers_in_any_case(echo, connect) -> None:
+    with connect().stream(READ) as stream:
+        assert stream.headers["Content-Type"] == "application/json"
+
+
+def test_a_long_request_and_a_long_reply_make_short_log_lines(send: Send, echo, connect, logged) -> None:
+    echo.faults.add("status", status=503, body={"detail": "x" * 100_000})
+    send(connect(), Call("GET", f"open/{'thing' * 1000}"))
+    lines = [line for line in logged().splitlines() if "attempt 1 of" in line]
+    assert lines
+    assert max(map(len, lines)) < 2000

@@ -106,7 +106,7 @@ def test_a_missing_value_is_absent_in_lists_and_files_and_a_problem_in_sql(value
         ("\ud800", "Unicode"),
         (1j, "complex"),
     ],
-    ids=repr,
+    ids=lambda one: one if isinstance(one, str) else f"{type(one).__module__}.{type(one).__name__}",
 )
 def test_what_json_cannot_hold_is_refused_with_its_kind(value: object, why: str) -> None:
     with pytest.raises(UnreadableValueError, match=why):

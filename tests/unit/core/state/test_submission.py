@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
+from tests.support.state_store import FakeStateStore
 
 LOG: Any = logging.getLogger("test")
 JSON = st.recursive(
@@ -18,16 +19,8 @@ JSON = st.recursive(
 )
 
 
-class Store(dict):
-    """The state store as a task sees it; the real one is used in the system tests."""
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        assert value is not None
-        self[key] = value
-
-
 def context(
-    store: Store | None, task: str = "t", try_number: int = 1, max_tries: int | None = 2
+    store: FakeStateStore | None, task: str = "t", try_number: int = 1, max_tries: int | None = 2
 ) -> dict[str, Any]:
     ti = SimpleNamespace(
         dag_id="d", task_id=task, run_id="r", map_index=-1, try_number=try_number, max_tries=max_tries
@@ -35,7 +28,7 @@ def context(
     return {"ti": ti, "task_state_store": store}
 
 
-def open_(store: Store | None, request: Any = 1, **more: Any) -> Submission:
+def open_(store: FakeStateStore | None, request: Any = 1, **more: Any) -> Submission:
     return Submission(context(store, **more), request, LOG)
 
 
@@ -50,7 +43,7 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys(value: Any) -> None:
 
 
 def test_a_retry_knows_the_work_of_an_earlier_attempt() -> None:
-    store = Store()
+    store = FakeStateStore()
     first = open_(store)
     assert not first.is_known
     first.intend()
@@ -61,7 +54,7 @@ def test_a_retry_knows_the_work_of_an_earlier_attempt() -> None:
 
 
 def test_a_changed_request_is_new_work_with_a_marker_of_its_own() -> None:
-    store = Store()
+    store = FakeStateStore()
     first = open_(store)
     first.intend()
     first.created("run-1")
@@ -76,7 +69,7 @@ def test_a_changed_request_is_new_work_with_a_marker_of_its_own() -> None:
 
 
 def test_failed_work_is_replaced_by_new_work() -> None:
-    store = Store()
+    store = FakeStateStore()
     first = open_(store)
     first.intend()
     first.created("run-1")
@@ -89,7 +82,7 @@ def test_failed_work_is_replaced_by_new_work() -> None:
 
 
 def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
-    store = Store()
+    store = FakeStateStore()
     first = open_(store)
     first.intend()
     first.created("run-1")
@@ -101,7 +94,7 @@ def test_a_task_that_is_cleared_after_its_success_starts_new_work() -> None:
 
 
 def test_a_task_that_died_before_its_success_was_recorded_resumes_the_same_work() -> None:
-    store = Store()
+    store = FakeStateStore()
     first = open_(store)
     first.intend()
     first.created("run-1")
@@ -113,7 +106,7 @@ def test_a_task_that_died_before_its_success_was_recorded_resumes_the_same_work(
 
 
 def test_a_task_whose_max_tries_is_unknown_counts_as_cleared_after_its_success() -> None:
-    store = Store()
+    store = FakeStateStore()
     first = open_(store, max_tries=None)
     first.intend()
     first.created("run-1")

@@ -10,27 +10,21 @@ import pytest
 
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
+from tests.support.state_store import FakeStateStore
 
 LOG = logging.getLogger(__name__)
-
-
-class Store(dict[str, Any]):
-    """A state store, as Airflow 3.3 has it."""
-
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        self[key] = value
 
 
 class Stores:
     """An asset's store, and one for each run."""
 
     def __init__(self) -> None:
-        self.asset = Store()
-        self.runs: dict[str, Store] = {}
+        self.asset = FakeStateStore()
+        self.runs: dict[str, FakeStateStore] = {}
 
     def run(self, name: str, source: Any = "everything", **context: Any) -> Watermark:
         ti = SimpleNamespace(dag_id="d", task_id="t", run_id=name, map_index=-1)
-        own = self.runs.setdefault(name, Store())
+        own = self.runs.setdefault(name, FakeStateStore())
         given = {"ti": ti, "asset_state_store": {"asset": self.asset}, "task_state_store": own, **context}
         return Watermark(given, ["asset"], source, LOG, name="w", argument="incremental")  # type: ignore[arg-type]
 

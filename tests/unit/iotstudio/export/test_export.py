@@ -18,7 +18,7 @@ import pytest
 from airflow.sdk import DAG, Asset
 from airflow.sdk.execution_time import context as task_context
 
-from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.errors import InputError, RequestRejectedError, ServerError
 from airflow_provider.iotstudio.export import incremental
 from airflow_provider.iotstudio.export.history import Span
 from airflow_provider.iotstudio.operators import (
@@ -28,6 +28,7 @@ from airflow_provider.iotstudio.operators import (
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.seed import HISTORY_MS
 from airflow_provider.sandbox.server import Sandbox
+from tests.support.state_store import FakeStateStore
 
 from ..conftest import THING
 
@@ -63,9 +64,11 @@ def test_things_come_with_their_values_one_row_each(service: IoTStudioService, t
     rows = {row["uid"]: row for row in lines(path)}
     assert len(rows) == result["rows"] == 264
     for uid, thing in service.space.things.items():
-        assert rows[uid] == {"uid": uid, "title": thing.title, **thing.status}
-    assert result["columns"][:2] == ["uid", "title"]
-    assert set(result["columns"][2:]) == {name for t in service.space.things.values() for name in t.status}
+        described = {"title": thing.title, "categories": thing.categories, "model": None}
+        times = {"created": thing.created, "modified": thing.modified}
+        assert rows[uid] == {"uid": uid, **described, **times, **thing.status}
+    assert result["columns"][:6] == ["uid", "title", "categories", "model", "created", "modified"]
+    assert set(result["columns"][6:]) == {name for t in service.space.things.values() for name in t.status}
     assert result["bytes"] == path.stat().st_size
     assert (result["requests"], result["format"]) == (2, "jsonl")  # a token, and one page
 
@@ -97,7 +100,7 @@ def test_parquet_has_the_types_of_the_values(service: IoTStudioService, tmp_path
         "co2": "int64",
         "window/open": "bool",
         "mode": "string",
-        "limit": "int64",
+        "limit": "double",
         "tariff": "string",
         "mixed": "string",
     }
@@ -214,16 +217,51 @@ def test_named_properties_are_read_alone(service: IoTStudioService, sandbox: San
     assert (sandbox.counters.requests[ONE], sandbox.counters.requests[HISTORY]) == (1, 0)
 
 
-def test_parquet_history_has_numbers_where_all_are_numbers(service: IoTStudioService, tmp_path: Path) -> None:
+HISTORY_TYPES = {
+    "thing_id": "string",
+    "at": "timestamp[us, tz=UTC]",
+    "property": "string",
+    "value": "string",
+    "number": "double",
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "number"),
+    [
+        (70, "70", 70.0),
+        (70.5, "70.5", 70.5),
+        (True, "true", None),
+        ("eco", '"eco"', None),
+        ("70", '"70"', None),
+        ({"a": [1]}, '{"a":[1]}', None),
+        (None, "null", None),
+    ],
+)
+def test_the_schema_of_a_parquet_history_does_not_depend_on_its_values(
+    service: IoTStudioService, tmp_path: Path, value: Any, text: str, number: float | None
+) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
+    service.space.things[THING].history = {"temperature": [(HISTORY_MS, value)]}
     path = tmp_path / "history.parquet"
-    history(path, thing_ids=[THING])
+    result = history(path, thing_ids=[THING])
     table = pq.read_table(path)
-    assert str(table.schema.field("value").type) == "double"
-    assert table.num_rows == 144
-    service.space.things[THING].record("mode", HISTORY_MS, "eco")
-    history(path, thing_ids=[THING])
-    assert str(pq.read_table(path).schema.field("value").type) == "string"
+    assert {field.name: str(field.type) for field in table.schema} == HISTORY_TYPES
+    assert result["columns"] == list(HISTORY_TYPES)
+    (row,) = table.to_pylist()
+    assert (row["value"], row["number"]) == (text, number)
+    assert row["at"] == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_parquet_history_without_values_has_the_same_schema(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    for arguments in ({"thing_ids": []}, {"thing_ids": [THING], "properties": []}, {"properties": []}):
+        path = tmp_path / "history.parquet"
+        assert history(path, **arguments)["rows"] == 0
+        assert {field.name: str(field.type) for field in pq.read_schema(path)} == HISTORY_TYPES
+    assert sandbox.counters.total("iotstudio") == 0
 
 
 def test_an_empty_page_in_the_middle_does_not_end_a_history(
@@ -242,7 +280,23 @@ def test_an_empty_page_in_the_middle_does_not_end_a_history(
         ({"thing_ids": THING}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING, None]}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING], "category": "Sensors"}, "not both"),
-        ({"concurrency": 0}, "'concurrency' must be from 1 to 32"),
+        ({"concurrency": 0}, "'concurrency' must be 1 to 32"),
+        ({"concurrency": "many"}, "'concurrency' must be a whole number"),
+        ({"thing_ids": f"['{THING}']"}, "render_template_as_native_obj"),
+        ({"properties": "['temperature']"}, "render_template_as_native_obj"),
+        ({"thing_ids": [THING, ""]}, "'thing_ids' must be a list of texts"),
+        ({"properties": [None]}, "'properties' must be a list of texts"),
+        ({"filters": {}}, "'filters'"),
+        ({"filters": {"mode": None}}, "'filters'"),
+        ({"filters": {"temperature": ">20"}}, "gt:20"),
+        ({"thing_ids": [THING], "filters": {}}, "not both"),
+        ({"category": ""}, "'category' is empty"),
+        ({"start": ""}, "'start' is empty"),
+        ({"end": " "}, "'end' is empty"),
+        ({"start": float("nan")}, "'start' is empty"),
+        ({"space": ""}, "'space' is empty"),
+        ({"lag": 60}, "'lag' goes with incremental=True only"),
+        ({"lag": 60, "incremental": "maybe"}, "'incremental' must be true or false"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_request(
@@ -256,8 +310,8 @@ def test_bad_arguments_are_refused_before_any_request(
 def test_when_one_history_fails_all_fail_and_no_file_is_left(
     service: IoTStudioService, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    sandbox.faults.add("status", path="/properties-history", status=404, after=30, times=1)
-    with pytest.raises(NotFoundError):
+    sandbox.faults.add("status", path="/properties-history", status=400, after=30, times=1)
+    with pytest.raises(RequestRejectedError):
         history(tmp_path / "history.jsonl", category="Sensors")
     assert list(tmp_path.iterdir()) == []
 
@@ -391,21 +445,14 @@ def test_memory_is_flat_over_long_histories(service: IoTStudioService, tmp_path:
     assert peak(6_000) < 1.5 * peak(2_000)
 
 
-class Store(dict[str, Any]):
-    """A state store, as Airflow 3.3 has it."""
-
-    def set(self, key: str, value: Any, **_: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
-
-
 class Memory:
-    """What a DAG's incremental export remembers: on its asset, and with each of its runs."""
+    """State stores of a DAG's incremental export: one of its asset, and one of each run."""
 
     def __init__(self) -> None:
-        self.asset = Store()
-        self.runs: dict[str, Store] = {}
+        self.asset = FakeStateStore()
+        self.runs: dict[str, FakeStateStore] = {}
 
-    def __getitem__(self, _: Asset) -> Store:
+    def __getitem__(self, _: Asset) -> FakeStateStore:
         return self.asset
 
 
@@ -420,7 +467,7 @@ def increment(path: Path, memory: Memory | None, run: str, **arguments: Any) -> 
         **arguments,
     )
     ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
-    own = None if memory is None else memory.runs.setdefault(run, Store())
+    own = None if memory is None else memory.runs.setdefault(run, FakeStateStore())
     context: Any = {"ti": ti, "asset_state_store": memory, "task_state_store": own}
     return operator.execute(context)
 
@@ -517,8 +564,8 @@ def test_the_watermark_moves_only_after_the_file_has_its_final_name(
     memory, path = Memory(), tmp_path / "history.jsonl"
     increment(path, memory, "first", end="2026-01-02")
     known = dict(memory.asset)
-    sandbox.faults.add("status", path="/properties-history", status=404)
-    with pytest.raises(NotFoundError):
+    sandbox.faults.add("status", path="/properties-history", status=400)
+    with pytest.raises(RequestRejectedError):
         increment(path, memory, "second")
     assert memory.asset == known
     assert increment(path, memory, "second")["rows"] == 96

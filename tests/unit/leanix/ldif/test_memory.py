@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.leanix_memory import carry
+from tests.benchmarks.leanix_memory import transfer
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +20,6 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_tens_of_megabytes_pass_with_little_memory(way: str, megabytes: float, growth: float) -> None:
-    carried = carry(way, megabytes)
+    carried = transfer(way, megabytes)
     assert carried["megabytes"] >= 0.9 * megabytes
     assert carried["growth"] < growth

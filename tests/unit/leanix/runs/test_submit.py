@@ -13,8 +13,9 @@ from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunO
 from airflow_provider.leanix.runs import submit
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.airflow_names import TaskDeferred
+from tests.support.task_runner import TaskRunner
 
-from ..conftest import INBOUND, OUTBOUND, Task
+from ..conftest import INBOUND, OUTBOUND
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 MEMORY = pytest.mark.parametrize("remembers", [True, False], ids=["with-store", "marker-only"])
@@ -74,7 +75,7 @@ def test_crash_at_any_step_never_starts_a_second_run(
 ) -> None:
     if deferrable and method == "get_run_status":
         method = "get_run_stats"  # the triggerer has read the status already
-    task = Task(remembers=remembers)
+    task = TaskRunner(remembers=remembers)
     arguments = {"output_path": str(tmp_path / "out.json"), "deferrable": deferrable}
     die_once(monkeypatch, owner, method, when)
     with pytest.raises(Crash):
@@ -94,7 +95,7 @@ def test_lost_answer_never_starts_a_second_run(
     leanix: Any, sandbox: Any, path: str, remembers: bool, deferrable: bool
 ) -> None:
     fault = sandbox.faults.add("reset_after", method="POST", path=path)
-    assert Task(remembers=remembers).run(run_operator(deferrable=deferrable))["status"] == "FINISHED"
+    assert TaskRunner(remembers=remembers).run(run_operator(deferrable=deferrable))["status"] == "FINISHED"
     assert fault.hits == 1
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
@@ -105,7 +106,7 @@ def test_lost_answer_and_a_crash_together(
 ) -> None:
     sandbox.faults.add("reset_after", method="POST", path=r"/synchronizationRuns$")
     die_once(monkeypatch, LeanIXHook, "list_runs", "before")
-    task = Task()
+    task = TaskRunner()
     with pytest.raises(Crash):
         task.run(run_operator(deferrable=deferrable))
     task.run(run_operator(deferrable=deferrable))
@@ -114,7 +115,7 @@ def test_lost_answer_and_a_crash_together(
 
 def test_create_without_effect_is_sent_a_second_time(leanix: Any, sandbox: Any) -> None:
     sandbox.faults.add("html", status=504, method="POST", path=r"/synchronizationRuns$")
-    assert Task().run(run_operator())["status"] == "FINISHED"
+    assert TaskRunner().run(run_operator())["status"] == "FINISHED"
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
@@ -122,7 +123,7 @@ def test_create_without_effect_is_sent_a_second_time(leanix: Any, sandbox: Any) 
 @MEMORY
 def test_live_run_of_an_earlier_attempt_is_waited_for(leanix: Any, remembers: bool, deferrable: bool) -> None:
     leanix.run_seconds = 0.3
-    task = Task(remembers=remembers)
+    task = TaskRunner(remembers=remembers)
     assert isinstance(task.begin(run_operator(deferrable=True)), TaskDeferred)
     result = task.run(run_operator(deferrable=deferrable))
     assert result["run_id"] == leanix.runs[0].id
@@ -135,7 +136,7 @@ def test_live_run_of_an_earlier_attempt_is_waited_for(leanix: Any, remembers: bo
 def test_after_a_run_that_broke_comes_a_new_one(
     leanix: Any, remembers: bool, deferrable: bool, ending: str
 ) -> None:
-    task = Task(remembers=remembers)
+    task = TaskRunner(remembers=remembers)
     leanix.ending = ending
     for _ in range(2):
         with pytest.raises(RunFailedError):
@@ -148,7 +149,7 @@ def test_after_a_run_that_broke_comes_a_new_one(
 
 @BOTH
 def test_a_run_classified_as_failed_is_followed_by_a_new_run(leanix: Any, deferrable: bool) -> None:
-    task, asked = Task(), {**INBOUND, "content": tutorial_items(), "deferrable": deferrable}
+    task, asked = TaskRunner(), {**INBOUND, "content": tutorial_items(), "deferrable": deferrable}
     leanix.bad_items = 1
     with pytest.raises(RunFailedError, match="more errors"):
         task.run(run_operator(**asked))
@@ -159,7 +160,7 @@ def test_a_run_classified_as_failed_is_followed_by_a_new_run(leanix: Any, deferr
 def test_without_a_store_a_finished_run_is_classified_until_the_description_changes(
     leanix: Any,
 ) -> None:
-    task, asked = Task(remembers=False), {**INBOUND, "content": tutorial_items()}
+    task, asked = TaskRunner(remembers=False), {**INBOUND, "content": tutorial_items()}
     leanix.bad_items = 1
     for _ in range(2):
         with pytest.raises(RunFailedError, match="more errors"):
@@ -170,7 +171,7 @@ def test_without_a_store_a_finished_run_is_classified_until_the_description_chan
 
 
 def test_after_a_crash_while_a_run_broke_comes_a_new_one(leanix: Any) -> None:
-    task = Task()
+    task = TaskRunner()
     leanix.ending = "FAILED"
     task.begin(run_operator(deferrable=True))
     leanix.ending = "FINISHED"
@@ -178,7 +179,7 @@ def test_after_a_crash_while_a_run_broke_comes_a_new_one(leanix: Any) -> None:
 
 
 def test_run_stopped_at_the_deadline_is_followed_by_a_new_one(leanix: Any) -> None:
-    task = Task()
+    task = TaskRunner()
     leanix.stuck_in = "IN_PROGRESS"
     with pytest.raises(RunFailedError, match="deadline"):
         task.run(run_operator(timeout=0.1))
@@ -188,7 +189,7 @@ def test_run_stopped_at_the_deadline_is_followed_by_a_new_one(leanix: Any) -> No
 
 
 def test_cleared_task_starts_a_new_run(leanix: Any) -> None:
-    task = Task()
+    task = TaskRunner()
     first = task.run(run_operator())["run_id"]
     task.clear()
     second = task.run(run_operator())["run_id"]
@@ -200,14 +201,14 @@ def test_cleared_task_starts_a_new_run(leanix: Any) -> None:
 def test_task_that_crashed_before_its_success_was_stored_resumes_the_same_run(
     leanix: Any, remembers: bool, deferrable: bool
 ) -> None:
-    task = Task(remembers=remembers)
+    task = TaskRunner(remembers=remembers)
     first = task.run(run_operator(deferrable=deferrable))
     assert task.run(run_operator(deferrable=deferrable)) == first
     assert (leanix.starts, len(leanix.runs)) == (1, 1)
 
 
 def test_start_task_cleared_while_its_run_is_live_resumes_it(leanix: Any) -> None:
-    task = Task()
+    task = TaskRunner()
     leanix.stuck_in = "IN_PROGRESS"
     start = LeanIXStartRunOperator(task_id="start", **OUTBOUND)
     first = task.run(start)
@@ -221,7 +222,7 @@ def test_start_task_cleared_while_its_run_is_live_resumes_it(leanix: Any) -> Non
 
 @MEMORY
 def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any, remembers: bool) -> None:
-    task = Task(remembers=remembers)
+    task = TaskRunner(remembers=remembers)
     leanix.stuck_in = "IN_PROGRESS"
     inbound = {**INBOUND, "content": tutorial_items(), "deferrable": True}
     task.begin(run_operator(**inbound))
@@ -232,15 +233,15 @@ def test_changed_input_stops_the_old_run_and_starts_a_new_one(leanix: Any, remem
 
 
 def test_two_tasks_never_take_each_others_run(leanix: Any) -> None:
-    ids = {Task(task_id=name, remembers=False).run(run_operator())["run_id"] for name in ("a", "b")}
+    ids = {TaskRunner(task_id=name, remembers=False).run(run_operator())["run_id"] for name in ("a", "b")}
     assert len(ids) == 2
 
 
 @MEMORY
 def test_changed_input_leaves_the_live_runs_of_other_tasks_alone(leanix: Any, remembers: bool) -> None:
     leanix.stuck_in = "IN_PROGRESS"
-    Task(task_id="other").begin(run_operator(deferrable=True))
-    task = Task(remembers=remembers)
+    TaskRunner(task_id="other").begin(run_operator(deferrable=True))
+    task = TaskRunner(remembers=remembers)
     task.begin(run_operator(deferrable=True))
     leanix.stuck_in = None
     task.run(run_operator(description="changed"))
@@ -252,7 +253,7 @@ def test_a_run_that_is_only_said_to_be_unknown_is_not_replaced(
     leanix: Any, sandbox: Any, deferrable: bool
 ) -> None:
     leanix.run_seconds = 0.3
-    task = Task()
+    task = TaskRunner()
     task.begin(run_operator(deferrable=True))
     sandbox.faults.add("html", status=404, path="/status$")
     assert task.run(run_operator(deferrable=deferrable))["run_id"] == leanix.runs[0].id
@@ -260,7 +261,7 @@ def test_a_run_that_is_only_said_to_be_unknown_is_not_replaced(
 
 
 def test_forgotten_run_is_replaced(leanix: Any) -> None:
-    task = Task()
+    task = TaskRunner()
     task.begin(run_operator(deferrable=True))
     leanix.machine.runs.clear()
     leanix.machine.live.clear()
@@ -269,7 +270,7 @@ def test_forgotten_run_is_replaced(leanix: Any) -> None:
 
 def test_error_event_is_raised_by_the_task_as_it_was(leanix: Any, sandbox: Any) -> None:
     leanix.stuck_in = "PENDING"
-    task = Task()
+    task = TaskRunner()
     operator = run_operator(deferrable=True)
     deferral = task.begin(operator)
     sandbox.faults.add("html", status=502, path="/status$", times=None)
@@ -284,7 +285,7 @@ def test_error_event_is_raised_by_the_task_as_it_was(leanix: Any, sandbox: Any) 
 def test_a_missing_store_is_logged_in_one_line_per_process(
     leanix: Any, kind: type, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Task(remembers=False).run(kind(task_id="run", **OUTBOUND))
+    TaskRunner(remembers=False).run(kind(task_id="run", **OUTBOUND))
     assert (caplog.text + "".join(capsys.readouterr())).count("No task state store here") == 1
 
 
@@ -292,7 +293,7 @@ def test_a_missing_store_is_logged_in_one_line_per_process(
 
 
 def test_users_text_stays_in_front_of_the_marker_within_500_characters() -> None:
-    marker = Task().submission().marker
+    marker = TaskRunner().submission().marker
     assert len(marker) <= 32
     assert submit.append_marker("Nightly", marker) == f"Nightly {marker}"
     assert submit.append_marker(None, marker) == marker

@@ -24,8 +24,9 @@ from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox import Sandbox
 from tests.support.airflow_names import TaskDeferred
 from tests.support.hypothesis_sizes import examples
+from tests.support.task_runner import TaskRunner, first_event, rebuild_trigger
 
-from ..conftest import OUTBOUND, Task, again, first_event
+from ..conftest import OUTBOUND
 
 STEPS = [
     (Submission, "intend"),
@@ -63,14 +64,14 @@ class SubmissionMachine(RuleBasedStateMachine):
         _secrets_masker().reset_masker()
         self.leanix = self.sandbox.leanix
         self.leanix.queue_seconds, self.leanix.run_seconds = 5.0, 5.0
-        self.task = Task()
+        self.task = TaskRunner()
         self.deferral: TaskDeferred | None = None
         self.taken = ""
         self.wanted = "A"
 
     @initialize(remembers=st.booleans())
     def start(self, remembers: bool) -> None:
-        self.task = Task(remembers=remembers)
+        self.task = TaskRunner(remembers=remembers)
 
     def operator(self) -> LeanIXRunOperator:
         return LeanIXRunOperator(
@@ -127,7 +128,7 @@ class SubmissionMachine(RuleBasedStateMachine):
     def the_triggerer_restarts(self) -> None:
         """Another trigger resumes from the stored arguments."""
         assert self.deferral is not None
-        trigger = again(self.deferral.trigger)
+        trigger = rebuild_trigger(self.deferral.trigger)
 
         async def wait_a_moment() -> None:
             with suppress(TimeoutError):
@@ -138,7 +139,7 @@ class SubmissionMachine(RuleBasedStateMachine):
         live = {run.id for run in self.leanix.live_runs}
         asyncio.run(wait_a_moment())
         assert not [run for run in self.leanix.runs if run.id in live and run.status == "STOPPED"]
-        self.deferral.trigger = again(trigger)
+        self.deferral.trigger = rebuild_trigger(trigger)
 
     @precondition(lambda self: self.deferral is not None)
     @rule()
@@ -146,7 +147,7 @@ class SubmissionMachine(RuleBasedStateMachine):
         deferral, self.deferral = self.deferral, None
         assert deferral is not None
         with suppress(ProviderError):
-            asyncio.run(again(deferral.trigger).on_kill())
+            asyncio.run(rebuild_trigger(deferral.trigger).on_kill())
             assert self.leanix.live_runs == []
 
     @rule()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider.mapsindoors.geodata.diff import build_update, differences
-from airflow_provider.mapsindoors.geodata.rows import normalize
+from airflow_provider.mapsindoors.geodata.rows import RowReader
 from airflow_provider.sandbox.mapsindoors import seed
 from tests.support.hypothesis_sizes import examples
 
@@ -59,7 +59,7 @@ def test_equivalent_objects_have_no_difference(data: Any) -> None:
     }
     row = equivalent(data.draw, stored)
     assert differences(row, stored) == {}
-    assert build_update(normalize(row), stored) == ({}, {})
+    assert build_update(RowReader().read(row)[0], stored) == ({}, {})
 
 
 def test_only_fields_that_the_row_owns_count() -> None:

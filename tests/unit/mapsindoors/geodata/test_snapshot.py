@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider.mapsindoors.geodata.snapshot import LazyObjects
 from airflow_provider.sandbox.mapsindoors import seed
-from tests.unit.mapsindoors.running import undecoded
+from tests.support.mapsindoors_sync import undecoded
 
 
 def test_objects_are_found_by_id_and_each_access_returns_a_copy() -> None:

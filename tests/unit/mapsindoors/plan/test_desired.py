@@ -13,7 +13,7 @@ import pytest
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import POI, RING, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import POI, RING, by_external_id, desk, put, sync, writes
 
 FLAT = [
     {
@@ -196,9 +196,9 @@ def test_all_bad_rows_are_reported_together_before_any_write(
     with pytest.raises(InputError) as caught:
         sync([*rows, desk("D-1")])
     for number, (_, words) in enumerate(BAD, 1):
-        said = [one for one in caught.value.problems if one.startswith(f"row {number}:")]
+        said = [one for one in caught.value.problems if one.startswith(f"row {number} (")]
         assert [one for one in said if words in one], (number, words, said)
-    assert not [one for one in caught.value.problems if one.startswith(f"row {len(BAD) + 1}:")]
+    assert not [one for one in caught.value.problems if one.startswith(f"row {len(BAD) + 1} (")]
     assert writes(sandbox) == 0
 
 
@@ -206,6 +206,6 @@ def test_an_id_with_the_external_id_of_another_object_is_refused(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox
 ) -> None:
     row = {"id": seed.TUTORIAL_POI, "externalId": "A-0-01"}
-    with pytest.raises(InputError, match="row 1: externalId 'A-0-01' belongs to object"):
+    with pytest.raises(InputError, match=r"row 1 \(\w+\): externalId 'A-0-01' belongs to object"):
         sync([row], match_on="id")
     assert writes(sandbox) == 0

@@ -17,7 +17,7 @@ from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperato
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
-from tests.unit.mapsindoors.running import put, undecoded
+from tests.support.mapsindoors_sync import put, undecoded
 
 RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
 ROWS: list[dict[str, Any]] = [
@@ -157,7 +157,7 @@ def test_the_table_speaks_of_people_and_places_not_of_ids(
             "externalId": "N-2",
             "baseType": "poi",
             "parentExternalId": "N-1",
-            "geometry": "POINT (1 2)",
+            "geometry": "POINT (12.5705 55.7805)",
         },
     ]
     path = tmp_path / "plan.json"

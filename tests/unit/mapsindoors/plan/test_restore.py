@@ -13,7 +13,7 @@ from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.operators import MapsIndoorsExportGeodataOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import SQUARE, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import SQUARE, by_external_id, desk, put, sync, writes
 
 
 @pytest.fixture

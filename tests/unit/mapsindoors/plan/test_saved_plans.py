@@ -11,7 +11,7 @@ import pytest
 from airflow_provider.errors import InputError, PermissionDeniedError, PlanRejectedError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
 
 
 def test_a_plan_is_made_reviewed_and_applied(
@@ -45,10 +45,7 @@ def test_a_plan_for_a_changed_map_is_rejected(
     path = str(tmp_path / "plan.json")
     rows = [{"externalId": f"A-0-0{n}", "name": f"Room {n}"} for n in (1, 2, 3)]
     sync(rows, mode="plan", plan_output=path, scope=ROOMS)
-    first, second, third, other = (by_external_id(unlimited_service)[f"A-0-0{n}"] for n in range(1, 5))
-    put(unlimited_service, {**other, "status": 1})
-    with pytest.raises(PlanRejectedError, match="an object that was compared, but is not to be changed"):
-        sync(plan=path)
+    first, second, third = (by_external_id(unlimited_service)[f"A-0-0{n}"] for n in range(1, 4))
     put(unlimited_service, {**first, "properties": {**first["properties"], "name@en": "Ada's"}})
     put(unlimited_service, {**second, "properties": {**second["properties"], "name@en": "Room 2"}})
     unlimited_service.campus.geodata = {
@@ -224,3 +221,113 @@ def test_a_plan_with_new_parents_is_applied(unlimited_service: MapsIndoorsServic
     assert (done["create"], done["update"]) == (2, 1)
     after = by_external_id(unlimited_service)
     assert after["N-2"]["parentId"] == after["A-0-P1"]["parentId"] == after["N-1"]["id"]
+
+
+# What a plan depends on
+
+
+def test_a_change_elsewhere_on_the_map_does_not_void_a_plan(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.json")
+    rows = [{"externalId": "A-0-01", "name": "Reception"}, {"externalId": "A-0-02"}, desk("D-1")]
+    sync(rows, mode="plan", plan_output=path, scope={"base_types": ["room", "poi"]})
+    found = by_external_id(unlimited_service)
+    floor = {**found["A-0"], "baseTypeProperties": {"name": "EG", "administrativeid": "0"}}
+    put(unlimited_service, {**found["A-0-02"], "status": 1}, {**found["B-0-01"], "status": 1}, floor)
+    extra = {**found["B-0-02"], "id": "e" * 24, "externalId": "B-0-99"}
+    put(unlimited_service, extra)
+    done = sync(plan=path)
+    assert (done["create"], done["update"]) == (1, 1)
+    assert by_external_id(unlimited_service)["A-0-01"]["properties"]["name@en"] == "Reception"
+
+
+def move(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**found["A-0-01"], "parentId": found["A-1"]["id"]}]
+
+
+def describe(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**found["A-0-01"], "aliases": ["front desk"]}]
+
+
+def make_the_desk(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**found["A-0-P1"], "id": "d" * 24, "externalId": " D-1\u00a0"}]
+
+
+def copy_the_room(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**found["A-0-01"], "id": "c" * 24}]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (move, r"room \w+ \(A-0-01\): another field, or its place in the tree, changed"),
+        (describe, r"room \w+ \(A-0-01\): another field"),
+        (make_the_desk, f"externalId 'D-1' is now that of {'d' * 24}"),
+        (copy_the_room, f"externalId 'A-0-01' is now that of .*{'c' * 24}"),
+    ],
+)
+def test_what_drifted_is_named(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, change: Any, words: str
+) -> None:
+    path = str(tmp_path / "plan.json")
+    sync([{"externalId": "A-0-01", "name": "Reception"}, desk("D-1")], mode="plan", plan_output=path)
+    put(unlimited_service, *change(by_external_id(unlimited_service)))
+    with pytest.raises(PlanRejectedError, match=f"the map changed since the plan .*{words}"):
+        sync(plan=path)
+    assert writes(sandbox) == 0
+
+
+def test_a_parent_that_is_gone_is_named(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.json")
+    sync([desk("D-1", parentExternalId="A-0-01")], mode="plan", plan_output=path)
+    room = by_external_id(unlimited_service)["A-0-01"]["id"]
+    unlimited_service.campus.geodata = {
+        key: one for key, one in unlimited_service.campus.geodata.items() if key != room
+    }
+    with pytest.raises(PlanRejectedError, match=f"the parent {room} is gone"):
+        sync(plan=path)
+    assert writes(sandbox) == 0
+
+
+def of_first_release(unlimited_service: MapsIndoorsService, path: Path) -> None:
+    """Write a plan as 0.1.0 did: the fingerprint is that of all compared objects."""
+    sync([{"externalId": "A-0-01", "name": "Reception"}], mode="plan", plan_output=str(path), scope=ROOMS)
+    document = json.loads(path.read_text())
+    document["fingerprint"] = document.pop("depends")["map"]
+    path.write_text(json.dumps(document))
+
+
+def test_a_plan_of_the_first_release_is_applied_to_an_unchanged_map_only(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    of_first_release(unlimited_service, path)
+    other = by_external_id(unlimited_service)["A-0-04"]
+    put(unlimited_service, {**other, "status": 1})
+    with pytest.raises(PlanRejectedError, match="an object that was compared, but is not to be changed"):
+        sync(plan=str(path))
+    assert writes(sandbox) == 0
+    put(unlimited_service, other)
+    assert sync(plan=str(path))["update"] == 1
+
+
+@pytest.mark.parametrize("forged", ["fingerprint", "depends", "changes"])
+def test_a_plan_whose_dependencies_were_altered_is_rejected(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, forged: str
+) -> None:
+    path = tmp_path / "plan.json"
+    sync([{"externalId": f"A-0-0{n}", "name": "X"} for n in (1, 2)], mode="plan", plan_output=str(path))
+    document = json.loads(path.read_text())
+    if forged == "fingerprint":
+        document["fingerprint"] = "0" * 64
+    elif forged == "depends":
+        document["depends"].popitem()
+    else:
+        del document["changes"][1]
+    path.write_text(json.dumps(document))
+    with pytest.raises(PlanRejectedError, match="was altered"):
+        sync(plan=str(path))
+    assert writes(sandbox) == 0

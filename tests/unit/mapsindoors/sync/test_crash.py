@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import by_external_id, desk, sync
+from tests.support.mapsindoors_sync import by_external_id, desk, sync
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.unit.mapsindoors.running import desk, sync
+from tests.support.mapsindoors_sync import REFUSED, desk, sync
 
 WAIT = sum(verify.READ_DELAYS)
 MODES = ["atomic", "stop-at-first", "skip-bad"]
@@ -35,7 +35,7 @@ def waited(
 
 def desks(count: int, bad: set[int]) -> list[dict[str, Any]]:
     """Return rows for new desks; only the service rejects the invalid rows."""
-    return [desk(f"D-{n}", **({"name@xx": "no such language"} if n in bad else {})) for n in range(count)]
+    return [desk(f"D-{n}", **(REFUSED if n in bad else {})) for n in range(count)]
 
 
 def made(unlimited_service: MapsIndoorsService) -> list[str]:

@@ -14,7 +14,7 @@ from airflow_provider.mapsindoors.plan.document import Change, Plan
 from airflow_provider.mapsindoors.plan.html import render_page
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import ROOMS, SQUARE, by_external_id, put, sync, undecoded, writes
+from tests.support.mapsindoors_sync import ROOMS, SQUARE, by_external_id, put, sync, undecoded, writes
 
 
 @pytest.mark.parametrize(

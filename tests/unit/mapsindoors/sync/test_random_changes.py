@@ -13,7 +13,7 @@ from airflow_provider.mapsindoors.geodata.geometry import is_same_place
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
-from tests.unit.mapsindoors.running import RING, SQUARE, by_external_id, desk, sync
+from tests.support.mapsindoors_sync import RING, SQUARE, by_external_id, desk, sync
 
 CHANGES = st.fixed_dictionaries(
     {},

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.unit.mapsindoors.running import by_external_id, sync
+from tests.support.mapsindoors_sync import by_external_id, sync
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,144 @@
+"""Diagnosis: name the cause of a failed connection test in one sentence.
+
+Here are the causes that all services share: the network, proxies, and hosts that are not the API.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from airflow_provider.core.urls import is_loopback
+from airflow_provider.errors import ApiError, NotFoundError, ProviderError, TransportError, cut
+
+_URL = re.compile(r"https?://[^\s()]+")
+_LOGIN = re.compile(r"(?i)log-?_?in|sign-?_?in|auth|sso|saml|session|account")
+_PORTAL = re.compile(
+    r"(?i)\b(captive|portal|proxy|squid|zscaler|firewall|blocked|wi-?fi|wlan|hotspot|web ?filter|gateway)\b"
+)
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The diagnosis of one error.
+
+    :param error: the error of the connection test.
+    :param example: base URL of the API, as an example; empty when there is none.
+    """
+
+    error: ProviderError
+    example: str = ""
+
+    def sentence(self) -> str:
+        """Return one sentence about the network, a proxy or a wrong address; empty for all other causes."""
+        if isinstance(self.error, TransportError):
+            return self._no_response(self.error)
+        if isinstance(self.error, ApiError):
+            return self._reply(self.error)
+        return ""
+
+    @property
+    def _url(self) -> str:
+        found = _URL.search(getattr(self.error, "request", ""))
+        return found.group() if found else ""
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._url).netloc or "the host"
+
+    @property
+    def _proxy(self) -> str:
+        return proxy_of(self._url)
+
+    def _no_response(self, error: TransportError) -> str:
+        if error.cause == "proxy":
+            proxy = self._proxy or "of the environment"
+            return f"The proxy {proxy} does not lead to {self._host}: {error.reason}; {_PROXY_ADVICE}."
+        if error.cause == "name":
+            name = urlsplit(self._url).hostname or "of the host"
+            return f"The host cannot be reached: the name {name} is not known (DNS); check its spelling."
+        if error.cause == "tls":
+            return (
+                f"The host cannot be reached securely: {cut(error.reason, 160)}; for a certificate of your"
+                " organisation's own, set the extra 'verify' to the path of its CA bundle."
+            )
+        return ""
+
+    def _reply(self, error: ApiError) -> str:
+        if error.status in _BY_STATUS:
+            return _BY_STATUS[error.status].format(
+                host=self._host, proxy=self._proxy or "on the way", advice=_PROXY_ADVICE, should=self._should
+            )
+        if 300 <= error.status < 400:
+            return self._redirect(error)
+        if error.is_page and 200 <= error.status < 300:
+            return self._page(error)
+        if error.is_page and self._proxy and error.status in {403, *_GATEWAY_STATUSES}:
+            said = f"{error.status} {cut(error.message, 100)}"
+            return f"The proxy {self._proxy} does not lead to {self._host}: {said}; {_PROXY_ADVICE}."
+        if error.is_page and isinstance(error, NotFoundError):
+            return f"{self._host} answers with a web page (404), not like the API; {self._should}."
+        if 200 <= error.status < 300 and error.message.startswith("the reply cannot be read"):
+            return f"{self._host} answers, but not like the API ({cut(error.message, 120)}); {self._should}."
+        return ""
+
+    def _page(self, error: ApiError) -> str:
+        start = f"{self._host} answers with {cut(error.message, 150)}"
+        if self._is_portal(error.message):
+            return f"{start}: {self._portal} answers in its place; {_PROXY_ADVICE}."
+        return (
+            f"{start}: this looks like the address of the web interface; {self._should}"
+            " (a proxy or login portal on the way would answer like this, too)."
+        )
+
+    def _redirect(self, error: ApiError) -> str:
+        here, there = urlsplit(self._url), urlsplit(error.location)
+        start = f"{self._host} redirects to {cut(error.location, 120) or 'another address'}"
+        same = not there.hostname or there.hostname == here.hostname
+        if same and (here.scheme, there.scheme) == ("http", "https"):
+            return f"{start}: enter the host with https://."
+        if not same and self._is_portal(error.location):
+            return f"{start}: {self._portal} answers in its place; {_PROXY_ADVICE}."
+        if _LOGIN.search(f"{there.netloc if not same else ''}{there.path}"):
+            return f"{start}, a login page: this looks like the address of the web interface; {self._should}."
+        return f"{start}: this is not the address of the API; {self._should}."
+
+    def _is_portal(self, words: str) -> bool:
+        """Return whether something on the way may have answered: a proxy that is set, or over plain http."""
+        parts = urlsplit(self._url)
+        plain = parts.scheme == "http" and not is_loopback(parts.hostname)
+        return plain or bool(self._proxy) or bool(_PORTAL.search(words))
+
+    @property
+    def _portal(self) -> str:
+        return f"the proxy {self._proxy}" if self._proxy else "a proxy or login portal of the network"
+
+    @property
+    def _should(self) -> str:
+        such = f", such as {self.example}" if self.example else ""
+        return f"check that the host is the API's base URL{such}"
+
+
+_PROXY_ADVICE = "check HTTPS_PROXY, or add the host to NO_PROXY"
+
+_BY_STATUS = {
+    405: "{host} answers, but does not accept this method there (405 Method Not Allowed); {should}.",
+    407: "The proxy {proxy} requires a login (407); put user name and password into HTTPS_PROXY, or add the"
+    " host to NO_PROXY.",
+    511: "A login portal of the network answers in place of {host} (511); {advice}.",
+}
+
+
+def proxy_of(url: str) -> str:
+    """Return host and port of the proxy that the environment sets for a URL; empty for none.
+
+    :param url: the URL of a request.
+    """
+    if not url or is_loopback(urlsplit(url).hostname):
+        return ""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None)) or ""
+    return urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2]

@@ -1,0 +1,156 @@
+"""Arguments: validate conditions of tasks and hooks, and read values that a template rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from airflow_provider.core.arguments import SUBJECT
+from airflow_provider.core.files.reader import refuse_rendered_list
+from airflow_provider.core.input.conditions import is_missing, list_condition, refuse, text_condition
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import (
+    UnreadableValueError,
+    ValueReader,
+    read_boolean,
+    read_integer,
+    read_number,
+    shown,
+)
+from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.api import BASE_TYPES
+
+_READER = ValueReader()
+
+MATCH_KEYS = ("id", "externalId", "administrativeid")
+"""Match keys that are no property."""
+
+_SCOPE = ("base_types", "root_element")
+
+
+class Arguments:
+    """Reader of a task's arguments: a text that a template rendered is read as its type.
+
+    All problems are collected in ``problems``; :meth:`raise_if_any` raises them at once.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def whole(self, name: str, value: Any, least: int = 0) -> int:
+        """Return a whole number of at least ``least``."""
+        try:
+            return read_integer(_READER.read(value), least)
+        except UnreadableValueError:
+            self.problems.append(f"'{name}' must be a whole number of at least {least}, not {shown(value)}")
+            return least
+
+    def flag(self, name: str, value: Any) -> bool:
+        """Return a boolean."""
+        try:
+            return read_boolean(_READER.read(value))
+        except UnreadableValueError as problem:
+            self.problems.append(f"'{name}' {problem}")
+            return False
+
+    def share(self, name: str, value: Any) -> float:
+        """Return a number from 0 to 1."""
+        try:
+            found = float(read_number(_READER.read(value)))
+        except UnreadableValueError:
+            found = -1.0
+        if not 0 <= found <= 1:
+            self.problems.append(f"'{name}' must be from 0 to 1, not {shown(value)}")
+        return found
+
+    def choice(self, name: str, value: Any, allowed: Collection[str]) -> None:
+        """Require one of some texts."""
+        if value not in allowed:
+            hint = nearest(str(value)[:100], allowed)
+            self.problems.append(f"'{name}' must be one of {', '.join(allowed)}, not {shown(value)}{hint}")
+
+    def match_on(self, value: Any) -> str:
+        """Return a match key: a field, or a property with its language."""
+        name = value.strip() if isinstance(value, str) else value
+        if is_missing(name):
+            self.problems.append(f"match_on is empty; it is one of {', '.join(MATCH_KEYS)}, or a property")
+        elif isinstance(name, str) and name.lower() == "administrativeid":
+            return "administrativeid"
+        elif not isinstance(name, str) or not (name in MATCH_KEYS or _is_property(name)):
+            self.problems.append(
+                f"match_on must be one of {', '.join(MATCH_KEYS)}, or a property such as roomno@generic, not"
+                f" {shown(value)}{nearest(str(value)[:100], MATCH_KEYS)}"
+            )
+        return str(name)
+
+    def scope(self, value: Any) -> dict[str, Any]:
+        """Return a scope; an empty object for None, which limits nothing."""
+        if value is None:
+            return {}
+        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            refuse_rendered_list(value, "scope")
+        if not isinstance(value, Mapping):
+            self.problems.append(f"scope must be an object, not {shown(value)}")
+            return {}
+        if not value:
+            self.problems.append("scope is empty; leave it out to compare everything")
+        known = {str(name): one for name, one in value.items() if name in _SCOPE}
+        hints = [f"{name}{nearest(str(name), _SCOPE)}" for name in value if name not in _SCOPE]
+        if hints:
+            self.problems.append(f"scope has unknown keys: {', '.join(sorted(hints))}")
+        if "base_types" in known:
+            known["base_types"] = sorted(self._types("scope base_types", known["base_types"], required=True))
+        if "root_element" in known:
+            known["root_element"] = self._root("scope root_element", known["root_element"], required=True)
+        return known
+
+    def base_types(self, value: Any) -> set[str] | None:
+        """Return base types; None for no condition, an empty set for none of them."""
+        return None if value is None else self._types("base_types", value)
+
+    def root_element(self, value: Any) -> str | None:
+        """Return the id of the object to start from; None for no condition."""
+        return self._root("root_element", value)
+
+    def raise_if_any(self) -> None:
+        """Raise the problems.
+
+        :raises InputError: when there is one.
+        """
+        refuse(self.problems, SUBJECT)
+
+    def _types(self, name: str, value: Any, required: bool = False) -> set[str]:
+        if isinstance(value, str):
+            refuse_rendered_list(value, name)
+            value = [value]
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value, key=str)
+        wrong = [f"{name} is empty"] if value is None and required else list_condition(value, name)
+        if not wrong:
+            unknown = [f"{one}{nearest(one, BASE_TYPES)}" for one in value if one not in BASE_TYPES]
+            known = f"; known are {', '.join(BASE_TYPES)}"
+            wrong = [f"{name} has unknown types: {', '.join(unknown)}{known}"] if unknown else []
+        self.problems += wrong
+        return set() if wrong else set(value)
+
+    def _root(self, name: str, value: Any, required: bool = False) -> str | None:
+        wrong = [f"{name} is empty"] if value is None and required else text_condition(value, name)
+        if not wrong and value is not None and not isinstance(value, str):
+            wrong = [f"{name} must be a text, not {shown(value)}"]
+        self.problems += wrong
+        return None if wrong or value is None else str(value).strip()
+
+
+def _is_property(name: str) -> bool:
+    key, _, language = name.partition("@")
+    return bool(key.strip() and language.strip() and "@" not in language)
+
+
+def required_text(value: Any, name: str) -> str:
+    """Return a text that is not empty.
+
+    :raises InputError: when it is empty, or no text.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name} must be a text that is not empty, not {shown(value)}", SUBJECT)
+    return value

@@ -1,0 +1,233 @@
+"""Resolution: replace the references of rows by ids, and validate rows against a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider.core.input.values import UnreadableValueError, read_integer
+from airflow_provider.mapsindoors.geodata import geometry, validation
+from airflow_provider.mapsindoors.geodata.diff import is_empty, same_value, twice_spelled
+from airflow_provider.mapsindoors.geodata.snapshot import (
+    NEAR,
+    PARENTS,
+    Bounds,
+    SolutionSnapshot,
+    UnresolvedReferenceError,
+    key_of,
+)
+from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
+
+Json = dict[str, Any]
+
+_NEED_TYPE = ("room", "poi")
+"""Base types that need a display type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How strictly rows are validated against a snapshot.
+
+    :param allow_distant: whether places may be far from their venue.
+    :param exact: whether the rows are objects of the service, whose values stay as they are.
+    :param any_dataset: whether rows may name another solution, which the service ignores.
+    """
+
+    allow_distant: bool = False
+    exact: bool = False
+    any_dataset: bool = False
+
+
+def resolve_references(
+    rows: list[DesiredRow], snapshot: SolutionSnapshot, rules: Rules | None = None
+) -> None:
+    """Resolve the references of matched rows to ids, and validate the rows against the snapshot.
+
+    :param rows: the rows after :func:`~airflow_provider.mapsindoors.plan.desired.match_rows`; they are
+        changed.
+    :param snapshot: the solution, with display types and categories as far as the rows use them.
+    :param rules: how strictly they are validated.
+    """
+    rules = rules or Rules()
+    by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
+    for row in rows:
+        for step in (_resolve_types, _resolve_parent):
+            try:
+                step(row, snapshot, by_external_id)
+            except UnresolvedReferenceError as error:
+                row.problems.append(str(error))
+        if not row.problems:
+            row.problems += _validate_against_snapshot(row, snapshot, rules)
+    for row in sorted(rows, key=tree_level):
+        if row.parent is not None and row.parent.problems:
+            row.problems.append(f"its parent, row {row.parent.number}, is left out")
+
+
+def _resolve_types(row: DesiredRow, snapshot: SolutionSnapshot, _: Mapping[str, DesiredRow]) -> None:
+    kind, categories = row.item.get("displayTypeId"), row.item.get("categories")
+    if isinstance(kind, str) and kind:
+        row.item["displayTypeId"] = snapshot.resolve_display_type(kind)
+    if isinstance(categories, list):
+        row.item["categories"] = [snapshot.resolve_category(str(category)) for category in categories]
+
+
+def _resolve_parent(
+    row: DesiredRow, snapshot: SolutionSnapshot, rows_by_external_id: Mapping[str, DesiredRow]
+) -> None:
+    names = row.references
+    if "parentExternalId" in names:
+        wanted = names["parentExternalId"]
+        other = rows_by_external_id.get(wanted)
+        if other is not None and not other.object_id:
+            row.parent = other
+        else:
+            row.item["parentId"] = snapshot.resolve("externalId", wanted)
+    elif "parentAdministrativeId" in names:
+        row.item["parentId"] = snapshot.resolve("administrativeid", names["parentAdministrativeId"])
+    elif "parentFloor" in names or "parentBuilding" in names:
+        if not {"parentFloor", "parentBuilding"} <= set(names):
+            raise UnresolvedReferenceError("parentFloor and parentBuilding belong together")
+        row.item["parentId"] = snapshot.resolve_floor(names["parentBuilding"], names["parentFloor"])
+
+
+def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -> Iterator[str]:
+    """Yield the problems of a row that depend on its object, its parent or the solution."""
+    item, base_type = row.item, row.base_type
+    if row.object_id and base_type != snapshot.base_types[row.object_id]:
+        there = snapshot.base_types[row.object_id]
+        yield f"baseType {base_type!r} differs from the object's {there!r}; it cannot change"
+        return
+    dataset = snapshot.dataset["id"]
+    if not rules.any_dataset and item.get("datasetId", dataset) != dataset:
+        yield f"datasetId {item['datasetId']!r} is not the solution's"
+    if "baseType" not in item and base_type in validation.BASE_TYPES:
+        yield from validation.base_type_problems(item, base_type)
+    yield from _parent_problems(row, snapshot, base_type)
+    yield from _place_problems(row, snapshot, rules)
+    yield from _member_problems(row, snapshot, rules)
+    if not row.object_id:
+        yield from _missing_field_problems(item, base_type)
+        if not row.problems and not snapshot.takes_new(base_type, str(item.get("parentId") or "")):
+            yield f"is a new {base_type} outside of the scope"
+
+
+def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -> Iterator[str]:
+    """Yield the problems of a row's properties, display type and floor index."""
+    item, base_type = row.item, row.base_type
+    if item.get("properties") and not rules.exact:
+        item["properties"] = {snapshot.spelling(key): value for key, value in item["properties"].items()}
+    name, given = f"name@{snapshot.base_language}", item.get("properties", {})
+    clears = name in given and not given[name]
+    missing = not row.object_id and base_type != "floor" and not given.get(name)
+    if clears or missing:
+        yield f"has no {name}, which is required in the solution's base language"
+    if given and row.object_id in snapshot.twice_spelled:
+        yield from twice_spelled(given, snapshot.by_id[row.object_id].get("properties") or {})
+    if item.get("displayTypeId") == "" and row.object_id and base_type in _NEED_TYPE:
+        yield f"displayTypeId is empty; a {base_type} needs one"
+    if item.get("categories") and base_type in ("venue", "building", "floor"):
+        yield f"has categories, which a {base_type} cannot have"
+    members = item.get("baseTypeProperties", {})
+    if base_type == "floor" and not rules.exact and members.get("administrativeid"):
+        try:
+            index = str(read_integer(members["administrativeid"]))
+        except UnreadableValueError as problem:
+            if not _has_member(row, snapshot, "administrativeid"):
+                yield f"administrativeid, a floor's index, {problem}"
+        else:
+            item["baseTypeProperties"] = {**members, "administrativeid": index}
+
+
+def _has_member(row: DesiredRow, snapshot: SolutionSnapshot, key: str) -> bool:
+    """Return whether a row's object has the row's value of a base type property already."""
+    if not row.object_id:
+        return False
+    found = snapshot.by_id[row.object_id].get("baseTypeProperties") or {}
+    return bool(found.get(key) == row.item["baseTypeProperties"][key])
+
+
+def _place_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -> Iterator[str]:
+    """Yield a problem for a place that is far from the row's venue, unless its object is there already."""
+    for field in ("geometry", "anchor"):
+        shape: Any = row.item.get(field)
+        if is_empty(shape):
+            continue
+        wrong = "" if rules.exact else geometry.surface_problem(shape)
+        if wrong and not _is_there(row, snapshot, field):
+            yield f"{field} {wrong}"
+        venues = _venues_of(row, snapshot)
+        west, south, east, north = geometry.bounds(shape)
+        corners = ((west, south), (east, north), (west, north), (east, south))
+        if not venues:
+            if not rules.allow_distant and west == south == east == north == 0:
+                yield f"{field} is at 0, 0, as if it were missing; pass allow_distant=True if it is right"
+            continue
+        if all(_metres(venues, corner) <= NEAR for corner in corners):
+            continue
+        if _is_there(row, snapshot, field):
+            continue
+        x, y = max(geometry.positions(shape), key=lambda position: _metres(venues, position))
+        if _metres(venues, (y, x)) <= NEAR:
+            yield f"{field} has longitude and latitude swapped: {[x, y]} is far from the venue"
+        elif not rules.allow_distant:
+            away = f"{_metres(venues, (x, y)) / 1000:,.0f} km away from the venue"
+            yield f"{field} is {away}, at {[x, y]}; pass allow_distant=True if it is right"
+
+
+def _is_there(row: DesiredRow, snapshot: SolutionSnapshot, field: str) -> bool:
+    """Return whether a row's object has the row's value of a field already."""
+    if not row.object_id:
+        return False
+    return same_value(field, row.item[field], snapshot.by_id[row.object_id].get(field))
+
+
+def _metres(venues: list[Bounds], position: tuple[float, float]) -> float:
+    return min(geometry.distance(bounds, position) for bounds in venues)
+
+
+def _venues_of(row: DesiredRow, snapshot: SolutionSnapshot) -> list[Bounds]:
+    """Return the bounds of the venue that a row is in; of all venues when its venue is not known."""
+    top = row
+    for _ in validation.BASE_TYPES:
+        if top.parent is None:
+            break
+        top = top.parent
+    if top.base_type == "venue" and not top.object_id:
+        shape: Any = top.item.get("geometry")
+        return [geometry.bounds(shape)] if top is not row and geometry.is_drawable(shape) else []
+    venue = snapshot.venue_of(str(top.item.get("parentId") or top.object_id))
+    if venue:
+        return [snapshot.venues[venue]] if venue in snapshot.venues else []
+    return list(snapshot.venues.values())
+
+
+def _parent_problems(row: DesiredRow, snapshot: SolutionSnapshot, base_type: str) -> Iterator[str]:
+    allowed = PARENTS.get(base_type, ())
+    above: str | None = None
+    if row.parent is not None:
+        above = row.parent.base_type
+    elif parent_id := row.item.get("parentId"):
+        if parent_id not in snapshot.by_id:
+            yield f"there is no object with the parentId {parent_id}"
+            return
+        above = str(snapshot.base_types[parent_id])
+    if above is None:
+        if not row.object_id and allowed:
+            yield f"has no parent; a {base_type} needs one"
+    elif above not in allowed:
+        yield f"a {base_type} cannot be below a {above}"
+
+
+def _missing_field_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:
+    """Yield the required fields that a new object does not have."""
+    if not base_type:
+        yield "has no baseType, which a new object needs"
+        return
+    needed = ["geometry"] + (["displayTypeId"] if base_type in _NEED_TYPE else [])
+    yield from (
+        f"has no {name}, which a new {base_type} needs" for name in needed if is_empty(item.get(name))
+    )
+    given = item.get("baseTypeProperties") or {}
+    if base_type == "floor" and not all(given.get(key) for key in ("name", "administrativeid")):
+        yield "a new floor needs baseTypeProperties name and administrativeid (its index)"

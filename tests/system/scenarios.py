@@ -1,0 +1,83 @@
+"""Scenarios of the system tests: all of them run in one Airflow, because starting it takes half a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dev.local_airflow import LocalAirflow
+from dev.processes import Started
+
+SETTINGS = {
+    # Each task is a process, and small machines have two cores.
+    "CORE__PARALLELISM": 6,
+    "DAG_PROCESSOR__REFRESH_INTERVAL": 60,
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
+    "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
+    # A worker that dies with its task cannot report it: the scheduler notices the missing heartbeats.
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 20,
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 2,
+}
+
+
+class Scenario:
+    """DAGs, sandboxes and runs of one test module, which assigns an instance to ``SCENARIO``.
+
+    :cvar exclusive: whether it runs after all others, because it breaks something that they need.
+    """
+
+    exclusive = False
+
+    def dags(self) -> Mapping[str, str]:
+        """Return the DAG files: name to code."""
+        raise NotImplementedError
+
+    def open(self, stack: ExitStack) -> Mapping[str, str]:
+        """Start sandboxes, which the stack closes after Airflow; return the connections, id to JSON."""
+        raise NotImplementedError
+
+    def run(self, airflow: LocalAirflow) -> Any:
+        """Run the DAGs, in a thread of its own beside other scenarios; return what the tests check."""
+        raise NotImplementedError
+
+
+@dataclass
+class CompletedRun:
+    """State after all scenarios have run and Airflow has stopped; the sandboxes still run."""
+
+    home: Path
+    output: Path
+    started: Started
+    connections: Mapping[str, str]
+    results: dict[Scenario, Future[Any]] = field(default_factory=dict)
+
+    def result(self, scenario: Scenario) -> Any:
+        """Return the result of a scenario's ``run``, or raise its error."""
+        return self.results[scenario].result()
+
+
+def run_all(scenarios: list[Scenario], folder: Path, stack: ExitStack) -> CompletedRun:
+    """Start Airflow, run all scenarios at the same time, and stop it."""
+    dags, output = folder / "dags", folder / "output"
+    dags.mkdir()
+    connections: dict[str, str] = {}
+    for scenario in scenarios:
+        connections |= scenario.open(stack)
+        for name, code in scenario.dags().items():
+            (dags / name).write_text(code)
+    home = folder / "airflow"
+    with LocalAirflow(home, connections=connections, output=output, dags=dags, settings=SETTINGS) as airflow:
+        assert airflow.started
+        completed = CompletedRun(home, output, airflow.started, connections)
+        for exclusive in (False, True):
+            _run([scenario for scenario in scenarios if scenario.exclusive is exclusive], airflow, completed)
+    return completed
+
+
+def _run(scenarios: list[Scenario], airflow: LocalAirflow, completed: CompletedRun) -> None:
+    with ThreadPoolExecutor(max(1, len(scenarios)), thread_name_prefix="scenario") as pool:
+        completed.results |= {scenario: pool.submit(scenario.run, airflow) for scenario in scenarios}

@@ -1,0 +1,49 @@
+"""Storage check: a target that cannot be written is found without leaving anything behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files.storage import ensure_writable
+from airflow_provider.errors import InputError
+
+
+def test_the_folder_is_created_and_nothing_is_left_in_it(tmp_path: Path) -> None:
+    ensure_writable(f"{tmp_path}/a/b/x.jsonl")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "x.jsonl").write_text("before")
+    ensure_writable(f"file://{tmp_path}/x.jsonl")
+    assert (tmp_path / "x.jsonl").read_text() == "before"
+
+
+def test_a_target_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (f"{tmp_path}/file/x.jsonl", str(tmp_path)):
+        with pytest.raises(InputError, match=f"output_path: '{path}' cannot be written"):
+            ensure_writable(path)
+
+
+@pytest.mark.parametrize("path", ["", " ", "/tmp/", None, 5])
+def test_a_path_that_names_no_file_is_refused(path: Any) -> None:
+    with pytest.raises(InputError, match="names no file"):
+        ensure_writable(path)
+
+
+def test_the_bucket_must_be_there(s3: Any) -> None:
+    ensure_writable("s3://aws_s3@twin/folder/x.jsonl")
+    with pytest.raises(InputError, match="no bucket 'nowhere'"):
+        ensure_writable("s3://aws_s3@nowhere/x.jsonl")
+    assert "Contents" not in s3.list_objects_v2(Bucket="twin")
+
+
+def test_a_connection_that_is_not_there_is_named(s3: Any) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        ensure_writable("s3://no_such_connection@twin/x.jsonl")
+
+
+def test_an_unknown_protocol_is_named() -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        ensure_writable("nowhere://bucket/x.jsonl")

@@ -1,0 +1,195 @@
+"""Content of a run: lists and files of every kind make the same items."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections import UserList
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
+from airflow_provider.errors import InputError
+from airflow_provider.leanix.ldif.document import make_header, prepare
+
+HEADER = make_header(
+    connector_type="cmdb", connector_id="campus", connector_version="1.0.0", processing_direction="inbound"
+)
+ITEMS = [
+    {"type": "ITComponent", "id": "1", "data": {"name": "K\u00fcche", "note": "a;b"}},
+    {"type": "ITComponent", "id": "2", "data": {"name": "Aula"}},
+]
+FLAT = [{"type": one["type"], "id": one["id"], **one["data"]} for one in ITEMS]
+
+
+def items_of(content: Any, options: RowOptions = NO_OPTIONS) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(b"".join(prepare(HEADER, content, options=options).open()))[
+        "content"
+    ]
+    return found
+
+
+def as_csv(delimiter: str = ",", header: tuple[str, ...] = ("type", "id", "name", "note")) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ("type", "id", "name", "note"), delimiter=delimiter, lineterminator="\n")
+    out.write(delimiter.join(header) + "\n")
+    writer.writerows(FLAT)
+    return out.getvalue()
+
+
+FILES = {
+    "a.jsonl": "\n".join(map(json.dumps, ITEMS)).encode(),
+    "flat.jsonl": "\n".join(map(json.dumps, FLAT)).encode(),
+    "bom.jsonl": b"\xef\xbb\xbf" + "\n".join(map(json.dumps, ITEMS)).encode(),
+    "a.jsonl.gz": gzip.compress("\n".join(map(json.dumps, ITEMS)).encode()),
+    "a.json": json.dumps({"content": ITEMS}).encode(),
+    "list.json": json.dumps(ITEMS).encode(),
+    "flat.json": json.dumps(FLAT).encode(),
+    "bom.ldif": b"\xef\xbb\xbf" + json.dumps({"content": ITEMS}, ensure_ascii=False).encode(),
+    "utf16.ldif": json.dumps({"content": ITEMS}, ensure_ascii=False).encode("utf-16"),
+    "a.ldif.gz": gzip.compress(b"\xef\xbb\xbf" + json.dumps({"content": ITEMS}).encode()),
+    "a.json.gz": gzip.compress(json.dumps({"content": ITEMS}).encode()),
+    "a.csv": as_csv().encode(),
+    "bom.csv": as_csv(";", (" type", "id ", "name", "note")).encode("utf-8-sig"),
+    "tab.csv": as_csv("\t").encode("utf-16"),
+    "a.csv.gz": gzip.compress(as_csv().encode()),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_makes_the_same_items(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(FILES[name])
+    assert items_of(str(path)) == ITEMS
+    assert items_of(path) == ITEMS
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv", "a.jsonl"])
+def test_a_path_without_an_ending_needs_its_format(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(FILES[name])
+    with pytest.raises(InputError, match="must end in"):
+        items_of(str(path))
+    assert items_of(str(path), RowOptions(source_format=name[2:])) == ITEMS
+
+
+def test_cp1252_needs_its_encoding(tmp_path: Path) -> None:
+    for name, text in (("a.csv", as_csv()), ("a.ldif", json.dumps({"content": ITEMS}, ensure_ascii=False))):
+        path = tmp_path / name
+        path.write_bytes(text.encode("cp1252"))
+        with pytest.raises(InputError, match="encoding"):
+            items_of(str(path))
+        assert items_of(str(path), RowOptions(encoding="cp1252")) == ITEMS
+
+
+def test_csv_has_nested_data_and_empty_fields_are_absent(tmp_path: Path) -> None:
+    path = tmp_path / "nested.csv"
+    path.write_text('type,id,data\nA,1,"{""n"": null, ""m"": 2}"\n')
+    assert items_of(str(path)) == [{"type": "A", "id": "1", "data": {"n": None, "m": 2}}]
+    path.write_text("type,id,data\nA,1,\nA,2,text\n")
+    with pytest.raises(InputError) as caught:
+        items_of(str(path))
+    assert "item 1 (1): 'data' is missing" in str(caught.value)
+    assert "item 2 (2): 'data' must be an object, not the text 'text'" in str(caught.value)
+    path.write_text("type,id,name\nA,1,\n,2,x\n")
+    with pytest.raises(InputError, match=r"item 2 \(2\): 'type' is missing"):
+        items_of(str(path))
+
+
+def test_parquet_is_read_value_by_value(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    rows = [
+        {"type": "A", "id": 1.0, "at": at, "n": 1, "price": float("nan"), "inner": {"x": 1, "y": None}},
+        {"type": "A", "id": 2.0, "at": None, "n": None, "price": 2.5, "inner": None},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    assert items_of(str(path)) == [
+        {"type": "A", "id": "1", "data": {"at": "2026-01-31T12:00:00Z", "n": 1, "inner": {"x": 1}}},
+        {"type": "A", "id": "2", "data": {"price": 2.5}},
+    ]
+    pq.write_table(pa.Table.from_pylist([{"type": "A", "id": 1, "at": datetime(2026, 1, 31)}]), path)
+    with pytest.raises(InputError, match=r"item 1 \(1\): field 'at' is the time .* without a time zone"):
+        items_of(str(path))
+    pq.write_table(pa.Table.from_pylist([{"type": "A", "id": 1, "data": {"n": 1, "blob": b"x"}}]), path)
+    with pytest.raises(InputError, match="field 'blob' is binary"):
+        items_of(str(path))
+
+
+def test_ids_of_tables_are_in_their_normal_form(tmp_path: Path) -> None:
+    path = tmp_path / "mac.csv"
+    path.write_text("type,id,name\nA ,\u00a0cafe\u0301,x\n")
+    assert items_of(str(path)) == [{"type": "A", "id": "caf\u00e9", "data": {"name": "x"}}]
+
+
+def test_columns_and_ignore_apply_to_an_ldif_files_items(tmp_path: Path) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_text(json.dumps({"content": [{**one, "source": "x"} for one in ITEMS]}))
+    with pytest.raises(InputError, match="2 items, the first is item 1, have the field 'source'"):
+        items_of(str(path))
+    assert items_of(str(path), RowOptions(ignore=["source"])) == ITEMS
+    with pytest.raises(InputError, match="fewer than min_rows 3"):
+        items_of(str(path), RowOptions(ignore=["source"], min_rows=3))
+
+
+@pytest.mark.parametrize("text", ['[{"type": "A"}]' * 10_000, " {'a': 1}", "[]"])
+def test_a_rendered_list_is_refused_shortly(text: str) -> None:
+    with pytest.raises(InputError, match=r"\.output.*render_template_as_native_obj") as caught:
+        items_of(text)
+    assert len(str(caught.value)) < 300
+
+
+def test_lists_may_be_any_sequence_but_nothing_that_ends() -> None:
+    assert items_of(tuple(ITEMS)) == items_of(UserList(ITEMS)) == ITEMS
+    for wrong in (iter(ITEMS), (one for one in ITEMS), {"content": ITEMS}, b"[]", 5, float("nan")):
+        with pytest.raises(InputError, match="must be a list of items or the path of a file"):
+            items_of(wrong)
+
+
+def test_a_data_frame_is_refused_with_the_way_to_pass_it() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(FLAT)
+    with pytest.raises(InputError, match=r"to_dict\('records'\)"):
+        items_of(frame)
+    assert [one["data"] for one in items_of(frame.to_dict("records"))] == [one["data"] for one in ITEMS]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.ldif.gz", b"no gzip", "cannot be read"),
+        ("a.ldif.gz", gzip.compress(b'{"content": []}', mtime=0)[:-9], "cannot be read"),
+        ("a.ldif", b"{", "is no LDIF"),
+        ("a.ldif", b'"text"', "no list 'content'"),
+        ("a.ldif", b'{"content": [{"a": NaN}]}', "is no LDIF"),
+        ("a.geojson", b"[]", "has places"),
+        ("a.xlsx", b"PK", "must end in"),
+    ],
+)
+def test_files_that_are_no_content_are_named(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        items_of(str(path))
+
+
+def test_a_million_items_are_one_at_a_time_in_memory() -> None:
+    import tracemalloc
+
+    class Rows:
+        def __iter__(self) -> Any:
+            return ({"type": "A", "id": str(number), "name": "x"} for number in range(20_000))
+
+    tracemalloc.start()
+    assert prepare(HEADER, Rows()).count == 20_000
+    assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    tracemalloc.stop()

@@ -1,0 +1,41 @@
+"""First runs of the triggers: only light modules are imported on the triggerer's event loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from airflow_provider.sandbox.server import Sandbox
+
+SERVICES = ("mapsindoors", "amigocloud", "iotstudio", "leanix")
+LIGHT = {"airflow", "airflow_provider", "asgiref", "csv", "_csv"}
+"""Packages whose import on the loop is allowed: this one, and those that Airflow needs to read a connection.
+
+On Python 3.13 Airflow itself no longer loads ``csv``, so that the first import of it counts here.
+"""
+
+
+@pytest.mark.slow
+def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(sandbox: Sandbox) -> None:
+    connections = {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.first_trigger_imports"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **connections},
+    )
+    with child:
+        while child.poll() is None and not all(map(sandbox.counters.total, SERVICES)):
+            time.sleep(0.05)
+        output, _ = child.communicate()
+    names = json.loads(output.splitlines()[-1])
+    assert {name.partition(".")[0] for name in names} <= LIGHT
+    assert "airflow_provider.amigocloud.watchers.monitor" not in names
+    assert "airflow_provider.core.http.async_transport" in names  # imports on the loop are seen
