@@ -29,7 +29,7 @@ from airflow_provider.amigocloud.triggers import (
 )
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import seed
-from tests.unit.amigocloud.running import Task, first_event
+from tests.support.task_runner import TaskRunner, first_event
 
 EMPTY = ["", "  ", None, "None", "nan", float("nan"), [], {}, [None], [""]]
 NAMED = [value for value in EMPTY if value is not None]
@@ -145,7 +145,7 @@ def test_what_a_template_made_is_read_as_its_type(sandbox, tmp_path):
         lag="2.5",
         outlets=OUTLET,
     )
-    assert operator.execute(Task().context())["rows"] == 8
+    assert operator.execute(TaskRunner().context())["rows"] == 8
     assert (operator.page_size, operator.concurrency, operator.full_refresh) == (3, 2, False)
     assert sandbox.counters.total("/sql") > 3
 
@@ -216,7 +216,7 @@ def test_an_empty_argument_of_an_upload_is_refused(sandbox, tmp_path, arguments)
     file = tmp_path / "a.csv"
     file.write_text("name\na\n")
     given = {"source": str(file), **arguments}
-    refused(sandbox, lambda: AmigoCloudUploadOperator(task_id="x", **given).execute(Task().context()))
+    refused(sandbox, lambda: AmigoCloudUploadOperator(task_id="x", **given).execute(TaskRunner().context()))
 
 
 def test_arguments_of_an_upload_are_read_as_their_types(sandbox, tmp_path):
@@ -232,7 +232,7 @@ def test_arguments_of_an_upload_are_read_as_their_types(sandbox, tmp_path):
             poll_interval="0.1",
             timeout="0:01:00",
         )
-        assert Task().run(task)["dataset_ids"] == [1]
+        assert TaskRunner().run(task)["dataset_ids"] == [1]
 
 
 # -- sensors
@@ -242,39 +242,39 @@ def test_arguments_of_an_upload_are_read_as_their_types(sandbox, tmp_path):
 @pytest.mark.parametrize("value", EMPTY, ids=repr)
 def test_an_empty_job_is_not_waited_for(sandbox, value, deferrable):
     sensor = AmigoCloudJobSensor(job_id=value, deferrable=deferrable, **QUICK)
-    assert "'job_id'" in refused(sandbox, lambda: Task().run(sensor))
+    assert "'job_id'" in refused(sandbox, lambda: TaskRunner().run(sensor))
 
 
 @BOTH
 @pytest.mark.parametrize("value", EMPTY, ids=repr)
 def test_an_empty_dataset_is_not_waited_for(sandbox, value, deferrable):
     sensor = AmigoCloudDatasetSensor(dataset=value, deferrable=deferrable, **QUICK)
-    assert "'dataset'" in refused(sandbox, lambda: Task().run(sensor))
+    assert "'dataset'" in refused(sandbox, lambda: TaskRunner().run(sensor))
 
 
 @pytest.mark.parametrize("value", NAMED, ids=repr)
 def test_an_empty_state_is_not_any_state(sandbox, value):
     sensor = AmigoCloudDatasetSensor(dataset=1, since=value, deferrable=False, **QUICK)
-    assert "'since'" in refused(sandbox, lambda: Task().run(sensor))
+    assert "'since'" in refused(sandbox, lambda: TaskRunner().run(sensor))
 
 
 @pytest.mark.parametrize("value", NAMED, ids=repr)
 @pytest.mark.parametrize("name", ["sql", "saved_query"])
 def test_an_empty_query_is_not_waited_for(sandbox, name, value):
     sensor = AmigoCloudSqlSensor(**{name: value}, deferrable=False, **QUICK)
-    assert f"'{name}'" in refused(sandbox, lambda: Task().run(sensor))
+    assert f"'{name}'" in refused(sandbox, lambda: TaskRunner().run(sensor))
 
 
 @pytest.mark.parametrize("arguments", [{}, {"sql": "SELECT 1", "saved_query": 77}])
 def test_a_sensor_has_exactly_one_query(sandbox, arguments):
     sensor = AmigoCloudSqlSensor(deferrable=False, **arguments, **QUICK)
-    assert "exactly one of 'sql' and 'saved_query'" in refused(sandbox, lambda: Task().run(sensor))
+    assert "exactly one of 'sql' and 'saved_query'" in refused(sandbox, lambda: TaskRunner().run(sensor))
 
 
 @BOTH
 def test_the_mode_of_a_sensor_is_read_as_a_boolean(sandbox, deferrable):
     sensor = AmigoCloudDatasetSensor(dataset="1", since="older", deferrable=deferrable, **QUICK)
-    assert Task().run(sensor)["dataset"] == "1"
+    assert TaskRunner().run(sensor)["dataset"] == "1"
 
 
 @pytest.mark.parametrize("job_id", ["", None, "None"])

@@ -14,8 +14,8 @@ from airflow_provider.amigocloud.sensors import AmigoCloudSqlSensor
 from airflow_provider.errors import InputError, NotFoundError, RequestRejectedError
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_export import ASSETS, export, lines, truth
-from tests.unit.amigocloud.running import Task
 
 NOISY = [
     "-- nightly\n{}",
@@ -77,7 +77,7 @@ def test_what_reads_is_a_query_everywhere(tmp_path, sql, row):
         assert hook.get_first(sql) == row
         assert list(hook.get_cursor("sql", {"query": f"{sql} -- x"})) == [row]
     sensor = AmigoCloudSqlSensor(sql=f"/* ; */ {sql}", deferrable=False, **QUICK)
-    assert Task().run(sensor) == {"value": next(iter(row.values()))}
+    assert TaskRunner().run(sensor) == {"value": next(iter(row.values()))}
 
 
 @pytest.mark.parametrize("sql", ["EXPLAIN SELECT 1", "SHOW server_version"])
@@ -109,7 +109,7 @@ def test_what_writes_is_never_sent_as_a_query(sandbox, tmp_path, sql):
             lambda: hook.get_cursor("/projects/1234/sql/", [("limit", 1), ("query", sql)]),
         ]
         uses += [
-            lambda deferrable=deferrable: Task().run(
+            lambda deferrable=deferrable: TaskRunner().run(
                 AmigoCloudSqlSensor(sql=sql, deferrable=deferrable, **QUICK)
             )
             for deferrable in (True, False)
@@ -186,7 +186,7 @@ def test_two_columns_of_one_name_are_refused_in_memory_and_by_sensors():
             list(hook.get_cursor("sql", {"query": sql}))
     for deferrable in (True, False):
         with pytest.raises(InputError, match="named 'a'"):
-            Task().run(AmigoCloudSqlSensor(sql=sql, deferrable=deferrable, **QUICK))
+            TaskRunner().run(AmigoCloudSqlSensor(sql=sql, deferrable=deferrable, **QUICK))
 
 
 NAN = '{"count": 2, "next": null, "columns": [{"name": "a"}, {"name": "Up"}], "data": [%s]}'
@@ -215,8 +215,8 @@ def test_nan_in_a_reply_is_named_by_the_hook_and_by_sensors(sandbox):
             lambda: hook.get_records("SELECT 1"),
             lambda: list(hook.get_cursor("sql", {"query": "SELECT 1"})),
             lambda: hook.get("/me"),
-            lambda: Task().run(AmigoCloudSqlSensor(sql="SELECT 1", deferrable=True, **QUICK)),
-            lambda: Task().run(AmigoCloudSqlSensor(sql="SELECT 1", deferrable=False, **QUICK)),
+            lambda: TaskRunner().run(AmigoCloudSqlSensor(sql="SELECT 1", deferrable=True, **QUICK)),
+            lambda: TaskRunner().run(AmigoCloudSqlSensor(sql="SELECT 1", deferrable=False, **QUICK)),
         ):
             sandbox.counters.clear()
             with pytest.raises(InputError, match=r"'(data.0.)?a' holds NaN.*NULLIF"):
@@ -253,7 +253,7 @@ def test_a_saved_query_that_is_none_is_refused(sandbox, tmp_path, sql):
         export(tmp_path / "a.jsonl", saved_query=number)
     for deferrable in (True, False):
         with pytest.raises(InputError, match="must be a query"):
-            Task().run(AmigoCloudSqlSensor(saved_query=number, deferrable=deferrable, **QUICK))
+            TaskRunner().run(AmigoCloudSqlSensor(saved_query=number, deferrable=deferrable, **QUICK))
     assert sandbox.counters.total("/sql") == 0
 
 
@@ -263,7 +263,7 @@ def test_a_saved_query_is_waited_for_as_it_is_saved(sandbox, deferrable):
     service = sandbox.amigocloud
     service.jobs.start("later", lambda: saved(sandbox, "SELECT 5 AS n") and {}, 0.3)
     sensor = AmigoCloudSqlSensor(saved_query=number, deferrable=deferrable, **QUICK)
-    assert Task().run(sensor) == {"value": 5}
+    assert TaskRunner().run(sensor) == {"value": 5}
 
 
 def test_a_saved_query_that_does_not_exist_ends_the_wait(tmp_path):
@@ -271,14 +271,14 @@ def test_a_saved_query_that_does_not_exist_ends_the_wait(tmp_path):
         export(tmp_path / "a.jsonl", saved_query=5)
     for deferrable in (True, False):
         with pytest.raises(NotFoundError):
-            Task().run(AmigoCloudSqlSensor(saved_query=5, deferrable=deferrable, **QUICK))
+            TaskRunner().run(AmigoCloudSqlSensor(saved_query=5, deferrable=deferrable, **QUICK))
 
 
 def test_a_saved_query_needs_a_project(sandbox, connect):
     conn_id = connect(extra={"project_url": None})
     sensor = AmigoCloudSqlSensor(saved_query=77, deferrable=False, amigocloud_conn_id=conn_id, **QUICK)
     with pytest.raises(InputError, match="project_url"):
-        Task().run(sensor)
+        TaskRunner().run(sensor)
     assert sandbox.counters.total() == 0
 
 
