@@ -34,12 +34,13 @@ def batches(
     """
     if action not in ACTIONS:
         raise InputError(f"must be one of {', '.join(ACTIONS)}, not {action!r:.60}", "action")
-    problems, seen = [], dict[Any, int]()
+    problems, seen = [], dict[str, int]()
     for number, row in enumerate(rows, start=1):
         key = row.get("amigo_id")
         if not isinstance(key, str) or not key.strip():
             problems.append(f"row {number} has no amigo_id")
-        elif key in seen:
+            continue
+        if key in seen:
             problems.append(f"row {number} has the amigo_id of row {seen[key]}: {key}")
         seen.setdefault(key, number)
     if problems:

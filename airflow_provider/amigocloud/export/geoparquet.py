@@ -15,20 +15,28 @@ VERSION = "1.1.0"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
+_DATUM = "World_Geodetic_System_1984".replace("_", " ")
+
+_REALIZATIONS = {
+    "Transit": 1166,
+    "G730": 1152,
+    "G873": 1153,
+    "G1150": 1154,
+    "G1674": 1155,
+    "G1762": 1156,
+    "G2139": 1309,
+}
+"""Realizations of the datum, with their codes of EPSG."""
+
 CRS84: dict[str, Any] = {
     "$schema": "https://proj.org/schemas/v0.7/projjson.schema.json",
     "type": "GeographicCRS",
     "name": "WGS 84 (CRS84)",
     "datum_ensemble": {
-        "name": "World Geodetic System 1984 ensemble",
+        "name": f"{_DATUM} ensemble",
         "members": [
-            {"name": "World Geodetic System 1984 (Transit)", "id": {"authority": "EPSG", "code": 1166}},
-            {"name": "World Geodetic System 1984 (G730)", "id": {"authority": "EPSG", "code": 1152}},
-            {"name": "World Geodetic System 1984 (G873)", "id": {"authority": "EPSG", "code": 1153}},
-            {"name": "World Geodetic System 1984 (G1150)", "id": {"authority": "EPSG", "code": 1154}},
-            {"name": "World Geodetic System 1984 (G1674)", "id": {"authority": "EPSG", "code": 1155}},
-            {"name": "World Geodetic System 1984 (G1762)", "id": {"authority": "EPSG", "code": 1156}},
-            {"name": "World Geodetic System 1984 (G2139)", "id": {"authority": "EPSG", "code": 1309}},
+            {"name": f"{_DATUM} ({name})", "id": {"authority": "EPSG", "code": code}}
+            for name, code in _REALIZATIONS.items()
         ],
         "ellipsoid": {
             "name": "WGS 84",
@@ -109,7 +117,7 @@ def covering_type() -> pa.DataType:
 
 
 def covering_boxes(shapes: Any) -> pa.Array:
-    """Return the bounding box of each geometry; null where there is none, or an empty one.
+    """Return the bounding box of each geometry; null where there is none, without sides for an empty one.
 
     :param shapes: array of shapely geometries.
     """
@@ -120,4 +128,5 @@ def covering_boxes(shapes: Any) -> pa.Array:
     bounds = shapely.bounds(shapes)
     empty = np.isnan(bounds).any(axis=1)
     sides = [pa.array(bounds[:, n], pa.float64(), mask=empty) for n in range(len(_SIDES))]
-    return pa.StructArray.from_arrays(sides, fields=list(covering_type()), mask=pa.array(empty))
+    missing = pa.array(shapely.is_missing(shapes))
+    return pa.StructArray.from_arrays(sides, fields=list(covering_type()), mask=missing)

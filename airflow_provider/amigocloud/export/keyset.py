@@ -39,6 +39,9 @@ _START = re.compile(rb'"([0-9a-f]{8})')
 _DIGITS = 13
 """Maximum number of leading hex digits of a key that are used to cut a range."""
 
+_EVIDENCE = 16
+"""Number of keys whose order shows that the database orders hex digits in the usual way."""
+
 _FILL, _MAX_FILL = 0.9, 0.93
 """Target and maximum fill of a page when a range is cut: ids are random, so ranges vary in size."""
 
@@ -176,7 +179,7 @@ class KeysetReader:
         self._concurrency = options.concurrency
         keyed = msgspec.defstruct("Keyed", [("key", msgspec.Raw, msgspec.field(name=key))])
         self._keys: msgspec.json.Decoder[Any] = msgspec.json.Decoder(keyed)
-        self._divides = options.concurrency > 1
+        self._order = _HexOrder(options.concurrency > 1)
 
     def prepare(self) -> Outline | None:
         """Return the number of rows, and the smallest and greatest key; None for sequential reading."""
@@ -215,17 +218,21 @@ class KeysetReader:
             has_outline = saved is None and outline is not None
             total = pool.submit(self._total, snapshot) if has_outline and len(ranges) > 1 else None
             work: deque[tuple[Range, Future[_FetchedPage] | None]] = deque((part, None) for part in ranges)
-            is_first = True
+            is_first, is_cut = True, len(ranges) > 1
             try:
                 while work:
                     self._read_ahead(work, pool, fetch)
                     part, future = work.popleft()
                     page, last = future.result() if future else fetch(part)
-                    if self._divides and not _has_hex_order(page, self._keys):
-                        self._stop_dividing(is_first)
-                        work, total = deque([(self._whole(saved), None)]), None
+                    self._order.add(_hex_starts(page, self._keys))
+                    if is_cut and is_first and not self._order.is_known:
+                        # The ranges may overlap: read one page after the other until the order is known.
+                        work, total, is_cut = deque([(self._whole(saved), None)]), None, False
                         continue
+                    if is_cut and not self._order.is_usual:
+                        raise self._order_error()
                     rest = self._rest(part, page, last)
+                    is_cut = is_cut or len(rest) > 1
                     work.extendleft((part, None) for part in reversed(rest))
                     self._read_ahead(work, pool, fetch)
                     if total is not None:
@@ -235,14 +242,11 @@ class KeysetReader:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _stop_dividing(self, is_first: bool) -> None:
-        """Read one page after the other, unless pages were yielded by ranges that may overlap."""
-        self._divides = False
-        if not is_first:
-            raise IncompleteExportError(
-                f"the service orders column '{self._key}' by rules of its own, so its rows cannot be read in"
-                " several ranges at once; nothing was published; set concurrency=1"
-            )
+    def _order_error(self) -> IncompleteExportError:
+        return IncompleteExportError(
+            f"the service orders column '{self._key}' by rules of its own, so its rows cannot be read in"
+            " several ranges at once; nothing was published; set concurrency=1"
+        )
 
     def resume_point(self, page: Page) -> ResumePoint | None:
         """Return the page's last key."""
@@ -264,8 +268,10 @@ class KeysetReader:
         limit = saved.limit if saved else outline.limit if outline else None
         self._page_size = min(self._page_size, limit or self._page_size)
         if saved is not None:
-            return self._cut(self._whole(saved))
-        if outline is None:
+            whole = self._whole(saved)
+            is_usual = self._order.is_usual
+            return whole.cut(self._page_size, self._concurrency) if is_usual else [whole]
+        if outline is None or not self._order.is_usual:
             return [Range()]
         whole = Range(rows=outline.rows)
         ranges = whole.cut(self._page_size, self._concurrency, outline.first, outline.last)
@@ -320,7 +326,7 @@ class KeysetReader:
         return self._cut(Range(last, high=part.high, rows=rest))
 
     def _cut(self, part: Range) -> list[Range]:
-        return part.cut(self._page_size, self._concurrency) if self._divides else [part]
+        return part.cut(self._page_size, self._concurrency) if self._order.is_known else [part]
 
     def _last_key(self, page: Page, after: Key | None) -> Key:
         """Return the last key of a page, after validating all its keys.
@@ -360,15 +366,29 @@ def _read_key(text: bytes | msgspec.Raw) -> Key:
     return key
 
 
-def _has_hex_order(page: Page, keys: msgspec.json.Decoder[Any]) -> bool:
-    """Return whether the hex keys of a page are in the order of their first digits.
-
-    They are in the usual orders of texts; an order that compares runs of digits as numbers, or puts letters
-    first, has no range between two cuts.
-    """
+def _hex_starts(page: Page, keys: msgspec.json.Decoder[Any]) -> list[bytes]:
+    """Return the first hex digits of the keys of a page that have them."""
     starts = (_START.match(bytes(row.key)) for row in keys.decode_lines(page.lines()))
-    found = [start[1] for start in starts if start]
-    return found == sorted(found)
+    return [start[1] for start in starts if start]
+
+
+class _HexOrder:
+    """Order of the service's keys by their hex digits, as its pages show it.
+
+    The usual orders of texts do. An order that compares runs of digits as numbers, or puts letters first, has
+    no range of keys between two cuts.
+
+    :param is_wanted: False if ranges are not cut at all.
+    """
+
+    def __init__(self, is_wanted: bool) -> None:
+        self.is_usual = is_wanted
+        self.is_known = False
+
+    def add(self, starts: list[bytes]) -> None:
+        """Extend by the first digits of a page's keys, in the order of the service."""
+        self.is_usual = self.is_usual and starts == sorted(starts)
+        self.is_known = self.is_usual and (self.is_known or len(set(starts)) >= _EVIDENCE)
 
 
 def quoted_name(name: str) -> str:

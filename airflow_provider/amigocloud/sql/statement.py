@@ -92,6 +92,8 @@ def read_write(sql: Any, subject: str = "sql") -> Statement:
             " or the hook's get_records()",
             subject,
         )
+    if statement.text.isidentifier():
+        raise InputError(f"the statement must write; {shown(statement.text)} is no statement", subject)
     return statement
 
 

@@ -54,7 +54,8 @@ def statement_kind(sql: str) -> str:
     words = re.findall(r"[a-z_]+", bare)
     first = words[0] if words else ""
     if first == "with":
-        return next((word for word in words if word in WRITES), "select")
+        main = re.search(r"\b(?:(insert)\s+into|(delete)\s+from|(update)\b.*\bset)\b", bare, re.DOTALL)
+        return next(filter(None, main.groups())) if main else "select"
     if first == "explain" and "analyze" in words:
         return next((word for word in words if word in WRITES), "select")
     return "select" if first in READS else first

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from msgspec import Raw
 
 from airflow_provider.amigocloud.export import incremental
+from airflow_provider.amigocloud.export.incremental import Increment
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.sandbox.amigocloud import seed
+from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
 from tests.support.per_asset import PerAsset
 from tests.support.state_store import FakeAssetStateStores
 from tests.unit.amigocloud.export.test_export import lines
@@ -170,6 +174,137 @@ def test_a_run_that_is_done_again_gives_its_rows_again(sandbox, dag):
     assert dag.run() == []
     add(sandbox, 9003, "2025-02-02 00:00:00+00:00")
     assert numbers(dag.run()) == [9003]
+
+
+FUTURE = "2099-01-01 00:00:00+00:00"
+
+
+def ago(sandbox, **distance):
+    return format_moment(
+        datetime.fromtimestamp(sandbox.clock.now(), UTC).replace(microsecond=0) - timedelta(**distance)
+    )
+
+
+def test_one_row_from_the_future_does_not_end_the_export(sandbox, dag):
+    dag.run()
+    add(sandbox, 9001, FUTURE)
+    assert numbers(dag.run()) == [9001]
+    assert dag.manifest["watermark"] == NEWEST
+    assert dag.run() == []
+    hour_ago = ago(sandbox, hours=1)
+    add(sandbox, 9002, hour_ago)
+    assert numbers(dag.run()) == [9002]
+    assert dag.manifest["watermark"] == hour_ago
+    add(sandbox, 9003, ago(sandbox, minutes=1))
+    assert numbers(dag.run()) == [9003]
+    assert dag.run() == []
+
+
+def test_a_future_row_is_the_watermark_when_its_time_is_over(sandbox, dag):
+    later = ago(sandbox, hours=-2)
+    add(sandbox, 9001, later)
+    assert len(dag.run()) == 3001
+    assert dag.manifest["watermark"] == NEWEST
+    sandbox.clock.advance(3 * 3600)
+    assert dag.run() == []
+    assert dag.manifest["watermark"] == later
+
+
+def test_future_rows_only_are_exported_once(sandbox, dag):
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET updated_at = '{FUTURE}'")
+    assert len(dag.run()) == 3000
+    watermark = datetime.fromisoformat(dag.manifest["watermark"])
+    assert watermark < datetime.fromtimestamp(sandbox.clock.now(), UTC)
+    assert dag.run() == []
+    add(sandbox, 9001, ago(sandbox, seconds=30))
+    assert numbers(dag.run()) == [9001]
+
+
+def test_future_dates_do_not_end_the_export(sandbox, dag):
+    arguments = {"incremental_column": "installed_on"}
+    dag.run(**arguments)
+    newest = dag.manifest["watermark"]
+    sandbox.amigocloud.store.write(
+        f"INSERT INTO dataset_{seed.ASSETS} (number, installed_on) VALUES (7777, '2099-12-31')"
+    )
+    assert numbers(dag.run(**arguments)) == [7777]
+    assert dag.manifest["watermark"] == newest
+    assert dag.run(**arguments) == []
+
+
+def test_the_services_time_counts_not_the_workers(sandbox, dag):
+    sandbox.clock.advance(-100 * 24 * 3600)
+    add(sandbox, 9001, ago(sandbox, days=-1))
+    dag.run()
+    assert dag.manifest["watermark"] == NEWEST
+
+
+def test_a_future_row_is_logged():
+    log = SimpleNamespace(warnings=[])
+    log.warning = lambda text, *values: log.warnings.append(text % values)
+    increment = Increment("v", "k", None)
+    increment.new_rows(page_of([("a", "2025-01-01"), ("b", "2099-01-01"), ("c", "2098-01-01")]))
+    increment.finish(log)
+    (warning,) = log.warnings
+    assert warning.startswith("2 rows have a value of 'v' after the service's time")
+    assert "up to 2099-01-01: the watermark stays at 2025-01-01" in warning
+
+
+def page_of(rows, kind="datetime"):
+    lines = [json.dumps({"k": key, "v": value}).encode() for key, value in rows]
+    return Page([Raw(line) for line in lines], columns=[Column("k", "string"), Column("v", kind)])
+
+
+def test_a_watermark_that_was_stored_in_the_future_starts_over(sandbox, dag):
+    dag.run()
+    store = dag.stores[ASSETS]
+    known = store["amigocloud_export"]
+    store.set("amigocloud_export", {**known, "latest": {**known["latest"], "watermark": FUTURE}})
+    add(sandbox, 9001, NEWEST)
+    assert len(dag.run()) == 3001
+    assert dag.manifest["watermark"] == NEWEST
+    assert dag.run() == []
+
+
+def test_a_resumed_export_has_the_time_of_its_snapshot(sandbox, dag):
+    increment = Increment("v", "k", None)
+    then = datetime(2025, 1, 1, 12, tzinfo=UTC)
+    first = page_of([("a", "2025-01-01 11:00:00+00:00"), ("b", "2025-01-01 12:10:00+00:00")])
+    first.served_at = then
+    second = page_of([("c", "2025-01-01 12:05:00+00:00")])
+    second.served_at = then + timedelta(hours=1)
+    for page in (first, second):
+        increment.new_rows(page)
+    assert increment.watermark == "2025-01-01 11:00:00+00:00"
+
+
+def test_times_without_a_zone_stay_without_one():
+    increment = Increment("v", "k", timedelta(hours=1), "2025-01-31 14:00:00")
+    assert increment.condition() == "\"v\" >= '2025-01-31 13:00:00'"
+    increment.new_rows(page_of([("a", "2025-01-31 15:00:00")]))
+    assert increment.watermark == "2025-01-31 15:00:00"
+
+
+def test_a_text_is_no_watermark_however_it_looks(sandbox, dag):
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET notes = updated_at")
+    with pytest.raises(InputError, match=r"'notes' is of type string; .*notes::timestamptz AS notes"):
+        dag.run(incremental_column="notes")
+    assert not dag.path.exists()
+
+
+def test_a_saved_query_is_exported_incrementally(sandbox, dag):
+    query = {"id": 91, "name": "q", "query": f"TABLE dataset_{seed.ASSETS};", "project": seed.PROJECT}
+    sandbox.amigocloud.queries[91] = query
+    arguments = {"dataset": None, "saved_query": 91, "key": "amigo_id"}
+    assert len(dag.run(**arguments)) == 3000
+    add(sandbox, 9001, NEWEST)
+    assert numbers(dag.run(**arguments)) == [9001]
+
+
+def test_comments_in_the_sql_do_not_start_over(sandbox, dag):
+    sql = f"SELECT * FROM dataset_{seed.ASSETS}"
+    assert len(dag.run(sql=sql, key="amigo_id")) == 3000
+    assert dag.run(sql=f"-- run 2\n{sql};", key="amigo_id") == []
 
 
 def test_stored_values_stay_small(dag):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+import re
 import sqlite3
+import threading
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
@@ -14,8 +18,10 @@ import pytest
 from airflow_provider.amigocloud.export.keyset import KeysetReader, Range, literal
 from airflow_provider.amigocloud.export.readers import Outline, ReadOptions
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
+from airflow_provider.amigocloud.pagination import Page
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
+from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import seed
 
 MANY_IDS = [hashlib.md5(str(n).encode()).hexdigest() for n in range(21_000)]
@@ -27,11 +33,23 @@ class Table:
 
     :param keys: the keys.
     :param clamp: maximum rows per reply.
+    :param order: order of the keys, as a key for sorting.
+    :param kind: type of the keys, as the service names it.
     """
 
-    def __init__(self, keys: list[object], clamp: int = 100) -> None:
+    def __init__(
+        self,
+        keys: list[object],
+        clamp: int = 100,
+        order: Callable[[str], Any] | None = None,
+        kind: str = "string",
+    ) -> None:
         self.db = sqlite3.connect(":memory:", check_same_thread=False)
-        self.db.execute("CREATE TABLE t (k PRIMARY KEY)")
+        if order:
+            self.db.create_collation("own", lambda a, b: (order(a) > order(b)) - (order(a) < order(b)))
+        self.db.execute(f"CREATE TABLE t (k {'COLLATE own' if order else ''} PRIMARY KEY)")
+        self.kind = kind
+        self.lock = threading.Lock()
         self.db.executemany("INSERT INTO t VALUES (?)", [(key,) for key in keys])
         self.clamp = clamp
         self.queries: list[str] = []
@@ -40,14 +58,15 @@ class Table:
     def send(self, call: Call[Any]) -> Any:
         params: Any = call.params
         self.queries.append(params["query"])
-        cursor = self.db.execute(params["query"])
-        columns = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
+        with self.lock:  # SQLite would wait for the order's function, and Python for SQLite
+            cursor = self.db.execute(params["query"])
+            columns = [column[0] for column in cursor.description]
+            rows = cursor.fetchall()
         body = {
             "data": [
                 dict(zip(columns, row, strict=True)) for row in rows[: min(params["limit"], self.clamp)]
             ],
-            "columns": [{"name": name} for name in columns],
+            "columns": [{"name": name, "type": self.kind} for name in columns],
             "count": len(rows) if self.counts else None,
             "limit": self.clamp,
             "next": None,
@@ -151,9 +170,83 @@ def test_cuts_follow_each_other_without_a_gap():
         assert ends == sorted(ends)
 
 
+def natural(text: str) -> Any:
+    """Order that compares runs of digits as numbers, as a collation of the database may."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", text)]
+
+
+ORDERS: dict[str, Callable[[str], Any]] = {
+    "without case": lambda text: (text.lower(), text),
+    "without punctuation": lambda text: (re.sub(r"[^0-9a-zA-Z]", "", text).lower(), text),
+    "numbers as numbers": lambda text: (natural(text), text),
+    "letters first": lambda text: text.translate(str.maketrans("0123456789abcdef", "6789:;<=>?012345")),
+    "backwards": lambda text: [-ord(letter) for letter in text],
+}
+UUIDS = [f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}" for key in RANDOM_IDS]
+TEXTS = {
+    "random": RANDOM_IDS,
+    "uuid": UUIDS,
+    "dashed": [f"{key[:8]}-{key[8:]}" for key in RANDOM_IDS],
+    "underscored": [f"{key[:9]}_{key[9:]}" for key in RANDOM_IDS],
+    "mixed": KINDS["mixed"],
+}
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize("outlined", [True, False])
+@pytest.mark.parametrize("keys", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_texts_in_any_collation_come_once_and_in_its_order(order, keys, outlined, concurrency):
+    table = Table(keys, order=order)
+    outline = table.outline() if outlined else None
+    assert table.read(concurrency, outline=outline) == sorted(keys, key=order)
+
+
+def test_uuids_are_compared_to_whole_uuids_only():
+    table = Table(UUIDS, kind="unknown(2950)")
+    assert table.read(8, outline=table.outline()) == sorted(UUIDS)
+    texts = re.findall(r"'([^']*)'", " ".join(table.queries))
+    assert texts
+    assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) for text in texts)
+    assert len(table.queries) <= 30
+
+
+def test_decimals_are_exact_however_many_digits_they_have(monkeypatch):
+    monkeypatch.setattr(msgspec.json, "encode", lambda value: encode(value))
+    keys = [f"{n}.{n:025d}" for n in range(1000, 1250)]
+    table = Table([], kind="number")
+    table.db.executemany("INSERT INTO t VALUES (?)", [(key,) for key in keys])
+
+    def encode(value: Any) -> bytes:
+        text = msgspec.json.Encoder().encode(value)
+        return re.sub(rb'"(\d+\.\d+)"', rb"\1", text)
+
+    table.db.create_function("exact", 1, str)
+    pages = list(table.reader(2).pages({}, None, None))
+    rows = [line for page in pages for line in page.lines().splitlines()]
+    assert [re.search(rb"[\d.]+", line)[0].decode() for line in rows[:100]] == keys[:100]
+    bounds = re.findall(r'"k" > (\S+)', table.queries[1])
+    assert bounds == [keys[99]]
+
+
+def test_a_resume_point_of_decimals_is_exact():
+    reader = Table([1]).reader(1)
+    for text, point in (("0.1", 0.1), ("12345678901234567890.123", "12345678901234567890.123"), ("3", 3)):
+        page = Page([msgspec.Raw(b'{"k":%s}' % text.encode())])
+        assert reader.resume_point(page) == point
+        assert Decimal(str(point)) == Decimal(text)
+
+
+@pytest.mark.parametrize("kind", ["float", "real", "unknown(701)", "geometry", "json"])
+def test_a_type_that_is_no_key_is_refused(kind):
+    with pytest.raises(InputError, match=re.escape(f"is of type {kind}, which is no key")):
+        Table([0.5, 1.5], kind=kind).read(1)
+
+
 def test_values_are_quoted():
     assert literal("O'Neil") == "'O''Neil'"
     assert [literal(1), literal(-2.5)] == ["1", "-2.5"]
+    assert [literal(True), literal(Decimal("1.50"))] == ["true", "1.50"]
 
 
 def test_requests_go_out_at_the_same_time_but_no_more_than_allowed(sandbox, tmp_path):
