@@ -138,9 +138,8 @@ def _labelled(code: Iterable[Token]) -> list[Token]:
     found: list[Token] = []
     for token in code:
         before = found[-1] if found else _END
-        if token.kind == "word" and (before.symbol == "." or _is_alias(before, token)):
-            token = Token("label", token.text)
-        found.append(token)
+        is_label = token.kind == "word" and (before.symbol == "." or _is_alias(before, token))
+        found.append(Token("label", token.text) if is_label else token)
     return found
 
 
