@@ -110,14 +110,21 @@ def _within(number: float, scalar: Scalar) -> bool:
 
 
 def _expected(scalar: Scalar) -> str:
-    bounds = [
-        f"{word} {bound:.12g}"
-        for word, bound in (("at least", scalar.least), ("above", scalar.above), ("at most", scalar.most))
-        if bound is not None
-    ]
-    of = "of " if bounds and bounds[0].startswith("at") else ""
-    text = f"{_KINDS[scalar.kind]} {of}{' and '.join(bounds)}".strip()
+    text = f"{_KINDS[scalar.kind]}{_bounds(scalar)}"
     return f"{text}, or None" if scalar.optional else text
+
+
+def _bounds(scalar: Scalar) -> str:
+    if scalar.least is not None and scalar.most is not None:
+        return f" from {scalar.least:.12g} to {scalar.most:.12g}"
+    found = []
+    if scalar.least is not None:
+        found.append(f"of at least {scalar.least:.12g}")
+    if scalar.above is not None:
+        found.append(f"above {scalar.above:.12g}")
+    if scalar.most is not None:
+        found.append(f"{'and ' if found else 'of '}at most {scalar.most:.12g}")
+    return "".join(f" {one}" for one in found)
 
 
 def _read_boolean(value: Any) -> bool | None:
