@@ -106,7 +106,7 @@ def test_something_else_is_no_plan(unlimited_service: MapsIndoorsService, tmp_pa
         ({"source": [], "max_deletes": -1}, "'max_deletes' must be a whole number of at least 0, not -1"),
         (
             {"source": [], "max_delete_ratio": "all"},
-            "'max_delete_ratio' must be a number from 0 to 1, not 'all'",
+            "must be a number from 0 to 1, not 'all'",
         ),
         ({"source": [], "scope": {"venue": "x"}}, "scope has unknown keys: venue"),
         ({"source": [], "missing": "drop"}, "'missing' must be one of"),
