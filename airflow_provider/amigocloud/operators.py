@@ -353,7 +353,8 @@ class AmigoCloudUploadOperator(BaseOperator):
     def _check(self) -> None:
         """Validate the arguments before any request, and read those that a template made."""
         from airflow_provider.amigocloud.uploads import read_fields
-        from airflow_provider.core.arguments import Scalar, raise_problems, read_scalars
+        from airflow_provider.core.input.conditions import raise_problems
+        from airflow_provider.core.input.scalars import Scalar, read_scalars
 
         problems, number = path_problems(self.source, "source"), None
         if self.dataset is not None:

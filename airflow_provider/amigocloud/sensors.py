@@ -61,7 +61,8 @@ class AmigoCloudSensor(PollSensor):
 
         :raises InputError: with all problems.
         """
-        from airflow_provider.core.arguments import Scalar, raise_problems, read_scalars
+        from airflow_provider.core.input.conditions import raise_problems
+        from airflow_provider.core.input.scalars import Scalar, read_scalars
 
         scalars = {"deferrable": Scalar("boolean", optional=True)}
         raise_problems([*read_scalars(self, scalars), *self.problems()])

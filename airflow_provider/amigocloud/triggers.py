@@ -91,7 +91,7 @@ class _Watcher(BaseEventTrigger):
 
     def problems(self) -> list[str]:
         """Return why this watcher could never fire."""
-        from airflow_provider.core.arguments import Scalar, read_scalar
+        from airflow_provider.core.input.scalars import Scalar, read_scalar
 
         interval = Scalar("seconds", above=0)
         return api.problems_of(

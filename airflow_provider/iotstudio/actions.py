@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.errors import (
     AmbiguousWriteError,
     InputError,
@@ -18,7 +19,6 @@ from airflow_provider.errors import (
 )
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import filter_problems, query_filters, require_name
-from airflow_provider.iotstudio.equality import same_value
 from airflow_provider.iotstudio.hooks_base import read_twice
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def _earlier_requests(
 
 def _find_request(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) -> str:
     """Return the id of the earliest request with the same input that is not known; empty when none is."""
+    from airflow_provider.iotstudio.equality import same_value
+
     entries = list(hook.list_actions(request.thing_id, request.action))
     new = [
         entry["id"]
@@ -247,38 +249,48 @@ def read_options(task: Any) -> ActionOptions:
     :param task: the operator.
     :raises InputError: with every problem.
     """
-    from airflow_provider.core.arguments import RenderedArguments
+    from airflow_provider.core.input.scalars import Scalar, read_scalars
     from airflow_provider.iotstudio.values import read_payload
 
-    arguments = RenderedArguments(task)
+    seconds = Scalar("seconds", above=0)
+    scalars = {"wait": Scalar("boolean"), "poll_interval": seconds, "timeout": seconds}
+    problems = read_scalars(task, scalars)
     for name in ("thing_id", "action"):
-        arguments.problems += require_name(getattr(task, name), name)
-    success, failure = arguments.texts("success_statuses") or [], arguments.texts("failure_statuses") or []
-    if not success and task.done_when is None and not arguments.problems:
-        arguments.problems.append("'success_statuses' is empty")
-    both = sorted(set(map(_plain, success)) & set(map(_plain, failure)))
-    arguments.problems += [
-        f"the status {status!r} is in success_statuses and in failure_statuses" for status in both
-    ]
-    wait = arguments.flag("wait")
-    poll_interval, timeout = arguments.number("poll_interval"), arguments.number("timeout")
-    arguments.problems += filter_problems(task.done_when, "done_when")
-    if task.done_when is not None and not wait:
-        arguments.problems.append("'done_when' needs wait=True")
+        problems += require_name(getattr(task, name), name)
+    problems += _status_problems(task)
+    problems += filter_problems(task.done_when, "done_when")
+    if task.done_when is not None and task.wait is False:
+        problems.append("'done_when' needs wait=True")
     payload = None
     try:
         payload = read_payload(task.input, "input")
     except InputError as error:
-        arguments.problems += error.problems
-    arguments.raise_if_any()
+        problems += error.problems
+    raise_problems(problems)
     return ActionOptions(
         ActionRequest(task.thing_id, task.action, payload),
-        StatusClassifier(tuple(success), tuple(failure)),
-        wait,
-        poll_interval,
-        timeout,
+        StatusClassifier(tuple(task.success_statuses or ()), tuple(task.failure_statuses or ())),
+        task.wait,
+        task.poll_interval,
+        task.timeout,
         done_query(task.thing_id, task.done_when),
     )
+
+
+def _status_problems(task: Any) -> list[str]:
+    problems = list_problems(task.success_statuses, "success_statuses")
+    problems += list_problems(task.failure_statuses, "failure_statuses")
+    if problems:
+        return problems
+    if not task.success_statuses and task.done_when is None:
+        return ["'success_statuses' is empty"]
+    success, failure = (
+        set(map(_plain, given or ())) for given in (task.success_statuses, task.failure_statuses)
+    )
+    return [
+        f"the status {status!r} is in success_statuses and in failure_statuses"
+        for status in sorted(success & failure)
+    ]
 
 
 def done_query(thing_id: str, done_when: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from airflow_provider.core.input.conditions import (
     is_missing,
     list_problems,
     mapping_condition,
-    refuse,
+    raise_problems,
     rendered_hint,
 )
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, read_moment, shown
@@ -117,7 +117,7 @@ def query_filters(filters: Mapping[str, Any] | None, name: str = "filters") -> d
     :param name: the argument's name.
     :raises InputError: for a condition that is empty, or that the service does not understand.
     """
-    refuse(filter_problems(filters, name))
+    raise_problems(filter_problems(filters, name))
     return {
         f"{_PREFIX}{property_name(key)}": [_value(one) for one in condition]
         if isinstance(condition, (list, tuple, set, frozenset))
@@ -279,7 +279,7 @@ def selects_nothing(params: Any) -> bool:
             nothing = nothing or (value is not None and not len(value))
         elif key not in ("limit", "sort", "next_cursor", "previous_cursor") and is_missing(value):
             problems.append(f"params: {str(key)!r} is empty; leave it out for no condition")
-    refuse(problems, "the query")
+    raise_problems(problems, "the query")
     return nothing
 
 

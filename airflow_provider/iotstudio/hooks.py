@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.http.call import Params
-from airflow_provider.core.input.conditions import refuse
+from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.errors import AmbiguousWriteError, InputError, TransportError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import selects_nothing
-from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
 from airflow_provider.iotstudio.hooks_base import next_cursor
 
@@ -134,6 +133,8 @@ class IoTStudioHook(SpaceAdminHook):
         :raises InputError: before any request, for values without a JSON form, naming each property.
         :raises TransportError: when no response arrived to any attempt, and the values are not stored.
         """
+        from airflow_provider.iotstudio.equality import contains_values
+
         if not (values := _checked_values(thing_id, values)):
             self.log.info("Thing %s: all values are NaN, nothing is written", thing_id)
             return {}
@@ -252,5 +253,5 @@ def _checked_values(thing_id: str, values: object) -> dict[str, Any]:
     if not isinstance(values, Mapping) or not values:
         raise InputError("'values' must be an object of values by property name", f"Thing {thing_id}")
     found, problems = read_properties(values)
-    refuse(problems, f"Thing {thing_id}")
+    raise_problems(problems, f"Thing {thing_id}")
     return found

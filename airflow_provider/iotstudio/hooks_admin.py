@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.input.conditions import list_problems, refuse
+from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound, require_name
-from airflow_provider.iotstudio.equality import contains_values
 from airflow_provider.iotstudio.hooks_base import SpaceHook
 
 
@@ -39,7 +38,7 @@ class SpaceAdminHook(SpaceHook):
         :raises RequestRejectedError: with status 409 when a model of this name exists.
         :raises AmbiguousWriteError: when no response arrived.
         """
-        refuse(require_name(name, "name"), "create_model")
+        raise_problems(require_name(name, "name"), "create_model")
         return self.send(api_admin.model("POST", self.space, name, description))
 
     def update_model(self, name: str, description: str) -> dict[str, Any]:
@@ -139,7 +138,7 @@ class SpaceAdminHook(SpaceHook):
         :raises InputError: before any request, naming each item that has no time or no values.
         :raises RequestRejectedError: with status 409 when another value has the same time.
         """
-        refuse(require_name(thing_id, "thing_id"), "add_history")
+        raise_problems(require_name(thing_id, "thing_id"), "add_history")
         if not (items := _history_items(items)):
             return
         try:
@@ -158,6 +157,8 @@ class SpaceAdminHook(SpaceHook):
         return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)).items
 
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
+        from airflow_provider.iotstudio.equality import contains_values
+
         at = api.parse_time(str(item["at"]))
         found: dict[str, Any] = {}
         for row in self.last_values(thing_id, str(item["at"])):
@@ -181,7 +182,9 @@ class SpaceAdminHook(SpaceHook):
         :param names: only these properties; None for all. An empty list deletes nothing.
         :raises InputError: before any request, without both bounds, and for empty names.
         """
-        refuse([*require_name(thing_id, "thing_id"), *list_problems(names, "names")], "delete_history")
+        raise_problems(
+            [*require_name(thing_id, "thing_id"), *list_problems(names, "names")], "delete_history"
+        )
         first, last = read_bound(start, "start"), read_bound(end, "end")
         if first is None or last is None:
             raise InputError(
@@ -201,7 +204,7 @@ class SpaceAdminHook(SpaceHook):
         :raises InputError: before any request, naming each patch without an id.
         :raises PartialWriteError: naming each Thing that was refused; all others are changed.
         """
-        refuse(
+        raise_problems(
             [
                 f"patch {number}: {problem}"
                 for number, patch in enumerate(patches, start=1)
@@ -240,7 +243,7 @@ class SpaceAdminHook(SpaceHook):
         problems += filter_problems(filters)
         if thing_ids is None and category is None and filters is None:
             problems.append("name the Things to delete: thing_ids, category or filters")
-        refuse(problems, "delete_things")
+        raise_problems(problems, "delete_things")
         if thing_ids is not None and not len(thing_ids):
             return []
         return self.send(api_admin.delete_things(self.space, thing_ids, category, filters))
@@ -342,7 +345,7 @@ def _history_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         problems += [f"item {number}: {problem}" for problem in wrong]
         if read:
             found.append({"at": at, "properties": read})
-    refuse(problems, "add_history")
+    raise_problems(problems, "add_history")
     return found
 
 
@@ -360,5 +363,5 @@ def _bind_values(bind: Mapping[str, Any] | None) -> dict[str, Any]:
         else:
             if found[name] is ABSENT:
                 problems.append(f"parameter '{name}' is NaN; pass None for null")
-    refuse(problems, "query")
+    raise_problems(problems, "query")
     return found

@@ -14,7 +14,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.http.call import Call, Params
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.core.input.conditions import refuse
+from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.errors import (
     ApiError,
     AuthenticationError,
@@ -95,7 +95,7 @@ class SpaceHook(ApiHook):
 
         :raises InputError: when neither the hook nor the connection names a space, or the hook's is empty.
         """
-        refuse(name_problems(self._space, "space"))
+        raise_problems(name_problems(self._space, "space"))
         space = self._space or self.settings.extras["space"]
         if not space:
             raise InputError(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import RenderedArguments
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.files.row_source import RowArguments
-from airflow_provider.core.input.conditions import refuse
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
@@ -135,11 +135,14 @@ class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
         from airflow_provider.iotstudio.properties.wide import convert_wide
         from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY, PropertyWriter
 
-        arguments = RenderedArguments(self)
-        verify, only_changed = arguments.flag("verify"), arguments.flag("only_changed")
-        update_history = arguments.flag("update_history")
-        concurrency = arguments.whole("concurrency", 1, MAX_CONCURRENCY)
-        arguments.raise_if_any()
+        boolean = Scalar("boolean")
+        scalars = {
+            "verify": boolean,
+            "only_changed": boolean,
+            "update_history": boolean,
+            "concurrency": Scalar("integer", least=1, most=MAX_CONCURRENCY),
+        }
+        raise_problems(read_scalars(self, scalars))
         plan = read_plan(
             thing_id=self.thing_id,
             properties=self.properties,
@@ -152,10 +155,10 @@ class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             writer = PropertyWriter(
                 hook,
-                concurrency=concurrency,
-                update_history=update_history,
-                only_changed=only_changed or is_retry,
-                verify=verify,
+                concurrency=self.concurrency,
+                update_history=self.update_history,
+                only_changed=self.only_changed or is_retry,
+                verify=self.verify,
             )
             counts = writer.write(convert_wide(hook, plan.writes))
             return add_to_outlet_events(context, self.outlets, counts)
@@ -359,7 +362,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
         from airflow_provider.iotstudio.export.export import choose_format, export_things
 
         choose_format(self.output_path)
-        refuse([*name_problems(self.category, "category"), *filter_problems(self.filters)])
+        raise_problems([*name_problems(self.category, "category"), *filter_problems(self.filters)])
         ensure_writable(self.output_path)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             manifest = export_things(hook, self.output_path, category=self.category, filters=self.filters)

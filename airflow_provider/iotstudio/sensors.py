@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import RenderedArguments
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, property_name
@@ -136,14 +137,14 @@ class IoTStudioPropertySensor(PollSensor):
 
     def check_arguments(self) -> None:
         """Raise for invalid arguments, before the first request."""
-        arguments = RenderedArguments(self)
-        self.min_matches = arguments.whole("min_matches", 1)
+        wrong = read_scalars(self, {"min_matches": Scalar("integer", least=1)})
+        problems = list(wrong)
         filters: object = self.filters  # a template may have rendered it to any type
         if filters is None:
-            arguments.problems.append("'filters' must have a condition by property name")
-        arguments.problems += filter_problems(filters)
-        arguments.problems += name_problems(self.category, "category")
-        arguments.problems += name_problems(self.thing_id, "thing_id")
-        if self.thing_id is not None and self.min_matches > 1:
-            arguments.problems.append("'min_matches' above 1 can never be met by one Thing")
-        arguments.raise_if_any()
+            problems.append("'filters' must have a condition by property name")
+        problems += filter_problems(filters)
+        problems += name_problems(self.category, "category")
+        problems += name_problems(self.thing_id, "thing_id")
+        if self.thing_id is not None and not wrong and self.min_matches > 1:
+            problems.append("'min_matches' above 1 can never be met by one Thing")
+        raise_problems(problems)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.input.conditions import refuse
+from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.errors import NotFoundError, ProviderError
@@ -226,7 +226,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
 
         :raises InputError: for conditions that are empty or can never hold, so that the DAG is not imported.
         """
-        refuse(self._problems(), "IoTStudioThingTrigger")
+        raise_problems(self._problems(), "IoTStudioThingTrigger")
         return super().serialize()
 
     def _problems(self) -> list[str]:

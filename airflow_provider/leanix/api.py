@@ -14,8 +14,33 @@ import msgspec
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import SUCCESS, Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.core.input.conditions import refuse, text_condition
+from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.errors import RequestRejectedError
+
+HEADER_ARGUMENTS: Mapping[str, str] = {
+    "connectorType": "connector_type",
+    "connectorId": "connector_id",
+    "connectorVersion": "connector_version",
+    "processingDirection": "processing_direction",
+    "processingMode": "processing_mode",
+    "lxVersion": "lx_version",
+    "lxWorkspace": "lx_workspace",
+    "description": "description",
+    "customFields": "custom_fields",
+}
+"""Header fields of an LDIF, and the arguments that set them."""
+
+KEY_FIELDS = tuple(HEADER_ARGUMENTS)[:5]
+"""Header fields that together select a processor configuration."""
+
+DIRECTIONS = ("inbound", "outbound")
+"""Values of the header field ``processingDirection``."""
+
+MODES = ("partial", "full")
+"""Values of the header field ``processingMode``."""
+
+MAX_TEXT_LENGTH = 500
+"""Maximum characters of a header field."""
 
 API = "services/integration-api/v1"
 RUNS = f"{API}/synchronizationRuns"
@@ -248,7 +273,7 @@ def check_run_id(run_id: Any) -> str:
 
     :raises InputError: for an empty or missing id, which would select something else, or nothing.
     """
-    refuse(text_condition(run_id, "run_id") if run_id is not None else ["run_id is missing"])
+    raise_problems(text_condition(run_id, "run_id") if run_id is not None else ["run_id is missing"])
     return str(run_id)
 
 
@@ -313,3 +338,8 @@ def _read_list(reply: Reply) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("the reply is no list of JSON objects")
     return rows
+
+
+def lower(value: Any) -> Any:
+    """Return a text in lower case, and any other value unchanged."""
+    return value.lower() if isinstance(value, str) else value

@@ -5,36 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import Scalar, check_choice, check_file_path, raise_problems
+from airflow_provider.core.arguments import check_choice, check_file_path
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import shown
 
 if TYPE_CHECKING:
     from airflow_provider.core.files.formats import Format
-
-HEADER_ARGUMENTS: Mapping[str, str] = {
-    "connectorType": "connector_type",
-    "connectorId": "connector_id",
-    "connectorVersion": "connector_version",
-    "processingDirection": "processing_direction",
-    "processingMode": "processing_mode",
-    "lxVersion": "lx_version",
-    "lxWorkspace": "lx_workspace",
-    "description": "description",
-    "customFields": "custom_fields",
-}
-"""Header fields of an LDIF, and the arguments that set them."""
-
-KEY_FIELDS = tuple(HEADER_ARGUMENTS)[:5]
-"""Header fields that together select a processor configuration."""
-
-DIRECTIONS = ("inbound", "outbound")
-"""Values of the header field ``processingDirection``."""
-
-MODES = ("partial", "full")
-"""Values of the header field ``processingMode``."""
-
-MAX_TEXT_LENGTH = 500
-"""Maximum characters of a header field."""
 
 FAIL_ON = ("failed", "errors", "warnings")
 """Values of the argument ``fail_on``, from the most tolerant to the strictest."""
@@ -71,11 +48,6 @@ SENSOR_SCALARS: Mapping[str, Scalar] = {
     "timeout": Scalar("seconds", least=0),
 }
 """Arguments of the sensor."""
-
-
-def lower(value: Any) -> Any:
-    """Return a text in lower case, and any other value unchanged."""
-    return value.lower() if isinstance(value, str) else value
 
 
 def choose_output(output_path: str, output_format: str | None = None) -> Format:

@@ -11,7 +11,7 @@ from airflow_provider.core.files.csv_reader import detect_encoding
 from airflow_provider.core.input.conditions import is_missing
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.arguments import KEY_FIELDS
+from airflow_provider.leanix.api import KEY_FIELDS
 
 _READER = ValueReader(nan_is_absent=False)
 
@@ -44,7 +44,8 @@ def read_configuration(source: Mapping[str, Any] | str, *, with_defaults: bool =
 def _read_file(path: str, label: str) -> Any:
     import msgspec
 
-    from airflow_provider.core.files.reader import open_source, refuse_rendered_list
+    from airflow_provider.core.files.reader import open_source
+    from airflow_provider.core.input.conditions import refuse_rendered_list
 
     refuse_rendered_list(path, "configuration")
     with open_source(path, "configuration") as raw:

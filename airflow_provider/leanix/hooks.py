@@ -11,10 +11,10 @@ from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
-from airflow_provider.core.input.conditions import refuse, text_condition
+from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import api
-from airflow_provider.leanix.arguments import DIRECTIONS, KEY_FIELDS, MODES, lower
+from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif
@@ -236,7 +236,7 @@ class LeanIXHook(ApiHook):
         for name, allowed in (("processing_direction", DIRECTIONS), ("processing_mode", MODES)):
             if not problems and values[name] is not None:
                 problems += check_choice(name, values[name], allowed)
-        refuse(problems)
+        raise_problems(problems)
         return self.send(api.list_configurations(dict(zip(KEY_FIELDS, values.values(), strict=True))))
 
     def put_configuration(self, configuration: Mapping[str, Any]) -> None:

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import Scalar, check_choice, raise_problems, read_scalars
+from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_source import RowArguments
 from airflow_provider.core.files.storage import ensure_writable
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
-from airflow_provider.leanix.api import FINISHED
+from airflow_provider.leanix.api import FINISHED, HEADER_ARGUMENTS
 from airflow_provider.leanix.arguments import (
     FAIL_ON,
     FETCH_SCALARS,
-    HEADER_ARGUMENTS,
     RUN_SCALARS,
     START_SCALARS,
     output_problems,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif
     from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
-
 
 __all__ = [
     "LeanIXFetchResultsOperator",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import raise_problems, read_scalars
 from airflow_provider.core.compat import task_timeout
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import RunFailedError
 from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL, check_run_id

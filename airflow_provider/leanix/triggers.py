@@ -9,7 +9,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core import polling
-from airflow_provider.core.input.conditions import refuse, text_condition
+from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.polling import TRANSIENT_ERRORS
 from airflow_provider.core.redaction import redact
@@ -141,7 +141,7 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
 
         :raises InputError: for conditions that no run can meet, so that the DAG is not imported.
         """
-        refuse(self._problems(), "LeanIXRunEndedTrigger")
+        raise_problems(self._problems(), "LeanIXRunEndedTrigger")
         return super().serialize()
 
     def _problems(self) -> list[str]:

@@ -2,72 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.core.arguments import SUBJECT
-from airflow_provider.core.files.reader import refuse_rendered_list
-from airflow_provider.core.input.conditions import is_missing, list_condition, refuse, text_condition
-from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import (
-    UnreadableValueError,
-    ValueReader,
-    read_boolean,
-    read_integer,
-    read_number,
-    shown,
+from airflow_provider.core.input.conditions import (
+    SUBJECT,
+    is_missing,
+    list_condition,
+    raise_problems,
+    refuse_rendered_list,
+    text_condition,
 )
+from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.scalars import Scalar
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.api import BASE_TYPES
 
-_READER = ValueReader()
-
 MATCH_KEYS = ("id", "externalId", "administrativeid")
 """Match keys that are no property."""
+
+DISTANT: Mapping[str, Scalar] = {"allow_distant": Scalar("boolean")}
+"""The argument of tasks that place objects."""
+
+BATCH: Mapping[str, Scalar] = {"batch_size": Scalar("integer", least=1)}
+"""The argument of tasks that write."""
+
+DELETE_SCALARS: Mapping[str, Scalar] = {**BATCH, "max_deletes": Scalar("integer", least=0)}
+"""Arguments of the operator that deletes."""
+
+SYNC_SCALARS: Mapping[str, Scalar] = {
+    **DELETE_SCALARS,
+    **DISTANT,
+    "restore": Scalar("boolean"),
+    "verify": Scalar("boolean"),
+    "max_changes": Scalar("integer", optional=True, guard=True, least=0),
+    "max_delete_ratio": Scalar("number", least=0, most=1),
+}
+"""Arguments of the operator that syncs."""
 
 _SCOPE = ("base_types", "root_element")
 
 
 class Arguments:
-    """Reader of a task's arguments: a text that a template rendered is read as its type.
+    """Reader of the arguments that select objects of a map.
 
     All problems are collected in ``problems``; :meth:`raise_if_any` raises them at once.
+
+    :param problems: problems found before.
     """
 
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-
-    def whole(self, name: str, value: Any, least: int = 0) -> int:
-        """Return a whole number of at least ``least``."""
-        try:
-            return read_integer(_READER.read(value), least)
-        except UnreadableValueError:
-            self.problems.append(f"'{name}' must be a whole number of at least {least}, not {shown(value)}")
-            return least
-
-    def flag(self, name: str, value: Any) -> bool:
-        """Return a boolean."""
-        try:
-            return read_boolean(_READER.read(value))
-        except UnreadableValueError as problem:
-            self.problems.append(f"'{name}' {problem}")
-            return False
-
-    def share(self, name: str, value: Any) -> float:
-        """Return a number from 0 to 1."""
-        try:
-            found = float(read_number(_READER.read(value)))
-        except UnreadableValueError:
-            found = -1.0
-        if not 0 <= found <= 1:
-            self.problems.append(f"'{name}' must be from 0 to 1, not {shown(value)}")
-        return found
-
-    def choice(self, name: str, value: Any, allowed: Collection[str]) -> None:
-        """Require one of some texts."""
-        if value not in allowed:
-            hint = nearest(str(value)[:100], allowed)
-            self.problems.append(f"'{name}' must be one of {', '.join(allowed)}, not {shown(value)}{hint}")
+    def __init__(self, problems: list[str] | None = None) -> None:
+        self.problems: list[str] = problems or []
 
     def match_on(self, value: Any) -> str:
         """Return a match key: a field, or a property with its language."""
@@ -117,7 +103,7 @@ class Arguments:
 
         :raises InputError: when there is one.
         """
-        refuse(self.problems, SUBJECT)
+        raise_problems(self.problems, SUBJECT)
 
     def _types(self, name: str, value: Any, required: bool = False) -> list[str]:
         if isinstance(value, str):

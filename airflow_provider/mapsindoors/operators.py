@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_exactly_one
+from airflow_provider.core.arguments import check_choice, check_exactly_one
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_source import RowArguments
-from airflow_provider.mapsindoors.arguments import Arguments
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import read_scalars
+from airflow_provider.mapsindoors.arguments import BATCH, DELETE_SCALARS, DISTANT, SYNC_SCALARS, Arguments
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
@@ -196,29 +198,26 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         """Read and validate the arguments, whose templates are rendered only now."""
         from airflow_provider.mapsindoors.plan.guards import Guards
 
-        arguments = Arguments()
-        arguments.choice("mode", self.mode, ("plan", "apply"))
-        arguments.choice("missing", self.missing, ("ignore", "deactivate", "delete"))
-        arguments.choice("on_row_error", self.on_row_error, ("fail", "skip"))
+        arguments = Arguments(read_scalars(self, SYNC_SCALARS))
+        arguments.problems += check_choice("mode", self.mode, ("plan", "apply"))
+        arguments.problems += check_choice("missing", self.missing, ("ignore", "deactivate", "delete"))
+        arguments.problems += check_choice("on_row_error", self.on_row_error, ("fail", "skip"))
         arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
         if self.mode == "plan" and not self.plan_output:
             arguments.problems.append("mode='plan' needs plan_output")
-        restore = arguments.flag("restore", self.restore)
-        changes = None if self.max_changes is None else arguments.whole("max_changes", self.max_changes)
-        deletes = arguments.whole("max_deletes", self.max_deletes)
         settings = {
-            "match_on": "id" if restore else arguments.match_on(self.match_on),
+            "match_on": "id" if self.restore is True else arguments.match_on(self.match_on),
             "scope": arguments.scope(self.scope),
             "defaults": self.defaults,
             "missing": self.missing,
-            "guards": Guards(changes, deletes, arguments.share("max_delete_ratio", self.max_delete_ratio)),
+            "guards": Guards(self.max_changes, self.max_deletes, self.max_delete_ratio),
             "skip_bad": self.on_row_error == "skip",
             "plan_output": self.plan_output,
             "backup": self.backup,
-            "batch_size": arguments.whole("batch_size", self.batch_size, 1),
-            "verify": arguments.flag("verify", self.verify),
-            "restore": restore,
-            "allow_distant": arguments.flag("allow_distant", self.allow_distant),
+            "batch_size": self.batch_size,
+            "verify": self.verify,
+            "restore": self.restore,
+            "allow_distant": self.allow_distant,
         }
         arguments.raise_if_any()
         return {**settings, "options": self.row_options()}
@@ -288,13 +287,16 @@ class MapsIndoorsUpdateGeodataOperator(RowArguments, BaseOperator):
         """Validate all objects, then send them in batches."""
         from airflow_provider.mapsindoors.sync.update import update_rows
 
-        arguments = Arguments()
-        size = arguments.whole("batch_size", self.batch_size, 1)
-        distant = arguments.flag("allow_distant", self.allow_distant)
-        arguments.raise_if_any()
-        options = self.row_options()
+        raise_problems(read_scalars(self, {**BATCH, **DISTANT}))
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            updated = update_rows(hook, self.geodata, size, self.log, options=options, allow_distant=distant)
+            updated = update_rows(
+                hook,
+                self.geodata,
+                self.batch_size,
+                self.log,
+                options=self.row_options(),
+                allow_distant=self.allow_distant,
+            )
         return add_to_outlet_events(context, self.outlets, {"updated": updated})
 
 
@@ -364,11 +366,11 @@ class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
         """Compare the rows with the map, and create the new places."""
         from airflow_provider.mapsindoors.sync.sync import Sync
 
-        arguments = Arguments()
+        arguments = Arguments(read_scalars(self, {**BATCH, **DISTANT}))
         settings: dict[str, Any] = {
             "match_on": arguments.match_on(self.match_on),
-            "batch_size": arguments.whole("batch_size", self.batch_size, 1),
-            "allow_distant": arguments.flag("allow_distant", self.allow_distant),
+            "batch_size": self.batch_size,
+            "allow_distant": self.allow_distant,
         }
         arguments.raise_if_any()
         options = self.row_options()
@@ -442,13 +444,10 @@ class MapsIndoorsDeleteGeodataOperator(RowArguments, BaseOperator):
         """Check the children and the limit, and delete the objects, children first."""
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
-        arguments = Arguments()
-        limit = arguments.whole("max_deletes", self.max_deletes)
-        size = arguments.whole("batch_size", self.batch_size, 1)
-        arguments.raise_if_any()
+        raise_problems(read_scalars(self, DELETE_SCALARS))
         ids = read_ids(self.ids, self.row_options())
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            done = delete(hook, ids, limit, size, self.log)
+            done = delete(hook, ids, self.max_deletes, self.batch_size, self.log)
         return add_to_outlet_events(context, self.outlets, done)
 
 

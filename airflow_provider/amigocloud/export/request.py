@@ -10,14 +10,10 @@ from typing import Any
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.formats import choose_format
 from airflow_provider.amigocloud.sql.statement import Kind, Statement, read_query
-from airflow_provider.core.arguments import (
-    Scalar,
-    check_exactly_one,
-    raise_problems,
-    read_scalar,
-    read_scalars,
-)
+from airflow_provider.core.arguments import check_exactly_one
 from airflow_provider.core.files.formats import Format
+from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.scalars import Scalar, read_scalar, read_scalars
 from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 import msgspec
 
 from airflow_provider.core.files.csv_reader import detect_encoding, read_csv
+from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
@@ -121,21 +122,6 @@ def _format_of(path: str, subject: str, given: str | None) -> tuple[str, bool]:
             subject,
         )
     return suffix, plain != name
-
-
-def refuse_rendered_list(text: str, subject: str) -> None:
-    """Refuse a list that a template has made a text.
-
-    :param text: the argument's value.
-    :param subject: the argument's name.
-    :raises InputError: saying how a list is passed on.
-    """
-    if text.lstrip()[:1] in ("[", "{"):
-        raise InputError(
-            f"is the text of a list ({len(text)} characters, from a template): pass the task's .output, or"
-            " set render_template_as_native_obj=True on the DAG",
-            subject,
-        )
 
 
 @contextmanager

@@ -77,11 +77,11 @@ class RowArguments:
 
         :raises InputError: with every problem of them.
         """
-        from airflow_provider.core.arguments import whole_number
+        from airflow_provider.core.input.scalars import Scalar, read_scalar
 
         given: dict[str, Any] = {name: getattr(self, name, None) for name in self.ROW_FIELDS}
         if given["min_rows"] is not None:
-            given["min_rows"] = whole_number(given["min_rows"], "min_rows")
+            given["min_rows"] = read_scalar("min_rows", given["min_rows"], Scalar("integer", least=0))
         options = RowOptions(**given)
         if wrong := options.problems():
             raise InputError(wrong, "the task's arguments")

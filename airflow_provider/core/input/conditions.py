@@ -7,11 +7,14 @@ everything. An empty list of ids or names selects nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, shown
 from airflow_provider.errors import InputError
+
+SUBJECT = "the task's arguments"
+"""Subject of errors about arguments."""
 
 _READER = ValueReader()
 
@@ -90,13 +93,15 @@ def is_missing(value: Any) -> bool:
     return read is None or read is ABSENT
 
 
-def refuse(problems: list[str], what: str = "the task's arguments") -> None:
-    """Raise the problems of arguments at once; nothing when there are none.
+def raise_problems(problems: Iterable[str], subject: str = SUBJECT) -> None:
+    """Raise all problems of arguments in one error; nothing when there are none.
 
+    :param problems: the problems, a sentence each.
+    :param subject: what they are problems of.
     :raises InputError: with all of them.
     """
-    if problems:
-        raise InputError(problems, what)
+    if found := list(problems):
+        raise InputError(found, subject)
 
 
 def list_problems(value: Any, name: str) -> list[str]:
@@ -122,3 +127,18 @@ def rendered_hint(text: str) -> str:
     return (
         " that a template made: pass the task's .output, or set render_template_as_native_obj=True on the DAG"
     )
+
+
+def refuse_rendered_list(text: str, subject: str) -> None:
+    """Refuse a list that a template has made a text.
+
+    :param text: the argument's value.
+    :param subject: the argument's name.
+    :raises InputError: saying how a list is passed on.
+    """
+    if text.lstrip()[:1] in ("[", "{"):
+        raise InputError(
+            f"is the text of a list ({len(text)} characters, from a template): pass the task's .output, or"
+            " set render_template_as_native_obj=True on the DAG",
+            subject,
+        )

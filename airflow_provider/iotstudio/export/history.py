@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.arguments import RenderedArguments
+from airflow_provider.core.input.conditions import list_problems, raise_problems
+from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.errors import InputError, NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import Page
@@ -37,6 +38,12 @@ COLUMNS = ("thing_id", "at", "property", "value")
 BOUND_MARGIN = timedelta(milliseconds=1)
 """Time added to both ends of a query, because it is not documented whether bounds are inclusive."""
 
+
+_SCALARS = {
+    "concurrency": Scalar("integer", least=1, most=MAX_CONCURRENCY),
+    "incremental": Scalar("boolean"),
+    "lag": Scalar("seconds", optional=True, guard=True, above=0, most=MAX_LAG.total_seconds()),
+}
 
 _FIRST = datetime(2, 1, 1, tzinfo=UTC)
 _LAST = datetime(9998, 1, 1, tzinfo=UTC)
@@ -112,29 +119,28 @@ class Selection:
         :param task: the operator.
         :raises InputError: with every problem.
         """
-        arguments = RenderedArguments(task)
-        thing_ids, properties = arguments.texts("thing_ids"), arguments.texts("properties")
-        arguments.problems += name_problems(task.category, "category") + filter_problems(task.filters)
+        problems = read_scalars(task, _SCALARS)
+        problems += list_problems(task.thing_ids, "thing_ids") + list_problems(task.properties, "properties")
+        problems += name_problems(task.category, "category") + filter_problems(task.filters)
         if task.thing_ids is not None and (task.category is not None or task.filters is not None):
-            arguments.problems.append("set 'thing_ids', or 'category' and 'filters', not both")
-        concurrency = arguments.whole("concurrency", 1, MAX_CONCURRENCY)
-        incremental = arguments.flag("incremental")
-        lag = _read_lag(task, arguments, incremental=incremental)
+            problems.append("set 'thing_ids', or 'category' and 'filters', not both")
+        if task.lag is not None and task.incremental is False:
+            problems.append("'lag' goes with incremental=True only")
         span = Span()
         try:
             span = Span.parse(task.start, task.end)
         except InputError as error:
-            arguments.problems += error.problems
-        arguments.raise_if_any()
+            problems += error.problems
+        raise_problems(problems)
         return cls(
-            _unique(thing_ids),
+            _unique(task.thing_ids),
             task.category,
             task.filters,
-            _unique(properties),
+            _unique(task.properties),
             span,
-            concurrency,
-            incremental,
-            lag,
+            task.concurrency,
+            task.incremental,
+            None if task.lag is None else timedelta(seconds=task.lag),
         )
 
     def source(self) -> list[Any]:
@@ -143,20 +149,8 @@ class Selection:
         return [self.thing_ids, self.category, filters, self.properties]
 
 
-def _unique(names: list[str] | None) -> list[str] | None:
+def _unique(names: Sequence[str] | None) -> list[str] | None:
     return None if names is None else list(dict.fromkeys(names))
-
-
-def _read_lag(task: Any, arguments: RenderedArguments, *, incremental: bool) -> timedelta | None:
-    if task.lag is None:
-        return None
-    if not incremental:
-        arguments.problems.append("'lag' goes with incremental=True only")
-    seconds = arguments.number("lag")
-    if seconds > MAX_LAG.total_seconds():
-        arguments.problems.append(f"'lag' must be at most {MAX_LAG.days} days")
-        return None
-    return timedelta(seconds=seconds)
 
 
 def read_history(

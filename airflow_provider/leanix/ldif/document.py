@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.arguments import KEY_FIELDS, lower
+from airflow_provider.leanix.api import KEY_FIELDS, lower
 from airflow_provider.leanix.ldif.content import Content, open_content
 from airflow_provider.leanix.ldif.header import DEFAULTS, make_header, merge_headers, read_custom_fields
 from airflow_provider.leanix.ldif.items import ItemReader

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
-from airflow_provider.leanix.arguments import KEY_FIELDS, lower
+from airflow_provider.leanix.api import KEY_FIELDS, lower
 
 DEFAULTS: Mapping[str, Any] = {"lxVersion": "1.0.0", "processingMode": "partial"}
 """Header fields that neither the arguments nor a file need to set."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.leanix.arguments import KEY_FIELDS
+from airflow_provider.leanix.api import KEY_FIELDS
 
 if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RequestRejectedError
-from airflow_provider.leanix.api import CREATED, LIVE, UNSUCCESSFUL
-from airflow_provider.leanix.arguments import MAX_TEXT_LENGTH
+from airflow_provider.leanix.api import CREATED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
 
 if TYPE_CHECKING:
     from airflow_provider.core.state.submission import Submission

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.files.reader import refuse_rendered_list
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError

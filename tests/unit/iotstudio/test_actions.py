@@ -255,7 +255,7 @@ def test_an_unknown_action_fails_without_a_retry(service: IoTStudioService) -> N
     [
         ({"thing_id": ""}, "'thing_id' is empty"),
         ({"input": {1, 2}}, "is a set, which has no JSON form"),
-        ({"timeout": 0}, "'timeout' must be above 0"),
+        ({"timeout": 0}, "'timeout' must be a number of seconds above 0"),
         ({"success_statuses": "completed"}, "must be a list of texts"),
         ({"failure_statuses": "['failed']"}, "render_template_as_native_obj"),
         ({"success_statuses": []}, "'success_statuses' is empty"),
@@ -265,7 +265,7 @@ def test_an_unknown_action_fails_without_a_retry(service: IoTStudioService) -> N
         ({"thing_id": None}, "'thing_id' is missing"),
         ({"action": " "}, "'action' is empty"),
         ({"timeout": "soon"}, "'timeout' must be a number"),
-        ({"poll_interval": "-1"}, "'poll_interval' must be above 0"),
+        ({"poll_interval": "-1"}, "'poll_interval' must be a number of seconds above 0"),
         ({"wait": "maybe"}, "'wait' must be true or false"),
         ({"input": b"v2"}, "'input' is binary"),
         ({"input": float("nan")}, "'input' is NaN"),

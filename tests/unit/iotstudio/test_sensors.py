@@ -97,7 +97,7 @@ def test_many_matches_give_a_small_result(service: IoTStudioService) -> None:
         ({"thing_id": " "}, "'thing_id' is empty"),
         ({"space": ""}, "'space' is empty"),
         ({"min_matches": "some"}, "'min_matches' must be a whole number"),
-        ({"min_matches": 0}, "'min_matches' must be at least 1"),
+        ({"min_matches": 0}, "'min_matches' must be a whole number of at least 1"),
         ({"thing_id": THING, "min_matches": 2}, "can never be met"),
     ],
 )

@@ -227,8 +227,8 @@ def test_an_export_of_the_map_is_a_source_without_changes(
         ("restore", "1.5", "'restore' must be true or false"),
         ("batch_size", "0", "'batch_size' must be a whole number of at least 1"),
         ("max_changes", "None", "'max_changes' must be a whole number"),
-        ("max_delete_ratio", "1.5", "'max_delete_ratio' must be from 0 to 1"),
-        ("max_delete_ratio", "nan", "'max_delete_ratio' must be from 0 to 1"),
+        ("max_delete_ratio", "1.5", "'max_delete_ratio' must be a number from 0 to 1"),
+        ("max_delete_ratio", "nan", "'max_delete_ratio' must be a number from 0 to 1"),
     ],
 )
 def test_a_rendered_text_that_is_no_value_is_refused(

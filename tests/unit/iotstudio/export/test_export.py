@@ -280,7 +280,7 @@ def test_an_empty_page_in_the_middle_does_not_end_a_history(
         ({"thing_ids": THING}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING, None]}, "'thing_ids' must be a list of texts"),
         ({"thing_ids": [THING], "category": "Sensors"}, "not both"),
-        ({"concurrency": 0}, "'concurrency' must be 1 to 32"),
+        ({"concurrency": 0}, "'concurrency' must be a whole number from 1 to 32"),
         ({"concurrency": "many"}, "'concurrency' must be a whole number"),
         ({"thing_ids": f"['{THING}']"}, "render_template_as_native_obj"),
         ({"properties": "['temperature']"}, "render_template_as_native_obj"),

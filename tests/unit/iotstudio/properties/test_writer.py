@@ -109,7 +109,10 @@ def test_a_failed_write_fails_the_task_with_what_the_service_said(service: IoTSt
         ({"writes": [{"thing_id": THING, "properties": {"a": {1, 2}}}]}, "is a set, which has no JSON form"),
         ({"writes": ""}, "the path is empty"),
         ({"writes": "/nowhere/rows.jsonl"}, "there is no file"),
-        ({"thing_id": THING, "properties": {"a": 1}, "concurrency": 0}, "'concurrency' must be 1 to 32"),
+        (
+            {"thing_id": THING, "properties": {"a": 1}, "concurrency": 0},
+            "'concurrency' must be a whole number from 1 to 32",
+        ),
         ({"thing_id": THING, "properties": {"a": "x" * 6000}}, "take 6008 bytes as JSON"),
     ],
 )

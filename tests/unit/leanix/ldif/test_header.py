@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.arguments import HEADER_ARGUMENTS
+from airflow_provider.leanix.api import HEADER_ARGUMENTS
 from airflow_provider.leanix.ldif.header import DEFAULTS, merge_headers
 from airflow_provider.leanix.operators import LeanIXRunOperator
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items

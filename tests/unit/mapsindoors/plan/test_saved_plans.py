@@ -101,10 +101,13 @@ def test_something_else_is_no_plan(unlimited_service: MapsIndoorsService, tmp_pa
         ({"source": [], "mode": "plan"}, "needs plan_output"),
         (
             {"source": [], "max_changes": "many"},
-            "'max_changes' must be a whole number of at least 0, not 'many'",
+            "'max_changes' must be a whole number of at least 0, or None, not 'many'",
         ),
         ({"source": [], "max_deletes": -1}, "'max_deletes' must be a whole number of at least 0, not -1"),
-        ({"source": [], "max_delete_ratio": "all"}, "'max_delete_ratio' must be from 0 to 1, not 'all'"),
+        (
+            {"source": [], "max_delete_ratio": "all"},
+            "must be a number from 0 to 1, not 'all'",
+        ),
         ({"source": [], "scope": {"venue": "x"}}, "scope has unknown keys: venue"),
         ({"source": [], "missing": "drop"}, "'missing' must be one of"),
         ({"source": [], "max_delete_ratio": 10}, "from 0 to 1"),

@@ -1,0 +1,106 @@
+"""Conditions: what is named and empty is a problem, and nothing empty selects more than it did before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider.core.input import conditions
+from airflow_provider.core.input.conditions import (
+    list_condition,
+    list_problems,
+    mapping_condition,
+    raise_problems,
+    text_condition,
+)
+from airflow_provider.errors import InputError
+
+MISSING = ["", " ", "\n", float("nan"), np.nan, pd.NA, pd.NaT, Decimal("nan"), np.datetime64("NaT")]
+
+
+@pytest.mark.parametrize("check", [text_condition, list_condition, list_problems, mapping_condition])
+def test_none_is_no_condition(check: Callable[[Any, str], list[str]]) -> None:
+    assert check(None, "x") == []
+
+
+@pytest.mark.parametrize("value", [*MISSING, [], {}], ids=repr)
+def test_an_empty_text_is_a_problem(value: Any) -> None:
+    assert text_condition(value, "x") == ["x is empty; leave it out for no condition"]
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, True])
+def test_what_is_no_text_is_a_problem(value: Any) -> None:
+    assert "must be a text" in text_condition(value, "x")[0]
+
+
+@pytest.mark.parametrize("value", [*MISSING, None], ids=repr)
+def test_an_empty_item_of_a_list_is_named_by_its_number(value: Any) -> None:
+    assert list_condition(["a", value], "x") == ["x: item 2 is empty"]
+    assert list_problems(["a", value], "x") == ["'x' must be a list of texts: x: item 2 is empty"]
+
+
+@pytest.mark.parametrize("value", [[], (), set()], ids=repr)
+def test_an_empty_list_is_a_condition_that_nothing_meets(value: Any) -> None:
+    assert list_condition(value, "x") == list_problems(value, "x") == []
+
+
+@pytest.mark.parametrize("value", ["a", b"a", {"a": 1}, ["a", 5], 5], ids=repr)
+def test_what_is_no_list_of_texts_is_a_problem(value: Any) -> None:
+    assert len(list_condition(value, "x")) == 1
+    assert "'x' must be a list of texts" in list_problems(value, "x")[0]
+
+
+@pytest.mark.parametrize(
+    "text", [str(["a"] * 100_000), '{"a": 1}', "('a',)"], ids=["list", "object", "tuple"]
+)
+def test_a_list_that_a_template_made_a_text_is_one_short_problem(text: str) -> None:
+    (problem,) = list_problems(text, "x")
+    assert "render_template_as_native_obj" in problem
+    assert len(problem) < 500
+
+
+@pytest.mark.parametrize("value", [*MISSING, None, [], {}, [None], ["a", ""]], ids=repr)
+def test_an_empty_condition_of_several_is_named(value: Any) -> None:
+    problems = mapping_condition({"mode": "eco", "window/open": value}, "filters")
+    assert [problem.partition(" is empty")[0] for problem in problems] == [
+        "filters: the condition of 'window/open'"
+    ]
+
+
+@pytest.mark.parametrize("value", [{}, [], "a", {1: "a"}, {"": "a"}], ids=repr)
+def test_what_are_no_conditions_by_name_is_a_problem(value: Any) -> None:
+    assert len(mapping_condition(value, "filters")) == 1
+
+
+@pytest.mark.parametrize("value", [0, False, "0", "None", 0.0, np.int64(0)], ids=repr)
+def test_zero_and_false_are_not_empty(value: Any) -> None:
+    assert not conditions.is_missing(value)
+    assert mapping_condition({"a": value}, "filters") == []
+
+
+ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(MISSING)
+
+
+@given(st.dictionaries(st.text(), ANY | st.lists(ANY, max_size=3), max_size=4))
+def test_conditions_are_complete_or_refused(filters: dict[str, Any]) -> None:
+    incomplete = not filters or any(not name.strip() for name in filters)
+    for value in filters.values():
+        items = value if isinstance(value, list) else [value]
+        incomplete = incomplete or not items or any(map(conditions.is_missing, items))
+    assert bool(mapping_condition(filters, "filters")) == incomplete
+
+
+def test_all_problems_are_raised_at_once() -> None:
+    raise_problems([])
+    with pytest.raises(InputError, match="2 problems in the task's arguments") as caught:
+        raise_problems(["one", "two"])
+    assert caught.value.problems == ["one", "two"]
+    with pytest.raises(InputError, match="in the query"):
+        raise_problems(["one", "two"], "the query")
