@@ -184,9 +184,10 @@ def list_page(url: str, limit: int) -> Call[Page]:
     :param limit: items per page, unless the URL has a ``limit``; the service returns 20 by default (vendor's
         docs), and may return fewer than requested.
     """
-    where = locate(url)
-    has_limit = "limit" in parse_qs(url.partition("?")[2])
-    params = None if has_limit else {"limit": limit}
+    path, params = read_request(url)
+    where = locate(path)
+    if "limit" not in parse_qs(url.partition("?")[2]):
+        params.append(("limit", limit))
     return Call("GET", where.path, params, base=where.base, read=read_page, name="read a list")
 
 

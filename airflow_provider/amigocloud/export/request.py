@@ -110,6 +110,8 @@ def _text_problems(name: str, value: Any) -> list[str]:
         return []
     if name == "url" and isinstance(value, str) and not value.strip():
         return ["'url': the URL is empty"]
+    if name == "url" and isinstance(value, str) and not path_problems(value, name):
+        return problems_of("url", lambda: api.read_request(value))
     return path_problems(value, name)
 
 

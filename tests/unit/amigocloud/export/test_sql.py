@@ -112,6 +112,7 @@ def test_what_writes_is_never_sent_as_a_query(sandbox, tmp_path, sql):
             lambda: hook.get_cursor("/projects/1234/sql/", [("limit", 1), ("query", sql)]),
             lambda: hook.get_cursor("sql?limit=1", {"query": sql}),
             lambda: hook.get_cursor("sql?" + urlencode({"query": sql})),
+            lambda: export(tmp_path / "a.jsonl", url="sql?" + urlencode({"query": sql})),
             lambda: hook.get("sql", {"query": sql}),
             lambda: hook.get("sql/?" + urlencode({"query": sql, "limit": 1}), raw=True),
         ]
