@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.conditions import list_problems, raise_problems
@@ -223,8 +223,7 @@ class StatusLog:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ActionOptions:
+class ActionOptions(NamedTuple):
     """The arguments of a task that requests an action, read after templating.
 
     :param request: the action, with its input as JSON.

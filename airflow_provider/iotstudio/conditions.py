@@ -43,9 +43,9 @@ _SYMBOLS = dict(
 )
 """Operators as people write them, the longer first, and the service's names of them."""
 
-_SYMBOL = re.compile(rf"\s*({'|'.join(re.escape(one) for one in _SYMBOLS)})\s*(.*)", re.DOTALL)
-_WORD = re.compile(r"\s*([A-Za-z_]+)\s*")
-_BLANK = re.compile(rf"\s*({'|'.join(OPERATORS)})\s+(\S.*)", re.DOTALL | re.IGNORECASE)
+_SYMBOL = rf"(?s)\s*({'|'.join(re.escape(one) for one in _SYMBOLS)})\s*(.*)"
+_WORD = r"\s*([A-Za-z_]+)\s*"
+_BLANK = rf"(?si)\s*({'|'.join(OPERATORS)})\s+(\S.*)"
 _ALIASES = {
     alias: operator
     for operator, aliases in {
@@ -65,8 +65,8 @@ _RENDERED_NOTHING = {"None", "nan", "NaN", "NaT", "<NA>"}
 """Texts that a template makes of a missing value."""
 
 _NO_NUMBERS = {"none", "nan", "nat", "null", "<na>", "inf", "-inf", "infinity", "-infinity"}
-_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
-_EPOCH = re.compile(r"-?[0-9]{9,14}(\.[0-9]+)?")
+_COMMA = r"[+-]?[0-9.]*,[0-9]+"
+_EPOCH = r"-?[0-9]{9,14}(\.[0-9]+)?"
 _SHORT_TIMES = {4: "-01-01", 7: "-01"}
 """What completes the API's short forms of a time, a year or a month, by their length."""
 
@@ -163,17 +163,17 @@ def _text_problem(text: str) -> str:
     head, colon, rest = text.partition(":")
     if colon and head in OPERATORS:
         return _operand_problem(head, rest)
-    if symbol := _SYMBOL.fullmatch(text):
+    if symbol := re.fullmatch(_SYMBOL, text):
         operator = _SYMBOLS[symbol[1]]
         return f"is {shown(text)}, but the API writes operators as words: {f'{operator}:{symbol[2]}'!r:.60}"
     if colon and head.strip().lower() in OPERATORS:
         right = f"{head.strip().lower()}:{rest}"
         return f"is {shown(text)}; operators are in lower case and without blanks: {right!r:.60}"
-    if blank := _BLANK.fullmatch(text):
+    if blank := re.fullmatch(_BLANK, text):
         return (
             f"is {shown(text)}; an operator is followed by a colon: {f'{blank[1].lower()}:{blank[2]}'!r:.60}"
         )
-    if colon and _WORD.fullmatch(head) and not rest.startswith("//") and head.lower() not in _URI_SCHEMES:
+    if colon and re.fullmatch(_WORD, head) and not rest.startswith("//") and head.lower() not in _URI_SCHEMES:
         return _unknown_operator(head, rest)
     return "is the text of a missing value" if text.strip() in _RENDERED_NOTHING else ""
 
@@ -200,10 +200,10 @@ def _operand_problem(operator: str, operand: str) -> str:
         return ""
     if plain.lower() in _NO_NUMBERS:
         return f"compares with {plain}, which nothing is above or below"
-    if _COMMA.fullmatch(plain):
+    if re.fullmatch(_COMMA, plain):
         return f"has {shown(plain)} after '{operator}:'; a number has a decimal point, not a comma"
     nested = plain.partition(":")[0] in OPERATORS and ":" in plain
-    if nested or _SYMBOL.fullmatch(plain):
+    if nested or re.fullmatch(_SYMBOL, plain):
         return f"has two operators: {shown(f'{operator}:{operand}')}"
     return ""
 
@@ -304,7 +304,7 @@ def read_bound(value: Any, name: str) -> datetime | None:
         raise InputError(f"'{name}' is empty; leave it out for no limit", name)
     try:
         read = _READER.read(value)
-        if isinstance(read, str) and _EPOCH.fullmatch(read.strip()):
+        if isinstance(read, str) and re.fullmatch(_EPOCH, read.strip()):
             read = float(read)
         if isinstance(read, (int, float)) and not isinstance(read, bool):
             return _from_epoch(read)

@@ -6,8 +6,7 @@ The format readers are in :mod:`airflow_provider.core.files.reader`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from airflow_provider.errors import InputError
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider.core.files.reader import NumberedRow
 
 
-@dataclass(frozen=True, slots=True)
-class RowOptions:
+class RowOptions(NamedTuple):
     """Options of reading rows, as the operators' arguments give them.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
