@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 from airflow_provider.amigocloud.pagination import Page, read_page, refuse_non_finite
+from airflow_provider.amigocloud.values import is_missing_text, read_id, read_json
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, shown
 from airflow_provider.errors import InputError, RequestRejectedError
 
 T = TypeVar("T")
@@ -133,8 +135,8 @@ def request(
     return Call(
         method,
         where.path,
-        params,
-        json=UNSET if data is None else data,
+        list(given_params(params)),
+        json=UNSET if data is None else read_json(data, "data"),
         base=where.base,
         repeatable=method not in {"POST", "PATCH"},
         read=read_bytes if raw else read_body,
@@ -236,8 +238,6 @@ def dataset_number(dataset: int | str) -> int:
     :param dataset: the id as a number, or as its digits.
     :raises InputError: when it is not a whole number of at least 1.
     """
-    from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, shown
-
     try:
         return read_integer(ValueReader().read(dataset), least=1)
     except UnreadableValueError:
@@ -254,7 +254,7 @@ def required(value: Any, name: str) -> str:
     """
     if problems := text_problems(value, name):
         raise InputError(problems, name)
-    return str(value).strip()
+    return str(read_id(value))
 
 
 def text_problems(value: Any, name: str) -> list[str]:
@@ -264,15 +264,46 @@ def text_problems(value: Any, name: str) -> list[str]:
     :param name: its name.
     """
     from airflow_provider.core.input.conditions import is_missing
-    from airflow_provider.core.input.values import shown
 
     if value is None or is_missing(value):
         return [f"'{name}' is empty ({shown(value)}), which names nothing"]
-    if isinstance(value, str) and value.strip().lower() in _MISSING_TEXTS:
+    if isinstance(value, str) and is_missing_text(value):
         return [f"'{name}' is {value!r}: a template made it of a value that is missing"]
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if read_id(value) is None:
         return [f"'{name}' must be one id or name, not {shown(value)}"]
     return []
+
+
+def path_problems(value: Any, name: str) -> list[str]:
+    """Return what is wrong with an argument that must be a text, such as a path or a column.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    problems = text_problems(value, name)
+    if not problems and not isinstance(value, str):
+        return [f"'{name}' must be a text, not {shown(value)}"]
+    return problems
+
+
+def given_params(params: Any) -> Iterator[tuple[str, Any]]:
+    """Yield query parameters as pairs.
+
+    :param params: a mapping, or pairs; None for none.
+    :raises InputError: when they are neither, or when one is null or an empty list: left out, it would select
+        everything.
+    """
+    if isinstance(params, (str, bytes)):
+        raise InputError(f"must be an object or pairs, not {shown(params)}", "params")
+    given: Any = list(params.items()) if isinstance(params, Mapping) else list(params or ())
+    if empty := [str(name) for name, value in given if value is None or _is_empty(value)]:
+        names = ", ".join(map(repr, empty))
+        raise InputError(f"nothing for {names}; leave it out for no condition", "params")
+    yield from given
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset, dict)) and not value
 
 
 def problems_of(name: str, read: Callable[[], object]) -> list[str]:
@@ -286,10 +317,6 @@ def problems_of(name: str, read: Callable[[], object]) -> list[str]:
     except InputError as error:
         return [f"'{name}' {problem}" for problem in error.problems]
     return []
-
-
-_MISSING_TEXTS = frozenset({"none", "null", "nan", "nat", "<na>", "undefined"})
-"""Texts, in lower case, that templates and libraries make of a missing value."""
 
 
 def dataset_path(dataset: int | str, *, in_project: bool) -> Location:

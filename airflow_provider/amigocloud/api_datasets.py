@@ -5,12 +5,13 @@ They are seen in the vendor's samples and clients, which send a change as JSON t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from airflow_provider.amigocloud.api import Location, read_body, read_job, read_part, required
+from airflow_provider.amigocloud.values import KEY, read_changes, read_schema
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import read_nothing
 from airflow_provider.errors import InputError
@@ -22,37 +23,25 @@ ACTIONS = ("INSERT", "UPDATE", "DELETE")
 """Actions of a change."""
 
 
-def batches(
-    action: str, rows: Sequence[Mapping[str, Any]], size: int = BATCH
-) -> Iterator[list[dict[str, Any]]]:
+def batches(action: str, rows: Any, size: int = BATCH) -> Iterator[list[dict[str, Any]]]:
     """Yield the data of changes, a batch at a time.
 
     :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
     :param rows: rows, each with an ``amigo_id`` that the caller chooses, so that the change is idempotent.
     :param size: maximum rows per batch.
-    :raises InputError: when rows have no id or a repeated id; it names all of them.
+    :raises InputError: when rows have no id, a repeated id, or a value without a JSON form; with all of them.
     """
     if action not in ACTIONS:
         raise InputError(f"must be one of {', '.join(ACTIONS)}, not {action!r:.60}", "action")
-    problems, seen = [], dict[str, int]()
-    for number, row in enumerate(rows, start=1):
-        key = row.get("amigo_id")
-        if not isinstance(key, str) or not key.strip():
-            problems.append(f"row {number} has no amigo_id")
-            continue
-        if key in seen:
-            problems.append(f"row {number} has the amigo_id of row {seen[key]}: {key}")
-        seen.setdefault(key, number)
-    if problems:
-        raise InputError(problems, "rows")
-    for at in range(0, len(rows), size):
-        yield [_record(action, row) for row in rows[at : at + size]]
+    read = read_changes(rows, with_fields=action != "DELETE")
+    for at in range(0, len(read), size):
+        yield [_record(action, row) for row in read[at : at + size]]
 
 
 def _record(action: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    record: dict[str, Any] = {"amigo_id": row["amigo_id"]}
+    record: dict[str, Any] = {KEY: row[KEY]}
     if action != "DELETE":
-        record["new"] = {name: value for name, value in row.items() if name != "amigo_id"}
+        record["new"] = {name: value for name, value in row.items() if name != KEY}
     return record
 
 
@@ -80,12 +69,17 @@ def schema(where: Location) -> Call[list[dict[str, Any]]]:
     return read_part(where, "schema", list, "read a schema")
 
 
-def create_dataset(name: str, fields: Sequence[Mapping[str, Any]]) -> Call[dict[str, Any]]:
-    """Return the request that creates an empty dataset; reads its ``id``, ``name``, ``url`` and ``job``."""
+def create_dataset(name: str, fields: Any) -> Call[dict[str, Any]]:
+    """Return the request that creates an empty dataset; reads its ``id``, ``name``, ``url`` and ``job``.
+
+    :param name: name that users see.
+    :param fields: fields, each with ``name`` and ``type``.
+    :raises InputError: when a field lacks one of them, or two have one name.
+    """
     return Call(
         "POST",
         "datasets/create",
-        json={"name": required(name, "name"), "schema": msgspec.json.encode(list(fields)).decode()},
+        json={"name": required(name, "name"), "schema": msgspec.json.encode(read_schema(fields)).decode()},
         base="project",
         repeatable=False,
         read=read_body,

@@ -97,10 +97,7 @@ class AmigoCloudHook(ListenerHook):
         :param params: query parameters; ``{"query": sql}`` for ``sql``, sent by POST if it is long.
         :raises InputError: when a parameter is null, which would select everything, or the SQL is no query.
         """
-        given: Any = list(params.items()) if isinstance(params, Mapping) else list(params or ())
-        if empty := [name for name, value in given if value is None]:
-            names = ", ".join(repr(name) for name in empty)
-            raise InputError(f"null for {names}; leave it out for no condition", "params")
+        given: Any = list(api.given_params(params))
         if api.locate(url).path.rstrip("/").rpartition("/")[2] == "sql":
             given = [(name, api.query_text(value) if name == "query" else value) for name, value in given]
         return Cursor(self.send, api.listing(url, given))
@@ -216,8 +213,9 @@ class AmigoCloudHook(ListenerHook):
         :param dataset: id of the dataset.
         :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
         :param rows: rows, each with an ``amigo_id`` that the caller chooses (always the same id for the same
-            row), so that a retry is idempotent.
-        :raises InputError: when rows have no id or a repeated id; raised before any request.
+            row), so that a retry is idempotent. A NaN is a value that the row does not have, None is null.
+        :raises InputError: when rows have no id, a repeated id, or a value without a JSON form; with all of
+            them, before any request.
         """
         where, number = self._dataset(dataset), str(api.dataset_number(dataset))
         # A list, so that all rows are validated before the first request.
@@ -279,13 +277,11 @@ class AmigoCloudHook(ListenerHook):
         :raises InputError: when the file does not exist or is empty.
         :raises AmbiguousWriteError: when there was no response that names the job.
         """
-        from airflow_provider.amigocloud.uploads import option_problems, upload
+        from airflow_provider.amigocloud.uploads import read_fields, upload
 
         self.need_project()
-        if problems := option_problems(options):
+        number = None if dataset is None else str(api.dataset_number(dataset))
+        fields, problems = read_fields(options, number)
+        if problems := [*api.path_problems(path, "path"), *problems]:
             raise InputError(problems, "upload_file")
-        fields = dict(options or {})
-        if dataset is not None:
-            number = api.dataset_path(dataset, in_project=True).path.rpartition("/")[2]
-            fields = {"dataset_write_action": "overwrite", "dataset_id": number, **fields}
         return upload(self.send, path, fields, upload_id, started or (lambda _: None))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.api import dataset_number, problems_of, text_problems, write_text
+from airflow_provider.amigocloud.api import dataset_number, path_problems, problems_of, write_text
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.core.asset_events import add_to_outlet_events
@@ -352,13 +352,15 @@ class AmigoCloudUploadOperator(BaseOperator):
 
     def _check(self) -> None:
         """Validate the arguments before any request, and read those that a template made."""
-        from airflow_provider.amigocloud.uploads import option_problems
+        from airflow_provider.amigocloud.uploads import read_fields
         from airflow_provider.core.input.conditions import raise_problems
         from airflow_provider.core.input.scalars import Scalar, read_scalars
 
-        problems = text_problems(self.source, "source") + option_problems(self.options)
+        problems, number = path_problems(self.source, "source"), None
         if self.dataset is not None:
-            problems += problems_of("dataset", lambda: dataset_number(self.dataset or ""))
+            problems += (wrong := problems_of("dataset", lambda: dataset_number(self.dataset or "")))
+            number = None if wrong else str(dataset_number(self.dataset))
+        problems += read_fields(self.options, number)[1]
         scalars = {
             "deferrable": Scalar("boolean", optional=True),
             "poll_interval": Scalar("seconds", above=0),

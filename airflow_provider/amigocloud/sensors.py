@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider.amigocloud import conditions
-from airflow_provider.amigocloud.api import dataset_number, problems_of, query_text, text_problems
+from airflow_provider.amigocloud.api import dataset_number, problems_of, query_text, required, text_problems
 from airflow_provider.amigocloud.conditions import (
     Condition,
     DatasetHasChanged,
@@ -111,7 +111,7 @@ class AmigoCloudJobSensor(AmigoCloudSensor):
 
     def condition(self, context: Context) -> JobIsDone:
         """Return the condition that the job has succeeded."""
-        return JobIsDone(self.job_id)
+        return JobIsDone(required(self.job_id, "job_id"))
 
 
 class AmigoCloudDatasetSensor(AmigoCloudSensor):
@@ -138,7 +138,7 @@ class AmigoCloudDatasetSensor(AmigoCloudSensor):
 
     def condition(self, context: Context) -> DatasetHasChanged:
         """Return the condition that the dataset's state differs from the earlier one."""
-        since = self._previous_state(context) if self.since is None else self.since
+        since = self._previous_state(context) if self.since is None else required(self.since, "since")
         return DatasetHasChanged(dataset_number(self.dataset), since)
 
     def _previous_state(self, context: Context) -> str | None:
@@ -182,5 +182,5 @@ class AmigoCloudSqlSensor(AmigoCloudSensor):
     def condition(self, context: Context) -> QueryIsTrue | SavedQueryIsTrue:
         """Return the condition that the query is true."""
         if self.saved_query is not None:
-            return SavedQueryIsTrue(self.saved_query)
+            return SavedQueryIsTrue(required(self.saved_query, "saved_query"))
         return QueryIsTrue(query_text(self.sql))

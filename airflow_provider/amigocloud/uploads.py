@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.values import read_options
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.input.values import shown
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, RequestRejectedError
 
 CHUNK = 1_000_000
@@ -18,22 +18,22 @@ CHUNK = 1_000_000
 Send = Callable[[Call[Any]], Any]
 
 
-def option_problems(options: Any) -> list[str]:
-    """Return what is wrong with further form fields.
+def read_fields(options: Any, dataset: str | None) -> tuple[dict[str, str], list[str]]:
+    """Return the form fields of an upload, and what is wrong with them.
 
-    :param options: the argument; None for none.
+    :param options: further form fields; None for none.
+    :param dataset: id of the dataset whose content the file replaces; None for a new dataset.
     """
-    if options is None:
-        return []
-    if not isinstance(options, Mapping):
-        made = "; a template made it: set render_template_as_native_obj=True on the DAG"
-        hint = made if isinstance(options, str) else ""
-        return [f"'options' must be an object, not {shown(options)}{hint}"]
-    return [
-        f"'options': {name!r} must be a text, not {shown(value)}"
-        for name, value in options.items()
-        if not isinstance(value, (str, int, float)) or value != value
+    fields, problems = read_options(options)
+    if dataset is None:
+        return fields, problems
+    target = {"dataset_write_action": "overwrite", "dataset_id": dataset}
+    problems += [
+        f"'options': {name!r} is {fields[name]!r}, but 'dataset' says {value!r}; leave one of them out"
+        for name, value in target.items()
+        if name == "dataset_id" and fields.get(name, value) != value
     ]
+    return {**target, **fields}, problems
 
 
 def upload(

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,10 +23,10 @@ import msgspec
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
 from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
-from airflow_provider.amigocloud.pagination import Page, read_page, walk
+from airflow_provider.amigocloud.pagination import Column, Page, read_page, walk
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.reply import Reply
-from airflow_provider.core.input.values import shown
+from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 
 _HEX = re.compile(r"[0-9a-f]{8,}")
@@ -57,6 +57,9 @@ _NO_KEYS = {
     **dict.fromkeys(("geometry", "json", "jsonb", "unknown(114)", "unknown(3802)"), _NO_ORDER),
 }
 """Types that are no keys, as the service names them or by PostgreSQL's number, with the reason."""
+
+_HEX_TYPES = frozenset({"string", "uuid", *(f"unknown({oid})" for oid in (19, 25, 1042, 1043, 2950))})
+"""Types of texts and UUIDs. Only their values can be compared to hex digits; a number as text cannot."""
 
 _FetchedPage = tuple[Page, Key | None]
 """A page and its last key; None for an empty page."""
@@ -157,9 +160,25 @@ def _read_outline(reply: Reply) -> Outline | None:
     """Read the reply to an outline query; return None when it lacks the count."""
     page = read_page(reply)
     row = page.decoded()[0] if page.rows else {}
-    if not isinstance(row.get("rows"), int):
+    rows = _read_count(row.get("rows"))
+    if rows is None:
         return None
-    return Outline(row["rows"], row.get("first"), row.get("last"), page.limit)
+    if _declared_type(page.columns, "first") not in _HEX_TYPES:
+        return Outline(rows, None, None, page.limit)
+    return Outline(rows, row.get("first"), row.get("last"), page.limit)
+
+
+def _read_count(value: Any) -> int | None:
+    """Return a number of rows, which some services send as text; None if it is none."""
+    try:
+        return read_integer(value)
+    except UnreadableValueError:
+        return None
+
+
+def _declared_type(columns: Sequence[Column] | None, name: str) -> str:
+    """Return the declared type of a column; that of texts when none is declared."""
+    return next((column.type for column in columns or () if column.name == name), "string")
 
 
 class KeysetReader:
@@ -211,6 +230,44 @@ class KeysetReader:
         :raises InputError: when the key is no column of the rows, is null, is not unique, or is of a type
             that cannot be a key.
         """
+        count, read = (saved.count, saved.rows) if saved else (None, 0)
+        for page in self._pages(snapshot, saved, outline):
+            count = page.count if saved is None and not read else count
+            read += len(page.rows)
+            yield page
+        if count is not None and read < count:
+            self._refuse_key(snapshot)
+
+    def _refuse_key(self, snapshot: SnapshotParams) -> None:
+        """Raise when rows are missing because of their keys: a null is in no range, a repeated key in one.
+
+        :raises InputError: with the numbers of rows.
+        """
+        name = quoted_name(self._key)
+        # The relation is the user's own, the name is quoted.
+        sql = (
+            f'SELECT count(*) - count({name}) AS "nulls",'  # noqa: S608
+            f' count({name}) - count(DISTINCT {name}) AS "repeated" FROM {self._relation}'
+        )
+        try:
+            page = self._query(snapshot, sql, 1)
+        except RequestRejectedError:
+            return
+        row = page.decoded()[0] if page.rows else {}
+        nulls, repeated = _read_count(row.get("nulls")), _read_count(row.get("repeated"))
+        if nulls:
+            raise self._null_error(f" in {nulls} rows")
+        if repeated:
+            raise InputError(
+                f"column '{self._key}' repeats values in {repeated} rows; a key must be unique", "key"
+            )
+
+    def _null_error(self, where: str = "") -> InputError:
+        return InputError(f"column '{self._key}' is null{where}; a key must be unique and never null", "key")
+
+    def _pages(
+        self, snapshot: SnapshotParams, saved: SavedPages | None, outline: Outline | None
+    ) -> Iterator[Page]:
         ranges = self._ranges(saved, outline)
         fetch = partial(self._fetch, snapshot)
         with ThreadPoolExecutor(self._concurrency) as pool:
@@ -224,7 +281,7 @@ class KeysetReader:
                     self._read_ahead(work, pool, fetch)
                     part, future = work.popleft()
                     page, last = future.result() if future else fetch(part)
-                    self._order.add(_hex_starts(page, self._keys))
+                    self._observe_order(page)
                     if is_cut and is_first and not self._order.is_known:
                         # The ranges may overlap: read one page after the other until the order is known.
                         work, total, is_cut = deque([(self._whole(saved), None)]), None, False
@@ -241,6 +298,12 @@ class KeysetReader:
                     yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+    def _observe_order(self, page: Page) -> None:
+        if _declared_type(page.columns, self._key) in _HEX_TYPES:
+            self._order.add(_hex_starts(page, self._keys))
+        else:
+            self._order.is_known = self._order.is_usual = False
 
     def _order_error(self) -> IncompleteExportError:
         return IncompleteExportError(
@@ -269,7 +332,7 @@ class KeysetReader:
         self._page_size = min(self._page_size, limit or self._page_size)
         if saved is not None:
             whole = self._whole(saved)
-            is_usual = self._order.is_usual
+            is_usual = self._order.is_usual and _declared_type(saved.columns, self._key) in _HEX_TYPES
             return whole.cut(self._page_size, self._concurrency) if is_usual else [whole]
         if outline is None or not self._order.is_usual:
             return [Range()]
@@ -333,7 +396,7 @@ class KeysetReader:
 
         :param after: the last key of the page before, if that was the bound.
         """
-        declared = next((column.type for column in page.columns or () if column.name == self._key), "")
+        declared = _declared_type(page.columns, self._key)
         if reason := _NO_KEYS.get(declared):
             raise InputError(f"column '{self._key}' is of type {declared}, which is no key: {reason}", "key")
         try:
@@ -342,7 +405,7 @@ class KeysetReader:
             columns = ", ".join(column.name for column in page.columns or ())
             raise InputError(f"the rows have no column '{self._key}'; they have {columns}", "key") from None
         if b"null" in keys:
-            raise InputError(f"column '{self._key}' holds nulls; a key must be unique and not null", "key")
+            raise self._null_error()
         if len(set(keys)) < len(keys):
             raise InputError(f"column '{self._key}' is not unique; a key must be", "key")
         first, last = _read_key(keys[0]), _read_key(keys[-1])

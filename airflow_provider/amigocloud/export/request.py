@@ -53,8 +53,10 @@ def read_request(task: Any) -> ExportRequest:
     problems = check_exactly_one(sources)
     statement = _statement(task, problems)
     file_format = _format(task, problems)
-    for name in ("key", "incremental_column", "url", "saved_query", "format"):
+    for name in ("key", "incremental_column", "url", "format"):
         problems += _text_problems(name, getattr(task, name))
+    if task.saved_query is not None:
+        problems += api.text_problems(task.saved_query, "saved_query")
     if task.dataset is not None:
         problems += api.problems_of("dataset", lambda: api.dataset_number(task.dataset))
     lag = _lag(task.lag, problems)
@@ -107,7 +109,7 @@ def _text_problems(name: str, value: Any) -> list[str]:
         return []
     if name == "url" and isinstance(value, str) and not value.strip():
         return ["'url': the URL is empty"]
-    return api.text_problems(value, name)
+    return api.path_problems(value, name)
 
 
 def _increment_problems(task: Any, given: list[str]) -> list[str]:

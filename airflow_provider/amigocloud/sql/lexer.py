@@ -27,11 +27,14 @@ _TOKEN = re.compile(
     |(?P<name>(?:[uU]&)?"(?:[^"]|"")*+")
     |(?P<dollar>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)
     |(?P<word>[{_LETTER}][{_LETTER}0-9$]*+)
-    |(?P<number>\.?[0-9][{_LETTER}0-9.]*+)
+    |(?P<number>(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)
     |(?P<symbol>.)
     """,
     re.DOTALL | re.VERBOSE,
 )
+_CODE_POINT = re.compile(r"\\(?:([0-9a-fA-F]{4})|\+([0-9a-fA-F]{6}))")
+"""A character in a name of the form ``U&"..."``."""
+
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _UNCLOSED = {"'": "a text", '"': "a name"}
 
@@ -39,8 +42,8 @@ _UNCLOSED = {"'": "a text", '"': "a name"}
 class Token(NamedTuple):
     """A token of a statement.
 
-    :param kind: ``blank``, ``literal``, ``name`` (in double quotes), ``word``, ``number`` or ``symbol`` (one
-        character).
+    :param kind: ``blank``, ``literal``, ``name`` (in double quotes), ``word``, ``label`` (a word that is a
+        name wherever it stands), ``number`` or ``symbol`` (one character).
     :param text: the token as it was written; a comment in a statement is a blank.
     """
 
@@ -60,11 +63,13 @@ class Token(NamedTuple):
     @property
     def identifier(self) -> str:
         """The name as PostgreSQL reads it: in lower case unless quoted; empty for other tokens."""
-        if self.kind == "word":
+        if self.kind in ("word", "label"):
             return self.text.lower()
-        if self.kind == "name":
-            return self.text[self.text.index('"') + 1 : -1].replace('""', '"')
-        return ""
+        if self.kind != "name":
+            return ""
+        start = self.text.index('"')
+        name = self.text[start + 1 : -1].replace('""', '"')
+        return _CODE_POINT.sub(lambda match: chr(int(match[1] or match[2], 16)), name) if start else name
 
 
 def tokens(sql: str) -> Iterator[Token]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -119,7 +119,7 @@ def parse_statement(sql: str) -> Statement:
     end = next((n for n in range(start, len(found)) if found[n].symbol == ";"), len(found))
     if any(map(_is_code, found[end:])):
         raise InputError("it holds several statements; only one can run at a time", "sql")
-    parser = _Parser([token for token in found[start:end] if _is_code(token)])
+    parser = _Parser(_labelled(token for token in found[start:end] if _is_code(token)))
     return Statement(
         "".join(token.text for token in found[start:end]).strip(),
         parser.kind,
@@ -133,6 +133,20 @@ def _is_code(token: Token) -> bool:
     return token.kind != "blank" and token.symbol != ";"
 
 
+def _labelled(code: Iterable[Token]) -> list[Token]:
+    """Return tokens with the words after a dot and after AS as labels: there, any keyword is a name."""
+    found: list[Token] = []
+    for token in code:
+        before = found[-1] if found else _END
+        is_label = token.kind == "word" and (before.symbol == "." or _is_alias(before, token))
+        found.append(Token("label", token.text) if is_label else token)
+    return found
+
+
+def _is_alias(before: Token, token: Token) -> bool:
+    return before.keyword == "AS" and token.keyword not in ("NOT", "MATERIALIZED")
+
+
 class _Parser:
     """Reader of one statement's tokens.
 
@@ -142,7 +156,6 @@ class _Parser:
     def __init__(self, code: Sequence[Token]) -> None:
         self._code = code
         self._closing = _pairs(code)
-        self._scopes: list[Scope] = []
         self._start, self._end = 0, len(code)
         # Parentheses around the whole statement mean nothing.
         while self._closing.get(self._start) == self._end - 1:
@@ -157,7 +170,7 @@ class _Parser:
         return any(pair == ("ORDER", "BY") for pair in itertools.pairwise(level))
 
     def datasets(self) -> Iterator[int]:
-        for name in table_names(self._code, self._scopes):
+        for name in table_names(self._code, list(self._scopes())):
             if match := _DATASET.fullmatch(name):
                 yield int(match[1])
 
@@ -187,26 +200,48 @@ class _Parser:
 
     def _selects_into(self, start: int, end: int) -> bool:
         """Return whether a SELECT makes a table of its rows."""
-        return any(
-            self._at(n).keyword == "INTO" and self._at(n - 1).keyword != "AS" for n in self._level(start, end)
-        )
+        return any(self._at(n).keyword == "INTO" for n in self._level(start, end))
 
     def _classify_with(self, at: int, end: int) -> Kind:
         """Classify a statement after WITH: it writes when its main statement or one of its parts writes."""
-        at += self._at(at).keyword == "RECURSIVE" and self._at(at + 1).keyword != "AS"
-        writes = False
+        parts, main = self._parts(at)
+        if main is None:
+            # Not the grammar that is known here: the service decides, and nothing that may write is repeated.
+            words = {token.keyword for token in self._code}
+            return Kind.WRITE if words & _WRITES else Kind.QUERY
+        kinds = [self._classify(body + 1, self._closing[body]) for _, body in parts]
+        return Kind.WRITE if Kind.WRITE in kinds else self._classify(main, end)
+
+    def _is_recursive(self, at: int) -> bool:
+        return self._at(at).keyword == "RECURSIVE" and self._at(at + 1).keyword != "AS"
+
+    def _parts(self, at: int) -> tuple[list[tuple[int, int]], int | None]:
+        """Return where names and parentheses of common table expressions are, and the main statement.
+
+        :param at: position after WITH.
+        """
+        parts: list[tuple[int, int]] = []
+        at += self._is_recursive(at)
         while (body := self._body(at + 1)) is not None:
-            closing = self._closing[body]
-            self._scopes.append(Scope(self._at(at).identifier, closing))
-            writes = self._classify(body + 1, closing) is Kind.WRITE or writes
-            at = self._after_search(closing + 1)
+            parts.append((at, body))
+            at = self._after_search(self._closing[body] + 1)
             if self._at(at).symbol != ",":
-                main = self._classify(at, end)
-                return Kind.WRITE if writes else main
+                return parts, at
             at += 1
-        # Not the grammar that is known here: the service decides, and nothing that may write is repeated.
-        words = {token.keyword for token in self._code}
-        return Kind.WRITE if words & _WRITES else Kind.QUERY
+        return parts, None
+
+    def _scopes(self) -> Iterator[Scope]:
+        """Yield the scopes of all common table expressions, at any depth."""
+        ends = [len(self._code)]
+        for n, token in enumerate(self._code):
+            if token.symbol == "(":
+                ends.append(self._closing[n])
+            elif token.symbol == ")":
+                ends.pop()
+            elif token.keyword == "WITH":
+                for name, body in self._parts(n + 1)[0]:
+                    start = n if self._is_recursive(n + 1) else self._closing[body]
+                    yield Scope(self._at(name).identifier, start, ends[-1])
 
     def _body(self, at: int) -> int | None:
         """Return where the parentheses of a common table expression open, after its name."""

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from airflow_provider.amigocloud.sql.lexer import Token
 
 _STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE"})
+_NO_NAMES = frozenset({"SELECT", "WITH", "TABLE", "FROM"})
 _ENDS = frozenset(
     {"WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "WINDOW", "FOR", "RETURNING", "WHEN"}
     | {"UNION", "INTERSECT", "EXCEPT", "SELECT"}
 )
 """Words that end a list of tables."""
 
-_NO_UPDATE_AFTER = frozenset({"FOR", "KEY", "DO", "ON", "THEN"})
+_EXPLAINS = frozenset({"EXPLAIN", "ANALYZE", "ANALYSE", "VERBOSE"})
 _KEEPS = frozenset({"ONLY", "LATERAL"})
 """Words between FROM and a table's name."""
 
@@ -23,13 +24,15 @@ _NONE = Token("blank", "")
 
 
 class Scope(NamedTuple):
-    """Name of a common table expression, which hides a table of that name behind it.
+    """Name of a common table expression, which hides a table of that name.
 
     :param name: the name.
-    :param end: position at which the expression ends.
+    :param start: position after which the table is hidden.
+    :param end: position at which the statement ends that the expression belongs to.
     """
 
     name: str
+    start: int
     end: int
 
 
@@ -55,7 +58,9 @@ def table_names(code: Sequence[Token], scopes: Sequence[Scope]) -> Iterator[str]
     """
     walk = _Walk(code)
     for at, name, qualified in walk.references():
-        hidden = not qualified and any(scope.name == name and at > scope.end for scope in scopes)
+        hidden = not qualified and any(
+            scope.name == name and scope.start < at < scope.end for scope in scopes
+        )
         if not hidden:
             yield name
 
@@ -70,7 +75,7 @@ class _Walk:
         n = 0
         while n < len(self._code):
             level, token = self._levels[-1], self._code[n]
-            if level.expects and token.identifier and token.keyword not in _KEEPS | _STARTS:
+            if level.expects and token.identifier and token.keyword not in _KEEPS | _NO_NAMES | _ENDS:
                 last = n
                 while self._symbol(last + 1) == ".":
                     last += 2
@@ -120,5 +125,10 @@ class _Walk:
                 level.in_list = level.expects = True
         elif word == "JOIN":
             level.in_list = level.expects = True
-        elif word in ("INTO", "TABLE") or (word == "UPDATE" and before not in _NO_UPDATE_AFTER):
+        elif word in ("INTO", "TABLE") or (word == "UPDATE" and self._starts_statement(n)):
             level.in_list, level.expects = False, True
+
+    def _starts_statement(self, n: int) -> bool:
+        """Return whether a statement may start here; elsewhere UPDATE is a clause, or a name."""
+        before = self._token(n - 1)
+        return not before.text or before.symbol in ("(", ")") or before.keyword in _EXPLAINS

@@ -359,7 +359,7 @@ def test_all_bad_arguments_are_named_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "said"),
-    [("colour", "no column 'colour'; they have"), ("category", "not unique"), ("maker", "holds nulls")],
+    [("colour", "no column 'colour'; they have"), ("category", "not unique"), ("maker", "is null")],
 )
 def test_a_key_that_is_none_is_named(tmp_path, key, said):
     with pytest.raises(InputError, match=said):

@@ -15,10 +15,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from airflow_provider.amigocloud.export.checkpoint import SavedPages
 from airflow_provider.amigocloud.export.keyset import KeysetReader, Range, literal
 from airflow_provider.amigocloud.export.readers import Outline, ReadOptions
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
-from airflow_provider.amigocloud.pagination import Page
+from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.errors import InputError
@@ -59,7 +60,8 @@ class Table:
         params: Any = call.params
         self.queries.append(params["query"])
         with self.lock:  # SQLite would wait for the order's function, and Python for SQLite
-            cursor = self.db.execute(params["query"])
+            # PostgreSQL sorts nulls last.
+            cursor = self.db.execute(params["query"].replace('ORDER BY "k"', 'ORDER BY "k" NULLS LAST'))
             columns = [column[0] for column in cursor.description]
             rows = cursor.fetchall()
         body = {
@@ -209,6 +211,43 @@ def test_uuids_are_compared_to_whole_uuids_only():
     assert texts
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) for text in texts)
     assert len(table.queries) <= 30
+
+
+@pytest.mark.parametrize("kind", ["unknown(1700)", "bigint", "number", "unknown(16999)"])
+def test_numbers_that_come_as_texts_are_not_cut_by_hex_digits(kind):
+    keys = [f"{n}" for n in range(10_000_000, 10_002_000)]
+    table = Table(keys, kind=kind)
+    assert table.read(4, outline=table.outline()) == keys
+    resumed = table.reader(4)
+    saved = SavedPages("", "", 2000, 100, [Column("k", kind)], 1, 100, keys[99])
+    assert [row["k"] for page in resumed.pages({}, saved) for row in page.decoded()] == keys[100:]
+    for sql in table.queries:
+        assert not re.search(r"'[0-9]*[a-f]", sql)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("keys", [RANDOM_IDS, list(range(2000))], ids=["hex", "numbers"])
+def test_nulls_after_the_first_page_are_counted_in_the_error(keys, concurrency):
+    with pytest.raises(InputError, match="'k' is null in 2 rows; a key must be unique and never null"):
+        Table([*keys, None, None]).read(concurrency)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_values_that_repeat_at_the_border_of_two_pages_are_counted_in_the_error(
+    sandbox, tmp_path, concurrency
+):
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET number = 399 WHERE number = 400")
+    task = AmigoCloudExportOperator(
+        task_id="x",
+        output_path=str(tmp_path / "a.jsonl"),
+        sql=f"SELECT number FROM dataset_{seed.ASSETS}",
+        key="number",
+        page_size=400,
+        concurrency=concurrency,
+    )
+    with pytest.raises(InputError, match="'number' repeats values in 1 rows; a key must be unique"):
+        task.execute({})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_decimals_are_exact_however_many_digits_they_have(monkeypatch):

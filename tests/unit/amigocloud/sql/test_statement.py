@@ -52,6 +52,17 @@ QUERIES = {
     "WITH RECURSIVE t (n) AS NOT MATERIALIZED (SELECT 1) SEARCH DEPTH FIRST BY n SET o, u AS "
     "(TABLE dataset_2001) SELECT * FROM t, u": (2001,),
     "SELECT * FROM json_to_record('{}') AS (insert text), dataset_2001": (2001,),
+    "SELECT d.from, d.into, d.join, d.with FROM dataset_2001 d, dataset_2002 ORDER BY d.limit": (2001, 2002),
+    "SELECT a AS table, b AS from, c AS into, d AS as FROM dataset_2001": (2001,),
+    "SELECT update, f(x) update FROM dataset_2001": (2001,),
+    "SELECT * FROM update, dataset_2001 delete, insert": (2001,),
+    "SELECT (SELECT update FROM dataset_2001), (SELECT delete) FROM dataset_2002": (2001, 2002),
+    "SELECT 1from dataset_2001 WHERE x > 1.5e3and y < .5": (2001,),
+    'SELECT * FROM U&"\\0064ataset_2001", U&"\\+000064ataset_2002"': (2001, 2002),
+    "WITH a AS (WITH dataset_5 AS (SELECT 1) TABLE dataset_5) SELECT * FROM a, dataset_5": (5,),
+    "WITH RECURSIVE dataset_5 AS (SELECT 1 AS n UNION SELECT n FROM dataset_5) TABLE dataset_5": (),
+    "SELECT * FROM (WITH dataset_5 AS (SELECT 1) SELECT * FROM dataset_5) AS q, dataset_2001": (2001,),
+    "SELECT * FROM f() WITH ORDINALITY AS t (a, b), dataset_2001 FETCH FIRST 3 ROWS WITH TIES": (2001,),
 }
 
 REPORTS = ["EXPLAIN SELECT 1", "EXPLAIN (ANALYZE, COSTS off) SELECT 1", "EXPLAIN DELETE FROM dataset_1"]
@@ -70,6 +81,7 @@ WRITES = [
     "SELECT * INTO dataset_9 FROM dataset_1",
     "EXPLAIN ANALYZE DELETE FROM dataset_1",
     "EXPLAIN (VERBOSE, ANALYZE) UPDATE dataset_1 SET x = 1",
+    "INSERT INTO dataset_1 (a) SELECT d.select FROM dataset_2 d ON CONFLICT (a) DO UPDATE SET a = 1",
 ]
 
 OTHER = ["CREATE TABLE x (a int)", "TRUNCATE dataset_1", "BEGIN", "SELEC 1", "()", "SELECT\u00a01"]
@@ -226,6 +238,17 @@ def test_literals_anywhere_change_nothing(literals, noise, upper):
     ):
         statement = parse_statement(sql)
         assert (statement.kind, statement.datasets) == (kind, (2001,))
+
+
+@pytest.mark.parametrize("word", ["select", "into", "from", "join", "update", "delete", "with", "table"])
+@pytest.mark.parametrize("noise", ["", " ", "/* x */", "-- x\n"])
+def test_a_keyword_after_a_dot_or_after_as_is_a_name(word, noise):
+    for sql in (
+        f"SELECT d.{noise}{word} FROM dataset_2001 d WHERE d{noise}.{word} = 1",
+        f"SELECT 1 AS{noise or ' '}{word} FROM dataset_2001",
+    ):
+        statement = parse_statement(sql)
+        assert (statement.kind, statement.datasets) == (Kind.QUERY, (2001,))
 
 
 @settings(max_examples=examples(300))

@@ -1,0 +1,179 @@
+"""Values of users' rows and bodies: understood as JSON has them, or refused before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider.core.input.problems import Problems
+from airflow_provider.core.input.values import (
+    ABSENT,
+    UnreadableValueError,
+    ValueReader,
+    normal_key,
+    read_text,
+    shown,
+)
+from airflow_provider.errors import InputError
+
+KEY = "amigo_id"
+"""The column that identifies a row of every dataset."""
+
+_READER = ValueReader()
+
+_MISSING_TEXTS = frozenset({"none", "null", "nan", "nat", "<na>", "undefined"})
+"""Texts, in lower case, that templates and libraries make of a missing value."""
+
+
+def is_missing_text(text: str) -> bool:
+    """Return whether a text is blank, or what a template makes of a missing value."""
+    return not text.strip() or text.strip().lower() in _MISSING_TEXTS
+
+
+def read_id(value: Any) -> str | None:
+    """Return an id or a name as text, from a text, a whole number or a UUID of any library.
+
+    :param value: the value.
+    :return: the text without blanks around it; None for any other value.
+    """
+    try:
+        found = _READER.read(value)
+    except UnreadableValueError:
+        return None
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    if isinstance(found, bool) or not isinstance(found, (str, int)):
+        return None
+    return str(found).strip()
+
+
+def read_json(value: Any, subject: str) -> Any:
+    """Return a body as JSON has it; NaN and ``pandas.NA`` in an object are left out.
+
+    :param value: any value of Python, NumPy or pandas.
+    :param subject: the argument, for the error.
+    :raises InputError: for a value without a JSON form, with its place.
+    """
+    try:
+        found = _READER.read(value)
+    except UnreadableValueError as problem:
+        raise InputError(str(problem), subject) from None
+    if found is ABSENT:
+        raise InputError(f"is {shown(value)}, which is no value", subject)
+    return found
+
+
+def read_options(options: Any) -> tuple[dict[str, str], list[str]]:
+    """Return further form fields as texts, and what is wrong with them.
+
+    :param options: the argument; None for none.
+    """
+    if options is None:
+        return {}, []
+    if not isinstance(options, Mapping):
+        made = "; a template made it: set render_template_as_native_obj=True on the DAG"
+        hint = made if isinstance(options, str) else ""
+        return {}, [f"'options' must be an object, not {shown(options)}{hint}"]
+    fields: dict[str, str] = {}
+    problems: list[str] = []
+    for name, value in options.items():
+        if not isinstance(name, str) or not name.strip():
+            problems.append(f"'options' has the name {shown(name)}, which is no text")
+            continue
+        try:
+            fields[name] = read_text(_READER.read(value))
+        except UnreadableValueError:
+            problems.append(f"'options': {name!r} must be a text, not {shown(value)}")
+    return fields, problems
+
+
+def read_changes(rows: Any, *, with_fields: bool = True) -> list[dict[str, Any]]:
+    """Return rows of a change, with values as JSON has them.
+
+    A NaN, ``pandas.NA`` or ``NaT`` is a value that the row does not have; None is null, which clears a field.
+    Ids are compared and sent in their normal form.
+
+    :param rows: objects, each with an ``amigo_id``.
+    :param with_fields: whether fields other than the id are read.
+    :raises InputError: with all problems, each with the row's number, its id, and the field.
+    """
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable) or hasattr(rows, "columns"):
+        hint = "; pass its rows, such as frame.to_dict('records')" if hasattr(rows, "columns") else ""
+        raise InputError(f"must be a list of objects, not {_kind(rows)}{hint}", "rows")
+    problems = Problems("rows")
+    found: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            problems.add(f"must be an object, not {shown(row)}", number)
+            continue
+        key = _row_key(row.get(KEY))
+        if key is None:
+            problems.add(f"row {number} has no {KEY}")
+        elif key in seen:
+            problems.add(f"row {number} has the {KEY} of row {seen[key]}: {key}")
+        else:
+            seen[key] = number
+        found.append({KEY: key, **(_fields(row, number, key, problems) if with_fields else {})})
+    problems.raise_if_any()
+    return found
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__ if hasattr(value, "columns") else shown(value)
+
+
+def _row_key(value: Any) -> str | None:
+    """Return a row's id in its normal form; None when it is none."""
+    key = None if isinstance(value, (int, float)) else read_id(value)
+    return None if key is None or is_missing_text(key) else normal_key(key)
+
+
+def _fields(row: Mapping[Any, Any], number: int, key: str | None, problems: Problems) -> dict[str, Any]:
+    """Return the row's fields apart from its id; problems are added to the others."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == KEY:
+            continue
+        if not isinstance(name, str) or not name.strip():
+            problems.add_column(f"the field {shown(name)} has no name", number)
+            continue
+        try:
+            read = _READER.read(value)
+        except UnreadableValueError as problem:
+            problems.add(str(problem), number, key, name)
+            continue
+        if read is not ABSENT:
+            found[name] = read
+    return found
+
+
+def read_schema(fields: Any) -> list[dict[str, Any]]:
+    """Return the fields of a new dataset.
+
+    :param fields: objects, each with ``name`` and ``type``.
+    :raises InputError: with all problems.
+    """
+    if isinstance(fields, (str, bytes, Mapping)) or not isinstance(fields, Iterable):
+        raise InputError(f"must be a list of objects, not {shown(fields)}", "schema")
+    problems = Problems("schema")
+    found: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for number, field in enumerate(fields, start=1):
+        if not isinstance(field, Mapping):
+            problems.add(f"field {number} must be an object, not {shown(field)}")
+            continue
+        try:
+            read = _READER.read(field)
+        except UnreadableValueError as problem:
+            problems.add(f"field {number} {problem}")
+            continue
+        for part in ("name", "type"):
+            if not isinstance(read.get(part), str) or not read[part].strip():
+                problems.add(f"field {number} has no {part}")
+        if (name := str(read.get("name"))) in names:
+            problems.add(f"field {number} has the name of another field: {name}")
+        names.add(name)
+        found.append(read)
+    problems.raise_if_any()
+    return found
