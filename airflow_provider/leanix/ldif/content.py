@@ -41,7 +41,7 @@ class Content:
 
     def rows(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows with their numbers, counted from 1."""
-        yield from ()
+        raise NotImplementedError
 
 
 class _Rows(Content):
@@ -97,6 +97,8 @@ class _LdifFile(Content):
                 if isinstance(error, InputError):
                     raise
                 raise InputError(f"is no LDIF: {error}", where) from None
+        if parser.repeated:
+            raise InputError([f"has {name!r} more than once" for name in parser.repeated], where)
         if not (parser.has_content or parser.is_object):
             raise InputError("has no list 'content'", where)
         names += parser.header
@@ -114,7 +116,7 @@ def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_fla
     :raises InputError: for any other value.
     """
     if content is None:
-        return Content(ItemReader())
+        return _Rows([], options, ItemReader())
     if isinstance(content, os.PathLike):
         content = os.fspath(content)
     if isinstance(content, str):
