@@ -56,7 +56,8 @@ def _samples(items: Sequence[str], limit: int) -> Sequence[str]:
     if len(items) <= limit:
         return items
     counts: dict[str, int] = {}
-    first, rest = [], []
+    first: list[str] = []
+    rest: list[str] = []
     for item in items:
         kind = " ".join(_ROW.sub("", item, count=1).split(" ", 4)[:4])
         counts[kind] = counts.get(kind, 0) + 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,7 +71,9 @@ _RENDERED_NOTHING = {"None", "nan", "NaN", "NaT", "<NA>", "[]", "{}", "()"}
 _NO_NUMBERS = {"none", "nan", "nat", "null", "<na>", "inf", "-inf", "infinity", "-infinity"}
 _COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
 _EPOCH = re.compile(r"-?[0-9]{9,14}(\.[0-9]+)?")
-_COMPACT = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])([0-5][0-9]){0,2}")
+_COMPACT = re.compile(
+    r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])([0-5][0-9]){0,2}"
+)
 """A date and time without separators, to the hour, minute or second, which an epoch number may look like."""
 
 _SHORT_TIMES = {4: "-01-01", 7: "-01"}
@@ -213,7 +215,7 @@ def _operand_problem(operator: str, operand: str) -> str:
         return f"has {shown(plain)} after '{operator}:'; a minus sign is written as a hyphen, -"
     if _SECOND.search(plain) or _SYMBOL.fullmatch(plain):
         whole = shown(f"{operator}:{operand}")
-        return f"has two operators: {whole}; several conditions of one property are a list: ['gt:20', 'lt:30']"
+        return f"has two operators: {whole}; several conditions are a list: ['gt:20', 'lt:30']"
     return ""
 
 
@@ -243,7 +245,7 @@ def _conflict(items: Iterable[Any]) -> str:
         or (low_open and one == low)
         or (high_open and one == high)
     ]
-    return f"can never hold: equal to {shown(outside[0])}, which another condition excludes" if outside else ""
+    return f"can never hold: another condition excludes {shown(outside[0])}" if outside else ""
 
 
 def _number(text: str) -> float | None:
@@ -252,6 +254,26 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
+
+
+def unfit_condition(condition: Any, kinds: Collection[str]) -> str:
+    """Return why a condition can never hold for values of a type; empty when it can, or may.
+
+    :param condition: one condition, or a list of them.
+    :param kinds: the types that Things declare for the property; several types are not examined.
+    """
+    for item in condition if isinstance(condition, (list, tuple, set, frozenset)) else [condition]:
+        text = str(item).lower() if isinstance(item, bool) else str(item)
+        head, colon, rest = text.partition(":")
+        operator, operand = (head, rest) if colon and head in OPERATORS else ("eq", text)
+        plain = operand.strip().lower()
+        is_unfit = {
+            "number": operator == "contains" or (operator != "neq" and _number(plain) is None),
+            "boolean": operator == "contains" or (operator == "eq" and plain not in ("true", "false")),
+        }
+        if len(kinds) == 1 and is_unfit.get(next(iter(kinds))):
+            return f"is a {next(iter(kinds))}, so {shown(text)} never holds"
+    return ""
 
 
 # -- ids, names and query parameters -----------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import IO, Any
 import msgspec
 
 from airflow_provider.core.files.csv_reader import detect_encoding
-from airflow_provider.core.files.reader import open_source, refuse_rendered_list
+from airflow_provider.core.files.reader import open_source, refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, apply_options, read_source
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.items import ItemReader
@@ -121,8 +121,7 @@ def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_fla
         content = os.fspath(content)
     if isinstance(content, str):
         return _open_file(content, options)
-    if hasattr(content, "to_dict") and hasattr(content, "columns"):
-        raise InputError("is a data frame; pass its rows: .to_dict('records')", _WHAT)
+    refuse_data_frame(content, _WHAT)
     if isinstance(content, Iterable) and not isinstance(content, (bytes, bytearray, Mapping, Iterator)):
         return _Rows(content, options, ItemReader(takes_flat=takes_flat))
     raise InputError(f"must be a list of items or the path of a file, not {type(content).__name__}", _WHAT)

@@ -194,11 +194,11 @@ def _content_problems(ldif: Ldif, source: Content, min_content: int | None) -> l
         problems.append("the file has no list 'content'")
     minimum = min_content if min_content is not None else int(ldif.is_full)
     if ldif.sent < minimum:
-        problems.append(f"the content has {ldif.sent} items, fewer than {minimum}{_advice(ldif, min_content)}")
+        problems.append(f"the content has {ldif.sent} items, fewer than {minimum}{_advice(min_content)}")
     return problems
 
 
-def _advice(ldif: Ldif, min_content: int | None) -> str:
+def _advice(min_content: int | None) -> str:
     """Return why a content is too small, and which argument accepts it."""
     if min_content is not None:
         return " ('min_content')"
