@@ -159,6 +159,8 @@ def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """
     from airflow.sdk import ObjectStoragePath
 
+    if not path.strip():
+        raise InputError("the path is empty", subject)
     try:
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:

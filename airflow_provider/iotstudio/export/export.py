@@ -107,6 +107,10 @@ def export_history(
     """
     thing_ids = _thing_ids(hook, selection)
     names = selection.properties
+    if span.start and span.start > datetime.now(UTC):
+        hook.log.warning(
+            "start %s has not come yet: no value is as late, unless a clock is wrong", span.start
+        )
     retention, coverage = Retention(hook, span.start), Coverage(hook.log)
     newest = _NewestTime()
     pages = read_history(
