@@ -145,10 +145,11 @@ def test_a_column_may_be_named_like_a_file_format(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (gzip.compress(b"a,b\n1,2\n"), "is compressed with gzip, so its name must end in .gz"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "is compressed with gzip, so its name must end in .gz"),
         (b"PK\x03\x04\x14\0\x06\0", "is a ZIP file, such as an Excel workbook"),
         (b"PAR1\x15\x04\x15\0", "is a Parquet file, so its name must end in .parquet"),
     ],
+    ids=["gzip", "zip", "parquet"],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
 def test_a_file_of_another_kind_is_named(tmp_path: Path, suffix: str, data: bytes, said: str) -> None:
