@@ -374,8 +374,8 @@ def check_condition(hook: IoTStudioHook, options: ActionOptions) -> None:
     if is_done(hook, options.done_when):
         hook.log.warning("done_when holds before the action is requested: it will not show the outcome")
         return
-    names = [name for name in options.done_when if name.startswith("property:")]
-    for problem in unknown_properties(hook, names, thing_ids=[options.request.thing_id]):
+    conditions = {name: one for name, one in options.done_when.items() if name.startswith("property:")}
+    for problem in unknown_properties(hook, conditions, thing_ids=[options.request.thing_id]):
         hook.log.warning("done_when: %s", problem)
 
 

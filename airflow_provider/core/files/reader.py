@@ -61,7 +61,9 @@ def read_rows(
     if isinstance(source, str):
         options = _Options(decode, csv_delimiter, encoding, source_format, geo, on_columns or _ignore)
         yield from _check(_read_path(source, subject, options), subject)
-    elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
+        return
+    refuse_data_frame(source, subject)
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
         yield from _check(enumerate(source, start=1), subject)
     else:
         raise InputError(
@@ -122,6 +124,17 @@ def _format_of(path: str, subject: str, given: str | None) -> tuple[str, bool]:
     return suffix, plain != name
 
 
+def refuse_data_frame(source: object, subject: str) -> None:
+    """Refuse a data frame, whose items are the names of its columns.
+
+    :param source: the argument's value.
+    :param subject: the argument's name.
+    :raises InputError: saying how its rows are passed.
+    """
+    if hasattr(source, "to_dict") and hasattr(source, "columns"):
+        raise InputError("is a data frame; pass its rows: .to_dict('records')", subject)
+
+
 @contextmanager
 def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """Open a file of any object storage for reading.
@@ -130,6 +143,8 @@ def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """
     from airflow.sdk import ObjectStoragePath
 
+    if not path.strip():
+        raise InputError("the path is empty", subject)
     try:
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:

@@ -136,3 +136,24 @@ def test_any_table_is_read_back_or_refused(
         return
     wanted = [{name: value for name, value in zip(names, row, strict=True) if value} for row in table]
     assert found == [row for row in wanted if row]
+
+
+def test_a_column_may_be_named_like_a_file_format(tmp_path: Path) -> None:
+    assert rows(tmp_path, "PAR1;PK\n1;2\n") == [{"PAR1": "1", "PK": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "is compressed with gzip, so its name must end in .gz"),
+        (b"PK\x03\x04\x14\0\x06\0", "is a ZIP file, such as an Excel workbook"),
+        (b"PAR1\x15\x04\x15\0", "is a Parquet file, so its name must end in .parquet"),
+    ],
+    ids=["gzip", "zip", "parquet"],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_a_file_of_another_kind_is_named(tmp_path: Path, suffix: str, data: bytes, said: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        list(read_source(str(path), "source"))
