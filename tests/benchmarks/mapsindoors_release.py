@@ -1,8 +1,8 @@
 """Cost of planning a sync, beside that of another checkout of this project, such as an earlier release.
 
-Run: ``python -m tests.benchmarks.mapsindoors_release CHECKOUT [rows]``. Rows are read, checked and planned, from
-each format. Both checkouts take turns in one run, with the same interpreter and packages; seconds are those of
-CPU, the least of all runs, so that other work on the machine does not count.
+Run: ``python -m tests.benchmarks.mapsindoors_release CHECKOUT [rows]``. Rows are read, checked and planned.
+Both checkouts take turns in one run, with the same interpreter and packages. Seconds are those of CPU, the
+least of all runs, so that other work on the machine counts little.
 """
 
 from __future__ import annotations
