@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from airflow_provider.core.arguments import SUBJECT
+from airflow_provider.core.arguments import SUBJECT, check_not_empty, raise_problems
 from airflow_provider.core.files.reader import refuse_rendered_list
 from airflow_provider.core.input.conditions import is_missing, list_condition, refuse, text_condition
 from airflow_provider.core.input.problems import nearest
@@ -144,6 +144,21 @@ class Arguments:
 def _is_property(name: str) -> bool:
     key, _, language = name.partition("@")
     return bool(key.strip() and language.strip() and "@" not in language)
+
+
+def read_paths(task: Any, *names: str) -> None:
+    """Read a task's paths that may be left out: the text of None is None, an empty text is a lost path.
+
+    :raises InputError: for each path that is empty.
+    """
+    problems = []
+    for name in names:
+        path = getattr(task, name)
+        if path == "None":
+            setattr(task, name, None)
+        elif path is not None:
+            problems += check_not_empty(name, str(path).strip())
+    raise_problems(problems)
 
 
 def required_text(value: Any, name: str) -> str:

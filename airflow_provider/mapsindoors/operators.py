@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider.core.arguments import check_exactly_one
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_source import RowArguments
-from airflow_provider.mapsindoors.arguments import Arguments
+from airflow_provider.mapsindoors.arguments import Arguments, read_paths
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
@@ -165,6 +165,7 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         """Make or load the plan, and apply it unless the mode is ``plan``."""
         from airflow_provider.mapsindoors.sync.sync import Sync
 
+        read_paths(self, "plan_output", "plan", "backup")
         settings = self._settings()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, **settings)

@@ -22,6 +22,13 @@ _MARKS = (
     *((BOM_UTF32_LE, "utf-32"), (BOM_UTF32_BE, "utf-32")),
     *((BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"), (BOM_UTF8, "utf-8-sig")),
 )
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "is a zip or Excel file; save it as CSV or Parquet",
+    b"\x1f\x8b": "is compressed with gzip; its name must end in .gz",
+    b"PAR1": "is a Parquet file; pass source_format='parquet'",
+}
+"""Causes by the first bytes of files that are no text."""
+
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_ROWS = 100
 """Rows that must have equally many fields for a delimiter to be believed."""
@@ -67,11 +74,14 @@ def detect_encoding(head: bytes, subject: str) -> str:
 
     :param head: the file's beginning.
     :param subject: the file's name, for errors.
-    :raises InputError: for UTF-16 without a mark, which binary data resembles.
+    :raises InputError: for other formats, and for UTF-16 without a mark, which binary data resembles.
     """
     for mark, codec in _MARKS:
         if head.startswith(mark):
             return codec
+    for start, cause in _OTHER_FORMATS.items():
+        if head.startswith(start):
+            raise InputError(cause, subject)
     if b"\0" in head[:4096]:
         even, odd = head[0:4096:2].count(0), head[1:4096:2].count(0)
         likely = "utf-16-le" if odd > even else "utf-16-be"
