@@ -38,13 +38,6 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
-__all__ = [
-    "LeanIXFetchResultsOperator",
-    "LeanIXPutConfigurationOperator",
-    "LeanIXRunOperator",
-    "LeanIXStartRunOperator",
-]
-
 _DAY_SECONDS = 24 * 3600.0
 
 _MAX_DIFFERENCES = 100

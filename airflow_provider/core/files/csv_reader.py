@@ -74,15 +74,15 @@ def detect_encoding(head: bytes, subject: str) -> str:
 
     :param head: the file's beginning.
     :param subject: the file's name, for errors.
-    :raises InputError: for UTF-16 without a mark, which binary data resembles.
+    :raises InputError: for other formats, and for UTF-16 without a mark, which binary data resembles.
     """
     for mark, codec in _MARKS:
         if head.startswith(mark):
             return codec
+    for start, advice in _PACKED:
+        if head.startswith(start):
+            raise InputError(advice, subject)
     if b"\0" in head[:4096]:
-        for mark, advice in _PACKED:
-            if head.startswith(mark):
-                raise InputError(advice, subject)
         even, odd = head[0:4096:2].count(0), head[1:4096:2].count(0)
         likely = "utf-16-le" if odd > even else "utf-16-be"
         raise InputError(

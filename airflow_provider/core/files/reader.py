@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,12 @@ NumberedRow = tuple[int, Row]
 
 
 Decode = Callable[[bytes], Any]
+
+_CRS_NAME = re.compile(r"(?:EPSG|OGC)[:/](?:[\d.]*[:/])?(CRS84h?|\d+)$", re.I)
+"""End of a coordinate system's name: ``EPSG:4326``, ``urn:ogc:def:crs:OGC:1.3:CRS84``, or a URL."""
+
+_TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
+"""Ends of the names of data libraries' types that are no lists of objects."""
 
 _BUFFER = 256 * 1024
 
@@ -131,8 +138,12 @@ def refuse_data_frame(source: object, subject: str) -> None:
     :param subject: the argument's name.
     :raises InputError: saying how its rows are passed.
     """
-    if hasattr(source, "to_dict") and hasattr(source, "columns"):
-        raise InputError("is a data frame; pass its rows: .to_dict('records')", subject)
+    if type(source).__name__.endswith(_TABLES):
+        raise InputError(
+            f"is a {type(source).__name__}; pass its rows as a list of objects, as .to_dict('records'),"
+            " .to_dicts() or .to_pylist() return them",
+            subject,
+        )
 
 
 @contextmanager
@@ -182,14 +193,36 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
             raise InputError(f"line {number} is not JSON: {error}", subject) from None
 
 
+def named_crs_problem(crs: Any) -> str:
+    """Return what is wrong with the coordinate system that an older GeoJSON names; empty for degrees.
+
+    :param crs: the member ``crs``; None when there is none.
+    """
+    if crs is None:
+        return ""
+    properties = crs.get("properties") if isinstance(crs, Mapping) else None
+    name = properties.get("name", properties.get("href")) if isinstance(properties, Mapping) else None
+    found = _CRS_NAME.search(str(name))
+    code = found.group(1).upper() if found else ""
+    if code in ("CRS84", "CRS84H", "4326", "4979"):
+        return ""
+    what = f"SRID {code}" if code.isdecimal() else f"the coordinate system {str(name)[:80]}"
+    return (
+        f"has {what}, but longitude and latitude are needed; select ST_Transform(geom, 4326), or reproject"
+        " the file to EPSG:4326"
+    )
+
+
 def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     try:
         value = (options.decode or msgspec.json.decode)(_text(file, options.encoding, subject))
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, InputError):
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", subject) from None
     if isinstance(value, dict) and isinstance(value.get("features"), list):
+        if options.geo and (wrong := named_crs_problem(value.get("crs"))):
+            raise InputError(wrong, subject)
         value = value["features"]
     if not isinstance(value, list):
         raise InputError("must be a JSON list, or a GeoJSON feature collection", subject)
@@ -249,6 +282,10 @@ def _columns_of(
     }
     primary = found.columns.get(found.primary_column)
     if primary is not None:
+        if primary.encoding.upper() != "WKB":
+            raise InputError(
+                f"has geometries in the encoding {primary.encoding!r}; write them as WKB", subject
+            )
         _check_crs(primary.crs, subject)
     kept = [name for name in names if name not in boxes]
     return {name: "geometry" if name == found.primary_column else name for name in kept}
@@ -256,6 +293,7 @@ def _columns_of(
 
 class _GeoColumn(msgspec.Struct):
     crs: Any = msgspec.UNSET
+    encoding: str = "WKB"
     covering: dict[str, dict[str, list[str]]] = {}
 
 
@@ -270,7 +308,7 @@ def _check_crs(crs: Any, subject: str) -> None:
         return
     id_ = crs.get("id", {}) if isinstance(crs, dict) else {}
     code = f"{id_.get('authority', '')}:{id_.get('code', '')}"
-    if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979", "EPSG:4258"):
+    if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979"):
         name = crs.get("name", "") if isinstance(crs, dict) else crs
         raise InputError(
             f"has the coordinate system {code if id_ else name}; reproject it to EPSG:4326 first", subject

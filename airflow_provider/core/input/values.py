@@ -290,7 +290,7 @@ def normal_key(text: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value for an error, on one line and cut short."""
-    text = repr(value)
+    text = "a missing value" if value is ABSENT else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
