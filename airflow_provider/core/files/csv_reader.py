@@ -79,10 +79,10 @@ def detect_encoding(head: bytes, subject: str) -> str:
     for mark, codec in _MARKS:
         if head.startswith(mark):
             return codec
-    for start, advice in _PACKED:
-        if head.startswith(start):
-            raise InputError(advice, subject)
     if b"\0" in head[:4096]:
+        for mark, advice in _PACKED:
+            if head.startswith(mark):
+                raise InputError(advice, subject)
         even, odd = head[0:4096:2].count(0), head[1:4096:2].count(0)
         likely = "utf-16-le" if odd > even else "utf-16-be"
         raise InputError(

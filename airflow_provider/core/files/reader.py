@@ -283,9 +283,7 @@ def _columns_of(
     primary = found.columns.get(found.primary_column)
     if primary is not None:
         if primary.encoding.upper() != "WKB":
-            raise InputError(
-                f"has geometries in the encoding {primary.encoding!r}; write them as WKB", subject
-            )
+            raise InputError(f"has geometries as {primary.encoding!r}; write them as WKB", subject)
         _check_crs(primary.crs, subject)
     kept = [name for name in names if name not in boxes]
     return {name: "geometry" if name == found.primary_column else name for name in kept}

@@ -91,6 +91,9 @@ def _twice(names: list[str]) -> list[str]:
 
 NO_OPTIONS = RowOptions()
 
+_IGNORED = object()
+"""The field of a column that is left out."""
+
 
 class RowArguments:
     """The arguments of operators that take rows, as a mixin: ``self.row_options()`` reads them."""
@@ -221,18 +224,17 @@ def _renamed(
     columns = {normal_key(name): field for name, field in (options.columns or {}).items()}
     ignored = set(map(normal_key, options.ignore or ()))
     missing, names = {*columns, *ignored}, dict[str, None]()
-    known: dict[Any, str | None] = {}
+    fields: dict[Any, Any] = {}
     for number, row in rows:
         out: dict[str, Any] = {}
         for name, value in row.items():
-            if name in known:
-                field = known[name]
-            else:
+            if name not in fields:
                 key = normal_key(name) if isinstance(name, str) else name
-                field = known[name] = None if key in ignored else columns.get(key, name)
+                fields[name] = _IGNORED if key in ignored else columns.get(key, name)
                 missing.discard(key)
                 names[key] = None
-            if field is None:
+            field = fields[name]
+            if field is _IGNORED:
                 continue
             if field in out:
                 raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", subject)
