@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from airflow_provider.amigocloud.pagination import Page, read_page, refuse_non_finite
-from airflow_provider.amigocloud.values import is_missing_text, read_id, read_json
+from airflow_provider.amigocloud.values import given_params, read_id, read_json, text_problems
 from airflow_provider.core.http.call import SUCCESS, UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, shown
@@ -264,66 +264,21 @@ def required(value: Any, name: str) -> str:
     return str(read_id(value))
 
 
-def text_problems(value: Any, name: str) -> list[str]:
-    """Return what is wrong with an argument that must be an id or a name.
+def read_request(url: str, params: Any = None) -> tuple[str, list[tuple[str, Any]]]:
+    """Return URL and query parameters of a request that reads; SQL in them is read as SQL.
 
-    :param value: the argument.
-    :param name: its name.
+    :param url: see :func:`locate`.
+    :param params: see :func:`given_params`.
+    :raises InputError: for a parameter without a value, and for SQL that is not one query.
     """
-    from airflow_provider.core.input.conditions import is_missing
-
-    if value is None or is_missing(value):
-        return [f"'{name}' is empty ({shown(value)}), which names nothing"]
-    if isinstance(value, str) and is_missing_text(value):
-        return [f"'{name}' is {value!r}: a template made it of a value that is missing"]
-    if read_id(value) is None:
-        return [f"'{name}' must be one id or name, not {shown(value)}"]
-    return []
-
-
-def path_problems(value: Any, name: str) -> list[str]:
-    """Return what is wrong with an argument that must be a text, such as a path or a column.
-
-    :param value: the argument.
-    :param name: its name.
-    """
-    problems = text_problems(value, name)
-    if not problems and not isinstance(value, str):
-        return [f"'{name}' must be a text, not {shown(value)}"]
-    return problems
-
-
-def given_params(params: Any) -> Iterator[tuple[str, Any]]:
-    """Yield query parameters as pairs.
-
-    :param params: a mapping, or pairs; None for none.
-    :raises InputError: when they are neither, or when one is null or an empty list: left out, it would select
-        everything.
-    """
-    if isinstance(params, (str, bytes)):
-        raise InputError(f"must be an object or pairs, not {shown(params)}", "params")
-    given: Any = list(params.items()) if isinstance(params, Mapping) else list(params or ())
-    if empty := [str(name) for name, value in given if value is None or _is_empty(value)]:
-        names = ", ".join(map(repr, empty))
-        raise InputError(f"nothing for {names}; leave it out for no condition", "params")
-    yield from given
-
-
-def _is_empty(value: Any) -> bool:
-    return isinstance(value, (list, tuple, set, frozenset, dict)) and not value
-
-
-def problems_of(name: str, read: Callable[[], object]) -> list[str]:
-    """Return the problems of an argument as sentences that begin with its name.
-
-    :param name: the argument.
-    :param read: reads it, and raises ``InputError``.
-    """
-    try:
-        read()
-    except InputError as error:
-        return [f"'{name}' {problem}" for problem in error.problems]
-    return []
+    given = list(given_params(params))
+    path, _, query = locate(url).path.partition("?")
+    if path.rstrip("/").rpartition("/")[2] != "sql":
+        return url, given
+    given = [*parse_qsl(query, keep_blank_values=True), *given]
+    return url.partition("?")[0], [
+        (name, query_text(value) if name == "query" else value) for name, value in given
+    ]
 
 
 def dataset_path(dataset: int | str, *, in_project: bool) -> Location:

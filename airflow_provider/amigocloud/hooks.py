@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from airflow_provider.amigocloud import api, api_datasets
 from airflow_provider.amigocloud.pagination import Cursor, Row, walk
 from airflow_provider.amigocloud.realtime.callbacks import ListenerHook
+from airflow_provider.amigocloud.values import path_problems
 from airflow_provider.core.http.call import Call, Params
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError
 
@@ -34,11 +35,12 @@ class AmigoCloudHook(ListenerHook):
         """Send a GET request, and return the reply.
 
         :param url: relative to the project or (``/me``) to the API root, or absolute on the own origin.
-        :param params: query parameters.
+        :param params: query parameters; the ``query`` of ``sql`` must be one that reads.
         :param raw: whether to return the bytes of the body (such as a picture) instead of its JSON.
+        :raises InputError: when a parameter has no value, or the SQL is no query.
         :raises ProviderError: see :mod:`airflow_provider.errors`.
         """
-        return self.send(api.request("GET", url, params, raw=raw))
+        return self.send(api.request("GET", *api.read_request(url, params), raw=raw))
 
     def post(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
         """Send a POST request with JSON; it is not retried where a retry could act twice.
@@ -97,10 +99,7 @@ class AmigoCloudHook(ListenerHook):
         :param params: query parameters; ``{"query": sql}`` for ``sql``, sent by POST if it is long.
         :raises InputError: when a parameter is null, which would select everything, or the SQL is no query.
         """
-        given: Any = list(api.given_params(params))
-        if api.locate(url).path.rstrip("/").rpartition("/")[2] == "sql":
-            given = [(name, api.query_text(value) if name == "query" else value) for name, value in given]
-        return Cursor(self.send, api.listing(url, given))
+        return Cursor(self.send, api.listing(*api.read_request(url, params)))
 
     # -- SQL
 
@@ -282,6 +281,6 @@ class AmigoCloudHook(ListenerHook):
         self.need_project()
         number = None if dataset is None else str(api.dataset_number(dataset))
         fields, problems = read_fields(options, number)
-        if problems := [*api.path_problems(path, "path"), *problems]:
+        if problems := [*path_problems(path, "path"), *problems]:
             raise InputError(problems, "upload_file")
         return upload(self.send, path, fields, upload_id, started or (lambda _: None))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.api import dataset_number, path_problems, problems_of, write_text
+from airflow_provider.amigocloud.api import dataset_number, write_text
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.polling import clock, wait_for

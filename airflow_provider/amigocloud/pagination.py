@@ -134,6 +134,11 @@ def refuse_duplicates(names: Iterable[str]) -> None:
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
+def sql_name(column: str) -> str:
+    """Return a column's name as SQL has it, in quotes only where they are needed."""
+    return column if _PLAIN_NAME.fullmatch(column) else '"' + column.replace('"', '""') + '"'
+
+
 def refuse_non_finite(body: bytes) -> None:
     """Refuse a reply that would be JSON without its NaN and infinities, as another attempt gets it again.
 
@@ -147,7 +152,7 @@ def refuse_non_finite(body: bytes) -> None:
         found.setdefault((column, name), []).append(f"row {int(path[1]) + 1} of the page" if in_row else "")
     problems = []
     for (column, name), places in found.items():
-        known = column if _PLAIN_NAME.fullmatch(column) else '"' + column.replace('"', '""') + '"'
+        known = sql_name(column)
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
         place = f" ({places[0]}{more})" if places[0] else ""
         problems.append(

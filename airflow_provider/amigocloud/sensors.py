@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider.amigocloud import conditions
-from airflow_provider.amigocloud.api import dataset_number, problems_of, query_text, required, text_problems
+from airflow_provider.amigocloud.api import dataset_number, query_text, required
 from airflow_provider.amigocloud.conditions import (
     Condition,
     DatasetHasChanged,
@@ -16,6 +16,7 @@ from airflow_provider.amigocloud.conditions import (
     SavedQueryIsTrue,
 )
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.values import problems_of, text_problems
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 

@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.conditions import CONDITIONS, acheck
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.values import problems_of
 from airflow_provider.amigocloud.watchers.observations import CHANGED, Observation, ObservedState
 from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state.identity import fingerprint
@@ -94,7 +95,7 @@ class _Watcher(BaseEventTrigger):
         from airflow_provider.core.input.scalars import Scalar, read_scalar
 
         interval = Scalar("seconds", above=0)
-        return api.problems_of(
+        return problems_of(
             "poll_interval", lambda: read_scalar("poll_interval", self.poll_interval, interval)
         )
 
@@ -216,7 +217,7 @@ class AmigoCloudEventTrigger(_Watcher):
         found = ["'events' is empty, so no event is wanted"] if not events else []
         found += list_condition(events, "'events'")
         if self.dataset is not None:
-            found += api.problems_of("dataset", lambda: api.dataset_number(self.dataset or ""))
+            found += problems_of("dataset", lambda: api.dataset_number(self.dataset or ""))
         return [*found, *super().problems()]
 
     def watched(self) -> tuple[list[str], int | None]:
@@ -260,7 +261,7 @@ class AmigoCloudDatasetTrigger(_Watcher):
     def problems(self) -> list[str]:
         """Return why this watcher could never fire."""
         return [
-            *api.problems_of("dataset", lambda: api.dataset_number(self.dataset)),
+            *problems_of("dataset", lambda: api.dataset_number(self.dataset)),
             *super().problems(),
         ]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from airflow_provider.core.input.conditions import is_missing
 from airflow_provider.core.input.problems import Problems
 from airflow_provider.core.input.values import (
     ABSENT,
@@ -25,7 +26,7 @@ _MISSING_TEXTS = frozenset({"none", "null", "nan", "nat", "<na>", "undefined"})
 """Texts, in lower case, that templates and libraries make of a missing value."""
 
 
-def is_missing_text(text: str) -> bool:
+def _is_missing_text(text: str) -> bool:
     """Return whether a text is blank, or what a template makes of a missing value."""
     return not text.strip() or text.strip().lower() in _MISSING_TEXTS
 
@@ -45,6 +46,66 @@ def read_id(value: Any) -> str | None:
     if isinstance(found, bool) or not isinstance(found, (str, int)):
         return None
     return str(found).strip()
+
+
+def text_problems(value: Any, name: str) -> list[str]:
+    """Return what is wrong with an argument that must be an id or a name.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    if value is None or is_missing(value):
+        return [f"'{name}' is empty ({shown(value)}), which names nothing"]
+    if isinstance(value, str) and _is_missing_text(value):
+        return [f"'{name}' is {value!r}: a template made it of a value that is missing"]
+    if read_id(value) is None:
+        return [f"'{name}' must be one id or name, not {shown(value)}"]
+    return []
+
+
+def path_problems(value: Any, name: str) -> list[str]:
+    """Return what is wrong with an argument that must be a text, such as a path or a column.
+
+    :param value: the argument.
+    :param name: its name.
+    """
+    problems = text_problems(value, name)
+    if not problems and not isinstance(value, str):
+        return [f"'{name}' must be a text, not {shown(value)}"]
+    return problems
+
+
+def given_params(params: Any) -> Iterator[tuple[str, Any]]:
+    """Yield query parameters as pairs.
+
+    :param params: a mapping, or pairs; None for none.
+    :raises InputError: when they are neither, or when one is null or an empty list: left out, it would select
+        everything.
+    """
+    if isinstance(params, (str, bytes)):
+        raise InputError(f"must be an object or pairs, not {shown(params)}", "params")
+    given: Any = list(params.items()) if isinstance(params, Mapping) else list(params or ())
+    if empty := [str(name) for name, value in given if value is None or _is_empty(value)]:
+        names = ", ".join(map(repr, empty))
+        raise InputError(f"nothing for {names}; leave it out for no condition", "params")
+    yield from given
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset, dict)) and not value
+
+
+def problems_of(name: str, read: Callable[[], object]) -> list[str]:
+    """Return the problems of an argument as sentences that begin with its name.
+
+    :param name: the argument.
+    :param read: reads it, and raises ``InputError``.
+    """
+    try:
+        read()
+    except InputError as error:
+        return [f"'{name}' {problem}" for problem in error.problems]
+    return []
 
 
 def read_json(value: Any, subject: str) -> Any:
@@ -126,7 +187,7 @@ def _kind(value: Any) -> str:
 def _row_key(value: Any) -> str | None:
     """Return a row's id in its normal form; None when it is none."""
     key = None if isinstance(value, (int, float)) else read_id(value)
-    return None if key is None or is_missing_text(key) else normal_key(key)
+    return None if key is None or _is_missing_text(key) else normal_key(key)
 
 
 def _fields(row: Mapping[Any, Any], number: int, key: str | None, problems: Problems) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,11 +38,24 @@ _MARGIN = timedelta(minutes=1)
 _CLOCK_ERROR = timedelta(days=1)
 """Maximum time by which the clocks of worker and service may differ."""
 
-_UNORDERED_TYPES = frozenset(
-    {"string", "boolean", "time", "geometry", "uuid"}
-    | {f"unknown({oid})" for oid in (16, 17, 19, 25, 114, 1042, 1043, 1083, 1266, 2950, 3802)}
+_UNORDERED_TYPES = frozenset({"string", "boolean", "time", "geometry", "uuid", "json", "jsonb"})
+"""Types of columns, as the service names them, that are no dates or numbers."""
+
+_ROUNDING = 2.0**-23
+"""Relative distance below a number with a fraction from which rows are read again: replies round it."""
+
+_NUMBERS = frozenset(
+    {"integer", "bigint", "float", "number", "real", "numeric", "double", "double precision"}
+    | {f"unknown({oid})" for oid in (20, 21, 23, 700, 701, 1700)}
 )
-"""Types of columns, as the service names them or by PostgreSQL's number, that are no dates or numbers."""
+"""Types of numbers, whose values the service may send as texts."""
+
+_MOMENTS = frozenset({f"unknown({oid})" for oid in (1082, 1114, 1184)})
+"""Types of dates and times by PostgreSQL's numbers."""
+
+_BEFORE_TIME, _AFTER_TIME = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))
+_BEYOND = re.compile(r"(?P<late>infinity|[0-9]{5,}-.*)|-infinity|.* BC", re.DOTALL)
+"""Moments of PostgreSQL outside the years 1 to 9999."""
 
 
 class Increment:
@@ -72,6 +87,7 @@ class Increment:
         self._seen = seen
         self._marks: dict[str, Any] = {}
         self._now: datetime | None = None
+        self._is_number = self._is_date = False
         self._future: tuple[int, Any] = (0, None)
 
     def condition(self) -> str | None:
@@ -96,7 +112,7 @@ class Increment:
                 raise InputError(
                     f"the rows have no column {', '.join(sorted(missing))}", "incremental_column"
                 )
-            value = row[self.column]
+            value = self._value(row[self.column])
             mark = _mark(row[self._key], value)
             if value is not None:
                 self._add(mark, value)
@@ -113,7 +129,8 @@ class Increment:
         if not count or self._now is None:
             return
         if self.watermark is None:
-            self.watermark = _in_form_of(latest, self._now - _MARGIN)
+            moment = self._now - _MARGIN
+            self.watermark = moment.date().isoformat() if self._is_date else _in_form_of(latest, moment)
             self._since()
         log.warning(
             "%d rows have a value of '%s' after the service's time %s, up to %s: the watermark stays at %s."
@@ -129,13 +146,27 @@ class Increment:
     def _check_type(self, page: Page) -> None:
         """Refuse a column whose order in SQL is not the order of its values here."""
         declared = next((column.type for column in page.columns or () if column.name == self.column), None)
-        if declared is not None and declared in _UNORDERED_TYPES:
+        self._is_number, self._is_date = declared in _NUMBERS, declared in ("date", "unknown(1082)")
+        is_unknown = declared is not None and declared.startswith("unknown(")
+        if declared in _UNORDERED_TYPES or (is_unknown and declared not in _NUMBERS | _MOMENTS):
             raise InputError(
                 f"column '{self.column}' is of type {declared}; it must hold dates, timestamps or numbers, as"
                 " the service orders other values by other rules; select a cast, such as"
                 f" {self.column}::timestamptz AS {self.column}, with 'sql'",
                 "incremental_column",
             )
+
+    def _value(self, value: Any) -> Any:
+        """Return a number that came as a text as a number; other values as they are."""
+        if not self._is_number or not isinstance(value, str):
+            return value
+        try:
+            exact = Decimal(value.strip())
+        except ArithmeticError:
+            return value
+        if not exact.is_finite():
+            return value
+        return int(exact) if exact == exact.to_integral_value() else float(exact)
 
     def _add(self, mark: str, value: Any) -> None:
         moment = _comparable(value, self.column)
@@ -160,9 +191,13 @@ class Increment:
 
     def _since(self) -> Any:
         """Return the smallest value of the rows to read: the watermark minus the lag."""
-        if not self._lag:
-            return self.watermark
         moment = _comparable(self.watermark, self.column)
+        if isinstance(moment, float):
+            moment -= abs(moment) * _ROUNDING
+        if not self._lag:
+            return moment if isinstance(moment, float) else self.watermark
+        if moment == _BEFORE_TIME:
+            return "-infinity"
         try:
             since = moment - self._lag
         except TypeError:
@@ -181,6 +216,8 @@ def _comparable(value: Any, column: str) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:
+        if beyond := _BEYOND.fullmatch(value):
+            return _AFTER_TIME if beyond["late"] else _BEFORE_TIME
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise InputError(
@@ -194,7 +231,7 @@ def _in_form_of(value: str, moment: datetime) -> str:
     """Return a moment in the form of a column's values: as a date, or with a time zone if they have one."""
     if len(value) == len("2025-01-31"):
         return moment.date().isoformat()
-    has_zone = datetime.fromisoformat(value).tzinfo is not None
+    has_zone = bool(_BEYOND.fullmatch(value)) or datetime.fromisoformat(value).tzinfo is not None
     return (moment if has_zone else moment.astimezone(UTC).replace(tzinfo=None)).isoformat(sep=" ")
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider.amigocloud.export import geoparquet
 from airflow_provider.amigocloud.export.geometry import Extent, geometry_column, read_geometries
-from airflow_provider.amigocloud.pagination import Column
+from airflow_provider.amigocloud.pagination import Column, sql_name
 from airflow_provider.core.files.writers import RowWriter
 from airflow_provider.core.input.values import read_boolean, read_integer, read_number, shown
 from airflow_provider.errors import InputError
@@ -33,6 +33,7 @@ _TYPES = {
     **dict.fromkeys(("boolean", "unknown(16)"), "bool"),
     **dict.fromkeys(("date", "unknown(1082)"), "date"),
     **dict.fromkeys(("datetime", "timestamp", "unknown(1114)", "unknown(1184)"), "datetime"),
+    **dict.fromkeys(("json", "jsonb", "unknown(114)", "unknown(3802)"), "json"),
 }
 """Parquet types by the service's types, or PostgreSQL's numbers; all other types are written as text."""
 
@@ -41,6 +42,16 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(value: Any) -> str:
+    """Return JSON text; a text that is JSON is kept, as the service may send either."""
+    if isinstance(value, str):
+        try:
+            msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return json.dumps(value, ensure_ascii=False)
+    return _text(value)
 
 
 def _moment(value: str) -> datetime:
@@ -58,6 +69,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "bool": read_boolean,
     "date": date.fromisoformat,
     "datetime": _moment,
+    "json": _json,
     "text": _text,
 }
 
@@ -86,6 +98,7 @@ class ParquetWriter(RowWriter):
             "bool": pa.bool_(),
             "date": pa.date32(),
             "datetime": pa.timestamp("us", "UTC"),
+            "json": pa.string(),
             "text": pa.string(),
         }
         if self._geometry:
@@ -120,8 +133,11 @@ class ParquetWriter(RowWriter):
         import pyarrow as pa
 
         try:
-            table = self._read(text)
+            # JSON texts and JSON strings look alike to pyarrow.
+            table = None if "json" in self._kinds.values() else self._read(text)
         except pa.ArrowException:
+            table = None
+        if table is None:
             # A value is not in the form that pyarrow reads: convert each value, and name the invalid column.
             table = self._convert(_decoder.decode_lines(text))
         if self._geometry:
@@ -184,7 +200,7 @@ class ParquetWriter(RowWriter):
             except (TypeError, ValueError, OverflowError) as error:
                 key = f" (amigo_id {row['amigo_id']})" if row.get("amigo_id") else ""
                 problems.append(
-                    f"row {n}: column '{name}' is not all {wanted}: {_reason(value, kind, error)}{key}"
+                    f"row {n}: column '{name}' is not all {wanted}: {_reason(value, name, kind, error)}{key}"
                 )
         if problems:
             raise InputError(problems, "the rows")
@@ -210,9 +226,16 @@ class ParquetWriter(RowWriter):
         return table.append_column(self._schema.field(self._covering), geoparquet.covering_boxes(shapes))
 
 
-def _reason(value: Any, kind: str, error: Exception) -> str:
-    """Return why a value does not fit; for NaN as a text, how to select it."""
-    if kind == "float64" and str(value).strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        return f"{shown(value)} is no number; select NULLIF(column, {value!r})"
-    reason = str(error) if kind not in ("date", "datetime") else f"{shown(value)} is no {kind}"
+_NO_VALUES = ("nan", "inf", "infinity")
+"""Texts, in lower case and without sign, of numbers and times that are none."""
+
+
+def _reason(value: Any, name: str, kind: str, error: Exception) -> str:
+    """Return why a value does not fit; for NaN and infinities as texts, how to select them."""
+    is_moment = kind in ("date", "datetime")
+    if (is_moment or kind == "float64") and str(value).strip().lower().lstrip("+-") in _NO_VALUES:
+        column = sql_name(name)
+        what = kind if is_moment else "number"
+        return f"{shown(value)} is no {what}; select NULLIF({column}, {value!r}) AS {column}"
+    reason = f"{shown(value)} is no {kind}" if is_moment else str(error)
     return " ".join(reason.split())[:200]

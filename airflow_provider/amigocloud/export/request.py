@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.formats import choose_format
 from airflow_provider.amigocloud.sql.statement import Kind, Statement, read_query
+from airflow_provider.amigocloud.values import path_problems, problems_of, text_problems
 from airflow_provider.core.arguments import check_exactly_one
 from airflow_provider.core.files.formats import Format
 from airflow_provider.core.input.conditions import raise_problems
@@ -56,9 +57,9 @@ def read_request(task: Any) -> ExportRequest:
     for name in ("key", "incremental_column", "url", "format"):
         problems += _text_problems(name, getattr(task, name))
     if task.saved_query is not None:
-        problems += api.text_problems(task.saved_query, "saved_query")
+        problems += text_problems(task.saved_query, "saved_query")
     if task.dataset is not None:
-        problems += api.problems_of("dataset", lambda: api.dataset_number(task.dataset))
+        problems += problems_of("dataset", lambda: api.dataset_number(task.dataset))
     lag = _lag(task.lag, problems)
     problems += read_scalars(task, _SCALARS)
     if task.key is not None and given not in (["sql"], ["saved_query"]):
@@ -109,7 +110,7 @@ def _text_problems(name: str, value: Any) -> list[str]:
         return []
     if name == "url" and isinstance(value, str) and not value.strip():
         return ["'url': the URL is empty"]
-    return api.path_problems(value, name)
+    return path_problems(value, name)
 
 
 def _increment_problems(task: Any, given: list[str]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from airflow_provider.amigocloud.sql.lexer import Token
 
-_STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE"})
+_QUERY_STARTS = frozenset({"SELECT", "WITH", "VALUES", "TABLE"})
+_WRITE_STARTS = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 _NO_NAMES = frozenset({"SELECT", "WITH", "TABLE", "FROM"})
 _ENDS = frozenset(
     {"WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "WINDOW", "FOR", "RETURNING", "WHEN"}
@@ -106,7 +107,9 @@ class _Walk:
             self._keyword(n, level, token.keyword)
 
     def _open(self, n: int, level: _Level) -> None:
-        starts_query = self._token(n + 1).keyword in _STARTS or n == 0
+        word = self._token(n + 1).keyword
+        # After FROM, a word of the second kind is a table's name.
+        starts_query = n == 0 or word in _QUERY_STARTS or (word in _WRITE_STARTS and not level.expects)
         joins = level.expects and not starts_query
         level.expects = False
         # A parenthesis in front of a query is followed by another one: ((SELECT 1) UNION (SELECT 2)).
@@ -121,7 +124,7 @@ class _Walk:
             is_operator = before == "DISTINCT" and self._token(n - 2).keyword in ("IS", "NOT")
             level.in_list = level.expects = not is_operator or level.in_list
         elif word == "USING":
-            if self._symbol(n + 1) != "(" or self._token(n + 2).keyword in _STARTS:
+            if self._symbol(n + 1) != "(" or self._token(n + 2).keyword in _QUERY_STARTS:
                 level.in_list = level.expects = True
         elif word == "JOIN":
             level.in_list = level.expects = True

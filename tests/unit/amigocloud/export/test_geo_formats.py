@@ -29,69 +29,10 @@ from tests.unit.amigocloud.export.test_export import ASSETS, export, ordered, tr
 
 GEOMETRY = "wkb_geometry"
 PROJJSON = "https://proj.org/schemas/v0.7/projjson.schema.json"
-SIDE = {"type": "array", "minItems": 2, "maxItems": 2}
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
-GEOPARQUET_1_1 = {
-    "type": "object",
-    "required": ["version", "primary_column", "columns"],
-    "properties": {
-        "version": {"const": "1.1.0"},
-        "primary_column": {"type": "string", "minLength": 1},
-        "columns": {
-            "type": "object",
-            "minProperties": 1,
-            "additionalProperties": {
-                "type": "object",
-                "required": ["encoding", "geometry_types"],
-                "properties": {
-                    "encoding": {
-                        "enum": [
-                            "WKB",
-                            "point",
-                            "linestring",
-                            "polygon",
-                            "multipoint",
-                            "multilinestring",
-                            "multipolygon",
-                        ]
-                    },
-                    "geometry_types": {
-                        "type": "array",
-                        "uniqueItems": True,
-                        "items": {
-                            "pattern": "^(GeometryCollection|(Multi)?(Point|LineString|Polygon))( Z)?$"
-                        },
-                    },
-                    "crs": {"oneOf": [{"$ref": PROJJSON}, {"type": "null"}]},
-                    "edges": {"enum": ["planar", "spherical"]},
-                    "orientation": {"const": "counterclockwise"},
-                    "bbox": {
-                        "type": "array",
-                        "items": {"type": "number"},
-                        "oneOf": [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}],
-                    },
-                    "epoch": {"type": "number"},
-                    "covering": {
-                        "type": "object",
-                        "required": ["bbox"],
-                        "properties": {
-                            "bbox": {
-                                "type": "object",
-                                "required": list(SIDES),
-                                "properties": {
-                                    side: {**SIDE, "items": [{"type": "string"}, {"const": side}]}
-                                    for side in SIDES
-                                },
-                            }
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
-"""What GeoParquet 1.1 asks of its metadata, as its published schema does."""
+GEOPARQUET = json.loads(Path(__file__).with_name("geoparquet-1.1.0.schema.json").read_text())
+"""The schema that the GeoParquet project publishes with its version 1.1.0."""
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -101,7 +42,7 @@ def described(path: Path) -> dict[str, Any]:
     assert geo == json.loads(pq.read_metadata(path).metadata[b"geo"])
     projjson = json.loads(Path(pyproj.datadir.get_data_dir(), "projjson.schema.json").read_text())
     registry = Registry().with_resource(PROJJSON, Resource.from_contents(projjson))
-    jsonschema.Draft7Validator(GEOPARQUET_1_1, registry=registry).validate(geo)
+    jsonschema.Draft7Validator(GEOPARQUET, registry=registry).validate(geo)
     for name, column in geo["columns"].items():
         assert str(schema.field(name).type) == "binary"
         (covering,) = {path[0] for path in column["covering"]["bbox"].values()}

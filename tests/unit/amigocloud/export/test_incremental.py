@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -276,6 +277,90 @@ def test_a_resumed_export_has_the_time_of_its_snapshot(sandbox, dag):
     for page in (first, second):
         increment.new_rows(page)
     assert increment.watermark == "2025-01-01 11:00:00+00:00"
+
+
+LATE = ["infinity", "20250-01-15 19:53:00+00:00", "10000-01-01"]
+
+
+@pytest.mark.parametrize("value", LATE[:2])
+def test_a_time_beyond_all_calendars_does_not_end_the_export(sandbox, dag, value):
+    dag.run()
+    add(sandbox, 9001, value)
+    for again in ([9001], []):
+        assert numbers(dag.run()) == again
+        assert dag.manifest["watermark"] == NEWEST
+
+
+@pytest.mark.parametrize("value", LATE)
+def test_only_times_beyond_all_calendars_leave_the_services_time(value):
+    increment = Increment("v", "k", timedelta(hours=1))
+    page = page_of([("a", value), ("b", value)])
+    page.served_at = datetime(2025, 1, 1, 12, tzinfo=UTC)
+    assert len(increment.new_rows(page).rows) == 2
+    increment.finish(SimpleNamespace(warning=lambda *_: None))
+    assert increment.watermark == "2025-01-01 11:59:00+00:00"
+    assert len(increment.marks()) == 2
+
+
+def test_dates_beyond_all_calendars_leave_a_date():
+    increment = Increment("v", "k", None)
+    page = page_of([("a", "infinity")], "date")
+    page.served_at = datetime(2025, 1, 1, 12, tzinfo=UTC)
+    increment.new_rows(page)
+    increment.finish(SimpleNamespace(warning=lambda *_: None))
+    assert increment.watermark == "2025-01-01"
+
+
+@pytest.mark.parametrize("value", ["-infinity", "0044-03-15 00:00:00 BC"])
+def test_a_time_before_all_calendars_is_the_least(value):
+    increment = Increment("v", "k", timedelta(hours=1))
+    increment.new_rows(page_of([("a", value)]))
+    assert (increment.watermark, increment.condition()) == (value, "\"v\" >= '-infinity'")
+    increment.new_rows(page_of([("b", "2025-01-01 12:00:00+00:00")]))
+    assert increment.condition() == "\"v\" >= '2025-01-01 11:00:00+00:00'"
+
+
+@pytest.mark.parametrize("kind", ["bigint", "number", "unknown(1700)", "unknown(20)"])
+def test_numbers_that_come_as_texts_are_compared_as_numbers(kind):
+    increment = Increment("v", "k", 1)
+    increment.new_rows(page_of([("a", "20250101"), ("b", "9"), ("c", "100.0")], kind))
+    assert increment.watermark == 20250101
+    assert increment.condition() == '"v" >= 20250100'
+    assert len(increment.marks()) == 1
+
+
+@pytest.mark.parametrize("text", ["0.1", "0.3", "1e-7", "123456789012345678.123", "-0.7", "9" * 40])
+def test_a_watermark_of_a_number_never_passes_its_value(text):
+    for value in (text, float(text)):
+        increment = Increment("v", "k", None)
+        increment.new_rows(page_of([("a", value)], "unknown(1700)"))
+        since = Decimal((increment.condition() or "").partition(">= ")[2])
+        assert since <= Decimal(text) <= since + abs(since) * Decimal("1e-6")
+        assert len(increment.marks()) == 1
+
+
+def test_rows_at_a_rounded_watermark_are_not_lost(sandbox, dag):
+    """A column of single precision holds 0.699999988 where the reply says 0.7."""
+    arguments = {"incremental_column": "price"}
+    sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET price = 1e6 + 0.7 WHERE number = 1")
+    dag.run(**arguments)
+    sandbox.amigocloud.store.write(
+        f"UPDATE dataset_{seed.ASSETS} SET price = 1e6 + 0.699999988 WHERE number = 2"
+    )
+    assert numbers(dag.run(**arguments)) == [2]
+    assert dag.run(**arguments) == []
+
+
+@pytest.mark.parametrize("kind", ["string", "uuid", "unknown(25)", "unknown(3802)", "unknown(16999)", "json"])
+def test_a_type_of_another_order_is_no_watermark(kind):
+    with pytest.raises(InputError, match=r"of type .*; it must hold dates, timestamps or numbers"):
+        Increment("v", "k", None).new_rows(page_of([("a", "2025-01-01 00:00:00+00:00")], kind))
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "soon", "", True, [1]])
+def test_a_value_that_is_no_number_is_no_watermark(value):
+    with pytest.raises(InputError, match="must hold dates, timestamps or numbers"):
+        Increment("v", "k", None).new_rows(page_of([("a", value)], "unknown(1700)"))
 
 
 def test_times_without_a_zone_stay_without_one():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -76,6 +77,8 @@ def test_what_reads_is_a_query_everywhere(tmp_path, sql, row):
         assert hook.get_records(f"-- x\n{sql};") == [row]
         assert hook.get_first(sql) == row
         assert list(hook.get_cursor("sql", {"query": f"{sql} -- x"})) == [row]
+        assert list(hook.get_cursor("sql?" + urlencode({"query": f"{sql} -- x", "limit": 5}))) == [row]
+        assert hook.get("sql", {"query": f"-- x\n{sql};"})["data"] == [row]
     sensor = AmigoCloudSqlSensor(sql=f"/* ; */ {sql}", deferrable=False, **QUICK)
     assert TaskRunner().run(sensor) == {"value": next(iter(row.values()))}
 
@@ -107,6 +110,10 @@ def test_what_writes_is_never_sent_as_a_query(sandbox, tmp_path, sql):
             lambda: hook.get_df(sql),
             lambda: hook.get_cursor("sql", {"query": sql}),
             lambda: hook.get_cursor("/projects/1234/sql/", [("limit", 1), ("query", sql)]),
+            lambda: hook.get_cursor("sql?limit=1", {"query": sql}),
+            lambda: hook.get_cursor("sql?" + urlencode({"query": sql})),
+            lambda: hook.get("sql", {"query": sql}),
+            lambda: hook.get("sql/?" + urlencode({"query": sql, "limit": 1}), raw=True),
         ]
         uses += [
             lambda deferrable=deferrable: TaskRunner().run(

@@ -54,6 +54,11 @@ SAME = [
     ),
     ("string", ["5", 5], "5"),
     ("unknown(114)", [{"a": 1}, '{"a": 1}'], '{"a": 1}'),
+    ("json", [5, "5"], "5"),
+    ("jsonb", [True, "true"], "true"),
+    ("unknown(3802)", ["a", '"a"'], '"a"'),
+    ("json", ["NaN", '"NaN"'], '"NaN"'),
+    ("unknown(3802)", [["a"], '["a"]'], '["a"]'),
 ]
 
 
@@ -88,8 +93,10 @@ def test_a_value_is_the_same_however_the_service_sends_it(tmp_path, kind, values
     [
         ("number", "much", "must be a number, not 'much'"),
         ("float", "1,5", "a decimal point is needed"),
-        ("float", "NaN", "select NULLIF(column, 'NaN')"),
-        ("number", "-Infinity", "select NULLIF(column, '-Infinity')"),
+        ("float", "NaN", "select NULLIF(v, 'NaN') AS v"),
+        ("number", "-Infinity", "select NULLIF(v, '-Infinity') AS v"),
+        ("date", "infinity", "'infinity' is no date; select NULLIF(v, 'infinity') AS v"),
+        ("datetime", "-infinity", "is no datetime; select NULLIF(v, '-infinity') AS v"),
         ("integer", 2.5, "must be a whole number"),
         ("boolean", "perhaps", "must be true or false"),
         ("date", "next Tuesday", "'next Tuesday' is no date"),

@@ -56,6 +56,7 @@ QUERIES = {
     "SELECT a AS table, b AS from, c AS into, d AS as FROM dataset_2001": (2001,),
     "SELECT update, f(x) update FROM dataset_2001": (2001,),
     "SELECT * FROM update, dataset_2001 delete, insert": (2001,),
+    "SELECT * FROM (update JOIN (dataset_2001 CROSS JOIN delete) ON true)": (2001,),
     "SELECT (SELECT update FROM dataset_2001), (SELECT delete) FROM dataset_2002": (2001, 2002),
     "SELECT 1from dataset_2001 WHERE x > 1.5e3and y < .5": (2001,),
     'SELECT * FROM U&"\\0064ataset_2001", U&"\\+000064ataset_2002"': (2001, 2002),
