@@ -6,6 +6,7 @@ becomes part of an exception.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,26 @@ def _capped(text: str, longest: int = _MAX_ALONE) -> str:
     text = "\n".join(cut(line, longest) for line in text.split("\n"))
     data = text.encode("utf-8", "replace")
     return text if len(data) <= MAX_BYTES else f"{data[: MAX_BYTES - 3].decode('utf-8', 'ignore')}…"
+
+
+_ROW = re.compile(r"(row|item) \d+( \(.*?\))?: ")
+
+_SAMPLES = 3
+"""Problems of one kind that a message lists before those of other kinds."""
+
+
+def _samples(items: Sequence[str], limit: int) -> Sequence[str]:
+    """Return a list whose first items are of different kinds, so that many of one kind hide no other."""
+    if len(items) <= limit:
+        return items
+    counts: dict[str, int] = {}
+    first: list[str] = []
+    rest: list[str] = []
+    for item in items:
+        kind = " ".join(_ROW.sub("", item, count=1).split(" ", 4)[:4])
+        counts[kind] = counts.get(kind, 0) + 1
+        (first if counts[kind] <= _SAMPLES else rest).append(item)
+    return [*first, *rest]
 
 
 def _bullets(heading: str, items: Sequence[str], limit: int, total: int) -> str:
@@ -89,7 +110,7 @@ class InputError(ProviderError, ValueError):
             problem = _capped(self.problems[0])
             return f"{cut(self.subject)}: {problem}" if self.subject else problem
         heading = f"{self.total} problems in {self.subject or 'the input'}:"
-        return _bullets(heading, self.problems, self.SHOWN, self.total)
+        return _bullets(heading, _samples(self.problems, self.SHOWN), self.SHOWN, self.total)
 
 
 class ApiError(ProviderError):

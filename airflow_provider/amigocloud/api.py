@@ -159,12 +159,19 @@ def listing(url: str, params: Params | None = None) -> Call[Any]:
 
 def me() -> Call[dict[str, Any]]:
     """Return the request that reads the token's user; refused for a project's token (vendor's docs)."""
-    return Call("GET", "me", read=read_body, name="read the user")
+    return Call("GET", "me", read=_read_resource, name="read the user")
 
 
 def project() -> Call[dict[str, Any]]:
     """Return the request that reads the connection's project (the vendor's client checks tokens with it)."""
-    return Call("GET", "/", base="project", read=read_body, name="read the project")
+    return Call("GET", "/", base="project", read=_read_resource, name="read the project")
+
+
+def _read_resource(reply: Reply) -> dict[str, Any]:
+    body = read_body(reply)
+    if not isinstance(body, dict) or "id" not in body:
+        raise ValueError("the reply is no JSON object with an id")
+    return body
 
 
 def sql(query: str, **params: Any) -> Call[Page]:

@@ -90,7 +90,7 @@ class ProjectHook(ApiHook):
         """Read the project, or without one the user, and return a sentence about it."""
         if self.has_project:
             project = self.send(api.project())
-            return f"Connected to project '{project['name']}' ({project['id']})."
+            return f"Connected to project '{project.get('name')}' ({project['id']})."
         user = self.send(api.me())
         return f"Connected as {user.get('email') or user['id']}."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider.core.urls import is_loopback, split_plain
@@ -21,8 +21,7 @@ _MAX_NUMBER = 1e9
 """Maximum of a numeric extra, in its unit: a socket accepts no longer timeout in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(NamedTuple):
     """One field of a connection's extra.
 
     :param kind: ``text``, ``number``, ``integer``, ``boolean``, ``list`` (a list, or blank- or

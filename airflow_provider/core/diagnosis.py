@@ -78,6 +78,12 @@ class Diagnosis:
         if error.is_page and self._proxy and error.status in {403, *_GATEWAY_STATUSES}:
             said = f"{error.status} {cut(error.message, 100)}"
             return f"The proxy {self._proxy} does not lead to {self._host}: {said}; {_PROXY_ADVICE}."
+        if error.is_page and error.status == 403:
+            said = cut(error.message, 100)
+            return (
+                f"{self._host} answers with a web page (403, {said}), not like the API: a proxy, firewall or"
+                f" gateway on the way refuses the request; {_PROXY_ADVICE}."
+            )
         if error.is_page and isinstance(error, NotFoundError):
             return f"{self._host} answers with a web page (404), not like the API; {self._should}."
         if 200 <= error.status < 300 and error.message.startswith("the reply cannot be read"):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.conditions import list_problems, raise_problems
@@ -223,8 +223,7 @@ class StatusLog:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ActionOptions:
+class ActionOptions(NamedTuple):
     """The arguments of a task that requests an action, read after templating.
 
     :param request: the action, with its input as JSON.
@@ -375,8 +374,8 @@ def check_condition(hook: IoTStudioHook, options: ActionOptions) -> None:
     if is_done(hook, options.done_when):
         hook.log.warning("done_when holds before the action is requested: it will not show the outcome")
         return
-    names = [name for name in options.done_when if name.startswith("property:")]
-    for problem in unknown_properties(hook, names, thing_ids=[options.request.thing_id]):
+    conditions = {name: one for name, one in options.done_when.items() if name.startswith("property:")}
+    for problem in unknown_properties(hook, conditions, thing_ids=[options.request.thing_id]):
         hook.log.warning("done_when: %s", problem)
 
 

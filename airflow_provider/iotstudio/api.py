@@ -19,9 +19,10 @@ from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
 from airflow_provider.core.http.reply import Reply, read_nothing, read_reply, truncate
 from airflow_provider.core.http.reply import read_error as read_usual_error
+from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.values import utc_text
 from airflow_provider.errors import ApiError, InputError
-from airflow_provider.iotstudio.conditions import query_filters, read_bound, require_name
+from airflow_provider.iotstudio.conditions import query_filters, read_bound, read_bounds, require_name
 
 PAGE_SIZE = 1000
 """Maximum items per page; the service's default of 50 costs 20 times as many requests."""
@@ -278,6 +279,7 @@ def time_range(start: Time | None, end: Time | None) -> str | None:
     """
     if start is None and end is None:
         return None
+    raise_problems(read_bounds(start, end)[1], "the time span")
     first = EARLIEST_TIME if start is None else format_time(start, "start")
     return f"{first}|{LATEST_TIME if end is None else format_time(end, 'end')}"
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider.core.http.call import segment
 from airflow_provider.core.input.conditions import (
     is_missing,
     list_problems,
@@ -43,9 +44,12 @@ _SYMBOLS = dict(
 )
 """Operators as people write them, the longer first, and the service's names of them."""
 
-_SYMBOL = re.compile(rf"\s*({'|'.join(re.escape(one) for one in _SYMBOLS)})\s*(.*)", re.DOTALL)
-_WORD = re.compile(r"\s*([A-Za-z_]+)\s*")
-_BLANK = re.compile(rf"\s*({'|'.join(OPERATORS)})\s+(\S.*)", re.DOTALL | re.IGNORECASE)
+_SYMBOL = rf"(?s)\s*({'|'.join(re.escape(one) for one in _SYMBOLS)})\s*(.*)"
+_WORD = r"\s*([A-Za-z_]+)\s*"
+_BLANK = rf"(?si)\s*({'|'.join(OPERATORS)})\s+(\S.*)"
+_JOINED = r"(?i)\s*(gte|lte|gt|lt)([+-]?[0-9]+(?:\.[0-9]+)?)\s*"
+_SECOND = rf"(?:^|[\s,;&|])({'|'.join(OPERATORS)}):"
+_MINUS = r"[\u2010-\u2015\u2212]\s*[0-9]"
 _ALIASES = {
     alias: operator
     for operator, aliases in {
@@ -61,12 +65,15 @@ _ALIASES = {
 }
 _URI_SCHEMES = {"urn", "mailto", "tel", "geo", "data"}
 _ORDERING = {"gt", "gte", "lt", "lte"}
-_RENDERED_NOTHING = {"None", "nan", "NaN", "NaT", "<NA>"}
+_RENDERED_NOTHING = {"None", "nan", "NaN", "NaT", "<NA>", "[]", "{}", "()"}
 """Texts that a template makes of a missing value."""
 
 _NO_NUMBERS = {"none", "nan", "nat", "null", "<na>", "inf", "-inf", "infinity", "-infinity"}
-_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
-_EPOCH = re.compile(r"-?[0-9]{9,14}(\.[0-9]+)?")
+_COMMA = r"[+-]?[0-9.]*,[0-9]+"
+_EPOCH = r"-?[0-9]{9,14}(\.[0-9]+)?"
+_COMPACT = r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])([0-5][0-9]){0,2}"
+"""A date and time without separators, to the hour, minute or second, which an epoch number may look like."""
+
 _SHORT_TIMES = {4: "-01-01", 7: "-01"}
 """What completes the API's short forms of a time, a year or a month, by their length."""
 
@@ -163,17 +170,17 @@ def _text_problem(text: str) -> str:
     head, colon, rest = text.partition(":")
     if colon and head in OPERATORS:
         return _operand_problem(head, rest)
-    if symbol := _SYMBOL.fullmatch(text):
+    if symbol := re.fullmatch(_SYMBOL, text):
         operator = _SYMBOLS[symbol[1]]
         return f"is {shown(text)}, but the API writes operators as words: {f'{operator}:{symbol[2]}'!r:.60}"
     if colon and head.strip().lower() in OPERATORS:
         right = f"{head.strip().lower()}:{rest}"
         return f"is {shown(text)}; operators are in lower case and without blanks: {right!r:.60}"
-    if blank := _BLANK.fullmatch(text):
+    if blank := re.fullmatch(_BLANK, text) or re.fullmatch(_JOINED, text):
         return (
             f"is {shown(text)}; an operator is followed by a colon: {f'{blank[1].lower()}:{blank[2]}'!r:.60}"
         )
-    if colon and _WORD.fullmatch(head) and not rest.startswith("//") and head.lower() not in _URI_SCHEMES:
+    if colon and re.fullmatch(_WORD, head) and not rest.startswith("//") and head.lower() not in _URI_SCHEMES:
         return _unknown_operator(head, rest)
     return "is the text of a missing value" if text.strip() in _RENDERED_NOTHING else ""
 
@@ -200,24 +207,26 @@ def _operand_problem(operator: str, operand: str) -> str:
         return ""
     if plain.lower() in _NO_NUMBERS:
         return f"compares with {plain}, which nothing is above or below"
-    if _COMMA.fullmatch(plain):
+    if re.fullmatch(_COMMA, plain):
         return f"has {shown(plain)} after '{operator}:'; a number has a decimal point, not a comma"
-    nested = plain.partition(":")[0] in OPERATORS and ":" in plain
-    if nested or _SYMBOL.fullmatch(plain):
-        return f"has two operators: {shown(f'{operator}:{operand}')}"
+    if re.match(_MINUS, plain):
+        return f"has {shown(plain)} after '{operator}:'; a minus sign is written as a hyphen, -"
+    if re.search(_SECOND, plain) or re.fullmatch(_SYMBOL, plain):
+        whole = shown(f"{operator}:{operand}")
+        return f"has two operators: {whole}; several conditions are a list: ['gt:20', 'lt:30']"
     return ""
 
 
 def _conflict(items: Iterable[Any]) -> str:
     """Return why several conditions of one property can never hold together; empty when they can."""
     low, high, low_open, high_open = -math.inf, math.inf, False, False
-    equal: set[Any] = set()
+    equal, unequal = set[Any](), set[Any]()
     for item in items:
         head, colon, rest = str(item).partition(":")
         operator, text = (head, rest) if colon and head in OPERATORS else ("eq", str(item))
         number = _number(text)
-        if operator == "eq":
-            equal.add(text if number is None else number)
+        if operator in ("eq", "neq"):
+            (equal if operator == "eq" else unequal).add(text if number is None else number)
         elif number is not None and operator in ("gt", "gte") and number >= low:
             low, low_open = number, operator == "gt"
         elif number is not None and operator in ("lt", "lte") and number <= high:
@@ -226,7 +235,15 @@ def _conflict(items: Iterable[Any]) -> str:
         return f"asks for several values at once, which all must be equal: {shown(sorted(map(str, equal)))}"
     if low > high or (low == high and (low_open or high_open)):
         return f"can never hold: above {low:g} and below {high:g}"
-    return ""
+    outside = [
+        one
+        for one in equal
+        if one in unequal
+        or (isinstance(one, float) and (one < low or one > high))
+        or (low_open and one == low)
+        or (high_open and one == high)
+    ]
+    return f"can never hold: another condition excludes {shown(outside[0])}" if outside else ""
 
 
 def _number(text: str) -> float | None:
@@ -235,6 +252,26 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
+
+
+def unfit_condition(condition: Any, kinds: Collection[str]) -> str:
+    """Return why a condition can never hold for values of a type; empty when it can, or may.
+
+    :param condition: one condition, or a list of them.
+    :param kinds: the types that Things declare for the property; several types are not examined.
+    """
+    for item in condition if isinstance(condition, (list, tuple, set, frozenset)) else [condition]:
+        text = str(item).lower() if isinstance(item, bool) else str(item)
+        head, colon, rest = text.partition(":")
+        operator, operand = (head, rest) if colon and head in OPERATORS else ("eq", text)
+        plain = operand.strip().lower()
+        is_unfit = {
+            "number": operator == "contains" or (operator != "neq" and _number(plain) is None),
+            "boolean": operator == "contains" or (operator == "eq" and plain not in ("true", "false")),
+        }
+        if len(kinds) == 1 and is_unfit.get(next(iter(kinds))):
+            return f"is a {next(iter(kinds))}, so {shown(text)} never holds"
+    return ""
 
 
 # -- ids, names and query parameters -----------------------------------------------------------------------
@@ -250,7 +287,21 @@ def name_problems(value: Any, name: str) -> list[str]:
         return []
     if is_missing(value):
         return [f"'{name}' is empty"]
-    return [] if isinstance(value, str) else [f"'{name}' must be a text, not {shown(value)}"]
+    if not isinstance(value, str):
+        return [f"'{name}' must be a text, not {shown(value)}"]
+    return [] if is_segment(value) else [f"'{name}' is {value!r}, which cannot be a name or an id"]
+
+
+def is_segment(name: str) -> bool:
+    """Return whether a text can be an id or a name in a path: no dots alone, no text of a missing value.
+
+    :param name: the id or name.
+    """
+    try:
+        segment(name)
+    except InputError:
+        return False
+    return True
 
 
 def require_name(value: Any, name: str) -> list[str]:
@@ -291,8 +342,9 @@ def read_bound(value: Any, name: str) -> datetime | None:
 
     Texts are ISO 8601, also as the API's short forms (``2026``, ``2026-01``). Numbers, and texts of at least
     nine digits, are times since the epoch: seconds, and from 100,000,000,000 on milliseconds. Numbers below
-    100,000,000 (but 0) are refused, because they may be years. A date is its
-    midnight. Without a time zone a bound is in UTC.
+    100,000,000 (but 0) are refused, because they may be years, and so are numbers that look like a date and
+    time without separators (``20260131120000``). A date is its midnight. Without a time zone a bound is in
+    UTC.
 
     :param value: a datetime, a date, a text or a number.
     :param name: the argument's name.
@@ -304,7 +356,7 @@ def read_bound(value: Any, name: str) -> datetime | None:
         raise InputError(f"'{name}' is empty; leave it out for no limit", name)
     try:
         read = _READER.read(value)
-        if isinstance(read, str) and _EPOCH.fullmatch(read.strip()):
+        if isinstance(read, str) and re.fullmatch(_EPOCH, read.strip()):
             read = float(read)
         if isinstance(read, (int, float)) and not isinstance(read, bool):
             return _from_epoch(read)
@@ -318,8 +370,27 @@ def read_bound(value: Any, name: str) -> datetime | None:
         ) from None
 
 
+def read_bounds(start: Any, end: Any) -> tuple[tuple[datetime | None, datetime | None], list[str]]:
+    """Return both bounds of a time span, and what is wrong with them; see :func:`read_bound`.
+
+    :param start: the argument ``start``.
+    :param end: the argument ``end``.
+    """
+    found: list[datetime | None] = []
+    problems: list[str] = []
+    for name, value in (("start", start), ("end", end)):
+        try:
+            found.append(read_bound(value, name))
+        except InputError as error:
+            found.append(None)
+            problems += error.problems
+    return (found[0], found[1]), problems
+
+
 def _from_epoch(number: float) -> datetime:
     seconds = number / 1000 if abs(number) >= MILLISECONDS_FROM else number
     if abs(seconds) >= MILLISECONDS_FROM or 0 < abs(seconds) < SECONDS_FROM:
         raise ValueError("microseconds or finer, or a year")
+    if re.fullmatch(_COMPACT, f"{number:.0f}"):
+        raise ValueError("a date and time without separators")
     return datetime.fromtimestamp(seconds, UTC)

@@ -10,7 +10,7 @@ from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
-from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound, require_name
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bounds, require_name
 from airflow_provider.iotstudio.hooks_base import SpaceHook
 
 
@@ -182,10 +182,9 @@ class SpaceAdminHook(SpaceHook):
         :param names: only these properties; None for all. An empty list deletes nothing.
         :raises InputError: before any request, without both bounds, and for empty names.
         """
-        raise_problems(
-            [*require_name(thing_id, "thing_id"), *list_problems(names, "names")], "delete_history"
-        )
-        first, last = read_bound(start, "start"), read_bound(end, "end")
+        problems = [*require_name(thing_id, "thing_id"), *list_problems(names, "names")]
+        (first, last), wrong = read_bounds(start, end)
+        raise_problems([*problems, *wrong], "delete_history")
         if first is None or last is None:
             raise InputError(
                 "set 'start' and 'end': a history is not deleted without bounds", "delete_history"

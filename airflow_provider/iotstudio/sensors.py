@@ -10,7 +10,7 @@ from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.iotstudio.conditions import filter_problems, name_problems, property_name
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.matching import match_query, match_result
@@ -127,7 +127,7 @@ class IoTStudioPropertySensor(PollSensor):
 
         thing_id = self.thing_id
         if thing_id is not None:
-            names = KnownNames(map(property_name, self.filters))
+            names = KnownNames(self.filters)
             names.add(read_twice(lambda: hook.get_thing(thing_id)))
             unknown = names.problems()
         else:

@@ -14,7 +14,7 @@ import msgspec
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import SUCCESS, Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.core.input.conditions import raise_problems, text_condition
+from airflow_provider.core.input.conditions import is_missing, raise_problems, text_condition
 from airflow_provider.errors import RequestRejectedError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {
@@ -273,8 +273,18 @@ def check_run_id(run_id: Any) -> str:
 
     :raises InputError: for an empty or missing id, which would select something else, or nothing.
     """
-    raise_problems(text_condition(run_id, "run_id") if run_id is not None else ["run_id is missing"])
+    raise_problems(run_id_problems(run_id))
     return str(run_id)
+
+
+def run_id_problems(run_id: Any) -> list[str]:
+    """Return what is wrong with the id of a run.
+
+    :param run_id: the id.
+    """
+    if run_id is None or is_missing(run_id):
+        return [f"run_id is {'missing' if run_id is None else 'empty'}"]
+    return text_condition(run_id, "run_id")
 
 
 def _run_path(run_id: str, resource: str) -> str:

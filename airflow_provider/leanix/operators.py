@@ -18,7 +18,7 @@ from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
-from airflow_provider.leanix.api import FINISHED, HEADER_ARGUMENTS
+from airflow_provider.leanix.api import FINISHED, HEADER_ARGUMENTS, run_id_problems
 from airflow_provider.leanix.arguments import (
     FAIL_ON,
     FETCH_SCALARS,
@@ -37,13 +37,6 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif
     from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
-
-__all__ = [
-    "LeanIXFetchResultsOperator",
-    "LeanIXPutConfigurationOperator",
-    "LeanIXRunOperator",
-    "LeanIXStartRunOperator",
-]
 
 _DAY_SECONDS = 24 * 3600.0
 
@@ -431,7 +424,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Download the results."""
-        problems = read_scalars(self, FETCH_SCALARS)
+        problems = [*run_id_problems(self.run_id), *read_scalars(self, FETCH_SCALARS)]
         raise_problems([*problems, *output_problems(self.output_path, self.output_format)])
         ensure_writable(self.output_path)
         with LeanIXHook(self.leanix_conn_id) as hook:

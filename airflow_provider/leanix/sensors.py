@@ -10,7 +10,7 @@ from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import RunFailedError
-from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL, check_run_id
+from airflow_provider.leanix.api import ENDED, UNSUCCESSFUL, run_id_problems
 from airflow_provider.leanix.arguments import SENSOR_SCALARS
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.runs import wait
@@ -58,8 +58,7 @@ class LeanIXRunSensor(PollSensor):
 
     def execute(self, context: Context) -> Any:
         """Wait for the run on the worker or in the triggerer."""
-        raise_problems(read_scalars(self, SENSOR_SCALARS))
-        check_run_id(self.run_id)
+        raise_problems([*run_id_problems(self.run_id), *read_scalars(self, SENSOR_SCALARS)])
         self._deadline = wait.deadline_after(wait.bounded(self.timeout, self.execution_timeout))
         return super().execute(context)
 

@@ -79,12 +79,13 @@ def _secrets(method: str, params: Mapping[str, str | None], name: str, repeatabl
 
 def list_datasets() -> Call[list[Json]]:
     """List the solutions that the login has access to."""
-    return Call("GET", "api/dataset", name="list solutions")
+    return Call("GET", "api/dataset", read=_read_objects, name="list solutions")
 
 
 def get_dataset(api_key: str) -> Call[Json]:
     """Read a solution: id, name, languages, roots."""
-    return Call("GET", _path(api_key, "dataset"), name="read the solution")
+    path = _path(api_key, "dataset")
+    return Call("GET", path, read=lambda reply: _object(reply.json()), name="read the solution")
 
 
 # Geodata

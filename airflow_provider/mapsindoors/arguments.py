@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider.core.arguments import check_not_empty
 from airflow_provider.core.input.conditions import (
     SUBJECT,
     is_missing,
@@ -130,6 +131,21 @@ class Arguments:
 def _is_property(name: str) -> bool:
     key, _, language = name.partition("@")
     return bool(key.strip() and language.strip() and "@" not in language)
+
+
+def read_paths(task: Any, *names: str) -> None:
+    """Read a task's paths that may be left out: the text of None is None, an empty text is a lost path.
+
+    :raises InputError: for each path that is empty.
+    """
+    problems = []
+    for name in names:
+        path = getattr(task, name)
+        if path == "None":
+            setattr(task, name, None)
+        elif path is not None:
+            problems += check_not_empty(name, str(path).strip())
+    raise_problems(problems)
 
 
 def required_text(value: Any, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.assets import mapsindoors_asset
@@ -10,7 +10,13 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
-from airflow_provider.core.input.values import UnreadableValueError, ValueReader, read_integer, read_number
+from airflow_provider.core.input.values import (
+    UnreadableValueError,
+    ValueReader,
+    read_integer,
+    read_number,
+    shown,
+)
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
 from airflow_provider.mapsindoors import api
@@ -181,8 +187,10 @@ class MapsIndoorsHook(ApiHook):
             first.
         :raises InputError: when a value is not an id; nothing was sent.
         """
+        if isinstance(ids, (str, bytes, Mapping)) or not isinstance(ids, Collection):
+            raise InputError(f"must be a list of ids, not {shown(ids)}", "the ids")
         wrong = [
-            f"row {number}: {object_id!r} is not an id"
+            f"row {number}: {shown(object_id)} is not an id"
             for number, object_id in enumerate(ids, 1)
             if not _text(object_id)
         ]
@@ -323,7 +331,13 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _check(items: Sequence[Mapping[str, Any]], good: Any, fault: str) -> None:
-    wrong = [f"row {number} {fault}" for number, item in enumerate(items, 1) if not good(item)]
+def _check(items: Any, good: Any, fault: str) -> None:
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Collection):
+        raise InputError(f"must be a list of objects, not {type(items).__name__}", "the objects")
+    wrong = [
+        f"row {number} {fault if isinstance(item, Mapping) else f'is a {type(item).__name__}, not an object'}"
+        for number, item in enumerate(items, 1)
+        if not isinstance(item, Mapping) or not good(item)
+    ]
     if wrong:
         raise InputError(wrong, "the objects")

@@ -12,7 +12,14 @@ from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_source import RowArguments
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import read_scalars
-from airflow_provider.mapsindoors.arguments import BATCH, DELETE_SCALARS, DISTANT, SYNC_SCALARS, Arguments
+from airflow_provider.mapsindoors.arguments import (
+    BATCH,
+    DELETE_SCALARS,
+    DISTANT,
+    SYNC_SCALARS,
+    Arguments,
+    read_paths,
+)
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
@@ -21,14 +28,6 @@ if TYPE_CHECKING:
 
     from airflow_provider.mapsindoors.plan.document import Operation
 
-
-__all__ = [
-    "MapsIndoorsCreateGeodataOperator",
-    "MapsIndoorsDeleteGeodataOperator",
-    "MapsIndoorsExportGeodataOperator",
-    "MapsIndoorsSyncGeodataOperator",
-    "MapsIndoorsUpdateGeodataOperator",
-]
 
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "deactivate")
 
@@ -167,6 +166,7 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         """Make or load the plan, and apply it unless the mode is ``plan``."""
         from airflow_provider.mapsindoors.sync.sync import Sync
 
+        read_paths(self, "plan_output", "plan", "backup")
         settings = self._settings()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, **settings)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
-from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.mapsindoors.plan.desired import DesiredRow
     from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
 
@@ -24,7 +24,8 @@ class MapsIndoorsGeodataSensor(PollSensor):
     ``timeout``. Returns ``{"matched": n}``, the number of expected objects.
 
     :param expected: a list of objects, or the path of a JSON, JSON Lines or GeoJSON file; each has the match
-        key and the expected fields, with references by id.
+        key and the expected fields. Display types and categories are given by id, key or name, the parent by
+        ``parentId``. A name or language that the solution does not have is an error at once.
     :param match_on: the match key: ``id``, ``externalId``, ``administrativeid``, or a property such as
         ``roomno@generic``. The sensor also waits while several objects have the same key.
     :param deferrable: wait in the triggerer, not on a worker; None for Airflow's option
@@ -35,6 +36,8 @@ class MapsIndoorsGeodataSensor(PollSensor):
     template_fields: Sequence[str] = ("expected", "match_on", "mapsindoors_conn_id")
     ui_color = "#d5ebe8"
     polls_before_deferring = True
+    _expected: list[DesiredRow] | None = None
+    _is_resolved = False
 
     def __init__(
         self,
@@ -59,10 +62,12 @@ class MapsIndoorsGeodataSensor(PollSensor):
         """Build the trigger that waits for the same objects."""
         from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+            rows = self._rows(hook)
         return MapsIndoorsGeodataTrigger(
             mapsindoors_conn_id=self.mapsindoors_conn_id,
-            expected=self._rows(),
-            match_on=str(self.match_on).strip(),
+            expected=[row.item for row in rows],
+            match_on=self._match_on(),
             deadline=clock() + self.timeout,
             poll_interval=self.poke_interval,
         )
@@ -75,35 +80,40 @@ class MapsIndoorsGeodataSensor(PollSensor):
         """Compare once, and log the first mismatches."""
         from airflow_provider.mapsindoors.geodata.diff import mismatches
 
-        rows = self._rows()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
-            found = mismatches(rows, hook.list_geodata(), str(self.match_on).strip())
+            rows = self._rows(hook)
+            found = mismatches([row.item for row in rows], hook.list_geodata(), self._match_on())
+            if found:
+                self._resolve(hook)
         for mismatch in found[:5]:
             self.log.info("Not yet: %s", mismatch)
         return None if found else {"matched": len(rows)}
 
-    def _rows(self) -> list[Json]:
-        """Read the expected objects.
-
-        :raises InputError: with the problems of all rows.
-        """
+    def _match_on(self) -> str:
         from airflow_provider.mapsindoors.arguments import Arguments
-        from airflow_provider.mapsindoors.geodata.snapshot import key_of
-        from airflow_provider.mapsindoors.plan.desired import raise_for_rows, read_desired_rows, set_languages
 
         arguments = Arguments()
         match_on = arguments.match_on(self.match_on)
         arguments.raise_if_any()
-        rows = read_desired_rows(self.expected, "expected", match_on=match_on)
-        set_languages(rows, "")
-        for row in rows:
-            if not key_of(row.item, match_on):
-                row.problems.append(f"has no {match_on}")
-            if row.columns > 1 and row.item.keys() <= {"id", match_on}:
-                row.problems.append("has no expected value: each is null")
-            if row.references:
-                row.problems.append("has a reference to its parent; use parentId")
-        raise_for_rows(rows, "expected", match_on)
-        if not rows:
-            raise InputError("is empty", "expected")
-        return [row.item for row in rows]
+        return match_on
+
+    def _rows(self, hook: MapsIndoorsHook | None = None) -> list[DesiredRow]:
+        """Read the expected objects once; with a hook, names in them are replaced by ids.
+
+        :raises InputError: with the problems of all rows.
+        """
+        from airflow_provider.mapsindoors.plan import expected
+
+        if self._expected is None:
+            self._expected = expected.read_expected(self.expected, self._match_on())
+        if hook is not None and not self._is_resolved and expected.has_names(self._expected):
+            self._resolve(hook)
+        return self._expected
+
+    def _resolve(self, hook: MapsIndoorsHook) -> None:
+        """Check once that the solution has the languages, display types and categories of the rows."""
+        from airflow_provider.mapsindoors.plan.expected import resolve_expected
+
+        if not self._is_resolved:
+            resolve_expected(hook, self._rows(), self._match_on())
+            self._is_resolved = True

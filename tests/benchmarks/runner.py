@@ -30,6 +30,7 @@ class Contender:
     :param given: arguments of its ``run``, besides those that all contenders get.
     :param python: path of its interpreter.
     :param often: runs per round; several for a fast contender.
+    :param code: checkout whose package it imports.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Contender:
     given: Mapping[str, Any] = field(default_factory=dict)
     python: Path = Path(sys.executable)
     often: int = 1
+    code: Path = ROOT
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class ContenderProcess:
         env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_")}
         env |= {f"AIRFLOW_CONN_{conn_id.upper()}": text for conn_id, text in connections.items()}
         env |= {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "RUNTIME__DLTHUB_TELEMETRY": "false"}
-        env |= {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        env |= {"PYTHONPATH": str(contender.code), "PYTHONWARNINGS": "ignore"}
         command = [
             str(contender.python),
             str(HERE / "measured_process.py"),

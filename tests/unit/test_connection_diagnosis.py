@@ -20,16 +20,23 @@ from tests.fault_matrix.faults import HOOKS
 PAGE = "<!DOCTYPE html><html><head><title>{}</title></head><body>…</body></html>"
 
 
+TOKEN = json.dumps({"access_token": "abc", "token_type": "bearer", "expires_in": 3600})
+
+
 class Host:
     """A server, and a proxy, that gives one answer to everything.
 
     :param status: status of the answer.
     :param body: its body.
     :param tunnel: status of the answer to ``CONNECT``.
+    :param token: whether requests for a token get one.
     """
 
-    def __init__(self, status: int = 200, body: str = "", tunnel: int = 403, **headers: str) -> None:
+    def __init__(
+        self, status: int = 200, body: str = "", tunnel: int = 403, token: bool = False, **headers: str
+    ) -> None:
         self.requests = 0
+        self.token = token
         host = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,7 +45,8 @@ class Host:
             def _answer(self) -> None:
                 host.requests += 1
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                data = body.encode()
+                is_token = self.path.endswith("token") and host.token
+                data = (TOKEN if is_token else body).encode()
                 self.send_response(status)
                 for name, value in {"Content-Type": "text/html", **headers}.items():
                     self.send_header(name.replace("_", "-"), value)
@@ -221,6 +229,23 @@ def test_a_missing_page_of_another_site(said: Any, serve: Callable[..., Host]) -
 def test_a_reply_that_is_not_the_apis(said: Any, serve: Callable[..., Host]) -> None:
     sentence = said(serve(200, "OK", **{"Content-Type": "text/plain"}).url)
     assert "answers, but not like the API (the reply cannot be read" in sentence
+
+
+@pytest.mark.parametrize("token", [False, True])
+@pytest.mark.parametrize("body", ["", "null", "5", "[1]", '"OK"'])
+def test_json_that_is_not_the_apis(said: Any, serve: Callable[..., Host], body: str, token: bool) -> None:
+    host = serve(200, body, token=token, **{"Content-Type": "application/json"})
+    assert "answers, but not like the API (the reply cannot be read" in said(host.url)
+
+
+def test_a_page_that_refuses_without_a_proxy_in_the_environment(
+    said: Any, serve: Callable[..., Host]
+) -> None:
+    host = serve(403, PAGE.format("ERROR: Access Denied"))
+    sentence = said(host.url)
+    assert f"{host.place} answers with a web page (403, " in sentence
+    assert "Access Denied" in sentence
+    assert "a proxy, firewall or gateway on the way refuses the request" in sentence
 
 
 def test_a_failing_gateway_is_asked_again(said: Any, serve: Callable[..., Host]) -> None:

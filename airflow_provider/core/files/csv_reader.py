@@ -22,6 +22,13 @@ _MARKS = (
     *((BOM_UTF32_LE, "utf-32"), (BOM_UTF32_BE, "utf-32")),
     *((BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"), (BOM_UTF8, "utf-8-sig")),
 )
+_PACKED = (
+    (b"\x1f\x8b", "is compressed with gzip, so its name must end in .gz"),
+    (b"PK\x03\x04", "is a ZIP file, such as an Excel workbook (.xlsx): save it as CSV, or unpack it"),
+    (b"PAR1", "is a Parquet file, so its name must end in .parquet (or pass source_format='parquet')"),
+)
+"""First bytes of files that are no text, and what to do with them."""
+
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_ROWS = 100
 """Rows that must have equally many fields for a delimiter to be believed."""
@@ -67,12 +74,15 @@ def detect_encoding(head: bytes, subject: str) -> str:
 
     :param head: the file's beginning.
     :param subject: the file's name, for errors.
-    :raises InputError: for UTF-16 without a mark, which binary data resembles.
+    :raises InputError: for other formats, and for UTF-16 without a mark, which binary data resembles.
     """
     for mark, codec in _MARKS:
         if head.startswith(mark):
             return codec
     if b"\0" in head[:4096]:
+        for mark, advice in _PACKED:
+            if head.startswith(mark):
+                raise InputError(advice, subject)
         even, odd = head[0:4096:2].count(0), head[1:4096:2].count(0)
         likely = "utf-16-le" if odd > even else "utf-16-be"
         raise InputError(

@@ -47,6 +47,8 @@ def choose_format(
     :param argument: the operator's argument that names a format, if it has one, for errors.
     :raises InputError: when the format is unknown, or cannot be compressed.
     """
+    if not isinstance(output_path, str):
+        raise InputError(f"must be the path of a file, not {output_path!r:.100}", "output_path")
     name = output_path.lower().rpartition("/")[2]
     plain = name.removesuffix(".gz")
     suffix = plain.rpartition(".")[2] if "." in plain else ""

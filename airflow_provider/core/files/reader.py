@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,12 @@ NumberedRow = tuple[int, Row]
 
 
 Decode = Callable[[bytes], Any]
+
+_CRS_NAME = re.compile(r"(?:EPSG|OGC)[:/](?:[\d.]*[:/])?(CRS84h?|\d+)$", re.I)
+"""End of a coordinate system's name: ``EPSG:4326``, ``urn:ogc:def:crs:OGC:1.3:CRS84``, or a URL."""
+
+_TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
+"""Ends of the names of data libraries' types that are no lists of objects."""
 
 _BUFFER = 256 * 1024
 
@@ -62,7 +68,9 @@ def read_rows(
     if isinstance(source, str):
         options = _Options(decode, csv_delimiter, encoding, source_format, geo, on_columns or _ignore)
         yield from _check(_read_path(source, subject, options), subject)
-    elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
+        return
+    refuse_data_frame(source, subject)
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
         yield from _check(enumerate(source, start=1), subject)
     else:
         raise InputError(
@@ -70,8 +78,7 @@ def read_rows(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(NamedTuple):
     decode: Decode | None
     csv_delimiter: str | None
     encoding: str | None
@@ -124,6 +131,21 @@ def _format_of(path: str, subject: str, given: str | None) -> tuple[str, bool]:
     return suffix, plain != name
 
 
+def refuse_data_frame(source: object, subject: str) -> None:
+    """Refuse a data frame, whose items are the names of its columns.
+
+    :param source: the argument's value.
+    :param subject: the argument's name.
+    :raises InputError: saying how its rows are passed.
+    """
+    if type(source).__name__.endswith(_TABLES):
+        raise InputError(
+            f"is a {type(source).__name__}; pass its rows as a list of objects, as .to_dict('records'),"
+            " .to_dicts() or .to_pylist() return them",
+            subject,
+        )
+
+
 @contextmanager
 def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """Open a file of any object storage for reading.
@@ -132,6 +154,8 @@ def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """
     from airflow.sdk import ObjectStoragePath
 
+    if not path.strip():
+        raise InputError("the path is empty", subject)
     try:
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
@@ -169,14 +193,36 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
             raise InputError(f"line {number} is not JSON: {error}", subject) from None
 
 
+def named_crs_problem(crs: Any) -> str:
+    """Return what is wrong with the coordinate system that an older GeoJSON names; empty for degrees.
+
+    :param crs: the member ``crs``; None when there is none.
+    """
+    if crs is None:
+        return ""
+    properties = crs.get("properties") if isinstance(crs, Mapping) else None
+    name = properties.get("name", properties.get("href")) if isinstance(properties, Mapping) else None
+    found = _CRS_NAME.search(str(name))
+    code = found.group(1).upper() if found else ""
+    if code in ("CRS84", "CRS84H", "4326", "4979"):
+        return ""
+    what = f"SRID {code}" if code.isdecimal() else f"the coordinate system {str(name)[:80]}"
+    return (
+        f"has {what}, but longitude and latitude are needed; select ST_Transform(geom, 4326), or reproject"
+        " the file to EPSG:4326"
+    )
+
+
 def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     try:
         value = (options.decode or msgspec.json.decode)(_text(file, options.encoding, subject))
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, InputError):
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", subject) from None
     if isinstance(value, dict) and isinstance(value.get("features"), list):
+        if options.geo and (wrong := named_crs_problem(value.get("crs"))):
+            raise InputError(wrong, subject)
         value = value["features"]
     if not isinstance(value, list):
         raise InputError("must be a JSON list, or a GeoJSON feature collection", subject)
@@ -236,6 +282,8 @@ def _columns_of(
     }
     primary = found.columns.get(found.primary_column)
     if primary is not None:
+        if primary.encoding.upper() != "WKB":
+            raise InputError(f"has geometries as {primary.encoding!r}; write them as WKB", subject)
         _check_crs(primary.crs, subject)
     kept = [name for name in names if name not in boxes]
     return {name: "geometry" if name == found.primary_column else name for name in kept}
@@ -243,6 +291,7 @@ def _columns_of(
 
 class _GeoColumn(msgspec.Struct):
     crs: Any = msgspec.UNSET
+    encoding: str = "WKB"
     covering: dict[str, dict[str, list[str]]] = {}
 
 
@@ -257,7 +306,7 @@ def _check_crs(crs: Any, subject: str) -> None:
         return
     id_ = crs.get("id", {}) if isinstance(crs, dict) else {}
     code = f"{id_.get('authority', '')}:{id_.get('code', '')}"
-    if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979", "EPSG:4258"):
+    if code not in ("OGC:CRS84", "EPSG:4326", "OGC:CRS84h", "EPSG:4979"):
         name = crs.get("name", "") if isinstance(crs, dict) else crs
         raise InputError(
             f"has the coordinate system {code if id_ else name}; reproject it to EPSG:4326 first", subject

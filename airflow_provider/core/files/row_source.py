@@ -6,17 +6,17 @@ The format readers are in :mod:`airflow_provider.core.files.reader`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from airflow_provider.core.input.conditions import SUBJECT, rendered_hint
+from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     from airflow_provider.core.files.reader import NumberedRow
 
 
-@dataclass(frozen=True, slots=True)
-class RowOptions:
+class RowOptions(NamedTuple):
     """Options of reading rows, as the operators' arguments give them.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
@@ -36,28 +36,63 @@ class RowOptions:
 
     def problems(self) -> list[str]:
         """Return what is wrong with the options themselves."""
+        return self._name_problems() + format_problems(self.csv_delimiter, self.encoding, self.source_format)
+
+    def _name_problems(self) -> list[str]:
+        columns, names = self.columns or {}, self.ignore or ()
         wrong = []
-        columns = self.columns or {}
-        if not isinstance(columns, Mapping) or not all(
-            isinstance(name, str) and name and isinstance(field, str) and field
-            for name, field in columns.items()
-        ):
-            return ["columns must be an object of field names by names in the rows"]
-        names = self.ignore or ()
-        if not isinstance(names, (list, tuple, set)) or not all(
-            isinstance(one, str) and one for one in names
-        ):
-            return ["ignore must be a list of names in the rows"]
-        fields = list(columns.values())
-        wrong += [
-            f"columns names the field {one!r} twice"
-            for one in sorted({f for f in fields if fields.count(f) > 1})
+        if not isinstance(columns, Mapping) or not all(map(_is_name, (*columns, *columns.values()))):
+            hint = rendered_hint(columns) if isinstance(columns, str) else ""
+            wrong.append(
+                f"columns must be an object of field names by names in the rows, not {shown(columns)}{hint}"
+            )
+        if not isinstance(names, (list, tuple, set)) or not all(map(_is_name, names)):
+            hint = rendered_hint(names) if isinstance(names, str) else ""
+            wrong.append(f"ignore must be a list of names in the rows, not {shown(names)}{hint}")
+        if wrong:
+            return wrong
+        keys, fields = [normal_key(name) for name in columns], list(columns.values())
+        return [
+            *(f"columns names the field {one!r} twice" for one in _twice(fields)),
+            *(f"columns has the name {one!r} twice" for one in _twice(keys)),
+            *(f"{one!r} is in columns and in ignore" for one in sorted({*keys} & {*map(normal_key, names)})),
         ]
-        wrong += [f"{name!r} is in columns and in ignore" for name in sorted(set(columns) & set(names))]
-        return wrong
+
+
+def format_problems(delimiter: object, encoding: object, source_format: object) -> list[str]:
+    """Return what is wrong with the arguments that say how a file is read; None of each is right."""
+    wrong = []
+    if delimiter is not None and not (
+        isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '"\r\n\0'
+    ):
+        wrong.append(f"csv_delimiter must be one character, such as ';', not {shown(delimiter)}")
+    if encoding is not None and not _is_encoding(encoding):
+        wrong.append(f"encoding {shown(encoding)} is not known, such as 'utf-8' or 'cp1252'")
+    if source_format is not None and not _is_name(source_format):
+        wrong.append(f"source_format must be a text, such as 'csv', not {shown(source_format)}")
+    return wrong
+
+
+def _is_encoding(name: object) -> bool:
+    """Return whether a name is that of a text encoding; codecs such as rot13 are none."""
+    try:
+        return isinstance(name, str) and isinstance("".encode(name), bytes)
+    except (LookupError, UnicodeError, ValueError):
+        return False
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _twice(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 NO_OPTIONS = RowOptions()
+
+_IGNORED = object()
+"""The field of a column that is left out."""
 
 
 class RowArguments:
@@ -80,11 +115,21 @@ class RowArguments:
         from airflow_provider.core.input.scalars import Scalar, read_scalar
 
         given: dict[str, Any] = {name: getattr(self, name, None) for name in self.ROW_FIELDS}
-        if given["min_rows"] is not None:
-            given["min_rows"] = read_scalar("min_rows", given["min_rows"], Scalar("integer", least=0))
+        # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
+        for name, value in given.items():
+            if isinstance(value, str) and (value == "None" or (value == "" and name != "min_rows")):
+                given[name] = None
+        problems = []
+        try:
+            scalar = Scalar("integer", optional=True, guard=True, least=0)
+            given["min_rows"] = read_scalar("min_rows", given["min_rows"], scalar)
+        except InputError as error:
+            problems = error.problems
+        if given["csv_delimiter"] == "\\t":
+            given["csv_delimiter"] = "\t"
         options = RowOptions(**given)
-        if wrong := options.problems():
-            raise InputError(wrong, "the task's arguments")
+        if problems := [*options.problems(), *problems]:
+            raise InputError(problems, SUBJECT)
         return options
 
 
@@ -162,7 +207,11 @@ def apply_options(
 
 
 def _renamed(
-    rows: Iterable[NumberedRow], subject: str, options: RowOptions, header: list[str], found: str
+    rows: Iterable[tuple[int, dict[Any, Any]]],
+    subject: str,
+    options: RowOptions,
+    header: list[str],
+    found: str,
 ) -> Iterator[NumberedRow]:
     """Yield rows with their fields renamed.
 
@@ -172,29 +221,33 @@ def _renamed(
     """
     from airflow_provider.core.input.problems import nearest
 
-    columns = dict(options.columns or {})
-    ignored = set(options.ignore or ())
+    columns = {normal_key(name): field for name, field in (options.columns or {}).items()}
+    ignored = set(map(normal_key, options.ignore or ()))
     missing, names = {*columns, *ignored}, dict[str, None]()
+    fields: dict[Any, Any] = {}
     for number, row in rows:
         out: dict[str, Any] = {}
         for name, value in row.items():
-            if name in ignored:
+            if name not in fields:
+                key = normal_key(name) if isinstance(name, str) else name
+                fields[name] = _IGNORED if key in ignored else columns.get(key, name)
+                missing.discard(key)
+                names[key] = None
+            field = fields[name]
+            if field is _IGNORED:
                 continue
-            field = columns.get(name, name)
             if field in out:
                 raise InputError(f"row {number} has {field!r} twice: as {name!r} and by columns", subject)
             out[field] = value
-        if missing:
-            missing -= row.keys()
-            names.update(dict.fromkeys(row))
         yield number, out
-    missing -= set(header)
+    missing -= set(map(normal_key, header))
     names.update(dict.fromkeys(header))
     if found in names:
         missing -= {name for name, field in columns.items() if field == found}
     # Without rows and header nothing is known of the names.
     if missing and names:
         hints = [
-            f"{name!r} of columns or ignore is in no row{nearest(name, names)}" for name in sorted(missing)
+            f"{name!r} of columns or ignore is in no row{nearest(name, filter(_is_name, names))}"
+            for name in sorted(missing)
         ]
         raise InputError(hints, subject)

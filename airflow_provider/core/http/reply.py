@@ -107,9 +107,9 @@ def non_finite_values(body: bytes) -> Iterator[tuple[JsonPath, str]]:
             pending += [((*path, n), item) for n, item in reversed(list(enumerate(value)))]
 
 
-@dataclass(frozen=True, slots=True)
 class _NonFinite:
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 def read_json(reply: Reply) -> Any:
@@ -147,7 +147,7 @@ def no_proxy_response(reason: str) -> NoResponse:
 
     :param reason: the library's own words, with the status of the proxy's reply, if it replied.
     """
-    refused = _PROXY_STATUS.search(reason)
+    refused = re.search(_PROXY_STATUS, reason)
     if not refused:
         return NoResponse(False, f"no connection to the proxy ({truncate(reason, 200)})", cause="proxy")
     permanent = refused.group().startswith("4")
@@ -155,7 +155,7 @@ def no_proxy_response(reason: str) -> NoResponse:
     return NoResponse(False, said, permanent, cause="proxy")
 
 
-_PROXY_STATUS = re.compile(r"(?<=failed: )[45]\d\d\b|^[45]\d\d\b")
+_PROXY_STATUS = r"(?<=failed: )[45]\d\d\b|^[45]\d\d\b"
 
 MIB = 1024 * 1024
 
@@ -214,8 +214,8 @@ _MAX_MESSAGE = 500
 """Maximum characters of an error message."""
 
 # Both patterns stop at the next tag, so that a page of opening tags only is read in linear time.
-_TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
-_TAGS = re.compile(r"<[^<>]+>")
+_TITLE = r"(?i)<title[^<>]*>([^<]*)"
+_TAGS = r"<[^<>]+>"
 
 _MAX_TITLE = 100
 """Maximum characters of a page's title."""
@@ -252,14 +252,14 @@ def truncate(text: str, longest: int = _MAX_MESSAGE) -> str:
 
 def page_title(text: str) -> str:
     """Return the title of a web page, on one line; empty when it has none."""
-    title = _TITLE.search(text)
+    title = re.search(_TITLE, text)
     return truncate(title.group(1), _MAX_TITLE) if title else ""
 
 
 def _from_text(text: str) -> str:
-    if "<" in text and _TITLE.search(text):
+    if "<" in text and re.search(_TITLE, text):
         return truncate(f"an HTML page: {page_title(text)}")
-    return truncate(_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text)
+    return truncate(re.sub(_TAGS, " ", text) if text.lstrip().startswith("<") else text)
 
 
 def _from_object(value: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ everything. An empty list of ids or names selects nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from airflow_provider.errors import InputError
 
 SUBJECT = "the task's arguments"
 """Subject of errors about arguments."""
+
+_RENDERED = r"""\s*([\[{]|\(\s*[\[{('"])"""
+"""Beginning of the text of a list, an object or a tuple of texts."""
 
 _READER = ValueReader()
 
@@ -136,7 +140,7 @@ def refuse_rendered_list(text: str, subject: str) -> None:
     :param subject: the argument's name.
     :raises InputError: saying how a list is passed on.
     """
-    if text.lstrip()[:1] in ("[", "{"):
+    if re.match(_RENDERED, text):
         raise InputError(
             f"is the text of a list ({len(text)} characters, from a template): pass the task's .output, or"
             " set render_template_as_native_obj=True on the DAG",

@@ -10,7 +10,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -20,8 +19,8 @@ from uuid import UUID
 
 _AS_TEXT = (UUID, IPv4Address, IPv6Address, IPv4Interface, IPv6Interface, IPv4Network, IPv6Network)
 _BINARY = (bytes, bytearray, memoryview)
-_INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?")
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER = r"[+-]?[0-9]+(\.0*)?"
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _BOOLEANS = {"true": True, "false": False}
 _MAX_DEPTH = 100
 """Maximum nesting of lists and objects in one value."""
@@ -51,7 +50,6 @@ class UnreadableValueError(ValueError):
     """A value that cannot be read; the message completes "field 'x' …"."""
 
 
-@dataclass(frozen=True, slots=True)
 class ValueReader:
     """Reader of one source's values.
 
@@ -60,8 +58,9 @@ class ValueReader:
         for SQL, which has NULL.
     """
 
-    naive: tzinfo | None = None
-    nan_is_absent: bool = True
+    def __init__(self, naive: tzinfo | None = None, nan_is_absent: bool = True) -> None:
+        self.naive = naive
+        self.nan_is_absent = nan_is_absent
 
     def read(self, value: Any) -> Any:
         """Return a value as JSON has it: None, bool, int, float, str, list or dict; :data:`ABSENT` for NaN.
@@ -190,7 +189,7 @@ def read_integer(value: Any, least: int | None = None) -> int:
     :param least: smallest value allowed.
     :raises UnreadableValueError: when it is no whole number, or too small.
     """
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+    if isinstance(value, str) and re.fullmatch(_INTEGER, value.strip()):
         value = int(value.strip().partition(".")[0])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -209,7 +208,7 @@ def read_number(value: Any) -> int | float:
     """
     if isinstance(value, str):
         text = value.strip()
-        if not _NUMBER.fullmatch(text):
+        if not re.fullmatch(_NUMBER, text):
             comma = " (a decimal point is needed, not a comma)" if "," in text else ""
             raise UnreadableValueError(f"must be a number, not {shown(value)}{comma}")
         value = float(text)
@@ -291,7 +290,7 @@ def normal_key(text: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value for an error, on one line and cut short."""
-    text = repr(value)
+    text = "a missing value" if value is ABSENT else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

@@ -77,11 +77,11 @@ def export_things(
     return result
 
 
-def log_unknown_properties(hook: IoTStudioHook, filters: Iterable[str], category: str | None) -> None:
-    """Log a warning for each property of filters that no Thing has; call it when nothing matches.
+def log_unknown_properties(hook: IoTStudioHook, filters: Mapping[str, Any], category: str | None) -> None:
+    """Log a warning for each condition that no Thing can meet; call it when nothing matches.
 
     :param hook: the space.
-    :param filters: the filters' keys.
+    :param filters: condition by property name, or the query parameters made of them.
     :param category: only Things of this category.
     """
     for problem in unknown_properties(hook, filters, category=category):
@@ -107,6 +107,10 @@ def export_history(
     """
     thing_ids = _thing_ids(hook, selection)
     names = selection.properties
+    if span.start and span.start > datetime.now(UTC):
+        hook.log.warning(
+            "start %s has not come yet: no value is as late, unless a clock is wrong", span.start
+        )
     retention, coverage = Retention(hook, span.start), Coverage(hook.log)
     newest = _NewestTime()
     pages = read_history(

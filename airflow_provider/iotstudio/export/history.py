@@ -14,7 +14,7 @@ from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.errors import InputError, NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import Page
-from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound
+from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bounds
 from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.known_names import names_of
 
@@ -70,7 +70,9 @@ class Span:
         :param end: the first time excluded; None for no limit.
         :raises InputError: when a bound is empty or not a time, which the error names, or the span is empty.
         """
-        span = cls(read_bound(start, "start"), read_bound(end, "end"))
+        bounds, problems = read_bounds(start, end)
+        raise_problems(problems, "the time span")
+        span = cls(*bounds)
         if span.start and span.end and span.start >= span.end:
             raise InputError(
                 f"start {span.start} is not before end {span.end} (a data interval is empty unless the"

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_provider.core.files.reader import refuse_data_frame
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
 from airflow_provider.core.input.conditions import is_missing, rendered_hint
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
+from airflow_provider.iotstudio.conditions import is_segment
 from airflow_provider.iotstudio.values import read_properties
 
 MAX_MESSAGE_BYTES = 5 * 1024
@@ -149,6 +151,7 @@ class _Planner:
 
     def only_objects(self, writes: object) -> object:
         """Return a list's rows as dictionaries; a row that is no object becomes a problem, an empty row."""
+        refuse_data_frame(writes, "writes")
         if isinstance(writes, (str, bytes, Mapping)) or not isinstance(writes, Iterable):
             return writes
         return self._objects(writes)
@@ -197,8 +200,11 @@ class _Planner:
         if not given:
             others = [str(name) for name in row if name not in ROW_FIELDS]
             typed = next((name for name in others if nearest(name, ID_FIELDS)), "")
-            hint = f"; is {typed!r} meant? pass columns={{{typed!r}: 'thing_id'}}" if typed else ""
-            self._problems.add(f"thing_id is missing{hint}", number)
+            if typed and not set(ID_FIELDS) & row.keys():
+                hint = f"; is {typed!r} meant? pass columns={{{typed!r}: 'thing_id'}}"
+                self._problems.add_column(f"thing_id is missing{hint}", number)
+            else:
+                self._problems.add("thing_id is missing", number)
             return ""
         if not all(isinstance(one, str) for one in given):
             self._problems.add("thing_id is not a text", number)
@@ -206,6 +212,8 @@ class _Planner:
         ids = {one.strip() for one in given}
         if len(ids) > 1:
             self._problems.add(f"thing_id and uid differ: {' and '.join(map(shown, sorted(ids)))}", number)
+        for wrong in sorted(one for one in ids if not is_segment(one)):
+            self._problems.add(f"thing_id is {wrong!r}, which cannot be the id of a Thing", number)
         return str(given[0]).strip()
 
     def _values(self, number: int, row: Mapping[Any, Any], thing_id: str) -> Mapping[Any, Any]:
@@ -217,7 +225,7 @@ class _Planner:
                 )
         values = row["properties"]
         try:
-            values = _decode(values) if isinstance(values, str) else values
+            values = _decode(values) if isinstance(values, str) and values.strip() else values
         except (ValueError, RecursionError) as error:
             self._problems.add(f"properties is not JSON: {error}", number, thing_id)
             return {}

@@ -12,7 +12,7 @@ from typing import IO, Any
 import msgspec
 
 from airflow_provider.core.files.csv_reader import detect_encoding
-from airflow_provider.core.files.reader import open_source
+from airflow_provider.core.files.reader import open_source, refuse_data_frame
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, apply_options, read_source
 from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.errors import InputError
@@ -42,7 +42,7 @@ class Content:
 
     def rows(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows with their numbers, counted from 1."""
-        yield from ()
+        raise NotImplementedError
 
 
 class _Rows(Content):
@@ -98,6 +98,8 @@ class _LdifFile(Content):
                 if isinstance(error, InputError):
                     raise
                 raise InputError(f"is no LDIF: {error}", where) from None
+        if parser.repeated:
+            raise InputError([f"has {name!r} more than once" for name in parser.repeated], where)
         if not (parser.has_content or parser.is_object):
             raise InputError("has no list 'content'", where)
         names += parser.header
@@ -115,13 +117,12 @@ def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_fla
     :raises InputError: for any other value.
     """
     if content is None:
-        return Content(ItemReader())
+        return _Rows([], options, ItemReader())
     if isinstance(content, os.PathLike):
         content = os.fspath(content)
     if isinstance(content, str):
         return _open_file(content, options)
-    if hasattr(content, "to_dict") and hasattr(content, "columns"):
-        raise InputError("is a data frame; pass its rows: .to_dict('records')", _WHAT)
+    refuse_data_frame(content, _WHAT)
     if isinstance(content, Iterable) and not isinstance(content, (bytes, bytearray, Mapping, Iterator)):
         return _Rows(content, options, ItemReader(takes_flat=takes_flat))
     raise InputError(f"must be a list of items or the path of a file, not {type(content).__name__}", _WHAT)

@@ -194,9 +194,15 @@ def _content_problems(ldif: Ldif, source: Content, min_content: int | None) -> l
         problems.append("the file has no list 'content'")
     minimum = min_content if min_content is not None else int(ldif.is_full)
     if ldif.sent < minimum:
-        risk = "; a full run deletes what it does not contain" if ldif.is_full else ""
-        problems.append(f"the content has {ldif.sent} items, fewer than {minimum}{risk}")
+        problems.append(f"the content has {ldif.sent} items, fewer than {minimum}{_advice(min_content)}")
     return problems
+
+
+def _advice(min_content: int | None) -> str:
+    """Return why a content is too small, and which argument accepts it."""
+    if min_content is not None:
+        return " ('min_content')"
+    return "; a full run deletes what it does not contain (min_content=0 accepts a content without items)"
 
 
 def _encode(number: int, row: Any, reader: ItemReader, validator: ItemValidator) -> tuple[bytes, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
 from airflow_provider.leanix.api import KEY_FIELDS, lower
 
@@ -63,7 +64,7 @@ def merge_headers(
     stored = {name: value for name, value in stored.items() if not _is_unset(value)}
     header = {**defaults, **stored, **given}
     header = {name: _normal(name, value) for name, value in header.items()}
-    if not header.get("customFields", True):
+    if header.get("customFields") == {}:
         del header["customFields"]
     return header, [
         f"header field '{name}' is {shown(stored[name])}, but the task's argument is {shown(given[name])}"
@@ -80,7 +81,8 @@ def read_custom_fields(header: dict[str, Any]) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, Mapping):
-        return [f"header field 'customFields' must be an object, not {shown(value)}"]
+        hint = rendered_hint(value) if isinstance(value, str) else ""
+        return [f"header field 'customFields' must be an object, not {shown(value)}{hint}"]
     try:
         header["customFields"] = _READER.read(value)
     except UnreadableValueError as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -21,8 +22,9 @@ class LdifStreamParser:
     A document that is a list is taken as the content itself. Input that is no LDIF raises ``ValueError``
     with the reason.
 
-    ``header`` holds all other fields after :meth:`finish`, and ``is_object`` tells whether the document is an
-    object; ``has_content`` is true once a content list was found.
+    ``header`` holds all other fields after :meth:`finish`, ``repeated`` the names that an object outside of
+    the items has more than once, and ``is_object`` tells whether the document is an object; ``has_content``
+    is true once a content list was found.
     """
 
     def __init__(self) -> None:
@@ -35,6 +37,7 @@ class LdifStreamParser:
         self._in_string = False
         self._header_bytes = bytearray()
         self.header: dict[str, Any] = {}
+        self.repeated: list[str] = []
         self.has_content = False
         self.is_object = False
 
@@ -69,12 +72,22 @@ class LdifStreamParser:
         if self._depth or self._in_string:
             raise ValueError("it ends before it is complete")
         self._header_bytes += self._buffer
+        if not self._header_bytes.strip():
+            raise ValueError("it is not JSON: it is empty")
         try:
             header = msgspec.json.decode(self._header_bytes)
         except msgspec.DecodeError as error:
             raise ValueError(f"it is not JSON: {error}") from None
         self.is_object = isinstance(header, dict)
+        json.loads(self._header_bytes, object_pairs_hook=self._note_repeated)
         self.header = header if isinstance(header, dict) else {}
+
+    def _note_repeated(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            self.repeated += sorted({name for name in names if names.count(name) > 1})
+        return found
 
     def _open(self, token: bytes, at: int) -> None:
         self._depth += 1

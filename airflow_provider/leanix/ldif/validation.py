@@ -29,8 +29,11 @@ _ITEM_FIELDS = frozenset({"type", "id", "data"})
 
 _TRIGGER: dict[str, Any] = {"type": "", "id": "", "data": {}}
 
-_MAX_PROBLEMS = 100
+_MAX_PROBLEMS = 10_000
 """Maximum problems of single items collected per LDIF."""
+
+_MAX_UNKNOWN = 100
+"""Maximum unknown fields of items collected per LDIF."""
 
 _MAX_TEXT = 300
 """Maximum characters of a problem."""
@@ -96,7 +99,7 @@ class HashSet:
 class ItemValidator:
     """Validator of an LDIF's items, one by one.
 
-    ``problems`` are the first hundred problems of single items, one sentence each.
+    ``problems`` are the problems of single items, one sentence each; beyond a limit they are counted.
 
     :param allow_duplicates: accept items with the same type and id, such as points of a metric.
     """
@@ -107,6 +110,7 @@ class ItemValidator:
         self._first_with: dict[str, int] = {}
         self._allow_duplicates = allow_duplicates
         self._seen = HashSet()
+        self._dropped = 0
 
     def validate(self, number: int, item: Any) -> None:
         """Validate an item of an inbound run's content.
@@ -117,7 +121,7 @@ class ItemValidator:
             return
         if isinstance(item, Mapping):
             for name in item.keys() - _ITEM_FIELDS:
-                if name in self._unknown or len(self._unknown) < _MAX_PROBLEMS:
+                if name in self._unknown or len(self._unknown) < _MAX_UNKNOWN:
                     self._unknown[name] = self._unknown.get(name, 0) + 1
                     self._first_with.setdefault(name, number)
         self.add(number, item, self._problems(item))
@@ -136,6 +140,7 @@ class ItemValidator:
     def add(self, number: int, item: Any, problems: Iterable[str]) -> None:
         """Add problems of an item, each with its number, type and id."""
         if len(self.problems) >= _MAX_PROBLEMS:
+            self._dropped += len(list(problems))
             return
         head, tail = _item_label(item)
         self.problems += [truncate(f"item {number}{head}: {text}{tail}", _MAX_TEXT) for text in problems]
@@ -145,7 +150,8 @@ class ItemValidator:
         unknown = [
             _unknown_item_field(name, count, self._first_with[name]) for name, count in self._unknown.items()
         ]
-        return [*unknown, *self.problems]
+        dropped = [f"{self._dropped} further problems are not listed"] if self._dropped else []
+        return [*unknown, *self.problems, *dropped]
 
     def _problems(self, item: Any) -> Iterator[str]:
         if not isinstance(item, Mapping):

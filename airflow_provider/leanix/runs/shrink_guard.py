@@ -43,7 +43,8 @@ class LastItemCount:
         if isinstance(last, int) and count < last * (1 - max_shrink):
             raise InputError(
                 f"the content has {count} items, the last full run had {last}; a full run deletes what it"
-                f" does not contain, so a decrease of more than {max_shrink:.0%} is rejected ('max_shrink')",
+                f" does not contain, so a decrease of more than {max_shrink:.0%} is rejected"
+                " ('max_shrink'; 1 or None accepts any content)",
                 "the LDIF",
             )
 

@@ -10,6 +10,7 @@ from airflow_provider.core.input.values import normal_key
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.rows import as_text
+from airflow_provider.mapsindoors.geodata.values import plain_key
 
 NESTED = ("properties", "baseTypeProperties", "displaySetting")
 """Fields that hold members. A row owns the members it has. All members are sent together, because the
@@ -54,15 +55,15 @@ def _member_differences(
     spellings = _spellings(found) if field == "properties" else {}
     out = {}
     for key, value in wanted.items():
-        name = key if key in found else spellings.get(key.lower(), key)
+        name = key if key in found else spellings.get(plain_key(key), key)
         if value is not None and not _same_member(field, name, value, found.get(name)):
             out[f"{field}.{name}"] = (found.get(name), value)
     return out
 
 
 def _spellings(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Return the spelling of each property key by its lower case."""
-    return {key.lower(): key for key in properties}
+    """Return the spelling of each property key by the form in which keys are compared."""
+    return {plain_key(key): key for key in properties}
 
 
 def doubled_keys(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -73,15 +74,15 @@ def doubled_keys(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[st
     :param wanted: the desired properties.
     :param found: the object's properties.
     """
-    names = [key.lower() for key in found]
+    names = list(map(plain_key, found))
     if len(set(names)) == len(names):
         return []
     return [
         f"properties key {key!r} is on the object more than once, as"
-        f" {' and '.join(repr(other) for other in found if other.lower() == key.lower())}; remove one in the"
-        " CMS"
+        f" {' and '.join(ascii(other) for other in found if plain_key(other) == plain_key(key))}; remove one"
+        " in the CMS"
         for key in wanted
-        if names.count(key.lower()) > 1
+        if names.count(plain_key(key)) > 1
     ]
 
 
@@ -202,7 +203,7 @@ def complete_value(field: str, wanted: Any, found: Any) -> Any:
     there = found or {}
     spellings = _spellings(there) if field == "properties" else {}
     own = {
-        key if key in there else spellings.get(key.lower(), key): value
+        key if key in there else spellings.get(plain_key(key), key): value
         for key, value in wanted.items()
         if value is not None
     }

@@ -83,7 +83,7 @@ def _read(hook: MapsIndoorsHook, base_types: set[str] | None, root_element: str 
         return []
     only = next(iter(base_types)) if base_types and len(base_types) == 1 else None
     found = hook.send(api.undecoded(api.list_geodata(hook.api_key, only, root_element)))
-    if root_element and not found and only is None:
+    if root_element and not found and not (only and hook.list_geodata(root_element=root_element)):
         raise InputError(f"the solution has no object {root_element!r}", "root_element")
     if base_types is None:
         return found

@@ -201,14 +201,14 @@ class RowReader:
 
     def _column_of(self, key: Any) -> _Column:
         if not isinstance(key, str):
-            return _Column("unknown", f"has the column {shown(key)}, whose name is no text", read.read_plain)
+            return _Column("unknown", f"has the column {shown(key)}, whose name is no text", _read_unknown)
         name = normal_key(key)
         field = _ALIASES.get(name, name)
         if name.startswith("_"):
             return _Column("ignored", name, _ignored)
         if name in REFERENCES:
             reader = read.read_index if name == "parentFloor" else read.read_key
-            return _Column("reference", name, reader)
+            return _Column("reference", name, lambda value: _not_empty(reader(value)))
         if name in _LONGITUDE or name in _LATITUDE:
             return _Column("point", "lon" if name in _LONGITUDE else "lat", read.read_coordinate)
         if "@" in name or name in _TRANSLATED:
@@ -221,7 +221,7 @@ class RowReader:
             return _Column("member", name, lambda value: self._member(name, value))
         hint = nearest(name[:100], _KNOWN)
         text = f"{shown(key)} is not a field of geodata, and has no language as in '{name[:60]}@en'{hint}"
-        return _Column("unknown", text, read.read_plain)
+        return _Column("unknown", text, _read_unknown)
 
     def _add_members(self, parts: dict[str, Json], field: str, members: Json) -> Iterator[str]:
         """Add the members of a field, and yield their problems."""
@@ -256,6 +256,20 @@ def _read_geometry(value: Any) -> Any:
         return parse_geometry(value)
     plain = read.read_plain(value)
     return plain if plain is ABSENT else parse_geometry(plain)
+
+
+def _not_empty(key: Any) -> Any:
+    if key == "":
+        raise UnreadableValueError("is empty; leave it out to keep the parent")
+    return key
+
+
+def _read_unknown(value: Any) -> Any:
+    """Return a value of an unknown column, which is a problem whatever the value is, unless it is missing."""
+    try:
+        return read.read_plain(value)
+    except UnreadableValueError:
+        return None
 
 
 def _ignored(_: Any) -> Any:

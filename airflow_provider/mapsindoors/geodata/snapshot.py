@@ -16,7 +16,7 @@ from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.values import read_index
+from airflow_provider.mapsindoors.geodata.values import plain_key, read_index
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
 
@@ -90,8 +90,8 @@ def _property(properties: Any, name: str) -> Any:
         return None
     if name in properties:
         return properties[name]
-    lower = name.lower()
-    return next((value for key, value in properties.items() if key.lower() == lower), None)
+    plain = plain_key(name)
+    return next((value for key, value in properties.items() if plain_key(key) == plain), None)
 
 
 def natural_key(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -295,10 +295,10 @@ class SolutionSnapshot:
             self.venues[key] = geometry.bounds(item["geometry"])
 
     def _index_properties(self, key: str, properties: Json) -> None:
-        lower = {name.lower(): name for name in properties}
-        if len(lower) != len(properties):
+        spellings = {plain_key(name): name for name in properties}
+        if len(spellings) != len(properties):
             self.doubled_keys.add(key)
-        for plain, name in lower.items():
+        for plain, name in spellings.items():
             known = self._spellings.get(plain)
             if known is None:
                 self._spellings[plain] = {name: None}
@@ -307,7 +307,7 @@ class SolutionSnapshot:
 
     def spelling(self, key: str) -> str:
         """Return the spelling of a property key that other objects have; the key itself when none has it."""
-        known = self._spellings.get(key.lower(), {})
+        known = self._spellings.get(plain_key(key), {})
         return key if key in known else next(iter(known), key)
 
     def _read_scope(self, scope: Mapping[str, Any]) -> tuple[set[str] | None, tuple[str, ...] | None]:

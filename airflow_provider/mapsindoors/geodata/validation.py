@@ -9,6 +9,7 @@ from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import shown
 from airflow_provider.mapsindoors.api import BASE_TYPES as BASE_TYPES
 from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.values import plain_key
 
 _LOCATION = frozenset(
     {"administrativeid", "class", "imageurl", "activefrom", "activeto", "capacity", "obstacle"}
@@ -101,7 +102,7 @@ def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:
             yield f"properties key {shown(key)} must be '<name>@<language>' (or '@generic')"
         if value is not None and not isinstance(value, str):
             yield f"properties value of {shown(key)} must be a text, not {type(value).__name__}"
-        other = seen.setdefault(key.lower(), key)
+        other = seen.setdefault(plain_key(key), key)
         if other != key:
             both = f"{shown(other)} and {shown(key)}"
             yield f"properties keys {both} are the same key: keys are matched without case"

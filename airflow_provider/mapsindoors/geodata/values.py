@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from airflow_provider.core.input.values import (
@@ -209,7 +210,13 @@ def property_key(name: str) -> str:
     return f"{key}{at}{'generic' if language.lower() == 'generic' else language}"
 
 
+@lru_cache(maxsize=4096)
+def plain_key(name: str) -> str:
+    """Return a property's key as keys are compared: without case, in the normal form of Unicode."""
+    return normal_key(name).lower()
+
+
 def with_members(base: Mapping[str, Any], own: Mapping[str, Any]) -> Json:
     """Return properties with those of another object over them; keys have no case."""
-    given = {key.lower() for key in own}
-    return {**{key: value for key, value in base.items() if key.lower() not in given}, **own}
+    given = set(map(plain_key, own))
+    return {**{key: value for key, value in base.items() if plain_key(key) not in given}, **own}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from airflow_provider.core.files.reader import named_crs_problem
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
@@ -56,9 +57,6 @@ _PARTS = {"MultiPoint": "Point", "MultiPolygon": "Polygon"}
 
 _DEGREES = (0, 4326, 4979)
 """SRIDs of longitude and latitude in WGS 84; 0 is none. 4979 has a height, too."""
-
-_SRID_OF_CRS = re.compile(r"(?:^|:)(?:EPSG|OGC):(?:[\d.]*:)?(CRS84h?|\d+)$", re.I)
-
 
 _READER = ValueReader()
 
@@ -169,14 +167,8 @@ def _plane(value: Any, depth: int) -> Any:
 
 def _check_crs(crs: Any) -> None:
     """Refuse the coordinate system that an older GeoJSON names, unless it is longitude and latitude."""
-    properties = crs.get("properties") if isinstance(crs, Mapping) else None
-    name = properties.get("name") if isinstance(properties, Mapping) else None
-    if crs is None or name is None:
-        return
-    found = _SRID_OF_CRS.search(str(name))
-    code = found.group(1) if found else str(name)
-    if not code.upper().startswith("CRS84"):
-        _check_srid(int(code) if code.isdecimal() else -1)
+    if wrong := named_crs_problem(crs):
+        raise UnreadableValueError(wrong)
 
 
 def _from_wkt(text: str) -> Json:

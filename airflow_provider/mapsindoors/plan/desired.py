@@ -69,11 +69,17 @@ class Defaults:
     item: Json = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
 
-    def under(self, item: Json) -> Json:
-        """Return an object with the defaults of the fields and members that it does not have."""
+    def under(self, item: Json, references: Mapping[str, str]) -> Json:
+        """Return an object with the defaults of the fields and members that it does not have.
+
+        :param item: the object.
+        :param references: its own references; an object that has any names its parent by itself.
+        """
         if not self.item:
             return item
         out = {**self.item, **item}
+        if references and "parentId" not in item:
+            out.pop("parentId", None)
         for name in NESTED:
             if name in self.item and isinstance(item.get(name), dict):
                 out[name] = with_members(self.item[name], item[name])
@@ -139,8 +145,8 @@ def read_desired_rows(
             out.append(DesiredRow(number, {}, problems=[wrong[number]]))
             continue
         item, references, problems = reader.read(row)
+        merged = base.under(item, references)
         references = base.references_under(item, references)
-        merged = base.under(item)
         problems += validation.problems(merged)
         out.append(DesiredRow(number, merged, references, problems, columns=len(row)))
     return out

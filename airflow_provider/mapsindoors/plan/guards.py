@@ -52,7 +52,10 @@ class Guards:
                 f" max_delete_ratio={self.max_delete_ratio:g}"
             )
         if removals and rows == 0:
-            out.append("the source is empty, and every compared object would be deleted or deactivated")
+            out.append(
+                "the source is empty, and every compared object would be deleted or deactivated; if that is"
+                " meant, pass their ids to MapsIndoorsDeleteGeodataOperator"
+            )
         if removals and any(not failure["key"] for failure in plan.failed):
             out.append("rows without a match are left out, so the missing rows are not known")
         return out + _orphans(plan, snapshot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,12 +51,12 @@ def resolve_references(
     """
     rules = rules or Rules()
     by_external_id = {key: row for row in rows if (key := key_of(row.item, "externalId"))}
+    resolve_types(rows, snapshot)
     for row in rows:
-        for step in (_resolve_types, _resolve_parent):
-            try:
-                step(row, snapshot, by_external_id)
-            except UnresolvedReferenceError as error:
-                row.problems.append(str(error))
+        try:
+            _resolve_parent(row, snapshot, by_external_id)
+        except UnresolvedReferenceError as error:
+            row.problems.append(str(error))
         if not row.problems:
             row.problems += _validate_against_snapshot(row, snapshot, rules)
     for row in sorted(rows, key=tree_level):
@@ -64,31 +64,53 @@ def resolve_references(
             row.problems.append(f"its parent, row {row.parent.number}, is left out")
 
 
-def _resolve_types(row: DesiredRow, snapshot: SolutionSnapshot, _: Mapping[str, DesiredRow]) -> None:
-    kind, categories = row.item.get("displayTypeId"), row.item.get("categories")
-    if isinstance(kind, str) and kind:
-        row.item["displayTypeId"] = snapshot.resolve_display_type(kind)
-    if isinstance(categories, list):
-        row.item["categories"] = [snapshot.resolve_category(str(category)) for category in categories]
+def resolve_types(rows: Sequence[DesiredRow], snapshot: SolutionSnapshot) -> None:
+    """Replace the names of display types and categories in rows by ids.
+
+    :param rows: the rows; they are changed, and unknown names are added to their problems.
+    :param snapshot: a snapshot with the display types and categories.
+    """
+    for row in rows:
+        kind, categories = row.item.get("displayTypeId"), row.item.get("categories")
+        try:
+            if isinstance(kind, str) and kind:
+                row.item["displayTypeId"] = snapshot.resolve_display_type(kind)
+        except UnresolvedReferenceError as error:
+            row.problems.append(str(error))
+        try:
+            if isinstance(categories, list):
+                row.item["categories"] = [snapshot.resolve_category(str(one)) for one in categories]
+        except UnresolvedReferenceError as error:
+            row.problems.append(str(error))
 
 
 def _resolve_parent(
     row: DesiredRow, snapshot: SolutionSnapshot, rows_by_external_id: Mapping[str, DesiredRow]
 ) -> None:
-    names = row.references
+    """Resolve each way in which a row names its parent; they must agree."""
+    names, found = row.references, dict[str, str]()
     if "parentExternalId" in names:
         wanted = names["parentExternalId"]
         other = rows_by_external_id.get(wanted)
         if other is not None and not other.object_id:
             row.parent = other
+            found["parentExternalId"] = ""
         else:
-            row.item["parentId"] = snapshot.resolve("externalId", wanted)
-    elif "parentAdministrativeId" in names:
-        row.item["parentId"] = snapshot.resolve("administrativeid", names["parentAdministrativeId"])
-    elif "parentFloor" in names or "parentBuilding" in names:
+            found["parentExternalId"] = snapshot.resolve("externalId", wanted)
+    if "parentAdministrativeId" in names:
+        administrative_id = names["parentAdministrativeId"]
+        found["parentAdministrativeId"] = snapshot.resolve("administrativeid", administrative_id)
+    if "parentFloor" in names or "parentBuilding" in names:
         if not {"parentFloor", "parentBuilding"} <= set(names):
             raise UnresolvedReferenceError("parentFloor and parentBuilding belong together")
-        row.item["parentId"] = snapshot.resolve_floor(names["parentBuilding"], names["parentFloor"])
+        floor = snapshot.resolve_floor(names["parentBuilding"], names["parentFloor"])
+        found["parentBuilding with parentFloor"] = floor
+    if found and row.item.get("parentId"):
+        found["parentId"] = row.item["parentId"]
+    if len(set(found.values())) > 1:
+        raise UnresolvedReferenceError(f"names different parents, by {' and by '.join(found)}")
+    if parent := next(iter(found.values()), ""):
+        row.item["parentId"] = parent
 
 
 def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -> Iterator[str]:
@@ -118,8 +140,10 @@ def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) 
     if item.get("properties") and not rules.exact:
         item["properties"] = {snapshot.spelling(key): value for key, value in item["properties"].items()}
     name, given = f"name@{snapshot.base_language}", item.get("properties", {})
-    clears = name in given and not given[name]
-    missing = not row.object_id and base_type != "floor" and not given.get(name)
+    text = given.get(name) or ""
+    is_blank = not (text if rules.exact else text.strip())
+    clears = name in given and is_blank
+    missing = not row.object_id and base_type != "floor" and is_blank
     if clears or missing:
         yield f"has no {name}, which is required in the solution's base language"
     if given and row.object_id in snapshot.doubled_keys:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.rows import flatten_with
@@ -28,8 +30,7 @@ def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
     :raises InputError: with every row that is not an id.
     """
     if isinstance(source, str):
-        rows = read_source(source, "ids", options, flatten=flatten_with(options))
-        given: list[tuple[int, Any]] = [(number, row.get("id")) for number, row in rows]
+        given: list[tuple[int, Any]] = list(_ids_of_rows(source, options))
     elif isinstance(source, (list, tuple)):
         given = list(enumerate(source, 1))
     else:
@@ -42,6 +43,20 @@ def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
     if wrong:
         raise InputError(wrong, "ids")
     return list(dict.fromkeys(str(object_id).strip() for _, object_id in given))
+
+
+def _ids_of_rows(path: str, options: RowOptions) -> Iterator[tuple[int, Any]]:
+    """Yield the numbers and ids of the rows of a file.
+
+    :raises InputError: for rows without an id, reported once with their number.
+    """
+    problems = Problems("ids")
+    for number, row in read_source(path, "ids", options, flatten=flatten_with(options)):
+        if row.get("id") is None:
+            problems.add_column(f"has no 'id'{nearest('id', row)}; name its column by columns", number)
+        else:
+            yield number, row["id"]
+    problems.raise_if_any()
 
 
 def delete(

@@ -83,6 +83,9 @@ class Sync:
             defaults=read_defaults(self.defaults, self.match_on),
             exact=self.restore,
         )
+        if not self.skip_bad and all(row.problems for row in rows):
+            # The map could only add to what is wrong with each row.
+            raise_for_rows(rows, self.subject, self.match_on)
         dataset = self.hook.get_dataset()
         snapshot = self._read_snapshot(dataset, rows)
         set_languages(rows, snapshot.base_language, snapshot.languages)

@@ -39,7 +39,7 @@ _SUBJECT = "geodata"
 
 _ON_MAP = {
     *("properties", "baseTypeProperties", "displaySetting", "geometry", "anchor"),
-    *("parentId", "displayTypeId", "categories"),
+    *("parentId", "baseType", "externalId", "displayTypeId", "categories"),
 }
 """Fields that are validated or completed by what is on the map."""
 
@@ -67,6 +67,8 @@ def update_rows(
     rows = read_desired_rows(source, _SUBJECT, match_on="id", options=options)
     _check_ids(rows)
     raise_for_rows(rows, _SUBJECT, "id")
+    if idle := sum(row.item.keys() == {"id"} for row in rows):
+        log.warning("%d of %d rows have nothing but their id: they change nothing", idle, len(rows))
     items = _with_map(hook, rows, Rules(allow_distant, any_dataset=True))
     done, count = 0, len(items)
     for batch in batches(items, batch_size, lambda row: row[1]):

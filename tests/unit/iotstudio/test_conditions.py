@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio import api
-from airflow_provider.iotstudio.conditions import filter_problems, query_filters, read_bound
+from airflow_provider.iotstudio.conditions import (
+    filter_problems,
+    query_filters,
+    read_bound,
+    unfit_condition,
+)
+from airflow_provider.iotstudio.export.history import Span
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
@@ -73,6 +79,8 @@ def test_every_condition_is_named_in_one_error() -> None:
         ("LE:20", "lte"),
         ("ne:eco", "neq"),
         ("GT:20", "gt:20"),
+        ("gt20", "gt:20"),
+        ("GTE-0.5", "gte:-0.5"),
         (" gt:20", "gt:20"),
         ("gt :20", "gt:20"),
         ("gt 20", "gt:20"),
@@ -106,6 +114,15 @@ def test_a_condition_that_the_service_does_not_understand_is_refused_with_the_ri
         "None",
         "NaT",
         "lt:inf",
+        "gt:20 and lt:30",
+        "gt:20;lt:30",
+        "gt:\u221220",
+        "neq:[]",
+        "{}",
+        ["gt:30", "eq:20"],
+        ["lte:10", 20],
+        ["gt:20", "eq:20"],
+        ["eq:eco", "neq:eco"],
         "gt:20,5",
         "gt:>20",
         "gte:gt:20",
@@ -240,6 +257,7 @@ def test_a_condition_that_is_there_still_deletes(hook: IoTStudioHook, service: I
         {"start": float("nan"), "end": "2026-01-02"},
         {"start": "yesterday", "end": "2026-01-02"},
         {"start": "2026-01-02", "end": "2026-01-01"},
+        {"start": "20260131000000", "end": "2026-02-01"},
         {**SPAN, "names": [None]},
         {**SPAN, "names": [""]},
         {**SPAN, "names": ["temperature", None]},
@@ -254,6 +272,39 @@ def test_a_history_is_not_deleted_under_an_empty_condition(
     with pytest.raises(InputError):
         hook.delete_history(THING, **arguments)
     assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_both_bounds_are_told_at_once(hook: IoTStudioHook) -> None:
+    for call in (
+        lambda: hook.delete_history(THING, start="", end=" "),
+        lambda: hook.iter_history(THING, start="", end=" "),
+        lambda: Span.parse("", " "),
+    ):
+        with pytest.raises(InputError, match="(?s)'start' is empty.*'end' is empty"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("condition", "kinds", "said"),
+    [
+        ("gt:abc", {"number"}, "is a number, so 'gt:abc' never holds"),
+        ("20..30", {"number"}, "never holds"),
+        ("eq:>20", {"number"}, "never holds"),
+        (True, {"number"}, "'true' never holds"),
+        ("contains:2", {"number"}, "never holds"),
+        (["gt:1", "lt:x"], {"number"}, "'lt:x' never holds"),
+        ("ja", {"boolean"}, "is a boolean, so 'ja' never holds"),
+        ("neq:abc", {"number"}, ""),
+        ("gt:-2e3", {"number"}, ""),
+        ("True", {"boolean"}, ""),
+        ("gt:abc", {"string"}, ""),
+        ("gt:abc", {"number", "string"}, ""),
+        ("gt:abc", set(), ""),
+    ],
+)
+def test_a_condition_that_never_holds_for_a_type_is_found(condition: Any, kinds: set[str], said: str) -> None:
+    found = unfit_condition(condition, kinds)
+    assert (said in found) if said else not found
 
 
 def test_no_names_delete_no_history(hook: IoTStudioHook, sandbox: Sandbox) -> None:
@@ -392,7 +443,24 @@ def test_a_bound_is_a_moment_in_utc(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", math.nan, pd.NaT, "next Tuesday", "None", True, 2026, 1e18, math.inf, [], b"2026", {}]
+    "value",
+    [
+        "",
+        " ",
+        math.nan,
+        pd.NaT,
+        "next Tuesday",
+        "None",
+        True,
+        2026,
+        1e18,
+        "20260131120000",
+        202601311200,
+        math.inf,
+        [],
+        b"2026",
+        {},
+    ],
 )
 def test_a_bound_that_is_no_time_is_refused_by_its_name(value: Any) -> None:
     with pytest.raises(InputError, match="'start'"):

@@ -136,6 +136,28 @@ def test_a_property_that_the_thing_lacks_is_a_warning_at_once(
     assert "has the property 'power'" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ({"temperature": "gt:warm"}, "the property 'temperature' is a number, so 'gt:warm' never holds"),
+        ({"window/open": "ja"}, "the property 'window/open' is a boolean, so 'ja' never holds"),
+        ({"temperature": "gt:1", "power": "gt:1"}, "has all of the properties 'temperature' and 'power'"),
+    ],
+)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_condition_that_no_thing_can_meet_is_a_warning_at_once(
+    service: IoTStudioService,
+    capsys: pytest.CaptureFixture[str],
+    filters: dict[str, Any],
+    said: str,
+    deferrable: bool,
+) -> None:
+    waiting = sensor(filters=filters, deferrable=deferrable, timeout=0.1, poke_interval=0.01)
+    with pytest.raises((AirflowSensorTimeout, TaskDeferred)):
+        waiting.execute({})
+    assert capsys.readouterr().out.count(said) == 1
+
+
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_thing_that_does_not_exist_is_not_waited_for(service: IoTStudioService, deferrable: bool) -> None:
     with pytest.raises(NotFoundError):

@@ -258,3 +258,13 @@ def test_execution_timeout_bounds_a_deferred_sensor(leanix: Any) -> None:
     with pytest.raises(AirflowTaskTimeout, match="execution_timeout"):
         TaskRunner().run(sensor)
     assert leanix.live_runs
+
+
+def test_a_missing_run_is_told_with_all_other_problems(leanix: Any, sandbox: Any) -> None:
+    fetch = LeanIXFetchResultsOperator(task_id="f", run_id="", output_path="a.csv", allow_no_results="x")
+    wait = LeanIXRunSensor(task_id="w", run_id=" ", timeout="soon")
+    for task, count in ((fetch, 3), (wait, 2)):
+        with pytest.raises(InputError, match="run_id is empty") as caught:
+            TaskRunner().run(task)
+        assert len(caught.value.problems) == count
+    assert sandbox.counters.total() == 0

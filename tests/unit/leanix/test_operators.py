@@ -667,7 +667,7 @@ def test_full_run_that_shrank_too_much_is_refused(leanix: Any, sandbox: Any) -> 
 
     run(10, deferrable=True)
     run(5)
-    with pytest.raises(InputError, match="has 2 items, the last full run had 5"):
+    with pytest.raises(InputError, match="has 2 items, the last full run had 5.*1 or None accepts any"):
         run(2)
     assert run(2, max_shrink=None)["processed"] == 2
     assert run(1)["processed"] == 1

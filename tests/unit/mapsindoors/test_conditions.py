@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsCreateGeodataOperator,
@@ -28,6 +28,10 @@ NAN = float("nan")
 def export(path: Path, **options: Any) -> dict[str, Any]:
     operator = MapsIndoorsExportGeodataOperator(task_id="t", output_path=str(path / "map.jsonl"), **options)
     return operator.execute({})
+
+
+def create(rows: Any) -> dict[str, int]:
+    return MapsIndoorsCreateGeodataOperator(task_id="t", geodata=rows).execute({})
 
 
 @pytest.mark.parametrize(
@@ -217,3 +221,65 @@ def test_an_empty_customer_is_refused(sandbox: Sandbox, method: str) -> None:
     with MapsIndoorsHook() as hook, pytest.raises(InputError, match="secret_id"):
         hook.delete_client_secret(seed.CUSTOMER, "")
     assert not sandbox.counters.requests
+
+
+@pytest.mark.parametrize("name", ["plan_output", "backup", "plan"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_path_is_refused(sandbox: Sandbox, name: str, text: str) -> None:
+    rows = None if name == "plan" else [{"externalId": "A-0-01", "name": "X"}]
+    with pytest.raises(InputError, match=f"'{name}' is empty"):
+        sync(rows, **{name: text})
+    assert not sandbox.counters.requests
+
+
+def test_a_path_that_a_template_made_none_is_none(
+    unlimited_service: MapsIndoorsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"externalId": "A-0-01", "name": "X"}]
+    assert sync(rows, plan_output="None", backup="None", plan="None")["plan"] is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_of_a_type_below_an_unknown_root_is_no_empty_file(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="the solution has no object"):
+        export(tmp_path, base_types=["room"], root_element="f" * 24)
+    assert not list(tmp_path.iterdir())
+    poi = by_external_id(unlimited_service)["A-0-P1"]["id"]
+    assert export(tmp_path, base_types=["room"], root_element=poi)["rows"] == 0
+
+
+@pytest.mark.parametrize("value", ["abc", b"abc", None, {"id": 1}, 5, [None], [NAN], [{"id": "a"}], [""]])
+def test_a_hook_deletes_nothing_that_is_no_list_of_ids(sandbox: Sandbox, value: Any) -> None:
+    with MapsIndoorsHook() as hook, pytest.raises(InputError):
+        hook.delete_geodata(value)
+    assert not sandbox.counters.requests
+
+
+@pytest.mark.parametrize("method", ["create_geodata", "update_geodata", "update_route_elements"])
+@pytest.mark.parametrize("value", ["abc", None, {"id": "a"}, 5, [None], ["abc"], [["id", "a"]]])
+def test_a_hook_writes_nothing_that_is_no_list_of_objects(sandbox: Sandbox, method: str, value: Any) -> None:
+    with (
+        MapsIndoorsHook() as hook,
+        pytest.raises(InputError, match="list of objects|not an object"),
+    ):
+        getattr(hook, method)(value)
+    assert not sandbox.counters.requests
+
+
+def test_rows_that_are_all_invalid_are_refused_before_any_request(sandbox: Sandbox) -> None:
+    rows = [{"externalId": "A-0-01", "capacity": "nan"}, {"externalId": "A-0-02", "nam": "X"}]
+    for run in (sync, lambda given: create(given)):
+        with pytest.raises(InputError) as caught:
+            run(rows)
+        assert len(caught.value.problems) == 2
+    assert not sandbox.counters.requests
+
+
+def test_an_empty_source_that_would_delete_everything_names_the_way(
+    unlimited_service: MapsIndoorsService,
+) -> None:
+    with pytest.raises(PlanRejectedError, match="the source is empty.*MapsIndoorsDeleteGeodataOperator"):
+        sync([], missing="delete", max_deletes=10_000)

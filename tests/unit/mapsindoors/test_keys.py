@@ -135,6 +135,33 @@ def test_a_new_key_is_written_as_other_objects_have_it_or_as_the_row_does(
     assert found["A-0-02"]["properties"]["seatColour@generic"] == "blue"
 
 
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Höhe@generic") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize("there", [COMPOSED, DECOMPOSED], ids=["composed", "decomposed"])
+@pytest.mark.parametrize("given_", [COMPOSED, DECOMPOSED, COMPOSED.upper()], ids=["nfc", "nfd", "upper"])
+@pytest.mark.parametrize("kind", ["sync", "update", "matched"])
+def test_a_decomposed_property_key_is_no_second_spelling(
+    unlimited_service: MapsIndoorsService, kind: str, given_: str, there: str
+) -> None:
+    unlimited_service.lower_case_keys = False
+    room = by_external_id(unlimited_service)["A-0-01"]
+    put(unlimited_service, {**room, "properties": {**room["properties"], there: "12"}})
+    if kind == "matched":
+        assert sync([{given_: "12", "name": "Big"}], match_on=given_)["update"] == 1
+        wanted = {**room["properties"], there: "12", "name@en": "Big"}
+    elif kind == "sync":
+        assert sync([{"externalId": "A-0-01", given_: "12"}])["unchanged"] == 1
+        assert sync([{"externalId": "A-0-01", given_: "13"}])["update"] == 1
+        assert sync([{"externalId": "A-0-01", given_: "13"}])["unchanged"] == 1
+        wanted = {**room["properties"], there: "13"}
+    else:
+        rows = [{"id": room["id"], "properties": {given_: "13"}}]
+        MapsIndoorsUpdateGeodataOperator(task_id="t", geodata=rows).execute({})
+        wanted = {**room["properties"], there: "13"}
+    assert by_external_id(unlimited_service)["A-0-01"]["properties"] == wanted
+
+
 @pytest.mark.parametrize("kind", ["sync", "update"])
 def test_two_spellings_on_an_object_are_reported_when_a_row_has_the_key(
     unlimited_service: MapsIndoorsService, sandbox: Sandbox, kind: str
@@ -257,5 +284,21 @@ def test_an_unknown_id_of_an_update_is_named_where_the_map_is_read(
 ) -> None:
     rows = [{"id": "f" * 24, "name": "X"}, {"id": seed.TUTORIAL_POI, "name": "Y"}]
     with pytest.raises(InputError, match=r"row 1 \(f{24}\): there is no object with id f{24}"):
+        MapsIndoorsUpdateGeodataOperator(task_id="t", geodata=rows).execute({})
+    assert writes(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"externalId": "A-0-01"}, "externalId 'A-0-01' belongs to object"),
+        ({"baseType": "room"}, "baseType 'room' differs from the object's 'poi'"),
+    ],
+)
+def test_an_update_takes_no_key_of_another_object_and_no_other_type(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, fields: dict[str, Any], words: str
+) -> None:
+    rows = [{"id": seed.TUTORIAL_POI, **fields}]
+    with pytest.raises(InputError, match=words):
         MapsIndoorsUpdateGeodataOperator(task_id="t", geodata=rows).execute({})
     assert writes(sandbox) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 
 from airflow_provider.amigocloud.operators import AmigoCloudExportOperator
 from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsCreateGeodataOperator,
     MapsIndoorsDeleteGeodataOperator,
     MapsIndoorsExportGeodataOperator,
     MapsIndoorsUpdateGeodataOperator,
 )
+from airflow_provider.mapsindoors.sync.update import update_rows
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.mapsindoors_sync import POI, by_external_id, desk, put, sync, writes
@@ -275,3 +278,82 @@ def test_errors_stay_short_whatever_the_values(unlimited_service: MapsIndoorsSer
         sync(rows)
     assert len(str(caught.value)) < 4_000
     assert all(len(problem) < 500 for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "urn:ogc:def:crs:EPSG::25832",
+        "EPSG:3857",
+        "http://www.opengis.net/def/crs/EPSG/0/3857",
+        "urn:ogc:def:crs:EPSG:9.9.1:4258",
+        "local",
+        None,
+    ],
+)
+def test_a_file_in_another_reference_system_is_refused(sandbox: Sandbox, tmp_path: Path, name: Any) -> None:
+    path = tmp_path / "rooms.geojson"
+    crs = {"type": "name", "properties": {"name": name}}
+    features = [{"type": "Feature", "geometry": POI, "properties": {"externalId": "A-0-P1"}}]
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+    with pytest.raises(InputError, match="longitude and latitude are needed"):
+        sync(str(path))
+    assert not sandbox.counters.requests
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [
+        None,
+        {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}},
+        {"type": "name", "properties": {"name": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}},
+        {"type": "name", "properties": {"name": "EPSG:4326"}},
+    ],
+)
+def test_a_file_that_names_degrees_is_read(
+    unlimited_service: MapsIndoorsService, tmp_path: Path, crs: Any
+) -> None:
+    path = tmp_path / "rooms.geojson"
+    features = [{"type": "Feature", "geometry": POI, "properties": desk("D-1", geometry=None)}]
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+    assert sync(str(path))["create"] == 1
+
+
+def test_a_second_geometry_of_a_table_is_an_unknown_column(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox
+) -> None:
+    rows = [{"externalId": "A-0-01", "center": b"\1\1"}, {"externalId": "A-0-02", "center": b"\1\1"}]
+    with pytest.raises(InputError, match=r"'center' is not a field of geodata.* \(2 rows: 1, 2\)"):
+        sync(rows)
+    assert sync(rows, ignore=["center"])["unchanged"] == 2
+
+
+def test_geometries_that_are_not_wkb_are_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "point"}}}
+    table = pa.table({"externalId": ["A-0-P1"], "geometry": [{"x": 12.57, "y": 55.78}]})
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), tmp_path / "rooms.parquet")
+    with pytest.raises(InputError, match="has geometries as 'point'; write them as WKB"):
+        sync(str(tmp_path / "rooms.parquet"))
+    assert not sandbox.counters.requests
+
+
+def test_ids_in_another_column_are_told_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "gone.csv"
+    path.write_text("ID;nr\n" + "".join(f"a{n};{n}\n" for n in range(400)))
+    words = r"has no 'id'; did you mean 'ID'\?.*\(400 rows: 1, 2, 3, …\)"
+    with pytest.raises(InputError, match=words) as caught:
+        MapsIndoorsDeleteGeodataOperator(task_id="t", ids=str(path)).execute({})
+    assert len(caught.value.problems) == 1
+    assert not sandbox.counters.requests
+
+
+def test_rows_that_change_nothing_are_told(
+    unlimited_service: MapsIndoorsService, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"id": seed.TUTORIAL_POI, "name": None}]
+    with MapsIndoorsHook() as hook, caplog.at_level("WARNING"):
+        update_rows(hook, rows, 500, logging.getLogger("task"))
+    assert "1 of 1 rows have nothing but their id" in caplog.text

@@ -142,3 +142,46 @@ def test_bad_expectations_are_refused(sandbox: Sandbox, expected: Any, words: st
     with pytest.raises(InputError, match=words):
         sensor(expected).execute({})
     assert not sandbox.counters.requests
+
+
+NAMED = {"id": POI, "displayType": "\u00a0printer", "categories": ["SERVICE"]}
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_names_of_types_and_categories_are_expected_as_ids(
+    service: MapsIndoorsService, deferrable: bool
+) -> None:
+    poi = service.campus.geodata[POI]
+    category = next(one for one in service.campus.categories.values() if one["id"] in poi["categories"])
+    row = {**NAMED, "categories": category["key"]}
+    assert sensor([row], deferrable=deferrable).execute({}) == {"matched": 1}
+    if deferrable:
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor([{**row, "status": 0}], deferrable=True).execute({})
+        (sent,) = deferred.value.trigger.serialize()[1]["expected"]
+        assert (sent["displayTypeId"], sent["categories"]) == (poi["displayTypeId"], [category["id"]])
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"displayType": "Printr"}, "there is no display type 'Printr'; did you mean 'Printer'"),
+        ({"displayTypeId": "f" * 24}, "there is no display type"),
+        ({"categories": ["NOPE"]}, "there is no category 'NOPE'"),
+        ({"name@dk": "Printer"}, "'name@dk' has the language 'dk', which the solution does not have"),
+    ],
+)
+def test_what_the_solution_does_not_have_is_not_waited_for(
+    service: MapsIndoorsService, fields: dict[str, Any], words: str, deferrable: bool
+) -> None:
+    with pytest.raises(InputError, match=words):
+        sensor([{"id": POI, **fields}], deferrable=deferrable, timeout=600).execute({})
+
+
+def test_catalogues_are_read_once(service: MapsIndoorsService, sandbox: Sandbox) -> None:
+    service.rate_limit = None
+    waiting = sensor([{**NAMED, "categories": [], "name@en": "Other"}])
+    assert not [waiting.poke({}).is_done for _ in range(3) if waiting.poke({}).is_done]
+    assert sandbox.counters.total("GET /{api_key}/api/displaytypes") == 1
+    assert sandbox.counters.total("GET /{api_key}/api/dataset") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.files.row_source import RowOptions, read_source
+from airflow_provider.core.files.row_source import RowArguments, RowOptions, read_source
 from airflow_provider.errors import InputError
 
 
@@ -136,3 +137,115 @@ def test_any_table_is_read_back_or_refused(
         return
     wanted = [{name: value for name, value in zip(names, row, strict=True) if value} for row in table]
     assert found == [row for row in wanted if row]
+
+
+def test_a_column_may_be_named_like_a_file_format(tmp_path: Path) -> None:
+    assert rows(tmp_path, "PAR1;PK\n1;2\n") == [{"PAR1": "1", "PK": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "is compressed with gzip, so its name must end in .gz"),
+        (b"PK\x03\x04\x14\0\x06\0", "is a ZIP file, such as an Excel workbook"),
+        (b"PAR1\x15\x04\x15\0", "is a Parquet file, so its name must end in .parquet"),
+    ],
+    ids=["gzip", "zip", "parquet"],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_a_file_of_another_kind_is_named(tmp_path: Path, suffix: str, data: bytes, said: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        list(read_source(str(path), "source"))
+
+
+FORMS = ["Größe", unicodedata.normalize("NFD", "Größe"), " Größe\u00a0"]
+
+
+@pytest.mark.parametrize("given", FORMS)
+@pytest.mark.parametrize("there", FORMS)
+def test_names_of_columns_are_compared_in_one_normal_form(given: str, there: str) -> None:
+    found = list(read_source([{there: 1, " x ": 2}], "source", RowOptions({given: "size"}, [" x"])))
+    assert found == [(1, {"size": 1})]
+    assert RowOptions({given: "size", there: "other"} if given != there else {"a": "b", "b": "b"}).problems()
+    assert RowOptions({given: "size"}, [there]).problems() == ["'Größe' is in columns and in ignore"]
+
+
+@pytest.mark.parametrize("number", [7, 1.5, None, ("a", 1)])
+def test_a_column_whose_name_is_no_text_stays_as_it_is(number: Any) -> None:
+    found = list(read_source([{number: 1, "x": 2}], "source", RowOptions({"x": "y"})))
+    assert found == [(1, {number: 1, "y": 2})]
+    with pytest.raises(InputError, match="'z' of columns or ignore is in no row"):
+        list(read_source([{number: 1}], "source", RowOptions({"z": "y"})))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_a_table_of_a_library_is_refused_with_the_way_to_its_rows(kind: str) -> None:
+    library = pytest.importorskip(kind)
+    table = library.table({"a": [1]}) if kind == "pyarrow" else library.DataFrame({"a": [1]})
+    with pytest.raises(InputError, match=r"is a (DataFrame|Table); pass its rows as a list"):
+        list(read_source(table, "source"))
+
+
+class Task(RowArguments):
+    def __init__(self, **options: Any) -> None:
+        for name, value in options.items():
+            setattr(self, name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("csv_delimiter", 5, "csv_delimiter must be one character, such as ';', not 5"),
+        ("csv_delimiter", "tab", "csv_delimiter must be one character"),
+        ("csv_delimiter", '"', "csv_delimiter must be one character"),
+        ("csv_delimiter", "\n", "csv_delimiter must be one character"),
+        ("encoding", "rot13", "encoding 'rot13' is not known"),
+        ("encoding", "base64", "encoding 'base64' is not known"),
+        ("encoding", "cp9999", "encoding 'cp9999' is not known"),
+        ("encoding", "ut\0f", "is not known"),
+        ("encoding", 5, "encoding 5 is not known"),
+        ("source_format", 5, "source_format must be a text"),
+        ("min_rows", "", "'min_rows' must be a whole number of at least 0, or None, not ''"),
+        ("min_rows", "many", "'min_rows' must be a whole number"),
+        ("min_rows", -1, "'min_rows' must be a whole number"),
+        ("columns", "{'a': 'b'}", r"columns must be an object.*\.output"),
+        ("columns", {"a": None}, "columns must be an object"),
+        ("columns", {" ": "b"}, "columns must be an object"),
+        ("columns", {"a": "b", "c": "b"}, "columns names the field 'b' twice"),
+        ("columns", {"a": "b", "a ": "c"}, "columns has the name 'a' twice"),
+        ("ignore", "['a']", r"ignore must be a list.*\.output"),
+        ("ignore", "a", "ignore must be a list"),
+        ("ignore", [None], "ignore must be a list"),
+        ("ignore", [""], "ignore must be a list"),
+    ],
+    ids=lambda value: ascii(value)[:30] if isinstance(value, str) else type(value).__name__,
+)
+def test_options_of_rows_are_checked_as_arguments(name: str, value: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        Task(**{name: value}).row_options()
+    assert len(caught.value.problems) == 1
+
+
+def test_all_bad_options_of_rows_are_told_together() -> None:
+    task = Task(csv_delimiter=5, encoding="rot13", source_format=3, min_rows="", columns="x", ignore="y")
+    with pytest.raises(InputError) as caught:
+        task.row_options()
+    assert len(caught.value.problems) == 6
+
+
+def test_options_that_a_template_made_texts_are_read() -> None:
+    names = RowArguments.ROW_FIELDS
+    assert Task(**dict.fromkeys(names, "None")).row_options() == RowOptions(ignore=None)
+    assert Task(**{name: "" for name in names if name != "min_rows"}).row_options() == RowOptions(ignore=None)
+    assert Task(min_rows="5", csv_delimiter="\\t").row_options() == RowOptions(
+        ignore=None, min_rows=5, csv_delimiter="\t"
+    )
+    assert Task(min_rows=5.0).row_options().min_rows == 5
+
+
+@pytest.mark.parametrize("text", ["[{'a': 1}]", "({'a': 1},)", "('a', 'b')", ' {"a": 1}', "[[1]]"])
+def test_the_text_of_a_list_or_tuple_is_told_from_a_path(text: str) -> None:
+    with pytest.raises(InputError, match="is the text of a list"):
+        list(read_source(text, "source"))

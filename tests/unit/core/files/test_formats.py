@@ -55,3 +55,9 @@ def test_equal_content_makes_equal_compressed_bytes(tmp_path: Path) -> None:
             out.write(b"rows")
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
     assert gzip.decompress((tmp_path / "a.gz").read_bytes()) == b"rows"
+
+
+@pytest.mark.parametrize("path", [None, 5, b"a.csv", Path("a.csv"), float("nan")])
+def test_a_path_that_is_no_text_is_refused(path: Any) -> None:
+    with pytest.raises(InputError, match="output_path: must be the path of a file, not"):
+        choose(path)

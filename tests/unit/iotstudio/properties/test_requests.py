@@ -327,6 +327,10 @@ def test_a_description_beside_a_thing_id_is_refused() -> None:
         ({"thing_id": "A"}, "properties is missing"),
         ({"thing_id": None, "x": 1}, "thing_id is missing"),
         ({"uid": float("nan"), "x": 1}, "thing_id is missing"),
+        ({"uid": "None", "x": 1}, "thing_id is 'None', which cannot be the id of a Thing"),
+        ({"thing_id": "..", "properties": {"x": 1}}, "thing_id is '..', which cannot be the id of a Thing"),
+        ({"thing_id": "A", "properties": ""}, "properties is missing"),
+        ({"thing_id": "A", "properties": " "}, "properties is missing"),
         ({"thing_id": "A", "": 1}, "is not a property name"),
         ({"thing_id": "A", 5: 1}, "is not a property name"),
     ],
@@ -335,6 +339,23 @@ def test_a_description_beside_a_thing_id_is_refused() -> None:
 def test_a_row_that_is_not_understood_is_refused(row: dict[Any, Any], said: str) -> None:
     (problem,) = problems(writes=[row])
     assert said in problem
+
+
+def test_an_id_under_another_name_is_told_once() -> None:
+    rows = [{"UID": str(number), "x": 1} for number in range(264)]
+    assert problems(writes=[*rows, {"thing_id": "A", "y": float("inf")}]) == [
+        "thing_id is missing; is 'UID' meant? pass columns={'UID': 'thing_id'} (264 rows: 1, 2, 3, …)",
+        "row 265 (A): property 'y' is inf, which is no JSON number",
+    ]
+
+
+def test_a_data_frame_is_refused_with_the_way_to_pass_it() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame([{"thing_id": "A", "x": 1}])
+    with pytest.raises(InputError, match=r"pass its rows: \.to_dict\('records'\)"):
+        plan_writes(writes=frame)
+    assert plan_writes(writes=frame.to_dict("records"))[0].properties == {"x": 1}
 
 
 def test_columns_ignore_and_min_rows_fit_a_real_table(tmp_path: Path) -> None:

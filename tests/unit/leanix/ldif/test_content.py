@@ -193,3 +193,31 @@ def test_a_million_items_are_one_at_a_time_in_memory() -> None:
     assert prepare(HEADER, Rows()).count == 20_000
     assert tracemalloc.get_traced_memory()[1] < 3_000_000
     tracemalloc.stop()
+
+
+def test_no_content_has_no_rows() -> None:
+    with pytest.raises(InputError, match="has 0 rows, fewer than min_rows 1"):
+        items_of(None, RowOptions(min_rows=1))
+    assert items_of(None, RowOptions(columns={"key": "id"})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"processingMode": "partial", "content": [], "processingMode": "full"}', "'processingMode'"),
+        ('{"content": [{"type": "A", "id": "1", "data": {}}], "content": []}', "'content'"),
+        ('{"customFields": {"site": 1, "site": 2}, "content": []}', "'site'"),
+    ],
+)
+def test_a_header_with_a_field_twice_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"has {said} more than once"):
+        items_of(str(path))
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.ldif"
+    path.write_text(" \n")
+    with pytest.raises(InputError, match="is no LDIF: it is not JSON: it is empty"):
+        items_of(str(path))

@@ -185,7 +185,9 @@ def test_custom_fields_are_json_values(leanix: Any, value: Any, found: Any) -> N
     assert leanix.runs[0].header["customFields"] == found
 
 
-@pytest.mark.parametrize("value", ["north", "[1]", [1], {"a": float("nan")}, {"a": b"x"}, {1: 2}])
+@pytest.mark.parametrize(
+    "value", ["north", "[1]", "", "None", [1], [], False, {"a": float("nan")}, {"a": b"x"}, {1: 2}]
+)
 def test_custom_fields_that_json_does_not_have_are_refused(leanix: Any, sandbox: Any, value: Any) -> None:
     with pytest.raises(InputError, match="customFields"):
         run(tutorial_items(), **INBOUND, custom_fields=value)

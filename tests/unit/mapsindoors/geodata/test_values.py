@@ -82,7 +82,11 @@ def one(field: str, value: Any) -> Any:
 NAN = float("nan")
 
 
-@pytest.mark.parametrize("value", [None, NAN, np.nan, np.float32("nan"), pd.NA, pd.NaT, Decimal("NaN")])
+@pytest.mark.parametrize(
+    "value",
+    [None, NAN, np.nan, np.float32("nan"), pd.NA, pd.NaT, Decimal("NaN")],
+    ids=["None", "nan", "numpy", "float32", "NA", "NaT", "Decimal"],
+)
 @pytest.mark.parametrize(
     "field", [field for field in FIELDS if field not in ("nonsense", "geometry", "anchor")]
 )
@@ -90,100 +94,109 @@ def test_a_missing_value_is_not_owned(field: str, value: Any) -> None:
     assert RowReader().read({field: value})[::2] == ({}, [])
 
 
-@pytest.mark.parametrize("value", [None, NAN, pd.NA, pd.NaT])
+@pytest.mark.parametrize("value", [None, NAN, pd.NA, pd.NaT], ids=["None", "nan", "NA", "NaT"])
 @pytest.mark.parametrize("field", ["geometry", "anchor", "wkt", "wkb_geometry"])
 def test_a_missing_geometry_is_not_owned(field: str, value: Any) -> None:
     assert RowReader().read({field: value})[::2] == ({}, [])
 
 
+UNDERSTOOD: list[tuple[str, Any, Any]] = [
+    ("externalId", 12.0, "12"),
+    ("externalId", np.int64(12), "12"),
+    ("externalId", np.float64(12.0), "12"),
+    ("externalId", Decimal("12.0"), "12"),
+    ("externalId", Decimal("12.50"), "12.5"),
+    ("externalId", UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    ("externalId", "\u00a0R\u0061\u030a-1 ", "R\u00e5-1"),
+    ("externalId", Kind.ROOM, "room"),
+    ("status", 1.0, 1),
+    ("status", "3", 3),
+    ("status", "3.0", 3),
+    ("status", np.int8(2), 2),
+    ("capacity", 4.0, "4"),
+    ("capacity", "4.0", "4"),
+    ("capacity", np.float32(4), "4"),
+    ("capacity", "", ""),
+    ("obstacle", True, "true"),
+    ("obstacle", np.bool_(False), "false"),
+    ("obstacle", 1.0, "true"),
+    ("obstacle", "FALSE", "false"),
+    ("parentFloor", 0.0, "0"),
+    ("parentFloor", "0.0", "0"),
+    ("parentFloor", -10, "-10"),
+    ("parentFloor", Decimal("10"), "10"),
+    ("parentExternalId", 7.0, "7"),
+    ("activefrom", "2026-01-31", "2026-01-31T00:00:00Z"),
+    ("activefrom", date(2026, 1, 31), "2026-01-31T00:00:00Z"),
+    ("activefrom", "2026-01-31T08:00:00+01:00", "2026-01-31T07:00:00Z"),
+    ("activeto", datetime(2026, 1, 31, 8, tzinfo=timezone(timedelta(hours=2))), "2026-01-31T06:00:00Z"),
+    ("activeto", pd.Timestamp("2026-01-31T08:00:00Z"), "2026-01-31T08:00:00Z"),
+    ("activeto", "", ""),
+    ("name@en", 12.0, "12"),
+    ("name@en", " as it is ", " as it is "),
+    ("aliases", np.array(["a", "b"]), ["a", "b"]),
+    ("aliases", ("a", 2), ["a", "2"]),
+    ("aliases", '["a; b", "c"]', ["a; b", "c"]),
+    ("categories", "WORK; FOOD ;", ["WORK", "FOOD"]),
+]
+
+
+def named(number: int, case: tuple[Any, ...]) -> str:
+    """Return an id of a case that is the same in every process; reprs of objects have addresses."""
+    return f"{number}-{case[0]}-{type(case[1]).__name__}"
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "wanted"),
-    [
-        ("externalId", 12.0, "12"),
-        ("externalId", np.int64(12), "12"),
-        ("externalId", np.float64(12.0), "12"),
-        ("externalId", Decimal("12.0"), "12"),
-        ("externalId", Decimal("12.50"), "12.5"),
-        ("externalId", UUID(int=7), "00000000-0000-0000-0000-000000000007"),
-        ("externalId", "\u00a0R\u0061\u030a-1 ", "R\u00e5-1"),
-        ("externalId", Kind.ROOM, "room"),
-        ("status", 1.0, 1),
-        ("status", "3", 3),
-        ("status", "3.0", 3),
-        ("status", np.int8(2), 2),
-        ("capacity", 4.0, "4"),
-        ("capacity", "4.0", "4"),
-        ("capacity", np.float32(4), "4"),
-        ("capacity", "", ""),
-        ("obstacle", True, "true"),
-        ("obstacle", np.bool_(False), "false"),
-        ("obstacle", 1.0, "true"),
-        ("obstacle", "FALSE", "false"),
-        ("parentFloor", 0.0, "0"),
-        ("parentFloor", "0.0", "0"),
-        ("parentFloor", -10, "-10"),
-        ("parentFloor", Decimal("10"), "10"),
-        ("parentExternalId", 7.0, "7"),
-        ("activefrom", "2026-01-31", "2026-01-31T00:00:00Z"),
-        ("activefrom", date(2026, 1, 31), "2026-01-31T00:00:00Z"),
-        ("activefrom", "2026-01-31T08:00:00+01:00", "2026-01-31T07:00:00Z"),
-        ("activeto", datetime(2026, 1, 31, 8, tzinfo=timezone(timedelta(hours=2))), "2026-01-31T06:00:00Z"),
-        ("activeto", pd.Timestamp("2026-01-31T08:00:00Z"), "2026-01-31T08:00:00Z"),
-        ("activeto", "", ""),
-        ("name@en", 12.0, "12"),
-        ("name@en", " as it is ", " as it is "),
-        ("aliases", np.array(["a", "b"]), ["a", "b"]),
-        ("aliases", ("a", 2), ["a", "2"]),
-        ("aliases", '["a; b", "c"]', ["a; b", "c"]),
-        ("categories", "WORK; FOOD ;", ["WORK", "FOOD"]),
-    ],
+    ("field", "value", "wanted"), UNDERSTOOD, ids=[named(*case) for case in enumerate(UNDERSTOOD)]
 )
 def test_a_value_becomes_the_services(field: str, value: Any, wanted: Any) -> None:
     found = one(field, value)
     assert (found, type(found)) == (wanted, type(wanted))
 
 
+REFUSED: list[tuple[str, Any, str]] = [
+    ("externalId", float("inf"), "externalId is inf"),
+    ("externalId", True, "externalId must be a text, not True"),
+    ("externalId", 4006381333931000123.0, "digits are not exact"),
+    ("externalId", b"R-1", "externalId is binary"),
+    ("externalId", ["R-1"], "externalId must be a text"),
+    ("status", 1.5, "status must be 0, 1, 2 or 3, not 1.5"),
+    ("status", True, "status must be 0, 1, 2 or 3, not True"),
+    ("status", "", "status must be 0, 1, 2 or 3, not ''"),
+    ("capacity", "nan", "capacity must be a whole number, not 'nan'"),
+    ("capacity", 2.5, "capacity must be a whole number"),
+    ("capacity", -1, "capacity must be a whole number of at least 0"),
+    ("capacity", float("-inf"), "capacity is -inf"),
+    ("obstacle", "maybe", "obstacle must be true or false"),
+    ("activefrom", "next Tuesday", "activefrom must be a date in ISO 8601"),
+    ("activefrom", "31.01.2026", "activefrom must be a date in ISO 8601"),
+    ("activeto", "2026-01-31T08:00:00", "without a time zone"),
+    ("activeto", datetime(2026, 1, 31), "without a time zone"),
+    ("activeto", pd.Timestamp("2026-01-31"), "without a time zone"),
+    ("activeto", time(8), "activeto must be a date"),
+    ("activeto", 1_767_225_600, "activeto must be a date"),
+    ("name@en", b"\xff", "name@en is binary"),
+    ("name@en", ["a"], "name@en must be a text"),
+    ("name@en", Fraction(1, 3), "name@en is a fractions.Fraction"),
+    ("name@en", timedelta(1), "name@en is a datetime.timedelta"),
+    ("name@en", "\ud800", "no valid Unicode text"),
+    ("aliases", [None], "aliases must be a list of texts"),
+    ("aliases", 7, "aliases must be a list of texts"),
+    ("additionalDetails", {"key": "a"}, "additionalDetails must be a list"),
+    ("displaySetting", "[1]", "displaySetting must be an object"),
+    ("properties", "text", "properties must be an object"),
+    ("properties", '{"name@en": ', "properties is not JSON"),
+    ("baseTypeProperties", {"capacity": "nan"}, "baseTypeProperties 'capacity' must be a whole number"),
+    ("parentId", 12, "parentId must be a text of 24 hexadecimal digits"),
+    ("parentId", "", "parentId must be a text of 24 hexadecimal digits"),
+    ("lat", "1.234,5", "lat must be a number"),
+    ("lat", float("inf"), "lat is inf"),
+    ("lat", True, "lat must be a number"),
+]
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("externalId", float("inf"), "externalId is inf"),
-        ("externalId", True, "externalId must be a text, not True"),
-        ("externalId", 4006381333931000123.0, "digits are not exact"),
-        ("externalId", b"R-1", "externalId is binary"),
-        ("externalId", ["R-1"], "externalId must be a text"),
-        ("status", 1.5, "status must be 0, 1, 2 or 3, not 1.5"),
-        ("status", True, "status must be 0, 1, 2 or 3, not True"),
-        ("status", "", "status must be 0, 1, 2 or 3, not ''"),
-        ("capacity", "nan", "capacity must be a whole number, not 'nan'"),
-        ("capacity", 2.5, "capacity must be a whole number"),
-        ("capacity", -1, "capacity must be a whole number of at least 0"),
-        ("capacity", float("-inf"), "capacity is -inf"),
-        ("obstacle", "maybe", "obstacle must be true or false"),
-        ("activefrom", "next Tuesday", "activefrom must be a date in ISO 8601"),
-        ("activefrom", "31.01.2026", "activefrom must be a date in ISO 8601"),
-        ("activeto", "2026-01-31T08:00:00", "without a time zone"),
-        ("activeto", datetime(2026, 1, 31), "without a time zone"),
-        ("activeto", pd.Timestamp("2026-01-31"), "without a time zone"),
-        ("activeto", time(8), "activeto must be a date"),
-        ("activeto", 1_767_225_600, "activeto must be a date"),
-        ("name@en", b"\xff", "name@en is binary"),
-        ("name@en", ["a"], "name@en must be a text"),
-        ("name@en", Fraction(1, 3), "name@en is a fractions.Fraction"),
-        ("name@en", timedelta(1), "name@en is a datetime.timedelta"),
-        ("name@en", "\ud800", "no valid Unicode text"),
-        ("aliases", [None], "aliases must be a list of texts"),
-        ("aliases", 7, "aliases must be a list of texts"),
-        ("additionalDetails", {"key": "a"}, "additionalDetails must be a list"),
-        ("displaySetting", "[1]", "displaySetting must be an object"),
-        ("properties", "text", "properties must be an object"),
-        ("properties", '{"name@en": ', "properties is not JSON"),
-        ("baseTypeProperties", {"capacity": "nan"}, "baseTypeProperties 'capacity' must be a whole number"),
-        ("parentId", 12, "parentId must be a text of 24 hexadecimal digits"),
-        ("parentId", "", "parentId must be a text of 24 hexadecimal digits"),
-        ("lat", "1.234,5", "lat must be a number"),
-        ("lat", float("inf"), "lat is inf"),
-        ("lat", True, "lat must be a number"),
-    ],
+    ("field", "value", "words"), REFUSED, ids=[named(*case) for case in enumerate(REFUSED)]
 )
 def test_a_value_that_does_not_fit_is_refused(field: str, value: Any, words: str) -> None:
     problems = RowReader().read({field: value, "lon": 9.91} if field == "lat" else {field: value})[2]
@@ -193,6 +206,7 @@ def test_a_value_that_does_not_fit_is_refused(field: str, value: Any, words: str
 @pytest.mark.parametrize(
     ("lon", "lat"),
     [("9,91", "57,1"), (" 9.91", "57.1 "), (Decimal("9.91"), np.float64(57.1)), ("9.91", "5.71e1")],
+    ids=["comma", "blanks", "scalars", "exponent"],
 )
 def test_coordinates_are_numbers_or_texts_with_point_or_comma(lon: Any, lat: Any) -> None:
     assert one("geometry", None) is None

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
-from tests.support.mapsindoors_sync import POI, RING, by_external_id, desk, put, sync, writes
+from tests.support.mapsindoors_sync import POI, RING, SQUARE, by_external_id, desk, put, sync, writes
 
 FLAT = [
     {
@@ -209,3 +209,47 @@ def test_an_id_with_the_external_id_of_another_object_is_refused(
     with pytest.raises(InputError, match=r"row 1 \(\w+\): externalId 'A-0-01' belongs to object"):
         sync([row], match_on="id")
     assert writes(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"parentExternalId": "A-0", "parentBuilding": "BLD-A", "parentFloor": 10},
+        {"parentExternalId": "A-0", "parentAdministrativeId": "A-1"},
+        {"parentExternalId": "A-0", "parentId": "A-1"},
+        {"parentBuilding": "BLD-A", "parentFloor": 0, "parentId": "A-1"},
+        {"parentExternalId": "new", "parentBuilding": "BLD-A", "parentFloor": 0},
+    ],
+)
+def test_a_row_that_names_two_parents_is_refused(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, names: dict[str, Any]
+) -> None:
+    room = by_external_id(unlimited_service)["A-1-01"]
+    if "parentAdministrativeId" in names:
+        names = {**names, "parentAdministrativeId": room["baseTypeProperties"]["administrativeid"]}
+    if "parentId" in names:
+        names = {**names, "parentId": room["id"]}
+    new = desk("new", baseType="room", geometry=SQUARE, displayTypeId="Office")
+    with pytest.raises(InputError, match="names different parents, by parent"):
+        sync([new, {**desk("D-1", parentExternalId=None), **names}])
+    assert writes(sandbox) == 0
+
+
+def test_a_row_may_name_its_parent_twice_alike_and_differ_from_the_defaults(
+    unlimited_service: MapsIndoorsService,
+) -> None:
+    floors = by_external_id(unlimited_service)
+    same = {"parentExternalId": "A-0", "parentBuilding": "BLD-A", "parentFloor": "0"}
+    row = {**desk("D-1"), **same, "parentId": floors["A-0"]["id"]}
+    assert sync([row])["create"] == 1
+    for defaults in ({"parentId": floors["A-1"]["id"]}, {"parentExternalId": "A-1"}):
+        assert sync([{"externalId": "D-1", "parentExternalId": "A-0"}], defaults=defaults)["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    "names", [{"parentExternalId": ""}, {"parentBuilding": " ", "parentFloor": 0}, {"parentId": " "}]
+)
+def test_an_empty_reference_is_refused_before_any_request(sandbox: Sandbox, names: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"row 1 .*{next(iter(names))}"):
+        sync([{"externalId": "A-0-01", **names}])
+    assert not sandbox.counters.requests
