@@ -180,7 +180,7 @@ def test_another_property_is_written_without_a_warning(
         ({"concurrency": "eight"}, "'concurrency' must be a whole number"),
         ({"concurrency": "64"}, "'concurrency' must be 1 to 32"),
         ({"min_rows": "2"}, "fewer than min_rows"),
-        ({"min_rows": "few"}, "min_rows must be a whole number"),
+        ({"min_rows": "few"}, "'min_rows' must be a whole number"),
         ({"columns": {"Sollwert": "setpoint"}}, "'Sollwert' of columns or ignore is in no row"),
         ({"ignore": "title"}, "ignore must be a list"),
         ({"space": ""}, "'space' is empty"),
