@@ -11,6 +11,7 @@ from airflow_provider.core.input.conditions import (
     is_missing,
     list_condition,
     raise_problems,
+    refuse_rendered_list,
     text_condition,
 )
 from airflow_provider.core.input.problems import nearest
@@ -74,7 +75,7 @@ class Arguments:
         if value is None:
             return {}
         if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-            _refuse_list_text(value, "scope")
+            refuse_rendered_list(value, "scope")
         if not isinstance(value, Mapping):
             self.problems.append(f"scope must be an object, not {shown(value)}")
             return {}
@@ -107,7 +108,7 @@ class Arguments:
 
     def _types(self, name: str, value: Any, required: bool = False) -> list[str]:
         if isinstance(value, str):
-            _refuse_list_text(value, name)
+            refuse_rendered_list(value, name)
             value = [value]
         if isinstance(value, (set, frozenset)):
             value = sorted(value, key=str)
@@ -130,13 +131,6 @@ class Arguments:
 def _is_property(name: str) -> bool:
     key, _, language = name.partition("@")
     return bool(key.strip() and language.strip() and "@" not in language)
-
-
-def _refuse_list_text(text: str, name: str) -> None:
-    # Triggers import this module, and read no files.
-    from airflow_provider.core.files.reader import refuse_rendered_list
-
-    refuse_rendered_list(text, name)
 
 
 def read_paths(task: Any, *names: str) -> None:
