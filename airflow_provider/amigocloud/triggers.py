@@ -6,21 +6,22 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.conditions import CONDITIONS, acheck
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import problems_of
 from airflow_provider.amigocloud.watchers.observations import CHANGED, Observation, ObservedState
-from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 
 __all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrigger"]
 
@@ -62,6 +63,8 @@ class AmigoCloudTrigger(PollTrigger):
 
     async def poll(self) -> dict[str, Any] | None:
         """Evaluate the condition once."""
+        from airflow_provider.amigocloud.conditions import CONDITIONS, acheck
+
         self._hook = self._hook or AmigoCloudHook(self.amigocloud_conn_id)
         condition = CONDITIONS[self.question](**self.about)
         return await acheck(self._hook, condition, max_age=self.poll_interval * 0.5)
@@ -130,7 +133,7 @@ class _Watcher(BaseEventTrigger):
         if self._can_never_fire():
             # Airflow would start a watcher that ends again, without end.
             await asyncio.Event().wait()
-        registry = WatchRegistry()
+        registry = _new_registry()
         async with (
             aclosing(_observations(type(self), self.amigocloud_conn_id, registry)) as observations,
             aclosing(self._events(observations, registry)) as events,
@@ -274,8 +277,15 @@ def _stream_key(kind: type[_Watcher], conn_id: str) -> Hashable:
     return ("amigocloud", "events" if kind.with_socket else "states", conn_id)
 
 
+def _new_registry() -> WatchRegistry:
+    # Imported late, because DAG files with a watcher are parsed often.
+    from airflow_provider.amigocloud.watchers.registry import WatchRegistry
+
+    return WatchRegistry()
+
+
 def _registry_of(key: Hashable) -> WatchRegistry:
-    return _registries.setdefault(asyncio.get_running_loop(), {}).setdefault(key, WatchRegistry())
+    return _registries.setdefault(asyncio.get_running_loop(), {}).setdefault(key, _new_registry())
 
 
 async def _observations(

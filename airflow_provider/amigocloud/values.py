@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.input.conditions import is_missing
-from airflow_provider.core.input.problems import Problems
 from airflow_provider.core.input.values import (
     ABSENT,
     UnreadableValueError,
     ValueReader,
+    is_missing,
     normal_key,
     read_text,
     shown,
 )
 from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.core.input.problems import Problems
 
 KEY = "amigo_id"
 """The column that identifies a row of every dataset."""
@@ -161,6 +163,8 @@ def read_changes(rows: Any, *, with_fields: bool = True) -> list[dict[str, Any]]
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable) or hasattr(rows, "columns"):
         hint = "; pass its rows, such as frame.to_dict('records')" if hasattr(rows, "columns") else ""
         raise InputError(f"must be a list of objects, not {_kind(rows)}{hint}", "rows")
+    from airflow_provider.core.input.problems import Problems
+
     problems = Problems("rows")
     found: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
@@ -217,6 +221,8 @@ def read_schema(fields: Any) -> list[dict[str, Any]]:
     """
     if isinstance(fields, (str, bytes, Mapping)) or not isinstance(fields, Iterable):
         raise InputError(f"must be a list of objects, not {shown(fields)}", "schema")
+    from airflow_provider.core.input.problems import Problems
+
     problems = Problems("schema")
     found: list[dict[str, Any]] = []
     names: set[str] = set()

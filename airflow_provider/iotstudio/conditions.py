@@ -14,13 +14,19 @@ from typing import Any
 
 from airflow_provider.core.http.call import segment
 from airflow_provider.core.input.conditions import (
-    is_missing,
     list_problems,
     mapping_condition,
     raise_problems,
     rendered_hint,
 )
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, read_moment, shown
+from airflow_provider.core.input.values import (
+    ABSENT,
+    UnreadableValueError,
+    ValueReader,
+    is_missing,
+    read_moment,
+    shown,
+)
 from airflow_provider.errors import InputError
 
 OPERATORS = ("eq", "neq", "gt", "gte", "lt", "lte", "contains")

@@ -14,7 +14,8 @@ import msgspec
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import SUCCESS, Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.core.input.conditions import is_missing, raise_problems, text_condition
+from airflow_provider.core.input.conditions import raise_problems, text_condition
+from airflow_provider.core.input.values import is_missing
 from airflow_provider.errors import RequestRejectedError
 
 HEADER_ARGUMENTS: Mapping[str, str] = {

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.files.csv_reader import detect_encoding
-from airflow_provider.core.input.conditions import is_missing
-from airflow_provider.core.input.values import UnreadableValueError, ValueReader
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, is_missing
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.api import KEY_FIELDS
 

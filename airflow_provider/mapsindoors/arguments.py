@@ -8,7 +8,6 @@ from typing import Any
 from airflow_provider.core.arguments import check_not_empty
 from airflow_provider.core.input.conditions import (
     SUBJECT,
-    is_missing,
     list_condition,
     raise_problems,
     refuse_rendered_list,
@@ -16,7 +15,7 @@ from airflow_provider.core.input.conditions import (
 )
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.scalars import Scalar
-from airflow_provider.core.input.values import shown
+from airflow_provider.core.input.values import is_missing, shown
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.api import BASE_TYPES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider.core.input.conditions import is_missing
+from airflow_provider.core.input.values import is_missing
 from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.errors import InputError

@@ -140,7 +140,7 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
     state = sandbox.amigocloud.store.master(2001)
     return {
         "AmigoCloudExportOperator": lambda **more: amigocloud.AmigoCloudExportOperator(
-            dataset=2002, page_size=10, output_path=str(folder / "zones.jsonl"), **more
+            dataset=2002, page_size=10, concurrency=1, output_path=str(folder / "zones.jsonl"), **more
         ),
         "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
             sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, ValueReader, shown
+from airflow_provider.core.input.values import is_missing, shown
 from airflow_provider.errors import InputError
 
 SUBJECT = "the task's arguments"
@@ -19,8 +19,6 @@ SUBJECT = "the task's arguments"
 
 _RENDERED = r"""\s*([\[{]|\(\s*[\[{('"])"""
 """Beginning of the text of a list, an object or a tuple of texts."""
-
-_READER = ValueReader()
 
 
 def text_condition(value: Any, name: str) -> list[str]:
@@ -82,19 +80,6 @@ def mapping_condition(value: Any, name: str) -> list[str]:
         for key, one in value.items()
         if is_missing(one) or (isinstance(one, (list, tuple, set)) and any(map(is_missing, one)))
     ]
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether a value is null, NaN, an empty text or blanks, or an empty list or object."""
-    if isinstance(value, str):
-        return not value.strip()
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        return not value
-    try:
-        read = _READER.read(value)
-    except UnreadableValueError:
-        return False
-    return read is None or read is ABSENT
 
 
 def raise_problems(problems: Iterable[str], subject: str = SUBJECT) -> None:

@@ -182,6 +182,19 @@ _LIBRARIES = frozenset({"numpy", "pandas", "pyarrow"})
 NAIVE_HINT = "state its zone (for a query: sql_timezone, or AT TIME ZONE)"
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value is null, NaN, an empty text or blanks, or an empty list or object."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return not value
+    try:
+        read = ValueReader().read(value)
+    except UnreadableValueError:
+        return False
+    return read is None or read is ABSENT
+
+
 def read_integer(value: Any, least: int | None = None) -> int:
     """Return a whole number from a number or a text: ``0``, ``0.0`` and ``"0"`` are 0.
 

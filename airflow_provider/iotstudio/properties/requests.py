@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow_provider.core.files.reader import refuse_data_frame
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
-from airflow_provider.core.input.conditions import is_missing, rendered_hint
+from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.problems import Problems, nearest
-from airflow_provider.core.input.values import shown
+from airflow_provider.core.input.values import is_missing, shown
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.conditions import is_segment
 from airflow_provider.iotstudio.values import read_properties

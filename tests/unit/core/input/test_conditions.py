@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.input import conditions
 from airflow_provider.core.input.conditions import (
     list_condition,
     list_problems,
@@ -20,6 +19,7 @@ from airflow_provider.core.input.conditions import (
     raise_problems,
     text_condition,
 )
+from airflow_provider.core.input.values import is_missing
 from airflow_provider.errors import InputError
 
 MISSING = ["", " ", "\n", float("nan"), np.nan, pd.NA, pd.NaT, Decimal("nan"), np.datetime64("NaT")]
@@ -81,7 +81,7 @@ def test_what_are_no_conditions_by_name_is_a_problem(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [0, False, "0", "None", 0.0, np.int64(0)], ids=repr)
 def test_zero_and_false_are_not_empty(value: Any) -> None:
-    assert not conditions.is_missing(value)
+    assert not is_missing(value)
     assert mapping_condition({"a": value}, "filters") == []
 
 
@@ -93,7 +93,7 @@ def test_conditions_are_complete_or_refused(filters: dict[str, Any]) -> None:
     incomplete = not filters or any(not name.strip() for name in filters)
     for value in filters.values():
         items = value if isinstance(value, list) else [value]
-        incomplete = incomplete or not items or any(map(conditions.is_missing, items))
+        incomplete = incomplete or not items or any(map(is_missing, items))
     assert bool(mapping_condition(filters, "filters")) == incomplete
 
 
