@@ -353,7 +353,7 @@ def test_a_data_frame_is_refused_with_the_way_to_pass_it() -> None:
     import pandas as pd
 
     frame = pd.DataFrame([{"thing_id": "A", "x": 1}])
-    with pytest.raises(InputError, match=r"pass its rows: \.to_dict\('records'\)"):
+    with pytest.raises(InputError, match=r"pass its rows as a list of objects"):
         plan_writes(writes=frame)
     assert plan_writes(writes=frame.to_dict("records"))[0].properties == {"x": 1}
 
