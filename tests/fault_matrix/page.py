@@ -34,7 +34,7 @@ raised. They are in `airflow_provider.errors`, and all of them are a `ProviderEr
 | `ServerError`, `TransportError` | the service failed, or did not respond | a later retry |
 | `AmbiguousWriteError` | a write had no response, and a second one could act twice | check the service |
 | `RunFailedError` | a run, a job or an action ended badly | its reason is in the error |
-| `RunTimeoutError` | it had not ended when the task stopped waiting; it may still end | look at the service |
+| `RunTimeoutError` | it had not ended when the task stopped waiting; it may still end | check the service |
 | `IncompleteExportError` | the rows that came are not all rows; no file was written | a later retry |
 | `PlanRejectedError` | a limit is exceeded, or the map has changed since; nothing was written | a new plan |
 | `PartialWriteError` | some rows could not be written; all others are | a retry writes the remaining rows |
