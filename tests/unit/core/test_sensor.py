@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider.core.compat import sensor_timeout
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.core.trigger_events import error_event
 from airflow_provider.errors import NotFoundError, ServerError, TransportError
+from tests.support.airflow_names import TaskDeferred
 from tests.support.state_store import FakeStateStore
 
 
