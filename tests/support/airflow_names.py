@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowTaskTimeout,
+        TaskDeferred,
+    )
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import (  # type: ignore[no-redef,assignment]
         AirflowFailException,
         AirflowSensorTimeout,
+        AirflowTaskTimeout,
         TaskDeferred,
     )
 
-__all__ = ["AirflowFailException", "AirflowSensorTimeout", "TaskDeferred"]
+__all__ = ["AirflowFailException", "AirflowSensorTimeout", "AirflowTaskTimeout", "TaskDeferred"]

@@ -180,7 +180,7 @@ def _is_like(name: Any, key: str) -> bool:
 def _decode_data(text: str, problems: list[str]) -> Any:
     try:
         data = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         data = text
     if not isinstance(data, dict):
         problems.append(f"'data' must be an object, not the text {shown(text)}")

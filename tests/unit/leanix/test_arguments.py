@@ -22,7 +22,7 @@ from airflow_provider.leanix.operators import (
 )
 from airflow_provider.leanix.sensors import LeanIXRunSensor
 from airflow_provider.sandbox.leanix.seed import tutorial_items
-from tests.support.airflow_names import TaskDeferred
+from tests.support.airflow_names import AirflowTaskTimeout, TaskDeferred
 from tests.support.task_runner import TaskRunner, first_event
 from tests.unit.leanix.started_runs import trigger_for
 
@@ -243,8 +243,6 @@ def test_the_shorter_of_both_timeouts_is_the_triggers_deadline(leanix: Any) -> N
 
 
 def test_execution_timeout_bounds_a_deferred_sensor(leanix: Any) -> None:
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-
     leanix.stuck_in = "IN_PROGRESS"
     run_id = TaskRunner().run(LeanIXStartRunOperator(task_id="start", **OUTBOUND))
     sensor = LeanIXRunSensor(
