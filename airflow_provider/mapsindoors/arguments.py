@@ -132,19 +132,26 @@ def _is_property(name: str) -> bool:
     return bool(key.strip() and language.strip() and "@" not in language)
 
 
-def read_paths(task: Any, *names: str) -> None:
+def read_paths(task: Any, *written: str, read: str) -> None:
     """Read a task's paths that may be left out: the text of None is None, an empty text is a lost path.
 
-    :raises InputError: for each path that is empty.
+    :param written: arguments with the paths of files to write.
+    :param read: argument with the path of a file to read.
+    :raises InputError: for each path that is empty, and for a file that cannot be written.
     """
+    from airflow_provider.core.files.storage import ensure_writable
+
     problems = []
-    for name in names:
+    for name in (*written, read):
         path = getattr(task, name)
         if path == "None":
             setattr(task, name, None)
         elif path is not None:
             problems += check_not_empty(name, str(path).strip())
     raise_problems(problems)
+    for name in written:
+        if (path := getattr(task, name)) is not None:
+            ensure_writable(path, name)
 
 
 def required_text(value: Any, name: str) -> str:

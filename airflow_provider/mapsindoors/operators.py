@@ -166,7 +166,7 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         """Make or load the plan, and apply it unless the mode is ``plan``."""
         from airflow_provider.mapsindoors.sync.sync import Sync
 
-        read_paths(self, "plan_output", "plan", "backup")
+        read_paths(self, "plan_output", "backup", read="plan")
         settings = self._settings()
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(hook, self.log, **settings)
@@ -486,6 +486,7 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the geodata with one request and write the file."""
+        from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.mapsindoors.geodata.export import choose_format, export
 
         arguments = Arguments()
@@ -493,6 +494,7 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         root_element = arguments.root_element(self.root_element)
         arguments.raise_if_any()
         choose_format(self.output_path)
+        ensure_writable(self.output_path)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             made = export(hook, self.output_path, base_types, root_element)
         return add_to_outlet_events(context, self.outlets, made)

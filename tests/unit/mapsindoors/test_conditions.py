@@ -232,6 +232,19 @@ def test_an_empty_path_is_refused(sandbox: Sandbox, name: str, text: str) -> Non
     assert not sandbox.counters.requests
 
 
+@pytest.mark.parametrize("name", ["plan_output", "backup"])
+def test_a_file_that_cannot_be_written_is_refused_before_any_request(
+    sandbox: Sandbox, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    path = f"{tmp_path}/taken/plan.json"
+    with pytest.raises(InputError, match=f"{name}: .*cannot be written"):
+        sync([{"externalId": "A-0-01", "name": "X"}], **{name: path})
+    with pytest.raises(InputError, match=r"output_path: .*cannot be written"):
+        MapsIndoorsExportGeodataOperator(task_id="x", output_path=f"{tmp_path}/taken/rows.jsonl").execute({})
+    assert not sandbox.counters.requests
+
+
 def test_a_path_that_a_template_made_none_is_none(
     unlimited_service: MapsIndoorsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
