@@ -183,10 +183,19 @@ class RequestRejectedError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """The service asks for a slower rate (429), and for a longer delay than a worker should wait."""
+    """The service asks for a slower rate (429), and for a longer delay than a worker should wait.
+
+    Or the request budget that all tasks share is used up for so long, and the request was not sent.
+    """
+
+    OWN_BUDGET = "request_budget"
+    """``code`` of an error that no reply of the service caused."""
 
     def __init__(self, status: int = 429, code: str = "", message: str = "", **details: Any) -> None:
         super().__init__(status, code, message, **details)
+
+    def __str__(self) -> str:
+        return _capped(self.message) if self.code == self.OWN_BUDGET else super().__str__()
 
 
 class ServerError(ApiError):

@@ -48,6 +48,12 @@ def _common_fields() -> dict[str, _Field]:
             "Allowed download hosts",
             description="Further hosts that results may come from, blank-separated (name or name:port).",
         ),
+        "rate_limit_store": _field(
+            "Rate limit store",
+            format="password",
+            description="Who shares the request budget. Empty: all processes of the machine. Or: process, a"
+            " folder, a redis:// URL, or the id of a Redis connection.",
+        ),
     }
 
 
@@ -66,7 +72,7 @@ _MAPSINDOORS: dict[str, Any] = {
             "Requests per second",
             "number",
             default=10,
-            description="The service allows 10 a second and solution; share them among your workers.",
+            description="The service allows 10 a second and solution.",
         ),
         **_common_fields(),
     },

@@ -7,9 +7,8 @@
 
 The source may also be a path of a JSON Lines, GeoJSON, CSV or GeoParquet file. A second run changes nothing.
 
-The service allows 10 requests per second and solution. All tasks of a worker process share this budget. When
-several workers use the same solution, assign a pool to its tasks, and divide the connection's
-`requests_per_second` by the pool's slots: 5 with 2 slots.
+The service allows 10 requests per second and solution. All tasks of a machine share this budget; for workers
+on several machines, set the connection's extra `rate_limit_store`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = f"{HOME}/dags"
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{HOME}/airflow.db"
+os.environ["AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE"] = f"{HOME}/budgets"
 os.environ.pop("AIRFLOW_CONFIG", None)
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
@@ -28,6 +29,8 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 from hypothesis import settings  # noqa: E402
 
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
+from dev import redis_server  # noqa: E402
+from dev.redis_server import RedisServer  # noqa: E402
 from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 
 # No deadline, because a busy machine is slow at times; the benchmarks measure durations. The short form uses
@@ -35,6 +38,14 @@ from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=examples(100))
 settings.load_profile("long" if LONG else "short")
+
+
+@pytest.fixture(autouse=True)
+def budget_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Use a folder for request budgets that no other test and no other program uses."""
+    with tempfile.TemporaryDirectory(prefix="budgets-", dir=HOME) as folder:
+        monkeypatch.setenv("AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE", folder)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +62,25 @@ def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbo
     for conn_id, text in running_sandbox.connections.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text)
     return running_sandbox
+
+
+@pytest.fixture(scope="session")
+def redis_program() -> str:
+    """Return the path of a Redis server; without one the tests that need it fail where ``CI`` is true."""
+    try:
+        return redis_server.find_program()
+    except redis_server.NoRedisServerError as problem:
+        text = f"!!!! NOT TESTED with Redis: {problem} !!!!"
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def running_redis(redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Serve Redis during the test session, on a port and in a folder of its own."""
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from airflow_provider.amigocloud import api
 from airflow_provider.assets import amigocloud_asset
@@ -18,6 +19,9 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     ProviderError,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider.core.http.rate_limit import Budget
 
 
 class ProjectHook(ApiHook):
@@ -55,6 +59,10 @@ class ProjectHook(ApiHook):
     def credential(self, settings: Settings) -> Credential:
         """Return the credential: the token as a query parameter."""
         return QueryToken(settings.password)
+
+    def budget(self, settings: Settings) -> Budget:
+        """Return the budget of the token, which has no known limit: a 429 pauses all tasks that use it."""
+        return self.shared_budget(settings, None, settings.host, settings.password)
 
     def bases(self, settings: Settings) -> Mapping[str, str]:
         """Return the base URLs ``api`` and ``project``; equal if the connection names no project."""

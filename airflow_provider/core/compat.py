@@ -38,6 +38,16 @@ def task_timeout(message: str) -> BaseException:
     return error
 
 
+def connection_not_found() -> type[Exception]:
+    """Return the exception that Airflow raises for an unknown connection."""
+    from airflow.sdk import exceptions
+
+    if not hasattr(exceptions, "AirflowNotFoundException"):  # Airflow 3.1
+        from airflow import exceptions  # type: ignore[no-redef]
+    kind: type[Exception] = exceptions.AirflowNotFoundException
+    return kind
+
+
 def without_retry(error: Exception) -> Exception:
     """Return the error as an ``AirflowFailException``, so that the task is not retried.
 

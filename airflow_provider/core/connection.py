@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,7 +26,8 @@ class Extra(NamedTuple):
 
     :param kind: ``text``, ``number``, ``integer``, ``boolean``, ``list`` (a list, or blank- or
         comma-separated text), ``url`` (validated like the host), or ``socket`` (the URL of a WebSocket:
-        ``wss://`` is read as ``https://``).
+        ``wss://`` is read as ``https://``), or ``store`` (the holder of request budgets, see
+        :mod:`airflow_provider.core.limits.address`).
     :param default: value when the field is absent, null or empty.
     :param required: whether the field must be present.
     :param choices: the values allowed; empty for any value.
@@ -34,7 +35,7 @@ class Extra(NamedTuple):
     :param secret: whether the value is a credential, which no message may hold.
     """
 
-    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket"] = "text"
+    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket", "store"] = "text"
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ COMMON_EXTRAS: Mapping[str, Extra] = {
     "verify": Extra("text", True),
     "allow_http": Extra("boolean", False),
     "allowed_hosts": Extra("list", ()),
+    "rate_limit_store": Extra("store", "", secret=True),
 }
 
 
@@ -107,6 +109,19 @@ class Settings:
         return value
 
     @property
+    def rate_limit_store(self) -> str:
+        """Address of the store of request budgets; empty for the machine's own one."""
+        value: str = self.extras["rate_limit_store"]
+        return value
+
+    @property
+    def names_store_connection(self) -> bool:
+        """True if the store of request budgets is the id of an Airflow connection."""
+        from airflow_provider.core.limits.address import is_connection_id
+
+        return bool(self.rate_limit_store) and is_connection_id(self.rate_limit_store)
+
+    @property
     def allowed_hosts(self) -> frozenset[str]:
         """Further hosts that downloads may come from, in lower case."""
         return frozenset(host.lower() for host in self.extras["allowed_hosts"])
@@ -136,11 +151,42 @@ def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
     password = _required_text(connection.password, "password", spec.password, problems)
     if problems:
         raise InputError(problems, f"connection '{connection.conn_id}'")
-    secrets = [
-        password,
-        *(str(extras[name]) for name, extra in known.items() if extra.secret and extras[name]),
-    ]
+    secrets = [password]
+    for name, extra in known.items():
+        if extra.secret and extras[name]:
+            secrets += _store_secrets(extras[name]) if extra.kind == "store" else [str(extras[name])]
     return Settings(connection.conn_id, host, login, password, extras, tuple(filter(None, secrets)))
+
+
+def with_store(settings: Settings, connection: Connection | None) -> Settings:
+    """Return settings whose store of request budgets is the one that an Airflow connection leads to.
+
+    :param connection: the connection that the extra ``rate_limit_store`` names; None when there is none.
+    :raises InputError: when there is none, or it is no connection to Redis.
+    """
+    from airflow_provider.core.limits.address import address_of
+
+    name = settings.rate_limit_store
+    if connection is None:
+        raise InputError(
+            f"extra 'rate_limit_store' names the connection '{name}', which does not exist",
+            f"connection '{settings.conn_id}'",
+        )
+    address = address_of(connection)
+    extras = {**settings.extras, "rate_limit_store": address}
+    return replace(settings, extras=extras, secrets=(*settings.secrets, *_store_secrets(address)))
+
+
+def _store_secrets(address: str) -> list[str]:
+    from airflow_provider.core.limits.address import secrets_of
+
+    return secrets_of(address)
+
+
+def _store(value: Any) -> str:
+    from airflow_provider.core.limits.address import read_address
+
+    return read_address(value)
 
 
 def _extras_of(connection: Connection, problems: list[str]) -> dict[str, Any]:
@@ -292,4 +338,5 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "boolean": _boolean,
     "list": _list,
     "verify": _verify,
+    "store": _store,
 }

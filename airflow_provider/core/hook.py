@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseHook
 
-from airflow_provider.core.connection import ConnectionSpec, Settings, read_settings
+from airflow_provider.core.connection import ConnectionSpec, Settings, read_settings, with_store
 from airflow_provider.core.http.auth import Credential
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import Endpoint
-from airflow_provider.core.http.rate_limit import Budget
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import RetryLimits
@@ -29,7 +28,10 @@ from airflow_provider.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow.sdk import Connection
+
     from airflow_provider.core.http.async_transport import AsyncTransport
+    from airflow_provider.core.http.rate_limit import Budget
     from airflow_provider.core.http.sync_transport import Stream, Transport
 
 T = TypeVar("T")
@@ -70,7 +72,11 @@ class ApiHook(BaseHook):
         return {"api": settings.host}
 
     def budget(self, settings: Settings) -> Budget | None:
-        """Return the request budget of this connection; None when the service has no rate limit."""
+        """Return the request budget of this connection; None for a service that is not limited."""
+        return None
+
+    def token_budget(self, settings: Settings) -> Budget | None:
+        """Return the request budget of the connection's token requests; None for a static token."""
         return None
 
     def read_error(self, reply: Reply) -> tuple[str, str]:
@@ -92,6 +98,8 @@ class ApiHook(BaseHook):
         from airflow_provider.core.redaction import all_encodings, mask
 
         settings = read_settings(self.get_connection(self.conn_id), self.spec)
+        if settings.names_store_connection:
+            settings = with_store(settings, self._find_connection(settings.rate_limit_store))
         mask(all_encodings(settings.secrets))
         return settings
 
@@ -99,6 +107,42 @@ class ApiHook(BaseHook):
     def retry_limits(self) -> RetryLimits:
         """Limits of retries: the service's, adjusted by the connection; a caller may replace them."""
         return self._adjusted(self.service_retry_limits)
+
+    def _find_connection(self, conn_id: str) -> Connection | None:
+        from airflow_provider.core.compat import connection_not_found
+
+        with suppress(connection_not_found()):
+            return self.get_connection(conn_id)
+        return None
+
+    async def _afind_connection(self, conn_id: str) -> Connection | None:
+        from airflow_provider.core.compat import connection_not_found
+
+        with suppress(connection_not_found()):
+            return await self.aget_connection(conn_id)
+        return None
+
+    @staticmethod
+    def shared_budget(settings: Settings, per_second: float | None, *identity: str) -> Budget:
+        """Return the budget that all tasks share, in the store that the connection names.
+
+        :param per_second: requests a second; None for a budget that pauses only.
+        :param identity: the owner of the limit on the service; stored as a hash only.
+        """
+        from airflow_provider.core.http.rate_limit import shared_budget
+
+        return shared_budget(settings.rate_limit_store, per_second, *identity)
+
+    @staticmethod
+    def shared_token_budget(settings: Settings, *identity: str) -> Budget:
+        """Return the budget of one client's token requests, see :meth:`shared_budget`.
+
+        :param identity: the token service's address and the client.
+        """
+        from airflow_provider.core.http.rate_limit import TOKEN_BURST, TOKENS_PER_SECOND, shared_budget
+
+        address = settings.rate_limit_store
+        return shared_budget(address, TOKENS_PER_SECOND, "token", *identity, burst=TOKEN_BURST)
 
     def _adjusted(self, limits: RetryLimits) -> RetryLimits:
         extras = self.settings.extras
@@ -170,6 +214,8 @@ class ApiHook(BaseHook):
             from airflow_provider.core.redaction import all_encodings, amask
 
             settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
+            if settings.names_store_connection:
+                settings = with_store(settings, await self._afind_connection(settings.rate_limit_store))
             await amask(all_encodings(settings.secrets))
             self.__dict__["settings"] = settings
         return self.settings
@@ -233,6 +279,7 @@ class ApiHook(BaseHook):
             self.bases(settings),
             self.credential(settings),
             self.budget(settings),
+            self.token_budget(settings),
             self.read_error,
             limits,
         )

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider.assets import iotstudio_asset
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
@@ -26,6 +26,9 @@ from airflow_provider.errors import (
 )
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import name_problems, selects_nothing
+
+if TYPE_CHECKING:
+    from airflow_provider.core.http.rate_limit import Budget
 
 T = TypeVar("T")
 
@@ -84,6 +87,17 @@ class SpaceHook(ApiHook):
                 f"connection '{settings.conn_id}'",
             )
         return MintedToken(api.token(settings.login, settings.password, settings.extras["scopes"]))
+
+    def budget(self, settings: Settings) -> Budget:
+        """Return the budget of the client, which has no known limit: a 429 pauses all tasks that use it."""
+        client = settings.extras["access_token"] or settings.login
+        return self.shared_budget(settings, None, settings.host, client)
+
+    def token_budget(self, settings: Settings) -> Budget | None:
+        """Return the budget of the client's token requests."""
+        if settings.extras["access_token"]:
+            return None
+        return self.shared_token_budget(settings, settings.host, settings.login)
 
     def read_error(self, reply: Reply) -> tuple[str, str]:
         """Read code and message of an error reply; the message includes the details of each field."""

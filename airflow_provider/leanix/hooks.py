@@ -17,6 +17,7 @@ from airflow_provider.leanix import api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 
 if TYPE_CHECKING:
+    from airflow_provider.core.http.rate_limit import Budget
     from airflow_provider.leanix.ldif.document import Ldif
 
 
@@ -37,6 +38,9 @@ class LeanIXHook(ApiHook):
         extras={"auth_url": Extra("url"), "workspace_id": Extra()},
     )
 
+    requests_per_second: ClassVar[float] = 30.0
+    """Requests a second that the service allows a user."""
+
     upload_above = 32 * 1024 * 1024
     """Maximum bytes of content sent to the API itself; a larger LDIF is uploaded to the service's storage."""
 
@@ -54,6 +58,14 @@ class LeanIXHook(ApiHook):
     def bases(self, settings: Settings) -> Mapping[str, str]:
         """Return the base URLs of the API and of the token endpoint."""
         return {"api": settings.host, "auth": settings.extras["auth_url"] or settings.host}
+
+    def budget(self, settings: Settings) -> Budget:
+        """Return the request budget that all tasks with the technical user share."""
+        return self.shared_budget(settings, self.requests_per_second, settings.host, settings.password)
+
+    def token_budget(self, settings: Settings) -> Budget:
+        """Return the budget of the technical user's token requests."""
+        return self.shared_token_budget(settings, self.bases(settings)["auth"], settings.password)
 
     def probe(self) -> str:
         """Request a token, compare its workspace, and list the processor configurations."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.assets import mapsindoors_asset
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
-from airflow_provider.core.http.rate_limit import Budget, shared_budget
 from airflow_provider.core.input.values import (
     UnreadableValueError,
     ValueReader,
@@ -22,16 +21,19 @@ from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedE
 from airflow_provider.mapsindoors import api
 from airflow_provider.mapsindoors.arguments import Arguments, required_text
 
+if TYPE_CHECKING:
+    from airflow_provider.core.http.rate_limit import Budget
+
 _READER = ValueReader()
 
 
 class MapsIndoorsHook(ApiHook):
     """Connection to one MapsIndoors solution, to read and write it.
 
-    All hooks of a process that use the same solution share one request budget: the service allows 10 requests
-    a second and solution. Two keys of the same solution share the budget from the first read of the solution
-    or its geodata on. When several workers use a solution, set the connection's extra
-    ``requests_per_second`` to the share of each.
+    All tasks that use the same solution share one request budget: the service allows 10 requests a second and
+    solution. The budget counts the processes of a machine, or with the connection's extra
+    ``rate_limit_store`` those of several machines. Two keys of the same solution share the budget from the
+    first read of the solution or its geodata on.
 
     :param mapsindoors_conn_id: id of the connection.
     """
@@ -71,17 +73,24 @@ class MapsIndoorsHook(ApiHook):
         return {"api": settings.host, api.AUTH: settings.extras["auth_url"]}
 
     def budget(self, settings: Settings) -> Budget:
-        """Return the request budget that all hooks of the solution in this process share."""
+        """Return the request budget that all tasks with the solution's key share."""
         return self._budget_of(settings.extras["api_key"], settings)
 
-    @staticmethod
-    def _budget_of(solution: str, settings: Settings) -> Budget:
-        return shared_budget(settings.extras["requests_per_second"], settings.host, solution)
+    def token_budget(self, settings: Settings) -> Budget:
+        """Return the budget of the login's token requests."""
+        return self.shared_token_budget(settings, settings.extras["auth_url"], settings.login)
+
+    def _budget_of(self, solution: str, settings: Settings) -> Budget:
+        return self.shared_budget(settings, settings.extras["requests_per_second"], settings.host, solution)
 
     def _share_budget(self, solution: Any) -> None:
         """Join the budgets of all keys of the solution with the budget of its id."""
         if isinstance(solution, str):
             self.budget(self.settings).join(self._budget_of(solution, self.settings))
+
+    async def _ashare_budget(self, solution: Any) -> None:
+        if isinstance(solution, str):
+            await self.budget(self.settings).ajoin(self._budget_of(solution, self.settings))
 
     @property
     def api_key(self) -> str:
@@ -151,7 +160,7 @@ class MapsIndoorsHook(ApiHook):
             return []
         await self.aload()
         found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
-        self._share_budget(found[0].get("datasetId") if found else None)
+        await self._ashare_budget(found[0].get("datasetId") if found else None)
         return _of_types(found, wanted)
 
     def create_geodata(self, items: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,12 +10,13 @@ from typing import Any
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.http import auth, rate_limit
+from airflow_provider.core.http import auth
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.sandbox.server import Sandbox
+from tests.support.budgets import forget_budgets
 from tests.support.recording_host import RecordingHost
 
 HOOKS: dict[str, Any] = {
@@ -109,7 +110,7 @@ def fresh(sandbox: Sandbox, vendor: str) -> None:
     sandbox.mapsindoors.rate_limit = None
     sandbox.amigocloud.job_latency = 0.0
     auth._slots.clear()
-    rate_limit._budgets.clear()
+    forget_budgets()
     # Each known token slows the masker down, and a matrix uses hundreds of them.
     _secrets_masker().reset_masker()
 

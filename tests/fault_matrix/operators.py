@@ -6,6 +6,7 @@ permanently, they may hold nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -98,7 +99,8 @@ def no_waiting() -> Iterator[None]:
     at_once = partial(repeat, 0.001)
     with (
         patch.object(ApiHook, "retry_limits", QUICK),
-        patch.object(rate_limit.Budget, "reserve", lambda self, now=None: 0.0),
+        patch.object(rate_limit.Budget, "acquire", lambda *_: 0.0),
+        patch.object(rate_limit.Budget, "aacquire", lambda *_: asyncio.sleep(0, 0.0)),
         patch.object(polling, "intervals", lambda *_, **__: at_once()),
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "SEARCH_DELAYS", (0.0, 0.0)),

@@ -52,7 +52,7 @@ class AsyncTransport:
         """
         from tenacity import AsyncRetrying
 
-        options = tenacity_options(self.endpoint.retry_limits, self.endpoint.budget, self._log)
+        options = tenacity_options(self.endpoint.retry_limits, self.endpoint.budget_of(call), self._log)
         result: T = await AsyncRetrying(**options)(self._attempt, call)
         return result
 
@@ -71,13 +71,17 @@ class AsyncTransport:
         return result_or_raise(outcome)
 
     async def _exchange(self, call: Call[Any], token: str) -> Outcome:
-        return self.endpoint.classify(call, await self._perform(call, self.endpoint.prepare(call, token)))
+        request = self.endpoint.prepare(call, token)
+        outcome = self.endpoint.classify(call, await self._perform(call, request))
+        if request.budget and (seconds := self.endpoint.pause_after(outcome)):
+            await request.budget.apause(seconds)
+        return outcome
 
     async def _perform(self, call: Call[Any], request: Request) -> Reply | NoResponse:
         if not isinstance(request.body, (bytes, type(None))):
             raise TypeError("a streamed body needs the synchronous transport")
-        if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
-            await asyncio.sleep(wait)
+        if request.budget:
+            await request.budget.aacquire()
         client = await self._client(local=is_loopback(urlsplit(request.url).hostname))
         import httpx  # loaded by now, in a thread
 

@@ -111,6 +111,10 @@ class Credential:
         """Return whether a new token may change a refusal with this status."""
         return False
 
+    def requests_token_with(self, call: Call[Any]) -> bool:
+        """Return whether a call is this credential's token request."""
+        return False
+
     def apply(self, token: str, headers: MutableMapping[str, str], query: list[tuple[str, str]]) -> None:
         """Add the token to a request's headers or query, as the service expects it.
 
@@ -190,6 +194,10 @@ class MintedToken(Credential):
                 redact_token(value)
                 await amask(token_encodings(value))
             return value
+
+    def requests_token_with(self, call: Call[Any]) -> bool:
+        """Return whether a call is this credential's token request."""
+        return call is self.call
 
     def forget(self, token: str, realm: str) -> None:
         """Drop a refused token, unless another thread has replaced it already."""

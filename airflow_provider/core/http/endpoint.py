@@ -19,7 +19,7 @@ from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.rate_limit import Budget
 from airflow_provider.core.http.reply import NoResponse, Reply
 from airflow_provider.core.http.reply import read_error as default_read_error
-from airflow_provider.core.http.retry import Outcome, RetryLimits, classify
+from airflow_provider.core.http.retry import Outcome, OutcomeKind, RetryLimits, classify
 from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_token, without_query
 from airflow_provider.core.urls import is_loopback, origin, split_plain
 from airflow_provider.errors import ApiError, InputError, ProviderError, cut
@@ -38,12 +38,14 @@ class Request:
     :param url: URL with query. It may hold a credential, so it is never logged.
     :param headers: all headers, the credential included.
     :param body: the body as bytes or as a stream of chunks.
+    :param budget: the request budget that it counts in, or None.
     """
 
     method: str
     url: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     body: bytes | Iterator[bytes] | None = field(repr=False, default=None)
+    budget: Budget | None = None
 
 
 @dataclass
@@ -53,7 +55,8 @@ class Endpoint:
     :param settings: the validated connection.
     :param bases: base URLs by name, ``api`` among them.
     :param credential: the credential that authenticates requests.
-    :param budget: the request budget, or None.
+    :param budget: the request budget of calls to the API, or None.
+    :param token_budget: the request budget of token requests, or None.
     :param read_error: function that reads code and message of an error reply.
     :param retry_limits: limits of retries and backoff.
     :param redactor: redactor that knows the connection's secrets.
@@ -63,6 +66,7 @@ class Endpoint:
     bases: Mapping[str, str]
     credential: Credential
     budget: Budget | None = None
+    token_budget: Budget | None = None
     read_error: Callable[[Reply], tuple[str, str]] = default_read_error
     retry_limits: RetryLimits = field(default_factory=RetryLimits)
     redactor: Redactor = field(default_factory=Redactor)
@@ -87,7 +91,8 @@ class Endpoint:
         if call.authenticated:
             self.redactor.add_token(token)
             self.credential.apply(token, headers, query)
-        return Request(call.method, f"{url}?{urlencode(query)}" if query else url, headers, body)
+        full_url = f"{url}?{urlencode(query)}" if query else url
+        return Request(call.method, full_url, headers, body, self.budget_of(call))
 
     def classify(self, call: Call[Any], reply: Reply | NoResponse) -> Outcome:
         """Classify the outcome of an attempt; its error holds no secret."""
@@ -105,11 +110,25 @@ class Endpoint:
             return False
         return self.credential.can_renew_after(outcome.error.status, token, self.bases[call.base])
 
+    def budget_of(self, call: Call[Any]) -> Budget | None:
+        """Return the budget that the requests of a call to the service count in."""
+        return self.token_budget if self.credential.requests_token_with(call) else self.budget
+
+    def pause_after(self, outcome: Outcome) -> float:
+        """Return the seconds for which all users of a budget pause after an outcome; 0 for none."""
+        if outcome.kind is not OutcomeKind.RATE_LIMITED:
+            return 0.0
+        return 2 * self.retry_limits.base if outcome.retry_after is None else outcome.retry_after
+
     def describe(self, call: Call[Any]) -> str:
         """Return a call in one line, without query and secrets."""
         absolute = "://" in call.path.partition("?")[0]  # a link to another host, used without credentials
         url = self.redactor.redact(without_query(call.path if absolute else self._url(call)))
         return cut(f"{call.method} {url} ({call.name})" if call.name else f"{call.method} {url}")
+
+    def describe_request(self, request: Request) -> str:
+        """Return a request in one line, without query and secrets."""
+        return cut(f"{request.method} {self.redactor.redact(without_query(request.url))}")
 
     def check_download(self, url: str) -> None:
         """Raise for a download from a host that the connection does not allow; redact the link's signature.

@@ -45,6 +45,12 @@ ReadError = Callable[[Reply], tuple[str, str]]
 _MAX_RETRY_AFTER = 30 * 86400.0
 """Maximum seconds of a ``Retry-After``. Longer delays count as this one; some would overflow a date."""
 
+_BRIEF_SECONDS = 2.0
+"""Maximum ``Retry-After`` of a limit per second: the refusal says nothing about the service's health."""
+
+_BRIEF_COST = 0.1
+"""Part of an attempt that a refusal by a limit per second costs."""
+
 _MAX_DOUBLINGS = 60
 """Maximum doublings of a backoff; many more would overflow a float."""
 
@@ -159,6 +165,17 @@ def result_or_raise(outcome: Outcome) -> Any:
     raise outcome.error
 
 
+def is_brief(outcome: Outcome, limit_per_second: bool) -> bool:
+    """Return whether a limit per second refused the request, which costs a part of an attempt only.
+
+    :param limit_per_second: whether the service is known to have such a limit; else it shows by a
+        ``Retry-After`` of two seconds at most.
+    """
+    if outcome.kind is not OutcomeKind.RATE_LIMITED:
+        return False
+    return limit_per_second if outcome.retry_after is None else outcome.retry_after <= _BRIEF_SECONDS
+
+
 def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> float:
     """Return the seconds to wait after an attempt.
 
@@ -177,10 +194,12 @@ def backoff_seconds(attempt: int, outcome: Outcome, limits: RetryLimits) -> floa
     return random.uniform(max(limits.least, longest / 2), longest)  # noqa: S311
 
 
-def should_stop(attempt: int, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits) -> bool:
+def should_stop(
+    attempt: float, elapsed: float, upcoming: float, outcome: Outcome, limits: RetryLimits
+) -> bool:
     """Return whether to raise the error instead of waiting ``upcoming`` seconds for a further attempt.
 
-    :param attempt: the number of attempts so far.
+    :param attempt: the number of attempts so far; refusals by a limit per second count a tenth.
     :param elapsed: seconds since the first attempt started.
     :param upcoming: seconds of the next backoff.
     """
@@ -324,21 +343,49 @@ def tenacity_options(
     """Return the options for tenacity's ``Retrying`` or ``AsyncRetrying``: the retry loop of a transport.
 
     :param limits: attempts, backoff and total time allowed.
-    :param budget: the request budget, which a 429 pauses for all its users.
+    :param budget: the request budget of the call.
     :param log: receives a warning for each failed attempt that is retried.
     :param seconds_left: function that returns the seconds until the deadline; no attempt starts after it.
     """
     from tenacity import retry_if_exception_type
 
+    count = _AttemptCount(budget is not None and budget.per_second is not None)
+
+    def stop(state: RetryCallState) -> bool:
+        used = count.used(state) if limits.attempts > 1 else 1
+        elapsed = state.seconds_since_start or 0.0
+        if should_stop(used, elapsed, state.upcoming_sleep, _outcome(state), limits):
+            return True
+        return seconds_left is not None and state.upcoming_sleep > seconds_left()
+
     return {
         "retry": retry_if_exception_type(RetryNeeded),
-        "wait": lambda state: backoff_seconds(state.attempt_number, _outcome(state), limits),
-        "stop": lambda state: (
-            _stop(state, limits) or (seconds_left is not None and state.upcoming_sleep > seconds_left())
-        ),
-        "before_sleep": _log_retry(limits, budget, log),
+        "wait": lambda state: backoff_seconds(math.ceil(count.used(state)), _outcome(state), limits),
+        "stop": stop,
+        "before_sleep": lambda state: _log_retry(state, count, limits, log),
         "retry_error_callback": _raise_last_error,
     }
+
+
+class _AttemptCount:
+    """Counts the attempts of one call; a refusal by a limit per second counts a tenth.
+
+    :param limit_per_second: whether the service is known to have such a limit.
+    """
+
+    def __init__(self, limit_per_second: bool) -> None:
+        self._limit_per_second = limit_per_second
+        self._last = 0
+        self._brief = 0
+        self.is_brief = False
+
+    def used(self, state: RetryCallState) -> float:
+        """Return the attempts that are used up, the last one included."""
+        if state.attempt_number != self._last:
+            self._last = state.attempt_number
+            self.is_brief = is_brief(_outcome(state), self._limit_per_second)
+            self._brief += self.is_brief
+        return state.attempt_number - self._brief * (1 - _BRIEF_COST)
 
 
 def _outcome(state: RetryCallState) -> Outcome:
@@ -348,26 +395,15 @@ def _outcome(state: RetryCallState) -> Outcome:
     return error.outcome
 
 
-def _stop(state: RetryCallState, limits: RetryLimits) -> bool:
-    elapsed = state.seconds_since_start or 0.0
-    return should_stop(state.attempt_number, elapsed, state.upcoming_sleep, _outcome(state), limits)
-
-
-def _log_retry(limits: RetryLimits, budget: Budget | None, log: Logger) -> Callable[[RetryCallState], None]:
-    def log_retry(state: RetryCallState) -> None:
-        outcome = _outcome(state)
-        if budget and outcome.kind is OutcomeKind.RATE_LIMITED:
-            # All users of the budget wait, not only the task whose request was refused.
-            budget.pause(state.upcoming_sleep)
-        log.warning(
-            "%s (attempt %d of %d; next attempt in %.1f s)",
-            cut(str(outcome.error), 1000),
-            state.attempt_number,
-            limits.attempts,
-            state.upcoming_sleep,
-        )
-
-    return log_retry
+def _log_retry(state: RetryCallState, count: _AttemptCount, limits: RetryLimits, log: Logger) -> None:
+    log.warning(
+        "%s (attempt %d of %d%s; next attempt in %.1f s)",
+        cut(str(_outcome(state).error), 1000),
+        max(1, math.ceil(count.used(state))),
+        limits.attempts,
+        f", after {state.attempt_number} refusals by a limit per second" if count.is_brief else "",
+        state.upcoming_sleep,
+    )
 
 
 def _raise_last_error(state: RetryCallState) -> Any:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import requests
     from airflow.sdk.types import Logger
 
+    from airflow_provider.core.http.rate_limit import Budget
+
 
 T = TypeVar("T")
 
@@ -78,6 +80,7 @@ class Transport:
     def __init__(self, endpoint: Endpoint, log: Logger, sleep: Callable[[float], None] = time.sleep) -> None:
         self.endpoint = endpoint
         self.requests = 0
+        self.seconds_waited = 0.0
         self._lock = threading.Lock()
         self._log = log
         self._sleep = sleep
@@ -101,7 +104,7 @@ class Transport:
 
         :raises ProviderError: for an outcome without result, see :mod:`airflow_provider.errors`.
         """
-        result: T = self._retry(lambda: self._attempt(call, self._exchange))
+        result: T = self._retry(self.endpoint.budget_of(call), lambda: self._attempt(call, self._exchange))
         return result
 
     @contextmanager
@@ -111,7 +114,7 @@ class Transport:
         When the body breaks off, ``TransportError`` is raised; there is no retry then.
         """
         described = self.endpoint.describe(call)
-        response = self._retry(lambda: self._attempt(call, self._open))
+        response = self._retry(self.endpoint.budget_of(call), lambda: self._attempt(call, self._open))
         with response:
             yield Stream(response, described)
 
@@ -125,7 +128,7 @@ class Transport:
         call: Call[Any] = Call("GET", without_query(url), authenticated=False, name="download")
         request = Request("GET", url, {"Accept": "*/*", "User-Agent": USER_AGENT})
         described = self.endpoint.describe(call)
-        response = self._retry(lambda: result_or_raise(self._open_request(call, request)))
+        response = self._retry(None, lambda: result_or_raise(self._open_request(call, request)))
         with response:
             yield Stream(response, described)
 
@@ -149,13 +152,18 @@ class Transport:
             response = self._perform(Request("PUT", url, sent, call.body()[0]))
             result_or_raise(self.endpoint.classify(call, _read_body(call, response)))
 
-        self._retry(attempt)
+        self._retry(None, attempt)
 
     def close(self) -> None:
         """Close all connections; the next call opens a new pool."""
         if self._session is not None:
             self._session.close()
             self._session = None
+        if self.seconds_waited >= 1:
+            self._log.info(
+                "%d requests waited %.1f s in total for their budget", self.requests, self.seconds_waited
+            )
+            self.seconds_waited = 0.0
 
     def access_token(self) -> str:
         """Return the token that authenticates calls to the API, fetched when the process holds none."""
@@ -169,12 +177,10 @@ class Transport:
         """Drop a token that the service no longer accepts."""
         self.endpoint.credential.forget(token, self.endpoint.bases["api"])
 
-    def _retry(self, attempt: Callable[[], Any]) -> Any:
+    def _retry(self, budget: Budget | None, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
 
-        options = tenacity_options(
-            self.endpoint.retry_limits, self.endpoint.budget, self._log, self._seconds_left
-        )
+        options = tenacity_options(self.endpoint.retry_limits, budget, self._log, self._seconds_left)
         return Retrying(sleep=self._sleep, **options)(attempt)
 
     def _seconds_left(self) -> float:
@@ -192,7 +198,7 @@ class Transport:
 
     def _exchange(self, call: Call[Any], token: str) -> Outcome:
         response = self._perform(self.endpoint.prepare(call, token))
-        return self.endpoint.classify(call, _read_body(call, response))
+        return self._classify(call, response, self.endpoint.budget_of(call))
 
     def _open(self, call: Call[Any], token: str) -> Outcome:
         return self._open_request(call, self.endpoint.prepare(call, token))
@@ -201,15 +207,28 @@ class Transport:
         response = self._perform(request)
         if not isinstance(response, NoResponse) and response.status_code in call.success_statuses:
             return Outcome(OutcomeKind.DONE, value=response)
-        return self.endpoint.classify(call, _read_body(call, response))
+        return self._classify(call, response, request.budget)
+
+    def _classify(
+        self, call: Call[Any], response: requests.Response | NoResponse, budget: Budget | None
+    ) -> Outcome:
+        """Classify a response; after a 429 all users of the budget pause, not only this task."""
+        outcome = self.endpoint.classify(call, _read_body(call, response))
+        if budget and (seconds := self.endpoint.pause_after(outcome)):
+            budget.pause(seconds)
+        return outcome
 
     def _perform(self, request: Request) -> requests.Response | NoResponse:
         import requests
 
-        if self.endpoint.budget and (wait := self.endpoint.budget.reserve()) > 0:
-            self._sleep(wait)
+        waited = 0.0
+        if request.budget:
+            waited = request.budget.acquire(
+                self._sleep, self._seconds_left, lambda: self.endpoint.describe_request(request)
+            )
         with self._lock:
             self.requests += 1
+            self.seconds_waited += waited
         try:
             return self._open_session().request(
                 request.method,

@@ -177,6 +177,8 @@ _pollers: WeakKeyDictionary[Any, dict[str, _RunListPoller]] = WeakKeyDictionary(
 
 
 async def _poll_single_run(hook: LeanIXHook, run_id: str) -> str:
-    budget = shared_budget(_STATUS_POLLS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id)
-    await asyncio.sleep(budget.reserve())
+    budget = shared_budget(
+        "process", _STATUS_POLLS_PER_SECOND, "leanix status", hook.settings.host, hook.conn_id
+    )
+    await budget.aacquire()
     return await hook.aget_run_status(run_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,13 +32,11 @@ def departures(service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch) -> 
     moments: list[float] = []
     reserve = rate_limit.Budget.reserve
 
-    def noted(budget: rate_limit.Budget, now: float | None = None) -> float:
-        if now is not None:  # Forwarded by a budget that joined this budget.
-            return reserve(budget, now)
-        now = time.monotonic()
-        wait = reserve(budget, now)
-        moments.append(now + wait)
-        return wait
+    def noted(budget: rate_limit.Budget, longest: float) -> Any:
+        reservation = reserve(budget, longest)
+        if budget.per_second == 10:  # Requests for tokens have a budget of their own.
+            moments.append(reservation.slot / 1e6)
+        return reservation
 
     monkeypatch.setattr(rate_limit.Budget, "reserve", noted)
     return moments

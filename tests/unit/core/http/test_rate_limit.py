@@ -1,82 +1,375 @@
+"""Budgets: who waits, for how long, and what a refusal by the service means for the others."""
+
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from airflow_provider.core.http import rate_limit
+from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.rate_limit import Budget, shared_budget
+from airflow_provider.core.limits import address
+from airflow_provider.core.limits.plan import Rate
+from airflow_provider.errors import InputError, RateLimitedError
+from airflow_provider.retries import ServiceRetryPolicy
+from airflow_provider.sandbox.server import Sandbox
+from tests.support.budgets import forget_process
+
+Connect = Callable[..., Any]
 
 
-@given(
-    rate=st.floats(0.2, 50),
-    steps=st.lists(st.floats(0, 0.5), min_size=1, max_size=150),
-)
-def test_never_more_than_the_rate_in_any_second(rate: float, steps: list[float]) -> None:
-    budget, now, sent = Budget(rate), 100.0, []
-    for step in steps:
-        now += step
-        sent.append(now + budget.reserve(now))
-    assert sent == sorted(sent)
-    window, count = max(1.0, 1 / rate), max(1, int(rate))
-    for at, first in enumerate(sent[:-count]):
-        assert sent[at + count] - first > window * 0.999
+def acquire(budget: Budget, longest: float = 60, sleep: Callable[[float], None] = time.sleep) -> float:
+    return budget.acquire(sleep, lambda: longest, lambda: "GET x")
 
 
-def test_a_budget_with_room_causes_no_wait() -> None:
-    budget = Budget(10)
-    assert [budget.reserve(5.0) for _ in range(10)] == [0.0] * 10
-    assert budget.reserve(5.0) > 1.0
+def test_users_of_one_identity_share_a_budget_over_processes() -> None:
+    for _ in range(10):
+        forget_process()
+        assert shared_budget("", 10, "host", "solution").reserve().wait == 0
+    forget_process()
+    assert shared_budget("", 10, "host", "solution").reserve().wait > 0.9
+    assert shared_budget("", 10, "host", "another").reserve().wait == 0
+
+
+def test_a_budget_of_the_process_is_its_own() -> None:
+    for _ in range(10):
+        shared_budget("process", 10, "own", "solution").reserve()
+    assert shared_budget("process", 10, "own", "solution").reserve().wait > 0.9
+    assert shared_budget("", 10, "own", "solution").reserve().wait == 0
+
+
+def test_a_named_folder_is_another_budget_than_the_machines(tmp_path: Path) -> None:
+    for _ in range(10):
+        shared_budget(str(tmp_path / "a"), 10, "host").reserve()
+    assert shared_budget(str(tmp_path / "b"), 10, "host").reserve().wait == 0
+    forget_process()
+    assert shared_budget(str(tmp_path / "a"), 10, "host").reserve().wait > 0.9
 
 
 def test_a_pause_applies_to_all_users_of_the_budget() -> None:
-    budget = shared_budget(10, "pause-host", "solution")
-    budget.pause(30)
-    assert 29 < shared_budget(10, "pause-host", "solution").reserve() <= 30
+    shared_budget("", 10, "host", "solution").pause(30)
+    forget_process()
+    assert 29 < shared_budget("", 10, "host", "solution").reserve().wait <= 30
 
 
-def test_the_lower_of_two_rates_applies_to_both() -> None:
-    first = shared_budget(10, "rate-host")
-    assert shared_budget(5, "rate-host") is first
-    assert first.per_second == 5
-    assert shared_budget(9, "rate-host").per_second == 5
+def test_a_service_that_asks_for_days_pauses_the_others_for_five_minutes() -> None:
+    shared_budget("", None, "host").pause(30 * 86400)
+    assert 299 < shared_budget("", None, "host").reserve().wait <= 300
 
 
-@given(
-    rate=st.floats(0.2, 20),
-    joined_at=st.integers(0, 60),
-    steps=st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 2)), min_size=1, max_size=100),
+def test_a_longer_wait_than_a_minute_is_an_error_and_takes_nothing() -> None:
+    budget = shared_budget("", 10, "host")
+    budget.pause(100)
+    with pytest.raises(RateLimitedError) as caught:
+        acquire(budget)
+    assert 99 < (caught.value.retry_after or 0) <= 100
+    assert "GET x was not sent" in str(caught.value)
+    assert "HTTP" not in str(caught.value)
+    delay = ServiceRetryPolicy().evaluate(caught.value, 1, 3).retry_delay
+    assert delay is not None
+    assert 99 < delay.total_seconds() <= 100
+
+
+def test_a_wait_past_the_deadline_is_an_error_and_takes_nothing() -> None:
+    budget = Budget(1)
+    acquire(budget)
+    for longest in (0.5, 0, -10):
+        with pytest.raises(RateLimitedError):
+            acquire(budget, longest)
+    assert budget.reserve().wait <= 1.05
+
+
+def test_a_free_moment_is_used_even_after_the_deadline() -> None:
+    assert acquire(Budget(1), longest=-5) == 0
+
+
+def test_who_waits_checks_for_a_pause_after_waking() -> None:
+    """Of many who wait, none is sent during a pause that began meanwhile."""
+    budget, left = Budget(20), []
+
+    def work() -> None:
+        acquire(budget)
+        left.append(time.monotonic())
+
+    threads = [threading.Thread(target=work) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    budget.pause(2)
+    began = time.monotonic()
+    for thread in threads:
+        thread.join()
+    assert len(left) == 50
+    assert [moment - began for moment in left if 0.02 < moment - began < 1.99] == []
+    after = sorted(moment for moment in left if moment > began + 1.9)
+    assert len(after) >= 20
+    assert all(after[at + 20] - after[at] > 1 for at in range(len(after) - 20))
+
+
+async def test_a_trigger_checks_for_a_pause_after_waking() -> None:
+    budget = shared_budget("", 1, "host")
+    await budget.aacquire()
+    waiting = asyncio.create_task(budget.aacquire())
+    await asyncio.sleep(0.2)
+    await budget.apause(2)
+    assert await waiting > 1.9
+
+
+async def test_a_trigger_reserves_nothing_before_a_long_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = shared_budget("", 10, "host")
+    await budget.apause(90)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        taken = budget.reserve(1000)
+        assert not taken.taken
+        budget._key = "ab" * 20  # The pause is over.
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "sleep", sleep)
+        assert await budget.aacquire() == 60
+    assert slept == [60]
+
+
+async def test_a_busy_store_does_not_block_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider.core.limits.store import WouldBlockError
+
+    budget, threads = Budget(10), []
+    reserve = budget.store.reserve
+
+    def busy(*args: Any, block: bool = True) -> Any:
+        if not block:
+            raise WouldBlockError
+        threads.append(threading.current_thread())
+        time.sleep(0.3)
+        return reserve(*args)
+
+    monkeypatch.setattr(budget.store, "reserve", busy)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    assert (await budget.areserve()).taken
+    ticking.cancel()
+    assert ticks > 5
+    assert threads[0] is not threading.main_thread()
+
+
+def test_each_user_keeps_its_own_rate() -> None:
+    for number in range(5):
+        assert shared_budget("", 5, "host").reserve().wait == 0, number
+    assert shared_budget("", 10, "host").reserve().wait == 0
+    assert shared_budget("", 5, "host").reserve().wait > 0.9
+
+
+@pytest.mark.parametrize("store", ["", "process", "folder"])
+def test_two_names_of_one_limit_share_it_from_the_join_on(store: str, tmp_path: Path) -> None:
+    where = str(tmp_path / "budgets") if store == "folder" else store
+    key, solution = shared_budget(where, 10, "join", "key"), shared_budget(where, 10, "join", "id")
+    for budget in (key, solution):
+        for _ in range(4):
+            assert budget.reserve().wait == 0
+    key.join(solution)
+    assert [shared_budget(where, 10, "join", "key").reserve().wait > 0 for _ in range(3)] == [False] * 2 + [
+        True
+    ]
+    if store != "process":
+        forget_process()  # The alias is stored: a later process shares at once.
+        assert shared_budget(where, 10, "join", "key").reserve().wait > 0
+    shared_budget(where, 10, "join", "id").pause(30)
+    assert shared_budget(where, 10, "join", "key").reserve().wait > 29
+
+
+async def test_a_join_in_a_trigger_is_the_same() -> None:
+    key, solution = shared_budget("", 10, "ajoin", "key"), shared_budget("", 10, "ajoin", "id")
+    await key.ajoin(solution)
+    await solution.apause(30)
+    assert (await key.areserve()).wait > 29
+
+
+def test_the_store_holds_no_identity_in_plain_text(budget_folder: Path) -> None:
+    shared_budget("", 1, "host", "a-solution-key").reserve()
+    (file,) = budget_folder.iterdir()
+    assert b"a-solution-key" not in file.read_bytes() + file.name.encode()
+    assert not any("a-solution-key" in str(key) for key in rate_limit._budgets)
+
+
+def test_a_token_budget_starts_full() -> None:
+    budget = shared_budget("", 1, "token", "client", burst=10)
+    assert [budget.reserve().wait for _ in range(10)] == [0] * 10
+    assert budget.reserve().wait > 10
+
+
+def test_the_log_says_where_the_budget_is_and_how_long_a_wait_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    budget = shared_budget("", 1, "logged")
+    acquire(budget)
+    budget.pause(6)
+    acquire(budget, sleep=lambda seconds: None)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "1 requests a second, shared in this machine (/" in first
+    assert "waiting 6.0 s" in second
+
+
+# -- in a connection -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", ["memcached://host", "redis://", "some/folder", "redis://host:port/0", "two words", 5, ["x"]]
 )
-def test_joined_budgets_keep_one_rate(rate: float, joined_at: int, steps: list[tuple[float, int]]) -> None:
-    """Earlier reservations count, and each of the budgets may still be used."""
-    budgets, now, sent = [Budget(rate), Budget(rate), Budget(rate)], 100.0, []
-    alone = 0
-    for number, (step, which) in enumerate(steps):
-        if number == joined_at:
-            budgets[1].join(budgets[0])
-            budgets[2].join(budgets[0])
-            alone = len(sent)
-        now += step
-        sent.append(now + budgets[which].reserve(now))
-    if joined_at >= len(steps):
-        return
-    window, count = max(1.0, 1 / rate), max(1, int(rate))
-    for slot in sent[alone:]:
-        within = [other for other in sent if slot - window * 0.999 <= other <= slot]
-        assert len(within) <= count
+def test_an_invalid_store_is_refused_without_its_value(connect: Connect, value: Any) -> None:
+    with pytest.raises(InputError, match="extra 'rate_limit_store' must be 'process', the absolute path"):
+        _ = connect({"rate_limit_store": value}).settings
 
 
-def test_a_pause_and_a_lower_rate_apply_to_all_joined_budgets() -> None:
-    first, second = Budget(10), Budget(4)
-    second.join(first)
-    assert first.per_second == 4
-    second.pause(30)
-    assert first.reserve() > 29
-    second.slow_to(2)
-    assert first.per_second == 2
-    first.join(first)
-    assert first.reserve() > 29
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_an_unknown_connection_is_refused(connect: Connect, how: str) -> None:
+    hook = connect({"rate_limit_store": "my_redis"})
+    with pytest.raises(InputError, match="names the connection 'my_redis', which does not exist"):
+        asyncio.run(hook.aload()) if how == "async" else hook.settings
+    worked, sentence = hook.test_connection()
+    assert (worked, "my_redis" in sentence) == (False, True)
 
 
-def test_the_registry_holds_no_identity_in_plain_text() -> None:
-    shared_budget(1, "host", "a-solution-key")
-    assert not any("a-solution-key" in key for key in rate_limit._budgets)
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_connection_of_another_type_is_refused(
+    connect: Connect, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MY_REDIS", json.dumps({"conn_type": "http", "host": "h"}))
+    hook = connect({"rate_limit_store": "my_redis"})
+    with pytest.raises(InputError, match="its type is 'http', not 'redis'"):
+        asyncio.run(hook.aload()) if how == "async" else hook.settings
+
+
+def test_a_redis_connection_is_read_with_all_its_fields(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = {
+        "conn_type": "redis",
+        "host": "cache.example.com",
+        "port": 6380,
+        "login": "etl",
+        "password": "p@ss/word",
+        "extra": {"db": 3, "ssl": True, "ssl_cert_reqs": "none", "unrelated": 1},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_MY_REDIS", json.dumps(stored))
+    settings = connect({"rate_limit_store": "my_redis"}).settings
+    expected = "rediss://etl:p%40ss%2Fword@cache.example.com:6380/3?ssl_cert_reqs=none"
+    assert settings.rate_limit_store == expected
+    assert {expected, "p@ss/word", "p%40ss%2Fword"} <= set(settings.secrets)
+    assert "p@ss" not in repr(settings)
+
+
+def test_the_words_of_a_store_without_credentials_are_no_secrets(connect: Connect, tmp_path: Path) -> None:
+    for value in ("process", str(tmp_path)):
+        assert value not in connect({"rate_limit_store": value}).settings.secrets
+
+
+def test_a_missing_package_is_an_error_and_no_silent_fallback(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"airflow-provider-digital-twin\[redis\]"):
+        shared_budget("redis://localhost:1/0", 10, "host")
+
+
+def test_a_429_costs_a_tenth_of_an_attempt_where_the_limit_is_per_second(
+    connect: Connect, echo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = connect({"mode": "query"})
+    hook.transport._sleep = lambda seconds: None
+    refused = echo.faults.add("status", status=429, headers={"Retry-After": "1"}, times=40)
+    hook.send(Call("GET", "open/x"))
+    assert refused.hits == 40
+
+
+def test_a_429_with_a_longer_delay_costs_a_whole_attempt(connect: Connect, echo: Sandbox) -> None:
+    hook = connect({"mode": "query"})
+    hook.transport._sleep = lambda seconds: None
+    refused = echo.faults.add("status", status=429, headers={"Retry-After": "3"}, times=None)
+    with pytest.raises(RateLimitedError):
+        hook.send(Call("GET", "open/x"))
+    assert refused.hits == 6
+
+
+def test_a_429_without_delay_depends_on_the_known_limit(
+    connect: Connect, echo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = connect({"mode": "query"})
+    refused = echo.faults.add("status", status=429, times=20)
+    with pytest.raises(RateLimitedError):
+        hook.send(Call("GET", "open/x"))
+    assert refused.hits == 6
+    monkeypatch.setattr(type(hook), "budget", lambda self, settings: Budget(1000))
+    with hook:
+        pass
+    hook.send(Call("GET", "open/x"))
+    assert refused.hits == 20
+
+
+def test_one_attempt_stays_one_attempt(connect: Connect, echo: Sandbox) -> None:
+    hook = connect({"mode": "query", "attempts": 1})
+    refused = echo.faults.add("status", status=429, headers={"Retry-After": "0"}, times=None)
+    with pytest.raises(RateLimitedError):
+        hook.send(Call("GET", "open/x"))
+    assert refused.hits == 1
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_429_that_is_raised_pauses_the_others_too(
+    connect: Connect, echo: Sandbox, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    hook = connect({"mode": "query"})
+    monkeypatch.setattr(type(hook), "budget", lambda self, settings: shared_budget("", None, "paused"))
+    echo.faults.add("status", status=429, headers={"Retry-After": str(30 * 86400)})
+    with pytest.raises(RateLimitedError):
+        asyncio.run(hook.asend(Call("GET", "open/x"))) if how == "async" else hook.send(Call("GET", "open/x"))
+    with pytest.raises(RateLimitedError) as caught:
+        connect({"mode": "query"}).send(Call("GET", "open/x"))
+    assert 290 < (caught.value.retry_after or 0) <= 300
+
+
+def test_the_wait_for_the_budget_keeps_the_deadline(connect: Connect, echo: Sandbox) -> None:
+    hook = connect({"mode": "query"})
+    hook.transport.endpoint.budget = Budget(0.1)
+    hook.send(Call("GET", "open/x"))
+    began = time.monotonic()
+    with pytest.raises(RateLimitedError), hook.until(time.time() + 2):
+        hook.send(Call("GET", "open/x"))
+    assert time.monotonic() - began < 2
+
+
+def test_the_log_tells_the_total_wait(connect: Connect, echo: Sandbox, logged: Callable[[], str]) -> None:
+    with connect({"mode": "query"}) as hook:
+        hook.transport.endpoint.budget = Budget(1)
+        hook.send(Call("GET", "open/x"))
+        hook.send(Call("GET", "open/x"))
+    assert "2 requests waited 1.0 s in total for their budget" in logged()
+
+
+def test_token_requests_have_a_budget_of_their_own(connect: Connect, echo: Sandbox) -> None:
+    hook = connect()
+    endpoint = hook.transport.endpoint
+    endpoint.budget, endpoint.token_budget = Budget(10), Budget(10)
+    hook.send(Call("GET", "closed/x"))
+    hook.send(Call("GET", "closed/y"))
+    rate = Rate.per_second(10)
+    used = [
+        10 - sum(budget.store.reserve(budget._key, rate, 0).taken for _ in range(10))
+        for budget in (endpoint.budget, endpoint.token_budget)
+    ]
+    assert used == [2, 1]

@@ -1,0 +1,144 @@
+"""Addresses: the extra ``rate_limit_store`` of a connection, validated, and the store that it names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider.core.limits.store import Store
+
+PROCESS = "process"
+
+_SCHEMES = ("redis", "rediss", "unix")
+
+_TLS_OPTIONS = (
+    *("ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"),
+)
+
+_FORMS = (
+    "'process', the absolute path of a folder, a URL (redis://, rediss:// or unix://), or the id of an"
+    " Airflow connection of type redis"
+)
+
+_stores: dict[tuple[str, str], Store] = {}
+
+
+def read_address(value: object) -> str:
+    """Return the value of the extra in its one form.
+
+    :raises ValueError: completing "extra 'rate_limit_store' must be ...", without the value.
+    """
+    if not isinstance(value, str):
+        raise ValueError(_FORMS)
+    text = value.strip()
+    if "://" in text:
+        return _read_url(text)
+    if text.startswith("/"):
+        return os.path.normpath(text)
+    if text and not re.fullmatch(r"[\w.\-]+", text, re.ASCII):
+        raise ValueError(_FORMS)
+    return text
+
+
+def _read_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        where = parts.path if parts.scheme == "unix" else parts.hostname
+        _ = parts.port
+    except ValueError:
+        where = None
+        parts = urlsplit("")
+    if parts.scheme not in _SCHEMES or not where:
+        raise ValueError(_FORMS)
+    return text
+
+
+def is_connection_id(address: str) -> bool:
+    """Return whether an address is the id of an Airflow connection."""
+    return bool(address) and address != PROCESS and "/" not in address
+
+
+def secrets_of(address: str) -> list[str]:
+    """Return the credentials that an address holds: a whole URL, and its password."""
+    if "://" not in address:
+        return []
+    password = urlsplit(address).password or ""
+    return [address, *({password, unquote(password)} - {""})]
+
+
+def address_of(connection: Connection) -> str:
+    """Return the URL that an Airflow connection of type redis stands for.
+
+    :raises InputError: when it is of another type, or names no host.
+    """
+    subject = f"extra 'rate_limit_store': connection '{connection.conn_id}'"
+    if connection.conn_type != "redis":
+        raise InputError(f"its type is '{connection.conn_type}', not 'redis'", subject)
+    if not connection.host:
+        raise InputError("host is missing", subject)
+    extra = _extra_of(connection)
+    user = quote(connection.login or "", safe="")
+    password = f":{quote(connection.password, safe='')}" if connection.password else ""
+    scheme = "rediss" if str(extra.get("ssl", "")).lower() in {"true", "1"} else "redis"
+    host = f"[{connection.host}]" if ":" in connection.host else connection.host
+    options = {name: str(extra[name]) for name in _TLS_OPTIONS if extra.get(name) not in (None, "")}
+    query = f"?{urlencode(options)}" if options and scheme == "rediss" else ""
+    access = f"{user}{password}@" if user or password else ""
+    url = f"{scheme}://{access}{host}:{connection.port or 6379}/{extra.get('db') or 0}{query}"
+    try:
+        return read_address(url)
+    except ValueError:
+        raise InputError("host, port or db is invalid", subject) from None
+
+
+def _extra_of(connection: Connection) -> dict[str, object]:
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    return extra if isinstance(extra, dict) else {}
+
+
+def open_store(address: str) -> Store:
+    """Return the store at an address, with the stores that take its place while it cannot be used.
+
+    :raises InputError: when the package ``redis`` is needed and missing.
+    """
+    from airflow_provider.core.limits.machine import FOLDER_VARIABLE
+
+    key = (address, "" if address.startswith("/") else os.environ.get(FOLDER_VARIABLE, ""))
+    found = _stores.get(key)
+    return found if found is not None else _stores.setdefault(key, _new_store(address))
+
+
+def _new_store(address: str) -> Store:
+    from airflow_provider.core.limits.fallback import FallbackStore
+    from airflow_provider.core.limits.machine import MachineStore
+
+    if address == PROCESS:
+        return _process_store()
+    if "://" not in address:
+        return FallbackStore(MachineStore(address), _process_store())
+    if find_spec("redis") is None:
+        raise InputError(
+            "extra 'rate_limit_store' needs the package redis: install airflow-provider-digital-twin[redis]"
+        )
+    from airflow_provider.core.limits.redis_store import RedisStore
+
+    machine = FallbackStore(MachineStore(), _process_store())
+    return FallbackStore(RedisStore(address), machine)
+
+
+def _process_store() -> Store:
+    from airflow_provider.core.limits.process import ProcessStore
+
+    return _stores.setdefault((PROCESS, ""), ProcessStore())

@@ -1,0 +1,258 @@
+"""The machine's store: one small file per budget, locked with ``flock``, for all processes of one machine.
+
+A process that is killed releases its locks, so no state is ever stuck. The clock is ``CLOCK_MONOTONIC``: all
+processes share it, and no time service sets it. It starts at boot, so a file's name holds the boot's id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from airflow_provider.core.limits.plan import State
+from airflow_provider.core.limits.store import LocalStore, Record, StoreUnusableError, WouldBlockError
+
+FOLDER_VARIABLE = "AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE"
+"""Environment variable with a folder that takes the place of the machine's own one."""
+
+LONGEST_LOCK = 1.0
+"""Maximum seconds to wait for a lock; its holder needs microseconds, unless it was stopped."""
+
+IDLE = 86400.0
+"""Seconds after its last use at which a file is removed."""
+
+_REFRESH = 3600.0
+"""Seconds after which a file that is only read counts as used once more."""
+
+_HEAD = struct.Struct("<4sIBxxxIq")
+"""Magic, checksum of the rest, kind, count of slots (or length of the alias), pause."""
+
+_MAGIC = b"adt1"
+
+_SLOTS, _ALIAS = 0, 1
+
+_LARGEST = 1 << 20
+"""Maximum bytes of a file; a larger one is not from here."""
+
+_SUFFIX = ".budget"
+
+
+class MachineStore(LocalStore):
+    """Holds each budget in a file that is locked for some microseconds.
+
+    :param folder: absolute path of a folder that users or containers share; empty for the machine's own
+        folder, which belongs to this user alone.
+    """
+
+    def __init__(self, folder: str = "") -> None:
+        named = folder or os.environ.get(FOLDER_VARIABLE, "")
+        self._folder = named or default_folder()
+        self._is_named = bool(named)
+        self._swept_at = float("-inf")
+        self.place = f"this machine ({self._folder})"
+
+    def now(self) -> int:
+        """Return the microseconds of the machine's monotonic clock."""
+        return time.monotonic_ns() // 1000
+
+    @contextmanager
+    def locked(self, key: str, block: bool) -> Iterator[Record]:
+        """Lock the file of a key, and yield its record.
+
+        :raises StoreUnusableError: when the file or its folder is not safe to use, or the lock is not free
+            within :data:`LONGEST_LOCK` seconds.
+        """
+        if not block and self._is_named:
+            raise WouldBlockError  # Such a folder may be on a disk, or on another machine.
+        with _as_unusable(), self._open_folder() as folder:
+            file = self._open_locked(f"{key}-{boot_id()}{_SUFFIX}", folder, block)
+            try:
+                record = _read(file)
+                yield record
+                if record.is_changed:
+                    _write(file, record)
+            finally:
+                # A process that was forked meanwhile has a duplicate, and would hold the lock with it.
+                fcntl.flock(file, fcntl.LOCK_UN)
+                os.close(file)
+
+    @contextmanager
+    def _open_folder(self) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            folder = os.open(self._folder, flags)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self._folder, 0o700)
+            folder = os.open(self._folder, flags)
+        try:
+            self._check(os.fstat(folder), "folder")
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _open_locked(self, name: str, folder: int, block: bool) -> int:
+        """Open and lock a file; one that is swept in between is created a second time."""
+        while True:
+            file = self._open(name, folder)
+            try:
+                _lock(file, block)
+                found = os.fstat(file)
+                self._check(found, "file")
+                if found.st_nlink:
+                    if time.time() - found.st_mtime > _REFRESH:
+                        os.utime(file)
+                    return file
+            except BaseException:
+                os.close(file)
+                raise
+            os.close(file)
+
+    def _open(self, name: str, folder: int) -> int:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(name, flags, dir_fd=folder)
+        self._sweep(folder)
+        try:
+            file = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+        except FileExistsError:
+            return os.open(name, flags, dir_fd=folder)
+        if self._is_named and os.fstat(folder).st_mode & stat.S_IWGRP:
+            os.fchmod(file, 0o660)  # All members of the folder's group use the files.
+        return file
+
+    def _check(self, found: os.stat_result, kind: str) -> None:
+        """Raise when others could read or change what the folder or file holds."""
+        if kind == "file" and not (stat.S_ISREG(found.st_mode) and found.st_nlink <= 1):
+            raise StoreUnusableError("a file in it is a link or no regular file")
+        if found.st_mode & (0o002 if self._is_named else 0o077):
+            advice = "; name a folder in it" if self._is_named and kind == "folder" else ""
+            raise StoreUnusableError(f"other users may write into the {kind} or read it{advice}")
+        if not self._is_named and found.st_uid != os.geteuid():
+            raise StoreUnusableError(f"the {kind} belongs to another user")
+
+    def _sweep(self, folder: int) -> None:
+        """Remove files that were idle for a day, when a new file is created."""
+        if time.monotonic() - self._swept_at < _REFRESH:
+            return
+        self._swept_at = time.monotonic()
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if name.endswith(_SUFFIX):
+                    with contextlib.suppress(OSError, WouldBlockError):
+                        _remove_idle(name, folder)
+
+
+def _remove_idle(name: str, folder: int) -> None:
+    if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < IDLE:
+        return
+    file = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        _lock(file, block=False)  # Its user sees afterwards that it has no name, and opens a new one.
+        if time.time() - os.fstat(file).st_mtime > IDLE:
+            os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, block: bool) -> None:
+    """Lock an open file.
+
+    :param block: whether to wait for the lock, for :data:`LONGEST_LOCK` seconds at most.
+    """
+    pause, deadline = 50e-6, time.monotonic() + LONGEST_LOCK
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not block:
+                raise WouldBlockError from None
+            if time.monotonic() > deadline:
+                raise StoreUnusableError(
+                    f"a process has held its lock for more than {LONGEST_LOCK:g} s"
+                ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, 5e-3)
+        else:
+            return
+
+
+def _read(file: int) -> Record:
+    size = os.fstat(file).st_size
+    data = os.pread(file, min(size, _LARGEST), 0)
+    if not data:
+        return Record()
+    try:
+        return _decode(data)
+    except ValueError:
+        return Record(is_damaged=True)
+
+
+def _decode(data: bytes) -> Record:
+    if len(data) < _HEAD.size:
+        raise ValueError("too short")
+    magic, checksum, kind, count, paused_until = _HEAD.unpack_from(data)
+    end = _HEAD.size + (8 * count if kind == _SLOTS else count)
+    if magic != _MAGIC or kind > _ALIAS or end > len(data) or zlib.crc32(data[8:end]) != checksum:
+        raise ValueError("damaged")
+    if kind == _ALIAS:
+        return Record(alias=data[_HEAD.size : end].decode("ascii"))
+    return Record(State(struct.unpack_from(f"<{count}q", data, _HEAD.size), paused_until))
+
+
+def _encode(record: Record) -> bytes:
+    slots, alias = record.state.slots, record.alias.encode()
+    kind, count = (_ALIAS, len(alias)) if alias else (_SLOTS, len(slots))
+    body = alias or struct.pack(f"<{count}q", *slots)
+    rest = _HEAD.pack(_MAGIC, 0, kind, count, record.state.paused_until)[8:] + body
+    return _MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
+
+
+def _write(file: int, record: Record) -> None:
+    data = _encode(record)
+    if len(data) > _LARGEST:
+        raise StoreUnusableError("too many requests wait")
+    if os.pwrite(file, data, 0) != len(data):
+        raise StoreUnusableError("no space is left")
+    if os.fstat(file).st_size > 2 * len(data) + 512:
+        os.ftruncate(file, len(data))
+
+
+@contextmanager
+def _as_unusable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnusableError(f"{type(error).__name__}: {os.strerror(error.errno or 0)}") from None
+
+
+@cache
+def boot_id() -> str:
+    """Return a short id of the machine's current boot; the same text where it has none.
+
+    Without it, moments of an earlier boot are recognised by lying too far ahead.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip().replace("-", "")[:12]
+    except OSError:
+        return "boot"
+
+
+def default_folder() -> str:
+    """Return the folder of this user's budgets: in memory, where the machine has such a file system."""
+    if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK | os.X_OK):  # noqa: S108 - checked when opened
+        root = "/dev/shm"  # noqa: S108
+    else:
+        import tempfile
+
+        root = tempfile.gettempdir()
+    return os.path.join(root, f"airflow-dt-{os.geteuid()}")

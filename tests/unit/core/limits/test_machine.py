@@ -1,0 +1,478 @@
+"""The machine's store: files of any content, killed and stopped processes, and folders that are not safe."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider.core.limits import address, fallback, machine
+from airflow_provider.core.limits.machine import MachineStore
+from airflow_provider.core.limits.plan import Rate, State
+from airflow_provider.core.limits.store import Store, StoreUnusableError, WouldBlockError
+
+RATE = Rate.per_second(10)
+KEY = "ab12" * 10
+OTHER = "cd34" * 10
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MachineStore:
+    return MachineStore(str(tmp_path / "budgets"))
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that stands for the machine's own one, which only its owner may use."""
+    monkeypatch.delenv(machine.FOLDER_VARIABLE)
+    monkeypatch.setattr(machine, "default_folder", lambda: str(tmp_path / "own"))
+    monkeypatch.setattr(address, "_stores", {})
+    return tmp_path / "own"
+
+
+def file_of(folder: Path) -> Path:
+    (found,) = folder.glob("*.budget")
+    return found
+
+
+def waits(store: Store, count: int) -> list[float]:
+    return [store.reserve(KEY, RATE, 60).wait for _ in range(count)]
+
+
+def test_all_processes_of_a_machine_share_a_budget(tmp_path: Path) -> None:
+    stores = [MachineStore(str(tmp_path / "budgets")) for _ in range(3)]
+    found = [stores[number % 3].reserve(KEY, RATE, 60).wait for number in range(30)]
+    assert found[:10] == [0.0] * 10
+    assert all(0.9 < wait <= 1.05 for wait in found[10:20])
+    assert all(1.9 < wait <= 2.1 for wait in found[20:])
+
+
+def test_folder_and_files_are_the_owners_alone(own_folder: Path) -> None:
+    waits(MachineStore(), 1)
+    assert (own_folder.stat().st_mode & 0o777, file_of(own_folder).stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_members_of_a_group_share_a_folder_that_is_the_groups(tmp_path: Path) -> None:
+    folder = tmp_path / "group"
+    folder.mkdir()
+    folder.chmod(0o2770)
+    waits(MachineStore(str(folder)), 1)
+    assert file_of(folder).stat().st_mode & 0o777 == 0o660
+
+
+def test_the_file_holds_no_identity_and_is_small(store: MachineStore, tmp_path: Path) -> None:
+    waits(store, 10)
+    file = file_of(tmp_path / "budgets")
+    assert file.name == f"{KEY}-{machine.boot_id()}.budget"
+    assert file.stat().st_size < 200
+
+
+# -- contents ---------------------------------------------------------------------------------------
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.one_of(st.binary(min_size=1, max_size=300), st.just(b"adt1" + bytes(20))))
+def test_random_bytes_count_as_a_full_window(store: MachineStore, tmp_path: Path, data: bytes) -> None:
+    waits(store, 1)
+    file = file_of(tmp_path / "budgets")
+    file.write_bytes(data)
+    reservation = store.reserve(KEY, RATE, 60)
+    assert 0.9 < reservation.wait <= 1.05
+    assert store.paused_until(reservation) == 0
+    assert store.reserve(KEY, RATE, 60).wait > 0.9
+    file.unlink()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_found(store: MachineStore, tmp_path: Path, at: int, bit: int) -> None:
+    waits(store, 3)
+    file = file_of(tmp_path / "budgets")
+    data = bytearray(file.read_bytes())
+    data[at % len(data)] ^= 1 << bit
+    file.write_bytes(data)
+    found = store.reserve(KEY, RATE, 60)
+    # Bytes that fill the head up to a word are not read, but are part of the checksum.
+    assert found.wait > 0.9
+    file.unlink()
+
+
+def test_a_truncated_file_counts_as_a_full_window(store: MachineStore, tmp_path: Path) -> None:
+    waits(store, 3)
+    file = file_of(tmp_path / "budgets")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert store.reserve(KEY, RATE, 60).wait > 0.9
+
+
+def test_a_pause_in_a_damaged_file_keeps_the_full_window(store: MachineStore, tmp_path: Path) -> None:
+    waits(store, 1)
+    file_of(tmp_path / "budgets").write_bytes(b"junk")
+    store.pause(KEY, RATE, 0)
+    assert store.reserve(KEY, RATE, 60).wait > 0.9
+
+
+def test_a_huge_file_is_not_read_whole_and_shrinks(store: MachineStore, tmp_path: Path) -> None:
+    waits(store, 1)
+    file = file_of(tmp_path / "budgets")
+    os.truncate(file, 1 << 40)
+    assert store.reserve(KEY, RATE, 60).wait == 0.0  # What follows the checked part does not matter.
+    assert file.stat().st_size < 10_000
+
+
+def test_a_file_of_another_boot_does_not_count(
+    store: MachineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits(store, 10)
+    monkeypatch.setattr(machine, "boot_id", lambda: "another")
+    assert store.reserve(KEY, RATE, 60).wait == 0.0
+    assert len(list((tmp_path / "budgets").iterdir())) == 2
+
+
+def test_moments_of_another_boot_block_nothing_where_boots_have_no_id(store: MachineStore) -> None:
+    with store.locked(KEY, True) as record:
+        record.set(State([store.now() + 10**12] * 10, store.now() + 10**13))
+    assert store.reserve(KEY, RATE, 600).wait == pytest.approx(300, abs=1)
+    with store.locked(KEY, True) as record:
+        record.set(State([store.now() + 10**12] * 10))
+    assert 0.9 < store.reserve(KEY, RATE, 60).wait <= 1.05
+
+
+def test_files_that_were_idle_for_a_day_are_removed(store: MachineStore, tmp_path: Path) -> None:
+    folder = tmp_path / "budgets"
+    waits(store, 1)
+    idle = folder / f"{OTHER}-oldboot.budget"
+    idle.write_bytes(b"x")
+    foreign = folder / "notes.txt"
+    foreign.write_bytes(b"x")
+    for path in (idle, foreign):
+        os.utime(path, (0, time.time() - 2 * 86400))
+    MachineStore(str(folder)).reserve("ee56" * 10, RATE, 60)
+    assert not idle.exists()
+    assert foreign.exists()
+    assert (folder / f"{KEY}-{machine.boot_id()}.budget").exists()
+
+
+def test_a_file_that_is_swept_while_it_is_opened_is_made_again(
+    store: MachineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits(store, 1)
+    lock, file = machine._lock, file_of(tmp_path / "budgets")
+
+    def swept(opened: int, block: bool) -> None:
+        monkeypatch.setattr(machine, "_lock", lock)
+        file.unlink()
+        lock(opened, block)
+
+    monkeypatch.setattr(machine, "_lock", swept)
+    waits(store, 9)
+    assert file.exists()
+    assert waits(store, 2)[1] > 0
+
+
+# -- aliases ----------------------------------------------------------------------------------------
+
+
+def test_an_alias_is_stored_for_later_processes(tmp_path: Path) -> None:
+    first, later = MachineStore(str(tmp_path / "b")), MachineStore(str(tmp_path / "b"))
+    waits(first, 6)
+    first.join(KEY, OTHER, RATE)
+    found = later.reserve(KEY, RATE, 60)
+    assert (found.key, found.wait) == (OTHER, 0.0)
+    assert [later.reserve(OTHER, RATE, 60).wait > 0 for _ in range(4)] == [False] * 3 + [True]
+    later.pause(KEY, RATE, 30)
+    assert first.reserve(OTHER, RATE, 60).wait > 29
+
+
+def test_a_second_join_and_a_circle_change_nothing(store: MachineStore) -> None:
+    store.join(KEY, OTHER, RATE)
+    store.join(KEY, OTHER, RATE)
+    store.join(OTHER, KEY, RATE)
+    assert store.reserve(OTHER, RATE, 60).key == store.reserve(KEY, RATE, 60).key == OTHER
+
+
+def test_a_circle_of_aliases_in_damaged_files_is_an_unusable_store(store: MachineStore) -> None:
+    for key, other in ((KEY, OTHER), (OTHER, KEY)):
+        with store.locked(key, True) as record:
+            record.set(State(), alias=other)
+    with pytest.raises(StoreUnusableError, match="circle"):
+        waits(store, 1)
+
+
+# -- other processes ----------------------------------------------------------------------------------
+
+HOLDER = """
+import fcntl, os, sys, time
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(600)
+"""
+
+TAKER = """
+import sys
+from airflow_provider.core.limits.machine import MachineStore
+from airflow_provider.core.limits.plan import Rate
+store = MachineStore(sys.argv[1])
+print("ready", flush=True)
+while True:
+    store.reserve(sys.argv[2], Rate.per_second(1000), 60)
+"""
+
+
+def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline()
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+@pytest.fixture
+def holder(store: MachineStore, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that holds the lock of the budget."""
+    waits(store, 1)
+    process = start(HOLDER, str(file_of(tmp_path / "budgets")))
+    yield process
+    end(process)
+
+
+def test_a_killed_holder_frees_its_lock(store: MachineStore, holder: subprocess.Popen[str]) -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert len(waits(store, 10)) == 10
+
+
+@pytest.mark.slow
+def test_processes_killed_at_any_moment_damage_nothing(store: MachineStore, tmp_path: Path) -> None:
+    for number in range(15):
+        taker = start(TAKER, str(tmp_path / "budgets"), KEY)
+        time.sleep(0.01 * (number % 5))
+        os.kill(taker.pid, signal.SIGKILL)
+        end(taker)
+        with store.locked(KEY, True) as record:
+            assert not record.is_damaged
+            assert list(record.state.slots) == sorted(record.state.slots)
+
+
+def test_a_stopped_holder_is_waited_for_a_second(
+    store: MachineStore, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.kill(holder.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(StoreUnusableError, match="lock"):
+        waits(store, 1)
+    assert time.monotonic() - began >= 1
+    os.kill(holder.pid, signal.SIGCONT)
+
+
+def test_an_event_loop_does_not_wait_for_a_holder(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MachineStore()
+    assert store.reserve(KEY, RATE, 60, block=False).taken
+    file = os.open(file_of(own_folder), os.O_RDWR)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    with pytest.raises(WouldBlockError):
+        store.reserve(KEY, RATE, 60, block=False)
+    os.close(file)
+    assert store.reserve(KEY, RATE, 60, block=False).taken
+
+
+def test_an_event_loop_does_not_touch_a_named_folder(store: MachineStore) -> None:
+    """It may be on another machine."""
+    with pytest.raises(WouldBlockError):
+        store.reserve(KEY, RATE, 60, block=False)
+
+
+def test_a_fork_inside_of_a_reservation_does_not_keep_the_lock(store: MachineStore) -> None:
+    read, write = os.pipe()
+    with store.locked(KEY, True):
+        child = os.fork()
+        if not child:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+    try:
+        assert len(waits(store, 1)) == 1
+    finally:
+        os.close(write)
+        os.waitpid(child, 0)
+        os.close(read)
+
+
+# -- places that are not safe, and those that cannot be used --------------------------------------------
+
+
+def hostile(kind: str, folder: Path) -> None:
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    if kind == "link to a folder":
+        folder.symlink_to(elsewhere)
+    elif kind == "file":
+        folder.write_bytes(b"")
+    elif kind == "open folder":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif kind == "foreign folder":
+        folder.mkdir(mode=0o700)
+        os.chown(folder, 12345, 12345)
+    else:
+        folder.mkdir(mode=0o700)
+        hostile_file(kind, folder / f"{KEY}-{machine.boot_id()}.budget", elsewhere / "target")
+
+
+def hostile_file(kind: str, file: Path, target: Path) -> None:
+    target.write_bytes(b"precious")
+    target.chmod(0o600)
+    if kind == "link to a file":
+        file.symlink_to(target)
+    elif kind == "second name of a file":
+        file.hardlink_to(target)
+    elif kind == "pipe":
+        os.mkfifo(file, 0o600)
+    elif kind == "folder in the file's place":
+        file.mkdir()
+    elif kind == "open file":
+        file.write_bytes(b"")
+        file.chmod(0o666)
+    elif kind == "foreign file":
+        file.write_bytes(b"")
+        file.chmod(0o600)
+        os.chown(file, 12345, 12345)
+
+
+HOSTILE = [
+    *("link to a folder", "file", "open folder", "foreign folder", "link to a file", "second name of a file"),
+    *("pipe", "folder in the file's place", "open file", "foreign file"),
+]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_place_is_refused_and_not_followed(
+    kind: str, own_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if "foreign" in kind and os.geteuid():
+        pytest.skip("only root can give a file away")
+    hostile(kind, own_folder)
+    store = address.open_store("")
+    assert [store.reserve(KEY, RATE, 60).wait > 0 for _ in range(11)][-1]
+    (warning,) = caplog.records
+    assert (warning.levelname, "this process" in warning.getMessage()) == ("WARNING", True)
+    target = own_folder.parent / "elsewhere" / "target"
+    assert not target.exists() or target.read_bytes() == b"precious"
+    assert list((own_folder.parent / "elsewhere").iterdir()) == ([target] if target.exists() else [])
+
+
+def test_a_named_folder_that_all_may_write_to_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    with pytest.raises(StoreUnusableError, match="name a folder in it"):
+        waits(MachineStore(str(folder)), 1)
+    assert len(waits(MachineStore(str(folder / "budgets")), 1)) == 1
+
+
+def become_ordinary() -> None:
+    if not os.geteuid():
+        os.setuid(65534)
+
+
+def in_child(prepare: Callable[[], None], folder: Path) -> str:
+    """Return what a forked process logs that reserves in a folder, after it took something from itself."""
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        status = 1
+        with contextlib.suppress(BaseException):
+            prepare()
+            logging.getLogger().handlers = [logging.StreamHandler(os.fdopen(write, "w"))]
+            store = address.open_store(str(folder))
+            found = [store.reserve(KEY, RATE, 60).wait for _ in range(11)]
+            status = 0 if found[:10] == [0.0] * 10 and found[10] > 1 else 2
+        os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as output:
+        text = output.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return text
+
+
+def test_a_full_disk_leaves_the_processs_own_budget(tmp_path: Path) -> None:
+    logged = in_child(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)), tmp_path / "full")
+    assert logged.count("cannot be used") == 1
+    assert "File too large" in logged
+
+
+@pytest.mark.parametrize("kind", ["folder", "parent"])
+def test_a_read_only_folder_leaves_the_processs_own_budget(kind: str) -> None:
+    root = Path(tempfile.mkdtemp())
+    root.chmod(0o755)
+    folder = root / "read-only" / "budgets"
+    folder.mkdir(parents=True)
+    folder.chmod(0o555)
+    if kind == "parent":
+        folder.rmdir()
+        folder.parent.chmod(0o555)
+    try:
+        # Root may write everywhere, so there it becomes another user.
+        logged = in_child(become_ordinary, folder)
+    finally:
+        folder.parent.chmod(0o755)
+        shutil.rmtree(root)
+    assert logged.count("cannot be used") == 1
+    assert "PermissionError" in logged
+
+
+def test_a_folder_that_vanishes_is_made_again(store: MachineStore, tmp_path: Path) -> None:
+    waits(store, 10)
+    file_of(tmp_path / "budgets").unlink()
+    (tmp_path / "budgets").rmdir()
+    assert waits(store, 1) == [0.0]
+
+
+def test_one_warning_until_the_store_can_be_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(fallback, "RECHECK_SECONDS", 0.0)
+    folder = tmp_path / "budgets"
+    folder.write_bytes(b"in the way")
+    store = address.open_store(str(folder))
+    for _ in range(5):
+        store.reserve(KEY, RATE, 60)
+    folder.unlink()
+    for _ in range(5):
+        store.reserve(KEY, RATE, 60)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_an_unusable_store_is_tried_every_half_minute_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "budgets"
+    folder.write_bytes(b"in the way")
+    store = address.open_store(str(folder))
+    store.reserve(KEY, RATE, 60)
+    folder.unlink()
+    store.reserve(KEY, RATE, 60)
+    assert not folder.exists()
+    monkeypatch.setattr(store, "_unusable_until", 0.0)
+    store.reserve(KEY, RATE, 60)
+    assert folder.exists()
