@@ -13,8 +13,6 @@ import stat
 import struct
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 from airflow_provider.core.limits.plan import State
@@ -63,29 +61,38 @@ class MachineStore(LocalStore):
         """Return the microseconds of the machine's monotonic clock."""
         return time.monotonic_ns() // 1000
 
-    @contextmanager
-    def locked(self, key: str, block: bool) -> Iterator[Record]:
-        """Lock the file of a key, and yield its record.
+    def locked(self, key: str, block: bool) -> _LockedFile:
+        """Return a context that locks the file of a key, and yields its record.
 
         :raises StoreUnusableError: when the file or its folder is not safe to use, or the lock is not free
             within :data:`LONGEST_LOCK` seconds.
         """
         if not block and self._is_named:
             raise WouldBlockError  # Such a folder may be on a disk, or on another machine.
-        with _as_unusable(), self._open_folder() as folder:
-            file = self._open_locked(f"{key}-{boot_id()}{_SUFFIX}", folder, block)
-            try:
-                record = _read(file)
-                yield record
-                if record.is_changed:
-                    _write(file, record)
-            finally:
-                # A process that was forked meanwhile has a duplicate, and would hold the lock with it.
-                fcntl.flock(file, fcntl.LOCK_UN)
-                os.close(file)
+        return _LockedFile(self, f"{key}-{boot_id()}{_SUFFIX}", block)
 
-    @contextmanager
-    def _open_folder(self) -> Iterator[int]:
+    def open_locked(self, name: str, block: bool) -> tuple[int, int]:
+        """Open and lock a file; returns its descriptor and its size."""
+        folder = self._open_folder()
+        try:
+            while True:
+                file = self._open(name, folder)
+                try:
+                    _lock(file, block)
+                    found = os.fstat(file)
+                    self._check(found, "file")
+                    if found.st_nlink:
+                        if time.time() - found.st_mtime > _REFRESH:
+                            os.utime(file)
+                        return file, found.st_size
+                except BaseException:
+                    os.close(file)
+                    raise
+                os.close(file)  # It was swept in between, and has no name: it is created a second time.
+        finally:
+            os.close(folder)
+
+    def _open_folder(self) -> int:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             folder = os.open(self._folder, flags)
@@ -95,26 +102,10 @@ class MachineStore(LocalStore):
             folder = os.open(self._folder, flags)
         try:
             self._check(os.fstat(folder), "folder")
-            yield folder
-        finally:
+        except BaseException:
             os.close(folder)
-
-    def _open_locked(self, name: str, folder: int, block: bool) -> int:
-        """Open and lock a file; one that is swept in between is created a second time."""
-        while True:
-            file = self._open(name, folder)
-            try:
-                _lock(file, block)
-                found = os.fstat(file)
-                self._check(found, "file")
-                if found.st_nlink:
-                    if time.time() - found.st_mtime > _REFRESH:
-                        os.utime(file)
-                    return file
-            except BaseException:
-                os.close(file)
-                raise
-            os.close(file)
+            raise
+        return folder
 
     def _open(self, name: str, folder: int) -> int:
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -151,6 +142,44 @@ class MachineStore(LocalStore):
                         _remove_idle(name, folder)
 
 
+class _LockedFile:
+    """A context that holds the lock of a file; this one is entered before each request."""
+
+    __slots__ = ("_block", "_file", "_name", "_record", "_size", "_store")
+
+    def __init__(self, store: MachineStore, name: str, block: bool) -> None:
+        self._store = store
+        self._name = name
+        self._block = block
+
+    def __enter__(self) -> Record:
+        try:
+            self._file, self._size = self._store.open_locked(self._name, self._block)
+            try:
+                self._record = _read(self._file, self._size)
+            except BaseException:
+                os.close(self._file)
+                raise
+        except OSError as error:
+            raise _unusable(error) from None
+        return self._record
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            if self._record.is_changed:
+                _write(self._file, self._size, self._record)
+        except OSError as error:
+            raise _unusable(error) from None
+        finally:
+            # A process that was forked meanwhile has a duplicate, and would hold the lock with it.
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            os.close(self._file)
+
+
+def _unusable(error: OSError) -> StoreUnusableError:
+    return StoreUnusableError(f"{type(error).__name__}: {os.strerror(error.errno or 0)}")
+
+
 def _remove_idle(name: str, folder: int) -> None:
     if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < IDLE:
         return
@@ -185,8 +214,7 @@ def _lock(file: int, block: bool) -> None:
             return
 
 
-def _read(file: int) -> Record:
-    size = os.fstat(file).st_size
+def _read(file: int, size: int) -> Record:
     data = os.pread(file, min(size, _LARGEST), 0)
     if not data:
         return Record()
@@ -216,22 +244,14 @@ def _encode(record: Record) -> bytes:
     return _MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
 
 
-def _write(file: int, record: Record) -> None:
+def _write(file: int, size: int, record: Record) -> None:
     data = _encode(record)
     if len(data) > _LARGEST:
         raise StoreUnusableError("too many requests wait")
     if os.pwrite(file, data, 0) != len(data):
         raise StoreUnusableError("no space is left")
-    if os.fstat(file).st_size > 2 * len(data) + 512:
+    if size > 2 * len(data) + 512:
         os.ftruncate(file, len(data))
-
-
-@contextmanager
-def _as_unusable() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnusableError(f"{type(error).__name__}: {os.strerror(error.errno or 0)}") from None
 
 
 @cache

@@ -7,7 +7,7 @@ times are whole microseconds on the clock of the store that holds the state.
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -88,20 +88,22 @@ def plan(state: State, now: int, rate: Rate | None, longest: int = LONGEST_WAIT)
     :param rate: the caller's rate; None for a budget that pauses only.
     :param longest: maximum wait; a moment after it is not reserved.
     """
-    # Moments that no reservation can have come from a clock that was set back.
-    slots = sorted(slot if slot <= now + LONGEST_WAIT else now for slot in state.slots)
+    slots = state.slots
+    if slots and slots[-1] > now + LONGEST_WAIT:
+        # No reservation has such a moment: the clock was set back.
+        slots = sorted(slot if slot <= now + LONGEST_WAIT else now for slot in slots)
     slot = max(now, min(state.paused_until, now + LONGEST_PAUSE))
     if rate is not None and len(slots) >= rate.requests:
         slot = max(slot, slots[-rate.requests] + rate.window)
     wait = slot - now
     if wait > min(longest, LONGEST_WAIT):
         return Plan(state, slot, wait, False)
-    if rate is not None:
-        insort(slots, slot)
-        oldest = now - max(HORIZON, rate.window if rate.requests > 1 else 0)
-        # The last reservation stays: a rate below one a second needs no other.
-        slots = [kept for kept in slots[:-1] if kept >= oldest] + slots[-1:]
-    return Plan(State(slots, state.paused_until), slot, wait, True)
+    if rate is None:
+        return Plan(state, slot, wait, True)
+    oldest = now - max(HORIZON, rate.window if rate.requests > 1 else 0)
+    kept = [*slots[bisect_left(slots, oldest) :]]
+    insort(kept, slot)  # The last one is never old, and a rate below one a second needs no other.
+    return Plan(State(kept, state.paused_until), slot, wait, True)
 
 
 def paused(state: State, now: int, seconds: float) -> State:

@@ -81,7 +81,7 @@ if requests > 0 then
   local oldest = now - math.max({HORIZON}, requests > 1 and window or 0)
   local kept = {{}}
   for i = 1, #slots do
-    if i == #slots or slots[i] >= oldest then kept[#kept + 1] = slots[i] end
+    if slots[i] >= oldest then kept[#kept + 1] = slots[i] end
   end
   write(KEYS[1], paused, kept)
 end

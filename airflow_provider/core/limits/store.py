@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from airflow_provider.core.limits.plan import (
     LONGEST_WAIT,
     SECOND,
+    Plan,
     Rate,
     State,
     just_used,
@@ -18,6 +19,8 @@ from airflow_provider.core.limits.plan import (
     paused,
     plan,
 )
+
+T = TypeVar("T")
 
 _MAX_ALIASES = 8
 """Maximum aliases that lead from one budget to another; more of them are a circle."""
@@ -114,29 +117,36 @@ class LocalStore(Store):
 
     def reserve(self, key: str, rate: Rate | None, longest: float, *, block: bool = True) -> Reservation:
         """Reserve the next free moment, unless it is more than ``longest`` seconds ahead."""
-        with self._last_record(key, block) as (last, record):
+
+        def change(record: Record) -> Plan:
             now = self.now()  # Read inside the lock: no reservation is made in the past of another one.
             microseconds = int(min(longest * SECOND, LONGEST_WAIT))
             planned = plan(record.usable_state(now, rate), now, rate, microseconds)
             if planned.taken and rate is not None:
                 record.set(planned.state)
+            return planned
+
+        last, planned = self._follow(key, block, change)
         return Reservation(self, last, planned.slot, planned.wait / SECOND, planned.taken)
 
     def pause(self, key: str, rate: Rate | None, seconds: float, *, block: bool = True) -> None:
         """Pause a budget: no request leaves for some seconds."""
-        with self._last_record(key, block) as (_, record):
+
+        def change(record: Record) -> None:
             now = self.now()
             record.set(paused(record.usable_state(now, rate), now, seconds))
 
+        self._follow(key, block, change)
+
     def paused_until(self, reservation: Reservation, *, block: bool = True) -> int:
         """Return the moment before which no request of a reservation's budget leaves."""
-        with self._last_record(reservation.key, block) as (_, record):
-            return record.state.paused_until
+        return self._follow(reservation.key, block, lambda record: record.state.paused_until)[1]
 
     def join(self, key: str, other: str, rate: Rate | None, *, block: bool = True) -> None:
         """Make a budget an alias of another one, which counts the requests of both from now on."""
         for _ in range(_MAX_ALIASES):
-            key, other = self._end_of_aliases(key, block), self._end_of_aliases(other, block)
+            key, _ = self._follow(key, block, lambda _: None)
+            other, _ = self._follow(other, block, lambda _: None)
             if key == other or self._join(key, other, rate, block):
                 return
         raise StoreUnusableError("the aliases of a budget lead in a circle")
@@ -154,17 +164,11 @@ class LocalStore(Store):
             mine.set(State(), alias=other)
             return True
 
-    def _end_of_aliases(self, key: str, block: bool) -> str:
-        with self._last_record(key, block) as (last, _):
-            return last
-
-    @contextmanager
-    def _last_record(self, key: str, block: bool) -> Iterator[tuple[str, Record]]:
-        """Follow the aliases, and lock the last record."""
+    def _follow(self, key: str, block: bool, change: Callable[[Record], T]) -> tuple[str, T]:
+        """Change a record, or the one that it is an alias of; returns that one's key, too."""
         for _ in range(_MAX_ALIASES):
             with self.locked(key, block) as record:
                 if not record.alias:
-                    yield key, record
-                    return
+                    return key, change(record)
             key = record.alias
         raise StoreUnusableError("the aliases of a budget lead in a circle")
