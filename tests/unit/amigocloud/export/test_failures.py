@@ -107,7 +107,7 @@ def test_429_without_retry_after(sandbox, path, source):
 def test_429_for_longer_than_a_worker_should_wait(sandbox, path):
     sandbox.faults.add("status", status=429, headers={"Retry-After": "3600"}, after=2, times=None)
     with pytest.raises(RateLimitedError) as caught:
-        export(path, dataset=seed.ASSETS)
+        export(path, dataset=seed.ASSETS, concurrency=1)
     assert caught.value.retry_after == 3600
     assert nothing_at(path)
 
