@@ -49,7 +49,9 @@ class ServiceRetryPolicy(RetryPolicy):
             return RetryDecision.fail(f"a retry cannot succeed: {type(exception).__name__}")
         if isinstance(exception, (RateLimitedError, ServerError)) and exception.retry_after is not None:
             delay = timedelta(seconds=exception.retry_after)
-            return RetryDecision.retry(delay, f"the service asked for {exception.retry_after:.0f} s")
+            own = exception.code == RateLimitedError.OWN_BUDGET
+            cause = "the request budget is used up for" if own else "the service asked for"
+            return RetryDecision.retry(delay, f"{cause} {exception.retry_after:.0f} s")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = f"{HOME}/dags"
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{HOME}/airflow.db"
-os.environ["AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE"] = f"{HOME}/budgets"
+os.environ["DIGITAL_TWIN_STORE"] = f"{HOME}/budgets"
 os.environ.pop("AIRFLOW_CONFIG", None)
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
@@ -44,7 +44,7 @@ settings.load_profile("long" if LONG else "short")
 def budget_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Use a folder for request budgets that no other test and no other program uses."""
     with tempfile.TemporaryDirectory(prefix="budgets-", dir=HOME) as folder:
-        monkeypatch.setenv("AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE", folder)
+        monkeypatch.setenv("DIGITAL_TWIN_STORE", folder)
         yield Path(folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
@@ -204,8 +205,11 @@ class ApiHook(BaseHook):
         if self._async_transport is None:
             from airflow_provider.core.http.async_transport import AsyncTransport
 
-            await self.aload()
-            self._async_transport = AsyncTransport(self._endpoint(), self.log)
+            settings = await self.aload()
+            # The library of Redis takes too long to load for an event loop.
+            slow = "://" in settings.rate_limit_store
+            endpoint = await asyncio.to_thread(self._endpoint) if slow else self._endpoint()
+            self._async_transport = AsyncTransport(endpoint, self.log)
         return self._async_transport
 
     async def aload(self) -> Settings:

@@ -30,7 +30,7 @@ raised. They are in `airflow_provider.errors`, and all of them are a `ProviderEr
 | `PermissionDeniedError` | the credentials are valid, but do not allow this | a permission, role or scope |
 | `NotFoundError` | the named object does not exist, or is not visible | the id, the project, the space |
 | `RequestRejectedError` | the service understood the request and refuses it (another 4xx) | its message |
-| `RateLimitedError` | the service asks for a longer wait than a worker should sleep | a later retry |
+| `RateLimitedError` | the service, or the budget of all tasks, needs a wait over a minute | a later retry |
 | `ServerError`, `TransportError` | the service failed, or did not respond | a later retry |
 | `AmbiguousWriteError` | a write had no response, and a second one could act twice | check the service |
 | `RunFailedError` | a run, a job or an action ended badly | its reason is in the error |

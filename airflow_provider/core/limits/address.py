@@ -141,4 +141,5 @@ def _new_store(address: str) -> Store:
 def _process_store() -> Store:
     from airflow_provider.core.limits.process import ProcessStore
 
-    return _stores.setdefault((PROCESS, ""), ProcessStore())
+    found = _stores.get((PROCESS, ""))
+    return found if found is not None else _stores.setdefault((PROCESS, ""), ProcessStore())

@@ -18,7 +18,7 @@ from functools import cache
 from airflow_provider.core.limits.plan import State
 from airflow_provider.core.limits.store import LocalStore, Record, StoreUnusableError, WouldBlockError
 
-FOLDER_VARIABLE = "AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE"
+FOLDER_VARIABLE = "DIGITAL_TWIN_STORE"
 """Environment variable with a folder that takes the place of the machine's own one."""
 
 LONGEST_LOCK = 1.0

@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, budget_folder: Path) -> FakeClock:
     import tenacity
 
     monkeypatch.undo()  # the short delays of all other tests
-    monkeypatch.setenv("AIRFLOW_PROVIDER_DIGITAL_TWIN_STORE", str(budget_folder))
+    monkeypatch.setenv("DIGITAL_TWIN_STORE", str(budget_folder))
     clock = FakeClock()
     monkeypatch.setattr(tenacity, "time", SimpleNamespace(monotonic=clock))
     monkeypatch.setattr(asyncio, "sleep", clock.asleep)

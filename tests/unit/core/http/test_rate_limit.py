@@ -73,9 +73,10 @@ def test_a_longer_wait_than_a_minute_is_an_error_and_takes_nothing() -> None:
     assert 99 < (caught.value.retry_after or 0) <= 100
     assert "GET x was not sent" in str(caught.value)
     assert "HTTP" not in str(caught.value)
-    delay = ServiceRetryPolicy().evaluate(caught.value, 1, 3).retry_delay
-    assert delay is not None
-    assert 99 < delay.total_seconds() <= 100
+    decision = ServiceRetryPolicy().evaluate(caught.value, 1, 3)
+    assert decision.retry_delay is not None
+    assert 99 < decision.retry_delay.total_seconds() <= 100
+    assert decision.reason == "the request budget is used up for 100 s"
 
 
 def test_a_wait_past_the_deadline_is_an_error_and_takes_nothing() -> None:
