@@ -19,7 +19,6 @@ from airflow_provider.core.http.rate_limit import Budget, shared_budget
 from airflow_provider.core.limits import address
 from airflow_provider.core.limits.plan import Rate
 from airflow_provider.errors import InputError, RateLimitedError
-from airflow_provider.retries import ServiceRetryPolicy
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.budgets import forget_process
 
@@ -73,10 +72,6 @@ def test_a_longer_wait_than_a_minute_is_an_error_and_takes_nothing() -> None:
     assert 99 < (caught.value.retry_after or 0) <= 100
     assert "GET x was not sent" in str(caught.value)
     assert "HTTP" not in str(caught.value)
-    decision = ServiceRetryPolicy().evaluate(caught.value, 1, 3)
-    assert decision.retry_delay is not None
-    assert 99 < decision.retry_delay.total_seconds() <= 100
-    assert decision.reason == "the request budget is used up for 100 s"
 
 
 def test_a_wait_past_the_deadline_is_an_error_and_takes_nothing() -> None:
