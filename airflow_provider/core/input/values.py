@@ -22,6 +22,7 @@ _BINARY = (bytes, bytearray, memoryview)
 _INTEGER = r"[+-]?[0-9]+(\.0*)?"
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _BOOLEANS = {"true": True, "false": False}
+_NO_YEAR = "is a time outside the years 1 to 9999"
 _MAX_DEPTH = 100
 """Maximum nesting of lists and objects in one value."""
 
@@ -155,18 +156,26 @@ class ValueReader:
             return ABSENT
         raise UnreadableValueError("is NaN; select NULL for a value that is not there")
 
+    def _datetime64(self, value: Any) -> Any:
+        try:
+            days = value.dtype.str.endswith("[D]")
+            moment = value.item() if days else value.astype("datetime64[us]").item()
+        except OverflowError:
+            moment = 0  # NumPy's whole number for a time that Python does not have.
+        if moment is not None and not isinstance(moment, date):
+            raise UnreadableValueError(_NO_YEAR)
+        return self._nan() if moment is None else moment
+
     def _of_library(self, value: Any, library: str) -> Any:
         name = type(value).__name__
         if name in ("NAType", "NaTType"):
             return self._nan()
         if library == "pandas" and name == "Timestamp":
+            if not 1 <= value.year <= 9999:
+                raise UnreadableValueError(_NO_YEAR)
             return value.to_pydatetime(warn=False)
         if name == "datetime64":
-            days = value.dtype.str.endswith("[D]")
-            moment = value.item() if days else value.astype("datetime64[us]").item()
-            if moment is not None and not isinstance(moment, date):
-                raise UnreadableValueError(f"is the time {value}, outside the years 1 to 9999")
-            return self._nan() if moment is None else moment
+            return self._datetime64(value)
         if name == "ndarray" and value.ndim:
             return value.tolist()
         if hasattr(value, "item") and getattr(value, "shape", None) == () and name != "timedelta64":

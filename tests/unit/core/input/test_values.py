@@ -105,6 +105,10 @@ def test_a_missing_value_is_absent_in_lists_and_files_and_a_problem_in_sql(value
         ({"a": {"b": b""}}, "at 'a' at 'b' is binary"),
         ("\ud800", "Unicode"),
         (1j, "complex"),
+        (np.datetime64(2**33, "D"), "outside the years 1 to 9999"),
+        (np.datetime64(2**43, "s"), "outside the years 1 to 9999"),
+        (np.datetime64(2**62, "s"), "outside the years 1 to 9999"),
+        (pd.Timestamp(np.datetime64(2**39, "s")), "outside the years 1 to 9999"),
     ],
     ids=lambda one: one if isinstance(one, str) else f"{type(one).__module__}.{type(one).__name__}",
 )
