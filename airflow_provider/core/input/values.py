@@ -157,14 +157,13 @@ class ValueReader:
         raise UnreadableValueError("is NaN; select NULL for a value that is not there")
 
     def _datetime64(self, value: Any) -> Any:
-        try:
-            days = value.dtype.str.endswith("[D]")
-            moment = value.item() if days else value.astype("datetime64[us]").item()
-        except OverflowError:
-            moment = 0  # NumPy's whole number for a time that Python does not have.
-        if moment is not None and not isinstance(moment, date):
+        if value != value:
+            return self._nan()
+        # Years first: NumPy converts to microseconds without a word when they overflow.
+        if not 1 <= 1970 + int(value.astype("datetime64[Y]").astype("int64")) <= 9999:
             raise UnreadableValueError(_NO_YEAR)
-        return self._nan() if moment is None else moment
+        days = value.dtype.str.endswith("[D]")
+        return value.item() if days else value.astype("datetime64[us]").item()
 
     def _of_library(self, value: Any, library: str) -> Any:
         name = type(value).__name__
