@@ -376,7 +376,7 @@ class _AttemptCount:
     def __init__(self, limit_per_second: bool) -> None:
         self._limit_per_second = limit_per_second
         self._last = 0
-        self._brief = 0
+        self.refusals = 0
         self.is_brief = False
 
     def used(self, state: RetryCallState) -> float:
@@ -384,8 +384,8 @@ class _AttemptCount:
         if state.attempt_number != self._last:
             self._last = state.attempt_number
             self.is_brief = is_brief(_outcome(state), self._limit_per_second)
-            self._brief += self.is_brief
-        return state.attempt_number - self._brief * (1 - _BRIEF_COST)
+            self.refusals += self.is_brief
+        return state.attempt_number - self.refusals * (1 - _BRIEF_COST)
 
 
 def _outcome(state: RetryCallState) -> Outcome:
@@ -401,7 +401,7 @@ def _log_retry(state: RetryCallState, count: _AttemptCount, limits: RetryLimits,
         cut(str(_outcome(state).error), 1000),
         max(1, math.ceil(count.used(state))),
         limits.attempts,
-        f", after {state.attempt_number} refusals by a limit per second" if count.is_brief else "",
+        f", {count.refusals} refused by a limit per second" if count.is_brief else "",
         state.upcoming_sleep,
     )
 

@@ -293,6 +293,20 @@ def test_a_429_costs_a_tenth_of_an_attempt_where_the_limit_is_per_second(
     assert refused.hits == 40
 
 
+def test_the_log_counts_refusals_apart_from_other_failures(
+    connect: Connect, echo: Sandbox, logged: Callable[[], str]
+) -> None:
+    hook = connect({"mode": "query"})
+    hook.transport._sleep = lambda seconds: None
+    echo.faults.add("status", status=503, times=1)
+    echo.faults.add("status", status=429, headers={"Retry-After": "1"}, times=2)
+    hook.send(Call("GET", "open/x"))
+    lines = [line for line in logged().splitlines() if "next attempt" in line]
+    assert ["refused" in line for line in lines] == [False, True, True]
+    assert ", 1 refused by a limit per second;" in lines[1]
+    assert ", 2 refused by a limit per second;" in lines[2]
+
+
 def test_a_429_with_a_longer_delay_costs_a_whole_attempt(connect: Connect, echo: Sandbox) -> None:
     hook = connect({"mode": "query"})
     hook.transport._sleep = lambda seconds: None
