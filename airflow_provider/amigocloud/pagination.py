@@ -134,9 +134,14 @@ def refuse_duplicates(names: Iterable[str]) -> None:
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
+def quoted_name(name: str) -> str:
+    """Return a column's name quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def sql_name(column: str) -> str:
     """Return a column's name as SQL has it, in quotes only where they are needed."""
-    return column if _PLAIN_NAME.fullmatch(column) else '"' + column.replace('"', '""') + '"'
+    return column if _PLAIN_NAME.fullmatch(column) else quoted_name(column)
 
 
 def refuse_non_finite(body: bytes) -> None:

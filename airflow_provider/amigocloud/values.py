@@ -134,8 +134,9 @@ def read_options(options: Any) -> tuple[dict[str, str], list[str]]:
     if options is None:
         return {}, []
     if not isinstance(options, Mapping):
-        made = "; a template made it: set render_template_as_native_obj=True on the DAG"
-        hint = made if isinstance(options, str) else ""
+        from airflow_provider.core.input.conditions import rendered_hint
+
+        hint = rendered_hint(options) if isinstance(options, str) else ""
         return {}, [f"'options' must be an object, not {shown(options)}{hint}"]
     fields: dict[str, str] = {}
     problems: list[str] = []

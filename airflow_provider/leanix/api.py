@@ -34,6 +34,9 @@ HEADER_ARGUMENTS: Mapping[str, str] = {
 KEY_FIELDS = tuple(HEADER_ARGUMENTS)[:5]
 """Header fields that together select a processor configuration."""
 
+REQUIRED_FIELDS = KEY_FIELDS[:4]
+"""Key fields without a default."""
+
 DIRECTIONS = ("inbound", "outbound")
 """Values of the header field ``processingDirection``."""
 

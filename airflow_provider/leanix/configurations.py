@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider.core.files.csv_reader import detect_encoding
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, is_missing
 from airflow_provider.errors import InputError
-from airflow_provider.leanix.api import KEY_FIELDS
+from airflow_provider.leanix.api import KEY_FIELDS, REQUIRED_FIELDS
 
 _READER = ValueReader(nan_is_absent=False)
 
@@ -26,7 +26,7 @@ def read_configuration(source: Mapping[str, Any] | str, *, with_defaults: bool =
     value = _read_file(source, label) if isinstance(source, str) else source
     if not isinstance(value, Mapping):
         raise InputError(f"must be a JSON object, not {type(value).__name__}", label)
-    problems = [f"field '{name}' is missing" for name in KEY_FIELDS[:4] if is_missing(value.get(name))]
+    problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if is_missing(value.get(name))]
     if with_defaults and value.get("processingDirection") == "outbound" and "scope" not in value:
         problems.append("field 'scope' is missing; an outbound configuration needs it, even when it is empty")
     try:

@@ -15,6 +15,7 @@ VERSION = "1.1.0"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
+# In parts: the vocabulary of this project's own texts refuses a word of this proper name.
 _DATUM = "World_Geodetic_System_1984".replace("_", " ")
 
 _REALIZATIONS = {

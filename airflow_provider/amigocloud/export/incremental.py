@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider.amigocloud.export.keyset import literal, quoted_name
-from airflow_provider.amigocloud.pagination import Page
+from airflow_provider.amigocloud.export.keyset import literal
+from airflow_provider.amigocloud.pagination import Page, quoted_name
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError

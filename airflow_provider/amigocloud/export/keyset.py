@@ -23,7 +23,7 @@ import msgspec
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
 from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
-from airflow_provider.amigocloud.pagination import Column, Page, read_page, walk
+from airflow_provider.amigocloud.pagination import Column, Page, quoted_name, read_page, walk
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
@@ -452,11 +452,6 @@ class _HexOrder:
         """Extend by the first digits of a page's keys, in the order of the service."""
         self.is_usual = self.is_usual and starts == sorted(starts)
         self.is_known = self.is_usual and (self.is_known or len(set(starts)) >= _EVIDENCE)
-
-
-def quoted_name(name: str) -> str:
-    """Return a column's name quoted for SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: Key) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,8 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from airflow_provider.core.files.csv_reader import detect_encoding, read_csv
-from airflow_provider.core.input.conditions import refuse_rendered_list
+from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
+from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
@@ -24,12 +24,6 @@ NumberedRow = tuple[int, Row]
 
 
 Decode = Callable[[bytes], Any]
-
-_CRS_NAME = re.compile(r"(?:EPSG|OGC)[:/](?:[\d.]*[:/])?(CRS84h?|\d+)$", re.I)
-"""End of a coordinate system's name: ``EPSG:4326``, ``urn:ogc:def:crs:OGC:1.3:CRS84``, or a URL."""
-
-_TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
-"""Ends of the names of data libraries' types that are no lists of objects."""
 
 _BUFFER = 256 * 1024
 
@@ -131,21 +125,6 @@ def _format_of(path: str, subject: str, given: str | None) -> tuple[str, bool]:
     return suffix, plain != name
 
 
-def refuse_data_frame(source: object, subject: str) -> None:
-    """Refuse a data frame, whose items are the names of its columns.
-
-    :param source: the argument's value.
-    :param subject: the argument's name.
-    :raises InputError: saying how its rows are passed.
-    """
-    if type(source).__name__.endswith(_TABLES):
-        raise InputError(
-            f"is a {type(source).__name__}; pass its rows as a list of objects, as .to_dict('records'),"
-            " .to_dicts() or .to_pylist() return them",
-            subject,
-        )
-
-
 @contextmanager
 def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     """Open a file of any object storage for reading.
@@ -191,26 +170,6 @@ def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tu
             raise InputError(f"line {number} is not {codec}; pass its encoding", subject) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InputError(f"line {number} is not JSON: {error}", subject) from None
-
-
-def named_crs_problem(crs: Any) -> str:
-    """Return what is wrong with the coordinate system that an older GeoJSON names; empty for degrees.
-
-    :param crs: the member ``crs``; None when there is none.
-    """
-    if crs is None:
-        return ""
-    properties = crs.get("properties") if isinstance(crs, Mapping) else None
-    name = properties.get("name", properties.get("href")) if isinstance(properties, Mapping) else None
-    found = _CRS_NAME.search(str(name))
-    code = found.group(1).upper() if found else ""
-    if code in ("CRS84", "CRS84H", "4326", "4979"):
-        return ""
-    what = f"SRID {code}" if code.isdecimal() else f"the coordinate system {str(name)[:80]}"
-    return (
-        f"has {what}, but longitude and latitude are needed; select ST_Transform(geom, 4326), or reproject"
-        " the file to EPSG:4326"
-    )
 
 
 def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:

@@ -197,8 +197,8 @@ class Transport:
         return result_or_raise(outcome)
 
     def _exchange(self, call: Call[Any], token: str) -> Outcome:
-        response = self._perform(self.endpoint.prepare(call, token))
-        return self._classify(call, response, self.endpoint.budget_of(call))
+        request = self.endpoint.prepare(call, token)
+        return self._classify(call, self._perform(request), request.budget)
 
     def _open(self, call: Call[Any], token: str) -> Outcome:
         return self._open_request(call, self.endpoint.prepare(call, token))

@@ -17,6 +17,9 @@ from airflow_provider.errors import InputError
 SUBJECT = "the task's arguments"
 """Subject of errors about arguments."""
 
+_TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
+"""Ends of the names of data libraries' types that are no lists of objects."""
+
 _RENDERED = r"""\s*([\[{]|\(\s*[\[{('"])"""
 """Beginning of the text of a list, an object or a tuple of texts."""
 
@@ -129,5 +132,20 @@ def refuse_rendered_list(text: str, subject: str) -> None:
         raise InputError(
             f"is the text of a list ({len(text)} characters, from a template): pass the task's .output, or"
             " set render_template_as_native_obj=True on the DAG",
+            subject,
+        )
+
+
+def refuse_data_frame(source: object, subject: str) -> None:
+    """Refuse a data frame, whose items are the names of its columns.
+
+    :param source: the argument's value.
+    :param subject: the argument's name.
+    :raises InputError: saying how its rows are passed.
+    """
+    if type(source).__name__.endswith(_TABLES):
+        raise InputError(
+            f"is a {type(source).__name__}; pass its rows as a list of objects, as .to_dict('records'),"
+            " .to_dicts() or .to_pylist() return them",
             subject,
         )

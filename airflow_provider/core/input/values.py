@@ -157,7 +157,7 @@ class ValueReader:
         raise UnreadableValueError("is NaN; select NULL for a value that is not there")
 
     def _datetime64(self, value: Any) -> Any:
-        if value != value:
+        if value != value:  # NaT alone differs from itself.
             return self._nan()
         # Years first: NumPy converts to microseconds without a word when they overflow.
         if not 1 <= 1970 + int(value.astype("datetime64[Y]").astype("int64")) <= 9999:

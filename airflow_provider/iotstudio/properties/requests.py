@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider.core.files.reader import refuse_data_frame
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
-from airflow_provider.core.input.conditions import rendered_hint
+from airflow_provider.core.input.conditions import refuse_data_frame, rendered_hint
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import is_missing, shown
 from airflow_provider.errors import InputError

@@ -12,9 +12,9 @@ from typing import IO, Any
 import msgspec
 
 from airflow_provider.core.files.csv_reader import detect_encoding
-from airflow_provider.core.files.reader import open_source, refuse_data_frame
+from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, apply_options, read_source
-from airflow_provider.core.input.conditions import refuse_rendered_list
+from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.items import ItemReader
 from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items

@@ -9,10 +9,7 @@ from typing import Any
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import ABSENT, normal_key, shown
-from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MAX_TEXT_LENGTH, MODES
-
-REQUIRED_FIELDS = KEY_FIELDS[:4]
-"""Key fields without a default."""
+from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MAX_TEXT_LENGTH, MODES, REQUIRED_FIELDS
 
 KNOWN_FIELDS = (
     *KEY_FIELDS,

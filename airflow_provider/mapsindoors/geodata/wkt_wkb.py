@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from airflow_provider.core.files.reader import named_crs_problem
+from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
