@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -101,3 +103,19 @@ def test_without_a_shared_store_tasks_are_refused_and_still_succeed(
     done = run_processes(6, 12)
     assert errors(done) == []
     assert len(refused) > 5
+
+
+async def test_a_trigger_and_tasks_share_the_limit(
+    connect: Callable[..., Any], service: MapsIndoorsService, refused: list[float]
+) -> None:
+    hook = connect()
+    tasks = asyncio.create_task(asyncio.to_thread(run_processes, 3, 12))
+    answered = []
+    while not tasks.done():
+        await hook.alist_geodata(base_types="venue")
+        answered.append(time.monotonic())
+    done = await tasks
+    assert errors(done) == []
+    assert len(refused) <= 48 / 10  # Arrivals bunch on a busy machine.
+    began, ended = min(one.answered[0] for one in done), max(one.answered[-1] for one in done)
+    assert 4 <= sum(began < moment < ended for moment in answered) <= 24  # A quarter of 48 is the trigger's.
