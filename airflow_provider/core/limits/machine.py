@@ -30,10 +30,11 @@ IDLE = 86400.0
 _REFRESH = 3600.0
 """Seconds after which a file that is only read counts as used once more."""
 
-_HEAD = struct.Struct("<4sIBxxxIq")
-"""Magic, checksum of the rest, kind, count of slots (or length of the alias), pause."""
+_HEAD = struct.Struct("<4sIB3xIIq")
+"""Magic, checksum of the rest and the body, kind, count of slots (or length of the alias), offset of the
+body, pause."""
 
-_MAGIC = b"adt1"
+_MAGIC = b"adt2"
 
 _SLOTS, _ALIAS = 0, 1
 
@@ -145,7 +146,7 @@ class MachineStore(LocalStore):
 class _LockedFile:
     """A context that holds the lock of a file; this one is entered before each request."""
 
-    __slots__ = ("_block", "_file", "_name", "_record", "_size", "_store")
+    __slots__ = ("_block", "_body", "_file", "_name", "_record", "_size", "_store")
 
     def __init__(self, store: MachineStore, name: str, block: bool) -> None:
         self._store = store
@@ -156,7 +157,7 @@ class _LockedFile:
         try:
             self._file, self._size = self._store.open_locked(self._name, self._block)
             try:
-                self._record = _read(self._file, self._size)
+                self._record, self._body = _read(self._file, self._size)
             except BaseException:
                 os.close(self._file)
                 raise
@@ -167,7 +168,7 @@ class _LockedFile:
     def __exit__(self, *exc: object) -> None:
         try:
             if self._record.is_changed:
-                _write(self._file, self._size, self._record)
+                _write(self._file, self._size, self._body, self._record)
         except OSError as error:
             raise _unusable(error) from None
         finally:
@@ -214,44 +215,61 @@ def _lock(file: int, block: bool) -> None:
             return
 
 
-def _read(file: int, size: int) -> Record:
+def _read(file: int, size: int) -> tuple[Record, slice]:
+    """Return the record of a file, and where its body lies."""
     data = os.pread(file, min(size, _LARGEST), 0)
     if not data:
-        return Record()
+        return Record(), slice(0, 0)
     try:
-        return _decode(data)
+        body, kind, paused_until = _layout(data)
+        if kind == _ALIAS:
+            return Record(alias=data[body].decode("ascii")), body
+        slots = struct.unpack(f"<{(body.stop - body.start) // 8}q", data[body])
     except ValueError:
-        return Record(is_damaged=True)
+        return Record(is_damaged=True), slice(0, 0)
+    return Record(State(slots, paused_until)), body
 
 
-def _decode(data: bytes) -> Record:
+def _layout(data: bytes) -> tuple[slice, int, int]:
+    """Return the place of the body, the kind and the pause.
+
+    :raises ValueError: when the file was not written by this module, or is damaged.
+    """
     if len(data) < _HEAD.size:
         raise ValueError("too short")
-    magic, checksum, kind, count, paused_until = _HEAD.unpack_from(data)
-    end = _HEAD.size + (8 * count if kind == _SLOTS else count)
-    if magic != _MAGIC or kind > _ALIAS or end > len(data) or zlib.crc32(data[8:end]) != checksum:
+    magic, checksum, kind, count, start, paused_until = _HEAD.unpack_from(data)
+    body = slice(start, start + (8 * count if kind == _SLOTS else count))
+    if magic != _MAGIC or kind > _ALIAS or not _HEAD.size <= start <= body.stop <= len(data):
         raise ValueError("damaged")
-    if kind == _ALIAS:
-        return Record(alias=data[_HEAD.size : end].decode("ascii"))
-    return Record(State(struct.unpack_from(f"<{count}q", data, _HEAD.size), paused_until))
+    if zlib.crc32(data[body], zlib.crc32(data[8 : _HEAD.size])) != checksum:
+        raise ValueError("damaged")
+    return body, kind, paused_until
 
 
-def _encode(record: Record) -> bytes:
+def _write(file: int, size: int, used: slice, record: Record) -> None:
+    """Write a record: its body where the last one is not, then the head that names the place.
+
+    The kernel writes page by page, and a process may be killed between two pages. The head lies in one page.
+
+    :param size: size of the file.
+    :param used: place of the last body.
+    """
     slots, alias = record.state.slots, record.alias.encode()
     kind, count = (_ALIAS, len(alias)) if alias else (_SLOTS, len(slots))
     body = alias or struct.pack(f"<{count}q", *slots)
-    rest = _HEAD.pack(_MAGIC, 0, kind, count, record.state.paused_until)[8:] + body
-    return _MAGIC + struct.pack("<I", zlib.crc32(rest)) + rest
-
-
-def _write(file: int, size: int, record: Record) -> None:
-    data = _encode(record)
-    if len(data) > _LARGEST:
+    fits_before = _HEAD.size + len(body) <= used.start
+    start = _HEAD.size if fits_before else max(used.stop, _HEAD.size)
+    end = start + len(body)
+    if end > _LARGEST:
         raise StoreUnusableError("too many requests wait")
-    if os.pwrite(file, data, 0) != len(data):
-        raise StoreUnusableError("no space is left")
-    if size > 2 * len(data) + 512:
-        os.ftruncate(file, len(data))
+    rest = _HEAD.pack(_MAGIC, 0, kind, count, start, record.state.paused_until)[8:]
+    head = _MAGIC + struct.pack("<I", zlib.crc32(body, zlib.crc32(rest))) + rest
+    parts = [(body, start), (head, 0)] if used.stop else [(head + body, 0)]
+    for data, offset in parts:
+        if os.pwrite(file, data, offset) != len(data):
+            raise StoreUnusableError("no space is left")
+    if size > 3 * end + 512:
+        os.ftruncate(file, end)
 
 
 @cache
