@@ -34,6 +34,11 @@ def _common_fields() -> dict[str, _Field]:
             "number",
             description="Seconds in which attempts of a request may start. Empty: what fits the service.",
         ),
+        "max_concurrency": _field(
+            "Concurrent requests",
+            "integer",
+            description="Requests at once of all tasks that use the connection. Empty: no limit.",
+        ),
         "verify": _field(
             "Verify TLS",
             description="true, false, or the path of a CA bundle. Leave empty for true.",
@@ -91,7 +96,6 @@ _AMIGOCLOUD: dict[str, Any] = {
         "project_url": _field(
             "Project URL", description="users/123/projects/1234; needed with a project token."
         ),
-        "max_concurrency": _field("Concurrent requests", "integer", default=4),
         "websocket_url": _field("Websocket URL", description="Empty: the host's origin with /v2_socket.io/"),
         **_common_fields(),
     },

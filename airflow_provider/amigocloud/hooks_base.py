@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from airflow_provider.core.http.rate_limit import Budget
 
 
+_CONCURRENCY = 4
+"""Concurrent requests of a task whose connection sets no limit."""
+
+
 class ProjectHook(ApiHook):
     """Base of :class:`~airflow_provider.amigocloud.hooks.AmigoCloudHook`: the connection and its requests.
 
@@ -40,7 +44,6 @@ class ProjectHook(ApiHook):
         login="unused",
         extras={
             "project_url": Extra(),
-            "max_concurrency": Extra("number", 4.0),
             "websocket_url": Extra("socket"),
         },
     )
@@ -83,8 +86,8 @@ class ProjectHook(ApiHook):
 
     @property
     def max_concurrency(self) -> int:
-        """Maximum concurrent requests of this connection."""
-        return max(1, int(self.settings.extras["max_concurrency"]))
+        """Maximum concurrent requests of a task: the connection's ``max_concurrency``, else 4."""
+        return self.settings.max_concurrency or _CONCURRENCY
 
     def need_project(self) -> None:
         """Validate that the connection names a project.

@@ -58,8 +58,8 @@ class AmigoCloudExportOperator(BaseOperator):
     :param page_size: rows to request per page; the service returns at most 1000, as far as is known
         (templated).
     :param concurrency: maximum concurrent requests, for a dataset and for a query with a key of hex ids or
-        UUIDs; by default the connection's ``max_concurrency`` (4). Other queries and lists are read one page
-        ahead (templated).
+        UUIDs; by default the connection's ``max_concurrency``, else 4. Other queries and lists are read one
+        page ahead (templated).
     :param incremental_column: export only the rows that are new since the last export, by this column of
         dates, timestamps or numbers that only grow. The watermark is stored on the task's one outlet asset
         (Airflow 3.3), moves after the file is published, and never passes the service's time. Rows without a

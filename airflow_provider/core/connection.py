@@ -48,6 +48,7 @@ COMMON_EXTRAS: Mapping[str, Extra] = {
     "connect_timeout": Extra("number", 10.0),
     "attempts": Extra("integer"),
     "patience": Extra("number"),
+    "max_concurrency": Extra("integer"),
     "verify": Extra("text", True),
     "allow_http": Extra("boolean", False),
     "allowed_hosts": Extra("list", ()),
@@ -112,6 +113,12 @@ class Settings:
     def rate_limit_store(self) -> str:
         """Address of the store of request budgets; empty for the machine's own one."""
         value: str = self.extras["rate_limit_store"]
+        return value
+
+    @property
+    def max_concurrency(self) -> int | None:
+        """Maximum requests at once of all tasks that use the connection; None for no limit."""
+        value: int | None = self.extras["max_concurrency"]
         return value
 
     @property

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider.core.http.async_transport import AsyncTransport
+    from airflow_provider.core.http.concurrency import ConcurrencyLimit
     from airflow_provider.core.http.rate_limit import Budget
     from airflow_provider.core.http.sync_transport import Stream, Transport
 
@@ -144,6 +145,14 @@ class ApiHook(BaseHook):
 
         address = settings.rate_limit_store
         return shared_budget(address, TOKENS_PER_SECOND, "token", *identity, burst=TOKEN_BURST)
+
+    def _concurrency(self, settings: Settings) -> ConcurrencyLimit | None:
+        if settings.max_concurrency is None:
+            return None
+        from airflow_provider.core.http.concurrency import shared_concurrency
+
+        identity = (settings.conn_id, settings.host, settings.login, settings.password)
+        return shared_concurrency(settings.rate_limit_store, settings.max_concurrency, *identity)
 
     def _adjusted(self, limits: RetryLimits) -> RetryLimits:
         extras = self.settings.extras
@@ -284,6 +293,7 @@ class ApiHook(BaseHook):
             self.credential(settings),
             self.budget(settings),
             self.token_budget(settings),
+            self._concurrency(settings),
             self.read_error,
             limits,
         )

@@ -7,7 +7,7 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -72,7 +72,8 @@ class AsyncTransport:
 
     async def _exchange(self, call: Call[Any], token: str) -> Outcome:
         request = self.endpoint.prepare(call, token)
-        outcome = self.endpoint.classify(call, await self._perform(call, request))
+        async with request.concurrency.aentered() if request.concurrency else nullcontext():
+            outcome = self.endpoint.classify(call, await self._perform(call, request))
         if request.budget and (seconds := self.endpoint.pause_after(outcome)):
             await request.budget.apause(seconds)
         return outcome

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -24,6 +24,9 @@ from airflow_provider.core.redaction import Redactor, redact_http_logs, redact_t
 from airflow_provider.core.urls import is_loopback, origin, split_plain
 from airflow_provider.errors import ApiError, InputError, ProviderError, cut
 
+if TYPE_CHECKING:
+    from airflow_provider.core.http.concurrency import ConcurrencyLimit
+
 _MIN_SIGNATURE = 16
 """Minimum characters of a query value that may be the signature of a signed link."""
 
@@ -39,6 +42,7 @@ class Request:
     :param headers: all headers, the credential included.
     :param body: the body as bytes or as a stream of chunks.
     :param budget: the request budget that it counts in, or None.
+    :param concurrency: the limit of requests at once that it counts in, or None.
     """
 
     method: str
@@ -46,6 +50,7 @@ class Request:
     headers: dict[str, str] = field(repr=False)
     body: bytes | Iterator[bytes] | None = field(repr=False, default=None)
     budget: Budget | None = None
+    concurrency: ConcurrencyLimit | None = None
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Endpoint:
     :param credential: the credential that authenticates requests.
     :param budget: the request budget of calls to the API, or None.
     :param token_budget: the request budget of token requests, or None.
+    :param concurrency: the limit of calls to the API at once, or None.
     :param read_error: function that reads code and message of an error reply.
     :param retry_limits: limits of retries and backoff.
     :param redactor: redactor that knows the connection's secrets.
@@ -67,6 +73,7 @@ class Endpoint:
     credential: Credential
     budget: Budget | None = None
     token_budget: Budget | None = None
+    concurrency: ConcurrencyLimit | None = None
     read_error: Callable[[Reply], tuple[str, str]] = default_read_error
     retry_limits: RetryLimits = field(default_factory=RetryLimits)
     redactor: Redactor = field(default_factory=Redactor)
@@ -92,7 +99,9 @@ class Endpoint:
             self.redactor.add_token(token)
             self.credential.apply(token, headers, query)
         full_url = f"{url}?{urlencode(query)}" if query else url
-        return Request(call.method, full_url, headers, body, self.budget_of(call))
+        # A token is fetched within an attempt of a call, which may hold the only place.
+        concurrency = None if self.credential.requests_token_with(call) else self.concurrency
+        return Request(call.method, full_url, headers, body, self.budget_of(call), concurrency)
 
     def classify(self, call: Call[Any], reply: Reply | NoResponse) -> Outcome:
         """Classify the outcome of an attempt; its error holds no secret."""

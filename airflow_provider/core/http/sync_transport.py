@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -161,7 +162,7 @@ class Transport:
             self._session = None
         if self.seconds_waited >= 1:
             self._log.info(
-                "%d requests waited %.1f s in total for their budget", self.requests, self.seconds_waited
+                "%d requests waited %.1f s in total for their turn", self.requests, self.seconds_waited
             )
             self.seconds_waited = 0.0
 
@@ -198,16 +199,18 @@ class Transport:
 
     def _exchange(self, call: Call[Any], token: str) -> Outcome:
         request = self.endpoint.prepare(call, token)
-        return self._classify(call, self._perform(request), request.budget)
+        with self._place(request):
+            return self._classify(call, self._perform(request), request.budget)
 
     def _open(self, call: Call[Any], token: str) -> Outcome:
         return self._open_request(call, self.endpoint.prepare(call, token))
 
     def _open_request(self, call: Call[Any], request: Request) -> Outcome:
-        response = self._perform(request)
-        if not isinstance(response, NoResponse) and response.status_code in call.success_statuses:
-            return Outcome(OutcomeKind.DONE, value=response)
-        return self._classify(call, response, request.budget)
+        with self._place(request):  # Until the reply begins: its reader may send further requests.
+            response = self._perform(request)
+            if not isinstance(response, NoResponse) and response.status_code in call.success_statuses:
+                return Outcome(OutcomeKind.DONE, value=response)
+            return self._classify(call, response, request.budget)
 
     def _classify(
         self, call: Call[Any], response: requests.Response | NoResponse, budget: Budget | None
@@ -218,13 +221,25 @@ class Transport:
             budget.pause(seconds)
         return outcome
 
+    @contextmanager
+    def _place(self, request: Request) -> Iterator[None]:
+        """Hold one of the places of the connection's requests at once, if it has a limit of them."""
+        if not request.concurrency:
+            yield
+            return
+        describe = partial(self.endpoint.describe_request, request)
+        with request.concurrency.entered(self._sleep, self._seconds_left, describe) as waited:
+            with self._lock:
+                self.seconds_waited += waited
+            yield
+
     def _perform(self, request: Request) -> requests.Response | NoResponse:
         import requests
 
         waited = 0.0
         if request.budget:
             waited = request.budget.acquire(
-                self._sleep, self._seconds_left, lambda: self.endpoint.describe_request(request)
+                self._sleep, self._seconds_left, partial(self.endpoint.describe_request, request)
             )
         with self._lock:
             self.requests += 1

@@ -14,6 +14,8 @@ from airflow_provider.errors import InputError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from airflow_provider.core.limits.redis_store import RedisStore
+    from airflow_provider.core.limits.semaphore import Semaphore
     from airflow_provider.core.limits.store import Store
 
 PROCESS = "process"
@@ -113,11 +115,16 @@ def open_store(address: str) -> Store:
 
     :raises InputError: when the package ``redis`` is needed and missing.
     """
-    from airflow_provider.core.limits.machine import FOLDER_VARIABLE
-
-    key = (address, "" if address.startswith("/") else os.environ.get(FOLDER_VARIABLE, ""))
+    key = place_of(address)
     found = _stores.get(key)
     return found if found is not None else _stores.setdefault(key, _new_store(address))
+
+
+def place_of(address: str) -> tuple[str, str]:
+    """Return a key of the store at an address: the environment may name another folder for the machine."""
+    from airflow_provider.core.limits.machine import FOLDER_VARIABLE
+
+    return address, "" if address.startswith("/") else os.environ.get(FOLDER_VARIABLE, "")
 
 
 def _new_store(address: str) -> Store:
@@ -128,14 +135,46 @@ def _new_store(address: str) -> Store:
         return _process_store()
     if "://" not in address:
         return FallbackStore(MachineStore(address), _process_store())
+    machine = FallbackStore(MachineStore(), _process_store())
+    return FallbackStore(_redis_store(address), machine)
+
+
+def open_semaphore(address: str, key: str, limit: int) -> Semaphore:
+    """Return the semaphore of a connection in the store at an address, with those that take its place.
+
+    :param address: address of the store, see :func:`open_store`.
+    :param key: digest of the connection.
+    :param limit: maximum requests at once.
+    :raises InputError: when the package ``redis`` is needed and missing.
+    """
+    from airflow_provider.core.limits.fallback import FallbackSemaphore
+    from airflow_provider.core.limits.machine import MachineStore
+    from airflow_provider.core.limits.machine_semaphore import MachineSemaphore
+    from airflow_provider.core.limits.semaphore import ProcessSemaphore
+
+    process = ProcessSemaphore(limit)
+    if address == PROCESS:
+        return process
+    is_redis = "://" in address
+    machine = FallbackSemaphore(
+        MachineSemaphore(MachineStore("" if is_redis else address), key, limit), process
+    )
+    if not is_redis:
+        return machine
+    store = _redis_store(address)
+    from airflow_provider.core.limits.redis_semaphore import RedisSemaphore
+
+    return FallbackSemaphore(RedisSemaphore(store, key, limit), machine)
+
+
+def _redis_store(address: str) -> RedisStore:
     if find_spec("redis") is None:
         raise InputError(
             "extra 'rate_limit_store' needs the package redis: install airflow-provider-digital-twin[redis]"
         )
     from airflow_provider.core.limits.redis_store import RedisStore
 
-    machine = FallbackStore(MachineStore(), _process_store())
-    return FallbackStore(RedisStore(address), machine)
+    return RedisStore(address)
 
 
 def _process_store() -> Store:

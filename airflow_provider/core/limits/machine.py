@@ -43,6 +43,9 @@ _LARGEST = 1 << 20
 
 _SUFFIX = ".budget"
 
+PERMIT_SUFFIX = ".permit"
+"""End of the name of a file whose lock is a place of a semaphore."""
+
 
 class MachineStore(LocalStore):
     """Holds each budget in a file that is locked for some microseconds.
@@ -138,7 +141,7 @@ class MachineStore(LocalStore):
         self._swept_at = time.monotonic()
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
-                if name.endswith(_SUFFIX):
+                if name.endswith((_SUFFIX, PERMIT_SUFFIX)):
                     with contextlib.suppress(OSError, WouldBlockError):
                         _remove_idle(name, folder)
 
@@ -162,7 +165,7 @@ class _LockedFile:
                 os.close(self._file)
                 raise
         except OSError as error:
-            raise _unusable(error) from None
+            raise unusable(error) from None
         return self._record
 
     def __exit__(self, *exc: object) -> None:
@@ -170,14 +173,15 @@ class _LockedFile:
             if self._record.is_changed:
                 _write(self._file, self._size, self._body, self._record)
         except OSError as error:
-            raise _unusable(error) from None
+            raise unusable(error) from None
         finally:
             # A process that was forked meanwhile has a duplicate, and would hold the lock with it.
             fcntl.flock(self._file, fcntl.LOCK_UN)
             os.close(self._file)
 
 
-def _unusable(error: OSError) -> StoreUnusableError:
+def unusable(error: OSError) -> StoreUnusableError:
+    """Return an error of the operating system as the store's error, without path."""
     return StoreUnusableError(f"{type(error).__name__}: {os.strerror(error.errno or 0)}")
 
 

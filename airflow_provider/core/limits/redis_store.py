@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,12 +25,15 @@ _IDLE = 86_400_000
 
 _MAX_ALIASES = 8
 
-_LIBRARY = f"""
+READ_CLOCK = """
 local function read_clock()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
 end
+"""
+"""Lua: the microseconds of the clock of Redis, unless the script got them as its first argument."""
 
+_LIBRARY = f"""{READ_CLOCK}
 -- Returns the key that a budget is an alias of, or the pause and the slots. A budget that cannot be read
 -- counts as if a full window of requests had just been sent.
 local function read(key, now, requests)
@@ -156,7 +159,7 @@ class RedisStore(Store):
         for _ in range(_MAX_ALIASES):
             if key == other:
                 return
-            found = self._run(_JOIN, [key, other], (rate.requests if rate else 0, other), block)
+            found = self.run(_JOIN, [key, other], (rate.requests if rate else 0, other), block)
             if not found:
                 return
             key, other = _text(found[0]) or key, _text(found[1]) or other
@@ -165,14 +168,20 @@ class RedisStore(Store):
     def _follow(self, script: str, key: str, values: tuple[int, ...], block: bool) -> tuple[str, list[Any]]:
         """Run a script on a budget, or on the one that it is an alias of; returns that one's key, too."""
         for _ in range(_MAX_ALIASES):
-            found = self._run(script, [key], values, block)
+            found = self.run(script, [key], values, block)
             if isinstance(found, list):
                 return key, found
             key = _text(found)
         raise StoreUnusableError("the aliases of a budget lead in a circle")
 
-    def _run(self, script: str, keys: list[str], values: tuple[int | str, ...], block: bool) -> Any:
-        """Run a script; a connection that was open before is replaced once, if it broke meanwhile."""
+    def run(self, script: str, keys: Sequence[str], values: tuple[int | str, ...], block: bool = True) -> Any:
+        """Run a script; a connection that was open before is replaced once, if it broke meanwhile.
+
+        :param script: Lua; its first argument is the time in microseconds, or empty for Redis' own clock.
+        :param keys: names without the prefix that all names in Redis have.
+        :param values: further arguments.
+        :raises StoreUnusableError: when Redis cannot be used.
+        """
         if not block:
             raise WouldBlockError
         import redis

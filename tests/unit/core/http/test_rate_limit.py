@@ -368,7 +368,7 @@ def test_the_log_tells_the_total_wait(connect: Connect, echo: Sandbox, logged: C
         hook.transport.endpoint.budget = Budget(1)
         hook.send(Call("GET", "open/x"))
         hook.send(Call("GET", "open/x"))
-    assert "2 requests waited 1.0 s in total for their budget" in logged()
+    assert "2 requests waited 1.0 s in total for their turn" in logged()
 
 
 def test_token_requests_have_a_budget_of_their_own(connect: Connect, echo: Sandbox) -> None:

@@ -1,0 +1,264 @@
+"""The extra ``max_concurrency``: at most so many requests of a connection at once, over all of its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.core.http import concurrency
+from airflow_provider.core.http.call import Call
+from airflow_provider.core.limits.semaphore import Permit
+from airflow_provider.errors import InputError, RateLimitedError
+from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.leanix.hooks import LeanIXHook
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.sandbox.server import Sandbox
+from tests.support.wait import until
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+class SlowService(ThreadingHTTPServer):
+    """Takes a moment for each request, and counts how many are being served at once."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        self.now = self.most = self.total = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: SlowService
+
+    def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.now += 1
+            self.server.total += 1
+            self.server.most = max(self.server.most, self.server.now)
+        time.sleep(0.01)
+        with self.server.lock:
+            self.server.now -= 1
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "11")
+        self.end_headers()
+        self.wfile.write(b'{"data":[]}')
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def service() -> Iterator[SlowService]:
+    with SlowService() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+TASK = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.core.http.call import Call
+with AmigoCloudHook("counted") as hook, ThreadPoolExecutor(4) as pool:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if sys.argv[1] == "trigger":
+        async def run():
+            await asyncio.gather(*(AmigoCloudHook("counted").asend(Call("GET", "me")) for _ in range(12)))
+        asyncio.run(run())
+    else:
+        list(pool.map(lambda _: hook.get("me"), range(12)))
+"""
+
+
+def connection(service: SlowService, **extra: Any) -> str:
+    value = {"conn_type": "amigocloud", "host": service.url, "password": "a+b%c", "extra": extra}
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("store", ["machine", "redis"])
+def test_all_tasks_of_a_connection_share_its_places(
+    service: SlowService, store: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Three tasks of four threads each, and a trigger with twelve watchers."""
+    extra = {} if store == "machine" else {"rate_limit_store": request.getfixturevalue("running_redis").url}
+    monkeypatch.setenv("AIRFLOW_CONN_COUNTED", connection(service, max_concurrency=2, **extra))
+    command = [sys.executable, "-c", TASK]
+    tasks = [
+        subprocess.Popen([*command, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for kind in ("task", "task", "task", "trigger")
+    ]
+    for task in tasks:
+        assert task.stdout
+        assert task.stdout.readline()
+    for task in tasks:
+        task.communicate("\n", timeout=60)
+    assert [task.returncode for task in tasks] == [0] * 4
+    assert (service.total, service.most) == (48, 2)
+
+
+def test_without_the_extra_requests_are_not_counted(
+    service: SlowService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COUNTED", connection(service))
+    with AmigoCloudHook("counted") as hook, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: hook.get("me"), range(40)))
+        assert hook.transport.endpoint.concurrency is None
+        assert hook.max_concurrency == 4
+    assert service.most > 2
+
+
+@pytest.mark.parametrize("hook", [AmigoCloudHook, IoTStudioHook, LeanIXHook, MapsIndoorsHook])
+def test_every_connection_type_has_the_extra(
+    hook: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{hook.conn_type}_default"
+    value = json.loads(sandbox.connections[name])
+    extra = value.get("extra") or {}
+    extra = json.loads(extra) if isinstance(extra, str) else extra
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_LIMITED", json.dumps({**value, "extra": {**extra, "max_concurrency": "1"}})
+    )
+    assert hook("limited").test_connection()[0]
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "two", True, [2]])
+def test_the_extra_is_a_whole_number_above_0(
+    value: Any, service: SlowService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COUNTED", connection(service, max_concurrency=value))
+    with pytest.raises(InputError, match=r"'max_concurrency' must be a whole number"):
+        AmigoCloudHook("counted").get("me")
+    assert service.total == 0
+
+
+# -- waits ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(service: SlowService, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmigoCloudHook]:
+    """Yield a hook whose only place another task holds."""
+    monkeypatch.setenv("AIRFLOW_CONN_COUNTED", connection(service, max_concurrency=1))
+    with AmigoCloudHook("counted") as hook:
+        limit = hook.transport.endpoint.concurrency
+        assert limit
+        other = Permit()
+        assert limit._semaphore.try_enter(other)
+        yield hook
+        limit._semaphore.leave(other)
+
+
+def test_a_wait_of_more_than_a_minute_becomes_the_tasks_next_retry(
+    full: AmigoCloudHook, service: SlowService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.1)
+    with pytest.raises(RateLimitedError, match="other tasks have held all 1 places") as caught:
+        full.get("me")
+    assert caught.value.retry_after == 30
+    assert "me was not sent" in str(caught.value)
+    assert service.total == 0
+
+
+def test_the_wait_for_a_place_keeps_the_deadline(full: AmigoCloudHook, service: SlowService) -> None:
+    with pytest.raises(RateLimitedError), full.until(time.time() + 0.2):
+        full.get("me")
+    assert service.total == 0
+
+
+def test_a_trigger_waits_on_without_blocking_its_event_loop(
+    full: AmigoCloudHook, service: SlowService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.01)
+    limit = full.transport.endpoint.concurrency
+    assert limit
+
+    async def run() -> int:
+        waiting = asyncio.create_task(AmigoCloudHook("counted").asend(Call("GET", "me")))
+        turns = 0
+        while turns < 200:
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert not waiting.done()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return turns
+
+    assert asyncio.run(run()) == 200
+    assert service.total == 0
+
+
+def test_a_cancelled_trigger_gives_its_place_back(
+    service: SlowService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COUNTED", connection(service, max_concurrency=1))
+
+    async def run(turns: int) -> None:
+        hook = AmigoCloudHook("counted")
+        sending = asyncio.create_task(hook.asend(Call("GET", "me")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    for turns in range(0, 60, 3):
+        asyncio.run(run(turns))
+    with AmigoCloudHook("counted") as hook:
+        limit = hook.transport.endpoint.concurrency
+        assert limit
+        permit = Permit()
+        until(lambda: limit._semaphore.try_enter(permit), seconds=5)
+        limit._semaphore.leave(permit)
+
+
+def test_the_log_names_the_places_and_a_long_wait(
+    full: AmigoCloudHook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(concurrency, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(concurrency, "_LOGGED_WAIT", 0.05)
+    with pytest.raises(RateLimitedError):
+        full.get("me")
+    assert caplog.text.count("at most 1 requests at once, shared in this machine") == 1
+    assert caplog.text.count("waiting for one of the 1 requests at once in this machine") == 1
+
+
+def test_a_reader_of_a_streamed_reply_may_send_further_requests(
+    connect: Callable[..., Any], echo: Sandbox
+) -> None:
+    hook = connect({"mode": "query", "max_concurrency": 1})
+    with hook.stream(Call("GET", "open/x")) as stream:
+        assert hook.send(Call("GET", "open/y"))
+        assert b"".join(stream.chunks())
+
+
+def test_a_token_is_fetched_within_the_only_place(connect: Callable[..., Any], echo: Sandbox) -> None:
+    hook = connect({"max_concurrency": 1})
+    hook.send(Call("GET", "closed/x"))
+    hook.forget_access_token(hook.cached_access_token())
+    hook.send(Call("GET", "closed/x"))
+    assert echo.counters.tokens_issued["echo"] == 2
