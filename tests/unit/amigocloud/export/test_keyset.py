@@ -289,7 +289,7 @@ def test_values_are_quoted():
 
 
 def test_requests_go_out_at_the_same_time_but_no_more_than_allowed(sandbox, tmp_path):
-    sandbox.faults.add("delay", seconds=0.05, times=None, path="/sql")
+    sandbox.faults.add("delay", seconds=0.3, times=None, path="/sql")
     path = str(tmp_path / "a.jsonl")
     arguments = {"task_id": "x", "output_path": path, "dataset": seed.ASSETS, "page_size": 200}
     AmigoCloudExportOperator(**arguments, concurrency=6).execute({})

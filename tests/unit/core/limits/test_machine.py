@@ -500,6 +500,6 @@ def test_an_unusable_store_is_tried_every_half_minute_only(
     folder.unlink()
     store.reserve(KEY, RATE, 60)
     assert not folder.exists()
-    monkeypatch.setattr(store, "_unusable_until", 0.0)
+    monkeypatch.setattr(store._fallback, "_unusable_until", 0.0)
     store.reserve(KEY, RATE, 60)
     assert folder.exists()

@@ -198,7 +198,7 @@ def test_a_stopped_redis_leaves_the_machines_budget(
     own_redis.start()
     waits(store, 1)
     assert "Redis" not in store.place
-    monkeypatch.setattr(store, "_unusable_until", 0.0)
+    monkeypatch.setattr(store._fallback, "_unusable_until", 0.0)
     assert waits(store, 1) == [0.0]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
