@@ -1,5 +1,6 @@
 # make demo   run the example DAGs in a real local Airflow, against the sandbox
 # make up     the same, and leave Airflow's UI and the sandbox running; make down stops them
+# make cluster  the same on a cluster: Celery, PostgreSQL, Redis, S3, two hosts; make test-cluster proves it (15 min)
 # make setup  build .venv, the environment to work in; make clean removes everything that was built
 # make test   lint, types and all tests; also one by one: lint types unit contract newest floor system
 # make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
@@ -13,6 +14,7 @@ TESTS := -n 3 --dist worksteal
 READY := .venv/.ready
 FLOOR := .venv-floor/.ready
 NEWEST := .venv-newest/.ready
+CLUSTER := .venv-cluster/.ready
 
 export UV_PYTHON_DOWNLOADS := never
 # The tests start hundreds of processes, each with Airflow: without .pyc files each one would compile it again.
@@ -20,15 +22,19 @@ unexport PYTHONDONTWRITEBYTECODE
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down test lint types unit contract floor newest system test-long bench constraints clean
+.PHONY: help setup demo up cluster down test lint types unit contract floor newest system test-long test-cluster bench \
+	constraints clean
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 setup: $(READY)
 
 demo up: $(READY)
 	@$(BIN)/python -m dev $@
+
+cluster: $(CLUSTER)
+	@.venv-cluster/bin/python -m dev cluster
 
 down:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; else echo "Nothing is running"; fi
@@ -68,6 +74,10 @@ test-long: $(READY)
 	$(BIN)/pytest --timeout 3600 $(TESTS)
 	$(BIN)/pytest --timeout 7200 -s tests/system/test_crash.py
 
+# CLUSTER_ROUNDS=50 for the long form; CLUSTER_SEED repeats the moments of the stops and kills.
+test-cluster: $(CLUSTER)
+	.venv-cluster/bin/pytest -s -v --timeout 900 tests/cluster
+
 # The table of docs/benchmarks.md. The machine must be idle.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md
@@ -89,6 +99,12 @@ $(FLOOR): pyproject.toml constraints-floor.txt | $(READY)
 $(NEWEST): pyproject.toml constraints.txt | $(READY)
 	@$(call build,newest,3.13,constraints.txt)
 
+$(CLUSTER): pyproject.toml constraints.txt | $(READY)
+	@echo "Building .venv-cluster"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-cluster
+	@$(INSTALL) --python .venv-cluster/bin/python --constraint constraints.txt --editable '.[cluster]'
+	@touch $@
+
 define build
 	python=$$($(BIN)/python dev/interpreters.py $(2)) || { [ "$$CI" != true ] || exit 1; exit 0; }; \
 	echo "Building .venv-$(1) with Python $(2)"; \
@@ -108,7 +124,7 @@ endef
 # Update the pins: names and versions of the installed packages, without paths or addresses of this machine.
 PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
 constraints: $(READY)
-	$(PIN) --universal --python-version 3.11 --upgrade --output-file constraints.txt
+	$(PIN) --extra cluster --universal --python-version 3.11 --upgrade --output-file constraints.txt
 	echo apache-airflow==3.1.8 > .venv/floor.txt
 	$(PIN) --python-version 3.11 --constraint .venv/floor.txt --exclude-newer 2026-03-25 --upgrade \
 		--output-file constraints-floor.txt

@@ -26,19 +26,7 @@ def _common_fields() -> dict[str, _Field]:
             description="Seconds that a reply may stall before the request fails.",
         ),
         "connect_timeout": _field("Connect timeout", "number", default=10, description="Seconds."),
-        "attempts": _field(
-            "Attempts", "integer", description="Attempts of a request. Empty: what fits the service."
-        ),
-        "patience": _field(
-            "Patience",
-            "number",
-            description="Seconds in which attempts of a request may start. Empty: what fits the service.",
-        ),
-        "max_concurrency": _field(
-            "Concurrent requests",
-            "integer",
-            description="Requests at once of all tasks that use the connection. Empty: no limit.",
-        ),
+        **_limit_fields(),
         "verify": _field(
             "Verify TLS",
             description="true, false, or the path of a CA bundle. Leave empty for true.",
@@ -52,6 +40,24 @@ def _common_fields() -> dict[str, _Field]:
         "allowed_hosts": _field(
             "Allowed download hosts",
             description="Further hosts that results may come from, blank-separated (name or name:port).",
+        ),
+    }
+
+
+def _limit_fields() -> dict[str, _Field]:
+    return {
+        "attempts": _field(
+            "Attempts", "integer", description="Attempts of a request. Empty: what fits the service."
+        ),
+        "patience": _field(
+            "Patience",
+            "number",
+            description="Seconds in which attempts of a request may start. Empty: what fits the service.",
+        ),
+        "max_concurrency": _field(
+            "Concurrent requests",
+            "integer",
+            description="Requests at once of all tasks that use the connection. Empty: no limit.",
         ),
         "rate_limit_store": _field(
             "Rate limit store",

@@ -1,14 +1,14 @@
-"""Command line of the Makefile: ``python -m dev demo|up|down``."""
+"""Command line of the Makefile: ``python -m dev demo|up|cluster|down``."""
 
 from __future__ import annotations
 
 import signal
 import sys
 
-from dev.demo import demo, down, up
+from dev.demo import cluster, demo, down, up
 from dev.local_airflow import AirflowFailedError
 
-COMMANDS = {"demo": demo, "up": up, "down": down}
+COMMANDS = {"demo": demo, "up": up, "cluster": cluster, "down": down}
 
 
 def main() -> int:

@@ -1,15 +1,19 @@
-"""``make demo``, ``make up`` and ``make down``: the example DAGs in a real Airflow, against the sandbox."""
+"""``make demo``, ``make up``, ``make cluster`` and ``make down``: the example DAGs in a real Airflow.
+
+The services are those of the sandbox.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -111,7 +115,19 @@ def uris(value: Any) -> list[str]:
     return [uri.removeprefix("file://").removeprefix(f"{ROOT}/") for uri in found]
 
 
-def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], None] = print) -> list[Job]:
+class Running(Protocol):
+    """A running Airflow, on one machine or as a cluster."""
+
+    api: AirflowApi
+
+    def wait_for_dags(self, *dag_ids: str) -> None:
+        """Wait until the DAGs are parsed."""
+
+    def fail_if_a_part_ended(self) -> None:
+        """Raise when a part of it has ended."""
+
+
+def run_jobs(airflow: Running, jobs: dict[str, str], say: Callable[[str], None] = print) -> list[Job]:
     """Run DAGs concurrently through the scheduler, and wait for them.
 
     :param airflow: the running Airflow.
@@ -129,7 +145,7 @@ def run_jobs(airflow: LocalAirflow, jobs: dict[str, str], say: Callable[[str], N
     return running
 
 
-def follow(airflow: LocalAirflow, running: Sequence[Job], say: Callable[[str], None]) -> None:
+def follow(airflow: Running, running: Sequence[Job], say: Callable[[str], None]) -> None:
     """Poll runs until all are finished, or :data:`JOB_SECONDS` have passed."""
     began = time.monotonic()
     while any(not job.is_finished for job in running) and time.monotonic() - began < JOB_SECONDS:
@@ -221,6 +237,49 @@ def up() -> int:
     return 0
 
 
+def cluster() -> int:
+    """Start the sandbox and a cluster, run the jobs, and leave all running; return the exit status."""
+    from dev.cluster import Cluster
+
+    home = HOMES / "cluster"
+    refuse_if_running(home)
+    HOMES.mkdir(exist_ok=True)
+    log = HOMES / "sandbox-cluster.log"
+    port = free_ports(1)[0]
+    command = [sys.executable, "-m", "airflow_provider.sandbox", "--port", str(port)]
+    sandbox = Started.run(command, os.environ, log, ROOT)
+    started = None
+    try:
+        connections = _connections(f"http://127.0.0.1:{port}", sandbox, log)
+        started = Cluster(home, connections=shared(connections))
+        started.start()
+        jobs = run_jobs(started, JOBS)
+    except BaseException:
+        if started:
+            started.stop()
+        sandbox.stop()
+        raise
+    write_running(home, sandbox=sandbox)
+    print(f"\n{report(jobs)}")
+    print(f"\nAirflow  {started.url}  (no password)\nSandbox  http://127.0.0.1:{port}")
+    print(f"S3       {started.s3_url}")
+    print(f"Logs of the parts: {home}\nStop all: make down")
+    return 0
+
+
+def shared(connections: Mapping[str, str]) -> dict[str, str]:
+    """Return connections whose budgets and tokens all hosts share through Redis."""
+    extras = {"rate_limit_store": "twin_redis", "share_tokens": True}
+    found = {name: json.loads(text) for name, text in connections.items()}
+    return {name: json.dumps({**one, "extra": {**_extra_of(one), **extras}}) for name, one in found.items()}
+
+
+def _extra_of(connection: Mapping[str, Any]) -> dict[str, Any]:
+    extra = connection.get("extra") or {}
+    read: dict[str, Any] = json.loads(extra) if isinstance(extra, str) else extra
+    return read
+
+
 def _connections(url: str, sandbox: Started, log: Path) -> dict[str, str]:
     deadline = time.monotonic() + 30
     while sandbox.alive() and time.monotonic() < deadline:
@@ -234,7 +293,7 @@ def _connections(url: str, sandbox: Started, log: Path) -> dict[str, str]:
 
 
 def down() -> int:
-    """Stop the processes of ``up`` and those of a killed demo; return the exit status."""
-    stopped = [stop_running(HOMES / name) for name in ("up", "demo")]
+    """Stop the processes of ``up``, of ``cluster`` and of a killed demo; return the exit status."""
+    stopped = [stop_running(HOMES / name) for name in ("up", "demo", "cluster")]
     print("Stopped" if any(stopped) else "Nothing is running")
     return 0

@@ -109,7 +109,7 @@ class LocalAirflow:
         api, workers, triggers = free_ports(3)
         self.url = f"http://127.0.0.1:{api}"
         self._since = time.time()
-        env = {**_clean_environment(), **self._settings(api, workers, triggers)}
+        env = {**clean_environment(), **self._settings(api, workers, triggers)}
         airflow = str(Path(sys.executable).parent / "airflow")
         self.started = Started.run([airflow, "standalone"], env, self.log, self.dags.parent)
         write_running(self.home, airflow=self.started)
@@ -130,16 +130,7 @@ class LocalAirflow:
 
         :raises AirflowFailedError: when a DAG file cannot be parsed, or no file has the DAG.
         """
-        missing = list(dag_ids)
-        deadline = time.monotonic() + PARSED_SECONDS
-        while missing:
-            if errors := self.api.import_errors():
-                raise AirflowFailedError("Airflow cannot parse a DAG file.\n" + "\n".join(errors))
-            missing = [dag_id for dag_id in missing if self.api.get(f"/dags/{dag_id}") is None]
-            if missing and time.monotonic() > deadline:
-                raise AirflowFailedError(f"No DAG file in {self.dags} has: {', '.join(missing)}")
-            if missing:
-                time.sleep(1)
+        wait_for_dags(self.api, dag_ids, self.dags)
 
     def _make_database(self) -> None:
         """Create an SQLite database with a long lock timeout: a locked database ends the scheduler."""
@@ -241,7 +232,27 @@ class LocalAirflow:
         return component.get("status") == "healthy" and fresh
 
 
-def _clean_environment() -> dict[str, str]:
+def wait_for_dags(api: AirflowApi, dag_ids: Iterable[str], dags: Path) -> None:
+    """Wait until DAGs are parsed.
+
+    :param api: the API of the running Airflow.
+    :param dag_ids: the DAGs' ids.
+    :param dags: the DAG folder.
+    :raises AirflowFailedError: when a DAG file cannot be parsed, or no file has the DAG.
+    """
+    missing = list(dag_ids)
+    deadline = time.monotonic() + PARSED_SECONDS
+    while missing:
+        if errors := api.import_errors():
+            raise AirflowFailedError("Airflow cannot parse a DAG file.\n" + "\n".join(errors))
+        missing = [dag_id for dag_id in missing if api.get(f"/dags/{dag_id}") is None]
+        if missing and time.monotonic() > deadline:
+            raise AirflowFailedError(f"No DAG file in {dags} has: {', '.join(missing)}")
+        if missing:
+            time.sleep(1)
+
+
+def clean_environment() -> dict[str, str]:
     """Return this process's environment without Airflow's variables, with the venv first on PATH."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
@@ -281,6 +292,11 @@ def stop_running(home: Path) -> bool:
     """Stop the recorded processes of a home; return whether any was running."""
     running = [process for process in read_running(home).values() if process.family()]
     for process in running:
+        process.interrupt()
+    for process in running:
         process.stop()
     (home / "running.json").unlink(missing_ok=True)
+    if (data := home / "postgres").is_symlink():
+        shutil.rmtree(data.resolve(), ignore_errors=True)
+        data.unlink()
     return bool(running)

@@ -42,13 +42,16 @@ class Started:
     created: float
 
     @classmethod
-    def run(cls, command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -> Started:
+    def run(
+        cls, command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path, user: int | None = None
+    ) -> Started:
         """Start a command in its own session, with its output in a file.
 
         :param command: the program and its arguments.
         :param env: its environment.
         :param log: file that its output is appended to.
         :param folder: its working directory.
+        :param user: id of the user that it runs as; None for this process's.
         """
         with log.open("ab") as out:
             process = subprocess.Popen(
@@ -59,8 +62,17 @@ class Started:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                user=user,
             )
-        return cls(process.pid, psutil.Process(process.pid).create_time())
+        return cls.of(process.pid)
+
+    @classmethod
+    def of(cls, pid: int) -> Started:
+        """Return a running process that leads its own session.
+
+        :param pid: its id.
+        """
+        return cls(pid, psutil.Process(pid).create_time())
 
     def alive(self) -> bool:
         """Return whether the process itself still runs."""
@@ -87,6 +99,11 @@ class Started:
             )
         except (psutil.Error, OSError):
             return False
+
+    def interrupt(self) -> None:
+        """Ask the process to end, without waiting for it."""
+        if self.alive():
+            os.kill(self.pid, signal.SIGINT)
 
     def stop(self, interrupt_seconds: float = 10, terminate_seconds: float = 5) -> None:
         """Stop the process and its descendants: interrupt, then terminate, then kill.

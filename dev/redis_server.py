@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev.processes import free_ports
+from dev.processes import Started, free_ports
 
 ROOT = Path(__file__).resolve().parents[1] / ".redis"
 PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
@@ -91,6 +91,11 @@ class RedisServer:
         assert self._process
         return self._process.pid
 
+    @property
+    def started(self) -> Started | None:
+        """Its process, as one that a later command can stop; None when it does not run."""
+        return Started.of(self._process.pid) if self._process else None
+
     def start(self) -> None:
         """Start the server, and wait until it accepts connections.
 
@@ -103,7 +108,7 @@ class RedisServer:
         command += ["--save", "", "--appendonly", "no", *self._options]
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._accepts():
