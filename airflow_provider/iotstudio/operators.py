@@ -444,16 +444,20 @@ class IoTStudioExportHistoryOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the history; return the manifest."""
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.state.watermark import Watermark
         from airflow_provider.iotstudio.export.export import choose_format
         from airflow_provider.iotstudio.export.history import Selection
-        from airflow_provider.iotstudio.export.incremental import HistoryWatermark
+        from airflow_provider.iotstudio.export.incremental import HISTORY_STATE, HistoryWatermark
 
         choose_format(self.output_path)
         selection = Selection.read(self)
         watermark = None
         if selection.incremental:
             source = [self.iotstudio_conn_id, self.space, *selection.source()]
-            watermark = HistoryWatermark(context, self.outlets, source, self.log, selection.lag)
+            stored = Watermark(
+                context, self.outlets, source, self.log, name=HISTORY_STATE, argument="incremental"
+            )
+            watermark = HistoryWatermark(stored, self.log, selection.lag)
         ensure_writable(self.output_path)
         if watermark is None:
             return add_to_outlet_events(context, self.outlets, self._export(selection, selection.span))
