@@ -9,6 +9,14 @@ from typing import Any
 
 _Field = dict[str, Any]
 
+_SYSTEMS = {
+    "mapsindoors": ("MapsIndoors", "MapsIndoorsHook", "https://docs.mapsindoors.com"),
+    "amigocloud": ("AmigoCloud", "AmigoCloudHook", "https://help.amigocloud.com"),
+    "iotstudio": ("Altair IoT Studio", "IoTStudioHook", "https://help.altair.com/altair-iot-studio"),
+    "leanix": ("LeanIX", "LeanIXHook", "https://help.sap.com/docs/leanix"),
+}
+"""Title, hook and documentation of each system, by the name of its package and connection type."""
+
 
 def _field(label: str, kind: str = "string", *, description: str = "", **schema: Any) -> _Field:
     field: _Field = {"label": label, "schema": {"type": [kind, "null"], **schema}}
@@ -68,11 +76,32 @@ def _limit_fields() -> dict[str, _Field]:
     }
 
 
-_MAPSINDOORS: dict[str, Any] = {
-    "connection-type": "mapsindoors",
-    "hook-class-name": "airflow_provider.mapsindoors.hooks.MapsIndoorsHook",
-    "hook-name": "MapsIndoors",
-    "conn-fields": {
+def _connection_type(
+    name: str,
+    *,
+    fields: dict[str, _Field],
+    labels: dict[str, str],
+    placeholders: dict[str, str],
+) -> dict[str, Any]:
+    """Describe a connection type: its own fields and the common ones; a login without a label is hidden."""
+    title, hook, _ = _SYSTEMS[name]
+    hidden = ["schema", "port", *(["login"] if "login" not in labels else []), "extra"]
+    return {
+        "connection-type": name,
+        "hook-class-name": f"airflow_provider.{name}.hooks.{hook}",
+        "hook-name": title,
+        "conn-fields": {**fields, **_common_fields()},
+        "ui-field-behaviour": {
+            "hidden-fields": hidden,
+            "relabeling": labels,
+            "placeholders": placeholders,
+        },
+    }
+
+
+_MAPSINDOORS = _connection_type(
+    "mapsindoors",
+    fields={
         "api_key": _field(
             "Solution API key", format="password", description="API key or id of the solution. Required."
         ),
@@ -85,38 +114,26 @@ _MAPSINDOORS: dict[str, Any] = {
             default=10,
             description="The service allows 10 a second and solution.",
         ),
-        **_common_fields(),
     },
-    "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "extra"],
-        "relabeling": {"login": "User name or client id", "password": "Password or client secret"},
-        "placeholders": {"host": "https://integration.mapsindoors.com", "login": "etl@example.com"},
-    },
-}
+    labels={"login": "User name or client id", "password": "Password or client secret"},
+    placeholders={"host": "https://integration.mapsindoors.com", "login": "etl@example.com"},
+)
 
-_AMIGOCLOUD: dict[str, Any] = {
-    "connection-type": "amigocloud",
-    "hook-class-name": "airflow_provider.amigocloud.hooks.AmigoCloudHook",
-    "hook-name": "AmigoCloud",
-    "conn-fields": {
+_AMIGOCLOUD = _connection_type(
+    "amigocloud",
+    fields={
         "project_url": _field(
             "Project URL", description="users/123/projects/1234; needed with a project token."
         ),
         "websocket_url": _field("Websocket URL", description="Empty: the host's origin with /v2_socket.io/"),
-        **_common_fields(),
     },
-    "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "login", "extra"],
-        "relabeling": {"password": "API token"},
-        "placeholders": {"host": "https://app.amigocloud.com/api/v1"},
-    },
-}
+    labels={"password": "API token"},
+    placeholders={"host": "https://app.amigocloud.com/api/v1"},
+)
 
-_IOTSTUDIO: dict[str, Any] = {
-    "connection-type": "iotstudio",
-    "hook-class-name": "airflow_provider.iotstudio.hooks.IoTStudioHook",
-    "hook-name": "Altair IoT Studio",
-    "conn-fields": {
+_IOTSTUDIO = _connection_type(
+    "iotstudio",
+    fields={
         "space": _field("Space", description="Id of the space that holds the Things."),
         "scopes": _field("OAuth scopes", description="Blank-separated, such as: thing category"),
         "access_token": _field(
@@ -126,43 +143,26 @@ _IOTSTUDIO: dict[str, Any] = {
         "revoke_on_close": _field(
             "Revoke the token on close", "boolean", default=False, description="Other tasks may be using it."
         ),
-        **_common_fields(),
     },
-    "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "extra"],
-        "relabeling": {"login": "Client id", "password": "Client secret"},
-        "placeholders": {"host": "https://api.swx.altairone.com", "login": "app::01H..."},
-    },
-}
+    labels={"login": "Client id", "password": "Client secret"},
+    placeholders={"host": "https://api.swx.altairone.com", "login": "app::01H..."},
+)
 
-_LEANIX: dict[str, Any] = {
-    "connection-type": "leanix",
-    "hook-class-name": "airflow_provider.leanix.hooks.LeanIXHook",
-    "hook-name": "LeanIX",
-    "conn-fields": {
+_LEANIX = _connection_type(
+    "leanix",
+    fields={
         "auth_url": _field("Login URL", description="Empty: the host"),
         "workspace_id": _field("Workspace id", description="Checked against the token, when given."),
-        **_common_fields(),
     },
-    "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "login", "extra"],
-        "relabeling": {"password": "API token"},
-        "placeholders": {"host": "https://<subdomain>.leanix.net"},
-    },
-}
-
-_SYSTEMS = {
-    "MapsIndoors": ("mapsindoors", "https://docs.mapsindoors.com"),
-    "AmigoCloud": ("amigocloud", "https://help.amigocloud.com"),
-    "Altair IoT Studio": ("iotstudio", "https://help.altair.com/altair-iot-studio"),
-    "LeanIX": ("leanix", "https://help.sap.com/docs/leanix"),
-}
+    labels={"password": "API token"},
+    placeholders={"host": "https://<subdomain>.leanix.net"},
+)
 
 
 def _modules(kind: str) -> list[dict[str, Any]]:
     return [
         {"integration-name": title, "python-modules": [f"airflow_provider.{package}.{kind}"]}
-        for title, (package, _) in _SYSTEMS.items()
+        for package, (title, _, _) in _SYSTEMS.items()
     ]
 
 
@@ -176,7 +176,7 @@ def get_provider_info() -> dict[str, Any]:
         ),
         "integrations": [
             {"integration-name": title, "external-doc-url": url, "tags": ["service"]}
-            for title, (_, url) in _SYSTEMS.items()
+            for title, _, url in _SYSTEMS.values()
         ],
         "hooks": _modules("hooks"),
         "operators": _modules("operators"),
@@ -189,7 +189,7 @@ def get_provider_info() -> dict[str, Any]:
                 "factory": f"airflow_provider.assets.{package}_asset",
                 "to_openlineage_converter": "airflow_provider.assets.convert_to_openlineage",
             }
-            for package, _ in _SYSTEMS.values()
+            for package in _SYSTEMS
         ],
         "extra-links": [
             "airflow_provider.leanix.links.LeanIXSyncLogLink",

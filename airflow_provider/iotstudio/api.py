@@ -192,24 +192,14 @@ def request_action(space: str, thing_id: str, action: str, input_value: Any = No
 
     :param input_value: the action's input; None sends none.
     """
-    return Call(
-        "POST",
-        space_path(space, "things", thing_id, "actions", action),
-        json={action: {} if input_value is None else {"input": input_value}},
-        repeatable=False,
-        read=lambda reply: unwrap_entry(read_object(reply), action),
-        name=f"request action '{action}' of Thing {thing_id}",
-    )
+    path = space_path(space, "things", thing_id, "actions", action)
+    entry = {} if input_value is None else {"input": input_value}
+    return add_entry(path, action, entry, f"request action '{action}' of Thing {thing_id}")
 
 
 def action(space: str, thing_id: str, name: str, action_id: str) -> Call[dict[str, Any]]:
     """Read one requested action."""
-    return Call(
-        "GET",
-        space_path(space, "things", thing_id, "actions", name, action_id),
-        read=lambda reply: unwrap_entry(read_object(reply), name),
-        name=f"read action '{name}' {action_id} of Thing {thing_id}",
-    )
+    return read_entry("action", space, thing_id, name, action_id)
 
 
 def actions(space: str, thing_id: str, name: str, cursor: str = "") -> Call[Page]:
@@ -239,6 +229,34 @@ def raw_request(method: str, path: str, params: Params | None, json: Any) -> Cal
         headers=patch,
         repeatable=method in {"GET", "HEAD", "PUT", "DELETE"},
         read=read_reply,
+    )
+
+
+def add_entry(path: str, name: str, entry: Mapping[str, Any], call_name: str) -> Call[dict[str, Any]]:
+    """Add an action or event to a Thing's list. Not repeatable: a repeated request would add a second one.
+
+    :param path: path of the list.
+    :param name: name of the action or event, which wraps the entry in the body and in the reply.
+    :param entry: its ``input`` or ``data``; empty without.
+    :param call_name: name of the call.
+    """
+    return Call(
+        "POST",
+        path,
+        json={name: entry},
+        repeatable=False,
+        read=lambda reply: unwrap_entry(read_object(reply), name),
+        name=call_name,
+    )
+
+
+def read_entry(kind: str, space: str, thing_id: str, name: str, entry_id: str) -> Call[dict[str, Any]]:
+    """Read one entry of the kind ``action`` or ``event`` of a Thing."""
+    return Call(
+        "GET",
+        space_path(space, "things", thing_id, f"{kind}s", name, entry_id),
+        read=lambda reply: unwrap_entry(read_object(reply), name),
+        name=f"read {kind} '{name}' {entry_id} of Thing {thing_id}",
     )
 
 

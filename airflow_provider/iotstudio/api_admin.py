@@ -10,12 +10,13 @@ from airflow_provider.core.http.reply import Reply, read_nothing
 from airflow_provider.iotstudio.api import (
     Page,
     Time,
+    add_entry,
     filters,
     list_page,
+    read_entry,
     read_object,
     space_path,
     time_range,
-    unwrap_entry,
 )
 
 
@@ -77,24 +78,14 @@ def events(space: str, thing_id: str, name: str | None, cursor: str = "") -> Cal
 
 def add_event(space: str, thing_id: str, name: str, data: Any = None) -> Call[dict[str, Any]]:
     """Report an event. Not repeatable: a repeated request would report a second event."""
-    return Call(
-        "POST",
-        space_path(space, "things", thing_id, "events", name),
-        json={name: {} if data is None else {"data": data}},
-        repeatable=False,
-        read=lambda reply: unwrap_entry(read_object(reply), name),
-        name=f"report event '{name}' of Thing {thing_id}",
-    )
+    path = space_path(space, "things", thing_id, "events", name)
+    entry = {} if data is None else {"data": data}
+    return add_entry(path, name, entry, f"report event '{name}' of Thing {thing_id}")
 
 
 def event(space: str, thing_id: str, name: str, event_id: str) -> Call[dict[str, Any]]:
     """Read one event."""
-    return Call(
-        "GET",
-        space_path(space, "things", thing_id, "events", name, event_id),
-        read=lambda reply: unwrap_entry(read_object(reply), name),
-        name=f"read event '{name}' {event_id} of Thing {thing_id}",
-    )
+    return read_entry("event", space, thing_id, name, event_id)
 
 
 def delete_event(space: str, thing_id: str, name: str, event_id: str) -> Call[None]:

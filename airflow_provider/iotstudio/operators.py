@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
-from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock, wait_for
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
+class IoTStudioWritePropertiesOperator(RowOperator):
     """Write properties of one Thing or of thousands, and verify that they were stored.
 
     All values of a Thing go in one request, Things are written concurrently, JSON types are preserved. The
@@ -59,16 +59,14 @@ class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
 
     Returns ``{"written": n, "skipped": n, "verified": n}``, counted in property values.
 
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
+    :class:`RowOperator`.
+
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its new values by name; NaN leaves a property alone, None is JSON null.
     :param writes: many Things instead: a list of rows, or the path of such rows (``.json``, ``.jsonl``,
         ``.csv`` with JSON in ``properties``, ``.parquet``), local or any URL for ``ObjectStoragePath``.
     :param columns: names of fields by names in the rows: ``{"Device": "thing_id"}``.
-    :param ignore: names in the rows that are left out.
-    :param min_rows: minimum number of rows; fewer are an error.
-    :param csv_delimiter: one character; detected by default.
-    :param encoding: encoding of a text file, such as ``cp1252``; detected by default.
-    :param source_format: format of the file, such as ``csv``; by default what the path ends in.
     :param space: id of the space; by default the connection's.
     :param verify: read back in bulk afterwards, and fail with ``VerificationError`` when a value was not
         stored, was clamped or was rounded. Floats may differ by the precision of a 32-bit float.
@@ -83,7 +81,7 @@ class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
         "thing_id",
         "properties",
         "writes",
-        *RowArguments.ROW_FIELDS,
+        *RowOperator.ROW_FIELDS,
         "space",
         "verify",
         "only_changed",
@@ -98,12 +96,6 @@ class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
         thing_id: str | None = None,
         properties: Mapping[str, Any] | None = None,
         writes: Sequence[Mapping[str, Any]] | str | None = None,
-        columns: Mapping[str, str] | None = None,
-        ignore: Sequence[str] | None = None,
-        min_rows: int | None = None,
-        csv_delimiter: str | None = None,
-        encoding: str | None = None,
-        source_format: str | None = None,
         space: str | None = None,
         verify: bool = True,
         only_changed: bool = False,
@@ -116,12 +108,6 @@ class IoTStudioWritePropertiesOperator(RowArguments, BaseOperator):
         self.thing_id = thing_id
         self.properties = properties
         self.writes = writes
-        self.columns = columns
-        self.ignore = ignore
-        self.min_rows = min_rows
-        self.csv_delimiter = csv_delimiter
-        self.encoding = encoding
-        self.source_format = source_format
         self.space = space
         self.verify = verify
         self.only_changed = only_changed
@@ -458,16 +444,20 @@ class IoTStudioExportHistoryOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the history; return the manifest."""
         from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.state.watermark import Watermark
         from airflow_provider.iotstudio.export.export import choose_format
         from airflow_provider.iotstudio.export.history import Selection
-        from airflow_provider.iotstudio.export.incremental import HistoryWatermark
+        from airflow_provider.iotstudio.export.incremental import HISTORY_STATE, HistoryWatermark
 
         choose_format(self.output_path)
         selection = Selection.read(self)
         watermark = None
         if selection.incremental:
             source = [self.iotstudio_conn_id, self.space, *selection.source()]
-            watermark = HistoryWatermark(context, self.outlets, source, self.log, selection.lag)
+            stored = Watermark(
+                context, self.outlets, source, self.log, name=HISTORY_STATE, argument="incremental"
+            )
+            watermark = HistoryWatermark(stored, self.log, selection.lag)
         ensure_writable(self.output_path)
         if watermark is None:
             return add_to_outlet_events(context, self.outlets, self._export(selection, selection.span))

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
-from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
@@ -44,12 +44,15 @@ _MAX_DIFFERENCES = 100
 """Maximum differences of a configuration in the operator's result."""
 
 
-class LeanIXStartRunOperator(RowArguments, BaseOperator):
+class LeanIXStartRunOperator(RowOperator):
     """Start a run of a stored processor configuration, and return its id without waiting.
 
     The first five arguments select the configuration; a whole LDIF file as content may contain them instead,
     and what it contains must not contradict them. A retry of the task resumes the run of an earlier attempt,
     and never starts a second run beside it.
+
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
+    :class:`RowOperator`.
 
     :param connector_type: as in the processor configuration.
     :param connector_id: as in the processor configuration.
@@ -64,11 +67,6 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
     :param content: input of an inbound run: a list of rows, or the path of a JSON Lines, CSV, Parquet or LDIF
         file. A row has ``type``, ``id`` and ``data``, or ``type``, ``id`` and a column a field of the data.
     :param columns: names of fields by names in the rows: ``{"key": "id"}``.
-    :param ignore: names in the rows that are left out.
-    :param min_rows: minimum number of rows.
-    :param csv_delimiter: one character; None to detect it.
-    :param encoding: encoding of a text file; None to detect it.
-    :param source_format: ending that names the format of the content's file; None for the path's own.
     :param allow_duplicates: accept items with the same type and id, such as points of a metric.
     :param min_content: minimum number of items; None means 1 in full mode, else 0.
     :param test_run: start a dry run, which changes nothing.
@@ -78,7 +76,7 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
     template_fields: Sequence[str] = (
         *HEADER_ARGUMENTS.values(),
         "content",
-        *RowArguments.ROW_FIELDS,
+        *RowOperator.ROW_FIELDS,
         "allow_duplicates",
         "min_content",
         "test_run",
@@ -105,12 +103,6 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
         description: str | None = None,
         custom_fields: Mapping[str, Any] | None = None,
         content: list[dict[str, Any]] | str | None = None,
-        columns: Mapping[str, str] | None = None,
-        ignore: Sequence[str] | None = None,
-        min_rows: int | None = None,
-        csv_delimiter: str | None = None,
-        encoding: str | None = None,
-        source_format: str | None = None,
         allow_duplicates: bool = False,
         min_content: int | None = None,
         test_run: bool = False,
@@ -128,12 +120,6 @@ class LeanIXStartRunOperator(RowArguments, BaseOperator):
         self.description = description
         self.custom_fields = custom_fields
         self.content = content
-        self.columns = columns
-        self.ignore = ignore
-        self.min_rows = min_rows
-        self.csv_delimiter = csv_delimiter
-        self.encoding = encoding
-        self.source_format = source_format
         self.allow_duplicates = allow_duplicates
         self.min_content = min_content
         self.test_run = test_run

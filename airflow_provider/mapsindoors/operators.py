@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider.core.arguments import check_choice, check_exactly_one
 from airflow_provider.core.asset_events import add_to_outlet_events
-from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.mapsindoors.arguments import (
@@ -32,12 +32,37 @@ if TYPE_CHECKING:
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "deactivate")
 
 
-class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
+class GeodataRowOperator(RowOperator):
+    """Take rows of places, and send their objects in batches.
+
+    :param batch_size: maximum number of objects a request. The service allows 10 requests a second and
+        solution.
+    :param mapsindoors_conn_id: id of the connection.
+    """
+
+    ui_color = "#d5ebe8"
+
+    def __init__(
+        self,
+        *,
+        batch_size: int = 500,
+        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch_size = batch_size
+        self.mapsindoors_conn_id = mapsindoors_conn_id
+
+
+class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
     """Sync the map with a source: compare, plan, check limits, write the differences and verify them.
 
     Only fields that a row has are compared and written, so that other fields can be edited in the CMS. A
     second run writes nothing. No object is created twice: when a request has no response, the map is read and
     objects that exist already are recognised by the match key.
+
+    Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
 
     :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
         :func:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns. A row names its parent by
@@ -71,14 +96,6 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         them are emptied, and deleted objects are recreated with new ids. ``missing`` is the action for
         objects that are new since. The match key is then the id.
     :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
-    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
-    :param ignore: names in the rows that are left out.
-    :param min_rows: minimum number of rows; None for no limit.
-    :param csv_delimiter: delimiter of CSV; None to detect it.
-    :param encoding: encoding of a text file; None to detect it.
-    :param source_format: format of the file, such as ``csv``; None for the path's ending.
-    :param batch_size: maximum number of objects a request.
-    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"create": n, "update": n, "delete": n, "deactivate": n, "unchanged": n, "failed": n,
         "requests": n, "plan": path or None}``.
     """
@@ -102,10 +119,9 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         "restore",
         "allow_distant",
         "batch_size",
-        *RowArguments.ROW_FIELDS,
+        *RowOperator.ROW_FIELDS,
     )
     operator_extra_links = (MapsIndoorsPlanLink(),)
-    ui_color = "#d5ebe8"
 
     def __init__(
         self,
@@ -126,14 +142,6 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         backup: str | None = None,
         restore: bool = False,
         allow_distant: bool = False,
-        columns: dict[str, str] | None = None,
-        ignore: list[str] | None = None,
-        min_rows: int | None = None,
-        csv_delimiter: str | None = None,
-        encoding: str | None = None,
-        source_format: str | None = None,
-        batch_size: int = 500,
-        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -153,14 +161,6 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         self.backup = backup
         self.restore = restore
         self.allow_distant = allow_distant
-        self.columns = columns
-        self.ignore = ignore
-        self.min_rows = min_rows
-        self.csv_delimiter = csv_delimiter
-        self.encoding = encoding
-        self.source_format = source_format
-        self.batch_size = batch_size
-        self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or load the plan, and apply it unless the mode is ``plan``."""
@@ -223,27 +223,21 @@ class MapsIndoorsSyncGeodataOperator(RowArguments, BaseOperator):
         return {**settings, "options": self.row_options()}
 
 
-class MapsIndoorsUpdateGeodataOperator(RowArguments, BaseOperator):
+class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
     """Update places on the map: each row has the ``id`` of its object and the fields that change.
 
     All rows are validated before the first request; what only the map or its catalogues show, before the
     first update. When a batch fails, the error of the task names the rows that are updated and those that are
     not. Updates are idempotent, so the task can be retried.
 
+    Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+
     :param geodata: rows, or the path of a file with rows, as for a sync. Fields that a row does not have
         stay unchanged, and so do members of ``properties``, ``baseTypeProperties`` and ``displaySetting``:
         when a row has such a field, the map is read, and the other members are sent with it, because the
         vendor's docs do not say whether the service keeps them. A geometry without an anchor gets one.
     :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
-    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
-    :param ignore: names in the rows that are left out.
-    :param min_rows: minimum number of rows; None for no limit.
-    :param csv_delimiter: delimiter of CSV; None to detect it.
-    :param encoding: encoding of a text file; None to detect it.
-    :param source_format: format of the file, such as ``csv``; None for the path's ending.
-    :param batch_size: maximum number of objects a request. The service allows 10 requests a second and
-        solution.
-    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"updated": n}``.
     """
 
@@ -252,36 +246,19 @@ class MapsIndoorsUpdateGeodataOperator(RowArguments, BaseOperator):
         "geodata",
         "allow_distant",
         "batch_size",
-        *RowArguments.ROW_FIELDS,
+        *RowOperator.ROW_FIELDS,
     )
-    ui_color = "#d5ebe8"
 
     def __init__(
         self,
         *,
         geodata: list[dict[str, Any]] | str,
         allow_distant: bool = False,
-        columns: dict[str, str] | None = None,
-        ignore: list[str] | None = None,
-        min_rows: int | None = None,
-        csv_delimiter: str | None = None,
-        encoding: str | None = None,
-        source_format: str | None = None,
-        batch_size: int = 500,
-        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.geodata = geodata
         self.allow_distant = allow_distant
-        self.columns = columns
-        self.ignore = ignore
-        self.min_rows = min_rows
-        self.csv_delimiter = csv_delimiter
-        self.encoding = encoding
-        self.source_format = source_format
-        self.batch_size = batch_size
-        self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
         """Validate all objects, then send them in batches."""
@@ -300,23 +277,18 @@ class MapsIndoorsUpdateGeodataOperator(RowArguments, BaseOperator):
         return add_to_outlet_events(context, self.outlets, {"updated": updated})
 
 
-class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
+class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
     """Create the places that the map does not have yet; existing places stay unchanged.
 
     No place is created twice, neither by a retry of the task nor after a request without a response.
+
+    Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
 
     :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
     :param match_on: the match key, by which existing places are recognised.
     :param defaults: fields for rows that do not have them.
     :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
-    :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
-    :param ignore: names in the rows that are left out.
-    :param min_rows: minimum number of rows; None for no limit.
-    :param csv_delimiter: delimiter of CSV; None to detect it.
-    :param encoding: encoding of a text file; None to detect it.
-    :param source_format: format of the file, such as ``csv``; None for the path's ending.
-    :param batch_size: maximum number of objects a request.
-    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"created": n, "existing": n}``.
     """
 
@@ -327,9 +299,8 @@ class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
         "defaults",
         "allow_distant",
         "batch_size",
-        *RowArguments.ROW_FIELDS,
+        *RowOperator.ROW_FIELDS,
     )
-    ui_color = "#d5ebe8"
 
     def __init__(
         self,
@@ -338,14 +309,6 @@ class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
         match_on: str = "externalId",
         defaults: dict[str, Any] | None = None,
         allow_distant: bool = False,
-        columns: dict[str, str] | None = None,
-        ignore: list[str] | None = None,
-        min_rows: int | None = None,
-        csv_delimiter: str | None = None,
-        encoding: str | None = None,
-        source_format: str | None = None,
-        batch_size: int = 500,
-        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -353,14 +316,6 @@ class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
         self.match_on = match_on
         self.defaults = defaults
         self.allow_distant = allow_distant
-        self.columns = columns
-        self.ignore = ignore
-        self.min_rows = min_rows
-        self.csv_delimiter = csv_delimiter
-        self.encoding = encoding
-        self.source_format = source_format
-        self.batch_size = batch_size
-        self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
         """Compare the rows with the map, and create the new places."""
@@ -384,23 +339,19 @@ class MapsIndoorsCreateGeodataOperator(RowArguments, BaseOperator):
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})
 
 
-class MapsIndoorsDeleteGeodataOperator(RowArguments, BaseOperator):
+class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
     """Delete places from the map by their ids.
 
     Ids that do not exist are ignored. The vendor's docs do not say whether the service deletes the children
     of a deleted object or leaves them without a parent. Therefore an object is rejected when ``ids`` does
     not have all of its children.
 
+    Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+
     :param ids: the ids, or the path of a file of objects with an ``id``.
     :param max_deletes: maximum number of deletions.
     :param columns: names of fields by names in the file: ``{"map_id": "id"}``.
-    :param ignore: names in the file that are left out.
-    :param min_rows: minimum number of rows; None for no limit.
-    :param csv_delimiter: delimiter of CSV; None to detect it.
-    :param encoding: encoding of a text file; None to detect it.
-    :param source_format: format of the file, such as ``csv``; None for the path's ending.
-    :param batch_size: maximum number of objects a request.
-    :param mapsindoors_conn_id: id of the connection.
     :return: ``{"deleted": n, "gone": n}``: the number of deleted objects, and of ids that did not exist.
     """
 
@@ -409,36 +360,19 @@ class MapsIndoorsDeleteGeodataOperator(RowArguments, BaseOperator):
         "ids",
         "max_deletes",
         "batch_size",
-        *RowArguments.ROW_FIELDS,
+        *RowOperator.ROW_FIELDS,
     )
-    ui_color = "#d5ebe8"
 
     def __init__(
         self,
         *,
         ids: list[str] | str,
         max_deletes: int = 100,
-        columns: dict[str, str] | None = None,
-        ignore: list[str] | None = None,
-        min_rows: int | None = None,
-        csv_delimiter: str | None = None,
-        encoding: str | None = None,
-        source_format: str | None = None,
-        batch_size: int = 500,
-        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.ids = ids
         self.max_deletes = max_deletes
-        self.columns = columns
-        self.ignore = ignore
-        self.min_rows = min_rows
-        self.csv_delimiter = csv_delimiter
-        self.encoding = encoding
-        self.source_format = source_format
-        self.batch_size = batch_size
-        self.mapsindoors_conn_id = mapsindoors_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
         """Check the children and the limit, and delete the objects, children first."""

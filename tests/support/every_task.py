@@ -28,7 +28,7 @@ MODULES = [
     leanix,
     leanix_sensors,
 ]
-BASES = {"AmigoCloudSensor", "PollSensor"}
+BASES = {"AmigoCloudSensor", "GeodataRowOperator", "PollSensor", "RowOperator"}
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 REPORT = {

@@ -52,8 +52,9 @@ HOOKS = {name: one for name, one in CLASSES.items() if kind_of(one) == "Hook"}
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_class_describes_its_arguments(name: str) -> None:
-    kind = CLASSES[name]
-    assert undescribed(kind.__init__, *(one.__doc__ for one in ours(kind))) == []
+    kinds = [kind for kind in ours(CLASSES[name]) if "__init__" in vars(kind)]
+    left = {kind: undescribed(kind.__init__, *(one.__doc__ for one in ours(kind))) for kind in kinds}
+    assert {kind: names for kind, names in left.items() if names} == {}
 
 
 @pytest.mark.parametrize("name", HOOKS)

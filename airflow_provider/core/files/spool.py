@@ -41,7 +41,7 @@ class Spool:
         encoder, file = msgspec.json.Encoder(), self._open_file()
         for row in rows:
             for name, value in row.items():
-                self._kinds.setdefault(name, set()).add(_kind(value))
+                self._kinds.setdefault(name, set()).add(kind_of(value))
             file.write(encoder.encode(row) + b"\n")
             self.rows += 1
 
@@ -67,7 +67,11 @@ class Spool:
         return self._file
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """Return a value's kind: ``null``, ``boolean``, ``integer`` (64 bits), ``number``, ``text`` or ``json``.
+
+    :param value: a JSON value.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):

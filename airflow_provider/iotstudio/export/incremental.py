@@ -40,7 +40,8 @@ MAX_MARKS = 500_000
 MAX_LATE_MARKS = 4_000
 """Maximum late values that a run remembers one by one, for when it is cleared."""
 
-_STATE = "iotstudio_history"
+HISTORY_STATE = "iotstudio_history"
+"""Name of the state in the store."""
 
 
 class HistoryWatermark:
@@ -52,24 +53,15 @@ class HistoryWatermark:
     When a run that had succeeded is cleared, it exports its own span again and moves nothing. Values recorded
     since then are in the files of later runs.
 
-    :param context: the task's context.
-    :param outlets: the task's outlets; there must be exactly one.
-    :param source: the export's source, as JSON; another source starts over.
-    :param log: gets one line when no state can be stored, and when a run exports its span again.
+    :param watermark: the stored state, by the name :data:`HISTORY_STATE`.
+    :param log: gets one line when a run exports its span again.
     :param lag: how late a value may arrive; None when late values are not looked for.
     """
 
-    def __init__(
-        self,
-        context: Mapping[str, Any],
-        outlets: Sequence[Any],
-        source: Any,
-        log: Logger,
-        lag: timedelta | None = None,
-    ) -> None:
+    def __init__(self, watermark: Watermark, log: Logger, lag: timedelta | None = None) -> None:
         self._log = log
         self._lag = lag
-        self._watermark = Watermark(context, outlets, source, log, name=_STATE, argument="incremental")
+        self._watermark = watermark
         self._exported = self._watermark.done()
         self._until: datetime | None = None
         self._marks = LagMarks()
@@ -160,13 +152,15 @@ class HistoryWatermark:
         marks = self._marks.since(since)
         chunks = [marks[at : at + MARKS_PER_CHUNK] for at in range(0, len(marks), MARKS_PER_CHUNK)]
         for number, chunk in enumerate(chunks):
-            store.set(f"{_STATE}_{turn}_{number}", encode_marks(chunk))
+            store.set(f"{HISTORY_STATE}_{turn}_{number}", encode_marks(chunk))
         return {"since": since.isoformat(), "turn": turn, "chunks": len(chunks)}
 
     def _load_marks(self, state: Mapping[str, Any]) -> set[bytes]:
         marks: set[bytes] = set()
         for number in range(int(state.get("chunks", 0))):
-            marks |= decode_marks(self._watermark.store.get(f"{_STATE}_{state['turn']}_{number}") or "")
+            marks |= decode_marks(
+                self._watermark.store.get(f"{HISTORY_STATE}_{state['turn']}_{number}") or ""
+            )
         return marks
 
 

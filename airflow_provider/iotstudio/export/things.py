@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider.core.files.spool import kind_of
+
 FIXED_COLUMNS = {
     "uid": "text",
     "title": "text",
@@ -37,8 +39,6 @@ _FITTING = {
 }
 """Kinds of values that a column of a kind holds."""
 
-_INT64_END = 2**63
-
 
 class ThingColumns:
     """The columns of all Things of an export, as they are read.
@@ -63,7 +63,7 @@ class ThingColumns:
         if row["categories"] is None and self._category is not None:
             row["categories"] = [self._category]
         for name, value in (thing.get("status") or {}).items():
-            self._found.setdefault(name, set()).update({_kind(value)} if value is not None else ())
+            self._found.setdefault(name, set()).update({kind_of(value)} if value is not None else ())
             row[column(name)] = value
         return row
 
@@ -102,13 +102,3 @@ def _common(kinds: set[str]) -> str:
     if len(kinds) <= 1:
         return next(iter(kinds), "")
     return "number" if kinds <= {"integer", "number"} else "json"
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer" if -_INT64_END <= value < _INT64_END else "json"
-    if isinstance(value, float):
-        return "number"
-    return "text" if isinstance(value, str) else "json"

@@ -57,22 +57,30 @@ _KINDS = (
 _MAKERS = ("Grundfos", "Sørensen & Sønner", "Müller GmbH", "東芝", "Éclair, S.A.", None)
 _NOTES = (None, None, None, 'Says "out of order"', "Ask at the desk,\nroom 0.12", "ключ у охраны", "")
 
+_ASSET_TYPES = {
+    "amigo_id": "string",
+    "number": "integer",
+    "name": "string",
+    "building": "string",
+    "floor": "integer",
+    "category": "string",
+    "maker": "string",
+    "power_w": "integer",
+    "price": "float",
+    "in_service": "boolean",
+    "installed_on": "date",
+    "inspected_at": "datetime",
+    "updated_at": "datetime",
+    "notes": "string",
+    "wkb_geometry": "geometry",
+}
+_COLUMN_LIMITS: dict[str, dict[str, Any]] = {
+    "amigo_id": {"max_length": 32},
+    "wkb_geometry": {"geometry_type": "POINT"},
+}
+
 ASSET_COLUMNS: list[dict[str, Any]] = [
-    {"name": "amigo_id", "type": "string", "max_length": 32},
-    {"name": "number", "type": "integer"},
-    {"name": "name", "type": "string"},
-    {"name": "building", "type": "string"},
-    {"name": "floor", "type": "integer"},
-    {"name": "category", "type": "string"},
-    {"name": "maker", "type": "string"},
-    {"name": "power_w", "type": "integer"},
-    {"name": "price", "type": "float"},
-    {"name": "in_service", "type": "boolean"},
-    {"name": "installed_on", "type": "date"},
-    {"name": "inspected_at", "type": "datetime"},
-    {"name": "updated_at", "type": "datetime"},
-    {"name": "notes", "type": "string"},
-    {"name": "wkb_geometry", "type": "geometry", "geometry_type": "POINT"},
+    {"name": name, "type": kind, **_COLUMN_LIMITS.get(name, {})} for name, kind in _ASSET_TYPES.items()
 ]
 
 
