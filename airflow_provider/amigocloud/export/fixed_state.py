@@ -25,7 +25,7 @@ class FixedState:
     :param hook: hook of the connection.
     :param dataset: id of the dataset.
     :param state: hash of the state.
-    :param lost: creates the error of a state that cannot be read, from the reason.
+    :param unreadable: creates the error of a state that cannot be read, from the reason.
     :param rows: number of rows to read, if it is known.
     """
 
@@ -34,14 +34,14 @@ class FixedState:
         hook: AmigoCloudHook,
         dataset: int,
         state: str,
-        lost: Callable[[str], Exception],
+        unreadable: Callable[[str], Exception],
         rows: int | None = None,
     ) -> None:
         self.state = state
         self.rows = rows
         self._hook = hook
         self._dataset = dataset
-        self._lost = lost
+        self._unreadable = unreadable
         self._is_proven = False
 
     @property
@@ -50,13 +50,13 @@ class FixedState:
         return {"state": self.state, "dataset_id": str(self._dataset)}
 
     def check(self) -> str:
-        """Return the state; raise the error of a lost state when rows are not known to be of it."""
+        """Return the state; raise the error of an unreadable state when rows are not known to be of it."""
         if self._is_proven or self._hook.get_master(self._dataset) == self.state:
             return self.state
         # Of the same length and alphabet as a hash that exists, so that it is refused for one reason only.
         unknown = self.state[::-1]
         if unknown == self.state or self._can_read(unknown):
-            raise self._lost(
+            raise self._unreadable(
                 "the dataset has changed since, and the service answers requests for a state that does not"
                 " exist, so its rows may be of another state"
             )
@@ -77,7 +77,7 @@ class FixedState:
         except (RequestRejectedError, NotFoundError) as error:
             if not _is_refusal(error) or self._can_read(self.state) or not self._can_read():
                 raise
-            raise self._lost(f"the service does not know the state any more ({error})") from error
+            raise self._unreadable(f"the service does not know the state any more ({error})") from error
         self.check()
 
     def _can_read(self, state: str | None = None) -> bool:

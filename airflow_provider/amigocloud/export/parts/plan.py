@@ -31,12 +31,12 @@ def plan_parts(hook: AmigoCloudHook, dataset: int, count: int) -> list[Part]:
     :raises IncompleteExportError: when the dataset changes, and the service answers for another state.
     """
     state = hook.get_master(dataset)
-    fixed = FixedState(hook, dataset, state, _lost)
+    fixed = FixedState(hook, dataset, state, _unreadable)
     with fixed.reading():
         return _Cutter(hook, dataset, fixed).parts(count)
 
 
-def _lost(reason: str) -> IncompleteExportError:
+def _unreadable(reason: str) -> IncompleteExportError:
     return IncompleteExportError(f"the dataset changed while it was planned: {reason}; retry the task")
 
 

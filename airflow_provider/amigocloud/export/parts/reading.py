@@ -27,7 +27,7 @@ def fixed_state(
         return None
     (dataset,) = datasets
 
-    def lost(reason: str) -> Exception:
+    def unreadable(reason: str) -> Exception:
         place = f"dataset {dataset} can no longer be read in its state {state}"
         if part is None:
             return without_retry(
@@ -42,4 +42,4 @@ def fixed_state(
             )
         )
 
-    return FixedState(hook, dataset, state, lost, part.rows if part else None)
+    return FixedState(hook, dataset, state, unreadable, part.rows if part else None)
