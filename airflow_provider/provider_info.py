@@ -166,6 +166,12 @@ def _modules(kind: str) -> list[dict[str, Any]]:
     ]
 
 
+_WAREHOUSE = "Warehouse files"
+_DOCUMENTATION = (
+    "https://github.com/airflow-provider-digital-twin/airflow-provider-digital-twin/blob/main/docs/index.md"
+)
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description, as ``airflow providers get`` shows it."""
     return {
@@ -176,10 +182,16 @@ def get_provider_info() -> dict[str, Any]:
         ),
         "integrations": [
             {"integration-name": title, "external-doc-url": url, "tags": ["service"]}
-            for title, _, url in _SYSTEMS.values()
+            for title, url in [
+                *((title, url) for title, _, url in _SYSTEMS.values()),
+                (_WAREHOUSE, _DOCUMENTATION),
+            ]
         ],
         "hooks": _modules("hooks"),
-        "operators": _modules("operators"),
+        "operators": [
+            *_modules("operators"),
+            {"integration-name": _WAREHOUSE, "python-modules": ["airflow_provider.warehouse.operators"]},
+        ],
         "sensors": _modules("sensors"),
         "triggers": _modules("triggers"),
         "asset-uris": [

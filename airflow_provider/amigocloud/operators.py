@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud.api import dataset_number, write_text
 from airflow_provider.amigocloud.conditions import JobIsDone, check
+from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExportOperator
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 # Modules of the export are imported where it runs: DAG files are parsed often.
 
-__all__ = ["AmigoCloudExportOperator", "AmigoCloudSqlOperator", "AmigoCloudUploadOperator"]
+__all__ = [
+    "AmigoCloudExportOperator",
+    "AmigoCloudPlanExportOperator",
+    "AmigoCloudSqlOperator",
+    "AmigoCloudUploadOperator",
+]
 
 
 class AmigoCloudExportOperator(BaseOperator):
@@ -68,6 +74,13 @@ class AmigoCloudExportOperator(BaseOperator):
         late: a ``timedelta``, or a number for a column of numbers. Rows exported before are dropped
         (templated).
     :param full_refresh: whether to ignore the watermark and export all rows (templated).
+    :param part: one of the parts that ``AmigoCloudPlanExportOperator`` returns, from
+        ``expand(part=plan.output)``: export its rows, in the state of the plan, into a file of its own. In
+        ``output_path``, ``{part}`` stands for ``00003-of-00008``. A path that ends in the part's number, as
+        ``{{ ti.map_index }}`` makes it, is taken as it is; another one gets the number before its suffix. An
+        asset among the outlets is refused: it belongs to the ``CommitManifestOperator`` (templated).
+    :param state: hash of the state to read, instead of the latest one, of a dataset or of a query about one
+        dataset (templated).
     :param amigocloud_conn_id: id of the Airflow connection (templated).
     """
 
@@ -84,6 +97,8 @@ class AmigoCloudExportOperator(BaseOperator):
         "incremental_column",
         "lag",
         "full_refresh",
+        "part",
+        "state",
         "amigocloud_conn_id",
     )
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
@@ -105,6 +120,8 @@ class AmigoCloudExportOperator(BaseOperator):
         incremental_column: str | None = None,
         lag: timedelta | float | str | None = None,
         full_refresh: bool | str = False,
+        part: Mapping[str, Any] | None = None,
+        state: str | None = None,
         amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -121,6 +138,8 @@ class AmigoCloudExportOperator(BaseOperator):
         self.incremental_column = incremental_column
         self.lag = lag
         self.full_refresh = full_refresh
+        self.part = part
+        self.state = state
         self.amigocloud_conn_id = amigocloud_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -134,15 +153,17 @@ class AmigoCloudExportOperator(BaseOperator):
         from airflow_provider.core.files.storage import ensure_writable
 
         request = read_request(self)
-        ensure_writable(self.output_path)
+        ensure_writable(request.output_path)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             statement = request.statement or self._saved_statement(hook)
             store, increment = self._increment(context, request, statement)
             condition = increment.condition() if increment else None
-            checkpoint = self._checkpoint(context, statement, condition)
-            source = self._source(hook, statement, checkpoint, condition)
+            checkpoint = self._checkpoint(context, request, statement, condition)
+            source = self._source(hook, request, statement, checkpoint, condition)
             try:
-                manifest = export(hook, source, self.output_path, request.file_format, increment)
+                manifest = export(
+                    hook, source, request.output_path, request.file_format, increment, request.part
+                )
             except ProviderError as error:
                 checkpoint.keep_after(error)
                 raise
@@ -153,20 +174,24 @@ class AmigoCloudExportOperator(BaseOperator):
 
     def _saved_statement(self, hook: AmigoCloudHook) -> Statement | None:
         """Return the query that the project has saved; None when the source is no saved query."""
+        from airflow_provider.amigocloud.export.parts.arguments import query_problems
         from airflow_provider.amigocloud.export.request import read_statement
+        from airflow_provider.core.input.conditions import raise_problems
 
         if self.saved_query is None:
             return None
-        return read_statement(
-            hook.get_saved_query(self.saved_query), self.key, f"saved query {self.saved_query}"
-        )
+        name = f"saved query {self.saved_query}"
+        statement = read_statement(hook.get_saved_query(self.saved_query), self.key, name)
+        if self.state is not None:
+            raise_problems(query_problems(statement), name)
+        return statement
 
     def _increment(
         self, context: Context, request: ExportRequest, statement: Statement | None
     ) -> tuple[WatermarkStore | None, Increment | None]:
         """Return the increment since the stored watermark; since the beginning with ``full_refresh``."""
         from airflow_provider.amigocloud.export.incremental import Increment, WatermarkStore
-        from airflow_provider.amigocloud.export.request import outlet_assets
+        from airflow_provider.amigocloud.export.parts.arguments import outlet_assets
 
         if self.incremental_column is None:
             return None, None
@@ -177,7 +202,13 @@ class AmigoCloudExportOperator(BaseOperator):
         watermark, seen = (None, frozenset[str]()) if self.full_refresh else store.load()
         return store, Increment(column, key, request.lag, watermark, seen)
 
-    def _checkpoint(self, context: Context, statement: Statement | None, condition: str | None) -> Checkpoint:
+    def _checkpoint(
+        self,
+        context: Context,
+        export: ExportRequest,
+        statement: Statement | None,
+        condition: str | None,
+    ) -> Checkpoint:
         """Return the checkpoint of this export, with the pages that earlier attempts have saved."""
         from airflow_provider.amigocloud.export.checkpoint import Checkpoint
 
@@ -187,16 +218,20 @@ class AmigoCloudExportOperator(BaseOperator):
             "key": self.key,
             "condition": condition,
             "connection": self.amigocloud_conn_id,
+            **({"state": export.state} if export.state else {}),
+            **({"part": export.part.to_json()} if export.part else {}),
         }
-        return Checkpoint(context.get("task_state_store"), self.output_path, request, self.log)
+        return Checkpoint(context.get("task_state_store"), export.output_path, request, self.log)
 
     def _source(
         self,
         hook: AmigoCloudHook,
+        request: ExportRequest,
         statement: Statement | None,
         checkpoint: Checkpoint,
         condition: str | None,
     ) -> Source:
+        from airflow_provider.amigocloud.export.parts.reading import fixed_state
         from airflow_provider.amigocloud.export.readers import ReadOptions
         from airflow_provider.amigocloud.export.sources import dataset_source, list_source, sql_source
 
@@ -205,9 +240,14 @@ class AmigoCloudExportOperator(BaseOperator):
         if self.url is not None:
             return list_source(hook, self.url, options)
         hook.need_project()
+        part = request.part
         if statement is not None:
-            return sql_source(hook, statement, self.key, options, checkpoint, condition)
-        return dataset_source(hook, cast("int", self.dataset), options, checkpoint, condition)
+            fixed = fixed_state(hook, statement.datasets, request.state)
+            return sql_source(hook, statement, self.key, options, checkpoint, condition, fixed)
+        dataset = part.dataset if part else dataset_number(cast("int", self.dataset))
+        fixed = fixed_state(hook, [dataset], request.state, part)
+        condition = part.condition() if part else condition
+        return dataset_source(hook, dataset, options, checkpoint, condition, fixed)
 
 
 class AmigoCloudSqlOperator(BaseOperator):

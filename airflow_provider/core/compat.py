@@ -18,6 +18,15 @@ def is_deferrable(wanted: bool | None) -> bool:
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
+def max_map_length() -> int:
+    """Return the maximum number of mapped tasks, Airflow's option ``[core] max_map_length``."""
+    try:
+        from airflow.sdk.configuration import conf
+    except ImportError:  # Airflow 3.1
+        from airflow.configuration import conf
+    return int(conf.getint("core", "max_map_length", fallback=1024))
+
+
 def sensor_timeout(message: str) -> Exception:
     """Create the exception of a sensor that reached its timeout."""
     from airflow.sdk import exceptions

@@ -142,6 +142,9 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         "AmigoCloudExportOperator": lambda **more: amigocloud.AmigoCloudExportOperator(
             dataset=2002, page_size=10, concurrency=1, output_path=str(folder / "zones.jsonl"), **more
         ),
+        "AmigoCloudPlanExportOperator": lambda **more: amigocloud.AmigoCloudPlanExportOperator(
+            dataset=2002, parts=3, **more
+        ),
         "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
             sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more
         ),

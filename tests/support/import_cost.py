@@ -16,16 +16,17 @@ from typing import Any
 
 HEAVY = ("requests", "pyarrow", "shapely", "starlette", "uvicorn", "websockets", "pandas", "numpy")
 VENDORS = ("mapsindoors", "amigocloud", "iotstudio", "leanix")
+PACKAGES = (*VENDORS, "warehouse")
 KINDS = ("hooks", "operators", "sensors", "triggers")
 
 
 def public_modules() -> list[str]:
     """Return the names of the modules that users import."""
     modules = ["airflow_provider.errors", "airflow_provider.provider_info", "airflow_provider.sandbox"]
-    for vendor in VENDORS:
-        package = importlib.import_module(f"airflow_provider.{vendor}")
+    for name in PACKAGES:
+        package = importlib.import_module(f"airflow_provider.{name}")
         found = {module.name for module in pkgutil.iter_modules(package.__path__)}
-        modules += [f"airflow_provider.{vendor}.{kind}" for kind in KINDS if kind in found]
+        modules += [f"airflow_provider.{name}.{kind}" for kind in KINDS if kind in found]
     return modules
 
 

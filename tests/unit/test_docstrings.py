@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider import assets, errors
 from airflow_provider.core.hook import ApiHook
-from tests.support.import_cost import KINDS, VENDORS, public_modules
+from tests.support.import_cost import KINDS, PACKAGES, VENDORS, public_modules
 
 MODULES = [name for name in public_modules() if name.rpartition(".")[2] in KINDS]
 CALLED_BY_AIRFLOW = {"convert_to_openlineage"}
@@ -45,7 +45,7 @@ CLASSES = {
     one.__name__: one
     for module in MODULES
     for one in public(module, isclass)
-    if kind_of(one) and one.__module__.split(".")[1] in VENDORS
+    if kind_of(one) and one.__module__.split(".")[1] in PACKAGES
 }
 HOOKS = {name: one for name, one in CLASSES.items() if kind_of(one) == "Hook"}
 

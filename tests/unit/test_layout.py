@@ -80,8 +80,18 @@ def test_the_core_imports_no_vendors_package(vendor: str) -> None:
     assert [pair for pair in crossings({"core", vendor}) if pair[0].startswith("core.")] == []
 
 
-def test_the_core_names_no_vendor() -> None:
-    core = {module: path.read_text() for module, path in MODULES.items() if module.startswith("core.")}
+@pytest.mark.parametrize("vendor", sorted(VENDORS))
+def test_the_warehouse_and_a_vendors_package_import_nothing_of_each_other(vendor: str) -> None:
+    assert crossings({"warehouse", vendor}) == []
+
+
+def test_the_core_imports_nothing_of_the_warehouse() -> None:
+    assert [pair for pair in crossings({"core", "warehouse"}) if pair[0].startswith("core.")] == []
+
+
+@pytest.mark.parametrize("package", ["core", "warehouse"])
+def test_the_core_and_the_warehouse_name_no_vendor(package: str) -> None:
+    core = {module: path.read_text() for module, path in MODULES.items() if module.startswith(f"{package}.")}
     assert {module: found for module, text in core.items() if (found := NAMES.findall(text))} == {}
 
 

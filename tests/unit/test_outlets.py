@@ -114,8 +114,8 @@ def test_every_operator_reports_the_scalars_of_its_result(
     operator = every_task.tasks(sandbox, tmp_path)[name](task_id="t", outlets=[MAP])
     events = PerAsset(lambda: SimpleNamespace(extra={}))
     result = operator.execute({**TaskRunner().context(), "outlet_events": events})
-    if name == "LeanIXStartRunOperator":  # its run has no counts yet
-        assert isinstance(result, str)
+    if name in ("LeanIXStartRunOperator", "AmigoCloudPlanExportOperator"):  # nothing is counted yet
+        assert isinstance(result, (str, list))
         return
     single = {key: value for key, value in result.items() if isinstance(value, (str, int, float))}
     assert events[MAP].extra == single != {}

@@ -17,7 +17,13 @@ from msgspec import Raw
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.errors import IncompleteExportError, InputError, ProviderError, RequestRejectedError
+from airflow_provider.errors import (
+    IncompleteExportError,
+    InputError,
+    PlanRejectedError,
+    ProviderError,
+    RequestRejectedError,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -28,6 +34,9 @@ PART_ROWS = 50_000
 
 PART_BYTES = 32 * 1024 * 1024
 """Bytes of JSON after which a part is saved, whatever its number of rows."""
+
+_USELESS = (IncompleteExportError, InputError, PlanRejectedError, RequestRejectedError)
+"""Errors after which the saved pages cannot be used."""
 
 _STORE_KEY = "amigocloud_export_parts"
 
@@ -138,7 +147,7 @@ class Checkpoint:
         """
         if self.saved is None or not self.saved.parts:
             return
-        if isinstance(error, (IncompleteExportError, InputError, RequestRejectedError)):
+        if isinstance(error, _USELESS):
             self._log.info("The %d saved rows cannot be used: a retry starts over", self.saved.rows)
             self.delete()
         else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider.amigocloud.export.incremental import Increment
+    from airflow_provider.amigocloud.export.parts.part import Part
     from airflow_provider.amigocloud.export.sources import Source
     from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.pagination import Column, Page
@@ -81,6 +82,7 @@ def export(
     output_path: str,
     file_format: Format,
     increment: Increment | None = None,
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """Write all rows of a source into a file, and return the manifest.
 
@@ -91,6 +93,7 @@ def export(
     :param output_path: path of the file, see :class:`AtomicFile`.
     :param file_format: format of the file.
     :param increment: drops the rows that were exported before; None writes all.
+    :param part: the part of a plan that the rows are.
     :raises IncompleteExportError: when the rows differ from the service's count, or changed meanwhile; an
         existing file stays as it is.
     """
@@ -109,6 +112,8 @@ def export(
     more: dict[str, Any] = {"state": source.state} if source.state else {}
     if increment is not None:
         more["watermark"] = increment.watermark
+    if part is not None:
+        more |= {**part.result(), "sha256": file.sha256}
     result = manifest(
         file,
         file_format=file_format.name,

@@ -25,6 +25,7 @@ from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPage
 from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
 from airflow_provider.amigocloud.pagination import Column, Page, quoted_name, read_page, walk
 from airflow_provider.core.hook import ApiHook
+from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
@@ -160,7 +161,7 @@ def _read_outline(reply: Reply) -> Outline | None:
     """Read the reply to an outline query; return None when it lacks the count."""
     page = read_page(reply)
     row = page.decoded()[0] if page.rows else {}
-    rows = _read_count(row.get("rows"))
+    rows = read_count(row.get("rows"))
     if rows is None:
         return None
     if _declared_type(page.columns, "first") not in _HEX_TYPES:
@@ -168,7 +169,7 @@ def _read_outline(reply: Reply) -> Outline | None:
     return Outline(rows, row.get("first"), row.get("last"), page.limit)
 
 
-def _read_count(value: Any) -> int | None:
+def read_count(value: Any) -> int | None:
     """Return a number of rows, which some services send as text; None if it is none."""
     try:
         return read_integer(value)
@@ -179,6 +180,18 @@ def _read_count(value: Any) -> int | None:
 def _declared_type(columns: Sequence[Column] | None, name: str) -> str:
     """Return the declared type of a column; that of texts when none is declared."""
     return next((column.type for column in columns or () if column.name == name), "string")
+
+
+def no_key_problem(columns: Sequence[Column] | None, key: str) -> str | None:
+    """Return why a column cannot be a key, by its type; None if it can."""
+    declared = _declared_type(columns, key)
+    reason = _NO_KEYS.get(declared)
+    return reason and f"column '{key}' is of type {declared}, which is no key: {reason}"
+
+
+def first_page(hook: ApiHook, call: Call[Page]) -> Page:
+    """Return the first page of a query that has rows, or its last page."""
+    return next(page for page in walk(hook.send, call) if page.rows or page.next is None)
 
 
 class KeysetReader:
@@ -254,7 +267,7 @@ class KeysetReader:
         except RequestRejectedError:
             return
         row = page.decoded()[0] if page.rows else {}
-        nulls, repeated = _read_count(row.get("nulls")), _read_count(row.get("repeated"))
+        nulls, repeated = read_count(row.get("nulls")), read_count(row.get("repeated"))
         if nulls:
             raise self._null_error(f" in {nulls} rows")
         if repeated:
@@ -373,8 +386,7 @@ class KeysetReader:
 
     def _query(self, snapshot: SnapshotParams, sql: str, limit: int) -> Page:
         """Return the first page of a query that has rows, or its last page."""
-        pages = walk(self._hook.send, api.sql(sql, limit=limit, **snapshot))
-        return next(page for page in pages if page.rows or page.next is None)
+        return first_page(self._hook, api.sql(sql, limit=limit, **snapshot))
 
     def _rest(self, part: Range, page: Page, last: Key | None) -> list[Range]:
         """Return the ranges of a range's rows that follow its first page."""
@@ -396,9 +408,8 @@ class KeysetReader:
 
         :param after: the last key of the page before, if that was the bound.
         """
-        declared = _declared_type(page.columns, self._key)
-        if reason := _NO_KEYS.get(declared):
-            raise InputError(f"column '{self._key}' is of type {declared}, which is no key: {reason}", "key")
+        if problem := no_key_problem(page.columns, self._key):
+            raise InputError(problem, "key")
         try:
             keys = [bytes(row.key) for row in self._keys.decode_lines(page.lines())]
         except msgspec.ValidationError:

@@ -9,6 +9,12 @@ from typing import Any
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.formats import choose_format
+from airflow_provider.amigocloud.export.parts.arguments import (
+    fixed_state_problems,
+    outlet_assets,
+    path_template,
+)
+from airflow_provider.amigocloud.export.parts.part import Part, part_path, read_part
 from airflow_provider.amigocloud.sql.statement import Kind, Statement, read_query
 from airflow_provider.amigocloud.values import path_problems, problems_of, text_problems
 from airflow_provider.core.arguments import check_exactly_one
@@ -35,12 +41,18 @@ class ExportRequest:
     :param file_format: format of the file.
     :param statement: the query, if the source is ``sql``.
     :param lag: distance before the watermark from which rows are read again.
+    :param output_path: path of the file; that of a part's file if the export is one.
+    :param part: the part to export.
+    :param state: hash of the state to read; None for the latest one.
     """
 
     source: str
     file_format: Format
     statement: Statement | None
     lag: timedelta | float | None
+    output_path: str
+    part: Part | None = None
+    state: str | None = None
 
 
 def read_request(task: Any) -> ExportRequest:
@@ -49,9 +61,9 @@ def read_request(task: Any) -> ExportRequest:
     :param task: the operator, after its templates were rendered.
     :raises InputError: with all problems.
     """
-    sources = {name: getattr(task, name) for name in _SOURCES}
-    given = [name for name, value in sources.items() if value is not None]
-    problems = check_exactly_one(sources)
+    problems: list[str] = []
+    part = _part(task, problems)
+    given = _sources(task, problems)
     statement = _statement(task, problems)
     file_format = _format(task, problems)
     for name in ("key", "incremental_column", "url", "format"):
@@ -65,9 +77,32 @@ def read_request(task: Any) -> ExportRequest:
     if task.key is not None and given not in (["sql"], ["saved_query"]):
         problems.append("'key' is used with 'sql' only; a dataset's key is amigo_id")
     problems += _increment_problems(task, given)
+    problems += fixed_state_problems(task, part, given, statement)
     raise_problems(problems)
     assert file_format is not None  # noqa: S101 - a problem otherwise
-    return ExportRequest(given[0], file_format, statement, lag)
+    path = part_path(task.output_path, part, path_template(task)) if part else task.output_path
+    state = part.state if part else None if task.state is None else task.state.strip()
+    return ExportRequest(given[0], file_format, statement, lag, path, part, state)
+
+
+def _part(task: Any, problems: list[str]) -> Part | None:
+    try:
+        return None if task.part is None else read_part(task.part)
+    except InputError as error:
+        problems += [f"'part' {problem}" for problem in error.problems]
+        return None
+
+
+def _sources(task: Any, problems: list[str]) -> list[str]:
+    """Return the arguments that name a source; a part names its dataset."""
+    sources = {name: getattr(task, name) for name in _SOURCES}
+    given = [name for name, value in sources.items() if value is not None]
+    if task.part is None:
+        problems += check_exactly_one(sources)
+        return given
+    if others := [name for name in given if name != "dataset"]:
+        problems.append(f"'part' is a part of a dataset; leave {' and '.join(map(repr, others))} out")
+    return ["dataset", *others]
 
 
 def read_statement(sql: Any, key: str | None, name: str) -> Statement:
@@ -128,13 +163,6 @@ def _increment_problems(task: Any, given: list[str]) -> list[str]:
             f" {assets}"
         ]
     return []
-
-
-def outlet_assets(task: Any) -> list[Any]:
-    """Return the outlets of a task that are assets."""
-    from airflow.sdk import Asset
-
-    return [outlet for outlet in task.outlets or () if isinstance(outlet, Asset)]
 
 
 def _lag(value: Any, problems: list[str]) -> timedelta | float | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import Checkpoint
+from airflow_provider.amigocloud.export.fixed_state import FixedState
 from airflow_provider.amigocloud.export.keyset import KeysetReader
 from airflow_provider.amigocloud.export.readers import (
     NextLinkReader,
@@ -47,19 +48,46 @@ class SnapshotSource:
     :param reader: reader of the rows.
     :param dataset: id of the dataset.
     :param checkpoint: pages that earlier attempts have saved, with their state.
+    :param fixed: the state to read instead of the latest one.
     """
 
-    def __init__(self, hook: AmigoCloudHook, reader: Reader, dataset: str, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        hook: AmigoCloudHook,
+        reader: Reader,
+        dataset: str,
+        checkpoint: Checkpoint,
+        fixed: FixedState | None = None,
+    ) -> None:
         self._hook = hook
         self._reader = reader
         self._dataset = dataset
         self._checkpoint = checkpoint
+        self._fixed = fixed
         self.state: str | None = None
 
     def pages(self) -> Iterator[Page]:
-        """Yield all pages: first the saved ones, then the rest of the same state."""
+        """Yield all pages: first the saved ones, then the rest of the same state.
+
+        :raises IncompleteExportError: when a fixed state does not have the rows that were counted in it.
+        """
+        if self._fixed is None:
+            yield from self._pages()
+            return
+        rows = 0
+        with self._fixed.reading():
+            for page in self._pages():
+                rows += len(page.rows)
+                yield page
+        if self._fixed.rows not in (None, rows):
+            raise IncompleteExportError(
+                f"the service counted {self._fixed.rows} rows when the part was planned, and returned {rows};"
+                " nothing was published"
+            )
+
+    def _pages(self) -> Iterator[Page]:
         saved = self._checkpoint.saved
-        state, outline = (saved.state, None) if saved else self._latest()
+        state, outline = (saved.state, None) if saved else self._begin()
         self.state = state
         self._hook.log.info("Reading dataset %s in its state %s", self._dataset, state)
         yield from self._checkpoint.replay()
@@ -67,11 +95,11 @@ class SnapshotSource:
         pages = self._reader.pages(snapshot, saved, outline)
         yield from self._checkpoint.record(pages, state, self._reader.resume_point)
 
-    def _latest(self) -> tuple[str, Outline | None]:
-        """Return the latest state and the reader's outline, requested concurrently."""
+    def _begin(self) -> tuple[str, Outline | None]:
+        """Return the state to read and the reader's outline, requested concurrently."""
         with ThreadPoolExecutor(1) as pool:
             outline = pool.submit(self._reader.prepare)
-            state = self._hook.get_master(self._dataset)
+            state = self._fixed.check() if self._fixed else self._hook.get_master(self._dataset)
             return state, outline.result()
 
 
@@ -182,19 +210,21 @@ def dataset_source(
     options: ReadOptions,
     checkpoint: Checkpoint,
     condition: str | None = None,
+    fixed: FixedState | None = None,
 ) -> Source:
-    """Return the source of a whole dataset.
+    """Return the source of a dataset.
 
     :param hook: hook of the connection.
     :param dataset: id of the dataset.
     :param options: page size and concurrency.
     :param checkpoint: pages that earlier attempts have saved.
     :param condition: SQL condition of the rows to read; None for all.
+    :param fixed: the state to read; None for the latest one.
     :raises InputError: when the id is not a number.
     """
     number = str(api.dataset_number(dataset))
     reader = KeysetReader(hook, _filtered(f"dataset_{number}", condition), "amigo_id", options)
-    return SnapshotSource(hook, reader, number, checkpoint)
+    return SnapshotSource(hook, reader, number, checkpoint, fixed)
 
 
 def _filtered(relation: str, condition: str | None) -> str:
@@ -211,6 +241,7 @@ def sql_source(
     options: ReadOptions,
     checkpoint: Checkpoint,
     condition: str | None = None,
+    fixed: FixedState | None = None,
 ) -> Source:
     """Return the source of a query's rows.
 
@@ -223,6 +254,7 @@ def sql_source(
     :param options: page size and concurrency.
     :param checkpoint: pages that earlier attempts have saved.
     :param condition: SQL condition of the rows to read, used with a key only; None for all.
+    :param fixed: the state to read of a query about one dataset; None for the latest one.
     """
     reader: Reader
     if key is not None:
@@ -232,7 +264,7 @@ def sql_source(
         _log_advice(hook, statement)
     datasets = [str(dataset) for dataset in statement.datasets]
     if len(datasets) == 1:
-        return SnapshotSource(hook, reader, datasets[0], checkpoint)
+        return SnapshotSource(hook, reader, datasets[0], checkpoint, fixed)
     if datasets:
         return ChangeCheckedSource(hook, reader, datasets, checkpoint)
     hook.log.info("The query names no dataset, so it cannot be read from a snapshot: %s", _NO_RESUME)

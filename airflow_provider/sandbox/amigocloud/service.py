@@ -83,6 +83,8 @@ class AmigoCloudService(AmigoCloudState):
     - ``empty_pages``: number of next pages that are empty, each with a ``next`` link.
     - ``next_origin``: another origin for ``next``; ``count_error``: added to every ``count``.
     - ``unstable_order``: queries without ORDER BY come in another order each time.
+    - ``readable_states``: number of latest states that can be read (None: all); ``unknown_state``: a read of
+      another state is ``refused`` (400), ``missing`` (404), or gets the rows of the ``latest`` state.
     - ``before_page``: called with 1, 2, 3... before each page of SQL, to change data in between.
     - ``requests_per_second`` (None: no limit) and ``retry_after`` (None: header left out).
     - ``sockets``: faults of sockets, see

@@ -93,6 +93,8 @@ class AmigoCloudState(Service):
         self.next_origin: str | None = None
         self.count_error = 0
         self.unstable_order = False
+        self.readable_states: int | None = None
+        self.unknown_state = "refused"
         self.before_page: Callable[[int], None] | None = None
         self.requests_per_second: int | None = None
         self.retry_after: str | None = "1"

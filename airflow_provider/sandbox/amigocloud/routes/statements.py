@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_provider.sandbox.amigocloud.pagination import page_links
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
-from airflow_provider.sandbox.amigocloud.responses import bad_request
+from airflow_provider.sandbox.amigocloud.responses import bad_request, not_found
 from airflow_provider.sandbox.amigocloud.sql.dialect import (
     WRITES,
     SqlError,
@@ -60,7 +60,7 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
     limit = min(request.number("limit", service.page_default), service.page_clamp)
     offset = request.number("offset", 0)
     try:
-        page = service.store.select(_ordered(service, sql), limit, offset, _state(request))
+        page = service.store.select(_ordered(service, sql), limit, offset, _state(service, request))
     except SqlError as error:
         raise bad_request(str(error), "sql_error") from error
     rows = [] if service.take_empty_page() else page.rows
@@ -85,11 +85,22 @@ def _ordered(service: AmigoCloudState, sql: str) -> str:
     return f"SELECT * FROM ({translate(sql)}\n) ORDER BY random()"
 
 
-def _state(request: ApiRequest) -> tuple[int, str] | None:
+def _state(service: AmigoCloudState, request: ApiRequest) -> tuple[int, str] | None:
+    """Return dataset and state to read; None for the latest one."""
     state = request.params.get("state") or request.body.get("state")
     if not state:
         return None
     number = request.number("dataset_id", 0)
     if not number:
         raise bad_request("state needs dataset_id", "required")
-    return number, str(state)
+    dataset = service.store.datasets.get(number)
+    known = dataset.states if dataset else []
+    if service.readable_states is not None:
+        known = known[max(0, len(known) - service.readable_states) :]
+    if state in known:
+        return number, str(state)
+    if service.unknown_state == "latest":
+        return None
+    if service.unknown_state == "missing":
+        raise not_found()
+    raise bad_request(f"dataset {number} has no state {state}", "sql_error")

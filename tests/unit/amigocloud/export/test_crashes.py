@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.amigocloud.operators import AmigoCloudPlanExportOperator
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.killed_export import attempt
 from tests.support.state_store import FakeStateStore
@@ -98,3 +99,33 @@ def test_killed_at_random_moments_the_export_is_exact_and_reads_no_finished_part
     assert lines(path) == ordered(truth)
     assert FakeStateStore(store) == {}
     assert [found.name for found in path.parent.iterdir()] == ["a.jsonl"]
+
+
+def test_a_part_that_is_killed_resumes_in_the_planned_state_and_leaves_its_own_file_only(
+    sandbox, tmp_path, start
+):
+    parts = AmigoCloudPlanExportOperator(task_id="plan", dataset=seed.ASSETS, parts=2).execute({})
+    result, store = tmp_path / "manifest", tmp_path / "store"
+    given = {"output_path": str(tmp_path / "out" / "a.jsonl"), "page_size": 100, "part": parts[1]}
+    call = (sandbox.connections["amigocloud_default"], str(store), str(result), PART, given)
+    sandbox.faults.add("delay", seconds=0.005, times=None, path="/sql")
+    for kill in range(KILLS):
+        sandbox.counters.clear()
+        process = start(*call)
+        wait_for_rows(sandbox, random.randrange(1, 700), process)
+        process.kill()
+        process.join(10)
+        wait_until_quiet(sandbox)
+        sandbox.amigocloud.store.write(
+            f"UPDATE dataset_{seed.ASSETS} SET name = 'x{kill}' WHERE number % 3 = 0"
+        )
+    process = start(*call)
+    process.join(60)
+    assert process.exitcode == 0
+    manifest = json.loads(result.read_text())
+    where = f"WHERE amigo_id >= '{parts[1]['low']}'"
+    truth = sandbox.amigocloud.store.select(f"{ASSETS} {where}", -1, 0, (seed.ASSETS, parts[1]["state"])).rows
+    assert lines(tmp_path / "out" / "a-00001-of-00002.jsonl") == ordered(truth)
+    assert (manifest["rows"], manifest["state"]) == (1500, parts[1]["state"])
+    assert FakeStateStore(store) == {}
+    assert [found.name for found in (tmp_path / "out").iterdir()] == ["a-00001-of-00002.jsonl"]

@@ -1,0 +1,1 @@
+"""Exports of one dataset in parts, all of them in one state."""

@@ -1,0 +1,1 @@
+"""Files between the services and a warehouse: manifests of exports in parts."""

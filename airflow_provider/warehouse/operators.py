@@ -1,0 +1,107 @@
+"""Operators for files on their way to a warehouse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider.core.asset_events import add_to_outlet_events
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider.warehouse.results import PartResult
+
+__all__ = ["CommitManifestOperator"]
+
+
+class CommitManifestOperator(BaseOperator):
+    """Check the files that mapped export tasks wrote, and write the list of them last, in one step.
+
+    A reader of the manifest gets all parts, or, as long as it is not there, none. Before it is written, all
+    of this is checked, and every problem is reported at once: no part is missing or there twice; all are of
+    one plan, one dataset and one state; formats and columns are the same; each file is in storage, with the
+    size, the SHA-256 hash and (Parquet) the number of rows that its task reported. When the task fails, an
+    earlier manifest stays as it was. Repeated with the same parts, it writes the same bytes.
+
+    Results of exports that were not planned (``expand(sql=[...])``) name no part. Their files are checked in
+    the same way, but only Airflow knows whether all are there.
+
+    Returns the manifest: ``uri`` (its own), ``format``, ``rows``, ``bytes``, ``files``, ``columns``,
+    ``requests``, ``seconds``, and where they apply ``dataset``, ``state`` and ``plan``. Set the outlet assets
+    of an export in parts on this task.
+
+    :param parts: results of the export tasks, ``export.output`` of a mapped task or a list (templated).
+    :param output_path: path of the manifest: local, or any URL that ``ObjectStoragePath`` takes (templated).
+    :param checksums: whether to read the files and compare their hashes; False compares the sizes only
+        (templated).
+    """
+
+    template_fields: Sequence[str] = ("parts", "output_path", "checksums")
+    ui_color = "#e4e0f2"
+
+    def __init__(
+        self,
+        *,
+        parts: Sequence[Any],
+        output_path: str,
+        checksums: bool | str = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.parts = parts
+        self.output_path = output_path
+        self.checksums = checksums
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the parts, write the manifest, and return it.
+
+        :raises InputError: with all problems of the arguments, the parts and their files.
+        """
+        from airflow_provider.warehouse.manifest import manifest_of, write_manifest
+
+        started = time.monotonic()
+        results = self._check()
+        if results[0].part is None:
+            self.log.warning("The results name no parts of a plan: it is not known whether all are there")
+        manifest = manifest_of(results)
+        uri = write_manifest(self.output_path, manifest)
+        self.log.info(
+            "Committed %d files, %d rows, %d bytes: %s",
+            *(len(manifest["files"]), manifest["rows"], manifest["bytes"], uri),
+        )
+        more = {
+            "requests": sum(result.requests for result in results),
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        return add_to_outlet_events(context, self.outlets, {"uri": uri, **manifest, **more})
+
+    def _check(self) -> list[PartResult]:
+        """Return the results of all parts; raise all problems."""
+        from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.input.conditions import raise_problems
+        from airflow_provider.core.input.scalars import Scalar, read_scalars
+        from airflow_provider.errors import InputError
+        from airflow_provider.warehouse.manifest import file_problems
+        from airflow_provider.warehouse.results import location, problems_together, read_results
+
+        problems = read_scalars(self, {"checksums": Scalar("boolean")})
+        try:
+            ensure_writable(self.output_path)
+        except InputError as error:
+            problems += [f"'output_path': {problem}" for problem in error.problems]
+        results, unreadable = read_results(self.parts)
+        problems += unreadable + problems_together(results)
+        own = location(str(self.output_path))
+        problems += [
+            f"'output_path' is the file of {result.label}: '{file.uri}'"
+            for result in results
+            for file in result.all_files()
+            if location(file.uri) == own
+        ]
+        problems += file_problems(results, checksums=self.checksums is not False)
+        raise_problems(problems, "the parts")
+        return results
