@@ -16,12 +16,12 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import problems_of
 from airflow_provider.amigocloud.watchers.observations import CHANGED, Observation, ObservedState
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.triggers import PollTrigger
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     from airflow_provider.amigocloud.watchers.registry import WatchRegistry
+    from airflow_provider.core.state.firing import Decision
 
 __all__ = ["AmigoCloudDatasetTrigger", "AmigoCloudEventTrigger", "AmigoCloudTrigger"]
 
@@ -155,17 +155,40 @@ class _Watcher(BaseEventTrigger):
             async for _ in observations:
                 pass
             return
+        from airflow_provider.core.state.firing import Firing
+
         patterns, dataset = self.watched()
-        store = WatcherState(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
-        observed = ObservedState(patterns, dataset, await store.read())
+        firing = Firing(self, f"amigocloud {fingerprint([patterns, dataset])}", self.log)
+        observed = ObservedState(patterns, dataset, await firing.open())
+        decide = _Decider(observed, firing.value)
         with registry.register(observed, self.poll_interval) as request:
             async for observation in observations:
-                for payload in observed.events(observation, asyncio.get_running_loop().time()):
-                    yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
-                # Store after the event: a crash in between repeats the event; the other order would lose it.
-                if (state := observed.changed_state()) is not None:
-                    await store.write(state)
+                decide.observation = observed.without_old_state(observation, firing.read_at)
+                async with aclosing(firing.events(decide)) as events:
+                    async for event in events:
+                        yield event
+                if firing.is_outdated or decide.observation is None:
+                    registry.poll_due.set()
                 registry.mark_read(request)
+
+
+class _Decider:
+    """The events of one observation after another, for the state that is known before each."""
+
+    def __init__(self, observed: ObservedState, state: Any) -> None:
+        self.observation: Observation | None = None
+        self._observed = observed
+        self._state = state
+
+    def __call__(self, state: Any) -> Decision:
+        if state is not self._state:  # another process has changed it, or the last events were not fired
+            self._observed.adopt(state)
+        if self.observation is None:
+            return (), None
+        payloads = self._observed.events(self.observation, asyncio.get_running_loop().time())
+        changed = self._observed.changed_state()
+        self._state = state if changed is None else changed
+        return payloads, changed
 
 
 class AmigoCloudEventTrigger(_Watcher):

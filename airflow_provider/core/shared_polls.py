@@ -18,6 +18,7 @@ class _Entry:
 
     def __init__(self) -> None:
         self.at = float("-inf")
+        self.asked = float("-inf")
         self.drop_at = 0.0
         self.result: Any = None
         self.request: asyncio.Task[Any] | None = None
@@ -48,7 +49,9 @@ class _Cache:
 _caches: WeakKeyDictionary[Any, _Cache] = WeakKeyDictionary()
 
 
-async def shared_result(key: Hashable, max_age: float, fetch: Callable[[], Awaitable[T]]) -> T:
+async def shared_result(
+    key: Hashable, max_age: float, fetch: Callable[[], Awaitable[T]], *, asked_since: float = float("-inf")
+) -> T:
     """Return a result that all callers with the same key share, at most ``max_age`` seconds old.
 
     Triggers that call at about the same time cause one request. An error is raised in all callers that
@@ -57,13 +60,17 @@ async def shared_result(key: Hashable, max_age: float, fetch: Callable[[], Await
     :param key: the request and its connection; hashable.
     :param max_age: maximum age of a result in seconds.
     :param fetch: function that sends the request.
+    :param asked_since: earliest time of the loop at which the request may have been sent.
     """
     loop = asyncio.get_running_loop()
     entry = _caches.setdefault(loop, _Cache()).entry(key, max_age, loop.time())
-    if loop.time() - entry.at <= max_age:
+    if entry.request and entry.asked < asked_since:
+        await asyncio.wait([entry.request])
+    if loop.time() - entry.at <= max_age and entry.asked >= asked_since:
         result: T = entry.result
         return result
     if entry.request is None:
+        entry.asked = loop.time()
         # A task of its own: when the first caller is cancelled, the other callers still get the result.
         entry.request = loop.create_task(_fetch(entry, fetch))
     return await asyncio.shield(entry.request)

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider.core import polling
 from airflow_provider.core.polling import Tolerance, intervals
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.core.state.watcher_state import WatcherState
 from airflow_provider.core.trigger_events import error_event
+
+if TYPE_CHECKING:
+    from airflow_provider.core.state.firing import Decision
+
+T = TypeVar("T")
 
 
 class PollTrigger(BaseTrigger):
@@ -73,11 +80,12 @@ class PollTrigger(BaseTrigger):
 class NewItemsTrigger(BaseEventTrigger):
     """The base of watchers that fire for the new items of a list; a failed poll does not end them.
 
-    The known items are stored with the asset (Airflow 3.3), so that a restart of the triggerer neither
-    repeats nor loses an event.
+    The known items are stored with the asset (Airflow 3.3), so that neither a restart of the triggerer nor
+    another one that takes over repeats or loses an event; see :mod:`airflow_provider.core.state.firing`.
     """
 
     poll_interval: float
+    _known_at = -math.inf
     first_poll_fires = True
     """Whether the items of the very first poll count as new."""
 
@@ -101,28 +109,44 @@ class NewItemsTrigger(BaseEventTrigger):
         """Return class path and arguments, from which Airflow creates this trigger in another process."""
         return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()
 
+    async def shared(self, key: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
+        """Return a list that watchers share, at most nearly an interval old, and never older than the state.
+
+        :param key: the request and its connection; hashable.
+        :param fetch: function that sends the request.
+        """
+        from airflow_provider.core.shared_polls import shared_result
+
+        return await shared_result(key, self.poll_interval * 0.8, fetch, asked_since=self._known_at)
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll without end; a failed poll is logged only, as Airflow does not restart a failed watcher."""
+        from airflow_provider.core.state.firing import Firing
+
         query = {name: value for name, value in self.arguments().items() if name != "poll_interval"}
-        state = WatcherState(self, f"seen {fingerprint(query)}", self.log)
-        stored = await state.read()
-        known = set(stored) if isinstance(stored, list) else None
+        firing = Firing(self, f"seen {fingerprint(query)}", self.log)
+        await firing.open()
         for pause in intervals(self.poll_interval, first=self.poll_interval):
+            self._known_at = firing.read_at
             try:
                 items = await self.list_items()
             except Exception as error:
                 self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
             else:
                 hashes = await asyncio.to_thread(_by_hash, items)  # There may be ten thousand of them.
-                if known is not None or self.first_poll_fires:
-                    new = sorted(hashes[digest] for digest in hashes.keys() - (known or set()))
-                    for payload in self.events(new, items) if new else ():
-                        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
-                # After the event: a crash in between repeats the event; the other order would lose it.
-                if known != hashes.keys():
-                    known = set(hashes)
-                    await state.write(sorted(known))
+                async with aclosing(firing.events(partial(self._news, items, hashes))) as events:
+                    async for event in events:
+                        yield event
             await asyncio.sleep(pause)
+
+    def _news(self, items: Mapping[str, Any], hashes: Mapping[str, str], stored: Any) -> Decision:
+        """Return the events of the items that are not known, and the items to know from now on."""
+        known = set(stored) if isinstance(stored, list) else None
+        payloads: list[dict[str, Any]] = []
+        if known is not None or self.first_poll_fires:
+            new = sorted(hashes[digest] for digest in hashes.keys() - (known or set()))
+            payloads = self.events(new, items) if new else []
+        return payloads, None if known is not None and known == hashes.keys() else sorted(hashes)
 
 
 def _by_hash(keys: Iterable[str]) -> dict[str, str]:

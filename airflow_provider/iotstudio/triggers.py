@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.conditions import raise_problems
-from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.errors import NotFoundError, ProviderError
 from airflow_provider.iotstudio import api
@@ -248,7 +247,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         key = ("iotstudio all things", self.iotstudio_conn_id, self.space, self.category, repr(params))
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
         fetch = partial(hook.amatching, sys.maxsize, category=self.category, params=params)
-        found = await shared_result(key, self.poll_interval * 0.8, fetch)
+        found = await self.shared(key, fetch)
         if not found and not self._names_checked:
             await self._check_names(hook)
         self._names_checked = True

@@ -13,7 +13,6 @@ from airflow_provider.core.input.conditions import raise_problems, text_conditio
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.polling import TRANSIENT_ERRORS
 from airflow_provider.core.redaction import redact
-from airflow_provider.core.shared_polls import shared_result
 from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
 from airflow_provider.errors import ApiError
 from airflow_provider.leanix.api import ENDED, FINISHED, EndedRun, list_ended_runs
@@ -171,11 +170,8 @@ class LeanIXRunEndedTrigger(NewItemsTrigger):
     async def list_items(self) -> Mapping[str, EndedRun]:
         """Return the ended runs that match description and statuses, by id."""
         hook = LeanIXHook(self.leanix_conn_id)
-        runs = await shared_result(
-            ("leanix run list", self.leanix_conn_id),
-            self.poll_interval * 0.8,
-            lambda: hook.asend(list_ended_runs()),
-        )
+        key = ("leanix run list", self.leanix_conn_id)
+        runs = await self.shared(key, lambda: hook.asend(list_ended_runs()))
         # In a thread, because the list contains every run ever made.
         return await asyncio.to_thread(self._matching, runs)
 

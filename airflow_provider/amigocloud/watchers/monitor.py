@@ -134,11 +134,12 @@ class ConnectionMonitor:
                 self._renew_hook()
 
     async def _poll_dataset(self, hook: AmigoCloudHook, dataset: int) -> None:
-        await self._queue.put(StateObservation(dataset, await hook.aget_master(dataset)))
+        asked = _now()
+        await self._queue.put(StateObservation(dataset, await hook.aget_master(dataset), asked))
 
     async def _poll_list(self, hook: AmigoCloudHook) -> None:
         """Publish the list of datasets, unless it changed between two of its pages."""
-        call, found, counts = api.list_page("datasets", 100), set[int](), set[int | None]()
+        call, found, counts, asked = api.list_page("datasets", 100), set[int](), set[int | None](), _now()
         while True:
             page: Page = await hook.asend(call)
             before = len(found)
@@ -152,7 +153,7 @@ class ConnectionMonitor:
                 )
             call = follow(call, page.next)
         if len(counts) == 1:
-            await self._queue.put(ListObservation(frozenset(found)))
+            await self._queue.put(ListObservation(frozenset(found), asked))
 
     async def _poll_job(self, hook: AmigoCloudHook, job: str, start: Mapping[str, Any]) -> None:
         """Publish the end of a job whose start event was received, in case its end event is missed."""
@@ -225,6 +226,7 @@ class ConnectionMonitor:
         name, payload = self._clean(event.name), self._clean_payload(event.brief())
         dataset, master = payload.get("dataset_id"), None
         async with self._order:
+            asked = _now()
             if dataset in self._registry.datasets:
                 try:
                     master = await self._hook.aget_master(dataset)
@@ -233,7 +235,7 @@ class ConnectionMonitor:
                     self._registry.poll_due.set()
                     if name in CHANGES:
                         return  # the poll finds the change, and reports it once
-            await self._queue.put(EventObservation(name, payload, master))
+            await self._queue.put(EventObservation(name, payload, master, asked=asked))
 
     def _clean(self, text: str) -> str:
         # Redact more than is kept: a secret that is cut in two is not found.
@@ -245,6 +247,10 @@ class ConnectionMonitor:
             self._clean(name): self._clean(value) if isinstance(value, str) else value
             for name, value in islice(payload.items(), MAX_ENTRIES)
         }
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _cancel(*tasks: asyncio.Future[Any]) -> None:

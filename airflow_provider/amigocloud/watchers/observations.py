@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -41,12 +42,14 @@ class EventObservation:
     :param payload: data of the event, without lists and secrets.
     :param master: state of the event's dataset, if that dataset is watched.
     :param source: ``socket``, or ``poll`` for the end of a job that a poll has found.
+    :param asked: time of the event loop at which ``master`` was asked for.
     """
 
     name: str
     payload: Mapping[str, Any]
     master: str | None = None
     source: str = "socket"
+    asked: float = field(default=math.inf, compare=False)
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,24 @@ class StateObservation:
 
     :param dataset: id of the dataset.
     :param master: hash of its latest state.
+    :param asked: time of the event loop at which it was asked for.
     """
 
     dataset: int
     master: str
+    asked: float = field(default=math.inf, compare=False)
 
 
 @dataclass(frozen=True)
 class ListObservation:
-    """The ids of all datasets of the project, found by a poll."""
+    """The ids of all datasets of the project, found by a poll.
+
+    :param datasets: the ids.
+    :param asked: time of the event loop at which they were asked for.
+    """
 
     datasets: frozenset[int]
+    asked: float = field(default=math.inf, compare=False)
 
 
 @dataclass(frozen=True)
@@ -87,15 +97,19 @@ class ObservedState:
     """
 
     def __init__(self, patterns: Sequence[str], dataset: int | None, state: Any = None) -> None:
-        stored = state if isinstance(state, dict) else {}
         self.dataset = dataset
-        self.jobs: dict[str, Mapping[str, Any]] = dict(stored.get("jobs", {}))
         self._patterns = tuple(patterns)
+        self._change_name = next((name for name in CHANGES if self.wants(name)), None)
+        self.adopt(state)
+
+    def adopt(self, state: Any) -> None:
+        """Continue with a stored state; what this watcher has observed itself no longer counts."""
+        stored = state if isinstance(state, dict) else {}
+        self.jobs: dict[str, Mapping[str, Any]] = dict(stored.get("jobs", {}))
         self._master: str | None = stored.get("master")
         self._datasets = frozenset(stored["datasets"]) if "datasets" in stored else None
         self._recent: dict[str, None] = dict.fromkeys(stored.get("recent", ()))
         self._polled: tuple[str, float] = ("", 0.0)
-        self._change_name = next((name for name in CHANGES if self.wants(name)), None)
         self._has_changed = False
 
     def changed_state(self) -> dict[str, Any] | None:
@@ -118,6 +132,20 @@ class ObservedState:
     def wants(self, name: str) -> bool:
         """Return whether an event of this name is wanted."""
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+
+    def without_old_state(self, observation: Observation, known_at: float) -> Observation | None:
+        """Return an observation as far as it holds; None when only a poll tells what is so now.
+
+        :param observation: the observation.
+        :param known_at: time of the event loop before which a state was asked for that may be older than the
+            one that this watcher knows.
+        """
+        if isinstance(observation, MissingJobObservation) or observation.asked >= known_at:
+            return observation
+        if not isinstance(observation, EventObservation):
+            return None
+        is_change = observation.name in CHANGES and observation.payload.get("dataset_id") == self.dataset
+        return None if is_change else replace(observation, master=None)
 
     def events(self, observation: Observation, now: float) -> list[dict[str, Any]]:
         """Return the events to fire for an observation; usually none.

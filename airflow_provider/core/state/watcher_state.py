@@ -37,6 +37,16 @@ class WatcherState:
                 " over, and changes during the restart do not fire"
             )
 
+    @property
+    def has_store(self) -> bool:
+        """True if the value outlives the process."""
+        return bool(self._stores)
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Return whether the store accepts a value."""
+        return len(json.dumps(value)) <= MAX_BYTES
+
     async def read(self) -> Any:
         """Return the value, None when there is none; a failed read is retried without end."""
         for store in self._stores:
@@ -53,18 +63,24 @@ class WatcherState:
                 return value
         return None
 
-    async def write(self, value: Any) -> None:
-        """Store a value; a failed write is logged only, as a later write replaces the value anyway."""
-        if len(json.dumps(value)) > MAX_BYTES:
+    async def write(self, value: Any) -> bool:
+        """Store a value, and return whether it was stored.
+
+        A failed write is logged only, as a later write replaces the value anyway.
+        """
+        if not self.fits(value):
             self._log.warning(
                 "the value is too large for the asset's state: it is remembered in this process only"
             )
-            return
+            return False
+        stored = bool(self._stores)
         for store in self._stores:
             try:
                 await store.aset(self._name, value)
             except Exception as error:
+                stored = False
                 self._log.warning("the asset's state cannot be written: %s", error)
+        return stored
 
 
 def _stores_of(trigger: BaseEventTrigger) -> list[Any]:
