@@ -7,7 +7,8 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider.sandbox.control import control_routes
+from airflow_provider.sandbox.counters import Counters
 from airflow_provider.sandbox.faults import Connections, Faults
 from airflow_provider.sandbox.routing import Gateway, api_routes, storage_routes
-from airflow_provider.sandbox.service import Clock, Counters, Service, Surroundings
+from airflow_provider.sandbox.service import Clock, Service, Surroundings
+from airflow_provider.sandbox.switches import Switches
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -44,6 +47,7 @@ class Sandbox:
     :param port: port of the API origin; 0 takes a free port.
     :param storage_port: port of the second origin, which emulates the blob storage; 0 takes a free port.
     :param kinds: the services to run; None runs all four.
+    :param switches: settings of the services by ``<service>.<name>``, which a reset restores.
     """
 
     mapsindoors: MapsIndoorsService
@@ -52,7 +56,12 @@ class Sandbox:
     leanix: LeanIXService
 
     def __init__(
-        self, port: int = 0, *, storage_port: int = 0, kinds: Iterable[type[Service]] | None = None
+        self,
+        port: int = 0,
+        *,
+        storage_port: int = 0,
+        kinds: Iterable[type[Service]] | None = None,
+        switches: Mapping[str, Any] | None = None,
     ) -> None:
         self.port = port
         self.storage_port = storage_port
@@ -60,6 +69,8 @@ class Sandbox:
         self.faults = Faults()
         self.around = Surroundings()
         self.services: dict[str, Service] = {}
+        self.switches = Switches({})
+        self._settings = dict(switches or {})
         self._connections = Connections()
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
@@ -99,19 +110,12 @@ class Sandbox:
         """Start the server; return when it accepts requests.
 
         :raises OSError: when a port is taken.
+        :raises SwitchError: when a switch does not exist or has another type.
         :raises RuntimeError: when the server does not start.
         """
-        self._sockets = [_listen(self.port)]
-        try:
-            self._sockets.append(_listen(self.storage_port))
-        except OSError:
-            self._sockets.pop().close()
-            raise
+        self._create_services()
+        self._listen()
         api, storage = (listener.getsockname()[1] for listener in self._sockets)
-        self.around.origin = f"http://{LOOPBACK}:{api}"
-        self.around.storage_origin = f"http://{LOOPBACK}:{storage}"
-        kinds = _all_kinds() if self.kinds is None else self.kinds
-        self.services = {kind.name: kind(self.around) for kind in kinds}
         services = self.services.values()
         origins = {api: api_routes(services, control_routes(self)), storage: storage_routes(services)}
         gateway = Gateway(origins, self.around, self.faults, self._connections)
@@ -148,7 +152,29 @@ class Sandbox:
         self.clock.reset()
         for service in self.services.values():
             service.reset()
+        self._set_switches()
         self.counters.clear()
+
+    def _create_services(self) -> None:
+        kinds = all_kinds() if self.kinds is None else self.kinds
+        self.services = {kind.name: kind(self.around) for kind in kinds}
+        self.switches = Switches(self.services)
+        self._set_switches()
+
+    def _listen(self) -> None:
+        """Open the ports of both origins."""
+        self._sockets = [_listen(self.port)]
+        try:
+            self._sockets.append(_listen(self.storage_port))
+        except OSError:
+            self._sockets.pop().close()
+            raise
+        urls = [f"http://{LOOPBACK}:{listener.getsockname()[1]}" for listener in self._sockets]
+        self.around.origin, self.around.storage_origin = urls
+
+    def _set_switches(self) -> None:
+        # Copies, because a service changes lists and sets of its switches.
+        self.switches.set(self.switches.check(deepcopy(self._settings)))
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         """Run a function on the event loop, so that it does not interleave with a request."""
@@ -248,7 +274,8 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _all_kinds() -> list[type[Service]]:
+def all_kinds() -> list[type[Service]]:
+    """Return the four services."""
     from airflow_provider.sandbox.amigocloud import AmigoCloudService
     from airflow_provider.sandbox.iotstudio import IoTStudioService
     from airflow_provider.sandbox.leanix import LeanIXService

@@ -1,14 +1,14 @@
-"""Base of emulated services, and the clock and counters that they share."""
+"""Base of emulated services, and the clock that they share."""
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider.sandbox.counters import Counters
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -34,40 +34,6 @@ class Clock:
 
 
 @dataclass
-class Counters:
-    """Counts of what the sandbox has served: ground truth for tests and benchmarks.
-
-    :param requests: requests by ``"<service> <METHOD> <route template>"``.
-    :param connections: TCP connections accepted.
-    :param tokens_issued: access tokens issued, by service.
-    :param rows_served: rows or objects in replies, by service.
-    :param in_flight: requests in progress.
-    :param peak_in_flight: maximum of ``in_flight``.
-    """
-
-    requests: Counter[str] = field(default_factory=Counter)
-    connections: int = 0
-    tokens_issued: Counter[str] = field(default_factory=Counter)
-    rows_served: Counter[str] = field(default_factory=Counter)
-    in_flight: int = 0
-    peak_in_flight: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def total(self, containing: str = "") -> int:
-        """Return the number of requests whose key contains a text."""
-        return sum(count for name, count in self.requests.items() if containing in name)
-
-    def clear(self) -> None:
-        """Set all counts to 0; requests in progress stay counted."""
-        with self.lock:
-            self.requests.clear()
-            self.tokens_issued.clear()
-            self.rows_served.clear()
-            self.connections = 0
-            self.peak_in_flight = self.in_flight
-
-
-@dataclass
 class Surroundings:
     """Shared environment of the services of a sandbox.
 
@@ -86,7 +52,8 @@ class Surroundings:
 class Service(ABC):
     """Base of an emulated API; state is in memory, and all handlers run on the sandbox's event loop.
 
-    Behaviour that the vendor does not document is switched by plain attributes, which a test sets.
+    Behaviour that the vendor does not document is switched by plain attributes, which a test sets. Those of a
+    :class:`~airflow_provider.sandbox.switches.SwitchBoard` can be listed and set by name, too.
 
     :param around: clock, counters and origins of the sandbox.
     """
