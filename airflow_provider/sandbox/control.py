@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from airflow_provider.sandbox.loads import describe_loads, read_load
 from airflow_provider.sandbox.switches import SwitchError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider.sandbox.counters import Counters
     from airflow_provider.sandbox.faults import Faults
-    from airflow_provider.sandbox.service import Clock
+    from airflow_provider.sandbox.service import Clock, Service
     from airflow_provider.sandbox.switches import Switches
 
     Handler = Callable[[Request], Awaitable[Response]]
@@ -43,6 +44,10 @@ class ControlledSandbox(Protocol):
         """The services' time."""
 
     @property
+    def services(self) -> Mapping[str, Service]:
+        """The services by name."""
+
+    @property
     def connections(self) -> Mapping[str, str]:
         """Airflow's connections to the services, as JSON by connection id."""
 
@@ -56,11 +61,13 @@ def control_routes(sandbox: ControlledSandbox) -> Sequence[BaseRoute]:
     ``GET`` and ``DELETE /counters``; ``GET`` and ``PATCH /switches`` (the PATCH takes values by
     ``<service>.<name>``); ``GET``, ``POST`` and ``DELETE /faults`` (the POST takes the arguments of
     :meth:`~airflow_provider.sandbox.faults.Faults.add` as a JSON object); ``POST /reset``; ``POST /clock``
-    with ``{"advance": seconds}``; ``GET /connections``.
+    with ``{"advance": seconds}``; ``GET /connections``; ``GET /loads``, and ``POST /<service>/<kind>``
+    with the arguments of a load.
     """
     control = _Control(sandbox)
     handlers = [
         ("GET", "/counters", control.counters),
+        ("GET", "/counters/dump", control.dump_counters),
         ("DELETE", "/counters", control.clear_counters),
         ("GET", "/switches", control.list_switches),
         ("PATCH", "/switches", control.set_switches),
@@ -71,11 +78,13 @@ def control_routes(sandbox: ControlledSandbox) -> Sequence[BaseRoute]:
         ("POST", "/reset", control.reset),
         ("POST", "/clock", control.clock),
         ("GET", "/connections", control.connections),
+        ("GET", "/loads", control.list_loads),
+        ("POST", "/{service}/{kind}", control.load),
     ]
-    return [Route(path, _guarded(handle), methods=[method]) for method, path, handle in handlers]
+    return [Route(path, guarded(handle), methods=[method]) for method, path, handle in handlers]
 
 
-def _guarded(handle: Handler) -> Handler:
+def guarded(handle: Handler) -> Handler:
     """Reject requests of web pages that a browser on this machine shows, and turn errors into 400."""
 
     async def answer(request: Request) -> Response:
@@ -111,6 +120,9 @@ class _Control:
     async def counters(self, _: Request) -> Response:
         return JSONResponse(self._sandbox.counters.report())
 
+    async def dump_counters(self, _: Request) -> Response:
+        return JSONResponse(self._sandbox.counters.dump())
+
     async def clear_counters(self, _: Request) -> Response:
         self._sandbox.counters.clear()
         return Response(status_code=204)
@@ -145,3 +157,12 @@ class _Control:
 
     async def connections(self, _: Request) -> Response:
         return JSONResponse(self._sandbox.connections)
+
+    async def list_loads(self, _: Request) -> Response:
+        return JSONResponse(describe_loads(self._sandbox.services))
+
+    async def load(self, request: Request) -> Response:
+        """Add generated data; requests that come meanwhile are answered afterwards."""
+        name = f"{request.path_params['service']}.{request.path_params['kind']}"
+        found = read_load(self._sandbox.services, name, await _object(request))
+        return JSONResponse(found.run(), 201)

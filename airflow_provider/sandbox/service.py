@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider.sandbox.counters import Counters
+from airflow_provider.sandbox.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
+
+    from airflow_provider.sandbox.loads import Load
+    from airflow_provider.sandbox.shared import SharedState
+
+MEMBER_NUMBERS = 1_000_000_000
+"""Numbers of tokens that each process of a sandbox has for itself, so that no two issue the same token."""
 
 
 class Clock:
@@ -41,12 +48,20 @@ class Surroundings:
     :param counters: counters to which a service adds tokens and rows; requests are counted by the sandbox.
     :param origin: ``http://127.0.0.1:<port>`` of the APIs; set when the sandbox starts.
     :param storage_origin: the second origin, which emulates the blob storage; set when the sandbox starts.
+    :param shared: tokens and limits that several processes of a sandbox share; None for a single process.
+    :param member: number of the process among several, from 0.
     """
 
     clock: Clock = field(default_factory=Clock)
     counters: Counters = field(default_factory=Counters)
     origin: str = ""
     storage_origin: str = ""
+    shared: SharedState | None = None
+    member: int = 0
+
+    def rate_limit(self, name: str, unit: float = 1.0) -> RateLimit:
+        """Return a new rate limit, which the processes of a sandbox share by its name."""
+        return RateLimit(unit, name, self.shared)
 
 
 class Service(ABC):
@@ -60,6 +75,9 @@ class Service(ABC):
 
     name: ClassVar[str]
     """Name of the service, its connection type and its path prefix (``/leanix``)."""
+
+    loads: ClassVar[Sequence[type[Load]]] = ()
+    """Loads of generated data that the service takes."""
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider.sandbox.rate_limit import RateLimit, RateSwitches
+from airflow_provider.sandbox.rate_limit import RateSwitches
 from airflow_provider.sandbox.switches import Number, Rate
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class AccessTokens:
     def __init__(self, service: str, around: Surroundings, switches: TokenSwitches) -> None:
         self.service = service
         self.by_value: dict[str, AccessToken] = {}
-        self.requests = RateLimit(MINUTE)
+        self.requests = around.rate_limit(f"tokens of {service}", MINUTE)
         self._around = around
+        self._seen = around.shared.end() if around.shared else 0
         self._switches = switches
 
     def check_rate(self) -> None:
@@ -90,15 +91,14 @@ class AccessTokens:
         now, most = self._around.clock.now(), self._switches.max_tokens
         if most is None:
             return
-        valid = [
-            token for token in self.by_value.values() if token.client == client and token.expires_at > now
-        ]
-        valid.sort(key=lambda token: token.expires_at)
+        self._read_events()
+        own = [token for token in self.by_value.values() if token.client == client]
+        valid = sorted((token for token in own if token.expires_at > now), key=lambda token: token.expires_at)
         if len(valid) < most:
             return
         if self._switches.token_above_max == "end_oldest" and most:
             for token in valid[: len(valid) - most + 1]:
-                del self.by_value[token.value]
+                self.revoke(token)
             return
         seconds = valid[0].expires_at - now if valid else MINUTE
         raise RefusedTokenError(
@@ -108,10 +108,35 @@ class AccessTokens:
     def add(self, token: AccessToken) -> None:
         """Add a token that was issued, and count it."""
         self.by_value[token.value] = token
+        self._share({"issued": [token.value, token.client, token.expires_at, sorted(token.scopes)]})
         with self._around.counters.lock:
             self._around.counters.tokens_issued[self.service] += 1
 
+    def revoke(self, token: AccessToken) -> None:
+        """End a token."""
+        self.by_value.pop(token.value, None)
+        self._share({"revoked": token.value})
+
     def find(self, value: str) -> AccessToken | None:
         """Return a valid token; None when it is unknown or has expired."""
+        self._read_events()
         token = self.by_value.get(value)
         return token if token and token.expires_at > self._around.clock.now() else None
+
+    def _share(self, event: dict[str, Any]) -> None:
+        if self._around.shared:
+            self._around.shared.append({"service": self.service, **event})
+
+    def _read_events(self) -> None:
+        """Apply what all processes of the sandbox have issued and revoked, in that order."""
+        if self._around.shared is None:
+            return
+        events, self._seen = self._around.shared.events(self._seen)
+        for event in events:
+            if event["service"] != self.service:
+                continue
+            if "revoked" in event:
+                self.by_value.pop(event["revoked"], None)
+                continue
+            value, client, expires_at, scopes = event["issued"]
+            self.by_value[value] = AccessToken(value, client, expires_at, frozenset(scopes))

@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from airflow_provider.sandbox.amigocloud.loads import RowsLoad
 from airflow_provider.sandbox.amigocloud.realtime import polling
 from airflow_provider.sandbox.amigocloud.realtime.sockets import PATH
 from airflow_provider.sandbox.amigocloud.request import ApiRequest, parse_query, read_body
@@ -76,6 +77,8 @@ class AmigoCloudService(AmigoCloudState):
 
     The switches are those of :class:`~airflow_provider.sandbox.amigocloud.switches.Switches`.
     """
+
+    loads = (RowsLoad,)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes below ``/amigocloud``."""

@@ -30,7 +30,6 @@ from airflow_provider.sandbox.amigocloud.seed import (
 from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
 from airflow_provider.sandbox.amigocloud.switches import Switches
-from airflow_provider.sandbox.rate_limit import RateLimit
 from airflow_provider.sandbox.service import Service
 
 ROOT = "/api/v1"
@@ -78,7 +77,7 @@ class AmigoCloudState(Service, Switches):
         self.uploads: dict[str, Upload] = {}
         self.exports: dict[str, tuple[str, bytes]] = {}
         self._pages = 0
-        self.limit = RateLimit()
+        self.limit = self.around.rate_limit(self.name)
         self.before_page: Callable[[int], None] | None = None
         Switches.__init__(self)
 

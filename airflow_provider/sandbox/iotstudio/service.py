@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider.sandbox.iotstudio.auth import authorize, bearer
+from airflow_provider.sandbox.iotstudio.loads import ThingsLoad
 from airflow_provider.sandbox.iotstudio.records import Category, Space
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, OAuthError, Reply, not_found
@@ -133,6 +134,8 @@ class IoTStudioService(IoTStudioState):
 
     The switches are those of :class:`~airflow_provider.sandbox.iotstudio.switches.Switches`.
     """
+
+    loads = (ThingsLoad,)
 
     def connection(self) -> Mapping[str, Any]:
         """Return the Airflow connection that uses the seeded client."""

@@ -9,8 +9,7 @@ from airflow_provider.sandbox.iotstudio.formats import ulid
 from airflow_provider.sandbox.iotstudio.records import QueryCursor, Space
 from airflow_provider.sandbox.iotstudio.seed import CLIENT_ID, CLIENT_SECRET, SPACE, seeded_space
 from airflow_provider.sandbox.iotstudio.switches import Switches
-from airflow_provider.sandbox.rate_limit import RateLimit
-from airflow_provider.sandbox.service import Service
+from airflow_provider.sandbox.service import MEMBER_NUMBERS, Service
 from airflow_provider.sandbox.tokens import AccessTokens
 
 
@@ -30,7 +29,7 @@ class IoTStudioState(Service, Switches):
         self.clients: dict[str, Client] = {CLIENT_ID: Client(CLIENT_ID, CLIENT_SECRET)}
         self.access = AccessTokens(self.name, self.around, self)
         self.tokens = self.access.by_value
-        self.limit = RateLimit()
+        self.limit = self.around.rate_limit(self.name)
         self.revoked: list[str] = []
         self.cursors: dict[str, QueryCursor] = {}
         self.mqtt: dict[str, dict[str, Any]] = {}
@@ -56,7 +55,7 @@ class IoTStudioState(Service, Switches):
     def count_token(self) -> int:
         """Return the number of a token that is being issued."""
         self._tokens += 1
-        return self._tokens
+        return self.around.member * MEMBER_NUMBERS + self._tokens
 
     def count_rows(self, rows: int) -> None:
         """Count rows that were served."""

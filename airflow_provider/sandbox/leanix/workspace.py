@@ -21,7 +21,6 @@ from airflow_provider.sandbox.leanix.seed import (
 from airflow_provider.sandbox.leanix.storage import BlobStorage
 from airflow_provider.sandbox.leanix.switches import Switches
 from airflow_provider.sandbox.leanix.validation import RefusalError
-from airflow_provider.sandbox.rate_limit import RateLimit
 from airflow_provider.sandbox.service import Service
 from airflow_provider.sandbox.tokens import AccessToken, AccessTokens
 
@@ -49,7 +48,7 @@ class Workspace(Service, Switches):
         self.storage = BlobStorage(self.around)
         self.access = AccessTokens(self.name, self.around, self)
         self._tokens = self.access.by_value
-        self.limit = RateLimit()
+        self.limit = self.around.rate_limit(self.name)
 
     # Ground truth for tests
 

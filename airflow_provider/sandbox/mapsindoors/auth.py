@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
 from airflow_provider.sandbox.mapsindoors.solution import new_id
+from airflow_provider.sandbox.service import MEMBER_NUMBERS
 from airflow_provider.sandbox.tokens import AccessToken, AccessTokens
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class TokenService:
         self._access.check_number(account.name)
         ends = self._context.around.clock.now() + seconds
         self._issued += 1
-        claims = {"sub": account.name, "exp": int(ends), "scope": ["integration"], "jti": self._issued}
+        number = self._context.around.member * MEMBER_NUMBERS + self._issued
+        claims = {"sub": account.name, "exp": int(ends), "scope": ["integration"], "jti": number}
         parts = [_encode_part({"alg": "RS256", "typ": "at+jwt"}), _encode_part(claims)]
         parts.append(hashlib.sha256(".".join(parts).encode()).hexdigest())
         token = ".".join(parts)

@@ -14,6 +14,7 @@ from airflow_provider.sandbox.mapsindoors.catalogue import ROUTES as CATALOGUE_R
 from airflow_provider.sandbox.mapsindoors.catalogue import to_dataset
 from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
 from airflow_provider.sandbox.mapsindoors.geodata import ROUTES as GEODATA_ROUTES
+from airflow_provider.sandbox.mapsindoors.loads import RoomsLoad
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, error_response, json_response
 from airflow_provider.sandbox.mapsindoors.seed import (
     API_KEY,
@@ -28,7 +29,7 @@ from airflow_provider.sandbox.mapsindoors.seed import (
 )
 from airflow_provider.sandbox.mapsindoors.solution import Solution
 from airflow_provider.sandbox.mapsindoors.switches import Switches
-from airflow_provider.sandbox.rate_limit import RateLimit, retry_after
+from airflow_provider.sandbox.rate_limit import retry_after
 from airflow_provider.sandbox.service import Service
 from airflow_provider.sandbox.tokens import RefusedTokenError
 
@@ -43,6 +44,7 @@ class MapsIndoorsService(Service, ServiceContext):
     """
 
     name: ClassVar[str] = "mapsindoors"
+    loads = (RoomsLoad,)
 
     def reset(self) -> None:
         """Reset solutions, accounts and switches to the seed."""
@@ -53,7 +55,7 @@ class MapsIndoorsService(Service, ServiceContext):
         }
         self.solutions[API_KEY] = self.campus
         self.auth = TokenService(self, *accounts())
-        self.limit = RateLimit()
+        self.limit = self.around.rate_limit(self.name)
 
     def connection(self) -> Mapping[str, Any]:
         """Return the connection of a user who may write to the campus."""

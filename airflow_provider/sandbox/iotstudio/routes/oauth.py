@@ -55,8 +55,8 @@ def revoke(service: IoTStudioState, form: Mapping[str, str]) -> Reply:
     value = form.get("token", "")
     if not value:
         raise OAuthError(400, "invalid_request", "The request is missing a required parameter: token.")
-    token = service.tokens.get(value)
+    token = service.access.find(value) or service.tokens.get(value)
     if token is not None and token.client == client.client_id:
-        del service.tokens[value]
+        service.access.revoke(token)
         service.revoked.append(value)
     return 200, None
