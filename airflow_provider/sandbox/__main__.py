@@ -4,13 +4,50 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
+import os
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from airflow_provider.sandbox.server import Sandbox
+    from airflow_provider.sandbox.settings import Settings
+
+MOST_PROCESSES = 64
 MISSING = "The sandbox needs starlette and uvicorn: pip install 'airflow-provider-digital-twin[sandbox]'"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=8900, help="port of the APIs, 0 for a free port (8900)")
+    parser.add_argument("--storage-port", type=int, default=0, help="port of the blob storage (a free port)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SERVICE.SWITCH=VALUE",
+        help="set a switch, such as leanix.run_seconds=60; may be repeated",
+    )
+    parser.add_argument(
+        "--load",
+        action="append",
+        default=[],
+        metavar="SERVICE.KIND=COUNT",
+        help="generate data: amigocloud.rows=1000000, iotstudio.things=1000,values=5000,"
+        " mapsindoors.rooms=50000, leanix.applications=100000; may be repeated",
+    )
+    parser.add_argument(
+        "--processes",
+        type=_processes,
+        default=1,
+        metavar="NUMBER",
+        help=f"processes that serve, for reading only, at most {MOST_PROCESSES} (1)",
+    )
+    parser.add_argument("--switches", action="store_true", help="list all switches, and end")
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,26 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: command-line arguments; None means those of the process.
     """
-    parser = argparse.ArgumentParser(prog="python -m airflow_provider.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8900, help="port of the APIs, 0 for a free port (8900)")
-    parser.add_argument("--storage-port", type=int, default=0, help="port of the blob storage (a free port)")
+    parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        from airflow_provider.sandbox.server import Sandbox
+        from airflow_provider.sandbox.settings import list_switches, read_settings
     except ModuleNotFoundError as error:
         if error.name not in {"starlette", "uvicorn", "python_multipart"}:
             raise
         print(MISSING, file=sys.stderr)
         return 1
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    if options.switches:
+        print(list_switches())
+        return 0
+    settings = read_settings(options.set, options.load)
+    if settings.problems:
+        parser.error("\n".join(settings.problems))
     try:
-        with Sandbox(options.port, storage_port=options.storage_port) as sandbox:
-            print(f"# Sandbox at {sandbox.url}, stop it with Ctrl-C", flush=True)
-            for conn_id, text in sandbox.connections.items():
-                print(f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(text)}", flush=True)
-            stopped.wait()
+        return _serve(options, settings)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -46,7 +80,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve in this process or in several ones until a signal; return the exit status."""
+    from airflow_provider.sandbox.processes import MemberSandbox, ProcessGroup
+    from airflow_provider.sandbox.server import Sandbox
+
+    stopped, stop = os.pipe()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os.write(stop, b"x"))
+    ports = {"port": options.port, "storage_port": options.storage_port}
+    chosen: Any = {**ports, "switches": settings.switches, "loads": settings.loads}
+    if options.processes == 1:
+        with Sandbox(**chosen) as sandbox:
+            _announce(sandbox)
+            os.read(stopped, 1)
+        return 0
+    group = ProcessGroup(MemberSandbox(**chosen), options.processes)
+    try:
+        group.start()
+        _announce(group.sandbox)
+        return group.run(stopped)
+    finally:
+        group.stop()
+
+
+def _announce(sandbox: Sandbox) -> None:
+    print(f"# Sandbox at {sandbox.url}, stop it with Ctrl-C", flush=True)
+    for name, added in sandbox.loaded:
+        print(f"# {name}: {json.dumps(added)}", flush=True)
+    for conn_id, text in sandbox.connections.items():
+        print(f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(text)}", flush=True)
+
+
+def _processes(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_PROCESSES:
+        raise ValueError
+    return number
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
-"""Control routes below ``/_sandbox``: faults, counters and the clock, for other processes."""
+"""Control routes below ``/_sandbox``: faults, counters, switches and the clock, for other processes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from airflow_provider.sandbox.loads import describe_loads, read_load
+from airflow_provider.sandbox.switches import SwitchError
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from airflow_provider.sandbox.counters import Counters
     from airflow_provider.sandbox.faults import Faults
-    from airflow_provider.sandbox.service import Clock, Counters
+    from airflow_provider.sandbox.service import Clock, Service
+    from airflow_provider.sandbox.switches import Switches
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -31,8 +36,16 @@ class ControlledSandbox(Protocol):
         """Counts of requests, connections, tokens and rows."""
 
     @property
+    def switches(self) -> Switches:
+        """The settings of the services."""
+
+    @property
     def clock(self) -> Clock:
         """The services' time."""
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """The services by name."""
 
     @property
     def connections(self) -> Mapping[str, str]:
@@ -45,24 +58,33 @@ class ControlledSandbox(Protocol):
 def control_routes(sandbox: ControlledSandbox) -> Sequence[BaseRoute]:
     """Return the routes that show and change the state of a sandbox.
 
-    ``GET /counters``; ``GET``, ``POST`` and ``DELETE /faults`` (the POST takes
-    the arguments of :meth:`~airflow_provider.sandbox.faults.Faults.add` as a JSON object); ``POST /reset``;
-    ``POST /clock`` with ``{"advance": seconds}``; ``GET /connections``.
+    ``GET`` and ``DELETE /counters``; ``GET`` and ``PATCH /switches`` (the PATCH takes values by
+    ``<service>.<name>``); ``GET``, ``POST`` and ``DELETE /faults`` (the POST takes the arguments of
+    :meth:`~airflow_provider.sandbox.faults.Faults.add` as a JSON object); ``POST /reset``; ``POST /clock``
+    with ``{"advance": seconds}``; ``GET /connections``; ``GET /loads``, and ``POST /<service>/<kind>``
+    with the arguments of a load.
     """
     control = _Control(sandbox)
     handlers = [
         ("GET", "/counters", control.counters),
+        ("GET", "/counters/dump", control.dump_counters),
+        ("DELETE", "/counters", control.clear_counters),
+        ("GET", "/switches", control.list_switches),
+        ("PATCH", "/switches", control.set_switches),
+        ("PUT", "/switches", control.set_switches),
         ("GET", "/faults", control.list_faults),
         ("POST", "/faults", control.add_fault),
         ("DELETE", "/faults", control.clear_faults),
         ("POST", "/reset", control.reset),
         ("POST", "/clock", control.clock),
         ("GET", "/connections", control.connections),
+        ("GET", "/loads", control.list_loads),
+        ("POST", "/{service}/{kind}", control.load),
     ]
-    return [Route(path, _guarded(handle), methods=[method]) for method, path, handle in handlers]
+    return [Route(path, guarded(handle), methods=[method]) for method, path, handle in handlers]
 
 
-def _guarded(handle: Handler) -> Handler:
+def guarded(handle: Handler) -> Handler:
     """Reject requests of web pages that a browser on this machine shows, and turn errors into 400."""
 
     async def answer(request: Request) -> Response:
@@ -72,10 +94,23 @@ def _guarded(handle: Handler) -> Handler:
             )
         try:
             return await handle(request)
+        except SwitchError as error:
+            return JSONResponse({"detail": str(error), "problems": error.problems}, 400)
         except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
             return JSONResponse({"detail": f"not understood: {type(error).__name__} {error}"}, 400)
 
     return answer
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    """Return a body that is a JSON object.
+
+    :raises ValueError: when it is none.
+    """
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")
+    return body
 
 
 class _Control:
@@ -83,12 +118,22 @@ class _Control:
         self._sandbox = sandbox
 
     async def counters(self, _: Request) -> Response:
-        counters = self._sandbox.counters
-        scalars = ("connections", "in_flight", "peak_in_flight")
-        counts = {name: getattr(counters, name) for name in scalars}
-        for name in ("requests", "tokens_issued", "rows_served"):
-            counts[name] = dict(getattr(counters, name))
-        return JSONResponse(counts)
+        return JSONResponse(self._sandbox.counters.report())
+
+    async def dump_counters(self, _: Request) -> Response:
+        return JSONResponse(self._sandbox.counters.dump())
+
+    async def clear_counters(self, _: Request) -> Response:
+        self._sandbox.counters.clear()
+        return Response(status_code=204)
+
+    async def list_switches(self, _: Request) -> Response:
+        return JSONResponse(self._sandbox.switches.describe())
+
+    async def set_switches(self, request: Request) -> Response:
+        switches = self._sandbox.switches
+        switches.set(switches.check(await _object(request)))
+        return JSONResponse(switches.describe())
 
     async def list_faults(self, _: Request) -> Response:
         return JSONResponse([asdict(fault) for fault in self._sandbox.faults.active()])
@@ -112,3 +157,12 @@ class _Control:
 
     async def connections(self, _: Request) -> Response:
         return JSONResponse(self._sandbox.connections)
+
+    async def list_loads(self, _: Request) -> Response:
+        return JSONResponse(describe_loads(self._sandbox.services))
+
+    async def load(self, request: Request) -> Response:
+        """Add generated data; requests that come meanwhile are answered afterwards."""
+        name = f"{request.path_params['service']}.{request.path_params['kind']}"
+        found = read_load(self._sandbox.services, name, await _object(request))
+        return JSONResponse(found.run(), 201)

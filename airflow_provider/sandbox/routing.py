@@ -24,6 +24,9 @@ CONTROL = "_sandbox"
 UNKNOWN = "(no such route)"
 """Template of requests without a route, in the counters."""
 
+FAILED: Message = {"type": "http.response.start", "status": 500}
+"""Count of the reply that the server sends when a handler has raised an error; it is not sent itself."""
+
 
 @dataclass(frozen=True)
 class MountedRoute:
@@ -147,14 +150,16 @@ class Gateway:
         if scope["service"] == CONTROL:
             await self._app(scope, receive, send)
             return
-        self._count(scope, matched)
+        send = self._counted(scope, matched, send)
         try:
             await self._faulty_app(scope, receive, send)
         except ClientDisconnect:
             pass  # the client has closed the connection
+        except Exception:
+            await send(FAILED)
+            raise
         finally:
-            with self.counters.lock:
-                self.counters.in_flight -= 1
+            self.counters.end()
 
     def _with_date(self, send: Send) -> Send:
         async def dated(message: Message) -> None:
@@ -174,11 +179,29 @@ class Gateway:
         known = {mounted.service for mounted in self.origins[port]}
         return first if first in known else "-"
 
-    def _count(self, scope: Scope, matched: MatchedRoute | None) -> None:
+    def _counted(self, scope: Scope, matched: MatchedRoute | None, send: Send) -> Send:
+        """Count a request; return the function that sends its reply and counts the status."""
         template = matched.mounted.template if matched else UNKNOWN
-        method = scope.get("method", "WEBSOCKET")
-        counters = self.counters
-        with counters.lock:
-            counters.requests[f"{scope['service']} {method} {template}"] += 1
-            counters.in_flight += 1
-            counters.peak_in_flight = max(counters.peak_in_flight, counters.in_flight)
+        key = f"{scope['service']} {scope.get('method', 'WEBSOCKET')} {template}"
+        clears = self.counters.begin(key)
+        replied = False
+
+        async def counted(message: Message) -> None:
+            nonlocal replied
+            status = _status_of(message)
+            if status and not replied:
+                replied = True
+                self.counters.reply(key, status, clears)
+            if message is not FAILED:
+                await send(message)
+
+        return counted
+
+
+def _status_of(message: Message) -> int:
+    """Return the HTTP status that a message begins a reply with; 0 for other messages."""
+    if message["type"] == "websocket.accept":
+        return 101
+    if message["type"] == "websocket.close":
+        return 403
+    return int(message["status"]) if message["type"] == "http.response.start" else 0

@@ -7,7 +7,8 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from copy import deepcopy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,15 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider.sandbox.control import control_routes
+from airflow_provider.sandbox.counters import Counters
 from airflow_provider.sandbox.faults import Connections, Faults
+from airflow_provider.sandbox.loads import read_load
 from airflow_provider.sandbox.routing import Gateway, api_routes, storage_routes
-from airflow_provider.sandbox.service import Clock, Counters, Service, Surroundings
+from airflow_provider.sandbox.service import Clock, Service, Surroundings
+from airflow_provider.sandbox.switches import Switches
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
     from airflow_provider.sandbox.amigocloud import AmigoCloudService
@@ -34,6 +39,9 @@ START_SECONDS = 30
 STOP_SECONDS = 10
 """Maximum seconds until the server has stopped, and for an operation on its event loop."""
 
+LOAD_SECONDS = 600
+"""Maximum seconds to generate data."""
+
 
 class Sandbox:
     """The four APIs on loopback, with demo data, faults and counters.
@@ -44,6 +52,9 @@ class Sandbox:
     :param port: port of the API origin; 0 takes a free port.
     :param storage_port: port of the second origin, which emulates the blob storage; 0 takes a free port.
     :param kinds: the services to run; None runs all four.
+    :param switches: settings of the services by ``<service>.<name>``, which a reset restores.
+    :param loads: generated data as names and arguments, ``("amigocloud.rows", {"rows": 1_000_000})``; a reset
+        generates it again.
     """
 
     mapsindoors: MapsIndoorsService
@@ -52,7 +63,13 @@ class Sandbox:
     leanix: LeanIXService
 
     def __init__(
-        self, port: int = 0, *, storage_port: int = 0, kinds: Iterable[type[Service]] | None = None
+        self,
+        port: int = 0,
+        *,
+        storage_port: int = 0,
+        kinds: Iterable[type[Service]] | None = None,
+        switches: Mapping[str, Any] | None = None,
+        loads: Iterable[tuple[str, Mapping[str, Any]]] = (),
     ) -> None:
         self.port = port
         self.storage_port = storage_port
@@ -60,6 +77,11 @@ class Sandbox:
         self.faults = Faults()
         self.around = Surroundings()
         self.services: dict[str, Service] = {}
+        self.switches = Switches({})
+        self._settings = dict(switches or {})
+        self._loads = list(loads)
+        self.loaded: list[tuple[str, dict[str, Any]]] = []
+        self._uncounted_ports: set[int] = set()
         self._connections = Connections()
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
@@ -99,24 +121,18 @@ class Sandbox:
         """Start the server; return when it accepts requests.
 
         :raises OSError: when a port is taken.
+        :raises SwitchError: when a switch does not exist or has another type.
         :raises RuntimeError: when the server does not start.
         """
-        self._sockets = [_listen(self.port)]
-        try:
-            self._sockets.append(_listen(self.storage_port))
-        except OSError:
-            self._sockets.pop().close()
-            raise
-        api, storage = (listener.getsockname()[1] for listener in self._sockets)
-        self.around.origin = f"http://{LOOPBACK}:{api}"
-        self.around.storage_origin = f"http://{LOOPBACK}:{storage}"
-        kinds = _all_kinds() if self.kinds is None else self.kinds
-        self.services = {kind.name: kind(self.around) for kind in kinds}
-        services = self.services.values()
-        origins = {api: api_routes(services, control_routes(self)), storage: storage_routes(services)}
-        gateway = Gateway(origins, self.around, self.faults, self._connections)
-        self._serve(gateway)
+        self.create_services()
+        self.listen()
+        self._serve(self._gateway(control_routes(self)))
         return self
+
+    def join(self) -> None:
+        """Wait until the server has stopped."""
+        if self._thread is not None:
+            self._thread.join()
 
     def stop(self) -> None:
         """Reset all connections and stop the server."""
@@ -129,7 +145,20 @@ class Sandbox:
 
     def reset(self) -> None:
         """Restore the seeded state, the default switches and the clock; clear faults and counters."""
-        self._on_loop(self._reset)
+        self._on_loop(self._reset, LOAD_SECONDS)
+
+    def load(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Add generated data to a service until the next reset; return what was added.
+
+        :param name: service and kind: ``amigocloud.rows``, ``iotstudio.things``, ``mapsindoors.rooms``,
+            ``leanix.applications``.
+        :param arguments: arguments of the load, see ``GET /_sandbox/loads``.
+        :raises SwitchError: when the load or an argument does not exist, or has another type.
+        """
+        request = read_load(self.services, name, arguments)
+        added: dict[str, Any] = {}
+        self._on_loop(lambda: added.update(request.run()), LOAD_SECONDS)
+        return added
 
     def cut_connections(self) -> None:
         """Reset every open TCP connection, including WebSockets."""
@@ -148,9 +177,37 @@ class Sandbox:
         self.clock.reset()
         for service in self.services.values():
             service.reset()
+        self._set_switches()
+        self._run_loads()
         self.counters.clear()
 
-    def _on_loop(self, work: Callable[[], None]) -> None:
+    def create_services(self) -> None:
+        """Create the services with their switches and generated data."""
+        kinds = all_kinds() if self.kinds is None else self.kinds
+        self.services = {kind.name: kind(self.around) for kind in kinds}
+        self.switches = Switches(self.services)
+        self._set_switches()
+        self._run_loads()
+
+    def listen(self) -> None:
+        """Open the ports of both origins."""
+        self._sockets = [listener(self.port)]
+        try:
+            self._sockets.append(listener(self.storage_port))
+        except OSError:
+            self._sockets.pop().close()
+            raise
+        urls = [f"http://{LOOPBACK}:{opened.getsockname()[1]}" for opened in self._sockets]
+        self.around.origin, self.around.storage_origin = urls
+
+    def _set_switches(self) -> None:
+        # Copies, because a service changes lists and sets of its switches.
+        self.switches.set(self.switches.check(deepcopy(self._settings)))
+
+    def _run_loads(self) -> None:
+        self.loaded = [(name, read_load(self.services, name, given).run()) for name, given in self._loads]
+
+    def _on_loop(self, work: Callable[[], None], seconds: float = STOP_SECONDS) -> None:
         """Run a function on the event loop, so that it does not interleave with a request."""
         if self._loop is None or threading.current_thread() is self._thread:
             work()
@@ -159,12 +216,18 @@ class Sandbox:
         async def wrapped() -> None:
             work()
 
-        asyncio.run_coroutine_threadsafe(wrapped(), self._loop).result(STOP_SECONDS)
+        asyncio.run_coroutine_threadsafe(wrapped(), self._loop).result(seconds)
+
+    def _gateway(self, control: Sequence[BaseRoute]) -> Gateway:
+        api, storage = (opened.getsockname()[1] for opened in self._sockets)
+        services = self.services.values()
+        origins = {api: api_routes(services, control), storage: storage_routes(services)}
+        return Gateway(origins, self.around, self.faults, self._connections)
 
     def _serve(self, app: ASGIApp) -> None:
         config = uvicorn.Config(
             app,
-            http=_counting_protocol(self._connections, self.counters),
+            http=_counting_protocol(self._connections, self.counters, self._uncounted_ports),
             ws="auto",
             loop="asyncio",
             lifespan="off",
@@ -178,7 +241,7 @@ class Sandbox:
         # Once logging is configured, uvicorn writes this log in spite of access_log=False.
         logging.getLogger("uvicorn.access").disabled = True
         ready = threading.Event()
-        self._server = _Server(config, ready)
+        self._server = self._new_server(config, ready)
         failure: list[BaseException] = []
 
         def run() -> None:
@@ -194,6 +257,9 @@ class Sandbox:
         if not ready.wait(START_SECONDS) or failure:
             raise RuntimeError("the sandbox did not start") from (failure[0] if failure else None)
 
+    def _new_server(self, config: uvicorn.Config, ready: threading.Event) -> ReadyServer:
+        return ReadyServer(config, ready)
+
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         try:
@@ -202,7 +268,7 @@ class Sandbox:
             self._loop = None
 
 
-class _Server(uvicorn.Server):
+class ReadyServer(uvicorn.Server):
     """A uvicorn server that sets an event when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
@@ -210,18 +276,22 @@ class _Server(uvicorn.Server):
         self.ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve."""
         await super().startup(sockets)
         self.ready.set()
 
 
-def _counting_protocol(connections: Connections, counters: Counters) -> type[H11Protocol]:
+def _counting_protocol(
+    connections: Connections, counters: Counters, uncounted_ports: Container[int]
+) -> type[H11Protocol]:
     class CountingProtocol(H11Protocol):
         """HTTP protocol that counts its connections and registers them for faults."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             connections.add(transport)
-            with counters.lock:
-                counters.connections += 1
+            if transport.get_extra_info("sockname")[1] not in uncounted_ports:
+                with counters.lock:
+                    counters.connections += 1
             super().connection_made(transport)
 
         def _get_upgrade(self) -> bytes | None:
@@ -235,20 +305,22 @@ def _counting_protocol(connections: Connections, counters: Counters) -> type[H11
     return CountingProtocol
 
 
-def _listen(port: int) -> socket.socket:
+def listener(port: int) -> socket.socket:
+    """Return a socket that accepts connections on a port of this machine; 0 takes a free port."""
     # asyncio sets TCP_NODELAY only when the protocol is given; without it each reply takes 40 ms longer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
-        listener.listen(512)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((LOOPBACK, port))
+        opened.listen(512)
     except OSError:
-        listener.close()
+        opened.close()
         raise
-    return listener
+    return opened
 
 
-def _all_kinds() -> list[type[Service]]:
+def all_kinds() -> list[type[Service]]:
+    """Return the four services."""
     from airflow_provider.sandbox.amigocloud import AmigoCloudService
     from airflow_provider.sandbox.iotstudio import IoTStudioService
     from airflow_provider.sandbox.leanix import LeanIXService

@@ -1,17 +1,24 @@
-"""Base of emulated services, and the clock and counters that they share."""
+"""Base of emulated services, and the clock that they share."""
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider.sandbox.counters import Counters
+from airflow_provider.sandbox.rate_limit import RateLimit
+
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
+
+    from airflow_provider.sandbox.loads import Load
+    from airflow_provider.sandbox.shared import SharedState
+
+MEMBER_NUMBERS = 1_000_000_000
+"""Numbers of tokens that each process of a sandbox has for itself, so that no two issue the same token."""
 
 
 class Clock:
@@ -34,40 +41,6 @@ class Clock:
 
 
 @dataclass
-class Counters:
-    """Counts of what the sandbox has served: ground truth for tests and benchmarks.
-
-    :param requests: requests by ``"<service> <METHOD> <route template>"``.
-    :param connections: TCP connections accepted.
-    :param tokens_issued: access tokens issued, by service.
-    :param rows_served: rows or objects in replies, by service.
-    :param in_flight: requests in progress.
-    :param peak_in_flight: maximum of ``in_flight``.
-    """
-
-    requests: Counter[str] = field(default_factory=Counter)
-    connections: int = 0
-    tokens_issued: Counter[str] = field(default_factory=Counter)
-    rows_served: Counter[str] = field(default_factory=Counter)
-    in_flight: int = 0
-    peak_in_flight: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def total(self, containing: str = "") -> int:
-        """Return the number of requests whose key contains a text."""
-        return sum(count for name, count in self.requests.items() if containing in name)
-
-    def clear(self) -> None:
-        """Set all counts to 0; requests in progress stay counted."""
-        with self.lock:
-            self.requests.clear()
-            self.tokens_issued.clear()
-            self.rows_served.clear()
-            self.connections = 0
-            self.peak_in_flight = self.in_flight
-
-
-@dataclass
 class Surroundings:
     """Shared environment of the services of a sandbox.
 
@@ -75,24 +48,36 @@ class Surroundings:
     :param counters: counters to which a service adds tokens and rows; requests are counted by the sandbox.
     :param origin: ``http://127.0.0.1:<port>`` of the APIs; set when the sandbox starts.
     :param storage_origin: the second origin, which emulates the blob storage; set when the sandbox starts.
+    :param shared: tokens and limits that several processes of a sandbox share; None for a single process.
+    :param member: number of the process among several, from 0.
     """
 
     clock: Clock = field(default_factory=Clock)
     counters: Counters = field(default_factory=Counters)
     origin: str = ""
     storage_origin: str = ""
+    shared: SharedState | None = None
+    member: int = 0
+
+    def rate_limit(self, name: str, unit: float = 1.0) -> RateLimit:
+        """Return a new rate limit, which the processes of a sandbox share by its name."""
+        return RateLimit(unit, name, self.shared)
 
 
 class Service(ABC):
     """Base of an emulated API; state is in memory, and all handlers run on the sandbox's event loop.
 
-    Behaviour that the vendor does not document is switched by plain attributes, which a test sets.
+    Behaviour that the vendor does not document is switched by plain attributes, which a test sets. Those of a
+    :class:`~airflow_provider.sandbox.switches.SwitchBoard` can be listed and set by name, too.
 
     :param around: clock, counters and origins of the sandbox.
     """
 
     name: ClassVar[str]
     """Name of the service, its connection type and its path prefix (``/leanix``)."""
+
+    loads: ClassVar[Sequence[type[Load]]] = ()
+    """Loads of generated data that the service takes."""
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around

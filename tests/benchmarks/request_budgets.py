@@ -11,10 +11,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 from airflow_provider.core.limits.machine import FOLDER_VARIABLE, MachineStore
 from airflow_provider.core.limits.plan import Rate
@@ -43,18 +41,6 @@ def cost(store: Store) -> str:
     return f"median {median(durations) * 1e6:.0f} µs, p99 {quantiles(durations, n=100)[98] * 1e6:.0f} µs"
 
 
-def _counted(service: Any, refused: list[float]) -> Callable[..., float]:
-    take = service.limit.take
-
-    def counted(*args: Any) -> float:
-        early: float = take(*args)
-        if early:
-            refused.append(early)
-        return early
-
-    return counted
-
-
 def together(store: str, requests_each: int) -> str:
     """Return rate, refusals and fairness of tasks in processes of their own.
 
@@ -63,15 +49,14 @@ def together(store: str, requests_each: int) -> str:
     with Sandbox(kinds=[MapsIndoorsService]) as sandbox:
         connection = dict(sandbox.mapsindoors.connection())
         connection["extra"] = {**connection["extra"], "rate_limit_store": store}
-        refused: list[float] = []
-        sandbox.mapsindoors.limit.take = _counted(sandbox.mapsindoors, refused)
         env = {"AIRFLOW_CONN_MAPSINDOORS_DEFAULT": json.dumps(connection)}
         done = run_processes(TASKS, requests_each, env, seconds=600)
+        refused = sandbox.counters.replies("mapsindoors")[429]
     moments = sorted(moment for one in done for moment in one.answered)
     rate = (len(moments) - 10) / (moments[-1] - moments[0])  # The last ten begin a further second.
     failed = sum(bool(one.error) for one in done)
     return (
-        f"{rate:.2f} a second ({rate * 10:.0f} % of 10), {len(refused)} of {len(moments)} refused,"
+        f"{rate:.2f} a second ({rate * 10:.0f} % of 10), {refused} of {len(moments)} refused,"
         f" {failed} failed, fairness {fairness(done):.3f}"
     )
 

@@ -31,9 +31,9 @@ READ_PROJECT_TOKEN = "R:sandboxReaderOfTheCampus00000000001234"
 AWKWARD_TOKEN = "A:a+b/c%2Fd=e&f#g h%0000000000000000000"
 """A user token full of characters with a meaning in URLs."""
 
-_START = datetime(2025, 1, 1, 6, 0, tzinfo=UTC)
-_CENTRE = (12.57, 55.78)
-_BUILDINGS = (
+START = datetime(2025, 1, 1, 6, 0, tzinfo=UTC)
+CENTRE = (12.57, 55.78)
+ASSET_BUILDINGS = (
     "Main Hall",
     "Library",
     "Laboratory East",
@@ -42,7 +42,7 @@ _BUILDINGS = (
     "Canteen",
     "Dormitory",
 )
-_KINDS = (
+ASSET_KINDS = (
     ("Fire extinguisher", "safety", None),
     ("Air handling unit", "hvac", 4500),
     ("Heat pump", "hvac", 9000),
@@ -54,8 +54,8 @@ _KINDS = (
     ("Charging point", "mobility", 22000),
     ("Coffee machine", "catering", 1450),
 )
-_MAKERS = ("Grundfos", "Sørensen & Sønner", "Müller GmbH", "東芝", "Éclair, S.A.", None)
-_NOTES = (None, None, None, 'Says "out of order"', "Ask at the desk,\nroom 0.12", "ключ у охраны", "")
+ASSET_MAKERS = ("Grundfos", "Sørensen & Sønner", "Müller GmbH", "東芝", "Éclair, S.A.", None)
+ASSET_NOTES = (None, None, None, 'Says "out of order"', "Ask at the desk,\nroom 0.12", "ключ у охраны", "")
 
 _ASSET_TYPES = {
     "amigo_id": "string",
@@ -86,25 +86,25 @@ ASSET_COLUMNS: list[dict[str, Any]] = [
 
 def asset(n: int, dice: random.Random) -> dict[str, Any]:
     """Return the n-th asset; equal for equal states of the random generator."""
-    kind, category, power = _KINDS[n % len(_KINDS)]
-    point = (_CENTRE[0] + dice.gauss(0, 0.004), _CENTRE[1] + dice.gauss(0, 0.002))
-    installed = _START - timedelta(days=dice.randrange(4000))
-    inspected = _START + timedelta(minutes=dice.randrange(400_000))
+    kind, category, power = ASSET_KINDS[n % len(ASSET_KINDS)]
+    point = (CENTRE[0] + dice.gauss(0, 0.004), CENTRE[1] + dice.gauss(0, 0.002))
+    installed = START - timedelta(days=dice.randrange(4000))
+    inspected = START + timedelta(minutes=dice.randrange(400_000))
     return {
         "amigo_id": hashlib.md5(f"asset {n}".encode()).hexdigest(),
         "number": n,
         "name": f"{kind} {n:04d}",
-        "building": _BUILDINGS[dice.randrange(len(_BUILDINGS))],
+        "building": ASSET_BUILDINGS[dice.randrange(len(ASSET_BUILDINGS))],
         "floor": dice.randrange(-1, 6),
         "category": category,
-        "maker": _MAKERS[dice.randrange(len(_MAKERS))],
+        "maker": ASSET_MAKERS[dice.randrange(len(ASSET_MAKERS))],
         "power_w": power,
         "price": round(dice.uniform(20, 20_000), 2),
         "in_service": None if n % 97 == 0 else n % 11 != 0,
         "installed_on": installed.date().isoformat(),
         "inspected_at": None if n % 5 == 0 else format_moment(inspected),
-        "updated_at": format_moment(_START + timedelta(minutes=7 * n)),
-        "notes": _NOTES[dice.randrange(len(_NOTES))],
+        "updated_at": format_moment(START + timedelta(minutes=7 * n)),
+        "notes": ASSET_NOTES[dice.randrange(len(ASSET_NOTES))],
         "wkb_geometry": None if n % 101 == 100 else ewkb("POINT", point),
     }
 
@@ -122,7 +122,7 @@ def assets(count: int = ASSET_COUNT, first: int = 0) -> Iterator[dict[str, Any]]
 
 def _zones() -> Iterator[dict[str, Any]]:
     for n in range(24):
-        x, y = _CENTRE[0] + (n % 6 - 3) * 0.002, _CENTRE[1] + (n // 6 - 2) * 0.001
+        x, y = CENTRE[0] + (n % 6 - 3) * 0.002, CENTRE[1] + (n // 6 - 2) * 0.001
         ring = [(x, y), (x + 0.002, y), (x + 0.002, y + 0.001), (x, y + 0.001), (x, y)]
         yield {
             "amigo_id": hashlib.md5(f"zone {n}".encode()).hexdigest(),
@@ -140,7 +140,7 @@ def _physicists() -> Iterator[dict[str, Any]]:
 @lru_cache(maxsize=1)
 def seeded_datasets() -> tuple[bytes, dict[int, Dataset]]:
     """Return the content of a store with the seeded datasets, built once for every reset."""
-    store = Store(None, lambda: format_moment(_START))
+    store = Store(None, lambda: format_moment(START))
     named = [{"name": "name", "type": "string"}]
     store.add(
         Dataset(FIRST, PROJECT, "Dataset 1", [*named, {"name": "value", "type": "float"}]), _physicists()

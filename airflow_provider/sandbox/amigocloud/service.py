@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from airflow_provider.sandbox.amigocloud.loads import RowsLoad
 from airflow_provider.sandbox.amigocloud.realtime import polling
 from airflow_provider.sandbox.amigocloud.realtime.sockets import PATH
 from airflow_provider.sandbox.amigocloud.request import ApiRequest, parse_query, read_body
@@ -74,29 +75,10 @@ _IN_PROJECT: tuple[tuple[str, str, str, Handler], ...] = (
 class AmigoCloudService(AmigoCloudState):
     """An account with projects, datasets, SQL, jobs and uploads.
 
-    Switches, all restored by :meth:`reset`:
-
-    - ``bad_token_status`` 401 or 403; ``project_token_jobs``: project tokens may read jobs.
-    - ``page_clamp`` and ``page_default`` rows for SQL, ``list_clamp`` and ``list_default`` for lists.
-    - ``job_latency`` seconds; ``job_failures``: errors that the next jobs fail with, one for each job.
-    - ``dataset_lag``: seconds until a new dataset is visible.
-    - ``empty_pages``: number of next pages that are empty, each with a ``next`` link.
-    - ``next_origin``: another origin for ``next``; ``count_error``: added to every ``count``.
-    - ``unstable_order``: queries without ORDER BY come in another order each time.
-    - ``readable_states``: number of latest states that can be read (None: all); ``unknown_state``: a read of
-      another state is ``refused`` (400), ``missing`` (404), or gets the rows of the ``latest`` state.
-    - ``before_page``: called with 1, 2, 3... before each page of SQL, to change data in between.
-    - ``requests_per_second`` (None: no limit) and ``retry_after`` (None: header left out).
-    - ``sockets``: faults of sockets, see
-      :class:`~airflow_provider.sandbox.amigocloud.realtime.sockets.Sockets`.
-    - ``compress``: gzip for clients that accept it; ``check_md5``; ``simple_upload_limit`` in bytes;
-      ``foreign_exports``: exported files lie on the storage origin.
+    The switches are those of :class:`~airflow_provider.sandbox.amigocloud.switches.Switches`.
     """
 
-    def reset(self) -> None:
-        """Restore the seeded account and the default switches."""
-        super().reset()
-        self._window: tuple[int, int] = (0, 0)
+    loads = (RowsLoad,)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes below ``/amigocloud``."""
@@ -169,12 +151,7 @@ class AmigoCloudService(AmigoCloudState):
         return ApiRequest(http, token, pairs, await read_body(http))
 
     def _check_rate(self) -> None:
-        if self.requests_per_second is None:
-            return
-        second = int(self.around.clock.now())
-        used = self._window[1] + 1 if self._window[0] == second else 1
-        self._window = (second, used)
-        if used > self.requests_per_second:
+        if self.limit.take("", self.around.clock.now(), self.requests_per_second):
             headers = {"Retry-After": self.retry_after} if self.retry_after else {}
             raise ApiError(429, "throttled", "Request was throttled.", headers)
 

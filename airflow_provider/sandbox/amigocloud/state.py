@@ -29,11 +29,10 @@ from airflow_provider.sandbox.amigocloud.seed import (
 )
 from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
+from airflow_provider.sandbox.amigocloud.switches import Switches
 from airflow_provider.sandbox.service import Service
 
 ROOT = "/api/v1"
-SIMPLE_UPLOAD_BYTES = 8_000_000
-"""Maximum bytes of a file that is uploaded in one piece."""
 _OWNERS = {"0", str(USER), USER_UUID}
 
 
@@ -50,11 +49,12 @@ class Upload:
     content: bytearray = field(default_factory=bytearray)
 
 
-class AmigoCloudState(Service):
+class AmigoCloudState(Service, Switches):
     """Data and switches of the account, below the routes.
 
-    The switches are described at
-    :class:`~airflow_provider.sandbox.amigocloud.service.AmigoCloudService`.
+    The switches are those of :class:`Switches`; ``reset`` restores them all. In the sandbox's own process
+    there are two more: ``before_page``, called with 1, 2, 3... before each page of SQL, to change data in
+    between; and ``sockets`` with faults of sockets.
     """
 
     name = "amigocloud"
@@ -77,31 +77,9 @@ class AmigoCloudState(Service):
         self.uploads: dict[str, Upload] = {}
         self.exports: dict[str, tuple[str, bytes]] = {}
         self._pages = 0
-        self._reset_switches()
-
-    def _reset_switches(self) -> None:
-        self.bad_token_status = 401
-        self.project_token_jobs = False
-        self.page_clamp = 1000
-        self.page_default = 1000
-        self.list_clamp = 100
-        self.list_default = 20
-        self.job_latency = 0.5
-        self.job_failures: list[str] = []
-        self.dataset_lag = 0.0
-        self.empty_pages = 0
-        self.next_origin: str | None = None
-        self.count_error = 0
-        self.unstable_order = False
-        self.readable_states: int | None = None
-        self.unknown_state = "refused"
+        self.limit = self.around.rate_limit(self.name)
         self.before_page: Callable[[int], None] | None = None
-        self.requests_per_second: int | None = None
-        self.retry_after: str | None = "1"
-        self.compress = False
-        self.check_md5 = True
-        self.simple_upload_limit = SIMPLE_UPLOAD_BYTES
-        self.foreign_exports = False
+        Switches.__init__(self)
 
     # -- URLs
 

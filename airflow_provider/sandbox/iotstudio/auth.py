@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider.sandbox.iotstudio.responses import ApiError
+from airflow_provider.sandbox.tokens import AccessToken
 
 ACTS = ("create", "read", "update", "delete")
 SCOPES = frozenset(
@@ -29,39 +30,30 @@ class Client:
     policies: list[str] = field(default_factory=lambda: ["spaces/#"])
 
 
-@dataclass
-class Token:
-    """An access token that was issued.
-
-    :param expires_at: the sandbox's time from which the token is refused.
-    """
-
-    value: str
-    client: Client
-    scopes: frozenset[str]
-    expires_at: float
-
-
 def authorize(
-    tokens: Mapping[str, Token], now: float, authorization: str, scopes: tuple[str, ...], resource: str
+    clients: Mapping[str, Client], token: AccessToken | None, scopes: tuple[str, ...], resource: str
 ) -> None:
     """Raise ``ApiError`` (401 or 403) when a request's token does not allow its resource.
 
-    :param authorization: the ``Authorization`` header.
+    :param token: the valid token of the request; None when there is none.
     :param scopes: scopes of which the token needs any.
     :param resource: path of the resource, matched against the policies of the token's client.
     """
-    kind, _, value = authorization.partition(" ")
-    if not value or kind.lower() != "bearer":
-        raise ApiError(401, "No token provided")
-    token = tokens.get(value.strip())
-    if token is None or token.expires_at <= now:
+    if token is None:
         raise ApiError(401, "Unauthenticated")
     wide = {scope.split(".")[0] for scope in scopes}
     if not token.scopes & (wide | set(scopes)):
         raise ApiError(403, "Unauthorized")
-    if not any(_covers(policy, resource) for policy in token.client.policies):
+    if not any(_covers(policy, resource) for policy in clients[token.client].policies):
         raise ApiError(403, "Unauthorized")
+
+
+def bearer(authorization: str) -> str:
+    """Return the token of an ``Authorization`` header; raise ``ApiError`` (401) without one."""
+    kind, _, value = authorization.partition(" ")
+    if not value or kind.lower() != "bearer":
+        raise ApiError(401, "No token provided")
+    return value.strip()
 
 
 def _covers(policy: str, resource: str) -> bool:

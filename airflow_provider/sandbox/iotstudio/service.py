@@ -11,7 +11,8 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider.sandbox.iotstudio.auth import authorize
+from airflow_provider.sandbox.iotstudio.auth import authorize, bearer
+from airflow_provider.sandbox.iotstudio.loads import ThingsLoad
 from airflow_provider.sandbox.iotstudio.records import Category, Space
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, OAuthError, Reply, not_found
@@ -27,6 +28,8 @@ from airflow_provider.sandbox.iotstudio.routes import (
 )
 from airflow_provider.sandbox.iotstudio.seed import CLIENT_ID, CLIENT_SECRET, SPACE
 from airflow_provider.sandbox.iotstudio.state import IoTStudioState
+from airflow_provider.sandbox.rate_limit import retry_after
+from airflow_provider.sandbox.tokens import RefusedTokenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -129,23 +132,10 @@ def _mqtt(path: str) -> list[Endpoint]:
 class IoTStudioService(IoTStudioState):
     """Altair IoT Studio on loopback.
 
-    Switches for behaviour that the vendor's docs leave open, all restored by :meth:`reset`:
-
-    - ``token_lifetime``: seconds that a new token is valid, on the sandbox's clock.
-    - ``read_only``, ``unknown_property``: ``accept`` or ``reject`` writes to such properties.
-    - ``out_of_range``: ``reject``, ``accept`` or silently ``clamp`` numbers beyond minimum and maximum.
-    - ``lost_writes``: property names, or pairs of uid and name, whose writes are accepted and dropped.
-    - ``rounding``: number of decimals stored of a property, by name.
-    - ``max_message_bytes``: maximum bytes of a property write's body; None for no limit.
-    - ``longest_url``: maximum characters of path and query; None for no limit.
-    - ``empty_page_in_the_middle``: every further page is preceded by an empty page with a cursor.
-    - ``forgotten_before``: recorded values from before this time (RFC 3339) are left out; empty for none.
-    - ``unknown_space_status``: status of replies about a space that does not exist.
-    - ``device_seconds``: seconds that the device takes for an action; None leaves actions pending.
-    - ``device_answers``: status and output by action name, ``("completed", {"ok": True})`` by default.
-    - ``actions_show_output``: whether an action's output is in the replies.
-    - ``nan_literals``: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
+    The switches are those of :class:`~airflow_provider.sandbox.iotstudio.switches.Switches`.
     """
+
+    loads = (ThingsLoad,)
 
     def connection(self) -> Mapping[str, Any]:
         """Return the Airflow connection that uses the seeded client."""
@@ -172,15 +162,21 @@ class IoTStudioService(IoTStudioState):
         async def endpoint(request: Request) -> Response:
             form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
             try:
+                self.access.check_rate()
                 return _response(handler(self, form))
             except OAuthError as error:
                 return _response((error.status, error.body))
+            except RefusedTokenError as refused:
+                body = {"error": "too_many_requests", "error_description": refused.detail}
+                return self._refused(refused.status, body, refused.seconds)
 
         return endpoint
 
     def _resource(self, endpoint: Endpoint) -> Any:
         async def answer(request: Request) -> Response:
             try:
+                if early := self._early(request):
+                    return self._refused(429, ApiError(429, "Too Many Requests").body, early)
                 reply = endpoint.handler(self._authorize(request, await request.body(), endpoint))
                 return _response(reply, nan_literals=self.nan_literals)
             except ApiError as error:
@@ -188,13 +184,25 @@ class IoTStudioService(IoTStudioState):
 
         return answer
 
+    def _early(self, request: Request) -> float:
+        """Return the seconds until the request's client may send it; 0 without a valid token."""
+        token = self.access.find(request.headers.get("authorization", "").partition(" ")[2].strip())
+        rate, now = self.requests_per_second, self.around.clock.now()
+        return self.limit.take(token.client, now, rate) if token else 0.0
+
+    def _refused(self, status: int, body: Mapping[str, Any], seconds: float) -> Response:
+        response = _response((status, body))
+        if self.retry_after:
+            response.headers.update(retry_after(seconds))
+        return response
+
     def _authorize(self, request: Request, body: bytes, endpoint: Endpoint) -> ApiRequest:
         args = dict(request.path_params)
         if self.longest_url is not None and len(f"{request.url.path}?{request.url.query}") > self.longest_url:
             raise ApiError(414, "URI Too Long")
         resource = request.scope["path"].removeprefix(f"/{self.name}/")
-        authorization, now = request.headers.get("authorization", ""), self.around.clock.now()
-        authorize(self.tokens, now, authorization, endpoint.scopes, resource)
+        token = self.access.find(bearer(request.headers.get("authorization", "")))
+        authorize(self.clients, token, endpoint.scopes, resource)
         space = self.spaces.get(args["space"])
         if space is None:
             text = "Item not found" if self.unknown_space_status == 404 else "Unauthorized"

@@ -20,6 +20,8 @@ from airflow_provider.sandbox.leanix.seed import (
     tutorial_items,
 )
 from airflow_provider.sandbox.leanix.validation import RefusalError, validate_input
+from airflow_provider.sandbox.rate_limit import retry_after
+from airflow_provider.sandbox.tokens import RefusedTokenError
 
 if TYPE_CHECKING:
     from airflow_provider.sandbox.leanix.workspace import Workspace
@@ -62,6 +64,14 @@ def api_routes(workspace: Workspace) -> list[BaseRoute]:
 
 def _token(workspace: Workspace) -> Handler:
     async def token(request: Request) -> Response:
+        try:
+            workspace.access.check_rate()
+            return await issue(request)
+        except RefusedTokenError as refused:
+            headers = retry_after(refused.seconds) if workspace.retry_after else {}
+            return PlainTextResponse(refused.detail, refused.status, headers)
+
+    async def issue(request: Request) -> Response:
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
         fields = {**form, **request.query_params}
         credentials = basic_credentials(request.headers.get("authorization"))
@@ -79,9 +89,14 @@ def _guard(workspace: Workspace, handler: Handler) -> Handler:
     """Require a valid token before a handler, and return error replies for its refusals."""
 
     async def guarded(request: Request) -> Response:
-        if not workspace.token_is_valid(request.headers.get("authorization")):
+        token = workspace.token_of(request.headers.get("authorization"))
+        if token is None:
             text = "Credentials are required to access this resource."
             return PlainTextResponse(text, workspace.refused_token_status)
+        early = workspace.limit.take(token.client, workspace.now(), workspace.requests_per_second)
+        if early:
+            headers = retry_after(early) if workspace.retry_after else {}
+            return PlainTextResponse("USER_INTERVAL_REQUEST_LIMIT_EXCEEDED", 429, headers)
         if not workspace.allowed:
             return JSONResponse({"errors": ["The user is not allowed to use this endpoint."]}, 403)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.sandbox.leanix.loads import ApplicationsLoad
 from airflow_provider.sandbox.leanix.routes import api_routes
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID
 from airflow_provider.sandbox.leanix.storage_routes import storage_routes
@@ -19,6 +20,8 @@ class LeanIXService(Workspace):
 
     The switches are those of :class:`~airflow_provider.sandbox.leanix.workspace.Workspace`.
     """
+
+    loads = (ApplicationsLoad,)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of the token endpoint and of the Integration API."""

@@ -19,27 +19,19 @@ from airflow_provider.sandbox.leanix.seed import (
     fact_sheets,
 )
 from airflow_provider.sandbox.leanix.storage import BlobStorage
+from airflow_provider.sandbox.leanix.switches import Switches
 from airflow_provider.sandbox.leanix.validation import RefusalError
 from airflow_provider.sandbox.service import Service
+from airflow_provider.sandbox.tokens import AccessToken, AccessTokens
+
+USER = "airflow@campus.example"
+"""The technical user to whom the API token belongs."""
 
 
-class Workspace(Service):
+class Workspace(Service, Switches):
     """State of one workspace: fact sheets, processor configurations, runs, files and tokens.
 
-    All switches are restored by ``reset``. Switches of runs apply to runs created afterwards:
-
-    ``queue_seconds``, ``run_seconds``, ``seconds_per_item``: seconds for which a run is PENDING, and
-    IN_PROGRESS. ``ending``: final status of a run. ``stuck_in``: status that a run never leaves.
-    ``shown_status``: status that the API returns instead of IN_PROGRESS.
-    ``bad_items``, ``doubtful_items``: number of items with an ERROR or a WARNING, in runs that still FINISH.
-    ``processes_nothing``: runs FINISH with counts of 0.
-    ``create_returns_list``: a create returns a list with one run, as in the OpenAPI file.
-    ``has_sync_log``: when false, the warnings return 400. ``has_results_url``: when false, its url is null.
-    ``results_delay``: seconds from the end of a run until its results exist; infinite for never.
-    ``hidden_runs``: ids that are missing from the run list.
-    ``allowed``: when false, every API route returns 403. ``token_seconds``: lifetime of a token.
-    ``refused_token_status``: status of the reply to an invalid or expired token.
-    ``more_applications``: number of generated items in an export. ``link_seconds``: lifetime of result links.
+    The switches are those of :class:`Switches`; ``reset`` restores them all.
     """
 
     name: ClassVar[str] = "leanix"
@@ -49,30 +41,14 @@ class Workspace(Service):
 
     def reset(self) -> None:
         """Restore the seeded fact sheets and configurations, and the default switches."""
-        self.queue_seconds = 1.5
-        self.run_seconds = 1.0
-        self.seconds_per_item = 0.01
-        self.ending = "FINISHED"
-        self.stuck_in: str | None = None
-        self.shown_status: str | None = None
-        self.bad_items = 0
-        self.doubtful_items = 0
-        self.processes_nothing = False
-        self.create_returns_list = False
-        self.has_sync_log = True
-        self.has_results_url = True
-        self.results_delay = 0.0
-        self.hidden_runs: set[str] = set()
-        self.allowed = True
-        self.token_seconds = 3600.0
-        self.refused_token_status = 401
-        self.more_applications = 0
-        self.link_seconds = 3600.0
+        Switches.__init__(self)
         self.fact_sheets: dict[str, FactSheet] = fact_sheets()
         self.configurations: dict[tuple[str, ...], dict[str, Any]] = configurations()
         self.machine = RunStateMachine(self._process)
         self.storage = BlobStorage(self.around)
-        self._tokens: dict[str, float] = {}
+        self.access = AccessTokens(self.name, self.around, self)
+        self._tokens = self.access.by_value
+        self.limit = self.around.rate_limit(self.name)
 
     # Ground truth for tests
 
@@ -108,13 +84,17 @@ class Workspace(Service):
         return self.around.clock.now()
 
     def issue_token(self) -> dict[str, Any]:
-        """Issue an access token; return the reply of the token endpoint."""
+        """Issue an access token; return the reply of the token endpoint.
+
+        :raises RefusedTokenError: when the user may have no further token.
+        """
+        self.access.check_number(USER)
         now = self.now()
         claims = {
             "exp": int(now + self.token_seconds),
             "iss": self.base_url,
             "jti": str(uuid.uuid4()),
-            "sub": "airflow@campus.example",
+            "sub": USER,
             "instanceUrl": self.base_url,
             "principal": {
                 "id": "0f5b4a52-3a5e-4b0e-b1b2-5a3a4be33d4f",
@@ -122,8 +102,7 @@ class Workspace(Service):
             },
         }
         token = make_jwt(claims, os.urandom(32))
-        self._tokens[token] = now + self.token_seconds
-        self.around.counters.tokens_issued[self.name] += 1
+        self.access.add(AccessToken(token, USER, now + self.token_seconds))
         return {
             "scope": "",
             "expired": False,
@@ -132,10 +111,10 @@ class Workspace(Service):
             "expires_in": max(0, int(self.token_seconds) - 1),
         }
 
-    def token_is_valid(self, header: str | None) -> bool:
-        """Return whether an ``Authorization`` header has a token that has not expired."""
-        scheme, _, token = (header or "").partition(" ")
-        return scheme.lower() == "bearer" and self._tokens.get(token, 0.0) > self.now()
+    def token_of(self, header: str | None) -> AccessToken | None:
+        """Return the valid token of an ``Authorization`` header; None without one."""
+        scheme, _, value = (header or "").partition(" ")
+        return self.access.find(value) if scheme.lower() == "bearer" else None
 
     def run(self, run_id: str) -> Run:
         """Return a run with its current status.

@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
 from airflow_provider.sandbox.mapsindoors.solution import new_id
+from airflow_provider.sandbox.service import MEMBER_NUMBERS
+from airflow_provider.sandbox.tokens import AccessToken, AccessTokens
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -47,7 +49,8 @@ class TokenService:
         self._context = context
         self.users = {account.name: account for account in accounts}
         self.clients = {account.name: account for account in clients}
-        self._tokens: dict[str, tuple[Account, float]] = {}
+        self._access = AccessTokens("mapsindoors", context.around, context)
+        self._tokens = self._access.by_value
         self._issued = 0
 
     def revoke_all(self) -> None:
@@ -57,13 +60,14 @@ class TokenService:
     def bearer(self, request: Request) -> Account:
         """Return the account of a request's token; raise a 401 when it is missing, unknown or expired."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        account, ends = self._tokens.get(token.strip(), (None, 0.0))
-        if scheme.lower() != "bearer" or account is None or self._context.around.clock.now() >= ends:
+        found = self._access.find(token.strip())
+        if scheme.lower() != "bearer" or found is None:
             raise RequestError(401)
-        return account
+        return self.users.get(found.client) or self.clients[found.client]
 
     async def token(self, request: Request) -> Response:
         """Handle ``POST connect/token``; each error is a 400 with the field ``error``."""
+        self._access.check_rate()
         if request.method != "POST" or not _is_form(request):
             return _token_error("invalid_request")
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
@@ -93,16 +97,15 @@ class TokenService:
         )
 
     def _issue(self, account: Account, seconds: int) -> str:
-        around = self._context.around
-        ends = around.clock.now() + seconds
+        self._access.check_number(account.name)
+        ends = self._context.around.clock.now() + seconds
         self._issued += 1
-        claims = {"sub": account.name, "exp": int(ends), "scope": ["integration"], "jti": self._issued}
+        number = self._context.around.member * MEMBER_NUMBERS + self._issued
+        claims = {"sub": account.name, "exp": int(ends), "scope": ["integration"], "jti": number}
         parts = [_encode_part({"alg": "RS256", "typ": "at+jwt"}), _encode_part(claims)]
         parts.append(hashlib.sha256(".".join(parts).encode()).hexdigest())
         token = ".".join(parts)
-        self._tokens[token] = (account, ends)
-        with around.counters.lock:
-            around.counters.tokens_issued["mapsindoors"] += 1
+        self._access.add(AccessToken(token, account.name, ends))
         return token
 
     async def secrets(self, request: Request) -> Response:

@@ -65,13 +65,20 @@ def other() -> Solution:
     return _empty(OTHER_ID, "Elsewhere", OTHER_CUSTOMER)
 
 
-def grow(solution: Solution, rooms: int) -> None:
-    """Add rooms to a solution's first floor, for benchmarks."""
+GROWN = "G-"
+"""Begin of the external ids of rooms that were added to the seed."""
+
+
+def grow(solution: Solution, rooms: int, first: int = 0) -> None:
+    """Add rooms to a solution's first floor.
+
+    :param first: number of the first room.
+    """
     builder = SolutionBuilder(solution)
     floor = next(item["id"] for item in builder.objects.values() if item["baseType"] == "floor")
-    for number in range(rooms):
+    for number in range(first, first + rooms):
         spot = _box(3 + number % 300 * 0.2, 3 + number // 300 * 0.2, 0.18, 0.18)
-        builder.add("room", f"G-{number:06d}", floor, spot, f"Desk {number}", "Office")
+        builder.add("room", f"{GROWN}{number:06d}", floor, spot, f"Desk {number}", "Office")
     solution.geodata = builder.objects
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from math import ceil
 from typing import Any, ClassVar
 
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from airflow_provider.sandbox.mapsindoors.catalogue import ROUTES as CATALOGUE_R
 from airflow_provider.sandbox.mapsindoors.catalogue import to_dataset
 from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
 from airflow_provider.sandbox.mapsindoors.geodata import ROUTES as GEODATA_ROUTES
-from airflow_provider.sandbox.mapsindoors.rate_limit import RateLimit
+from airflow_provider.sandbox.mapsindoors.loads import RoomsLoad
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, error_response, json_response
 from airflow_provider.sandbox.mapsindoors.seed import (
     API_KEY,
@@ -30,7 +29,9 @@ from airflow_provider.sandbox.mapsindoors.seed import (
 )
 from airflow_provider.sandbox.mapsindoors.solution import Solution
 from airflow_provider.sandbox.mapsindoors.switches import Switches
+from airflow_provider.sandbox.rate_limit import retry_after
 from airflow_provider.sandbox.service import Service
+from airflow_provider.sandbox.tokens import RefusedTokenError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -43,6 +44,7 @@ class MapsIndoorsService(Service, ServiceContext):
     """
 
     name: ClassVar[str] = "mapsindoors"
+    loads = (RoomsLoad,)
 
     def reset(self) -> None:
         """Reset solutions, accounts and switches to the seed."""
@@ -53,7 +55,7 @@ class MapsIndoorsService(Service, ServiceContext):
         }
         self.solutions[API_KEY] = self.campus
         self.auth = TokenService(self, *accounts())
-        self.limit = RateLimit()
+        self.limit = self.around.rate_limit(self.name)
 
     def connection(self) -> Mapping[str, Any]:
         """Return the connection of a user who may write to the campus."""
@@ -114,10 +116,11 @@ class MapsIndoorsService(Service, ServiceContext):
             solution = self.solutions.get(request.path_params["api_key"])
             if solution is None:
                 raise RequestError(404, "There is no such solution.")
-            seconds_early = self.limit.take(solution.id, self.around.clock.now(), self.rate_limit)
+            rate = self.requests_per_second
+            seconds_early = self.limit.take(solution.id, self.around.clock.now(), rate)
             if seconds_early:
-                wait = {"Retry-After": str(ceil(seconds_early))} if self.retry_after else {}
-                raise RequestError(429, f"More than {self.rate_limit:g} requests a second.", headers=wait)
+                wait = retry_after(seconds_early) if self.retry_after else {}
+                raise RequestError(429, f"More than {rate:g} requests a second.", headers=wait)
             if method != "GET" or self.require_token:
                 self._allow(request, solution, method)
             return await handler(self, solution, request)
@@ -142,5 +145,8 @@ class MapsIndoorsService(Service, ServiceContext):
                 return await endpoint(request)
             except RequestError as error:
                 return error_response(error, self)
+            except RefusedTokenError as refused:
+                headers = retry_after(refused.seconds) if self.retry_after else {}
+                return error_response(RequestError(refused.status, refused.detail, headers=headers), self)
 
         return guarded

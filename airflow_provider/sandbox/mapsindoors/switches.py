@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from airflow_provider.sandbox.switches import Number, Rate, Seconds
+from airflow_provider.sandbox.tokens import TokenSwitches
 
 
-@dataclass
-class Switches:
+@dataclass(eq=False)
+class Switches(TokenSwitches):
     """Behaviour of the emulated service that the vendor's docs do not define.
 
     :param post_status: status of a successful POST, 200 or 201.
@@ -21,34 +26,43 @@ class Switches:
     :param put_checks_dataset: a PUT with another solution's ``datasetId`` is rejected instead of ignored.
     :param batch_mode: a batch with an invalid object writes nothing, the objects before it, or all
         others; the status is 400 in each case.
-    :param max_items: maximum objects of a write; None for no limit.
+    :param max_items: maximum objects of a write; null for no limit.
     :param max_bytes: maximum bytes of a body; a larger body is a 413.
-    :param decimals: decimals of stored coordinates, 7 or 8; None to keep all.
+    :param decimals: decimals of stored coordinates, 7 or 8; null to keep all.
     :param lower_case_keys: store property keys in lower case.
     :param stale_seconds: age of the geodata that reads return, in seconds of the sandbox's clock.
     :param error_style: body of errors: ProblemDetails, plain text, or a text without rows.
-    :param rate_limit: requests a second and solution; None for no limit.
-    :param retry_after: a 429 has a ``Retry-After`` header.
+    :param requests_per_second: maximum requests a second to each solution; null for no limit.
     :param require_token: GET requires a token, too.
     :param token_seconds: lifetime of a token in seconds.
     """
 
-    post_status: int = 200
-    delete_status: int = 204
-    put_unknown_status: int = 400
+    post_status: Literal[200, 201] = 200
+    delete_status: Literal[200, 204] = 204
+    put_unknown_status: Literal[400, 404] = 400
     delete_unknown: Literal["ignore", "refuse"] = "ignore"
     delete_children: Literal["cascade", "leave", "refuse"] = "cascade"
     nested_put: Literal["merge", "replace"] = "merge"
     derive_anchor_on_put: bool = False
     put_checks_dataset: bool = False
     batch_mode: Literal["atomic", "stop-at-first", "skip-bad"] = "atomic"
-    max_items: int | None = None
-    max_bytes: int = 30_000_000
-    decimals: int | None = None
+    max_items: Number | None = None
+    max_bytes: Number = 30_000_000
+    decimals: Annotated[int, Meta(ge=0, le=15)] | None = None
     lower_case_keys: bool = True
-    stale_seconds: float = 0.0
+    stale_seconds: Seconds = 0.0
     error_style: Literal["problem", "text", "vague"] = "problem"
-    rate_limit: float | None = 10.0
-    retry_after: bool = True
+    requests_per_second: Rate | None = 10.0
     require_token: bool = False
-    token_seconds: int = 86_400
+    token_seconds: Number = 86_400
+
+    aliases: ClassVar[dict[str, str]] = {"rate_limit": "requests_per_second"}
+
+    @property
+    def rate_limit(self) -> float | None:
+        """The same as ``requests_per_second``."""
+        return self.requests_per_second
+
+    @rate_limit.setter
+    def rate_limit(self, value: float | None) -> None:
+        self.requests_per_second = value

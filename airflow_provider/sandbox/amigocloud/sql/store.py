@@ -10,6 +10,7 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +70,10 @@ class Store:
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.datasets: dict[int, Dataset] = {}
         if content:
-            self.db.deserialize(content[0])
+            # A database that was deserialized itself cannot grow beyond 1 GB.
+            with closing(sqlite3.connect(":memory:")) as source:
+                source.deserialize(content[0])
+                source.backup(self.db)
             self.datasets = deepcopy(content[1])
         self.writes = 0
         self.on_states: Callable[[Iterable[int]], None] = lambda _: None
@@ -93,14 +97,20 @@ class Store:
 
     # -- datasets
 
-    def add(self, dataset: Dataset, rows: Iterable[Mapping[str, Any]] = ()) -> Dataset:
-        """Create a dataset with its first rows, in one state."""
+    def add(self, dataset: Dataset, rows: Iterable[Mapping[str, Any]] | str = ()) -> Dataset:
+        """Create a dataset with its first rows, in one state.
+
+        :param rows: the rows, or a query of them with the dataset's columns in order.
+        """
         if not any(column["name"] == "amigo_id" for column in dataset.columns):
             dataset.columns.insert(0, {"name": "amigo_id", "type": "string", "max_length": 32})
         with self.lock:
             tables.create(self.db, dataset.id, dataset.columns)
             self.datasets[dataset.id] = dataset
-            tables.fill(self.db, dataset.id, dataset.columns, rows)
+            if isinstance(rows, str):
+                tables.fill_from(self.db, dataset.id, dataset.columns, rows)
+            else:
+                tables.fill(self.db, dataset.id, dataset.columns, rows)
             tables.track_versions(self.db, dataset.id, dataset.columns, dataset.geometry_column)
             dataset.states = [self._hash(dataset, 0)]
         return dataset
@@ -139,6 +149,18 @@ class Store:
         """Count a dataset's rows in the latest state."""
         with self.lock:
             return int(self.db.execute(f'SELECT count(*) FROM "dataset_{number}"').fetchone()[0])
+
+    def largest(self, number: int, column: str) -> int:
+        """Return the largest value of a column of whole numbers; -1 for a dataset without rows."""
+        with self.lock:
+            (found,) = self.db.execute(f'SELECT max("{column}") FROM "dataset_{number}"').fetchone()
+        return -1 if found is None else int(found)
+
+    def insert(self, number: int, query: str, change: Any) -> str:
+        """Add the rows of a query as one change; return the new state."""
+        with self.lock:
+            tables.fill_from(self.db, number, self.datasets[number].columns, query)
+            return self._commit(change)[number]
 
     def latest_objects(self, number: int, most: int = 100) -> list[dict[str, Any]]:
         """Return id and location of the objects that the latest state has written."""

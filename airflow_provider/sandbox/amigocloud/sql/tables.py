@@ -76,6 +76,12 @@ def fill(db: sqlite3.Connection, n: int, columns: Columns, rows: Iterable[Mappin
     db.execute("COMMIT")
 
 
+def fill_from(db: sqlite3.Connection, n: int, columns: Columns, query: str) -> None:
+    """Insert the rows of a query, which has the columns of dataset n in order."""
+    listed = ", ".join(f'"{column["name"]}"' for column in columns)
+    db.execute(f'INSERT INTO "dataset_{n}" ({listed}) {query}')
+
+
 def track_versions(db: sqlite3.Connection, n: int, columns: Columns, geometry: str | None) -> None:
     """Create the triggers that copy replaced rows, and that convert geometries written as text.
 

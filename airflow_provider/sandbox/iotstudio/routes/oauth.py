@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.sandbox.iotstudio.auth import Client, Token
+from airflow_provider.sandbox.iotstudio.auth import Client
 from airflow_provider.sandbox.iotstudio.responses import OAuthError, Reply
 from airflow_provider.sandbox.iotstudio.state import IoTStudioState
+from airflow_provider.sandbox.tokens import AccessToken
 
 
 def _client(service: IoTStudioState, form: Mapping[str, str]) -> Client:
@@ -31,15 +32,14 @@ def issue(service: IoTStudioState, form: Mapping[str, str]) -> Reply:
     requested = form.get("scope", "").split()
     if refused := [scope for scope in requested if scope not in client.scopes]:
         raise OAuthError(400, "invalid_scope", f"The client is not allowed to request {refused[0]!r}.")
+    service.access.check_number(client.client_id)
     number = service.count_token()
     digest = hashlib.sha256(f"token {number}".encode()).hexdigest()
-    token = Token(
-        f"ory_at_{digest[:43]}.{digest[21:]}",
-        client,
-        frozenset(requested),
-        service.around.clock.now() + service.token_lifetime,
+    expires_at = service.around.clock.now() + service.token_lifetime
+    token = AccessToken(
+        f"ory_at_{digest[:43]}.{digest[21:]}", client.client_id, expires_at, frozenset(requested)
     )
-    service.tokens[token.value] = token
+    service.access.add(token)
     body: dict[str, Any] = {
         "access_token": token.value,
         "expires_in": int(service.token_lifetime),
@@ -55,8 +55,8 @@ def revoke(service: IoTStudioState, form: Mapping[str, str]) -> Reply:
     value = form.get("token", "")
     if not value:
         raise OAuthError(400, "invalid_request", "The request is missing a required parameter: token.")
-    token = service.tokens.get(value)
-    if token is not None and token.client is client:
-        del service.tokens[value]
+    token = service.access.find(value) or service.tokens.get(value)
+    if token is not None and token.client == client.client_id:
+        service.access.revoke(token)
         service.revoked.append(value)
     return 200, None

@@ -1,0 +1,62 @@
+"""Switches: behaviour that the vendor's docs leave open, and the limits of the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_provider.sandbox.switches import Number, Origin, Rate, Seconds, SwitchBoard
+
+SIMPLE_UPLOAD_BYTES = 8_000_000
+"""Maximum bytes of a file that is uploaded in one piece."""
+
+
+@dataclass(eq=False)
+class Switches(SwitchBoard):
+    """Behaviour of the emulated account.
+
+    :param bad_token_status: status of the reply to an invalid or expired token.
+    :param project_token_jobs: project tokens may read jobs.
+    :param page_clamp: maximum rows of a page of SQL.
+    :param page_default: rows of a page of SQL when the request names no limit.
+    :param list_clamp: maximum items of a page of a list.
+    :param list_default: items of a page of a list when the request names no limit.
+    :param job_latency: seconds that a job takes.
+    :param job_failures: errors that the next jobs fail with, one for each job.
+    :param dataset_lag: seconds until a new dataset is visible.
+    :param empty_pages: number of next pages that are empty, each with a ``next`` link.
+    :param next_origin: another origin for ``next``; null for the request's own.
+    :param count_error: added to every ``count``.
+    :param unstable_order: queries without ORDER BY come in another order each time.
+    :param readable_states: number of latest states of a dataset that can be read; null for all.
+    :param unknown_state: a read of another state is ``refused`` (400), ``missing`` (404), or gets the rows of
+        the ``latest`` state.
+    :param requests_per_second: maximum requests a second to the account; null for no limit.
+    :param retry_after: text of a 429's ``Retry-After`` header; null leaves it out.
+    :param compress: gzip for clients that accept it.
+    :param check_md5: the checksums of uploads are verified.
+    :param simple_upload_limit: maximum bytes of a file that is uploaded in one piece.
+    :param foreign_exports: exported files lie on the storage origin.
+    """
+
+    bad_token_status: Literal[401, 403] = 401
+    project_token_jobs: bool = False
+    page_clamp: Number = 1000
+    page_default: Number = 1000
+    list_clamp: Number = 100
+    list_default: Number = 20
+    job_latency: Seconds = 0.5
+    job_failures: list[str] = field(default_factory=list)
+    dataset_lag: Seconds = 0.0
+    empty_pages: Number = 0
+    next_origin: Origin | None = None
+    count_error: int = 0
+    unstable_order: bool = False
+    readable_states: Number | None = None
+    unknown_state: Literal["refused", "missing", "latest"] = "refused"
+    requests_per_second: Rate | None = None
+    retry_after: str | None = "1"
+    compress: bool = False
+    check_md5: bool = True
+    simple_upload_limit: Number = SIMPLE_UPLOAD_BYTES
+    foreign_exports: bool = False

@@ -1,0 +1,47 @@
+"""Switches: behaviour that the vendor's docs leave open, and limits that they do not name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from airflow_provider.sandbox.switches import Moment, Number, Seconds, Status
+from airflow_provider.sandbox.tokens import TokenSwitches
+
+
+@dataclass(eq=False)
+class Switches(TokenSwitches):
+    """Behaviour of the emulated service.
+
+    :param token_lifetime: seconds that a new token is valid, on the sandbox's clock.
+    :param read_only: accept or reject writes to read-only properties.
+    :param unknown_property: accept or reject writes to properties that a Thing does not declare.
+    :param out_of_range: reject, accept or silently clamp numbers beyond minimum and maximum.
+    :param lost_writes: property names, or pairs of uid and name, whose writes are accepted and dropped.
+    :param rounding: number of decimals stored of a property, by name.
+    :param max_message_bytes: maximum bytes of a property write's body; null for no limit.
+    :param longest_url: maximum characters of path and query; null for no limit.
+    :param empty_page_in_the_middle: every further page is preceded by an empty page with a cursor.
+    :param forgotten_before: recorded values from before this time (RFC 3339) are left out; empty for none.
+    :param unknown_space_status: status of replies about a space that does not exist.
+    :param device_seconds: seconds that the device takes for an action; null leaves actions pending.
+    :param device_answers: status and output by action name, ["completed", {"ok": true}] by default.
+    :param actions_show_output: whether an action's output is in the replies.
+    :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
+    """
+
+    token_lifetime: Seconds = 604_799
+    read_only: Literal["accept", "reject"] = "accept"
+    unknown_property: Literal["accept", "reject"] = "reject"
+    out_of_range: Literal["accept", "reject", "clamp"] = "reject"
+    lost_writes: set[str | tuple[str, str]] = field(default_factory=set)
+    rounding: dict[str, Number] = field(default_factory=dict)
+    max_message_bytes: Number | None = 5 * 1024
+    longest_url: Number | None = None
+    empty_page_in_the_middle: bool = False
+    forgotten_before: Moment = ""
+    unknown_space_status: Status = 404
+    device_seconds: Seconds | None = 2.0
+    device_answers: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    actions_show_output: bool = True
+    nan_literals: bool = False

@@ -1,0 +1,59 @@
+"""Switches: behaviour that the vendor's docs leave open, and the limits of the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_provider.sandbox.switches import EndlessSeconds, Number, Rate, Seconds, Status
+from airflow_provider.sandbox.tokens import TokenSwitches
+
+
+@dataclass(eq=False)
+class Switches(TokenSwitches):
+    """Behaviour of the emulated workspace.
+
+    Switches of runs apply to runs created afterwards.
+
+    :param queue_seconds: seconds for which a run is PENDING.
+    :param run_seconds: seconds for which a run is IN_PROGRESS, besides those of its items.
+    :param seconds_per_item: seconds for which a run is IN_PROGRESS, for each item of its content.
+    :param ending: final status of a run.
+    :param stuck_in: status that a run never leaves; null for none.
+    :param shown_status: status that the API returns instead of IN_PROGRESS; null for none.
+    :param bad_items: number of items with an ERROR, in runs that still FINISH.
+    :param doubtful_items: number of items with a WARNING, in runs that still FINISH.
+    :param processes_nothing: runs FINISH with counts of 0.
+    :param create_returns_list: a create returns a list with one run, as in the OpenAPI file.
+    :param has_sync_log: when false, the warnings return 400.
+    :param has_results_url: when false, the url of results is null.
+    :param results_delay: seconds from the end of a run until its results exist; "inf" for never.
+    :param hidden_runs: ids that are missing from the run list.
+    :param allowed: when false, every API route returns 403.
+    :param token_seconds: lifetime of a token.
+    :param refused_token_status: status of the reply to an invalid or expired token.
+    :param more_applications: number of generated items in an export, after the seeded ones.
+    :param link_seconds: lifetime of result links.
+    :param requests_per_second: maximum requests a second of each user to the API; null for no limit.
+    """
+
+    queue_seconds: Seconds = 1.5
+    run_seconds: Seconds = 1.0
+    seconds_per_item: Seconds = 0.01
+    ending: Literal["FINISHED", "FAILED", "STOPPED"] = "FINISHED"
+    stuck_in: Literal["SEQUENTIALIZED", "PENDING", "IN_PROGRESS"] | None = None
+    shown_status: str | None = None
+    bad_items: Number = 0
+    doubtful_items: Number = 0
+    processes_nothing: bool = False
+    create_returns_list: bool = False
+    has_sync_log: bool = True
+    has_results_url: bool = True
+    results_delay: EndlessSeconds = 0.0
+    hidden_runs: set[str] = field(default_factory=set)
+    allowed: bool = True
+    token_seconds: Seconds = 3600.0
+    refused_token_status: Status = 401
+    more_applications: Number = 0
+    link_seconds: Seconds = 3600.0
+    requests_per_second: Rate | None = 30.0
