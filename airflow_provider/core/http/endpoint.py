@@ -27,6 +27,9 @@ from airflow_provider.errors import ApiError, InputError, ProviderError, cut
 _MIN_SIGNATURE = 16
 """Minimum characters of a query value that may be the signature of a signed link."""
 
+MAX_RENEWALS = 2
+"""Maximum new tokens for one attempt: a token of another process may be as dead as the refused one."""
+
 USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 
