@@ -48,6 +48,12 @@ def _common_fields() -> dict[str, _Field]:
             "Allowed download hosts",
             description="Further hosts that results may come from, blank-separated (name or name:port).",
         ),
+        **_sharing_fields(),
+    }
+
+
+def _sharing_fields() -> dict[str, _Field]:
+    return {
         "rate_limit_store": _field(
             "Rate limit store",
             format="password",

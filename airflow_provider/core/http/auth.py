@@ -96,14 +96,19 @@ def lead_time(lifetime: float) -> float:
     return _RENEWAL_LEAD if lifetime >= _SHORT_LIFETIME else lifetime / 10
 
 
+def _without_end() -> float:
+    return float("inf")
+
+
 class Credential:
     """The base of credentials; requests with it are not authenticated."""
 
-    def token(self, send: Send, realm: str) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
         """Return the token to send along, fetched when needed.
 
         :param send: function that sends a token request.
         :param realm: base URL that the token is for; tokens are cached by realm.
+        :param longest: function that returns the maximum seconds to wait for another process's request, now.
         """
         return ""
 
@@ -161,7 +166,7 @@ class HeaderToken(Credential):
     def __init__(self, value: str) -> None:
         self._value = value
 
-    def token(self, send: Send, realm: str) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
         """Return the static token."""
         return self._value
 
@@ -204,12 +209,12 @@ class MintedToken(Credential):
         """Share the token in a store; without this call only the threads of this process share it."""
         self._address, self._heed_refusals = address, heed_refusals
 
-    def token(self, send: Send, realm: str) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
         """Return a valid token; processes and threads that need it at the same time cause one request."""
         slot = self._slot(realm)
         with slot.fetching:
             if not (value := slot.valid()):
-                value = slot.keep(self._obtain(send, realm, slot))
+                value = slot.keep(self._obtain(send, realm, slot, longest))
                 redact_token(value)
                 mask(token_encodings(value))
             return value
@@ -224,7 +229,7 @@ class MintedToken(Credential):
                 await amask(token_encodings(value))
             return value
 
-    def _obtain(self, send: Send, realm: str, slot: _Slot) -> IssuedToken:
+    def _obtain(self, send: Send, realm: str, slot: _Slot, longest: Callable[[], float]) -> IssuedToken:
         def fetch() -> IssuedToken:
             started = monotonic()
             with _as_authentication_error():
@@ -232,7 +237,7 @@ class MintedToken(Credential):
 
         if (shared := self._shared(realm)) is None:
             return fetch()
-        return shared.obtain(fetch, slot.all_refused(), heed_refusals=self._heed_refusals)
+        return shared.obtain(fetch, slot.all_refused(), longest, heed_refusals=self._heed_refusals)
 
     async def _aobtain(self, send: AsyncSend, realm: str, slot: _Slot) -> IssuedToken:
         async def fetch() -> IssuedToken:

@@ -189,13 +189,13 @@ class Transport:
     def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Outcome]) -> Any:
         """Send a call; when the token is refused, send it once more with a new token."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
-        token = credential.token(self.send, realm) if call.authenticated else ""
+        token = credential.token(self.send, realm, self._seconds_left) if call.authenticated else ""
         outcome = exchange(call, token)
         for _ in range(MAX_RENEWALS):
             if not self.endpoint.can_renew_token(call, outcome, token):
                 break
             credential.forget(token, realm)
-            token = credential.token(self.send, realm)
+            token = credential.token(self.send, realm, self._seconds_left)
             outcome = exchange(call, token)
             if not credential.is_from_store(token, realm):
                 break

@@ -30,7 +30,7 @@ class StoreAccess:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the store could be used at its last use, or was left alone for long enough."""
+        """True unless the store could not be used a short time ago."""
         return time.monotonic() >= self._unusable_until
 
     def give_up(self, error: StoreUnusableError) -> None:

@@ -78,12 +78,18 @@ class SharedToken:
         return Seal(secret, identity, is_guessable=is_guessable)
 
     def obtain(
-        self, fetch: Callable[[], IssuedToken], refused: Container[str], *, heed_refusals: bool = True
+        self,
+        fetch: Callable[[], IssuedToken],
+        refused: Container[str],
+        longest: Callable[[], float],
+        *,
+        heed_refusals: bool = True,
     ) -> IssuedToken:
         """Return the stored token, or fetch one and store it, while other processes wait for it.
 
         :param fetch: function that requests a token.
         :param refused: tokens that the service refused.
+        :param longest: function that returns the maximum seconds to wait for another process, now.
         :param heed_refusals: whether a stored refusal of the credentials is raised.
         :raises AuthenticationError: when the token service refuses the credentials, or has done so less than
             a minute ago.
@@ -91,7 +97,9 @@ class SharedToken:
         search = _Search(self, refused, heed_refusals)
         try:
             while (found := search.poll()) is None and not search.is_our_turn:
-                time.sleep(search.pause())
+                if (seconds := longest()) <= 0:
+                    break
+                time.sleep(min(search.pause(), seconds))
             if found is not None:
                 return found
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-LONGEST_FETCH = 10.0
+LONGEST_FETCH = 20.0
 """Seconds for which others wait for the process that requests a token; then one of them takes its place."""
 
 
