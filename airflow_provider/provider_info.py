@@ -73,6 +73,12 @@ def _limit_fields() -> dict[str, _Field]:
             description="Who shares the request budget. Empty: all processes of the machine. Or: process, a"
             " folder, a redis:// URL, or the id of a Redis connection.",
         ),
+        "share_tokens": _field(
+            "Share tokens",
+            "boolean",
+            description="Use one access token for all processes that share the request budget. Empty: true,"
+            " and false with Redis.",
+        ),
     }
 
 

@@ -53,6 +53,7 @@ COMMON_EXTRAS: Mapping[str, Extra] = {
     "allow_http": Extra("boolean", False),
     "allowed_hosts": Extra("list", ()),
     "rate_limit_store": Extra("store", "", secret=True),
+    "share_tokens": Extra("boolean"),
 }
 
 
@@ -127,6 +128,16 @@ class Settings:
         from airflow_provider.core.limits.address import is_connection_id
 
         return bool(self.rate_limit_store) and is_connection_id(self.rate_limit_store)
+
+    @property
+    def shares_tokens(self) -> bool:
+        """True if fetched tokens are shared in the store of request budgets; with Redis on demand only."""
+        from airflow_provider.core.limits.address import PROCESS
+
+        address, chosen = self.rate_limit_store, self.extras["share_tokens"]
+        if address == PROCESS:
+            return False
+        return "://" not in address if chosen is None else bool(chosen)
 
     @property
     def allowed_hosts(self) -> frozenset[str]:

@@ -62,6 +62,7 @@ class ApiHook(BaseHook):
         self._opening = Lock()
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
+        self._heeds_refusals = True
 
     # -- for vendors to override ------------------------------------------------------------------
 
@@ -80,6 +81,10 @@ class ApiHook(BaseHook):
     def token_budget(self, settings: Settings) -> Budget | None:
         """Return the request budget of the connection's token requests; None for a static token."""
         return None
+
+    def shares_tokens(self, settings: Settings) -> bool:
+        """Return whether fetched tokens are shared with other processes, in the store of request budgets."""
+        return settings.shares_tokens
 
     def read_error(self, reply: Reply) -> tuple[str, str]:
         """Read code and message of an error reply."""
@@ -196,7 +201,7 @@ class ApiHook(BaseHook):
         return self.transport.cached_access_token()
 
     def forget_access_token(self, token: str) -> None:
-        """Drop a token that the service no longer accepts; the next call fetches a new token."""
+        """Drop a token that was revoked, for all processes that share it; the next call gets a new one."""
         self.transport.forget_access_token(token)
 
     async def aaccess_token(self) -> str:
@@ -250,6 +255,7 @@ class ApiHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection; returns whether it works, and one sentence about the result."""
         with type(self)(self.conn_id) as hook:
+            hook._heeds_refusals = False  # The service is asked, though it refused the credentials just now.
             hook.retry_limits = RetryLimits(attempts=2, cap=2.0, total=10.0)
             try:
                 return True, hook.probe()
@@ -287,10 +293,13 @@ class ApiHook(BaseHook):
         settings, limits = self.settings, self.retry_limits
         if "retry_limits" not in vars(self):  # The class has its own.
             limits = self._adjusted(limits)
+        credential = self.credential(settings)
+        if self.shares_tokens(settings):
+            credential.share(settings.rate_limit_store, heed_refusals=self._heeds_refusals)
         return Endpoint(
             settings,
             self.bases(settings),
-            self.credential(settings),
+            credential,
             self.budget(settings),
             self.token_budget(settings),
             self._concurrency(settings),

@@ -18,8 +18,8 @@ from airflow_provider.iotstudio.hooks_base import next_cursor
 class IoTStudioHook(SpaceAdminHook):
     """Hook for the Things of one space.
 
-    The access token is requested on first use, shared by the whole process and renewed before it expires.
-    When the service refuses it, it is replaced once. Closing the hook leaves it valid, because other tasks
+    The access token is requested on first use, shared with other processes and renewed before it expires.
+    When the service refuses it, it is replaced. Closing the hook leaves it valid, because other tasks
     use it, too; the extra ``revoke_on_close`` and :meth:`revoke_token` revoke it.
 
     :param iotstudio_conn_id: id of the Airflow connection: client id as login, client secret as password, or

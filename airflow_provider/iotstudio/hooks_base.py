@@ -99,6 +99,10 @@ class SpaceHook(ApiHook):
             return None
         return self.shared_token_budget(settings, settings.host, settings.login)
 
+    def shares_tokens(self, settings: Settings) -> bool:
+        """Return whether the token is shared; one that is revoked at the end stays in the process."""
+        return super().shares_tokens(settings) and not settings.extras["revoke_on_close"]
+
     def read_error(self, reply: Reply) -> tuple[str, str]:
         """Read code and message of an error reply; the message includes the details of each field."""
         return api.read_error(reply)

@@ -10,7 +10,6 @@ from typing import Any
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.core.http import auth
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -109,7 +108,6 @@ def fresh(sandbox: Sandbox, vendor: str) -> None:
     sandbox.services[vendor].reset()
     sandbox.mapsindoors.rate_limit = None
     sandbox.amigocloud.job_latency = 0.0
-    auth._slots.clear()
     forget_budgets()
     # Each known token slows the masker down, and a matrix uses hundreds of them.
     _secrets_masker().reset_masker()

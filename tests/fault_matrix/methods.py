@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.http import auth
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix import method_rows, method_rows_iotstudio
 from tests.fault_matrix.faults import FAULTS, HOOKS, LONGEST, QUICK, Injection, fresh
 from tests.fault_matrix.method_rows import Row
+from tests.support.budgets import forget_tokens
 
 ROWS = [*method_rows.ROWS, *method_rows_iotstudio.ROWS]
 
@@ -54,7 +54,7 @@ def cell(sandbox: Sandbox, row: Row, fault: str, expected: CallResult) -> str:
     """
     prepared = _prepared(sandbox, row)
     if FAULTS[fault].get("path"):
-        auth._slots.clear()
+        forget_tokens()
     injection = Injection(sandbox, fault)
     result = _call(row, prepared)
     injection.end()

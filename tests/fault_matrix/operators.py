@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from airflow_provider.core import polling, triggers
 from airflow_provider.core.hook import ApiHook
-from airflow_provider.core.http import auth, rate_limit
+from airflow_provider.core.http import rate_limit
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.export import incremental
@@ -29,6 +29,7 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix.faults import FAULTS, LONGEST, QUICK, Injection, fresh
 from tests.support import every_task
 from tests.support.airflow_names import AirflowFailException
+from tests.support.budgets import forget_tokens
 from tests.support.sandbox_state import Snapshot, files, snapshot
 from tests.support.task_runner import TaskRunner
 
@@ -138,7 +139,7 @@ def run_task(
         folder = Path(temporary)
         _reset(sandbox, vendor)
         make = VENDORS[vendor](sandbox, folder)[name]
-        auth._slots.clear()
+        forget_tokens()
         inputs, run.before = files(folder), snapshot(sandbox, vendor)
         with recorded(sandbox, run, vendor if name.endswith("Sensor") else ""):
             injection = Injection(sandbox, fault, after) if fault else None

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.endpoint import Endpoint, Request
+from airflow_provider.core.http.endpoint import MAX_RENEWALS, Endpoint, Request
 from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
 from airflow_provider.core.http.retry import Outcome, result_or_raise, tenacity_options
 from airflow_provider.core.urls import is_loopback
@@ -61,13 +61,18 @@ class AsyncTransport:
         return await self.endpoint.credential.atoken(self.send, self.endpoint.bases["api"])
 
     async def _attempt(self, call: Call[Any]) -> Any:
-        """Send a call; when the token is refused, fetch a new token and send the call once more."""
+        """Send a call; when the token is refused, send it once more with a new token."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
         token = await credential.atoken(self.send, realm) if call.authenticated else ""
         outcome = await self._exchange(call, token)
-        if self.endpoint.can_renew_token(call, outcome, token):
+        for _ in range(MAX_RENEWALS):
+            if not self.endpoint.can_renew_token(call, outcome, token):
+                break
             credential.forget(token, realm)
-            outcome = await self._exchange(call, await credential.atoken(self.send, realm))
+            token = await credential.atoken(self.send, realm)
+            outcome = await self._exchange(call, token)
+            if not credential.is_from_store(token, realm):
+                break
         return result_or_raise(outcome)
 
     async def _exchange(self, call: Call[Any], token: str) -> Outcome:

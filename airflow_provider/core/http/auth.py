@@ -1,4 +1,4 @@
-"""Credentials: static tokens, and tokens that are fetched, shared by the process and renewed."""
+"""Credentials: static tokens, and tokens that are fetched, shared with other processes and renewed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,10 @@ from airflow_provider.errors import (
     PermissionDeniedError,
     RequestRejectedError,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider.core.tokens.record import IssuedToken
+    from airflow_provider.core.tokens.sharing import SharedToken, TokenRequest
 
 monotonic = time.monotonic
 
@@ -46,6 +51,12 @@ _UNAUTHORIZED = 401
 
 _MIN_RENEWAL_AGE = 60.0
 """Seconds before which a token is not renewed for a status that may mean a missing permission."""
+
+_MAX_REFUSED = 8
+"""Maximum refused tokens of a credential that a process remembers."""
+
+_SECRET_FIELDS = frozenset({"password", "client_secret"})
+"""Fields of a token request's form that hold its credential (RFC 6749, 2.3.1 and 4.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +96,19 @@ def lead_time(lifetime: float) -> float:
     return _RENEWAL_LEAD if lifetime >= _SHORT_LIFETIME else lifetime / 10
 
 
+def _without_end() -> float:
+    return float("inf")
+
+
 class Credential:
     """The base of credentials; requests with it are not authenticated."""
 
-    def token(self, send: Send, realm: str) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
         """Return the token to send along, fetched when needed.
 
         :param send: function that sends a token request.
         :param realm: base URL that the token is for; tokens are cached by realm.
+        :param longest: function that returns the maximum seconds to wait for another process's request, now.
         """
         return ""
 
@@ -104,8 +120,23 @@ class Credential:
         """Return the valid fetched token that the process holds; empty when there is none."""
         return ""
 
+    def share(self, address: str, *, heed_refusals: bool = True) -> None:
+        """Share fetched tokens with other processes.
+
+        :param address: address of a store, as the extra ``rate_limit_store`` names it.
+        :param heed_refusals: whether credentials that the token service refused a short time ago, in any
+            process, are not sent again.
+        """
+
     def forget(self, token: str, realm: str) -> None:
-        """Drop a token that the service refused."""
+        """Drop a token that the service refused; the next one is another token."""
+
+    def withdraw(self, token: str, realm: str) -> None:
+        """Drop a token that was revoked, for all processes that share it."""
+
+    def is_from_store(self, token: str, realm: str) -> bool:
+        """Return whether another process may have fetched the token, before the service refused it."""
+        return False
 
     def can_renew_after(self, status: int, token: str, realm: str) -> bool:
         """Return whether a new token may change a refusal with this status."""
@@ -135,7 +166,7 @@ class HeaderToken(Credential):
     def __init__(self, value: str) -> None:
         self._value = value
 
-    def token(self, send: Send, realm: str) -> str:
+    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
         """Return the static token."""
         return self._value
 
@@ -161,7 +192,7 @@ class QueryToken(HeaderToken):
 
 
 class MintedToken(Credential):
-    """A token that is fetched with a call, shared by the whole process, and renewed before it expires.
+    """A token that is fetched with a call, shared by processes, and renewed before it expires.
 
     :param call: the token request (not authenticated; its reader returns a :class:`Token`).
     :param renew_on: statuses with which the service refuses a token that it no longer accepts. A status other
@@ -171,47 +202,106 @@ class MintedToken(Credential):
     def __init__(self, call: Call[Token], renew_on: Collection[int] = (401,)) -> None:
         self.call = call
         self._renew_on = frozenset(renew_on)
+        self._address: str | None = None
+        self._heed_refusals = True
 
-    def token(self, send: Send, realm: str) -> str:
-        """Return a valid token; threads that need it at the same time cause a single request."""
-        slot = _slot(self.call, realm)
+    def share(self, address: str, *, heed_refusals: bool = True) -> None:
+        """Share the token in a store; without this call only the threads of this process share it."""
+        self._address, self._heed_refusals = address, heed_refusals
+
+    def token(self, send: Send, realm: str, longest: Callable[[], float] = _without_end) -> str:
+        """Return a valid token; processes and threads that need it at the same time cause one request."""
+        slot = self._slot(realm)
         with slot.fetching:
             if not (value := slot.valid()):
-                with _as_authentication_error():
-                    value = slot.keep(monotonic(), send(self.call))
+                value = slot.keep(self._obtain(send, realm, slot, longest))
                 redact_token(value)
                 mask(token_encodings(value))
             return value
 
     async def atoken(self, send: AsyncSend, realm: str) -> str:
-        """Return a valid token; coroutines that need it at the same time cause a single request."""
-        slot = _slot(self.call, realm)
+        """Return a valid token; processes and coroutines that need it at the same time cause one request."""
+        slot = self._slot(realm)
         async with slot.loop_lock():
             if not (value := slot.valid()):
-                started = monotonic()
-                with _as_authentication_error():
-                    value = slot.keep(started, await send(self.call))
+                value = slot.keep(await self._aobtain(send, realm, slot))
                 redact_token(value)
                 await amask(token_encodings(value))
             return value
+
+    def _obtain(self, send: Send, realm: str, slot: _Slot, longest: Callable[[], float]) -> IssuedToken:
+        def fetch() -> IssuedToken:
+            started = monotonic()
+            with _as_authentication_error():
+                return _issued(send(self.call), started)
+
+        if (shared := self._shared(realm)) is None:
+            return fetch()
+        return shared.obtain(fetch, slot.all_refused(), longest, heed_refusals=self._heed_refusals)
+
+    async def _aobtain(self, send: AsyncSend, realm: str, slot: _Slot) -> IssuedToken:
+        async def fetch() -> IssuedToken:
+            started = monotonic()
+            with _as_authentication_error():
+                return _issued(await send(self.call), started)
+
+        if (shared := self._shared(realm)) is None:
+            return await fetch()
+        return await shared.aobtain(fetch, slot.all_refused(), heed_refusals=self._heed_refusals)
+
+    def _shared(self, realm: str) -> SharedToken | None:
+        if self._address is None:
+            return None
+        from airflow_provider.core.tokens.sharing import shared_token
+
+        return shared_token(self._address, _token_request(self.call, realm), _clock)
+
+    def _slot(self, realm: str) -> _Slot:
+        # A token that may be revoked at any time is apart from the shared one of the same credentials.
+        return _slot(self.call, realm, is_shared=self._address is not None)
 
     def requests_token_with(self, call: Call[Any]) -> bool:
         """Return whether a call is this credential's token request."""
         return call is self.call
 
     def forget(self, token: str, realm: str) -> None:
-        """Drop a refused token, unless another thread has replaced it already."""
-        _slot(self.call, realm).drop(token)
+        """Drop a refused token, unless another thread has replaced it already.
+
+        The store's copy is replaced when the next token is needed, unless another process has replaced it.
+        """
+        self._slot(realm).refuse(token)
+
+    def withdraw(self, token: str, realm: str) -> None:
+        """Drop a revoked token here and in the store."""
+        self.forget(token, realm)
+        if shared := self._shared(realm):
+            shared.withdraw(token)
+
+    def is_from_store(self, token: str, realm: str) -> bool:
+        """Return whether another process may have fetched the token, before the service refused it."""
+        return self._slot(realm).is_from_store(token)
 
     def can_renew_after(self, status: int, token: str, realm: str) -> bool:
         """Return whether a new token may change a refusal with this status."""
         if status not in self._renew_on:
             return False
-        return status == _UNAUTHORIZED or _slot(self.call, realm).age(token) > _MIN_RENEWAL_AGE
+        return status == _UNAUTHORIZED or self._slot(realm).age(token) > _MIN_RENEWAL_AGE
 
     def cached(self, realm: str) -> str:
         """Return the valid token that the process holds; empty when there is none."""
-        return _slot(self.call, realm).valid()
+        return self._slot(realm).valid()
+
+
+def _clock() -> float:
+    return monotonic()
+
+
+def _issued(token: Token, started: float) -> IssuedToken:
+    """Return a fetched token, whose lifetime counts from before the request: the service started it then."""
+    from airflow_provider.core.tokens.record import IssuedToken
+
+    age = monotonic() - started
+    return IssuedToken(token.value, age, token.expires_in - lead_time(token.expires_in))
 
 
 @contextmanager
@@ -235,7 +325,9 @@ class _Slot:
     def __init__(self) -> None:
         self.fetching = threading.Lock()
         self._state = threading.Lock()
+        self._refused: deque[str] = deque(maxlen=_MAX_REFUSED)
         self._value = ""
+        self._is_from_store = False
         self._issued_at = 0.0
         self._renew_at = 0.0
         self._loops: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
@@ -247,21 +339,30 @@ class _Slot:
         with self._state:
             return self._value if monotonic() < self._renew_at else ""
 
-    def keep(self, started: float, token: Token) -> str:
-        # The lifetime counts from before the request: the service started it before its reply.
+    def keep(self, issued: IssuedToken) -> str:
         with self._state:
-            self._value = token.value
-            self._issued_at = started
-            self._renew_at = started + token.expires_in - lead_time(token.expires_in)
-        return token.value
+            self._value = issued.value
+            self._issued_at = monotonic() - issued.age
+            self._renew_at = self._issued_at + issued.renew_after
+            self._is_from_store = issued.is_from_store
+        return issued.value
 
     def age(self, value: str) -> float:
         """Return the seconds since a token was issued; infinite when another one has replaced it."""
         with self._state:
             return monotonic() - self._issued_at if self._value == value else float("inf")
 
-    def drop(self, value: str) -> None:
+    def is_from_store(self, value: str) -> bool:
         with self._state:
+            return self._value == value and self._is_from_store
+
+    def all_refused(self) -> frozenset[str]:
+        with self._state:
+            return frozenset(self._refused)
+
+    def refuse(self, value: str) -> None:
+        with self._state:
+            self._refused.append(value)
             if self._value == value:
                 self._value, self._renew_at = "", 0.0
 
@@ -271,9 +372,20 @@ _slots: dict[str, _Slot] = {}
 _slots_lock = threading.Lock()
 
 
-def _slot(call: Call[Token], realm: str) -> _Slot:
-    identity = [realm, call.path, urlencode(pairs(call.params)), urlencode(call.form or {})]
-    identity.append(urlencode(dict(call.headers)))
-    key = hashlib.sha256("\0".join(identity).encode()).hexdigest()
+def _slot(call: Call[Token], realm: str, *, is_shared: bool) -> _Slot:
+    secret = _token_request(call, realm).secret
+    key = hashlib.sha256(secret + (b"\0shared" if is_shared else b"")).hexdigest()
     with _slots_lock:
         return _slots.setdefault(key, _Slot())
+
+
+def _token_request(call: Call[Token], realm: str) -> TokenRequest:
+    """Return what makes processes share a token: the request as it is sent."""
+    from airflow_provider.core.tokens.sharing import TokenRequest
+
+    form = call.form or {}
+    where = [realm, call.path, urlencode(pairs(call.params))]
+    public = urlencode({name: text for name, text in form.items() if name not in _SECRET_FIELDS})
+    secret = [*where, urlencode(form), urlencode(dict(call.headers))]
+    is_guessable = form.get("grant_type") == "password"
+    return TokenRequest("\0".join(secret).encode(), "\0".join([*where, public]).encode(), is_guessable)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _MIN_SIGNATURE = 16
 """Minimum characters of a query value that may be the signature of a signed link."""
 
+MAX_RENEWALS = 2
+"""Maximum new tokens for one attempt: a token of another process may be as dead as the refused one."""
+
 USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.http.endpoint import USER_AGENT, Endpoint, Request
+from airflow_provider.core.http.endpoint import MAX_RENEWALS, USER_AGENT, Endpoint, Request
 from airflow_provider.core.http.reply import (
     BodyReader,
     Headers,
@@ -175,8 +175,8 @@ class Transport:
         return self.endpoint.credential.cached(self.endpoint.bases["api"])
 
     def forget_access_token(self, token: str) -> None:
-        """Drop a token that the service no longer accepts."""
-        self.endpoint.credential.forget(token, self.endpoint.bases["api"])
+        """Drop a token that the service no longer accepts, for all processes that share it."""
+        self.endpoint.credential.withdraw(token, self.endpoint.bases["api"])
 
     def _retry(self, budget: Budget | None, attempt: Callable[[], Any]) -> Any:
         from tenacity import Retrying
@@ -188,13 +188,18 @@ class Transport:
         return self._deadline - clock()
 
     def _attempt(self, call: Call[Any], exchange: Callable[[Call[Any], str], Outcome]) -> Any:
-        """Send a call; when the token is refused, fetch a new token and send the call once more."""
+        """Send a call; when the token is refused, send it once more with a new token."""
         credential, realm = self.endpoint.credential, self.endpoint.bases[call.base]
-        token = credential.token(self.send, realm) if call.authenticated else ""
+        token = credential.token(self.send, realm, self._seconds_left) if call.authenticated else ""
         outcome = exchange(call, token)
-        if self.endpoint.can_renew_token(call, outcome, token):
+        for _ in range(MAX_RENEWALS):
+            if not self.endpoint.can_renew_token(call, outcome, token):
+                break
             credential.forget(token, realm)
-            outcome = exchange(call, credential.token(self.send, realm))
+            token = credential.token(self.send, realm, self._seconds_left)
+            outcome = exchange(call, token)
+            if not credential.is_from_store(token, realm):
+                break
         return result_or_raise(outcome)
 
     def _exchange(self, call: Call[Any], token: str) -> Outcome:

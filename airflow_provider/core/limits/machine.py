@@ -38,6 +38,8 @@ _MAGIC = b"adt2"
 
 _SLOTS, _ALIAS = 0, 1
 
+_FILE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
 _LARGEST = 1 << 20
 """Maximum bytes of a file; a larger one is not from here."""
 
@@ -45,6 +47,9 @@ _SUFFIX = ".budget"
 
 PERMIT_SUFFIX = ".permit"
 """End of the name of a file whose lock is a place of a semaphore."""
+
+SEALED_SUFFIX = ".token"
+"""End of the names of files that hold a sealed token, see :mod:`airflow_provider.core.tokens`."""
 
 
 class MachineStore(LocalStore):
@@ -96,6 +101,27 @@ class MachineStore(LocalStore):
         finally:
             os.close(folder)
 
+    def open_file(self, name: str, *, create: bool) -> int:
+        """Open a file without its lock; returns its descriptor.
+
+        :raises FileNotFoundError: when there is none, and it is not created.
+        :raises StoreUnusableError: when the file or its folder is not safe to use.
+        """
+        folder = self._open_folder()
+        try:
+            file = self._open(name, folder) if create else os.open(name, _FILE_FLAGS, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            found = os.fstat(file)
+            self._check(found, "file")
+            if time.time() - found.st_mtime > _REFRESH:
+                os.utime(file)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
     def _open_folder(self) -> int:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -112,14 +138,13 @@ class MachineStore(LocalStore):
         return folder
 
     def _open(self, name: str, folder: int) -> int:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         with contextlib.suppress(FileNotFoundError):
-            return os.open(name, flags, dir_fd=folder)
+            return os.open(name, _FILE_FLAGS, dir_fd=folder)
         self._sweep(folder)
         try:
-            file = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+            file = os.open(name, _FILE_FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
         except FileExistsError:
-            return os.open(name, flags, dir_fd=folder)
+            return os.open(name, _FILE_FLAGS, dir_fd=folder)
         if self._is_named and os.fstat(folder).st_mode & stat.S_IWGRP:
             os.fchmod(file, 0o660)  # All members of the folder's group use the files.
         return file
@@ -141,7 +166,7 @@ class MachineStore(LocalStore):
         self._swept_at = time.monotonic()
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
-                if name.endswith((_SUFFIX, PERMIT_SUFFIX)):
+                if name.endswith((_SUFFIX, PERMIT_SUFFIX, SEALED_SUFFIX)):
                     with contextlib.suppress(OSError, WouldBlockError):
                         _remove_idle(name, folder)
 
@@ -188,7 +213,7 @@ def unusable(error: OSError) -> StoreUnusableError:
 def _remove_idle(name: str, folder: int) -> None:
     if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < IDLE:
         return
-    file = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+    file = os.open(name, _FILE_FLAGS, dir_fd=folder)
     try:
         _lock(file, block=False)  # Its user sees afterwards that it has no name, and opens a new one.
         if time.time() - os.fstat(file).st_mtime > IDLE:

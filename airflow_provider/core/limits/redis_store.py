@@ -10,12 +10,14 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider.core.limits.plan import HORIZON, LONGEST_PAUSE, LONGEST_WAIT, SECOND, Rate, pause_length
 from airflow_provider.core.limits.store import Reservation, Store, StoreUnusableError, WouldBlockError
 from airflow_provider.errors import InputError, cut
+
+T = TypeVar("T")
 
 TIMEOUT = 1.0
 """Maximum seconds to connect, and of one reply."""
@@ -135,7 +137,7 @@ class RedisStore(Store):
         self._now = now
         self._client: Any = None
         self._process = 0
-        self._open_client()
+        self.open_client()
 
     def reserve(self, key: str, rate: Rate | None, longest: float, *, block: bool = True) -> Reservation:
         """Reserve the next free moment, unless it is more than ``longest`` seconds ahead."""
@@ -184,22 +186,26 @@ class RedisStore(Store):
         """
         if not block:
             raise WouldBlockError
-        import redis
-
         # The braces are a hash tag: in a cluster of Redis all budgets are on one node, as a join needs it.
         names = [f"airflow-dt:{{budgets}}:{key}" for key in keys]
+        return self.use(lambda: self._evaluate(script, names, values))
+
+    def use(self, operation: Callable[[], T]) -> T:
+        """Run an operation; a connection that was open before is replaced once, if it broke meanwhile."""
+        import redis
+
         try:
             try:
-                return self._evaluate(script, names, values)
+                return operation()
             except redis.ConnectionError:
-                return self._evaluate(script, names, values)
+                return operation()
         except (redis.RedisError, OSError) as error:
             raise StoreUnusableError(cut(f"{type(error).__name__}: {error}", 200)) from None
 
     def _evaluate(self, script: str, names: list[str], values: tuple[int | str, ...]) -> Any:
         import redis
 
-        client = self._open_client()
+        client = self.open_client()
         try:
             return _evaluate(client, script, names, (self._now() if self._now else "", *values))
         except redis.ResponseError as error:
@@ -209,7 +215,7 @@ class RedisStore(Store):
         seconds, microseconds = client.time()
         return _evaluate(client, script, names, (seconds * SECOND + microseconds, *values))
 
-    def _open_client(self) -> Any:
+    def open_client(self) -> Any:
         """Return the process's client: a connection from before a fork belongs to the parent."""
         if self._client is None or self._process != os.getpid():
             self._client, self._process = _new_client(self._url), os.getpid()

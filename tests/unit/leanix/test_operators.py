@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.core import polling
-from airflow_provider.core.http import auth, reply, retry, sync_transport
+from airflow_provider.core.http import reply, retry, sync_transport
 from airflow_provider.core.http.retry import backoff_seconds as real_wait
 from airflow_provider.errors import (
     InputError,
@@ -31,6 +31,7 @@ from airflow_provider.leanix.operators import (
 from airflow_provider.leanix.runs import wait
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
 from tests.support.airflow_names import TaskDeferred
+from tests.support.budgets import forget_tokens
 from tests.support.task_runner import TaskRunner, first_event, rebuild_trigger
 
 from .conftest import INBOUND, OUTBOUND
@@ -273,7 +274,7 @@ def test_a_deadline_holds_in_a_fresh_process_that_gets_no_token(
     operator = run_operator(**OUTBOUND, timeout=0.1, deferrable=True)
     deferral = task.begin(operator)
     event = asyncio.run(first_event(rebuild_trigger(deferral.trigger)))
-    auth._slots.clear()
+    forget_tokens()
     now = Hours(monkeypatch)
     began = now()
     sandbox.faults.add("html", status=502, path="/oauth2/token$", times=None)

@@ -1,0 +1,1 @@
+"""Tokens shared by processes: sealed with the credential, held beside the request budgets, minted once."""
