@@ -44,7 +44,7 @@ BUCKET = "twin"
 READY_SECONDS = 240.0
 """Maximum seconds until all parts are ready."""
 
-HOST_NAME = """
+HOST_NAME = """import os
 
 def host_name():
     return os.environ["TWIN_HOST"]
