@@ -46,6 +46,7 @@ READY_SECONDS = 240.0
 
 HOST_NAME = """import os
 
+
 def host_name():
     return os.environ["TWIN_HOST"]
 """

@@ -105,6 +105,6 @@ def decode(data: bytes) -> Record | None:
     """Return the record of some bytes; None for anything else."""
     try:
         found: Record = msgspec.json.decode(data, type=Record)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
     return found
