@@ -82,7 +82,7 @@ with DAG("sharded_export", schedule=None, default_args=RETRIES):
 
 CHANGES = AssetWatcher(
     name="changes",
-    trigger=AmigoCloudDatasetTrigger("amigocloud_cluster", dataset=2002, poll_interval=2),
+    trigger=AmigoCloudDatasetTrigger(amigocloud_conn_id="amigocloud_cluster", dataset=2002, poll_interval=2),
 )
 DATASET = AmigoCloudHook.asset(project=1234, dataset=2002, watchers=[CHANGES])
 
