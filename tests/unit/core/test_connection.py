@@ -130,3 +130,31 @@ def test_loopback_hosts_are_recognised() -> None:
     assert not is_loopback("127.0.0.1.example.com")
     assert not is_loopback("localhost.example.com")
     assert not is_loopback(None)
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({}, True),
+        ({"rate_limit_store": "/srv/budgets"}, True),
+        ({"rate_limit_store": "redis://localhost/0"}, False),
+        ({"rate_limit_store": "redis://localhost/0", "share_tokens": True}, True),
+        ({"rate_limit_store": "redis://localhost/0", "share_tokens": "yes"}, True),
+        ({"share_tokens": "false"}, False),
+        ({"share_tokens": None}, True),
+        ({"share_tokens": ""}, True),
+        ({"rate_limit_store": "process"}, False),
+        ({"rate_limit_store": "process", "share_tokens": True}, False),
+    ],
+)
+def test_tokens_are_shared_by_default_but_over_redis_on_demand_only(
+    extra: dict[str, Any], expected: bool
+) -> None:
+    assert settings({"api_key": "k", **extra}).shares_tokens is expected
+
+
+@pytest.mark.parametrize("value", ["perhaps", 2, 0.5, [], {"a": 1}, "redis://user:s3cret@host"])
+def test_share_tokens_is_true_or_false(value: Any) -> None:
+    with pytest.raises(InputError, match="extra 'share_tokens' must be true or false") as caught:
+        settings({"api_key": "k", "share_tokens": value})
+    assert "s3cret" not in str(caught.value)

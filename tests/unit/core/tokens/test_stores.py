@@ -472,3 +472,34 @@ def test_a_wait_for_another_process_ends_at_the_deadline(sandbox: Sandbox, budge
             hook.list_runs()
         assert time.monotonic() - began < 15
     assert minted(sandbox) == 2
+
+
+def test_share_tokens_is_no_error_where_the_token_is_static(
+    sandbox: Sandbox, change: Change, budget_folder: Path
+) -> None:
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
+    change("amigocloud", {"share_tokens": True})
+    assert AmigoCloudHook().test_connection()[0]
+    assert list(budget_folder.glob("*.token")) == []
+
+
+def test_redis_by_a_connections_id_shares_tokens_on_demand_only(
+    sandbox: Sandbox, change: Change, running_redis: RedisServer, redis_client: Any, monkeypatch: Any
+) -> None:
+    stored = f'{{"conn_type": "redis", "host": "127.0.0.1", "port": {running_redis.port}}}'
+    monkeypatch.setenv("AIRFLOW_CONN_CACHE", stored)
+    change("leanix", {"rate_limit_store": "cache"})
+    use()
+    assert list(redis_client.scan_iter("airflow-dt:{tokens}:*")) == []
+    change("leanix", {"rate_limit_store": "cache", "share_tokens": True})
+    assert use() == use()
+    assert len(list(redis_client.scan_iter("airflow-dt:{tokens}:*"))) == 1
+
+
+def test_nothing_is_imported_before_a_token_is_needed() -> None:
+    code = (
+        "import sys; from airflow_provider.core.http import auth; import airflow_provider.leanix.hooks;"
+        "assert not {'cryptography.hazmat.primitives.kdf.hkdf', 'redis'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
