@@ -19,16 +19,32 @@ RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1)}
 """For tasks whose processes the proof kills."""
 
 
+READERS = 8
+"""Tasks that read at the same time, one for each slot."""
+
+
 @task
 def read_map(number: int, requests: int) -> list[float]:
-    """Read the map as often and as fast as the budget allows; returns the moments of the replies."""
+    """Read the map as often and as fast as the budget allows; returns the moments of the replies.
+
+    All tasks begin together, as soon as the last of them is there.
+    """
     import time
+
+    import redis
+    from airflow.sdk import BaseHook, get_current_context
 
     from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
     answered = []
     with MapsIndoorsHook("mapsindoors_cluster") as hook:
         hook.access_token()
+        store = BaseHook.get_connection("twin_redis")
+        with redis.Redis(store.host or "", store.port or 0, db=2) as together:
+            run_id = get_current_context()["run_id"]
+            together.incr(run_id)
+            while int(together.get(run_id) or 0) < READERS:
+                time.sleep(0.05)
         for _ in range(requests):
             hook.get_dataset()
             answered.append(time.time())
@@ -45,10 +61,10 @@ def list_configurations(number: int) -> int:
 
 
 with DAG("budgets", schedule=None, default_args=NO_RETRIES):
-    read_map.partial(requests=60).expand(number=list(range(8)))
+    read_map.partial(requests=60).expand(number=list(range(READERS)))
 
 with DAG("redis_hangs", schedule=None, default_args=NO_RETRIES):
-    read_map.partial(requests=40).expand(number=list(range(8)))
+    read_map.partial(requests=40).expand(number=list(range(READERS)))
 
 with DAG("tokens", schedule=None, default_args=NO_RETRIES):
     list_configurations.expand(number=list(range(40)))
@@ -74,6 +90,7 @@ with DAG("sharded_export", schedule=None, default_args=RETRIES):
         task_id="export",
         amigocloud_conn_id="amigocloud_cluster",
         dataset=2001,
+        page_size=50,
         output_path="{{ var.value.twin_output }}/sharded/part.jsonl",
     ).expand(part=plan.output)
     CommitManifestOperator(

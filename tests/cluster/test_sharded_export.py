@@ -14,8 +14,9 @@ from tests.cluster.processes import signal_part
 
 def test_an_export_in_parts_is_one_state_over_two_workers(proof: Proof) -> None:
     store, counters = proof.sandbox.amigocloud.store, proof.sandbox.counters
-    before = {row[0] for row in store.read(f"SELECT amigo_id FROM dataset_{seed.ASSETS}")}
-    proof.sandbox.faults.add("delay", method="GET", path="datasets|sql", times=None, seconds=0.3)
+    found = store.select(f"SELECT amigo_id FROM dataset_{seed.ASSETS}", -1, 0)
+    before = {row["amigo_id"] for row in found.rows}
+    proof.sandbox.faults.add("delay", path="/sql", times=None, seconds=1.0)
     counters.clear()
     run_id = proof.runs.start("sharded_export")
     proof.runs.wait(lambda: _exporting(proof, run_id), 120, "parts are exported")
