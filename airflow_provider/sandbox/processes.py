@@ -115,13 +115,18 @@ class MemberSandbox(Sandbox):
         self._server.should_exit = True
 
     async def _to_all(self, request: Request) -> Response:
-        """Send a control request to all processes; return their counters together, else the first error."""
+        """Send a control request to all processes.
+
+        Return their counters or the hits of faults together, else the first error or the first reply.
+        """
         path = request.url.path
         counting = (request.method, path) == ("GET", f"/{CONTROL}/counters")
         sent = (request.method, f"{path}/dump" if counting else path, await request.body())
         replies = await asyncio.gather(*(asyncio.to_thread(_send, port, *sent) for port in self.ports))
         if counting:
             return JSONResponse(report(json.loads(body) for _, body in replies))
+        if (request.method, path) == ("GET", f"/{CONTROL}/faults"):
+            return JSONResponse(_added_faults([json.loads(body) for _, body in replies]))
         status, body = next((reply for reply in replies if reply[0] >= 400), replies[0])
         return Response(body, status, media_type="application/json" if body else None)
 
@@ -162,6 +167,14 @@ class _MemberServer(ReadyServer):
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
+
+
+def _added_faults(found: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the faults of all processes, which are the same, with their hits together."""
+    return [
+        {**same[0], **{name: sum(fault[name] for fault in same) for name in ("hits", "passed")}}
+        for same in zip(*found, strict=False)
+    ]
 
 
 def _send(port: int, method: str, path: str, body: bytes) -> tuple[int, bytes]:

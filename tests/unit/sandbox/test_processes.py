@@ -128,6 +128,8 @@ def test_a_control_request_is_repeated_in_all_processes(url: str) -> None:
     assert requests.post(f"{control}/faults", json=body, timeout=20).status_code == 201
     statuses = {get(f"{url}/amigocloud/api/v1/me").status_code for _ in range(PROCESSES)}
     assert statuses == {418}
+    (fault,) = get(f"{control}/faults").json()
+    assert (fault["options"]["status"], fault["hits"]) == (418, PROCESSES)
     assert requests.delete(f"{control}/faults", timeout=20).status_code == 204
     loaded = requests.post(f"{control}/amigocloud/rows", json={"dataset": 9, "rows": 40}, timeout=60)
     assert loaded.status_code == 201

@@ -18,6 +18,8 @@ _KINDS = {
     "MULTILINESTRING": 5,
     "MULTIPOLYGON": 6,
 }
+_POINT = struct.Struct("<BII2d")
+"""A point at once, because there are millions of them."""
 _PARTS = {"MULTIPOINT": "POINT", "MULTILINESTRING": "LINESTRING", "MULTIPOLYGON": "POLYGON"}
 
 
@@ -27,6 +29,8 @@ def ewkb(kind: str, coordinates: Sequence[Any], srid: int | None = SRID) -> str:
     :param kind: ``POINT``, ``LINESTRING``, ``POLYGON`` or their ``MULTI`` forms.
     :param coordinates: nested as in GeoJSON, longitude first.
     """
+    if kind == "POINT" and srid:
+        return _POINT.pack(1, _KINDS[kind] | _WITH_SRID, srid, *coordinates[:2]).hex().upper()
     return _wkb(kind.upper(), coordinates, srid).hex().upper()
 
 
