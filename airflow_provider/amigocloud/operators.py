@@ -231,6 +231,7 @@ class AmigoCloudExportOperator(BaseOperator):
         checkpoint: Checkpoint,
         condition: str | None,
     ) -> Source:
+        from airflow_provider.amigocloud.export.keyset import EVERYTHING
         from airflow_provider.amigocloud.export.parts.reading import fixed_state
         from airflow_provider.amigocloud.export.readers import ReadOptions
         from airflow_provider.amigocloud.export.sources import dataset_source, list_source, sql_source
@@ -246,8 +247,8 @@ class AmigoCloudExportOperator(BaseOperator):
             return sql_source(hook, statement, self.key, options, checkpoint, condition, fixed)
         dataset = part.dataset if part else dataset_number(cast("int", self.dataset))
         fixed = fixed_state(hook, [dataset], request.state, part)
-        condition = part.condition() if part else condition
-        return dataset_source(hook, dataset, options, checkpoint, condition, fixed)
+        keys = part.keys if part else EVERYTHING
+        return dataset_source(hook, dataset, options, checkpoint, condition, fixed, keys)
 
 
 class AmigoCloudSqlOperator(BaseOperator):

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeGuard
@@ -77,14 +77,21 @@ class Range:
     """
 
     after: Key | None = None
-    low: str | None = None
-    high: str | None = None
+    low: Key | None = None
+    high: Key | None = None
     rows: int | None = None
 
-    @property
-    def is_tail(self) -> bool:
-        """True if the range starts after a key that was read, and has no upper bound."""
-        return self.after is not None and self.high is None
+    def is_tail_of(self, whole: Range) -> bool:
+        """Return whether the range starts after a key that was read, and ends where another range ends."""
+        return self.after is not None and self.high == whole.high
+
+    def where(self, name: str) -> str:
+        """Return the SQL clause of the range, empty for all rows.
+
+        :param name: quoted name of the key column.
+        """
+        conditions = " AND ".join(self.conditions(name))
+        return f" WHERE {conditions}" if conditions else ""
 
     def conditions(self, name: str) -> list[str]:
         """Return the SQL conditions of the range.
@@ -113,9 +120,11 @@ class Range:
             return [self]
         digits = len(_leading_digits(first))
         low = _number(first, digits)
-        high = _number(last, digits) + 1 if _is_hex(last) else 16**digits
-        if self.high:
+        high = 16**digits if self.high is None else low
+        if _is_hex(self.high):
             high = _number(self.high, digits)
+        elif _is_hex(last):
+            high = _number(last, digits) + 1
         if high - low <= count:
             return [self]
         # A cut differs from the first key within its leading digits, so that no rule for other characters
@@ -124,7 +133,11 @@ class Range:
         if _UUID.fullmatch(first):
             cuts = [_as_uuid(cut) for cut in cuts]
         inner = [Range(low=low, high=high) for low, high in itertools.pairwise([*cuts, self.high])]
-        return [Range(self.after, high=cuts[0]), *inner]
+        return [Range(self.after, self.low, cuts[0]), *inner]
+
+
+EVERYTHING = Range()
+"""The range of all keys."""
 
 
 def _range_count(rows: int, page_size: int, concurrency: int) -> int:
@@ -201,10 +214,14 @@ class KeysetReader:
     :param relation: SQL that follows FROM.
     :param key: column whose values are unique and never null.
     :param options: page size and concurrency.
+    :param bounds: the range of keys to read; by default all rows.
     """
 
-    def __init__(self, hook: ApiHook, relation: str, key: str, options: ReadOptions) -> None:
+    def __init__(
+        self, hook: ApiHook, relation: str, key: str, options: ReadOptions, bounds: Range = EVERYTHING
+    ) -> None:
         self._hook = hook
+        self._bounds = bounds
         self._relation = relation
         self._key = key
         self._page_size = options.page_size
@@ -222,6 +239,7 @@ class KeysetReader:
         sql = (
             f'SELECT count(*) AS "rows", min({name}) AS "first", max({name}) AS "last" FROM {self._relation}'  # noqa: S608
         )
+        sql += self._bounds.where(name)
         call = api.sql(sql, limit=self._page_size).with_reader(_read_outline)
         try:
             outline: Outline | None = self._hook.send(call)
@@ -334,10 +352,11 @@ class KeysetReader:
     def _whole(self, saved: SavedPages | None) -> Range:
         """Return the range of all rows, or of those after the saved pages."""
         if saved is None:
-            return Range()
+            return self._bounds
         point = saved.resume_point
         after = Decimal(repr(point)) if isinstance(point, float) else point
-        return Range(after, rows=None if saved.count is None else saved.count - saved.rows)
+        rows = None if saved.count is None else saved.count - saved.rows
+        return Range(after, high=self._bounds.high, rows=rows)
 
     def _ranges(self, saved: SavedPages | None, outline: Outline | None) -> list[Range]:
         """Return the ranges to start with: those after the saved pages, or those of the outline."""
@@ -348,14 +367,15 @@ class KeysetReader:
             is_usual = self._order.is_usual and _declared_type(saved.columns, self._key) in _HEX_TYPES
             return whole.cut(self._page_size, self._concurrency) if is_usual else [whole]
         if outline is None or not self._order.is_usual:
-            return [Range()]
-        whole = Range(rows=outline.rows)
+            return [self._bounds]
+        whole = replace(self._bounds, rows=outline.rows)
         ranges = whole.cut(self._page_size, self._concurrency, outline.first, outline.last)
-        return ranges if len(ranges) > 1 else [Range()]
+        return ranges if len(ranges) > 1 else [self._bounds]
 
     def _total(self, snapshot: SnapshotParams) -> int | None:
         # The relation is the user's own, the name is quoted.
-        sql = f"SELECT {quoted_name(self._key)} FROM {self._relation}"  # noqa: S608
+        name = quoted_name(self._key)
+        sql = f"SELECT {name} FROM {self._relation}{self._bounds.where(name)}"  # noqa: S608
         return self._query(snapshot, sql, 1).count
 
     def _read_ahead(
@@ -376,11 +396,9 @@ class KeysetReader:
         and for short ranges; a long tail gets a LIMIT, so that the service does not count it for each page.
         """
         name = quoted_name(self._key)
-        conditions = " AND ".join(part.conditions(name))
-        where = f" WHERE {conditions}" if conditions else ""
-        limit = f" LIMIT {self._page_size}" if part.is_tail else ""
+        limit = f" LIMIT {self._page_size}" if part.is_tail_of(self._bounds) else ""
         # The query is the user's own; names and values in the conditions are quoted.
-        sql = f"SELECT * FROM {self._relation}{where} ORDER BY {name}{limit}"  # noqa: S608
+        sql = f"SELECT * FROM {self._relation}{part.where(name)} ORDER BY {name}{limit}"  # noqa: S608
         page = self._query(snapshot, sql, self._page_size)
         return page, self._last_key(page, part.after) if page.rows else None
 
@@ -392,7 +410,7 @@ class KeysetReader:
         """Return the ranges of a range's rows that follow its first page."""
         if last is None:
             return []
-        count = part.rows if part.is_tail else page.count
+        count = part.rows if part.is_tail_of(self._bounds) else page.count
         rest = None if count is None else count - len(page.rows)
         if rest is not None and rest <= 0:
             return []

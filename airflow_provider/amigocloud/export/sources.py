@@ -11,7 +11,7 @@ import msgspec
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import Checkpoint
 from airflow_provider.amigocloud.export.fixed_state import FixedState
-from airflow_provider.amigocloud.export.keyset import KeysetReader
+from airflow_provider.amigocloud.export.keyset import EVERYTHING, KeysetReader, Range
 from airflow_provider.amigocloud.export.readers import (
     NextLinkReader,
     Outline,
@@ -211,6 +211,7 @@ def dataset_source(
     checkpoint: Checkpoint,
     condition: str | None = None,
     fixed: FixedState | None = None,
+    keys: Range = EVERYTHING,
 ) -> Source:
     """Return the source of a dataset.
 
@@ -220,10 +221,11 @@ def dataset_source(
     :param checkpoint: pages that earlier attempts have saved.
     :param condition: SQL condition of the rows to read; None for all.
     :param fixed: the state to read; None for the latest one.
+    :param keys: the range of keys to read.
     :raises InputError: when the id is not a number.
     """
     number = str(api.dataset_number(dataset))
-    reader = KeysetReader(hook, _filtered(f"dataset_{number}", condition), "amigo_id", options)
+    reader = KeysetReader(hook, _filtered(f"dataset_{number}", condition), "amigo_id", options, keys)
     return SnapshotSource(hook, reader, number, checkpoint, fixed)
 
 

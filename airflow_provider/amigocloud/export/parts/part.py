@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider.amigocloud import api
-from airflow_provider.amigocloud.export.keyset import literal
-from airflow_provider.amigocloud.pagination import quoted_name
-from airflow_provider.amigocloud.values import KEY, problems_of, text_problems
+from airflow_provider.amigocloud.export.keyset import Range
+from airflow_provider.amigocloud.values import problems_of, text_problems
 from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
 from airflow_provider.core.state.identity import fingerprint
@@ -56,14 +55,10 @@ class Part:
         """The number of the part as the names of files have it, such as ``00003-of-00008``."""
         return f"{self.number:05d}-of-{self.count:05d}"
 
-    def condition(self) -> str | None:
-        """Return the SQL condition of the part's rows; None for all rows."""
-        name = quoted_name(KEY)
-        bounds = ((">=", self.low), ("<", self.high))
-        return (
-            " AND ".join(f"{name} {sign} {literal(bound)}" for sign, bound in bounds if bound is not None)
-            or None
-        )
+    @property
+    def keys(self) -> Range:
+        """The range of the part's keys."""
+        return Range(low=self.low, high=self.high)
 
     def to_json(self) -> dict[str, Any]:
         """Return the part as JSON, for ``expand(part=...)``."""

@@ -112,6 +112,40 @@ def test_every_key_comes_once_and_in_order(keys, concurrency):
     assert table.read(concurrency) == sorted(keys)
 
 
+@pytest.mark.parametrize("outlined", [False, True])
+@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("keys", KINDS.values(), ids=KINDS)
+def test_every_key_of_a_range_comes_once_and_none_of_its_neighbours(keys, concurrency, outlined):
+    table, ordered = Table(keys), sorted(keys)
+    cuts = [len(keys) * n // 3 for n in (1, 2)] if len(keys) > 2 else []
+    bounds = [None, *(_exact(ordered[cut]) for cut in cuts), None]
+    found = []
+    for low, high in itertools.pairwise(bounds):
+        options = ReadOptions(100, concurrency)
+        reader = KeysetReader(cast("Any", table), "t", "k", options, Range(low=low, high=high))
+        pages = list(reader.pages({}, None, reader.prepare() if outlined else None))
+        found.append([row["k"] for page in pages for row in page.decoded()])
+        assert pages[0].count == len(found[-1])
+    assert found == [ordered[low:high] for low, high in itertools.pairwise([0, *cuts, len(keys)])]
+
+
+def _exact(key: Any) -> Any:
+    return Decimal(repr(key)) if isinstance(key, float) else key
+
+
+def test_a_part_with_random_ids_is_read_by_several_requests_at_once_within_its_bounds():
+    table = Table(MANY_IDS)
+    bounds = Range(low=sorted(MANY_IDS)[7000], high=sorted(MANY_IDS)[14_000])
+    reader = KeysetReader(cast("Any", table), "t", "k", ReadOptions(100, 8), bounds)
+    outline = reader.prepare()
+    assert outline
+    assert outline.rows == 7000
+    table.queries.clear()
+    pages = list(reader.pages({}, None, outline))
+    assert [row["k"] for page in pages for row in page.decoded()] == sorted(MANY_IDS)[7000:14_000]
+    assert sum('"k" >' in query and '"k" <' in query for query in table.queries) > 60
+
+
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_service_that_does_not_count_is_read_to_the_end(concurrency):
     table = Table(RANDOM_IDS)

@@ -134,8 +134,8 @@ def test_every_key_is_in_exactly_one_part_whatever_the_keys(running_sandbox, kin
         parts = plan(NUMBER, count)
     found = []
     for part in parts:
-        where = Part(**part).condition() or "TRUE"
-        sql = f"SELECT amigo_id FROM dataset_{NUMBER} WHERE {where} ORDER BY amigo_id"
+        where = Part(**part).keys.where('"amigo_id"')
+        sql = f"SELECT amigo_id FROM dataset_{NUMBER}{where} ORDER BY amigo_id"
         rows = [row["amigo_id"] for row in running_sandbox.amigocloud.store.select(sql, -1, 0).rows]
         assert len(rows) == part["rows"]
         found += rows
