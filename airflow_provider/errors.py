@@ -45,7 +45,7 @@ def _capped(text: str, longest: int = _MAX_ALONE) -> str:
     return text if len(data) <= MAX_BYTES else f"{data[: MAX_BYTES - 3].decode('utf-8', 'ignore')}…"
 
 
-_ROW = re.compile(r"(row|item) \d+( \(.*?\))?: ")
+_ROW = r"(row|item) \d+( \(.*?\))?: "
 
 _SAMPLES = 3
 """Problems of one kind that a message lists before those of other kinds."""
@@ -59,7 +59,7 @@ def _samples(items: Sequence[str], limit: int) -> Sequence[str]:
     first: list[str] = []
     rest: list[str] = []
     for item in items:
-        kind = " ".join(_ROW.sub("", item, count=1).split(" ", 4)[:4])
+        kind = " ".join(re.sub(_ROW, "", item, count=1).split(" ", 4)[:4])
         counts[kind] = counts.get(kind, 0) + 1
         (first if counts[kind] <= _SAMPLES else rest).append(item)
     return [*first, *rest]

@@ -29,7 +29,7 @@ NO_PROJECT = (
     "needs the extra 'project_url' (such as users/123/projects/1234): SQL and uploads belong to a project"
 )
 
-_PROJECT = re.compile(r"/?((?:(?:users|organizations)/[^/]+/)?projects/[^/?#]+)/?")
+_PROJECT = r"/?((?:(?:users|organizations)/[^/]+/)?projects/[^/?#]+)/?"
 
 
 def multipart_form(filename: str, content: bytes, fields: Mapping[str, str]) -> tuple[bytes, str]:
@@ -64,7 +64,7 @@ def project_base(host: str, project_url: str) -> str:
     :raises InputError: when it has none of these forms.
     """
     path = project_url.removeprefix(host)
-    match = _PROJECT.fullmatch(path)
+    match = re.fullmatch(_PROJECT, path)
     if match is None:
         raise InputError(
             "must look like users/123/projects/1234, or be such a URL below the host", "extra 'project_url'"

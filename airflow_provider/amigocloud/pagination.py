@@ -131,7 +131,7 @@ def refuse_duplicates(names: Iterable[str]) -> None:
         raise InputError(problems, "sql")
 
 
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_PLAIN_NAME = r"[a-z_][a-z0-9_]*"
 
 
 def quoted_name(name: str) -> str:
@@ -141,7 +141,7 @@ def quoted_name(name: str) -> str:
 
 def sql_name(column: str) -> str:
     """Return a column's name as SQL has it, in quotes only where they are needed."""
-    return column if _PLAIN_NAME.fullmatch(column) else quoted_name(column)
+    return column if re.fullmatch(_PLAIN_NAME, column) else quoted_name(column)
 
 
 def refuse_non_finite(body: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -57,8 +58,7 @@ COMMON_EXTRAS: Mapping[str, Extra] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionSpec:
+class ConnectionSpec(NamedTuple):
     """The fields of one connection type.
 
     :param conn_type: Airflow's connection type.
@@ -72,7 +72,7 @@ class ConnectionSpec:
     default_host: str = ""
     login: Need = "optional"
     password: Need = "required"  # noqa: S105 - a requirement, not a password
-    extras: Mapping[str, Extra] = field(default_factory=dict)
+    extras: Mapping[str, Extra] = MappingProxyType({})
 
     @property
     def all_extras(self) -> dict[str, Extra]:
@@ -80,7 +80,7 @@ class ConnectionSpec:
         return {**self.extras, **COMMON_EXTRAS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Settings:
     """A validated connection.
 

@@ -23,13 +23,13 @@ _URL_SAFE = str.maketrans("+/", "-_")
 _MAX_TOKENS = 32
 """Maximum recent tokens that a redactor knows."""
 
-_PARAMETERS = re.compile(
+_PARAMETERS = (
     r"(?i)\b(token|access_token|refresh_token|id_token|client_secret|password|api_?key|secret|sig|signature"
     r"|x-(?:amz|goog)-(?:signature|credential|security-token))(=|%3[dD])([^&\s\"'<>]+)"
 )
 
 
-_SCHEMES = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
+_SCHEMES = r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}"
 
 
 def url_encodings(secret: str) -> set[str]:
@@ -109,8 +109,8 @@ class Redactor:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        text = _PARAMETERS.sub(rf"\1\2{REDACTED}", text)
-        return _SCHEMES.sub(rf"\1 {REDACTED}", text)
+        text = re.sub(_PARAMETERS, rf"\1\2{REDACTED}", text)
+        return re.sub(_SCHEMES, rf"\1 {REDACTED}", text)
 
     def redact_value(self, value: Any) -> Any:
         """Return a JSON value with all its texts redacted, keys included."""

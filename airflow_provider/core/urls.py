@@ -11,7 +11,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-_PLAIN = re.compile(r"(?i)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#]|$)")
+_PLAIN = r"(?i)https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#]|$)"
 
 
 def split_plain(url: str) -> SplitResult:
@@ -21,7 +21,7 @@ def split_plain(url: str) -> SplitResult:
     :raises ValueError: for any other link.
     """
     parts = urlsplit(url)
-    if not _PLAIN.match(url) or (parts.port or 0) > 65535:
+    if not re.match(_PLAIN, url) or (parts.port or 0) > 65535:
         raise ValueError("not a plain link")
     return parts
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,8 +37,7 @@ RETAINED_REQUESTS = 100
 """Number of requests that the service retains per Thing and action name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRequest:
+class ActionRequest(NamedTuple):
     """An action of a Thing, with its input.
 
     :param thing_id: the Thing's id.
@@ -154,8 +152,7 @@ def _search(hook: IoTStudioHook, request: ActionRequest, known: frozenset[str]) 
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusClassifier:
+class StatusClassifier(NamedTuple):
     """Status classification: which statuses end an action, and with which outcome.
 
     Devices name their statuses freely. Upper and lower case are equal, and so are blanks around them.

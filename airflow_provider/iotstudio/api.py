@@ -10,10 +10,9 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import UNSET, Call, Params, pairs, segment
@@ -33,14 +32,13 @@ IDS_PER_REQUEST = 150
 EARLIEST_TIME, LATEST_TIME = "1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 """Bounds of a time range that has no start or no end: the API describes no open range."""
 
-_IN_UTC = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}|.*Z")
+_IN_UTC = r"[0-9]{4}(-[0-9]{2}){0,2}|.*Z"
 """Texts of times that the API understands as they are: its short forms, and times in UTC."""
 
 Values = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One page of a list.
 
     :param items: the items; an empty page is not the end.
@@ -312,7 +310,7 @@ def format_time(moment: Time, name: str) -> str:
     bound = read_bound(moment, name)
     if bound is None:
         raise InputError(f"'{name}' is missing", name)
-    if isinstance(moment, str) and _IN_UTC.fullmatch(moment.strip()):
+    if isinstance(moment, str) and re.fullmatch(_IN_UTC, moment.strip()):
         return moment.strip()
     return utc_text(bound)
 

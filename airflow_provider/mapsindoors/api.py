@@ -7,12 +7,14 @@ replies are from the vendor's docs; where the docs leave them open, from clients
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.auth import Token, read_token
 from airflow_provider.core.http.call import Call, segment
 from airflow_provider.core.http.reply import Reply, read_nothing
-from airflow_provider.core.json_types import Json
+
+if TYPE_CHECKING:
+    from airflow_provider.core.json_types import Json
 
 Items = Sequence[Mapping[str, Any]]
 

@@ -16,7 +16,6 @@ from airflow_provider.core.input.conditions import (
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import is_missing, shown
-from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.api import BASE_TYPES
 
 MATCH_KEYS = ("id", "externalId", "administrativeid")
@@ -152,13 +151,3 @@ def read_paths(task: Any, *written: str, read: str) -> None:
     for name in written:
         if (path := getattr(task, name)) is not None:
             ensure_writable(path, name)
-
-
-def required_text(value: Any, name: str) -> str:
-    """Return a text that is not empty.
-
-    :raises InputError: when it is empty, or no text.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name} must be a text that is not empty, not {shown(value)}", SUBJECT)
-    return value

@@ -9,6 +9,7 @@ from airflow_provider.assets import mapsindoors_asset
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
+from airflow_provider.core.input.conditions import SUBJECT
 from airflow_provider.core.input.values import (
     UnreadableValueError,
     ValueReader,
@@ -16,13 +17,12 @@ from airflow_provider.core.input.values import (
     read_number,
     shown,
 )
-from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
 from airflow_provider.mapsindoors import api
-from airflow_provider.mapsindoors.arguments import Arguments, required_text
 
 if TYPE_CHECKING:
     from airflow_provider.core.http.rate_limit import Budget
+    from airflow_provider.core.json_types import Json
 
 _READER = ValueReader()
 
@@ -245,7 +245,7 @@ class MapsIndoorsHook(ApiHook):
 
         :param customer_id: id of the customer, from the vendor's support.
         """
-        return self.send(api.list_secrets(required_text(customer_id, "customer_id")))
+        return self.send(api.list_secrets(_required_text(customer_id, "customer_id")))
 
     def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
         """Create a client secret.
@@ -257,7 +257,7 @@ class MapsIndoorsHook(ApiHook):
         """
         from airflow_provider.core.redaction import all_encodings, mask
 
-        made = self.send(api.create_secret(required_text(customer_id, "customer_id"), description))
+        made = self.send(api.create_secret(_required_text(customer_id, "customer_id"), description))
         mask(all_encodings([str(made.get("secret", ""))]))
         return made
 
@@ -268,8 +268,8 @@ class MapsIndoorsHook(ApiHook):
         :param secret_id: the secret's id, not its value.
         """
         customer_id, secret_id = (
-            required_text(customer_id, "customer_id"),
-            required_text(secret_id, "secret_id"),
+            _required_text(customer_id, "customer_id"),
+            _required_text(secret_id, "secret_id"),
         )
         self.send(api.delete_secret(customer_id, secret_id))
 
@@ -299,12 +299,24 @@ class MapsIndoorsHook(ApiHook):
 def _conditions(
     base_types: Iterable[str] | str | None, root_element: str | None
 ) -> tuple[set[str] | None, str | None]:
+    from airflow_provider.mapsindoors.arguments import Arguments
+
     arguments = Arguments()
     if base_types is not None and not isinstance(base_types, str):
         base_types = list(base_types)
     found = arguments.base_types(base_types), arguments.root_element(root_element)
     arguments.raise_if_any()
     return found
+
+
+def _required_text(value: Any, name: str) -> str:
+    """Return a text that is not empty.
+
+    :raises InputError: when it is empty, or no text.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name} must be a text that is not empty, not {shown(value)}", SUBJECT)
+    return value
 
 
 def _only(wanted: set[str] | None) -> str | None:

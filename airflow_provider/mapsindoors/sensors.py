@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.json_types import Json
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -13,6 +12,7 @@ from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.core.json_types import Json
     from airflow_provider.mapsindoors.plan.desired import DesiredRow
     from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 

@@ -1,10 +1,11 @@
-"""Import cost: time and modules that importing a public module takes.
+"""Import cost: CPU time and modules that importing a public module takes.
 
 ``python tests/support/import_cost.py MODULE ...`` prints a JSON object for each module.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import pkgutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 HEAVY = ("requests", "pyarrow", "shapely", "starlette", "uvicorn", "websockets", "pandas", "numpy")
@@ -30,25 +32,39 @@ def public_modules() -> list[str]:
     return modules
 
 
-def measure(*modules: str) -> list[dict[str, Any]]:
-    """Import each module in a process of its own that has loaded the task SDK, and return its cost."""
-    done = subprocess.run([sys.executable, __file__, *modules], capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+def measure(*modules: str, checkout: Path | None = None) -> list[dict[str, Any]]:
+    """Import each module in a process of its own that has loaded the task SDK, and return its cost.
+
+    :param checkout: folder with another version of the package; None for the version that runs this.
+    """
+    # Without compiled files on disk, the cost would be that of compiling.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if checkout is not None:
+        env["PYTHONPATH"] = str(checkout.resolve())
+    command = [sys.executable, __file__, *modules]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    costs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if checkout is not None:
+        assert all(Path(cost["file"]).is_relative_to(checkout.resolve()) for cost in costs), costs
+    return costs
 
 
 def _measure_here(module: str) -> dict[str, Any]:
     before = set(sys.modules)
-    began = time.perf_counter()
-    importlib.import_module(module)
-    seconds = time.perf_counter() - began
+    began = time.process_time()
+    file = importlib.import_module(module).__file__
+    seconds = time.process_time() - began
     new = set(sys.modules) - before
     heavy = sorted(name for name in HEAVY if name in new)
-    return {"module": module, "ms": round(seconds * 1000, 1), "modules": len(new), "heavy": heavy}
+    ms = round(seconds * 1000, 1)
+    return {"module": module, "file": file, "ms": ms, "modules": len(new), "heavy": heavy}
 
 
 def _measure_all(modules: list[str]) -> None:
     from airflow.sdk import BaseHook, BaseOperator  # noqa: F401
 
+    # Whether a garbage collection of the task SDK's objects falls into an import is chance.
+    gc.freeze()
     for module in modules:
         # A fork has loaded what this process has, and none of the modules measured before.
         if not (child := os.fork()):

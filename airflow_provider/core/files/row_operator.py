@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.files.row_source import RowArguments
+from airflow_provider.core.input.conditions import SUBJECT
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow_provider.core.files.row_source import RowOptions
 
 
-class RowOperator(RowArguments, BaseOperator):
+class RowOperator(BaseOperator):
     """Take rows, from a list or from a file; :meth:`row_options` returns how they are read.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
@@ -20,6 +24,16 @@ class RowOperator(RowArguments, BaseOperator):
     :param encoding: encoding of a text file, such as ``cp1252``; None to detect it.
     :param source_format: format of the file, such as ``csv``; None for the path's ending.
     """
+
+    ROW_FIELDS: ClassVar[tuple[str, ...]] = (
+        "columns",
+        "ignore",
+        "min_rows",
+        "csv_delimiter",
+        "encoding",
+        "source_format",
+    )
+    """The arguments, for ``template_fields``."""
 
     def __init__(
         self,
@@ -39,3 +53,29 @@ class RowOperator(RowArguments, BaseOperator):
         self.csv_delimiter = csv_delimiter
         self.encoding = encoding
         self.source_format = source_format
+
+    def row_options(self) -> RowOptions:
+        """Return the rendered arguments.
+
+        :raises InputError: with every problem of them.
+        """
+        from airflow_provider.core.files.row_source import RowOptions
+        from airflow_provider.core.input.scalars import Scalar, read_scalar
+
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
+        # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
+        for name, value in given.items():
+            if isinstance(value, str) and (value == "None" or (value == "" and name != "min_rows")):
+                given[name] = None
+        problems = []
+        try:
+            scalar = Scalar("integer", optional=True, guard=True, least=0)
+            given["min_rows"] = read_scalar("min_rows", given["min_rows"], scalar)
+        except InputError as error:
+            problems = error.problems
+        if given["csv_delimiter"] == "\\t":
+            given["csv_delimiter"] = "\t"
+        options = RowOptions(**given)
+        if problems := [*options.problems(), *problems]:
+            raise InputError(problems, SUBJECT)
+        return options

@@ -6,9 +6,9 @@ The format readers are in :mod:`airflow_provider.core.files.reader`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider.core.input.conditions import SUBJECT, rendered_hint
+from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.errors import InputError
 
@@ -93,44 +93,6 @@ NO_OPTIONS = RowOptions()
 
 _IGNORED = object()
 """The field of a column that is left out."""
-
-
-class RowArguments:
-    """The arguments of operators that take rows, as a mixin: ``self.row_options()`` reads them."""
-
-    ROW_FIELDS: ClassVar[tuple[str, ...]] = (
-        "columns",
-        "ignore",
-        "min_rows",
-        "csv_delimiter",
-        "encoding",
-        "source_format",
-    )
-
-    def row_options(self) -> RowOptions:
-        """Return the rendered arguments.
-
-        :raises InputError: with every problem of them.
-        """
-        from airflow_provider.core.input.scalars import Scalar, read_scalar
-
-        given: dict[str, Any] = {name: getattr(self, name, None) for name in self.ROW_FIELDS}
-        # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
-        for name, value in given.items():
-            if isinstance(value, str) and (value == "None" or (value == "" and name != "min_rows")):
-                given[name] = None
-        problems = []
-        try:
-            scalar = Scalar("integer", optional=True, guard=True, least=0)
-            given["min_rows"] = read_scalar("min_rows", given["min_rows"], scalar)
-        except InputError as error:
-            problems = error.problems
-        if given["csv_delimiter"] == "\\t":
-            given["csv_delimiter"] = "\t"
-        options = RowOptions(**given)
-        if problems := [*options.problems(), *problems]:
-            raise InputError(problems, SUBJECT)
-        return options
 
 
 def read_source(

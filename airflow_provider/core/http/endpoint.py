@@ -36,7 +36,7 @@ MAX_RENEWALS = 2
 USER_AGENT = f"airflow-provider-digital-twin/{__version__}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """A call prepared for one attempt.
 
@@ -56,7 +56,7 @@ class Request:
     concurrency: ConcurrencyLimit | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Endpoint:
     """The service that one connection leads to.
 
@@ -110,7 +110,7 @@ class Endpoint:
         """Classify the outcome of an attempt; its error holds no secret."""
         redact = self.redactor.redact
         if isinstance(reply, NoResponse):
-            reply = replace(reply, reason=redact(reply.reason))
+            reply = reply._replace(reason=redact(reply.reason))
         outcome = classify(call, reply, self._read_error, self.describe(call), redact)
         if outcome.error is not None:
             self._redact_error(outcome.error)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -126,8 +126,7 @@ def read_reply(reply: Reply) -> Reply:
     return reply
 
 
-@dataclass(frozen=True, slots=True)
-class NoResponse:
+class NoResponse(NamedTuple):
     """A request without a usable response.
 
     :param sent: whether the service may have seen the request.

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -72,8 +71,7 @@ class OutcomeKind(Enum):
     AMBIGUOUS = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The classified outcome of one attempt.
 
     :param kind: its class.
@@ -88,8 +86,7 @@ class Outcome:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLimits:
+class RetryLimits(NamedTuple):
     """Limits of retries and backoff.
 
     :param attempts: maximum number of attempts.
@@ -117,11 +114,11 @@ class RetryLimits:
         :param patience: seconds after which no further attempt starts.
         """
         if patience is None:
-            return replace(self, attempts=attempts or self.attempts)
+            return self._replace(attempts=attempts or self.attempts)
         doublings = math.ceil(math.log2(max(1.0, self.cap / max(self.base, 0.001))))
         shortest = max(self.least, self.cap / 2)
         attempts = attempts or self.attempts + doublings + int(patience / shortest)
-        return replace(self, attempts=attempts, total=patience)
+        return self._replace(attempts=attempts, total=patience)
 
 
 class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport

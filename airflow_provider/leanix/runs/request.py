@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.leanix.api import KEY_FIELDS
 
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.ldif.document import Ldif
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """Facts about a run's input, small enough to outlive a deferral.
 
     :param fingerprint: identifies the request.
@@ -37,7 +35,7 @@ class RunRequest:
 
     def to_kwargs(self) -> dict[str, Any]:
         """Return the arguments with which a deferred task resumes."""
-        facts = asdict(self)
+        facts = self._asdict()
         return {"request": facts.pop("fingerprint"), "sent": facts.pop("sent"), "facts": facts}
 
     @classmethod

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider.core.files.row_source import RowArguments, RowOptions, read_source
+from airflow_provider.core.files.row_operator import RowOperator
+from airflow_provider.core.files.row_source import RowOptions, read_source
 from airflow_provider.errors import InputError
 
 
@@ -188,10 +189,8 @@ def test_a_table_of_a_library_is_refused_with_the_way_to_its_rows(kind: str) -> 
         list(read_source(table, "source"))
 
 
-class Task(RowArguments):
-    def __init__(self, **options: Any) -> None:
-        for name, value in options.items():
-            setattr(self, name, value)
+def task(**options: Any) -> RowOperator:
+    return RowOperator(task_id="rows", **options)
 
 
 @pytest.mark.parametrize(
@@ -224,25 +223,25 @@ class Task(RowArguments):
 )
 def test_options_of_rows_are_checked_as_arguments(name: str, value: Any, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        Task(**{name: value}).row_options()
+        task(**{name: value}).row_options()
     assert len(caught.value.problems) == 1
 
 
 def test_all_bad_options_of_rows_are_told_together() -> None:
-    task = Task(csv_delimiter=5, encoding="rot13", source_format=3, min_rows="", columns="x", ignore="y")
+    rows = task(csv_delimiter=5, encoding="rot13", source_format=3, min_rows="", columns="x", ignore="y")
     with pytest.raises(InputError) as caught:
-        task.row_options()
+        rows.row_options()
     assert len(caught.value.problems) == 6
 
 
 def test_options_that_a_template_made_texts_are_read() -> None:
-    names = RowArguments.ROW_FIELDS
-    assert Task(**dict.fromkeys(names, "None")).row_options() == RowOptions(ignore=None)
-    assert Task(**{name: "" for name in names if name != "min_rows"}).row_options() == RowOptions(ignore=None)
-    assert Task(min_rows="5", csv_delimiter="\\t").row_options() == RowOptions(
+    names = RowOperator.ROW_FIELDS
+    assert task(**dict.fromkeys(names, "None")).row_options() == RowOptions(ignore=None)
+    assert task(**{name: "" for name in names if name != "min_rows"}).row_options() == RowOptions(ignore=None)
+    assert task(min_rows="5", csv_delimiter="\\t").row_options() == RowOptions(
         ignore=None, min_rows=5, csv_delimiter="\t"
     )
-    assert Task(min_rows=5.0).row_options().min_rows == 5
+    assert task(min_rows=5.0).row_options().min_rows == 5
 
 
 @pytest.mark.parametrize("text", ["[{'a': 1}]", "({'a': 1},)", "('a', 'b')", ' {"a": 1}', "[[1]]"])
