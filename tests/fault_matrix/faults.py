@@ -107,7 +107,6 @@ def fresh(sandbox: Sandbox, vendor: str) -> None:
     # Only this service: seeding all four takes most of the time.
     sandbox.services[vendor].reset()
     sandbox.mapsindoors.requests_per_second = None
-    sandbox.leanix.requests_per_second = None
     sandbox.amigocloud.job_latency = 0.0
     forget_budgets()
     # Each known token slows the masker down, and a matrix uses hundreds of them.

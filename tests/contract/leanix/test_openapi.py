@@ -193,7 +193,6 @@ def report() -> Iterator[ConformanceReport]:
     with RecordingSandbox(LeanIXService, API) as sandbox:
         # The file describes a list of one run; the docs and clients an object, which is the default.
         sandbox.leanix.create_returns_list = True
-        sandbox.leanix.requests_per_second = None
         Driver(sandbox).everything()
         yield ConformanceReport(description, sandbox.replies(), sandbox.unused_routes())
 
