@@ -77,6 +77,27 @@ class PollTrigger(BaseTrigger):
         return {"status": "timeout"}
 
 
+async def is_still_deferred(trigger: BaseTrigger) -> bool:
+    """Return whether the task of a trigger is still deferred, as far as Airflow tells."""
+    ti = trigger.task_instance
+    if ti is None:
+        return False
+    try:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states = await asyncio.to_thread(
+            RuntimeTaskInstance.get_task_states,
+            dag_id=ti.dag_id,
+            task_ids=[ti.task_id],
+            run_ids=[ti.run_id],
+            map_index=ti.map_index,
+        )
+    except Exception as error:
+        trigger.log.info("the state of the task cannot be read: %s", error)
+        return False
+    return "deferred" in {str(state) for state in states.get(ti.run_id, {}).values()}
+
+
 class NewItemsTrigger(BaseEventTrigger):
     """The base of watchers that fire for the new items of a list; a failed poll does not end them.
 

@@ -138,11 +138,11 @@ class LeanIXStartRunOperator(RowOperator):
 
     def on_kill(self) -> None:
         """Stop the run, because the task was killed."""
-        run_id = self._submission.remote_id if self._submission else None
-        if run_id:
+        from airflow_provider.leanix.runs.submit import stop_killed_run
+
+        if self._submission and self._submission.remote_id:
             with LeanIXHook(self.leanix_conn_id) as hook:
-                stopped = hook.stop_run(run_id)
-            self.log.info("Run %s %s", run_id, "was stopped" if stopped else "was not running")
+                stop_killed_run(hook, self._submission.remote_id, self.log)
 
     def _check_arguments(self) -> None:
         """Read the rendered arguments as their types, and raise all their problems."""

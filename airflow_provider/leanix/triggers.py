@@ -13,7 +13,7 @@ from airflow_provider.core.input.conditions import raise_problems, text_conditio
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.polling import TRANSIENT_ERRORS
 from airflow_provider.core.redaction import redact
-from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger
+from airflow_provider.core.triggers import NewItemsTrigger, PollTrigger, is_still_deferred
 from airflow_provider.errors import ApiError
 from airflow_provider.leanix.api import ENDED, FINISHED, EndedRun, list_ended_runs
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -89,7 +89,14 @@ class LeanIXRunTrigger(PollTrigger):
         return {"run_id": self.run_id, **await super()._outcome()}
 
     async def on_kill(self) -> None:
-        """Stop the run, because a user has killed the task."""
+        """Stop the run, because a user has killed the task.
+
+        Airflow calls this, too, when a triggerer that was silent for a while continues and has lost the task
+        to another one. The task is still deferred then.
+        """
+        if await is_still_deferred(self):
+            self.log.info("Run %s is not stopped: another triggerer waits for it", self.run_id)
+            return
         stopped = await LeanIXHook(self.leanix_conn_id).astop_run(self.run_id)
         self.log.info("Run %s %s", self.run_id, "was stopped" if stopped else "was no longer running")
 

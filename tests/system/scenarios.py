@@ -27,7 +27,7 @@ SETTINGS = {
 class Scenario:
     """DAGs, sandboxes and runs of one test module, which assigns an instance to ``SCENARIO``.
 
-    :cvar exclusive: whether it runs after all others, because it breaks something that they need.
+    :cvar exclusive: whether it runs after all others and alone, because it breaks what they need.
     """
 
     exclusive = False
@@ -73,8 +73,10 @@ def run_all(scenarios: list[Scenario], folder: Path, stack: ExitStack) -> Comple
     with LocalAirflow(home, connections=connections, output=output, dags=dags, settings=SETTINGS) as airflow:
         assert airflow.started
         completed = CompletedRun(home, output, airflow.started, connections)
-        for exclusive in (False, True):
-            _run([scenario for scenario in scenarios if scenario.exclusive is exclusive], airflow, completed)
+        _run([scenario for scenario in scenarios if not scenario.exclusive], airflow, completed)
+        for scenario in scenarios:
+            if scenario.exclusive:
+                _run([scenario], airflow, completed)
     return completed
 
 

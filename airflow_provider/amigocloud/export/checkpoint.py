@@ -17,6 +17,7 @@ from msgspec import Raw
 from airflow_provider.amigocloud.pagination import Column, Page
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.state.identity import fingerprint
+from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import (
     IncompleteExportError,
     InputError,
@@ -157,6 +158,7 @@ class Checkpoint:
         """Delete the saved pages: the export is published, or they cannot be used."""
         if self._store is None:
             return
+        TaskPauses.here().rest(self._log)  # a successor may read the pages
         if self.saved is not None and self.saved.parts:
             self._store.delete(_STORE_KEY)
         self._delete_folder(self._request)

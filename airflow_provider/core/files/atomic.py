@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import hashlib
+import logging
 import os
 import tempfile
 import uuid
@@ -12,11 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+
+_log = logging.getLogger(__name__)
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
@@ -64,6 +68,7 @@ class AtomicFile:
     def __enter__(self) -> Self:
         from airflow.sdk import ObjectStoragePath
 
+        TaskPauses.here()
         if not self.uri.strip() or self.uri.endswith("/"):
             raise InputError(f"'{self.uri}' names no file", "output_path")
         self._target = ObjectStoragePath(self.uri)
@@ -83,6 +88,8 @@ class AtomicFile:
             if kind is None:
                 self._file.flush()
                 os.fsync(self._file.fileno())
+                # A task that was paused may have a successor, whose file is complete already.
+                TaskPauses.here().rest(_log)
                 self._set_final_name(self._temporary, self._target)
         finally:
             self._temporary.unlink(missing_ok=True)

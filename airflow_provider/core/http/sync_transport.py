@@ -22,6 +22,7 @@ from airflow_provider.core.http.reply import (
 )
 from airflow_provider.core.http.retry import Outcome, OutcomeKind, result_or_raise, tenacity_options
 from airflow_provider.core.redaction import without_query
+from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, TransportError
 
@@ -87,6 +88,7 @@ class Transport:
         self._sleep = sleep
         self._deadline = float("inf")
         self._session: requests.Session | None = None
+        self._pauses = TaskPauses.here()
 
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:
@@ -249,6 +251,8 @@ class Transport:
         with self._lock:
             self.requests += 1
             self.seconds_waited += waited
+        if request.method != "GET":
+            self._pauses.rest(self._log)
         try:
             return self._open_session().request(
                 request.method,

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.errors import AmbiguousWriteError, NotFoundError, RequestRejectedError
+from airflow_provider.core.state.pauses import TaskPauses
+from airflow_provider.errors import AmbiguousWriteError, NotFoundError, ProviderError, RequestRejectedError
 from airflow_provider.leanix.api import CREATED, LIVE, MAX_TEXT_LENGTH, UNSUCCESSFUL
 
 if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
     from airflow_provider.core.state.submission import Submission
     from airflow_provider.leanix.hooks import LeanIXHook
     from airflow_provider.leanix.ldif.document import Ldif
@@ -30,6 +33,8 @@ def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, 
     :param is_retry: whether an earlier attempt may have created a run that is not in the state store.
     """
     run_id, status = _find_run(hook, submission, is_retry) or ("", "")
+    if is_retry:
+        _report_idle_runs(hook, submission, run_id)
     if not run_id:
         _stop_superseded_runs(hook, submission, is_retry)
         submission.intend()
@@ -38,7 +43,7 @@ def submit(hook: LeanIXHook, submission: Submission, ldif: Ldif, *, test: bool, 
     else:
         hook.log.info("Resuming run %s of an earlier attempt, it is %s", run_id, status)
     if submission.remote_id != run_id:
-        submission.created(run_id)
+        _record(hook, submission, run_id, status)
     if status == CREATED:
         start_once(hook, run_id, test=test)
     return run_id
@@ -56,6 +61,54 @@ def start_once(hook: LeanIXHook, run_id: str, *, test: bool) -> None:
         raise RequestRejectedError(400, "", f"the service does not start run {run_id}, which is {status}")
     else:
         hook.log.info("Run %s was started before, it is %s", run_id, status)
+
+
+def stop_killed_run(hook: LeanIXHook, run_id: str, log: Logger) -> None:
+    """Stop the run of a killed task, unless another attempt may wait for it.
+
+    Airflow also ends a task that continues after a pause, when its next attempt has started.
+
+    :param log: the task's log.
+    """
+    if seconds := TaskPauses.here().within(60.0):
+        log.warning(
+            "Run %s is not stopped: this task did not run for %.0f s, and another attempt may wait",
+            run_id,
+            seconds,
+        )
+    else:
+        log.info("Run %s %s", run_id, "was stopped" if hook.stop_run(run_id) else "was not running")
+
+
+def _record(hook: LeanIXHook, submission: Submission, run_id: str, status: str) -> None:
+    """Record a run before it is started."""
+    try:
+        submission.created(run_id)
+    except Exception:
+        if status == CREATED:
+            hook.log.error(
+                "Run %s was created and is not started here: this attempt's state cannot be stored, perhaps"
+                " because another attempt has taken over. LeanIX can neither stop nor delete the run",
+                run_id,
+            )
+        raise
+
+
+def _report_idle_runs(hook: LeanIXHook, submission: Submission, run_id: str) -> None:
+    """Log the runs that earlier attempts have created and not started, except the one to start."""
+    try:
+        rows = hook.list_runs()
+    except ProviderError as error:
+        hook.log.info("Runs that were never started are not searched for: %s", error)
+        return
+    for row in rows:
+        is_mine = submission.task_marker in str(row.get("description") or "")
+        if is_mine and row.get("status") == CREATED and row.get("id") != run_id:
+            hook.log.warning(
+                "Run %s of an earlier attempt was created and never started. It does nothing; LeanIX can"
+                " neither stop nor delete it",
+                row["id"],
+            )
 
 
 def _find_run(hook: LeanIXHook, submission: Submission, is_retry: bool) -> tuple[str, str] | None:

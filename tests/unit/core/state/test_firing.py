@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state import firing, pauses, turns
 from airflow_provider.core.triggers import NewItemsTrigger
 from tests.support.hypothesis_sizes import LONG
-from tests.support.triggerers import LATENCY, Cluster, Triggerer, asked, let_pass, observed
+from tests.support.triggerers import LATENCY, SYNC_SECONDS, Cluster, Triggerer, asked, let_pass, observed
 
 CHANGED_AT = 20.0
 STEP = 0.05 if LONG else 0.2
@@ -99,6 +100,7 @@ class Play:
         self.cluster = cluster
         self.triggerers = [start(phase=0.3, **options), start(phase=0.8, **options)]
         self.first = self.triggerers[0]
+        self._start = start
         self._plan: list[tuple[float, Callable[[], object]]] = []
 
     def at(self, moment: float, do: Callable[[], object]) -> None:
@@ -109,10 +111,15 @@ class Play:
         """Plan a change."""
         self.at(moment, lambda: self.cluster.items.append(name))
 
-    def stop(self, moment: float, seconds: float) -> None:
-        """Plan a pause of the first triggerer."""
-        self.at(moment, lambda: setattr(self.first, "paused", True))
-        self.at(moment + seconds, lambda: setattr(self.first, "paused", False))
+    def stop(self, moment: float, seconds: float, number: int = 0) -> None:
+        """Plan a pause of a triggerer."""
+        self.at(moment, lambda: setattr(self.triggerers[number], "paused", True))
+        self.at(moment + seconds, lambda: setattr(self.triggerers[number], "paused", False))
+
+    def replace(self, number: int) -> None:
+        """Kill a triggerer and start another one."""
+        self.triggerers[number].killed = True
+        self.triggerers[number] = self._start(phase=1.0)
 
     def kill(self, moment: float) -> None:
         """Plan the end of the first triggerer."""
@@ -168,6 +175,40 @@ def test_a_triggerer_that_is_killed_at_any_moment_loses_nothing_and_repeats_what
             repeated.append(moment)
     # From the storing of the event until that of the state: some ways to the database.
     assert len(repeated) * STEP <= 4 * LATENCY + STEP, repeated
+
+
+def test_a_pause_that_outlasts_its_successors_patience_repeats_what_was_not_handed_over(
+    cluster: Cluster, start: Callable[..., Triggerer]
+) -> None:
+    repeated = []
+    for moment in moments(CHANGED_AT - 0.2, CHANGED_AT + 5):
+        play = Play(cluster, start)
+        play.change(CHANGED_AT, "1")
+        play.stop(moment, 90)
+        play.change(CHANGED_AT + 150, "2")
+        fired = play.run(CHANGED_AT + 170)
+        assert fired in ({"1": 1, "2": 1}, {"1": 2, "2": 1}), moment
+        if fired["1"] == 2:
+            repeated.append(moment)
+    assert len(repeated) * STEP <= SYNC_SECONDS + 4 * LATENCY + STEP, repeated
+
+
+@pytest.mark.parametrize("seed", range(20 if LONG else 2))
+def test_fifty_random_pauses_and_kills_repeat_and_lose_nothing(
+    cluster: Cluster, start: Callable[..., Triggerer], seed: int
+) -> None:
+    chance, play = random.Random(seed), Play(cluster, start)
+    now, names = CHANGED_AT, []
+    for number in range(50):
+        names.append(str(number + 1))
+        play.change(now, names[-1])
+        victim = chance.randrange(2)
+        if chance.random() < 1 / 3:
+            play.at(now + chance.uniform(0, 5), partial(play.replace, victim))
+        else:
+            play.stop(now + chance.uniform(0, 5), chance.choice([2.0, 6.0, 20.0, 40.0]), victim)
+        now += 120
+    assert play.run(now) == dict.fromkeys(names, 1)
 
 
 def test_two_triggerers_that_both_run_the_watcher_fire_each_change_once(

@@ -1,0 +1,197 @@
+"""Watchers in a real Airflow, with two triggerers that are paused and killed: each change is one event.
+
+``CRASH_ROUNDS`` rounds (1) follow, each with a change and something that happens to one triggerer at a
+random moment. ``CRASH_SEED`` repeats the moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_provider.sandbox import Sandbox
+from airflow_provider.sandbox.amigocloud import AmigoCloudService
+from airflow_provider.sandbox.iotstudio import IoTStudioService
+from dev.local_airflow import LocalAirflow
+from dev.processes import Started
+from tests.system.scenarios import CompletedRun, Scenario
+
+pytestmark = pytest.mark.system
+
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "1"))
+SEED = int(os.environ.get("CRASH_SEED") or random.randrange(1_000_000))
+DAG_ID, AMIGOCLOUD, IOTSTUDIO = "watchers_paused", "watchers_amigocloud", "watchers_iotstudio"
+CODE = f"""
+from airflow.sdk import DAG, Asset, AssetWatcher
+
+from airflow_provider.amigocloud.triggers import AmigoCloudEventTrigger
+from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
+
+DATASET = AmigoCloudEventTrigger(
+    amigocloud_conn_id="{AMIGOCLOUD}", events=["realtime"], dataset=1, poll_interval=1
+)
+THINGS = IoTStudioThingTrigger(
+    iotstudio_conn_id="{IOTSTUDIO}", filters={{"temperature": "gt:50"}}, poll_interval=1
+)
+ASSETS = [
+    Asset("{AMIGOCLOUD}", uri="x-test://amigocloud", watchers=[AssetWatcher(name="rows", trigger=DATASET)]),
+    Asset("{IOTSTUDIO}", uri="x-test://iotstudio", watchers=[AssetWatcher(name="things", trigger=THINGS)]),
+]
+with DAG("{DAG_ID}", schedule=ASSETS):
+    pass
+"""
+THRESHOLD_SECONDS = 12
+"""Seconds of silence after which a triggerer loses its watchers; it gives a sign every five or so."""
+
+EVENT_SECONDS = 150.0
+
+
+class Triggerer:
+    """A triggerer: a process that talks to the database, and one below it that runs the watchers."""
+
+    def __init__(self, airflow: LocalAirflow, name: str) -> None:
+        assert airflow.started
+        environment = {
+            **psutil.Process(airflow.started.pid).environ(),
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(THRESHOLD_SECONDS),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "0",
+        }
+        command = [str(Path(sys.executable).parent / "airflow"), "triggerer", "--skip-serve-logs"]
+        self.started = Started.run(command, environment, airflow.home / f"triggerer_{name}.log", airflow.home)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its processes."""
+        for process in self.started.family():
+            with suppress(psutil.Error):
+                process.send_signal(number)
+
+    def stop(self) -> None:
+        """End it, paused or not."""
+        self.signal(signal.SIGCONT)
+        self.started.stop()
+
+
+class WatchersPaused(Scenario):
+    """Change a dataset and a Thing, while triggerers are paused, killed and started."""
+
+    exclusive = True
+
+    def dags(self) -> Mapping[str, str]:
+        return {"watchers_paused.py": CODE}
+
+    def open(self, stack: ExitStack) -> Mapping[str, str]:
+        self.sandbox = stack.enter_context(Sandbox(kinds=[AmigoCloudService, IoTStudioService]))
+        self.changes: list[str] = []
+        self.random = random.Random(SEED)
+        connections = self.sandbox.connections
+        return {
+            AMIGOCLOUD: connections["amigocloud_default"],
+            IOTSTUDIO: connections["iotstudio_default"],
+        }
+
+    def run(self, airflow: LocalAirflow) -> Counter[str]:
+        airflow.wait_for_dags(DAG_ID)
+        airflow.api.unpause(DAG_ID)
+        self.airflow = airflow
+        _kill_triggerers(airflow)
+        self.triggerers = [Triggerer(airflow, "1")]
+        try:
+            self._wait_until_watching()
+            self._change_and_wait()
+            self.triggerers.append(Triggerer(airflow, "2"))
+            self._pause_the_first()
+            for number in range(ROUNDS):
+                self._play(number)
+            time.sleep(THRESHOLD_SECONDS)
+            return self.fired()
+        finally:
+            for triggerer in self.triggerers:
+                triggerer.stop()
+
+    def fired(self) -> Counter[str]:
+        """Return how often each change has fired."""
+        events = self.airflow.api.get("/assets/events", limit=100, order_by="-timestamp")["asset_events"]
+        payloads = [event["extra"].get("payload") or {} for event in events]
+        found = Counter(payload["master"] for payload in payloads if "master" in payload)
+        for payload in payloads:
+            found.update(payload.get("thing_ids", ()))
+        return found
+
+    def _wait_until_watching(self) -> None:
+        requests = self.sandbox.counters.total
+        self._wait_for(lambda: requests("/master") > 2 and requests("/things") > 2)
+
+    def _change(self) -> None:
+        masters = self.sandbox.amigocloud.store.write("UPDATE dataset_1 SET name = name || '!'")[1]
+        things = self.sandbox.iotstudio.space.things
+        (thing, *_) = [uid for uid in sorted(things) if uid not in self.changes]
+        things[thing].status["temperature"] = 75.0
+        self.changes += [masters[1], thing]
+
+    def _change_and_wait(self) -> None:
+        self._change()
+        self._wait_until_fired()
+
+    def _wait_until_fired(self) -> None:
+        self._wait_for(lambda: not set(self.changes) - set(self.fired()))
+
+    def _pause_the_first(self) -> None:
+        """Pause the triggerer that has the watchers, let the other one take over, and continue it."""
+        time.sleep(5)  # the other one needs some seconds to start
+        self.triggerers[0].signal(signal.SIGSTOP)
+        self._change_and_wait()
+        self.triggerers[0].signal(signal.SIGCONT)
+        self._change_and_wait()
+
+    def _play(self, number: int) -> None:
+        """Let something happen to one of the triggerers at a random moment after a change."""
+        at = self.random.randrange(len(self.triggerers))
+        victim, what = self.triggerers[at], self.random.choice(["short", "long", "kill"])
+        before, moment = self.random.uniform(0, 2), self.random.uniform(0, 4)
+        seconds = {"short": self.random.uniform(1, 6), "long": THRESHOLD_SECONDS + 6}.get(what)
+        time.sleep(before)
+        self._change()
+        time.sleep(moment)
+        victim.signal(signal.SIGSTOP if seconds else signal.SIGKILL)
+        if seconds:
+            time.sleep(seconds)
+            victim.signal(signal.SIGCONT)
+        else:
+            victim.started.stop()
+            self.triggerers[at] = Triggerer(self.airflow, f"{number + 3}")
+        self._wait_until_fired()
+        print(f"round {number}: {what} {moment:.2f} s after a change", flush=True)
+
+    @staticmethod
+    def _wait_for(condition: Callable[[], bool], seconds: float = EVENT_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+
+def _kill_triggerers(airflow: LocalAirflow) -> None:
+    assert airflow.started
+    for process in airflow.started.family():
+        with suppress(psutil.Error):
+            if "triggerer" in " ".join(process.cmdline()).split():
+                process.kill()
+
+
+SCENARIO = WatchersPaused()
+
+
+def test_each_change_is_one_event_while_triggerers_are_paused_and_killed(completed: CompletedRun) -> None:
+    fired: Any = completed.result(SCENARIO)
+    assert fired == dict.fromkeys(SCENARIO.changes[-200:], 1), f"CRASH_SEED={SEED}"

@@ -1,0 +1,120 @@
+"""A process that continues after a pause does nothing until Airflow has had the time to end it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from airflow_provider.core.state import pauses
+from airflow_provider.core.state.pauses import Pauses, TaskPauses
+from tests.support.fake_clock import FakeClock
+
+PAUSE = "this task did not run for"
+FILE = """
+import logging, sys
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.state import pauses
+
+logging.basicConfig()
+pauses.LONG_TASK_SECONDS, pauses.REST_SECONDS = 1.0, float(sys.argv[2])
+with AtomicFile(sys.argv[1]) as file:
+    file.write(b"of the paused attempt")
+    print("written", flush=True)
+    sys.stdin.readline()
+print("finished", flush=True)
+"""
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read the output of a process until a line has a text."""
+    assert process.stdout
+    assert any(text in line.lower() for line in process.stdout)
+
+
+@contextmanager
+def paused_writer(path: Path, rest: float) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that has written a temporary file, was paused then, and continues to its end."""
+    command = [sys.executable, "-c", FILE, str(path), str(rest)]
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=both, text=True)
+    assert process.stdin
+    try:
+        wait_for_line(process, "written")
+        process.send_signal(signal.SIGSTOP)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        time.sleep(2.0)  # longer than what counts as a pause here
+        path.write_bytes(b"of the successor")
+        process.send_signal(signal.SIGCONT)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_paused_attempt_that_airflow_ends_leaves_the_file_of_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with paused_writer(path, rest=60.0) as process:
+        wait_for_line(process, PAUSE)
+        process.terminate()
+        process.wait()
+        assert path.read_bytes() == b"of the successor"
+
+
+def test_a_paused_attempt_that_is_still_wanted_finishes(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with paused_writer(path, rest=0.5) as process:
+        wait_for_line(process, "finished")
+        assert path.read_bytes() == b"of the paused attempt"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    fake = FakeClock()
+    monkeypatch.setattr(pauses, "clock", fake)
+    return fake
+
+
+def test_each_thread_waits_and_the_log_says_it_once(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = logging.getLogger(__name__)
+    task = TaskPauses()
+    task.rest(log)
+    assert caplog.messages == []
+    clock.now += 40
+    assert task.within(60) == 40
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    task.rest(log)
+    task.rest(log)
+    assert clock.slept == [pauses.REST_SECONDS]
+    assert [PAUSE in message.lower() for message in caplog.messages] == [True]
+    assert "40 s" in caplog.text
+
+
+async def test_a_loop_notices_its_pause_before_its_next_beat(clock: FakeClock) -> None:
+    loop = Pauses(asyncio.get_running_loop())
+    began = clock.now
+    clock.now += pauses.LONG_SECONDS - 1
+    assert not loop.since(began)
+    clock.now += pauses.LONG_SECONDS + 1
+    assert loop.since(began)
+    assert loop.length == pauses.LONG_SECONDS + 1
+    assert not loop.since(clock.now)
+
+
+def test_a_fork_has_pauses_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    here: Callable[[], TaskPauses] = TaskPauses.here
+    mine = here()
+    assert here() is mine
+    monkeypatch.setattr(pauses.os, "getpid", lambda: -1)
+    assert here() is not mine
