@@ -34,6 +34,7 @@ class Counters:
     :param in_flight: requests in progress.
     :param peak_in_flight: maximum of ``in_flight``.
     :param clears: number of calls of :meth:`clear`.
+    :param resets: number of calls of :meth:`reset`.
     """
 
     requests: Counter[str] = field(default_factory=Counter)
@@ -45,6 +46,7 @@ class Counters:
     in_flight: int = 0
     peak_in_flight: int = 0
     clears: int = 0
+    resets: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def begin(self, key: str) -> int:
@@ -62,10 +64,14 @@ class Counters:
             if clears == self.clears:
                 self.statuses[key][status] += 1
 
-    def end(self) -> None:
-        """Count a request that is over."""
+    def end(self, resets: int) -> None:
+        """Count a request that is over, unless it began before the last :meth:`reset`.
+
+        :param resets: value of ``resets`` when it began.
+        """
         with self.lock:
-            self.in_flight -= 1
+            if resets == self.resets:
+                self.in_flight -= 1
 
     def total(self, containing: str = "") -> int:
         """Return the number of requests whose key contains a text."""
@@ -107,6 +113,13 @@ class Counters:
             self.connections = 0
             self.peak_in_flight = self.in_flight
             self.clears += 1
+
+    def reset(self) -> None:
+        """Set all counts to 0; requests in progress, such as open sockets, are forgotten."""
+        with self.lock:
+            self.in_flight = 0
+            self.resets += 1
+        self.clear()
 
 
 SCALARS = ("connections", "in_flight", "peak_in_flight")

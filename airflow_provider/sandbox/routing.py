@@ -150,6 +150,7 @@ class Gateway:
         if scope["service"] == CONTROL:
             await self._app(scope, receive, send)
             return
+        resets = self.counters.resets
         send = self._counted(scope, matched, send)
         try:
             await self._faulty_app(scope, receive, send)
@@ -159,7 +160,7 @@ class Gateway:
             await send(FAILED)
             raise
         finally:
-            self.counters.end()
+            self.counters.end(resets)
 
     def _with_date(self, send: Send) -> Send:
         async def dated(message: Message) -> None:

@@ -179,7 +179,7 @@ class Sandbox:
             service.reset()
         self._set_switches()
         self._run_loads()
-        self.counters.clear()
+        self.counters.reset()
 
     def create_services(self) -> None:
         """Create the services with their switches and generated data."""

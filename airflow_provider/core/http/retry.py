@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -71,7 +71,7 @@ class OutcomeKind(Enum):
     AMBIGUOUS = auto()
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True):
     """The classified outcome of one attempt.
 
     :param kind: its class.
@@ -86,7 +86,7 @@ class Outcome(NamedTuple):
     retry_after: float | None = None
 
 
-class RetryLimits(NamedTuple):
+class RetryLimits(msgspec.Struct, frozen=True):
     """Limits of retries and backoff.
 
     :param attempts: maximum number of attempts.
@@ -114,11 +114,11 @@ class RetryLimits(NamedTuple):
         :param patience: seconds after which no further attempt starts.
         """
         if patience is None:
-            return self._replace(attempts=attempts or self.attempts)
+            return msgspec.structs.replace(self, attempts=attempts or self.attempts)
         doublings = math.ceil(math.log2(max(1.0, self.cap / max(self.base, 0.001))))
         shortest = max(self.least, self.cap / 2)
         attempts = attempts or self.attempts + doublings + int(patience / shortest)
-        return self._replace(attempts=attempts, total=patience)
+        return msgspec.structs.replace(self, attempts=attempts, total=patience)
 
 
 class RetryNeeded(Exception):  # noqa: N818 - a signal, never seen outside of a transport

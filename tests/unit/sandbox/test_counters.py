@@ -119,7 +119,7 @@ def test_a_reply_to_a_request_from_before_a_reset_is_not_counted() -> None:
     before = found.begin("leanix GET /x")
     found.clear()
     found.reply("leanix GET /x", 200, before)
-    found.end()
+    found.end(found.resets)
     assert found.report()["statuses"] == {}
     assert found.in_flight == 0
 
@@ -141,3 +141,16 @@ def test_another_process_reads_the_share_that_was_refused() -> None:
         assert found["requests"] == 4
         assert requests.post(f"{url}/_sandbox/reset", timeout=5).status_code == 204
         assert counters(url)["services"] == {}
+
+
+def test_a_reset_forgets_requests_that_still_wait() -> None:
+    """A test that leaves a socket open does not raise the peak of the next one."""
+    counters = Counters()
+    counters.begin("left open")
+    left = counters.resets
+    counters.reset()
+    counters.begin("new")
+    counters.end(left)
+    assert (counters.in_flight, counters.peak_in_flight) == (1, 1)
+    counters.end(counters.resets)
+    assert counters.in_flight == 0
