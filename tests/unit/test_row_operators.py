@@ -92,3 +92,10 @@ def test_a_row_operator_names_a_missing_argument(kind: Any) -> None:
     (name,) = required(kind)
     with pytest.raises(TypeError, match=f"^missing keyword argument '{name}'$"):
         kind(task_id="t", **ARGUMENTS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_signature_shows_inherited_arguments(kind: type) -> None:
+    shown = signature(kind).parameters
+    assert set(RowOperator.ROW_FIELDS) <= set(shown)
+    assert list(shown)[-1] == "kwargs"

@@ -11,7 +11,23 @@ from airflow_provider.core.input.conditions import SUBJECT
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
+    from inspect import Parameter, Signature
+
     from airflow_provider.core.files.row_source import RowOptions
+
+
+class _InheritedSignature:
+    """Signature of a class with the arguments of its bases, for editors and ``help``; made on demand."""
+
+    def __get__(self, instance: Any, owner: type[BaseOperator]) -> Signature:
+        from inspect import Signature, signature
+
+        found: dict[str, Parameter] = {}
+        for base in owner.__mro__[: owner.__mro__.index(BaseOperator)]:
+            if "__init__" in vars(base):
+                for parameter in list(signature(vars(base)["__init__"]).parameters.values())[1:]:
+                    found.setdefault(parameter.name, parameter)
+        return Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
 
 
 class RowOperator(BaseOperator):
@@ -34,6 +50,8 @@ class RowOperator(BaseOperator):
         "source_format",
     )
     """The arguments, for ``template_fields``."""
+
+    __signature__ = _InheritedSignature()
 
     def __init__(
         self,
