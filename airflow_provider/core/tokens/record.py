@@ -12,6 +12,10 @@ from airflow_provider.errors import AuthenticationError, cut
 REFUSED_SECONDS = 60.0
 """Seconds for which credentials that the token service refused are not sent again."""
 
+_UNAUTHORIZED = 401
+
+_CREDENTIAL_CODES = frozenset({"invalid_client", "invalid_grant", "unauthorized_client"})
+
 _CLOCK_STEP = 5.0
 """Seconds by which the clock of a store may have been set back since a record was written."""
 
@@ -86,6 +90,15 @@ class RefusalRecord(msgspec.Struct, frozen=True, tag="refusal"):
 
 
 Record: TypeAlias = TokenRecord | RefusalRecord
+
+
+def concerns_credentials(error: AuthenticationError) -> bool:
+    """Return whether a token service refused the credentials themselves.
+
+    OAuth2 servers say so with a code (RFC 6749, 5.2), others with 401. A web page in their place, or another
+    400, may come from a gateway, and be over in a second.
+    """
+    return not error.is_page and (error.status == _UNAUTHORIZED or error.code in _CREDENTIAL_CODES)
 
 
 def refusal_of(error: AuthenticationError, now: float) -> RefusalRecord:

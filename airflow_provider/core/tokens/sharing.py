@@ -23,6 +23,7 @@ from airflow_provider.core.tokens.record import (
     Record,
     RefusalRecord,
     TokenRecord,
+    concerns_credentials,
     decode,
     encode,
     refusal_of,
@@ -256,8 +257,8 @@ class _Search:
             _log.info("access token requested, shared in %s", self._token.access.store.place)
 
     def refuse(self, error: AuthenticationError) -> None:
-        """Store that the token service refused the credentials; a web page in its place says nothing."""
-        if not error.is_page:
+        """Store that the token service refused the credentials; other refusals may pass."""
+        if concerns_credentials(error):
             self._write(lambda now: refusal_of(error, now), REFUSED_SECONDS)
 
     def _write(self, make: Callable[[float], Record], seconds: float) -> bool:

@@ -133,6 +133,22 @@ def test_refused_credentials_are_sent_once_a_minute_by_many_processes(
     assert token_requests(sandbox, "iotstudio") == 2
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"status": 400, "body": {"error": "invalid_request"}},
+        {"status": 403, "body": "forbidden"},
+        {"status": 401, "body": "<html>log in</html>", "content_type": "text/html"},
+    ],
+)
+def test_a_refusal_that_may_pass_is_not_remembered(
+    sandbox: Sandbox, refusal: dict[str, Any], tasks: Forker
+) -> None:
+    fault = sandbox.faults.add("status", path=TOKEN_PATHS["iotstudio"], times=None, **refusal)
+    assert len(tasks.run("iotstudio", 3).errors) == 3
+    assert fault.hits >= 3
+
+
 def test_the_connection_test_asks_the_service_though_it_refused_the_credentials(
     sandbox: Sandbox, change: Change, tasks: Forker
 ) -> None:
