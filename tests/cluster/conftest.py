@@ -28,6 +28,11 @@ class Proof:
     runs: Runs
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Search for credentials last, in what all other tests have left."""
+    items.sort(key=lambda item: "test_no_credential" in item.name)
+
+
 @pytest.fixture(scope="session")
 def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
     """Start the sandbox and the cluster; connections share budgets and tokens through Redis."""
