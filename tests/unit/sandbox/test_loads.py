@@ -17,6 +17,8 @@ from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.switches import SwitchError
 from tests.support.sandbox_command import command, running
 
+pytestmark = pytest.mark.slow
+
 
 def post(sandbox: Sandbox, path: str, body: Any) -> requests.Response:
     return requests.post(f"{sandbox.url}/_sandbox/{path}", json=body, timeout=60)

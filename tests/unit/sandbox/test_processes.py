@@ -19,6 +19,8 @@ from airflow_provider.sandbox.shared import SharedState
 from tests.support.sandbox_command import command, running, url_of
 from tests.support.wait import until
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 3
 SQL = "/amigocloud/api/v1/users/123/projects/1234/sql"
 

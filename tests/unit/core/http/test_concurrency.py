@@ -100,6 +100,7 @@ def connection(service: SlowService, **extra: Any) -> str:
     return json.dumps(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["machine", "redis"])
 def test_all_tasks_of_a_connection_share_its_places(
     service: SlowService, store: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

@@ -21,6 +21,8 @@ from airflow_provider.core.limits.semaphore import Permit, Semaphore
 from dev.redis_server import RedisServer, running
 from tests.support.wait import until
 
+pytestmark = pytest.mark.slow
+
 KEY = "ab12" * 10
 
 SHARED = ["machine", "folder", "redis"]

@@ -24,6 +24,8 @@ from tests.support.budgets import forget_process
 from tests.support.token_tasks import Forker, RunningTasks, TokenTasks, shown
 from tests.support.wait import until
 
+pytestmark = pytest.mark.slow
+
 HOOKS = {"leanix": LeanIXHook, "iotstudio": IoTStudioHook, "mapsindoors": MapsIndoorsHook}
 TOKEN_PATHS = {"leanix": "/oauth2/token$", "iotstudio": "/oauth2/token$", "mapsindoors": "connect/token$"}
 
