@@ -1,4 +1,4 @@
-"""Semaphores in all three stores: never more than the limit, nobody starves, and every bad day by name."""
+"""Semaphores in all three stores: the limit holds, every waiter gets its turn, and each bad day by name."""
 
 from __future__ import annotations
 
