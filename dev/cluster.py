@@ -16,13 +16,14 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 import httpx
 
 from dev.local_airflow import (
     ROOT,
     AirflowFailedError,
+    Startable,
     clean_environment,
     refuse_if_running,
     tail,
@@ -53,7 +54,7 @@ def host_name():
 """Source of a module with the name that a part of Airflow runs under."""
 
 
-class Cluster:
+class Cluster(Startable):
     """A cluster on this machine.
 
     :param home: folder for settings and logs; an earlier content is removed.
@@ -88,18 +89,6 @@ class Cluster:
         self._fernet = urlsafe_b64encode(secrets.token_bytes(32)).decode()
         self._s3: Started | None = None
 
-    def __enter__(self) -> Cluster:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     @property
     def output(self) -> str:
         """Address of the folder that the DAGs write to."""
@@ -115,7 +104,7 @@ class Cluster:
             "aws_secret_access_key": "s3cr3t/+%",
         }
 
-    def start(self) -> Cluster:
+    def start(self) -> Self:
         """Start all servers and all parts of Airflow, and wait until they are ready."""
         refuse_if_running(self.home)
         shutil.rmtree(self.home, ignore_errors=True)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -120,11 +120,20 @@ class Running(Protocol):
 
     api: AirflowApi
 
+    def start(self) -> Any:
+        """Start it, and wait until it is ready."""
+
+    def stop(self) -> None:
+        """Stop it."""
+
     def wait_for_dags(self, *dag_ids: str) -> None:
         """Wait until the DAGs are parsed."""
 
     def fail_if_a_part_ended(self) -> None:
         """Raise when a part of it has ended."""
+
+
+R = TypeVar("R", bound=Running)
 
 
 def run_jobs(airflow: Running, jobs: dict[str, str], say: Callable[[str], None] = print) -> list[Job]:
@@ -214,16 +223,41 @@ def demo() -> int:
 def up() -> int:
     """Start the sandbox and Airflow, run the jobs, and leave both running; return the exit status."""
     home = HOMES / "up"
+    airflow, sandbox = _leave_running(
+        home, lambda connections: LocalAirflow(home, connections=connections, output=OUTPUT)
+    )
+    print(f"\nAirflow  {airflow.url}  (no password)\nSandbox  {sandbox}\nStop both: make down")
+    return 0
+
+
+def cluster() -> int:
+    """Start the sandbox and a cluster, run the jobs, and leave all running; return the exit status."""
+    from dev.cluster import Cluster
+
+    home = HOMES / "cluster"
+    started, sandbox = _leave_running(
+        home, lambda connections: Cluster(home, connections=shared(connections))
+    )
+    print(f"\nAirflow  {started.url}  (no password)\nSandbox  {sandbox}\nS3       {started.s3_url}")
+    print(f"Logs of the parts: {home}\nStop all: make down")
+    return 0
+
+
+def _leave_running(home: Path, make: Callable[[dict[str, str]], R]) -> tuple[R, str]:
+    """Start the sandbox and an Airflow, and run the jobs; return the Airflow and the sandbox's URL.
+
+    :param home: the Airflow's home.
+    :param make: function that returns the Airflow for the sandbox's connections.
+    """
     refuse_if_running(home)
-    log = HOMES / "sandbox.log"
     HOMES.mkdir(exist_ok=True)
+    log = HOMES / f"sandbox-{home.name}.log"
     port = free_ports(1)[0]
     command = [sys.executable, "-m", "airflow_provider.sandbox", "--port", str(port)]
     sandbox = Started.run(command, os.environ, log, ROOT)
-    airflow = None
+    url, airflow = f"http://127.0.0.1:{port}", None
     try:
-        connections = _connections(f"http://127.0.0.1:{port}", sandbox, log)
-        airflow = LocalAirflow(home, connections=connections, output=OUTPUT)
+        airflow = make(_connections(url, sandbox, log))
         airflow.start()
         jobs = run_jobs(airflow, JOBS)
     except BaseException:
@@ -233,38 +267,7 @@ def up() -> int:
         raise
     write_running(home, sandbox=sandbox)
     print(f"\n{report(jobs)}")
-    print(f"\nAirflow  {airflow.url}  (no password)\nSandbox  http://127.0.0.1:{port}\nStop both: make down")
-    return 0
-
-
-def cluster() -> int:
-    """Start the sandbox and a cluster, run the jobs, and leave all running; return the exit status."""
-    from dev.cluster import Cluster
-
-    home = HOMES / "cluster"
-    refuse_if_running(home)
-    HOMES.mkdir(exist_ok=True)
-    log = HOMES / "sandbox-cluster.log"
-    port = free_ports(1)[0]
-    command = [sys.executable, "-m", "airflow_provider.sandbox", "--port", str(port)]
-    sandbox = Started.run(command, os.environ, log, ROOT)
-    started = None
-    try:
-        connections = _connections(f"http://127.0.0.1:{port}", sandbox, log)
-        started = Cluster(home, connections=shared(connections))
-        started.start()
-        jobs = run_jobs(started, JOBS)
-    except BaseException:
-        if started:
-            started.stop()
-        sandbox.stop()
-        raise
-    write_running(home, sandbox=sandbox)
-    print(f"\n{report(jobs)}")
-    print(f"\nAirflow  {started.url}  (no password)\nSandbox  http://127.0.0.1:{port}")
-    print(f"S3       {started.s3_url}")
-    print(f"Logs of the parts: {home}\nStop all: make down")
-    return 0
+    return airflow, url
 
 
 def shared(connections: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
@@ -54,7 +54,31 @@ class AirflowFailedError(RuntimeError):
     """Airflow did not start or cannot parse a DAG file; the message has the reason and the end of the log."""
 
 
-class LocalAirflow:
+class Startable:
+    """Runs within a ``with`` block; a start that fails stops what it has started."""
+
+    def start(self) -> Self:
+        """Start, and wait until all parts are ready."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop all that was started."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class LocalAirflow(Startable):
     """``airflow standalone`` with a separate home, on free loopback ports.
 
     :param home: folder for its database, logs and settings; an earlier content is removed.
@@ -87,19 +111,7 @@ class LocalAirflow:
         self._since = 0.0
         self._parts: list[psutil.Process] = []
 
-    def __enter__(self) -> LocalAirflow:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> LocalAirflow:
+    def start(self) -> Self:
         """Start Airflow and wait until all its components are healthy."""
         refuse_if_running(self.home)
         shutil.rmtree(self.home, ignore_errors=True)

@@ -12,7 +12,7 @@ import threading
 
 from airflow_provider.core.limits.plan import SECOND
 from airflow_provider.core.limits.redis_store import READ_CLOCK, RedisStore
-from airflow_provider.core.limits.semaphore import Permit, Semaphore
+from airflow_provider.core.limits.semaphore import STALE, Permit, Semaphore
 from airflow_provider.core.limits.store import StoreUnusableError
 
 LEASE = 15.0
@@ -21,15 +21,12 @@ LEASE = 15.0
 _RENEWAL = 5.0
 """Seconds between two renewals of the leases that a process holds."""
 
-_STALE = 1.0
-"""Seconds after its last attempt at which a waiter no longer counts."""
-
 _ENTER = f"""{READ_CLOCK}
 local now = tonumber(ARGV[1]) or read_clock()
 local held, order, tried = KEYS[1], KEYS[2], KEYS[3]
 local id, limit = ARGV[2], tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', held, '-inf', now)
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', tried, '-inf', now - {int(_STALE * SECOND)})) do
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', tried, '-inf', now - {int(STALE * SECOND)})) do
   redis.call('ZREM', order, name)
   redis.call('ZREM', tried, name)
 end

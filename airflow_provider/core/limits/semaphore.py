@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-_STALE = 1.0
+STALE = 1.0
 """Seconds after its last attempt at which a waiter no longer counts: it gave up, or was stopped."""
 
 
@@ -87,7 +87,7 @@ class ProcessSemaphore(Semaphore):
                 mine = [permit.id, now]
                 self._waiting.append(mine)
             mine[1] = now
-            live = [entry for entry in self._waiting if now - entry[1] < _STALE]
+            live = [entry for entry in self._waiting if now - entry[1] < STALE]
             self._waiting = deque(live)
             if live.index(mine) >= self._limit - len(self._held):
                 return False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 
-from airflow_provider.core.limits.machine import FOLDER_VARIABLE
+from airflow_provider.core.limits.address import place_of
 from airflow_provider.core.limits.store import StoreUnusableError
 from airflow_provider.core.tokens.store import TokenStore
 
@@ -61,7 +60,7 @@ def open_access(address: str, clock: Callable[[], float]) -> StoreAccess:
 
     :param clock: function that returns the seconds of the machine's monotonic clock.
     """
-    key = (address, "" if address.startswith("/") else os.environ.get(FOLDER_VARIABLE, ""))
+    key = place_of(address)
     found = _accesses.get(key)
     return found if found is not None else _accesses.setdefault(key, StoreAccess(_new_store(address, clock)))
 

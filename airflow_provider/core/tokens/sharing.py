@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Container
@@ -13,7 +12,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
-from airflow_provider.core.limits.machine import FOLDER_VARIABLE
+from airflow_provider.core.limits.address import place_of
 from airflow_provider.core.limits.store import StoreUnusableError
 from airflow_provider.core.tokens import store as stores
 from airflow_provider.core.tokens.access import StoreAccess, open_access
@@ -322,6 +321,6 @@ def shared_token(address: str, request: TokenRequest, clock: Callable[[], float]
     :param request: the token request.
     :param clock: function that returns the seconds of the machine's monotonic clock.
     """
-    identity = (address, os.environ.get(FOLDER_VARIABLE, ""), request.secret.hex(), request.identity.hex())
+    identity = (*place_of(address), request.secret.hex(), request.identity.hex())
     key = hashlib.sha256("\0".join(identity).encode()).digest()
     return _tokens.setdefault(key, SharedToken(address, request, clock))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from starlette.websockets import WebSocket
 
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
+from tests.support.sandbox_command import command
 from tests.support.wait import until
 
 
@@ -224,16 +224,6 @@ def test_stopping_closes_both_ports() -> None:
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
-
-
-def command(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "airflow_provider.sandbox", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
 
 
 def test_the_command_prints_connections_and_ends_cleanly_on_sigterm() -> None:
