@@ -47,9 +47,10 @@ class Claim(enum.Enum):
 class Turns:
     """The turn of one watcher, stored beside its state.
 
-    The record has ``by``, the process whose turn it is, and ``next``: while that process hands events over
-    to Airflow, the fingerprint of the state that it stores afterwards. So a successor can tell whether they
-    were handed over.
+    The record has ``by``, the name of the turn, and ``next``: while its process hands events over to Airflow,
+    the fingerprint of the state that it stores afterwards. So a successor can tell whether they were handed
+    over. Each turn has a new name: two processes that take turns would else find records that they know, and
+    take the turn from each other without waiting.
 
     :param trigger: the watcher.
     :param name: key of the watcher's state.
@@ -57,7 +58,7 @@ class Turns:
     """
 
     def __init__(self, trigger: BaseEventTrigger, name: str, log: Logger) -> None:
-        self._me = secrets.token_hex(6)
+        self._mine = ""
         self._log = log
         self._store = WatcherState(trigger, f"turn {name}", log)
         self._pauses = Pauses.here()
@@ -90,7 +91,7 @@ class Turns:
             if not self._is_mine(record):
                 return await self._wait_for_other(record, stored)
             self._following = following
-            await self._store.write({"by": self._me, "next": following})
+            await self._store.write({"by": self._mine, "next": following})
             if (left := self._taken_at + TAKEN_SECONDS - clock()) > 0:
                 await asyncio.sleep(left)
                 return Claim.AGAIN
@@ -110,10 +111,10 @@ class Turns:
         """
         async with self._lock:
             if following == self._following:
-                await self._store.write({"by": self._me, "next": None})
+                await self._store.write({"by": self._mine, "next": None})
 
     def _is_mine(self, record: Any) -> bool:
-        return isinstance(record, dict) and record.get("by") == self._me
+        return isinstance(record, dict) and record.get("by") == self._mine
 
     async def _wait_for_other(self, record: Any, stored: str) -> Claim:
         is_new = record != self._seen
@@ -141,7 +142,8 @@ class Turns:
         return Claim.AGAIN
 
     async def _take(self) -> None:
-        await self._store.write({"by": self._me, "next": None})
+        self._mine = secrets.token_hex(6)
+        await self._store.write({"by": self._mine, "next": None})
         self._taken_at = clock()
 
 

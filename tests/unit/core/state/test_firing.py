@@ -64,6 +64,7 @@ class DatasetWatcher(AmigoCloudDatasetTrigger):
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster(items=["0"])
+    random.seed(1)  # The watchers' intervals are random: a failure can be played again.
     for module in (pauses, turns, firing):
         monkeypatch.setattr(module, "clock", lambda: made.now)
 
@@ -211,12 +212,17 @@ def test_fifty_random_pauses_and_kills_repeat_and_lose_nothing(
     assert play.run(now) == dict.fromkeys(names, 1)
 
 
+# With some of these, two watchers had taken the turn from each other at once, without end.
+SEEDS = range(1000) if LONG else [*range(12), 187, 218, 231, 291, 293, 422, 425, 469, 550]
+
+
 def test_two_triggerers_that_both_run_the_watcher_fire_each_change_once(
     cluster: Cluster, start: Callable[..., Triggerer]
 ) -> None:
-    for moment in moments(CHANGED_AT, CHANGED_AT + 3, STEP):
+    every = moments(CHANGED_AT, CHANGED_AT + 3, 0.2)
+    for seed in SEEDS:
+        random.seed(seed)
         play = Play(cluster, start, always=True)
         for number in range(1, 6):
-            play.change(moment + 15 * number, str(number))
-        fired = play.run(CHANGED_AT + 120)
-        assert fired == {str(number): 1 for number in range(1, 6)}, moment
+            play.change(every[seed % len(every)] + 15 * number, str(number))
+        assert play.run(CHANGED_AT + 120) == {str(number): 1 for number in range(1, 6)}, seed
