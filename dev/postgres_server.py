@@ -142,7 +142,7 @@ class PostgresServer:
         options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder), "-F"]
         options += ["-c", "max_connections=300", "-c", "full_page_writes=off"]
         self._command = [str(programs / "postgres"), "-D", data, *options]
-        self.start_again()
+        self.start_with_data()
         self._create_database(str(programs / "createdb"))
 
     def _use_unpacked(self, programs: Path) -> Path:
@@ -155,7 +155,7 @@ class PostgresServer:
         self._variables["PROJ_DATA"] = self._variables["PROJ_LIB"] = f"{root}/usr/share/proj"
         return root / programs.relative_to(ROOT)
 
-    def start_again(self) -> None:
+    def start_with_data(self) -> None:
         """Start the server on the data that it has, after it was stopped or killed."""
         command = self._command
         self.started = Started.run(command, self._environment(), self.log, self.folder, user=self._user())

@@ -62,7 +62,7 @@ class Database:
     def restart(self) -> None:
         """Kill the server as a crash does, start it again, and wait until it accepts connections."""
         self.server.kill()
-        self.server.start_again()
+        self.server.start_with_data()
         self.wait()
 
     def wait(self) -> None:
