@@ -27,7 +27,9 @@ CREATE OR REPLACE VIEW twin.applications AS
     WHERE type = 'Application';
 """
 
-with DAG("warehouse_landscape", schedule=None, default_args=RETRIES, tags=["warehouse"], doc_md=__doc__) as dag:
+with DAG(
+    "warehouse_landscape", schedule=None, default_args=RETRIES, tags=["warehouse"], doc_md=__doc__
+) as dag:
     create_table = SQLExecuteQueryOperator(task_id="create_table", conn_id="warehouse", sql=TABLE)
     fetch = LeanIXRunOperator(
         task_id="fetch",

@@ -16,7 +16,9 @@ from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperato
 RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=1)}
 SET_POINTS = "SELECT thing_id, setpoint, mode FROM twin.set_points"
 
-with DAG("warehouse_set_points", schedule=None, default_args=RETRIES, tags=["warehouse"], doc_md=__doc__) as dag:
+with DAG(
+    "warehouse_set_points", schedule=None, default_args=RETRIES, tags=["warehouse"], doc_md=__doc__
+) as dag:
     IoTStudioWritePropertiesOperator(
         task_id="set_devices", sql=SET_POINTS, sql_conn_id="warehouse", only_changed=True
     )

@@ -14,11 +14,14 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
 FILES = sorted(FOLDER.glob("*.py"))
 CHAINS = {
+    "example_warehouse_assets",
+    "example_warehouse_landscape",
+    "example_warehouse_nightly",
     "example_nightly_digital_twin",
     "example_amigocloud_dataset_changed",
     "example_iotstudio_limit_passed",
 }
-NEEDS_3_3 = {"example_nightly_digital_twin"}
+NEEDS_3_3 = {"example_nightly_digital_twin", "example_warehouse_nightly"}
 
 
 def load(path: Path) -> Any:

@@ -1,0 +1,192 @@
+"""The example DAGs of the warehouse in a real Airflow, on a PostgreSQL with PostGIS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider.sandbox import Sandbox
+from dev.demo import Job, failures, follow, run_jobs
+from dev.local_airflow import ROOT, LocalAirflow
+from tests.support.postgres import PASSWORD, Database, new_database, running_server
+from tests.system.scenarios import CompletedRun, Scenario
+
+pytestmark = pytest.mark.system
+
+EXAMPLES = {
+    "warehouse_assets": "AmigoCloud",
+    "warehouse_rooms": "MapsIndoors",
+    "warehouse_set_points": "Altair IoT Studio",
+    "warehouse_landscape": "LeanIX",
+    "warehouse_nightly": "all four",
+}
+CHANGED = 7
+"""Assets that change between the two runs of the incremental export."""
+
+SENSOR = "01GQ12SSZ8HT9YQCGXQ7JRSK1X"
+SECONDS = 240
+OWN_SANDBOX = """
+for task in dag.tasks:
+    for name in ("mapsindoors", "amigocloud", "iotstudio", "leanix"):
+        if hasattr(task, f"{name}_conn_id"):
+            setattr(task, f"{name}_conn_id", f"{name}_warehouse")
+"""
+SEED = f"""
+CREATE SCHEMA twin AUTHORIZATION loader;
+CREATE TABLE twin.rooms (external_id text, title text, seats integer, site text);
+INSERT INTO twin.rooms VALUES ('A-0-01', 'Reception', 4, 'Campus'), ('X-9-99', 'Elsewhere', 1, 'Other');
+CREATE TABLE twin.set_points (thing_id text, setpoint numeric(4, 1), mode text);
+INSERT INTO twin.set_points VALUES ('{SENSOR}', 19.5, NULL);
+GRANT SELECT ON ALL TABLES IN SCHEMA twin TO loader;
+"""
+
+
+@dataclass
+class WarehouseRun:
+    """State after the example DAGs have run.
+
+    :param first: last update and number of the assets' rows after the first run.
+    :param jobs: the runs by DAG; of the DAG that ran twice, the second one.
+    """
+
+    sandbox: Sandbox
+    database: Database
+    failures: str = ""
+    first: list[tuple[Any, ...]] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    again: Job | None = None
+
+
+class Warehouse(Scenario):
+    """Run the examples once, the incremental one twice, and approve the plan."""
+
+    sandbox: Sandbox
+    database: Database
+
+    def dags(self) -> Mapping[str, str]:
+        folder = ROOT / "example_dags"
+        return {f"{name}.py": (folder / f"example_{name}.py").read_text() + OWN_SANDBOX for name in EXAMPLES}
+
+    def open(self, stack: ExitStack) -> Mapping[str, str]:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        self.sandbox = stack.enter_context(Sandbox())
+        self.sandbox.leanix.run_seconds = 5.0
+        self.database = stack.enter_context(new_database(stack.enter_context(running_server(folder))))
+        self.database.query(SEED)
+        connections = self.sandbox.connections.items()
+        own = {f"{name.removesuffix('_default')}_warehouse": text for name, text in connections}
+        return {"warehouse": self.database.airflow_connection(), **own}
+
+    def run(self, airflow: LocalAirflow) -> WarehouseRun:
+        done = WarehouseRun(self.sandbox, self.database)
+        airflow.wait_for_dags(*EXAMPLES)
+        done.jobs = {job.dag_id: job for job in self._start(airflow)}
+        approved = done.jobs["warehouse_rooms"]
+        _approve(airflow, approved)
+        follow(airflow, list(done.jobs.values()), print)
+        done.first = self.database.query("SELECT count(*), max(updated_at) FROM twin.assets")
+        self.sandbox.amigocloud.store.write(
+            f"UPDATE dataset_2001 SET name = name || ' *', updated_at = '2031-01-01' WHERE number < {CHANGED}"
+        )
+        (done.again,) = run_jobs(airflow, {"warehouse_assets": "AmigoCloud"})
+        done.failures = failures(airflow.api, [*done.jobs.values(), done.again])
+        return done
+
+    def _start(self, airflow: LocalAirflow) -> list[Job]:
+        jobs = [Job(dag_id, system, f"first_{dag_id}") for dag_id, system in EXAMPLES.items()]
+        for job in jobs:
+            airflow.api.unpause(job.dag_id)
+            airflow.api.trigger(job.dag_id, job.run_id)
+        return jobs
+
+
+def _approve(airflow: LocalAirflow, job: Job) -> None:
+    """Approve the plan as a person does, when it waits for that."""
+    deadline = time.monotonic() + SECONDS
+    states: dict[str, str] = {}
+    while states.get("approve") != "deferred" and "failed" not in states.values():
+        assert time.monotonic() < deadline, states
+        airflow.fail_if_a_part_ended()
+        time.sleep(0.5)
+        states = {task["task_id"]: task["state"] for task in airflow.api.tasks(job.dag_id, job.run_id)}
+    path = f"/api/v2/dags/{job.dag_id}/dagRuns/{job.run_id}/taskInstances/approve/-1/hitlDetails"
+    airflow.api.http.patch(path, json={"chosen_options": ["Approve"], "params_input": {}}).raise_for_status()
+
+
+SCENARIO = Warehouse()
+
+
+@pytest.fixture
+def ran(completed: CompletedRun) -> WarehouseRun:
+    done: WarehouseRun = completed.result(SCENARIO)
+    return done
+
+
+def test_every_example_of_the_warehouse_succeeds(ran: WarehouseRun) -> None:
+    states = {job.dag_id: job.state for job in ran.jobs.values()}
+    assert states == dict.fromkeys(EXAMPLES, "success"), ran.failures
+
+
+def test_a_dataset_is_loaded_into_a_postgis_table_as_it_is(ran: WarehouseRun) -> None:
+    store = ran.sandbox.amigocloud.store
+    assert ran.first[0][0] == ran.jobs["warehouse_assets"].returned["load"]["inserted"] == store.count(2001)
+    names = "amigo_id, name, floor, price, in_service, wkb_geometry"
+    page = store.select(f"SELECT {names} FROM dataset_2001 ORDER BY amigo_id", limit=20, offset=0)
+    found = ran.database.query(
+        "SELECT amigo_id, name, floor, price, in_service, upper(encode(ST_AsEWKB(place), 'hex'))"
+        " FROM twin.assets ORDER BY amigo_id LIMIT 20"
+    )
+    assert [tuple(row.values()) for row in page.rows] == found
+
+
+def test_the_next_run_merges_only_what_has_changed(ran: WarehouseRun) -> None:
+    assert ran.again
+    assert ran.again.state == "success", ran.failures
+    loaded = ran.again.returned["load"]
+    assert (loaded["inserted"], loaded["updated"], loaded["deleted"]) == (0, CHANGED, 0)
+    (row,) = ran.database.query("SELECT count(*) FROM twin.assets WHERE name LIKE '% *'")
+    assert row == (CHANGED,)
+
+
+def test_rooms_of_a_table_reach_the_map_after_the_approval(ran: WarehouseRun) -> None:
+    geodata = ran.sandbox.mapsindoors.campus.geodata.values()
+    (room,) = [one for one in geodata if one.get("externalId") == "A-0-01"]
+    assert room["properties"]["name@en"] == "Reception"
+    assert ran.jobs["warehouse_rooms"].returned["apply"]["update"] == 1
+
+
+def test_a_query_sets_the_devices_and_null_leaves_a_property_alone(ran: WarehouseRun) -> None:
+    assert ran.jobs["warehouse_set_points"].returned["set_devices"]["verified"] == 1
+    status = ran.sandbox.iotstudio.space.things[SENSOR].status
+    assert (status["setpoint"], status["mode"]) == (19.5, "eco")
+
+
+def test_the_landscape_is_in_a_table_whose_view_names_its_fields(ran: WarehouseRun) -> None:
+    rows = ran.jobs["warehouse_landscape"].returned["load"]["rows"]
+    assert ran.database.query("SELECT count(*) FROM twin.landscape") == [(rows,)]
+    assert ("active",) in ran.database.query("SELECT DISTINCT lifecycle FROM twin.applications")
+
+
+def test_the_nightly_chain_needs_no_code_between_tables_and_services(ran: WarehouseRun) -> None:
+    returned = ran.jobs["warehouse_nightly"].returned
+    (total,) = ran.database.query("SELECT 'Printing, ' || sum(assets) || ' assets' FROM twin.asset_counts")
+    printer = ran.sandbox.mapsindoors.campus.geodata["c88c996b231746d096db5eaa"]
+    assert (printer["properties"]["name@en"],) == total
+    assert returned["set_devices"]["verified"] == 1
+
+
+def test_no_password_and_no_value_of_the_tables_is_in_airflows_files(
+    ran: WarehouseRun, completed: CompletedRun
+) -> None:
+    logs = b"".join(path.read_bytes() for path in completed.home.glob("logs/dag_id=warehouse_*/**/*.log"))
+    assert logs
+    for secret in (PASSWORD, quote(PASSWORD, safe=""), "Fire extinguisher", "Facilities Planner'"):
+        assert secret.encode() not in logs, secret
