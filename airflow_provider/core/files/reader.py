@@ -99,15 +99,40 @@ def _check(rows: Iterable[tuple[int, Any]], subject: str) -> Iterator[NumberedRo
 
 def _read_path(path: str, subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     refuse_rendered_list(path, subject)
-    suffix, packed = format_of(path, subject, options.source_format)
+    format_of(path, subject, options.source_format)
     with open_source(path, subject, folder_hint=FOLDER_HINT) as raw:
-        file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        try:
-            yield from _READERS[suffix](file, f"{subject} '{shown_path(path)}'", options)
-        except UnicodeDecodeError as error:
-            raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", subject) from None
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise InputError(f"cannot be read: {error}", f"{subject} '{shown_path(path)}'") from None
+        yield from _read_file(raw, path, subject, options)
+
+
+def read_open_file(
+    raw: IO[bytes],
+    path: str,
+    subject: str,
+    *,
+    decode: Decode,
+    csv_delimiter: str | None,
+    encoding: str | None,
+    source_format: str | None,
+    on_columns: Callable[[list[str]], object],
+) -> Iterator[NumberedRow]:
+    """Yield the rows of a file that is open, as :func:`read_rows` does.
+
+    :param raw: the file.
+    :param path: its path, for its format and for errors.
+    """
+    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns)
+    yield from _check(_read_file(raw, path, subject, options), subject)
+
+
+def _read_file(raw: IO[bytes], path: str, subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    suffix, packed = format_of(path, subject, options.source_format)
+    file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
+    try:
+        yield from _READERS[suffix](file, f"{subject} '{shown_path(path)}'", options)
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", subject) from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"cannot be read: {error}", f"{subject} '{shown_path(path)}'") from None
 
 
 def format_of(path: str, subject: str, given: str | None = None) -> tuple[str, bool]:
