@@ -20,6 +20,9 @@ _MIN_LENGTH = 4
 
 _URL_SAFE = str.maketrans("+/", "-_")
 
+_MAX_PATH = 200
+"""Maximum characters of a path in a message."""
+
 _MAX_TOKENS = 32
 """Maximum recent tokens that a redactor knows."""
 
@@ -131,6 +134,26 @@ def without_query(url: str) -> str:
         return "(no URL)"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
+
+
+def shown_path(path: str) -> str:
+    """Return a path or URL for a message: the connection's id stays, credentials and the query do not.
+
+    :param path: a local path, or any URL of object storage.
+    """
+    scheme, separator, rest = path.partition("://")
+    if separator:
+        host, slash, rest = rest.partition("/")
+        # A name alone is the id of a connection; with a colon it is a user and a password.
+        user, at, name = host.rpartition("@")
+        host = name if ":" in user else f"{user}{at}{name}"
+        query = rest.find("?")
+        rest = rest[:query] if query >= 0 and "=" in rest[query:] else rest
+        path = f"{scheme}://{host}{slash}{rest}"
+    text = redact(path)
+    # A name may have line breaks, which would look like further lines of the log.
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= _MAX_PATH else f"{text[:60]}…{text[61 - _MAX_PATH :]}"
 
 
 def all_encodings(secrets: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider.warehouse.results import PartResult
 
-__all__ = ["CommitManifestOperator"]
+__all__ = ["CommitManifestOperator", "SqlLoadOperator"]
 
 
 class CommitManifestOperator(BaseOperator):
@@ -105,3 +105,110 @@ class CommitManifestOperator(BaseOperator):
         problems += file_problems(results, checksums=self.checksums is not False)
         raise_problems(problems, "the parts")
         return results
+
+
+class SqlLoadOperator(BaseOperator):
+    """Load a file into a table, in one transaction: readers see the old rows or all new ones, never half.
+
+    The rows are written into a temporary staging table, checked, and then written into the table; a ledger
+    ``_twin_loads`` in the table's schema records the load. Whatever fails before the end leaves the table as
+    it was, and a retry gives the same result.
+
+    * ``replace`` deletes all rows and inserts those of the source.
+    * ``merge`` updates the rows that differ, by ``key``, and inserts those that are new; it deletes none.
+    * ``append`` inserts all rows, once: a task that is cleared says "already loaded", and one that comes with
+      other content is refused.
+
+    Columns are matched by name. A column that the table lacks fails before anything is written, with the
+    statement that adds it. Columns that the source lacks keep their default in new rows, and what they have
+    in merged ones. Times without a zone are UTC.
+
+    Returns ``{"table", "rows", "inserted", "updated", "deleted", "load_id"}``, and ``"already_loaded": true``
+    when an append was loaded before.
+
+    :param source: path of a file (``.jsonl``, ``.csv``, ``.json``, ``.geojson``, each also with ``.gz``, or
+        ``.parquet``, ``.geoparquet``), a wildcard, a folder that ends in ``/``, or a manifest; or the result
+        of an export, whose ``rows``, ``bytes`` and ``sha256`` are checked then (templated).
+    :param sql_conn_id: a connection whose hook is a ``DbApiHook`` (templated).
+    :param table: the table: ``schema.table``, or in double quotes as in SQL (templated).
+    :param mode: ``replace``, ``merge`` or ``append`` (templated).
+    :param key: columns of the table that identify a row, which must not be empty and not be there twice;
+        needed for ``merge`` (templated).
+    :param columns: columns of the table by names in the source (templated).
+    :param ignore: names in the source that are left out (templated).
+    :param create: whether to create the table from the source's types when it is not there (templated).
+    :param max_shrink: share of the table's rows that may be missing from the source, from 0 to 1; None for
+        any (templated).
+    :param allow_empty: whether a source without rows may empty the table (templated).
+    :param csv_delimiter: delimiter of CSV, one character; None to detect it (templated).
+    :param encoding: encoding of a text file, such as ``cp1252``; None to detect it (templated).
+    :param source_format: format of the file, such as ``csv``; None for the path's ending (templated).
+    :param hive: whether the names of folders, ``key=value``, are columns (templated).
+    :param complete: name of a file that must be in the source's folder, such as ``_SUCCESS`` (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        "sql_conn_id",
+        "table",
+        "mode",
+        "key",
+        "columns",
+        "ignore",
+        "create",
+        "max_shrink",
+        "allow_empty",
+        "csv_delimiter",
+        "encoding",
+        "source_format",
+        "hive",
+        "complete",
+    )
+    ui_color = "#e4e0f2"
+
+    def __init__(
+        self,
+        *,
+        source: str | Mapping[str, Any],
+        sql_conn_id: str,
+        table: str,
+        mode: str = "replace",
+        key: Sequence[str] | None = None,
+        columns: Mapping[str, str] | None = None,
+        ignore: Sequence[str] | None = None,
+        create: bool | str = False,
+        max_shrink: float | str | None = None,
+        allow_empty: bool | str = False,
+        csv_delimiter: str | None = None,
+        encoding: str | None = None,
+        source_format: str | None = None,
+        hive: bool | str = False,
+        complete: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.sql_conn_id = sql_conn_id
+        self.table = table
+        self.mode = mode
+        self.key = key
+        self.columns = columns
+        self.ignore = ignore
+        self.create = create
+        self.max_shrink = max_shrink
+        self.allow_empty = allow_empty
+        self.csv_delimiter = csv_delimiter
+        self.encoding = encoding
+        self.source_format = source_format
+        self.hive = hive
+        self.complete = complete
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load the source, and return the counts.
+
+        :raises InputError: with all problems of the arguments, the rows or the table; nothing was changed.
+        :raises AmbiguousWriteError: when it is not known whether the commit took place.
+        """
+        from airflow_provider.warehouse.load.task import load
+
+        return add_to_outlet_events(context, self.outlets, load(self, context))

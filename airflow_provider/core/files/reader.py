@@ -15,6 +15,7 @@ import msgspec
 from airflow_provider.core.files.csv_reader import detect_encoding, read_csv
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
+from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 
 Row = dict[str, Any]
@@ -28,7 +29,11 @@ Decode = Callable[[bytes], Any]
 _BUFFER = 256 * 1024
 
 
-_SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
+ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson", ".csv", ".parquet", ".geoparquet")
+"""Endings that name a format of rows."""
+
+
+FOLDER_HINT = "; for all of its files, end it with '/'"
 
 
 def read_rows(
@@ -94,41 +99,83 @@ def _check(rows: Iterable[tuple[int, Any]], subject: str) -> Iterator[NumberedRo
 
 def _read_path(path: str, subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     refuse_rendered_list(path, subject)
-    suffix, packed = _format_of(path, subject, options.source_format)
-    with open_source(path, subject) as raw:
-        file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        try:
-            yield from _READERS[suffix](file, f"{subject} '{path}'", options)
-        except UnicodeDecodeError as error:
-            raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", subject) from None
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise InputError(f"cannot be read: {error}", f"{subject} '{path}'") from None
+    format_of(path, subject, options.source_format)
+    with open_source(path, subject, folder_hint=FOLDER_HINT) as raw:
+        yield from _read_file(raw, path, subject, options)
 
 
-def _format_of(path: str, subject: str, given: str | None) -> tuple[str, bool]:
-    """Return the ending that names a file's format, and whether it is compressed with gzip."""
+def read_open_file(
+    raw: IO[bytes],
+    path: str,
+    subject: str,
+    *,
+    decode: Decode,
+    csv_delimiter: str | None,
+    encoding: str | None,
+    source_format: str | None,
+    on_columns: Callable[[list[str]], object],
+) -> Iterator[NumberedRow]:
+    """Yield the rows of a file that is open, as :func:`read_rows` does.
+
+    :param raw: the file.
+    :param path: its path, for its format and for errors.
+    """
+    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns)
+    yield from _check(_read_file(raw, path, subject, options), subject)
+
+
+def _read_file(raw: IO[bytes], path: str, subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
+    suffix, packed = format_of(path, subject, options.source_format)
+    file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
+    try:
+        yield from _READERS[suffix](file, f"{subject} '{shown_path(path)}'", options)
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not {error.encoding}: {error.reason}; pass its encoding", subject) from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"cannot be read: {error}", f"{subject} '{shown_path(path)}'") from None
+
+
+def format_of(path: str, subject: str, given: str | None = None) -> tuple[str, bool]:
+    """Return the ending that names a file's format, and whether it is compressed with gzip.
+
+    :param path: the file's path.
+    :param subject: what the rows are, for errors.
+    :param given: the format that the task names, with or without a dot; None for the path's own.
+    :raises InputError: when the format is not known.
+    """
     if not path.strip():
         raise InputError("the path is empty", subject)
-    name = path.rsplit("?", 1)[0].lower()
+    name = path.lower()
+    if not ending_of(name):
+        name = name.rsplit("?", 1)[0]
     plain = name.removesuffix(".gz")
-    suffix = next((one for one in _SUFFIXES if plain.endswith(one)), "")
+    suffix = ending_of(name)
     if given is not None:
         suffix = f".{given.lower().lstrip('.')}"
-        if suffix not in _SUFFIXES:
-            known = ", ".join(one[1:] for one in _SUFFIXES)
+        if suffix not in ENDINGS:
+            known = ", ".join(one[1:] for one in ENDINGS)
             raise InputError(f"source_format {given!r} is unknown; it is one of {known}", subject)
     if not suffix or (suffix.endswith("parquet") and plain != name):
         raise InputError(
-            f"'{path[:200]}' must end in one of {', '.join(_SUFFIXES)} (all but Parquet also with .gz)",
+            f"'{shown_path(path)}' must end in one of {', '.join(ENDINGS)} (all but Parquet also with .gz)",
             subject,
         )
     return suffix, plain != name
 
 
+def ending_of(path: str) -> str:
+    """Return the ending of a path that names a format of rows, without ``.gz``; empty for none."""
+    plain = path.lower().removesuffix(".gz")
+    return next((one for one in ENDINGS if plain.endswith(one)), "")
+
+
 @contextmanager
-def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
+def open_source(path: str, subject: str = "source", *, folder_hint: str = "") -> Iterator[IO[bytes]]:
     """Open a file of any object storage for reading.
 
+    :param path: its path, or any URL that ``ObjectStoragePath`` takes.
+    :param subject: what the file is, for errors.
+    :param folder_hint: end of the error about a folder.
     :raises InputError: when there is no such file.
     """
     from airflow.sdk import ObjectStoragePath
@@ -138,9 +185,9 @@ def open_source(path: str, subject: str = "source") -> Iterator[IO[bytes]]:
     try:
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
-        raise InputError(f"there is no file '{path}'", subject) from None
+        raise InputError(f"there is no file '{shown_path(path)}'", subject) from None
     except IsADirectoryError:
-        raise InputError(f"'{path}' is a folder", subject) from None
+        raise InputError(f"'{shown_path(path)}' is a folder{folder_hint}", subject) from None
     with file:
         yield file
 

@@ -1,0 +1,1 @@
+"""Paths of sources: folders of storage, wildcards, names of partitions, and manifests."""

@@ -1,0 +1,21 @@
+"""Partitions: columns in the names of folders, ``key=value``, as Hive, Spark and warehouses write them."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+NULL = "__HIVE_DEFAULT_PARTITION__"
+"""Value in a folder's name for rows without a value."""
+
+
+def partition_of(path: str) -> dict[str, str | None]:
+    """Return the columns and texts in the names of a file's folders; None where rows have no value.
+
+    :param path: the file's path. What is percent-encoded in it is decoded.
+    """
+    found: dict[str, str | None] = {}
+    for folder in path.rpartition("://")[2].split("/")[:-1]:
+        name, separator, value = folder.partition("=")
+        if name and separator:
+            found[unquote(name)] = None if value == NULL else unquote(value)
+    return found

@@ -1,0 +1,1 @@
+"""A file into a table: staged, checked and written in one transaction."""

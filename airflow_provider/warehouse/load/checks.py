@@ -1,0 +1,79 @@
+"""Checks of staged rows, before the table is touched: keys, geometries, and how many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.core.input.values import shown
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.columns.names import TableName
+    from airflow_provider.warehouse.load.columns.target import Pair
+    from airflow_provider.warehouse.load.databases.base import Database
+    from airflow_provider.warehouse.load.request import LoadRequest
+    from airflow_provider.warehouse.load.source.reading import Source
+
+_NAMED = 20
+"""Maximum keys and rows that a check names."""
+
+
+def key_problems(database: Database, source: Source, key: Sequence[str]) -> list[str]:
+    """Return which staged rows have no key, and which keys are there twice.
+
+    :param key: the key's columns; nothing is checked without any.
+    """
+    if not key or not source.rows:
+        return []
+    names = [database.quotes.name(name) for name in key]
+    without = " OR ".join(f"{name} IS NULL" for name in names)
+    called = ", ".join(key)
+    problems = []
+    if count := int(database.value(f"SELECT count(*) FROM {database.stage} WHERE {without}")):
+        rows = database.rows(
+            f"SELECT _twin_row FROM {database.numbered_stage()} s WHERE {without} ORDER BY 1 LIMIT {_NAMED}"
+        )
+        named = ", ".join(source.label(row) for (row,) in rows)
+        problems.append(
+            f"the key ({called}) is empty in {count} rows: {named}{', …' if count > len(rows) else ''}"
+        )
+    listed = ", ".join(names)
+    groups = (
+        f"SELECT {listed}, count(*) AS _twin_count FROM {database.stage} WHERE NOT ({without})"
+        f" GROUP BY {listed} HAVING count(*) > 1"
+    )
+    twice = database.rows(f"{groups} ORDER BY {listed} LIMIT {_NAMED + 1}")
+    problems += [f"the key {_shown(called, row[:-1])} is there {row[-1]} times" for row in twice[:_NAMED]]
+    if len(twice) > _NAMED:
+        total = int(database.value(f"SELECT count(*) FROM ({groups}) d"))
+        problems.append(f"{total - _NAMED} further keys are there more than once")
+    return problems
+
+
+def _shown(called: str, values: Sequence[Any]) -> str:
+    texts = ", ".join(shown(value) for value in values)
+    return f"({called}) = ({texts})"
+
+
+def staged_problems(database: Database, source: Source, pairs: Sequence[Pair]) -> list[str]:
+    """Return what is wrong with staged values beyond their types."""
+    return database.stage_problems(source, pairs) if source.rows else []
+
+
+def shrink_problem(database: Database, table: TableName, request: LoadRequest, rows: int) -> str:
+    """Return why so few rows may not be loaded; empty when they may.
+
+    :param table: the table's name as the database has it.
+    :param rows: the number of the source's rows.
+    """
+    if request.mode == "replace" and not rows and not request.allow_empty:
+        return f"has no rows, and would empty {request.table}; set allow_empty=True where that is meant"
+    if request.max_shrink is None or (not rows and request.allow_empty):
+        return ""
+    there = int(database.value(f"SELECT count(*) FROM {database.quotes.table(table)}"))
+    if rows >= there * (1 - request.max_shrink):
+        return ""
+    return (
+        f"has {rows} rows, and {request.table} has {there}; a decrease of more than {request.max_shrink:.0%}"
+        " is rejected ('max_shrink'; 1 or None accepts any number)"
+    )

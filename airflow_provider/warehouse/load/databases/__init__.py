@@ -1,0 +1,1 @@
+"""Databases of loads: what each of them does in its own way."""

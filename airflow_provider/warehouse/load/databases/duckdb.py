@@ -1,0 +1,184 @@
+"""DuckDB: rows staged as Arrow batches, cast by the database, each bad value named by row and column."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.core.files.formats import import_pyarrow
+from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.warehouse.load.columns.names import TableName
+from airflow_provider.warehouse.load.columns.rows import SourceColumn
+from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
+from airflow_provider.warehouse.load.columns.text import (
+    BadValueError,
+    finite,
+    plain_array,
+    refuse_bad_value,
+    to_text,
+)
+from airflow_provider.warehouse.load.databases.base import Database
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.source.reading import Source
+
+LOCK_SECONDS = 600.0
+"""Maximum seconds to wait for the file, which one process at a time can write."""
+
+_RAW = "_twin_raw"
+_BATCH = "_twin_batch"
+_PLACE = "row_number() OVER (ORDER BY rowid) - 1 AS _twin_row"
+"""Place of a row; ``rowid`` itself begins with a large number within a transaction."""
+
+_NAMED = 3
+"""Rows that a problem of a column names."""
+
+_TYPES = {
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "decimal": "DECIMAL(38, 10)",
+    "json": "JSON",
+    "date": "DATE",
+    "time": "TIME",
+    "interval": "INTERVAL",
+    "moment": "TIMESTAMP WITH TIME ZONE",
+    "timestamp": "TIMESTAMP",
+    "binary": "BLOB",
+    "geometry": "BLOB",
+}
+
+_NAMES_ONLY = ("CatalogException", "BinderException", "PermissionException", "TransactionException")
+"""Errors whose messages hold names of the database, and no values of rows."""
+
+
+class DuckDb(Database):
+    """A DuckDB database."""
+
+    LEDGER_TYPES = ("VARCHAR", "BIGINT", "TIMESTAMP")
+
+    def open(self) -> None:
+        """Connect, once no other process has the file open for writing."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self.connection = self.hook.get_conn()
+                break
+            except Exception as error:  # The class is DuckDB's, which is not imported here.
+                if "Could not set lock" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin the transaction; texts without a zone are UTC."""
+        self.run("SET TimeZone = 'UTC'")
+        self.run("BEGIN TRANSACTION")
+
+    def run(self, sql: str, *parameters: Any) -> Any:
+        """Run a statement on the connection itself: a cursor of DuckDB is another connection."""
+        return self.connection.execute(sql.replace("\0", "?"), list(parameters))
+
+    def changed(self, sql: str) -> int:
+        """Run a statement that writes, and return the number of its rows."""
+        return int(self.run(sql).fetchall()[0][0])
+
+    def explained(self, error: Exception, source: Source | None = None) -> Exception:
+        """Return the error without values."""
+        name = type(error).__name__
+        if not type(error).__module__.split(".")[0].endswith("duckdb"):
+            return error
+        if name in _NAMES_ONLY:
+            kind = ProviderError if name == "TransactionException" else InputError
+            return kind(f"the database answered: {str(error).splitlines()[0][:300]}")
+        if name == "ConstraintException":
+            return InputError("a constraint of the table refuses a row: see its keys and NOT NULL", "source")
+        if name == "ConversionException":
+            return InputError("a value does not fit its column's type", "source")
+        return ProviderError(f"the database failed: {name}")
+
+    def columns_of(self, table: TableName) -> list[TargetColumn] | None:
+        """Return the table's columns."""
+        schema = "\0" if len(table) > 1 else "current_schema()"
+        catalog = "\0" if len(table) > 2 else "current_database()"
+        where = f"lower(table_catalog) = lower({catalog}) AND lower(table_schema) = lower({schema})"
+        where += " AND lower(table_name) = lower(\0)"
+        kinds = self.rows(f"SELECT table_type FROM information_schema.tables WHERE {where}", *table)
+        if not kinds:
+            return None
+        if kinds[0][0] != "BASE TABLE":
+            raise InputError(f"'{'.'.join(table)}' is no table but a view", "table")
+        rows = self.rows(
+            f"SELECT column_name, data_type FROM information_schema.columns WHERE {where}"
+            " ORDER BY ordinal_position",
+            *table,
+        )
+        return [TargetColumn(name, kind, "json" if kind == "JSON" else "other") for name, kind in rows]
+
+    def type_for(self, column: SourceColumn) -> str:
+        """Return the type of a new column."""
+        if column.form != "arrow" and column.kind == "geometry":
+            return "VARCHAR"
+        return _TYPES.get(column.kind, "VARCHAR")
+
+    def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
+        """Create the staging table."""
+        columns = [f"{self.quotes.name(pair.target.name)} {pair.target.type}" for pair in pairs]
+        self.run(f"CREATE TEMP TABLE {self.stage} ({', '.join(columns)})")
+
+    def fill_stage(self, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> None:
+        """Write all rows as they are, find the values that do not fit, and cast the rows."""
+        rows = 0
+        for batch in source.batches():
+            arrays = [self._array(batch.arrays[pair.source.name], pair, source, rows) for pair in pairs]
+            self._add(arrays, [pair.target.name for pair in pairs], create=not rows)
+            rows += batch.rows
+            progress(rows)
+        if not rows:
+            return
+        if problems := [text for pair in pairs for text in self._bad_values(source, pair)]:
+            raise InputError(problems, "the source")
+        values = [f"CAST({self.quotes.name(pair.target.name)} AS {pair.target.type})" for pair in pairs]
+        self.run(f"INSERT INTO {self.stage} SELECT {', '.join(values)} FROM {_RAW}")
+        self.run(f"DROP TABLE {_RAW}")
+
+    def _add(self, arrays: list[Any], names: list[str], *, create: bool) -> None:
+        pa, _ = import_pyarrow("source")
+        self.connection.register(_BATCH, pa.Table.from_arrays(arrays, names=names))
+        try:
+            if create:
+                self.run(f"CREATE TEMP TABLE {_RAW} AS SELECT * FROM {_BATCH}")
+            else:
+                self.run(f"INSERT INTO {_RAW} SELECT * FROM {_BATCH}")
+        finally:
+            self.connection.unregister(_BATCH)
+
+    def _array(self, array: Any, pair: Pair, source: Source, rows: int) -> Any:
+        try:
+            if pair.source.form != "arrow":
+                return to_text(array, pair)
+            array, kind = plain_array(array)
+            return finite(array) if str(kind) in ("float", "double", "halffloat") else array
+        except BadValueError as error:
+            raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
+
+    def _bad_values(self, source: Source, pair: Pair) -> list[str]:
+        """Return the problem of a column's values that its type does not take."""
+        name = self.quotes.name(pair.target.name)
+        where = f"{name} IS NOT NULL AND TRY_CAST({name} AS {pair.target.type}) IS NULL"
+        count = int(self.value(f"SELECT count(*) FROM {_RAW} WHERE {where}"))
+        if not count:
+            return []
+        numbered = f"(SELECT *, {_PLACE} FROM {_RAW})"
+        rows = self.rows(f"SELECT _twin_row FROM {numbered} WHERE {where} ORDER BY 1 LIMIT {_NAMED}")
+        named = ", ".join(source.label(row) for (row,) in rows)
+        more = ", …" if count > _NAMED else ""
+        return [
+            f"the column {pair.source.name!r} does not fit the type {pair.target.type} ({count} rows:"
+            f" {named}{more})"
+        ]
+
+    def numbered_stage(self) -> str:
+        """Return the staging table with its rows' places."""
+        return f"(SELECT *, {_PLACE} FROM {self.stage})"

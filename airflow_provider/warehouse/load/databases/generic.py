@@ -1,0 +1,196 @@
+"""Other databases: rows staged by ``executemany``, and SQL that SQLite, MariaDB and SQL Server share.
+
+SQLite is tested. The others run the same statements, with their own quotes and temporary tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.warehouse.load.columns.names import Quotes, TableName
+from airflow_provider.warehouse.load.columns.rows import SourceColumn
+from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
+from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
+from airflow_provider.warehouse.load.databases.base import Database
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.source.reading import Source
+
+_ROW = "_twin_row"
+_ROWS_AT_ONCE = 2000
+
+_TYPES = {
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "number": "DOUBLE PRECISION",
+    "decimal": "NUMERIC",
+    "date": "DATE",
+    "time": "TIME",
+    "moment": "TIMESTAMP",
+    "timestamp": "TIMESTAMP",
+    "binary": "BLOB",
+}
+
+
+class Generic(Database):
+    """A database with standard SQL, whose types are not looked up."""
+
+    def begin(self) -> None:
+        """Turn autocommit off, where the driver has it."""
+        if hasattr(self.hook, "set_autocommit"):
+            self.hook.set_autocommit(self.connection, False)
+
+    def explained(self, error: Exception, source: Source | None = None) -> Exception:
+        """Return the error without its message, which may hold values."""
+        names = [kind.__name__ for kind in type(error).__mro__]
+        if type(error).__module__ == "builtins" or ("DatabaseError" not in names and "Error" not in names):
+            return error
+        if "IntegrityError" in names:
+            return InputError("a constraint of the table refuses a row: see its keys and NOT NULL", "source")
+        if "DataError" in names:
+            return InputError("a value does not fit its column's type", "source")
+        return ProviderError(f"the database failed: {type(error).__module__}.{type(error).__name__}")
+
+    def columns_of(self, table: TableName) -> list[TargetColumn] | None:
+        """Return the table's columns, by a query that has no rows; None when it fails."""
+        try:
+            cursor = self.run(f"SELECT * FROM {self.quotes.table(table)} WHERE 1 = 0")
+        except Exception as error:  # Drivers raise errors of any class.
+            if "Error" not in type(error).__name__:
+                raise
+            return None
+        cursor.fetchall()
+        return [TargetColumn(str(column[0]), "") for column in cursor.description]
+
+    def type_for(self, column: SourceColumn) -> str:
+        """Return the type of a new column."""
+        return _TYPES.get(column.kind, "TEXT")
+
+    def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
+        """Create the staging table, with the number of each row."""
+        names = self.quotes.names(pair.target.name for pair in pairs)
+        self.run(
+            f"CREATE TEMPORARY TABLE {self.stage} AS SELECT {names}, 0 AS {_ROW}"
+            f" FROM {self.quotes.table(table)} WHERE 1 = 0"
+        )
+
+    def fill_stage(self, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> None:
+        """Write all rows, some thousand at once."""
+        names = self.quotes.names([*(pair.target.name for pair in pairs), _ROW])
+        places = ", ".join([self.placeholder] * (len(pairs) + 1))
+        if self.placeholder.startswith("%"):
+            names = names.replace("%", "%%")
+        sql = f"INSERT INTO {self.stage} ({names}) VALUES ({places})"
+        cursor, rows = self.cursor(), 0
+        for block in _blocks(source, pairs):
+            cursor.executemany(sql, [(*row, rows + index) for index, row in enumerate(block)])
+            rows += len(block)
+            progress(rows)
+
+    def numbered_stage(self) -> str:
+        """Return the staging table, which has its rows' places."""
+        return self.stage
+
+    def update_changed(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
+        """Update the rows that differ, with subqueries, which all databases have."""
+        others = [pair for pair in pairs if pair.target.name not in key]
+        if not others:
+            return 0
+        target = self.quotes.table(table)
+        same = self._same(target, key)
+        values = ", ".join(
+            f"{self.quotes.name(one.target.name)} ="
+            f" (SELECT s.{self.quotes.name(one.target.name)} FROM {self.stage} s WHERE {same})"
+            for one in others
+        )
+        differs = " OR ".join(self._differs(target, one) for one in others)
+        return self.changed(
+            f"UPDATE {target} SET {values} WHERE EXISTS"
+            f" (SELECT 1 FROM {self.stage} s WHERE {same} AND ({differs}))"
+        )
+
+    def _same(self, target: str, key: Sequence[str]) -> str:
+        return " AND ".join(f"{target}.{name} = s.{name}" for name in map(self.quotes.name, key))
+
+    def _differs(self, target: str, pair: Pair) -> str:
+        name = self.quotes.name(pair.target.name)
+        old, new = f"{target}.{name}", f"s.{name}"
+        one_is_null = f"({old} IS NULL AND {new} IS NOT NULL) OR ({old} IS NOT NULL AND {new} IS NULL)"
+        return f"{old} <> {new} OR {one_is_null}"
+
+
+class MySql(Generic):
+    """MariaDB or MySQL, whose ``CREATE TABLE`` commits: the ledger is created before anything else."""
+
+    quotes = Quotes("`", "`")
+    LEDGER_TYPES = ("varchar(500)", "bigint", "varchar(40)")
+
+
+class SqlServer(Generic):
+    """SQL Server, with its own temporary tables."""
+
+    quotes = Quotes("[", "]")
+    stage_name = "#_twin_stage"
+    LEDGER_TYPES = ("nvarchar(400)", "bigint", "nvarchar(40)")
+
+    def prepare_ledger(self, ledger: TableName) -> None:
+        """Create the ledger unless it is there."""
+        if self.columns_of(ledger) is None:
+            text, integer, moment = self.LEDGER_TYPES
+            self.run(
+                f"CREATE TABLE {self.quotes.table(ledger)} ([load_id] {text} PRIMARY KEY,"
+                f" [rows] {integer} NOT NULL, [sha256] {text} NOT NULL, [loaded_at] {moment} NOT NULL)"
+            )
+
+    def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
+        """Create the staging table."""
+        names = self.quotes.names(pair.target.name for pair in pairs)
+        self.run(f"SELECT {names}, 0 AS {_ROW} INTO {self.stage} FROM {self.quotes.table(table)} WHERE 1 = 0")
+
+
+def _blocks(source: Source, pairs: Sequence[Pair]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield all rows as values of Python that drivers take."""
+    rows = 0
+    for batch in source.batches():
+        columns = [_values(batch.arrays[pair.source.name], pair, source, rows) for pair in pairs]
+        found = list(zip(*columns, strict=True))
+        rows += batch.rows
+        for start in range(0, len(found), _ROWS_AT_ONCE):
+            yield found[start : start + _ROWS_AT_ONCE]
+
+
+def _values(array: Any, pair: Pair, source: Source, rows: int) -> list[Any]:
+    try:
+        if pair.source.form == "arrow" and pair.source.kind in ("binary", "geometry"):
+            return list(array.to_pylist())
+        return [_plain(value, pair) for value in to_text(array, pair).to_pylist()]
+    except BadValueError as error:
+        raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
+
+
+_BOOLEANS = {"true": 1, "false": 0}
+_NUMBERS: Mapping[str, Callable[[str], Any]] = {"integer": int, "number": float}
+
+
+def _plain(value: Any, pair: Pair) -> Any:
+    """Return a value as every driver takes it: a number, a text, or None."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, str) and pair.target.family == "boolean" and value.lower() in _BOOLEANS:
+        return _BOOLEANS[value.lower()]
+    if isinstance(value, str) and pair.source.form == "json":
+        if pair.source.kind == "boolean":
+            return _BOOLEANS[value]
+        convert = _NUMBERS.get(pair.source.kind)
+        return convert(value) if convert else value
+    return value

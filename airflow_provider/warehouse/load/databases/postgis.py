@@ -1,0 +1,94 @@
+"""Geometries for PostGIS: which coordinate system they are in, and whether they fit their column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID
+from airflow_provider.warehouse.load.columns.target import Pair
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.databases.base import Database
+    from airflow_provider.warehouse.load.source.reading import Source
+
+FIND_POSTGIS = """
+SELECT set_config('search_path',
+  concat_ws(', ', NULLIF(current_setting('search_path'), ''), quote_ident(n.nspname)), true)
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'"""
+"""Statement that makes PostGIS's names known, whatever schema they are in."""
+
+_OUTSIDE = "(ST_XMin(g) < -180 OR ST_XMax(g) > 180 OR ST_YMin(g) < -90 OR ST_YMax(g) > 90)"
+"""Whether a geometry is no longitude and latitude."""
+
+
+def geometry_value(name: str, pair: Pair) -> str:
+    """Return a staged geometry as the table's column takes it, in SQL.
+
+    A geometry without SRID gets that of its file, else that of the column.
+
+    :param name: the staged column in SQL.
+    :param pair: its columns.
+    """
+    known = pair.source.srid if pair.source.srid != UNKNOWN_SRID else pair.target.srid
+    value = (
+        f"CASE WHEN ST_SRID({name}) = 0 THEN ST_SetSRID({name}, {known}) ELSE {name} END" if known else name
+    )
+    return f"({value})::geography" if pair.target.type.startswith("geography") else value
+
+
+def geometry_problems(database: Database, source: Source, pair: Pair) -> list[str]:
+    """Return why staged geometries do not fit their column.
+
+    PostGIS takes a geometry without SRID into a column of any SRID. So coordinates that cannot be in the
+    column's coordinate system are looked for.
+
+    :param database: the database.
+    :param source: the rows, for their names.
+    :param pair: the columns.
+    """
+    target, place = pair.target, f"the column {pair.source.name!r}"
+    staged = f"{database.numbered_stage()} AS s"
+    column = f"SELECT {database.quotes.name(target.name)} AS g, _twin_row FROM {staged}"
+    checks: dict[str, str] = {}
+    if target.srid:
+        if pair.source.srid not in (UNKNOWN_SRID, target.srid):
+            return [
+                f"{place} is in SRID {pair.source.srid}, as its file says, and the table's column"
+                f" {target.name!r} takes {target.srid}: transform it first, as with ST_Transform"
+            ]
+        checks[f"ST_SRID(g) NOT IN (0, {target.srid})"] = (
+            f"has another SRID than {target.srid}, which {target.name!r} takes: transform it first"
+        )
+        if pair.source.srid == UNKNOWN_SRID:
+            checks.update(_guessed(database, target.srid))
+    if base := target.shape.removesuffix("M").removesuffix("Z"):
+        checks[f"GeometryType(g) NOT IN ('{base}', '{base}M')"] = f"is no {base}, which {target.name!r} takes"
+    counts = _counts(database, pair, list(checks))
+    problems = []
+    for (condition, text), count in zip(checks.items(), counts, strict=True):
+        if count:
+            rows = database.rows(f"SELECT _twin_row FROM ({column}) c WHERE {condition} ORDER BY 1 LIMIT 3")
+            names = ", ".join(source.label(row) for (row,) in rows)
+            problems.append(f"{place} {text} ({count} rows: {names}{', …' if count > len(rows) else ''})")
+    return problems
+
+
+def _counts(database: Database, pair: Pair, conditions: list[str]) -> list[int]:
+    """Return how many staged rows meet each condition, in one scan."""
+    if not conditions:
+        return []
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions)
+    column = f"SELECT {database.quotes.name(pair.target.name)} AS g FROM {database.stage}"
+    return list(database.rows(f"SELECT {counts} FROM ({column}) c")[0])
+
+
+def _guessed(database: Database, srid: int) -> dict[str, str]:
+    """Return the check of geometries without SRID, for a column's SRID."""
+    found = database.rows(f"SELECT proj4text LIKE '%+proj=longlat%' FROM spatial_ref_sys WHERE srid = {srid}")
+    if not found:
+        return {}
+    if found[0][0]:
+        text = f"has no SRID, and is outside of longitude and latitude, which SRID {srid} is"
+        return {f"ST_SRID(g) = 0 AND {_OUTSIDE}": text}
+    text = f"has no SRID, and looks like longitude and latitude, which SRID {srid} is not"
+    return {f"ST_SRID(g) = 0 AND NOT {_OUTSIDE}": text}

@@ -1,0 +1,298 @@
+"""PostgreSQL and PostGIS: rows staged by COPY, each value through the text input of its type."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.errors import InputError
+from airflow_provider.warehouse.load.columns.names import Quotes, TableName
+from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
+from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
+from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
+from airflow_provider.warehouse.load.databases.base import Database
+from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geometry_problems, geometry_value
+from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.source.reading import Source
+
+_LOCK = 0x7477696E
+"""First half of the advisory locks' keys; the second is the table's."""
+
+_SETTINGS = (
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL standard_conforming_strings = on",
+)
+"""What the meaning of texts may depend on: the same for every server and user."""
+
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod),
+  format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,
+    CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
+  COALESCE(b.typcategory, t.typcategory) = 'A',
+  a.attgenerated <> '' OR a.attidentity = 'a'
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
+WHERE a.attrelid = \0::oid AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum"""
+
+_FAMILIES = {
+    "json": "json",
+    "jsonb": "json",
+    "bytea": "binary",
+    "uuid": "uuid",
+    "smallint": "integer",
+    "integer": "integer",
+    "bigint": "integer",
+    "boolean": "boolean",
+    "date": "date",
+    "real": "number",
+    "double precision": "number",
+    "numeric": "number",
+    "text": "text",
+    "character varying": "text",
+    "character": "text",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "moment",
+}
+
+_COMPARABLE = ("binary", "uuid", "integer", "boolean", "date", "number", "timestamp", "moment", "geometry")
+"""Families whose equality is exact; all others are compared by their texts."""
+
+_TYPES = {
+    "boolean": "boolean",
+    "integer": "bigint",
+    "number": "double precision",
+    "decimal": "numeric",
+    "text": "text",
+    "json": "jsonb",
+    "date": "date",
+    "time": "time",
+    "interval": "interval",
+    "moment": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+    "binary": "bytea",
+}
+
+_GEOMETRY = re.compile(r"(geometry|geography)(?:\((\w+)(?:,(\d+))?\))?")
+
+_MAX_NAME = 63
+"""Maximum bytes of a name; PostgreSQL cuts longer ones."""
+
+
+class Postgres(Database):
+    """A PostgreSQL database, through psycopg 2 or 3."""
+
+    quotes = Quotes()
+
+    def __init__(self, hook: Any) -> None:
+        super().__init__(hook)
+        self._is_psycopg3 = False
+
+    def begin(self) -> None:
+        """Begin the transaction, with the settings that texts are read by."""
+        self._is_psycopg3 = type(self.connection).__module__.partition(".")[0] == "psycopg"
+        self.connection.autocommit = False
+        for setting in (*_SETTINGS, FIND_POSTGIS):
+            self.run(setting)
+
+    def cursor(self) -> Any:
+        """Return a cursor whose rows are tuples, whatever the connection's extra ``cursor`` says."""
+        if self._is_psycopg3:
+            from psycopg.rows import tuple_row
+
+            return self.connection.cursor(row_factory=tuple_row)
+        from psycopg2.extensions import cursor  # type: ignore[import-untyped,unused-ignore]
+
+        return self.connection.cursor(cursor_factory=cursor)
+
+    def has_no_answer(self, error: Exception) -> bool:
+        """Return whether the connection broke."""
+        return has_no_answer(error)
+
+    def explained(self, error: Exception, source: Source | None = None) -> Exception:
+        """Return the error without values."""
+        modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+        if not modules & {"psycopg", "psycopg2"}:
+            return error
+        return clean_error(error, self.stage_name, source)
+
+    def columns_of(self, table: TableName) -> list[TargetColumn] | None:
+        """Return the table's columns."""
+        if len(table) > 2:
+            raise InputError(f"'{'.'.join(table)}' must be schema.table", "table")
+        if long := [part for part in table if len(part.encode()) > _MAX_NAME]:
+            raise InputError(f"{long[0]!r:.80} is longer than {_MAX_NAME} bytes", "table")
+        rows = self.rows(
+            "SELECT c.oid::bigint, c.relkind FROM pg_class c"
+            f" WHERE c.oid = to_regclass({_literal(self.quotes.table(table))})"
+        )
+        if not rows:
+            return None
+        if rows[0][1] not in ("r", "p"):
+            raise InputError(f"'{'.'.join(table)}' is no table but a view or the like", "table")
+        return [_target(*row) for row in self.rows(_COLUMNS.replace("\0", str(rows[0][0])))]
+
+    def resolve(self, table: TableName, quoted: str) -> TableName:
+        """Return the parts; those without quotes that are no names as written are in small letters."""
+        folded = tuple(part.lower() for part in table)
+        if '"' in quoted or folded == table or self.columns_of(table) is not None:
+            return table
+        return folded
+
+    def type_for(self, column: SourceColumn) -> str:
+        """Return the type of a new column."""
+        if column.kind == "geometry":
+            return "geometry" if column.srid == UNKNOWN_SRID else f"geometry(Geometry,{column.srid})"
+        return _TYPES.get(column.kind, "text")
+
+    def lock(self, table: TableName) -> None:
+        """Take the table's advisory lock."""
+        self.run(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext({_literal(self.quotes.table(table))}))")
+
+    @property
+    def stage(self) -> str:
+        """The staging table, which no table of another schema hides."""
+        return f"pg_temp.{self.quotes.name(self.stage_name)}"
+
+    def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
+        """Create the staging table, with the checks of the table's columns that are filled."""
+        filled = {pair.target.name for pair in pairs}
+        self.run(
+            f"CREATE TEMP TABLE {self.quotes.name(self.stage_name)}"
+            f" (LIKE {self.quotes.table(table)} INCLUDING CONSTRAINTS) ON COMMIT DROP"
+        )
+        changes = [
+            f"DROP COLUMN {self.quotes.name(column.name)}"
+            for column in self.columns_of(table) or []
+            if column.name not in filled
+        ]
+        for target in (pair.target for pair in pairs):
+            name = self.quotes.name(target.name)
+            if target.family == "geometry":
+                changes.append(f"ALTER COLUMN {name} TYPE geometry USING NULL")
+            elif target.family == "timestamp":
+                changes.append(f"ALTER COLUMN {name} TYPE timestamp with time zone")
+        if changes:
+            self.run(f"ALTER TABLE {self.stage} {', '.join(changes)}")
+
+    def fill_stage(self, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> None:
+        """Write all rows by COPY."""
+        names = self.quotes.names(pair.target.name for pair in pairs)
+        sql = f"COPY {self.stage} ({names}) FROM STDIN (FORMAT csv, NULL '', ENCODING 'UTF8')"
+        blocks = _csv_blocks(source, pairs, progress)
+        cursor = self.cursor()
+        if self._is_psycopg3:
+            with cursor.copy(sql) as copy:
+                for block in blocks:
+                    copy.write(block)
+            return
+        reader = _BlockReader(blocks)
+        cursor.copy_expert(sql, reader, size=_BlockReader.SIZE)
+        if reader.error is not None:
+            raise reader.error
+
+    def numbered_stage(self) -> str:
+        """Return the staging table with its rows' places: COPY has written them in this order."""
+        return f"(SELECT *, row_number() OVER (ORDER BY ctid) - 1 AS _twin_row FROM {self.stage})"
+
+    def stage_problems(self, source: Source, pairs: Sequence[Pair]) -> list[str]:
+        """Return what is wrong with geometries."""
+        problems: list[str] = []
+        for pair in pairs:
+            if pair.target.family == "geometry":
+                problems += geometry_problems(self, source, pair)
+        return problems
+
+    def stage_value(self, pair: Pair, prefix: str = "") -> str:
+        """Return a staged column as the table's type."""
+        name = prefix + self.quotes.name(pair.target.name)
+        return geometry_value(name, pair) if pair.target.family == "geometry" else name
+
+    def differs(self, pair: Pair) -> str:
+        """Return whether a column differs: exactly, also where the type's own equality is wider."""
+        target = pair.target
+        old, new = f"t.{self.quotes.name(target.name)}", self.stage_value(pair, "s.")
+        if target.family == "text":
+            return f'{old} COLLATE "C" IS DISTINCT FROM {new} COLLATE "C"'
+        if target.family in _COMPARABLE:
+            return f"{old} IS DISTINCT FROM {new}"
+        return f"{old}::text IS DISTINCT FROM {new}::text"
+
+    def update_changed(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
+        """Update the rows that differ, with fresh statistics of the staging table."""
+        self.run(f"ANALYZE {self.stage}")
+        return super().update_changed(table, pairs, key)
+
+    def prepare_ledger(self, ledger: TableName) -> None:
+        """Create the ledger unless it is there; its creation needs a privilege that loads do not."""
+        name = self.quotes.table(ledger)
+        if self.value(f"SELECT to_regclass({_literal(name)}) IS NULL"):
+            self.lock(ledger)
+            super().prepare_ledger(ledger)
+
+
+def _target(name: str, declared: str, base: str, is_array: bool, generated: bool) -> TargetColumn:
+    if is_array:
+        return TargetColumn(name, declared, "array", generated)
+    if found := _GEOMETRY.fullmatch(base):
+        kind, shape, srid = found.groups()
+        default = 4326 if kind == "geography" else 0
+        shape = (shape or "").upper()
+        shape = "" if shape == "GEOMETRY" else shape
+        return TargetColumn(name, declared, "geometry", generated, int(srid or default), shape)
+    family = _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
+    return TargetColumn(name, declared, family, generated)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> Iterator[bytes]:
+    """Yield all rows as CSV: texts in quotes, and nothing for null."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    options = csv.WriteOptions(include_header=False, quoting_style="needed")
+    names = [str(number) for number in range(len(pairs))]
+    rows = 0
+    for batch in source.batches():
+        arrays = []
+        for pair in pairs:
+            try:
+                arrays.append(to_text(batch.arrays[pair.source.name], pair))
+            except BadValueError as error:
+                raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
+        out = io.BytesIO()
+        csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), out, options)
+        rows += batch.rows
+        progress(rows)
+        yield out.getbuffer()  # type: ignore[misc]
+
+
+class _BlockReader:
+    """Blocks as the kind of file that psycopg 2 reads; it would lose an error of theirs, so that is kept."""
+
+    SIZE = 128 * 1024
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+        self.error: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        if not self._rest:
+            try:
+                self._rest = memoryview(next(self._blocks, b""))
+            except Exception as error:  # Whatever it is, it is raised when COPY has ended.
+                self.error = error
+                return b""
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(data)

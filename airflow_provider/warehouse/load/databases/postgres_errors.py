@@ -1,0 +1,112 @@
+"""Errors of PostgreSQL without values: its messages, details and contexts repeat them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.errors import InputError, ProviderError, TransportError
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.source.reading import Source
+
+_LOST = ("08", "57P")
+"""Classes of SQLSTATE of broken connections; without any, no answer came at all."""
+
+_NAMES_ONLY = ("0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58", "40")
+"""Classes whose messages hold names of the database, and no values of rows."""
+
+_TEXTS = {
+    "22001": "is too long for its column",
+    "22003": "is out of its column's range",
+    "22007": "is no date or time",
+    "22008": "is a date or time out of range",
+    "22021": "has characters that the database's encoding lacks, or a NUL character",
+    "22P02": "does not fit its column's type",
+    "22P04": "has another number of columns than the table",
+    "22023": "does not fit its column",
+    "22032": "is no JSON",
+    "22030": "has a key twice",
+    "23502": "is missing, and its column does not take NULL",
+    "XX000": "is no geometry",
+}
+
+_SHAPES = re.compile(
+    r"Geometry (SRID \(\d+\) does not match column SRID \(\d+\)"
+    r"|type \(\w+\) does not match column type \(\w+\)"
+    r"|has [ZM] dimension but column does not)|Column has [ZM] dimension but geometry does not"
+)
+"""PostGIS's messages that name kinds, and no coordinates."""
+
+_CONSTRAINTS = {
+    "23503": "a row refers to one that is not there",
+    "23505": "a value is there twice",
+    "23514": "a row breaks the check",
+    "23P01": "rows exclude each other",
+}
+
+
+def has_no_answer(error: Exception) -> bool:
+    """Return whether an error means that no answer came."""
+    state = sqlstate(error)
+    if state:
+        return state.startswith(_LOST)
+    return type(error).__name__ in ("OperationalError", "InterfaceError")
+
+
+def sqlstate(error: Exception) -> str:
+    """Return the SQLSTATE of an error; empty for none."""
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+
+
+def clean_error(error: Exception, stage: str, source: Source | None) -> Exception:
+    """Return the error to raise instead of a driver's: with row, column and constraint, and without values.
+
+    :param error: the driver's error.
+    :param stage: name of the staging table.
+    :param source: the rows, for their names; None when they are not known.
+    """
+    state, said = sqlstate(error), getattr(error, "diag", None)
+    if has_no_answer(error):
+        return TransportError(f"the database did not answer: {_reason(error, state)}")
+    message = str(getattr(said, "message_primary", None) or "")
+    if state[:2] == "23":
+        return _constraint(state, said, stage, source)
+    if state in _TEXTS or state[:2] == "22":
+        shape = _SHAPES.search(message)
+        text = f"does not fit: {shape.group()}" if shape else _TEXTS.get(state, "does not fit")
+        return InputError(f"{_place(said, stage, source)}{text} (SQLSTATE {state})", "source")
+    if state[:2] in _NAMES_ONLY:
+        text = f"the database answered: {message[:500]} (SQLSTATE {state})"
+        return InputError(text, "table") if state[:2] == "42" else ProviderError(text)
+    return ProviderError(f"the database refused the load (SQLSTATE {state or 'unknown'}); see its log")
+
+
+def _reason(error: Exception, state: str) -> str:
+    """Return why a connection broke: only messages without a state name no values, but may name the login."""
+    if state:
+        return f"it closed the connection (SQLSTATE {state})"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else "the connection broke"
+
+
+def _constraint(state: str, said: Any, stage: str, source: Source | None) -> InputError:
+    if state == "23502":
+        return InputError(f"{_place(said, stage, source)}{_TEXTS[state]}", "source")
+    name = getattr(said, "constraint_name", None)
+    text = _CONSTRAINTS.get(state, "a row breaks the constraint")
+    return InputError(f"{_place(said, stage, source)}{text}, by the constraint {name!r}", "source")
+
+
+def _place(said: Any, stage: str, source: Source | None) -> str:
+    """Return the row and the column that an error is about; empty where it does not say."""
+    column = getattr(said, "column_name", None)
+    row = ""
+    context = str(getattr(said, "context", None) or "")
+    # "COPY _twin_stage, line 7, column n: ..." with the value behind it, in the server's language.
+    if found := re.search(rf"{re.escape(stage)}, \S+ (\d+)(?:, \S+ (.+?))?(?:: |$)", context, re.MULTILINE):
+        row = source.label(int(found.group(1)) - 1) if source else ""
+        column = column or found.group(2)
+    if not row and not column:
+        return "a value "
+    return f"{row}: the column {column!r} " if row and column else f"{row or f'the column {column!r}'} "

@@ -1,0 +1,265 @@
+"""Load: stage, check, write, record and commit in one transaction; find out what a lost commit did."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from airflow_provider.core.state.pauses import TaskPauses
+from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderError, TransportError
+from airflow_provider.warehouse.load.checks import key_problems, shrink_problem, staged_problems
+from airflow_provider.warehouse.load.columns.names import TableName, find_name
+from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn, name_columns, pair_columns
+from airflow_provider.warehouse.load.databases.base import Counts, Database, LedgerEntry
+from airflow_provider.warehouse.load.request import LoadRequest
+from airflow_provider.warehouse.load.source.reading import Source
+
+RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Waits before the attempts to find out whether a commit without an answer took place."""
+
+_PROGRESS_SECONDS = 10.0
+
+
+class Result(NamedTuple):
+    """Result of a load.
+
+    :param already_loaded: whether an earlier attempt had loaded the same rows, so that none were written.
+    """
+
+    rows: int
+    counts: Counts
+    already_loaded: bool = False
+
+
+class Load:
+    """One load of a source into a table.
+
+    :param request: what is loaded where.
+    :param load_id: id of the load in the ledger.
+    :param new_database: returns the database, not connected.
+    :param log: receives the lines.
+    """
+
+    def __init__(
+        self, request: LoadRequest, load_id: str, new_database: Callable[[], Database], log: logging.Logger
+    ) -> None:
+        self._request = request
+        self._load_id = load_id
+        self._new_database = new_database
+        self._log = log
+        self._pairs: list[Pair] = []
+        self._key: list[str] = []
+        self._table = request.parts
+        self._progress_at = time.monotonic()
+
+    def run(self, source: Source) -> Result:
+        """Load the source, and return what was done.
+
+        :param source: the open source.
+        :raises InputError: for rows or a table that do not fit; nothing was changed.
+        :raises ProviderError: when the database fails; nothing was changed.
+        :raises AmbiguousWriteError: when it is not known whether the commit took place.
+        """
+        database = self._new_database()
+        try:
+            self._connect(database)
+            return self._load(database, source)
+        except (ProviderError, ImportError):
+            raise
+        except Exception as error:
+            clean = database.explained(error, source)
+            if clean is error:
+                raise
+            raise clean from None
+        finally:
+            database.close()
+
+    def _connect(self, database: Database) -> None:
+        try:
+            database.open()
+        except Exception as error:
+            clean = database.explained(error)
+            if clean is error:
+                raise
+            if isinstance(clean, TransportError):
+                raise TransportError(f"no connection to the database: {clean.reason or clean}") from None
+            raise clean from None
+
+    def _load(self, database: Database, source: Source) -> Result:
+        TaskPauses.here()
+        request, started = self._request, time.monotonic()
+        self._table = database.resolve(request.parts, request.table)
+        self._match(database, source)
+        ledger = database.ledger_of(self._table)
+        database.prepare_ledger(ledger)
+        if done := self._already(database, ledger, source):
+            return done
+        self._stage(database, source)
+        problems = [
+            *key_problems(database, source, self._key),
+            *staged_problems(database, source, self._pairs),
+        ]
+        if problems:
+            raise InputError(problems, "the source")
+        database.lock(self._table)
+        if done := self._already(database, ledger, source):
+            return done
+        counts = self._write(database, source)
+        moment = datetime.now(UTC).isoformat(timespec="microseconds")
+        entry = LedgerEntry(source.rows, source.sha256, moment)
+        database.record_load(ledger, self._load_id, entry)
+        TaskPauses.here().rest(self._log)
+        self._commit(database, ledger, entry)
+        self._log.info(
+            "Loaded %d rows into %s (%s): %d inserted, %d updated, %d deleted, %d unchanged, in %.1f s",
+            *(source.rows, request.table, request.mode, *counts, time.monotonic() - started),
+        )
+        return Result(source.rows, counts)
+
+    def _match(self, database: Database, source: Source) -> None:
+        """Find the table's columns that the source's columns fill; create the table where that is wanted."""
+        request = self._request
+        named, problems = name_columns(source.columns, request.options)
+        targets = database.columns_of(self._table)
+        if targets is None:
+            if not request.create:
+                raise InputError(
+                    f"there is no table '{request.table}'; create it, or set create=True", "table"
+                )
+            if not named:
+                raise InputError("has no columns to create a table from", "the source")
+            self._raise(problems)
+            kept = [(column, name) for column, name in named if not column.optional]
+            key = [find_name(one, [name for _, name in kept]) or one for one in request.key]
+            missing = [one for one in key if one not in [name for _, name in kept]]
+            self._raise([f"the key column {one!r} is not in the source" for one in missing])
+            columns = [(name, database.type_for(column)) for column, name in kept]
+            database.create_table(self._table, columns, key)
+            self._log.info("Creating the table %s with %d columns", request.table, len(columns))
+            targets = database.columns_of(self._table) or []
+        if not source.columns:
+            # A file without rows and header says nothing of columns.
+            self._key = list(request.key)
+            return
+        self._pairs, new, wrong = pair_columns(named, targets, request.key)
+        self._raise([*problems, *self._new_columns(database, new, targets), *wrong])
+        filled = [pair.target.name for pair in self._pairs]
+        self._key = [find_name(one, filled) or one for one in request.key]
+
+    def _new_columns(
+        self, database: Database, new: Sequence[Any], targets: Sequence[TargetColumn]
+    ) -> list[str]:
+        """Return the problems of columns that the table lacks, each with the statement that adds it."""
+        from airflow_provider.core.input.problems import nearest
+
+        table = database.quotes.table(self._table)
+        return [
+            f"the table has no column {name!r}{nearest(name, [one.name for one in targets])}; put"
+            f" {column.name!r} into 'ignore', or run: ALTER TABLE {table} ADD COLUMN"
+            f" {database.quotes.name(name)} {database.type_for(column)};"
+            for column, name in new
+        ]
+
+    @staticmethod
+    def _raise(problems: Sequence[str]) -> None:
+        if problems:
+            raise InputError(problems, "the source")
+
+    def _already(self, database: Database, ledger: TableName, source: Source) -> Result | None:
+        """Return the result of an append that was committed before; None for a load that is still to do."""
+        if self._request.mode != "append":
+            return None
+        found = database.find_load(ledger, self._load_id)
+        if found is None:
+            return None
+        if found.sha256 != source.sha256:
+            raise InputError(
+                f"this task has appended other content ({found.rows} rows, at {found.loaded_at}) under the"
+                f" same id {self._load_id!r}, so rows might be there twice; load with mode='merge', or remove"
+                f" those rows and the id from {'.'.join(ledger)}",
+                "the source",
+            )
+        self._log.info(
+            "Already loaded: %d rows were appended to %s at %s; nothing was written",
+            *(found.rows, self._request.table, found.loaded_at),
+        )
+        return Result(found.rows, Counts(inserted=found.rows), already_loaded=True)
+
+    def _stage(self, database: Database, source: Source) -> None:
+        if not self._pairs:
+            return
+        started = time.monotonic()
+        database.create_stage(self._table, self._pairs)
+        database.fill_stage(source, self._pairs, self._log_progress)
+        staged = int(database.value(f"SELECT count(*) FROM {database.stage}"))
+        if staged != source.rows:
+            raise ProviderError(
+                f"the database has staged {staged} rows of {source.rows}; nothing was changed"
+            )
+        self._log.info("Staged %d rows in %.1f s", staged, time.monotonic() - started)
+
+    def _log_progress(self, rows: int) -> None:
+        if time.monotonic() - self._progress_at > _PROGRESS_SECONDS:
+            self._progress_at = time.monotonic()
+            self._log.info("%d rows staged so far", rows)
+
+    def _write(self, database: Database, source: Source) -> Counts:
+        request = self._request
+        shrunk = shrink_problem(database, self._table, request, source.rows)
+        if shrunk:
+            raise InputError(shrunk, "the source")
+        if request.mode == "merge":
+            if not self._pairs:
+                return Counts()
+            updated = database.update_changed(self._table, self._pairs, self._key)
+            inserted = database.insert_new(self._table, self._pairs, self._key)
+            return Counts(inserted, updated, 0, source.rows - inserted - updated)
+        deleted = 0
+        if request.mode == "replace":
+            deleted = database.changed(f"DELETE FROM {database.quotes.table(self._table)}")
+        inserted = database.insert_all(self._table, self._pairs) if self._pairs else 0
+        return Counts(inserted, 0, deleted, 0)
+
+    def _commit(self, database: Database, ledger: TableName, entry: LedgerEntry) -> None:
+        try:
+            database.commit()
+        except Exception as error:
+            if not database.has_no_answer(error):
+                raise
+            self._log.warning("The database did not answer the commit: looking it up in the ledger")
+            database.close()
+            if not self._was_committed(ledger, entry):
+                raise TransportError(
+                    "the connection broke before the commit; the table is as it was, a retry loads again"
+                ) from None
+            self._log.info("The ledger has the load: the commit took place")
+
+    def _was_committed(self, ledger: TableName, entry: LedgerEntry) -> bool:
+        """Return whether the ledger has this very load, once no other transaction can add it.
+
+        :raises AmbiguousWriteError: when the database stays out of reach.
+        """
+        reason = ""
+        for seconds in RECONNECT_SECONDS:
+            time.sleep(seconds)
+            database = self._new_database()
+            try:
+                database.open()
+                # The old transaction holds this lock for as long as it may still commit.
+                database.lock(self._table)
+                there = database.columns_of(ledger) is not None
+                found = database.find_load(ledger, self._load_id) if there else None
+            except Exception as error:  # Drivers raise errors of any class.
+                reason = str(database.explained(error))
+                continue
+            finally:
+                database.close()
+            return found is not None and found.loaded_at == entry.loaded_at
+        raise AmbiguousWriteError(
+            f"the rows were sent to {self._request.table}, the commit had no answer, and the database is out"
+            f" of reach; a retry is safe: it asks the ledger {'.'.join(ledger)} for {self._load_id!r}",
+            reason,
+        ) from None

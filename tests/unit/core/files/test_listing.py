@@ -1,0 +1,417 @@
+"""A source's files are all found, in order, or the source is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files.listing import Listing, SourceFile, find_files
+from airflow_provider.errors import InputError
+
+ROW = b'{"id": "a"}\n'
+
+
+@pytest.fixture(params=["local", "file", "s3"])
+def store(request: Any, tmp_path: Path) -> Any:
+    """Return a function that writes files, and the URL of their folder."""
+    if request.param == "s3":
+        client = request.getfixturevalue("s3")
+
+        def put(name: str, data: bytes = ROW) -> None:
+            client.put_object(Bucket="twin", Key=f"in/{name}", Body=data)
+
+        return put, "s3://aws_s3@twin/in/"
+
+    def write(name: str, data: bytes = ROW) -> None:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    return write, f"{'file://' if request.param == 'file' else ''}{tmp_path}/in/"
+
+
+def names(source: str, **more: Any) -> list[str]:
+    return [file.name for file in find_files(source, "source", **more)]
+
+
+def problems(source: str, **more: Any) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        find_files(source, "source", **more)
+    assert "source" in str(caught.value)
+    return caught.value.problems
+
+
+def test_a_folder_has_all_its_files_in_natural_order(store: Any) -> None:
+    put, root = store
+    for name in ("part-10.jsonl", "part-9.jsonl", "b/part-1.jsonl", "part-1.jsonl", "a2/x.jsonl"):
+        put(name)
+    found = find_files(root, "source")
+    expected = ["a2/x.jsonl", "b/part-1.jsonl", "part-1.jsonl", "part-9.jsonl", "part-10.jsonl"]
+    assert [file.name for file in found] == expected
+    assert [file.path for file in found] == [root + name for name in expected]
+    assert {file.bytes for file in found} == {len(ROW)}
+    assert all(file.etag for file in found)
+    assert {file.format for file in found} == {"jsonl"}
+
+
+SKIPPED = [
+    "_SUCCESS",
+    ".x.jsonl.crc",
+    "_temporary/0/a.jsonl",
+    ".tmp/b.jsonl",
+    "c.jsonl._COPYING_",
+    "d_$folder$",
+]
+
+
+def test_hidden_files_markers_and_copies_in_progress_are_skipped(store: Any) -> None:
+    put, root = store
+    for name in [*SKIPPED, "_year=2026/a.jsonl", "b.jsonl"]:
+        put(name)
+    assert names(root) == ["_year=2026/a.jsonl", "b.jsonl"]
+    assert names(f"{root}**/*.jsonl") == ["_year=2026/a.jsonl", "b.jsonl"]
+    assert names(f"{root}_temporary/*/*.jsonl") == ["0/a.jsonl"]
+    assert names(f"{root}_temporary/") == ["0/a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("part-*.jsonl", ["part-1.jsonl", "part-2.jsonl", "part-10.jsonl"]),
+        ("part-?.jsonl", ["part-1.jsonl", "part-2.jsonl"]),
+        ("part-[2-9].jsonl", ["part-2.jsonl"]),
+        ("part-[!2]*.jsonl", ["part-1.jsonl", "part-10.jsonl"]),
+        ("*/part-*.jsonl", ["d=1/part-3.jsonl", "d=2/part-4.jsonl"]),
+        ("d=[12]/*", ["d=1/part-3.jsonl", "d=2/part-4.jsonl"]),
+        ("d=1/*", ["part-3.jsonl"]),
+        ("d=*/", ["d=1/part-3.jsonl", "d=2/e/part-5.jsonl", "d=2/part-4.jsonl"]),
+        ("**/part-5.jsonl", ["d=2/e/part-5.jsonl"]),
+        ("d=2/**/*.jsonl", ["e/part-5.jsonl", "part-4.jsonl"]),
+        ("**/e/*", ["d=2/e/part-5.jsonl"]),
+        ("**/part-1*", ["part-1.jsonl", "part-10.jsonl"]),
+    ],
+)
+def test_wildcards_match_files_and_folders(store: Any, pattern: str, expected: list[str]) -> None:
+    put, root = store
+    for name in ("part-1", "part-2", "part-10", "d=1/part-3", "d=2/part-4", "d=2/e/part-5"):
+        put(f"{name}.jsonl")
+    assert names(root + pattern) == expected
+
+
+def test_a_name_with_brackets_is_that_file(store: Any) -> None:
+    put, root = store
+    for name in (
+        "a[1].jsonl",
+        "a1.jsonl",
+        "x[1]/b-1.jsonl",
+        "x1/b-2.jsonl",
+        "a?.jsonl",
+        "c[1]-1.jsonl",
+        "c1-2.jsonl",
+    ):
+        put(name)
+    assert names(f"{root}a[1].jsonl") == ["a[1].jsonl"]
+    assert names(f"{root}a?.jsonl") == ["a?.jsonl"]
+    assert names(f"{root}x[1]/*.jsonl") == ["x[1]/b-1.jsonl"]
+    assert names(f"{root}x[1]/") == ["x[1]/b-1.jsonl"]
+    assert names(f"{root}x[1]/b-?.jsonl") == ["x[1]/b-1.jsonl"]
+    assert names(f"{root}c[1]-*.jsonl") == ["c[1]-1.jsonl"]
+
+
+def test_brackets_are_a_wildcard_where_no_file_has_that_name(store: Any) -> None:
+    put, root = store
+    for name in ("a1.jsonl", "x1/b-2.jsonl"):
+        put(name)
+    assert names(f"{root}a[1].jsonl") == ["a1.jsonl"]
+    assert names(f"{root}x[1]/b-[0-9].jsonl") == ["x1/b-2.jsonl"]
+
+
+def test_names_with_unusual_characters_are_found_and_opened(store: Any) -> None:
+    from airflow_provider.core.files.reader import open_source
+
+    put, root = store
+    for name in ("a b#c%20d?e.jsonl", "ø/ü&=x.jsonl"):
+        put(name)
+    for file in find_files(root, "source"):
+        with open_source(file.path) as opened:
+            assert opened.read() == ROW
+
+
+def test_no_match_says_what_was_looked_for(store: Any) -> None:
+    put, root = store
+    put("_hidden.jsonl")
+    put("x.csv")
+    assert problems(f"{root}part-*.jsonl") == [f"no file matches '{root}part-*.jsonl'"]
+    assert problems(f"{root}none/") == [f"there is no file in the folder '{root}none/'"]
+    assert "skipped (1 here)" in problems(f"{root}*.jsonl")[0]
+    assert problems(f"{root}none.jsonl") == [f"there is no file '{root}none.jsonl'"]
+
+
+def test_a_folder_without_its_slash_is_refused_with_the_advice(store: Any) -> None:
+    put, root = store
+    put("a/x.jsonl")
+    assert problems(f"{root}a") == [f"'{root}a' is a folder; for all of its files, end it with '/'"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [("a**.csv", "alone between slashes"), ("[z-a]*.csv", "wrong order"), ("**a/*.csv", "alone")],
+)
+def test_a_pattern_that_means_nothing_is_refused(tmp_path: Path, pattern: str, says: str) -> None:
+    assert says in problems(f"{tmp_path}/{pattern}")[0]
+
+
+def test_a_bucket_is_named_without_wildcards() -> None:
+    assert "bucket" in problems("s3://aws_s3@tw*/x.csv")[0]
+
+
+def test_files_of_several_formats_are_refused_and_named(store: Any) -> None:
+    put, root = store
+    for name in ("a.csv", "b.csv", "c.jsonl", "README"):
+        put(name)
+    assert len(problems(root)) == 2
+    assert "'README' ends in none of" in problems(root)[0]
+    assert "csv: a.csv, b.csv; jsonl: c.jsonl" in problems(root)[1]
+    assert names(root, source_format="csv") == ["README", "a.csv", "b.csv", "c.jsonl"]
+
+
+def test_parts_without_an_ending_take_the_given_format(store: Any) -> None:
+    put, root = store
+    put("0000_part_00")
+    put("0001_part_00.gz")
+    assert [file.format for file in find_files(root, "source", source_format="csv")] == ["csv", "csv"]
+    assert "pass source_format" in problems(root)[0]
+    assert "is unknown" in problems(root, source_format="xlsx")[0]
+
+
+def test_texts_in_the_names_of_folders_are_the_partition(store: Any) -> None:
+    put, root = store
+    for name in ("d=2026-01-01/h=a%2Fb%20c/x.csv", "d=__HIVE_DEFAULT_PARTITION__/h=/x.csv"):
+        put(name)
+    found = find_files(root, "source")
+    assert [dict(file.partition) for file in found] == [
+        {"d": "2026-01-01", "h": "a/b c"},
+        {"d": None, "h": ""},
+    ]
+
+
+def test_the_marker_of_a_complete_folder_is_demanded(store: Any) -> None:
+    put, root = store
+    put("a/x.jsonl")
+    put("b/y.jsonl")
+    assert problems(root, complete="_SUCCESS") == ["has no '_SUCCESS': the folder is not complete"]
+    put("a/_SUCCESS")
+    assert names(f"{root}a/", complete="_SUCCESS") == ["x.jsonl"]
+    assert names(f"{root}a/*.jsonl", complete="_SUCCESS") == ["x.jsonl"]
+    assert names(f"{root}a/x.jsonl", complete="_SUCCESS") == ["x.jsonl"]
+    (problem,) = problems(f"{root}*/*.jsonl", complete="_SUCCESS")
+    assert f"{root}b" in problem
+    assert f"{root}a" not in problem
+    put("done.txt")
+    assert names(root, complete="done.txt") == ["a/x.jsonl", "b/y.jsonl"]
+    assert names(f"{root}*/*.jsonl", complete="done.txt") == ["a/x.jsonl", "b/y.jsonl"]
+
+
+def test_a_changed_new_or_vanished_file_is_named(store: Any, s3: Any, tmp_path: Path) -> None:
+    put, root = store
+    for name in ("a", "b", "c"):
+        put(f"{name}.jsonl")
+    listing = Listing(root, "source")
+    assert listing.changes() == []
+    put("b.jsonl", b'{"id": "b"}\n')
+    put("d.jsonl", ROW * 2)
+    put("c.jsonl", ROW * 2)
+    if root.startswith("s3"):
+        s3.delete_object(Bucket="twin", Key="in/a.jsonl")
+    else:
+        (tmp_path / "in" / "a.jsonl").unlink()
+    lines = ["'a.jsonl' is not there any more", "'b.jsonl' has changed"]
+    lines.append(f"'c.jsonl' has changed: {len(ROW)} bytes before, {2 * len(ROW)} now")
+    assert listing.changes() == [*lines, "'d.jsonl' is new"]
+    assert listing.changes(new=False) == lines
+
+
+def own_manifest(root: str, files: dict[str, int], **more: Any) -> bytes:
+    listed = [{"uri": root + name, "rows": 1, "bytes": size} for name, size in files.items()]
+    head = {"format": "jsonl", "rows": len(files), "bytes": sum(files.values()), "columns": ["id"]}
+    return json.dumps({**head, "files": listed, **more}).encode()
+
+
+def redshift_manifest(root: str, files: dict[str, int]) -> bytes:
+    entries = [
+        {"url": root + name, "meta": {"content_length": size, "record_count": 1}}
+        for name, size in files.items()
+    ]
+    return json.dumps({"entries": entries, "schema": {"elements": []}}).encode()
+
+
+SIZES = {"b/2.jsonl": len(ROW), "1.jsonl": len(ROW)}
+
+
+@pytest.mark.parametrize("name", ["_manifest.json", "venue_manifest", "manifest", "list.json"])
+@pytest.mark.parametrize("make", [own_manifest, redshift_manifest])
+def test_a_manifest_lists_its_files_in_its_order(store: Any, make: Any, name: str) -> None:
+    put, root = store
+    for file in (*SIZES, "stale.jsonl"):
+        put(file)
+    put(name, make(root, SIZES))
+    found = find_files(root + name, "source")
+    assert [(file.name, file.path, file.rows) for file in found] == [
+        ("b/2.jsonl", f"{root}b/2.jsonl", 1),
+        ("1.jsonl", f"{root}1.jsonl", 1),
+    ]
+
+
+def test_the_files_of_a_manifest_may_be_relative_to_it(store: Any) -> None:
+    put, root = store
+    for file in SIZES:
+        put(file)
+    for prefix in ("", "./"):
+        put("m.json", own_manifest(prefix, SIZES))
+        assert names(f"{root}m.json") == [*SIZES]
+
+
+def test_a_manifest_is_read_with_its_own_connection(s3: Any) -> None:
+    s3.put_object(Bucket="twin", Key="in/1.jsonl", Body=ROW)
+    for host in ("twin", "other_conn@twin"):
+        s3.put_object(
+            Bucket="twin", Key="in/m.json", Body=own_manifest(f"s3://{host}/in/", {"1.jsonl": len(ROW)})
+        )
+        (file,) = find_files("s3://aws_s3@twin/in/m.json", "source")
+        assert file.path == "s3://aws_s3@twin/in/1.jsonl"
+
+
+FOREIGN = [
+    "file:///etc/passwd",
+    "/etc/passwd",
+    "../secret.jsonl",
+    "b/../../secret.jsonl",
+    "s3://other/in/1.jsonl",
+    "s3://aws_s3@twin/secret.jsonl",
+    "s3://aws_s3@twin/in/../secret.jsonl",
+    "https://user:geheim@host.example/1.jsonl?sig=geheim",
+    "gs://twin/in/1.jsonl",
+    "",
+]
+
+
+@pytest.mark.parametrize("location", FOREIGN)
+def test_a_manifest_names_no_file_outside_of_its_own_folder(store: Any, location: str) -> None:
+    put, root = store
+    put("m.json", own_manifest("", {location: 1}))
+    (problem,) = problems(f"{root}m.json")
+    assert "not in the manifest's own folder" in problem
+    assert "geheim" not in problem
+
+
+def test_a_manifest_whose_files_are_not_as_it_says_is_refused_with_all_problems(store: Any) -> None:
+    put, root = store
+    put("1.jsonl")
+    put("2.jsonl", ROW * 2)
+    put("m.json", own_manifest(root, dict.fromkeys(("1.jsonl", "2.jsonl", "3.jsonl"), len(ROW))))
+    assert problems(f"{root}m.json") == [
+        f"lists '2.jsonl' with {len(ROW)} bytes, but it has {2 * len(ROW)}",
+        "lists '3.jsonl', which is not there",
+    ]
+
+
+def test_a_manifest_that_contradicts_itself_is_refused(store: Any) -> None:
+    put, root = store
+    put("1.jsonl")
+    put("m.json", own_manifest(root, {"1.jsonl": len(ROW)}, rows=7))
+    assert problems(f"{root}m.json") == ["has 7 rows in all, but its files have 1"]
+    put("m.json", own_manifest(root, {}))
+    assert problems(f"{root}m.json") == ["is a manifest that lists no files"]
+    put("m.json", redshift_manifest(root, {}))
+    assert problems(f"{root}m.json") == ["is a manifest that lists no files"]
+
+
+def test_a_manifest_gives_its_files_their_format(store: Any) -> None:
+    put, root = store
+    put("0000_part_00")
+    put("m.json", own_manifest(root, {"0000_part_00": len(ROW)}))
+    assert [file.format for file in find_files(f"{root}m.json", "source")] == ["jsonl"]
+    put("m.json", redshift_manifest(root, {"0000_part_00": len(ROW)}))
+    assert "pass source_format" in problems(f"{root}m.json")[0]
+    assert [file.format for file in find_files(f"{root}m.json", "source", source_format="csv")] == ["csv"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"files": [{"uri": "a", "bytes": 1}]}]',
+        '{"type": "FeatureCollection", "features": [], "files": [{"uri": "a", "bytes": 1}]}',
+        '{"connectorType": "ee", "content": [], "entries": [{"url": "s3://a/b"}]}',
+        '{"connectorType": "ee"}',
+    ],
+)
+def test_json_that_is_rows_is_no_manifest(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    assert names(str(path)) == ["x.json"]
+
+
+def test_a_json_lines_file_is_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(own_manifest("", {"a": 1}))
+    assert names(f"{tmp_path}/x.jsonl") == ["x.jsonl"]
+
+
+def test_what_is_wrong_with_a_manifest_is_said(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text('{"files": [{"uri": "a"}], "format": "csv", "rows": 1}')
+    assert "is no manifest of files" in problems(f"{tmp_path}/m.json")[0]
+
+
+def test_a_folder_with_a_manifest_is_refused_with_its_path(store: Any) -> None:
+    put, root = store
+    put("0000_part_00")
+    put("manifest", redshift_manifest(root, {"0000_part_00": len(ROW)}))
+    assert problems(root, source_format="csv") == [
+        "has the manifest 'manifest': pass its path, not the folder's"
+    ]
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to(tmp_path / "none.csv")
+    assert [problem.partition(" is no file")[0] for problem in problems(f"{tmp_path}/")] == [
+        "'a.csv'",
+        "'b.csv'",
+    ]
+
+
+def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.csv").write_text("a\n")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    assert names(f"{tmp_path}/") == ["a/x.csv"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all folders")
+def test_a_folder_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n")
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(PermissionError):
+        find_files(f"{tmp_path}/", "source")
+
+
+def test_a_path_from_the_working_directory_is_found(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.jsonl").write_bytes(ROW)
+    assert [file.path for file in find_files("out/*.jsonl", "source")] == ["out/a.jsonl"]
+    assert [file.path for file in find_files("*/a.jsonl", "source")] == ["out/a.jsonl"]
+    (tmp_path / "out" / "m.json").write_bytes(own_manifest("out/", {"a.jsonl": len(ROW)}))
+    assert [file.path for file in find_files("out/m.json", "source")] == ["out/a.jsonl"]
+    assert [file.name for file in find_files(f"{tmp_path}/out/m.json", "source")] == ["a.jsonl"]
+
+
+def test_ten_thousand_files_are_listed(tmp_path: Path) -> None:
+    for number in range(10_000):
+        (tmp_path / f"part-{number}.csv").touch()
+    found = find_files(f"{tmp_path}/part-*.csv", "source")
+    assert [file.name for file in found] == [f"part-{number}.csv" for number in range(10_000)]
+    assert isinstance(found[0], SourceFile)
