@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_choice
+from airflow_provider.core.arguments import check_at_most_one, check_choice
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
@@ -82,7 +82,10 @@ class LeanIXStartRunOperator(RowOperator):
         "test_run",
         "leanix_conn_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json", "columns": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **RowOperator.template_fields_renderers,
+        "custom_fields": "json",
+    }
     scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
     operator_extra_links = (LeanIXSyncLogLink(),)
     ui_color = "#d9e8f6"
@@ -128,8 +131,8 @@ class LeanIXStartRunOperator(RowOperator):
     def execute(self, context: Context) -> Any:
         """Start the run, or resume the run of an earlier attempt; return its id."""
         self._check_arguments()
-        with LeanIXHook(self.leanix_conn_id) as hook:
-            ldif = self._ldif(hook)
+        with LeanIXHook(self.leanix_conn_id) as hook, self.open_rows(self.content) as content:
+            ldif = self._ldif(hook, content)
             submission = Submission(context, self._fingerprint(ldif), self.log)
             run_id = self._submit(context, hook, submission, ldif)
             self.sync_log_url = hook.sync_log_url()
@@ -146,14 +149,18 @@ class LeanIXStartRunOperator(RowOperator):
 
     def _check_arguments(self) -> None:
         """Read the rendered arguments as their types, and raise all their problems."""
-        raise_problems(read_scalars(self, self.scalars))
+        self._raise_problems(read_scalars(self, self.scalars))
 
-    def _ldif(self, hook: LeanIXHook) -> Ldif:
+    def _raise_problems(self, problems: list[str]) -> None:
+        """Raise the problems of arguments, with those of the arguments about rows."""
+        self.row_options([*problems, *check_at_most_one({"content": self.content, "sql": self.sql})])
+
+    def _ldif(self, hook: LeanIXHook, content: object) -> Ldif:
         from airflow_provider.leanix.ldif.document import make_header, prepare
 
         ldif = prepare(
             make_header(**{name: getattr(self, name) for name in HEADER_ARGUMENTS.values()}),
-            self.content,
+            content,
             min_content=self.min_content,
             options=self.row_options(),
             allow_duplicates=self.allow_duplicates,
@@ -253,12 +260,13 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         seconds = wait.bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
-            ldif = self._ldif(hook)
-            request = RunRequest.of(ldif, self._fingerprint(ldif))
-            if request.is_full and self.max_shrink is not None:
-                self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
-            submission = Submission(context, request.fingerprint, self.log)
-            run_id = self._submit(context, hook, submission, ldif)
+            with self.open_rows(self.content) as content:
+                ldif = self._ldif(hook, content)
+                request = RunRequest.of(ldif, self._fingerprint(ldif))
+                if request.is_full and self.max_shrink is not None:
+                    self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
+                submission = Submission(context, request.fingerprint, self.log)
+                run_id = self._submit(context, hook, submission, ldif)
             self.log.info("Waiting for run %s, at most %g seconds", run_id, seconds)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, request)
@@ -288,7 +296,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self, hook: LeanIXHook, request: str, sent: int, facts: Mapping[str, Any] | None
     ) -> RunRequest:
         if not request:  # ``dag.test()`` resumes a task without the arguments that it deferred with
-            ldif = self._ldif(hook)
+            with self.open_rows(self.content) as content:
+                ldif = self._ldif(hook, content)
             return RunRequest.of(ldif, self._fingerprint(ldif))
         if facts:
             return RunRequest.from_kwargs(request, sent, facts)
@@ -365,7 +374,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         problems += check_choice("fail_on", self.fail_on, FAIL_ON)
         if self.output_path is not None:
             problems += output_problems(self.output_path, self.output_format)
-        raise_problems(problems)
+        self._raise_problems(problems)
 
 
 class LeanIXFetchResultsOperator(BaseOperator):

@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator
 from airflow_provider.core.arguments import check_choice, check_exactly_one
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
-from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.mapsindoors.arguments import (
     BATCH,
@@ -174,7 +173,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
             if self.plan:
                 plan = sync.load_plan(self.plan)
             else:
-                plan, rows = sync.make_plan(self.source)
+                with self.open_rows(self.source) as source:
+                    plan, rows = sync.make_plan(source)
             if path := self.plan_output or self.plan:
                 record_page(self, context, path, plan.fingerprint)
             self.log.info("Planned: %s", plan.summary())
@@ -202,7 +202,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         arguments.problems += check_choice("mode", self.mode, ("plan", "apply"))
         arguments.problems += check_choice("missing", self.missing, ("ignore", "deactivate", "delete"))
         arguments.problems += check_choice("on_row_error", self.on_row_error, ("fail", "skip"))
-        arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
+        arguments.problems += check_exactly_one({"source": self.source, "sql": self.sql, "plan": self.plan})
         if self.mode == "plan" and not self.plan_output:
             arguments.problems.append("mode='plan' needs plan_output")
         settings = {
@@ -219,8 +219,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
             "restore": self.restore,
             "allow_distant": self.allow_distant,
         }
-        arguments.raise_if_any()
-        return {**settings, "options": self.row_options()}
+        return {**settings, "options": self.row_options(arguments.problems)}
 
 
 class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
@@ -252,7 +251,7 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
     def __init__(
         self,
         *,
-        geodata: list[dict[str, Any]] | str,
+        geodata: list[dict[str, Any]] | str | None = None,
         allow_distant: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -264,14 +263,19 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
         """Validate all objects, then send them in batches."""
         from airflow_provider.mapsindoors.sync.update import update_rows
 
-        raise_problems(read_scalars(self, {**BATCH, **DISTANT}))
-        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+        problems = read_scalars(self, {**BATCH, **DISTANT})
+        problems += check_exactly_one({"geodata": self.geodata, "sql": self.sql})
+        options = self.row_options(problems)
+        with (
+            MapsIndoorsHook(self.mapsindoors_conn_id) as hook,
+            self.open_rows(self.geodata) as rows,
+        ):
             updated = update_rows(
                 hook,
-                self.geodata,
+                rows,
                 self.batch_size,
                 self.log,
-                options=self.row_options(),
+                options=options,
                 allow_distant=self.allow_distant,
             )
         return add_to_outlet_events(context, self.outlets, {"updated": updated})
@@ -305,7 +309,7 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
     def __init__(
         self,
         *,
-        geodata: list[dict[str, Any]] | str,
+        geodata: list[dict[str, Any]] | str | None = None,
         match_on: str = "externalId",
         defaults: dict[str, Any] | None = None,
         allow_distant: bool = False,
@@ -327,13 +331,14 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
             "batch_size": self.batch_size,
             "allow_distant": self.allow_distant,
         }
-        arguments.raise_if_any()
-        options = self.row_options()
+        arguments.problems += check_exactly_one({"geodata": self.geodata, "sql": self.sql})
+        options = self.row_options(arguments.problems)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(
                 hook, self.log, defaults=self.defaults, subject="geodata", options=options, **settings
             )
-            plan, rows = sync.make_plan(self.geodata)
+            with self.open_rows(self.geodata) as source:
+                plan, rows = sync.make_plan(source)
             plan.changes = [change for change in plan.changes if change.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})
@@ -366,7 +371,7 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
     def __init__(
         self,
         *,
-        ids: list[str] | str,
+        ids: list[str] | str | None = None,
         max_deletes: int = 100,
         **kwargs: Any,
     ) -> None:
@@ -378,8 +383,11 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
         """Check the children and the limit, and delete the objects, children first."""
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
-        raise_problems(read_scalars(self, DELETE_SCALARS))
-        ids = read_ids(self.ids, self.row_options())
+        problems = read_scalars(self, DELETE_SCALARS)
+        problems += check_exactly_one({"ids": self.ids, "sql": self.sql})
+        options = self.row_options(problems)
+        with self.open_rows(self.ids) as rows:
+            ids = read_ids(rows, options)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             done = delete(hook, ids, self.max_deletes, self.batch_size, self.log)
         return add_to_outlet_events(context, self.outlets, done)

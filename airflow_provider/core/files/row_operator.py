@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -31,7 +32,9 @@ class _InheritedSignature:
 
 
 class RowOperator(BaseOperator):
-    """Take rows, from a list or from a file; :meth:`row_options` returns how they are read.
+    """Take rows: of a list, of a file, or of a query on a database.
+
+    :meth:`row_options` returns how they are read, and :meth:`open_rows` the rows themselves.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
     :param ignore: names in the rows that are left out.
@@ -39,6 +42,13 @@ class RowOperator(BaseOperator):
     :param csv_delimiter: delimiter of CSV, one character; None to detect it.
     :param encoding: encoding of a text file, such as ``cp1252``; None to detect it.
     :param source_format: format of the file, such as ``csv``; None for the path's ending.
+    :param sql: a query whose rows are taken, instead of a list or a file: its text, or the path of a ``.sql``
+        file. It is run once and must only read. Nothing that it does is committed.
+    :param sql_conn_id: id of the connection to the database, of any type whose hook is a ``DbApiHook``.
+    :param parameters: values for the query's placeholders, as a list or an object, in the form of the
+        database's driver. Without any, a ``%`` in the query is a ``%``.
+    :param sql_timezone: the time zone of the query's dates and times without one, such as
+        ``Europe/Copenhagen``; None refuses them.
     """
 
     ROW_FIELDS: ClassVar[tuple[str, ...]] = (
@@ -48,8 +58,19 @@ class RowOperator(BaseOperator):
         "csv_delimiter",
         "encoding",
         "source_format",
+        "sql",
+        "sql_conn_id",
+        "parameters",
+        "sql_timezone",
     )
     """The arguments, for ``template_fields``."""
+
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "columns": "json",
+        "sql": "sql",
+        "parameters": "json",
+    }
 
     __signature__ = _InheritedSignature()
 
@@ -62,6 +83,10 @@ class RowOperator(BaseOperator):
         csv_delimiter: str | None = None,
         encoding: str | None = None,
         source_format: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        sql_timezone: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,29 +96,69 @@ class RowOperator(BaseOperator):
         self.csv_delimiter = csv_delimiter
         self.encoding = encoding
         self.source_format = source_format
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.parameters = parameters
+        self.sql_timezone = sql_timezone
 
-    def row_options(self) -> RowOptions:
-        """Return the rendered arguments.
+    def row_options(self, problems: Iterable[str] = ()) -> RowOptions:
+        """Return how the rows are read, by the rendered arguments.
 
-        :raises InputError: with every problem of them.
+        :param problems: problems of the task's other arguments, which are raised with those of these ones.
+        :raises InputError: with every problem.
         """
         from airflow_provider.core.files.row_source import RowOptions
         from airflow_provider.core.input.scalars import Scalar, read_scalar
+        from airflow_provider.core.sql.query import query_problems
 
-        given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
+        given: dict[str, Any] = {name: getattr(self, name) for name in RowOptions._fields}
         # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
         for name, value in given.items():
             if isinstance(value, str) and (value == "None" or (value == "" and name != "min_rows")):
                 given[name] = None
-        problems = []
+        found = [
+            *problems,
+            *query_problems(self.sql, self.sql_conn_id, self.parameters, self.sql_timezone),
+            *self._file_option_problems(given),
+        ]
         try:
             scalar = Scalar("integer", optional=True, guard=True, least=0)
             given["min_rows"] = read_scalar("min_rows", given["min_rows"], scalar)
         except InputError as error:
-            problems = error.problems
+            found += error.problems
         if given["csv_delimiter"] == "\\t":
             given["csv_delimiter"] = "\t"
         options = RowOptions(**given)
-        if problems := [*options.problems(), *problems]:
-            raise InputError(problems, SUBJECT)
+        if found := [*options.problems(), *found]:
+            raise InputError(found, SUBJECT)
         return options
+
+    def _file_option_problems(self, given: Mapping[str, Any]) -> list[str]:
+        if self.sql is None:
+            return []
+        options = ("csv_delimiter", "encoding", "source_format")
+        return [
+            f"'{name}' says how a file is read; it cannot be given with 'sql'"
+            for name in options
+            if given[name] is not None
+        ]
+
+    @contextmanager
+    def open_rows(self, argument: object) -> Iterator[Any]:
+        """Yield the source of the rows: the argument's value, or the rows of the query, read from now on.
+
+        Call :meth:`row_options` first.
+
+        :param argument: value of the argument that takes a list or a file.
+        :raises InputError: when the query cannot be run.
+        :raises DatabaseError: when the database fails.
+        """
+        if self.sql is None:
+            yield argument
+            return
+        from airflow_provider.core.sql.query import Query, read_timezone
+        from airflow_provider.core.sql.rows import read_query
+
+        query = Query(self.sql, str(self.sql_conn_id), self.parameters, read_timezone(self.sql_timezone))
+        with read_query(query, self.log) as rows:
+            yield rows
