@@ -1,17 +1,26 @@
-"""PostgreSQL server: the machine's or Debian's, on a port and in a folder of its own."""
+"""PostgreSQL server: the machine's or Debian's, on a port and in a folder of its own.
+
+When the machine lacks PostGIS, Debian's packages are unpacked into ``.postgres``. This needs no root, and
+starts no service of the machine.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import os
 import shutil
+import stat
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+from dev import debian_packages
 from dev.processes import Started, free_ports
 
+ROOT = Path(__file__).resolve().parents[1] / ".postgres"
 START_SECONDS = 30.0
 
 NOBODY = 65534
@@ -38,6 +47,55 @@ def find_programs() -> Path:
     return Path(max(folders, key=_version))
 
 
+def find_programs_with_postgis() -> Path:
+    """Return the folder of PostgreSQL's programs, of a version with PostGIS.
+
+    The machine's own are taken when they have it. Else Debian's packages are unpacked into ``.postgres``,
+    beside a copy of the machine's PostgreSQL where there is one.
+
+    :raises NoPostgresServerError: when that fails.
+    """
+    try:
+        programs = find_programs()
+        if _share(programs).joinpath("extension", "postgis.control").exists():
+            return programs
+    except NoPostgresServerError:
+        pass
+    ROOT.mkdir(exist_ok=True)
+    with (ROOT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # The tests run in several processes.
+        complete = ROOT / "complete"
+        if not complete.exists():
+            _unpack_postgis()
+            complete.touch()
+    ROOT.chmod(0o755)
+    (programs,) = ROOT.glob("usr/lib/postgresql/*/bin")
+    return programs
+
+
+def _share(programs: Path) -> Path:
+    """Return the folder that Debian's PostgreSQL reads extensions from, relative to its programs."""
+    return programs.parents[3] / "share" / "postgresql" / programs.parent.name
+
+
+def _unpack_postgis() -> None:
+    shutil.rmtree(ROOT / "usr", ignore_errors=True)
+    try:
+        version = max(debian_packages.versions(r"^postgresql-[0-9]+-postgis-3$"))
+        packages = debian_packages.with_missing_dependencies(f"postgresql-{version}-postgis-3")
+        debian_packages.unpack(packages, ROOT)
+    except debian_packages.NoPackageError as error:
+        raise NoPostgresServerError(f"PostGIS cannot be downloaded: {error}") from None
+    # An installed PostgreSQL is none of the missing packages. It finds extensions beside its programs only.
+    for folder in (f"lib/postgresql/{version}", f"share/postgresql/{version}"):
+        machines = Path("/usr") / folder
+        if f"postgresql-{version}" not in packages and machines.exists():
+            shutil.copytree(machines, ROOT / "usr" / folder, symlinks=True, dirs_exist_ok=True)
+    # On an installed system this is a link that the package's script makes.
+    control = ROOT / f"usr/share/postgresql/{version}/extension/postgis.control"
+    shutil.copy(control.with_name("postgis-3.control"), control)
+
+
 def _version(folder: str) -> float:
     name = Path(folder).parent.name
     return float(name) if name.replace(".", "").isdigit() else 0.0
@@ -47,12 +105,16 @@ class PostgresServer:
     """A PostgreSQL server on loopback with an empty database ``airflow``.
 
     :param log: file that takes its output.
+    :param postgis: whether its databases can create the extension ``postgis``.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, postgis: bool = False) -> None:
         self.log = log
+        self.postgis = postgis
         self.folder = Path()
         self.started: Started | None = None
+        self._command: list[str] = []
+        self._variables: dict[str, str] = {}
         (self.port,) = free_ports(1)
 
     def url(self, driver: str) -> str:
@@ -67,8 +129,10 @@ class PostgresServer:
 
         :raises NoPostgresServerError: when there is none, or it does not start.
         """
-        programs = find_programs()
+        programs = find_programs_with_postgis() if self.postgis else find_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="twin-postgres-"))
+        if programs.is_relative_to(ROOT):
+            programs = self._use_unpacked(programs)
         if not os.geteuid():
             os.chown(self.folder, NOBODY, NOBODY)
         data = str(self.folder / "data")
@@ -77,9 +141,30 @@ class PostgresServer:
         # Data is thrown away with the folder, so nothing waits for the disk.
         options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder), "-F"]
         options += ["-c", "max_connections=300", "-c", "full_page_writes=off"]
-        server = [str(programs / "postgres"), "-D", data, *options]
-        self.started = Started.run(server, self._environment(), self.log, self.folder, user=self._user())
+        self._command = [str(programs / "postgres"), "-D", data, *options]
+        self.start_with_data()
         self._create_database(str(programs / "createdb"))
+
+    def _use_unpacked(self, programs: Path) -> Path:
+        """Return where the server finds its unpacked programs: a copy, when its user cannot reach them."""
+        root = ROOT
+        if not os.geteuid() and not all(folder.stat().st_mode & stat.S_IXOTH for folder in ROOT.parents):
+            root = self.folder
+            shutil.copytree(ROOT / "usr", root / "usr", symlinks=True)
+        self._variables["LD_LIBRARY_PATH"] = debian_packages.libraries(root)
+        self._variables["PROJ_DATA"] = self._variables["PROJ_LIB"] = f"{root}/usr/share/proj"
+        return root / programs.relative_to(ROOT)
+
+    def start_with_data(self) -> None:
+        """Start the server on the data that it has, after it was stopped or killed."""
+        command = self._command
+        self.started = Started.run(command, self._environment(), self.log, self.folder, user=self._user())
+
+    def kill(self) -> None:
+        """Kill the server with all its processes; its data stays."""
+        if self.started is not None:
+            self.started.stop(0, 0)
+            self.started = None
 
     def _create_database(self, program: str) -> None:
         command = [program, "-h", "127.0.0.1", "-p", str(self.port), "-U", "airflow", DATABASE]
@@ -109,9 +194,9 @@ class PostgresServer:
     def _user() -> int | None:
         return None if os.geteuid() else NOBODY
 
-    @staticmethod
-    def _environment() -> dict[str, str]:
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    def _environment(self) -> dict[str, str]:
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, "LC_ALL": "C.UTF-8", "TZ": "UTC", **self._variables}
 
     def stop(self) -> None:
         """Stop the server and remove its data."""
@@ -120,3 +205,10 @@ class PostgresServer:
             self.started = None
         if self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        print(find_programs_with_postgis())
+    except NoPostgresServerError as problem:
+        sys.exit(f"!!!! NOT TESTED with PostGIS: {problem} !!!!")

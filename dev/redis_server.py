@@ -6,7 +6,6 @@ The package is unpacked into ``.redis``, which needs no root and starts no servi
 from __future__ import annotations
 
 import fcntl
-import glob
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dev import debian_packages
 from dev.processes import Started, free_ports
 
 ROOT = Path(__file__).resolve().parents[1] / ".redis"
@@ -46,25 +46,10 @@ def find_program() -> str:
 
 
 def _unpack_packages() -> None:
-    download = ["apt-get", "download", *PACKAGES]
     try:
-        done = _run(download)
-        if done.returncode and not os.geteuid():
-            _run(["apt-get", "update"])
-            done = _run(download)
-        for package in sorted(ROOT.glob("*.deb")):
-            done.check_returncode()
-            _run(["dpkg", "-x", str(package), "."]).check_returncode()
-            package.unlink()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise NoRedisServerError(f"the package redis-server cannot be downloaded ({error})") from None
-    if not (ROOT / "usr" / "bin" / "redis-server").exists():
-        reason = done.stderr.strip()[-500:]
-        raise NoRedisServerError(f"the package redis-server cannot be downloaded: {reason}")
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+        debian_packages.unpack(PACKAGES, ROOT)
+    except debian_packages.NoPackageError as error:
+        raise NoRedisServerError(f"the package redis-server cannot be downloaded: {error}") from None
 
 
 class RedisServer:
@@ -102,8 +87,8 @@ class RedisServer:
         :raises NoRedisServerError: when there is none.
         """
         program = find_program()
-        libraries = glob.glob(str(ROOT / "usr" / "lib" / "*-linux-gnu"))
-        env = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else None
+        libraries = debian_packages.libraries(ROOT)
+        env = {**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None
         command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--save", "", "--appendonly", "no", *self._options]
         with (self.folder / "redis.log").open("ab") as log:

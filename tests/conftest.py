@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a temporary Airflow home, the sandbox, and an S3 server."""
+"""Fixtures of all tests: a temporary Airflow home, the sandbox, PostgreSQL, Redis and an S3 server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ from hypothesis import settings  # noqa: E402
 
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
 from dev import redis_server  # noqa: E402
+from dev.postgres_server import PostgresServer  # noqa: E402
 from dev.redis_server import RedisServer  # noqa: E402
+from tests.support import postgres  # noqa: E402
 from tests.support.hypothesis_sizes import LONG, examples  # noqa: E402
 
 # No deadline, because a busy machine is slow at times; the benchmarks measure durations. The short form uses
@@ -81,6 +83,23 @@ def running_redis(redis_program: str, tmp_path_factory: pytest.TempPathFactory) 
     """Serve Redis during the test session, on a port and in a folder of its own."""
     with redis_server.running(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Serve PostgreSQL with PostGIS during the test session; without one the tests fail."""
+    with postgres.running_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def database(
+    running_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[postgres.Database]:
+    """Yield an empty database with PostGIS, which the connection ``warehouse`` leads to."""
+    with postgres.new_database(running_postgres) as database:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.airflow_connection())
+        yield database
 
 
 @pytest.fixture(scope="session")
