@@ -41,15 +41,6 @@ def check_exactly_one(arguments: Mapping[str, Any]) -> list[str]:
     return [f"give exactly one of {', '.join(others)} and {last}; {found}"]
 
 
-def check_at_most_one(arguments: Mapping[str, Any]) -> list[str]:
-    """Require that at most one argument is not None.
-
-    :param arguments: the values by name.
-    """
-    given = [f"'{name}'" for name, value in arguments.items() if value is not None]
-    return [f"give either {' or '.join(given)}, not both"] if len(given) > 1 else []
-
-
 def check_without(name: str, others: Mapping[str, Any]) -> list[str]:
     """Require that arguments are None, which cannot be given together with another one.
 

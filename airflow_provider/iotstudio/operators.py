@@ -60,8 +60,8 @@ class IoTStudioWritePropertiesOperator(RowOperator):
 
     Returns ``{"written": n, "skipped": n, "verified": n}``, counted in property values.
 
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
-    :class:`RowOperator`.
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or
+    ``sql``, ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its new values by name; NaN leaves a property alone, None is JSON null.
@@ -83,6 +83,7 @@ class IoTStudioWritePropertiesOperator(RowOperator):
         "properties",
         "writes",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
         "space",
         "verify",
         "only_changed",

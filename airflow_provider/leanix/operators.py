@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_at_most_one, check_choice
+from airflow_provider.core.arguments import check_choice, check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
@@ -51,8 +51,8 @@ class LeanIXStartRunOperator(RowOperator):
     and what it contains must not contradict them. A retry of the task resumes the run of an earlier attempt,
     and never starts a second run beside it.
 
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
-    :class:`RowOperator`.
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or
+    ``sql``, ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param connector_type: as in the processor configuration.
     :param connector_id: as in the processor configuration.
@@ -77,6 +77,7 @@ class LeanIXStartRunOperator(RowOperator):
         *HEADER_ARGUMENTS.values(),
         "content",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
         "allow_duplicates",
         "min_content",
         "test_run",
@@ -153,7 +154,9 @@ class LeanIXStartRunOperator(RowOperator):
 
     def _raise_problems(self, problems: list[str]) -> None:
         """Raise the problems of arguments, with those of the arguments about rows."""
-        self.row_options([*problems, *check_at_most_one({"content": self.content, "sql": self.sql})])
+        if self.sql is not None:
+            problems += check_without("sql", {"content": self.content})
+        self.row_options(problems)
 
     def _ldif(self, hook: LeanIXHook, content: object) -> Ldif:
         from airflow_provider.leanix.ldif.document import make_header, prepare

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_choice, check_exactly_one
+from airflow_provider.core.arguments import check_choice, check_exactly_one, check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.scalars import read_scalars
@@ -61,7 +61,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
     objects that exist already are recognised by the match key.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
         :func:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns. A row names its parent by
@@ -119,6 +120,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         "allow_distant",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
     operator_extra_links = (MapsIndoorsPlanLink(),)
 
@@ -202,7 +204,10 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         arguments.problems += check_choice("mode", self.mode, ("plan", "apply"))
         arguments.problems += check_choice("missing", self.missing, ("ignore", "deactivate", "delete"))
         arguments.problems += check_choice("on_row_error", self.on_row_error, ("fail", "skip"))
-        arguments.problems += check_exactly_one({"source": self.source, "sql": self.sql, "plan": self.plan})
+        if self.sql is None:
+            arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
+        else:
+            arguments.problems += check_without("sql", {"source": self.source, "plan": self.plan})
         if self.mode == "plan" and not self.plan_output:
             arguments.problems.append("mode='plan' needs plan_output")
         settings = {
@@ -230,7 +235,8 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
     not. Updates are idempotent, so the task can be retried.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param geodata: rows, or the path of a file with rows, as for a sync. Fields that a row does not have
         stay unchanged, and so do members of ``properties``, ``baseTypeProperties`` and ``displaySetting``:
@@ -246,6 +252,7 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
         "allow_distant",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
 
     def __init__(
@@ -264,7 +271,7 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
         from airflow_provider.mapsindoors.sync.update import update_rows
 
         problems = read_scalars(self, {**BATCH, **DISTANT})
-        problems += check_exactly_one({"geodata": self.geodata, "sql": self.sql})
+        problems += self.source_problems("geodata", self.geodata)
         options = self.row_options(problems)
         with (
             MapsIndoorsHook(self.mapsindoors_conn_id) as hook,
@@ -287,7 +294,8 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
     No place is created twice, neither by a retry of the task nor after a request without a response.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
     :param match_on: the match key, by which existing places are recognised.
@@ -304,6 +312,7 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
         "allow_distant",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
 
     def __init__(
@@ -331,7 +340,7 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
             "batch_size": self.batch_size,
             "allow_distant": self.allow_distant,
         }
-        arguments.problems += check_exactly_one({"geodata": self.geodata, "sql": self.sql})
+        arguments.problems += self.source_problems("geodata", self.geodata)
         options = self.row_options(arguments.problems)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(
@@ -352,7 +361,8 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
     not have all of its children.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param ids: the ids, or the path of a file of objects with an ``id``.
     :param max_deletes: maximum number of deletions.
@@ -366,6 +376,7 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
         "max_deletes",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
 
     def __init__(
@@ -384,7 +395,7 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
         problems = read_scalars(self, DELETE_SCALARS)
-        problems += check_exactly_one({"ids": self.ids, "sql": self.sql})
+        problems += self.source_problems("ids", self.ids)
         options = self.row_options(problems)
         with self.open_rows(self.ids) as rows:
             ids = read_ids(rows, options)

@@ -58,12 +58,11 @@ class RowOperator(BaseOperator):
         "csv_delimiter",
         "encoding",
         "source_format",
-        "sql",
-        "sql_conn_id",
-        "parameters",
-        "sql_timezone",
     )
-    """The arguments, for ``template_fields``."""
+    """The arguments about all rows and those of files, for ``template_fields``."""
+
+    SQL_FIELDS: ClassVar[tuple[str, ...]] = ("sql", "sql_conn_id", "parameters", "sql_timezone")
+    """The arguments of a query, for ``template_fields``."""
 
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -111,7 +110,7 @@ class RowOperator(BaseOperator):
         from airflow_provider.core.input.scalars import Scalar, read_scalar
         from airflow_provider.core.sql.query import query_problems
 
-        given: dict[str, Any] = {name: getattr(self, name) for name in RowOptions._fields}
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
         # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
         for name, value in given.items():
             if isinstance(value, str) and (value == "None" or (value == "" and name != "min_rows")):
@@ -132,6 +131,17 @@ class RowOperator(BaseOperator):
         if found := [*options.problems(), *found]:
             raise InputError(found, SUBJECT)
         return options
+
+    def source_problems(self, name: str, value: object) -> list[str]:
+        """Return what is wrong when not exactly one source of rows is given.
+
+        :param name: name of the argument that takes a list or a file.
+        :param value: its value.
+        """
+        if value is None and self.sql is None:
+            return [f"'{name}' must be a list or the path of a file; or give a query as 'sql'"]
+        both = value is not None and self.sql is not None
+        return [f"give either '{name}' or 'sql', not both"] if both else []
 
     def _file_option_problems(self, given: Mapping[str, Any]) -> list[str]:
         if self.sql is None:

@@ -37,7 +37,7 @@ def tolerate_dates_of_psycopg(cursor: Any) -> None:
 
 def tolerate_dates_of_psycopg2(cursor: Any) -> None:
     """Make dates that Python does not have unreadable values; the driver makes infinity the year 9999."""
-    from psycopg2 import extensions
+    from psycopg2 import DataError, extensions
 
     def tolerant(base: Any) -> Callable[[Any, Any], Any]:
         def load(value: Any, at: Any) -> Any:
@@ -45,15 +45,20 @@ def tolerate_dates_of_psycopg2(cursor: Any) -> None:
                 return Unreadable(NO_DATE)
             try:
                 return base(value, at)
-            except (ValueError, OverflowError):
+            except (ValueError, OverflowError, DataError):
                 return Unreadable(NO_DATE)
 
         return load
 
-    for oid, base in (
-        (1082, extensions.PYDATE),
-        (1114, extensions.PYDATETIME),
-        (1184, extensions.PYDATETIMETZ),
-        (1186, extensions.PYINTERVAL),
+    # The ids of PostgreSQL's date, timestamp, timestamptz and interval, each with that of its array.
+    for oid, array_oid, base in (
+        (1082, 1182, extensions.PYDATE),
+        (1114, 1115, extensions.PYDATETIME),
+        (1184, 1185, extensions.PYDATETIMETZ),
+        (1186, 1187, extensions.PYINTERVAL),
     ):
-        extensions.register_type(extensions.new_type((oid,), f"TOLERANT{oid}", tolerant(base)), cursor)
+        kind = extensions.new_type((oid,), f"TOLERANT{oid}", tolerant(base))
+        extensions.register_type(kind, cursor)
+        extensions.register_type(
+            extensions.new_array_type((array_oid,), f"TOLERANT{array_oid}", kind), cursor
+        )

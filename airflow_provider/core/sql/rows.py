@@ -33,6 +33,9 @@ _PROGRESS_SECONDS = 10.0
 
 _SIZE = struct.Struct("<I")
 
+_NOT_OF_DATABASES = (ProviderError, MemoryError, AttributeError, NameError)
+"""Exceptions that no database raises."""
+
 _UNREADABLE = 1
 """Code of an unreadable value in the file."""
 
@@ -124,7 +127,7 @@ def _read(hook: Any, query: Query, log: Logger) -> SqlRows:
     rows = None
     try:
         result = open_result(connection, hook, query, log)
-        with closing(result.rows):  # type: ignore[type-var]
+        with closing(result.rows):
             rows = SqlRows(result.names)
             reader = DatabaseValueReader(query.timezone)
             rows.add(map(reader.read_row, _logged(result.rows, log)))
@@ -132,7 +135,7 @@ def _read(hook: Any, query: Query, log: Logger) -> SqlRows:
     except BaseException as error:
         if rows is not None:
             rows.close()
-        if isinstance(error, (ProviderError, MemoryError)) or not isinstance(error, Exception):
+        if isinstance(error, _NOT_OF_DATABASES) or not isinstance(error, Exception):
             raise
         raise database_error(error, query) from None
     finally:

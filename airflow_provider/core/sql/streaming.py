@@ -5,7 +5,7 @@ Each driver has one function that opens the query in a transaction that only rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,7 +36,7 @@ class Result(NamedTuple):
     """
 
     names: list[str]
-    rows: Iterator[Row]
+    rows: Generator[Row, None, None]
     cursor: Any
 
 
@@ -75,7 +75,7 @@ def _names(cursor: Any) -> list[str]:
     return [str(column[0]) for column in cursor.description]
 
 
-def _fetched(cursor: Any) -> Iterator[Row]:
+def _fetched(cursor: Any) -> Generator[Row, None, None]:
     while rows := cursor.fetchmany(FETCH_ROWS):
         yield from rows
 
@@ -92,7 +92,7 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
     try:
         first = [next(rows)]
     except StopIteration:
-        return Result(_declared_names(connection, query), iter(()), cursor)
+        return Result(_declared_names(connection, query), _chained((), rows), cursor)
     except connection.ProgrammingError as error:
         # ``stream`` has no type of its own for a statement such as SET.
         if error.sqlstate is None and "result" in str(error):
@@ -101,9 +101,9 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
     return Result(_names(cursor), _chained(first, rows), cursor)
 
 
-def _chained(first: Iterable[Row], rows: Iterator[Row]) -> Iterator[Row]:
+def _chained(first: Iterable[Row], rows: Iterable[Row]) -> Generator[Row, None, None]:
     yield from first
-    # Unlike itertools.chain, closing this closes the driver's generator, which cancels the query.
+    # Closing this, other than itertools.chain, closes the driver's generator, which cancels the query.
     yield from rows
 
 
