@@ -218,6 +218,13 @@ class TransportError(ProviderError):
         self.request = request
 
 
+class DatabaseError(ProviderError):
+    """The database of a query could not be reached, or failed; a retry may succeed.
+
+    The message has no values of rows, no parameters and no password.
+    """
+
+
 class AmbiguousWriteError(ProviderError):
     """A write was sent, no response came, and a retry could act twice.
 

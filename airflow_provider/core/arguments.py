@@ -41,6 +41,16 @@ def check_exactly_one(arguments: Mapping[str, Any]) -> list[str]:
     return [f"give exactly one of {', '.join(others)} and {last}; {found}"]
 
 
+def check_without(name: str, others: Mapping[str, Any]) -> list[str]:
+    """Require that arguments are None, which cannot be given together with another one.
+
+    :param name: the other argument.
+    :param others: the values by name.
+    """
+    given = [other for other, value in others.items() if value is not None]
+    return [f"give either '{other}' or '{name}', not both" for other in given]
+
+
 def check_file_path(name: str, value: str) -> list[str]:
     """Require a path that names a file, not a folder."""
     fits = value.strip() and not value.endswith("/")

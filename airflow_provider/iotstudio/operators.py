@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.arguments import check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
@@ -59,8 +60,8 @@ class IoTStudioWritePropertiesOperator(RowOperator):
 
     Returns ``{"written": n, "skipped": n, "verified": n}``, counted in property values.
 
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
-    :class:`RowOperator`.
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or
+    ``sql``, ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its new values by name; NaN leaves a property alone, None is JSON null.
@@ -82,6 +83,7 @@ class IoTStudioWritePropertiesOperator(RowOperator):
         "properties",
         "writes",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
         "space",
         "verify",
         "only_changed",
@@ -128,13 +130,11 @@ class IoTStudioWritePropertiesOperator(RowOperator):
             "update_history": boolean,
             "concurrency": Scalar("integer", least=1, most=MAX_CONCURRENCY),
         }
-        raise_problems(read_scalars(self, scalars))
-        plan = read_plan(
-            thing_id=self.thing_id,
-            properties=self.properties,
-            writes=self.writes,
-            options=self.row_options(),
-        )
+        problems = read_scalars(self, scalars)
+        problems += self._source_problems()
+        options = self.row_options(problems)
+        with self.open_rows(self.writes) as rows:
+            plan = read_plan(thing_id=self.thing_id, properties=self.properties, writes=rows, options=options)
         self._log_plan(plan)
         # Values that an earlier attempt has written are not written again: the history would have them twice.
         is_retry = getattr(context.get("ti"), "try_number", 1) > 1
@@ -148,6 +148,14 @@ class IoTStudioWritePropertiesOperator(RowOperator):
             )
             counts = writer.write(convert_wide(hook, plan.writes))
             return add_to_outlet_events(context, self.outlets, counts)
+
+    def _source_problems(self) -> list[str]:
+        one_thing = {"thing_id": self.thing_id, "properties": self.properties}
+        if self.sql is not None:
+            return check_without("sql", {**one_thing, "writes": self.writes})
+        if self.writes is not None:
+            return check_without("writes", one_thing)
+        return ["set thing_id and properties, or writes, or sql"] if None in one_thing.values() else []
 
     def _log_plan(self, plan: WritePlan) -> None:
         if plan.left_out:

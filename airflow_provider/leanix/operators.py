@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_choice
+from airflow_provider.core.arguments import check_choice, check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
@@ -51,8 +51,8 @@ class LeanIXStartRunOperator(RowOperator):
     and what it contains must not contradict them. A retry of the task resumes the run of an earlier attempt,
     and never starts a second run beside it.
 
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
-    :class:`RowOperator`.
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or
+    ``sql``, ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param connector_type: as in the processor configuration.
     :param connector_id: as in the processor configuration.
@@ -77,12 +77,16 @@ class LeanIXStartRunOperator(RowOperator):
         *HEADER_ARGUMENTS.values(),
         "content",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
         "allow_duplicates",
         "min_content",
         "test_run",
         "leanix_conn_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"custom_fields": "json", "columns": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **RowOperator.template_fields_renderers,
+        "custom_fields": "json",
+    }
     scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
     operator_extra_links = (LeanIXSyncLogLink(),)
     ui_color = "#d9e8f6"
@@ -128,8 +132,8 @@ class LeanIXStartRunOperator(RowOperator):
     def execute(self, context: Context) -> Any:
         """Start the run, or resume the run of an earlier attempt; return its id."""
         self._check_arguments()
-        with LeanIXHook(self.leanix_conn_id) as hook:
-            ldif = self._ldif(hook)
+        with LeanIXHook(self.leanix_conn_id) as hook, self.open_rows(self.content) as content:
+            ldif = self._ldif(hook, content)
             submission = Submission(context, self._fingerprint(ldif), self.log)
             run_id = self._submit(context, hook, submission, ldif)
             self.sync_log_url = hook.sync_log_url()
@@ -146,14 +150,20 @@ class LeanIXStartRunOperator(RowOperator):
 
     def _check_arguments(self) -> None:
         """Read the rendered arguments as their types, and raise all their problems."""
-        raise_problems(read_scalars(self, self.scalars))
+        self._raise_problems(read_scalars(self, self.scalars))
 
-    def _ldif(self, hook: LeanIXHook) -> Ldif:
+    def _raise_problems(self, problems: list[str]) -> None:
+        """Raise the problems of arguments, with those of the arguments about rows."""
+        if self.sql is not None:
+            problems += check_without("sql", {"content": self.content})
+        self.row_options(problems)
+
+    def _ldif(self, hook: LeanIXHook, content: object) -> Ldif:
         from airflow_provider.leanix.ldif.document import make_header, prepare
 
         ldif = prepare(
             make_header(**{name: getattr(self, name) for name in HEADER_ARGUMENTS.values()}),
-            self.content,
+            content,
             min_content=self.min_content,
             options=self.row_options(),
             allow_duplicates=self.allow_duplicates,
@@ -253,12 +263,13 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         seconds = wait.bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
-            ldif = self._ldif(hook)
-            request = RunRequest.of(ldif, self._fingerprint(ldif))
-            if request.is_full and self.max_shrink is not None:
-                self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
-            submission = Submission(context, request.fingerprint, self.log)
-            run_id = self._submit(context, hook, submission, ldif)
+            with self.open_rows(self.content) as content:
+                ldif = self._ldif(hook, content)
+                request = RunRequest.of(ldif, self._fingerprint(ldif))
+                if request.is_full and self.max_shrink is not None:
+                    self._last_item_count(context, request).raise_if_shrunk(request.sent, self.max_shrink)
+                submission = Submission(context, request.fingerprint, self.log)
+                run_id = self._submit(context, hook, submission, ldif)
             self.log.info("Waiting for run %s, at most %g seconds", run_id, seconds)
             if is_deferrable(self.deferrable):
                 self._wait_in_triggerer(run_id, deadline, request)
@@ -288,7 +299,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         self, hook: LeanIXHook, request: str, sent: int, facts: Mapping[str, Any] | None
     ) -> RunRequest:
         if not request:  # ``dag.test()`` resumes a task without the arguments that it deferred with
-            ldif = self._ldif(hook)
+            with self.open_rows(self.content) as content:
+                ldif = self._ldif(hook, content)
             return RunRequest.of(ldif, self._fingerprint(ldif))
         if facts:
             return RunRequest.from_kwargs(request, sent, facts)
@@ -365,7 +377,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         problems += check_choice("fail_on", self.fail_on, FAIL_ON)
         if self.output_path is not None:
             problems += output_problems(self.output_path, self.output_format)
-        raise_problems(problems)
+        self._raise_problems(problems)
 
 
 class LeanIXFetchResultsOperator(BaseOperator):

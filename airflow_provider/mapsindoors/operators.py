@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_choice, check_exactly_one
+from airflow_provider.core.arguments import check_choice, check_exactly_one, check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
-from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.mapsindoors.arguments import (
     BATCH,
@@ -62,7 +61,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
     objects that exist already are recognised by the match key.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
         :func:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns. A row names its parent by
@@ -120,6 +120,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         "allow_distant",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
     operator_extra_links = (MapsIndoorsPlanLink(),)
 
@@ -174,7 +175,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
             if self.plan:
                 plan = sync.load_plan(self.plan)
             else:
-                plan, rows = sync.make_plan(self.source)
+                with self.open_rows(self.source) as source:
+                    plan, rows = sync.make_plan(source)
             if path := self.plan_output or self.plan:
                 record_page(self, context, path, plan.fingerprint)
             self.log.info("Planned: %s", plan.summary())
@@ -202,7 +204,10 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         arguments.problems += check_choice("mode", self.mode, ("plan", "apply"))
         arguments.problems += check_choice("missing", self.missing, ("ignore", "deactivate", "delete"))
         arguments.problems += check_choice("on_row_error", self.on_row_error, ("fail", "skip"))
-        arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
+        if self.sql is None:
+            arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
+        else:
+            arguments.problems += check_without("sql", {"source": self.source, "plan": self.plan})
         if self.mode == "plan" and not self.plan_output:
             arguments.problems.append("mode='plan' needs plan_output")
         settings = {
@@ -219,8 +224,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
             "restore": self.restore,
             "allow_distant": self.allow_distant,
         }
-        arguments.raise_if_any()
-        return {**settings, "options": self.row_options()}
+        return {**settings, "options": self.row_options(arguments.problems)}
 
 
 class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
@@ -231,7 +235,8 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
     not. Updates are idempotent, so the task can be retried.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param geodata: rows, or the path of a file with rows, as for a sync. Fields that a row does not have
         stay unchanged, and so do members of ``properties``, ``baseTypeProperties`` and ``displaySetting``:
@@ -247,12 +252,13 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
         "allow_distant",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
 
     def __init__(
         self,
         *,
-        geodata: list[dict[str, Any]] | str,
+        geodata: list[dict[str, Any]] | str | None = None,
         allow_distant: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -264,14 +270,19 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
         """Validate all objects, then send them in batches."""
         from airflow_provider.mapsindoors.sync.update import update_rows
 
-        raise_problems(read_scalars(self, {**BATCH, **DISTANT}))
-        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+        problems = read_scalars(self, {**BATCH, **DISTANT})
+        problems += self.source_problems("geodata", self.geodata)
+        options = self.row_options(problems)
+        with (
+            MapsIndoorsHook(self.mapsindoors_conn_id) as hook,
+            self.open_rows(self.geodata) as rows,
+        ):
             updated = update_rows(
                 hook,
-                self.geodata,
+                rows,
                 self.batch_size,
                 self.log,
-                options=self.row_options(),
+                options=options,
                 allow_distant=self.allow_distant,
             )
         return add_to_outlet_events(context, self.outlets, {"updated": updated})
@@ -283,7 +294,8 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
     No place is created twice, neither by a retry of the task nor after a request without a response.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
     :param match_on: the match key, by which existing places are recognised.
@@ -300,12 +312,13 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
         "allow_distant",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
 
     def __init__(
         self,
         *,
-        geodata: list[dict[str, Any]] | str,
+        geodata: list[dict[str, Any]] | str | None = None,
         match_on: str = "externalId",
         defaults: dict[str, Any] | None = None,
         allow_distant: bool = False,
@@ -327,13 +340,14 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
             "batch_size": self.batch_size,
             "allow_distant": self.allow_distant,
         }
-        arguments.raise_if_any()
-        options = self.row_options()
+        arguments.problems += self.source_problems("geodata", self.geodata)
+        options = self.row_options(arguments.problems)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             sync = Sync(
                 hook, self.log, defaults=self.defaults, subject="geodata", options=options, **settings
             )
-            plan, rows = sync.make_plan(self.geodata)
+            with self.open_rows(self.geodata) as source:
+                plan, rows = sync.make_plan(source)
             plan.changes = [change for change in plan.changes if change.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})
@@ -347,7 +361,8 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
     not have all of its children.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format``, or ``sql``,
+    ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of :class:`RowOperator`.
 
     :param ids: the ids, or the path of a file of objects with an ``id``.
     :param max_deletes: maximum number of deletions.
@@ -361,12 +376,13 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
         "max_deletes",
         "batch_size",
         *RowOperator.ROW_FIELDS,
+        *RowOperator.SQL_FIELDS,
     )
 
     def __init__(
         self,
         *,
-        ids: list[str] | str,
+        ids: list[str] | str | None = None,
         max_deletes: int = 100,
         **kwargs: Any,
     ) -> None:
@@ -378,8 +394,11 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
         """Check the children and the limit, and delete the objects, children first."""
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
-        raise_problems(read_scalars(self, DELETE_SCALARS))
-        ids = read_ids(self.ids, self.row_options())
+        problems = read_scalars(self, DELETE_SCALARS)
+        problems += self.source_problems("ids", self.ids)
+        options = self.row_options(problems)
+        with self.open_rows(self.ids) as rows:
+            ids = read_ids(rows, options)
         with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
             done = delete(hook, ids, self.max_deletes, self.batch_size, self.log)
         return add_to_outlet_events(context, self.outlets, done)

@@ -32,6 +32,7 @@ raised. They are in `airflow_provider.errors`, and all of them are a `ProviderEr
 | `RequestRejectedError` | the service understood the request and refuses it (another 4xx) | its message |
 | `RateLimitedError` | the service, or the budget of all tasks, needs a wait over a minute | a later retry |
 | `ServerError`, `TransportError` | the service failed, or did not respond | a later retry |
+| `DatabaseError` | the database of a query could not be reached, or failed | a later retry |
 | `AmbiguousWriteError` | a write had no response, and a second one could act twice | check the service |
 | `RunFailedError` | a run, a job or an action ended badly | its reason is in the error |
 | `RunTimeoutError` | it had not ended when the task stopped waiting; it may still end | check the service |

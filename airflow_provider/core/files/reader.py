@@ -89,7 +89,7 @@ class _Options(NamedTuple):
     source_format: str | None
     geo: bool
     on_columns: Callable[[list[str]], object]
-    may_be_empty: bool
+    may_be_empty: bool = False
 
 
 def _ignore(_: list[str]) -> None:

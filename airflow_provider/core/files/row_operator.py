@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -31,7 +32,9 @@ class _InheritedSignature:
 
 
 class RowOperator(BaseOperator):
-    """Take rows, from a list or from files; :meth:`row_options` returns how they are read.
+    """Take rows: of a list, of files, or of a query on a database.
+
+    :meth:`row_options` returns how they are read, and :meth:`open_rows` the rows themselves.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
     :param ignore: names in the rows that are left out.
@@ -42,6 +45,13 @@ class RowOperator(BaseOperator):
     :param hive: whether texts in the names of folders, ``day=2026-01-31``, are columns of the files in them.
     :param complete: name of a file that is in the folder once all files are there, such as ``_SUCCESS``;
         without it nothing is read. None for no such file.
+    :param sql: a query whose rows are taken, instead of a list or a file: its text, or the path of a ``.sql``
+        file. It is run once and must only read. Nothing that it does is committed.
+    :param sql_conn_id: id of the connection to the database, of any type whose hook is a ``DbApiHook``.
+    :param parameters: values for the query's placeholders, as a list or an object, in the form of the
+        database's driver. Without any, a ``%`` in the query is a ``%``.
+    :param sql_timezone: the time zone of the query's dates and times without one, such as
+        ``Europe/Copenhagen``; None refuses them.
     """
 
     ROW_FIELDS: ClassVar[tuple[str, ...]] = (
@@ -54,7 +64,17 @@ class RowOperator(BaseOperator):
         "hive",
         "complete",
     )
-    """The arguments, for ``template_fields``."""
+    """The arguments about all rows and those of files, for ``template_fields``."""
+
+    SQL_FIELDS: ClassVar[tuple[str, ...]] = ("sql", "sql_conn_id", "parameters", "sql_timezone")
+    """The arguments of a query, for ``template_fields``."""
+
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "columns": "json",
+        "sql": "sql",
+        "parameters": "json",
+    }
 
     __signature__ = _InheritedSignature()
 
@@ -69,6 +89,10 @@ class RowOperator(BaseOperator):
         source_format: str | None = None,
         hive: bool = False,
         complete: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        sql_timezone: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,14 +104,19 @@ class RowOperator(BaseOperator):
         self.source_format = source_format
         self.hive = hive
         self.complete = complete
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.parameters = parameters
+        self.sql_timezone = sql_timezone
 
-    def row_options(self) -> RowOptions:
-        """Return the rendered arguments.
+    def row_options(self, problems: Iterable[str] = ()) -> RowOptions:
+        """Return how the rows are read, by the rendered arguments.
 
-        :raises InputError: with every problem of them.
+        :param problems: problems of the task's other arguments, which are raised with those of these ones.
+        :raises InputError: with every problem.
         """
         from airflow_provider.core.files.row_source import RowOptions
-        from airflow_provider.core.input.scalars import Scalar, read_scalar
+        from airflow_provider.core.sql.query import query_problems
 
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
         # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
@@ -95,20 +124,74 @@ class RowOperator(BaseOperator):
             is_guard = name in ("min_rows", "complete")
             if isinstance(value, str) and (value == "None" or (value == "" and not is_guard)):
                 given[name] = None
-        problems = []
-        scalars = {
-            "min_rows": Scalar("integer", optional=True, guard=True, least=0),
-            "hive": Scalar("boolean", optional=True),
-        }
-        for name, scalar in scalars.items():
-            try:
-                given[name] = read_scalar(name, given[name], scalar)
-            except InputError as error:
-                problems += error.problems
-        given["hive"] = given["hive"] or False
+        found = [
+            *problems,
+            *query_problems(self.sql, self.sql_conn_id, self.parameters, self.sql_timezone),
+            *_scalar_problems(given),
+            *self._file_option_problems(given),
+        ]
         if given["csv_delimiter"] == "\\t":
             given["csv_delimiter"] = "\t"
         options = RowOptions(**given)
-        if problems := [*options.problems(), *problems]:
-            raise InputError(problems, SUBJECT)
+        if found := [*options.problems(), *found]:
+            raise InputError(found, SUBJECT)
         return options
+
+    def source_problems(self, name: str, value: object) -> list[str]:
+        """Return what is wrong when not exactly one source of rows is given.
+
+        :param name: name of the argument that takes a list or a file.
+        :param value: its value.
+        """
+        if value is None and self.sql is None:
+            return [f"'{name}' must be a list or the path of a file; or give a query as 'sql'"]
+        both = value is not None and self.sql is not None
+        return [f"give either '{name}' or 'sql', not both"] if both else []
+
+    def _file_option_problems(self, given: Mapping[str, Any]) -> list[str]:
+        if self.sql is None:
+            return []
+        options = ("csv_delimiter", "encoding", "source_format", "hive", "complete")
+        return [
+            f"'{name}' says how a file is read; it cannot be given with 'sql'"
+            for name in options
+            if given[name] not in (None, False)
+        ]
+
+    @contextmanager
+    def open_rows(self, argument: object) -> Iterator[Any]:
+        """Yield the source of the rows: the argument's value, or the rows of the query, read from now on.
+
+        Call :meth:`row_options` first.
+
+        :param argument: value of the argument that takes a list or a file.
+        :raises InputError: when the query cannot be run.
+        :raises DatabaseError: when the database fails.
+        """
+        if self.sql is None:
+            yield argument
+            return
+        from airflow_provider.core.sql.query import Query, read_timezone
+        from airflow_provider.core.sql.rows import read_query
+
+        query = Query(self.sql, str(self.sql_conn_id), self.parameters, read_timezone(self.sql_timezone))
+        with read_query(query, self.log) as rows:
+            yield rows
+
+
+def _scalar_problems(given: dict[str, Any]) -> list[str]:
+    """Replace arguments that are a number or a truth value by what they mean; return the problems."""
+    from airflow_provider.core.input.scalars import Scalar, read_scalar
+
+    problems = []
+    scalars = {
+        "min_rows": Scalar("integer", optional=True, guard=True, least=0),
+        "hive": Scalar("boolean", optional=True),
+    }
+    for name, scalar in scalars.items():
+        try:
+            given[name] = read_scalar(name, given[name], scalar)
+        except InputError as error:
+            problems += error.problems
+    given["hive"] = given["hive"] or False
+    return problems

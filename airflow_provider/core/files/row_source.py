@@ -6,10 +6,13 @@ The format readers are in :mod:`airflow_provider.core.files.reader`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.values import normal_key, shown
+from airflow_provider.core.sql.names import field_names
+from airflow_provider.core.sql.query import SUBJECT as SQL
+from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,11 +122,12 @@ def read_source(
     geo: bool = False,
     flatten: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     on_columns: Callable[[list[str]], object] | None = None,
+    fields: Iterable[str] = (),
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
     :param source: a list of objects, the path of a file, see :func:`read_rows`, or that of many files, see
-        :func:`open_source_files`, or their result.
+        :func:`open_source_files`, or their result; or the rows of a query.
     :param subject: name of the argument that the rows come from, for errors.
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
@@ -131,12 +135,16 @@ def read_source(
         ``columns`` may name the geometry's column all the same.
     :param flatten: returns a row's columns, where they are not its members, as in a GeoJSON feature.
     :param on_columns: called with the names of a table's columns, before its first row.
+    :param fields: names of fields, which a query's column may have in another case.
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
     from airflow_provider.core.files.many_files import ManyFiles
     from airflow_provider.core.files.reader import read_rows
 
+    if is_query(source):
+        yield from _query_rows(source, options, fields, on_columns)
+        return
     header: list[str] = []
 
     def add_columns(names: list[str]) -> None:
@@ -190,6 +198,41 @@ def open_source_files(source: object, subject: str, options: RowOptions = NO_OPT
         named = " and ".join(name for name in ("hive", "complete") if getattr(options, name))
         raise InputError(f"is no path; {named} can only be given with files", subject)
     return source
+
+
+def is_query(source: object) -> TypeGuard[SqlRows]:
+    """Return whether a source is the rows of a query."""
+    return isinstance(source, SqlRows)
+
+
+def subject_of(source: object, argument: str) -> str:
+    """Return the name of the argument that a source comes from, for errors.
+
+    :param source: the source.
+    :param argument: name of the argument that takes lists and files.
+    """
+    return SQL if is_query(source) else argument
+
+
+def _query_rows(
+    source: SqlRows,
+    options: RowOptions,
+    fields: Iterable[str],
+    on_columns: Callable[[list[str]], object] | None,
+) -> Iterator[NumberedRow]:
+    """Yield the rows of a query; NULL is no value, as in files with columns."""
+    names = field_names(source.names, options.columns, options.ignore, fields)
+    if on_columns is not None:
+        on_columns([name for name in names if name is not None])
+    rows = (
+        {
+            name: value
+            for name, value in zip(names, row, strict=True)
+            if value is not None and name is not None
+        }
+        for row in source
+    )
+    yield from apply_options(enumerate(rows, start=1), SQL, RowOptions(min_rows=options.min_rows), [])
 
 
 def apply_options(

@@ -47,6 +47,21 @@ ABSENT: Any = _Absent()
 """A value that the row does not have (NaN, ``pandas.NA``, ``NaT``); different from None, which is null."""
 
 
+class Unreadable:
+    """A value of a database that has no JSON form: a problem of its row only where it is used.
+
+    :param problem: completes "field 'x' …".
+    """
+
+    __slots__ = ("problem",)
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+
+    def __repr__(self) -> str:
+        return "a value that cannot be read"
+
+
 class UnreadableValueError(ValueError):
     """A value that cannot be read; the message completes "field 'x' …"."""
 
@@ -92,6 +107,8 @@ class ValueReader:
         return self._of_python(value, depth)
 
     def _of_python(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Unreadable):
+            raise UnreadableValueError(value.problem)
         if isinstance(value, Mapping):
             return self._object(value, depth)
         if isinstance(value, (list, tuple)):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider.core.files.many_files import ManyFiles
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, open_source_files, read_source
+from airflow_provider.core.files.row_source import (
+    NO_OPTIONS,
+    RowOptions,
+    is_query,
+    open_source_files,
+    read_source,
+)
 from airflow_provider.core.input.conditions import refuse_data_frame, rendered_hint
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import is_missing, shown
@@ -96,7 +102,7 @@ def read_plan(
     :param writes: rows instead: a list of ``{"thing_id", "properties"}`` or of wide rows (``thing_id`` or
         ``uid``, and a field per property), or a path to such rows (JSON, JSON Lines, CSV, Parquet). In CSV
         ``properties`` is the text of a JSON object. An empty field of CSV, null in Parquet, and NaN leave the
-        property unchanged.
+        property unchanged. Or the rows of a query, where NULL does the same.
     :param options: how to read the rows.
     :raises InputError: with every problem of every row.
     """
@@ -109,12 +115,32 @@ def read_plan(
         rows = [(1, {"thing_id": thing_id, "properties": properties})]
     elif thing_id is not None or properties is not None:
         raise InputError("set either thing_id and properties, or writes, not both")
+    elif is_query(writes):
+        planner.sparse = True
+        rows = read_source(writes, "sql", options, fields=_fields_of(writes.names, options))
     else:
         writes = open_source_files(writes, "writes", options)
         source_format = _format_of(writes, options)
         planner.texts, planner.sparse = source_format == "csv", source_format in ("csv", "parquet")
         rows = read_source(planner.only_objects(writes), "writes", options, _decode)
     return planner.plan(rows)
+
+
+def _fields_of(names: Sequence[str], options: RowOptions) -> Sequence[str]:
+    """Return the fields that a query's columns may have in another case.
+
+    Names of properties have a case. So a column that could be a property as well is a field only when its
+    name is exactly that of the field.
+
+    :param names: names of the query's columns.
+    :param options: how the rows are read.
+    """
+    columns, ignored = options.columns or {}, options.ignore or ()
+    given = [columns.get(name, name) for name in names if name not in ignored]
+    ids = [name for name in given if name.lower() in ID_FIELDS]
+    others = [name.lower() for name in given if name.lower() not in ID_FIELDS]
+    fields = ID_FIELDS if len(ids) == 1 else ("thing_id",)
+    return ROW_FIELDS if len(ids) == 1 and others == ["properties"] else fields
 
 
 def _refuse_rendered(properties: object) -> None:

@@ -6,7 +6,7 @@ import codecs
 import gzip
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -18,11 +18,13 @@ from airflow_provider.core.files.row_source import (
     NO_OPTIONS,
     RowOptions,
     apply_options,
+    is_query,
     open_source_files,
     read_source,
 )
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.redaction import shown_path
+from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.items import ItemReader
 from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
@@ -41,7 +43,10 @@ class Content:
     :param reader: how the rows become items.
     :param header: header fields of an LDIF file, complete after its last row was read.
     :param has_items: whether the content has a list of items; false for an LDIF that is a header only.
+    :param is_ordered: whether the order of the rows has a meaning; a query may have another one each time.
     """
+
+    is_ordered = True
 
     def __init__(self, reader: ItemReader) -> None:
         self.reader = reader
@@ -71,6 +76,30 @@ class _Rows(Content):
         if not in_files:
             source = (dict(row) if isinstance(row, Mapping) else row for row in source)
         yield from read_source(source, _WHAT, self._options, on_columns=self.reader.set_columns)
+
+
+class _QueryRows(Content):
+    """Rows of a query."""
+
+    is_ordered = False
+
+    def __init__(self, source: SqlRows, options: RowOptions) -> None:
+        super().__init__(ItemReader(is_table=True))
+        self._source = source
+        self._options = options
+
+    def rows(self) -> Iterator[tuple[int, Any]]:
+        """Yield the rows with their numbers."""
+        fields = self._fields()
+        yield from read_source(
+            self._source, _WHAT, self._options, on_columns=self.reader.set_columns, fields=fields
+        )
+
+    def _fields(self) -> Sequence[str]:
+        """Return the fields that a column may have in another case; those of ``data`` have a case."""
+        columns, ignored = self._options.columns or {}, self._options.ignore or ()
+        names = {columns.get(name, name).lower() for name in self._source.names if name not in ignored}
+        return ("type", "id", "data") if names <= {"type", "id", "data"} else ("type", "id")
 
 
 class _LdifFile(Content):
@@ -120,13 +149,15 @@ class _LdifFile(Content):
 def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_flat: bool = True) -> Content:
     """Return the rows of a content.
 
-    :param content: None, a list of rows, or the path of a file.
+    :param content: None, a list of rows, the path of a file, or rows of a query.
     :param options: how rows are read.
     :param takes_flat: whether a row may have the fields of ``data`` as columns.
     :raises InputError: for any other value.
     """
     if content is None and not (options.hive or options.complete):
         return _Rows([], options, ItemReader())
+    if is_query(content):
+        return _QueryRows(content, options)
     if isinstance(content, os.PathLike):
         content = os.fspath(content)
     found = open_source_files(content, _WHAT, options)

@@ -58,7 +58,7 @@ class Ldif:
     :param items: opens the items from the start, each as JSON.
     :param count: number of items.
     :param size: total bytes of the items, without separators.
-    :param sha256: hash of the items.
+    :param sha256: hash of the items; of a query's items, whatever their order is.
     :param triggers: number of dummy items, which only start a run that writes an LDIF.
     """
 
@@ -111,6 +111,36 @@ class Ldif:
         yield tail
 
 
+class ItemsHash:
+    """Hash of items in their order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, data: bytes) -> None:
+        """Add an item as JSON."""
+        self._digest.update(data)
+
+    def hexdigest(self) -> str:
+        """Return the hash."""
+        return self._digest.hexdigest()
+
+
+class UnorderedItemsHash(ItemsHash):
+    """Hash of items that is the same for each of their orders: the sum of the items' hashes."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, data: bytes) -> None:
+        """Add an item as JSON."""
+        self._sum += int.from_bytes(hashlib.sha256(data).digest())
+
+    def hexdigest(self) -> str:
+        """Return the hash."""
+        return f"{self._sum % 2**256:064x}"
+
+
 def prepare(
     header: Mapping[str, Any],
     content: object,
@@ -123,12 +153,13 @@ def prepare(
 ) -> Ldif:
     """Validate and measure the LDIF of a header and a content, without sending it.
 
-    A file is read twice, now and while it is sent, one item at a time.
+    A file is read twice, now and while it is sent, one item at a time; a query is run once, see
+    :class:`~airflow_provider.core.sql.rows.SqlRows`.
 
     :param header: header fields of the task, see :func:`make_header`; completed by those of an LDIF file.
-    :param content: None, a list of rows, or the path of a file: JSON Lines, CSV, Parquet, or a whole LDIF in
-        JSON. Rows have ``type``, ``id`` and ``data`` (an object, in a table its JSON), or ``type``, ``id``
-        and a column for each field of the data.
+    :param content: None, a list of rows, rows of a query, or the path of a file: JSON Lines, CSV, Parquet, or
+        a whole LDIF in JSON. Rows have ``type``, ``id`` and ``data`` (an object, in a table its JSON), or
+        ``type``, ``id`` and a column for each field of the data.
     :param min_content: minimum number of items; None means 1 in full mode, because a full run deletes fact
         sheets that are missing from its content, and 0 in partial mode.
     :param options: how rows are read.
@@ -139,7 +170,7 @@ def prepare(
     """
     source = open_content(content, options, takes_flat=takes_flat)
     validator = ItemValidator(allow_duplicates=allow_duplicates)
-    digest, count, size, triggers = hashlib.sha256(), 0, 0, 0
+    digest, count, size, triggers = (ItemsHash() if source.is_ordered else UnorderedItemsHash()), 0, 0, 0
     for number, row in source.rows():
         data, is_dummy = _encode(number, row, source.reader, validator)
         digest.update(data)

@@ -35,7 +35,7 @@ _LONGITUDE, _LATITUDE = ("lon", "lng", "longitude"), ("lat", "latitude")
 _ALIASES = {"wkt": "geometry", "wkb_geometry": "geometry", "displayType": "displayTypeId"}
 """Columns that have another name than their field; ``wkb_geometry`` is that of map tables."""
 
-_KNOWN = (
+KNOWN_COLUMNS = (
     *(*validation.FIELDS, *REFERENCES, *_ALIASES, *_TRANSLATED, *_LONGITUDE, *_LATITUDE),
     *sorted(_MEMBER_COLUMNS),
 )
@@ -219,7 +219,7 @@ class RowReader:
             return _Column(place, field, self._readers[field])
         if name in _MEMBER_COLUMNS:
             return _Column("member", name, lambda value: self._member(name, value))
-        hint = nearest(name[:100], _KNOWN)
+        hint = nearest(name[:100], KNOWN_COLUMNS)
         text = f"{shown(key)} is not a field of geodata, and has no language as in '{name[:60]}@en'{hint}"
         return _Column("unknown", text, _read_unknown)
 

@@ -14,6 +14,7 @@ from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import NESTED
 from airflow_provider.mapsindoors.geodata.rows import (
+    KNOWN_COLUMNS,
     PropertyLanguages,
     RowReader,
     collect_problems,
@@ -124,8 +125,8 @@ def read_desired_rows(
 ) -> list[DesiredRow]:
     """Read and validate the rows of a source, before anything is known of the map.
 
-    :param source: a list of objects, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file,
-        see :class:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns.
+    :param source: a list of objects, the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file, or
+        the rows of a query; see :class:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns.
     :param subject: the argument that the rows come from.
     :param match_on: the match key.
     :param options: how the rows are read.
@@ -140,7 +141,8 @@ def read_desired_rows(
     if isinstance(source, list):
         wrong = _not_objects(source)
         rows = [dict(row) if isinstance(row, Mapping) else {} for row in source]
-    for number, row in read_source(rows, subject, options, geo=True, flatten=flatten_with(options)):
+    flatten = flatten_with(options)
+    for number, row in read_source(rows, subject, options, geo=True, flatten=flatten, fields=KNOWN_COLUMNS):
         if number in wrong:
             out.append(DesiredRow(number, {}, problems=[wrong[number]]))
             continue

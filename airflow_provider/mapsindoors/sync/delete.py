@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.files.row_source import (
+    NO_OPTIONS,
+    RowOptions,
+    is_query,
+    read_source,
+    subject_of,
+)
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError
@@ -24,13 +30,14 @@ if TYPE_CHECKING:
 def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
     """Read ids from a list, or from the ``id`` of each object of a file.
 
-    :param source: the ids, or the path of a file of objects with an ``id``.
+    :param source: the ids, the path of a file of objects with an ``id``, or rows of a query.
     :param options: how the file is read.
     :return: the ids without duplicates.
     :raises InputError: with every row that is not an id.
     """
-    if isinstance(source, str):
-        given: list[tuple[int, Any]] = list(_ids_of_rows(source, options))
+    subject = subject_of(source, "ids")
+    if isinstance(source, str) or is_query(source):
+        given: list[tuple[int, Any]] = list(_ids_of_rows(source, subject, options))
     elif isinstance(source, (list, tuple)):
         given = list(enumerate(source, 1))
     else:
@@ -41,17 +48,17 @@ def read_ids(source: object, options: RowOptions = NO_OPTIONS) -> list[str]:
         if not isinstance(object_id, str) or not object_id.strip()
     ]
     if wrong:
-        raise InputError(wrong, "ids")
+        raise InputError(wrong, subject)
     return list(dict.fromkeys(str(object_id).strip() for _, object_id in given))
 
 
-def _ids_of_rows(path: str, options: RowOptions) -> Iterator[tuple[int, Any]]:
-    """Yield the numbers and ids of the rows of a file.
+def _ids_of_rows(source: object, subject: str, options: RowOptions) -> Iterator[tuple[int, Any]]:
+    """Yield the numbers and ids of the rows of a file or a query.
 
     :raises InputError: for rows without an id, reported once with their number.
     """
-    problems = Problems("ids")
-    for number, row in read_source(path, "ids", options, flatten=flatten_with(options)):
+    problems = Problems(subject)
+    for number, row in read_source(source, subject, options, flatten=flatten_with(options), fields=("id",)):
         if row.get("id") is None:
             problems.add_column(f"has no 'id'{nearest('id', row)}; name its column by columns", number)
         else:

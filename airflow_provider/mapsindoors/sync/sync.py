@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subject_of
 from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import PlanRejectedError
@@ -76,6 +76,7 @@ class Sync:
         :return: the plan, and the number of rows of the source.
         :raises InputError: with all problems of all rows, unless invalid rows are skipped.
         """
+        self.subject = subject_of(source, self.subject)
         rows = read_desired_rows(
             source,
             self.subject,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subject_of
 from airflow_provider.errors import (
     ApiError,
     NotFoundError,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_SUBJECT = "geodata"
-
 _ON_MAP = {
     *("properties", "baseTypeProperties", "displaySetting", "geometry", "anchor"),
     *("parentId", "baseType", "externalId", "displayTypeId", "categories"),
@@ -64,12 +62,13 @@ def update_rows(
     :raises InputError: with all problems of all rows, before any request, or else before the first update.
     :raises ProviderError: of the batch that failed, with the rows that are updated and those that are not.
     """
-    rows = read_desired_rows(source, _SUBJECT, match_on="id", options=options)
+    subject = subject_of(source, "geodata")
+    rows = read_desired_rows(source, subject, match_on="id", options=options)
     _check_ids(rows)
-    raise_for_rows(rows, _SUBJECT, "id")
+    raise_for_rows(rows, subject, "id")
     if idle := sum(row.item.keys() == {"id"} for row in rows):
         log.warning("%d of %d rows have nothing but their id: they change nothing", idle, len(rows))
-    items = _with_map(hook, rows, Rules(allow_distant, any_dataset=True))
+    items = _with_map(hook, rows, Rules(allow_distant, any_dataset=True), subject)
     done, count = 0, len(items)
     for batch in batches(items, batch_size, lambda row: row[1]):
         try:
@@ -91,7 +90,7 @@ def _check_ids(rows: list[DesiredRow]) -> None:
             row.problems.append(f"has the id {key} of row {first}")
 
 
-def _with_map(hook: MapsIndoorsHook, rows: list[DesiredRow], rules: Rules) -> list[NumberedRow]:
+def _with_map(hook: MapsIndoorsHook, rows: list[DesiredRow], rules: Rules, subject: str) -> list[NumberedRow]:
     """Return the objects as they are sent.
 
     The map is read when a row has a field that depends on it: a nested field, of which all members are sent,
@@ -106,7 +105,7 @@ def _with_map(hook: MapsIndoorsHook, rows: list[DesiredRow], rules: Rules) -> li
     set_languages(rows, snapshot.base_language, snapshot.languages)
     match_rows(rows, snapshot)
     resolve_references(rows, snapshot, rules)
-    raise_for_rows(rows, _SUBJECT, "id")
+    raise_for_rows(rows, subject, "id")
     return [(row.number, _complete(row.item, snapshot.by_id[row.object_id])) for row in rows]
 
 

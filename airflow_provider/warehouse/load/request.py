@@ -97,7 +97,9 @@ def read_request(task: Any) -> LoadRequest:
 
 def _read_options(task: Any) -> RowOptions:
     names = ("columns", "ignore", "csv_delimiter", "encoding", "source_format")
-    given = {name: None if getattr(task, name) in _NONE else getattr(task, name) for name in names}
+    given: dict[str, Any] = {
+        name: None if getattr(task, name) in _NONE else getattr(task, name) for name in names
+    }
     if given["csv_delimiter"] == "\\t":
         given["csv_delimiter"] = "\t"
     return RowOptions(**given)

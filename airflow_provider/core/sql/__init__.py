@@ -1,0 +1,1 @@
+"""SQL: rows of a query on any Airflow connection to a database."""

@@ -1,0 +1,122 @@
+"""Failures of a database: its message as an error, without values of rows, parameters and passwords."""
+
+from __future__ import annotations
+
+import errno
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider.core.redaction import Redactor
+from airflow_provider.core.sql.query import SUBJECT, Query
+from airflow_provider.errors import DatabaseError, InputError, ProviderError, cut
+
+_QUOTED = re.compile(r"\"([^\"]*)\"|'((?:''|[^'])*)'|`([^`]*)`")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d.,]{3,}(?![\w])")
+"""A number of more than three digits; shorter ones are positions and codes."""
+
+_MAX_MESSAGE = 300
+
+_SQL_CLASSES = ("42", "0A", "25006")
+"""Beginnings of the SQLSTATE of a wrong statement: its syntax and names, unknown features, a write."""
+
+_SQL_ERRORS = ("ProgrammingError", "NotSupportedError")
+"""Names of PEP 249's exceptions that say the same, of drivers without SQLSTATE."""
+
+
+def database_error(error: Exception, query: Query, *, connecting: bool = False) -> ProviderError:
+    """Return a driver's exception as an error of the task.
+
+    :param error: the exception; its message may hold values of rows.
+    :param query: the query.
+    :param connecting: whether the connection could not be opened.
+    :return: an ``InputError`` when the statement is wrong, else a ``DatabaseError``.
+    """
+    message = _first_line(str(error)) or type(error).__name__
+    if not connecting:
+        message = _without_values(message, query)
+    message = cut(_redacted(message, query), _MAX_MESSAGE)
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    said = f"{message} (SQLSTATE {state})" if state else message
+    if not connecting and _is_wrong_statement(error, state):
+        must = "; a query must only read" if state == "25006" else ""
+        return InputError(f"cannot be run on the connection '{query.conn_id}': {said}{must}", SUBJECT)
+    doing = "cannot be reached" if connecting else "failed while its rows were read"
+    return DatabaseError(
+        f"the database of the connection '{query.conn_id}' {doing}: {said}; nothing was sent"
+    )
+
+
+def spool_error(error: OSError, count: int) -> ProviderError:
+    """Return the failure of the local disk that holds the rows.
+
+    :param error: the failure.
+    :param count: number of rows that were written.
+    """
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    what = "is full" if full else f"cannot be written ({error.strerror})"
+    return ProviderError(
+        f"the local disk {what}, in {tempfile.gettempdir()}, after {count} rows of the query; nothing was"
+        " sent. Free space there, or set TMPDIR to a larger disk"
+    )
+
+
+def _is_wrong_statement(error: Exception, state: Any) -> bool:
+    if state:
+        return str(state).startswith(_SQL_CLASSES)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return not names.isdisjoint(_SQL_ERRORS) or getattr(error, "sqlite_errorname", "") in (
+        "SQLITE_ERROR",
+        "SQLITE_READONLY",
+    )
+
+
+def _first_line(text: str) -> str:
+    """Return a message without its details, which hold values."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    return line.partition("DETAIL:")[0].partition("CONTEXT:")[0].strip()
+
+
+def _without_values(message: str, query: Query) -> str:
+    """Return a message without quoted texts and numbers that are not in the statement."""
+
+    def quoted(found: re.Match[str]) -> str:
+        inner = next((group for group in found.groups() if group is not None), "")
+        return found.group() if inner in query.sql else f"{found.group()[0]}…{found.group()[-1]}"
+
+    message = _QUOTED.sub(quoted, message)
+    return _NUMBER.sub(lambda found: found.group() if found.group() in query.sql else "…", message)
+
+
+def _redacted(message: str, query: Query) -> str:
+    """Return a message without the connection's secrets and the query's parameters."""
+    redactor = Redactor(_secrets(query))
+    message = redactor.redact(message)
+    for text in _texts(query.parameters):
+        message = message.replace(text, "…")
+    return message
+
+
+def _secrets(query: Query) -> Iterator[str]:
+    from airflow.sdk import BaseHook
+
+    try:
+        connection = BaseHook.get_connection(query.conn_id)
+        extra = connection.extra_dejson
+    except Exception:
+        return
+    if connection.password:
+        yield connection.password
+    yield from (value for value in extra.values() if isinstance(value, str) and len(value) > 7)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts of parameters that are long enough to be found in a message."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool) and len(str(value)) > 2:
+        yield str(value)

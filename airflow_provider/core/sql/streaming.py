@@ -1,0 +1,175 @@
+"""Streaming: rows of a query in constant memory, by the means of each driver.
+
+Each driver has one function that opens the query in a transaction that only reads, and never commits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider.core.sql.dates import tolerate_dates_of_psycopg, tolerate_dates_of_psycopg2
+from airflow_provider.core.sql.query import SUBJECT, Query, first_word, is_one_statement
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+FETCH_ROWS = 2000
+"""Rows of one fetch."""
+
+_DECLARABLE = ("select", "with", "values", "table")
+"""First words of the statements that PostgreSQL opens a cursor for."""
+
+_NO_ROWS = "returns no rows; give a query that reads, such as SELECT"
+
+Row = Sequence[Any]
+
+
+class Result(NamedTuple):
+    """Rows of a running query.
+
+    :param names: names of the columns.
+    :param rows: the rows, from the database as they are read.
+    :param cursor: the driver's cursor.
+    """
+
+    names: list[str]
+    rows: Generator[Row, None, None]
+    cursor: Any
+
+
+def open_result(connection: Any, hook: Any, query: Query, log: Logger) -> Result:
+    """Run a query, and return its rows as a stream.
+
+    :param connection: an unused connection of the driver.
+    :param hook: the hook that it is from.
+    :param query: the query.
+    :param log: receives a warning about a driver that does not stream.
+    :raises InputError: for a statement that is no query.
+    """
+    if getattr(hook, "strip_semicolon", False):
+        query = query._replace(sql=query.sql.strip().rstrip(";"))
+    driver = type(connection).__module__.partition(".")[0].lstrip("_")
+    if driver == "redshift_connector":
+        log.warning(
+            "The driver redshift_connector holds all rows of a query in memory; a connection of the type"
+            " 'postgres' to the same cluster streams them"
+        )
+    if driver in _DRIVERS:
+        return _DRIVERS[driver](connection, query)
+    if getattr(hook, "supports_autocommit", False):
+        hook.set_autocommit(connection, False)
+    return _execute(connection.cursor(), query)
+
+
+def _execute(cursor: Any, query: Query) -> Result:
+    cursor.execute(*query.arguments)
+    return Result(_names(cursor), _fetched(cursor), cursor)
+
+
+def _names(cursor: Any) -> list[str]:
+    if not cursor.description:
+        raise InputError(_NO_ROWS, SUBJECT)
+    return [str(column[0]) for column in cursor.description]
+
+
+def _fetched(cursor: Any) -> Generator[Row, None, None]:
+    while rows := cursor.fetchmany(FETCH_ROWS):
+        yield from rows
+
+
+def _open_psycopg(connection: Any, query: Query) -> Result:
+    from psycopg.rows import tuple_row
+
+    connection.rollback()
+    connection.autocommit = False
+    connection.read_only = True
+    cursor = connection.cursor(row_factory=tuple_row)
+    tolerate_dates_of_psycopg(cursor)
+    rows = cursor.stream(*query.arguments)
+    try:
+        first = [next(rows)]
+    except StopIteration:
+        return Result(_declared_names(connection, query), _chained((), rows), cursor)
+    except connection.ProgrammingError as error:
+        # ``stream`` has no type of its own for a statement such as SET.
+        if error.sqlstate is None and "result" in str(error):
+            raise InputError(_NO_ROWS, SUBJECT) from None
+        raise
+    return Result(_names(cursor), _chained(first, rows), cursor)
+
+
+def _chained(first: Iterable[Row], rows: Iterable[Row]) -> Generator[Row, None, None]:
+    yield from first
+    # Closing this, other than itertools.chain, closes the driver's generator, which cancels the query.
+    yield from rows
+
+
+def _declared_names(connection: Any, query: Query) -> list[str]:
+    """Return the columns of a query without rows; nothing for a statement that has no cursor."""
+    if first_word(query.sql) not in _DECLARABLE:
+        return []
+    with connection.cursor(name="columns") as cursor:
+        cursor.execute(*query.arguments)
+        return _names(cursor)
+
+
+def _open_psycopg2(connection: Any, query: Query) -> Result:
+    from psycopg2.extensions import cursor as cursor_type
+
+    if not is_one_statement(query.sql):
+        raise InputError("has more than one statement; give one query", SUBJECT)
+    connection.rollback()
+    connection.set_session(readonly=True, autocommit=False)
+    if first_word(query.sql) not in _DECLARABLE:
+        return _execute(connection.cursor(cursor_factory=cursor_type), query)
+    cursor = connection.cursor(name="rows", cursor_factory=cursor_type)
+    cursor.itersize = FETCH_ROWS
+    tolerate_dates_of_psycopg2(cursor)
+    cursor.execute(*query.arguments)
+    first = cursor.fetchmany(FETCH_ROWS)  # The driver knows the columns from here on only.
+    return Result(_names(cursor), _chained(first, _fetched(cursor)), cursor)
+
+
+def _open_mysqldb(connection: Any, query: Query) -> Result:
+    from MySQLdb.cursors import SSCursor
+
+    connection.rollback()
+    connection.autocommit(False)
+    connection.query("START TRANSACTION READ ONLY")
+    return _execute(connection.cursor(SSCursor), query)
+
+
+def _open_sqlite(connection: Any, query: Query) -> Result:
+    connection.rollback()
+    connection.row_factory = None
+    connection.execute("PRAGMA query_only = ON")
+    # Python's module itself begins no transaction for a query: two of its reads could be of two states.
+    connection.execute("BEGIN")
+    return _execute(connection.cursor(), query)
+
+
+def _open_duckdb(connection: Any, query: Query) -> Result:
+    statements = connection.extract_statements(query.sql)
+    if len(statements) != 1:
+        raise InputError(f"has {len(statements)} statements; give one query", SUBJECT)
+    kind = statements[0].type.name
+    if kind not in ("SELECT", "EXPLAIN", "CALL", "RELATION"):
+        raise InputError(f"is a statement {kind}, which {_NO_ROWS}", SUBJECT)
+    with suppress(Exception):  # Without a transaction, the driver has nothing to roll back.
+        connection.rollback()
+    connection.execute("BEGIN TRANSACTION READ ONLY")
+    # A cursor of this driver is a connection of its own, outside of the transaction.
+    return _execute(connection, query)
+
+
+_DRIVERS: dict[str, Callable[[Any, Query], Result]] = {
+    "psycopg": _open_psycopg,
+    "psycopg2": _open_psycopg2,
+    "MySQLdb": _open_mysqldb,
+    "sqlite3": _open_sqlite,
+    "duckdb": _open_duckdb,
+}
+"""How a query is opened, by the top-level module of the driver's connection."""

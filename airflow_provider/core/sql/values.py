@@ -1,0 +1,84 @@
+"""Database values: read each value of a row as JSON has it, with geometries as bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider.core.input.values import NAIVE_HINT, Unreadable, UnreadableValueError, ValueReader
+from airflow_provider.core.sql.dates import NO_DATE
+
+_INTEGER_END = 2**63
+
+_BINARY = (bytes, bytearray, memoryview)
+
+
+class DatabaseValueReader:
+    """Reader of one query's values.
+
+    A value is returned as JSON has it; None for NULL, bytes for binary values, which only a geometry may be,
+    and :class:`~airflow_provider.core.input.values.Unreadable` for a value that has no such form. That is a
+    problem only where the value is used: a column may be left out.
+
+    :param timezone: the time zone of dates and times without one; None makes them unreadable.
+    """
+
+    def __init__(self, timezone: tzinfo | None = None) -> None:
+        self._naive = timezone is None
+        self._reader = ValueReader(timezone, nan_is_absent=False)
+
+    def read_row(self, row: Sequence[Any]) -> list[Any]:
+        """Return the values of a row."""
+        return list(map(self._read, row))
+
+    def _read(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return _text(value)
+        if value is None or kind is bool:
+            return value
+        if kind is int and -_INTEGER_END <= value < _INTEGER_END:
+            return value
+        if kind is float and math.isfinite(value):
+            return value
+        try:
+            return self._read_other(value)
+        except UnreadableValueError as problem:
+            return Unreadable(str(problem))
+
+    def _read_other(self, value: Any) -> Any:
+        if isinstance(value, Unreadable):
+            return value
+        if isinstance(value, _BINARY):
+            return bytes(value)
+        if isinstance(value, Decimal) and value.is_finite() and value.adjusted() >= 20:
+            raise UnreadableValueError("is a number of more than 64 bits; select it as text")
+        if isinstance(value, datetime):
+            self._check_moment(value)
+        if isinstance(value, timedelta):
+            raise UnreadableValueError("is an interval; select a number, as EXTRACT(EPOCH FROM …) returns it")
+        if "Range" in type(value).__name__:
+            raise UnreadableValueError("is a range; select its bounds, as lower(…) and upper(…) return them")
+        read = self._reader.read(value)
+        return _text(read) if isinstance(read, str) else read
+
+    def _check_moment(self, value: datetime) -> None:
+        # Drivers make infinity the last moment that Python has.
+        if value.replace(tzinfo=None) in (datetime.max, datetime.min):
+            raise UnreadableValueError(NO_DATE)
+        if self._naive and value.tzinfo is None:
+            raise UnreadableValueError(f"is a time without a time zone; {NAIVE_HINT}")
+
+
+def _text(value: str) -> Any:
+    if "\0" in value:
+        return Unreadable("has a NUL character, which no text may have")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return Unreadable("is no valid Unicode text")
+    return value

@@ -1,0 +1,195 @@
+"""Values of a real PostgreSQL become values of rows, the same with both drivers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.input.values import Unreadable
+from airflow_provider.core.sql.query import Query, read_timezone
+from airflow_provider.core.sql.rows import read_query
+from airflow_provider.errors import InputError
+from tests.support.postgres import Database
+from tests.support.sql_sources import DRIVERS, use_driver
+
+LOG = logging.getLogger(__name__)
+Read = Callable[..., Any]
+
+
+@pytest.fixture(params=DRIVERS)
+def read(
+    request: pytest.FixtureRequest, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Read]:
+    """Return a function that reads the rows of a query, without their numbers."""
+    use_driver(monkeypatch, request.param)
+    with ExitStack() as stack:
+
+        def read(
+            sql: str, parameters: Any = None, timezone: str | None = None, options: RowOptions = NO_OPTIONS
+        ) -> list[dict[str, Any]]:
+            query = Query(sql, "warehouse", parameters, read_timezone(timezone))
+            rows = stack.enter_context(read_query(query, LOG))
+            return [row for _, row in read_source(rows, "rows", options, fields=("externalId",))]
+
+        yield read
+
+
+def value(read: Read, sql: str, timezone: str | None = None) -> Any:
+    (row,) = read(f"SELECT {sql} AS v", timezone=timezone)
+    return row["v"].problem if isinstance(row.get("v"), Unreadable) else row.get("v")
+
+
+VALUES = {
+    "1.5::numeric": 1.5,
+    "12::numeric(10,0)": 12,
+    "true": True,
+    "7::bigint": 7,
+    "0.25::real": 0.25,
+    "''": "",
+    "'ä'": "ä",
+    "date '2026-03-01'": "2026-03-01",
+    "timestamptz '2026-03-01 12:00:00+02'": "2026-03-01T10:00:00Z",
+    "'6f1ac6a5-9b0d-4c43-9a3b-6b7f0bd0a2a1'::uuid": "6f1ac6a5-9b0d-4c43-9a3b-6b7f0bd0a2a1",
+    "inet '10.0.0.1'": "10.0.0.1",
+    '\'{"a": [1, null, "x"]}\'::jsonb': {"a": [1, None, "x"]},
+    "'[1, 2]'::json": [1, 2],
+    "ARRAY['a', NULL]": ["a", None],
+    "ARRAY[1.5::numeric, 2]": [1.5, 2],
+    "'\\x0102'::bytea": b"\x01\x02",
+    "time '12:30'": "12:30:00",
+}
+
+
+@pytest.mark.parametrize("sql", VALUES)
+def test_a_value_of_a_database_becomes_one_of_json(read: Read, sql: str) -> None:
+    found = value(read, sql)
+    assert found == VALUES[sql]
+    assert type(found) is type(VALUES[sql])
+
+
+def test_an_enum_becomes_its_text(read: Read, database: Database) -> None:
+    database.query("CREATE TYPE mood AS ENUM ('glad')")
+    assert value(read, "'glad'::mood") == "glad"
+
+
+PROBLEMS = {
+    "'NaN'::float8": "is NaN; select NULL",
+    "'NaN'::numeric": "is NaN; select NULL",
+    "'-Infinity'::float8": "is -inf, which is no JSON number",
+    "'Infinity'::numeric": "which is no JSON number",
+    "1e30::numeric": "is a number of more than 64 bits",
+    "timestamp '2026-03-01 12:00:00'": "is a time without a time zone; state its zone (for a query: sql_",
+    "ARRAY[timestamp '2026-03-01 12:00:00']": "without a time zone",
+    "interval '1 day'": "is an interval; select a number",
+    "interval '1000000 years'": "",
+    "int4range(1, 3)": "is a range; select its bounds",
+    "tstzrange(now(), NULL)": "is a range; select its bounds",
+    "timestamptz 'infinity'": "is infinity",
+    "timestamp '-infinity'": "is infinity",
+    "date 'infinity'": "is infinity",
+    "date '-infinity'": "is infinity",
+    "date '0044-03-15 BC'": "outside the years 1 to 9999",
+    "timestamptz '20000-01-01 00:00:00Z'": "outside the years 1 to 9999",
+    "ARRAY[timestamptz 'infinity']": "",
+}
+
+
+@pytest.mark.parametrize("sql", PROBLEMS)
+def test_a_value_without_a_json_form_is_a_problem_of_its_row(read: Read, sql: str) -> None:
+    (row,) = read(f"SELECT 'R-1' AS id, {sql} AS v")
+    assert isinstance(row["v"], Unreadable)
+    assert PROBLEMS[sql] in row["v"].problem
+
+
+def test_a_value_that_is_left_out_is_no_problem(read: Read) -> None:
+    options = RowOptions(ignore=["period"])
+    assert read("SELECT 1 AS a, interval '1 day' AS period", options=options) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(("zone", "utc"), [("UTC", "12:00"), ("Europe/Copenhagen", "10:00")])
+def test_sql_timezone_is_the_zone_of_times_without_one(read: Read, zone: str, utc: str) -> None:
+    assert value(read, "timestamp '2026-07-01 12:00'", zone) == f"2026-07-01T{utc}:00Z"
+    assert value(read, "timestamptz '2026-07-01 12:00Z'", zone) == "2026-07-01T12:00:00Z"
+    assert value(read, "date '2026-07-01'", zone) == "2026-07-01"
+
+
+def test_null_is_no_value_and_an_empty_text_is_one(read: Read) -> None:
+    assert read("SELECT NULL AS a, '' AS b, 'null'::jsonb AS c, '{\"x\": null}'::jsonb AS d") == [
+        {"b": "", "d": {"x": None}}
+    ]
+
+
+def test_percent_signs_need_no_escape_without_parameters(read: Read) -> None:
+    assert read("SELECT '50%' AS a WHERE 'abc' LIKE 'a%'") == [{"a": "50%"}]
+    assert read("SELECT '50%' AS a", parameters=[]) == [{"a": "50%"}]
+    assert read("SELECT 7 % 4 AS a", parameters={}) == [{"a": 3}]
+
+
+def test_parameters_are_passed_to_the_driver(read: Read) -> None:
+    assert read("SELECT %s::text AS a, '%%' AS b", parameters=["x'y"]) == [{"a": "x'y", "b": "%"}]
+    assert read("SELECT %(site)s::text AS a", parameters={"site": "A"}) == [{"a": "A"}]
+
+
+def test_a_semicolon_and_comments_may_surround_a_query(read: Read) -> None:
+    assert read("-- rooms; all of them\n/* ; */ SELECT ';' AS a; -- end") == [{"a": ";"}]
+    assert read("(SELECT 1 AS a)") == [{"a": 1}]
+    assert read("VALUES (1), (2)") == [{"column1": 1}, {"column1": 2}]
+    assert read("WITH x AS (SELECT 1 AS a) SELECT * FROM x") == [{"a": 1}]
+
+
+def test_a_statement_that_shows_rows_is_a_query(read: Read) -> None:
+    assert read("SHOW server_encoding") == [{"server_encoding": "UTF8"}]
+
+
+def test_two_columns_of_one_name_are_refused(read: Read) -> None:
+    with pytest.raises(InputError, match="^sql: has two columns 'id'; name them with AS"):
+        read("SELECT 1 AS id, 2 AS id, 3 AS x")
+    with pytest.raises(InputError, match="'id'"):
+        read("SELECT 1 AS id, 2 AS id WHERE false")
+
+
+@pytest.mark.parametrize("where", ["true", "false"], ids=["rows", "no rows"])
+def test_a_name_that_the_result_does_not_have_is_refused(read: Read, where: str) -> None:
+    options = RowOptions(columns={"Etage": "parentFloor"}, ignore=["lodaed_at"])
+    with pytest.raises(InputError) as caught:
+        read(f"SELECT 1 AS etage, now() AS loaded_at WHERE {where}", options=options)
+    assert caught.value.problems == [
+        "'Etage' of columns or ignore is not a column of the result; did you mean 'etage'?",
+        "'lodaed_at' of columns or ignore is not a column of the result; did you mean 'loaded_at'?",
+    ]
+
+
+def test_columns_are_renamed_and_left_out(read: Read) -> None:
+    options = RowOptions(columns={"etage": "parentFloor"}, ignore=["loaded_at"])
+    assert read("SELECT 1 AS etage, now() AS loaded_at", options=options) == [{"parentFloor": 1}]
+    with pytest.raises(InputError, match="has the field 'b' twice"):
+        read("SELECT 1 AS a, 2 AS b", options=RowOptions(columns={"a": "b"}))
+
+
+def test_a_field_is_found_in_any_case_when_that_is_unambiguous(read: Read) -> None:
+    assert read("SELECT 1 AS externalid") == [{"externalId": 1}]
+    assert read('SELECT 1 AS "EXTERNALID"') == [{"externalId": 1}]
+    assert read('SELECT 1 AS "EXTERNALID", 2 AS "externalId"') == [{"EXTERNALID": 1, "externalId": 2}]
+    assert read('SELECT 1 AS "EXTERNALID", 2 AS externalid') == [{"EXTERNALID": 1, "externalid": 2}]
+    options = RowOptions(columns={"code": "externalId"})
+    assert read("SELECT 1 AS externalid, 2 AS code", options=options) == [{"externalid": 1, "externalId": 2}]
+
+
+def test_min_rows_counts_the_rows_of_a_query(read: Read) -> None:
+    assert len(read("SELECT generate_series(1, 3) AS a", options=RowOptions(min_rows=3))) == 3
+    with pytest.raises(InputError, match="^sql: has 0 rows, fewer than min_rows 1"):
+        read("SELECT 1 AS a WHERE false", options=RowOptions(min_rows=1))
+
+
+def test_a_cursor_of_dictionaries_changes_nothing(
+    read: Read, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = database.airflow_connection(extra=json.dumps({"cursor": "dictcursor"}))
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", connection)
+    assert read("SELECT 1 AS a, 2 AS b") == [{"a": 1, "b": 2}]
