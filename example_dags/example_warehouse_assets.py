@@ -24,6 +24,8 @@ from airflow_provider.warehouse.operators import SqlLoadOperator
 FOLDER = "{{ var.value.twin_output }}/assets/{{ dag_run.run_after | ts_nodash }}"
 RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=1)}
 EVERYTHING = "{{ dag_run.conf.get('everything', False) }}"
+MODE = "{{ 'replace' if dag_run.conf.get('everything') else 'merge' }}"
+MAX_SHRINK = "{{ 0.5 if dag_run.conf.get('everything') else None }}"
 TABLE = """
 CREATE SCHEMA IF NOT EXISTS twin;
 CREATE TABLE IF NOT EXISTS twin.assets (
@@ -48,10 +50,10 @@ with DAG("warehouse_assets", schedule=None, default_args=RETRIES, tags=["warehou
         source="{{ ti.xcom_pull('export')['uri'] }}",
         sql_conn_id="warehouse",
         table="twin.assets",
-        mode="{{ 'replace' if dag_run.conf.get('everything') else 'merge' }}",
+        mode=MODE,
         key=["amigo_id"],
         columns={"wkb_geometry": "place"},
         ignore=["number", "notes"],
-        max_shrink=0.5,
+        max_shrink=MAX_SHRINK,
     )
     create_table >> export >> load

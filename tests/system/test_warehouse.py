@@ -33,6 +33,7 @@ CHANGED = 7
 
 SENSOR = "01GQ12SSZ8HT9YQCGXQ7JRSK1X"
 SECONDS = 240
+WAITING = ("deferred", "awaiting_input")
 OWN_SANDBOX = """
 for task in dag.tasks:
     for name in ("mapsindoors", "amigocloud", "iotstudio", "leanix"):
@@ -112,7 +113,7 @@ def _approve(airflow: LocalAirflow, job: Job) -> None:
     """Approve the plan as a person does, when it waits for that."""
     deadline = time.monotonic() + SECONDS
     states: dict[str, str] = {}
-    while states.get("approve") != "deferred" and "failed" not in states.values():
+    while states.get("approve") not in WAITING and "failed" not in states.values():
         assert time.monotonic() < deadline, states
         airflow.fail_if_a_part_ended()
         time.sleep(0.5)
@@ -141,7 +142,7 @@ def test_a_dataset_is_loaded_into_a_postgis_table_as_it_is(ran: WarehouseRun) ->
     names = "amigo_id, name, floor, price, in_service, wkb_geometry"
     page = store.select(f"SELECT {names} FROM dataset_2001 ORDER BY amigo_id", limit=20, offset=0)
     found = ran.database.query(
-        "SELECT amigo_id, name, floor, price, in_service, upper(encode(ST_AsEWKB(place), 'hex'))"
+        "SELECT amigo_id, name, floor, price::float, in_service, upper(encode(ST_AsEWKB(place), 'hex'))"
         " FROM twin.assets ORDER BY amigo_id LIMIT 20"
     )
     assert [tuple(row.values()) for row in page.rows] == found
