@@ -85,7 +85,7 @@ class Load:
             if clean is error:
                 raise
             if isinstance(clean, TransportError):
-                raise TransportError(f"no connection to the database: {clean.reason or clean}") from None
+                raise TransportError(f"no connection to the database: {clean.reason}") from None
             raise clean from None
 
     def _load(self, database: Database, source: Source) -> Result:
