@@ -21,7 +21,7 @@ import psycopg  # noqa: F401
 import pyarrow.csv
 import pyarrow.parquet  # noqa: F401
 from airflow.providers.postgres.hooks.postgres import PostgresHook  # noqa: F401
-from airflow.sdk import BaseHook, ObjectStoragePath  # noqa: F401
+from airflow.sdk import BaseHook, ObjectStoragePath
 
 from airflow_provider.warehouse.load import task  # noqa: F401
 from airflow_provider.warehouse.load.databases import postgres
@@ -69,7 +69,10 @@ def run(attempt: dict[str, Any]) -> None:
 
 def main() -> None:
     """Serve attempts until the input ends."""
-    BaseHook.get_connection("warehouse").get_hook()  # loads the list of all providers
+    # These load the lists of all providers and plugins.
+    BaseHook.get_connection("warehouse").get_hook()
+    with ObjectStoragePath(__file__).open("rb") as file:
+        file.read(1)
     print("ready", flush=True)
     for line in iter(sys.stdin.readline, ""):
         child = os.fork()
