@@ -43,6 +43,13 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 WHERE a.attrelid = \0::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum"""
 
+_UNIQUE = """
+SELECT array_agg(a.attname::text) FROM pg_index i
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = \0 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+  AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
+GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)"""
+
 _FAMILIES = {
     "json": "json",
     "jsonb": "json",
@@ -99,6 +106,7 @@ class Postgres(Database):
         super().__init__(hook)
         self._is_psycopg3 = False
         self._pairs: Sequence[Pair] = ()
+        self._staged = 0
 
     def begin(self) -> None:
         """Begin the transaction, with the settings that texts are read by."""
@@ -161,6 +169,24 @@ class Postgres(Database):
         """Take the table's advisory lock."""
         self.run(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext({_literal(self.quotes.table(table))}))")
 
+    def keeps_unique(self, table: TableName, key: Sequence[str]) -> bool:
+        """Return whether an index of exactly these columns refuses rows at once; its columns take no NULL."""
+        regclass = f"to_regclass({_literal(self.quotes.table(table))})"
+        rows = self.rows(_UNIQUE.replace("\0", regclass))
+        return any(set(names) == set(key) for (names,) in rows)
+
+    def mark(self) -> None:
+        """Begin a part of the transaction that can be undone alone."""
+        self.run("SAVEPOINT _twin_write")
+
+    def undo(self) -> bool:
+        """Undo what was done since the mark, after an error."""
+        try:
+            self.run("ROLLBACK TO SAVEPOINT _twin_write")
+        except Exception:  # The connection is broken; the first error says why.
+            return False
+        return True
+
     @property
     def stage(self) -> str:
         """The staging table, which no table of another schema hides."""
@@ -199,11 +225,16 @@ class Postgres(Database):
             with cursor.copy(sql) as copy:
                 for block in blocks:
                     copy.write(block)
-            return
-        reader = _BlockReader(blocks)
-        cursor.copy_expert(sql, reader, size=_BlockReader.SIZE)
-        if reader.error is not None:
-            raise reader.error
+        else:
+            reader = _BlockReader(blocks)
+            cursor.copy_expert(sql, reader, size=_BlockReader.SIZE)
+            if reader.error is not None:
+                raise reader.error
+        self._staged = int(cursor.rowcount)
+
+    def staged(self) -> int:
+        """Return the number of rows that the server says it has copied."""
+        return self._staged
 
     def _row_at(self, line: int, source: Source | None) -> str:
         """Return the name of the row that ends in a line of the CSV; texts with line breaks have several."""

@@ -165,6 +165,17 @@ def test_keys_that_are_empty_or_there_twice_are_named_up_to_twenty(table, load, 
     assert table.query("SELECT count(*) FROM t WHERE name = 'old'") == [(10,)]
 
 
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_keys_that_an_index_refuses_are_named(table, load, write, mode, driver):
+    table.query("DELETE FROM t WHERE id > 2")
+    rows = [{"id": number, "name": "s3cret-Value"} for number in (1, 2, 5, 5, 7)]
+    expected = ["the key (id) = (5) is there 2 times"]
+    if mode == "append":
+        expected += [f"the key (id) = ({number}) is in the table already" for number in (1, 2)]
+    assert problems(load, write(rows), mode=mode, key=["id"]) == expected
+    assert table.query("SELECT id, name FROM t ORDER BY 1") == [(1, "old"), (2, "old")]
+
+
 @pytest.mark.parametrize("mode", ["replace", "merge"])
 def test_fewer_rows_than_max_shrink_allows_are_refused(table, load, write, mode):
     (found,) = problems(load, write(numbers(4)), mode=mode, key=["id"], max_shrink=0.5)
