@@ -50,6 +50,26 @@ def key_problems(database: Database, source: Source, key: Sequence[str]) -> list
     return problems
 
 
+def known_key_problems(database: Database, table: TableName, key: Sequence[str]) -> list[str]:
+    """Return which staged keys the table has already.
+
+    :param table: the table's name as the database has it.
+    :param key: the key's columns.
+    """
+    names = database.quotes.names(key, "s.")
+    found = (
+        f"FROM {database.stage} s WHERE EXISTS"
+        f" (SELECT 1 FROM {database.quotes.table(table)} t WHERE {database.same_key(key)})"
+    )
+    rows = database.rows(f"SELECT {names} {found} ORDER BY {names} LIMIT {_NAMED + 1}")
+    called = ", ".join(key)
+    problems = [f"the key {_shown(called, row)} is in the table already" for row in rows[:_NAMED]]
+    if len(rows) > _NAMED:
+        total = int(database.value(f"SELECT count(*) {found}"))
+        problems.append(f"{total - _NAMED} further keys are in the table already")
+    return problems
+
+
 def _shown(called: str, values: Sequence[Any]) -> str:
     texts = ", ".join(shown(value) for value in values)
     return f"({called}) = ({texts})"

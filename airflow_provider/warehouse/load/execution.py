@@ -10,7 +10,12 @@ from typing import Any, NamedTuple
 
 from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderError, TransportError
-from airflow_provider.warehouse.load.checks import key_problems, shrink_problem, staged_problems
+from airflow_provider.warehouse.load.checks import (
+    key_problems,
+    known_key_problems,
+    shrink_problem,
+    staged_problems,
+)
 from airflow_provider.warehouse.load.columns.names import TableName, find_name
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn, name_columns, pair_columns
 from airflow_provider.warehouse.load.databases.base import Counts, Database, LedgerEntry
@@ -85,7 +90,7 @@ class Load:
             if clean is error:
                 raise
             if isinstance(clean, TransportError):
-                raise TransportError(f"no connection to the database: {clean.reason or clean}") from None
+                raise TransportError(f"no connection to the database: {clean.reason}") from None
             raise clean from None
 
     def _load(self, database: Database, source: Source) -> Result:
@@ -98,16 +103,14 @@ class Load:
         if done := self._already(database, ledger, source):
             return done
         self._stage(database, source)
-        problems = [
-            *key_problems(database, source, self._key),
-            *staged_problems(database, source, self._pairs),
-        ]
-        if problems:
-            raise InputError(problems, "the source")
+        # Finding equal keys takes a fifth of a load's time, which an index of the table saves.
+        has_index = request.mode != "merge" and database.keeps_unique(self._table, self._key)
+        problems = [] if has_index else key_problems(database, source, self._key)
+        self._raise([*problems, *staged_problems(database, source, self._pairs)])
         database.lock(self._table)
         if done := self._already(database, ledger, source):
             return done
-        counts = self._write(database, source)
+        counts = self._write_or_explain(database, source)
         moment = datetime.now(UTC).isoformat(timespec="microseconds")
         entry = LedgerEntry(source.rows, source.sha256, moment)
         database.record_load(ledger, self._load_id, entry)
@@ -194,7 +197,7 @@ class Load:
         started = time.monotonic()
         database.create_stage(self._table, self._pairs)
         database.fill_stage(source, self._pairs, self._log_progress)
-        staged = int(database.value(f"SELECT count(*) FROM {database.stage}"))
+        staged = database.staged()
         if staged != source.rows:
             raise ProviderError(
                 f"the database has staged {staged} rows of {source.rows}; nothing was changed"
@@ -205,6 +208,22 @@ class Load:
         if time.monotonic() - self._progress_at > _PROGRESS_SECONDS:
             self._progress_at = time.monotonic()
             self._log.info("%d rows staged so far", rows)
+
+    def _write_or_explain(self, database: Database, source: Source) -> Counts:
+        """Write the rows; when the table refuses a key, name the keys that it refuses."""
+        database.mark()
+        try:
+            return self._write(database, source)
+        except ProviderError:
+            raise
+        except Exception:
+            if self._key and database.undo():
+                problems = key_problems(database, source, self._key)
+                if self._request.mode == "append":
+                    problems += known_key_problems(database, self._table, self._key)
+                if problems:
+                    raise InputError(problems, "the source") from None
+            raise
 
     def _write(self, database: Database, source: Source) -> Counts:
         request = self._request

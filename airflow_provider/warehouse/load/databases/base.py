@@ -162,6 +162,17 @@ class Database(ABC):
         """
         return table
 
+    def keeps_unique(self, table: TableName, key: Sequence[str]) -> bool:
+        """Return whether an index of the table refuses rows without a key, and two rows with the same one."""
+        return False
+
+    def mark(self) -> None:  # noqa: B027 - only where errors end a transaction
+        """Begin a part of the transaction that can be undone alone."""
+
+    def undo(self) -> bool:
+        """Undo what was done since the mark; return whether the transaction goes on."""
+        return False
+
     # The staging table.
 
     @property
@@ -180,6 +191,10 @@ class Database(ABC):
         :param progress: called with the number of rows so far.
         :raises InputError: naming the row and the column that does not fit.
         """
+
+    def staged(self) -> int:
+        """Return the number of staged rows."""
+        return int(self.value(f"SELECT count(*) FROM {self.stage}"))
 
     @abstractmethod
     def numbered_stage(self) -> str:

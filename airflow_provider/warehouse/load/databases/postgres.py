@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError
@@ -40,6 +42,13 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
 WHERE a.attrelid = \0::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum"""
+
+_UNIQUE = """
+SELECT array_agg(a.attname::text) FROM pg_index i
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = \0 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+  AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
+GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)"""
 
 _FAMILIES = {
     "json": "json",
@@ -85,6 +94,9 @@ _MAX_NAME = 63
 """Maximum bytes of a name; PostgreSQL cuts longer ones."""
 
 
+_HEADER = b"header\n"
+
+
 class Postgres(Database):
     """A PostgreSQL database, through psycopg 2 or 3."""
 
@@ -93,6 +105,8 @@ class Postgres(Database):
     def __init__(self, hook: Any) -> None:
         super().__init__(hook)
         self._is_psycopg3 = False
+        self._pairs: Sequence[Pair] = ()
+        self._staged = 0
 
     def begin(self) -> None:
         """Begin the transaction, with the settings that texts are read by."""
@@ -120,7 +134,7 @@ class Postgres(Database):
         modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
         if not modules & {"psycopg", "psycopg2"}:
             return error
-        return clean_error(error, self.stage_name, source)
+        return clean_error(error, self.stage_name, lambda line: self._row_at(line, source))
 
     def columns_of(self, table: TableName) -> list[TargetColumn] | None:
         """Return the table's columns."""
@@ -155,6 +169,24 @@ class Postgres(Database):
         """Take the table's advisory lock."""
         self.run(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext({_literal(self.quotes.table(table))}))")
 
+    def keeps_unique(self, table: TableName, key: Sequence[str]) -> bool:
+        """Return whether an index of exactly these columns refuses rows at once; its columns take no NULL."""
+        regclass = f"to_regclass({_literal(self.quotes.table(table))})"
+        rows = self.rows(_UNIQUE.replace("\0", regclass))
+        return any(set(names) == set(key) for (names,) in rows)
+
+    def mark(self) -> None:
+        """Begin a part of the transaction that can be undone alone."""
+        self.run("SAVEPOINT _twin_write")
+
+    def undo(self) -> bool:
+        """Undo what was done since the mark, after an error."""
+        try:
+            self.run("ROLLBACK TO SAVEPOINT _twin_write")
+        except Exception:  # The connection is broken; the first error says why.
+            return False
+        return True
+
     @property
     def stage(self) -> str:
         """The staging table, which no table of another schema hides."""
@@ -183,19 +215,40 @@ class Postgres(Database):
 
     def fill_stage(self, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> None:
         """Write all rows by COPY."""
+        self._pairs = pairs
         names = self.quotes.names(pair.target.name for pair in pairs)
-        sql = f"COPY {self.stage} ({names}) FROM STDIN (FORMAT csv, NULL '', ENCODING 'UTF8')"
-        blocks = _csv_blocks(source, pairs, progress)
+        sql = f"COPY {self.stage} ({names}) FROM STDIN (FORMAT csv, HEADER, NULL '', ENCODING 'UTF8')"
+        # By a first line the server knows how lines end, and counts those within texts like all others.
+        blocks = chain([_HEADER], _csv_blocks(source, pairs, progress))
         cursor = self.cursor()
         if self._is_psycopg3:
             with cursor.copy(sql) as copy:
                 for block in blocks:
                     copy.write(block)
-            return
-        reader = _BlockReader(blocks)
-        cursor.copy_expert(sql, reader, size=_BlockReader.SIZE)
-        if reader.error is not None:
-            raise reader.error
+        else:
+            reader = _BlockReader(blocks)
+            cursor.copy_expert(sql, reader, size=_BlockReader.SIZE)
+            if reader.error is not None:
+                raise reader.error
+        self._staged = int(cursor.rowcount)
+
+    def staged(self) -> int:
+        """Return the number of rows that the server says it has copied."""
+        return self._staged
+
+    def _row_at(self, line: int, source: Source | None) -> str:
+        """Return the name of the row that ends in a line of the CSV; texts with line breaks have several."""
+        if source is None:
+            return ""
+        rows, lines = 0, _HEADER.count(b"\n")
+        for block in _csv_blocks(source, self._pairs, lambda _: None):
+            reader = csv.reader(io.StringIO(bytes(block).decode(), newline="\n"))
+            for _ in reader:
+                if lines + reader.line_num >= line:
+                    return source.label(rows)
+                rows += 1
+            lines += reader.line_num
+        return ""
 
     def numbered_stage(self) -> str:
         """Return the staging table with its rows' places: COPY has written them in this order."""
@@ -257,9 +310,9 @@ def _literal(text: str) -> str:
 def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> Iterator[bytes]:
     """Yield all rows as CSV: texts in quotes, and nothing for null."""
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow_csv
 
-    options = csv.WriteOptions(include_header=False, quoting_style="needed")
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
     names = [str(number) for number in range(len(pairs))]
     rows = 0
     for batch in source.batches():
@@ -270,7 +323,7 @@ def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int],
             except BadValueError as error:
                 raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
         out = io.BytesIO()
-        csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), out, options)
+        arrow_csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), out, options)
         rows += batch.rows
         progress(rows)
         yield out.getbuffer()  # type: ignore[misc]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from airflow_provider.errors import InputError, ProviderError, TransportError
-
-if TYPE_CHECKING:
-    from airflow_provider.warehouse.load.source.reading import Source
 
 _LOST = ("08", "57P")
 """Classes of SQLSTATE of broken connections; without any, no answer came at all."""
@@ -39,10 +37,9 @@ _SHAPES = re.compile(
 """PostGIS's messages that name kinds, and no coordinates."""
 
 _CONSTRAINTS = {
-    "23503": "a row refers to one that is not there",
-    "23505": "a value is there twice",
-    "23514": "a row breaks the check",
-    "23P01": "rows exclude each other",
+    "23503": "refers to a row that is not there",
+    "23505": "has a value that is there already",
+    "23514": "breaks a check",
 }
 
 
@@ -59,54 +56,50 @@ def sqlstate(error: Exception) -> str:
     return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
 
 
-def clean_error(error: Exception, stage: str, source: Source | None) -> Exception:
+def clean_error(error: Exception, stage: str, label: Callable[[int], str]) -> Exception:
     """Return the error to raise instead of a driver's: with row, column and constraint, and without values.
 
     :param error: the driver's error.
     :param stage: name of the staging table.
-    :param source: the rows, for their names; None when they are not known.
+    :param label: returns the name of the row that ends in a line of what COPY reads.
     """
     state, said = sqlstate(error), getattr(error, "diag", None)
     if has_no_answer(error):
-        return TransportError(f"the database did not answer: {_reason(error, state)}")
+        reason = _reason(error, state)
+        return TransportError(f"the database did not answer: {reason}", reason=reason)
     message = str(getattr(said, "message_primary", None) or "")
-    if state[:2] == "23":
-        return _constraint(state, said, stage, source)
+    if state[:2] == "23" and state != "23502":
+        name = getattr(said, "constraint_name", None)
+        text = f"{_CONSTRAINTS.get(state, 'breaks a constraint')} (constraint {name!r})"
+        return InputError(f"{_place(said, stage, label, 'a row ')}{text}", "the source")
     if state in _TEXTS or state[:2] == "22":
         shape = _SHAPES.search(message)
         text = f"does not fit: {shape.group()}" if shape else _TEXTS.get(state, "does not fit")
-        return InputError(f"{_place(said, stage, source)}{text} (SQLSTATE {state})", "source")
+        place = _place(said, stage, label, "a value ")
+        return InputError(f"{place}{text} (SQLSTATE {state})", "the source")
     if state[:2] in _NAMES_ONLY:
         text = f"the database answered: {message[:500]} (SQLSTATE {state})"
-        return InputError(text, "table") if state[:2] == "42" else ProviderError(text)
+        return InputError(text, "the table") if state[:2] in ("3F", "42") else ProviderError(text)
     return ProviderError(f"the database refused the load (SQLSTATE {state or 'unknown'}); see its log")
 
 
 def _reason(error: Exception, state: str) -> str:
-    """Return why a connection broke: only messages without a state name no values, but may name the login."""
+    """Return why a connection broke: messages without a state name the server and the login, no values."""
     if state:
         return f"it closed the connection (SQLSTATE {state})"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else "the connection broke"
 
 
-def _constraint(state: str, said: Any, stage: str, source: Source | None) -> InputError:
-    if state == "23502":
-        return InputError(f"{_place(said, stage, source)}{_TEXTS[state]}", "source")
-    name = getattr(said, "constraint_name", None)
-    text = _CONSTRAINTS.get(state, "a row breaks the constraint")
-    return InputError(f"{_place(said, stage, source)}{text}, by the constraint {name!r}", "source")
-
-
-def _place(said: Any, stage: str, source: Source | None) -> str:
-    """Return the row and the column that an error is about; empty where it does not say."""
+def _place(said: Any, stage: str, label: Callable[[int], str], otherwise: str) -> str:
+    """Return the row and the column that an error is about, or another subject where it names none."""
     column = getattr(said, "column_name", None)
     row = ""
     context = str(getattr(said, "context", None) or "")
     # "COPY _twin_stage, line 7, column n: ..." with the value behind it, in the server's language.
     if found := re.search(rf"{re.escape(stage)}, \S+ (\d+)(?:, \S+ (.+?))?(?:: |$)", context, re.MULTILINE):
-        row = source.label(int(found.group(1)) - 1) if source else ""
+        row = label(int(found.group(1)))
         column = column or found.group(2)
     if not row and not column:
-        return "a value "
+        return otherwise
     return f"{row}: the column {column!r} " if row and column else f"{row or f'the column {column!r}'} "
