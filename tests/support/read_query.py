@@ -1,16 +1,20 @@
-"""Read a query in a process of its own, for tests that kill, limit or measure it.
+"""Reads queries in processes of their own, for tests that kill, limit or measure them.
 
-Called as ``python read_query.py DRIVER``, with a line of JSON on its input: ``sql``, and ``file_bytes``, the
-size that a file may have. Prints ``ready``, and in the end a line of JSON: ``rows``, ``mb`` (growth of its
-memory), or ``error``.
+A fork server: it loads Airflow once, prints ``ready``, and forks a process for each line of JSON on its
+input: ``sql``, ``driver``, ``connection`` (JSON), ``folder`` (for temporary files), ``result`` (path of a
+file), and ``file_bytes``, the size that a file may have. It prints the process's id. The result is JSON:
+``rows`` and ``mb`` (growth of its memory), or ``error`` and ``kind``.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import resource
+import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +32,7 @@ def memory(name: str) -> float:
 
 
 def read(sql: str) -> dict[str, Any]:
-    """Read a query twice, from the database and from disk."""
+    """Read a query from the database and from disk."""
     try:
         with read_query(Query(sql, "warehouse"), logging.getLogger()) as rows:
             return {"rows": sum(1 for _ in rows)}
@@ -36,17 +40,36 @@ def read(sql: str) -> dict[str, Any]:
         return {"error": str(error), "kind": type(error).__name__}
 
 
-def main(driver: str) -> None:
-    """Read the query that the input names."""
-    postgres.USE_PSYCOPG3 = driver == "psycopg"
+def serve_one(given: dict[str, Any]) -> None:
+    """Read one query, and write the result."""
+    os.dup2(2, 1)  # Log lines are no answers.
+    os.environ["AIRFLOW_CONN_WAREHOUSE"] = given["connection"]
+    postgres.USE_PSYCOPG3 = given["driver"] == "psycopg"
+    tempfile.tempdir = given["folder"]
     read("SELECT 1 AS a")
-    print("ready", flush=True)
-    given = json.loads(sys.stdin.readline())
     if size := given.get("file_bytes"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     before = memory("VmRSS")
-    print(json.dumps({**read(given["sql"]), "mb": memory("VmHWM") - before}), flush=True)
+    found = {**read(given["sql"]), "mb": memory("VmHWM") - before}
+    part = Path(f"{given['result']}.part")
+    part.write_text(json.dumps(found))
+    part.rename(given["result"])
+
+
+def main() -> None:
+    """Fork a process for each line of the input."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # Loads the installed providers, which takes seconds.
+    os.environ["AIRFLOW_CONN_WAREHOUSE"] = '{"conn_type": "sqlite", "host": "/nowhere/file"}'
+    read("SELECT 1")
+    print("ready", flush=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            serve_one(json.loads(line))
+            os._exit(0)
+        print(pid, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
