@@ -135,12 +135,14 @@ class IoTStudioWritePropertiesOperator(RowOperator):
         problems = read_scalars(self, scalars)
         problems += self._source_problems()
         options = self.row_options(problems)
-        with self.open_rows(self.writes) as rows:
-            plan = read_plan(thing_id=self.thing_id, properties=self.properties, writes=rows, options=options)
-        self._log_plan(plan)
         # Values that an earlier attempt has written are not written again: the history would have them twice.
         is_retry = getattr(context.get("ti"), "try_number", 1) > 1
-        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
+        with (
+            self.open_rows(self.writes) as rows,
+            IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook,
+        ):
+            plan = read_plan(thing_id=self.thing_id, properties=self.properties, writes=rows, options=options)
+            self._log_plan(plan)
             writer = PropertyWriter(
                 hook,
                 concurrency=self.concurrency,

@@ -170,14 +170,13 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
 
         read_paths(self, "plan_output", "backup", read="plan")
         settings = self._settings()
-        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook, self.open_rows(self.source) as source:
             sync = Sync(hook, self.log, **settings)
             rows = None
             if self.plan:
                 plan = sync.load_plan(self.plan)
             else:
-                with self.open_rows(self.source) as source:
-                    plan, rows = sync.make_plan(source)
+                plan, rows = sync.make_plan(source)
             if path := self.plan_output or self.plan:
                 record_page(self, context, path, plan.fingerprint)
             self.log.info("Planned: %s", plan.summary())
@@ -343,12 +342,11 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
         }
         arguments.problems += self.source_problems("geodata", self.geodata)
         options = self.row_options(arguments.problems)
-        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook:
+        with MapsIndoorsHook(self.mapsindoors_conn_id) as hook, self.open_rows(self.geodata) as source:
             sync = Sync(
                 hook, self.log, defaults=self.defaults, subject="geodata", options=options, **settings
             )
-            with self.open_rows(self.geodata) as source:
-                plan, rows = sync.make_plan(source)
+            plan, rows = sync.make_plan(source)
             plan.changes = [change for change in plan.changes if change.operation == "create"]
             created = sync.apply(plan, rows).done["create"]
         return add_to_outlet_events(context, self.outlets, {"created": created, "existing": rows - created})

@@ -48,8 +48,11 @@ def register_hook(monkeypatch: pytest.MonkeyPatch, kind: type[DbApiHook]) -> Non
     """
     from airflow.sdk.definitions import connection
 
-    names = ("ProvidersManagerTaskRuntime", "ProvidersManager")
-    manager = next(getattr(connection, name) for name in names if hasattr(connection, name))
+    manager = getattr(connection, "ProvidersManagerTaskRuntime", None)  # Not before Airflow 3.2.
+    if manager is None:
+        from airflow import providers_manager
+
+        manager = providers_manager.ProvidersManager
     hooks = manager().hooks
     info = SimpleNamespace(
         hook_class_name=f"{kind.__module__}.{kind.__qualname__}",

@@ -160,9 +160,9 @@ class RowOperator(BaseOperator):
 
     @contextmanager
     def open_rows(self, argument: object) -> Iterator[Any]:
-        """Yield the source of the rows: the argument's value, or the rows of the query, read from now on.
+        """Yield the source of the rows: the argument's value, or the rows of the query, which is run now.
 
-        Call :meth:`row_options` first.
+        Call :meth:`row_options` first. Values of a query's rows are in no error that is raised within.
 
         :param argument: value of the argument that takes a list or a file.
         :raises InputError: when the query cannot be run.
@@ -171,11 +171,12 @@ class RowOperator(BaseOperator):
         if self.sql is None:
             yield argument
             return
+        from airflow_provider.core.input.values import hide_values
         from airflow_provider.core.sql.query import Query, read_timezone
         from airflow_provider.core.sql.rows import read_query
 
         query = Query(self.sql, str(self.sql_conn_id), self.parameters, read_timezone(self.sql_timezone))
-        with read_query(query, self.log) as rows:
+        with read_query(query, self.log) as rows, hide_values():
             yield rows
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -31,6 +33,10 @@ _MAX_INTEGER = 2**64
 
 _SHOWN = 60
 """Maximum characters of a value that an error repeats."""
+
+
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+"""Whether errors have no values of rows."""
 
 
 class _Absent:
@@ -138,7 +144,7 @@ class ValueReader:
         found: dict[str, Any] = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise UnreadableValueError(f"has the key {shown(key)}, which is no text")
+                raise UnreadableValueError(f"has the key {shown_value(key)}, which is no text")
             try:
                 read = self._read(item, depth + 1)
             except UnreadableValueError as problem:
@@ -165,7 +171,8 @@ class ValueReader:
 
     def _moment(self, value: datetime) -> Any:
         if value.tzinfo is None and self.naive is None:
-            raise UnreadableValueError(f"is the time {value.isoformat()} without a time zone; {NAIVE_HINT}")
+            shown_time = "a time" if hides_values() else f"the time {value.isoformat()}"
+            raise UnreadableValueError(f"is {shown_time} without a time zone; {NAIVE_HINT}")
         return utc_text(value if value.tzinfo else value.replace(tzinfo=self.naive))
 
     def _nan(self) -> Any:
@@ -232,9 +239,9 @@ def read_integer(value: Any, least: int | None = None) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UnreadableValueError(f"must be a whole number, not {shown(value)}")
+        raise UnreadableValueError(f"must be a whole number, not {shown_value(value)}")
     if least is not None and value < least:
-        raise UnreadableValueError(f"must be a whole number of at least {least}, not {value}")
+        raise UnreadableValueError(f"must be a whole number of at least {least}, not {shown_value(value)}")
     return value
 
 
@@ -248,10 +255,10 @@ def read_number(value: Any) -> int | float:
         text = value.strip()
         if not re.fullmatch(_NUMBER, text):
             comma = " (a decimal point is needed, not a comma)" if "," in text else ""
-            raise UnreadableValueError(f"must be a number, not {shown(value)}{comma}")
+            raise UnreadableValueError(f"must be a number, not {shown_value(value)}{comma}")
         value = float(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UnreadableValueError(f"must be a number, not {shown(value)}")
+        raise UnreadableValueError(f"must be a number, not {shown_value(value)}")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -264,7 +271,7 @@ def read_boolean(value: Any) -> bool:
         value = _BOOLEANS.get(value.strip().lower(), value)
     if isinstance(value, (int, float)) and value in (0, 1):
         return bool(value)
-    raise UnreadableValueError(f"must be true or false, not {shown(value)}")
+    raise UnreadableValueError(f"must be true or false, not {shown_value(value)}")
 
 
 def read_text(value: Any) -> str:
@@ -278,7 +285,7 @@ def read_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise UnreadableValueError(f"must be a text, not {shown(value)}")
+    raise UnreadableValueError(f"must be a text, not {shown_value(value)}")
 
 
 def read_moment(value: Any, naive: tzinfo | None = None) -> datetime:
@@ -297,13 +304,15 @@ def read_moment(value: Any, naive: tzinfo | None = None) -> datetime:
             found = datetime.fromisoformat(value.strip())
         except (AttributeError, ValueError):
             raise UnreadableValueError(
-                f"must be a date in ISO 8601, such as 2026-01-31, not {shown(value)}"
+                f"must be a date in ISO 8601, such as 2026-01-31, not {shown_value(value)}"
             ) from None
         if len(value.strip()) <= len("2026-W01-1"):
             return found.replace(tzinfo=naive or UTC)
     if found.tzinfo is None:
         if naive is None:
-            raise UnreadableValueError(f"is the time {shown(value)} without a time zone; add one, such as Z")
+            raise UnreadableValueError(
+                f"is the time {shown_value(value)} without a time zone; add one, such as Z"
+            )
         found = found.replace(tzinfo=naive)
     return found
 
@@ -316,7 +325,8 @@ def utc_text(moment: datetime) -> str:
     try:
         return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
     except OverflowError:
-        raise UnreadableValueError(f"is the time {moment.isoformat()}, outside the years 1 to 9999") from None
+        shown_time = "a time" if hides_values() else f"the time {moment.isoformat()}"
+        raise UnreadableValueError(f"is {shown_time}, outside the years 1 to 9999") from None
 
 
 def normal_key(text: str) -> str:
@@ -332,11 +342,44 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
+def shown_value(value: Any) -> str:
+    """Return a value of a row for an error: as :func:`shown` does, or its kind within :func:`hide_values`."""
+    return _described(value) if hides_values() else shown(value)
+
+
+def hides_values() -> bool:
+    """Return whether values of rows are kept out of errors."""
+    return _hidden.get()
+
+
+@contextmanager
+def hide_values() -> Iterator[None]:
+    """Keep values of rows out of errors, because they are private: those of a database."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
+def _described(value: Any) -> str:
+    if value is None or value is ABSENT or isinstance(value, (bool, Unreadable)):
+        return shown(value)
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters" if value else "an empty text"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, (list, tuple)) else f"a value of the type {type(value).__name__}"
+
+
 def _checked_text(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise UnreadableValueError(f"is {value!a:.60}, which is no valid Unicode text") from None
+        shown_text = "a text" if hides_values() else f"{value!a:.60}"
+        raise UnreadableValueError(f"is {shown_text}, which is no valid Unicode text") from None
     return value
 
 

@@ -16,6 +16,7 @@ from airflow_provider.core.input.values import (
     read_integer,
     read_number,
     shown,
+    shown_value,
 )
 from airflow_provider.iotstudio.properties.bulk_read import read_descriptions
 from airflow_provider.iotstudio.properties.requests import Write, size_problem
@@ -95,7 +96,7 @@ def _read(value: Any, kind: str | None, *, is_text: bool) -> Any:
     if value is None:
         return None
     if kind in ("integer", "number") and isinstance(value, str) and _COMMA.fullmatch(value.strip()):
-        raise UnreadableValueError(f"is {shown(value)}; a number has a decimal point, not a comma")
+        raise UnreadableValueError(f"is {shown_value(value)}; a number has a decimal point, not a comma")
     if kind == "boolean":
         return read_boolean(value)
     if kind == "integer":
@@ -106,7 +107,7 @@ def _read(value: Any, kind: str | None, *, is_text: bool) -> Any:
         return _structure(value, kind)
     if kind == "string":
         if not isinstance(value, str):
-            raise UnreadableValueError(f"must be a text, as the Thing declares, not {shown(value)}")
+            raise UnreadableValueError(f"must be a text, as the Thing declares, not {shown_value(value)}")
         return value
     return _literal(value) if is_text and isinstance(value, str) else value
 
@@ -118,7 +119,7 @@ def _number(value: Any) -> int | float:
         found = read_number(value)
         return float(found)
     if isinstance(value, bool):
-        raise UnreadableValueError(f"must be a number, not {shown(value)}")
+        raise UnreadableValueError(f"must be a number, not {shown_value(value)}")
     read_number(value)
     return value if isinstance(value, (int, float)) else read_number(value)
 
@@ -129,9 +130,11 @@ def _structure(value: Any, kind: str) -> Any:
         try:
             value = _strict_json(value)
         except ValueError:
-            raise UnreadableValueError(f"must be the JSON text of an {kind}, not {shown(value)}") from None
+            raise UnreadableValueError(
+                f"must be the JSON text of an {kind}, not {shown_value(value)}"
+            ) from None
     if not isinstance(value, wanted):
-        raise UnreadableValueError(f"must be an {kind}, not {shown(value)}")
+        raise UnreadableValueError(f"must be an {kind}, not {shown_value(value)}")
     return value
 
 
@@ -141,8 +144,8 @@ def _literal(text: str) -> Any:
     except ValueError:
         comma = "; a number has a decimal point, not a comma" if _COMMA.fullmatch(text.strip()) else ""
         raise UnreadableValueError(
-            f"is {shown(text)}, and the Thing declares no type for it; write it as JSON, a text in double"
-            f" quotes{comma}"
+            f"is {shown_value(text)}, and the Thing declares no type for it; write it as JSON, a text in"
+            f" double quotes{comma}"
         ) from None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.input.problems import nearest
+from airflow_provider.core.input.values import hides_values, shown_value
 from airflow_provider.errors import (
     AuthenticationError,
     InputError,
@@ -309,4 +310,6 @@ def _found(values: Mapping[str, Any] | None, name: str) -> str:
 def _json(value: Any) -> str:
     import msgspec
 
+    if hides_values():
+        return shown_value(value)
     return truncate(msgspec.json.encode(value).decode(), SHOWN_CHARACTERS)

@@ -18,6 +18,7 @@ from airflow_provider.core.input.values import (
     normal_key,
     read_text,
     shown,
+    shown_value,
 )
 
 _KEYS = ("type", "id")
@@ -183,6 +184,6 @@ def _decode_data(text: str, problems: list[str]) -> Any:
     except (msgspec.DecodeError, RecursionError):
         data = text
     if not isinstance(data, dict):
-        problems.append(f"'data' must be an object, not the text {shown(text)}")
+        problems.append(f"'data' must be an object, not the text {shown_value(text)}")
         return {}
     return data

@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 from math import cos, hypot, radians
 from typing import Any
 
+from airflow_provider.core.input.values import shown_value
 from airflow_provider.core.json_types import Json
 
 Position = tuple[float, float]
@@ -145,9 +146,10 @@ def _rings_cross(one: Ring, other: Ring) -> bool:
 def _position_problems(position: Any) -> Iterator[str]:
     numbers = isinstance(position, list) and len(position) >= 2 and all(_is_number(n) for n in position)
     if not numbers:
-        yield f"has a position {position!r} that is not [longitude, latitude]"
+        yield f"has a position {shown_value(position)} that is not [longitude, latitude]"
     elif abs(position[0]) > 180 or abs(position[1]) > 90:
-        yield f"has a position {position!r} outside of longitude ±180, latitude ±90; is the order wrong?"
+        found = shown_value(position)
+        yield f"has a position {found} outside of longitude ±180, latitude ±90; is the order wrong?"
 
 
 def _is_number(value: Any) -> bool:

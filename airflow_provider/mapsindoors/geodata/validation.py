@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.core.input.problems import nearest
-from airflow_provider.core.input.values import shown
+from airflow_provider.core.input.values import shown, shown_value
 from airflow_provider.mapsindoors.api import BASE_TYPES as BASE_TYPES
 from airflow_provider.mapsindoors.geodata import geometry
 from airflow_provider.mapsindoors.geodata.values import plain_key
@@ -64,7 +64,7 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
     base_type = given.get("baseType")
     if base_type is not None and base_type not in BASE_TYPES:
         hint = nearest(str(base_type)[:100], BASE_TYPES)
-        yield f"baseType {shown(base_type)} is unknown; it is one of {', '.join(BASE_TYPES)}{hint}"
+        yield f"baseType {shown_value(base_type)} is unknown; it is one of {', '.join(BASE_TYPES)}{hint}"
         base_type = None
     yield from _shape_problems(given, base_type)
     yield from _property_problems(given.get("properties", {}))
@@ -73,7 +73,7 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
         if not all(isinstance(text, str) for text in given.get(field, [])):
             yield f"{field} must be a list of texts"
     if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
-        yield f"status must be 0, 1, 2 or 3, not {shown(status)}"
+        yield f"status must be 0, 1, 2 or 3, not {shown_value(status)}"
 
 
 def base_type_problems(item: Mapping[str, Any], base_type: str) -> Iterator[str]:

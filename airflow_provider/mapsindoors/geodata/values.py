@@ -18,7 +18,7 @@ from airflow_provider.core.input.values import (
     read_moment,
     read_number,
     read_text,
-    shown,
+    shown_value,
     utc_text,
 )
 
@@ -61,9 +61,11 @@ def read_key(value: Any) -> Any:
     if read is ABSENT:
         return read
     if isinstance(read, bool):
-        raise UnreadableValueError(f"must be a text, not {shown(value)}")
+        raise UnreadableValueError(f"must be a text, not {shown_value(value)}")
     if isinstance(read, float) and abs(read) >= _EXACT:
-        raise UnreadableValueError(f"is {read!r}, a float whose digits are not exact; read it as text")
+        raise UnreadableValueError(
+            f"is {shown_value(read)}, a float whose digits are not exact; read it as text"
+        )
     return normal_key(read_text(read))
 
 
@@ -85,7 +87,7 @@ def read_id(value: Any) -> Any:
     if read is ABSENT:
         return read
     if not isinstance(read, str) or not read.strip():
-        raise UnreadableValueError(f"must be a text of 24 hexadecimal digits, not {shown(value)}")
+        raise UnreadableValueError(f"must be a text of 24 hexadecimal digits, not {shown_value(value)}")
     return read.strip()
 
 
@@ -155,7 +157,7 @@ def read_object(value: Any) -> Any:
 
 
 def _refuse(problem: str, value: Any) -> Any:
-    raise UnreadableValueError(f"{problem}, not {shown(value)}")
+    raise UnreadableValueError(f"{problem}, not {shown_value(value)}")
 
 
 def _read_capacity(value: Any) -> Any:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from airflow_provider.core.input.crs import named_crs_problem
-from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.mapsindoors.geodata import geometry
 
@@ -84,7 +84,7 @@ def parse_geometry(value: Any) -> Json:
     if isinstance(shape := getattr(value, "__geo_interface__", None), Mapping):
         _check_srid(_srid_of_shapely(value))
         return _simplified(shape)
-    raise UnreadableValueError(f"is no geometry: {shown(value)}")
+    raise UnreadableValueError(f"is no geometry: {shown_value(value)}")
 
 
 def _from_text(text: str) -> Json:
@@ -92,7 +92,7 @@ def _from_text(text: str) -> Json:
         try:
             return _simplified(json.loads(text))
         except (json.JSONDecodeError, RecursionError):
-            raise UnreadableValueError(f"is not GeoJSON: {shown(text)}") from None
+            raise UnreadableValueError(f"is not GeoJSON: {shown_value(text)}") from None
     if found := _HEX.fullmatch(text):
         if len(found.group(1)) % 2:
             raise UnreadableValueError("is hexadecimal WKB with an odd number of digits; is it cut short?")
@@ -100,7 +100,7 @@ def _from_text(text: str) -> Json:
     try:
         return _simplified(_from_wkt(text))
     except RecursionError:
-        raise UnreadableValueError(f"is not valid WKT: {shown(text)}") from None
+        raise UnreadableValueError(f"is not valid WKT: {shown_value(text)}") from None
 
 
 def _srid_of_shapely(value: Any) -> int:
@@ -176,7 +176,7 @@ def _from_wkt(text: str) -> Json:
     name = match.group(2).upper() if match else ""
     kind = _NAMES.get(name) or _NAMES.get(re.sub("(ZM|Z|M)$", "", name))
     if match is None or kind is None:
-        raise UnreadableValueError(f"is not WKT of a point, polygon or multipolygon: {shown(text)}")
+        raise UnreadableValueError(f"is not WKT of a point, polygon or multipolygon: {shown_value(text)}")
     _check_srid(int(match.group(1) or 0))
     if kind in _CURVES.values():
         raise UnreadableValueError(_curve(kind))
@@ -189,7 +189,7 @@ def _from_wkt(text: str) -> Json:
     try:
         coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
     except (ValueError, RecursionError):
-        raise UnreadableValueError(f"is not valid WKT: {shown(text)}") from None
+        raise UnreadableValueError(f"is not valid WKT: {shown_value(text)}") from None
     if kind == "MultiPoint":
         coordinates = [point[0] if isinstance(point[0], list) else point for point in coordinates]
     return {"type": kind, "coordinates": coordinates[0] if kind == "Point" else coordinates}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown
+from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown, shown_value
 from airflow_provider.mapsindoors.geodata import geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value
 from airflow_provider.mapsindoors.geodata.snapshot import (
@@ -118,7 +118,7 @@ def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rule
     item, base_type = row.item, row.base_type
     if row.object_id and base_type != snapshot.base_types[row.object_id]:
         there = snapshot.base_types[row.object_id]
-        yield f"baseType {shown(base_type)} differs from the object's {there!r}; it cannot change"
+        yield f"baseType {shown_value(base_type)} differs from the object's {there!r}; it cannot change"
         return
     dataset = snapshot.dataset["id"]
     if not rules.any_dataset and item.get("datasetId", dataset) != dataset:
@@ -193,10 +193,10 @@ def _place_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) -
             continue
         x, y = max(geometry.positions(shape), key=lambda position: _metres(venues, position))
         if _metres(venues, (y, x)) <= NEAR:
-            yield f"{field} has longitude and latitude swapped: {[x, y]} is far from the venue"
+            yield f"{field} has longitude and latitude swapped: {shown_value([x, y])} is far from the venue"
         elif not rules.allow_distant:
             away = f"{_metres(venues, (x, y)) / 1000:,.0f} km away from the venue"
-            yield f"{field} is {away}, at {[x, y]}; pass allow_distant=True if it is right"
+            yield f"{field} is {away}, at {shown_value([x, y])}; pass allow_distant=True if it is right"
 
 
 def _is_there(row: DesiredRow, snapshot: SolutionSnapshot, field: str) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from airflow_provider.core.input.values import shown_value
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import VerificationError
 from airflow_provider.mapsindoors.geodata.diff import differences
@@ -70,6 +71,6 @@ def discrepancies(changes: Sequence[Change], objects: Iterable[Json], match_on: 
             yield f"{described} does not exist"
         else:
             for path, (there, wanted) in differences(change.body, found).items():
-                yield f"{described}: {path} is {there!r}, not {wanted!r}"
+                yield f"{described}: {path} is {shown_value(there)}, not {shown_value(wanted)}"
             if change.operation == "create" and keys[change.key] > 1:
                 yield f"{described}: {match_on} {change.key!r} exists {keys[change.key]} times"
