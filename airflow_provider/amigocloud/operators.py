@@ -77,8 +77,10 @@ class AmigoCloudExportOperator(BaseOperator):
     :param part: one of the parts that ``AmigoCloudPlanExportOperator`` returns, from
         ``expand(part=plan.output)``: export its rows, in the state of the plan, into a file of its own. In
         ``output_path``, ``{part}`` stands for ``00003-of-00008``. A path that ends in the part's number, as
-        ``{{ ti.map_index }}`` makes it, is taken as it is; another one gets the number before its suffix. An
-        asset among the outlets is refused: it belongs to the ``CommitManifestOperator`` (templated).
+        ``{{ ti.map_index }}`` makes it, is taken as it is; a folder with ``/`` at its end gets the file
+        ``part-00003-of-00008.jsonl``, or with the ending of ``format``; another path gets the number before
+        its suffix. An asset among the outlets is refused: it belongs to the ``CommitManifestOperator``
+        (templated).
     :param state: hash of the state to read, instead of the latest one, of a dataset or of a query about one
         dataset (templated).
     :param amigocloud_conn_id: id of the Airflow connection (templated).

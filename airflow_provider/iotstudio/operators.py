@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +30,12 @@ from airflow_provider.iotstudio.actions import (
     submit,
 )
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
+from airflow_provider.iotstudio.export.parts.operator import IoTStudioPlanHistoryOperator
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider.iotstudio.export.history import Rows, Selection, Span
     from airflow_provider.iotstudio.properties.requests import WritePlan
 
 
@@ -43,6 +43,7 @@ __all__ = [
     "IoTStudioExportHistoryOperator",
     "IoTStudioExportThingsOperator",
     "IoTStudioInvokeActionOperator",
+    "IoTStudioPlanHistoryOperator",
     "IoTStudioWritePropertiesOperator",
 ]
 
@@ -403,6 +404,10 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         what they have recorded offline. Each incremental run reads so far back behind the watermark, and
         exports the values that no run has exported yet. Without it, a value with a time before the newest
         time of the last export is missed.
+    :param part: one of the parts that ``IoTStudioPlanHistoryOperator`` returns, from
+        ``expand(part=plan.output)``: export the histories of its Things into a file of its own. In
+        ``output_path``, ``{part}`` stands for ``00003-of-00008``; a folder with ``/`` at its end gets the
+        file ``part-00003-of-00008.jsonl``. Not with ``incremental``.
     :param space: id of the space; by default the connection's.
     :param iotstudio_conn_id: id of the Airflow connection.
     """
@@ -418,6 +423,7 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         "concurrency",
         "incremental",
         "lag",
+        "part",
         "space",
         "iotstudio_conn_id",
     )
@@ -435,6 +441,7 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         concurrency: int = 8,
         incremental: bool = False,
         lag: timedelta | float | None = None,
+        part: Mapping[str, Any] | None = None,
         space: str | None = None,
         iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
         **kwargs: Any,
@@ -450,38 +457,12 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         self.concurrency = concurrency
         self.incremental = incremental
         self.lag = lag
+        self.part = part
         self.space = space
         self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the history; return the manifest."""
-        from airflow_provider.core.files.storage import ensure_writable
-        from airflow_provider.core.state.watermark import Watermark
-        from airflow_provider.iotstudio.export.export import choose_format
-        from airflow_provider.iotstudio.export.history import Selection
-        from airflow_provider.iotstudio.export.incremental import HISTORY_STATE, HistoryWatermark
+        from airflow_provider.iotstudio.export.history_task import run_export
 
-        choose_format(self.output_path)
-        selection = Selection.read(self)
-        watermark = None
-        if selection.incremental:
-            source = [self.iotstudio_conn_id, self.space, *selection.source()]
-            stored = Watermark(
-                context, self.outlets, source, self.log, name=HISTORY_STATE, argument="incremental"
-            )
-            watermark = HistoryWatermark(stored, self.log, selection.lag)
-        ensure_writable(self.output_path)
-        if watermark is None:
-            return add_to_outlet_events(context, self.outlets, self._export(selection, selection.span))
-        span = watermark.span(selection.span)
-        result = self._export(selection, span, watermark.new_rows)
-        watermark.save(span, result["watermark"])
-        return add_to_outlet_events(context, self.outlets, result)
-
-    def _export(
-        self, selection: Selection, span: Span, new_rows: Callable[[Rows], Rows] | None = None
-    ) -> dict[str, Any]:
-        from airflow_provider.iotstudio.export.export import export_history
-
-        with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
-            return export_history(hook, self.output_path, selection, span, new_rows)
+        return add_to_outlet_events(context, self.outlets, run_export(self, context))

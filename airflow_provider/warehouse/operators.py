@@ -36,6 +36,7 @@ class CommitManifestOperator(BaseOperator):
 
     :param parts: results of the export tasks, ``export.output`` of a mapped task or a list (templated).
     :param output_path: path of the manifest: local, or any URL that ``ObjectStoragePath`` takes (templated).
+        Operators that take it as their source read files of its own folder and below only.
     :param checksums: whether to read the files and compare their hashes; False compares the sizes only
         (templated).
     """
@@ -61,6 +62,7 @@ class CommitManifestOperator(BaseOperator):
 
         :raises InputError: with all problems of the arguments, the parts and their files.
         """
+        from airflow_provider.core.files.paths.manifests import are_below
         from airflow_provider.warehouse.manifest import manifest_of, write_manifest
 
         started = time.monotonic()
@@ -68,6 +70,11 @@ class CommitManifestOperator(BaseOperator):
         if results[0].part is None:
             self.log.warning("The results name no parts of a plan: it is not known whether all are there")
         manifest = manifest_of(results)
+        if not are_below([file["uri"] for file in manifest["files"]], self.output_path):
+            self.log.warning(
+                "Some files are not in the manifest's folder: operators that take a manifest as their source"
+                " read files from its own folder and below only"
+            )
         uri = write_manifest(self.output_path, manifest)
         self.log.info(
             "Committed %d files, %d rows, %d bytes: %s",

@@ -177,6 +177,9 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         "IoTStudioExportThingsOperator": lambda **more: iotstudio.IoTStudioExportThingsOperator(
             output_path=str(folder / "things.csv"), **more
         ),
+        "IoTStudioPlanHistoryOperator": lambda **more: iotstudio.IoTStudioPlanHistoryOperator(
+            parts=3, start="2026-01-01", end="2026-02-01", **more
+        ),
         "IoTStudioExportHistoryOperator": lambda **more: iotstudio.IoTStudioExportHistoryOperator(
             thing_ids=things,
             end="2026-01-03T00:00:00Z",

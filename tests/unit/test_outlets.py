@@ -114,7 +114,8 @@ def test_every_operator_reports_the_scalars_of_its_result(
     operator = every_task.tasks(sandbox, tmp_path)[name](task_id="t", outlets=[MAP])
     events = PerAsset(lambda: SimpleNamespace(extra={}))
     result = operator.execute({**TaskRunner().context(), "outlet_events": events})
-    if name in ("LeanIXStartRunOperator", "AmigoCloudPlanExportOperator"):  # nothing is counted yet
+    plans = ("AmigoCloudPlanExportOperator", "IoTStudioPlanHistoryOperator")
+    if name in ("LeanIXStartRunOperator", *plans):  # nothing is counted yet
         assert isinstance(result, (str, list))
         return
     single = {key: value for key, value in result.items() if isinstance(value, (str, int, float))}

@@ -19,6 +19,7 @@ from airflow_provider.amigocloud.sql.statement import Kind, Statement, read_quer
 from airflow_provider.amigocloud.values import path_problems, problems_of, text_problems
 from airflow_provider.core.arguments import check_exactly_one
 from airflow_provider.core.files.formats import Format
+from airflow_provider.core.files.paths.parts import IN_FOLDER
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalar, read_scalars
 from airflow_provider.core.input.values import shown
@@ -80,7 +81,9 @@ def read_request(task: Any) -> ExportRequest:
     problems += fixed_state_problems(task, part, given, statement)
     raise_problems(problems)
     assert file_format is not None  # noqa: S101 - a problem otherwise
-    path = part_path(task.output_path, part, path_template(task)) if part else task.output_path
+    path = task.output_path
+    if part:
+        path = part_path(path, part, path_template(task), f".{file_format.name}")
     state = part.state if part else None if task.state is None else task.state.strip()
     return ExportRequest(given[0], file_format, statement, lag, path, part, state)
 
@@ -134,7 +137,10 @@ def _format(task: Any, problems: list[str]) -> Format | None:
         problems.append(f"'output_path' must be a path, not {shown(task.output_path)}")
         return None
     try:
-        return choose_format(task.output_path, None if task.format is None else str(task.format).strip())
+        given = None if task.format is None else str(task.format).strip()
+        if task.part is not None and given is None and task.output_path.endswith("/"):
+            given = IN_FOLDER
+        return choose_format(task.output_path, given)
     except InputError as error:
         problems += [f"'{error.subject}': {problem}" for problem in error.problems]
         return None

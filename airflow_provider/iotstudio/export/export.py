@@ -94,6 +94,9 @@ def export_history(
     selection: Selection,
     span: Span,
     new_rows: Callable[[Rows], Rows] | None = None,
+    *,
+    with_hash: bool = False,
+    may_be_empty: bool = False,
 ) -> dict[str, Any]:
     """Write one row per recorded value, in the columns of :data:`COLUMNS`; return the manifest.
 
@@ -104,8 +107,10 @@ def export_history(
     :param selection: the Things and properties.
     :param span: the time span of the values.
     :param new_rows: returns the rows of a page that are to be exported; None for all.
+    :param with_hash: whether the manifest has the file's hash.
+    :param may_be_empty: whether not one of the histories need exist.
     """
-    thing_ids = _thing_ids(hook, selection)
+    thing_ids = thing_ids_of(hook, selection)
     names = selection.properties
     if span.start and span.start > datetime.now(UTC):
         hook.log.warning(
@@ -121,6 +126,7 @@ def export_history(
         concurrency=selection.concurrency,
         retention=retention,
         coverage=coverage,
+        may_be_empty=may_be_empty,
     )
 
     def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
@@ -132,15 +138,19 @@ def export_history(
                 writer.write_rows(map(_history_cells, rows))
         return writer.rows, list(HISTORY_SCHEMA)
 
-    result = _export(hook, output_path, write)
+    result = _export(hook, output_path, write, with_hash=with_hash)
     newest.log_future(hook)
     missing = retention.report(len(thing_ids))
     counts = coverage.report(len(thing_ids))
     return {**result, "things": len(thing_ids), **counts, "watermark": newest.text or None, **missing}
 
 
-def _thing_ids(hook: IoTStudioHook, selection: Selection) -> list[str]:
-    """Return the ids of the selected Things; a Thing that is named twice is read once."""
+def thing_ids_of(hook: IoTStudioHook, selection: Selection) -> list[str]:
+    """Return the ids of the selected Things; a Thing that is named twice is read once.
+
+    :param hook: the space.
+    :param selection: the Things and properties.
+    """
     if selection.properties == []:
         return []
     if selection.thing_ids is not None:
@@ -186,11 +196,16 @@ class _NewestTime:
 
 
 def _export(
-    hook: IoTStudioHook, output_path: str, write: Callable[[AtomicFile, Format], tuple[int, list[str]]]
+    hook: IoTStudioHook,
+    output_path: str,
+    write: Callable[[AtomicFile, Format], tuple[int, list[str]]],
+    *,
+    with_hash: bool = False,
 ) -> dict[str, Any]:
     """Write a file; return the manifest.
 
     :param write: writes rows in a format; returns their number and the columns.
+    :param with_hash: whether the manifest has the file's hash.
     """
     started, before = time.monotonic(), hook.requests
     file_format = choose_format(output_path)
@@ -203,6 +218,7 @@ def _export(
         columns=columns,
         requests=hook.requests - before,
         seconds=round(time.monotonic() - started, 3),
+        **({"sha256": file.sha256} if with_hash else {}),
     )
     return log_manifest(made, hook.log)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
@@ -110,9 +110,9 @@ class Selection:
     filters: Mapping[str, Any] | None
     properties: list[str] | None
     span: Span
-    concurrency: int
-    incremental: bool
-    lag: timedelta | None
+    concurrency: int = 1
+    incremental: bool = False
+    lag: timedelta | None = None
 
     @classmethod
     def read(cls, task: Any) -> Selection:
@@ -122,28 +122,38 @@ class Selection:
         :raises InputError: with every problem.
         """
         problems = read_scalars(task, _SCALARS)
-        problems += list_problems(task.thing_ids, "thing_ids") + list_problems(task.properties, "properties")
+        if task.lag is not None and task.incremental is False:
+            problems.append("'lag' goes with incremental=True only")
+        try:
+            selection = cls.of_plan(task)
+        except InputError as error:
+            problems += error.problems
+        raise_problems(problems)
+        return replace(
+            selection,
+            concurrency=task.concurrency,
+            incremental=task.incremental,
+            lag=None if task.lag is None else timedelta(seconds=task.lag),
+        )
+
+    @classmethod
+    def of_plan(cls, task: Any) -> Selection:
+        """Read the arguments that say what is exported.
+
+        :param task: the operator.
+        :raises InputError: with every problem.
+        """
+        problems = list_problems(task.thing_ids, "thing_ids") + list_problems(task.properties, "properties")
         problems += name_problems(task.category, "category") + filter_problems(task.filters)
         if task.thing_ids is not None and (task.category is not None or task.filters is not None):
             problems.append("set 'thing_ids', or 'category' and 'filters', not both")
-        if task.lag is not None and task.incremental is False:
-            problems.append("'lag' goes with incremental=True only")
         span = Span()
         try:
             span = Span.parse(task.start, task.end)
         except InputError as error:
             problems += error.problems
         raise_problems(problems)
-        return cls(
-            _unique(task.thing_ids),
-            task.category,
-            task.filters,
-            _unique(task.properties),
-            span,
-            task.concurrency,
-            task.incremental,
-            None if task.lag is None else timedelta(seconds=task.lag),
-        )
+        return cls(_unique(task.thing_ids), task.category, task.filters, _unique(task.properties), span)
 
     def source(self) -> list[Any]:
         """Return what an incremental export depends on, as JSON."""
@@ -164,6 +174,7 @@ def read_history(
     concurrency: int,
     retention: Retention,
     coverage: Coverage,
+    may_be_empty: bool = False,
 ) -> Iterator[Rows]:
     """Yield the recorded values of Things as pages of rows.
 
@@ -176,6 +187,7 @@ def read_history(
     :param concurrency: number of histories read at the same time.
     :param retention: gets the oldest time of each history.
     :param coverage: gets the outcome of each history.
+    :param may_be_empty: whether not one of the histories need exist.
     :raises NotFoundError: when not one of the histories exists.
     :raises ProviderError: when a request fails permanently; all other requests end, too.
     """
@@ -189,7 +201,8 @@ def read_history(
         yield from reader.pages()
     finally:
         reader.stop()
-    coverage.raise_if_nothing()
+    if not may_be_empty:
+        coverage.raise_if_nothing()
 
 
 class _HistoryMissingError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -17,6 +18,9 @@ Operation = Literal["create", "update", "deactivate", "delete"]
 VERSION = 1
 """Version of the plan's JSON."""
 
+
+_FILE_ROW = r".+:\d+"
+"""Row of a source of several files."""
 
 ACTIVE = 1
 """Bit of the field ``status`` that shows an object on the map."""
@@ -120,7 +124,11 @@ class Plan:
             given = msgspec.json.decode(data)
             if given["version"] != VERSION:
                 raise ValueError(f"version {VERSION} is expected")
-            return msgspec.convert(given, cls)
+            plan = msgspec.convert(given, cls)
+            for one in plan.changes:
+                if isinstance(one.row, str) and not re.fullmatch(_FILE_ROW, one.row, re.DOTALL):
+                    raise ValueError(f"{one.row!r:.60} is no row of a file")
+            return plan
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is not a plan of this version: {error}") from None
 

@@ -75,6 +75,14 @@ def test_a_repeated_commit_writes_the_same_bytes(tmp_path):
     assert len(list(tmp_path.iterdir())) == 5
 
 
+def test_files_that_are_not_in_the_folder_of_the_manifest_are_a_warning(tmp_path, capsys):
+    results = export(tmp_path / "parts", 2)
+    commit(results, tmp_path / "_manifest.json")
+    assert "not in the manifest's folder" not in capsys.readouterr().out
+    commit(results, tmp_path / "other" / "_manifest.json")
+    assert "not in the manifest's folder" in capsys.readouterr().out
+
+
 def test_a_plan_with_one_empty_part_is_committed(tmp_path, sandbox):
     sandbox.amigocloud.store.write(f"DELETE FROM dataset_{seed.ASSETS}")
     found = commit(export(tmp_path), tmp_path / "m.json")

@@ -7,7 +7,10 @@ from typing import Any
 from airflow_provider.amigocloud.export.parts.part import Part
 from airflow_provider.amigocloud.sql.statement import Statement
 from airflow_provider.amigocloud.values import path_problems
+from airflow_provider.core.files.paths.parts import outlet_assets, outlet_problems, path_template
 from airflow_provider.core.input.values import shown
+
+__all__ = ["fixed_state_problems", "outlet_assets", "path_template", "query_problems"]
 
 
 def fixed_state_problems(
@@ -50,25 +53,5 @@ def _part_problems(task: Any, part: Part) -> list[str]:
         problems.append(f"'part' is a part of dataset {part.dataset}, 'dataset' is {shown(task.dataset)}")
     if isinstance(task.state, str) and task.state.strip() != part.state:
         problems.append(f"'part' was planned in state {part.state}, 'state' is {shown(task.state)}")
-    if assets := outlet_assets(task):
-        problems.append(
-            f"'outlets' would have an event for each of the {part.count} parts, before all are there; set"
-            f" the outlet {shown(assets[0].name)} on the CommitManifestOperator"
-        )
+    problems += outlet_problems(task, part)
     return problems
-
-
-def outlet_assets(task: Any) -> list[Any]:
-    """Return the outlets of a task that are assets."""
-    from airflow.sdk import Asset
-
-    return [outlet for outlet in task.outlets or () if isinstance(outlet, Asset)]
-
-
-def path_template(task: Any) -> str | None:
-    """Return the output path of a mapped task as its DAG has it, before templates; None if it is unknown."""
-    if not task.has_dag():
-        return None
-    mapped = task.dag.task_dict.get(task.task_id)
-    template = getattr(mapped, "partial_kwargs", {}).get("output_path")
-    return template if isinstance(template, str) else None

@@ -150,6 +150,16 @@ def names_below(files: Sequence[ManifestFile], folder: str) -> tuple[list[str], 
     return names, problems
 
 
+def are_below(locations: Sequence[str], manifest: str) -> bool:
+    """Return whether all files are in a manifest's folder or below, where its readers read them from.
+
+    :param locations: locations of the files.
+    :param manifest: the manifest's own location.
+    """
+    folder, slash, _ = manifest.rpartition("/")
+    return all(_name_below(one, folder + slash) is not None for one in locations)
+
+
 def _name_below(location: str, folder: str) -> str | None:
     """Return a location's path below a folder; None when it is elsewhere, whatever connection it names."""
     own, other = _place(folder), _place(location)

@@ -219,6 +219,13 @@ def test_parts_are_exported_in_every_format(sandbox, tmp_path, format):  # noqa:
     assert sum(result["rows"] for result in results) == sandbox.amigocloud.store.count(2002)
 
 
+@pytest.mark.parametrize(("format", "ending"), [(None, "jsonl"), ("parquet", "parquet"), ("csv", "csv")])
+def test_a_folder_gets_a_file_named_by_the_part(sandbox, tmp_path, format, ending):  # noqa: A002
+    result = export_part(f"{tmp_path}/run/", plan(2002, 2)[1], format=format)
+    assert result["uri"] == f"{tmp_path}/run/part-00001-of-00002.{ending}"
+    assert result["format"] == ending
+
+
 # -- states that cannot be read any more
 
 
@@ -369,6 +376,10 @@ def a_part(number: int, count: int = 8) -> Part:
         ("/d/a-4.csv", "/d/a-4-00003-of-00008.csv"),
         ("/d/part=3/a-2024.csv", "/d/part=3/a-2024-00003-of-00008.csv"),
         ("/d/test_3/a.csv", "/d/test_3/a-00003-of-00008.csv"),
+        ("/d/", "/d/part-00003-of-00008"),
+        ("s3://aws@bucket/d/", "s3://aws@bucket/d/part-00003-of-00008"),
+        ("/d/3/", "/d/3/part-00003-of-00008"),
+        ("/d/{part}/", "/d/00003-of-00008/part-00003-of-00008"),
     ],
 )
 def test_each_part_has_a_file_of_its_own_name(given, path):

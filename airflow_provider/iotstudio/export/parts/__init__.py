@@ -1,0 +1,1 @@
+"""Exports of histories in parts, each of some of the Things."""
