@@ -1,6 +1,6 @@
-"""Reads queries in processes of their own, for tests that kill, limit or measure them.
+"""Fork server that reads queries in processes of their own, for tests that kill, limit or measure them.
 
-A fork server: it loads Airflow once, prints ``ready``, and forks a process for each line of JSON on its
+It loads Airflow once, prints ``ready``, and forks a process for each line of JSON on its
 input: ``sql``, ``driver``, ``connection`` (JSON), ``folder`` (for temporary files), ``result`` (path of a
 file), and ``file_bytes``, the size that a file may have. It prints the process's id. The result is JSON:
 ``rows`` and ``mb`` (growth of its memory), or ``error`` and ``kind``.

@@ -83,6 +83,12 @@ class ValueReader:
     def __init__(self, naive: tzinfo | None = None, nan_is_absent: bool = True) -> None:
         self.naive = naive
         self.nan_is_absent = nan_is_absent
+        self._by_type: dict[type, Callable[[Any], Any]] = {
+            Decimal: self._decimal,
+            datetime: self._moment,
+            date: date.isoformat,
+            UUID: str,
+        }
 
     def read(self, value: Any) -> Any:
         """Return a value as JSON has it: None, bool, int, float, str, list or dict; :data:`ABSENT` for NaN.
@@ -104,6 +110,8 @@ class ValueReader:
             return value
         if kind is float:
             return self._float(value)
+        if (reader := self._by_type.get(kind)) is not None:
+            return reader(value)
         if depth > _MAX_DEPTH:
             raise UnreadableValueError(f"is nested more than {_MAX_DEPTH} levels deep")
         library = kind.__module__.partition(".")[0]
@@ -115,7 +123,7 @@ class ValueReader:
     def _of_python(self, value: Any, depth: int) -> Any:
         if isinstance(value, Unreadable):
             raise UnreadableValueError(value.problem)
-        if isinstance(value, Mapping):
+        if type(value) is dict or isinstance(value, Mapping):
             return self._object(value, depth)
         if isinstance(value, (list, tuple)):
             items = (self._read(item, depth + 1) for item in value)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FETCH_ROWS = 2000
 """Rows of one fetch."""
 
+STREAM_ROWS = 100
+"""Rows that psycopg 3 gets at a time."""
+
 _DECLARABLE = ("select", "with", "values", "table")
 """First words of the statements that PostgreSQL opens a cursor for."""
 
@@ -88,7 +91,7 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
     connection.read_only = True
     cursor = connection.cursor(row_factory=tuple_row)
     tolerate_dates_of_psycopg(cursor)
-    rows = cursor.stream(*query.arguments)
+    rows = cursor.stream(*query.arguments, **_chunks())
     try:
         first = [next(rows)]
     except StopIteration:
@@ -99,6 +102,15 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
             raise InputError(_NO_ROWS, SUBJECT) from None
         raise
     return Result(_names(cursor), _chained(first, rows), cursor)
+
+
+def _chunks() -> dict[str, int]:
+    """Return the argument that gets several rows at a time, where the driver can do that."""
+    try:
+        from psycopg import capabilities
+    except ImportError:  # psycopg 3.1
+        return {}
+    return {"size": STREAM_ROWS} if capabilities.has_stream_chunked() else {}
 
 
 def _chained(first: Iterable[Row], rows: Iterable[Row]) -> Generator[Row, None, None]:

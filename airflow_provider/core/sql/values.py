@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from airflow_provider.core.input.values import NAIVE_HINT, Unreadable, UnreadableValueError, ValueReader
 from airflow_provider.core.sql.dates import NO_DATE
@@ -29,6 +30,15 @@ class DatabaseValueReader:
     def __init__(self, timezone: tzinfo | None = None) -> None:
         self._naive = timezone is None
         self._reader = ValueReader(timezone, nan_is_absent=False)
+        # Most values are of these types, for which the general way takes ten times as long.
+        self._by_type: dict[type, Callable[[Any], Any]] = {
+            Decimal: self._read_decimal,
+            datetime: self._read_moment,
+            date: date.isoformat,
+            UUID: str,
+            bytes: bytes,
+            memoryview: bytes,
+        }
 
     def read_row(self, row: Sequence[Any]) -> list[Any]:
         """Return the values of a row."""
@@ -45,19 +55,19 @@ class DatabaseValueReader:
         if kind is float and math.isfinite(value):
             return value
         try:
-            return self._read_other(value)
+            return self._by_type.get(kind, self._read_other)(value)
         except UnreadableValueError as problem:
             return Unreadable(str(problem))
 
     def _read_other(self, value: Any) -> Any:
         if isinstance(value, Unreadable):
             return value
+        if isinstance(value, Decimal):
+            return self._read_decimal(value)
+        if isinstance(value, datetime) and value == value:  # ``NaT`` alone differs from itself.
+            return self._read_moment(value)
         if isinstance(value, _BINARY):
             return bytes(value)
-        if isinstance(value, Decimal) and value.is_finite() and value.adjusted() >= 20:
-            raise UnreadableValueError("is a number of more than 64 bits; select it as text")
-        if isinstance(value, datetime):
-            self._check_moment(value)
         if isinstance(value, timedelta):
             raise UnreadableValueError("is an interval; select a number, as EXTRACT(EPOCH FROM …) returns it")
         if "Range" in type(value).__name__:
@@ -65,12 +75,18 @@ class DatabaseValueReader:
         read = self._reader.read(value)
         return _text(read) if isinstance(read, str) else read
 
-    def _check_moment(self, value: datetime) -> None:
+    def _read_decimal(self, value: Decimal) -> Any:
+        if value.is_finite() and value.adjusted() >= 20:
+            raise UnreadableValueError("is a number of more than 64 bits; select it as text")
+        return self._reader.read(value)
+
+    def _read_moment(self, value: datetime) -> Any:
         # Drivers make infinity the last moment that Python has.
         if value.replace(tzinfo=None) in (datetime.max, datetime.min):
             raise UnreadableValueError(NO_DATE)
         if self._naive and value.tzinfo is None:
             raise UnreadableValueError(f"is a time without a time zone; {NAIVE_HINT}")
+        return self._reader.read(value)
 
 
 def _text(value: str) -> Any:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +199,10 @@ def spooled(pid: int) -> int:
     """Return the bytes of a process's largest file without a name."""
     sizes = [0]
     for fd in Path(f"/proc/{pid}/fd").iterdir():
-        target = os.readlink(fd)
-        if target.endswith("(deleted)") and "/dev/" not in target:
-            sizes.append(fd.stat().st_size)
+        with suppress(FileNotFoundError):  # The process closes files, too.
+            target = os.readlink(fd)
+            if target.endswith("(deleted)") and "/dev/" not in target:
+                sizes.append(fd.stat().st_size)
     return max(sizes)
 
 

@@ -1,0 +1,79 @@
+"""Drivers without a way of their own, and the one that does not stream."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+from airflow_provider.core.sql.query import Query, first_word, is_one_statement
+from airflow_provider.core.sql.rows import read_query
+from tests.support.sql_sources import register_hook
+
+LOG = logging.getLogger(__name__)
+
+
+class _Connection(sqlite3.Connection):
+    """A connection of another driver, as far as its module tells."""
+
+
+_Connection.__module__ = "redshift_connector.core"
+
+
+class RedshiftHook(DbApiHook):
+    """Hook whose connections can switch autocommit."""
+
+    conn_name_attr = "redshift_conn_id"
+    conn_type = "redshift"
+    hook_name = "Redshift"
+    supports_autocommit = True
+    switched: ClassVar[list[bool]] = []
+
+    def get_conn(self) -> Any:
+        return sqlite3.connect(self.connection.host, factory=_Connection)
+
+    def set_autocommit(self, conn: Any, autocommit: bool) -> None:
+        self.switched.append(autocommit)
+
+
+def test_a_driver_that_does_not_stream_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    register_hook(monkeypatch, RedshiftHook)
+    monkeypatch.setattr(RedshiftHook, "switched", [])
+    path = str(tmp_path / "rows")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "redshift", "host": path}))
+    numbers = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5000)"
+    sql = f"{numbers} SELECT n, ? AS a FROM t"
+    with caplog.at_level(logging.WARNING), read_query(Query(sql, "warehouse", ["x"]), LOG) as rows:
+        assert [row for _, row in zip(range(2), rows, strict=False)] == [[1, "x"], [2, "x"]]
+        assert rows.count == 5000
+    assert "redshift_connector holds all rows of a query in memory" in caplog.text
+    assert RedshiftHook.switched == [False]
+
+
+@pytest.mark.parametrize(
+    ("sql", "word"),
+    [("SELECT 1", "select"), (" -- a\n/* b */ (( WITH x", "with"), ("", ""), ("/* x */", ""), ("?", "?")],
+)
+def test_the_first_word_of_a_statement_is_found(sql: str, word: str) -> None:
+    assert first_word(sql) == word
+
+
+@pytest.mark.parametrize(
+    ("sql", "one"),
+    [
+        ("SELECT 1; -- end", True),
+        ("SELECT ';', \";\", $$;$$, $a$;$$;$a$, E'\\';' /* ; */", True),
+        ("SELECT 1; SELECT 2", False),
+        ("SELECT 1;;", True),
+        ("SELECT ''';'; COMMIT", False),
+    ],
+)
+def test_statements_are_counted(sql: str, one: bool) -> None:
+    assert is_one_statement(sql) is one
