@@ -45,7 +45,7 @@ def _capped(text: str, longest: int = _MAX_ALONE) -> str:
     return text if len(data) <= MAX_BYTES else f"{data[: MAX_BYTES - 3].decode('utf-8', 'ignore')}…"
 
 
-_ROW = r"(row|item) \d+( \(.*?\))?: "
+_ROW = r"(row|item) (\S+:)?\d+( \(.*?\))?: "
 
 _SAMPLES = 3
 """Problems of one kind that a message lists before those of other kinds."""

@@ -59,13 +59,14 @@ class IoTStudioWritePropertiesOperator(RowOperator):
 
     Returns ``{"written": n, "skipped": n, "verified": n}``, counted in property values.
 
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
-    :class:`RowOperator`.
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive``
+    and ``complete`` of :class:`RowOperator`.
 
     :param thing_id: id of a single Thing; used with ``properties``.
     :param properties: its new values by name; NaN leaves a property alone, None is JSON null.
     :param writes: many Things instead: a list of rows, or the path of such rows (``.json``, ``.jsonl``,
-        ``.csv`` with JSON in ``properties``, ``.parquet``), local or any URL for ``ObjectStoragePath``.
+        ``.csv`` with JSON in ``properties``, ``.parquet``), local or any URL for ``ObjectStoragePath``; or
+        of many such files: a folder (with ``/`` at its end), a wildcard or a manifest.
     :param columns: names of fields by names in the rows: ``{"Device": "thing_id"}``.
     :param space: id of the space; by default the connection's.
     :param verify: read back in bulk afterwards, and fail with ``VerificationError`` when a value was not

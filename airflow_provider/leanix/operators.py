@@ -51,8 +51,8 @@ class LeanIXStartRunOperator(RowOperator):
     and what it contains must not contradict them. A retry of the task resumes the run of an earlier attempt,
     and never starts a second run beside it.
 
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of
-    :class:`RowOperator`.
+    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive``
+    and ``complete`` of :class:`RowOperator`.
 
     :param connector_type: as in the processor configuration.
     :param connector_id: as in the processor configuration.
@@ -65,7 +65,8 @@ class LeanIXStartRunOperator(RowOperator):
     :param description: text in the run list, at most 500 characters, of which a marker takes some 30.
     :param custom_fields: values that all processors can read; they replace those of an LDIF file.
     :param content: input of an inbound run: a list of rows, or the path of a JSON Lines, CSV, Parquet or LDIF
-        file. A row has ``type``, ``id`` and ``data``, or ``type``, ``id`` and a column a field of the data.
+        file, or of many files of rows: a folder (with ``/`` at its end), a wildcard or a manifest. A row has
+        ``type``, ``id`` and ``data``, or ``type``, ``id`` and a column a field of the data.
     :param columns: names of fields by names in the rows: ``{"key": "id"}``.
     :param allow_duplicates: accept items with the same type and id, such as points of a metric.
     :param min_content: minimum number of items; None means 1 in full mode, else 0.

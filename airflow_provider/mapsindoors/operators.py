@@ -62,9 +62,11 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
     objects that exist already are recognised by the match key.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive`` and ``complete`` of
+    :class:`RowOperator`.
 
-    :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file; see
+    :param source: a list of rows, or the path of a JSON, JSON Lines, GeoJSON, CSV or (Geo)Parquet file, of a
+        folder of such files (with ``/`` at its end), a wildcard or a manifest; see
         :func:`airflow_provider.mapsindoors.geodata.rows.RowReader` for the columns. A row names its parent by
         ``parentId``, ``parentExternalId`` (of an object, or of another row), ``parentAdministrativeId``, or
         ``parentBuilding`` and ``parentFloor`` (the floor's index). Display types and categories are given by
@@ -231,9 +233,10 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
     not. Updates are idempotent, so the task can be retried.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive`` and ``complete`` of
+    :class:`RowOperator`.
 
-    :param geodata: rows, or the path of a file with rows, as for a sync. Fields that a row does not have
+    :param geodata: rows, or the path of files with rows, as for a sync. Fields that a row does not have
         stay unchanged, and so do members of ``properties``, ``baseTypeProperties`` and ``displaySetting``:
         when a row has such a field, the map is read, and the other members are sent with it, because the
         vendor's docs do not say whether the service keeps them. A geometry without an anchor gets one.
@@ -283,9 +286,10 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
     No place is created twice, neither by a retry of the task nor after a request without a response.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive`` and ``complete`` of
+    :class:`RowOperator`.
 
-    :param geodata: rows, or the path of a file with rows, as for a sync; each has the match key.
+    :param geodata: rows, or the path of files with rows, as for a sync; each has the match key.
     :param match_on: the match key, by which existing places are recognised.
     :param defaults: fields for rows that do not have them.
     :param allow_distant: whether places may be at 0, 0, or more than 5 km away from their venue.
@@ -347,9 +351,10 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
     not have all of its children.
 
     Further arguments: ``batch_size`` and ``mapsindoors_conn_id`` of :class:`GeodataRowOperator`; ``columns``,
-    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding`` and ``source_format`` of :class:`RowOperator`.
+    ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive`` and ``complete`` of
+    :class:`RowOperator`.
 
-    :param ids: the ids, or the path of a file of objects with an ``id``.
+    :param ids: the ids, or the path of a file of objects with an ``id``, a folder, a wildcard or a manifest.
     :param max_deletes: maximum number of deletions.
     :param columns: names of fields by names in the file: ``{"map_id": "id"}``.
     :return: ``{"deleted": n, "gone": n}``: the number of deleted objects, and of ids that did not exist.

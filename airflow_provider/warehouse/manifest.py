@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +11,14 @@ from typing import Any
 import msgspec
 
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.paths.checks import sha256_of
+from airflow_provider.core.files.paths.manifests import NoManifestError, manifest_data
+from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.results import PartFile, PartResult
 
 _THREADS = 8
 """Files that are checked at the same time."""
-
-_BLOCK = 1024 * 1024
-"""Bytes that are read at once."""
 
 _PARQUET = ("parquet", "geoparquet")
 
@@ -67,7 +66,7 @@ class _FileCheck:
             size = self.storage.info(self._path)["size"]
             if size != expected.bytes:
                 return f"{self._place} has {size} bytes, and its task wrote {expected.bytes}; clear the task"
-            if checksums and expected.sha256 and self._hash() != expected.sha256:
+            if checksums and expected.sha256 and sha256_of(self.storage, self._path) != expected.sha256:
                 return f"{self._place} has other bytes than its task wrote; clear the task"
             rows = self._rows() if self._is_parquet else expected.rows
         except FileNotFoundError:
@@ -80,13 +79,6 @@ class _FileCheck:
 
     def _unreadable(self, error: Exception) -> str:
         return f"{self._place} cannot be read: {type(error).__name__}: {error!s:.300}"
-
-    def _hash(self) -> str:
-        digest = hashlib.sha256()
-        with self.storage.open(self._path, "rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
 
     def _rows(self) -> int:
         """Return the number of rows that a Parquet file's footer has."""
@@ -126,7 +118,7 @@ def write_manifest(output_path: str, manifest: dict[str, Any]) -> str:
 
 
 def read_manifest(path: str) -> dict[str, Any]:
-    """Return a manifest that was written by :func:`write_manifest`.
+    """Return a manifest: that of :func:`write_manifest`, or any other that operators read files by.
 
     :param path: its location.
     :raises InputError: when there is none, or the file is no manifest.
@@ -136,10 +128,6 @@ def read_manifest(path: str) -> dict[str, Any]:
     with open_source(path, "manifest") as file:
         data = file.read()
     try:
-        found = msgspec.json.decode(data, type=dict[str, Any])
-        msgspec.convert(found.get("files"), list[PartFile])
-    except msgspec.ValidationError as error:
-        raise InputError(f"'{path}' is no manifest of files: {error}", "manifest") from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"'{path}' is not JSON: {error}", "manifest") from None
-    return found
+        return manifest_data(data)
+    except NoManifestError as error:
+        raise InputError(f"'{shown_path(path)}' is no manifest of files: {error}", "manifest") from None

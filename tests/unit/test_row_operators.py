@@ -18,7 +18,10 @@ ARGUMENTS: dict[str, Any] = {
     "csv_delimiter": ";",
     "encoding": "cp1252",
     "source_format": "csv",
+    "hive": True,
+    "complete": "_SUCCESS",
 }
+DEFAULTS = {**dict.fromkeys(ARGUMENTS), "hive": False}
 KINDS = [kind for kind in public_classes().values() if issubclass(kind, RowOperator)]
 
 
@@ -48,7 +51,7 @@ def test_all_operators_that_take_rows_are_row_operators() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_operator_takes_the_row_arguments_and_templates_them(kind: Any) -> None:
-    assert row_arguments(kind(task_id="t", **required(kind))) == dict.fromkeys(ARGUMENTS)
+    assert row_arguments(kind(task_id="t", **required(kind))) == DEFAULTS
     task = kind(task_id="t", **required(kind), **ARGUMENTS)
     assert row_arguments(task) == ARGUMENTS
     assert ARGUMENTS.keys() <= {*task.template_fields}

@@ -43,6 +43,8 @@ def read_csv(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_columns: Callable[[list[str]], object] = len,
+    *,
+    may_be_empty: bool = False,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield rows with their numbers, counted from 1; an empty field is left out, a row of empty fields too.
 
@@ -51,14 +53,17 @@ def read_csv(
     :param delimiter: one character; None to detect it.
     :param encoding: a codec's name; None to detect UTF-8 and what a byte order mark says.
     :param on_columns: called with the header's names before the first row.
+    :param may_be_empty: whether a file without a byte is one without rows.
     :raises InputError: naming the cause, the row, and the argument that helps.
     """
     csv.field_size_limit(_MAX_FIELD)
     buffered = io.BufferedReader(file, _SAMPLE_BYTES) if isinstance(file, io.RawIOBase) else file
     head = _peek(buffered)
+    if may_be_empty and not head:
+        return
     codec = encoding or detect_encoding(head, subject)
     _check_encoding(codec, subject)
-    text = io.TextIOWrapper(io.BufferedReader(_Joined(head, buffered)), codec, newline="")
+    text = io.TextIOWrapper(io.BufferedReader(JoinedFile(head, buffered)), codec, newline="")
     try:
         reader, names = _open(text, subject, delimiter, head.decode(codec, "replace"))
         on_columns([name for name in names if name])
@@ -116,7 +121,7 @@ def _peek(file: IO[bytes]) -> bytes:
     return b"".join(chunks)
 
 
-class _Joined(io.RawIOBase):
+class JoinedFile(io.RawIOBase):
     """The sampled beginning of a file and its rest, as one file."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
@@ -158,9 +163,7 @@ def _rows(reader: Any, names: list[str], subject: str) -> Iterator[tuple[int, di
             raise InputError(_ragged(number, fields, names, reader.dialect.delimiter), subject)
         row = {name: value for name, value in zip(names, fields, strict=False) if value != ""}
         if "" in row:
-            raise InputError(
-                f"row {number} has the value {row['']!r:.60} in a column without a name", subject
-            )
+            raise InputError(f"row {number} has a value in a column without a name", subject)
         if row:
             yield number, row
 

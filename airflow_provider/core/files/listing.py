@@ -69,11 +69,17 @@ def find_files(
     :raises InputError: with all problems: no file, several formats, a missing marker, and a manifest with
         files that are not as it says, or that are not in its own folder.
     """
-    return Listing(source, subject, source_format=source_format, complete=complete).files
+    listing = Listing(source, subject, source_format=source_format, complete=complete)
+    if listing.is_single:
+        kind, _ = format_of(source, subject, source_format)
+        return [replace(listing.files[0], format=kind.removeprefix("."))]
+    return listing.files
 
 
 class Listing:
     """The files of a source as they were found, to be compared with what is there later.
+
+    The format of a single file is left to its reader, which may know further ones.
 
     :param source: see :func:`find_files`.
     :param subject: the argument's name, for errors.
@@ -173,7 +179,10 @@ class Listing:
             self.is_manifest = True
             return self._of_manifest(Folder(folder.text + above + slash), manifest, problems)
         self.is_single = True
-        return self._checked(folder, [found], problems)
+        if problems:
+            raise InputError(problems, self.where)
+        path = folder.text + found.name
+        return [SourceFile(path, found.bytes, found.etag, partition_of(path), shown_path(name))]
 
     def _of_manifest(self, folder: Folder, manifest: Manifest, problems: list[str]) -> list[SourceFile]:
         if not manifest.files:
@@ -273,8 +282,7 @@ class Listing:
 
     def _manifest(self, folder: Folder, found: Found) -> Manifest | None:
         """Return the manifest that a file is; None for any other file."""
-        name = found.name.rpartition("/")[2].lower()
-        if name.endswith(".gz") or ending_of(name) not in ("", ".json") or found.bytes > MAX_BYTES:
+        if not may_be_manifest(found.name) or found.bytes > MAX_BYTES:
             return None
         try:
             return parse_manifest(folder.read(found.name))
@@ -289,6 +297,12 @@ class Listing:
             for one in named
             if self._manifest(folder, one)
         ]
+
+
+def may_be_manifest(path: str) -> bool:
+    """Return whether a file may be a manifest by its name: ``.json``, ``…manifest``, or without an ending."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith((".json", "manifest")) or (bool(name) and "." not in name)
 
 
 def _above(name: str) -> str:

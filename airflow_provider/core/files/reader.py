@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from airflow_provider.core.files.csv_reader import detect_encoding, read_csv
+from airflow_provider.core.files.csv_reader import JoinedFile, detect_encoding, read_csv
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
 from airflow_provider.core.input.crs import named_crs_problem
 from airflow_provider.core.redaction import shown_path
@@ -46,6 +47,7 @@ def read_rows(
     source_format: str | None = None,
     geo: bool = False,
     on_columns: Callable[[list[str]], object] | None = None,
+    may_be_empty: bool = False,
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source one by one, each with its number, counted from 1.
 
@@ -62,10 +64,13 @@ def read_rows(
     :param source_format: the format, such as ``csv``; None for what the path ends in.
     :param geo: the geometry column of GeoParquet is named ``geometry``, its bbox columns are left out.
     :param on_columns: called with the names of a table's columns, before its first row.
+    :param may_be_empty: whether a CSV file without a byte is one without rows, as parts of an export may be.
     :raises InputError: naming the row that is no object, or the line that cannot be read.
     """
     if isinstance(source, str):
-        options = _Options(decode, csv_delimiter, encoding, source_format, geo, on_columns or _ignore)
+        options = _Options(
+            decode, csv_delimiter, encoding, source_format, geo, on_columns or _ignore, may_be_empty
+        )
         yield from _check(_read_path(source, subject, options), subject)
         return
     refuse_data_frame(source, subject)
@@ -84,6 +89,7 @@ class _Options(NamedTuple):
     source_format: str | None
     geo: bool
     on_columns: Callable[[list[str]], object]
+    may_be_empty: bool
 
 
 def _ignore(_: list[str]) -> None:
@@ -120,7 +126,7 @@ def read_open_file(
     :param raw: the file.
     :param path: its path, for its format and for errors.
     """
-    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns)
+    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns, may_be_empty=False)
     yield from _check(_read_file(raw, path, subject, options), subject)
 
 
@@ -201,7 +207,8 @@ def _text(file: IO[bytes], encoding: str | None, subject: str) -> bytes:
 
 def _json_lines(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
     decode = options.decode or msgspec.json.Decoder().decode
-    lines: Iterable[bytes] = file
+    # Files of object storage copy their whole buffer for each line.
+    lines = io.BufferedReader(JoinedFile(b"", file), _BUFFER)
     for number, line in enumerate(lines, start=1):
         if number == 1:
             codec = options.encoding or detect_encoding(line, subject)
@@ -236,7 +243,14 @@ def _json(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[in
 
 
 def _csv(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:
-    yield from read_csv(file, subject, options.csv_delimiter, options.encoding, options.on_columns)
+    yield from read_csv(
+        file,
+        subject,
+        options.csv_delimiter,
+        options.encoding,
+        options.on_columns,
+        may_be_empty=options.may_be_empty,
+    )
 
 
 def _parquet(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int, Any]]:

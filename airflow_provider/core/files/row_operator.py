@@ -31,14 +31,17 @@ class _InheritedSignature:
 
 
 class RowOperator(BaseOperator):
-    """Take rows, from a list or from a file; :meth:`row_options` returns how they are read.
+    """Take rows, from a list or from files; :meth:`row_options` returns how they are read.
 
     :param columns: names of fields by names in the rows: ``{"Etage": "parentFloor"}``.
     :param ignore: names in the rows that are left out.
     :param min_rows: minimum number of rows; fewer are an error. None for no limit.
     :param csv_delimiter: delimiter of CSV, one character; None to detect it.
     :param encoding: encoding of a text file, such as ``cp1252``; None to detect it.
-    :param source_format: format of the file, such as ``csv``; None for the path's ending.
+    :param source_format: format of the file or files, such as ``csv``; None for what their names end in.
+    :param hive: whether texts in the names of folders, ``day=2026-01-31``, are columns of the files in them.
+    :param complete: name of a file that is in the folder once all files are there, such as ``_SUCCESS``;
+        without it nothing is read. None for no such file.
     """
 
     ROW_FIELDS: ClassVar[tuple[str, ...]] = (
@@ -48,6 +51,8 @@ class RowOperator(BaseOperator):
         "csv_delimiter",
         "encoding",
         "source_format",
+        "hive",
+        "complete",
     )
     """The arguments, for ``template_fields``."""
 
@@ -62,6 +67,8 @@ class RowOperator(BaseOperator):
         csv_delimiter: str | None = None,
         encoding: str | None = None,
         source_format: str | None = None,
+        hive: bool = False,
+        complete: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,6 +78,8 @@ class RowOperator(BaseOperator):
         self.csv_delimiter = csv_delimiter
         self.encoding = encoding
         self.source_format = source_format
+        self.hive = hive
+        self.complete = complete
 
     def row_options(self) -> RowOptions:
         """Return the rendered arguments.
@@ -83,14 +92,20 @@ class RowOperator(BaseOperator):
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
         # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
         for name, value in given.items():
-            if isinstance(value, str) and (value == "None" or (value == "" and name != "min_rows")):
+            is_guard = name in ("min_rows", "complete")
+            if isinstance(value, str) and (value == "None" or (value == "" and not is_guard)):
                 given[name] = None
         problems = []
-        try:
-            scalar = Scalar("integer", optional=True, guard=True, least=0)
-            given["min_rows"] = read_scalar("min_rows", given["min_rows"], scalar)
-        except InputError as error:
-            problems = error.problems
+        scalars = {
+            "min_rows": Scalar("integer", optional=True, guard=True, least=0),
+            "hive": Scalar("boolean", optional=True),
+        }
+        for name, scalar in scalars.items():
+            try:
+                given[name] = read_scalar(name, given[name], scalar)
+            except InputError as error:
+                problems += error.problems
+        given["hive"] = given["hive"] or False
         if given["csv_delimiter"] == "\\t":
             given["csv_delimiter"] = "\t"
         options = RowOptions(**given)

@@ -25,6 +25,8 @@ class RowOptions(NamedTuple):
     :param csv_delimiter: one character; None to detect it.
     :param encoding: a codec's name for text files; None to detect it.
     :param source_format: ending that names the format (``csv``, ``jsonl``, …); None for the path's own.
+    :param hive: whether texts in the names of folders, ``key=value``, are columns.
+    :param complete: name of a file that is in the folder once all files are there; None for none.
     """
 
     columns: Any = None
@@ -33,10 +35,16 @@ class RowOptions(NamedTuple):
     csv_delimiter: str | None = None
     encoding: str | None = None
     source_format: str | None = None
+    hive: bool = False
+    complete: str | None = None
 
     def problems(self) -> list[str]:
         """Return what is wrong with the options themselves."""
-        return self._name_problems() + format_problems(self.csv_delimiter, self.encoding, self.source_format)
+        return [
+            *self._name_problems(),
+            *format_problems(self.csv_delimiter, self.encoding, self.source_format),
+            *marker_problems(self.complete),
+        ]
 
     def _name_problems(self) -> list[str]:
         columns, names = self.columns or {}, self.ignore or ()
@@ -73,6 +81,13 @@ def format_problems(delimiter: object, encoding: object, source_format: object) 
     return wrong
 
 
+def marker_problems(complete: object) -> list[str]:
+    """Return what is wrong with the name of a file that marks a complete folder; None is right."""
+    if complete is None or (_is_name(complete) and not {*"/*?["} & {*str(complete)}):
+        return []
+    return [f"complete must be the name of a file in the folder, such as '_SUCCESS', not {shown(complete)}"]
+
+
 def _is_encoding(name: object) -> bool:
     """Return whether a name is that of a text encoding; codecs such as rot13 are none."""
     try:
@@ -107,7 +122,8 @@ def read_source(
 ) -> Iterator[NumberedRow]:
     """Yield the rows of a source with their numbers, columns renamed and left out as the options say.
 
-    :param source: a list of objects, or the path of a file, see :func:`read_rows`.
+    :param source: a list of objects, the path of a file, see :func:`read_rows`, or that of many files, see
+        :func:`open_source_files`, or their result.
     :param subject: name of the argument that the rows come from, for errors.
     :param options: how to read them.
     :param decode: reads JSON where the usual decoder is not strict enough; raises ``ValueError``.
@@ -118,6 +134,7 @@ def read_source(
     :raises InputError: for a row that is no object, a name in ``columns`` or ``ignore`` that no row has, and
         fewer rows than ``min_rows``.
     """
+    from airflow_provider.core.files.many_files import ManyFiles
     from airflow_provider.core.files.reader import read_rows
 
     header: list[str] = []
@@ -127,7 +144,19 @@ def read_source(
         if on_columns is not None:
             on_columns(names)
 
-    rows: Iterable[NumberedRow] = read_rows(
+    source = open_source_files(source, subject, options)
+    if isinstance(source, ManyFiles):
+        rows = source.rows(
+            decode,
+            csv_delimiter=options.csv_delimiter,
+            encoding=options.encoding,
+            geo=geo,
+            flatten=flatten,
+            on_columns=add_columns,
+        )
+        yield from apply_options(rows, subject, options, header, "geometry" if geo else "")
+        return
+    rows = read_rows(
         source,
         subject,
         decode,
@@ -140,6 +169,27 @@ def read_source(
     if flatten is not None:
         rows = ((number, flatten(row)) for number, row in rows)
     yield from apply_options(rows, subject, options, header, "geometry" if geo else "")
+
+
+def open_source_files(source: object, subject: str, options: RowOptions = NO_OPTIONS) -> object:
+    """Return the files of a wildcard, a folder or a manifest, to be read any number of times.
+
+    Any other source is returned as it is.
+
+    :param source: the argument's value.
+    :param subject: name of the argument, for errors.
+    :param options: how the rows are read.
+    :raises InputError: when there are no such files, and for options of files with a source that is none.
+    """
+    from airflow_provider.core.files.many_files import ManyFiles, open_files
+
+    if isinstance(source, str):
+        how = {name: getattr(options, name) for name in ("source_format", "hive", "complete")}
+        return open_files(source, subject, **how) or source
+    if not isinstance(source, ManyFiles) and (options.hive or options.complete):
+        named = " and ".join(name for name in ("hive", "complete") if getattr(options, name))
+        raise InputError(f"is no path; {named} can only be given with files", subject)
+    return source
 
 
 def apply_options(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.files.many_files import ManyFiles
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, open_source_files, read_source
 from airflow_provider.core.input.conditions import refuse_data_frame, rendered_hint
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import is_missing, shown
@@ -109,6 +110,7 @@ def read_plan(
     elif thing_id is not None or properties is not None:
         raise InputError("set either thing_id and properties, or writes, not both")
     else:
+        writes = open_source_files(writes, "writes", options)
         source_format = _format_of(writes, options)
         planner.texts, planner.sparse = source_format == "csv", source_format in ("csv", "parquet")
         rows = read_source(planner.only_objects(writes), "writes", options, _decode)
@@ -125,7 +127,9 @@ def _refuse_rendered(properties: object) -> None:
 
 
 def _format_of(writes: object, options: RowOptions) -> str:
-    """Return the format of a file; empty for a list."""
+    """Return the format of a file, or of several; empty for a list."""
+    if isinstance(writes, ManyFiles):
+        return writes.format
     if not isinstance(writes, str):
         return ""
     name = options.source_format or writes.rsplit("?", 1)[0].lower().removesuffix(".gz").rpartition(".")[2]

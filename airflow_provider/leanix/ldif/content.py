@@ -12,9 +12,17 @@ from typing import IO, Any
 import msgspec
 
 from airflow_provider.core.files.csv_reader import detect_encoding
+from airflow_provider.core.files.many_files import ManyFiles
 from airflow_provider.core.files.reader import open_source
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, apply_options, read_source
+from airflow_provider.core.files.row_source import (
+    NO_OPTIONS,
+    RowOptions,
+    apply_options,
+    open_source_files,
+    read_source,
+)
 from airflow_provider.core.input.conditions import refuse_data_frame, refuse_rendered_list
+from airflow_provider.core.redaction import shown_path
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.items import ItemReader
 from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
@@ -46,7 +54,7 @@ class Content:
 
 
 class _Rows(Content):
-    """Rows of a list, or of a file with one row each."""
+    """Rows of a list, or of files with many rows each."""
 
     def __init__(self, source: Any, options: RowOptions, reader: ItemReader) -> None:
         super().__init__(reader)
@@ -55,11 +63,12 @@ class _Rows(Content):
 
     def rows(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows with their numbers."""
-        if not _changes_rows(self._options) and not isinstance(self._source, str):
+        in_files = isinstance(self._source, (str, ManyFiles))
+        if not in_files and not _changes_rows(self._options):
             yield from enumerate(self._source, start=1)
             return
         source = self._source
-        if not isinstance(source, str):
+        if not in_files:
             source = (dict(row) if isinstance(row, Mapping) else row for row in source)
         yield from read_source(source, _WHAT, self._options, on_columns=self.reader.set_columns)
 
@@ -82,7 +91,7 @@ class _LdifFile(Content):
 
     def _items(self, names: list[str]) -> Iterator[tuple[int, Any]]:
         parser = LdifStreamParser()
-        where = f"{_WHAT} '{self._path}'"
+        where = f"{_WHAT} '{shown_path(self._path)}'"
         decode = msgspec.json.Decoder().decode
         with open_source(self._path, _WHAT) as raw:
             file: Any = gzip.GzipFile(fileobj=raw) if _is_packed(self._path) else raw
@@ -116,10 +125,13 @@ def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_fla
     :param takes_flat: whether a row may have the fields of ``data`` as columns.
     :raises InputError: for any other value.
     """
-    if content is None:
+    if content is None and not (options.hive or options.complete):
         return _Rows([], options, ItemReader())
     if isinstance(content, os.PathLike):
         content = os.fspath(content)
+    found = open_source_files(content, _WHAT, options)
+    if isinstance(found, ManyFiles):
+        return _open_many(found, options)
     if isinstance(content, str):
         return _open_file(content, options)
     refuse_data_frame(content, _WHAT)
@@ -131,12 +143,21 @@ def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_fla
 def _open_file(path: str, options: RowOptions) -> Content:
     refuse_rendered_list(path, _WHAT)
     ending = _ending(path, options.source_format)
-    if ending == "geojson":
-        raise InputError(f"'{path[:200]}' has places, which are no items of an LDIF", _WHAT)
     if ending in ("json", "ldif"):
         return _LdifFile(path, options, ItemReader(is_json=True))
+    return _Rows(path, options, _item_reader(ending, path))
+
+
+def _open_many(files: ManyFiles, options: RowOptions) -> Content:
+    """Return the rows of several files; whole LDIF files are none, as each has a header of its own."""
+    return _Rows(files, options, _item_reader(files.format, files.listing.source))
+
+
+def _item_reader(ending: str, path: str) -> ItemReader:
+    if ending == "geojson":
+        raise InputError(f"'{shown_path(path)}' has places, which are no items of an LDIF", _WHAT)
     is_table = ending in ("csv", "parquet", "geoparquet")
-    return _Rows(path, options, ItemReader(is_json=not is_table, is_table=is_table))
+    return ItemReader(is_json=not is_table, is_table=is_table)
 
 
 def _changes_rows(options: RowOptions) -> bool:

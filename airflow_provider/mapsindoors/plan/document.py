@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
@@ -29,7 +30,8 @@ class Change:
     :param key: the object's value of the match key.
     :param base_type: the object's base type.
     :param id: the object's id; empty for a new object.
-    :param row: number of the row that requests the change; 0 when a missing row does.
+    :param row: number of the row that requests the change, ``file:row`` when the source has several files; 0
+        when a missing row does.
     :param name: the object's name in the solution's base language.
     :param fields: the differences: path to ``[found, wanted]``.
     :param body: the object as it is sent; empty for a deletion.
@@ -40,7 +42,7 @@ class Change:
     key: str
     base_type: str
     id: str = ""
-    row: int = 0
+    row: int | str = 0
     name: str = ""
     fields: dict[str, list[Any]] = field(default_factory=dict)
     body: Json = field(default_factory=dict)
@@ -100,7 +102,9 @@ class Plan:
         import msgspec
 
         head = {"version": VERSION, "counts": self.counts()}
-        return msgspec.json.format(msgspec.json.encode({**head, **asdict(self)}), indent=1)
+        return msgspec.json.format(
+            msgspec.json.encode({**head, **asdict(self)}, enc_hook=encode_row_number), indent=1
+        )
 
     @classmethod
     def from_json(cls, data: bytes, where: str) -> Plan:

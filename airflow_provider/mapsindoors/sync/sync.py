@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions
+from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import PlanRejectedError
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
@@ -165,7 +166,7 @@ class Sync:
             )
         if path:
             with AtomicFile(path) as out:
-                out.write(msgspec.json.Encoder().encode_lines(plan.failed))
+                out.write(msgspec.json.Encoder(enc_hook=encode_row_number).encode_lines(plan.failed))
             self.log.warning("%d rows left out; the file %s has all of them", len(plan.failed), path)
 
     def _read_snapshot(self, dataset: Json, rows: list[DesiredRow]) -> SolutionSnapshot:

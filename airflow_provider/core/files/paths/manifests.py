@@ -201,11 +201,13 @@ def _shown(location: str) -> str:
     return f"'{shown_path(location)}'"
 
 
-def manifest_data(data: bytes) -> Any:
-    """Return the JSON object of a manifest, with all that it has.
+def manifest_data(data: bytes) -> dict[str, Any]:
+    """Return all members of a manifest.
 
+    :param data: the file.
     :raises NoManifestError: when it is none.
     """
     if parse_manifest(data) is None:
-        raise NoManifestError("it has neither 'files' nor 'entries'")
-    return msgspec.json.decode(data.removeprefix(BOM_UTF8))
+        raise NoManifestError("it is no JSON object with 'files' or 'entries'")
+    found: dict[str, Any] = msgspec.json.decode(data.removeprefix(BOM_UTF8))
+    return found

@@ -237,7 +237,8 @@ def test_all_bad_options_of_rows_are_told_together() -> None:
 def test_options_that_a_template_made_texts_are_read() -> None:
     names = RowOperator.ROW_FIELDS
     assert task(**dict.fromkeys(names, "None")).row_options() == RowOptions(ignore=None)
-    assert task(**{name: "" for name in names if name != "min_rows"}).row_options() == RowOptions(ignore=None)
+    guards = ("min_rows", "complete")
+    assert task(**{name: "" for name in names if name not in guards}).row_options() == RowOptions(ignore=None)
     assert task(min_rows="5", csv_delimiter="\\t").row_options() == RowOptions(
         ignore=None, min_rows=5, csv_delimiter="\t"
     )

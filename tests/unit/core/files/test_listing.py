@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.core.files.listing import Listing, SourceFile, find_files
+from airflow_provider.core.files.listing import Listing, find_files
 from airflow_provider.errors import InputError
 
 ROW = b'{"id": "a"}\n'
@@ -407,11 +407,3 @@ def test_a_path_from_the_working_directory_is_found(tmp_path: Path, monkeypatch:
     (tmp_path / "out" / "m.json").write_bytes(own_manifest("out/", {"a.jsonl": len(ROW)}))
     assert [file.path for file in find_files("out/m.json", "source")] == ["out/a.jsonl"]
     assert [file.name for file in find_files(f"{tmp_path}/out/m.json", "source")] == ["a.jsonl"]
-
-
-def test_ten_thousand_files_are_listed(tmp_path: Path) -> None:
-    for number in range(10_000):
-        (tmp_path / f"part-{number}.csv").touch()
-    found = find_files(f"{tmp_path}/part-*.csv", "source")
-    assert [file.name for file in found] == [f"part-{number}.csv" for number in range(10_000)]
-    assert isinstance(found[0], SourceFile)
