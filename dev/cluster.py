@@ -254,6 +254,9 @@ class Cluster(Startable):
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 30,
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
+            # Tasks that a killed worker had taken from the queue are sent again.
+            "SCHEDULER__TASK_QUEUED_TIMEOUT": 60,
+            "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": 15,
             "USAGE_DATA_COLLECTION__ENABLED": False,
             **self.settings,
         }

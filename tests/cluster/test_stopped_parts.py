@@ -22,7 +22,10 @@ ROUNDS = int(os.environ.get("CLUSTER_ROUNDS", "6"))
 SEED = int(os.environ.get("CLUSTER_SEED", random.randrange(10**6)))
 
 STOPPED_SECONDS = 45.0
-"""Seconds for which a triggerer is stopped: after 30 another one takes over."""
+"""Seconds for which a part is stopped: after 30 another triggerer takes over, after 60 a task is repeated."""
+
+DISTURBANCES = 5
+"""Times that a part is stopped or killed during twelve LeanIX runs."""
 
 
 def test_each_change_is_one_event_whatever_happens_to_the_triggerers(proof: Proof) -> None:
@@ -64,14 +67,19 @@ def _fired(proof: Proof) -> Counter[str]:
     return Counter(payload["master"] for payload in payloads if "master" in payload)
 
 
-def _disturb(proof: Proof, chance: random.Random) -> None:
-    """Stop, continue or kill a triggerer at a random moment."""
+def _disturb(proof: Proof, chance: random.Random, kind: str = "triggerer") -> None:
+    """Stop, continue or kill a part at a random moment; that of the other host runs, or nothing could go on.
+
+    :param kind: kind of the part, of which each host has one.
+    """
     host = chance.choice(HOSTS)
-    name = f"triggerer {host}"
+    for other in set(HOSTS) - {host}:
+        signal_part(proof.cluster.parts[f"{kind} {other}"], signal.SIGCONT)
+    name = f"{kind} {host}"
     action = chance.choice(["stop", "stop", "kill"])
     time.sleep(chance.uniform(0, 2))
     part = proof.cluster.parts[name]
-    print(f"{action} {name}")
+    print(f"{action} {name}", flush=True)
     if action == "kill":
         signal_part(part, signal.SIGCONT)
         signal_part(part, signal.SIGKILL)
@@ -84,22 +92,25 @@ def _disturb(proof: Proof, chance: random.Random) -> None:
 
 
 def _continue_all(proof: Proof) -> None:
-    for host in HOSTS:
-        signal_part(proof.cluster.parts[f"triggerer {host}"], signal.SIGCONT)
+    for kind in ("triggerer", "worker"):
+        for host in HOSTS:
+            signal_part(proof.cluster.parts[f"{kind} {host}"], signal.SIGCONT)
 
 
-def test_each_leanix_run_is_started_once_while_workers_and_triggerers_are_killed(proof: Proof) -> None:
-    counters = proof.sandbox.counters
-    counters.clear()
-    proof.sandbox.leanix.run_seconds = 20.0
-    run_id = proof.runs.start("runs")
-    proof.runs.wait(lambda: counters.total("/start") >= 2, 180, "the first runs are started")
-    for name in ("triggerer host-a", "worker host-b"):
-        signal_part(proof.cluster.parts[name], signal.SIGKILL)
-        proof.cluster.start_part(name)
-    proof.runs.finish("runs", run_id, 420)
-    leanix = proof.sandbox.leanix
-    states = Counter(run.status for run in leanix.runs)
-    print(f"\n{leanix.starts} starts, runs created: {dict(states)}")
-    assert leanix.starts == 12
-    assert states == {"FINISHED": 12}
+def test_each_leanix_run_is_started_once_whatever_happens_to_workers_and_triggerers(proof: Proof) -> None:
+    """Twelve runs at a time, during which workers and triggerers are stopped, continued and killed."""
+    print(f"\nCLUSTER_ROUNDS={ROUNDS} CLUSTER_SEED={SEED}")
+    chance, leanix = random.Random(SEED), proof.sandbox.leanix
+    leanix.run_seconds = 20.0
+    for number in range(max(1, ROUNDS // DISTURBANCES)):
+        before = leanix.starts
+        run_id = proof.runs.start("runs")
+        proof.runs.wait(lambda before=before: leanix.starts > before, 240, "the first run is started")
+        for _ in range(DISTURBANCES):
+            _disturb(proof, chance, chance.choice(["triggerer", "worker"]))
+        _continue_all(proof)
+        proof.runs.finish("runs", run_id, 600)
+        states = Counter(run.status for run in leanix.runs)
+        print(f"{leanix.starts} starts, runs created: {dict(states)}", flush=True)
+        assert leanix.starts == 12 * (number + 1)
+        assert states == {"FINISHED": leanix.starts}

@@ -126,7 +126,7 @@ def read_open_file(
     :param raw: the file.
     :param path: its path, for its format and for errors.
     """
-    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns)
+    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns, may_be_empty=False)
     yield from _check(_read_file(raw, path, subject, options), subject)
 
 

@@ -17,6 +17,7 @@ from airflow_provider.warehouse.load.checks import (
     staged_problems,
 )
 from airflow_provider.warehouse.load.columns.names import TableName, find_name
+from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn, name_columns, pair_columns
 from airflow_provider.warehouse.load.databases.base import Counts, Database, LedgerEntry
 from airflow_provider.warehouse.load.request import LoadRequest
@@ -127,21 +128,16 @@ class Load:
         request = self._request
         named, problems = name_columns(source.columns, request.options)
         targets = database.columns_of(self._table)
+        if targets is None and request.create:
+            database.lock(self._table)  # Another task may be about to create it.
+            targets = database.columns_of(self._table)
         if targets is None:
             if not request.create:
                 raise InputError(
                     f"there is no table '{request.table}'; create it, or set create=True", "table"
                 )
-            if not named:
-                raise InputError("has no columns to create a table from", "the source")
             self._raise(problems)
-            kept = [(column, name) for column, name in named if not column.optional]
-            key = [find_name(one, [name for _, name in kept]) or one for one in request.key]
-            missing = [one for one in key if one not in [name for _, name in kept]]
-            self._raise([f"the key column {one!r} is not in the source" for one in missing])
-            columns = [(name, database.type_for(column)) for column, name in kept]
-            database.create_table(self._table, columns, key)
-            self._log.info("Creating the table %s with %d columns", request.table, len(columns))
+            self._create_table(database, named)
             targets = database.columns_of(self._table) or []
         if not source.columns:
             # A file without rows and header says nothing of columns.
@@ -151,6 +147,22 @@ class Load:
         self._raise([*problems, *self._new_columns(database, new, targets), *wrong])
         filled = [pair.target.name for pair in self._pairs]
         self._key = [find_name(one, filled) or one for one in request.key]
+
+    def _create_table(self, database: Database, named: Sequence[tuple[SourceColumn, str]]) -> None:
+        """Create the table from the source's columns.
+
+        :param named: the columns with their names in the table.
+        """
+        kept = [(column, name) for column, name in named if not column.optional]
+        names = [name for _, name in kept]
+        if not names:
+            raise InputError("has no columns to create a table from", "the source")
+        key = [find_name(one, names) or one for one in self._request.key]
+        missing = [one for one in key if one not in names]
+        self._raise([f"the key column {one!r} is not in the source" for one in missing])
+        columns = [(name, database.type_for(column)) for column, name in kept]
+        database.create_table(self._table, columns, key)
+        self._log.info("Creating the table %s with %d columns", self._request.table, len(columns))
 
     def _new_columns(
         self, database: Database, new: Sequence[Any], targets: Sequence[TargetColumn]

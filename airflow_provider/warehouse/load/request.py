@@ -34,8 +34,6 @@ class LoadRequest(NamedTuple):
     :param table: name as it was given.
     :param parts: its parts.
     :param key: columns that identify a row; empty for none.
-    :param hive: whether folders that are named ``key=value`` are columns.
-    :param complete: name of the file that marks a folder as complete; None for none.
     """
 
     source: str
@@ -48,8 +46,6 @@ class LoadRequest(NamedTuple):
     create: bool
     max_shrink: float | None
     allow_empty: bool
-    hive: bool
-    complete: str | None
 
 
 def read_request(task: Any) -> LoadRequest:
@@ -74,8 +70,6 @@ def read_request(task: Any) -> LoadRequest:
         problems.append("'key' is needed for mode 'merge': the columns that identify a row")
     if task.mode == "append" and task.max_shrink is not None:
         problems.append("'max_shrink' does not apply to mode 'append', which deletes nothing")
-    if task.complete is not None:
-        problems += _text_problems("complete", task.complete) if task.complete not in _NONE else []
     options = _read_options(task)
     problems += options.problems()
     raise_problems(problems)
@@ -90,19 +84,17 @@ def read_request(task: Any) -> LoadRequest:
         create=task.create,
         max_shrink=task.max_shrink,
         allow_empty=task.allow_empty,
-        hive=task.hive,
-        complete=None if task.complete in _NONE else task.complete,
     )
 
 
 def _read_options(task: Any) -> RowOptions:
-    names = ("columns", "ignore", "csv_delimiter", "encoding", "source_format")
+    names = ("columns", "ignore", "csv_delimiter", "encoding", "source_format", "complete")
     given: dict[str, Any] = {
         name: None if getattr(task, name) in _NONE else getattr(task, name) for name in names
     }
     if given["csv_delimiter"] == "\\t":
         given["csv_delimiter"] = "\t"
-    return RowOptions(**given)
+    return RowOptions(**given, hive=task.hive)
 
 
 def _read_source(source: Any) -> tuple[str, Mapping[str, Any], list[str]]:

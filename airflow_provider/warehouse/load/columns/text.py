@@ -37,7 +37,17 @@ def to_text(array: Any, pair: Pair) -> Any:
     :param array: the values.
     :param pair: the columns that they come from and go to.
     :raises BadValueError: for the first value that has no text.
+    :raises InputError: for a column that Arrow cannot convert.
     """
+    pa, _ = import_pyarrow("source")
+    try:
+        return _to_text(array, pair)
+    except pa.ArrowException as error:  # Its message may repeat values.
+        kind = type(error).__name__
+        raise InputError(f"the column {pair.source.name!r} cannot be converted ({kind})", "source") from None
+
+
+def _to_text(array: Any, pair: Pair) -> Any:
     form = pair.source.form
     if form == "json":
         return _mapped(array, _JSON_TEXTS.get(pair.target.family, _plain_json))

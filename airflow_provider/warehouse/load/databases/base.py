@@ -170,7 +170,7 @@ class Database(ABC):
         """Begin a part of the transaction that can be undone alone."""
 
     def undo(self) -> bool:
-        """Undo what was done since the mark; return whether the transaction goes on."""
+        """Undo what was done since the mark; return whether the transaction can still be used."""
         return False
 
     # The staging table.

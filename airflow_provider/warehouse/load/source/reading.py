@@ -37,7 +37,9 @@ class Source:
 
     def __enter__(self) -> Source:
         request, given = self._request, self._options.source_format
-        self._found = find_files(request.source, "source", source_format=given, complete=request.complete)
+        found = find_files(request.source, "source", source_format=given, complete=self._options.complete)
+        # A part without a byte has no rows, not even a header.
+        self._found = [file for file in found if file.bytes or file.rows] or found[:1]
         with ExitStack() as stack:
             local = stack.enter_context(LocalFiles())
             self.files = [local.fetch(file) for file in self._found]
@@ -112,7 +114,7 @@ class Source:
 
     def _add_partitions(self) -> None:
         """Add the columns of the folders' names, which must be the same for all files."""
-        if not self._request.hive:
+        if not self._options.hive:
             return
         names = list(self._found[0].partition)
         known = {column.name for column in self._reader.columns}

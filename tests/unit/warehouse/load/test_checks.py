@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from pyarrow import parquet
 from airflow_provider.errors import InputError, TransportError
 from airflow_provider.warehouse.operators import SqlLoadOperator
 from tests.support.postgres import PASSWORD
+from tests.support.task_runner import TaskRunner
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_all_problems_of_the_arguments_are_reported_at_once_before_the_database_
         complete="  ",
     )
     starts = ["'create'", "'allow_empty'", "'max_shrink'", "'mode'", "'source'", "'sql_conn_id'"]
-    starts += ["'table'", "'key'", "'complete'", "columns", "ignore", "csv_delimiter"]
+    starts += ["'table'", "'key'", "columns", "ignore", "csv_delimiter", "complete"]
     assert [problem.split(" ")[0] for problem in found] == starts
 
 
@@ -235,6 +237,34 @@ def test_rows_of_several_files_are_named_by_file_and_row(table, load, write, tmp
     for number in (1, 2, 10):
         write([{"id": number}, {"id": "x" if number == 10 else number + 50}], f"in/part-{number}.jsonl")
     assert problems(load, f"{tmp_path}/in/")[0].startswith("row part-10.jsonl:2: the column 'id'")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_part_without_bytes_has_no_rows(table, load, write, tmp_path, suffix):
+    path = write([{"id": 1}], "in/part-1.parquet")
+    if suffix == "csv":
+        path.unlink()
+        (tmp_path / "in" / "part-1.csv").write_text("id\n1\n")
+    (tmp_path / "in" / f"part-0.{suffix}").write_bytes(b"")
+    assert load(f"{tmp_path}/in/")["rows"] == 1
+
+
+def test_parts_with_other_columns_are_named(table, load, write, tmp_path):
+    write([{"id": 1}], "in/part-1.parquet")
+    write([{"id": 2, "name": "x"}], "in/part-2.parquet")
+    assert problems(load, f"{tmp_path}/in/") == ["'part-2.parquet' has the column 'name', which others lack"]
+
+
+def test_tasks_that_create_one_table_at_the_same_time_wait_for_each_other(table, load, write):
+    paths = [write([{"id": number}], f"{number}.jsonl") for number in range(4)]
+
+    def one(number):
+        runner = TaskRunner(task_id=f"load-{number}")
+        return load(paths[number], "made", mode="append", create=True, runner=runner)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [result["inserted"] for result in pool.map(one, range(4))] == [1] * 4
+    assert table.query("SELECT id FROM made ORDER BY 1") == [(0,), (1,), (2,), (3,)]
 
 
 def test_folders_with_names_of_columns_fill_columns(table, load, write, tmp_path):
