@@ -16,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.core.input.values import Unreadable
+from airflow_provider.core.sql.database_hook import open_hook
 from airflow_provider.core.sql.failures import database_error, spool_error
-from airflow_provider.core.sql.query import Query, open_hook
+from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.streaming import Result, open_result
 from airflow_provider.core.sql.values import DatabaseValueReader
 from airflow_provider.errors import InputError, ProviderError

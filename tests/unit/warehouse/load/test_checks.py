@@ -282,11 +282,9 @@ def test_a_file_on_object_storage_is_loaded(table, load, s3):
 
 def test_a_connection_that_is_no_database_is_named(load, write, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "aws", "password": PASSWORD}))
-    assert (
-        "is of type 'aws', whose hook AwsGenericHook is none of a database" in problems(load, write([{}]))[0]
-    )
+    assert "is of type 'aws' (AwsGenericHook), which is no SQL database" in problems(load, write([{}]))[0]
     monkeypatch.delenv("AIRFLOW_CONN_WAREHOUSE")
-    assert problems(load, write([{}])) == ["there is no connection 'warehouse'"]
+    assert problems(load, write([{}])) == ["does not exist ('sql_conn_id')"]
 
 
 def test_a_wrong_password_and_a_closed_port_are_told_without_the_password(
