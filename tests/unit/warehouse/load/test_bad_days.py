@@ -85,8 +85,9 @@ class Attempts:
         line = {"arguments": arguments, "point": point, "result": str(self._result)}
         self._process.stdin.write(json.dumps(line) + "\n")
         self._process.stdin.flush()
-        status = int(self._process.stdout.readline())
-        return status, json.loads(self._result.read_text()) if self._result.exists() else None
+        # The other lines are logs.
+        status = next(line for line in self._process.stdout if line.strip().lstrip("-").isdigit())
+        return int(status), json.loads(self._result.read_text()) if self._result.exists() else None
 
     def close(self):
         self._process.stdin.close()
