@@ -25,7 +25,7 @@ FOLDER = "{{ var.value.twin_output }}/assets/{{ dag_run.run_after | ts_nodash }}
 RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=1)}
 EVERYTHING = "{{ dag_run.conf.get('everything', False) }}"
 MODE = "{{ 'replace' if dag_run.conf.get('everything') else 'merge' }}"
-MAX_SHRINK = "{{ 0.5 if dag_run.conf.get('everything') else None }}"
+MAX_SHRINK = "{{ 0.5 if dag_run.conf.get('everything') else 1 }}"
 TABLE = """
 CREATE SCHEMA IF NOT EXISTS twin;
 CREATE TABLE IF NOT EXISTS twin.assets (
