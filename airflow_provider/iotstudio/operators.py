@@ -15,7 +15,6 @@ from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock, wait_for
-from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.iotstudio.actions import (
     INITIAL_STATUS,
@@ -36,6 +35,7 @@ from airflow_provider.iotstudio.hooks import IoTStudioHook
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.core.state.submission import Submission
     from airflow_provider.iotstudio.properties.requests import WritePlan
 
 
@@ -275,6 +275,8 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         return IoTStudioHook(self.iotstudio_conn_id, space=self.space)
 
     def _submission(self, context: Context, options: ActionOptions) -> Submission:
+        from airflow_provider.core.state.submission import Submission
+
         payload = options.request.input_value
         request = [self.iotstudio_conn_id, self.space, self.thing_id, self.action, payload]
         return Submission(context, request, self.log, "action")

@@ -33,6 +33,7 @@ class DuckDBHook(DbApiHook):
     conn_name_attr = "duckdb_conn_id"
     conn_type = "duckdb"
     hook_name = "DuckDB"
+    placeholder = "?"
 
     def get_conn(self) -> Any:
         """Connect."""

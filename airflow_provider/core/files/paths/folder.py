@@ -42,7 +42,8 @@ class Folder:
         from airflow.sdk import ObjectStoragePath
 
         self.text = text
-        path = ObjectStoragePath(text or ".")
+        # Airflow 3.1 takes a relative path for one from the root.
+        path = ObjectStoragePath(text if "://" in text else os.path.abspath(text or "."))
         self.is_local = path.protocol in _LOCAL
         self._is_flat = path.protocol in _FLAT
         self.storage: Any = path.fs

@@ -9,11 +9,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from airflow.sdk import Connection
 from pyarrow import parquet
 
 from airflow_provider.errors import InputError, ProviderError
-from tests.support.duckdb_hook import DuckDbHook
+from tests.support.sql_sources import DuckDBHook, register_hook
 
 ROWS = [{"id": 1, "name": "a", "n": 1.5}, {"id": 2, "name": "", "n": None}, {"id": 3, "name": None, "n": 2.0}]
 
@@ -40,14 +39,7 @@ def store(request, tmp_path, monkeypatch):
     connection = {"conn_type": request.param, "host": path}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
     if request.param == "duckdb":
-        real = Connection.get_hook
-        monkeypatch.setattr(
-            Connection,
-            "get_hook",
-            lambda self, **more: (
-                DuckDbHook(duckdb_conn_id="warehouse") if self.conn_type == "duckdb" else real(self, **more)
-            ),
-        )
+        register_hook(monkeypatch, DuckDBHook)
     store = Store(request.param, path)
     store.query("CREATE TABLE t (id int PRIMARY KEY, name text, n double, more text DEFAULT 'kept')")
     return store
