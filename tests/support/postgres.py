@@ -63,10 +63,14 @@ class Database:
         """Kill the server as a crash does, start it again, and wait until it accepts connections."""
         self.server.kill()
         self.server.start_with_data()
-        self.wait()
+        self.wait(may_start=True)
 
-    def wait(self) -> None:
-        """Wait until the server accepts connections."""
+    def wait(self, *, may_start: bool = False) -> None:
+        """Wait until the server accepts connections.
+
+        :param may_start: whether to start it again when it has ended: it refuses to run beside a process of
+            a killed one that has not ended yet.
+        """
         deadline = time.monotonic() + _WAIT_SECONDS
         while True:
             try:
@@ -74,6 +78,8 @@ class Database:
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
                     raise
+                if may_start and not (self.server.started and self.server.started.alive()):
+                    self.server.start_with_data()
                 time.sleep(0.05)
 
 
