@@ -34,6 +34,7 @@ CHANGED = 7
 SENSOR = "01GQ12SSZ8HT9YQCGXQ7JRSK1X"
 SECONDS = 240
 WAITING = ("deferred", "awaiting_input")
+ALREADY_ANSWERED = 409
 OWN_SANDBOX = """
 for task in dag.tasks:
     for name in ("mapsindoors", "amigocloud", "iotstudio", "leanix"):
@@ -91,8 +92,9 @@ class Warehouse(Scenario):
         airflow.wait_for_dags(*EXAMPLES)
         done.jobs = {job.dag_id: job for job in self._start(airflow)}
         approved = done.jobs["warehouse_rooms"]
+        follow(airflow, [job for job in done.jobs.values() if job is not approved], print)
         _approve(airflow, approved)
-        follow(airflow, list(done.jobs.values()), print)
+        follow(airflow, [approved], print)
         done.first = self.database.query("SELECT count(*), max(updated_at) FROM twin.assets")
         self.sandbox.amigocloud.store.write(
             f"UPDATE dataset_2001 SET name = name || ' *', updated_at = '2031-01-01' WHERE number < {CHANGED}"
@@ -110,16 +112,24 @@ class Warehouse(Scenario):
 
 
 def _approve(airflow: LocalAirflow, job: Job) -> None:
-    """Approve the plan as a person does, when it waits for that."""
+    """Approve the plan as a person does, once more when the task waits once more.
+
+    A scheduler that learns of an answer before it has learned that the task waits repeats the task; people
+    take longer.
+    """
     deadline = time.monotonic() + SECONDS
-    states: dict[str, str] = {}
-    while states.get("approve") not in WAITING and "failed" not in states.values():
-        assert time.monotonic() < deadline, states
-        airflow.fail_if_a_part_ended()
-        time.sleep(0.5)
-        states = {task["task_id"]: task["state"] for task in airflow.api.tasks(job.dag_id, job.run_id)}
     path = f"/api/v2/dags/{job.dag_id}/dagRuns/{job.run_id}/taskInstances/approve/-1/hitlDetails"
-    airflow.api.http.patch(path, json={"chosen_options": ["Approve"], "params_input": {}}).raise_for_status()
+    state = ""
+    while state not in {"success", "failed", "upstream_failed"}:
+        assert time.monotonic() < deadline, state
+        airflow.fail_if_a_part_ended()
+        if state in WAITING:
+            answer = {"chosen_options": ["Approve"], "params_input": {}}
+            reply = airflow.api.http.patch(path, json=answer)
+            assert reply.is_success or reply.status_code == ALREADY_ANSWERED, reply.text
+        time.sleep(1)
+        tasks = airflow.api.tasks(job.dag_id, job.run_id)
+        state = next(task["state"] or "" for task in tasks if task["task_id"] == "approve")
 
 
 SCENARIO = Warehouse()
