@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -29,7 +29,7 @@ from airflow_provider.iotstudio.actions import (
     submit,
 )
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
-from airflow_provider.iotstudio.export.parts.operator import IoTStudioPlanHistoryOperator
+from airflow_provider.iotstudio.export.parts.operator import HistoryOperator, IoTStudioPlanHistoryOperator
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
             return add_to_outlet_events(context, self.outlets, manifest)
 
 
-class IoTStudioExportHistoryOperator(BaseOperator):
+class IoTStudioExportHistoryOperator(HistoryOperator):
     """Export recorded values of Things to one file, one row each.
 
     The columns are ``thing_id``, ``at``, ``property``, ``value``. In Parquet ``at`` is a time in UTC,
@@ -387,16 +387,10 @@ class IoTStudioExportHistoryOperator(BaseOperator):
     has passed, or null) and, when values may be missing, ``retention``: ``{"start", "things": n, "kept_from":
     {thing_id: time of its oldest value, or null}}``, with at most 20 of the Things.
 
+    What is exported is said by the arguments of :class:`HistoryOperator`.
+
     :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes, ending in ``.jsonl``,
         ``.csv`` (each also with ``.gz``) or ``.parquet``.
-    :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave. An empty list
-        selects none.
-    :param category: only Things of this category.
-    :param filters: condition by property name, evaluated on current values: ``{"mode": "eco"}``.
-    :param start: start of the span, inclusive: ``"{{ data_interval_start }}"``. A text in ISO 8601, a
-        datetime, a date, or seconds or milliseconds since the epoch; UTC without a time zone.
-    :param end: end of the span, exclusive: ``"{{ data_interval_end }}"``.
-    :param properties: only these properties; an empty list selects none.
     :param concurrency: number of requests at the same time, 1 to 32.
     :param incremental: start where the last run ended. The watermark is stored on the task's single outlet
         asset (Airflow 3.3), and moves only once the file has its final name. ``start`` applies to the first
@@ -410,58 +404,33 @@ class IoTStudioExportHistoryOperator(BaseOperator):
         ``expand(part=plan.output)``: export the histories of its Things into a file of its own. In
         ``output_path``, ``{part}`` stands for ``00003-of-00008``; a folder with ``/`` at its end gets the
         file ``part-00003-of-00008.jsonl``. Not with ``incremental``.
-    :param space: id of the space; by default the connection's.
-    :param iotstudio_conn_id: id of the Airflow connection.
     """
 
     template_fields: Sequence[str] = (
         "output_path",
-        "thing_ids",
-        "category",
-        "filters",
-        "start",
-        "end",
-        "properties",
         "concurrency",
         "incremental",
         "lag",
         "part",
-        "space",
-        "iotstudio_conn_id",
+        *HistoryOperator.SELECTION_FIELDS,
     )
 
     def __init__(
         self,
         *,
         output_path: str,
-        thing_ids: Sequence[str] | None = None,
-        category: str | None = None,
-        filters: Mapping[str, Any] | None = None,
-        start: str | date | float | None = None,
-        end: str | date | float | None = None,
-        properties: Sequence[str] | None = None,
         concurrency: int = 8,
         incremental: bool = False,
         lag: timedelta | float | None = None,
         part: Mapping[str, Any] | None = None,
-        space: str | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.output_path = output_path
-        self.thing_ids = thing_ids
-        self.category = category
-        self.filters = filters
-        self.start = start
-        self.end = end
-        self.properties = properties
         self.concurrency = concurrency
         self.incremental = incremental
         self.lag = lag
         self.part = part
-        self.space = space
-        self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the history; return the manifest."""

@@ -28,7 +28,7 @@ MODULES = [
     leanix,
     leanix_sensors,
 ]
-BASES = {"AmigoCloudSensor", "GeodataRowOperator", "PollSensor", "RowOperator"}
+BASES = {"AmigoCloudSensor", "GeodataRowOperator", "HistoryOperator", "PollSensor", "RowOperator"}
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 REPORT = {

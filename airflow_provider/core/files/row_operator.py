@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider.core.files.row_source import RowOptions
 
 
-class _InheritedSignature:
+class InheritedSignature:
     """Signature of a class with the arguments of its bases, for editors and ``help``; made on demand."""
 
     def __get__(self, instance: Any, owner: type[BaseOperator]) -> Signature:
@@ -76,7 +76,7 @@ class RowOperator(BaseOperator):
         "parameters": "json",
     }
 
-    __signature__ = _InheritedSignature()
+    __signature__ = InheritedSignature()
 
     def __init__(
         self,

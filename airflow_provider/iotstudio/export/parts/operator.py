@@ -1,20 +1,74 @@
-"""Operator that plans a history export in parts."""
+"""Operator that plans a history export in parts, and the arguments that it shares with the export."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.core.files.row_operator import InheritedSignature
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class IoTStudioPlanHistoryOperator(BaseOperator):
+class HistoryOperator(BaseOperator):
+    """Select histories: of which Things, in which span, of which properties.
+
+    :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave. An empty list
+        selects none.
+    :param category: only Things of this category.
+    :param filters: condition by property name, evaluated on current values: ``{"mode": "eco"}``.
+    :param start: start of the span, inclusive: ``"{{ data_interval_start }}"``. A text in ISO 8601, a
+        datetime, a date, or seconds or milliseconds since the epoch; UTC without a time zone.
+    :param end: end of the span, exclusive: ``"{{ data_interval_end }}"``.
+    :param properties: only these properties; an empty list selects none.
+    :param space: id of the space; by default the connection's.
+    :param iotstudio_conn_id: id of the Airflow connection.
+    """
+
+    SELECTION_FIELDS: ClassVar[tuple[str, ...]] = (
+        "thing_ids",
+        "category",
+        "filters",
+        "start",
+        "end",
+        "properties",
+        "space",
+        "iotstudio_conn_id",
+    )
+    """The arguments, for ``template_fields``."""
+
+    __signature__ = InheritedSignature()
+
+    def __init__(
+        self,
+        *,
+        thing_ids: Sequence[str] | None = None,
+        category: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        start: str | date | float | None = None,
+        end: str | date | float | None = None,
+        properties: Sequence[str] | None = None,
+        space: str | None = None,
+        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.thing_ids = thing_ids
+        self.category = category
+        self.filters = filters
+        self.start = start
+        self.end = end
+        self.properties = properties
+        self.space = space
+        self.iotstudio_conn_id = iotstudio_conn_id
+
+
+class IoTStudioPlanHistoryOperator(HistoryOperator):
     """Plan the export of a history in parts that mapped tasks read, each of some of the Things.
 
     Returns the list of parts for ``expand``::
@@ -37,53 +91,16 @@ class IoTStudioPlanHistoryOperator(BaseOperator):
     added meanwhile. Things that are gone when a part is read have no values. Fewer Things than ``parts`` make
     fewer parts, and none make one. Without ``end``, all parts end at the time of the plan.
 
+    The other arguments, all templated, are those of :class:`HistoryOperator`.
+
     :param parts: number of parts, at most Airflow's ``[core] max_map_length`` (templated).
-    :param thing_ids: as for ``IoTStudioExportHistoryOperator``, like the next arguments (templated).
-    :param category: only Things of this category (templated).
-    :param filters: condition by property name, evaluated on current values (templated).
-    :param start: start of the span, inclusive (templated).
-    :param end: end of the span, exclusive (templated).
-    :param properties: only these properties (templated).
-    :param space: id of the space; by default the connection's (templated).
-    :param iotstudio_conn_id: id of the Airflow connection (templated).
     """
 
-    template_fields: Sequence[str] = (
-        "parts",
-        "thing_ids",
-        "category",
-        "filters",
-        "start",
-        "end",
-        "properties",
-        "space",
-        "iotstudio_conn_id",
-    )
+    template_fields: Sequence[str] = ("parts", *HistoryOperator.SELECTION_FIELDS)
 
-    def __init__(
-        self,
-        *,
-        parts: int | str,
-        thing_ids: Sequence[str] | None = None,
-        category: str | None = None,
-        filters: Mapping[str, Any] | None = None,
-        start: str | date | float | None = None,
-        end: str | date | float | None = None,
-        properties: Sequence[str] | None = None,
-        space: str | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, parts: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.parts = parts
-        self.thing_ids = thing_ids
-        self.category = category
-        self.filters = filters
-        self.start = start
-        self.end = end
-        self.properties = properties
-        self.space = space
-        self.iotstudio_conn_id = iotstudio_conn_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List the Things, and return the parts.
