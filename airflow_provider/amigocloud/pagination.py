@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -233,15 +232,6 @@ def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]
             url = without_query(page.next)
             raise IncompleteExportError(f"{url} leads to itself: its 'next' link repeats the same page")
         call = following
-
-
-def prefetch(pages: Iterator[Page]) -> Iterator[Page]:
-    """Yield the same pages; each is fetched while the caller uses the previous page."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, pages, None)
-        while (page := following.result()) is not None:
-            following = pool.submit(next, pages, None)
-            yield page
 
 
 def _location(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
-from airflow_provider.amigocloud.pagination import Page, follow, prefetch, walk, without_parameter
+from airflow_provider.amigocloud.pagination import Page, follow, walk, without_parameter
+from airflow_provider.core.files.prefetch import prefetch
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.errors import IncompleteExportError
 

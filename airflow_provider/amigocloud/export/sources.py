@@ -20,8 +20,9 @@ from airflow_provider.amigocloud.export.readers import (
     check_counts,
 )
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.pagination import Page, prefetch, walk
+from airflow_provider.amigocloud.pagination import Page, walk
 from airflow_provider.amigocloud.sql.statement import Kind, Statement
+from airflow_provider.core.files.prefetch import prefetch
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import IncompleteExportError
