@@ -33,11 +33,13 @@ class Result(NamedTuple):
     """Result of a load.
 
     :param already_loaded: whether an earlier attempt had loaded the same rows, so that none were written.
+    :param path: the table's path in lineage; empty for none.
     """
 
     rows: int
     counts: Counts
     already_loaded: bool = False
+    path: str = ""
 
 
 class Load:
@@ -115,13 +117,14 @@ class Load:
         moment = datetime.now(UTC).isoformat(timespec="microseconds")
         entry = LedgerEntry(source.rows, source.sha256, moment)
         database.record_load(ledger, self._load_id, entry)
+        path = database.path_of(self._table)
         TaskPauses.here().rest(self._log)
         self._commit(database, ledger, entry)
         self._log.info(
             "Loaded %d rows into %s (%s): %d inserted, %d updated, %d deleted, %d unchanged, in %.1f s",
             *(source.rows, request.table, request.mode, *counts, time.monotonic() - started),
         )
-        return Result(source.rows, counts)
+        return Result(source.rows, counts, path=path)
 
     def _match(self, database: Database, source: Source) -> None:
         """Find the table's columns that the source's columns fill; create the table where that is wanted."""

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider.errors import AmbiguousWriteError, ProviderError
 from airflow_provider.warehouse.load.connection import open_database
 from airflow_provider.warehouse.load.execution import Load, Result
+from airflow_provider.warehouse.load.lineage import report_table
 from airflow_provider.warehouse.load.request import LoadRequest, read_request
 from airflow_provider.warehouse.load.source.reading import Source
 
@@ -32,6 +33,7 @@ def load(task: Any, context: Mapping[str, Any]) -> dict[str, Any]:
         except ProviderError:
             task.log.error("Nothing was loaded: %s is as it was", request.table)
             raise
+    report_table(database, task.sql_conn_id, result.path)
     return _as_json(request, result, load_id)
 
 

@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from urllib.parse import quote
 
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -53,6 +54,8 @@ class Database(ABC):
 
     quotes: ClassVar[Quotes] = Quotes()
     stage_name: ClassVar[str] = STAGE
+    uri: ClassVar[tuple[str, int]] = ("", 0)
+    """Scheme and default port of the tables' URIs in lineage; empty where there is no convention for them."""
 
     def __init__(self, hook: Any) -> None:
         self.hook = hook
@@ -106,10 +109,15 @@ class Database(ABC):
         if not parameters:
             cursor.execute(sql)
             return cursor
-        if self.placeholder.startswith("%"):
+        if self.doubles_percent:
             sql = sql.replace("%", "%%")
         cursor.execute(sql.replace(PARAMETER, self.placeholder), parameters)
         return cursor
+
+    @property
+    def doubles_percent(self) -> bool:
+        """True when the driver reads ``%%`` as a percent sign where there are parameters."""
+        return self.placeholder.startswith("%")
 
     def cursor(self) -> Any:
         """Return a cursor whose rows are tuples."""
@@ -135,6 +143,10 @@ class Database(ABC):
 
         :raises InputError: when rows cannot be loaded into it, as into a view.
         """
+
+    def path_of(self, table: TableName) -> str:
+        """Return the path of the table's URI in lineage; empty where there is none."""
+        return ""
 
     @abstractmethod
     def type_for(self, column: SourceColumn) -> str:
@@ -289,6 +301,11 @@ class Database(ABC):
             f" VALUES ({', '.join([PARAMETER] * 4)})",
             *(load_id, entry.rows, entry.sha256, entry.loaded_at),
         )
+
+
+def as_path(*names: str) -> str:
+    """Return names as the path of a URI."""
+    return "/".join(quote(name, safe="") for name in names)
 
 
 def _moment(value: Any) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.files.prefetch import prefetch
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
-from airflow_provider.warehouse.load.databases.base import Database
+from airflow_provider.warehouse.load.databases.base import Database, as_path
 from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geometry_problems, geometry_value
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer
 
@@ -101,6 +102,7 @@ class Postgres(Database):
     """A PostgreSQL database, through psycopg 2 or 3."""
 
     quotes = Quotes()
+    uri = ("postgres", 5432)
 
     def __init__(self, hook: Any) -> None:
         super().__init__(hook)
@@ -158,6 +160,15 @@ class Postgres(Database):
         if '"' in quoted or folded == table or self.columns_of(table) is not None:
             return table
         return folded
+
+    def path_of(self, table: TableName) -> str:
+        """Return the names of the database, the schema and the table."""
+        where = f"c.oid = to_regclass({_literal(self.quotes.table(table))})"
+        (names,) = self.rows(
+            "SELECT current_database(), n.nspname, c.relname FROM pg_class c"
+            f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {where}"
+        )
+        return as_path(*names)
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
@@ -219,7 +230,7 @@ class Postgres(Database):
         names = self.quotes.names(pair.target.name for pair in pairs)
         sql = f"COPY {self.stage} ({names}) FROM STDIN (FORMAT csv, HEADER, NULL '', ENCODING 'UTF8')"
         # By a first line the server knows how lines end, and counts those within texts like all others.
-        blocks = chain([_HEADER], _csv_blocks(source, pairs, progress))
+        blocks = chain([_HEADER], prefetch(_csv_blocks(source, pairs, progress)))
         cursor = self.cursor()
         if self._is_psycopg3:
             with cursor.copy(sql) as copy:

@@ -320,3 +320,16 @@ def test_no_value_and_no_password_is_in_any_log_line(table, load, write, caplog,
     text = caplog.text + out.out + out.err
     assert "s3cret" not in text
     assert PASSWORD not in text
+
+
+def test_lineage_has_the_table_without_the_login(table, load, write, monkeypatch):
+    from airflow.lineage.hook import HookLineageCollector
+    from airflow.providers.common.compat.lineage import hook
+
+    collector = HookLineageCollector()
+    monkeypatch.setattr(hook, "get_hook_lineage_collector", lambda: collector)
+    table.query('CREATE TABLE "a/b%c" (id int); ALTER TABLE "a/b%c" OWNER TO loader')
+    load(write([{"id": 1}]), table='"a/b%c"')
+    (output,) = collector.collected_assets.outputs
+    assert output.asset.uri == f"postgres://127.0.0.1:{table.server.port}/{table.name}/public/a%2Fb%25c"
+    assert PASSWORD not in repr(collector.collected_assets)
