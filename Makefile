@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet
-TESTS := -n 3 --dist worksteal
+TESTS := -n 4 --dist worksteal
 READY := .venv/.ready
 FLOOR := .venv-floor/.ready
 NEWEST := .venv-newest/.ready
@@ -130,5 +130,5 @@ constraints: $(READY)
 		--output-file constraints-floor.txt
 
 clean: down
-	rm -rf .venv .venv-* .airflow .redis .postgres output .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-* .airflow .mariadb .redis .postgres output .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find airflow_provider example_dags dev tests -name __pycache__ -prune -exec rm -rf {} +

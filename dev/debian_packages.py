@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -51,6 +53,32 @@ def unpack(packages: Sequence[str], folder: Path) -> None:
         if done.returncode:
             raise NoPackageError(f"{package.name} cannot be unpacked: {done.stderr.strip()[-500:]}")
         package.unlink()
+
+
+def unpack_once(package: str, root: Path) -> None:
+    """Unpack a package, with all that it needs and this machine lacks, unless that was done before.
+
+    :param package: name of the package.
+    :param root: the folder that takes them.
+    :raises NoPackageError: when that fails.
+    """
+    with once(root) as is_complete:
+        if not is_complete:
+            unpack(with_missing_dependencies(package), root)
+
+
+@contextmanager
+def once(root: Path) -> Iterator[bool]:
+    """Fill a folder in one process while others wait; yield whether it was filled before.
+
+    :param root: the folder, which is created.
+    """
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # The tests run in several processes.
+        complete = root / "complete"
+        yield complete.exists()
+        complete.touch()
 
 
 def libraries(folder: Path) -> str:

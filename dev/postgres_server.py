@@ -6,7 +6,6 @@ starts no service of the machine.
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import shutil
@@ -61,13 +60,9 @@ def find_programs_with_postgis() -> Path:
             return programs
     except NoPostgresServerError:
         pass
-    ROOT.mkdir(exist_ok=True)
-    with (ROOT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # The tests run in several processes.
-        complete = ROOT / "complete"
-        if not complete.exists():
+    with debian_packages.once(ROOT) as is_complete:
+        if not is_complete:
             _unpack_postgis()
-            complete.touch()
     ROOT.chmod(0o755)
     (programs,) = ROOT.glob("usr/lib/postgresql/*/bin")
     return programs

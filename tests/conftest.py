@@ -30,6 +30,7 @@ from hypothesis import settings  # noqa: E402
 
 from airflow_provider.sandbox.server import Sandbox  # noqa: E402
 from dev import redis_server  # noqa: E402
+from dev.mariadb_server import MariaDbServer  # noqa: E402
 from dev.postgres_server import PostgresServer  # noqa: E402
 from dev.redis_server import RedisServer  # noqa: E402
 from tests.support import postgres  # noqa: E402
@@ -82,6 +83,15 @@ def redis_program() -> str:
 def running_redis(redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Serve Redis during the test session, on a port and in a folder of its own."""
     with redis_server.running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]:
+    """Serve MariaDB during the test session."""
+    from tests.support import mariadb
+
+    with mariadb.running_server(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
 
 

@@ -21,6 +21,9 @@ _MAX_MESSAGE = 300
 _SQL_CLASSES = ("42", "0A", "25006")
 """Beginnings of the SQLSTATE of a wrong statement: its syntax and names, unknown features, a write."""
 
+_MYSQL_NAMES = (1054, 1146)
+"""Codes of MySQL for an unknown column and an unknown table."""
+
 _SQL_ERRORS = ("ProgrammingError", "NotSupportedError")
 """Names of PEP 249's exceptions that say the same, of drivers without SQLSTATE."""
 
@@ -33,11 +36,11 @@ def database_error(error: Exception, query: Query, *, connecting: bool = False) 
     :param connecting: whether the connection could not be opened.
     :return: an ``InputError`` when the statement is wrong, else a ``DatabaseError``.
     """
-    message = _first_line(str(error)) or type(error).__name__
-    if not connecting:
+    message = _first_line(_message(error)) or type(error).__name__
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if not connecting and not _names_only(error):
         message = _without_values(message, query)
     message = cut(_redacted(message, query), _MAX_MESSAGE)
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     said = f"{message} (SQLSTATE {state})" if state else message
     if not connecting and _is_wrong_statement(error, state):
         must = "; a query must only read" if state == "25006" else ""
@@ -70,6 +73,19 @@ def _is_wrong_statement(error: Exception, state: Any) -> bool:
         "SQLITE_ERROR",
         "SQLITE_READONLY",
     )
+
+
+def _message(error: Exception) -> str:
+    """Return a driver's message; those of MySQL have arguments ``(code, message)``."""
+    arguments = error.args
+    if len(arguments) > 1 and isinstance(arguments[0], int) and isinstance(arguments[1], str):
+        return f"{arguments[1]} (error {arguments[0]})"
+    return str(error)
+
+
+def _names_only(error: Exception) -> bool:
+    """Return whether a message of MySQL names a table or a column that is not there, and so no value."""
+    return bool(error.args) and error.args[0] in _MYSQL_NAMES
 
 
 def _first_line(text: str) -> str:

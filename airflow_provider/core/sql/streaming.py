@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.sql.dates import tolerate_dates_of_psycopg, tolerate_dates_of_psycopg2
@@ -146,12 +147,34 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
 
 
 def _open_mysqldb(connection: Any, query: Query) -> Result:
-    from MySQLdb.cursors import SSCursor
-
+    """Open a query with MySQLdb, or with PyMySQL, which has the same interface."""
+    cursors = import_module(f"{type(connection).__module__.partition('.')[0]}.cursors")
     connection.rollback()
     connection.autocommit(False)
     connection.query("START TRANSACTION READ ONLY")
-    return _execute(connection.cursor(SSCursor), query)
+    result = _execute(connection.cursor(cursors.SSCursor), query)
+    return result._replace(rows=_cut_off(result.rows, connection.close))
+
+
+def _open_mysql_connector(connection: Any, query: Query) -> Result:
+    connection.rollback()
+    connection.autocommit = False
+    cursor = connection.cursor(buffered=False, dictionary=False, raw=False)
+    # The driver's own method believes that MariaDB is an old MySQL.
+    cursor.execute("START TRANSACTION READ ONLY")
+    result = _execute(cursor, query)
+    return result._replace(rows=_cut_off(result.rows, connection.shutdown))
+
+
+def _cut_off(rows: Generator[Row, None, None], close: Callable[[], object]) -> Generator[Row, None, None]:
+    """Yield the rows; when their reader stops early, close the connection, as a rollback reads all others."""
+    complete = False
+    try:
+        yield from rows
+        complete = True
+    finally:
+        if not complete:
+            close()
 
 
 def _open_sqlite(connection: Any, query: Query) -> Result:
@@ -181,6 +204,8 @@ _DRIVERS: dict[str, Callable[[Any, Query], Result]] = {
     "psycopg": _open_psycopg,
     "psycopg2": _open_psycopg2,
     "MySQLdb": _open_mysqldb,
+    "pymysql": _open_mysqldb,
+    "mysql": _open_mysql_connector,
     "sqlite3": _open_sqlite,
     "duckdb": _open_duckdb,
 }

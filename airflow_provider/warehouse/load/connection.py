@@ -33,8 +33,10 @@ def _open_other(hook: Any, name: str) -> Database:
         from airflow_provider.warehouse.load.databases.sqlite import SQLite
 
         return SQLite(hook)
-    from airflow_provider.warehouse.load.databases.generic import Generic, MySql, SqlServer
-
     if "mysql" in name or "mariadb" in name:
-        return MySql(hook)
+        from airflow_provider.warehouse.load.databases.mariadb import MariaDb
+
+        return MariaDb(hook)
+    from airflow_provider.warehouse.load.databases.generic import Generic, SqlServer
+
     return SqlServer(hook) if "mssql" in name or "odbc" in name else Generic(hook)

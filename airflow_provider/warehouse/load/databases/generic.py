@@ -1,6 +1,6 @@
 """Other databases: rows staged by ``executemany``, and SQL that SQLite, MariaDB and SQL Server share.
 
-SQLite is tested. The others run the same statements, with their own quotes and temporary tables.
+SQLite and MariaDB are tested. SQL Server runs the same statements, with its own quotes and temporary tables.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ROW = "_twin_row"
 _ROWS_AT_ONCE = 2000
+_BYTES_AT_ONCE = 2_000_000
+"""Bytes of the values of a block: some drivers send it as one statement, whose size servers limit."""
 
 _TYPES = {
     "boolean": "BOOLEAN",
@@ -34,6 +36,9 @@ _TYPES = {
     "timestamp": "TIMESTAMP",
     "binary": "BLOB",
 }
+
+_BOOLEANS = {"true": 1, "false": 0}
+_NUMBERS: Mapping[str, Callable[[str], Any]] = {"integer": int, "number": float}
 
 
 class Generic(Database):
@@ -82,14 +87,78 @@ class Generic(Database):
         """Write all rows, some thousand at once."""
         names = self.quotes.names([*(pair.target.name for pair in pairs), _ROW])
         places = ", ".join([self.placeholder] * (len(pairs) + 1))
-        if self.placeholder.startswith("%"):
+        if self.doubles_percent:
             names = names.replace("%", "%%")
         sql = f"INSERT INTO {self.stage} ({names}) VALUES ({places})"
         cursor, rows = self.cursor(), 0
-        for block in _blocks(source, pairs):
-            cursor.executemany(sql, [(*row, rows + index) for index, row in enumerate(block)])
+        for block in self._blocks(source, pairs):
+            numbered = [(*row, rows + index) for index, row in enumerate(block)]
+            try:
+                cursor.executemany(sql, numbered)
+            except Exception as error:
+                if not self.refused_row(error, pairs):
+                    raise
+                self._name_refused_row(sql, numbered, source, pairs)
+                raise
             rows += len(block)
             progress(rows)
+
+    def refused_row(self, error: Exception, pairs: Sequence[Pair]) -> str:
+        """Return what is wrong with a row that the staging table refused; empty when that is not known."""
+        return ""
+
+    def _name_refused_row(
+        self, sql: str, block: list[tuple[Any, ...]], source: Source, pairs: Sequence[Pair]
+    ) -> None:
+        """Insert a block's rows one by one, to find the first one that is refused."""
+        cursor = self.cursor()
+        for row in block:
+            try:
+                cursor.execute(sql, row)
+            except Exception as error:
+                if problem := self.refused_row(error, pairs):
+                    raise InputError(f"{source.label(row[-1])}: {problem}", "the source") from None
+                raise
+
+    def _blocks(self, source: Source, pairs: Sequence[Pair]) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield all rows as values of Python that drivers take, in blocks that fit into one statement."""
+        rows = 0
+        for batch in source.batches():
+            arrays = [batch.arrays[pair.source.name] for pair in pairs]
+            step = _BYTES_AT_ONCE * batch.rows // (1 + sum(array.nbytes for array in arrays))
+            step = max(1, min(_ROWS_AT_ONCE, step))
+            columns = [self._values(a, pair, source, rows) for a, pair in zip(arrays, pairs, strict=True)]
+            found = list(zip(*columns, strict=True))
+            rows += batch.rows
+            for start in range(0, len(found), step):
+                yield found[start : start + step]
+
+    def _values(self, array: Any, pair: Pair, source: Source, rows: int) -> list[Any]:
+        try:
+            if pair.source.form == "arrow" and pair.source.kind in ("binary", "geometry"):
+                return list(array.to_pylist())
+            return [self.plain(value, pair) for value in to_text(array, pair).to_pylist()]
+        except BadValueError as error:
+            raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
+
+    def plain(self, value: Any, pair: Pair) -> Any:
+        """Return a value as every driver takes it: a number, a text, or None."""
+        if isinstance(value, bool):
+            return int(value)
+        if isinstance(value, datetime):
+            return value.isoformat(" ")
+        if isinstance(value, (date, time)):
+            return value.isoformat()
+        if isinstance(value, Decimal):
+            return str(value)
+        if isinstance(value, str) and pair.target.family == "boolean" and value.lower() in _BOOLEANS:
+            return _BOOLEANS[value.lower()]
+        if isinstance(value, str) and pair.source.form == "json":
+            if pair.source.kind == "boolean":
+                return _BOOLEANS[value]
+            convert = _NUMBERS.get(pair.source.kind)
+            return convert(value) if convert else value
+        return value
 
     def numbered_stage(self) -> str:
         """Return the staging table, which has its rows' places."""
@@ -123,13 +192,6 @@ class Generic(Database):
         return f"{old} <> {new} OR {one_is_null}"
 
 
-class MySql(Generic):
-    """MariaDB or MySQL, whose ``CREATE TABLE`` commits: the ledger is created before anything else."""
-
-    quotes = Quotes("`", "`")
-    LEDGER_TYPES = ("varchar(500)", "bigint", "varchar(40)")
-
-
 class SqlServer(Generic):
     """SQL Server, with its own temporary tables."""
 
@@ -150,47 +212,3 @@ class SqlServer(Generic):
         """Create the staging table."""
         names = self.quotes.names(pair.target.name for pair in pairs)
         self.run(f"SELECT {names}, 0 AS {_ROW} INTO {self.stage} FROM {self.quotes.table(table)} WHERE 1 = 0")
-
-
-def _blocks(source: Source, pairs: Sequence[Pair]) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield all rows as values of Python that drivers take."""
-    rows = 0
-    for batch in source.batches():
-        columns = [_values(batch.arrays[pair.source.name], pair, source, rows) for pair in pairs]
-        found = list(zip(*columns, strict=True))
-        rows += batch.rows
-        for start in range(0, len(found), _ROWS_AT_ONCE):
-            yield found[start : start + _ROWS_AT_ONCE]
-
-
-def _values(array: Any, pair: Pair, source: Source, rows: int) -> list[Any]:
-    try:
-        if pair.source.form == "arrow" and pair.source.kind in ("binary", "geometry"):
-            return list(array.to_pylist())
-        return [_plain(value, pair) for value in to_text(array, pair).to_pylist()]
-    except BadValueError as error:
-        raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
-
-
-_BOOLEANS = {"true": 1, "false": 0}
-_NUMBERS: Mapping[str, Callable[[str], Any]] = {"integer": int, "number": float}
-
-
-def _plain(value: Any, pair: Pair) -> Any:
-    """Return a value as every driver takes it: a number, a text, or None."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, datetime):
-        return value.isoformat(" ")
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, str) and pair.target.family == "boolean" and value.lower() in _BOOLEANS:
-        return _BOOLEANS[value.lower()]
-    if isinstance(value, str) and pair.source.form == "json":
-        if pair.source.kind == "boolean":
-            return _BOOLEANS[value]
-        convert = _NUMBERS.get(pair.source.kind)
-        return convert(value) if convert else value
-    return value
