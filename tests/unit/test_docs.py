@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from dev.quotes import PAGES, ROOT, quoted
 from tests.unit.test_language import found_in
+
+pytestmark = pytest.mark.slow  # pages do not depend on versions
 
 HOOKS = (MapsIndoorsHook, AmigoCloudHook, IoTStudioHook, LeanIXHook)
 ROOT_PAGES = sorted(ROOT.glob("*.md"))
@@ -212,6 +215,7 @@ def test_commands_of_the_documentation_exist(page: Path) -> None:
     assert [name for name in re.findall(r"python -m ([\w.]+)", text) if find_spec(name) is None] == []
 
 
+@cache
 def messages() -> str:
     """Return the constant parts of all strings of the package, one a line."""
     constants = {

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # words do not depend on versions
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted(
     path

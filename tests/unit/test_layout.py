@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # layout does not depend on versions
+
 PACKAGE = Path(__file__).resolve().parents[2] / "airflow_provider"
 VENDORS = {"mapsindoors", "amigocloud", "iotstudio", "leanix"}
 NAMES = re.compile("mapsindoors|mapspeople|amigo|iot ?studio|altair|leanix", re.IGNORECASE)

@@ -38,22 +38,26 @@ def test_a_fault_never_starts_a_second_run_and_never_makes_a_wrong_result(
     leanix: Any, sandbox: Any, tmp_path: Path, step: str, kind: str, times: int | None, deferrable: bool
 ) -> None:
     task, target = TaskRunner(), tmp_path / "landscape.json"
-    operator = LeanIXRunOperator(
-        task_id="run",
-        output_path=str(target),
-        poll_interval=0.01,
-        timeout=30,
-        deferrable=deferrable,
-        **OUTBOUND,
-    )
+
+    def operator(timeout: float) -> LeanIXRunOperator:
+        return LeanIXRunOperator(
+            task_id="run",
+            output_path=str(target),
+            poll_interval=0.01,
+            timeout=timeout,
+            deferrable=deferrable,
+            **OUTBOUND,
+        )
+
     fault = sandbox.faults.add(kind, times=times, **STEPS[step], **QUICK.get(kind, {}))
     try:
-        result = task.run(operator)
+        # A trigger asks for a link until the timeout.
+        result = task.run(operator(2 if (step, times) == ("link", None) else 30))
     except ProviderError:
         assert not target.exists()
         assert leanix.peak_live <= 1
         sandbox.faults.clear()
-        result = task.run(operator)
+        result = task.run(operator(30))
     assert fault.hits
     (started,) = [run for run in leanix.runs if run.status != "CREATED"]
     assert (leanix.starts, result["run_id"], result["status"]) == (1, started.id, "FINISHED")

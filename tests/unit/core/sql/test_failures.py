@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from tests.support.sql_sources import DRIVERS, use_driver
 from tests.support.wait import until
 
 LOG = logging.getLogger(__name__)
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "1"))
+SEED = os.environ.get("CRASH_SEED", "1")
 ROOT = Path(__file__).resolve().parents[4]
 SLOW = "SELECT n, pg_sleep(0.001)::text AS slept FROM generate_series(1, 1000000) n"
 """A query that takes a quarter of an hour."""
@@ -188,11 +191,14 @@ ENDLESS = "SELECT generate_series(1, 100000000) AS n, repeat('x', 100) AS text"
 
 @pytest.mark.slow
 def test_a_killed_reader_leaves_nothing(database: Database, start: Start, tmp_path: Path) -> None:
-    pid = start(ENDLESS)
-    until(lambda: running(database) == 1 and spooled(pid) > 1_000_000, 60)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: running(database) == 0, 60)
-    assert not list((tmp_path / "folder").iterdir())
+    chance = random.Random(SEED)
+    for _ in range(ROUNDS):
+        enough = chance.randrange(3_000_000)
+        pid = start(ENDLESS)
+        until(lambda pid=pid, enough=enough: running(database) == 1 and spooled(pid) >= enough, 60)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: running(database) == 0, 60)
+        assert not list((tmp_path / "folder").iterdir())
 
 
 def spooled(pid: int) -> int:
