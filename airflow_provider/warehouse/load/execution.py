@@ -19,7 +19,7 @@ from airflow_provider.warehouse.load.checks import (
 from airflow_provider.warehouse.load.columns.names import TableName, find_name
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn, name_columns, pair_columns
-from airflow_provider.warehouse.load.databases.base import Counts, Database, LedgerEntry
+from airflow_provider.warehouse.load.databases.base import BrokenWrite, Counts, Database, LedgerEntry
 from airflow_provider.warehouse.load.request import LoadRequest
 from airflow_provider.warehouse.load.source.reading import Source
 
@@ -184,7 +184,7 @@ class Load:
     @staticmethod
     def _raise(problems: Sequence[str]) -> None:
         if problems:
-            raise InputError(problems, "the source")
+            raise InputError(problems, "the source") from None
 
     def _already(self, database: Database, ledger: TableName, source: Source) -> Result | None:
         """Return the result of an append that was committed before; None for a load that is still to do."""
@@ -225,20 +225,26 @@ class Load:
             self._log.info("%d rows staged so far", rows)
 
     def _write_or_explain(self, database: Database, source: Source) -> Counts:
-        """Write the rows; when the table refuses a key, name the keys that it refuses."""
+        """Write the rows; when the table refuses some, name their keys, or else the rows."""
         database.mark()
         try:
             return self._write(database, source)
         except ProviderError:
             raise
-        except Exception:
-            if self._key and database.undo():
-                problems = key_problems(database, source, self._key)
-                if self._request.mode == "append":
-                    problems += known_key_problems(database, self._table, self._key)
-                if problems:
-                    raise InputError(problems, "the source") from None
+        except Exception as error:
+            if database.undo():
+                self._raise(self._refused_rows(database, error, source))
             raise
+
+    def _refused_rows(self, database: Database, error: Exception, source: Source) -> list[str]:
+        mode, problems = self._request.mode, []
+        if self._key:
+            problems = key_problems(database, source, self._key)
+            if mode == "append":
+                problems += known_key_problems(database, self._table, self._key)
+        filled = [pair.target.name for pair in self._pairs]
+        write = BrokenWrite(database.quotes.table(self._table), mode, self._key, filled)
+        return problems or database.constraint_problems(error, source, write)
 
     def _write(self, database: Database, source: Source) -> Counts:
         request = self._request

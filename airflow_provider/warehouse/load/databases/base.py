@@ -46,6 +46,21 @@ class LedgerEntry(NamedTuple):
     loaded_at: str
 
 
+class BrokenWrite(NamedTuple):
+    """A write that broke a constraint, and was undone.
+
+    :param table: the table, in SQL.
+    :param mode: the load's mode.
+    :param key: columns of the key.
+    :param filled: columns that the load fills.
+    """
+
+    table: str
+    mode: str
+    key: Sequence[str]
+    filled: Sequence[str]
+
+
 class Database(ABC):
     """One transaction on one connection, with the rows in a staging table.
 
@@ -184,6 +199,15 @@ class Database(ABC):
     def undo(self) -> bool:
         """Undo what was done since the mark; return whether the transaction can still be used."""
         return False
+
+    def constraint_problems(self, error: Exception, source: Source, write: BrokenWrite) -> list[str]:
+        """Return the staged rows that broke a constraint; none where they are not known.
+
+        :param error: the driver's error.
+        :param source: the rows, for their names.
+        :param write: the write, which was undone.
+        """
+        return []
 
     # The staging table.
 

@@ -15,8 +15,9 @@ from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
-from airflow_provider.warehouse.load.databases.base import Database, as_path
+from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database, as_path
 from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geometry_problems, geometry_value
+from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer
 
 if TYPE_CHECKING:
@@ -197,6 +198,14 @@ class Postgres(Database):
         except Exception:  # The connection is broken; the first error says why.
             return False
         return True
+
+    def constraint_problems(self, error: Exception, source: Source, write: BrokenWrite) -> list[str]:
+        """Return the staged rows that broke a constraint, up to 20; none where they may not be looked for."""
+        try:
+            return constraint_problems(self, error, source, write)
+        except Exception:  # A foreign key's table may be one that this user cannot read.
+            self.undo()
+            return []
 
     @property
     def stage(self) -> str:

@@ -70,6 +70,12 @@ def clean_error(error: Exception, stage: str, label: Callable[[int], str]) -> Ex
     message = str(getattr(said, "message_primary", None) or "")
     if state[:2] == "23" and state != "23502":
         name = getattr(said, "constraint_name", None)
+        if state == "23503" and message.startswith("update or delete"):
+            return InputError(
+                f"rows of the table {getattr(said, 'table_name', None)!r} refer to rows that would be deleted"
+                f" (constraint {name!r}); load with mode='merge'",
+                "the table",
+            )
         text = f"{_CONSTRAINTS.get(state, 'breaks a constraint')} (constraint {name!r})"
         return InputError(f"{_place(said, stage, label, 'a row ')}{text}", "the source")
     if state in _TEXTS or state[:2] == "22":

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import pytest
 
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
 from airflow_provider.core.input.values import Unreadable
 from airflow_provider.core.sql.query import Query, read_timezone
 from airflow_provider.core.sql.rows import read_query
+from airflow_provider.core.sql.values import DatabaseValueReader
 from airflow_provider.errors import InputError
 from tests.support.postgres import Database
 from tests.support.sql_sources import DRIVERS, use_driver
@@ -71,6 +73,12 @@ def test_a_value_of_a_database_becomes_one_of_json(read: Read, sql: str) -> None
     found = value(read, sql)
     assert found == VALUES[sql]
     assert type(found) is type(VALUES[sql])
+
+
+def test_lists_and_scalars_of_numpy_are_those_of_python() -> None:
+    """Databricks returns arrays so."""
+    values = [np.array([1, 2]), np.array(["a", None], dtype=object), np.float64(1.5), np.int64(3)]
+    assert DatabaseValueReader().read_row(values) == [[1, 2], ["a", None], 1.5, 3]
 
 
 def test_an_enum_becomes_its_text(read: Read, database: Database) -> None:

@@ -21,6 +21,10 @@ def make(database, columns):
     database.query("ALTER TABLE t OWNER TO loader")
 
 
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def refused(load, path, *secrets, **arguments):
     with pytest.raises(InputError) as caught:
         load(path, **arguments)
@@ -172,16 +176,63 @@ def test_infinity_in_parquet_is_a_problem_and_nan_is_null(database, load, tmp_pa
     assert refused(load, tmp_path / "a.parquet") == ["row 3: the column 'n' is infinite"]
 
 
-def test_constraints_that_show_with_the_table_are_named_without_values(database, load, tmp_path, driver):
+@pytest.mark.parametrize("mode", ["replace", "merge", "append"])
+def test_constraints_that_show_with_the_table_are_named_by_row_without_values(
+    database, load, tmp_path, driver, mode
+):
     database.query("CREATE TABLE ref (code text PRIMARY KEY); INSERT INTO ref VALUES ('ok')")
     make(
         database,
         "id int PRIMARY KEY, code text CONSTRAINT known REFERENCES ref, u text CONSTRAINT once UNIQUE",
     )
-    (tmp_path / "a.jsonl").write_text(json.dumps({"id": 1, "code": SECRET}))
-    assert "(constraint 'known')" in refused(load, tmp_path / "a.jsonl")[0]
-    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"id": i, "u": SECRET}) for i in (1, 2)))
-    assert "(constraint 'once')" in refused(load, tmp_path / "a.jsonl")[0]
+    database.query("GRANT SELECT ON ref TO loader")
+    path = tmp_path / "a.jsonl"
+    how = {"mode": mode, "key": ["id"]}
+    codes = ["ok", SECRET, None, SECRET]
+    write_rows(path, [{"id": n, "code": code} for n, code in enumerate(codes, 1)])
+    missing = "refers to a row that is not there (constraint 'known')"
+    assert refused(load, path, **how) == [f"row 2: {missing}", f"row 4: {missing}"]
+    write_rows(path, [{"id": 1, "u": SECRET}, {"id": 2, "u": "b"}, {"id": 3, "u": SECRET}, {"id": 4}])
+    twice = "has a value that is there already (constraint 'once')"
+    assert refused(load, path, **how) == [f"row 1: {twice}", f"row 3: {twice}"]
+
+
+def test_a_foreign_key_to_a_table_that_cannot_be_read_is_named(database, load, tmp_path, driver):
+    database.query("CREATE TABLE ref (code text PRIMARY KEY)")
+    make(database, "id int PRIMARY KEY, code text CONSTRAINT known REFERENCES ref")
+    write_rows(tmp_path / "a.jsonl", [{"id": 1, "code": SECRET}])
+    (problem,) = refused(load, tmp_path / "a.jsonl")
+    assert problem == "a row refers to a row that is not there (constraint 'known')"
+
+
+def test_a_value_of_another_row_of_the_table_is_named_by_row(database, load, tmp_path, driver):
+    make(database, "id int PRIMARY KEY, u text CONSTRAINT once UNIQUE")
+    database.query(f"INSERT INTO t VALUES (1, '{SECRET}'), (2, 'b')")
+    path = tmp_path / "a.jsonl"
+    write_rows(path, [{"id": 2, "u": "b"}, {"id": 3, "u": SECRET}])
+    problem = "row 2: has a value that is there already (constraint 'once')"
+    assert refused(load, path, mode="merge", key=["id"]) == [problem]
+    write_rows(path, [{"id": 4, "u": "c"}, {"id": 3, "u": SECRET}])
+    assert refused(load, path, mode="append") == [problem]
+
+
+def test_replacing_rows_that_others_refer_to_is_refused_with_advice(database, load, tmp_path):
+    make(database, "id int PRIMARY KEY")
+    database.query("INSERT INTO t VALUES (1); CREATE TABLE other (id int CONSTRAINT mine REFERENCES t)")
+    database.query("INSERT INTO other VALUES (1)")
+    write_rows(tmp_path / "a.jsonl", [{"id": 2}])
+    assert refused(load, tmp_path / "a.jsonl") == [
+        "rows of the table 'other' refer to rows that would be deleted (constraint 'mine'); load with"
+        " mode='merge'"
+    ]
+
+
+def test_no_more_than_twenty_rows_are_named(database, load, tmp_path):
+    make(database, "id int, u text CONSTRAINT once UNIQUE")
+    write_rows(tmp_path / "a.jsonl", [{"id": n, "u": "x"} for n in range(30)])
+    problems = refused(load, tmp_path / "a.jsonl")
+    assert len(problems) == 21
+    assert problems[-1].startswith("further rows: has a value")
 
 
 def test_a_constraint_that_is_deferred_to_the_commit_is_reported(database, load, tmp_path, driver):
