@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Seal:
         return _MAGIC + self._identity + place.encode()
 
 
+@lru_cache(maxsize=16)  # A triggerer has a hook for each trigger, all with the same few credentials.
 def _stretched(secret: bytes, salt: bytes) -> bytes:
     memory = 2 * 128 * 8 * _COST
     return hashlib.scrypt(secret, salt=salt, n=_COST, r=8, p=1, maxmem=memory, dklen=MASTER_BYTES)

@@ -65,7 +65,9 @@ def test_the_name_is_another_one_for_another_secret_and_is_no_plain_hash(seal: S
     assert not any(seal.name in text or text in seal.name for text in plain)
 
 
-def test_a_password_is_stretched_before_name_and_key_are_derived(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_stretched_once_in_a_process_before_name_and_key_are_derived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     costs: list[int] = []
     scrypt = hashlib.scrypt
 
@@ -74,10 +76,14 @@ def test_a_password_is_stretched_before_name_and_key_are_derived(monkeypatch: py
         return scrypt(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(hashlib, "scrypt", counted)
-    seal = Seal(SECRET, IDENTITY, is_guessable=True)
-    assert seal.open(seal.seal(b"token", PLACE), PLACE) == b"token"
-    assert costs == [2**15 * 8]  # once, however often it is used
-    assert seal.name != Seal(SECRET, IDENTITY).name
+    secret = SECRET + b"&once=1"
+    seals = [Seal(secret, IDENTITY, is_guessable=True) for _ in range(3)]
+    assert seals[1].open(seals[0].seal(b"token", PLACE), PLACE) == b"token"
+    assert costs == [2**15 * 8]  # once, however many hooks use it
+    Seal(secret + b"%", IDENTITY, is_guessable=True)
+    Seal(secret, IDENTITY + b"/", is_guessable=True)
+    assert len(costs) == 3
+    assert seals[0].name != Seal(secret, IDENTITY).name
 
 
 @given(
