@@ -29,6 +29,9 @@ _PROJECTS = (
     "/organizations/{owner}/projects/{project}",
 )
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+"""Numbers of any precision are JSON numbers, with all their digits."""
+
 Handler = Callable[[AmigoCloudState, ApiRequest], Awaitable[Any]]
 
 _ACCOUNT: tuple[tuple[str, str, str, Handler], ...] = (
@@ -165,7 +168,7 @@ class AmigoCloudService(AmigoCloudState):
             raise ApiError(403, "permission_denied", "The token belongs to another project.")
 
     def _json(self, http: Request, answer: Any) -> Response:
-        body = msgspec.json.encode(answer)
+        body = _ENCODER.encode(answer)
         headers = {}
         if self.compress and "gzip" in http.headers.get("accept-encoding", ""):
             body = gzip.compress(body, 1)

@@ -22,13 +22,14 @@ from airflow_provider.sandbox.amigocloud.seed import (
     PROJECT_UUID,
     USER,
     USER_UUID,
-    seeded_datasets,
+    seed_store,
     seeded_projects,
     seeded_queries,
     seeded_tokens,
 )
 from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
-from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
+from airflow_provider.sandbox.amigocloud.sql.engines import open_engine
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Engine, Store
 from airflow_provider.sandbox.amigocloud.switches import Switches
 from airflow_provider.sandbox.service import Service
 
@@ -58,17 +59,20 @@ class AmigoCloudState(Service, Switches):
     """
 
     name = "amigocloud"
+    engine: Engine
     store: Store
     sockets: Sockets
 
     def reset(self) -> None:
         """Restore the seeded account and the default switches."""
-        if hasattr(self, "store"):
-            self.store.close()
+        if hasattr(self, "sockets"):
             self.sockets.disconnect()
         self.websocket_sessions: dict[str, tuple[int, int | None]] = {}
         self.sockets = Sockets(self.websocket_sessions, self.run_due_jobs)
-        self.store = Store(seeded_datasets(), self.now_text)
+        if not hasattr(self, "engine"):
+            clock = self.around.clock
+            self.engine = open_engine(self.around.amigocloud_sql, seed_store, self.now_text, clock.ahead)
+        self.store = self.engine.new_store()
         self.store.on_states = lambda numbers: broadcast_states(self.sockets, self.store, numbers)
         self.tokens: dict[str, Token] = seeded_tokens()
         self.projects = seeded_projects()
@@ -80,6 +84,10 @@ class AmigoCloudState(Service, Switches):
         self.limit = self.around.rate_limit(self.name)
         self.before_page: Callable[[int], None] | None = None
         Switches.__init__(self)
+
+    def close(self) -> None:
+        """Remove what the engine has made."""
+        self.engine.close()
 
     # -- URLs
 

@@ -33,6 +33,7 @@ class Switches(SwitchBoard):
         the ``latest`` state.
     :param requests_per_second: maximum requests a second to the account; null for no limit.
     :param retry_after: text of a 429's ``Retry-After`` header; null leaves it out.
+    :param statement_seconds: seconds after which a statement is cancelled.
     :param compress: gzip for clients that accept it.
     :param check_md5: the checksums of uploads are verified.
     :param simple_upload_limit: maximum bytes of a file that is uploaded in one piece.
@@ -56,6 +57,7 @@ class Switches(SwitchBoard):
     unknown_state: Literal["refused", "missing", "latest"] = "refused"
     requests_per_second: Rate | None = None
     retry_after: str | None = "1"
+    statement_seconds: Seconds = 30.0
     compress: bool = False
     check_md5: bool = True
     simple_upload_limit: Number = SIMPLE_UPLOAD_BYTES

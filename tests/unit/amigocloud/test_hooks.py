@@ -20,6 +20,8 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud import seed
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def hook(sandbox):
@@ -60,6 +62,7 @@ def test_the_project_url_may_be_written_in_several_ways(sandbox, connect, form):
 
 
 @pytest.mark.parametrize("url", ["1234", "https://elsewhere.example/api/v1/projects/1", "users/123"])
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_project_url_that_is_none_is_refused_before_any_request(sandbox, connect, url):
     with (
         AmigoCloudHook(connect(extra={"project_url": url})) as hook,
@@ -267,6 +270,7 @@ def test_run_returns_the_number_of_affected_rows(sandbox, hook):
     assert hook.run("UPDATE dataset_1 SET value = 0 WHERE value > 4") == 5
 
 
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_sql_without_a_project_is_refused_before_any_request(sandbox, connect):
     with AmigoCloudHook(connect(extra={"project_url": None})) as hook:
         for ask in (hook.get_records, hook.run):
@@ -314,6 +318,7 @@ def test_a_file_is_uploaded_and_its_job_followed(sandbox, hook, tmp_path):
     assert rows == [{"name": "Ebenholz, é", "height": 9.0}, {"name": "Oak", "height": 12.5}]
 
 
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_missing_file_is_refused_before_any_request(sandbox, hook, tmp_path):
     with pytest.raises(InputError, match="there is no file"):
         hook.upload_file(str(tmp_path / "none.csv"))

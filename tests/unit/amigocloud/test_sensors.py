@@ -28,6 +28,8 @@ from airflow_provider.sandbox.amigocloud import seed
 from tests.support.airflow_names import AirflowSensorTimeout
 from tests.support.task_runner import TaskRunner, first_event
 
+pytestmark = pytest.mark.both_engines
+
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}
 

@@ -10,9 +10,7 @@ from airflow_provider.sandbox.amigocloud.responses import bad_request, not_found
 from airflow_provider.sandbox.amigocloud.sql.dialect import (
     WRITES,
     SqlError,
-    report_of,
     statement_kind,
-    translate,
 )
 from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
@@ -35,7 +33,7 @@ async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
         raise bad_request(f"{kind.upper() or 'An empty statement'} is not supported.", "unsupported")
     request.require_level("C" if kind == "insert" else "E")
     try:
-        affected, states = service.store.write(sql)
+        affected, states = service.store.write(sql, seconds=service.statement_seconds)
     except SqlError as error:
         raise bad_request(str(error), "sql_error") from error
     state = next(iter(states.values()), None)
@@ -60,7 +58,14 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
     limit = min(request.number("limit", service.page_default), service.page_clamp)
     offset = request.number("offset", 0)
     try:
-        page = service.store.select(_ordered(service, sql), limit, offset, _state(service, request))
+        page = service.store.select(
+            sql,
+            limit,
+            offset,
+            _state(service, request),
+            shuffled=service.unstable_order and "order by" not in sql.lower(),
+            seconds=service.statement_seconds,
+        )
     except SqlError as error:
         raise bad_request(str(error), "sql_error") from error
     rows = [] if service.take_empty_page() else page.rows
@@ -76,13 +81,6 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
         "data": rows,
         **page_links(service, request, limit, offset, following if more else None),
     }
-
-
-def _ordered(service: AmigoCloudState, sql: str) -> str:
-    """Return the query, in random order when it has none of its own and the switch says so."""
-    if not service.unstable_order or "order by" in sql.lower() or report_of(sql):
-        return sql
-    return f"SELECT * FROM ({translate(sql)}\n) ORDER BY random()"
 
 
 def _state(service: AmigoCloudState, request: ApiRequest) -> tuple[int, str] | None:

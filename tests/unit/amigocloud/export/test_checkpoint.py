@@ -21,6 +21,8 @@ from airflow_provider.sandbox.amigocloud import seed
 from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_export import lines, ordered, truth
 
+pytestmark = pytest.mark.both_engines
+
 
 class Killed(BaseException):
     pass

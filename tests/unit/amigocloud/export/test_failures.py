@@ -19,6 +19,8 @@ from airflow_provider.errors import (
 from airflow_provider.sandbox.amigocloud import seed
 from tests.unit.amigocloud.export.test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
 
+pytestmark = pytest.mark.both_engines
+
 every_source = pytest.mark.parametrize("source", SOURCES, ids=["dataset", "sql", "url"])
 
 

@@ -27,6 +27,8 @@ from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import seed
 from tests.unit.amigocloud.export.test_export import ASSETS, export, ordered, truth
 
+pytestmark = pytest.mark.both_engines
+
 GEOMETRY = "wkb_geometry"
 PROJJSON = "https://proj.org/schemas/v0.7/projjson.schema.json"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -273,6 +275,7 @@ def test_degrees_without_a_reference_system_are_written(tmp_path, ending):
     assert geopandas.read_file(path).shape[0] == 2 if ending == "geojson" else described(path)
 
 
+@pytest.mark.one_engine("embedded", "PostgreSQL refuses such a value")
 def test_all_bad_geometries_of_a_page_are_named(sandbox, tmp_path):
     sandbox.amigocloud.store.write(
         f"UPDATE dataset_{seed.ASSETS} SET {GEOMETRY} = ? WHERE number < 3", [ewkb("POINT (999 0)", None)]
