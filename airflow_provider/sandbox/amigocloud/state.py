@@ -34,6 +34,9 @@ from airflow_provider.sandbox.amigocloud.switches import Switches
 from airflow_provider.sandbox.service import Service
 
 ROOT = "/api/v1"
+HIDDEN = 2_000_000_000
+"""Ids of datasets that no route shows are above it."""
+
 _OWNERS = {"0", str(USER), USER_UUID}
 
 
@@ -48,6 +51,24 @@ class Upload:
     filename: str
     total: int
     content: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A related table with photos.
+
+    :param dataset: id of the dataset whose rows have the photos.
+    """
+
+    id: int
+    dataset: int
+    project: int
+    name: str
+
+    @property
+    def rows(self) -> int:
+        """Id of the hidden dataset that holds its entries."""
+        return HIDDEN + self.id
 
 
 class AmigoCloudState(Service, Switches):
@@ -80,6 +101,8 @@ class AmigoCloudState(Service, Switches):
         self.jobs = Jobs(self.around.clock.now, lambda job: notify_job_ended(self.sockets, job))
         self.uploads: dict[str, Upload] = {}
         self.exports: dict[str, tuple[str, bytes]] = {}
+        self.galleries: dict[int, Gallery] = {}
+        self.photos: dict[str, bytes] = {}
         self._pages = 0
         self.limit = self.around.rate_limit(self.name)
         self.before_page: Callable[[int], None] | None = None
@@ -108,6 +131,9 @@ class AmigoCloudState(Service, Switches):
 
     def project_number(self, request: ApiRequest) -> int:
         """Return the number of a path's project; 0 when the path names none."""
+        if "project" not in request.path:
+            gallery = self.galleries.get(_number(request.path.get("table", "")))
+            return gallery.project if gallery else 0
         name = request.path["project"]
         if name == PROJECT_UUID:
             return PROJECT
@@ -127,13 +153,14 @@ class AmigoCloudState(Service, Switches):
         """Return the dataset of a path; raise ``ApiError`` (404) when it is not visible (yet)."""
         project = self.project_of(request)
         found = self.store.datasets.get(_number(request.path["dataset"]))
-        if found is None or found.project != project or self.around.clock.now() < found.visible_at:
+        is_hidden = found is None or found.hidden or self.around.clock.now() < found.visible_at
+        if found is None or is_hidden or found.project != project:
             raise not_found()
         return found
 
     def next_dataset_id(self) -> int:
         """Return a free dataset id."""
-        return max(self.store.datasets, default=0) + 1
+        return max((number for number in self.store.datasets if number < HIDDEN), default=0) + 1
 
     # -- effects
 

@@ -74,7 +74,7 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
     more = following < page.count and limit > 0
     return {
         "query": sql,
-        "count": page.count + service.count_error,
+        "count": (len(rows) if service.count_is_page else page.count) + service.count_error,
         "limit": limit,
         "offset": offset,
         "columns": page.columns,

@@ -66,6 +66,9 @@ class SqliteStore(Store):
             tables.fill(self.db, dataset.id, dataset.columns, rows)
         tables.track_versions(self.db, dataset.id, dataset.columns, dataset.geometry_column)
 
+    def _create_view(self, name: str, number: int) -> None:
+        self.db.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "dataset_{number}"')
+
     def _remove(self, number: int) -> None:
         tables.drop(self.db, number)
 

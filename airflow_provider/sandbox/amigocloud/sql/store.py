@@ -20,6 +20,7 @@ class Dataset:
     :param states: hashes, oldest first; the last hash is the ``master``.
     :param changes: the change that led to each state, by hash.
     :param visible_at: the sandbox's time from which the dataset is visible.
+    :param hidden: no route shows it; it holds the rows of a gallery.
     """
 
     id: int
@@ -31,6 +32,7 @@ class Dataset:
     states: list[str] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
     visible_at: float = 0.0
+    hidden: bool = False
 
     @property
     def table(self) -> str:
@@ -94,6 +96,19 @@ class Store(ABC):
             self.datasets[dataset.id] = dataset
             dataset.states = [_hash(dataset, 0)]
         return dataset
+
+    def add_gallery(self, number: int, rows: Dataset) -> None:
+        """Create the view ``gallery_<number>`` with the rows of a hidden dataset.
+
+        :param rows: the dataset, which does not exist yet.
+        """
+        with self.lock:
+            self.add(rows)
+            self._create_view(f"gallery_{number}", rows.id)
+
+    @abstractmethod
+    def _create_view(self, name: str, number: int) -> None:
+        """Create a view of a dataset's rows, which is dropped with it."""
 
     @abstractmethod
     def _create(self, dataset: Dataset, rows: Rows | str) -> None:

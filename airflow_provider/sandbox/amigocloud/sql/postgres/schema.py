@@ -161,6 +161,15 @@ def _copied(value: Any, *, is_array: bool) -> Any:
     return json.dumps(value) if isinstance(value, (dict, list)) and not is_array else value
 
 
+def create_gallery(db: Connection, name: str, number: int, role: str) -> None:
+    """Create a view of a dataset's rows for users, which is dropped with the dataset."""
+    script = SQL(
+        "CREATE VIEW public.{view} AS SELECT * FROM public.{table}; GRANT SELECT ON public.{view} TO {role}"
+    )
+    parts = {"view": name, "table": f"dataset_{number}", "role": role}
+    db.execute(script.format(**{key: Identifier(text) for key, text in parts.items()}))
+
+
 def drop(db: Connection, number: int) -> None:
     """Drop all of a dataset."""
     drop_views(db, number)
@@ -171,7 +180,9 @@ def drop(db: Connection, number: int) -> None:
 
 def drop_views(db: Connection, number: int) -> None:
     """Drop what users see of a dataset, so that its columns can be changed."""
-    db.execute(SQL("DROP VIEW public.{table}, past.{table}").format(table=Identifier(f"dataset_{number}")))
+    db.execute(
+        SQL("DROP VIEW public.{table}, past.{table} CASCADE").format(table=Identifier(f"dataset_{number}"))
+    )
 
 
 def create_views(db: Connection, number: int, columns: Columns, role: str) -> None:

@@ -53,6 +53,10 @@ class PostgresStore(Store):
         with self._owning() as db, db.transaction():
             schema.create(db, dataset, rows, self.database.role)
 
+    def _create_view(self, name: str, number: int) -> None:
+        with self._owning() as db:
+            schema.create_gallery(db, name, number, self.database.role)
+
     def _remove(self, number: int) -> None:
         self.touched.add(number)
         with self._owning() as db, db.transaction():
