@@ -17,6 +17,7 @@ from airflow_provider.sandbox.amigocloud.request import ApiRequest, parse_query,
 from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request
 from airflow_provider.sandbox.amigocloud.routes import changes, files, galleries, reads, statements
 from airflow_provider.sandbox.amigocloud.seed import PROJECT, USER, USER_TOKEN
+from airflow_provider.sandbox.amigocloud.sql.dialect import SqlError
 from airflow_provider.sandbox.amigocloud.state import ROOT, AmigoCloudState
 
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ class AmigoCloudService(AmigoCloudState):
                 request.require_level(level)
                 self.run_due_jobs()
                 answer = await handler(self, request)
+            except SqlError as error:
+                refusal = bad_request(str(error), "sql_error")
+                return Response(msgspec.json.encode(refusal.body), 400, media_type="application/json")
             except ApiError as error:
                 body = msgspec.json.encode(error.body)
                 return Response(body, error.status, error.headers, "application/json")

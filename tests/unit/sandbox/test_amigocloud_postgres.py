@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.errors import RequestRejectedError
+from airflow_provider.errors import InputError, RequestRejectedError
 from airflow_provider.sandbox.amigocloud import AmigoCloudService, seed
 from airflow_provider.sandbox.amigocloud.sql.postgres.address import read_address
 from airflow_provider.sandbox.amigocloud.sql.postgres.database import PREFIX
@@ -230,6 +230,9 @@ def test_the_sql_that_the_docs_advise_works(hook: AmigoCloudHook, sql: str, row:
         ("ARRAY['2025-01-31'::date]", "unknown(1182)", ["2025-01-31"]),
         ("'\\x00ff'::bytea", "unknown(17)", "\\x00ff"),
         ("int4range(1, 3)", "unknown(3904)", "[1,3)"),
+        ("'10.0.0.1'::inet", "unknown(869)", "10.0.0.1"),
+        ("'1 day 2 hours'::interval", "unknown(1186)", "1 day 02:00:00"),
+        ("ROW(1, 'a')", "unknown(2249)", "(1,a)"),
         ("NULL::geometry", "geometry", None),
         (
             "'SRID=4326;POINT(1 2)'::geometry",
@@ -253,6 +256,14 @@ def test_numbers_of_any_precision_keep_their_digits(sandbox: Sandbox) -> None:
             "SELECT 12345678901234567890.123456789::numeric::text AS t, 7.10::numeric AS n"
         )
     assert row == {"t": "12345678901234567890.123456789", "n": 7.1}
+
+
+@pytest.mark.parametrize("value", ["'NaN'::float8", "'NaN'::numeric", "'-Infinity'::real"])
+def test_numbers_that_json_does_not_have_are_written_as_the_service_writes_them(
+    hook: AmigoCloudHook, value: str
+) -> None:
+    with pytest.raises(InputError, match="column 'a' holds"):
+        hook.get_records(f"SELECT {value} AS a")
 
 
 def test_of_two_columns_of_one_name_a_row_holds_the_last_one(sandbox: Sandbox) -> None:

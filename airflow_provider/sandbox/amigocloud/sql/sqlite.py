@@ -59,12 +59,13 @@ class SqliteStore(Store):
     # -- datasets
 
     def _create(self, dataset: Dataset, rows: Rows | str) -> None:
-        tables.create(self.db, dataset.id, dataset.columns)
-        if isinstance(rows, str):
-            tables.fill_from(self.db, dataset.id, dataset.columns, rows)
-        else:
-            tables.fill(self.db, dataset.id, dataset.columns, rows)
-        tables.track_versions(self.db, dataset.id, dataset.columns, dataset.geometry_column)
+        with self._running(""):
+            tables.create(self.db, dataset.id, dataset.columns)
+            if isinstance(rows, str):
+                tables.fill_from(self.db, dataset.id, dataset.columns, rows)
+            else:
+                tables.fill(self.db, dataset.id, dataset.columns, rows)
+            tables.track_versions(self.db, dataset.id, dataset.columns, dataset.geometry_column)
 
     def _create_view(self, name: str, number: int) -> None:
         self.db.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "dataset_{number}"')

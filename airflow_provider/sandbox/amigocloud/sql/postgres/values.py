@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq
-from psycopg.adapt import Buffer, Loader, Transformer
+from psycopg.adapt import Loader, Transformer
 
 from airflow_provider.sandbox.amigocloud.sql.geometry import SRID
+
+if TYPE_CHECKING:
+    from psycopg.abc import Buffer
 
 _COLUMN_TYPES = {
     "string": "text",
@@ -50,7 +55,9 @@ _REPORTED = {
 _HEADER = 4
 """Bytes that PostgreSQL adds to the length of a text that a type declares."""
 
-_AS_TEXT = ("date", "time", "timetz", "timestamp", "interval", "bytea", "uuid")
+_IN_JSON = frozenset({"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "json", "jsonb"})
+"""Types whose values have a form in JSON; those of other types are texts, and arrays are lists."""
+
 _SHAPES = re.compile(r"(MULTI)?(POINT|LINESTRING|POLYGON)(Z|M|ZM)?|GEOMETRYCOLLECTION")
 
 
@@ -75,6 +82,15 @@ class _TextLoader(Loader):
         return bytes(data).decode()
 
 
+class _FloatLoader(Loader):
+    """Floats; NaN and infinities become decimals, which are written as Python writes them: not as JSON."""
+
+    def load(self, data: Buffer) -> float | Decimal:
+        """Return a float, or a decimal that is no finite number."""
+        number = float(bytes(data))
+        return number if math.isfinite(number) else Decimal(number)
+
+
 class _MomentLoader(Loader):
     """Moments in the service's format: ``2025-01-31 14:05:11+00:00``."""
 
@@ -86,12 +102,12 @@ class _MomentLoader(Loader):
 
 def adapt(connection: psycopg.Connection[Any]) -> None:
     """Set how a connection returns values: as JSON has them."""
-    for name in _AS_TEXT:
-        connection.adapters.register_loader(name, _TextLoader)
-    connection.adapters.register_loader("timestamptz", _MomentLoader)
     for kind in connection.adapters.types:
-        if type(kind).__name__ in {"RangeInfo", "MultirangeInfo"}:
+        if kind.name not in _IN_JSON:
             connection.adapters.register_loader(kind.oid, _TextLoader)
+    for name in ("float4", "float8"):
+        connection.adapters.register_loader(name, _FloatLoader)
+    connection.adapters.register_loader("timestamptz", _MomentLoader)
 
 
 def _describe(result: pq.abc.PGresult, n: int, geometry: int) -> dict[str, Any]:
