@@ -90,10 +90,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = {mark.name: mark for mark in metafunc.definition.iter_markers()}
     if "both_engines" not in marks or "sandbox" not in metafunc.fixturenames:
         return
-    engines = [EMBEDDED, POSTGRESQL]
-    if "one_engine" in marks:
-        engines = [marks["one_engine"].args[0]]
-    metafunc.parametrize("sql_engine", engines, indirect=True)
+    chosen = [marks["one_engine"].args[0]] if "one_engine" in marks else [EMBEDDED, POSTGRESQL]
+    # What a server answers does not depend on the versions of Python and Airflow.
+    params = [
+        pytest.param(engine, marks=[pytest.mark.slow] if engine == POSTGRESQL else []) for engine in chosen
+    ]
+    metafunc.parametrize("sql_engine", params, indirect=True)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud import seed
 
-pytestmark = pytest.mark.both_engines
-
 
 @pytest.fixture
 def hook(sandbox):
@@ -62,7 +60,6 @@ def test_the_project_url_may_be_written_in_several_ways(sandbox, connect, form):
 
 
 @pytest.mark.parametrize("url", ["1234", "https://elsewhere.example/api/v1/projects/1", "users/123"])
-@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_project_url_that_is_none_is_refused_before_any_request(sandbox, connect, url):
     with (
         AmigoCloudHook(connect(extra={"project_url": url})) as hook,
@@ -204,6 +201,7 @@ def test_a_cursor_walks_all_pages_one_item_at_a_time(sandbox, hook):
     assert sandbox.counters.total() == 2
 
 
+@pytest.mark.both_engines
 def test_a_cursor_over_sql_gives_rows_and_the_extra_values(hook):
     rows = hook.get_cursor("/projects/1234/sql", {"query": "select * from dataset_1"})
     assert [column["name"] for column in rows.get("columns")] == ["amigo_id", "name", "value"]
@@ -228,6 +226,7 @@ def test_a_cursor_never_keeps_the_token(hook):
     assert "token" not in cursor.get("next")
 
 
+@pytest.mark.both_engines
 def test_a_page_that_fails_costs_a_cursor_no_row(sandbox, hook):
     cursor = hook.get_cursor("/me/projects")
     seen = [cursor.next()["id"] for _ in range(20)]
@@ -253,11 +252,13 @@ def test_a_next_link_to_another_host_is_refused(sandbox, hook):
 # -- SQL, jobs, uploads
 
 
+@pytest.mark.both_engines
 def test_records_of_a_long_result_come_whole(hook):
     rows = hook.get_records(f"SELECT number FROM dataset_{seed.ASSETS} ORDER BY number")
     assert [row["number"] for row in rows] == list(range(3000))
 
 
+@pytest.mark.both_engines
 def test_a_long_query_goes_by_post_page_after_page(sandbox, hook):
     numbers = ", ".join(str(n) for n in range(2500))
     sql = f"SELECT number FROM dataset_{seed.ASSETS} WHERE number IN ({numbers}) ORDER BY number"
@@ -266,11 +267,11 @@ def test_a_long_query_goes_by_post_page_after_page(sandbox, hook):
     assert (sandbox.counters.total("POST"), sandbox.counters.total("GET")) == (6, 0)
 
 
+@pytest.mark.both_engines
 def test_run_returns_the_number_of_affected_rows(sandbox, hook):
     assert hook.run("UPDATE dataset_1 SET value = 0 WHERE value > 4") == 5
 
 
-@pytest.mark.one_engine("embedded", "no request is sent")
 def test_sql_without_a_project_is_refused_before_any_request(sandbox, connect):
     with AmigoCloudHook(connect(extra={"project_url": None})) as hook:
         for ask in (hook.get_records, hook.run):
@@ -279,10 +280,12 @@ def test_sql_without_a_project_is_refused_before_any_request(sandbox, connect):
     assert sandbox.counters.total() == 0
 
 
+@pytest.mark.both_engines
 def test_a_saved_query_is_found_by_its_id(hook):
     assert len(hook.get_records(hook.get_saved_query(seed.QUERY))) == 7
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("project", ["users/123/projects/1234", None])
 def test_the_master_changes_with_the_data(sandbox, connect, project):
     with AmigoCloudHook(connect(extra={"project_url": project})) as hook:
@@ -318,7 +321,6 @@ def test_a_file_is_uploaded_and_its_job_followed(sandbox, hook, tmp_path):
     assert rows == [{"name": "Ebenholz, é", "height": 9.0}, {"name": "Oak", "height": 12.5}]
 
 
-@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_missing_file_is_refused_before_any_request(sandbox, hook, tmp_path):
     with pytest.raises(InputError, match="there is no file"):
         hook.upload_file(str(tmp_path / "none.csv"))

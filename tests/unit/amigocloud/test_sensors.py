@@ -47,6 +47,7 @@ def test_a_job_is_waited_for(sandbox, deferrable):
 
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
+@pytest.mark.one_engine("embedded", "about faults of the transport")
 def test_five_consecutive_failed_polls_are_tolerated(sandbox, monkeypatch, deferrable, failures):
     monkeypatch.setattr(AmigoCloudHook, "retry_limits", RetryLimits(attempts=1))
     job_id = job(sandbox, latency=0)

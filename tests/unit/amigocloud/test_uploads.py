@@ -17,8 +17,6 @@ from airflow_provider.errors import (
 from airflow_provider.sandbox.amigocloud import seed
 from tests.support.task_runner import TaskRunner
 
-pytestmark = pytest.mark.both_engines
-
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 ROWS = "name;value\n" + "".join(f"Ünit {n};{n}.5\n" for n in range(200))
 
@@ -178,7 +176,6 @@ def test_a_refused_upload_is_refused_again_at_a_retry(sandbox, path, connect):
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "there is no file"), ("", "is empty")])
-@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_file_that_is_missing_or_empty_is_refused_before_any_request(sandbox, tmp_path, content, said):
     path = tmp_path / "a.csv"
     if content is not None:

@@ -223,6 +223,7 @@ BAD_MOMENTS = [
 
 @pytest.mark.parametrize(("kind", "options"), BAD_MOMENTS)
 @pytest.mark.parametrize("source", SOURCES, ids=["dataset", "sql", "url"])
+@pytest.mark.one_engine("embedded", "about faults of the transport")
 def test_a_bad_moment_costs_no_row(sandbox, tmp_path, source, kind, options):
     fault = sandbox.faults.add(kind, after=1, times=2, **options)
     rows = export(tmp_path / "a.jsonl", **source)["rows"]
@@ -300,6 +301,7 @@ def test_a_next_that_leads_to_itself_fails(sandbox, tmp_path):
         export(tmp_path / "a.jsonl", url="/me/projects")
 
 
+@pytest.mark.one_engine("embedded", "about replies without rows")
 def test_pages_that_stay_empty_fail_in_the_end(sandbox, tmp_path):
     sandbox.amigocloud.empty_pages = 1000
     with pytest.raises(IncompleteExportError, match="leads to itself"):
@@ -355,6 +357,7 @@ def test_bad_arguments_are_named_before_any_request(sandbox, tmp_path, arguments
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_all_bad_arguments_are_named_at_once(tmp_path):
     with pytest.raises(InputError) as caught:
         export(tmp_path / "a.jsonl", page_size="many", key="x")

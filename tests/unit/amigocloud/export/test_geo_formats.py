@@ -27,8 +27,6 @@ from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import seed
 from tests.unit.amigocloud.export.test_export import ASSETS, export, ordered, truth
 
-pytestmark = pytest.mark.both_engines
-
 GEOMETRY = "wkb_geometry"
 PROJJSON = "https://proj.org/schemas/v0.7/projjson.schema.json"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -79,6 +77,7 @@ def written(path: Path, *values: str | None, more: dict[str, Any] | None = None)
 # -- GeoParquet
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("dataset", [seed.ASSETS, seed.ZONES], ids=["points", "polygons"])
 def test_the_metadata_are_those_of_the_specification(sandbox, tmp_path, dataset):
     path = tmp_path / "a.geoparquet"
@@ -91,6 +90,7 @@ def test_the_metadata_are_those_of_the_specification(sandbox, tmp_path, dataset)
     assert "bbox" not in manifest["columns"]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("dataset", [seed.ASSETS, seed.ZONES], ids=["points", "polygons"])
 def test_the_covering_column_holds_the_box_of_each_row(sandbox, tmp_path, dataset):
     export(tmp_path / "a.geoparquet", dataset=dataset)
@@ -275,7 +275,6 @@ def test_degrees_without_a_reference_system_are_written(tmp_path, ending):
     assert geopandas.read_file(path).shape[0] == 2 if ending == "geojson" else described(path)
 
 
-@pytest.mark.one_engine("embedded", "PostgreSQL refuses such a value")
 def test_all_bad_geometries_of_a_page_are_named(sandbox, tmp_path):
     sandbox.amigocloud.store.write(
         f"UPDATE dataset_{seed.ASSETS} SET {GEOMETRY} = ? WHERE number < 3", [ewkb("POINT (999 0)", None)]

@@ -16,8 +16,6 @@ from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_checkpoint import Killed, kill_after, small_parts
 from tests.unit.amigocloud.export.test_export import ordered, truth
 
-pytestmark = pytest.mark.both_engines
-
 __all__ = ["kill_after", "small_parts"]
 
 FOLDER = "s3://aws_s3@twin/nightly"
@@ -68,7 +66,6 @@ def test_a_failed_export_leaves_nothing_new_on_s3(sandbox, s3, trouble):
     assert content(s3, "nightly/old.jsonl") == b"yesterday's"
 
 
-@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_bucket_that_is_missing_fails_the_export_before_any_request_and_leaves_nothing(sandbox, s3):
     missing = "s3://aws_s3@no-such-bucket/a.jsonl"
     with pytest.raises(InputError, match="no bucket 'no-such-bucket'"):

@@ -410,6 +410,7 @@ PATHS = st.from_regex(r"(/[a-z0-9=_-]{1,6}){0,2}/[a-z0-9_-]{0,6}(-[0-9]{1,2})?(\
 
 
 @given(path=PATHS, count=st.integers(1, 20))
+@pytest.mark.one_engine("embedded", "about the names of files")
 def test_no_two_parts_of_a_plan_have_one_file_whatever_the_path(path, count):
     assert len({part_path(path, a_part(number, count)) for number in range(count)}) == count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import psycopg
@@ -223,8 +224,8 @@ class PostgresStore(Store):
         """Run several statements as one change, in one new state: all of them, or none."""
         with self.lock:
             with self._session("READ WRITE", None) as db:
-                for sql, parameters in statements:
-                    _run(db, sql, parameters)
+                for sql, group in groupby(statements, key=lambda statement: statement[0]):
+                    _run_all(db, sql, [parameters for _, parameters in group])
             with self._owning() as owner:
                 return self._commit(owner, change)
 
@@ -268,15 +269,29 @@ def _extended(db: psycopg.Connection[Any], sql: str) -> pq.abc.PGresult:
     return result
 
 
+def _run_all(db: psycopg.Connection[Any], sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run a statement once for each row of parameters, without a wait for each reply."""
+    if len(rows) == 1:
+        _run(db, sql, rows[0])
+        return
+    with db.cursor() as cursor:
+        cursor.executemany(_with_marks(sql), rows)
+
+
 def _run(db: psycopg.Connection[Any], sql: str, parameters: Sequence[Any]) -> int:
     """Run a statement that writes; return the number of rows."""
     if not parameters:
         return _extended(db, sql).command_tuples or 0
+    return max(0, db.execute(_with_marks(sql), parameters).rowcount)
+
+
+def _with_marks(sql: str) -> str:
+    """Return a statement with the driver's marks of parameters in place of ``?``."""
     parts = (
         text.replace("%", "%%") if is_literal else text.replace("%", "%%").replace("?", "%s")
         for is_literal, text in dialect.pieces(sql)
     )
-    return max(0, db.execute("".join(parts), parameters).rowcount)
+    return "".join(parts)
 
 
 def _moved(cursor: psycopg.Cursor[Any]) -> int:
