@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider.sandbox.settings import Settings
 
 MOST_PROCESSES = 64
-ONE_PROCESS = (
-    "--amigocloud-sql works in one process only: several ones have a copy of the data each, and a server has"
-    " one; run its queries in parallel with the embedded SQL, or without --processes"
-)
 MISSING = "The sandbox needs starlette and uvicorn: pip install 'airflow-provider-digital-twin[sandbox]'"
 
 
@@ -76,8 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(MISSING, file=sys.stderr)
         return 1
-    if options.amigocloud_sql and options.processes > 1:
-        parser.error(ONE_PROCESS)
     if options.switches:
         print(list_switches())
         return 0

@@ -101,6 +101,15 @@ class Service(ABC):
     def close(self) -> None:  # noqa: B027 - most services have nothing to remove
         """Remove what the service has made outside of its process; called once, when the sandbox stops."""
 
+    def before_fork(self) -> None:  # noqa: B027 - most services hold nothing that processes cannot share
+        """Release what processes that are forked from this one cannot share."""
+
+    def after_fork(self, member: int) -> None:  # noqa: B027
+        """Make own copies of what the parent has released.
+
+        :param member: number of this process.
+        """
+
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes below the service's prefix."""

@@ -112,6 +112,14 @@ class AmigoCloudState(Service, Switches):
         """Remove what the engine has made."""
         self.engine.close()
 
+    def before_fork(self) -> None:
+        """Release the engine's connections."""
+        self.engine.before_fork()
+
+    def after_fork(self, member: int) -> None:
+        """Give the engine a copy of the data."""
+        self.engine.after_fork(member)
+
     # -- URLs
 
     @property

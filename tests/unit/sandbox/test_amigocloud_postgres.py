@@ -19,7 +19,7 @@ from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import StartError
 from dev.postgres_server import PostgresServer
 from tests.support.postgres import PASSWORD, Database, sandbox_url
-from tests.support.sandbox_command import command, url_of
+from tests.support.sandbox_command import command, running, url_of
 
 pytestmark = [
     pytest.mark.both_engines,
@@ -148,13 +148,19 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         small("postgresql://a:b@127.0.0.1:1/db").start()
 
 
-def test_several_processes_are_refused_with_a_reason() -> None:
-    url = "postgresql://a:s3cret@h/db"
-    with command("--processes", "2", "--amigocloud-sql", url) as done:
-        _, errors = done.communicate(timeout=60)
-    assert done.returncode == 2
-    assert "--amigocloud-sql works in one process only" in errors
-    assert "s3cret" not in errors
+def test_each_of_several_processes_has_a_copy_of_the_database(running_postgres: PostgresServer) -> None:
+    url, before = sandbox_url(running_postgres), made_on(running_postgres)
+    load = "amigocloud.rows=50,dataset=3001"
+    with running("--processes", "2", "--amigocloud-sql", url, "--load", load) as sandbox:
+        assert len(made_on(running_postgres)[0] - before[0]) == 3
+        sql = f"{sandbox}/amigocloud/api/v1/projects/{seed.PROJECT}/sql?token={seed.USER_TOKEN}"
+        count = {"query": "SELECT count(*) AS n FROM dataset_3001"}
+        requests.post(sql, json={"query": "DELETE FROM dataset_3001 WHERE number < 10"}, timeout=30)
+        counts = [requests.get(sql, count, timeout=30).json()["data"][0]["n"] for _ in range(4)]
+        assert sorted(set(counts)) == [40, 50]
+        assert requests.post(f"{sandbox}/_sandbox/reset", timeout=60).ok
+        assert {requests.get(sql, count, timeout=30).json()["data"][0]["n"] for _ in range(4)} == {50}
+    assert made_on(running_postgres) == before
 
 
 # -- what the docs advise, through the hook

@@ -278,6 +278,15 @@ class Engine(ABC):
     def close(self) -> None:
         """Remove all that the engine has made."""
 
+    def before_fork(self) -> None:  # noqa: B027 - a database in memory is copied by the fork
+        """Release what processes cannot share."""
+
+    def after_fork(self, member: int) -> None:  # noqa: B027
+        """Use a copy of the data that other processes do not change.
+
+        :param member: number of this process.
+        """
+
 
 def quoted(name: str) -> str:
     """Return a name as it stands in a statement, whatever characters it has."""

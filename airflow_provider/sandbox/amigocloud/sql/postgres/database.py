@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import psycopg
@@ -23,9 +24,11 @@ CONNECT_SECONDS = 10
 _LOCALE = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'"
 """Texts are ordered as people order them, not by their bytes, as on most servers."""
 
+_DATABASE_GRANTS = (
+    "REVOKE ALL ON DATABASE {database} FROM PUBLIC",
+    "GRANT CONNECT ON DATABASE {database} TO {role}",
+)
 _GRANTS = """
-REVOKE ALL ON DATABASE {database} FROM PUBLIC;
-GRANT CONNECT ON DATABASE {database} TO {role};
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public, past TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
@@ -96,7 +99,8 @@ class Database:
         db = self.owner()
         with db.transaction():
             db.execute(schema.SETUP)
-            db.execute(self._sql(_GRANTS))
+            for grant in (*_DATABASE_GRANTS, _GRANTS):
+                db.execute(self._sql(grant))
         with suppress(psycopg.errors.InsufficientPrivilege), db.transaction():
             self._forbid(db)
         ((self.geometry,),) = db.execute("SELECT 'public.geometry'::regtype::oid::integer").fetchall()
@@ -114,6 +118,21 @@ class Database:
         for view in _FORBIDDEN_VIEWS:
             db.execute(SQL("REVOKE SELECT ON {} FROM PUBLIC").format(Identifier(view)))
         db.execute(self._sql("ALTER ROLE {role} SET temp_file_limit = '1GB'"))
+
+    def copy(self, number: int) -> Database:
+        """Return a copy with a connection of its own, which the original removes with itself.
+
+        :param number: number of the copy.
+        """
+        copied = copy(self)
+        copied.name = f"{self.name}_{number}"
+        copied._admin = admin = self._connect(dict(self.address.parameters))
+        admin.execute(copied._sql("SELECT pg_advisory_lock(hashtextextended({name}, 0))"))
+        template = SQL("CREATE DATABASE {} TEMPLATE {}")
+        admin.execute(template.format(Identifier(copied.name), Identifier(self.name)))
+        for grant in _DATABASE_GRANTS:
+            admin.execute(copied._sql(grant))
+        return copied
 
     # -- connections
 
@@ -138,18 +157,24 @@ class Database:
         values.adapt(db)
         return db
 
-    # -- removal
-
-    def remove(self) -> None:
-        """Drop the database and the role, and close all connections."""
+    def disconnect(self) -> None:
+        """Close the connections to the database."""
         for opened in (self._user, self._owner):
             if opened is not None:
                 opened.close()
+        self._user = self._owner = None
+
+    # -- removal
+
+    def remove(self) -> None:
+        """Drop the database, its copies and the role, and close all connections."""
+        self.disconnect()
         if self._admin is None:
             return
         try:
             with self._connect(dict(self.address.parameters)) as admin:
-                admin.execute(self._sql("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
+                for name in _names(admin, self.name):
+                    admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
                 admin.execute(self._sql("DROP ROLE IF EXISTS {role}"))
         except psycopg.Error:  # the server has ended; a later sandbox removes what is left
             pass
@@ -178,11 +203,15 @@ def _is_alive(connection: Connection) -> bool:
     return True
 
 
+def _names(admin: Connection, prefix: str) -> list[str]:
+    """Return the names of databases that begin so, copies before their originals."""
+    found = admin.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix])
+    return sorted((name for (name,) in found.fetchall()), key=len, reverse=True)
+
+
 def _remove_abandoned(admin: Connection) -> None:
     """Drop the databases of sandboxes that were killed."""
-    pattern = PREFIX.replace("_", r"\_") + "%"
-    found = admin.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [pattern])
-    for (name,) in found.fetchall():
+    for name in _names(admin, PREFIX):
         locked = admin.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchall()
         if locked != [(True,)]:
             continue

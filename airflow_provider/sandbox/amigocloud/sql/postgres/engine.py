@@ -52,6 +52,14 @@ class PostgresEngine(Engine):
             self._store = PostgresStore(self.database, deepcopy(self._seeded), self._ahead)
         return self._store
 
+    def before_fork(self) -> None:
+        """Close the connections to the database, as it cannot be copied while one is open."""
+        self.database.disconnect()
+
+    def after_fork(self, member: int) -> None:
+        """Use a copy of the database."""
+        self.database = self._store.database = self.database.copy(member)
+
     def close(self) -> None:
         """Remove the database."""
         self.database.remove()
