@@ -117,7 +117,7 @@ class AmigoCloudState(Service, Switches):
         self.engine.before_fork()
 
     def after_fork(self, member: int) -> None:
-        """Give the engine a copy of the data."""
+        """Let the engine use a copy of the data."""
         self.engine.after_fork(member)
 
     # -- URLs
