@@ -163,6 +163,23 @@ def test_each_of_several_processes_has_a_copy_of_the_database(running_postgres: 
     assert made_on(running_postgres) == before
 
 
+@pytest.mark.parametrize(
+    ("user", "database", "said"),
+    [
+        ("loader:s3cret", "airflow", "password authentication failed"),
+        ("airflow:s3cret", "nothing", 'database "nothing" does not exist'),
+        ("s3cret", "airflow", "does not exist"),
+    ],
+)
+def test_a_server_that_refuses_the_connection_is_quoted(
+    running_postgres: PostgresServer, user: str, database: str, said: str
+) -> None:
+    with pytest.raises(StartError, match=f"refuses the connection: .*{said}") as caught:
+        small(f"postgresql://{user}@127.0.0.1:{running_postgres.port}/{database}").start()
+    assert ":s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_password_may_come_from_the_environment(
     running_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
