@@ -476,3 +476,11 @@ def test_the_log_says_how_many_rows_were_read(
     with pytest.raises(InputError):
         run(MapsIndoorsUpdateGeodataOperator, "SELECT n AS id FROM generate_series(1, 7) n")
     assert "Read 7 rows with 1 columns from the connection 'warehouse'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize("lost", ["None", ""])
+def test_a_limit_that_a_template_lost_is_refused(sandbox: Sandbox, kind: Any, lost: str) -> None:
+    with pytest.raises(InputError, match="min_rows"):
+        run(kind, "SELECT 1 AS id", min_rows=lost)
+    assert not sandbox.counters.requests

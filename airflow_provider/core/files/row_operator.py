@@ -119,10 +119,10 @@ class RowOperator(BaseOperator):
         from airflow_provider.core.sql.query import query_problems
 
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}
-        # A template makes a text of None, too. An empty text names no format, but may be a lost limit.
+        # A template makes a text of None, too. As a limit or a marker it is one that was lost.
         for name, value in given.items():
             is_guard = name in ("min_rows", "complete")
-            if isinstance(value, str) and (value == "None" or (value == "" and not is_guard)):
+            if isinstance(value, str) and value in ("None", "") and not is_guard:
                 given[name] = None
         found = [
             *problems,
@@ -176,7 +176,7 @@ class RowOperator(BaseOperator):
         from airflow_provider.core.sql.rows import read_query
 
         query = Query(self.sql, str(self.sql_conn_id), self.parameters, read_timezone(self.sql_timezone))
-        with read_query(query, self.log) as rows, hide_values():
+        with hide_values(), read_query(query, self.log) as rows:
             yield rows
 
 

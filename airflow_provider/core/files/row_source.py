@@ -86,7 +86,7 @@ def format_problems(delimiter: object, encoding: object, source_format: object) 
 
 def marker_problems(complete: object) -> list[str]:
     """Return what is wrong with the name of a file that marks a complete folder; None is right."""
-    if complete is None or (_is_name(complete) and not {*"/*?["} & {*str(complete)}):
+    if complete is None or (_is_name(complete) and complete != "None" and not {*"/*?["} & {*str(complete)}):
         return []
     return [f"complete must be the name of a file in the folder, such as '_SUCCESS', not {shown(complete)}"]
 

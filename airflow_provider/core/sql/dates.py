@@ -41,7 +41,7 @@ def tolerate_dates_of_psycopg2(cursor: Any) -> None:
 
     def tolerant(base: Any) -> Callable[[Any, Any], Any]:
         def load(value: Any, at: Any) -> Any:
-            if value is not None and value.endswith(("infinity", "BC")):
+            if value is not None and (value.endswith(("infinity", "BC")) or value.startswith("24:")):
                 return Unreadable(NO_DATE)
             try:
                 return base(value, at)
@@ -50,8 +50,10 @@ def tolerate_dates_of_psycopg2(cursor: Any) -> None:
 
         return load
 
-    # The ids of PostgreSQL's date, timestamp, timestamptz and interval, each with that of its array.
+    # The ids of PostgreSQL's types, each with that of its array.
     for oid, array_oid, base in (
+        (1083, 1183, extensions.PYTIME),
+        (1266, 1270, extensions.PYTIME),
         (1082, 1182, extensions.PYDATE),
         (1114, 1115, extensions.PYDATETIME),
         (1184, 1185, extensions.PYDATETIMETZ),

@@ -12,11 +12,16 @@ from airflow_provider.core.redaction import Redactor
 from airflow_provider.core.sql.query import SUBJECT, Query
 from airflow_provider.errors import DatabaseError, InputError, ProviderError, cut
 
-_QUOTED = re.compile(r"\"([^\"]*)\"|'((?:''|[^'])*)'|`([^`]*)`")
+_QUOTE = re.compile(r"(?<!\w)[\"'`]")
+"""Quote that begins a text; that of "doesn't" does not."""
+
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d.,]{3,}(?![\w])")
 """A number of more than three digits; shorter ones are positions and codes."""
 
 _MAX_MESSAGE = 300
+
+_NOT_FITTING = (IndexError, KeyError, TypeError)
+"""What psycopg 2 raises for parameters that are missing, as ``%`` does."""
 
 _SQL_CLASSES = ("42", "0A", "25006")
 """Beginnings of the SQLSTATE of a wrong statement: its syntax and names, unknown features, a write."""
@@ -38,13 +43,17 @@ def database_error(error: Exception, query: Query, *, connecting: bool = False) 
     """
     message = _first_line(_message(error)) or type(error).__name__
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if not connecting and not _names_only(error):
-        message = _without_values(message, query)
+    if not connecting and str(state).startswith("P0"):
+        message = "a function of the database raised an error"  # Its text may be made of values.
+    elif not connecting and not _names_only(error):
+        message = _without_values(message, query, may_name=_is_wrong_statement(error, state))
     message = cut(_redacted(message, query), _MAX_MESSAGE)
     said = f"{message} (SQLSTATE {state})" if state else message
     if not connecting and _is_wrong_statement(error, state):
         must = "; a query must only read" if state == "25006" else ""
         return InputError(f"cannot be run on the connection '{query.conn_id}': {said}{must}", SUBJECT)
+    if query.parameters and not connecting and isinstance(error, _NOT_FITTING):
+        return InputError("do not fit the placeholders of the query", "parameters")
     doing = "cannot be reached" if connecting else "failed while its rows were read"
     return DatabaseError(
         f"the database of the connection '{query.conn_id}' {doing}: {said}; nothing was sent"
@@ -94,15 +103,29 @@ def _first_line(text: str) -> str:
     return line.partition("DETAIL:")[0].partition("CONTEXT:")[0].strip()
 
 
-def _without_values(message: str, query: Query) -> str:
-    """Return a message without quoted texts and numbers that are not in the statement."""
+def _without_values(message: str, query: Query, *, may_name: bool) -> str:
+    """Return a message without quoted texts, and without numbers that are not in the statement.
 
-    def quoted(found: re.Match[str]) -> str:
-        inner = next((group for group in found.groups() if group is not None), "")
-        return found.group() if inner in query.sql else f"{found.group()[0]}…{found.group()[-1]}"
+    A value may hold quotes itself, and end on a later line: where it begins, all goes up to the last quote.
 
-    message = _QUOTED.sub(quoted, message)
+    :param may_name: whether quoted words of the statement stay: names, in an error about the statement.
+    """
+    kept, at = "", 0
+    while found := _QUOTE.search(message, at):
+        quote, start = found.group(), found.end()
+        end = message.find(quote, start)
+        if may_name and end > 0 and not message.count(quote) % 2 and _is_word(message[start:end], query.sql):
+            kept, at = kept + message[at : end + 1], end + 1
+            continue
+        last = message.rfind(quote)
+        kept += f"{message[at:start]}…{quote if last >= start else ''}"
+        at = last + 1 if last >= start else len(message)
+    message = kept + message[at:]
     return _NUMBER.sub(lambda found: found.group() if found.group() in query.sql else "…", message)
+
+
+def _is_word(text: str, sql: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", sql) is not None
 
 
 def _redacted(message: str, query: Query) -> str:

@@ -15,8 +15,10 @@ SUBJECT = "sql"
 
 _NO_PARAMETERS: tuple[Any, ...] = ()
 
-_COMMENT = re.compile(r"\s+|--[^\n]*|#[^\n]*|/\*.*?\*/|\(", re.S)
-"""Text in front of a statement's first word."""
+_BEFORE = re.compile(r"\s+|--[^\n]*|#[^\n]*|\(", re.S)
+"""Text in front of a statement's first word, beside comments in ``/* */``."""
+
+_COMMENT_MARK = re.compile(r"/\*|\*/")
 
 _WORD = re.compile(r"[a-z]+", re.I)
 
@@ -122,10 +124,20 @@ def read_timezone(name: Any) -> tzinfo | None:
 def first_word(sql: str) -> str:
     """Return the first word of a statement in lower case, behind comments and brackets; empty without one."""
     at = 0
-    while found := _COMMENT.match(sql, at):
-        at = found.end()
+    while end := _after_comment(sql, at) or (found.end() if (found := _BEFORE.match(sql, at)) else 0):
+        at = end
     word = _WORD.match(sql, at)
     return word.group().lower() if word else sql[at : at + 1].strip()
+
+
+def _after_comment(sql: str, at: int) -> int:
+    """Return the end of the comment that begins here, with those within it; 0 when none does."""
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(sql, at) if sql.startswith("/*", at) else ():
+        depth += 1 if mark.group() == "/*" else -1
+        if not depth:
+            return mark.end()
+    return 0
 
 
 def is_one_statement(sql: str) -> bool:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider.core.sql.arrays import read_arrays_with_psycopg, read_arrays_with_psycopg2
 from airflow_provider.core.sql.dates import tolerate_dates_of_psycopg, tolerate_dates_of_psycopg2
 from airflow_provider.core.sql.query import SUBJECT, Query, first_word, is_one_statement
 from airflow_provider.errors import InputError
@@ -92,6 +93,7 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
     connection.read_only = True
     cursor = connection.cursor(row_factory=tuple_row)
     tolerate_dates_of_psycopg(cursor)
+    read_arrays_with_psycopg(cursor)
     rows = cursor.stream(*query.arguments, **_chunks())
     try:
         first = [next(rows)]
@@ -102,6 +104,8 @@ def _open_psycopg(connection: Any, query: Query) -> Result:
         if error.sqlstate is None and "result" in str(error):
             raise InputError(_NO_ROWS, SUBJECT) from None
         raise
+    if not cursor.description:
+        rows.close()  # Until then the connection cannot even be rolled back.
     return Result(_names(cursor), _chained(first, rows), cursor)
 
 
@@ -141,6 +145,7 @@ def _open_psycopg2(connection: Any, query: Query) -> Result:
     cursor = connection.cursor(name="rows", cursor_factory=cursor_type)
     cursor.itersize = FETCH_ROWS
     tolerate_dates_of_psycopg2(cursor)
+    read_arrays_with_psycopg2(connection, cursor)
     cursor.execute(*query.arguments)
     first = cursor.fetchmany(FETCH_ROWS)  # The driver knows the columns from here on only.
     return Result(_names(cursor), _chained(first, _fetched(cursor)), cursor)

@@ -15,17 +15,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from airflow_provider.core.redaction import encodings
 from airflow_provider.core.sql.query import Query
 from airflow_provider.core.sql.rows import SqlRows, read_query
 from airflow_provider.errors import DatabaseError, InputError, ProviderError
+from airflow_provider.leanix.operators import LeanIXStartRunOperator
 from airflow_provider.mapsindoors.operators import MapsIndoorsUpdateGeodataOperator
 from airflow_provider.sandbox.server import Sandbox
 from tests.support import read_query as script
 from tests.support.postgres import PASSWORD, Database
-from tests.support.sql_sources import DRIVERS, use_driver
+from tests.support.sql_sources import DRIVERS, DuckDBHook, connect_file, register_hook, use_driver
 from tests.support.wait import until
 
 LOG = logging.getLogger(__name__)
@@ -84,6 +86,13 @@ QUERIES = {
     "SELECT s::jsonb FROM t": None,
     "SELECT %s": [],
     "SELECT %s, %s": [CANARY],
+    "SELECT 'a' || chr(10) || s || chr(34) || s FROM t WHERE (chr(10) || s)::int = 1": None,
+    "SELECT (s || chr(10) || s)::int FROM t": None,
+    "SELECT ('ab' || chr(34) || s || chr(34) || 'cd')::int FROM t": None,
+    "SELECT ('s' || chr(34) || ' ' || s || ' ' || chr(34) || 's')::int FROM t": None,
+    "SELECT plain(s) FROM t": None,
+    "SELECT (s || ' ! ( x')::tsquery FROM t": None,
+    "SELECT s::regclass FROM t": None,
 }
 
 
@@ -97,6 +106,10 @@ def test_no_value_and_no_parameter_is_in_an_error(
         "CREATE FUNCTION fail(s text) RETURNS int LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'no room for \"%\"', s USING DETAIL = s, HINT = s; END $$"
     )
+    database.query(
+        "CREATE FUNCTION plain(s text) RETURNS int LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'no room for %', s; END $$"
+    )
     database.query("GRANT ALL ON t TO loader")
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ProviderError) as caught:
@@ -105,6 +118,34 @@ def test_no_value_and_no_parameter_is_in_an_error(
     assert not [text for text in texts if "CANARY" in text or "8675309" in text.replace(sql, "")]
     assert isinstance(caught.value, (InputError, DatabaseError))
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("value", ["O'Brien CANARY", 'a" CANARY', "CANARY' b"])
+def test_no_value_is_in_an_error_of_duckdb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    register_hook(monkeypatch, DuckDBHook)
+    connect_file(monkeypatch, "duckdb", tmp_path / "w.duckdb")
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute("CREATE TABLE t AS SELECT ? AS v", [value])
+    with pytest.raises(ProviderError, match="Could not convert") as caught:
+        read("SELECT CAST(v AS INT) FROM t")
+    assert "CANARY" not in str(caught.value)
+
+
+def test_values_of_a_query_are_in_no_error_of_reading_them(database: Database, driver: str) -> None:
+    operator = LeanIXStartRunOperator(
+        task_id="t",
+        connector_type="a",
+        connector_id="b",
+        connector_version="1",
+        processing_direction="inbound",
+        sql="SELECT 'A' AS type, '1' AS id, ARRAY['1987-06-05 04:03'::timestamp] AS born",
+        sql_conn_id="warehouse",
+    )
+    with pytest.raises(InputError, match="without a time zone") as caught:
+        operator.execute({})
+    assert "1987" not in str(caught.value)
 
 
 def test_no_password_is_in_an_error_or_a_log_line(
@@ -265,6 +306,7 @@ with DAG("empty", schedule=None):
 before = {*sys.modules}  # Airflow 3.1 itself loads a driver.
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
 from airflow_provider.leanix.operators import LeanIXRunOperator
+from airflow_provider.leanix.operators import LeanIXStartRunOperator
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncGeodataOperator
 with DAG("d", schedule=None):
     for kind in (IoTStudioWritePropertiesOperator, LeanIXRunOperator, MapsIndoorsSyncGeodataOperator):

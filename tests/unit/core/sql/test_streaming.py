@@ -59,7 +59,15 @@ def test_a_driver_that_does_not_stream_is_warned_of(
 
 @pytest.mark.parametrize(
     ("sql", "word"),
-    [("SELECT 1", "select"), (" -- a\n/* b */ (( WITH x", "with"), ("", ""), ("/* x */", ""), ("?", "?")],
+    [
+        ("SELECT 1", "select"),
+        (" -- a\n/* b */ (( WITH x", "with"),
+        ("", ""),
+        ("/* x */", ""),
+        ("?", "?"),
+        ("/* a /* b */ c */ SELECT 1", "select"),
+        ("/* a /* b */ SELECT 1", "/"),
+    ],
 )
 def test_the_first_word_of_a_statement_is_found(sql: str, word: str) -> None:
     assert first_word(sql) == word

@@ -86,6 +86,14 @@ def test_an_enum_becomes_its_text(read: Read, database: Database) -> None:
     assert value(read, "'glad'::mood") == "glad"
 
 
+def test_an_array_of_any_type_becomes_a_list(read: Read, database: Database) -> None:
+    database.query("CREATE TYPE mood AS ENUM ('glad', 'so, so'); CREATE DOMAIN code AS text")
+    assert value(read, "ARRAY['so, so', NULL]::mood[]") == ["so, so", None]
+    assert value(read, "ARRAY['a']::code[]") == ["a"]
+    uuid = "6f1ac6a5-9b0d-4c43-9a3b-6b7f0bd0a2a1"
+    assert value(read, f"ARRAY['{uuid}']::uuid[]") == [uuid]
+
+
 PROBLEMS = {
     "'NaN'::float8": "is NaN; select NULL",
     "'NaN'::numeric": "is NaN; select NULL",
@@ -94,6 +102,7 @@ PROBLEMS = {
     "1e30::numeric": "is a number of more than 64 bits",
     "timestamp '2026-03-01 12:00:00'": "is a time without a time zone; state its zone (for a query: sql_",
     "ARRAY[timestamp '2026-03-01 12:00:00']": "without a time zone",
+    "time '24:00'": "",
     "interval '1 day'": "is an interval; select a number",
     "interval '1000000 years'": "",
     "int4range(1, 3)": "is a range; select its bounds",
@@ -153,6 +162,12 @@ def test_a_semicolon_and_comments_may_surround_a_query(read: Read) -> None:
 
 def test_a_statement_that_shows_rows_is_a_query(read: Read) -> None:
     assert read("SHOW server_encoding") == [{"server_encoding": "UTF8"}]
+
+
+@pytest.mark.parametrize("sql", ["SELECT", "SELECT FROM generate_series(1, 3)", "SELECT WHERE false"])
+def test_a_query_without_columns_is_refused(read: Read, sql: str) -> None:
+    with pytest.raises(InputError, match="returns no rows"):
+        read(sql)
 
 
 def test_two_columns_of_one_name_are_refused(read: Read) -> None:
