@@ -201,7 +201,10 @@ class IoTStudioService(IoTStudioState):
         if self.longest_url is not None and len(f"{request.url.path}?{request.url.query}") > self.longest_url:
             raise ApiError(414, "URI Too Long")
         resource = request.scope["path"].removeprefix(f"/{self.name}/")
-        token = self.access.find(bearer(request.headers.get("authorization", "")))
+        refused = self.refused_token_status
+        token = self.access.find(bearer(request.headers.get("authorization", ""), refused))
+        if token is None:
+            raise ApiError(refused, "Unauthenticated")
         authorize(self.clients, token, endpoint.scopes, resource)
         space = self.spaces.get(args["space"])
         if space is None:

@@ -27,6 +27,12 @@ class Switches(TokenSwitches):
     :param device_seconds: seconds that the device takes for an action; null leaves actions pending.
     :param device_answers: status and output by action name, ["completed", {"ok": true}] by default.
     :param actions_show_output: whether an action's output is in the replies.
+    :param refused_token_status: status of the reply to a missing, invalid or expired token.
+    :param above_limit: a limit above 1000 is rejected, or read as 1000.
+    :param unknown_thing_status: status of replies about a Thing that does not exist.
+    :param history_order: a history begins with the newest or the oldest value.
+    :param range_end: a range of times excludes or includes its end.
+    :param has_query: when false, queries return 404.
     :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
@@ -44,4 +50,10 @@ class Switches(TokenSwitches):
     device_seconds: Seconds | None = 2.0
     device_answers: dict[str, tuple[str, Any]] = field(default_factory=dict)
     actions_show_output: bool = True
+    refused_token_status: Literal[401, 403] = 401
+    above_limit: Literal["reject", "clamp"] = "reject"
+    unknown_thing_status: Literal[400, 403, 404] = 404
+    history_order: Literal["newest", "oldest"] = "newest"
+    range_end: Literal["exclusive", "inclusive"] = "exclusive"
+    has_query: bool = True
     nan_literals: bool = False

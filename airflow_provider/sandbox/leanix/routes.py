@@ -57,9 +57,25 @@ def api_routes(workspace: Workspace) -> list[BaseRoute]:
         ("POST", "/fastSynchronizationRuns/withConfig", runs.fast_with_configuration),
     ]
     routes: list[BaseRoute] = [Route("/services/mtm/v1/oauth2/token", _token(workspace), methods=["POST"])]
+    document = Route(f"{API}/api-docs/swagger.json", _document(workspace, table), methods=["GET"])
+    routes.append(document)
     for method, path, handler in table:
         routes.append(Route(API + path, _guard(workspace, handler), methods=[method]))
     return routes
+
+
+def _document(workspace: Workspace, table: list[tuple[str, str, Handler]]) -> Handler:
+    """Return the handler of the API's description, which needs no token."""
+
+    async def document(_: Request) -> Response:
+        paths: dict[str, dict[str, Any]] = {}
+        for method, path, _handler in table:
+            if f"{method} {path}" not in workspace.hidden_operations:
+                paths.setdefault(path, {})[method.lower()] = {"responses": {"200": {"description": "ok"}}}
+        info = {"title": "Integration API", "version": "v1"}
+        return JSONResponse({"swagger": "2.0", "info": info, "basePath": API, "paths": paths})
+
+    return document
 
 
 def _token(workspace: Workspace) -> Handler:
@@ -79,7 +95,8 @@ def _token(workspace: Workspace) -> Handler:
         if fields.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         if credentials != ("apitoken", workspace.api_token):
-            return PlainTextResponse("Credentials are required to access this resource.", 401)
+            text = "Credentials are required to access this resource."
+            return PlainTextResponse(text, workspace.bad_api_token_status)
         return JSONResponse(workspace.issue_token())
 
     return token
@@ -179,6 +196,8 @@ class RunRoutes:
         """Return all runs ever created."""
         workspace = self.workspace
         rows = [workspace.run_row(run) for run in workspace.runs if run.id not in workspace.hidden_runs]
+        if not workspace.list_descriptions:
+            rows = [{name: row[name] for name in ("id", "status")} for row in rows]
         workspace.count_rows(len(rows))
         return JSONResponse(rows)
 

@@ -34,6 +34,12 @@ class Switches(TokenSwitches):
     :param refused_token_status: status of the reply to an invalid or expired token.
     :param more_applications: number of generated items in an export, after the seeded ones.
     :param link_seconds: lifetime of result links.
+    :param bad_api_token_status: status of the token endpoint's reply to an invalid API token.
+    :param token_claims: tokens have claims with the workspace.
+    :param list_descriptions: the list of runs has their descriptions.
+    :param unknown_run_status: status of replies about a run that does not exist.
+    :param hidden_operations: operations that the API's description lacks, such as
+        ``POST /synchronizationRuns/{id}/stop``.
     :param requests_per_second: maximum requests a second of each user to the API; null for no limit. The
         vendor documents 1800 a minute, and not the window in which they are counted.
     """
@@ -57,4 +63,9 @@ class Switches(TokenSwitches):
     refused_token_status: Status = 401
     more_applications: Number = 0
     link_seconds: Seconds = 3600.0
+    bad_api_token_status: Literal[400, 401, 403, 422] = 401
+    token_claims: bool = True
+    list_descriptions: bool = True
+    unknown_run_status: Literal[400, 403, 404] = 404
+    hidden_operations: list[str] = field(default_factory=list)
     requests_per_second: Rate | None = None

@@ -90,16 +90,16 @@ class Workspace(Service, Switches):
         """
         self.access.check_number(USER)
         now = self.now()
+        principal: dict[str, Any] = {"id": "0f5b4a52-3a5e-4b0e-b1b2-5a3a4be33d4f"}
+        if self.token_claims:
+            principal["permission"] = {"workspaceId": WORKSPACE_ID, "workspaceName": WORKSPACE_NAME}
         claims = {
             "exp": int(now + self.token_seconds),
             "iss": self.base_url,
             "jti": str(uuid.uuid4()),
             "sub": USER,
             "instanceUrl": self.base_url,
-            "principal": {
-                "id": "0f5b4a52-3a5e-4b0e-b1b2-5a3a4be33d4f",
-                "permission": {"workspaceId": WORKSPACE_ID, "workspaceName": WORKSPACE_NAME},
-            },
+            "principal": principal,
         }
         token = make_jwt(claims, os.urandom(32))
         self.access.add(AccessToken(token, USER, now + self.token_seconds))
@@ -124,7 +124,8 @@ class Workspace(Service, Switches):
         self.machine.advance(self.now())
         run = self.machine.runs.get(run_id)
         if run is None:
-            raise RefusalError(404, f"No synchronization run with the id {run_id} exists")
+            text = f"No synchronization run with the id {run_id} exists"
+            raise RefusalError(self.unknown_run_status, text)
         return run
 
     def has_results(self, run: Run) -> bool:

@@ -12,6 +12,7 @@ from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
 from airflow_provider.sandbox.mapsindoors.geometry import contains
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
 from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution, parents_first
+from airflow_provider.sandbox.mapsindoors.switches import Switches
 from airflow_provider.sandbox.mapsindoors.validation import merged, stored
 from airflow_provider.sandbox.mapsindoors.validation import problems as object_problems
 
@@ -37,17 +38,23 @@ class BadObjectError(Exception):
 async def read(context: ServiceContext, solution: Solution, request: Request) -> Response:
     """Handle GET: return a subtree, some base types, or all objects; parents come before children."""
     objects = solution.geodata_at(context.around.clock.now() - context.stale_seconds)
-    found = parents_first(objects, query_values(request, "rootElements"))
-    base_types = query_values(request, "baseTypes")
+    roots = query_values(context, request, "rootElements")
+    found = parents_first(objects, roots)
+    if roots and not context.root_included:
+        found = [item for item in found if item["id"] not in roots]
+    base_types = query_values(context, request, "baseTypes")
     if base_types is not None:
         found = [item for item in found if item["baseType"] in base_types]
     context.count_served(len(found))
     return json_response(found)
 
 
-def query_values(request: Request, name: str) -> list[str] | None:
+def query_values(switches: Switches, request: Request, name: str) -> list[str] | None:
     """Return the values of a query parameter that may be repeated or comma-separated; None when absent."""
-    given = [part for value in request.query_params.getlist(name) for part in value.split(",") if part]
+    values = request.query_params.getlist(name)
+    if switches.array_style == "comma":
+        values = values[:1]
+    given = [part for value in values for part in value.split(",") if part]
     return given or None
 
 

@@ -35,6 +35,13 @@ class Switches(TokenSwitches):
     :param requests_per_second: maximum requests a second to each solution; null for no limit.
     :param require_token: GET requires a token, too.
     :param token_seconds: lifetime of a token in seconds.
+    :param array_style: several values of a query parameter are repeated, or separated by commas; of the other
+        style one value is read.
+    :param root_included: a subtree that ``rootElements`` selects includes its root.
+    :param unknown_solution_status: status of replies about a solution that does not exist.
+    :param refused_token_status: status of the reply to a missing, invalid or expired token.
+    :param secret_variables: variables of client secrets are read from the query and a form, or from a form.
+    :param password_grant: the token service accepts a user's name and password.
     """
 
     post_status: Literal[200, 201] = 200
@@ -55,6 +62,12 @@ class Switches(TokenSwitches):
     requests_per_second: Rate | None = 10.0
     require_token: bool = False
     token_seconds: Number = 86_400
+    array_style: Literal["repeated", "comma"] = "repeated"
+    root_included: bool = True
+    unknown_solution_status: Literal[400, 401, 403, 404] = 404
+    refused_token_status: Literal[401, 403] = 401
+    secret_variables: Literal["query", "form"] = "query"
+    password_grant: bool = True
 
     aliases: ClassVar[dict[str, str]] = {"rate_limit": "requests_per_second"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_provider.sandbox.amigocloud.pagination import page_links
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
-from airflow_provider.sandbox.amigocloud.responses import bad_request, not_found
+from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request, not_found
 from airflow_provider.sandbox.amigocloud.sql.dialect import (
     WRITES,
     SqlError,
@@ -30,6 +30,8 @@ async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     sql = _statement(request.body.get("query") or request.params.get("query"))
     kind = _kind(sql)
     if kind == "select":
+        if not service.post_select:
+            raise bad_request("Queries must be sent by GET.", "read_only")
         return _read(service, request, sql)
     if kind not in WRITES:
         raise bad_request(f"{kind.upper() or 'An empty statement'} is not supported.", "unsupported")
@@ -62,7 +64,7 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
     try:
         page = service.store.select(_ordered(service, sql), limit, offset, _state(service, request))
     except SqlError as error:
-        raise bad_request(str(error), "sql_error") from error
+        raise ApiError(service.sql_error_status, "sql_error", str(error)) from error
     rows = [] if service.take_empty_page() else page.rows
     service.count_rows(len(rows))
     following = offset + len(rows)

@@ -35,6 +35,7 @@ def read(request: ApiRequest) -> Reply:
         latest = [item for item in _latest(thing, names, parse_time(at)) if -item[0] >= oldest]
         return 200, page_body(request, [_describe(item) for item in latest][:limit])
     start, stop = _range(at) if at else (-FAR, FAR)
+    stop += request.service.range_end == "inclusive"
     start = max(start, oldest)
     cursor = decode_cursor(request.param("next_cursor")) if request.param("next_cursor") else None
     if cursor and cursor[-1] == EMPTY_PAGE_SENT:
@@ -42,14 +43,21 @@ def read(request: ApiRequest) -> Reply:
     elif cursor and request.service.empty_page_in_the_middle:
         return 200, page_body(request, [], encode_cursor([*cursor, EMPTY_PAGE_SENT]))
     after = (int(cursor[0]), str(cursor[1])) if cursor and len(cursor) == 2 else (-FAR, "")
-    # The cursor names the last item that was sent: items before it are not read at all.
-    stop = min(stop, -after[0] + 1)
-    items = (item for item in _between(thing, names, start, stop) if item[:2] > after)
+    if request.service.history_order == "oldest":
+        items = _oldest_first(_between(thing, names, start, stop), after if cursor else (FAR, ""))
+    else:
+        # The cursor names the last item that was sent: items before it are not read at all.
+        stop = min(stop, -after[0] + 1)
+        items = (item for item in _between(thing, names, start, stop) if item[:2] > after)
     if request.flag("group") and "property" not in request.args:
         return 200, _grouped(request, items, limit)
     found = list(islice(items, limit + 1))
     more = encode_cursor(found[limit - 1][:2]) if len(found) > limit else ""
     return 200, page_body(request, [_describe(item) for item in found[:limit]], more)
+
+
+def _oldest_first(items: Iterator[Item], after: tuple[int, str]) -> Iterator[Item]:
+    return (item for item in reversed(list(items)) if item[:2] < after)
 
 
 def _oldest_time(request: ApiRequest) -> int:

@@ -35,6 +35,8 @@ def _syntax_error(text: str) -> ApiError:
 
 def open_cursor(request: ApiRequest) -> Reply:
     """POST query/cursor."""
+    if not request.service.has_query:
+        raise ApiError(404, "Not Found")
     body = request.json_object()
     rows = _run(request, str(body.get("query") or ""), body.get("bindVars") or {})
     ttl = float(body.get("ttl") or DEFAULT_TTL)

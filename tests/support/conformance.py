@@ -1,0 +1,94 @@
+"""Conformance checks against a sandbox, on a clock that both share and that takes no time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from airflow_provider.conformance.meter import Clock
+from airflow_provider.conformance.report import Report
+from airflow_provider.conformance.session import Choice, Session
+from airflow_provider.sandbox.amigocloud.seed import READ_PROJECT_TOKEN
+from airflow_provider.sandbox.server import Sandbox
+
+
+class SharedClock:
+    """Time of a run and of the sandbox: sleeping advances both.
+
+    :param sandbox: the sandbox.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.now = sandbox.clock.now()
+        self.slept: list[float] = []
+
+    @contextmanager
+    def running(self) -> Iterator[Clock]:
+        """Within the block, the sandbox's time passes only while the run sleeps."""
+        with patch.object(self.sandbox.clock, "now", lambda: self.now):
+            yield self.clock
+
+    @property
+    def clock(self) -> Clock:
+        """The clock as a run takes it."""
+        return Clock(lambda: self.now, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Advance the time."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def run_checks(sandbox: Sandbox, service: str, **choice: Any) -> Report:
+    """Return the report of a run against a sandbox.
+
+    :param sandbox: the sandbox, whose connections are in the environment.
+    :param service: the service.
+    :param choice: level, only, burst.
+    """
+    with SharedClock(sandbox).running() as clock:
+        session = Session(f"{service}_default", Choice(**choice), clock)
+        try:
+            return session.run()
+        finally:
+            session.close()
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    """Return the outcomes of a report's checks by id."""
+    return {result.check.id: result.outcome for result in report.results}
+
+
+def finish_a_run(sandbox: Sandbox) -> None:
+    """Add a finished outbound run with a description and results, and one that is running."""
+    workspace = sandbox.leanix
+    report = next(one for one in workspace.configurations.values() if "outbound" in one.values())
+    for seconds in (60, 0):
+        run = workspace.create({**report, "description": "nightly", "content": []}, report)
+        run.queue_seconds = 0.0
+        run.work_seconds = 10.0 if seconds else 1e9
+        workspace.machine.start(run, workspace.now())
+        sandbox.clock.advance(seconds)
+    assert [run.status for run in workspace.runs] == ["FINISHED", "IN_PROGRESS"]
+
+
+def add_key_with_capitals(sandbox: Sandbox) -> None:
+    """Add a property whose key has a capital, as a service that does not change keys stores it."""
+    campus = sandbox.mapsindoors.campus
+    key, item = next((key, item) for key, item in campus.geodata.items() if item["baseType"] == "poi")
+    changed = {**item, "properties": {**item["properties"], "roomColour@en": "red"}}
+    campus.geodata = {**campus.geodata, key: changed}
+
+
+def use_project_token(sandbox: Sandbox) -> str:
+    """Return the connection with a token of the project."""
+    connection: Mapping[str, Any] = json.loads(sandbox.connections["amigocloud_default"])
+    return json.dumps({**connection, "password": READ_PROJECT_TOKEN})
+
+
+ARRANGEMENTS: dict[str, Callable[[Sandbox], None]] = {"leanix": finish_a_run}
+"""Data that the checks of a service need."""
