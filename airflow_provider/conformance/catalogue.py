@@ -6,42 +6,57 @@ import json
 from collections.abc import Iterable
 
 from airflow_provider.conformance.check import LEVELS, Check, Level, ServiceChecks, Step
-from airflow_provider.conformance.checks import amigocloud, iotstudio, leanix, mapsindoors
+from airflow_provider.conformance.checks import (
+    amigocloud,
+    amigocloud_scratch,
+    iotstudio,
+    iotstudio_scratch,
+    leanix,
+    leanix_scratch,
+    mapsindoors,
+    mapsindoors_scratch,
+)
 from airflow_provider.conformance.checks.fields import FIELDS
 from airflow_provider.leanix.api import API
 
 SERVICES: dict[str, ServiceChecks] = {
     "mapsindoors": ServiceChecks(
         "mapsindoors",
-        (*mapsindoors.PUBLIC, *mapsindoors.READ, *mapsindoors.BURST),
+        (*mapsindoors.PUBLIC, *mapsindoors.READ, *mapsindoors_scratch.SCRATCH, *mapsindoors.BURST),
         sign_in=mapsindoors.DATASET,
-        finders=mapsindoors.FINDERS,
+        finders={**mapsindoors.FINDERS, **mapsindoors_scratch.FINDERS},
+        creations=mapsindoors_scratch.CREATIONS,
+        lag_step=mapsindoors_scratch.LAG,
         fields=FIELDS["mapsindoors"],
         token_path=("auth", "connect/token"),
         default_hosts=r"integration\.mapsindoors\.com",
     ),
     "amigocloud": ServiceChecks(
         "amigocloud",
-        (*amigocloud.PUBLIC, *amigocloud.READ),
+        (*amigocloud.PUBLIC, *amigocloud.READ, *amigocloud_scratch.SCRATCH),
         sign_in=Step("GET", "/", base="project"),
-        finders=amigocloud.FINDERS,
+        finders={**amigocloud.FINDERS, **amigocloud_scratch.FINDERS},
+        creations=amigocloud_scratch.CREATIONS,
         fields=FIELDS["amigocloud"],
         default_hosts=r"app\.amigocloud\.com",
     ),
     "iotstudio": ServiceChecks(
         "iotstudio",
-        (*iotstudio.PUBLIC, *iotstudio.READ, *iotstudio.BURST),
+        (*iotstudio.PUBLIC, *iotstudio.READ, *iotstudio_scratch.SCRATCH, *iotstudio.BURST),
         sign_in=iotstudio.ONE,
         finders=iotstudio.FINDERS,
+        creations=iotstudio_scratch.CREATIONS,
         fields=FIELDS["iotstudio"],
         token_path=("api", "oauth2/token"),
         default_hosts=r"api\.swx\.altairone\.com",
     ),
     "leanix": ServiceChecks(
         "leanix",
-        (*leanix.PUBLIC, *leanix.READ),
+        (*leanix.PUBLIC, *leanix.READ, *leanix_scratch.SCRATCH),
         sign_in=Step("GET", f"{API}/configurations"),
         finders=leanix.FINDERS,
+        creations=leanix_scratch.CREATIONS,
+        note=leanix_scratch.NOTE,
         fields=FIELDS["leanix"],
         token_path=("auth", "services/mtm/v1/oauth2/token"),
         default_hosts=r"[\w-]+\.leanix\.net",

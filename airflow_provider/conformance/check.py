@@ -71,8 +71,10 @@ class Step:
         ``none`` nothing; ``token`` is the connection's own request for a token.
     :param accepts: statuses that the reader understands; others leave the check open.
     :param fresh: whether the request is sent, although an equal one was answered before.
+    :param once: whether the request is sent once in a run, and its reply is used by further checks.
     :param makes: kind of the object that the request makes, see :class:`Creation`.
     :param removes: kind of the object that the request removes.
+    :param needs: further placeholders that must have a value before it is sent.
     :param until: condition for the end of a poll; None sends one request.
     :param at_most: maximum seconds of a poll.
     :param every: seconds between the requests of a poll; None for the usual distance.
@@ -93,8 +95,10 @@ class Step:
     login: Literal["own", "bad", "none", "token"] = "own"
     accepts: frozenset[int] = SUCCESS
     fresh: bool = False
+    once: bool = False
     makes: str = ""
     removes: str = ""
+    needs: tuple[str, ...] = ()
     until: Extract | None = None
     at_most: float = 60.0
     every: float | None = None
@@ -126,7 +130,7 @@ class Finder:
 
 @dataclass(frozen=True)
 class Creation:
-    """A kind of object that checks make and remove.
+    """A kind of object that checks make and remove; its name is ``{run}-`` and the kind.
 
     :param about: what is made, for the question before it.
     :param finder: the request that makes it, and the function that reads its id.

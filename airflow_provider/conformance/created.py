@@ -43,11 +43,13 @@ class CreatedObjects:
 
     :param path: the file.
     :param head: service, run and a fingerprint of the host.
+    :param ids: ids of the objects, removed ones included.
     """
 
     path: Path
     head: Mapping[str, str]
     objects: list[Created] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
 
     @classmethod
     def start(cls, path: Path, head: Mapping[str, str]) -> CreatedObjects:
@@ -89,16 +91,6 @@ class CreatedObjects:
         return self.head["run"]
 
     @property
-    def ids(self) -> set[str]:
-        """Ids of the objects, removed ones included."""
-        return {created.id for created in self.objects if created.id}
-
-    @property
-    def names(self) -> set[str]:
-        """Names of the objects whose ids are not known."""
-        return {created.name for created in self.objects if not created.id}
-
-    @property
     def left(self) -> list[Created]:
         """The objects that may be there still."""
         return [created for created in self.objects if not created.removed]
@@ -114,6 +106,7 @@ class CreatedObjects:
         """Write down an object's id."""
         self._write({"made": created.kind, "name": created.name, "id": id_})
         created.id = id_
+        self.ids.add(id_)
 
     def removed(self, created: Created) -> None:
         """Write down that an object is gone."""
@@ -132,6 +125,7 @@ class CreatedObjects:
             raise UnusableFileError(f"{self.path.name} names an object that it has not announced")
         if "made" in entry:
             created.id = str(entry["id"])
+            self.ids.add(created.id)
         elif "removed" in entry:
             created.removed = True
 

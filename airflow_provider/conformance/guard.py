@@ -53,14 +53,14 @@ class Guard:
     :param level: level of the run.
     :param token_url: URL of the token endpoint; empty for none.
     :param own: ids of objects that this run has made, which it may change and remove.
-    :param names: names of objects that it is about to make.
+    :param run: name of the run, with which the names of its objects begin.
     """
 
     service: str
     level: Level
     token_url: str = ""
     own: Collection[str] = field(default_factory=set)
-    names: Collection[str] = field(default_factory=set)
+    run: str = ""
 
     def check(self, request: Request) -> None:
         """Raise for a request that may not leave.
@@ -86,7 +86,7 @@ class Guard:
             return True
         if LEVELS.index(self.level) < LEVELS.index("scratch"):
             return False
-        return _WRITES[self.service](sent, self.own, self.names)
+        return bool(self.run) and _WRITES[self.service](sent, self.own, self.run)
 
     def _is_allowed_sql(self, sent: Sent) -> bool:
         from airflow_provider.amigocloud.sql.statement import parse_statement
@@ -115,25 +115,29 @@ def _lists_keys(service: str, sent: Sent) -> bool:
     return isinstance(body, dict) and set(body) == {"query"} and bool(_AQL.fullmatch(str(body["query"])))
 
 
-Rule = Callable[[Sent, Collection[str], Collection[str]], bool]
+Rule = Callable[[Sent, Collection[str], str], bool]
 """Function that returns whether a writing request touches what the run has made, and nothing else."""
 
 
-def _of_mapsindoors(sent: Sent, own: Collection[str], names: Collection[str]) -> bool:
+def _is_of(run: str, name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(f"{run}-")
+
+
+def _of_mapsindoors(sent: Sent, own: Collection[str], run: str) -> bool:
     body = sent.json()
     if sent.parts[-2:] != ["api", "geodata"] or not isinstance(body, list) or not body:
         return False
     if sent.method == "POST":
-        return all(isinstance(item, dict) and item.get("externalId") in names for item in body)
+        return all(isinstance(item, dict) and _is_of(run, item.get("externalId")) for item in body)
     if sent.method == "DELETE":
         return all(isinstance(item, str) and item in own for item in body)
     return sent.method == "PUT" and all(isinstance(item, dict) and item.get("id") in own for item in body)
 
 
-def _of_amigocloud(sent: Sent, own: Collection[str], names: Collection[str]) -> bool:
+def _of_amigocloud(sent: Sent, own: Collection[str], run: str) -> bool:
     parts = sent.parts
-    if sent.method == "POST" and parts[-1] in {"upload", "chunked_upload", "complete"}:
-        return any(name.encode() in sent.body for name in names)
+    if sent.method == "POST" and parts[-1] in {"create", "chunked_upload", "complete"}:
+        return f'"{run}-'.encode() in sent.body
     if parts[-1:] == ["export"] and sent.method == "POST":
         parts = parts[:-1]
     elif sent.method != "DELETE":
@@ -141,26 +145,26 @@ def _of_amigocloud(sent: Sent, own: Collection[str], names: Collection[str]) -> 
     return len(parts) > 1 and parts[-2] == "datasets" and parts[-1] in own
 
 
-def _of_iotstudio(sent: Sent, own: Collection[str], names: Collection[str]) -> bool:
+def _of_iotstudio(sent: Sent, own: Collection[str], run: str) -> bool:
     parts = sent.parts
     if "things" not in parts or sent.query.keys() - {"update_history"}:
         return False
     rest = parts[parts.index("things") + 1 :]
     if not rest:
         body = sent.json()
-        return sent.method == "POST" and isinstance(body, dict) and body.get("title") in names
+        return sent.method == "POST" and isinstance(body, dict) and _is_of(run, body.get("title"))
     return rest[0] in own
 
 
-def _of_leanix(sent: Sent, own: Collection[str], names: Collection[str]) -> bool:
+def _of_leanix(sent: Sent, own: Collection[str], run: str) -> bool:
     parts, body = sent.parts, sent.json()
     named = body.get("connectorId") if isinstance(body, dict) else None
     if parts[-1] == "configurations":
         if sent.method == "DELETE":
             return bool(set(sent.query.get("connectorId", [])) & set(own))
-        return sent.method == "PUT" and named in names
+        return sent.method == "PUT" and _is_of(run, named)
     if parts[-1] == "synchronizationRuns":
-        return sent.method == "POST" and (named in names or named in own)
+        return sent.method == "POST" and _is_of(run, named)
     return sent.method == "POST" and parts[-1] in {"start", "stop"} and parts[-2] in own
 
 

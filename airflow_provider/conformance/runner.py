@@ -139,13 +139,13 @@ class Runner:
         :raises OpenQuestionError: for a status that the check's reader does not understand.
         :raises SkippedError: for a missing permission, or a value that the account does not have.
         """
-        for name in sorted(placeholders(_templates(step))):
+        for name in sorted(placeholders(_templates(step)) | {*step.needs}):
             self._obtain(name)
         key = _key(step)
-        answer = None if step.fresh else self._answers.get(key)
+        answer = None if step.fresh or step.after_write else self._answers.get(key)
         if answer is None:
             answer = self._make(step) if step.makes else self._send(step)
-            if step.makes or step is self.service.lag_step or _is_repeatable(step):
+            if step is self.service.lag_step or _has_one_answer(step):
                 self._answers[key] = answer
         elif answer.status in step.accepts:
             self._exchanges.append(Exchange(step, answer.reply, answer.seconds))
@@ -165,7 +165,7 @@ class Runner:
         value = finder.extract(self._answer(finder.step), self.facts)
         if value is None:
             raise SkippedError(finder.missing)
-        self.facts.setdefault(name, value)
+        self.facts[name] = value
 
     def _send(self, step: Step) -> Answer:
         if self._refused >= 2:  # Two checks have waited for a service that refuses all requests.
@@ -214,14 +214,18 @@ class Runner:
         """Send a step that makes an object; its name is written down before, and its id afterwards."""
         if self.created is None:
             raise SkippedError("it makes an object, which is not allowed at this level")
+        if any(created.kind == step.makes for created in self.created.objects):
+            raise SkippedError("an object that it needs could not be made")
         created = self.created.intend(step.makes, f"{self.created.run}-{step.makes}")
         answer = self._send(step)
-        if answer.status in step.accepts:
-            value = self.service.creations[step.makes].finder.extract(answer, self.facts)
+        if 400 <= answer.status < 500:
+            self.created.removed(created)  # The service has refused to make it.
+        elif answer.status in step.accepts:
+            creation = self.service.creations[step.makes]
+            value = creation.finder.extract(answer, self.facts)
             if value is not None:
                 self.created.made(created, str(value))
-        elif 400 <= answer.status < 500:
-            self.created.removed(created)  # The service has refused to make it.
+                self.facts[step.makes] = str(value)
         return answer
 
     def _note_removal(self, kind: str) -> None:
@@ -231,15 +235,20 @@ class Runner:
 
     # -- removal of what was made ------------------------------------------------------------------
 
-    def clean_up(self) -> list[Created]:
-        """Remove the objects of the run, newest first; return those that may be there still."""
+    def clean_up(self, *, is_later: bool = False) -> list[Created]:
+        """Remove the objects of the run, newest first; return those that may be there still.
+
+        :param is_later: whether the run was over before, so that an object that is not found does not appear
+            any more; right after an unanswered request it may.
+        """
         if self.created is None:
             return []
+        self._refused = 0
         for created in reversed(self.created.left):
-            self._remove(created, self.created)
+            self._remove(created, self.created, is_later)
         return self.created.left
 
-    def _remove(self, created: Created, objects: CreatedObjects) -> None:
+    def _remove(self, created: Created, objects: CreatedObjects, is_later: bool) -> None:
         creation = self.service.creations.get(created.kind)
         if creation is None or creation.remove is None:
             objects.removed(created)  # It cannot be removed, as the question before the run has said.
@@ -249,6 +258,8 @@ class Runner:
             for id_ in ids:
                 objects.made(created, id_)
                 self._delete(creation.remove, id_)
+            if not (ids or is_later):
+                return
         except (ProviderError, ServiceBusyError, OpenQuestionError, SkippedError, SpentError, *READER_ERRORS):
             return
         objects.removed(created)
@@ -285,9 +296,14 @@ def _templates(step: Step) -> list[object]:
 
 
 def _key(step: Step) -> str:
-    return json.dumps([step.method, step.base, step.login, step.makes, *_templates(step)], default=dict)
+    return json.dumps(
+        [step.method, step.base, step.login, step.makes, step.times, *_templates(step)], default=dict
+    )
 
 
-def _is_repeatable(step: Step) -> bool:
+def _has_one_answer(step: Step) -> bool:
+    """Return whether a run sends a step once, and uses its reply for all checks."""
+    if step.makes or step.removes or step.once:
+        return True
     is_plain = step.until is None and not step.fresh and not step.after_write
     return is_plain and (step.method in READS or step.login == "token")

@@ -116,7 +116,11 @@ class Wire:
             if reply is not None and reply.status not in _PASSING:
                 return reply
             asked = retry_after(reply) if reply else None
-            self._pause(wait if asked is None else min(asked, _LONGEST_WAIT))
+            seconds = wait if asked is None else min(asked, _LONGEST_WAIT)
+            budget = self.transport.endpoint.budget
+            if budget and reply and reply.status == _TOO_MANY:
+                budget.pause(seconds)  # All tasks that share the budget pause, too.
+            self.meter.clock.sleep(seconds)
             wait *= 2
         reply = self.transport.send(call)
         self._keep_secrets(reply)
@@ -134,11 +138,6 @@ class Wire:
             return None
         self._keep_secrets(reply)
         return reply
-
-    def _pause(self, seconds: float) -> None:
-        if budget := self.transport.endpoint.budget:
-            budget.pause(seconds)  # All tasks that share the budget pause, too.
-        self.meter.clock.sleep(seconds)
 
     def send_series(self, step: Step, facts: Mapping[str, Any]) -> list[Reply]:
         """Send a series of equal requests, one a second; or all at once, without the connection's budget."""
@@ -180,7 +179,8 @@ class Wire:
     def _call(self, step: Step, facts: Mapping[str, Any]) -> Call[Reply]:
         if step.login == "token":
             return self._token_request()
-        path = fill(step.path, {name: segment(value) for name, value in facts.items()})
+        quoted = {name: segment(facts[name]) for name in placeholders(step.path) if name in facts}
+        path = fill(step.path, quoted)
         headers, params = fill({**self.headers, **step.headers}, facts), fill(dict(step.params), facts)
         if step.login == "bad":
             if isinstance(self.transport.endpoint.credential, QueryToken):

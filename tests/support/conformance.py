@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from airflow_provider.conformance.meter import Clock
 from airflow_provider.conformance.report import Report
 from airflow_provider.conformance.session import Choice, Session
+from airflow_provider.sandbox import service
 from airflow_provider.sandbox.amigocloud.seed import READ_PROJECT_TOKEN
 from airflow_provider.sandbox.server import Sandbox
 
@@ -23,14 +26,15 @@ class SharedClock:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.now = sandbox.clock.now()
+        self.now = time.time()
         self.slept: list[float] = []
 
     @contextmanager
     def running(self) -> Iterator[Clock]:
         """Within the block, the sandbox's time passes only while the run sleeps."""
-        with patch.object(self.sandbox.clock, "now", lambda: self.now):
+        with patch.object(service, "time", SimpleNamespace(time=lambda: self.now)):
             yield self.clock
+        self.sandbox.clock.advance(max(0.0, self.now - time.time()))  # Its time never goes back.
 
     @property
     def clock(self) -> Clock:
@@ -43,15 +47,15 @@ class SharedClock:
         self.now += seconds
 
 
-def run_checks(sandbox: Sandbox, service: str, **choice: Any) -> Report:
+def run_checks(sandbox: Sandbox, name: str, **choice: Any) -> Report:
     """Return the report of a run against a sandbox.
 
     :param sandbox: the sandbox, whose connections are in the environment.
-    :param service: the service.
-    :param choice: level, only, burst.
+    :param name: the service.
+    :param choice: level, only, burst, parent.
     """
     with SharedClock(sandbox).running() as clock:
-        session = Session(f"{service}_default", Choice(**choice), clock)
+        session = Session(f"{name}_default", Choice(**choice), clock)
         try:
             return session.run()
         finally:
@@ -82,6 +86,12 @@ def add_key_with_capitals(sandbox: Sandbox) -> None:
     key, item = next((key, item) for key, item in campus.geodata.items() if item["baseType"] == "poi")
     changed = {**item, "properties": {**item["properties"], "roomColour@en": "red"}}
     campus.geodata = {**campus.geodata, key: changed}
+
+
+def floor_of(sandbox: Sandbox) -> str:
+    """Return the id of a floor of the campus."""
+    geodata = sandbox.mapsindoors.campus.geodata
+    return next(key for key, item in geodata.items() if item["baseType"] == "floor")
 
 
 def use_project_token(sandbox: Sandbox) -> str:

@@ -28,6 +28,7 @@ class Switches(TokenSwitches):
     :param device_answers: status and output by action name, ["completed", {"ok": true}] by default.
     :param actions_show_output: whether an action's output is in the replies.
     :param refused_token_status: status of the reply to a missing, invalid or expired token.
+    :param one_token: a new access token ends the others of its client.
     :param above_limit: a limit above 1000 is rejected, or read as 1000.
     :param unknown_thing_status: status of replies about a Thing that does not exist.
     :param history_order: a history begins with the newest or the oldest value.
@@ -51,6 +52,7 @@ class Switches(TokenSwitches):
     device_answers: dict[str, tuple[str, Any]] = field(default_factory=dict)
     actions_show_output: bool = True
     refused_token_status: Literal[401, 403] = 401
+    one_token: bool = False
     above_limit: Literal["reject", "clamp"] = "reject"
     unknown_thing_status: Literal[400, 403, 404] = 404
     history_order: Literal["newest", "oldest"] = "newest"

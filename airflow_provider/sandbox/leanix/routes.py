@@ -237,7 +237,8 @@ class RunRoutes:
         """Start a run; the request's body is ignored."""
         run = self._run(request)
         if run.status != "CREATED":
-            raise RefusalError(400, f"The synchronization run {run.id} was already started earlier")
+            text = f"The synchronization run {run.id} was already started earlier"
+            raise RefusalError(self.workspace.second_start_status, text)
         self._start(run, _flag(request, "test"))
         return Response(status_code=200)
 

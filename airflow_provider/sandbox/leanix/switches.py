@@ -38,6 +38,7 @@ class Switches(TokenSwitches):
     :param token_claims: tokens have claims with the workspace.
     :param list_descriptions: the list of runs has their descriptions.
     :param unknown_run_status: status of replies about a run that does not exist.
+    :param second_start_status: status of the reply to a start of a run that was started before.
     :param hidden_operations: operations that the API's description lacks, such as
         ``POST /synchronizationRuns/{id}/stop``.
     :param requests_per_second: maximum requests a second of each user to the API; null for no limit. The
@@ -67,5 +68,6 @@ class Switches(TokenSwitches):
     token_claims: bool = True
     list_descriptions: bool = True
     unknown_run_status: Literal[400, 403, 404] = 404
+    second_start_status: Literal[400, 409] = 400
     hidden_operations: list[str] = field(default_factory=list)
     requests_per_second: Rate | None = None

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from airflow_provider.conformance.catalogue import SERVICES
-from airflow_provider.conformance.check import Check, ServiceChecks
+from airflow_provider.conformance.check import LEVELS, Check, ServiceChecks
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.switches import switches_of
 from tests.support.conformance import (
     ARRANGEMENTS,
     add_key_with_capitals,
+    floor_of,
     outcomes,
     run_checks,
     use_project_token,
@@ -41,6 +42,14 @@ FLIPS: dict[str, dict[str, Any]] = {
         "secret_variables": "form",
         "requests_per_second": None,
         "retry_after": False,
+        "stale_seconds": 20.0,
+        "decimals": 7,
+        "nested_put": "replace",
+        "derive_anchor_on_put": True,
+        "put_unknown_status": 404,
+        "batch_mode": "skip-bad",
+        "delete_unknown": "refuse",
+        "delete_children": "leave",
     },
     "amigocloud": {
         "bad_token_status": 403,
@@ -54,6 +63,9 @@ FLIPS: dict[str, dict[str, Any]] = {
         "compress": True,
         "sql_error_status": 422,
         "project_token_jobs": True,
+        "dataset_lag": 12.0,
+        "check_md5": False,
+        "foreign_exports": True,
     },
     "iotstudio": {
         "refused_token_status": 403,
@@ -64,7 +76,11 @@ FLIPS: dict[str, dict[str, Any]] = {
         "history_order": "oldest",
         "range_end": "inclusive",
         "has_query": False,
-        "max_tokens": 1,
+        "one_token": True,
+        "unknown_property": "accept",
+        "read_only": "reject",
+        "out_of_range": "clamp",
+        "max_message_bytes": None,
     },
     "leanix": {
         "hidden_operations": ["POST /synchronizationRuns/{id}/stop"],
@@ -77,12 +93,12 @@ FLIPS: dict[str, dict[str, Any]] = {
         "has_sync_log": False,
         "has_results_url": False,
         "unknown_run_status": 403,
+        "create_returns_list": True,
+        "results_delay": 20.0,
+        "second_start_status": 409,
     },
 }
 """Another value of the switch of each check."""
-
-FURTHER = {"iotstudio.max_tokens": {"token_above_max": "end_oldest"}}
-"""Values of other switches that a flipped switch needs to be seen."""
 
 CONSEQUENCES = {"mapsindoors.requests_per_second": {"M8.retry_after": "skipped"}}
 """Checks that cannot run where a switch is flipped."""
@@ -110,7 +126,7 @@ def without_project_token(found: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_the_sandbox_is_as_the_provider_assumes(sandbox: Sandbox, name: str) -> None:
     arrange(sandbox, name)
-    report = run_checks(sandbox, name, level="read", burst=True)
+    report = run_checks(sandbox, name, level="scratch", burst=True, parent=floor_of(sandbox))
     assert without_project_token(outcomes(report)) == expected(SERVICES[name])
     assert (report.exit_code, report.switches) == (0, {})
 
@@ -128,18 +144,19 @@ def test_a_flipped_switch_is_found_by_its_checks_and_no_others(
         add_key_with_capitals(sandbox)
     if switch == "project_token_jobs":
         monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", use_project_token(sandbox))
-    settings = {switch: value, **FURTHER.get(f"{name}.{switch}", {})}
-    sandbox.switches.set(sandbox.switches.check({name: settings}))
-    level = "public" if all(check.level == "public" for check in checks) else "read"
+    sandbox.switches.set(sandbox.switches.check({f"{name}.{switch}": value}))
+    level = max((check.level for check in checks), key=LEVELS.index)
     burst = any(check.opt_in for check in checks)
-    report = run_checks(sandbox, name, level=level, burst=burst)
+    report = run_checks(sandbox, name, level=level, burst=burst, parent=floor_of(sandbox))
     found = outcomes(report)
     wanted = {**expected(service, *checks), **CONSEQUENCES.get(f"{name}.{switch}", {})}
     if switch == "project_token_jobs":
         assert found[NEEDS_PROJECT_TOKEN] == "differs"
         return
     assert without_project_token(found) == {key: wanted[key] for key in found if key != NEEDS_PROJECT_TOKEN}
-    assert report.switches == {f"{name}.{key}": value for key, value in settings.items()}
+    observed = report.switches.pop(f"{name}.{switch}")
+    assert observed == (pytest.approx(value, abs=2) if isinstance(value, float) else value)
+    assert len(report.switches) == 1
     assert report.exit_code == (2 if any(check.danger for check in checks) else 1)
 
 
