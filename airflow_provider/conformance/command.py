@@ -129,14 +129,14 @@ def _ask(options: argparse.Namespace, parser: _Parser, session: Session) -> None
 
 
 def _show(opened: Any, result: Any) -> None:
-    from airflow_provider.conformance.report import line_of
+    from airflow_provider.conformance.reports.report import line_of
 
     print(line_of(result, opened.service.name), flush=True)
 
 
 def _finish(report: Any, session: Session, path: Path | None) -> int:
-    from airflow_provider.conformance.leaks import LeakError
-    from airflow_provider.conformance.report import closing_lines
+    from airflow_provider.conformance.reports.leaks import LeakError
+    from airflow_provider.conformance.reports.report import closing_lines
 
     print("\n".join(closing_lines(report)))
     if path is not None:

@@ -14,7 +14,7 @@ from airflow_provider.conformance.check import Check, Level
 from airflow_provider.conformance.created import Created, CreatedObjects, UnusableFileError
 from airflow_provider.conformance.meter import MAX_REQUESTS, RESERVED, Clock, Meter
 from airflow_provider.conformance.opening import OpenService, open_service
-from airflow_provider.conformance.report import Report
+from airflow_provider.conformance.reports.report import Report
 from airflow_provider.conformance.runner import Result, Runner
 from airflow_provider.errors import AuthenticationError, ProviderError, TransportError
 

@@ -25,7 +25,7 @@ def check_service(
     :raises NoAccessError: when the service cannot be reached, or refuses the credentials.
     :raises LeakError: when the report would hold a credential.
     """
-    from airflow_provider.conformance.report import closing_lines, line_of
+    from airflow_provider.conformance.reports.report import closing_lines, line_of
     from airflow_provider.conformance.session import Choice, Session
     from airflow_provider.errors import InputError
 

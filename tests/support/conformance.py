@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from airflow_provider.conformance.meter import Clock
-from airflow_provider.conformance.report import Report
+from airflow_provider.conformance.reports.report import Report
 from airflow_provider.conformance.session import Choice, Session
 from airflow_provider.sandbox import service
 from airflow_provider.sandbox.amigocloud.seed import READ_PROJECT_TOKEN

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.conformance.report import SCHEMA
+from airflow_provider.conformance.reports.report import SCHEMA
 from airflow_provider.sandbox.__main__ import main
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.settings import Settings, read_report, read_settings

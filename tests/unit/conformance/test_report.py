@@ -11,9 +11,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider.conformance import leaks
 from airflow_provider.conformance.catalogue import SERVICES
-from airflow_provider.conformance.shapes import body_shape, shape_of, shown_headers
+from airflow_provider.conformance.reports import leaks
+from airflow_provider.conformance.reports.shapes import body_shape, shape_of, shown_headers
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.sandbox.mapsindoors.seed import API_KEY, PASSWORD, USER
 from tests.support.conformance import ARRANGEMENTS, run_checks

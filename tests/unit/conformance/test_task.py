@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.conformance import leaks
+from airflow_provider.conformance.reports import leaks
 from airflow_provider.conformance.session import NoAccessError
 from airflow_provider.conformance.task import check_service
 from airflow_provider.errors import InputError

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider import __version__
-from airflow_provider.conformance import leaks
 from airflow_provider.conformance.check import Level, ServiceChecks
+from airflow_provider.conformance.reports import leaks
+from airflow_provider.conformance.reports.shapes import body_shape, shown_headers
 from airflow_provider.conformance.runner import Exchange, Outcome, Result
-from airflow_provider.conformance.shapes import body_shape, shown_headers
 
 SCHEMA = "airflow-provider-digital-twin/conformance/1"
 
