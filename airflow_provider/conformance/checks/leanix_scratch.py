@@ -107,7 +107,7 @@ SCRATCH = (
         "scratch",
         "Are the results there as soon as a run has finished?",
         (MAKE_RUN, START, ENDING, RESULTS),
-        "results_delay",
+        "results_lag_seconds",
         0.0,
         "results are there when a run has finished",
         "leanix/runs/finish.py",

@@ -212,6 +212,8 @@ class IoTStudioService(IoTStudioState):
             raise ApiError(self.unknown_space_status, text)
         prefer = request.headers.get("prefer", "")
         preview = prefer.removeprefix("preview=") if prefer.startswith("preview=") else ""
+        if self.requires_preview and preview < "2023.1":
+            raise ApiError(404, "Requested url does not match any rules")
         return ApiRequest(
             service=self,
             space=space,

@@ -13,6 +13,18 @@ from airflow_provider.sandbox.tokens import TokenSwitches
 class Switches(TokenSwitches):
     """Behaviour of the emulated service.
 
+    :param strict: check descriptions of Things, and their values wherever they can be written; false checks
+        the writes of properties only, and applies no models.
+    :param apply_models: a Thing gets the fields of its model's template, and of its categories' models.
+    :param check_descriptions: descriptions of Things, models and categories have the types of the vendor's
+        OpenAPI file.
+    :param check_values: values in a Thing's ``status``, in histories, of actions' outputs and of queries are
+        checked as property writes are.
+    :param null_values: null is a value of every type, or of the type null only; the docs leave it open.
+    :param further_keywords: enforce ``enum``, ``const``, ``items``, ``required`` and the like, too, which the
+        vendor's docs call not enforced.
+    :param requires_preview: answer as older servers do, which without a ``Prefer`` header know none of these
+        routes.
     :param token_lifetime: seconds that a new token is valid, on the sandbox's clock.
     :param read_only: accept or reject writes to read-only properties.
     :param unknown_property: accept or reject writes to properties that a Thing does not declare.
@@ -37,6 +49,14 @@ class Switches(TokenSwitches):
     :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
+    strict: bool = True
+    apply_models: bool = True
+    check_descriptions: bool = True
+    check_values: bool = True
+    null_values: Literal["accept", "reject"] = "accept"
+    further_keywords: Literal["ignore", "enforce"] = "ignore"
+    requires_preview: bool = False
+    max_tokens: Number | None = 10
     token_lifetime: Seconds = 604_799
     read_only: Literal["accept", "reject"] = "accept"
     unknown_property: Literal["accept", "reject"] = "reject"
@@ -59,3 +79,7 @@ class Switches(TokenSwitches):
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True
     nan_literals: bool = False
+
+    def checks(self, name: str) -> bool:
+        """Return whether a check of the strict service is made: ``values`` for ``check_values``."""
+        return self.strict and bool(getattr(self, f"check_{name}"))

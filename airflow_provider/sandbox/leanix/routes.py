@@ -109,7 +109,7 @@ def _guard(workspace: Workspace, handler: Handler) -> Handler:
         token = workspace.token_of(request.headers.get("authorization"))
         if token is None:
             text = "Credentials are required to access this resource."
-            return PlainTextResponse(text, workspace.refused_token_status)
+            return PlainTextResponse(text, workspace.refusal_status(request.headers.get("authorization")))
         early = workspace.limit.take(token.client, workspace.now(), workspace.requests_per_second)
         if early:
             headers = retry_after(early) if workspace.retry_after else {}
@@ -167,6 +167,7 @@ class ConfigurationRoutes:
         body = await _body(request)
         if not isinstance(body, dict) or not all(configuration_key(body)):
             raise RefusalError(400, "The key of the processor configuration is incomplete")
+        self.workspace.check_configuration(body)
         self.workspace.configurations[configuration_key(body)] = {
             **body,
             "processingMode": configuration_key(body)[4],
@@ -203,7 +204,7 @@ class RunRoutes:
 
     async def create(self, request: Request) -> Response:
         """Create a run of the stored configuration that the input's header selects."""
-        ldif = validate_input(await _body(request))
+        ldif = self._valid(await _body(request))
         run = self.workspace.create(ldif, self.workspace.configuration_for(ldif))
         self._start_if_asked(request, run)
         row = self.workspace.run_row(run)
@@ -211,7 +212,7 @@ class RunRoutes:
 
     async def create_with_configuration(self, request: Request) -> Response:
         """Create a run of a configuration in the request."""
-        ldif, configuration = _with_configuration(await _body(request))
+        ldif, configuration = self._with_configuration(await _body(request))
         run = self.workspace.create(ldif, configuration)
         self._start_if_asked(request, run)
         return JSONResponse({"id": run.id})
@@ -224,7 +225,7 @@ class RunRoutes:
 
     async def create_for_group(self, request: Request) -> Response:
         """Create a run of all configurations of a group."""
-        ldif = validate_input(await _body(request))
+        ldif = self._valid(await _body(request))
         return self._created(request, ldif, self._group(request))
 
     async def create_for_group_from_url(self, request: Request) -> Response:
@@ -296,12 +297,12 @@ class RunRoutes:
 
     async def fast(self, request: Request) -> Response:
         """Execute a run, and return its result."""
-        ldif = validate_input(await _body(request))
+        ldif = self._valid(await _body(request))
         return self._fast(request, ldif, self.workspace.configuration_for(ldif))
 
     async def fast_with_configuration(self, request: Request) -> Response:
         """Execute a run of a configuration in the request."""
-        return self._fast(request, *_with_configuration(await _body(request)))
+        return self._fast(request, *self._with_configuration(await _body(request)))
 
     def _fast(self, request: Request, ldif: dict[str, Any], configuration: Mapping[str, Any]) -> Response:
         if ldif["processingDirection"] == "outbound":
@@ -316,7 +317,8 @@ class RunRoutes:
             "processorCount": len(run.processors),
         }
         ending = run.status if run.status in ENDED else "FAILED"
-        return JSONResponse({"status": ending, "warnings": run.warnings, "stats": stats, "results": {}})
+        results = json.loads(run.result) if run.result else {}
+        return JSONResponse({"status": ending, "warnings": run.warnings, "stats": stats, "results": results})
 
     def _run(self, request: Request) -> Run:
         return self.workspace.run(request.path_params["id"])
@@ -346,7 +348,7 @@ class RunRoutes:
         if not isinstance(provider["url"], str):
             raise RefusalError(400, "Unable to process JSON")
         try:
-            return validate_input(json.loads(self.workspace.storage.read(provider["url"]))), ""
+            return self._valid(json.loads(self.workspace.storage.read(provider["url"]))), ""
         except (LookupError, ValueError) as error:
             return {}, str(error)
 
@@ -364,8 +366,12 @@ class RunRoutes:
             raise RefusalError(400, "Execution group contains processor configurations that are incompatible")
         return found[0]
 
+    def _with_configuration(self, body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not isinstance(body, Mapping) or not isinstance(body.get("processorConfiguration"), Mapping):
+            raise RefusalError(400, "input and processorConfiguration are needed")
+        configuration = dict(body["processorConfiguration"])
+        self.workspace.check_configuration(configuration)
+        return self._valid(body.get("input")), configuration
 
-def _with_configuration(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not isinstance(body, Mapping) or not isinstance(body.get("processorConfiguration"), Mapping):
-        raise RefusalError(400, "input and processorConfiguration are needed")
-    return validate_input(body.get("input")), dict(body["processorConfiguration"])
+    def _valid(self, ldif: Any) -> dict[str, Any]:
+        return validate_input(ldif, strict=self.workspace.strict)

@@ -94,7 +94,7 @@ FLIPS: dict[str, dict[str, Any]] = {
         "has_results_url": False,
         "unknown_run_status": 403,
         "create_returns_list": True,
-        "results_delay": 20.0,
+        "results_lag_seconds": 20.0,
         "second_start_status": 409,
     },
 }

@@ -19,6 +19,7 @@ from airflow_provider.sandbox.iotstudio.pagination import (
 from airflow_provider.sandbox.iotstudio.records import Series, Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.routes.properties import check_values
 
 Item = tuple[int, str, Any]
 """Milliseconds negated (newest first), property name, value."""
@@ -130,6 +131,8 @@ def add(request: ApiRequest) -> Reply:
         if "property" in request.args and list(row["properties"]) != [request.args["property"]]:
             raise ApiError(400, "malformed body")
         at = parse_time(str(row["at"]))
+        if request.service.checks("values"):
+            _check_row(request, thing, row)
         new += [(name, at, value) for name, value in row["properties"].items()]
     taken = {(name, at) for name, at, _ in new if _has_value(thing, name, at)}
     if taken or len({item[:2] for item in new}) < len(new):
@@ -137,6 +140,12 @@ def add(request: ApiRequest) -> Reply:
     for name, at, value in new:
         thing.record(name, at, value)
     return 201, rows
+
+
+def _check_row(request: ApiRequest, thing: Thing, row: dict[str, Any]) -> None:
+    if not isinstance(row["at"], str) or not row["properties"]:
+        raise ApiError(400, "malformed body")
+    check_values(request, thing, row["properties"])
 
 
 def _has_value(thing: Thing, name: str, at: int) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from airflow_provider.sandbox.iotstudio.filters import matches
-from airflow_provider.sandbox.iotstudio.records import QueryCursor
+from airflow_provider.sandbox.iotstudio.records import QueryCursor, Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply
-from airflow_provider.sandbox.iotstudio.routes.properties import store_values
+from airflow_provider.sandbox.iotstudio.routes.properties import check_values, store_values
 
 MAX_BATCH = 1000
 """Maximum rows of a batch."""
@@ -84,14 +84,24 @@ def _then(request: ApiRequest, rows: list[Any], then: dict[str, Any]) -> dict[st
         thing = request.space.things.get(uid) if isinstance(uid, str) else None
         if thing is None:
             continue
-        if then.get("op") == "delete":
-            del request.space.things[uid]
-        elif then.get("resource") == "properties":
-            store_values(request, thing, then.get("data") or {}, record=True)
-        else:
-            thing.fields = thing.fields | (then.get("data") or {})
+        try:
+            _apply(request, thing, then)
+        except ApiError:
+            continue
         done += 1
     return {"success_count": done, "error_count": len(rows) - done}
+
+
+def _apply(request: ApiRequest, thing: Thing, then: dict[str, Any]) -> None:
+    data = then.get("data") or {}
+    if then.get("op") == "delete":
+        del request.space.things[thing.uid]
+    elif then.get("resource") == "properties":
+        if request.service.checks("values"):
+            check_values(request, thing, data)
+        store_values(request, thing, data, record=True)
+    else:
+        thing.fields = thing.fields | data
 
 
 def _run(request: ApiRequest, query: str, bind: dict[str, Any]) -> list[Any]:
