@@ -65,8 +65,13 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         parser.error("the id of a connection is missing")
     # Airflow reads connections of its metadata database in processes of this kind only.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    logging.getLogger("airflow_provider").setLevel(logging.WARNING)
-    return _run(options, parser, clock)
+    log = logging.getLogger("airflow_provider")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        return _run(options, parser, clock)
+    finally:
+        log.setLevel(level)
 
 
 def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> int:

@@ -33,7 +33,7 @@ MAKE = Step(
             "fixed": {"type": "number", "readOnly": True},
             "note": {"type": "string"},
         },
-        "status": {"level": 1, "fixed": 1, "note": "conformance"},
+        "status": {"level": 1, "note": "conformance"},
     },
     makes="probe",
 )
