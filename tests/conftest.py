@@ -42,6 +42,10 @@ settings.register_profile("long", deadline=None, max_examples=examples(100))
 settings.load_profile("long" if LONG else "short")
 
 
+EMBEDDED, POSTGRESQL = "embedded", "postgresql"
+"""Engines of AmigoCloud's SQL."""
+
+
 @pytest.fixture(autouse=True)
 def budget_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Use a folder for request budgets that no other test and no other program uses."""
@@ -57,13 +61,41 @@ def running_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="session")
+def running_postgres_sandbox(running_postgres: PostgresServer) -> Iterator[Sandbox]:
+    """Serve the four APIs during the test session, AmigoCloud's SQL on a PostgreSQL server."""
+    with Sandbox(amigocloud_sql=postgres.sandbox_url(running_postgres)) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def sql_engine(request: pytest.FixtureRequest) -> str:
+    """Return the engine of AmigoCloud's SQL: ``embedded``, or as the mark ``both_engines`` sets it."""
+    return str(getattr(request, "param", EMBEDDED))
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest, sql_engine: str, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Return the sandbox, reset, with its connections in the environment."""
-    running_sandbox.reset()
-    for conn_id, text in running_sandbox.connections.items():
+    name = "running_sandbox" if sql_engine == EMBEDDED else "running_postgres_sandbox"
+    running: Sandbox = request.getfixturevalue(name)
+    running.reset()
+    for conn_id, text in running.connections.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text)
-    return running_sandbox
+    return running
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests with the mark ``both_engines`` on each of them, except those with ``one_engine``."""
+    marks = {mark.name: mark for mark in metafunc.definition.iter_markers()}
+    if "both_engines" not in marks or "sandbox" not in metafunc.fixturenames:
+        return
+    chosen = [marks["one_engine"].args[0]] if "one_engine" in marks else [EMBEDDED, POSTGRESQL]
+    # What a server answers does not depend on the versions of Python and Airflow.
+    params = [
+        pytest.param(engine, marks=[pytest.mark.slow] if engine == POSTGRESQL else []) for engine in chosen
+    ]
+    metafunc.parametrize("sql_engine", params, indirect=True)
 
 
 @pytest.fixture(scope="session")

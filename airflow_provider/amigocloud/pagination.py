@@ -43,7 +43,7 @@ class Page(Struct):
 
     :param rows: JSON of each row.
     :param next: link to the next page, without the token; None at the end.
-    :param count: number of rows of the whole result.
+    :param count: number of rows of the whole result; None if the service counts those of the page only.
     :param limit: maximum rows per reply of the service.
     :param columns: columns of a query's result.
     :param text: JSON of all rows, a row per line; built on demand.
@@ -113,7 +113,10 @@ def read_page(reply: Reply) -> Page:
     refuse_duplicates(column.name for column in body.columns or ())
     link = body.next if isinstance(body.next, str) else None
     served_at = service_time(reply)
-    return Page(rows, without_token(link), body.count, body.limit, body.columns, served_at=served_at)
+    count = body.count
+    if count is not None and link and 0 < len(rows) >= count:
+        count = None  # It cannot be that of all rows, as more of them follow.
+    return Page(rows, without_token(link), count, body.limit, body.columns, served_at=served_at)
 
 
 def refuse_duplicates(names: Iterable[str]) -> None:

@@ -53,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="REPORT",
         help="set the switches that a report of the conformance checks has found; --set changes them",
     )
+    parser.add_argument(
+        "--amigocloud-sql",
+        default="",
+        metavar="URL",
+        help="PostgreSQL server with PostGIS that runs AmigoCloud's SQL, as"
+        " postgresql://USER:PASSWORD@HOST:PORT/DATABASE (an embedded database)",
+    )
     parser.add_argument("--switches", action="store_true", help="list all switches, and end")
     return parser
 
@@ -65,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        from airflow_provider.sandbox.service import StartError
         from airflow_provider.sandbox.settings import list_switches, read_report, read_settings
     except ModuleNotFoundError as error:
         if error.name not in {"starlette", "uvicorn", "python_multipart"}:
@@ -81,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("\n".join(settings.problems))
     try:
         return _serve(options, settings)
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -101,6 +112,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
         signal.signal(number, lambda *_: os.write(stop, b"x"))
     ports = {"port": options.port, "storage_port": options.storage_port}
     chosen: Any = {**ports, "switches": settings.switches, "loads": settings.loads}
+    chosen["amigocloud_sql"] = options.amigocloud_sql
     if options.processes == 1:
         with Sandbox(**chosen) as sandbox:
             _announce(sandbox)

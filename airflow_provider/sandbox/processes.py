@@ -91,6 +91,8 @@ class MemberSandbox(Sandbox):
         """
         self.member, self.ports = member, ports
         self.around.member = member.number
+        for service in self.services.values():
+            service.after_fork(member.number)
         self._uncounted_ports = {member.port}
         gateway = self._gateway([Route("/{rest:path}", guarded(self._to_all), methods=_METHODS)])
         for opened in self._sockets:
@@ -209,6 +211,8 @@ class ProcessGroup:
         self.sandbox.create_services()
         self.sandbox.listen()
         self.members = [self._new_member(number) for number in range(self.count)]
+        for service in self.sandbox.services.values():
+            service.before_fork()
         # Data of the parent is shared with the children as long as neither changes it.
         gc.freeze()
         for member in self.members:
@@ -255,6 +259,7 @@ class ProcessGroup:
                 if time.monotonic() > deadline:
                     os.kill(member.pid, signal.SIGKILL)
                 time.sleep(0.02)
+        self.sandbox.close_services()
 
     def _new_member(self, number: int) -> Member:
         control = listener(0)

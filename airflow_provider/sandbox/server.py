@@ -55,6 +55,8 @@ class Sandbox:
     :param switches: settings of the services by ``<service>.<name>``, which a reset restores.
     :param loads: generated data as names and arguments, ``("amigocloud.rows", {"rows": 1_000_000})``; a reset
         generates it again.
+    :param amigocloud_sql: address of a PostgreSQL server with PostGIS that runs AmigoCloud's SQL,
+        ``postgresql://user:password@host:port/database``; by default an embedded database runs it.
     """
 
     mapsindoors: MapsIndoorsService
@@ -70,12 +72,13 @@ class Sandbox:
         kinds: Iterable[type[Service]] | None = None,
         switches: Mapping[str, Any] | None = None,
         loads: Iterable[tuple[str, Mapping[str, Any]]] = (),
+        amigocloud_sql: str | None = None,
     ) -> None:
         self.port = port
         self.storage_port = storage_port
         self.kinds = kinds
         self.faults = Faults()
-        self.around = Surroundings()
+        self.around = Surroundings(amigocloud_sql=amigocloud_sql or "")
         self.services: dict[str, Service] = {}
         self.switches = Switches({})
         self._settings = dict(switches or {})
@@ -122,11 +125,16 @@ class Sandbox:
 
         :raises OSError: when a port is taken.
         :raises SwitchError: when a switch does not exist or has another type.
+        :raises StartError: when the server of AmigoCloud's SQL cannot be used.
         :raises RuntimeError: when the server does not start.
         """
-        self.create_services()
-        self.listen()
-        self._serve(self._gateway(control_routes(self)))
+        try:
+            self.create_services()
+            self.listen()
+            self._serve(self._gateway(control_routes(self)))
+        except BaseException:
+            self.close_services()
+            raise
         return self
 
     def join(self) -> None:
@@ -138,10 +146,18 @@ class Sandbox:
         """Reset all connections and stop the server."""
         if self._thread is None:
             return
-        self._on_loop(self._connections.reset_all)
-        self._server.should_exit = True
-        self._thread.join(STOP_SECONDS)
-        self._thread = None
+        try:
+            self._on_loop(self._connections.reset_all)
+            self._server.should_exit = True
+            self._thread.join(STOP_SECONDS)
+            self._thread = None
+        finally:
+            self.close_services()
+
+    def close_services(self) -> None:
+        """Remove what the services have made outside of this process."""
+        for service in self.services.values():
+            service.close()
 
     def reset(self) -> None:
         """Restore the seeded state, the default switches and the clock; clear faults and counters."""
@@ -184,7 +200,9 @@ class Sandbox:
     def create_services(self) -> None:
         """Create the services with their switches and generated data."""
         kinds = all_kinds() if self.kinds is None else self.kinds
-        self.services = {kind.name: kind(self.around) for kind in kinds}
+        self.services = {}
+        for kind in kinds:
+            self.services[kind.name] = kind(self.around)
         self.switches = Switches(self.services)
         self._set_switches()
         self._run_loads()

@@ -21,6 +21,10 @@ MEMBER_NUMBERS = 1_000_000_000
 """Numbers of tokens that each process of a sandbox has for itself, so that no two issue the same token."""
 
 
+class StartError(RuntimeError):
+    """A sandbox that cannot start; the message says why in a sentence, without secrets."""
+
+
 class Clock:
     """The sandbox's time: the real time plus the seconds by which a test has advanced it."""
 
@@ -34,6 +38,10 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Advance the sandbox's time: tokens expire, and queued work proceeds."""
         self._ahead += seconds
+
+    def ahead(self) -> float:
+        """Return the seconds by which the sandbox's time is ahead of the real time."""
+        return self._ahead
 
     def reset(self) -> None:
         """Return to the real time."""
@@ -50,6 +58,8 @@ class Surroundings:
     :param storage_origin: the second origin, which emulates the blob storage; set when the sandbox starts.
     :param shared: tokens and limits that several processes of a sandbox share; None for a single process.
     :param member: number of the process among several, from 0.
+    :param amigocloud_sql: address of the PostgreSQL server that runs AmigoCloud's SQL; empty for the embedded
+        engine.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -58,6 +68,7 @@ class Surroundings:
     storage_origin: str = ""
     shared: SharedState | None = None
     member: int = 0
+    amigocloud_sql: str = field(default="", repr=False)
 
     def rate_limit(self, name: str, unit: float = 1.0) -> RateLimit:
         """Return a new rate limit, which the processes of a sandbox share by its name."""
@@ -86,6 +97,18 @@ class Service(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Restore the seeded state and the default switches."""
+
+    def close(self) -> None:  # noqa: B027 - most services have nothing to remove
+        """Remove what the service has made outside of its process; called once, when the sandbox stops."""
+
+    def before_fork(self) -> None:  # noqa: B027 - most services hold nothing that processes cannot share
+        """Release what processes that are forked from this one cannot share."""
+
+    def after_fork(self, member: int) -> None:  # noqa: B027
+        """Make own copies of what the parent has released.
+
+        :param member: number of this process.
+        """
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:

@@ -83,6 +83,11 @@ class Database:
                 time.sleep(0.05)
 
 
+def sandbox_url(server: PostgresServer) -> str:
+    """Return the address of a server for the sandbox of AmigoCloud's SQL."""
+    return f"postgresql://airflow@127.0.0.1:{server.port}/airflow"
+
+
 @contextmanager
 def running_server(folder: Path) -> Iterator[PostgresServer]:
     """Start a server with PostGIS, yield it, and stop it.

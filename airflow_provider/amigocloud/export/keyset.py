@@ -22,6 +22,7 @@ import msgspec
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.export.checkpoint import ResumePoint, SavedPages
+from airflow_provider.amigocloud.export.key_order import HexOrder, hex_starts
 from airflow_provider.amigocloud.export.readers import Key, Outline, ReadOptions, SnapshotParams
 from airflow_provider.amigocloud.pagination import Column, Page, quoted_name, read_page, walk
 from airflow_provider.core.hook import ApiHook
@@ -34,14 +35,8 @@ _HEX = re.compile(r"[0-9a-f]{8,}")
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
-_START = re.compile(rb'"([0-9a-f]{8})')
-"""The first hex digits of a key in JSON."""
-
 _DIGITS = 13
 """Maximum number of leading hex digits of a key that are used to cut a range."""
-
-_EVIDENCE = 16
-"""Number of keys whose order shows that the database orders hex digits in the usual way."""
 
 _FILL, _MAX_FILL = 0.9, 0.93
 """Target and maximum fill of a page when a range is cut: ids are random, so ranges vary in size."""
@@ -228,7 +223,7 @@ class KeysetReader:
         self._concurrency = options.concurrency
         keyed = msgspec.defstruct("Keyed", [("key", msgspec.Raw, msgspec.field(name=key))])
         self._keys: msgspec.json.Decoder[Any] = msgspec.json.Decoder(keyed)
-        self._order = _HexOrder(options.concurrency > 1)
+        self._order = HexOrder(options.concurrency > 1)
 
     def prepare(self) -> Outline | None:
         """Return the number of rows, and the smallest and greatest key; None for sequential reading."""
@@ -262,10 +257,15 @@ class KeysetReader:
             that cannot be a key.
         """
         count, read = (saved.count, saved.rows) if saved else (None, 0)
-        for page in self._pages(snapshot, saved, outline):
-            count = page.count if saved is None and not read else count
-            read += len(page.rows)
-            yield page
+        try:
+            for page in self._pages(snapshot, saved, outline):
+                count = page.count if saved is None and not read else count
+                read += len(page.rows)
+                yield page
+        except RequestRejectedError as error:
+            if error.status == 400 and not read:
+                self._refuse_missing_key(snapshot)
+            raise
         if count is not None and read < count:
             self._refuse_key(snapshot)
 
@@ -292,6 +292,22 @@ class KeysetReader:
             raise InputError(
                 f"column '{self._key}' repeats values in {repeated} rows; a key must be unique", "key"
             )
+
+    def _refuse_missing_key(self, snapshot: SnapshotParams) -> None:
+        """Raise when a query was refused because it has no such column: the service names the column only.
+
+        :raises InputError: with the columns that there are.
+        """
+        try:
+            page = self._query(snapshot, f"SELECT * FROM {self._relation} LIMIT 1", 1)  # noqa: S608
+        except RequestRejectedError:
+            return
+        if page.columns and self._key not in [column.name for column in page.columns]:
+            raise self._missing_error(page)
+
+    def _missing_error(self, page: Page) -> InputError:
+        columns = ", ".join(column.name for column in page.columns or ())
+        return InputError(f"the rows have no column '{self._key}'; they have {columns}", "key")
 
     def _null_error(self, where: str = "") -> InputError:
         return InputError(f"column '{self._key}' is null{where}; a key must be unique and never null", "key")
@@ -332,7 +348,7 @@ class KeysetReader:
 
     def _observe_order(self, page: Page) -> None:
         if _declared_type(page.columns, self._key) in _HEX_TYPES:
-            self._order.add(_hex_starts(page, self._keys))
+            self._order.add(hex_starts(page, self._keys))
         else:
             self._order.is_known = self._order.is_usual = False
 
@@ -431,8 +447,7 @@ class KeysetReader:
         try:
             keys = [bytes(row.key) for row in self._keys.decode_lines(page.lines())]
         except msgspec.ValidationError:
-            columns = ", ".join(column.name for column in page.columns or ())
-            raise InputError(f"the rows have no column '{self._key}'; they have {columns}", "key") from None
+            raise self._missing_error(page) from None
         if b"null" in keys:
             raise self._null_error()
         if len(set(keys)) < len(keys):
@@ -456,31 +471,6 @@ def _read_key(text: bytes | msgspec.Raw) -> Key:
         )
     key: Key = value
     return key
-
-
-def _hex_starts(page: Page, keys: msgspec.json.Decoder[Any]) -> list[bytes]:
-    """Return the first hex digits of the keys of a page that have them."""
-    starts = (_START.match(bytes(row.key)) for row in keys.decode_lines(page.lines()))
-    return [start[1] for start in starts if start]
-
-
-class _HexOrder:
-    """Order of the service's keys by their hex digits, as its pages show it.
-
-    The usual orders of texts do. An order that compares runs of digits as numbers, or puts letters first, has
-    no range of keys between two cuts.
-
-    :param is_wanted: False if ranges are not cut at all.
-    """
-
-    def __init__(self, is_wanted: bool) -> None:
-        self.is_usual = is_wanted
-        self.is_known = False
-
-    def add(self, starts: list[bytes]) -> None:
-        """Extend by the first digits of a page's keys, in the order of the service."""
-        self.is_usual = self.is_usual and starts == sorted(starts)
-        self.is_known = self.is_usual and (self.is_known or len(set(starts)) >= _EVIDENCE)
 
 
 def literal(value: Key) -> str:

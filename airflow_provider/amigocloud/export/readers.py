@@ -112,10 +112,10 @@ def check_counts(pages: Iterator[Page], saved: SavedPages | None = None) -> Iter
     """
     is_first, count = saved is None, saved.count if saved else None
     for page in pages:
-        if not is_first and page.count != count:
+        if not is_first and count is not None and page.count != count:
             raise IncompleteExportError(
                 f"the data changed while it was read page by page: the service counted {count} rows, then"
                 f" {page.count}; nothing was published"
             )
-        is_first, count = False, page.count
+        is_first, count = False, page.count if is_first else count
         yield page

@@ -55,7 +55,10 @@ def describe_project(
         "last_updated": "2025-01-01 06:00:00+00:00",
         "public_read": False,
         "public_write": False,
-        "dataset_count": sum(dataset.project == item["id"] for dataset in service.store.datasets.values()),
+        "dataset_count": sum(
+            dataset.project == item["id"] and not dataset.hidden
+            for dataset in service.store.datasets.values()
+        ),
         "my_permission_level": "ADMIN",
         "permission_level": "ADMIN",
         "create_dataset": f"{url}/datasets/create",

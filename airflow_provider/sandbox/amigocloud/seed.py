@@ -6,7 +6,6 @@ import hashlib
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from airflow_provider.sandbox.amigocloud.auth import Token
@@ -137,10 +136,8 @@ def _physicists() -> Iterator[dict[str, Any]]:
         yield {"amigo_id": hashlib.md5(name.encode()).hexdigest(), "name": name, "value": n * 1.5}
 
 
-@lru_cache(maxsize=1)
-def seeded_datasets() -> tuple[bytes, dict[int, Dataset]]:
-    """Return the content of a store with the seeded datasets, built once for every reset."""
-    store = Store(None, lambda: format_moment(START))
+def seed_store(store: Store) -> None:
+    """Add the seeded datasets to an empty store."""
     named = [{"name": "name", "type": "string"}]
     store.add(
         Dataset(FIRST, PROJECT, "Dataset 1", [*named, {"name": "value", "type": "float"}]), _physicists()
@@ -149,9 +146,6 @@ def seeded_datasets() -> tuple[bytes, dict[int, Dataset]]:
     geometry = {"name": "wkb_geometry", "type": "geometry", "geometry_type": "MULTIPOLYGON"}
     area = {"name": "area_m2", "type": "float"}
     store.add(Dataset(ZONES, PROJECT, "Campus zones", [*named, area, geometry]), _zones())
-    content = store.dump()
-    store.close()
-    return content
 
 
 def seeded_tokens() -> dict[str, Token]:

@@ -15,8 +15,9 @@ from airflow_provider.sandbox.amigocloud.realtime import polling
 from airflow_provider.sandbox.amigocloud.realtime.sockets import PATH
 from airflow_provider.sandbox.amigocloud.request import ApiRequest, parse_query, read_body
 from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request
-from airflow_provider.sandbox.amigocloud.routes import changes, files, reads, statements
+from airflow_provider.sandbox.amigocloud.routes import changes, files, galleries, reads, statements
 from airflow_provider.sandbox.amigocloud.seed import PROJECT, USER, USER_TOKEN
+from airflow_provider.sandbox.amigocloud.sql.dialect import SqlError
 from airflow_provider.sandbox.amigocloud.state import ROOT, AmigoCloudState
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _PROJECTS = (
     "/users/{owner}/projects/{project}",
     "/organizations/{owner}/projects/{project}",
 )
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+"""Numbers of any precision are JSON numbers, with all their digits."""
 
 Handler = Callable[[AmigoCloudState, ApiRequest], Awaitable[Any]]
 
@@ -67,9 +71,19 @@ _IN_PROJECT: tuple[tuple[str, str, str, Handler], ...] = (
     ("POST", f"{_DATASET}/submit_change", "C", changes.submit_change),
     ("POST", f"{_DATASET}/export", "R", files.export),
     ("POST", f"{_DATASET}/revert/{{state}}", "A", changes.revert),
+    ("POST", f"{_DATASET}/related_tables", "A", galleries.create_related_table),
     ("GET", f"{_DATASET}/start_websocket_session", "R", reads.start_websocket_session),
 )
 """The same of each route below a project."""
+_TABLE = "/related_tables/{table}"
+_RELATED: tuple[tuple[str, str, str, Handler], ...] = (
+    ("GET", f"{_TABLE}/entries", "R", galleries.list_entries),
+    ("GET", f"{_TABLE}/files/{{source}}/{{key}}/{{filename}}", "R", galleries.get_photo),
+    ("POST", f"{_TABLE}/upload", "C", galleries.upload_photo),
+    ("POST", f"{_TABLE}/chunked_upload", "C", galleries.upload_chunk),
+    ("POST", f"{_TABLE}/chunked_upload/complete", "C", galleries.complete_upload),
+)
+"""The same of each route of a gallery, below the root of the API and below a project."""
 
 
 class AmigoCloudService(AmigoCloudState):
@@ -82,8 +96,9 @@ class AmigoCloudService(AmigoCloudState):
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes below ``/amigocloud``."""
-        rows = [(method, path, level, handler) for method, path, level, handler in _ACCOUNT]
-        rows += [(m, prefix + path, level, h) for prefix in _PROJECTS for m, path, level, h in _IN_PROJECT]
+        rows = [*_ACCOUNT, *_RELATED]
+        in_project = [*_IN_PROJECT, *_RELATED]
+        rows += [(m, prefix + path, level, h) for prefix in _PROJECTS for m, path, level, h in in_project]
         api = [
             Route(ROOT + path, self._endpoint(level, handler), methods=[method])
             for method, path, level, handler in rows
@@ -114,7 +129,17 @@ class AmigoCloudService(AmigoCloudState):
             except ApiError as error:
                 return Response(msgspec.json.encode(error.body), error.status)
 
-        return [Route("/exports/{key}", endpoint)]
+        async def photo(request: Request) -> Response:
+            try:
+                if "token" in request.query_params or "authorization" in request.headers:
+                    raise bad_request("no credentials here, please")
+                given = request.query_params
+                signed = given.get("Expires", ""), given.get("Signature", "")
+                return galleries.stored_photo(self, request.path_params["key"], *signed)
+            except ApiError as error:
+                return Response(msgspec.json.encode(error.body), error.status)
+
+        return [Route("/exports/{key}", endpoint), Route("/photos/{key}", photo)]
 
     def connection(self) -> Mapping[str, Any]:
         """Return the connection with an administrator's token and the campus project."""
@@ -135,6 +160,10 @@ class AmigoCloudService(AmigoCloudState):
                 request.require_level(level)
                 self.run_due_jobs()
                 answer = await handler(self, request)
+            except SqlError as error:
+                refusal = bad_request(str(error), "sql_error")
+                status = self.sql_error_status
+                return Response(msgspec.json.encode(refusal.body), status, media_type="application/json")
             except ApiError as error:
                 body = msgspec.json.encode(error.body)
                 return Response(body, error.status, error.headers, "application/json")
@@ -152,7 +181,8 @@ class AmigoCloudService(AmigoCloudState):
 
     def _check_rate(self) -> None:
         if self.limit.take("", self.around.clock.now(), self.requests_per_second):
-            headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+            wait = self.retry_after or (None if self.strict else "1")
+            headers = {"Retry-After": wait} if wait else {}
             raise ApiError(429, "throttled", "Request was throttled.", headers)
 
     def _check_scope(self, request: ApiRequest) -> None:
@@ -160,12 +190,12 @@ class AmigoCloudService(AmigoCloudState):
             return
         path = str(request.http.scope["path"]).split(ROOT, 1)[1]
         allowed = self.project_token_jobs and path.startswith("/me/jobs/")
-        inside = "project" in request.path and self.project_number(request) == request.token.project
+        inside = self.project_number(request) == request.token.project
         if not (allowed or inside or path.startswith("/exports/")):
             raise ApiError(403, "permission_denied", "The token belongs to another project.")
 
     def _json(self, http: Request, answer: Any) -> Response:
-        body = msgspec.json.encode(answer)
+        body = _ENCODER.encode(answer)
         headers = {}
         if self.compress and "gzip" in http.headers.get("accept-encoding", ""):
             body = gzip.compress(body, 1)

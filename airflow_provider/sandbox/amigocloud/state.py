@@ -22,17 +22,21 @@ from airflow_provider.sandbox.amigocloud.seed import (
     PROJECT_UUID,
     USER,
     USER_UUID,
-    seeded_datasets,
+    seed_store,
     seeded_projects,
     seeded_queries,
     seeded_tokens,
 )
 from airflow_provider.sandbox.amigocloud.sql.dialect import format_moment
-from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Store
+from airflow_provider.sandbox.amigocloud.sql.engines import open_engine
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Engine, Store
 from airflow_provider.sandbox.amigocloud.switches import Switches
 from airflow_provider.sandbox.service import Service
 
 ROOT = "/api/v1"
+HIDDEN = 2_000_000_000
+"""Ids of datasets that no route shows are above it."""
+
 _OWNERS = {"0", str(USER), USER_UUID}
 
 
@@ -49,6 +53,24 @@ class Upload:
     content: bytearray = field(default_factory=bytearray)
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """A related table with photos.
+
+    :param dataset: id of the dataset whose rows have the photos.
+    """
+
+    id: int
+    dataset: int
+    project: int
+    name: str
+
+    @property
+    def rows(self) -> int:
+        """Id of the hidden dataset that holds its entries."""
+        return HIDDEN + self.id
+
+
 class AmigoCloudState(Service, Switches):
     """Data and switches of the account, below the routes.
 
@@ -58,17 +80,20 @@ class AmigoCloudState(Service, Switches):
     """
 
     name = "amigocloud"
+    engine: Engine
     store: Store
     sockets: Sockets
 
     def reset(self) -> None:
         """Restore the seeded account and the default switches."""
-        if hasattr(self, "store"):
-            self.store.close()
+        if hasattr(self, "sockets"):
             self.sockets.disconnect()
         self.websocket_sessions: dict[str, tuple[int, int | None]] = {}
         self.sockets = Sockets(self.websocket_sessions, self.run_due_jobs)
-        self.store = Store(seeded_datasets(), self.now_text)
+        if not hasattr(self, "engine"):
+            clock = self.around.clock
+            self.engine = open_engine(self.around.amigocloud_sql, seed_store, self.now_text, clock.ahead)
+        self.store = self.engine.new_store()
         self.store.on_states = lambda numbers: broadcast_states(self.sockets, self.store, numbers)
         self.tokens: dict[str, Token] = seeded_tokens()
         self.projects = seeded_projects()
@@ -76,10 +101,24 @@ class AmigoCloudState(Service, Switches):
         self.jobs = Jobs(self.around.clock.now, lambda job: notify_job_ended(self.sockets, job))
         self.uploads: dict[str, Upload] = {}
         self.exports: dict[str, tuple[str, bytes]] = {}
+        self.galleries: dict[int, Gallery] = {}
+        self.photos: dict[str, bytes] = {}
         self._pages = 0
         self.limit = self.around.rate_limit(self.name)
         self.before_page: Callable[[int], None] | None = None
         Switches.__init__(self)
+
+    def close(self) -> None:
+        """Remove what the engine has made."""
+        self.engine.close()
+
+    def before_fork(self) -> None:
+        """Release the engine's connections."""
+        self.engine.before_fork()
+
+    def after_fork(self, member: int) -> None:
+        """Let the engine use a copy of the data."""
+        self.engine.after_fork(member)
 
     # -- URLs
 
@@ -100,6 +139,9 @@ class AmigoCloudState(Service, Switches):
 
     def project_number(self, request: ApiRequest) -> int:
         """Return the number of a path's project; 0 when the path names none."""
+        if "project" not in request.path:
+            gallery = self.galleries.get(_number(request.path.get("table", "")))
+            return gallery.project if gallery else 0
         name = request.path["project"]
         if name == PROJECT_UUID:
             return PROJECT
@@ -119,13 +161,14 @@ class AmigoCloudState(Service, Switches):
         """Return the dataset of a path; raise ``ApiError`` (404) when it is not visible (yet)."""
         project = self.project_of(request)
         found = self.store.datasets.get(_number(request.path["dataset"]))
-        if found is None or found.project != project or self.around.clock.now() < found.visible_at:
+        is_hidden = found is None or found.hidden or self.around.clock.now() < found.visible_at
+        if found is None or is_hidden or found.project != project:
             raise not_found()
         return found
 
     def next_dataset_id(self) -> int:
         """Return a free dataset id."""
-        return max(self.store.datasets, default=0) + 1
+        return max((number for number in self.store.datasets if number < HIDDEN), default=0) + 1
 
     # -- effects
 

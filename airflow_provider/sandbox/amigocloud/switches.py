@@ -26,6 +26,7 @@ class Switches(SwitchBoard):
     :param dataset_lag: seconds until a new dataset is visible.
     :param empty_pages: number of next pages that are empty, each with a ``next`` link.
     :param next_origin: another origin for ``next``; null for the request's own.
+    :param count_is_page: the ``count`` of a query is the number of the page's rows, not of all.
     :param count_error: added to every ``count``.
     :param unstable_order: queries without ORDER BY come in another order each time.
     :param readable_states: number of latest states of a dataset that can be read; null for all.
@@ -34,11 +35,14 @@ class Switches(SwitchBoard):
     :param post_select: queries may be sent by POST.
     :param sql_error_status: status of the reply to SQL that the database refuses.
     :param requests_per_second: maximum requests a second to the account; null for no limit.
-    :param retry_after: text of a 429's ``Retry-After`` header; null leaves it out.
+    :param retry_after: text of a 429's ``Retry-After`` header; null leaves it out, which no document names.
+    :param statement_seconds: seconds after which a statement is cancelled.
     :param compress: gzip for clients that accept it.
     :param check_md5: the checksums of uploads are verified.
     :param simple_upload_limit: maximum bytes of a file that is uploaded in one piece.
     :param foreign_exports: exported files lie on the storage origin.
+    :param photo_redirect: a photo is a redirect to a signed link on the storage origin, or else the photo.
+    :param strict: refuse what no client of the vendor's sends; false gives a 429 its ``Retry-After``, too.
     """
 
     bad_token_status: Literal[401, 403] = 401
@@ -52,6 +56,7 @@ class Switches(SwitchBoard):
     dataset_lag: Seconds = 0.0
     empty_pages: Number = 0
     next_origin: Origin | None = None
+    count_is_page: bool = False
     count_error: int = 0
     unstable_order: bool = False
     readable_states: Number | None = None
@@ -59,8 +64,11 @@ class Switches(SwitchBoard):
     post_select: bool = True
     sql_error_status: Literal[400, 409, 422, 500] = 400
     requests_per_second: Rate | None = None
-    retry_after: str | None = "1"
+    retry_after: str | None = None
+    statement_seconds: Seconds = 30.0
     compress: bool = False
     check_md5: bool = True
     simple_upload_limit: Number = SIMPLE_UPLOAD_BYTES
     foreign_exports: bool = False
+    photo_redirect: bool = True
+    strict: bool = True

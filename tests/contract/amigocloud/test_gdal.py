@@ -22,14 +22,15 @@ OGR = {
 }
 
 
-@pytest.fixture(scope="module")
-def seen(running_sandbox: Sandbox) -> Any:
-    """Read both datasets with geometries through GDAL."""
-    running_sandbox.reset()
-    root, script = running_sandbox.amigocloud.api_root, Path(__file__).with_name("gdal_reads.py")
+@pytest.fixture(scope="module", params=["running_sandbox", "running_postgres_sandbox"])
+def seen(request: pytest.FixtureRequest) -> Any:
+    """Read both datasets with geometries through GDAL, from each engine."""
+    running: Sandbox = request.getfixturevalue(request.param)
+    running.reset()
+    root, script = running.amigocloud.api_root, Path(__file__).with_name("gdal_reads.py")
     datasets = [seed.ASSETS, seed.ZONES]
     found = client_environments.run("gdal", script, root, seed.READ_TOKEN, seed.PROJECT, datasets)
-    return {**found, "requests": running_sandbox.counters.total("/sql")}
+    return {**found, "requests": running.counters.total("/sql")}
 
 
 def rows(sandbox: Sandbox, number: int) -> list[dict[str, Any]]:

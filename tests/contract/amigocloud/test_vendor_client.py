@@ -45,6 +45,7 @@ def test_tokens_and_urls_are_good_as_the_readme_says(sandbox: Sandbox, websocket
     assert seen["another_project"]["status"] == 403
 
 
+@pytest.mark.both_engines
 @websockets_both_ways
 def test_lists_rows_and_pictures_can_be_read(sandbox: Sandbox, websockets: bool) -> None:
     seen = client(sandbox, "reads", websockets=websockets)
@@ -58,6 +59,7 @@ def test_lists_rows_and_pictures_can_be_read(sandbox: Sandbox, websockets: bool)
     assert seen["not_a_list"] == ["Ada"]
 
 
+@pytest.mark.both_engines
 @websockets_both_ways
 def test_what_it_writes_is_what_the_hook_reads(sandbox: Sandbox, websockets: bool) -> None:
     seen = client(sandbox, "writes", websockets=websockets)
@@ -74,6 +76,7 @@ def test_what_it_writes_is_what_the_hook_reads(sandbox: Sandbox, websockets: boo
         assert [one["name"] for one in hook.get_cursor("/me/projects")][-1] == "Again"
 
 
+@pytest.mark.both_engines
 @websockets_both_ways
 def test_a_file_goes_up_in_one_piece_and_in_chunks(
     sandbox: Sandbox, tmp_path: Path, websockets: bool

@@ -11,6 +11,8 @@ from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError, TransportError
 from airflow_provider.sandbox.amigocloud import seed
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def hook(sandbox):
@@ -46,6 +48,7 @@ def test_a_change_without_a_response_is_retried_and_acts_once(sandbox, hook):
 
 
 @pytest.mark.parametrize("dataset", ["1/../2", "²", "1?x=y", "", True, "1 2"])
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_an_id_that_is_no_number_is_named_before_any_request(sandbox, hook, dataset):
     with pytest.raises(InputError, match="must be the id of a dataset, a whole number"):
         hook.delete_dataset(dataset)
@@ -67,6 +70,7 @@ def test_rows_are_updated_and_deleted_by_id(sandbox, hook):
         ("TRUNCATE", [], "must be one of INSERT, UPDATE, DELETE"),
     ],
 )
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_rows_without_unique_ids_are_named_before_any_request(sandbox, hook, action, rows, said):
     with pytest.raises(InputError, match=said):
         hook.submit_change(1, action, rows)

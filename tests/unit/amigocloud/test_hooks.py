@@ -201,6 +201,7 @@ def test_a_cursor_walks_all_pages_one_item_at_a_time(sandbox, hook):
     assert sandbox.counters.total() == 2
 
 
+@pytest.mark.both_engines
 def test_a_cursor_over_sql_gives_rows_and_the_extra_values(hook):
     rows = hook.get_cursor("/projects/1234/sql", {"query": "select * from dataset_1"})
     assert [column["name"] for column in rows.get("columns")] == ["amigo_id", "name", "value"]
@@ -225,6 +226,7 @@ def test_a_cursor_never_keeps_the_token(hook):
     assert "token" not in cursor.get("next")
 
 
+@pytest.mark.both_engines
 def test_a_page_that_fails_costs_a_cursor_no_row(sandbox, hook):
     cursor = hook.get_cursor("/me/projects")
     seen = [cursor.next()["id"] for _ in range(20)]
@@ -250,11 +252,13 @@ def test_a_next_link_to_another_host_is_refused(sandbox, hook):
 # -- SQL, jobs, uploads
 
 
+@pytest.mark.both_engines
 def test_records_of_a_long_result_come_whole(hook):
     rows = hook.get_records(f"SELECT number FROM dataset_{seed.ASSETS} ORDER BY number")
     assert [row["number"] for row in rows] == list(range(3000))
 
 
+@pytest.mark.both_engines
 def test_a_long_query_goes_by_post_page_after_page(sandbox, hook):
     numbers = ", ".join(str(n) for n in range(2500))
     sql = f"SELECT number FROM dataset_{seed.ASSETS} WHERE number IN ({numbers}) ORDER BY number"
@@ -263,6 +267,7 @@ def test_a_long_query_goes_by_post_page_after_page(sandbox, hook):
     assert (sandbox.counters.total("POST"), sandbox.counters.total("GET")) == (6, 0)
 
 
+@pytest.mark.both_engines
 def test_run_returns_the_number_of_affected_rows(sandbox, hook):
     assert hook.run("UPDATE dataset_1 SET value = 0 WHERE value > 4") == 5
 
@@ -275,10 +280,12 @@ def test_sql_without_a_project_is_refused_before_any_request(sandbox, connect):
     assert sandbox.counters.total() == 0
 
 
+@pytest.mark.both_engines
 def test_a_saved_query_is_found_by_its_id(hook):
     assert len(hook.get_records(hook.get_saved_query(seed.QUERY))) == 7
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("project", ["users/123/projects/1234", None])
 def test_the_master_changes_with_the_data(sandbox, connect, project):
     with AmigoCloudHook(connect(extra={"project_url": project})) as hook:

@@ -9,6 +9,8 @@ from airflow_provider.errors import AmbiguousWriteError
 from tests.support.airflow_names import AirflowFailException
 from tests.support.task_runner import TaskRunner
 
+pytestmark = pytest.mark.both_engines
+
 INSERT = "INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'new')"
 
 

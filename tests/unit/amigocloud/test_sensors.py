@@ -28,6 +28,8 @@ from airflow_provider.sandbox.amigocloud import seed
 from tests.support.airflow_names import AirflowSensorTimeout
 from tests.support.task_runner import TaskRunner, first_event
 
+pytestmark = pytest.mark.both_engines
+
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 QUICK = {"task_id": "task", "poke_interval": 0.05, "timeout": 20}
 
@@ -45,6 +47,7 @@ def test_a_job_is_waited_for(sandbox, deferrable):
 
 @BOTH
 @pytest.mark.parametrize("failures", [5, 6])
+@pytest.mark.one_engine("embedded", "about faults of the transport")
 def test_five_consecutive_failed_polls_are_tolerated(sandbox, monkeypatch, deferrable, failures):
     monkeypatch.setattr(AmigoCloudHook, "retry_limits", RetryLimits(attempts=1))
     job_id = job(sandbox, latency=0)

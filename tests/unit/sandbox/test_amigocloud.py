@@ -14,6 +14,8 @@ from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.amigocloud.sql.geometry import ewkb, from_text, point_of
 from airflow_provider.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.both_engines
+
 HTTP = httpx.Client(verify=False)
 PROJECT = f"/users/{seed.USER}/projects/{seed.PROJECT}"
 ASSETS = f"{PROJECT}/datasets/{seed.ASSETS}"

@@ -16,10 +16,9 @@ from airflow_provider.sandbox.amigocloud.notifications import (
 from airflow_provider.sandbox.amigocloud.objects import describe_project
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
 from airflow_provider.sandbox.amigocloud.responses import bad_request
-from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Statement, quoted
 from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
-Statement = tuple[str, Sequence[Any]]
 _LEVEL = {"INSERT": "C", "UPDATE": "E", "DELETE": "E", "TRUNCATE": "E"}
 
 
@@ -96,27 +95,37 @@ def _statements(dataset: Dataset, action: str, data: Sequence[Mapping[str, Any]]
     for item in data:
         new, key = dict(item.get("new") or {}), item.get("amigo_id")
         if action == "INSERT":
-            yield _insert(table, {**new, **({"amigo_id": key} if key else {})})
+            yield _insert(dataset, {**new, **({"amigo_id": key} if key else {})})
         elif action == "UPDATE":
-            pairs = ", ".join(f'"{name}" = ?' for name in new)
-            yield f"UPDATE {table} SET {pairs} WHERE amigo_id = ?", [*new.values(), key]
+            pairs = ", ".join(f"{quoted(name)} = ?" for name in new)
+            yield f"UPDATE {table} SET {pairs} WHERE amigo_id = ?", [*_values(dataset, new), key]
         elif action == "DELETE":
             yield f"DELETE FROM {table} WHERE amigo_id = ?", [key]
         else:
             raise ValueError(f"unknown action {action}")
 
 
-def _insert(table: str, values: Mapping[str, Any]) -> Statement:
+def _insert(dataset: Dataset, values: Mapping[str, Any]) -> Statement:
     """Return the statement that inserts a row, or replaces the row with its amigo_id: a retry is safe."""
+    table = f'"{dataset.table}"'
     if not values:
         return f"INSERT INTO {table} DEFAULT VALUES", ()
-    names = ", ".join(f'"{name}"' for name in values)
+    names = ", ".join(map(quoted, values))
     marks = ", ".join("?" * len(values))
-    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
+    updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in values)
     sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
     if "amigo_id" in values:
         sql += f" ON CONFLICT (amigo_id) DO UPDATE SET {updates}"
-    return sql, list(values.values())
+    return sql, _values(dataset, values)
+
+
+def _values(dataset: Dataset, values: Mapping[str, Any]) -> list[Any]:
+    """Return a row's values as parameters: JSON as text, except the elements of arrays."""
+    arrays = {column["name"] for column in dataset.columns if column["type"].endswith("[]")}
+    return [
+        json.dumps(value) if isinstance(value, (dict, list)) and name not in arrays else value
+        for name, value in values.items()
+    ]
 
 
 async def create_dataset(service: AmigoCloudState, request: ApiRequest) -> Any:
@@ -152,11 +161,7 @@ async def revert(service: AmigoCloudState, request: ApiRequest) -> Any:
         raise bad_request(f"unknown state {state}")
 
     def work() -> dict[str, Any]:
-        sql = f'SELECT * FROM "{dataset.table}"'
-        rows = service.store.select(sql, -1, 0, (dataset.id, state)).rows
-        statements: list[Statement] = [(f'DELETE FROM "{dataset.table}"', ())]
-        statements += [_insert(f'"{dataset.table}"', row) for row in rows]
-        service.store.transaction(statements, {"revert": state})
+        service.store.revert(dataset.id, state, {"revert": state})
         return {}
 
     return {"job": service.start_job("revert", work, project_id=dataset.project, dataset_id=dataset.id).id}

@@ -20,6 +20,8 @@ from airflow_provider.sandbox.amigocloud.sql.geometry import from_geojson, point
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
 from airflow_provider.sandbox.amigocloud.state import AmigoCloudState, Upload
 
+_NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?\s*")
+_SEPARATORS = (".", ",")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 UPLOAD_HOURS = 24
 """Hours after which an unfinished upload expires."""
@@ -28,7 +30,7 @@ UPLOAD_HOURS = 24
 async def upload(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Receive a file in one piece; start a job that imports it as a dataset."""
     project = service.project_of(request)
-    name, content = await _datafile(request)
+    name, content = await read_datafile(request)
     if len(content) > service.simple_upload_limit:
         raise ApiError(413, "too_large", "Use the chunked upload for files of this size.")
     options = {key: str(value) for key, value in request.body.items() if key != "datafile"}
@@ -38,7 +40,12 @@ async def upload(service: AmigoCloudState, request: ApiRequest) -> Any:
 async def upload_chunk(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Receive the next chunk of a file; refuse chunks out of order."""
     service.project_of(request)
-    name, content = await _datafile(request)
+    return await receive_chunk(service, request)
+
+
+async def receive_chunk(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Receive the next chunk of a file; refuse chunks out of order."""
+    name, content = await read_datafile(request)
     match = _RANGE.fullmatch(request.http.headers.get("content-range", ""))
     if match is None:
         raise bad_request("Content-Range is missing or malformed", "invalid_range")
@@ -71,6 +78,13 @@ def _upload(service: AmigoCloudState, request: ApiRequest, name: str, total: int
 async def complete_upload(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Complete a chunked upload; start a job that imports the file as a dataset."""
     project = service.project_of(request)
+    options = {key: str(value) for key, value in request.body.items()}
+    name, content = take_upload(service, request)
+    return {"job": import_file(service, project, options.get("filename") or name, content, options)}
+
+
+def take_upload(service: AmigoCloudState, request: ApiRequest) -> tuple[str, bytes]:
+    """Return name and content of a file that has arrived whole, and forget its chunks."""
     found = service.uploads.get(str(request.body.get("upload_id")))
     if found is None:
         raise not_found("unknown upload_id")
@@ -79,13 +93,12 @@ async def complete_upload(service: AmigoCloudState, request: ApiRequest) -> Any:
     content = bytes(found.content)
     if service.check_md5 and request.body.get("md5") != hashlib.md5(content).hexdigest():
         raise bad_request("md5 checksum does not match", "md5_mismatch")
-    options = {key: str(value) for key, value in request.body.items()}
-    name = options.get("filename") or found.filename
     del service.uploads[found.id]
-    return {"job": import_file(service, project, name, content, options)}
+    return found.filename, content
 
 
-async def _datafile(request: ApiRequest) -> tuple[str, bytes]:
+async def read_datafile(request: ApiRequest) -> tuple[str, bytes]:
+    """Return name and content of a form's file."""
     part = request.body.get("datafile")
     if not isinstance(part, UploadFile):
         raise bad_request("datafile: no file was submitted.", "required")
@@ -96,6 +109,9 @@ def import_file(
     service: AmigoCloudState, project: int, name: str, content: bytes, options: Mapping[str, str]
 ) -> str:
     """Start a job that imports a CSV or GeoJSON file as a dataset; return the job's id."""
+    separator = options.get("csv_props.decimal_separator", ".")
+    if service.strict and separator not in _SEPARATORS:
+        raise bad_request(f'csv_props.decimal_separator: "{separator}" is not a valid choice.')
 
     def work() -> dict[str, Any]:
         rows = _rows(name, content, options)
@@ -139,7 +155,15 @@ def _rows(name: str, content: bytes, options: Mapping[str, str]) -> list[dict[st
     rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
     if not rows:
         raise ValueError(f"{name}: no rows")
-    return [{key: value or None for key, value in row.items()} for row in rows]
+    separator = options.get("csv_props.decimal_separator", ".")
+    return [{key: _cell(value, separator) for key, value in row.items()} for row in rows]
+
+
+def _cell(text: str | None, separator: str) -> str | None:
+    """Return a cell of a CSV file; a number with another decimal separator is one with a point."""
+    if text and separator != "." and _NUMBER.fullmatch(text.replace(separator, ".")):
+        return text.replace(separator, ".")
+    return text or None
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

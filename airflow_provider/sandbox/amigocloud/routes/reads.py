@@ -70,7 +70,10 @@ async def list_datasets(service: AmigoCloudState, request: ApiRequest) -> Any:
     found = [
         item
         for item in service.store.datasets.values()
-        if item.project == number and wanted in item.name.lower() and now >= item.visible_at
+        if item.project == number
+        and not item.hidden
+        and wanted in item.name.lower()
+        and now >= item.visible_at
     ]
     brief = "summary" in request.params
     return list_page(service, request, [describe_dataset(service, item, summary=brief) for item in found])

@@ -6,21 +6,15 @@ from typing import Any
 
 from airflow_provider.sandbox.amigocloud.pagination import page_links
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
-from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request, not_found
-from airflow_provider.sandbox.amigocloud.sql.dialect import (
-    WRITES,
-    SqlError,
-    report_of,
-    statement_kind,
-    translate,
-)
+from airflow_provider.sandbox.amigocloud.responses import bad_request, not_found
+from airflow_provider.sandbox.amigocloud.sql.dialect import WRITES, statement_kind
 from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
 
 async def get_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Run a query; refuse statements that write, which need a POST."""
     sql = _statement(request.params.get("query"))
-    if _kind(sql) != "select":
+    if statement_kind(sql) != "select":
         raise bad_request("Statements that write must be sent by POST.", "read_only")
     return _read(service, request, sql)
 
@@ -28,7 +22,7 @@ async def get_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
 async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Run a statement that writes, or a query that is too long for a URL."""
     sql = _statement(request.body.get("query") or request.params.get("query"))
-    kind = _kind(sql)
+    kind = statement_kind(sql)
     if kind == "select":
         if not service.post_select:
             raise bad_request("Queries must be sent by GET.", "read_only")
@@ -36,19 +30,9 @@ async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     if kind not in WRITES:
         raise bad_request(f"{kind.upper() or 'An empty statement'} is not supported.", "unsupported")
     request.require_level("C" if kind == "insert" else "E")
-    try:
-        affected, states = service.store.write(sql)
-    except SqlError as error:
-        raise bad_request(str(error), "sql_error") from error
+    affected, states = service.store.write(sql, seconds=service.statement_seconds)
     state = next(iter(states.values()), None)
     return {"query": sql, "count": affected, "total_rows": affected, "new_state": state}
-
-
-def _kind(sql: str) -> str:
-    try:
-        return statement_kind(sql)
-    except SqlError as error:
-        raise bad_request(str(error), "sql_error") from error
 
 
 def _statement(text: Any) -> str:
@@ -61,30 +45,27 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
     service.begin_page()
     limit = min(request.number("limit", service.page_default), service.page_clamp)
     offset = request.number("offset", 0)
-    try:
-        page = service.store.select(_ordered(service, sql), limit, offset, _state(service, request))
-    except SqlError as error:
-        raise ApiError(service.sql_error_status, "sql_error", str(error)) from error
+    page = service.store.select(
+        sql,
+        limit,
+        offset,
+        _state(service, request),
+        shuffled=service.unstable_order and "order by" not in sql.lower(),
+        seconds=service.statement_seconds,
+    )
     rows = [] if service.take_empty_page() else page.rows
     service.count_rows(len(rows))
     following = offset + len(rows)
     more = following < page.count and limit > 0
     return {
         "query": sql,
-        "count": page.count + service.count_error,
+        "count": (len(rows) if service.count_is_page else page.count) + service.count_error,
         "limit": limit,
         "offset": offset,
         "columns": page.columns,
         "data": rows,
         **page_links(service, request, limit, offset, following if more else None),
     }
-
-
-def _ordered(service: AmigoCloudState, sql: str) -> str:
-    """Return the query, in random order when it has none of its own and the switch says so."""
-    if not service.unstable_order or "order by" in sql.lower() or report_of(sql):
-        return sql
-    return f"SELECT * FROM ({translate(sql)}\n) ORDER BY random()"
 
 
 def _state(service: AmigoCloudState, request: ApiRequest) -> tuple[int, str] | None:

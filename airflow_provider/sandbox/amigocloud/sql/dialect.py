@@ -16,6 +16,14 @@ class SqlError(Exception):
 
 
 _MOMENT = re.compile(r"'\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^']*'")
+TIMED_OUT = "canceling statement due to statement timeout"
+"""PostgreSQL's message about a statement that takes too long."""
+
+_OTHER_ENGINE = (
+    "The sandbox's embedded SQL is a part of PostgreSQL's; for all of it with PostGIS, start the sandbox with"
+    " --amigocloud-sql postgresql://USER:PASSWORD@HOST/DATABASE, or Sandbox(amigocloud_sql=...)"
+)
+
 WRITES = ("insert", "update", "delete")
 READS = frozenset({"select", "values", "table", "explain", "show"})
 
@@ -128,6 +136,34 @@ def report_of(sql: str) -> tuple[str, str] | None:
         re.IGNORECASE | re.DOTALL,
     )
     return (match[1].lower(), match[3]) if match else None
+
+
+def stripped(sql: str) -> str:
+    """Return a statement without its last semicolon, so that it can be part of another one.
+
+    A comment at its end stays, after which another line must begin.
+    """
+    parts = list(pieces(sql))
+    while parts and (parts[-1][0] is False and not parts[-1][1].strip("; \t\r\n")):
+        parts.pop()
+    if parts and not parts[-1][0]:
+        parts[-1] = (False, parts[-1][1].rstrip("; \t\r\n"))
+    return "".join(text for _, text in parts)
+
+
+def error_text(text: str, sql: str) -> str:
+    """Return SQLite's message; where PostgreSQL could do it, with the sentence that says so."""
+    if found := re.fullmatch(r"no such function: (.+)", text):
+        return f"function {found[1]}() does not exist. {_OTHER_ENGINE}"
+    table = re.fullmatch(r"no such table: (\w+)", text)
+    is_function = table and re.search(rf"\b{table[1]}\s*\(", sql, re.IGNORECASE)
+    if table and is_function:
+        return f"function {table[1]}() does not exist. {_OTHER_ENGINE}"
+    if "syntax error" in text or text.startswith(("unrecognized token", "wrong number of arguments")):
+        return f"{text}. {_OTHER_ENGINE}"
+    if text == "interrupted":
+        return TIMED_OUT
+    return text
 
 
 def _stored_moment(literal: str) -> str:

@@ -1,21 +1,15 @@
-"""Store of datasets: tables of an embedded SQLite, with every earlier state readable.
-
-A write copies the rows that it replaces to a side table, with the range of states they belong to. So a state
-takes memory for its changes only, and reading the latest state has no extra cost.
-"""
+"""Store of datasets: what the routes need of an engine that runs SQL, with every earlier state readable."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
-from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_provider.sandbox.amigocloud.sql import dialect, geometry, tables
+from airflow_provider.sandbox.amigocloud.sql import geometry
 from airflow_provider.sandbox.amigocloud.sql.dialect import SqlError
 
 
@@ -26,6 +20,7 @@ class Dataset:
     :param states: hashes, oldest first; the last hash is the ``master``.
     :param changes: the change that led to each state, by hash.
     :param visible_at: the sandbox's time from which the dataset is visible.
+    :param hidden: no route shows it; it holds the rows of a gallery.
     """
 
     id: int
@@ -37,6 +32,7 @@ class Dataset:
     states: list[str] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
     visible_at: float = 0.0
+    hidden: bool = False
 
     @property
     def table(self) -> str:
@@ -58,46 +54,37 @@ class Page:
     count: int
 
 
-class Store:
-    """All datasets of all projects.
+Rows = Iterable[Mapping[str, Any]]
+At = tuple[int, str]
+"""A dataset and the hash of one of its states."""
 
-    :param content: the database and datasets of another store, from :meth:`dump`.
-    :param now: returns the value of ``now()``, in the format of rows.
+Statement = tuple[str, Sequence[Any]]
+"""A statement with a ``?`` for each of its parameters."""
+
+
+class Store(ABC):
+    """All datasets of all projects, with their rows in an engine.
+
+    :param datasets: the datasets that the engine has already.
     """
 
-    def __init__(self, content: tuple[bytes, dict[int, Dataset]] | None, now: Callable[[], str]) -> None:
+    engine: ClassVar[str]
+    """Name of the engine: ``embedded`` or ``postgresql``."""
+
+    def __init__(self, datasets: Mapping[int, Dataset]) -> None:
         self.lock = threading.RLock()
-        self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self.datasets: dict[int, Dataset] = {}
-        if content:
-            # A database that was deserialized itself cannot grow beyond 1 GB.
-            with closing(sqlite3.connect(":memory:")) as source:
-                source.deserialize(content[0])
-                source.backup(self.db)
-            self.datasets = deepcopy(content[1])
+        self.datasets = dict(datasets)
         self.writes = 0
         self.on_states: Callable[[Iterable[int]], None] = lambda _: None
-        self._dirty: set[int] = set()
-        self._counts: dict[tuple[str, Any, int], int] = {}
         self._uuids = 0
-        dialect.add_functions(self.db)
-        dialect.add_reference_systems(self.db)
-        self.db.create_function("now", 0, now)
-        self.db.create_function("generate_uuid", 0, self._new_uuid)
-        self.db.create_function("next_version", 1, self._next_version)
 
-    def dump(self) -> tuple[bytes, dict[int, Dataset]]:
-        """Return the whole content, to create another store from."""
-        return self.db.serialize(), self.datasets
-
+    @abstractmethod
     def close(self) -> None:
-        """Close the database and free its memory."""
-        with self.lock:
-            self.db.close()
+        """Release what the store holds."""
 
     # -- datasets
 
-    def add(self, dataset: Dataset, rows: Iterable[Mapping[str, Any]] | str = ()) -> Dataset:
+    def add(self, dataset: Dataset, rows: Rows | str = ()) -> Dataset:
         """Create a dataset with its first rows, in one state.
 
         :param rows: the rows, or a query of them with the dataset's columns in order.
@@ -105,141 +92,151 @@ class Store:
         if not any(column["name"] == "amigo_id" for column in dataset.columns):
             dataset.columns.insert(0, {"name": "amigo_id", "type": "string", "max_length": 32})
         with self.lock:
-            tables.create(self.db, dataset.id, dataset.columns)
+            self._create(dataset, rows)
             self.datasets[dataset.id] = dataset
-            if isinstance(rows, str):
-                tables.fill_from(self.db, dataset.id, dataset.columns, rows)
-            else:
-                tables.fill(self.db, dataset.id, dataset.columns, rows)
-            tables.track_versions(self.db, dataset.id, dataset.columns, dataset.geometry_column)
-            dataset.states = [self._hash(dataset, 0)]
+            dataset.states = [_hash(dataset, 0)]
         return dataset
+
+    def add_gallery(self, number: int, rows: Dataset) -> None:
+        """Create the view ``gallery_<number>`` with the rows of a hidden dataset.
+
+        :param rows: the dataset, which does not exist yet.
+        """
+        with self.lock:
+            self.add(rows)
+            self._create_view(f"gallery_{number}", rows.id)
+
+    @abstractmethod
+    def _create_view(self, name: str, number: int) -> None:
+        """Create a view of a dataset's rows, which is dropped with it."""
+
+    @abstractmethod
+    def _create(self, dataset: Dataset, rows: Rows | str) -> None:
+        """Create a dataset's tables, and fill them; on failure there is no such dataset."""
 
     def drop(self, number: int) -> None:
         """Delete a dataset and all its states."""
         with self.lock:
-            tables.drop(self.db, number)
+            self._remove(number)
             del self.datasets[number]
             self.writes += 1
+
+    @abstractmethod
+    def _remove(self, number: int) -> None:
+        """Drop a dataset's tables."""
 
     def add_column(self, number: int, column: Mapping[str, Any]) -> str:
         """Add a field to a dataset; return the new state."""
         columns = [*self.datasets[number].columns, dict(column)]
-        return self._alter(number, f"ADD COLUMN {tables.declare(column)}", columns)
+        return self._alter(number, columns, f"ADD COLUMN {column['name']}", added=column)
 
     def drop_column(self, number: int, name: str) -> str:
         """Remove a field from all states of a dataset; return the new state."""
         columns = [column for column in self.datasets[number].columns if column["name"] != name]
-        return self._alter(number, f'DROP COLUMN "{name}"', columns)
+        return self._alter(number, columns, f"DROP COLUMN {name}", dropped=name)
 
-    def _alter(self, number: int, clause: str, columns: list[dict[str, Any]]) -> str:
-        dataset = self.datasets[number]
+    def _alter(
+        self,
+        number: int,
+        columns: list[dict[str, Any]],
+        change: str,
+        *,
+        added: Mapping[str, Any] | None = None,
+        dropped: str | None = None,
+    ) -> str:
         with self.lock:
-            tables.alter(self.db, number, clause)
-            dataset.columns = columns
-            tables.track_versions(self.db, number, columns, dataset.geometry_column)
-            self._dirty.add(number)
-            return self._commit(clause)[number]
+            self._change_columns(number, columns, added, dropped)
+            self.datasets[number].columns = columns
+            return self._new_states([number], change)[number]
+
+    @abstractmethod
+    def _change_columns(
+        self,
+        number: int,
+        columns: list[dict[str, Any]],
+        added: Mapping[str, Any] | None,
+        dropped: str | None,
+    ) -> None:
+        """Add or drop a column of a dataset's tables.
+
+        :param columns: the columns afterwards.
+        """
 
     def master(self, number: int) -> str:
         """Return the hash of the latest state."""
         return self.datasets[number].states[-1]
 
+    @abstractmethod
     def count(self, number: int) -> int:
         """Count a dataset's rows in the latest state."""
-        with self.lock:
-            return int(self.db.execute(f'SELECT count(*) FROM "dataset_{number}"').fetchone()[0])
 
+    @abstractmethod
     def largest(self, number: int, column: str) -> int:
         """Return the largest value of a column of whole numbers; -1 for a dataset without rows."""
-        with self.lock:
-            (found,) = self.db.execute(f'SELECT max("{column}") FROM "dataset_{number}"').fetchone()
-        return -1 if found is None else int(found)
 
+    @abstractmethod
     def insert(self, number: int, query: str, change: Any) -> str:
         """Add the rows of a query as one change; return the new state."""
-        with self.lock:
-            tables.fill_from(self.db, number, self.datasets[number].columns, query)
-            return self._commit(change)[number]
 
     def latest_objects(self, number: int, most: int = 100) -> list[dict[str, Any]]:
         """Return id and location of the objects that the latest state has written."""
-        dataset = self.datasets[number]
-        shape = f't."{dataset.geometry_column}"' if dataset.geometry_column else "NULL"
-        sql = (
-            f'SELECT t.amigo_id, {shape} FROM "{dataset.table}" t JOIN "born_{number}" b ON b.rid = t.rowid'
-            " WHERE b.v = ? LIMIT ?"
-        )
-        with self.lock:
-            found = self.db.execute(sql, (len(dataset.states) - 1, most)).fetchall()
         out = []
-        for key, shape in found:
+        for key, shape in self._latest(self.datasets[number], most):
             point = geometry.point_of(shape)
             location = {"longitude": point[0], "latitude": point[1]} if point else {}
             out.append({"object_id": key, **location})
         return out
 
-    # -- reading
+    @abstractmethod
+    def _latest(self, dataset: Dataset, most: int) -> list[tuple[Any, ...]]:
+        """Return key and geometry of the rows that the latest state has written."""
 
-    def select(self, sql: str, limit: int, offset: int, at: tuple[int, str] | None = None) -> Page:
+    # -- statements
+
+    @abstractmethod
+    def select(
+        self,
+        sql: str,
+        limit: int,
+        offset: int,
+        at: At | None = None,
+        *,
+        shuffled: bool = False,
+        seconds: float | None = None,
+    ) -> Page:
         """Run a query.
 
         :param limit: maximum rows; -1 for no limit.
         :param at: dataset and state; that dataset is read as of the state, other datasets as they are.
+        :param shuffled: the rows of a query without ORDER BY come in random order.
+        :param seconds: maximum duration; None for no limit.
+        :raises SqlError: when the engine refuses the statement.
         """
-        if report := dialect.report_of(sql):
-            return self._report(*report)
-        text = dialect.translate(sql)
-        tables.check_types(text, self.datasets.values())
-        with self.lock:
-            shadow = self._shadow(at)
-            try:
-                if shadow:
-                    self.db.execute(f"CREATE TEMP VIEW {shadow[0]} AS {shadow[1]}")
-                try:
-                    return self._page(text, limit, offset, at)
-                finally:
-                    if shadow:
-                        self.db.execute(f"DROP VIEW temp.{shadow[0]}")
-            except (sqlite3.Error, sqlite3.Warning) as error:
-                raise SqlError(str(error)) from error
 
-    def _report(self, kind: str, about: str) -> Page:
-        """Return the only row of SHOW and EXPLAIN."""
-        if kind == "explain":
-            try:
-                self.db.execute(f"EXPLAIN {dialect.translate(about)}").fetchall()
-            except (sqlite3.Error, sqlite3.Warning) as error:
-                raise SqlError(str(error)) from error
-        name, text = ("QUERY PLAN", "Seq Scan") if kind == "explain" else (about.strip(), "UTC")
-        return Page([{"name": name, "type": "string"}], [{name: text}], 1)
+    @abstractmethod
+    def write(
+        self, sql: str, parameters: Sequence[Any] = (), change: Any = None, *, seconds: float | None = None
+    ) -> tuple[int, dict[int, str]]:
+        """Run an INSERT, UPDATE or DELETE; return the number of rows and the new state of each dataset.
 
-    def _page(self, sql: str, limit: int, offset: int, at: tuple[int, str] | None) -> Page:
-        declared = self._declared(sql)
-        key = (sql, at, self.writes)
-        if key not in self._counts:
-            if len(self._counts) > 200:
-                self._counts.clear()
-            self._counts[key] = self.db.execute(f"SELECT count(*) FROM ({sql}\n)").fetchone()[0]
-        cursor = self.db.execute(f"SELECT * FROM ({sql}\n) LIMIT ? OFFSET ?", (limit, offset))
-        names = tables.result_names([item[0] for item in cursor.description])
-        values = cursor.fetchall()
-        columns = [tables.describe(name, declared[i], i, values) for i, name in enumerate(names)]
-        for i, column in enumerate(columns):
-            if column["type"] == "boolean":
-                values = [(*r[:i], None if r[i] is None else bool(r[i]), *r[i + 1 :]) for r in values]
-        # Of two columns of one name, a row holds the second.
-        return Page(columns, [dict(zip(names, row, strict=True)) for row in values], self._counts[key])
+        :param parameters: values of the statement's ``?``.
+        :param change: what led to the new state; None for the statement itself.
+        :param seconds: maximum duration; None for no limit.
+        :raises SqlError: when the engine refuses the statement.
+        """
 
-    def _declared(self, sql: str) -> list[str]:
-        self.db.execute(f"CREATE TEMP VIEW query_ AS {sql}")
-        try:
-            return [row[2] for row in self.db.execute("PRAGMA temp.table_info(query_)")]
-        finally:
-            self.db.execute("DROP VIEW temp.query_")
+    @abstractmethod
+    def transaction(self, statements: Iterable[Statement], change: Any = None) -> dict[int, str]:
+        """Run several statements as one change, in one new state: all of them, or none."""
 
-    def _shadow(self, at: tuple[int, str] | None) -> tuple[str, str] | None:
-        """Return name and query of a view that hides a table behind an earlier state; None for the latest."""
+    @abstractmethod
+    def revert(self, number: int, state: str, change: Any) -> None:
+        """Restore an earlier state's rows of a dataset, in a new state."""
+
+    # -- states
+
+    def _version(self, at: At | None) -> int | None:
+        """Return the number of the state to read; None for the latest one."""
         if at is None:
             return None
         number, state = at
@@ -247,62 +244,55 @@ class Store:
         if dataset is None or state not in dataset.states:
             raise SqlError(f"dataset {number} has no state {state}")
         version = dataset.states.index(state)
-        if version == len(dataset.states) - 1:
-            return None
-        return dataset.table, tables.as_of(number, dataset.columns, version)
+        return None if version == len(dataset.states) - 1 else version
 
-    # -- writing
-
-    def write(
-        self, sql: str, parameters: Sequence[Any] = (), change: Any = None
-    ) -> tuple[int, dict[int, str]]:
-        """Run an INSERT, UPDATE or DELETE; return the number of rows and the new state of each dataset."""
-        with self.lock:
-            try:
-                # RETURNING has rows; a statement is done when they are read.
-                self.db.execute(dialect.translate(sql), parameters).fetchall()
-            except (sqlite3.Error, sqlite3.Warning) as error:
-                self._dirty.clear()
-                raise SqlError(str(error)) from error
-            affected = int(self.db.execute("SELECT changes()").fetchone()[0])
-            return affected, self._commit(sql if change is None else change)
-
-    def transaction(
-        self, statements: Iterable[tuple[str, Sequence[Any]]], change: Any = None
-    ) -> dict[int, str]:
-        """Run several statements as one change, in one new state: all of them, or none."""
-        with self.lock:
-            self.db.execute("BEGIN")
-            try:
-                for sql, parameters in statements:
-                    self.db.execute(sql, parameters)
-            except (sqlite3.Error, sqlite3.Warning) as error:
-                self.db.execute("ROLLBACK")
-                self._dirty.clear()
-                raise SqlError(str(error)) from error
-            self.db.execute("COMMIT")
-            return self._commit(change)
-
-    def _commit(self, change: Any) -> dict[int, str]:
+    def _new_states(self, changed: Iterable[int], change: Any) -> dict[int, str]:
+        """Add a state to each dataset that has changed; return the hashes."""
         new: dict[int, str] = {}
-        for number in sorted(self._dirty):
+        for number in sorted(changed):
             dataset = self.datasets[number]
-            new[number] = self._hash(dataset, len(dataset.states))
+            new[number] = _hash(dataset, len(dataset.states))
             dataset.states.append(new[number])
             dataset.changes[new[number]] = change
-        self._dirty.clear()
         self.writes += 1
         self.on_states(new)
         return new
-
-    def _next_version(self, number: int) -> int:
-        self._dirty.add(number)
-        return len(self.datasets[number].states)
 
     def _new_uuid(self) -> str:
         self._uuids += 1
         return hashlib.md5(f"born {self._uuids}".encode()).hexdigest()
 
-    @staticmethod
-    def _hash(dataset: Dataset, version: int) -> str:
-        return hashlib.sha1(f"{dataset.id} {dataset.name} {version}".encode()).hexdigest()
+
+Seed = Callable[[Store], None]
+"""Adds the seeded datasets to an empty store."""
+
+
+class Engine(ABC):
+    """An engine for one account."""
+
+    @abstractmethod
+    def new_store(self) -> Store:
+        """Return a store with the seeded datasets; that of the last call must not be used any more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Remove all that the engine has made."""
+
+    def before_fork(self) -> None:  # noqa: B027 - a database in memory is copied by the fork
+        """Release what processes cannot share."""
+
+    def after_fork(self, member: int) -> None:  # noqa: B027
+        """Use a copy of the data that other processes do not change.
+
+        :param member: number of this process.
+        """
+
+
+def quoted(name: str) -> str:
+    """Return a name as it stands in a statement, whatever characters it has."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _hash(dataset: Dataset, version: int) -> str:
+    return hashlib.sha1(f"{dataset.id} {dataset.name} {version}".encode()).hexdigest()

@@ -21,6 +21,8 @@ from airflow_provider.sandbox.amigocloud import seed
 from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_export import lines, ordered, truth
 
+pytestmark = pytest.mark.both_engines
+
 
 class Killed(BaseException):
     pass
@@ -66,6 +68,7 @@ def disturb(sandbox):
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("rows", [0, 499, 500, 1234, 2600, 3000])
+@pytest.mark.one_engine("embedded", "takes long; another test kills exports on both")
 def test_a_retry_reads_only_the_missing_rows(sandbox, tmp_path, kill_after, rows, concurrency):
     task, path, expected = TaskRunner(), tmp_path / "assets.jsonl", ordered(truth(sandbox))
     kill_after(rows)
@@ -116,6 +119,7 @@ def test_a_part_that_was_half_written_at_the_kill_is_removed_in_the_end(sandbox,
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.one_engine("embedded", "about the storage")
 def test_parts_can_be_on_object_storage(sandbox, kill_after):
     attach("memory", fs=MemoryFileSystem())
     task, folder = TaskRunner(), ObjectStoragePath("memory://bucket/twin")

@@ -19,6 +19,8 @@ from airflow_provider.errors import (
 from airflow_provider.sandbox.amigocloud import seed
 from tests.unit.amigocloud.export.test_export import ASSETS, NUMBERS, SOURCES, export, lines, ordered, truth
 
+pytestmark = pytest.mark.both_engines
+
 every_source = pytest.mark.parametrize("source", SOURCES, ids=["dataset", "sql", "url"])
 
 
@@ -91,6 +93,7 @@ def test_a_token_of_the_wrong_kind(connect, path):
 
 
 @every_source
+@pytest.mark.one_engine("embedded", "about faults of the transport")
 def test_429_with_retry_after(sandbox, path, source):
     fault = sandbox.faults.add("status", status=429, headers={"Retry-After": "0.05"}, after=1, times=2)
     assert whole(path, source)
@@ -98,6 +101,7 @@ def test_429_with_retry_after(sandbox, path, source):
 
 
 @every_source
+@pytest.mark.one_engine("embedded", "about faults of the transport")
 def test_429_without_retry_after(sandbox, path, source):
     fault = sandbox.faults.add("status", status=429, after=1, times=2)
     assert whole(path, source)

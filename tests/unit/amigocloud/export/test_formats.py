@@ -16,6 +16,8 @@ from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud import seed
 from tests.unit.amigocloud.export.test_export import ASSETS, export, ordered, truth
 
+pytestmark = pytest.mark.both_engines
+
 
 def description(path):
     return json.loads(pq.read_metadata(path).metadata[b"geo"])
@@ -187,6 +189,7 @@ def test_rows_without_geometry_are_refused_where_one_is_needed(tmp_path, ending)
     ("value", "said"),
     [("nonsense", "row 3: column 'wkb_geometry' holds no hex EWKB"), ("SRID=25832;POINT(1 2)", "SRID 25832")],
 )
+@pytest.mark.one_engine("embedded", "PostgreSQL refuses such a value")
 def test_a_geometry_that_cannot_be_written_is_named(sandbox, tmp_path, ending, value, said):
     sandbox.amigocloud.store.write(
         "UPDATE dataset_2002 SET wkb_geometry = ? WHERE amigo_id = "
@@ -198,6 +201,7 @@ def test_a_geometry_that_cannot_be_written_is_named(sandbox, tmp_path, ending, v
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.one_engine("embedded", "PostgreSQL refuses such a value")
 def test_a_value_of_another_type_is_named(sandbox, tmp_path):
     sandbox.amigocloud.store.write(f"UPDATE dataset_{seed.ASSETS} SET price = 'much' WHERE number = 7")
     with pytest.raises(InputError, match="column 'price' is not all double"):
@@ -212,6 +216,7 @@ def test_only_text_formats_can_be_packed(sandbox, tmp_path, ending):
     assert sandbox.counters.total() == 0
 
 
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_package_that_is_missing_is_named_before_any_request(sandbox, tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs pyarrow and shapely: install the extra 'parquet'"):

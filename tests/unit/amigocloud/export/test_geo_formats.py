@@ -77,6 +77,7 @@ def written(path: Path, *values: str | None, more: dict[str, Any] | None = None)
 # -- GeoParquet
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("dataset", [seed.ASSETS, seed.ZONES], ids=["points", "polygons"])
 def test_the_metadata_are_those_of_the_specification(sandbox, tmp_path, dataset):
     path = tmp_path / "a.geoparquet"
@@ -89,6 +90,7 @@ def test_the_metadata_are_those_of_the_specification(sandbox, tmp_path, dataset)
     assert "bbox" not in manifest["columns"]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("dataset", [seed.ASSETS, seed.ZONES], ids=["points", "polygons"])
 def test_the_covering_column_holds_the_box_of_each_row(sandbox, tmp_path, dataset):
     export(tmp_path / "a.geoparquet", dataset=dataset)

@@ -23,6 +23,8 @@ from tests.support.per_asset import PerAsset
 from tests.support.state_store import FakeAssetStateStores
 from tests.unit.amigocloud.export.test_export import lines
 
+pytestmark = pytest.mark.both_engines
+
 ASSETS = Asset("assets", uri="x-test://assets")
 NEWEST = "2025-01-15 19:53:00+00:00"
 
@@ -424,6 +426,7 @@ def test_without_a_state_store_everything_is_exported_and_the_log_says_why(tmp_p
         ({"incremental_column": None, "lag": timedelta(1)}, "'lag' is used with 'incremental_column'"),
     ],
 )
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_bad_arguments_are_named_before_any_request(sandbox, dag, arguments, said):
     with pytest.raises(InputError, match=said):
         dag.run(**arguments)

@@ -25,6 +25,8 @@ from tests.support.hypothesis_sizes import examples
 from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.export.test_export import ASSETS, lines, ordered
 
+pytestmark = pytest.mark.both_engines
+
 NUMBER = 4001
 """A dataset that only these tests have."""
 
@@ -91,6 +93,7 @@ def test_a_plan_costs_two_requests_and_one_for_each_bound(sandbox):
 
 
 @pytest.mark.parametrize("parts", [0, -1, "0", "many", "", None, 2.5, True, "{{ x }}", 100_000, [4]])
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_number_of_parts_that_is_none_is_refused_before_any_request(sandbox, parts):
     with pytest.raises(InputError, match="'parts' must be a whole number"):
         plan(parts=parts)
@@ -124,6 +127,7 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 @settings(max_examples=examples(25))
 @given(data=st.data())
+@pytest.mark.one_engine("embedded", "hundreds of datasets; the other tests read their parts on both")
 def test_every_key_is_in_exactly_one_part_whatever_the_keys(running_sandbox, kind, data):
     keys = data.draw(st.lists(KEYS[kind], unique=True, max_size=40))
     count = data.draw(st.integers(1, 12))
@@ -159,6 +163,7 @@ def test_parts_of_any_keys_are_read_whole(sandbox, tmp_path, keys):
     assert sorted(row["amigo_id"] for row in rows_of(results)) == sorted(keys)
 
 
+@pytest.mark.one_engine("embedded", "a primary key of PostgreSQL is never null")
 def test_null_keys_are_refused_as_no_part_would_hold_them(sandbox):
     sandbox.amigocloud.store.db.execute('CREATE TABLE "dataset_77" (amigo_id TEXT_STRING, v INTEGER)')
     sandbox.amigocloud.store.db.execute("INSERT INTO dataset_77 VALUES ('a', 1), (NULL, 2)")
@@ -310,6 +315,7 @@ BAD_PARTS = {
 
 
 @pytest.mark.parametrize("bad", BAD_PARTS.values(), ids=BAD_PARTS)
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_part_that_is_none_is_refused_before_any_request(sandbox, tmp_path, bad):
     part = {**plan()[1], **bad} if isinstance(bad, dict) and bad else bad
     sandbox.counters.clear()
@@ -332,6 +338,7 @@ def test_a_part_that_is_none_is_refused_before_any_request(sandbox, tmp_path, ba
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_arguments_that_contradict_a_part_are_refused_before_any_request(sandbox, tmp_path, more, problem):
     part = plan()[0]
     sandbox.counters.clear()
@@ -403,6 +410,7 @@ PATHS = st.from_regex(r"(/[a-z0-9=_-]{1,6}){0,2}/[a-z0-9_-]{0,6}(-[0-9]{1,2})?(\
 
 
 @given(path=PATHS, count=st.integers(1, 20))
+@pytest.mark.one_engine("embedded", "about the names of files")
 def test_no_two_parts_of_a_plan_have_one_file_whatever_the_path(path, count):
     assert len({part_path(path, a_part(number, count)) for number in range(count)}) == count
 
@@ -448,6 +456,7 @@ def test_an_export_of_a_state_that_is_gone_fails_permanently(sandbox, tmp_path, 
         ("s", {"dataset": 2001, "incremental_column": "updated_at"}, "leave it or 'state' out"),
     ],
 )
+@pytest.mark.one_engine("embedded", "no request is sent")
 def test_a_state_that_does_not_fit_is_refused_before_any_request(sandbox, tmp_path, state, source, problem):
     with pytest.raises(InputError, match=problem):
         export_state(tmp_path, state, **source)

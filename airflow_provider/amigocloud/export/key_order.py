@@ -1,0 +1,42 @@
+"""Order of keys: whether the service orders hex digits as ranges of keys need it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from airflow_provider.amigocloud.pagination import Page
+
+_START = re.compile(rb'"([0-9a-f]{8})')
+"""The first hex digits of a key in JSON."""
+
+_EVIDENCE = 16
+"""Number of keys whose order shows that the database orders hex digits in the usual way."""
+
+
+def hex_starts(page: Page, keys: msgspec.json.Decoder[Any]) -> list[bytes]:
+    """Return the first hex digits of the keys of a page that have them."""
+    starts = (_START.match(bytes(row.key)) for row in keys.decode_lines(page.lines()))
+    return [start[1] for start in starts if start]
+
+
+class HexOrder:
+    """Order of the service's keys by their hex digits, as its pages show it.
+
+    The usual orders of texts do. An order that compares runs of digits as numbers, or puts letters first, has
+    no range of keys between two cuts.
+
+    :param is_wanted: False if ranges are not cut at all.
+    """
+
+    def __init__(self, is_wanted: bool) -> None:
+        self.is_usual = is_wanted
+        self.is_known = False
+
+    def add(self, starts: list[bytes]) -> None:
+        """Extend by the first digits of a page's keys, in the order of the service."""
+        self.is_usual = self.is_usual and starts == sorted(starts)
+        self.is_known = self.is_usual and (self.is_known or len(set(starts)) >= _EVIDENCE)
