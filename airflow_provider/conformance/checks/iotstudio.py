@@ -10,6 +10,7 @@ from airflow_provider.conformance.check import (
     Answer,
     Check,
     Finder,
+    Observed,
     OpenQuestionError,
     SkippedError,
     Step,
@@ -214,7 +215,31 @@ READ = (
     ),
 )
 
+
+def _stray(answers: Answers, _: Facts) -> Observed:
+    replies = (answers[0].reply, *answers[0].others)
+    missing = sum(reply.status == _MISSING for reply in replies)
+    if missing == len(replies):
+        raise OpenQuestionError("the Thing is gone")
+    every = len(replies) // missing if missing else 0
+    return Observed(every, f"found {missing} of {len(replies)} reads with a 404")
+
+
+_MISSING = 404
+
 BURST = (
+    Check(
+        "I3.stray",
+        "read",
+        "Does a Thing that exists have a 404 at times?",
+        (Step("GET", f"{SPACE}/things/{{thing}}", times=30, every=1.0, accepts=SUCCESS | {404}),),
+        "stray_every",
+        0,
+        "a Thing that exists has no 404",
+        "iotstudio/hooks_base.py",
+        _stray,
+        opt_in=True,
+    ),
     Check(
         "I1.second_token",
         "read",

@@ -73,6 +73,7 @@ FLIPS: dict[str, dict[str, Any]] = {
         "empty_page_in_the_middle": True,
         "unknown_space_status": 403,
         "unknown_thing_status": 403,
+        "stray_every": 10,
         "history_order": "oldest",
         "range_end": "inclusive",
         "has_query": False,
