@@ -67,6 +67,7 @@ class Step:
     :param form: body as a form.
     :param files: file of a form as name and content; ``form`` has its further fields.
     :param headers: further headers.
+    :param bare: whether the headers that the hook adds are left out.
     :param login: ``own`` sends the connection's credentials, ``bad`` a token that no service knows, and
         ``none`` nothing; ``token`` is the connection's own request for a token.
     :param accepts: statuses that the reader understands; others leave the check open.
@@ -93,6 +94,7 @@ class Step:
     files: tuple[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     login: Literal["own", "bad", "none", "token"] = "own"
+    bare: bool = False
     accepts: frozenset[int] = SUCCESS
     fresh: bool = False
     once: bool = False

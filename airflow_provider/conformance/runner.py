@@ -297,7 +297,8 @@ def _templates(step: Step) -> list[object]:
 
 def _key(step: Step) -> str:
     return json.dumps(
-        [step.method, step.base, step.login, step.makes, step.times, *_templates(step)], default=dict
+        [step.method, step.base, step.login, step.makes, step.times, step.bare, *_templates(step)],
+        default=dict,
     )
 
 

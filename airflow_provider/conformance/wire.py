@@ -181,7 +181,8 @@ class Wire:
             return self._token_request()
         quoted = {name: segment(facts[name]) for name in placeholders(step.path) if name in facts}
         path = fill(step.path, quoted)
-        headers, params = fill({**self.headers, **step.headers}, facts), fill(dict(step.params), facts)
+        headers = fill({**({} if step.bare else self.headers), **step.headers}, facts)
+        params = fill(dict(step.params), facts)
         if step.login == "bad":
             if isinstance(self.transport.endpoint.credential, QueryToken):
                 params = {**params, "token": BAD_TOKEN}

@@ -100,5 +100,11 @@ def use_project_token(sandbox: Sandbox) -> str:
     return json.dumps({**connection, "password": READ_PROJECT_TOKEN})
 
 
+def with_preview(sandbox: Sandbox) -> str:
+    """Return the connection that names a version of the API."""
+    connection: dict[str, Any] = json.loads(sandbox.connections["iotstudio_default"])
+    return json.dumps({**connection, "extra": {**connection["extra"], "api_preview": "2024.1"}})
+
+
 ARRANGEMENTS: dict[str, Callable[[Sandbox], None]] = {"leanix": finish_a_run}
 """Data that the checks of a service need."""

@@ -47,8 +47,17 @@ def _page(answers: Answers, _: Facts) -> Observed:
 
 def _count_error(answers: Answers, _: Facts) -> Observed:
     counted = int(next(iter(answers[1].json()["data"][0].values())))
+    if _is_of_page(answers, {}) and counted != len(answers[0].json()["data"]):
+        raise SkippedError("the count is that of the page")
     error = int(answers[0].json()["count"]) - counted
     return Observed(error, "found the number of rows" if not error else "found another number")
+
+
+def _is_of_page(answers: Answers, _: Facts) -> bool:
+    body = answers[0].json()
+    if not body["next"]:
+        raise SkippedError("the dataset fits on one page")
+    return int(body["count"]) == len(body["data"])
 
 
 def _is_unordered(answers: Answers, _: Facts) -> bool:
@@ -134,6 +143,18 @@ READ = (
         "the count of a page is the number of all rows",
         "amigocloud/export/keyset.py",
         _count_error,
+        danger=True,
+    ),
+    Check(
+        "A3.count_of_page",
+        "read",
+        "Is the count of a query that of all rows, or that of the page?",
+        (SMALL,),
+        "count_is_page",
+        False,
+        "the count of a query is that of all rows",
+        "amigocloud/export/keyset.py",
+        choice_reader(_is_of_page, {False: "that of all rows", True: "that of the page"}),
         danger=True,
     ),
     Check(

@@ -10,6 +10,7 @@ from airflow_provider.conformance.check import (
     Answer,
     Check,
     Finder,
+    Observed,
     OpenQuestionError,
     SkippedError,
     Step,
@@ -68,6 +69,10 @@ def _range_end(answers: Answers, facts: Facts) -> str:
 
 def _above_limit(answers: Answers, _: Facts) -> str:
     return "reject" if answers[0].status == 400 else "clamp"
+
+
+def _needs_preview(answers: Answers, _: Facts) -> bool:
+    return answers[0].status not in SUCCESS or "data" not in answers[0].json()
 
 
 def _has_empty_page(answers: Answers, _: Facts) -> bool:
@@ -131,6 +136,19 @@ READ = (
         "a limit above 1000 is refused",
         "iotstudio/api.py",
         choice_reader(_above_limit, {"reject": "it refused", "clamp": "it accepted"}),
+    ),
+    Check(
+        "I2.prefer",
+        "read",
+        "Does a request without a Prefer header find the same API?",
+        (replace(ONE, bare=True, accepts=ANY_STATUS),),
+        "requires_preview",
+        False,
+        "the API needs no Prefer header",
+        "iotstudio/hooks_base.py",
+        choice_reader(
+            _needs_preview, {False: "it without the header", True: "another API without the header"}
+        ),
     ),
     Check(
         "I2.empty_page",
@@ -214,7 +232,31 @@ READ = (
     ),
 )
 
+
+def _stray(answers: Answers, _: Facts) -> Observed:
+    replies = (answers[0].reply, *answers[0].others)
+    missing = sum(reply.status == _MISSING for reply in replies)
+    if missing == len(replies):
+        raise OpenQuestionError("the Thing is gone")
+    every = len(replies) // missing if missing else 0
+    return Observed(every, f"found {missing} of {len(replies)} reads with a 404")
+
+
+_MISSING = 404
+
 BURST = (
+    Check(
+        "I3.stray",
+        "read",
+        "Does a Thing that exists have a 404 at times?",
+        (Step("GET", f"{SPACE}/things/{{thing}}", times=30, every=1.0, accepts=SUCCESS | {404}),),
+        "stray_every",
+        0,
+        "a Thing that exists has no 404",
+        "iotstudio/hooks_base.py",
+        _stray,
+        opt_in=True,
+    ),
     Check(
         "I1.second_token",
         "read",

@@ -173,6 +173,10 @@ def _batch_mode(answers: Answers, facts: Facts) -> str:
     return modes[changed[0], changed[1]]
 
 
+def _takes_text(answers: Answers, _: Facts) -> bool:
+    return answers[-1].status in SUCCESS
+
+
 def _delete_twice(answers: Answers, _: Facts) -> str:
     return "ignore" if answers[-1].status in SUCCESS else "refuse"
 
@@ -274,6 +278,17 @@ SCRATCH = (
         "a PUT with an unknown id is a 400",
         "mapsindoors/geodata/batches.py",
         status_reader(400, 404),
+    ),
+    Check(
+        "M6.numbers",
+        "scratch",
+        "Is a number in a text accepted where a number is expected?",
+        (MAKE["poi"], _put({"id": "{poi}", "status": "0"}, accepts=SUCCESS | {400, 422})),
+        "numbers_in_text",
+        False,
+        "a number in a text is refused",
+        "mapsindoors/geodata/validation.py",
+        choice_reader(_takes_text, {False: "it refused", True: "it accepted"}),
     ),
     Check(
         "M6.batch",

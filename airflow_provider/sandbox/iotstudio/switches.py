@@ -43,6 +43,7 @@ class Switches(TokenSwitches):
     :param one_token: a new access token ends the others of its client.
     :param above_limit: a limit above 1000 is rejected, or read as 1000.
     :param unknown_thing_status: status of replies about a Thing that does not exist.
+    :param stray_every: every so many reads of a Thing are answered with a 404; 0 for none.
     :param history_order: a history begins with the newest or the oldest value.
     :param range_end: a range of times excludes or includes its end.
     :param has_query: when false, queries return 404.
@@ -75,6 +76,7 @@ class Switches(TokenSwitches):
     one_token: bool = False
     above_limit: Literal["reject", "clamp"] = "reject"
     unknown_thing_status: Literal[400, 403, 404] = 404
+    stray_every: Number = 0
     history_order: Literal["newest", "oldest"] = "newest"
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True

@@ -18,6 +18,7 @@ from tests.support.conformance import (
     outcomes,
     run_checks,
     use_project_token,
+    with_preview,
 )
 
 PACKAGE = Path(__file__).resolve().parents[3] / "airflow_provider"
@@ -48,6 +49,7 @@ FLIPS: dict[str, dict[str, Any]] = {
         "derive_anchor_on_put": True,
         "put_unknown_status": 404,
         "batch_mode": "skip-bad",
+        "numbers_in_text": True,
         "delete_unknown": "refuse",
         "delete_children": "leave",
     },
@@ -55,6 +57,7 @@ FLIPS: dict[str, dict[str, Any]] = {
         "bad_token_status": 403,
         "page_clamp": 500,
         "count_error": 7,
+        "count_is_page": True,
         "unstable_order": True,
         "next_origin": "https://other.example",
         "list_default": 10,
@@ -70,9 +73,11 @@ FLIPS: dict[str, dict[str, Any]] = {
     "iotstudio": {
         "refused_token_status": 403,
         "above_limit": "clamp",
+        "requires_preview": True,
         "empty_page_in_the_middle": True,
         "unknown_space_status": 403,
         "unknown_thing_status": 403,
+        "stray_every": 10,
         "history_order": "oldest",
         "range_end": "inclusive",
         "has_query": False,
@@ -100,7 +105,10 @@ FLIPS: dict[str, dict[str, Any]] = {
 }
 """Another value of the switch of each check."""
 
-CONSEQUENCES = {"mapsindoors.requests_per_second": {"M8.retry_after": "skipped"}}
+CONSEQUENCES = {
+    "amigocloud.count_is_page": {"A3.count": "skipped"},
+    "mapsindoors.requests_per_second": {"M8.retry_after": "skipped"},
+}
 """Checks that cannot run where a switch is flipped."""
 
 NEEDS_PROJECT_TOKEN = "A7.jobs"
@@ -142,6 +150,8 @@ def test_a_flipped_switch_is_found_by_its_checks_and_no_others(
     arrange(sandbox, name)
     if switch == "lower_case_keys":
         add_key_with_capitals(sandbox)
+    if switch == "requires_preview":
+        monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", with_preview(sandbox))
     if switch == "project_token_jobs":
         monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", use_project_token(sandbox))
     sandbox.switches.set(sandbox.switches.check({f"{name}.{switch}": value}))

@@ -11,7 +11,7 @@ from airflow_provider.sandbox.iotstudio.json_patch import PatchError, apply_patc
 from airflow_provider.sandbox.iotstudio.pagination import list_page
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
-from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply
+from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
 from airflow_provider.sandbox.iotstudio.routes.properties import check_values
 from airflow_provider.sandbox.iotstudio.routes.templates import model_of, templated
 from airflow_provider.sandbox.iotstudio.validation import description_errors
@@ -98,6 +98,8 @@ def _check_shapes(body: dict[str, Any], *, strict: bool) -> None:
 
 def get(request: ApiRequest) -> Reply:
     """GET T."""
+    if request.service.is_stray():
+        raise not_found()
     return 200, _describer(request)(request.find_thing())
 
 
