@@ -34,7 +34,7 @@ SERVICES: dict[str, ServiceChecks] = {
     "amigocloud": ServiceChecks(
         "amigocloud",
         (*amigocloud.PUBLIC, *amigocloud.READ, *amigocloud_scratch.SCRATCH),
-        sign_in=Step("GET", "/", base="project"),
+        sign_in=amigocloud.ME,
         finders={**amigocloud.FINDERS, **amigocloud_scratch.FINDERS},
         creations=amigocloud_scratch.CREATIONS,
         fields=FIELDS["amigocloud"],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider.conformance.meter import Clock
     from airflow_provider.conformance.session import Session
 
-UNREACHABLE, BAD_ARGUMENTS, LEFT_OBJECTS = 3, 4, 5
+INTERRUPTED, UNREACHABLE, BAD_ARGUMENTS, LEFT_OBJECTS = 1, 3, 4, 5
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,6 +91,9 @@ def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> i
     except NoAccessError as error:
         print(f"No access: {error}", file=sys.stderr)
         return _end(session, UNREACHABLE)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return _end(session, INTERRUPTED)
     finally:
         session.close()
 
@@ -127,9 +130,13 @@ def _ask(options: argparse.Namespace, parser: _Parser, session: Session) -> None
         print(service.note)
     if options.yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         parser.error("the level scratch needs your consent: --yes")
-    if input("Make them? [y/N] ").strip().lower() not in {"y", "yes"}:
+    try:
+        answer = input("Make them? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in {"y", "yes"}:
         parser.error("nothing was made")
 
 

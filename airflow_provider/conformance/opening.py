@@ -102,6 +102,7 @@ def _with_wire(
     uuid = f"{unknown[:8]}-{unknown[8:12]}-4000-8000-{unknown[12:]}"
     facts: Facts = {"unknown": unknown, "unknown_uuid": uuid, "host": settings.host}
     facts |= {"key": settings.extras.get("api_key"), "space": settings.extras.get("space")}
+    facts["project"] = settings.extras.get("project_url")
     given = {name: value for name, value in facts.items() if value}
     return OpenService(service, settings, wire, guard, given)
 

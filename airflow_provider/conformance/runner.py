@@ -139,6 +139,8 @@ class Runner:
         :raises OpenQuestionError: for a status that the check's reader does not understand.
         :raises SkippedError: for a missing permission, or a value that the account does not have.
         """
+        if step.base == "project" and "project" not in self.facts:
+            raise SkippedError("the connection names no project")
         for name in sorted(placeholders(_templates(step)) | {*step.needs}):
             self._obtain(name)
         key = _key(step)

@@ -107,6 +107,16 @@ def test_the_level_public_needs_no_credentials(sandbox: Any, monkeypatch: pytest
     assert sum(sandbox.counters.tokens_issued.values()) == 0
 
 
+def test_a_connection_without_a_project_skips_its_checks(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", changed(sandbox, "amigocloud", extra={}))
+    assert run(sandbox, "amigocloud_default") == 0
+    out = capsys.readouterr().out
+    assert "A3.page            skipped   (the connection names no project)" in out
+    assert "A6.bad_token       same" in out
+
+
 def test_a_missing_permission_skips_the_checks_that_need_it(sandbox: Any, capsys: Any) -> None:
     sandbox.leanix.allowed = False
     code = run(sandbox, "leanix_default")

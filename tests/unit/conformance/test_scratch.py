@@ -100,6 +100,21 @@ def test_the_user_is_asked(sandbox: Any, monkeypatch: pytest.MonkeyPatch, answer
             assert main(arguments, clock) == 0
 
 
+def test_an_interrupted_run_removes_what_it_has_made(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, working_folder: Path, capsys: Any
+) -> None:
+    before = snapshot(sandbox)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("airflow_provider.conformance.command._show", interrupt)
+    assert scratch(sandbox, "iotstudio", "--only", "I6") == 1
+    assert "Interrupted" in capsys.readouterr().err
+    assert snapshot(sandbox) == before
+    assert files(working_folder) == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_lower_levels_make_nothing(sandbox: Any, name: str, working_folder: Path) -> None:
     before = snapshot(sandbox)
