@@ -181,6 +181,11 @@ class IoTStudioService(IoTStudioState):
                 return _response(reply, nan_literals=self.nan_literals)
             except ApiError as error:
                 return _response((error.status, error.body))
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                if self.checks("descriptions"):
+                    raise
+                # Without the check of descriptions a handler may get one that it cannot use.
+                return _response((400, ApiError(400, "malformed body").body))
 
         return answer
 

@@ -25,6 +25,8 @@ class Switches(TokenSwitches):
         vendor's docs call not enforced.
     :param requires_preview: answer as older servers do, which without a ``Prefer`` header know none of these
         routes.
+    :param max_tokens: maximum access tokens of a client that are valid at the same time; null for no limit.
+        The vendor's docs tell of ten in a trial space.
     :param token_lifetime: seconds that a new token is valid, on the sandbox's clock.
     :param read_only: accept or reject writes to read-only properties.
     :param unknown_property: accept or reject writes to properties that a Thing does not declare.

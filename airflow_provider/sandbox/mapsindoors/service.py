@@ -124,7 +124,13 @@ class MapsIndoorsService(Service, ServiceContext):
                 raise RequestError(429, f"More than {rate:g} requests a second.", headers=wait)
             if method != "GET" or self.require_token:
                 self._allow(request, solution, method)
-            return await handler(self, solution, request)
+            try:
+                return await handler(self, solution, request)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                if self.checks("types"):
+                    raise
+                # Without the check of types a handler may get a value that it cannot use.
+                raise RequestError(400, "The body could not be read.") from None
 
         return self._guarded(endpoint)
 

@@ -308,6 +308,16 @@ def test_models_can_be_left_unapplied(sandbox: Sandbox, api: Api, switch: str) -
     assert api("POST", "/things", {"model": {"name": "pi"}}).json()["properties"] == {}
 
 
+def test_the_seeded_and_the_loaded_things_are_valid(sandbox: Sandbox, api: Api) -> None:
+    sandbox.load("iotstudio.things", things=3)
+    sandbox.iotstudio.null_values = "reject"
+    sandbox.iotstudio.further_keywords = "enforce"
+    for thing in api("GET", "/things?limit=1000").json()["data"][::20]:
+        assert api("PUT", f"/things/{thing['uid']}", thing).status_code == 200
+        answer = api("PUT", f"/things/{thing['uid']}/properties", thing["status"])
+        assert answer.status_code == 200, answer.text
+
+
 # Older servers, and the number of tokens
 
 

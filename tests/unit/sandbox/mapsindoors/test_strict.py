@@ -519,6 +519,12 @@ def test_a_service_with_case_keeps_two_spellings(client: httpx.Client, sandbox: 
     assert {"colorProperty@generic", "colorproperty@generic"} <= set(bikes(client)["properties"])
 
 
+def test_loaded_rooms_are_valid(client: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.load("mapsindoors.rooms", rooms=700)
+    answer = client.put("/geodata", json=client.get("/geodata").json())
+    assert answer.status_code == 204, answer.text
+
+
 def test_the_seeded_objects_are_valid(client: httpx.Client, sandbox: Sandbox) -> None:
     for lower in (True, False):
         sandbox.mapsindoors.lower_case_keys = lower
