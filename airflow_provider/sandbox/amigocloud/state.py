@@ -117,7 +117,7 @@ class AmigoCloudState(Service, Switches):
         self.engine.before_fork()
 
     def after_fork(self, member: int) -> None:
-        """Let the engine use a copy of the data."""
+        """Use a copy of the data that other processes do not change."""
         self.engine.after_fork(member)
 
     # -- URLs

@@ -163,6 +163,60 @@ def test_each_of_several_processes_has_a_copy_of_the_database(running_postgres: 
     assert made_on(running_postgres) == before
 
 
+@pytest.mark.parametrize(
+    ("user", "database", "said"),
+    [
+        ("loader:s3cret", "airflow", "password authentication failed"),
+        ("airflow:s3cret", "nothing", 'database "nothing" does not exist'),
+        ("s3cret", "airflow", "does not exist"),
+    ],
+)
+def test_a_server_that_refuses_the_connection_is_quoted(
+    running_postgres: PostgresServer, user: str, database: str, said: str
+) -> None:
+    with pytest.raises(StartError, match=f"refuses the connection: .*{said}") as caught:
+        small(f"postgresql://{user}@127.0.0.1:{running_postgres.port}/{database}").start()
+    assert ":s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_password_may_come_from_the_environment(
+    running_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    with pytest.raises(StartError, match="permission denied"):
+        small(f"postgresql://loader@127.0.0.1:{running_postgres.port}/airflow").start()
+
+
+# -- the same as the embedded engine, and what differs
+
+
+def test_seeded_and_generated_rows_and_their_states_are_those_of_the_embedded_engine(
+    sandbox: Sandbox, running_sandbox: Sandbox
+) -> None:
+    running_sandbox.reset()
+    found = []
+    for each in (sandbox, running_sandbox):
+        each.load("amigocloud.rows", rows=250, dataset=3001, seed=7)
+        each.load("amigocloud.rows", rows=50, dataset=3001, seed=7)
+        store = each.amigocloud.store
+        pages = [
+            store.select(f"SELECT * FROM {item.table} ORDER BY amigo_id", -1, 0)
+            for item in store.datasets.values()
+        ]
+        found.append(([item.states for item in store.datasets.values()], pages))
+    assert found[0] == found[1]
+
+
+def test_texts_are_ordered_as_people_order_them(sandbox: Sandbox, running_sandbox: Sandbox) -> None:
+    sql = "SELECT column1 AS a FROM (VALUES ('b'), ('C'), ('a'), ('Ä')) AS v ORDER BY a"
+    orders = [
+        "".join(row["a"] for row in each.amigocloud.store.select(sql, -1, 0).rows)
+        for each in (sandbox, running_sandbox)
+    ]
+    assert orders == ["aÄbC", "CabÄ"]
+
+
 # -- what the docs advise, through the hook
 
 

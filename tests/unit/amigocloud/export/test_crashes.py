@@ -17,7 +17,11 @@ from tests.support.killed_export import attempt
 from tests.support.state_store import FakeStateStore
 from tests.unit.amigocloud.export.test_export import ASSETS, lines, ordered
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.both_engines,
+    pytest.mark.one_engine("embedded", "starts and kills hundreds of processes"),
+]
 
 KILLS = 5
 PART = 400

@@ -67,7 +67,8 @@ class Database:
         try:
             admin = self._admin = self._connect(dict(self.address.parameters))
         except psycopg.Error as error:
-            raise self._error("cannot be reached", error) from None
+            problem = "refuses the connection" if "FATAL:" in str(error) else "cannot be reached"
+            raise self._error(problem, error) from None
         try:
             _remove_abandoned(admin)
             self._create_database(admin)
