@@ -49,6 +49,7 @@ def test_a_task_makes_no_objects(sandbox: Any) -> None:
     assert sandbox.counters.total("leanix") == 0
 
 
+@pytest.mark.slow
 def test_the_example_writes_a_report_of_each_service(
     sandbox: Any, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
