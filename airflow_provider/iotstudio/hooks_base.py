@@ -37,6 +37,12 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 MISSING_RECHECK_SECONDS = 1.0
 """Seconds before an item that existed a moment ago, and got a 404, is requested again."""
 
+PREVIEW = "2023.1"
+"""The first release with this API, for servers that serve an older one by default."""
+
+_NO_ROUTE = "does not match any rules"
+"""Part of the message of the service's gateway about a path that it does not know."""
+
 
 class SpaceHook(ApiHook):
     """Requests to one space; the base of :class:`~airflow_provider.iotstudio.hooks.IoTStudioHook`.
@@ -131,6 +137,8 @@ class SpaceHook(ApiHook):
             return super().send(self._with_preview(call))
         except PermissionDeniedError as error:
             raise self._permission_error(error, call) from None
+        except NotFoundError as error:
+            raise self._not_found(error) from None
 
     async def asend(self, call: Call[T]) -> T:
         """Send the same call from an event loop, without blocking it; see :meth:`send`."""
@@ -139,6 +147,19 @@ class SpaceHook(ApiHook):
             return await super().asend(self._with_preview(call))
         except PermissionDeniedError as error:
             raise self._permission_error(error, call) from None
+        except NotFoundError as error:
+            raise self._not_found(error) from None
+
+    def _not_found(self, error: NotFoundError) -> NotFoundError:
+        """Return a 404, with a hint when the service does not know the route either."""
+        error.message += self._preview_hint(error)
+        return error
+
+    def _preview_hint(self, error: NotFoundError) -> str:
+        """Return what to try when a server does not know the route; empty when a preview was asked for."""
+        if self.settings.extras["api_preview"] or _NO_ROUTE not in error.message:
+            return ""
+        return f"; an older server needs the extra 'api_preview', such as {PREVIEW}, to know this API"
 
     def _with_preview(self, call: Call[T]) -> Call[T]:
         preview = self.settings.extras["api_preview"]
@@ -217,7 +238,8 @@ class SpaceHook(ApiHook):
         if TOKEN_PATH in error.request and not isinstance(error, AuthenticationError):
             return f"The host answers, but not as IoT Studio's token service: {error.status} {reason}"
         if isinstance(error, NotFoundError):
-            return f"The credentials are valid, but the space '{self.space}' was not found."
+            hint = self._preview_hint(error)
+            return f"The credentials are valid, but the space '{self.space}' was not found{hint}."
         if isinstance(error, PermissionDeniedError):
             return f"The credentials are valid, but may not read the space '{self.space}': {reason}"
         return super().diagnose(error)

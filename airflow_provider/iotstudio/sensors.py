@@ -106,8 +106,13 @@ class IoTStudioPropertySensor(PollSensor):
         """Poll once; return the matches, or None while they are too few."""
         params = match_query(self.filters, self.thing_id, self.min_matches)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
-            things = hook.list_things(category=self.category, params=params)
-            found = [thing["uid"] for thing in islice(things, self.min_matches)]
+
+            def matching() -> list[str]:
+                things = hook.list_things(category=self.category, params=params)
+                return [thing["uid"] for thing in islice(things, self.min_matches)]
+
+            # A wait of hours must not end with a single 404 of a space that was there at the poll before.
+            found = read_twice(matching)
             if self._checks_names and not found:
                 self._check_names(hook)
             self._checks_names = False

@@ -170,10 +170,13 @@ class IoTStudioPropertyTrigger(PollTrigger):
             "filters": api.filters(self.filters),
             "interval": self.poll_interval,
         }
-        if self.thing_id is not None:
-            found = [self.thing_id] if await thing_matches(hook, self.thing_id, **shared) else []
-        else:
-            found = list(await find_matches(hook, self.min_matches, **shared))
+
+        async def matching() -> list[str]:
+            if self.thing_id is not None:
+                return [self.thing_id] if await thing_matches(hook, self.thing_id, **shared) else []
+            return list(await find_matches(hook, self.min_matches, **shared))
+
+        found = await aread_twice(matching)
         return match_result(found) if len(found) >= self.min_matches else None
 
 

@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"processes that serve, for reading only, at most {MOST_PROCESSES} (1)",
     )
     parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="REPORT",
+        help="set the switches that a report of the conformance checks has found; --set changes them",
+    )
+    parser.add_argument(
         "--amigocloud-sql",
         default="",
         metavar="URL",
@@ -66,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         from airflow_provider.sandbox.service import StartError
-        from airflow_provider.sandbox.settings import list_switches, read_settings
+        from airflow_provider.sandbox.settings import list_switches, read_report, read_settings
     except ModuleNotFoundError as error:
         if error.name not in {"starlette", "uvicorn", "python_multipart"}:
             raise
@@ -76,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(list_switches())
         return 0
     settings = read_settings(options.set, options.load)
+    if options.like:
+        read_report(options.like, settings)
     if settings.problems:
         parser.error("\n".join(settings.problems))
     try:

@@ -28,8 +28,17 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "delay": {"seconds": 1.0},
     "redirect": {"location": "/", "status": 302},
     "content_type": {"content_type": "text/html"},
+    "stray_404": {},
 }
 """Kinds of faults, with the options of each kind and their defaults."""
+
+NOT_FOUND: Mapping[str, Any] = {
+    "mapsindoors": {"title": "Not Found", "status": 404},
+    "amigocloud": {"detail": "Not found."},
+    "iotstudio": {"error": {"status": 404, "message": "Item not found"}},
+    "leanix": {"errors": ["Not found"]},
+}
+"""Body of each service's 404, for the fault ``stray_404``: the reply to a request for an item that exists."""
 
 FOR_SOCKETS = {"reset_before", "delay", "redirect"}
 """Kinds that apply to a request to open a WebSocket."""
@@ -234,6 +243,11 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
 
 
+async def _stray_404(exchange: Exchange, _: Mapping[str, Any]) -> None:
+    body = NOT_FOUND.get(exchange.scope["service"], "Not Found")
+    await _status(exchange, {**OPTIONS["status"], "status": 404, "body": body})
+
+
 async def _redirect(exchange: Exchange, options: Mapping[str, Any]) -> None:
     await exchange.answer(Response("", options["status"], {"location": options["location"]}))
 
@@ -297,6 +311,7 @@ STRIKES: Mapping[str, Callable[[Exchange, Mapping[str, Any]], Awaitable[None]]] 
     "delay": _delay,
     "redirect": _redirect,
     "content_type": _content_type,
+    "stray_404": _stray_404,
 }
 """The implementation of each kind of fault."""
 

@@ -44,6 +44,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "401 once": {"kind": "status", "status": 401},
     "401 always": {"kind": "status", "status": 401, "times": None},
     "no tokens": {"kind": "status", "status": 503, "times": None, "path": TOKEN},
+    "404 once": {"kind": "stray_404", "service": "iotstudio"},
     "redirect": {"kind": "redirect"},
     "hour off": {},
 }

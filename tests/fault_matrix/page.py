@@ -51,14 +51,16 @@ Each cell is produced by running the method or task against the sandbox, breakin
 then comparing the state of the service and the files. `python -m tests.fault_matrix --write` writes this
 page. A test fails when it no longer holds, and when a cell says *duplicated*, *lost*, *hung* or *wrong*.
 
-*reset before* breaks the connection before the service acts, *reset after* once it has. *slow* is a reply
-in pieces within the timeout, *wrong type* a good body labelled as HTML, *401 once* a token that is refused.
-*401 always* and *no tokens* last until the attempt has failed. *redirect* leads to another host, which must
-not receive anything. *hour off* moves the service's clock an hour ahead.
+*reset before* breaks the connection before the service acts, *reset after* once it has. *slow* is a reply in
+pieces within the timeout, *wrong type* a good body labelled as HTML, *401 once* a token that is refused. *401
+always* and *no tokens* last until the attempt has failed. *404 once* says that something is not there which
+is; only IoT Studio has been seen to do so. *redirect* leads to another host, which must not receive anything.
+*hour off* moves the service's clock an hour ahead.
 
 - **fine**: the result, with as few requests as without a fault. **retried, fine**: the result, after more
   requests.
-- **-**: the fault cannot occur, as there is no such request (AmigoCloud has no token endpoint).
+- **-**: the fault cannot occur, as there is no such request (AmigoCloud has no token endpoint), or the
+  service is not known to do so.
 
 ## Operators and sensors
 

@@ -12,8 +12,14 @@ from airflow_provider.mapsindoors.geodata.rows import NumberedRow
 
 T = TypeVar("T")
 
-_INDEX = re.compile(r"\[(\d+)\]\.?")
-"""Index by which the service names an object of a request: ``[3].status``."""
+_INDEX = re.compile(r"(?<![\w\]])\$?\[(\d+)\]\.?")
+"""Index by which the service names an object of a request: ``[3].status``, or ``$[3].status`` for a value of
+another JSON type; not an index inside of the object, such as that of ``aliases[1]``."""
+
+_QUOTED_KEY = re.compile(r"\['[^']*'\]")
+"""A key with blanks in a path, whose text is the user's."""
+
+_FIRST = re.compile(_INDEX.pattern.replace(r"(\d+)", "0"))
 
 MOST_BYTES = 8_000_000
 """Maximum bytes of a batch. The service's limit is not documented; web servers of its kind take 30 MB."""
@@ -59,7 +65,7 @@ def with_row_numbers(message: str, batch: Sequence[NumberedRow]) -> str:
 
 def rejected_identities(batch: Sequence[object], message: str) -> set[int]:
     """Return the items that the service's error names, each by its Python ``id``."""
-    indexes = (int(index) for index in _INDEX.findall(message))
+    indexes = (int(index) for index in _INDEX.findall(_QUOTED_KEY.sub(".key", message)))
     return {id(batch[index]) for index in indexes if index < len(batch)}
 
 
@@ -77,4 +83,4 @@ def split_batch(batch: list[T], message: str) -> list[list[T]]:
 
 def rejection_reason(error: ApiError) -> str:
     """Return the service's reason for rejecting an object that was the only one of its request."""
-    return re.sub(r"\[0\]\.?", "", error.message) or str(error)
+    return _FIRST.sub("", error.message) or str(error)

@@ -72,7 +72,8 @@ def problems(item: Mapping[str, Any]) -> Iterator[str]:
     for field in ("aliases", "categories"):
         if not all(isinstance(text, str) for text in given.get(field, [])):
             yield f"{field} must be a list of texts"
-    if (status := given.get("status", 3)) not in (0, 1, 2, 3) or isinstance(status, bool):
+    status = given.get("status", 3)
+    if not isinstance(status, int) or isinstance(status, bool) or status not in (0, 1, 2, 3):
         yield f"status must be 0, 1, 2 or 3, not {shown_value(status)}"
 
 
@@ -100,6 +101,8 @@ def _property_problems(properties: Mapping[str, Any]) -> Iterator[str]:
         name, at, language = key.partition("@")
         if not name or not at or not language or "@" in language:
             yield f"properties key {shown(key)} must be '<name>@<language>' (or '@generic')"
+        elif name != name.strip() or language != language.strip():
+            yield f"properties key {shown(key)} has blanks around its name or language"
         if value is not None and not isinstance(value, str):
             yield f"properties value of {shown(key)} must be a text, not {type(value).__name__}"
         other = seen.setdefault(plain_key(key), key)

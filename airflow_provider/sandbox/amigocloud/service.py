@@ -162,7 +162,8 @@ class AmigoCloudService(AmigoCloudState):
                 answer = await handler(self, request)
             except SqlError as error:
                 refusal = bad_request(str(error), "sql_error")
-                return Response(msgspec.json.encode(refusal.body), 400, media_type="application/json")
+                status = self.sql_error_status
+                return Response(msgspec.json.encode(refusal.body), status, media_type="application/json")
             except ApiError as error:
                 body = msgspec.json.encode(error.body)
                 return Response(body, error.status, error.headers, "application/json")

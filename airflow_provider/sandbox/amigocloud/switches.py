@@ -32,6 +32,8 @@ class Switches(SwitchBoard):
     :param readable_states: number of latest states of a dataset that can be read; null for all.
     :param unknown_state: a read of another state is ``refused`` (400), ``missing`` (404), or gets the rows of
         the ``latest`` state.
+    :param post_select: queries may be sent by POST.
+    :param sql_error_status: status of the reply to SQL that the database refuses.
     :param requests_per_second: maximum requests a second to the account; null for no limit.
     :param retry_after: text of a 429's ``Retry-After`` header; null leaves it out, which no document names.
     :param statement_seconds: seconds after which a statement is cancelled.
@@ -59,6 +61,8 @@ class Switches(SwitchBoard):
     unstable_order: bool = False
     readable_states: Number | None = None
     unknown_state: Literal["refused", "missing", "latest"] = "refused"
+    post_select: bool = True
+    sql_error_status: Literal[400, 409, 422, 500] = 400
     requests_per_second: Rate | None = None
     retry_after: str | None = None
     statement_seconds: Seconds = 30.0

@@ -31,16 +31,14 @@ class Client:
 
 
 def authorize(
-    clients: Mapping[str, Client], token: AccessToken | None, scopes: tuple[str, ...], resource: str
+    clients: Mapping[str, Client], token: AccessToken, scopes: tuple[str, ...], resource: str
 ) -> None:
-    """Raise ``ApiError`` (401 or 403) when a request's token does not allow its resource.
+    """Raise ``ApiError`` (403) when a request's token does not allow its resource.
 
-    :param token: the valid token of the request; None when there is none.
+    :param token: the valid token of the request.
     :param scopes: scopes of which the token needs any.
     :param resource: path of the resource, matched against the policies of the token's client.
     """
-    if token is None:
-        raise ApiError(401, "Unauthenticated")
     wide = {scope.split(".")[0] for scope in scopes}
     if not token.scopes & (wide | set(scopes)):
         raise ApiError(403, "Unauthorized")
@@ -48,11 +46,11 @@ def authorize(
         raise ApiError(403, "Unauthorized")
 
 
-def bearer(authorization: str) -> str:
-    """Return the token of an ``Authorization`` header; raise ``ApiError`` (401) without one."""
+def bearer(authorization: str, status: int = 401) -> str:
+    """Return the token of an ``Authorization`` header; raise ``ApiError`` with a status without one."""
     kind, _, value = authorization.partition(" ")
     if not value or kind.lower() != "bearer":
-        raise ApiError(401, "No token provided")
+        raise ApiError(status, "No token provided")
     return value.strip()
 
 

@@ -19,11 +19,11 @@ def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
         raise PatchError("a patch is a list of operations")
     result = copy.deepcopy(document)
     for operation in operations:
-        if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
+        if not isinstance(operation, dict) or operation.get("op") not in tuple(_OPERATIONS):
             raise PatchError("malformed operation")
         try:
             _OPERATIONS[operation["op"]](result, operation)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise PatchError(f"{operation['op']} {operation.get('path')!r} cannot be applied") from error
     return result
 

@@ -17,10 +17,16 @@ EMPTY_PAGE_SENT = "empty page shown"
 """Last value of a cursor that follows an empty page in the middle."""
 
 
+MAX_LIMIT = 1000
+"""Maximum items of a page."""
+
+
 def limit_of(request: ApiRequest) -> int:
     """Return ``limit``: 1 to 1000, 50 by default; raise ``ApiError`` (400) for other values."""
     text = request.param("limit", "50")
-    if not text.isdigit() or not 1 <= int(text) <= 1000:
+    if text.isdigit() and int(text) > MAX_LIMIT and request.service.above_limit == "clamp":
+        return MAX_LIMIT
+    if not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
         raise ApiError(400, "invalid limit", {"limit": "must be between 1 and 1000"})
     return int(text)
 

@@ -81,5 +81,5 @@ class ApiRequest:
         """Return the Thing of the path; raise ``ApiError`` (404) when it is not in the path's category."""
         thing = self.space.things.get(self.args["thing"])
         if thing is None or (self.category is not None and self.category.name not in thing.categories):
-            raise not_found()
+            raise not_found(self.service.unknown_thing_status)
         return thing

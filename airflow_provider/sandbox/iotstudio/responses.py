@@ -29,6 +29,6 @@ class OAuthError(Exception):
         self.body = {"error": error, "error_description": description}
 
 
-def not_found() -> ApiError:
+def not_found(status: int = 404) -> ApiError:
     """Return the response for an item that does not exist."""
-    return ApiError(404, "Item not found")
+    return ApiError(status, "Item not found")

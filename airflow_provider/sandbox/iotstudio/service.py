@@ -181,6 +181,11 @@ class IoTStudioService(IoTStudioState):
                 return _response(reply, nan_literals=self.nan_literals)
             except ApiError as error:
                 return _response((error.status, error.body))
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                if self.checks("descriptions"):
+                    raise
+                # Without the check of descriptions a handler may get one that it cannot use.
+                return _response((400, ApiError(400, "malformed body").body))
 
         return answer
 
@@ -201,7 +206,10 @@ class IoTStudioService(IoTStudioState):
         if self.longest_url is not None and len(f"{request.url.path}?{request.url.query}") > self.longest_url:
             raise ApiError(414, "URI Too Long")
         resource = request.scope["path"].removeprefix(f"/{self.name}/")
-        token = self.access.find(bearer(request.headers.get("authorization", "")))
+        refused = self.refused_token_status
+        token = self.access.find(bearer(request.headers.get("authorization", ""), refused))
+        if token is None:
+            raise ApiError(refused, "Unauthenticated")
         authorize(self.clients, token, endpoint.scopes, resource)
         space = self.spaces.get(args["space"])
         if space is None:
@@ -209,6 +217,8 @@ class IoTStudioService(IoTStudioState):
             raise ApiError(self.unknown_space_status, text)
         prefer = request.headers.get("prefer", "")
         preview = prefer.removeprefix("preview=") if prefer.startswith("preview=") else ""
+        if self.requires_preview and preview < "2023.1":
+            raise ApiError(404, "Requested url does not match any rules")
         return ApiRequest(
             service=self,
             space=space,

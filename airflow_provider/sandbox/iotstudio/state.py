@@ -35,6 +35,7 @@ class IoTStudioState(Service, Switches):
         self.mqtt: dict[str, dict[str, Any]] = {}
         self._ids = 0
         self._tokens = 0
+        self._reads = 0
 
     @property
     def space(self) -> Space:
@@ -51,6 +52,11 @@ class IoTStudioState(Service, Switches):
         self._ids += 1
         # The counter is part of the time, so that ids made within one millisecond stay in order.
         return ulid(int(self.around.clock.now() * 1000) + self._ids, f"id {self._ids}")
+
+    def is_stray(self) -> bool:
+        """Return whether this read of a Thing is answered with a 404, and count it."""
+        self._reads += 1
+        return bool(self.stray_every) and self._reads % self.stray_every == 0
 
     def count_token(self) -> int:
         """Return the number of a token that is being issued."""

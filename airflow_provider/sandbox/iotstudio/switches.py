@@ -13,6 +13,20 @@ from airflow_provider.sandbox.tokens import TokenSwitches
 class Switches(TokenSwitches):
     """Behaviour of the emulated service.
 
+    :param strict: check descriptions of Things, and their values wherever they can be written; false checks
+        the writes of properties only, and applies no models.
+    :param apply_models: a Thing gets the fields of its model's template, and of its categories' models.
+    :param check_descriptions: descriptions of Things, models and categories have the types of the vendor's
+        OpenAPI file.
+    :param check_values: values in a Thing's ``status``, in histories, of actions' outputs and of queries are
+        checked as property writes are.
+    :param null_values: null is a value of every type, or of the type null only; the docs leave it open.
+    :param further_keywords: enforce ``enum``, ``const``, ``items``, ``required`` and the like, too, which the
+        vendor's docs call not enforced.
+    :param requires_preview: answer as older servers do, which without a ``Prefer`` header know none of these
+        routes.
+    :param max_tokens: maximum access tokens of a client that are valid at the same time; null for no limit.
+        The vendor's docs tell of ten in a trial space.
     :param token_lifetime: seconds that a new token is valid, on the sandbox's clock.
     :param read_only: accept or reject writes to read-only properties.
     :param unknown_property: accept or reject writes to properties that a Thing does not declare.
@@ -27,9 +41,25 @@ class Switches(TokenSwitches):
     :param device_seconds: seconds that the device takes for an action; null leaves actions pending.
     :param device_answers: status and output by action name, ["completed", {"ok": true}] by default.
     :param actions_show_output: whether an action's output is in the replies.
+    :param refused_token_status: status of the reply to a missing, invalid or expired token.
+    :param one_token: a new access token ends the others of its client.
+    :param above_limit: a limit above 1000 is rejected, or read as 1000.
+    :param unknown_thing_status: status of replies about a Thing that does not exist.
+    :param stray_every: every so many reads of a Thing are answered with a 404; 0 for none.
+    :param history_order: a history begins with the newest or the oldest value.
+    :param range_end: a range of times excludes or includes its end.
+    :param has_query: when false, queries return 404.
     :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
+    strict: bool = True
+    apply_models: bool = True
+    check_descriptions: bool = True
+    check_values: bool = True
+    null_values: Literal["accept", "reject"] = "accept"
+    further_keywords: Literal["ignore", "enforce"] = "ignore"
+    requires_preview: bool = False
+    max_tokens: Number | None = 10
     token_lifetime: Seconds = 604_799
     read_only: Literal["accept", "reject"] = "accept"
     unknown_property: Literal["accept", "reject"] = "reject"
@@ -44,4 +74,16 @@ class Switches(TokenSwitches):
     device_seconds: Seconds | None = 2.0
     device_answers: dict[str, tuple[str, Any]] = field(default_factory=dict)
     actions_show_output: bool = True
+    refused_token_status: Literal[401, 403] = 401
+    one_token: bool = False
+    above_limit: Literal["reject", "clamp"] = "reject"
+    unknown_thing_status: Literal[400, 403, 404] = 404
+    stray_every: Number = 0
+    history_order: Literal["newest", "oldest"] = "newest"
+    range_end: Literal["exclusive", "inclusive"] = "exclusive"
+    has_query: bool = True
     nan_literals: bool = False
+
+    def checks(self, name: str) -> bool:
+        """Return whether a check of the strict service is made: ``values`` for ``check_values``."""
+        return self.strict and bool(getattr(self, f"check_{name}"))

@@ -113,48 +113,6 @@ def process_outbound(run: Run, sheets: dict[str, FactSheet], more: int) -> None:
     ]
 
 
-def write_to_ldif(run: Run, sheets: Mapping[str, FactSheet]) -> None:
-    """Write fact sheets into the result of an inbound run whose configuration has writers for that.
-
-    All writers fill one LDIF. Each runs once for every item of the content, so a run needs an item, if only
-    a dummy. The header is that of ``targetLdif``.
-    """
-    writers = [
-        processor
-        for processor in run.configuration.get("processors", [])
-        if processor.get("processorType") == "writeToLdif"
-    ]
-    if not writers or not run.content:
-        return
-    target = run.configuration.get("targetLdif") or {}
-    header = {row["key"]: row["value"] for row in target.get("ldifKeys", [])}
-    items: list[dict[str, Any]] = []
-    for writer in writers:
-        types = _scope_types(writer)
-        found = [sheet.item() for sheet in sheets.values() if sheet.type in types and not sheet.archived]
-        items += found
-        run.processors.append(
-            {
-                "processorIndex": len(run.processors),
-                "processorName": writer.get("processorName", "Writer"),
-                "processingTotalDuration": duration(run.work_seconds / 2),
-                "processingNetworkDuration": duration(run.work_seconds / 3),
-                "processedContentCount": 0,
-                "graphQLRequestCount": 1,
-                "errorCount": 0,
-            }
-        )
-    run.result = json.dumps({"lxVersion": "1.0.0", **header, "content": items}).encode()
-
-
-def _scope_types(writer: Mapping[str, Any]) -> set[str]:
-    """Return the types of fact sheets that a writer's search scope selects; all applications without one."""
-    search = (writer.get("identifier") or {}).get("search") or {}
-    facets = (search.get("scope") or {}).get("facetFilters") or []
-    keys = [key for facet in facets if facet.get("facetKey") == "FactSheetTypes" for key in facet["keys"]]
-    return set(keys) or {"Application"}
-
-
 def export_applications(
     sheets: Mapping[str, FactSheet], header: Mapping[str, Any], more: int
 ) -> Iterator[bytes]:

@@ -57,9 +57,25 @@ def api_routes(workspace: Workspace) -> list[BaseRoute]:
         ("POST", "/fastSynchronizationRuns/withConfig", runs.fast_with_configuration),
     ]
     routes: list[BaseRoute] = [Route("/services/mtm/v1/oauth2/token", _token(workspace), methods=["POST"])]
+    document = Route(f"{API}/api-docs/swagger.json", _document(workspace, table), methods=["GET"])
+    routes.append(document)
     for method, path, handler in table:
         routes.append(Route(API + path, _guard(workspace, handler), methods=[method]))
     return routes
+
+
+def _document(workspace: Workspace, table: list[tuple[str, str, Handler]]) -> Handler:
+    """Return the handler of the API's description, which needs no token."""
+
+    async def document(_: Request) -> Response:
+        paths: dict[str, dict[str, Any]] = {}
+        for method, path, _handler in table:
+            if f"{method} {path}" not in workspace.hidden_operations:
+                paths.setdefault(path, {})[method.lower()] = {"responses": {"200": {"description": "ok"}}}
+        info = {"title": "Integration API", "version": "v1"}
+        return JSONResponse({"swagger": "2.0", "info": info, "basePath": API, "paths": paths})
+
+    return document
 
 
 def _token(workspace: Workspace) -> Handler:
@@ -79,7 +95,8 @@ def _token(workspace: Workspace) -> Handler:
         if fields.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         if credentials != ("apitoken", workspace.api_token):
-            return PlainTextResponse("Credentials are required to access this resource.", 401)
+            text = "Credentials are required to access this resource."
+            return PlainTextResponse(text, workspace.bad_api_token_status)
         return JSONResponse(workspace.issue_token())
 
     return token
@@ -92,7 +109,7 @@ def _guard(workspace: Workspace, handler: Handler) -> Handler:
         token = workspace.token_of(request.headers.get("authorization"))
         if token is None:
             text = "Credentials are required to access this resource."
-            return PlainTextResponse(text, workspace.refused_token_status)
+            return PlainTextResponse(text, workspace.refusal_status(request.headers.get("authorization")))
         early = workspace.limit.take(token.client, workspace.now(), workspace.requests_per_second)
         if early:
             headers = retry_after(early) if workspace.retry_after else {}
@@ -150,6 +167,7 @@ class ConfigurationRoutes:
         body = await _body(request)
         if not isinstance(body, dict) or not all(configuration_key(body)):
             raise RefusalError(400, "The key of the processor configuration is incomplete")
+        self.workspace.check_configuration(body)
         self.workspace.configurations[configuration_key(body)] = {
             **body,
             "processingMode": configuration_key(body)[4],
@@ -179,12 +197,14 @@ class RunRoutes:
         """Return all runs ever created."""
         workspace = self.workspace
         rows = [workspace.run_row(run) for run in workspace.runs if run.id not in workspace.hidden_runs]
+        if not workspace.list_descriptions:
+            rows = [{name: row[name] for name in ("id", "status")} for row in rows]
         workspace.count_rows(len(rows))
         return JSONResponse(rows)
 
     async def create(self, request: Request) -> Response:
         """Create a run of the stored configuration that the input's header selects."""
-        ldif = validate_input(await _body(request))
+        ldif = self._valid(await _body(request))
         run = self.workspace.create(ldif, self.workspace.configuration_for(ldif))
         self._start_if_asked(request, run)
         row = self.workspace.run_row(run)
@@ -192,7 +212,7 @@ class RunRoutes:
 
     async def create_with_configuration(self, request: Request) -> Response:
         """Create a run of a configuration in the request."""
-        ldif, configuration = _with_configuration(await _body(request))
+        ldif, configuration = self._with_configuration(await _body(request))
         run = self.workspace.create(ldif, configuration)
         self._start_if_asked(request, run)
         return JSONResponse({"id": run.id})
@@ -205,7 +225,7 @@ class RunRoutes:
 
     async def create_for_group(self, request: Request) -> Response:
         """Create a run of all configurations of a group."""
-        ldif = validate_input(await _body(request))
+        ldif = self._valid(await _body(request))
         return self._created(request, ldif, self._group(request))
 
     async def create_for_group_from_url(self, request: Request) -> Response:
@@ -218,7 +238,8 @@ class RunRoutes:
         """Start a run; the request's body is ignored."""
         run = self._run(request)
         if run.status != "CREATED":
-            raise RefusalError(400, f"The synchronization run {run.id} was already started earlier")
+            text = f"The synchronization run {run.id} was already started earlier"
+            raise RefusalError(self.workspace.second_start_status, text)
         self._start(run, _flag(request, "test"))
         return Response(status_code=200)
 
@@ -276,12 +297,12 @@ class RunRoutes:
 
     async def fast(self, request: Request) -> Response:
         """Execute a run, and return its result."""
-        ldif = validate_input(await _body(request))
+        ldif = self._valid(await _body(request))
         return self._fast(request, ldif, self.workspace.configuration_for(ldif))
 
     async def fast_with_configuration(self, request: Request) -> Response:
         """Execute a run of a configuration in the request."""
-        return self._fast(request, *_with_configuration(await _body(request)))
+        return self._fast(request, *self._with_configuration(await _body(request)))
 
     def _fast(self, request: Request, ldif: dict[str, Any], configuration: Mapping[str, Any]) -> Response:
         if ldif["processingDirection"] == "outbound":
@@ -296,7 +317,8 @@ class RunRoutes:
             "processorCount": len(run.processors),
         }
         ending = run.status if run.status in ENDED else "FAILED"
-        return JSONResponse({"status": ending, "warnings": run.warnings, "stats": stats, "results": {}})
+        results = json.loads(run.result) if run.result else {}
+        return JSONResponse({"status": ending, "warnings": run.warnings, "stats": stats, "results": results})
 
     def _run(self, request: Request) -> Run:
         return self.workspace.run(request.path_params["id"])
@@ -326,7 +348,7 @@ class RunRoutes:
         if not isinstance(provider["url"], str):
             raise RefusalError(400, "Unable to process JSON")
         try:
-            return validate_input(json.loads(self.workspace.storage.read(provider["url"]))), ""
+            return self._valid(json.loads(self.workspace.storage.read(provider["url"]))), ""
         except (LookupError, ValueError) as error:
             return {}, str(error)
 
@@ -344,8 +366,12 @@ class RunRoutes:
             raise RefusalError(400, "Execution group contains processor configurations that are incompatible")
         return found[0]
 
+    def _with_configuration(self, body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not isinstance(body, Mapping) or not isinstance(body.get("processorConfiguration"), Mapping):
+            raise RefusalError(400, "input and processorConfiguration are needed")
+        configuration = dict(body["processorConfiguration"])
+        self.workspace.check_configuration(configuration)
+        return self._valid(body.get("input")), configuration
 
-def _with_configuration(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not isinstance(body, Mapping) or not isinstance(body.get("processorConfiguration"), Mapping):
-        raise RefusalError(400, "input and processorConfiguration are needed")
-    return validate_input(body.get("input")), dict(body["processorConfiguration"])
+    def _valid(self, ldif: Any) -> dict[str, Any]:
+        return validate_input(ldif, strict=self.workspace.strict)

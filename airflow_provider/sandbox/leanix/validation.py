@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID
@@ -10,6 +10,7 @@ from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID
 REQUIRED_FIELDS = ("connectorType", "connectorId", "connectorVersion", "processingDirection")
 DIRECTIONS = ("inbound", "outbound")
 MODES = ("partial", "full")
+CHUNK_FIELDS = ("firstDataObject", "lastDataObject", "maxDataObject")
 
 _MAX_ERRORS = 20
 """Maximum errors in a reply."""
@@ -28,19 +29,35 @@ class RefusalError(Exception):
         self.errors = list(errors)
 
 
-def validate_input(ldif: Any) -> dict[str, Any]:
+def validate_input(ldif: Any, *, strict: bool = True) -> dict[str, Any]:
     """Return the input of a run when its header and items are valid; unknown fields are ignored.
 
+    :param strict: whether the types of the header's fields are checked.
     :raises RefusalError: 400 with one text per error; 403 for another workspace.
     """
     if not isinstance(ldif, Mapping):
         raise RefusalError(400, "The input must be a JSON object")
-    errors = [*_header_errors(ldif), *_content_errors(ldif.get("content") or [])]
+    types = _type_errors(ldif) if strict else []
+    errors = [*types, *_header_errors(ldif), *_content_errors(ldif.get("content") or [])]
     if errors:
         raise RefusalError(400, *errors[:_MAX_ERRORS])
     if ldif.get("lxWorkspace") and ldif["lxWorkspace"] != WORKSPACE_ID:
         raise RefusalError(403, "lxWorkspace does not match the workspace of the access token")
     return dict(ldif)
+
+
+def _type_errors(ldif: Mapping[str, Any]) -> Iterator[str]:
+    for name in (*REQUIRED_FIELDS, "processingMode", "lxVersion", "lxWorkspace", "description"):
+        # The service's JSON library turns numbers and booleans into texts.
+        if isinstance(ldif.get(name), (list, dict)):
+            yield f"{name} must be a text"
+    for name in ("customFields", "chunkInformation"):
+        if not isinstance(ldif.get(name) or {}, Mapping):
+            yield f"{name} must be an object"
+    chunk = ldif.get("chunkInformation")
+    for name, number in chunk.items() if isinstance(chunk, Mapping) else ():
+        if name in CHUNK_FIELDS and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+            yield f"chunkInformation.{name} must be a whole number, 0 or more"
 
 
 def _header_errors(ldif: Mapping[str, Any]) -> list[str]:

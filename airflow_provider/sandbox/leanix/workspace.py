@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider.sandbox.leanix.auth import make_jwt
-from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound, write_to_ldif
+from airflow_provider.sandbox.leanix.configuration_checks import configuration_errors
+from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound
 from airflow_provider.sandbox.leanix.runs import LIVE, Run, RunStateMachine
 from airflow_provider.sandbox.leanix.seed import (
     WORKSPACE_ID,
@@ -21,6 +22,7 @@ from airflow_provider.sandbox.leanix.seed import (
 from airflow_provider.sandbox.leanix.storage import BlobStorage
 from airflow_provider.sandbox.leanix.switches import Switches
 from airflow_provider.sandbox.leanix.validation import RefusalError
+from airflow_provider.sandbox.leanix.writers import write_to_ldif
 from airflow_provider.sandbox.service import Service
 from airflow_provider.sandbox.tokens import AccessToken, AccessTokens
 
@@ -75,7 +77,8 @@ class Workspace(Service, Switches):
 
     def expire_tokens(self) -> None:
         """Invalidate every issued token."""
-        self._tokens.clear()
+        for token in self._tokens.values():
+            token.expires_at = 0.0
 
     # Operations of the routes
 
@@ -90,16 +93,16 @@ class Workspace(Service, Switches):
         """
         self.access.check_number(USER)
         now = self.now()
+        principal: dict[str, Any] = {"id": "0f5b4a52-3a5e-4b0e-b1b2-5a3a4be33d4f"}
+        if self.token_claims:
+            principal["permission"] = {"workspaceId": WORKSPACE_ID, "workspaceName": WORKSPACE_NAME}
         claims = {
             "exp": int(now + self.token_seconds),
             "iss": self.base_url,
             "jti": str(uuid.uuid4()),
             "sub": USER,
             "instanceUrl": self.base_url,
-            "principal": {
-                "id": "0f5b4a52-3a5e-4b0e-b1b2-5a3a4be33d4f",
-                "permission": {"workspaceId": WORKSPACE_ID, "workspaceName": WORKSPACE_NAME},
-            },
+            "principal": principal,
         }
         token = make_jwt(claims, os.urandom(32))
         self.access.add(AccessToken(token, USER, now + self.token_seconds))
@@ -116,6 +119,11 @@ class Workspace(Service, Switches):
         scheme, _, value = (header or "").partition(" ")
         return self.access.find(value) if scheme.lower() == "bearer" else None
 
+    def refusal_status(self, header: str | None) -> int:
+        """Return the status of the reply to an ``Authorization`` header without a valid token."""
+        was_valid = (header or "").partition(" ")[2] in self._tokens
+        return (self.expired_token_status if was_valid else None) or self.refused_token_status
+
     def run(self, run_id: str) -> Run:
         """Return a run with its current status.
 
@@ -124,13 +132,14 @@ class Workspace(Service, Switches):
         self.machine.advance(self.now())
         run = self.machine.runs.get(run_id)
         if run is None:
-            raise RefusalError(404, f"No synchronization run with the id {run_id} exists")
+            text = f"No synchronization run with the id {run_id} exists"
+            raise RefusalError(self.unknown_run_status, text)
         return run
 
     def has_results(self, run: Run) -> bool:
         """Return whether a run has produced an LDIF that can be downloaded by now."""
         ready = run.status == "FINISHED" and run.result is not None
-        return ready and run.since + self.results_delay <= self.now()
+        return ready and run.since + self.results_lag_seconds <= self.now()
 
     def configuration_for(self, header: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stored configuration that a header selects.
@@ -142,6 +151,12 @@ class Workspace(Service, Switches):
         if found is None:
             raise RefusalError(404, f"No processor configuration found for {' / '.join(key)}")
         return found
+
+    def check_configuration(self, configuration: Mapping[str, Any]) -> None:
+        """Raise ``RefusalError`` (400) when a configuration to store or to run has errors."""
+        errors = configuration_errors(configuration) if self.strict else []
+        if errors:
+            raise RefusalError(400, *errors)
 
     def create(self, ldif: Mapping[str, Any], configuration: Mapping[str, Any], input_error: str = "") -> Run:
         """Create a run with the current switches, without starting it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 KINDS = ("email", "url", "phone", "openinghours")
@@ -12,8 +12,11 @@ PHONE = re.compile(r"^\+?[A-Za-z0-9 ().-]+$")
 TIME = re.compile(r"^\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?$")
 
 
-def problems(details: Any) -> Iterator[str]:
-    """Yield the problems of a list of additional details."""
+def problems(details: Any, languages: Set[str] | None = None) -> Iterator[str]:
+    """Yield the problems of a list of additional details.
+
+    :param languages: languages that displayed texts may have; None for any.
+    """
     if not isinstance(details, list) or not all(isinstance(detail, dict) for detail in details):
         yield "Must be a list of objects."
         return
@@ -21,6 +24,8 @@ def problems(details: Any) -> Iterator[str]:
     if None in keys or len(set(keys)) != len(keys):
         yield "Each needs a key of its own."
     for detail in details:
+        wrong = sorted(set(detail.get("displayText") or {}) - (languages or set())) if languages else []
+        yield from (f"displayText: {language} is no language of the solution." for language in wrong)
         kind = detail.get("detailType")
         if kind not in KINDS:
             yield f"detailType must be one of {', '.join(KINDS)}."

@@ -62,7 +62,7 @@ class TokenService:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         found = self._access.find(token.strip())
         if scheme.lower() != "bearer" or found is None:
-            raise RequestError(401)
+            raise RequestError(self._context.refused_token_status)
         return self.users.get(found.client) or self.clients[found.client]
 
     async def token(self, request: Request) -> Response:
@@ -74,7 +74,7 @@ class TokenService:
         if form.get("scope", "integration") != "integration":
             return _token_error("invalid_scope")
         grant = form.get("grant_type")
-        if grant == "password":
+        if grant == "password" and self._context.password_grant:
             if form.get("client_id") != "client":
                 return _token_error("invalid_client")
             account = self.users.get(form.get("username", ""))
@@ -115,8 +115,11 @@ class TokenService:
         """
         account = self.bearer(request)
         form = parse_qsl((await request.body()).decode()) if _is_form(request) else []
-        given = {**dict(form), **dict(request.query_params)}
-        clients = [c for c in self.clients.values() if c.customer == given.get("customerId")]
+        in_query = dict(request.query_params) if self._context.secret_variables == "query" else {}
+        given = {**dict(form), **in_query}
+        if not given.get("customerId"):
+            raise RequestError(400, errors={"customerId": ["The customerId field is required."]})
+        clients = [c for c in self.clients.values() if c.customer == given["customerId"]]
         if not clients:
             raise RequestError(400, errors={"customerId": ["A known customer is needed."]})
         client = clients[0]

@@ -10,6 +10,15 @@ from starlette.responses import Response
 from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
 from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution
+from airflow_provider.sandbox.mapsindoors.strict.models import (
+    CATEGORY,
+    DISPLAY_TYPE,
+    ROUTE_ELEMENT,
+    TEXT,
+    Model,
+)
+from airflow_provider.sandbox.mapsindoors.strict.texts import key_problems
+from airflow_provider.sandbox.mapsindoors.validation import Problems, is_blank
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,10 +47,11 @@ class Collection:
 
     :param attribute: attribute of the solution with the entries by id.
     :param second_key: unique field that references may have instead of the id.
+    :param model: type of the entries.
     """
 
-    def __init__(self, attribute: str, second_key: str) -> None:
-        self.attribute, self.second_key = attribute, second_key
+    def __init__(self, attribute: str, second_key: str, model: Model) -> None:
+        self.attribute, self.second_key, self.model = attribute, second_key, model
 
     def _entries(self, solution: Solution) -> Objects:
         entries: Objects = getattr(solution, self.attribute)
@@ -55,14 +65,12 @@ class Collection:
 
     async def create(self, context: ServiceContext, solution: Solution, request: Request) -> Response:
         """Handle POST: return the new ids, in the order of the entries."""
-        items = await context.read_array(request)
+        items = await context.read_array(request, self.model)
         entries = dict(self._entries(solution))
         errors: dict[str, list[str]] = {}
         created = []
         for index, item in enumerate(items):
-            problems = self._problems(item, solution, entries)
-            if problems:
-                errors[f"[{index}]"] = problems
+            if self._add_problems(errors, index, self._problems(item, context, solution, entries)):
                 continue
             key = solution.next_id()
             entries[key] = {**item, "id": key}
@@ -76,12 +84,10 @@ class Collection:
         """Handle PUT: update the fields that the entries have."""
         entries = dict(self._entries(solution))
         errors: dict[str, list[str]] = {}
-        for index, item, old in _known(await context.read_array(request), entries, errors):
+        for index, item, old in _known(await context.read_array(request, self.model), entries, errors):
             new = {**old, **item}
             others = {key: entry for key, entry in entries.items() if key != old["id"]}
-            problems = self._problems({**new, "id": None}, solution, others)
-            if problems:
-                errors[f"[{index}]"] = problems
+            self._add_problems(errors, index, self._problems({**new, "id": None}, context, solution, others))
             entries[old["id"]] = new
         if errors:
             raise RequestError(400, errors=errors)
@@ -90,7 +96,7 @@ class Collection:
 
     async def delete(self, context: ServiceContext, solution: Solution, request: Request) -> Response:
         """Handle DELETE; entries that geodata uses cannot be deleted."""
-        ids = set(await context.read_array(request))
+        ids = set(await context.read_array(request, TEXT))
         used = {entry.get("displayTypeId") for entry in solution.geodata.values()}
         for entry in solution.geodata.values():
             used.update(entry.get("categories", []))
@@ -100,15 +106,43 @@ class Collection:
         setattr(solution, self.attribute, remaining)
         return Response(status_code=context.delete_status)
 
-    def _problems(self, item: Any, solution: Solution, entries: Objects) -> list[str]:
+    @staticmethod
+    def _add_problems(errors: dict[str, list[str]], index: int, problems: Problems) -> bool:
+        """Add an entry's problems to the errors by their paths; return whether there are any."""
+        found = list(problems)
+        for field, message in found:
+            errors.setdefault(f"[{index}].{field}".rstrip("."), []).append(message)
+        return bool(found)
+
+    def _problems(self, item: Any, context: ServiceContext, solution: Solution, entries: Objects) -> Problems:
         if not isinstance(item, dict) or item.get("id") is not None:
-            return ["Must be an object without an id."]
-        problems, name = [], item.get(self.second_key)
+            yield "", "Must be an object without an id."
+            return
+        name = item.get(self.second_key)
         if not name or any(entry[self.second_key] == name for entry in entries.values()):
-            problems.append(f"{self.second_key} is required, and once only.")
-        languages = solution.dataset["availableLanguages"]
-        missing = [language for language in languages if not self._name_in(item, language)]
-        return problems + [f"The name in {language} is required." for language in missing]
+            yield self.second_key, "Required, and once only."
+        for language in solution.dataset["availableLanguages"]:
+            if is_blank(self._name_in(item, language), context):
+                yield self._name_path(language), f"The name in {language} is required."
+        yield from self._key_problems(item, context, solution)
+
+    def _key_problems(self, item: Json, context: ServiceContext, solution: Solution) -> Problems:
+        """Yield the problems of the keys of properties, and of the languages of a category's names."""
+        properties = item.get("properties") or {}
+        if context.checks("keys"):
+            yield from key_problems(properties)
+        if not context.checks("languages"):
+            return
+        known = {*solution.dataset["availableLanguages"], "generic"}
+        for key in properties:
+            if key.partition("@")[2] not in known:
+                yield f"properties.{key}", "Must be <name>@<language of the solution>."
+        if self.second_key == "key":
+            for language in set(item.get("name") or {}) - known:
+                yield f"name.{language}", "Must be a language of the solution."
+
+    def _name_path(self, language: str) -> str:
+        return f"name.{language}" if self.second_key == "key" else f"properties.name@{language}"
 
     def _name_in(self, item: Json, language: str) -> Any:
         if self.second_key == "key":
@@ -130,11 +164,10 @@ async def update_routes(context: ServiceContext, solution: Solution, request: Re
     """Handle PUT of route elements: only waiting time, direction and restrictions can change."""
     entries = dict(solution.route_elements)
     errors: dict[str, list[str]] = {}
-    for index, item, old in _known(await context.read_array(request), entries, errors):
+    for index, item, old in _known(await context.read_array(request, ROUTE_ELEMENT), entries, errors):
         changed: Json = {key: item[key] for key in ROUTE_FIELDS if key in item}
-        problems = _route_problems(changed, solution)
-        if problems:
-            errors[f"[{index}]"] = problems
+        for field, message in _route_problems(changed, solution):
+            errors.setdefault(f"[{index}].{field}", []).append(message)
         entries[old["id"]] = {**old, **changed}
     if errors:
         raise RequestError(400, errors=errors)
@@ -154,20 +187,18 @@ def _known(
             yield index, item, old
 
 
-def _route_problems(changed: Json, solution: Solution) -> list[str]:
-    problems = []
+def _route_problems(changed: Json, solution: Solution) -> Problems:
     wait, direction = changed.get("waitTime", 0), changed.get("onewayDirection")
     if not isinstance(wait, int) or wait < 0:
-        problems.append("waitTime is a whole number of seconds, 0 or more.")
+        yield "waitTime", "Must be a whole number of seconds, 0 or more."
     if direction is not None and not (isinstance(direction, (int, float)) and 0 <= direction <= 360):
-        problems.append("onewayDirection is between 0 and 360.")
+        yield "onewayDirection", "Must be between 0 and 360."
     if not set(changed.get("restrictions") or []) <= {"locked", *solution.roles}:
-        problems.append("restrictions are 'locked' or ids of app user roles.")
-    return problems
+        yield "restrictions", "Must be 'locked' or ids of app user roles."
 
 
-DISPLAY_TYPES = Collection("display_types", "name")
-CATEGORIES = Collection("categories", "key")
+DISPLAY_TYPES = Collection("display_types", "name", DISPLAY_TYPE)
+CATEGORIES = Collection("categories", "key", CATEGORY)
 
 ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "dataset", dataset),

@@ -11,8 +11,17 @@ from starlette.responses import Response
 from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
 from airflow_provider.sandbox.mapsindoors.geometry import contains
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, json_response
-from airflow_provider.sandbox.mapsindoors.solution import Json, Objects, Solution, parents_first
-from airflow_provider.sandbox.mapsindoors.validation import merged, stored
+from airflow_provider.sandbox.mapsindoors.solution import PARENTS, Json, Objects, Solution, parents_first
+from airflow_provider.sandbox.mapsindoors.strict.models import GEODATA, TEXT
+from airflow_provider.sandbox.mapsindoors.switches import Switches
+from airflow_provider.sandbox.mapsindoors.validation import (
+    NO_ID,
+    change_problems,
+    is_id,
+    merged,
+    shown,
+    stored,
+)
 from airflow_provider.sandbox.mapsindoors.validation import problems as object_problems
 
 if TYPE_CHECKING:
@@ -37,17 +46,25 @@ class BadObjectError(Exception):
 async def read(context: ServiceContext, solution: Solution, request: Request) -> Response:
     """Handle GET: return a subtree, some base types, or all objects; parents come before children."""
     objects = solution.geodata_at(context.around.clock.now() - context.stale_seconds)
-    found = parents_first(objects, query_values(request, "rootElements"))
-    base_types = query_values(request, "baseTypes")
+    roots = query_values(context, request, "rootElements")
+    found = parents_first(objects, roots)
+    if roots and not context.root_included:
+        found = [item for item in found if item["id"] not in roots]
+    base_types = query_values(context, request, "baseTypes")
     if base_types is not None:
+        if wrong := [name for name in base_types if name not in PARENTS and context.checks("query")]:
+            raise RequestError(400, errors={"baseTypes": [f"The value '{wrong[0]}' is not valid."]})
         found = [item for item in found if item["baseType"] in base_types]
     context.count_served(len(found))
-    return json_response(found)
+    return json_response([shown(item, solution, context) for item in found])
 
 
-def query_values(request: Request, name: str) -> list[str] | None:
+def query_values(switches: Switches, request: Request, name: str) -> list[str] | None:
     """Return the values of a query parameter that may be repeated or comma-separated; None when absent."""
-    given = [part for value in request.query_params.getlist(name) for part in value.split(",") if part]
+    values = request.query_params.getlist(name)
+    if switches.array_style == "comma":
+        values = values[:1]
+    given = [part for value in values for part in value.split(",") if part]
     return given or None
 
 
@@ -57,7 +74,8 @@ async def create(context: ServiceContext, solution: Solution, request: Request) 
     def add(item: Json, objects: Objects) -> str:
         if item.get("id") is not None:
             raise BadObjectError(("id", "A new object has no id."))
-        problems = list(object_problems({k: v for k, v in item.items() if v is not None}, solution, objects))
+        given = {key: value for key, value in item.items() if value is not None}
+        problems = [*change_problems(item, context), *object_problems(given, solution, objects, context)]
         if problems:
             raise BadObjectError(*problems)
         key = solution.next_id()
@@ -65,7 +83,7 @@ async def create(context: ServiceContext, solution: Solution, request: Request) 
         objects[key] = stored({**item, "id": key}, solution, context, guid)
         return key
 
-    created = apply_batch(context, solution, await context.read_array(request), add)
+    created = apply_batch(context, solution, await context.read_array(request, GEODATA), add)
     return json_response(created, context.post_status)
 
 
@@ -78,13 +96,13 @@ async def update(context: ServiceContext, solution: Solution, request: Request) 
             raise BadObjectError(("id", "The id is required."))
         if key not in objects:
             raise BadObjectError(("id", f"There is no object {key}."), status=context.put_unknown_status)
-        updated = merged(objects[key], item, context)
-        problems = list(object_problems(updated, solution, objects))
+        updated = merged(shown(objects[key], solution, context), item, context)
+        problems = [*change_problems(item, context), *object_problems(updated, solution, objects, context)]
         if problems:
             raise BadObjectError(*problems)
         objects[key] = stored(updated, solution, context, "")
 
-    apply_batch(context, solution, await context.read_array(request), change)
+    apply_batch(context, solution, await context.read_array(request, GEODATA), change)
     return Response(status_code=204)
 
 
@@ -118,7 +136,9 @@ def apply_batch(
 
 async def delete(context: ServiceContext, solution: Solution, request: Request) -> Response:
     """Handle DELETE: the body is a list of ids."""
-    ids = await context.read_array(request)
+    ids = await context.read_array(request, TEXT)
+    if wrong := {f"[{n}]": [NO_ID] for n, key in enumerate(ids) if not is_id(key, context)}:
+        raise RequestError(400, errors=wrong)
     objects = dict(solution.geodata)
     unknown = [key for key in ids if key not in objects]
     if unknown and context.delete_unknown == "refuse":
@@ -146,6 +166,8 @@ async def geocode(context: ServiceContext, solution: Solution, request: Request)
         lat, lng, floor = float(given["lat"]), float(given["lng"]), int(given["floor"])
     except ValueError:
         raise RequestError(400, "lat and lng are numbers, floor is a whole number.") from None
+    if context.checks("query") and not (abs(lat) <= 90 and abs(lng) <= 180):
+        raise RequestError(400, "lat is within ±90, lng within ±180.")
     found = [
         item
         for item in parents_first(solution.geodata)
@@ -154,7 +176,7 @@ async def geocode(context: ServiceContext, solution: Solution, request: Request)
         and contains(item["geometry"], lng, lat)
     ]
     context.count_served(len(found))
-    return json_response(found)
+    return json_response([shown(item, solution, context) for item in found])
 
 
 def _on_floor(item: Json, objects: Objects, floor: int) -> bool:

@@ -63,12 +63,15 @@ def _in_ring(ring: Ring, x: float, y: float) -> bool:
     return inside
 
 
-def problems(geometry: Any, base_type: str | None) -> Iterator[str]:
-    """Yield the problems of a geometry; only POIs are points, and only floors may be MultiPolygons."""
+def problems(geometry: Any, base_type: str | None, *, any_kind: bool = False) -> Iterator[str]:
+    """Yield the problems of a geometry; only POIs are points, and only floors may be MultiPolygons.
+
+    :param any_kind: whether all three types are allowed.
+    """
     if not isinstance(geometry, dict) or not isinstance(geometry.get("coordinates"), list):
         yield "A GeoJSON geometry is needed."
         return
-    kinds = KINDS.get(base_type or "", ("Polygon",))
+    kinds = ("Point", "Polygon", "MultiPolygon") if any_kind else KINDS.get(base_type or "", ("Polygon",))
     if geometry.get("type") not in kinds:
         yield f"A {base_type} has a {' or '.join(kinds)}, not a {geometry.get('type')}."
         return

@@ -119,11 +119,15 @@ class SolutionBuilder:
             "categories": [new_id("category", CATEGORY_OF[kind])] if kind in CATEGORY_OF else None,
             "status": 3,
             "baseTypeProperties": {"administrativeid": external_id or key},
-            "properties": {"name@en": name, "name@da": name} if name else {},
+            "properties": _named(name) if name else {},
             **further,
         }
         self.objects[key] = {field: value for field, value in item.items() if value is not None}
         return key
+
+
+def _named(name: str) -> Json:
+    return {"name@en": name, "name@da": name}
 
 
 @cache
@@ -135,7 +139,12 @@ def _campus() -> Solution:
     _building(builder, "B", "Workshop", floors=2, x=140)
     _building(builder, "C", "Laboratory", floors=2, x=260)
     builder.add("area", "PARK-1", VENUE, _box(20, 150, 100, 60), "Parking north", "Parking")
-    builder.add("area", "BIKE-1", VENUE, _box(140, 150, 30, 10), "Bicycle stands", "Parking")
+    colour = "colorProperty@generic"
+    stands = _box(140, 150, 30, 10)
+    names = {**_named("Bicycle stands"), colour.lower(): "green"}
+    bikes = builder.add("area", "BIKE-1", VENUE, stands, "Bicycle stands", "Parking", properties=names)
+    # One key was written with capitals, as apps write them that read their own properties.
+    solution.spellings[bikes] = {colour.lower(): colour}
     _tutorial(builder)
     solution.geodata = builder.objects
     for number in range(6):

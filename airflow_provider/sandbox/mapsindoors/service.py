@@ -13,6 +13,7 @@ from airflow_provider.sandbox.mapsindoors.auth import TokenService
 from airflow_provider.sandbox.mapsindoors.catalogue import ROUTES as CATALOGUE_ROUTES
 from airflow_provider.sandbox.mapsindoors.catalogue import to_dataset
 from airflow_provider.sandbox.mapsindoors.context import Handler, ServiceContext
+from airflow_provider.sandbox.mapsindoors.description import description_routes
 from airflow_provider.sandbox.mapsindoors.geodata import ROUTES as GEODATA_ROUTES
 from airflow_provider.sandbox.mapsindoors.loads import RoomsLoad
 from airflow_provider.sandbox.mapsindoors.responses import RequestError, error_response, json_response
@@ -89,7 +90,7 @@ class MapsIndoorsService(Service, ServiceContext):
         )
         root = Route("/", self._guarded(self.health), methods=["GET"])
         datasets = Route("/api/dataset", self._guarded(self.datasets), methods=["GET"])
-        return [token, secrets, root, datasets, *in_solution]
+        return [token, secrets, root, datasets, *description_routes(self), *in_solution]
 
     async def health(self, _: Request) -> Response:
         """Return an empty response: the service is available."""
@@ -115,7 +116,7 @@ class MapsIndoorsService(Service, ServiceContext):
         async def endpoint(request: Request) -> Response:
             solution = self.solutions.get(request.path_params["api_key"])
             if solution is None:
-                raise RequestError(404, "There is no such solution.")
+                raise RequestError(self.unknown_solution_status, "There is no such solution.")
             rate = self.requests_per_second
             seconds_early = self.limit.take(solution.id, self.around.clock.now(), rate)
             if seconds_early:
@@ -123,7 +124,13 @@ class MapsIndoorsService(Service, ServiceContext):
                 raise RequestError(429, f"More than {rate:g} requests a second.", headers=wait)
             if method != "GET" or self.require_token:
                 self._allow(request, solution, method)
-            return await handler(self, solution, request)
+            try:
+                return await handler(self, solution, request)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                if self.checks("types"):
+                    raise
+                # Without the check of types a handler may get a value that it cannot use.
+                raise RequestError(400, "The body could not be read.") from None
 
         return self._guarded(endpoint)
 

@@ -41,6 +41,7 @@ class Solution:
     :param categories: categories by id.
     :param roles: app user roles by id.
     :param route_elements: route elements by id.
+    :param spellings: property keys that were written with capitals, by object and by their lower case.
     :param read_only: whether writes are rejected.
     :param created: number of ids created.
     :param history: earlier states of ``geodata``, each with the time of its replacement.
@@ -53,6 +54,7 @@ class Solution:
     categories: Objects = field(default_factory=dict)
     roles: Objects = field(default_factory=dict)
     route_elements: Objects = field(default_factory=dict)
+    spellings: dict[str, dict[str, str]] = field(default_factory=dict)
     read_only: bool = False
     created: int = 0
     history: list[tuple[float, Objects]] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Solution:
             dict(self.categories),
             dict(self.roles),
             dict(self.route_elements),
+            self.spellings,
             self.read_only,
         )
 

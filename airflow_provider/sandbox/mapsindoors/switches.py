@@ -29,12 +29,39 @@ class Switches(TokenSwitches):
     :param max_items: maximum objects of a write; null for no limit.
     :param max_bytes: maximum bytes of a body; a larger body is a 413.
     :param decimals: decimals of stored coordinates, 7 or 8; null to keep all.
-    :param lower_case_keys: store property keys in lower case.
+    :param lower_case_keys: store and return property keys in lower case.
+    :param strict: check bodies and values as a service with typed models does; false takes what a tolerant
+        service would, and leaves out all of the checks below, but for those of languages, display types and
+        the range of the status.
+    :param json_reader: the JSON reader whose rules hold for the types of a body. System.Text.Json takes no
+        value of another type, and names the first one; Newtonsoft.Json reads numbers and true as texts and
+        texts as numbers, and names all others.
+    :param numbers_in_text: System.Text.Json takes "1" for a number, as newer versions of ASP.NET Core do.
+    :param duplicate_keys: an object of JSON with a key twice is refused, or the last value counts.
+    :param check_content_type: a body that is not declared as JSON is a 415.
+    :param check_types: values of another JSON type than their field are refused.
+    :param check_ids: ids must have 24 hexadecimal digits.
+    :param check_dates: ``activefrom`` and ``activeto`` must be times with a zone, opening hours times of day.
+    :param check_numbers: ``capacity``, ``defaultfloor`` and ``obstacle`` must be a number and a boolean.
+    :param check_keys: property keys must have no blanks around name and language, and be there once.
+    :param check_languages: languages must be those of the solution.
+    :param check_display_types: display types must exist.
+    :param check_status: the status must be 0, 1, 2 or 3.
+    :param check_geometry: polygons must have an area, not cross themselves, and have their holes inside.
+    :param ring_order: order of the points of a polygon's outer ring.
+    :param check_query: base types and coordinates in a query must be valid.
     :param stale_seconds: age of the geodata that reads return, in seconds of the sandbox's clock.
     :param error_style: body of errors: ProblemDetails, plain text, or a text without rows.
     :param requests_per_second: maximum requests a second to each solution; null for no limit.
     :param require_token: GET requires a token, too.
     :param token_seconds: lifetime of a token in seconds.
+    :param array_style: several values of a query parameter are repeated, or separated by commas; of the other
+        style one value is read.
+    :param root_included: a subtree that ``rootElements`` selects includes its root.
+    :param unknown_solution_status: status of replies about a solution that does not exist.
+    :param refused_token_status: status of the reply to a missing, invalid or expired token.
+    :param secret_variables: variables of client secrets are read from the query and a form, or from a form.
+    :param password_grant: the token service accepts a user's name and password.
     """
 
     post_status: Literal[200, 201] = 200
@@ -50,13 +77,39 @@ class Switches(TokenSwitches):
     max_bytes: Number = 30_000_000
     decimals: Annotated[int, Meta(ge=0, le=15)] | None = None
     lower_case_keys: bool = True
+    strict: bool = True
+    json_reader: Literal["system.text.json", "newtonsoft"] = "system.text.json"
+    numbers_in_text: bool = False
+    duplicate_keys: Literal["refuse", "last"] = "refuse"
+    check_content_type: bool = True
+    check_types: bool = True
+    check_ids: bool = True
+    check_dates: bool = True
+    check_numbers: bool = True
+    check_keys: bool = True
+    check_languages: bool = True
+    check_display_types: bool = True
+    check_status: bool = True
+    check_geometry: bool = True
+    ring_order: Literal["any", "counter-clockwise"] = "any"
+    check_query: bool = True
     stale_seconds: Seconds = 0.0
     error_style: Literal["problem", "text", "vague"] = "problem"
     requests_per_second: Rate | None = 10.0
     require_token: bool = False
     token_seconds: Number = 86_400
+    array_style: Literal["repeated", "comma"] = "repeated"
+    root_included: bool = True
+    unknown_solution_status: Literal[400, 401, 403, 404] = 404
+    refused_token_status: Literal[401, 403] = 401
+    secret_variables: Literal["query", "form"] = "query"
+    password_grant: bool = True
 
     aliases: ClassVar[dict[str, str]] = {"rate_limit": "requests_per_second"}
+
+    def checks(self, name: str) -> bool:
+        """Return whether a check of the strict service is made: ``dates`` for ``check_dates``."""
+        return self.strict and bool(getattr(self, f"check_{name}"))
 
     @property
     def rate_limit(self) -> float | None:

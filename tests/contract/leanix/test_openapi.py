@@ -47,6 +47,7 @@ SUBTYPES = {
 UNDOCUMENTED = {
     "POST /leanix/services/mtm/v1/oauth2/token *: operation": "of another service; described in the docs",
     "PUT /leanix/blobs/* 201: operation": "the blob storage",
+    "GET /api-docs/swagger.json 200: operation": "the file itself, at the place where its readers fetch it",
     "* 401: status": "the file has no 401; the docs say what a missing or expired token gets",
     "POST /synchronizationRuns* 400: status": "bad bodies; the docs list 400 for the whole API",
     "POST /synchronizationRuns* 404: status": "unknown configuration; clients expect it",

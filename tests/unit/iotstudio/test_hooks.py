@@ -430,6 +430,30 @@ def test_a_wrong_space_is_diagnosed(connect: Connect) -> None:
     assert (good, said) == (False, "The credentials are valid, but the space 'nowhere' was not found.")
 
 
+def test_an_older_server_is_diagnosed_and_works_with_a_preview(
+    connect: Connect, service: IoTStudioService
+) -> None:
+    service.requires_preview = True
+    good, said = connect().test_connection()
+    assert not good
+    assert said.endswith("needs the extra 'api_preview', such as 2023.1, to know this API.")
+    with pytest.raises(NotFoundError, match="needs the extra 'api_preview'"):
+        connect().get_thing(THING)
+    for preview in ("2023.1", "2024.1"):
+        hook = connect(extra={"api_preview": preview})
+        assert hook.test_connection()[0]
+        assert hook.set_properties(THING, {"setpoint": 20.5}) == {"setpoint": 20.5}
+
+
+def test_an_unknown_item_of_an_older_server_is_only_unknown(
+    connect: Connect, service: IoTStudioService
+) -> None:
+    service.requires_preview = True
+    with pytest.raises(NotFoundError) as caught:
+        connect(extra={"api_preview": "2023.1"}).get_thing("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    assert "api_preview" not in str(caught.value)
+
+
 def test_a_missing_space_and_a_missing_login_are_diagnosed(connect: Connect) -> None:
     assert "no space" in connect(extra={"space": None}).test_connection()[1]
     assert "login missing" in connect(login=None).test_connection()[1]

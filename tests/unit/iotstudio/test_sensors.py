@@ -41,6 +41,26 @@ def poke(**arguments: Any) -> Any:
     return sensor(**arguments).poke({})
 
 
+@pytest.mark.parametrize("where", [{}, {"category": "Sensors"}, {"thing_id": THING}])
+def test_a_single_404_does_not_end_a_wait(
+    service: IoTStudioService, sandbox: Sandbox, where: dict[str, Any]
+) -> None:
+    sandbox.faults.add("stray_404", service="iotstudio", path="/things$", method="GET")
+    warm_up(service, THING)
+    assert poke(**where).xcom_value == {"matches": 1, "thing_ids": [THING]}
+
+    async def triggered() -> TriggerEvent:
+        sandbox.faults.add("stray_404", service="iotstudio", path="/things$", method="GET")
+        async for event in sensor(**where).build_trigger({}).run():
+            return event
+        raise AssertionError
+
+    assert asyncio.run(triggered()).payload["thing_ids"] == [THING]
+    sandbox.faults.add("stray_404", service="iotstudio", path="/things$", method="GET", times=2)
+    with pytest.raises(NotFoundError):
+        poke(**where)
+
+
 def test_one_request_covers_the_whole_space(service: IoTStudioService, sandbox: Sandbox) -> None:
     assert not poke()
     warm_up(service, THING)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from airflow_provider.sandbox.mapsindoors.seed import API_KEY
 from airflow_provider.sandbox.server import Sandbox
 from airflow_provider.sandbox.service import Service
 
@@ -169,3 +170,23 @@ def test_threads_share_one_count(notes: Sandbox) -> None:
     for thread in threads:
         thread.join()
     assert (seen.count(500), seen.count(200), fault.hits) == (5, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "message"),
+    [
+        ("iotstudio", "/iotstudio/spaces/my-iot-project/things", "Item not found"),
+        ("mapsindoors", f"/mapsindoors/{API_KEY}/api/dataset", "Not Found"),
+        ("amigocloud", "/amigocloud/api/v1/me", "Not found."),
+        ("leanix", "/leanix/services/integration-api/v1/configurations", "Not found"),
+    ],
+)
+def test_a_stray_404_has_the_services_form_and_is_gone_the_next_time(
+    sandbox: Sandbox, service: str, path: str, message: str
+) -> None:
+    sandbox.faults.add("stray_404", service=service)
+    replies = [requests.get(sandbox.url + path, timeout=5) for _ in range(2)]
+    assert replies[0].status_code == 404
+    assert message in replies[0].text
+    assert replies[0].json()
+    assert replies[1].status_code in {200, 401}

@@ -227,7 +227,7 @@ def test_the_same_external_id_twice_makes_two_objects_in_order(client: Client) -
 def test_what_is_stored_is_normalised(client: Client, sandbox: Sandbox) -> None:
     sandbox.mapsindoors.decimals = 7
     point = {"type": "Point", "coordinates": [9.95688874041662, 57.0859076569953]}
-    extra = {"properties": {"Name@en": "X", "myKey@generic": ""}, "baseTypeProperties": {"capacity": 4}}
+    extra = {"properties": {"Name@en": "X", "myKey@generic": ""}, "baseTypeProperties": {"capacity": "4"}}
     (key,) = client.post(GEODATA, json=[poi(geometry=point, **extra)]).json()
     made = client.one(key)
     assert made["geometry"]["coordinates"] == [9.9568887, 57.0859077]
@@ -253,7 +253,7 @@ def test_what_is_stored_is_normalised(client: Client, sandbox: Sandbox) -> None:
         ),
         ({"properties": {"name@da": "Kun dansk"}}, "[0].properties.name@en"),
         ({"properties": {"name@en": "X", "name@de": "X"}}, "[0].properties.name@de"),
-        ({"properties": {"name@en": 1}}, "[0].properties.name@en"),
+        ({"properties": {"name@en": 1}}, "$[0].properties.name@en"),
         ({"baseTypeProperties": {"colour": "red"}}, "[0].baseTypeProperties.colour"),
         ({"categories": ["NOPE"]}, "[0].categories"),
         ({"status": 4}, "[0].status"),

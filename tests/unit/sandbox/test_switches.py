@@ -230,3 +230,19 @@ def test_a_switch_that_is_set_takes_effect(sandbox: Sandbox) -> None:
     patch(sandbox, {"mapsindoors.requests_per_second": 0})
     answer = requests.get(f"{sandbox.url}/mapsindoors/{API_KEY}/api/dataset", timeout=5)
     assert answer.status_code == 429
+
+
+def test_the_page_lists_the_switches_of_strictness_with_their_defaults() -> None:
+    from tests.support import strict_switches
+
+    assert strict_switches.written() == strict_switches.table(), "run: tests.support.strict_switches --write"
+
+
+def test_after_a_reset_each_switch_has_the_default_that_is_listed(sandbox: Sandbox) -> None:
+    found = listed(sandbox.url)
+    assert [
+        (service, name, one)
+        for service, switches in found.items()
+        for name, one in switches.items()
+        if one["value"] != one["default"]
+    ] == []

@@ -24,6 +24,8 @@ async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     sql = _statement(request.body.get("query") or request.params.get("query"))
     kind = statement_kind(sql)
     if kind == "select":
+        if not service.post_select:
+            raise bad_request("Queries must be sent by GET.", "read_only")
         return _read(service, request, sql)
     if kind not in WRITES:
         raise bad_request(f"{kind.upper() or 'An empty statement'} is not supported.", "unsupported")

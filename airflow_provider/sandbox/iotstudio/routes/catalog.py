@@ -9,6 +9,8 @@ from airflow_provider.sandbox.iotstudio.pagination import limit_of, list_page, o
 from airflow_provider.sandbox.iotstudio.records import Category, Model
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.routes.templates import check_reference
+from airflow_provider.sandbox.iotstudio.validation import description_errors
 
 NAME = re.compile(r"[a-zA-Z0-9_:-]{1,26}")
 
@@ -31,12 +33,22 @@ def create_category(request: ApiRequest) -> Reply:
     """POST categories."""
     body = request.json_object()
     name = _new_name(body, request.space.categories)
-    category = Category(name, request.now, request.now, _category_fields(body))
+    category = Category(name, request.now, request.now, _category_fields(request, body))
     request.space.categories[name] = category
     return 201, category.describe()
 
 
-def _category_fields(body: dict[str, Any]) -> dict[str, Any]:
+def _check_texts(request: ApiRequest, body: dict[str, Any]) -> None:
+    if request.service.checks("descriptions"):
+        errors = dict(description_errors(body))
+        if errors:
+            raise ApiError(400, "malformed body", errors)
+
+
+def _category_fields(request: ApiRequest, body: dict[str, Any]) -> dict[str, Any]:
+    _check_texts(request, body)
+    if request.service.checks("descriptions"):
+        check_reference(request.space, body.get("model"))
     return {"description": body.get("description") or "", "model": body.get("model")}
 
 
@@ -56,7 +68,7 @@ def replace_category(request: ApiRequest) -> Reply:
     category, body = _category(request), request.json_object()
     if body.get("name") != category.name:
         raise ApiError(409, "The name cannot be changed")
-    changed = Category(category.name, category.created, request.now, _category_fields(body))
+    changed = Category(category.name, category.created, request.now, _category_fields(request, body))
     request.space.categories[category.name] = changed
     return 200, changed.describe()
 
@@ -88,6 +100,7 @@ def create_model(request: ApiRequest) -> Reply:
     """POST models."""
     body = request.json_object()
     name = _new_name(body, request.space.models)
+    _check_texts(request, body)
     model = Model(name, str(body.get("description") or ""), request.now, request.now)
     request.space.models[name] = model
     return 201, model.describe(request.prefix)
@@ -103,6 +116,7 @@ def replace_model(request: ApiRequest) -> Reply:
     model, body = _model(request), request.json_object()
     if body.get("name") != model.name:
         raise ApiError(409, "The name cannot be changed")
+    _check_texts(request, body)
     changed = Model(
         model.name, str(body.get("description") or ""), model.created, request.now, list(model.versions)
     )
@@ -129,6 +143,12 @@ def list_versions(request: ApiRequest) -> Reply:
 def create_version(request: ApiRequest) -> Reply:
     """POST models/{m}/versions: numbered from 1, never changed afterwards."""
     model, body = _model(request), request.json_object()
+    template = body.get("template")
+    if request.service.checks("descriptions") and template is not None:
+        if not isinstance(template, dict):
+            raise ApiError(400, "malformed body", {"template": "must be of type object"})
+        _check_texts(request, template)
+    _check_texts(request, body)
     version = {
         "version": len(model.versions) + 1,
         "title": str(body.get("title") or ""),

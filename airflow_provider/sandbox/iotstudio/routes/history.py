@@ -19,6 +19,7 @@ from airflow_provider.sandbox.iotstudio.pagination import (
 from airflow_provider.sandbox.iotstudio.records import Series, Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.routes.properties import check_values
 
 Item = tuple[int, str, Any]
 """Milliseconds negated (newest first), property name, value."""
@@ -35,6 +36,7 @@ def read(request: ApiRequest) -> Reply:
         latest = [item for item in _latest(thing, names, parse_time(at)) if -item[0] >= oldest]
         return 200, page_body(request, [_describe(item) for item in latest][:limit])
     start, stop = _range(at) if at else (-FAR, FAR)
+    stop += request.service.range_end == "inclusive"
     start = max(start, oldest)
     cursor = decode_cursor(request.param("next_cursor")) if request.param("next_cursor") else None
     if cursor and cursor[-1] == EMPTY_PAGE_SENT:
@@ -42,14 +44,21 @@ def read(request: ApiRequest) -> Reply:
     elif cursor and request.service.empty_page_in_the_middle:
         return 200, page_body(request, [], encode_cursor([*cursor, EMPTY_PAGE_SENT]))
     after = (int(cursor[0]), str(cursor[1])) if cursor and len(cursor) == 2 else (-FAR, "")
-    # The cursor names the last item that was sent: items before it are not read at all.
-    stop = min(stop, -after[0] + 1)
-    items = (item for item in _between(thing, names, start, stop) if item[:2] > after)
+    if request.service.history_order == "oldest":
+        items = _oldest_first(_between(thing, names, start, stop), after if cursor else (FAR, ""))
+    else:
+        # The cursor names the last item that was sent: items before it are not read at all.
+        stop = min(stop, -after[0] + 1)
+        items = (item for item in _between(thing, names, start, stop) if item[:2] > after)
     if request.flag("group") and "property" not in request.args:
         return 200, _grouped(request, items, limit)
     found = list(islice(items, limit + 1))
     more = encode_cursor(found[limit - 1][:2]) if len(found) > limit else ""
     return 200, page_body(request, [_describe(item) for item in found[:limit]], more)
+
+
+def _oldest_first(items: Iterator[Item], after: tuple[int, str]) -> Iterator[Item]:
+    return (item for item in reversed(list(items)) if item[:2] < after)
 
 
 def _oldest_time(request: ApiRequest) -> int:
@@ -122,6 +131,8 @@ def add(request: ApiRequest) -> Reply:
         if "property" in request.args and list(row["properties"]) != [request.args["property"]]:
             raise ApiError(400, "malformed body")
         at = parse_time(str(row["at"]))
+        if request.service.checks("values"):
+            _check_row(request, thing, row)
         new += [(name, at, value) for name, value in row["properties"].items()]
     taken = {(name, at) for name, at, _ in new if _has_value(thing, name, at)}
     if taken or len({item[:2] for item in new}) < len(new):
@@ -129,6 +140,12 @@ def add(request: ApiRequest) -> Reply:
     for name, at, value in new:
         thing.record(name, at, value)
     return 201, rows
+
+
+def _check_row(request: ApiRequest, thing: Thing, row: dict[str, Any]) -> None:
+    if not isinstance(row["at"], str) or not row["properties"]:
+        raise ApiError(400, "malformed body")
+    check_values(request, thing, row["properties"])
 
 
 def _has_value(thing: Thing, name: str, at: int) -> bool:

@@ -10,7 +10,7 @@ from airflow_provider.sandbox.iotstudio.pagination import list_page, order_by
 from airflow_provider.sandbox.iotstudio.records import Entry, Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
-from airflow_provider.sandbox.iotstudio.validation import type_error
+from airflow_provider.sandbox.iotstudio.validation import type_error, value_error
 
 Describe = Callable[[ApiRequest, Thing, Entry], dict[str, Any]]
 
@@ -67,8 +67,7 @@ def _add(request: ApiRequest, thing: Thing, kind: str, key: str) -> Entry:
     if declared is None:
         raise not_found()
     payload = {key: body[name][key]} if key in body[name] else {}
-    if payload and (text := type_error(declared.get(key) or {}, payload[key])):
-        raise ApiError(400, f"invalid {key}", {key: text})
+    _check_payload(request, declared, key, payload)
     entry = Entry(request.service.new_id(), name, request.service.around.clock.now(), payload)
     entries: list[Entry] = getattr(thing, kind)
     entries.append(entry)
@@ -76,6 +75,15 @@ def _add(request: ApiRequest, thing: Thing, kind: str, key: str) -> Entry:
     for old in same[:-CAP]:
         entries.remove(old)
     return entry
+
+
+def _check_payload(request: ApiRequest, declared: dict[str, Any], key: str, payload: dict[str, Any]) -> None:
+    if key not in payload:
+        return
+    schema, value = declared.get(key) or {}, payload[key]
+    strict = request.service.checks("values")
+    if text := value_error(schema, value, request.service) if strict else type_error(schema, value):
+        raise ApiError(400, f"invalid {key}", {key: text})
 
 
 def _find(request: ApiRequest, entries: list[Entry]) -> Entry:
@@ -125,6 +133,11 @@ def update_action(request: ApiRequest) -> Reply:
     change = body.get(entry.name)
     if list(body) != [entry.name] or not isinstance(change, dict):
         raise ApiError(400, "malformed body")
+    if request.service.checks("values"):
+        declared = (thing.fields.get("actions") or {}).get(entry.name) or {}
+        _check_payload(request, declared, "output", change)
+        if not isinstance(change.get("status", ""), str):
+            raise ApiError(400, "malformed body")
     entry.status = str(change.get("status", entry.status))
     if "output" in change:
         entry.output = {"output": change["output"]}

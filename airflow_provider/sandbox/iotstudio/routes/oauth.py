@@ -32,6 +32,9 @@ def issue(service: IoTStudioState, form: Mapping[str, str]) -> Reply:
     requested = form.get("scope", "").split()
     if refused := [scope for scope in requested if scope not in client.scopes]:
         raise OAuthError(400, "invalid_scope", f"The client is not allowed to request {refused[0]!r}.")
+    if service.one_token:
+        for token in [one for one in service.access.by_value.values() if one.client == client.client_id]:
+            service.access.revoke(token)
     service.access.check_number(client.client_id)
     number = service.count_token()
     digest = hashlib.sha256(f"token {number}".encode()).hexdigest()

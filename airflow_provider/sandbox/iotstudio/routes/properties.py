@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from airflow_provider.sandbox.iotstudio.formats import rfc3339
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
-from airflow_provider.sandbox.iotstudio.validation import exceeded_limit, type_error
+from airflow_provider.sandbox.iotstudio.validation import exceeded_limit, value_error
 
 
 def read_all(request: ApiRequest) -> Reply:
@@ -48,12 +46,16 @@ def _write(request: ApiRequest, thing: Thing, values: dict[str, Any]) -> Reply:
     if service.max_message_bytes is not None and len(request.body) > service.max_message_bytes:
         raise ApiError(413, "message too large")
     record = request.flag("update_history") is not False
-    if problems := {
-        name: text for name, value in values.items() if (text := _value_error(request, thing, name, value))
-    }:
-        raise ApiError(400, "invalid property values", problems)
+    check_values(request, thing, values)
     store_values(request, thing, values, record=record)
     return (201 if request.preview and request.preview < "2024.1" else 200), values
+
+
+def check_values(request: ApiRequest, thing: Thing, values: Mapping[str, Any]) -> None:
+    """Raise ``ApiError`` (400) with the error of each value that does not fit the Thing's declarations."""
+    errors = {name: _value_error(request, thing, name, value) for name, value in values.items()}
+    if found := {name: text for name, text in errors.items() if text}:
+        raise ApiError(400, "invalid property values", found)
 
 
 def _value_error(request: ApiRequest, thing: Thing, name: str, value: Any) -> str:
@@ -62,12 +64,7 @@ def _value_error(request: ApiRequest, thing: Thing, name: str, value: Any) -> st
         return "unknown property" if service.unknown_property == "reject" else ""
     if schema.get("readOnly") and service.read_only == "reject":
         return "is read-only"
-    if text := type_error(schema, value):
-        return text
-    limit = exceeded_limit(schema, value)
-    if limit is not None and service.out_of_range == "reject":
-        return f"{msgspec.json.encode(value).decode()} is beyond the limit {limit}"
-    return ""
+    return value_error(schema, value, service)
 
 
 def store_values(request: ApiRequest, thing: Thing, values: Mapping[str, Any], *, record: bool) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from airflow_provider.sandbox.iotstudio.filters import matches
-from airflow_provider.sandbox.iotstudio.records import QueryCursor
+from airflow_provider.sandbox.iotstudio.records import QueryCursor, Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply
-from airflow_provider.sandbox.iotstudio.routes.properties import store_values
+from airflow_provider.sandbox.iotstudio.routes.properties import check_values, store_values
+from airflow_provider.sandbox.iotstudio.validation import is_of
 
 MAX_BATCH = 1000
 """Maximum rows of a batch."""
@@ -35,7 +36,10 @@ def _syntax_error(text: str) -> ApiError:
 
 def open_cursor(request: ApiRequest) -> Reply:
     """POST query/cursor."""
+    if not request.service.has_query:
+        raise ApiError(404, "Not Found")
     body = request.json_object()
+    _check_types(body)
     rows = _run(request, str(body.get("query") or ""), body.get("bindVars") or {})
     ttl = float(body.get("ttl") or DEFAULT_TTL)
     size = min(int(body.get("batchSize") or MAX_BATCH), MAX_BATCH)
@@ -43,6 +47,18 @@ def open_cursor(request: ApiRequest) -> Reply:
     return 201, _batch(
         request, cursor, str(3_298_550_000_000 + len(request.service.cursors)), body.get("then"), 201
     )
+
+
+def _check_types(body: dict[str, Any]) -> None:
+    """Raise ``ApiError`` (400) for fields of other types."""
+    for name, kind in (
+        ("query", "string"),
+        ("bindVars", "object"),
+        ("batchSize", "integer"),
+        ("ttl", "number"),
+    ):
+        if body.get(name) is not None and not is_of(kind, body[name]):
+            raise ApiError(400, "malformed body", {name: f"must be of type {kind}"})
 
 
 def next_batch(request: ApiRequest) -> Reply:
@@ -82,14 +98,26 @@ def _then(request: ApiRequest, rows: list[Any], then: dict[str, Any]) -> dict[st
         thing = request.space.things.get(uid) if isinstance(uid, str) else None
         if thing is None:
             continue
-        if then.get("op") == "delete":
-            del request.space.things[uid]
-        elif then.get("resource") == "properties":
-            store_values(request, thing, then.get("data") or {}, record=True)
-        else:
-            thing.fields = thing.fields | (then.get("data") or {})
+        try:
+            _apply(request, thing, then)
+        except ApiError:
+            continue
         done += 1
     return {"success_count": done, "error_count": len(rows) - done}
+
+
+def _apply(request: ApiRequest, thing: Thing, then: dict[str, Any]) -> None:
+    data = then.get("data") or {}
+    if not isinstance(data, dict):
+        raise ApiError(400, "malformed body")
+    if then.get("op") == "delete":
+        del request.space.things[thing.uid]
+    elif then.get("resource") == "properties":
+        if request.service.checks("values"):
+            check_values(request, thing, data)
+        store_values(request, thing, data, record=True)
+    else:
+        thing.fields = thing.fields | data
 
 
 def _run(request: ApiRequest, query: str, bind: dict[str, Any]) -> list[Any]:

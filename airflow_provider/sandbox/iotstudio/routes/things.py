@@ -11,7 +11,10 @@ from airflow_provider.sandbox.iotstudio.json_patch import PatchError, apply_patc
 from airflow_provider.sandbox.iotstudio.pagination import list_page
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
-from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply
+from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.routes.properties import check_values
+from airflow_provider.sandbox.iotstudio.routes.templates import model_of, templated
+from airflow_provider.sandbox.iotstudio.validation import description_errors
 
 SERVER_FIELDS = frozenset({"uid", "id", "href", "base", "created", "modified", "client_id"})
 OWN_FIELDS = frozenset({"title", "categories", "status"})
@@ -49,14 +52,18 @@ def create(request: ApiRequest) -> Reply:
 
 
 def _fill(request: ApiRequest, thing: Thing, body: dict[str, Any]) -> None:
-    _check_shapes(body)
+    _check_shapes(body, strict=request.service.checks("descriptions"))
     categories = body.get("categories") or []
     if request.category is not None and "categories" in body:
         raise ApiError(400, "categories are not allowed here")
     if unknown := [name for name in categories if name not in request.space.categories]:
         raise ApiError(404, f"Category {unknown[0]} not found")
-    if request.category is None:
-        thing.categories = list(categories)
+    own = list(categories) if request.category is None else thing.categories
+    if request.service.strict and request.service.apply_models:
+        body = templated(request.space, body, model_of(request.space, body.get("model"), own))
+    if request.service.checks("values"):
+        _check_status(request, thing, body)
+    thing.categories = own
     thing.title = str(body.get("title") or "")
     thing.fields = {
         name: value for name, value in body.items() if name not in SERVER_FIELDS and name not in OWN_FIELDS
@@ -65,18 +72,34 @@ def _fill(request: ApiRequest, thing: Thing, body: dict[str, Any]) -> None:
     thing.modified = request.now
 
 
-def _check_shapes(body: dict[str, Any]) -> None:
-    for name in ("status", "properties", "model"):
+def _check_status(request: ApiRequest, thing: Thing, body: dict[str, Any]) -> None:
+    """Check the values of a description that are not stored already."""
+    described = Thing(thing.uid, fields={"properties": body.get("properties") or {}})
+    given = body.get("status") or {}
+    new = {
+        name: value
+        for name, value in given.items()
+        if name not in thing.status or thing.status[name] != value
+    }
+    check_values(request, described, new)
+
+
+def _check_shapes(body: dict[str, Any], *, strict: bool) -> None:
+    for name in ("status", "properties", "model", *(("actions", "events") if strict else ())):
         if not isinstance(body.get(name) or {}, dict):
             raise ApiError(400, "malformed body")
     for name, kind in (("categories", str), ("links", dict)):
         items = body.get(name) or []
         if not isinstance(items, list) or not all(isinstance(item, kind) for item in items):
             raise ApiError(400, "malformed body")
+    if strict and (errors := dict(description_errors(body))):
+        raise ApiError(400, "malformed body", errors)
 
 
 def get(request: ApiRequest) -> Reply:
     """GET T."""
+    if request.service.is_stray():
+        raise not_found()
     return 200, _describer(request)(request.find_thing())
 
 

@@ -1,0 +1,1 @@
+"""Conformance: whether a live service behaves as the provider, and its sandbox, assume."""

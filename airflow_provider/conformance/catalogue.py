@@ -1,0 +1,104 @@
+"""Catalogue: the checks of all services, and the table of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from airflow_provider.conformance.check import LEVELS, Check, Level, ServiceChecks, Step
+from airflow_provider.conformance.checks import (
+    amigocloud,
+    amigocloud_scratch,
+    iotstudio,
+    iotstudio_scratch,
+    leanix,
+    leanix_scratch,
+    mapsindoors,
+    mapsindoors_scratch,
+)
+from airflow_provider.conformance.checks.fields import FIELDS
+from airflow_provider.leanix.api import API
+
+SERVICES: dict[str, ServiceChecks] = {
+    "mapsindoors": ServiceChecks(
+        "mapsindoors",
+        (*mapsindoors.PUBLIC, *mapsindoors.READ, *mapsindoors_scratch.SCRATCH, *mapsindoors.BURST),
+        sign_in=mapsindoors.DATASET,
+        finders={**mapsindoors.FINDERS, **mapsindoors_scratch.FINDERS},
+        creations=mapsindoors_scratch.CREATIONS,
+        lag_step=mapsindoors_scratch.LAG,
+        fields=FIELDS["mapsindoors"],
+        token_path=("auth", "connect/token"),
+        default_hosts=r"integration\.mapsindoors\.com",
+    ),
+    "amigocloud": ServiceChecks(
+        "amigocloud",
+        (*amigocloud.PUBLIC, *amigocloud.READ, *amigocloud_scratch.SCRATCH),
+        sign_in=amigocloud.ME,
+        finders={**amigocloud.FINDERS, **amigocloud_scratch.FINDERS},
+        creations=amigocloud_scratch.CREATIONS,
+        fields=FIELDS["amigocloud"],
+        default_hosts=r"app\.amigocloud\.com",
+    ),
+    "iotstudio": ServiceChecks(
+        "iotstudio",
+        (*iotstudio.PUBLIC, *iotstudio.READ, *iotstudio_scratch.SCRATCH, *iotstudio.BURST),
+        sign_in=iotstudio.ONE,
+        finders=iotstudio.FINDERS,
+        creations=iotstudio_scratch.CREATIONS,
+        fields=FIELDS["iotstudio"],
+        token_path=("api", "oauth2/token"),
+        default_hosts=r"api\.swx\.altairone\.com",
+    ),
+    "leanix": ServiceChecks(
+        "leanix",
+        (*leanix.PUBLIC, *leanix.READ, *leanix_scratch.SCRATCH),
+        sign_in=Step("GET", f"{API}/configurations"),
+        finders=leanix.FINDERS,
+        creations=leanix_scratch.CREATIONS,
+        note=leanix_scratch.NOTE,
+        fields=FIELDS["leanix"],
+        token_path=("auth", "services/mtm/v1/oauth2/token"),
+        default_hosts=r"[\w-]+\.leanix\.net",
+    ),
+}
+"""The checks by connection type."""
+
+
+def checks_at(service: ServiceChecks, level: Level, *, opt_in: bool) -> list[Check]:
+    """Return the checks of a service at a level, those of lower levels included.
+
+    :param opt_in: whether checks that run on request only are among them.
+    """
+    allowed = LEVELS[: LEVELS.index(level) + 1]
+    return [check for check in service.checks if check.level in allowed and (opt_in or not check.opt_in)]
+
+
+def selected(checks: Iterable[Check], only: Iterable[str]) -> list[Check]:
+    """Return the checks that groups or ids name; all of them when nothing is named.
+
+    :param only: groups such as ``M3``, and ids such as ``M3.keys``.
+    """
+    names = {name.lower() for name in only}
+    return [check for check in checks if not names or {check.id.lower(), check.group.lower()} & names]
+
+
+def value_text(value: object) -> str:
+    """Return the value of a switch as the sandbox's command line takes it."""
+    return json.dumps(value)
+
+
+def table() -> str:
+    """Return the table of all checks in Markdown."""
+    rows = [
+        "| Check | Level | Question | Assumed | Switch | If it differs |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for service in SERVICES.values():
+        for check in service.checks:
+            level = f"{check.level}, `--burst`" if check.opt_in else check.level
+            switch = f"`{service.name}.{check.switch}={value_text(check.assumed)}`"
+            outcome = "`differs!`" if check.danger else "`differs`"
+            question = f"| `{check.id}` | {level} | {check.question} | {check.assumption} "
+            rows.append(f"{question}| {switch} | {outcome} |")
+    return "\n".join(rows)

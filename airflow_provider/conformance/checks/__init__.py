@@ -1,0 +1,1 @@
+"""Checks as data, a module for each service and level."""

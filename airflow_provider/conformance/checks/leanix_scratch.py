@@ -1,0 +1,128 @@
+"""Checks of LeanIX with a processor configuration that they make and remove, and a run that stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider.conformance.check import Answer, Check, Creation, Finder, Observed, Step
+from airflow_provider.conformance.checks.shared import Answers, Facts, choice_reader, status_reader
+from airflow_provider.leanix.api import API, ENDED, RUNS
+
+NOTE = "The run stays in the list of runs, because the API cannot delete runs; its configuration is deleted."
+CONFIGURATIONS = f"{API}/configurations"
+KEY = {
+    "connectorType": "conformance",
+    "connectorId": "{run}-configuration",
+    "connectorVersion": "1.0.0",
+    "processingDirection": "outbound",
+    "processingMode": "partial",
+}
+
+
+def _run_id(answer: Answer, _: Facts) -> str | None:
+    body = answer.json()
+    return str((body[0] if isinstance(body, list) else body)["id"])
+
+
+def _nothing(_: Answer, __: str) -> list[str]:
+    return []
+
+
+def _same_key(answer: Answer, name: str) -> list[str]:
+    return [item["connectorId"] for item in answer.json() if item.get("connectorId") == name]
+
+
+MAKE_CONFIGURATION = Step(
+    "PUT",
+    CONFIGURATIONS,
+    json={
+        **KEY,
+        "scope": {"ids": [], "facetFilters": []},
+        "processors": [],
+        "dataConsumer": {"type": "leanixStorage"},
+    },
+    makes="configuration",
+)
+MAKE_RUN = Step(
+    "POST",
+    RUNS,
+    json={**KEY, "connectorId": "{configuration}", "lxVersion": "1.0.0", "description": "{run}-sync_run"},
+    makes="sync_run",
+)
+CREATIONS = {
+    "configuration": Creation(
+        "a processor configuration without processors",
+        Finder(MAKE_CONFIGURATION, lambda _, facts: f"{facts['run']}-configuration", "it was not made"),
+        Step("DELETE", CONFIGURATIONS, params={**KEY, "connectorId": "{id}"}),
+        Step("GET", CONFIGURATIONS, params={"connectorType": "conformance"}),
+        _same_key,
+    ),
+    "sync_run": Creation(
+        "a test run of it, which stays",
+        Finder(MAKE_RUN, _run_id, "the run was not made"),
+        None,
+        Step("GET", RUNS),
+        _nothing,
+    ),
+}
+
+
+def _has_ended(answer: Answer, _: Facts) -> bool:
+    return answer.json().get("status") in ENDED
+
+
+def _run(method: str, resource: str, **options: Any) -> Step:
+    return Step(method, f"{RUNS}/{{sync_run}}/{resource}", **options)
+
+
+START = Step("POST", f"{RUNS}/{{sync_run}}/start", params={"test": "true"}, once=True)
+ENDING = _run("GET", "status", until=_has_ended, at_most=180.0, every=2.0)
+RESULTS = _run("GET", "results", until=lambda answer, _: answer.status != 204, at_most=60.0, status_only=True)
+
+
+def _is_list(answers: Answers, _: Facts) -> bool:
+    return isinstance(answers[-1].json(), list)
+
+
+def _lag(answers: Answers, _: Facts) -> Observed:
+    # The end was seen up to two seconds late, so a short delay may be none.
+    seconds = float(round(answers[-1].seconds))
+    return Observed(seconds, f"found them {seconds:g} s after the end")
+
+
+SCRATCH = (
+    Check(
+        "L7.create",
+        "scratch",
+        "Is the reply to a new run an object?",
+        (MAKE_RUN,),
+        "create_returns_list",
+        False,
+        "a new run is an object",
+        "leanix/api.py",
+        choice_reader(_is_list, {False: "an object", True: "a list"}),
+    ),
+    Check(
+        "L7.results",
+        "scratch",
+        "Are the results there as soon as a run has finished?",
+        (MAKE_RUN, START, ENDING, RESULTS),
+        "results_lag_seconds",
+        0.0,
+        "results are there when a run has finished",
+        "leanix/runs/finish.py",
+        _lag,
+        danger=True,
+    ),
+    Check(
+        "L7.second_start",
+        "scratch",
+        "Which status does a second start of a run have?",
+        (MAKE_RUN, START, ENDING, Step("POST", f"{RUNS}/{{sync_run}}/start", accepts=frozenset({400, 409}))),
+        "second_start_status",
+        400,
+        "a second start is a 400",
+        "leanix/api.py",
+        status_reader(400, 409, of=-1),
+    ),
+)

@@ -1,0 +1,312 @@
+"""Runner: run checks one after another, and compare what they observe with what the provider assumes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from airflow_provider.conformance.check import (
+    Answer,
+    Check,
+    Facts,
+    Observed,
+    OpenQuestionError,
+    ServiceChecks,
+    SkippedError,
+    Step,
+    problem_of,
+)
+from airflow_provider.conformance.created import Created, CreatedObjects
+from airflow_provider.conformance.guard import READS
+from airflow_provider.conformance.meter import SpentError
+from airflow_provider.conformance.wire import ServiceBusyError, Wire, placeholders
+from airflow_provider.core.http.reply import Reply
+from airflow_provider.errors import AuthenticationError, ProviderError, RateLimitedError
+
+Outcome = Literal["same", "differs", "differs!", "unsettled", "skipped"]
+
+READER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""Exceptions of readers for replies of an unexpected form."""
+
+
+REFUSALS = "the service refuses further requests (429)"
+
+_SEARCHES = 4
+_SEARCH_SECONDS = 2.0
+"""Seconds between the searches for an object that a service may be making still."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request of a check, and its reply.
+
+    :param step: the request's template.
+    :param reply: the reply.
+    :param seconds: seconds from the first request of a poll.
+    """
+
+    step: Step
+    reply: Reply
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a check.
+
+    :param check: the check.
+    :param outcome: ``same``, ``differs``, ``differs!`` (data can be lost or wrong), ``unsettled`` or
+        ``skipped``.
+    :param text: what was found, or why nothing was.
+    :param observed: the behaviour; None without one.
+    :param exchanges: requests that were sent for it.
+    :param seconds: its duration.
+    """
+
+    check: Check
+    outcome: Outcome
+    text: str
+    observed: Observed | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def switches(self) -> dict[str, object]:
+        """Values of the service's switches that stand for what was observed, where it differs."""
+        if self.observed is None or self.outcome not in {"differs", "differs!"}:
+            return {}
+        return {self.check.switch: self.observed.value, **self.observed.further}
+
+
+@dataclass
+class Runner:
+    """Runs the checks of a service.
+
+    :param service: the service's checks.
+    :param wire: sends requests.
+    :param facts: values of placeholders.
+    :param created: objects that the run makes; None at levels that make none.
+    :param answered: number of replies so far.
+    """
+
+    service: ServiceChecks
+    wire: Wire
+    facts: Facts
+    created: CreatedObjects | None = None
+    answered: int = 0
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    _lag: Answer | None = None
+    _exchanges: list[Exchange] = field(default_factory=list)
+    _refused: int = 0
+
+    def run(self, checks: Iterable[Check]) -> Iterator[Result]:
+        """Yield the result of each check."""
+        for check in checks:
+            yield self._result_of(check)
+
+    def _result_of(self, check: Check) -> Result:
+        now = self.wire.meter.clock.now
+        started, self._exchanges = now(), []
+        observed, outcome, text = self._observe(check)
+        if observed is not None:
+            differs: Outcome = "differs!" if check.danger else "differs"
+            outcome = "same" if _equal(observed.value, check.assumed) else differs
+        return Result(check, outcome, text, observed, tuple(self._exchanges), now() - started)
+
+    def _observe(self, check: Check) -> tuple[Observed | None, Outcome, str]:
+        try:
+            answers = [self._answer(step) for step in check.steps]
+            observed = check.read(answers, self.facts)
+        except (SkippedError, SpentError) as error:
+            return None, "skipped", str(error)
+        except OpenQuestionError as error:
+            return None, "unsettled", str(error)
+        except AuthenticationError:
+            return None, "skipped", "the token is refused (401)"
+        except (RateLimitedError, ServiceBusyError):
+            return None, "unsettled", REFUSALS
+        except ProviderError as error:
+            return None, "unsettled", f"no usable answer ({type(error).__name__})"
+        except READER_ERRORS:
+            return None, "unsettled", "the reply has an unexpected form"
+        return observed, "same", observed.text
+
+    def _answer(self, step: Step) -> Answer:
+        """Send a step, unless an equal one was answered.
+
+        :raises OpenQuestionError: for a status that the check's reader does not understand.
+        :raises SkippedError: for a missing permission, or a value that the account does not have.
+        """
+        if step.base == "project" and "project" not in self.facts:
+            raise SkippedError("the connection names no project")
+        for name in sorted(placeholders(_templates(step)) | {*step.needs}):
+            self._obtain(name)
+        key = _key(step)
+        answer = None if step.fresh or step.after_write else self._answers.get(key)
+        if answer is None:
+            answer = self._make(step) if step.makes else self._send(step)
+            if step is self.service.lag_step or _has_one_answer(step):
+                self._answers[key] = answer
+        elif answer.status in step.accepts:
+            self._exchanges.append(Exchange(step, answer.reply, answer.seconds))
+        if answer.status not in step.accepts:
+            kind = SkippedError if answer.status in {401, 403} else OpenQuestionError
+            raise kind(problem_of(answer.reply))
+        return answer
+
+    def _obtain(self, name: str) -> None:
+        if name in self.facts:
+            return
+        finder = self.service.finders.get(name)
+        if finder is None and name in self.service.creations:
+            finder = self.service.creations[name].finder
+        if finder is None:
+            raise SkippedError(f"the connection has no {name}")
+        value = finder.extract(self._answer(finder.step), self.facts)
+        if value is None:
+            raise SkippedError(finder.missing)
+        self.facts[name] = value
+
+    def _send(self, step: Step) -> Answer:
+        if self._refused >= 2:  # Two checks have waited for a service that refuses all requests.
+            raise SkippedError(REFUSALS)
+        if step.after_write:
+            self._wait_for_writes()
+        clock = self.wire.meter.clock
+        started = clock.now()
+        if step.times > 1:
+            replies = self.wire.send_series(step, self.facts)
+            answer = Answer(replies[0], clock.now() - started, tuple(replies[1:]))
+        else:
+            answer = self._poll(step, started)
+        self.answered += 1
+        self._exchanges.append(Exchange(step, answer.reply, answer.seconds))
+        if step.removes and answer.status in step.accepts:
+            self._note_removal(step.removes)
+        return answer
+
+    def _poll(self, step: Step, started: float) -> Answer:
+        clock = self.wire.meter.clock
+        while True:
+            sent_at = clock.now()
+            try:
+                answer = Answer(self.wire.send(step, self.facts), sent_at - started)
+            except (RateLimitedError, ServiceBusyError):
+                self.answered += 1
+                self._refused += 1
+                raise
+            if step.until is None or step.until(answer, self.facts):
+                return answer
+            if clock.now() - started >= step.at_most:
+                raise OpenQuestionError(f"nothing changed within {step.at_most:g} s")
+            if step.every:
+                clock.sleep(step.every)
+
+    def _wait_for_writes(self) -> None:
+        if self.service.lag_step is None:
+            return
+        if self._lag is None:
+            self._lag = self._answer(self.service.lag_step)
+        if self._lag.seconds:
+            self.wire.meter.clock.sleep(self._lag.seconds + 1)
+
+    def _make(self, step: Step) -> Answer:
+        """Send a step that makes an object; its name is written down before, and its id afterwards."""
+        if self.created is None:
+            raise SkippedError("it makes an object, which is not allowed at this level")
+        if any(created.kind == step.makes for created in self.created.objects):
+            raise SkippedError("an object that it needs could not be made")
+        created = self.created.intend(step.makes, f"{self.created.run}-{step.makes}")
+        answer = self._send(step)
+        if 400 <= answer.status < 500:
+            self.created.removed(created)  # The service has refused to make it.
+        elif answer.status in step.accepts:
+            creation = self.service.creations[step.makes]
+            value = creation.finder.extract(answer, self.facts)
+            if value is not None:
+                self.created.made(created, str(value))
+                self.facts[step.makes] = str(value)
+        return answer
+
+    def _note_removal(self, kind: str) -> None:
+        for created in self.created.left if self.created else ():
+            if created.kind == kind and self.created:
+                self.created.removed(created)
+
+    # -- removal of what was made ------------------------------------------------------------------
+
+    def clean_up(self, *, is_later: bool = False) -> list[Created]:
+        """Remove the objects of the run, newest first; return those that may be there still.
+
+        :param is_later: whether the run was over before, so that an object that is not found does not appear
+            any more; right after an unanswered request it may.
+        """
+        if self.created is None:
+            return []
+        self._refused = 0
+        for created in reversed(self.created.left):
+            self._remove(created, self.created, is_later)
+        return self.created.left
+
+    def _remove(self, created: Created, objects: CreatedObjects, is_later: bool) -> None:
+        creation = self.service.creations.get(created.kind)
+        if creation is None or creation.remove is None:
+            objects.removed(created)  # It cannot be removed, as the question before the run has said.
+            return
+        try:
+            ids = [created.id] if created.id else self._search(created)
+            for id_ in ids:
+                objects.made(created, id_)
+                self._delete(creation.remove, id_)
+            if not (ids or is_later):
+                return
+        except (ProviderError, ServiceBusyError, OpenQuestionError, SkippedError, SpentError, *READER_ERRORS):
+            return
+        objects.removed(created)
+
+    def _search(self, created: Created) -> list[str]:
+        """Return the ids of an object whose creation was not answered; the service may have made it."""
+        creation = self.service.creations[created.kind]
+        facts = {**self.facts, "name": created.name}
+        step = replace(creation.search, fresh=True)
+        for name in placeholders(_templates(step)) - facts.keys():
+            self._obtain(name)
+        for attempt in range(_SEARCHES):
+            if attempt:
+                self.wire.meter.clock.sleep(_SEARCH_SECONDS)
+            reply = self.wire.send(step, {**self.facts, **facts})
+            if reply.status not in step.accepts:
+                raise OpenQuestionError(problem_of(reply))
+            if ids := creation.found(Answer(reply), created.name):
+                return ids
+        return []
+
+    def _delete(self, step: Step, id_: str) -> None:
+        reply = self.wire.send(step, {**self.facts, "id": id_})
+        if reply.status not in step.accepts | {404, 410}:
+            raise OpenQuestionError(problem_of(reply))
+
+
+def _equal(value: object, assumed: object) -> bool:
+    return value == assumed and isinstance(value, bool) == isinstance(assumed, bool)
+
+
+def _templates(step: Step) -> list[object]:
+    return [step.path, step.params, step.headers, step.json, step.form, step.files]
+
+
+def _key(step: Step) -> str:
+    return json.dumps(
+        [step.method, step.base, step.login, step.makes, step.times, step.bare, *_templates(step)],
+        default=dict,
+    )
+
+
+def _has_one_answer(step: Step) -> bool:
+    """Return whether a run sends a step once, and uses its reply for all checks."""
+    if step.makes or step.removes or step.once:
+        return True
+    is_plain = step.until is None and not step.fresh and not step.after_write
+    return is_plain and (step.method in READS or step.login == "token")

@@ -1,0 +1,1 @@
+"""Strictness of the emulated API: typed models, and rules of texts, dates and polygons."""

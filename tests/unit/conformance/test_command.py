@@ -1,0 +1,162 @@
+"""The command: its exit codes, its lines, its report, and bad days."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider.conformance.catalogue import SERVICES, checks_at, table
+from airflow_provider.conformance.command import main
+from tests.support.conformance import SharedClock, finish_a_run
+
+
+def run(sandbox: Any, *arguments: str) -> int:
+    with SharedClock(sandbox).running() as clock:
+        return main(arguments, clock)
+
+
+def changed(sandbox: Any, name: str, **fields: Any) -> str:
+    return json.dumps({**json.loads(sandbox.connections[f"{name}_default"]), **fields})
+
+
+@pytest.mark.parametrize("name", ["mapsindoors", "amigocloud", "iotstudio", "leanix"])
+def test_a_service_as_assumed_is_a_0(sandbox: Any, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if name == "leanix":
+        finish_a_run(sandbox)
+    assert run(sandbox, f"{name}_default") == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = [
+        line for line in lines if line.partition(" ")[0] in {check.id for check in SERVICES[name].checks}
+    ]
+    assert len(shown) == len(checks_at(SERVICES[name], "read", opt_in=False))
+    assert lines[-1].startswith(f"{len(shown)} same" if name != "amigocloud" else f"{len(shown) - 1} same")
+
+
+def test_harmless_differences_are_a_1(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.amigocloud.page_clamp = 500
+    assert run(sandbox, "amigocloud_default", "--only", "A3.page") == 1
+    out = capsys.readouterr().out
+    assert "A3.page            differs   assumed a page of SQL has at most 1000 rows, found 500" in out
+    assert "→ sandbox.amigocloud.page_clamp=500" in out
+    assert "--set amigocloud.page_clamp=500" in out
+
+
+def test_differences_that_lose_data_are_a_2(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.amigocloud.count_error = -1
+    sandbox.amigocloud.page_clamp = 500
+    assert run(sandbox, "amigocloud_default", "--only", "a3") == 2
+    assert "A3.count           differs!" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("level", ["public", "read"])
+@pytest.mark.parametrize("name", ["mapsindoors", "amigocloud", "iotstudio", "leanix"])
+def test_an_unreachable_host_is_a_3(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, name: str, level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = json.loads(changed(sandbox, name, host="http://127.0.0.1:9"))
+    connection["extra"] = {**connection["extra"], "auth_url": "http://127.0.0.1:9"}
+    if name in {"amigocloud", "iotstudio"}:
+        del connection["extra"]["auth_url"]
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}_DEFAULT", json.dumps(connection))
+    assert run(sandbox, f"{name}_default", "--level", level) == 3
+    assert "No access" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mapsindoors", "amigocloud", "iotstudio", "leanix"])
+def test_refused_credentials_are_a_3(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "wr0ng/pass+word=&%21"
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}_DEFAULT", changed(sandbox, name, password=secret))
+    assert run(sandbox, f"{name}_default") == 3
+    said = capsys.readouterr()
+    assert secret not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no_such_connection"],
+        ["leanix_default", "--level", "all"],
+        ["leanix_default", "--only", "M3"],
+        ["leanix_default", "--no-such-option"],
+        ["other_type"],
+        ["incomplete"],
+    ],
+)
+def test_bad_arguments_are_a_4(sandbox: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER_TYPE", json.dumps({"conn_type": "postgres", "host": "h"}))
+    monkeypatch.setenv("AIRFLOW_CONN_INCOMPLETE", json.dumps({"conn_type": "leanix"}))
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 4
+    assert sandbox.counters.report()["services"] == {} or sandbox.counters.total("leanix") == 0
+
+
+def test_the_level_public_needs_no_credentials(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SERVICES:
+        connection = json.loads(sandbox.connections[f"{name}_default"])
+        extra = {key: value for key, value in connection["extra"].items() if key == "auth_url"}
+        bare = {"conn_type": name, "host": connection["host"], "extra": extra}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}_DEFAULT", json.dumps(bare))
+        assert run(sandbox, f"{name}_default", "--level", "public") == 0
+    assert sum(sandbox.counters.tokens_issued.values()) == 0
+
+
+def test_a_connection_without_a_project_skips_its_checks(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", changed(sandbox, "amigocloud", extra={}))
+    assert run(sandbox, "amigocloud_default") == 0
+    out = capsys.readouterr().out
+    assert "A3.page            skipped   (the connection names no project)" in out
+    assert "A6.bad_token       same" in out
+
+
+def test_a_missing_permission_skips_the_checks_that_need_it(sandbox: Any, capsys: Any) -> None:
+    sandbox.leanix.allowed = False
+    code = run(sandbox, "leanix_default")
+    out = capsys.readouterr().out
+    assert "L4.statuses        skipped   (a permission is missing (403))" in out
+    assert "L2.claims          same" in out
+    assert code == 1  # The status of a refused token is still known, that of an unknown run is not.
+
+
+@pytest.mark.parametrize("name", ["mapsindoors", "amigocloud", "iotstudio"])
+def test_a_storm_of_refusals_ends_soon_and_stays_open(sandbox: Any, name: str, capsys: Any) -> None:
+    sandbox.switches.set(sandbox.switches.check({f"{name}.requests_per_second": 0}))
+    assert run(sandbox, f"{name}_default") in {1, 3}
+    assert sandbox.counters.total(name) <= 30
+    assert "429" in capsys.readouterr().out
+
+
+def test_no_run_sends_more_than_200_requests(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("airflow_provider.conformance.meter.MAX_REQUESTS", 5)
+    assert run(sandbox, "iotstudio_default") == 0
+    assert sandbox.counters.total("iotstudio") == 5
+    assert "requests of a run are used up" in capsys.readouterr().out
+
+
+def test_the_report_is_written(sandbox: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    assert run(sandbox, "iotstudio_default", "--json", str(path)) == 0
+    document = json.loads(path.read_text())
+    assert document["counts"]["same"] == len(document["checks"])
+    assert document["service"] == "iotstudio"
+
+
+def test_the_page_has_the_table_of_all_checks() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
+    assert table() in page.read_text()
+
+
+def test_the_table_lists_every_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--table"]) == 0
+    assert capsys.readouterr().out == table() + "\n"
+    assert len(table().splitlines()) == 2 + sum(len(service.checks) for service in SERVICES.values())

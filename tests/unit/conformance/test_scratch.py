@@ -1,0 +1,274 @@
+"""Scratch objects: made with consent, named in a file, and removed; nothing of the user's is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from airflow_provider.conformance.catalogue import SERVICES
+from airflow_provider.conformance.command import main
+from airflow_provider.conformance.created import CreatedObjects, UnusableFileError
+from airflow_provider.conformance.wire import MeteredTransport
+from airflow_provider.core.http import auth
+from tests.support.conformance import SharedClock, floor_of
+from tests.support.hypothesis_sizes import LONG
+
+ROUNDS = 50 if LONG else 3
+NAMES = list(SERVICES)
+
+
+def user_data(sandbox: Any) -> dict[str, Any]:
+    """Return all data of the user in the four services."""
+    datasets = sandbox.amigocloud.store.datasets
+    return {
+        "mapsindoors": {solution.id: solution.geodata for solution in sandbox.mapsindoors.solutions.values()},
+        "amigocloud": {number: (one.name, one.states) for number, one in datasets.items()},
+        "things": {
+            uid: (thing.title, thing.fields, thing.status, thing.history)
+            for space in sandbox.iotstudio.spaces.values()
+            for uid, thing in space.things.items()
+        },
+        "leanix": (sandbox.leanix.configurations, sandbox.leanix.fact_sheets),
+    }
+
+
+def snapshot(sandbox: Any) -> str:
+    return repr(user_data(sandbox))
+
+
+def scratch(sandbox: Any, name: str, *arguments: str) -> int:
+    auth._slots.clear()
+    options = ["--level", "scratch", "--yes", "--scratch-parent", floor_of(sandbox), *arguments]
+    with SharedClock(sandbox).running() as clock:
+        return main([f"{name}_default", *options], clock)
+
+
+def clean_up(sandbox: Any, name: str, path: Path) -> int:
+    auth._slots.clear()
+    with SharedClock(sandbox).running() as clock:
+        return main([f"{name}_default", "--clean-up", str(path)], clock)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("conformance-*.jsonl"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_removes_what_it_has_made(sandbox: Any, name: str, working_folder: Path, capsys: Any) -> None:
+    before = snapshot(sandbox)
+    assert scratch(sandbox, name) == 0
+    assert snapshot(sandbox) == before
+    assert files(working_folder) == []
+    said = capsys.readouterr().out
+    assert "makes these objects" in said
+    if name == "leanix":
+        assert "The run stays" in said
+        assert [run.test for run in sandbox.leanix.runs] == [True]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_level_scratch_without_consent_is_a_4_and_makes_nothing(
+    sandbox: Any, name: str, working_folder: Path
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"{name}_default", "--level", "scratch"])
+    assert ended.value.code == 4
+    assert sandbox.counters.total(name) == 0
+    assert files(working_folder) == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("yes", 0), ("", 4), ("no", 4)])
+def test_the_user_is_asked(sandbox: Any, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _: True})())
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    arguments = ["iotstudio_default", "--level", "scratch", "--only", "I6"]
+    with SharedClock(sandbox).running() as clock:
+        if code:
+            with pytest.raises(SystemExit) as ended:
+                main(arguments, clock)
+            assert ended.value.code == code
+        else:
+            assert main(arguments, clock) == 0
+
+
+def test_an_interrupted_run_removes_what_it_has_made(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, working_folder: Path, capsys: Any
+) -> None:
+    before = snapshot(sandbox)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("airflow_provider.conformance.command._show", interrupt)
+    assert scratch(sandbox, "iotstudio", "--only", "I6") == 1
+    assert "Interrupted" in capsys.readouterr().err
+    assert snapshot(sandbox) == before
+    assert files(working_folder) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lower_levels_make_nothing(sandbox: Any, name: str, working_folder: Path) -> None:
+    before = snapshot(sandbox)
+    with SharedClock(sandbox).running() as clock:
+        main([f"{name}_default", "--burst"], clock)
+    assert snapshot(sandbox) == before
+    assert files(working_folder) == []
+
+
+def test_checks_without_a_parent_are_skipped(sandbox: Any, capsys: Any) -> None:
+    with SharedClock(sandbox).running() as clock:
+        assert main(["mapsindoors_default", "--level", "scratch", "--yes", "--only", "M6"], clock) == 0
+    assert "name a floor or venue with --scratch-parent" in capsys.readouterr().out
+
+
+def requests_of(sandbox: Any, name: str) -> int:
+    """Return the number of requests of a whole run."""
+    scratch(sandbox, name)
+    total = int(sandbox.counters.total(name))
+    sandbox.reset()
+    return total
+
+
+def in_child(work: Callable[[], Any]) -> int:
+    """Run a function in a process of its own; return its status as ``waitpid`` does."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def killed(sandbox: Any, name: str, number: int, *, after: bool) -> None:
+    """Run a scratch run in a process that is killed at a request, before it is sent or after its reply."""
+    count = 0
+    perform = MeteredTransport._perform
+
+    def counting(self: Any, request: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == number and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        reply = perform(self, request)
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return reply
+
+    with patch.object(MeteredTransport, "_perform", counting):
+        scratch(sandbox, name)
+
+
+def kills() -> Iterator[Any]:
+    dice = random.Random(16)
+    for name in NAMES:
+        for round_ in range(ROUNDS):
+            yield pytest.param(name, dice.random(), round_ % 2 == 1, id=f"{name}-{round_}")
+
+
+@pytest.mark.parametrize(("name", "part", "after"), list(kills()))
+def test_a_run_killed_at_any_request_leaves_what_clean_up_removes(
+    sandbox: Any, name: str, part: float, after: bool, working_folder: Path
+) -> None:
+    total = requests_of(sandbox, name)
+    before = snapshot(sandbox)
+    status = in_child(lambda: killed(sandbox, name, 1 + int(part * total), after=after))
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    for path in files(working_folder):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert clean_up(sandbox, name, path) == 0
+    assert snapshot(sandbox) == before
+    assert files(working_folder) == []
+
+
+def losses() -> Iterator[Any]:
+    dice = random.Random(61)
+    for name in NAMES:
+        for round_ in range(ROUNDS):
+            yield pytest.param(name, dice.random(), id=f"{name}-{round_}")
+
+
+@pytest.mark.parametrize(("name", "part"), list(losses()))
+def test_when_all_answers_after_a_request_are_lost_nothing_is_forgotten(
+    sandbox: Any, name: str, part: float, working_folder: Path, capsys: Any
+) -> None:
+    total = requests_of(sandbox, name)
+    before = snapshot(sandbox)
+    capsys.readouterr()
+    sandbox.faults.add("reset_after", service=name, after=int(part * total), times=None)
+    code = scratch(sandbox, name)
+    sandbox.faults.clear()
+    assert code in {1, 3, 5}
+    found = files(working_folder)
+    assert bool(found) == (code == 5)
+    said = capsys.readouterr().err
+    for path in found:
+        left = CreatedObjects.open(path).left
+        assert all(created.name in said for created in left)
+        assert f"--clean-up {path}" in said
+        assert clean_up(sandbox, name, path) == 0
+    assert snapshot(sandbox) == before
+    assert files(working_folder) == []
+
+
+HEAD = {"run": "conformance-0123456789ab", "service": "iotstudio", "place": "0"}
+
+
+def test_objects_are_written_down_before_and_after_their_creation(tmp_path: Path) -> None:
+    objects = CreatedObjects.start(tmp_path / "run.jsonl", HEAD)
+    created = objects.intend("probe", "conformance-0123456789ab-probe")
+    assert CreatedObjects.open(objects.path).left == [created]
+    objects.made(created, "17")
+    assert CreatedObjects.open(objects.path).left[0].id == "17"
+    objects.removed(created)
+    assert CreatedObjects.open(objects.path).left == []
+    assert CreatedObjects.open(objects.path).ids == {"17"}
+
+
+def test_a_line_that_was_cut_off_is_ignored(tmp_path: Path) -> None:
+    objects = CreatedObjects.start(tmp_path / "run.jsonl", HEAD)
+    objects.intend("probe", "conformance-0123456789ab-probe")
+    with objects.path.open("a") as file:
+        file.write('{"made": "probe", "na')
+    assert [created.id for created in CreatedObjects.open(objects.path).left] == [""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON\n",
+        "{}\n",
+        json.dumps({**HEAD, "run": "mine"}),
+        json.dumps(HEAD) + '\n{"intend": "probe", "name": "thing-of-the-user"}\n',
+        json.dumps(HEAD) + '\n{"made": "probe", "name": "conformance-0123456789ab-probe", "id": "1"}\n',
+        json.dumps(HEAD) + "\nbroken\n{}\n",
+    ],
+)
+def test_another_file_is_no_list_of_objects(sandbox: Any, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text(text)
+    with pytest.raises(UnusableFileError):
+        CreatedObjects.open(path)
+    with pytest.raises(SystemExit) as ended:
+        main(["iotstudio_default", "--clean-up", str(path)])
+    assert ended.value.code == 4
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_clean_up_on_another_service_is_a_4(sandbox: Any, tmp_path: Path) -> None:
+    path = CreatedObjects.start(tmp_path / "run.jsonl", HEAD).path
+    with pytest.raises(SystemExit) as ended:
+        main(["iotstudio_default", "--clean-up", str(path)])
+    assert ended.value.code == 4
+    assert sandbox.counters.total("iotstudio") == 0
