@@ -85,15 +85,13 @@ TYPES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "path"), TYPES)
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_a_value_of_another_type_is_refused(
-    client: httpx.Client, method: str, fields: dict[str, Any], path: str
-) -> None:
-    item = poi(**fields) if method == "POST" else {"id": POI, **fields}
-    found = errors(client.request(method, "/geodata", json=[{"id": POI} if method == "PUT" else poi(), item]))
-    assert list(found) == [f"$[1]{path}"]
-    assert "could not be converted" in found[f"$[1]{path}"][0]
+def test_a_value_of_another_type_is_refused(client: httpx.Client, method: str) -> None:
+    for fields, path in TYPES:
+        body = [poi(), poi(**fields)] if method == "POST" else [{"id": POI}, {"id": POI, **fields}]
+        found = errors(client.request(method, "/geodata", json=body))
+        assert list(found) == [f"$[1]{path}"]
+        assert "could not be converted" in found[f"$[1]{path}"][0]
 
 
 def test_the_first_value_of_another_type_is_named_alone(client: httpx.Client) -> None:
@@ -215,24 +213,20 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "fields", "path"), RULES)
-def test_a_value_against_a_rule_is_refused(
-    client: httpx.Client, check: str, fields: dict[str, Any], path: str
+@pytest.mark.parametrize("check", dict.fromkeys(check for check, _, _ in RULES))
+def test_a_value_against_a_rule_is_refused_and_each_rule_has_a_switch(
+    client: httpx.Client, sandbox: Sandbox, check: str
 ) -> None:
-    found = errors(client.post("/geodata", json=[poi(), poi(**fields)]))
-    assert f"[1].{path}" in found
-
-
-@pytest.mark.parametrize(("check", "fields", "path"), RULES)
-def test_each_rule_has_a_switch(
-    client: httpx.Client, sandbox: Sandbox, check: str, fields: dict[str, Any], path: str
-) -> None:
-    setattr(sandbox.mapsindoors, f"check_{check}", False)
-    answer = client.post("/geodata", json=[poi(**fields)])
-    if check == "ids":  # An id without a check is one that does not exist.
-        assert "24" not in str(errors(answer))
-    else:
-        assert answer.status_code == 200, answer.text
+    for fields, path in ((fields, path) for name, fields, path in RULES if name == check):
+        setattr(sandbox.mapsindoors, f"check_{check}", True)
+        found = errors(client.post("/geodata", json=[poi(), poi(**fields)]))
+        assert f"[1].{path}" in found
+        setattr(sandbox.mapsindoors, f"check_{check}", False)
+        answer = client.post("/geodata", json=[poi(**fields)])
+        if check == "ids":  # An id without a check is one that does not exist.
+            assert "24" not in str(errors(answer))
+        else:
+            assert answer.status_code == 200, answer.text
 
 
 OLD_WAYS: list[dict[str, Any]] = [
