@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider.connection_hooks import read_metadata_database
 
 if TYPE_CHECKING:
     from airflow_provider.conformance.check import Level
@@ -63,8 +64,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         return 0
     if not options.conn_id:
         parser.error("the id of a connection is missing")
-    # Airflow reads connections of its metadata database in processes of this kind only.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    read_metadata_database()
     log = logging.getLogger("airflow_provider")
     level = log.level
     log.setLevel(logging.WARNING)
@@ -99,8 +99,8 @@ def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> i
 
 
 def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> Session:
-    from airflow_provider.conformance.opening import UnknownConnectionError
     from airflow_provider.conformance.session import Choice, Session
+    from airflow_provider.connection_hooks import UnknownConnectionError
     from airflow_provider.errors import InputError
 
     only = tuple(name.strip() for name in options.only.split(",") if name.strip())

@@ -7,17 +7,16 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.conformance.catalogue import SERVICES
 from airflow_provider.conformance.check import Facts, Level, ServiceChecks
 from airflow_provider.conformance.guard import Guard
 from airflow_provider.conformance.meter import Meter
 from airflow_provider.conformance.wire import Wire
+from airflow_provider.connection_hooks import find_connection, hook_class
 from airflow_provider.core.connection import ConnectionSpec, Settings, read_settings
-from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential
 from airflow_provider.core.http.endpoint import Endpoint
 from airflow_provider.errors import InputError
@@ -25,17 +24,7 @@ from airflow_provider.errors import InputError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-HOOKS = {
-    "mapsindoors": "airflow_provider.mapsindoors.hooks.MapsIndoorsHook",
-    "amigocloud": "airflow_provider.amigocloud.hooks.AmigoCloudHook",
-    "iotstudio": "airflow_provider.iotstudio.hooks.IoTStudioHook",
-    "leanix": "airflow_provider.leanix.hooks.LeanIXHook",
-}
 _log: Any = logging.getLogger(__name__)
-
-
-class UnknownConnectionError(Exception):
-    """The statement that a connection does not exist, or has another type."""
 
 
 _MIN_LOGIN = 8
@@ -74,14 +63,9 @@ def open_service(conn_id: str, level: Level, meter: Meter) -> OpenService:
     :raises UnknownConnectionError: when the connection does not exist, or has another type.
     :raises InputError: with all problems of the connection.
     """
-    connection = _connection(conn_id)
-    service = SERVICES.get(connection.conn_type or "")
-    if service is None:
-        types = ", ".join(SERVICES)
-        raise UnknownConnectionError(
-            f"connection '{conn_id}' is of the type '{connection.conn_type}'; known types are {types}"
-        )
-    hook = _hook_class(service.name)(conn_id)
+    connection = find_connection(conn_id)
+    service = SERVICES[str(connection.conn_type)]
+    hook = hook_class(service.name)(conn_id)
     if level == "public":
         settings = read_settings(_without_credentials(connection, hook.spec), _lenient(hook.spec))
         endpoint = Endpoint(settings, hook.bases(settings), Credential())
@@ -110,22 +94,6 @@ def _with_wire(
 def _headers(settings: Settings) -> Mapping[str, str]:
     preview = settings.extras.get("api_preview")
     return {"Prefer": f"preview={preview}"} if preview else {}
-
-
-def _connection(conn_id: str) -> Connection:
-    from airflow.sdk import BaseHook
-
-    from airflow_provider.core.compat import connection_not_found
-
-    try:
-        return BaseHook.get_connection(conn_id)
-    except connection_not_found():
-        raise UnknownConnectionError(f"there is no connection '{conn_id}'") from None
-
-
-def _hook_class(name: str) -> type[ApiHook]:
-    module, _, kind = HOOKS[name].rpartition(".")
-    return cast("type[ApiHook]", getattr(import_module(module), kind))
 
 
 def _without_credentials(connection: Connection, spec: ConnectionSpec) -> Connection:

@@ -1,0 +1,49 @@
+"""``python -m airflow_provider.check CONN_ID``: test a connection; one sentence, and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Test a connection and print one sentence; return 0 when it works, else 1.
+
+    :param arguments: arguments of the command line; None means those of the process.
+    """
+    parser = _Parser(
+        prog="python -m airflow_provider.check",
+        description="Test an Airflow connection of this provider: one sentence, exit code 0 or 1.",
+    )
+    parser.add_argument("conn_id", metavar="CONN_ID", help="id of the connection")
+    conn_id = parser.parse_args(arguments).conn_id
+    from airflow_provider.connection_hooks import (
+        UnknownConnectionError,
+        find_connection,
+        hook_class,
+        read_metadata_database,
+    )
+
+    read_metadata_database()
+    logging.getLogger("airflow_provider").setLevel(logging.ERROR)
+    try:
+        connection = find_connection(conn_id)
+    except UnknownConnectionError as error:
+        print(str(error))
+        return 1
+    works, sentence = hook_class(str(connection.conn_type))(conn_id).test_connection()
+    print(sentence)
+    return 0 if works else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Hooks by connection: from the id of an Airflow connection to the hook of its type, outside of a task."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider.core.hook import ApiHook
+
+HOOKS = {
+    "mapsindoors": "airflow_provider.mapsindoors.hooks.MapsIndoorsHook",
+    "amigocloud": "airflow_provider.amigocloud.hooks.AmigoCloudHook",
+    "iotstudio": "airflow_provider.iotstudio.hooks.IoTStudioHook",
+    "leanix": "airflow_provider.leanix.hooks.LeanIXHook",
+}
+
+
+class UnknownConnectionError(Exception):
+    """The statement that a connection does not exist, or has another type."""
+
+
+def read_metadata_database() -> None:
+    """Make Airflow look connections up in its metadata database, too, as processes of a server may."""
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def find_connection(conn_id: str) -> Connection:
+    """Return a connection of one of this provider's types.
+
+    :param conn_id: its id.
+    :raises UnknownConnectionError: when it does not exist, or has another type.
+    """
+    from airflow.sdk import BaseHook
+
+    from airflow_provider.core.compat import connection_not_found
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except connection_not_found():
+        raise UnknownConnectionError(f"there is no connection '{conn_id}'") from None
+    if connection.conn_type not in HOOKS:
+        raise UnknownConnectionError(
+            f"connection '{conn_id}' is of the type '{connection.conn_type}'; known types are"
+            f" {', '.join(HOOKS)}"
+        )
+    return connection
+
+
+def hook_class(conn_type: str) -> type[ApiHook]:
+    """Return the hook of a connection type."""
+    module, _, kind = HOOKS[conn_type].rpartition(".")
+    return cast("type[ApiHook]", getattr(import_module(module), kind))

@@ -1,0 +1,76 @@
+"""The command that tests a connection: one sentence, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider.check import main
+from airflow_provider.sandbox.server import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPES = ("mapsindoors", "amigocloud", "iotstudio", "leanix")
+
+
+@pytest.fixture(autouse=True)
+def context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the variable that the command sets."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_connection_that_works_is_one_sentence_and_exit_code_0(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert main([f"{kind}_default"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_wrong_credentials_are_one_sentence_and_exit_code_1(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    connection = json.loads(sandbox.connections[f"{kind}_default"])
+    value = json.dumps({**connection, "password": "wr%ng/s+cret"})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_DEFAULT", value)
+    assert main([f"{kind}_default"]) == 1
+    shown = capsys.readouterr()
+    (line,) = shown.out.splitlines()
+    assert "credentials" in line
+    assert "wr%" not in shown.out + shown.err
+
+
+def test_a_connection_that_is_not_there_or_of_another_type_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "postgres"}')
+    assert main(["nowhere"]) == 1
+    assert main(["other"]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "there is no connection 'nowhere'"
+    assert second.startswith("connection 'other' is of the type 'postgres'; known types are ")
+
+
+def test_a_missing_argument_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 1
+    assert "CONN_ID" in capsys.readouterr().err
+
+
+def test_the_command_runs_without_a_task(sandbox: Sandbox, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_provider.check", "leanix_default"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stderr
