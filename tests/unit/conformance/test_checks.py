@@ -21,6 +21,8 @@ from tests.support.conformance import (
     with_preview,
 )
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 PACKAGE = Path(__file__).resolve().parents[3] / "airflow_provider"
 EVERY_CHECK = [(service, check) for service in SERVICES.values() for check in service.checks]
 

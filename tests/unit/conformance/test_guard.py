@@ -12,6 +12,8 @@ from airflow_provider.core.http.endpoint import Request
 from tests.support.conformance import SharedClock, run_checks
 from tests.support.recording_host import RecordingHost
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 HOST = "https://example.com"
 TOKEN_URL = f"{HOST}/connect/token"
 

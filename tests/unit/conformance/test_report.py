@@ -18,6 +18,8 @@ from airflow_provider.core.http.reply import Reply
 from airflow_provider.sandbox.mapsindoors.seed import API_KEY, PASSWORD, USER
 from tests.support.conformance import ARRANGEMENTS, run_checks
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 SECRETS = [
     "pl4nt/room+7=warm&dry%21#ok?",
     "Nordhøj+kort & 100% é/?",

@@ -22,6 +22,8 @@ from airflow_provider.core.http import auth
 from tests.support.conformance import SharedClock, floor_of
 from tests.support.hypothesis_sizes import LONG
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 ROUNDS = 50 if LONG else 3
 NAMES = list(SERVICES)
 

@@ -16,6 +16,8 @@ from airflow_provider.sandbox.mapsindoors import seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 SCALARS = [None, True, 0, 1, -1, 1.0, 99, 10**12, 2.5, "", "1", " name@en", "2026-01-01T00:00:00Z", "number"]
 KEYS = ["a", "name", "key", "type", "coordinates", "properties", "expr", "id", "version"]
 Request = tuple[str, str, Any]

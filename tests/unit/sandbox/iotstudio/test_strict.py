@@ -12,6 +12,8 @@ import requests
 from airflow_provider.sandbox.server import Sandbox
 from tests.contract import api_specs
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
 Api = Callable[..., requests.Response]
 

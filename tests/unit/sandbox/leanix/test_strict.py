@@ -11,6 +11,8 @@ import requests
 from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, configurations, tutorial_items
 from airflow_provider.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 API = "/services/integration-api/v1"
 RUNS = "/synchronizationRuns"
 INBOUND = {

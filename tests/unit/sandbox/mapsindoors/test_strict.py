@@ -11,6 +11,8 @@ import pytest
 from airflow_provider.sandbox.mapsindoors import seed
 from airflow_provider.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
+
 POI = seed.TUTORIAL_POI
 KEY = "ab" * 12
 NAMES = {"name@en": "New printer"}
