@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +31,24 @@ RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _PROGRESS_SECONDS = 10.0
 
 
+_MAX_ID = 400
+"""Maximum characters of an id in the ledger."""
+
+
+def ledger_id(load_id: str, table: TableName, mode: str) -> str:
+    """Return the id of a load in the ledger of its table's schema: one for each table and mode.
+
+    :param load_id: id of the task instance.
+    :param table: the table's name as the database has it.
+    :param mode: the load's mode.
+    """
+    found = f"{load_id}/{table[-1]}/{mode}"
+    if len(found) <= _MAX_ID:
+        return found
+    digest = hashlib.sha256(found.encode()).hexdigest()
+    return f"{found[: _MAX_ID - len(digest) - 1]}/{digest}"
+
+
 class Result(NamedTuple):
     """Result of a load.
 
@@ -46,7 +66,7 @@ class Load:
     """One load of a source into a table.
 
     :param request: what is loaded where.
-    :param load_id: id of the load in the ledger.
+    :param load_id: id of the task instance.
     :param new_database: returns the database, not connected.
     :param log: receives the lines.
     """
@@ -56,6 +76,7 @@ class Load:
     ) -> None:
         self._request = request
         self._load_id = load_id
+        self._ledger_id = load_id
         self._new_database = new_database
         self._log = log
         self._pairs: list[Pair] = []
@@ -100,6 +121,7 @@ class Load:
         TaskPauses.here()
         request, started = self._request, time.monotonic()
         self._table = database.resolve(request.parts, request.table)
+        self._ledger_id = ledger_id(self._load_id, self._table, request.mode)
         self._match(database, source)
         ledger = database.ledger_of(self._table)
         database.prepare_ledger(ledger)
@@ -115,8 +137,10 @@ class Load:
             return done
         counts = self._write_or_explain(database, source)
         moment = datetime.now(UTC).isoformat(timespec="microseconds")
-        entry = LedgerEntry(source.rows, source.sha256, moment)
-        database.record_load(ledger, self._load_id, entry)
+        entry = LedgerEntry(source.rows, self._content(source), moment)
+        if request.mode == "replace":  # It has deleted what an append of this task had loaded.
+            database.forget_load(ledger, ledger_id(self._load_id, self._table, "append"))
+        database.record_load(ledger, self._ledger_id, entry)
         path = database.path_of(self._table)
         TaskPauses.here().rest(self._log)
         self._commit(database, ledger, entry)
@@ -190,14 +214,16 @@ class Load:
         """Return the result of an append that was committed before; None for a load that is still to do."""
         if self._request.mode != "append":
             return None
-        found = database.find_load(ledger, self._load_id)
+        found = database.find_load(ledger, self._ledger_id)
         if found is None:
             return None
-        if found.sha256 != source.sha256:
+        if found.sha256 != self._content(source):
+            same = found.sha256.partition(":")[0] == source.sha256
+            what = "this content with other 'columns', 'ignore' or the like" if same else "other content"
             raise InputError(
-                f"this task has appended other content ({found.rows} rows, at {found.loaded_at}) under the"
-                f" same id {self._load_id!r}, so rows might be there twice; load with mode='merge', or remove"
-                f" those rows and the id from {'.'.join(ledger)}",
+                f"this task has appended {what} ({found.rows} rows, at {found.loaded_at}) under the"
+                f" same id {self._ledger_id!r}, so rows might be there twice; load with mode='merge', or"
+                f" remove those rows and the id from {'.'.join(ledger)}",
                 "the source",
             )
         self._log.info(
@@ -205,6 +231,15 @@ class Load:
             *(found.rows, self._request.table, found.loaded_at),
         )
         return Result(found.rows, Counts(inserted=found.rows), already_loaded=True)
+
+    def _content(self, source: Source) -> str:
+        """Return what identifies the rows: the source's hash, and that of how it is read, where that is said."""
+        options = self._request.options
+        names = [sorted((options.columns or {}).items()), sorted(options.ignore or ())]
+        said = [*names, options.csv_delimiter, options.encoding, options.hive]
+        if not any(said):
+            return source.sha256
+        return f"{source.sha256}:{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
     def _stage(self, database: Database, source: Source) -> None:
         if not self._pairs:
@@ -291,7 +326,7 @@ class Load:
                 # The old transaction holds this lock for as long as it may still commit.
                 database.lock(self._table)
                 there = database.columns_of(ledger) is not None
-                found = database.find_load(ledger, self._load_id) if there else None
+                found = database.find_load(ledger, self._ledger_id) if there else None
             except Exception as error:  # Drivers raise errors of any class.
                 reason = str(database.explained(error))
                 continue
@@ -300,6 +335,6 @@ class Load:
             return found is not None and found.loaded_at == entry.loaded_at
         raise AmbiguousWriteError(
             f"the rows were sent to {self._request.table}, the commit had no answer, and the database is out"
-            f" of reach; a retry is safe: it asks the ledger {'.'.join(ledger)} for {self._load_id!r}",
+            f" of reach; a retry is safe: it asks the ledger {'.'.join(ledger)} for {self._ledger_id!r}",
             reason,
         ) from None

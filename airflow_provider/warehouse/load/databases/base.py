@@ -37,7 +37,7 @@ class LedgerEntry(NamedTuple):
     """A load that was committed.
 
     :param rows: number of its rows.
-    :param sha256: hash of its source.
+    :param sha256: hash of its source, and after a colon that of how it was read.
     :param loaded_at: its moment, as the task wrote it.
     """
 
@@ -316,12 +316,16 @@ class Database(ABC):
         )
         return LedgerEntry(int(rows[0][0]), str(rows[0][1]), _moment(rows[0][2])) if rows else None
 
+    def forget_load(self, ledger: TableName, load_id: str) -> None:
+        """Remove a load from the ledger."""
+        where = f"{self.quotes.name('load_id')} = {PARAMETER}"
+        self.run(f"DELETE FROM {self.quotes.table(ledger)} WHERE {where}", load_id)
+
     def record_load(self, ledger: TableName, load_id: str, entry: LedgerEntry) -> None:
         """Write a load into the ledger, in place of an earlier one with the same id."""
-        name = self.quotes.table(ledger)
-        self.run(f"DELETE FROM {name} WHERE {self.quotes.name('load_id')} = {PARAMETER}", load_id)
+        self.forget_load(ledger, load_id)
         self.run(
-            f"INSERT INTO {name} ({self.quotes.names(('load_id', 'rows', 'sha256', 'loaded_at'))})"
+            f"INSERT INTO {self.quotes.table(ledger)} ({self.quotes.names(('load_id', 'rows', 'sha256', 'loaded_at'))})"
             f" VALUES ({', '.join([PARAMETER] * 4)})",
             *(load_id, entry.rows, entry.sha256, entry.loaded_at),
         )
