@@ -15,13 +15,21 @@ from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderErr
 from airflow_provider.warehouse.load.checks import (
     key_problems,
     known_key_problems,
+    merged_problems,
     shrink_problem,
     staged_problems,
+    written_problems,
 )
 from airflow_provider.warehouse.load.columns.names import TableName, find_name
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn, name_columns, pair_columns
-from airflow_provider.warehouse.load.databases.base import BrokenWrite, Counts, Database, LedgerEntry
+from airflow_provider.warehouse.load.databases.base import (
+    BrokenWrite,
+    Counts,
+    Database,
+    LedgerEntry,
+    not_taken,
+)
 from airflow_provider.warehouse.load.request import LoadRequest
 from airflow_provider.warehouse.load.source.reading import Source
 
@@ -123,6 +131,7 @@ class Load:
         self._table = database.resolve(request.parts, request.table)
         self._ledger_id = ledger_id(self._load_id, self._table, request.mode)
         self._match(database, source)
+        self._raise(database.table_problems(self._table, request.mode), "the table")
         ledger = database.ledger_of(self._table)
         database.prepare_ledger(ledger)
         if done := self._already(database, ledger, source):
@@ -206,9 +215,9 @@ class Load:
         ]
 
     @staticmethod
-    def _raise(problems: Sequence[str]) -> None:
+    def _raise(problems: Sequence[str], where: str = "the source") -> None:
         if problems:
-            raise InputError(problems, "the source") from None
+            raise InputError(problems, where) from None
 
     def _already(self, database: Database, ledger: TableName, source: Source) -> Result | None:
         """Return the result of an append that was committed before; None for a load that is still to do."""
@@ -233,7 +242,7 @@ class Load:
         return Result(found.rows, Counts(inserted=found.rows), already_loaded=True)
 
     def _content(self, source: Source) -> str:
-        """Return what identifies the rows: the source's hash, and that of how it is read, where that is said."""
+        """Return what identifies the rows: the source's hash, and that of how it is read, where given."""
         options = self._request.options
         names = [sorted((options.columns or {}).items()), sorted(options.ignore or ())]
         said = [*names, options.csv_delimiter, options.encoding, options.hive]
@@ -286,16 +295,29 @@ class Load:
         shrunk = shrink_problem(database, self._table, request, source.rows)
         if shrunk:
             raise InputError(shrunk, "the source")
-        if request.mode == "merge":
-            if not self._pairs:
-                return Counts()
-            updated = database.update_changed(self._table, self._pairs, self._key)
-            inserted = database.insert_new(self._table, self._pairs, self._key)
-            return Counts(inserted, updated, 0, source.rows - inserted - updated)
+        before = database.count(self._table) if database.may_skip else 0
+        counts = self._merge(database, source) if request.mode == "merge" else self._insert(database, source)
+        if database.may_skip:
+            lost = before - counts.deleted + counts.inserted - database.count(self._table)
+            self._raise([not_taken(lost, "kept")] if lost else [], "the table")
+        return counts
+
+    def _merge(self, database: Database, source: Source) -> Counts:
+        if not self._pairs:
+            return Counts()
+        updated = database.update_changed(self._table, self._pairs, self._key)
+        inserted = database.insert_new(self._table, self._pairs, self._key)
+        self._raise(merged_problems(database, self._table, self._key, source.rows), "the table")
+        return Counts(inserted, updated, 0, source.rows - inserted - updated)
+
+    def _insert(self, database: Database, source: Source) -> Counts:
         deleted = 0
-        if request.mode == "replace":
-            deleted = database.changed(f"DELETE FROM {database.quotes.table(self._table)}")
+        if self._request.mode == "replace":
+            deleted = database.changed(f"DELETE FROM {database.rows_of(self._table)}")
+            if left := database.count(self._table):
+                raise InputError(not_taken(left, "deleted"), "the table")
         inserted = database.insert_all(self._table, self._pairs) if self._pairs else 0
+        self._raise(written_problems(inserted, source.rows), "the table")
         return Counts(inserted, 0, deleted, 0)
 
     def _commit(self, database: Database, ledger: TableName, entry: LedgerEntry) -> None:

@@ -15,10 +15,11 @@ from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
-from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database, as_path
+from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database, as_path, not_taken
 from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geometry_problems, geometry_value
 from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer
+from airflow_provider.warehouse.load.databases.postgres_tables import may_skip_rows, table_problems
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.source.reading import Source
@@ -171,6 +172,18 @@ class Postgres(Database):
         )
         return as_path(*names)
 
+    def table_problems(self, table: TableName, mode: str) -> list[str]:
+        """Return the foreign keys that a replace would follow, and whether rows are hidden."""
+        return table_problems(self, self._oid(table), mode)
+
+    def rows_of(self, table: TableName) -> str:
+        """Return the table without those that inherit from it, but with its partitions."""
+        kind = self.value(f"SELECT relkind FROM pg_class WHERE oid = {self._oid(table)}")
+        return f"{'' if kind == 'p' else 'ONLY '}{self.quotes.table(table)}"
+
+    def _oid(self, table: TableName) -> int:
+        return int(self.value(f"SELECT to_regclass({_literal(self.quotes.table(table))})::oid::bigint"))
+
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
         if column.kind == "geometry":
@@ -298,9 +311,20 @@ class Postgres(Database):
         return f"{old}::text IS DISTINCT FROM {new}::text"
 
     def update_changed(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
-        """Update the rows that differ, with fresh statistics of the staging table."""
+        """Update the rows that differ, with fresh statistics of the staging table.
+
+        :raises InputError: when a trigger or a rule left out some.
+        """
         self.run(f"ANALYZE {self.stage}")
-        return super().update_changed(table, pairs, key)
+        others = [pair for pair in pairs if pair.target.name not in key]
+        if not others or not may_skip_rows(self, self._oid(table)):
+            return super().update_changed(table, pairs, key)
+        where = f"{self.rows_of(table)} AS t, {self.stage} s WHERE {self.is_changed(others, key)}"
+        expected = int(self.value(f"SELECT count(*) FROM {where}"))
+        updated = super().update_changed(table, pairs, key)
+        if updated != expected:
+            raise InputError(not_taken(expected - updated, "updated"), "the table")
+        return updated
 
     def prepare_ledger(self, ledger: TableName) -> None:
         """Create the ledger unless it is there; its creation needs a privilege that loads do not."""
