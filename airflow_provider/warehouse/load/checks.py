@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.values import shown
+from airflow_provider.warehouse.load.databases.base import not_taken
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.columns.names import TableName
@@ -59,7 +61,7 @@ def known_key_problems(database: Database, table: TableName, key: Sequence[str])
     names = database.quotes.names(key, "s.")
     found = (
         f"FROM {database.stage} s WHERE EXISTS"
-        f" (SELECT 1 FROM {database.quotes.table(table)} t WHERE {database.same_key(key)})"
+        f" (SELECT 1 FROM {database.rows_of(table)} t WHERE {database.same_key(key)})"
     )
     rows = database.rows(f"SELECT {names} {found} ORDER BY {names} LIMIT {_NAMED + 1}")
     called = ", ".join(key)
@@ -90,10 +92,44 @@ def shrink_problem(database: Database, table: TableName, request: LoadRequest, r
         return f"has no rows, and would empty {request.table}; set allow_empty=True where that is meant"
     if request.max_shrink is None or (not rows and request.allow_empty):
         return ""
-    there = int(database.value(f"SELECT count(*) FROM {database.quotes.table(table)}"))
-    if rows >= there * (1 - request.max_shrink):
+    there = database.count(table)
+    # A float's nearest short decimal is what was written: 100 rows less 45 % are 55, not 55.00000000000001.
+    if there - rows <= there * Decimal(str(request.max_shrink)):
         return ""
     return (
-        f"has {rows} rows, and {request.table} has {there}; a decrease of more than {request.max_shrink:.0%}"
-        " is rejected ('max_shrink'; 1 or None accepts any number)"
+        f"has {rows} rows, and {request.table} has {there}; a decrease of more than"
+        f" {request.max_shrink * 100:g}% is rejected ('max_shrink'; 1 or None accepts any number)"
     )
+
+
+def written_problems(inserted: int, rows: int) -> list[str]:
+    """Return whether rows are missing of those that were inserted.
+
+    :param inserted: their number, as the driver says it; negative when it does not say it.
+    :param rows: the number of the source's rows.
+    """
+    return [not_taken(rows - inserted, "inserted")] if 0 <= inserted != rows else []
+
+
+def merged_problems(database: Database, table: TableName, key: Sequence[str], rows: int) -> list[str]:
+    """Return the keys that a merge found in the table more than once, or that it has not got into it.
+
+    :param table: the table's name as the database has it.
+    :param key: the key's columns.
+    :param rows: the number of the source's rows.
+    """
+    names = database.quotes.names(key, "s.")
+    both = f"FROM {database.stage} s, {database.rows_of(table)} t WHERE {database.same_key(key)}"
+    there = int(database.value(f"SELECT count(*) {both}"))
+    if there == rows:
+        return []
+    twice = database.rows(
+        f"SELECT {names}, count(*) {both} GROUP BY {names} HAVING count(*) > 1 ORDER BY {names}"
+    )
+    called = ", ".join(key)
+    problems = [
+        f"the key {_shown(called, row[:-1])} is in the table {row[-1]} times" for row in twice[:_NAMED]
+    ]
+    if len(twice) > _NAMED:
+        problems.append(f"{len(twice) - _NAMED} further keys are in the table more than once")
+    return problems or [not_taken(rows - there, "inserted")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +15,21 @@ from airflow_provider.errors import AmbiguousWriteError, InputError, ProviderErr
 from airflow_provider.warehouse.load.checks import (
     key_problems,
     known_key_problems,
+    merged_problems,
     shrink_problem,
     staged_problems,
+    written_problems,
 )
 from airflow_provider.warehouse.load.columns.names import TableName, find_name
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn, name_columns, pair_columns
-from airflow_provider.warehouse.load.databases.base import BrokenWrite, Counts, Database, LedgerEntry
+from airflow_provider.warehouse.load.databases.base import (
+    BrokenWrite,
+    Counts,
+    Database,
+    LedgerEntry,
+    not_taken,
+)
 from airflow_provider.warehouse.load.request import LoadRequest
 from airflow_provider.warehouse.load.source.reading import Source
 
@@ -27,6 +37,24 @@ RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Waits before the attempts to find out whether a commit without an answer took place."""
 
 _PROGRESS_SECONDS = 10.0
+
+
+_MAX_ID = 400
+"""Maximum characters of an id in the ledger."""
+
+
+def ledger_id(load_id: str, table: TableName, mode: str) -> str:
+    """Return the id of a load in the ledger of its table's schema: one for each table and mode.
+
+    :param load_id: id of the task instance.
+    :param table: the table's name as the database has it.
+    :param mode: the load's mode.
+    """
+    found = f"{load_id}/{table[-1]}/{mode}"
+    if len(found) <= _MAX_ID:
+        return found
+    digest = hashlib.sha256(found.encode()).hexdigest()
+    return f"{found[: _MAX_ID - len(digest) - 1]}/{digest}"
 
 
 class Result(NamedTuple):
@@ -46,7 +74,7 @@ class Load:
     """One load of a source into a table.
 
     :param request: what is loaded where.
-    :param load_id: id of the load in the ledger.
+    :param load_id: id of the task instance.
     :param new_database: returns the database, not connected.
     :param log: receives the lines.
     """
@@ -56,6 +84,7 @@ class Load:
     ) -> None:
         self._request = request
         self._load_id = load_id
+        self._ledger_id = load_id
         self._new_database = new_database
         self._log = log
         self._pairs: list[Pair] = []
@@ -100,7 +129,9 @@ class Load:
         TaskPauses.here()
         request, started = self._request, time.monotonic()
         self._table = database.resolve(request.parts, request.table)
+        self._ledger_id = ledger_id(self._load_id, self._table, request.mode)
         self._match(database, source)
+        self._raise(database.table_problems(self._table, request.mode), "the table")
         ledger = database.ledger_of(self._table)
         database.prepare_ledger(ledger)
         if done := self._already(database, ledger, source):
@@ -115,8 +146,10 @@ class Load:
             return done
         counts = self._write_or_explain(database, source)
         moment = datetime.now(UTC).isoformat(timespec="microseconds")
-        entry = LedgerEntry(source.rows, source.sha256, moment)
-        database.record_load(ledger, self._load_id, entry)
+        entry = LedgerEntry(source.rows, self._content(source), moment)
+        if request.mode == "replace":  # It has deleted what an append of this task had loaded.
+            database.forget_load(ledger, ledger_id(self._load_id, self._table, "append"))
+        database.record_load(ledger, self._ledger_id, entry)
         path = database.path_of(self._table)
         TaskPauses.here().rest(self._log)
         self._commit(database, ledger, entry)
@@ -182,22 +215,24 @@ class Load:
         ]
 
     @staticmethod
-    def _raise(problems: Sequence[str]) -> None:
+    def _raise(problems: Sequence[str], where: str = "the source") -> None:
         if problems:
-            raise InputError(problems, "the source") from None
+            raise InputError(problems, where) from None
 
     def _already(self, database: Database, ledger: TableName, source: Source) -> Result | None:
         """Return the result of an append that was committed before; None for a load that is still to do."""
         if self._request.mode != "append":
             return None
-        found = database.find_load(ledger, self._load_id)
+        found = database.find_load(ledger, self._ledger_id)
         if found is None:
             return None
-        if found.sha256 != source.sha256:
+        if found.sha256 != self._content(source):
+            same = found.sha256.partition(":")[0] == source.sha256
+            what = "this content with other 'columns', 'ignore' or the like" if same else "other content"
             raise InputError(
-                f"this task has appended other content ({found.rows} rows, at {found.loaded_at}) under the"
-                f" same id {self._load_id!r}, so rows might be there twice; load with mode='merge', or remove"
-                f" those rows and the id from {'.'.join(ledger)}",
+                f"this task has appended {what} ({found.rows} rows, at {found.loaded_at}) under the"
+                f" same id {self._ledger_id!r}, so rows might be there twice; load with mode='merge', or"
+                f" remove those rows and the id from {'.'.join(ledger)}",
                 "the source",
             )
         self._log.info(
@@ -205,6 +240,15 @@ class Load:
             *(found.rows, self._request.table, found.loaded_at),
         )
         return Result(found.rows, Counts(inserted=found.rows), already_loaded=True)
+
+    def _content(self, source: Source) -> str:
+        """Return what identifies the rows: the source's hash, and that of how it is read, where given."""
+        options = self._request.options
+        names = [sorted((options.columns or {}).items()), sorted(options.ignore or ())]
+        said = [*names, options.csv_delimiter, options.encoding, options.hive]
+        if not any(said):
+            return source.sha256
+        return f"{source.sha256}:{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
     def _stage(self, database: Database, source: Source) -> None:
         if not self._pairs:
@@ -251,16 +295,29 @@ class Load:
         shrunk = shrink_problem(database, self._table, request, source.rows)
         if shrunk:
             raise InputError(shrunk, "the source")
-        if request.mode == "merge":
-            if not self._pairs:
-                return Counts()
-            updated = database.update_changed(self._table, self._pairs, self._key)
-            inserted = database.insert_new(self._table, self._pairs, self._key)
-            return Counts(inserted, updated, 0, source.rows - inserted - updated)
+        before = database.count(self._table) if database.may_skip else 0
+        counts = self._merge(database, source) if request.mode == "merge" else self._insert(database, source)
+        if database.may_skip:
+            lost = before - counts.deleted + counts.inserted - database.count(self._table)
+            self._raise([not_taken(lost, "kept")] if lost else [], "the table")
+        return counts
+
+    def _merge(self, database: Database, source: Source) -> Counts:
+        if not self._pairs:
+            return Counts()
+        updated = database.update_changed(self._table, self._pairs, self._key)
+        inserted = database.insert_new(self._table, self._pairs, self._key)
+        self._raise(merged_problems(database, self._table, self._key, source.rows), "the table")
+        return Counts(inserted, updated, 0, source.rows - inserted - updated)
+
+    def _insert(self, database: Database, source: Source) -> Counts:
         deleted = 0
-        if request.mode == "replace":
-            deleted = database.changed(f"DELETE FROM {database.quotes.table(self._table)}")
+        if self._request.mode == "replace":
+            deleted = database.changed(f"DELETE FROM {database.rows_of(self._table)}")
+            if left := database.count(self._table):
+                raise InputError(not_taken(left, "deleted"), "the table")
         inserted = database.insert_all(self._table, self._pairs) if self._pairs else 0
+        self._raise(written_problems(inserted, source.rows), "the table")
         return Counts(inserted, 0, deleted, 0)
 
     def _commit(self, database: Database, ledger: TableName, entry: LedgerEntry) -> None:
@@ -291,7 +348,7 @@ class Load:
                 # The old transaction holds this lock for as long as it may still commit.
                 database.lock(self._table)
                 there = database.columns_of(ledger) is not None
-                found = database.find_load(ledger, self._load_id) if there else None
+                found = database.find_load(ledger, self._ledger_id) if there else None
             except Exception as error:  # Drivers raise errors of any class.
                 reason = str(database.explained(error))
                 continue
@@ -300,6 +357,6 @@ class Load:
             return found is not None and found.loaded_at == entry.loaded_at
         raise AmbiguousWriteError(
             f"the rows were sent to {self._request.table}, the commit had no answer, and the database is out"
-            f" of reach; a retry is safe: it asks the ledger {'.'.join(ledger)} for {self._load_id!r}",
+            f" of reach; a retry is safe: it asks the ledger {'.'.join(ledger)} for {self._ledger_id!r}",
             reason,
         ) from None

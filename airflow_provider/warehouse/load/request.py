@@ -24,6 +24,9 @@ SCALARS = {
 
 _NONE = ("None", "")
 
+_OWN = ("_twin_stage", "_twin_loads")
+"""Tables of the loads themselves."""
+
 
 class LoadRequest(NamedTuple):
     """Source, table and mode of a load.
@@ -64,6 +67,8 @@ def read_request(task: Any) -> LoadRequest:
         parts = parse_table(task.table)
     except InputError as error:
         problems += error.problems
+    if parts and parts[-1].lower() in _OWN:
+        problems.append(f"'table' must not be '{parts[-1]}', which loads use themselves")
     key, wrong = _read_key(task.key)
     problems += wrong
     if task.mode == "merge" and not key and not wrong:
@@ -72,6 +77,8 @@ def read_request(task: Any) -> LoadRequest:
         problems.append("'max_shrink' does not apply to mode 'append', which deletes nothing")
     options = _read_options(task)
     problems += options.problems()
+    if options.complete == "None":  # A template without a value must not switch the check off.
+        problems.append("complete must be the name of a file, such as '_SUCCESS', not the text 'None'")
     raise_problems(problems)
     return LoadRequest(
         source=source,
@@ -90,7 +97,8 @@ def read_request(task: Any) -> LoadRequest:
 def _read_options(task: Any) -> RowOptions:
     names = ("columns", "ignore", "csv_delimiter", "encoding", "source_format", "complete")
     given: dict[str, Any] = {
-        name: None if getattr(task, name) in _NONE else getattr(task, name) for name in names
+        name: None if name != "complete" and getattr(task, name) in _NONE else getattr(task, name)
+        for name in names
     }
     if given["csv_delimiter"] == "\\t":
         given["csv_delimiter"] = "\t"

@@ -37,7 +37,7 @@ class LedgerEntry(NamedTuple):
     """A load that was committed.
 
     :param rows: number of its rows.
-    :param sha256: hash of its source.
+    :param sha256: hash of its source, and after a colon that of how it was read.
     :param loaded_at: its moment, as the task wrote it.
     """
 
@@ -69,6 +69,8 @@ class Database(ABC):
 
     quotes: ClassVar[Quotes] = Quotes()
     stage_name: ClassVar[str] = STAGE
+    may_skip: ClassVar[bool] = False
+    """True where a table can leave out rows, or drop others, while the driver counts them as written."""
     uri: ClassVar[tuple[str, int]] = ("", 0)
     """Scheme and default port of the tables' URIs in lineage; empty where there is no convention for them."""
 
@@ -158,6 +160,18 @@ class Database(ABC):
 
         :raises InputError: when rows cannot be loaded into it, as into a view.
         """
+
+    def table_problems(self, table: TableName, mode: str) -> list[str]:
+        """Return why a load into the table would do more than its mode says, or less."""
+        return []
+
+    def rows_of(self, table: TableName) -> str:
+        """Return the table in SQL where its rows are read, updated or deleted."""
+        return self.quotes.table(table)
+
+    def count(self, table: TableName) -> int:
+        """Return the number of the table's rows."""
+        return int(self.value(f"SELECT count(*) FROM {self.rows_of(table)}"))
 
     def path_of(self, table: TableName) -> str:
         """Return the path of the table's URI in lineage; empty where there is none."""
@@ -262,7 +276,7 @@ class Database(ABC):
         same = self.same_key(key)
         return self.changed(
             f"INSERT INTO {target} ({names}) SELECT {values} FROM {self.stage} s"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {target} t WHERE {same})"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self.rows_of(table)} t WHERE {same})"
         )
 
     def update_changed(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
@@ -273,11 +287,14 @@ class Database(ABC):
         values = ", ".join(
             f"{self.quotes.name(one.target.name)} = {self.stage_value(one, 's.')}" for one in others
         )
-        differs = " OR ".join(map(self.differs, others))
         return self.changed(
-            f"UPDATE {self.quotes.table(table)} AS t SET {values} FROM {self.stage} s"
-            f" WHERE {self.same_key(key)} AND ({differs})"
+            f"UPDATE {self.rows_of(table)} AS t SET {values} FROM {self.stage} s"
+            f" WHERE {self.is_changed(others, key)}"
         )
+
+    def is_changed(self, others: Sequence[Pair], key: Sequence[str]) -> str:
+        """Return in SQL whether the rows ``t`` and ``s`` have the same key, and differ."""
+        return f"{self.same_key(key)} AND ({' OR '.join(map(self.differs, others))})"
 
     def same_key(self, key: Sequence[str]) -> str:
         """Return in SQL whether the rows ``t`` and ``s`` have the same key."""
@@ -316,15 +333,32 @@ class Database(ABC):
         )
         return LedgerEntry(int(rows[0][0]), str(rows[0][1]), _moment(rows[0][2])) if rows else None
 
+    def forget_load(self, ledger: TableName, load_id: str) -> None:
+        """Remove a load from the ledger."""
+        where = f"{self.quotes.name('load_id')} = {PARAMETER}"
+        self.run(f"DELETE FROM {self.quotes.table(ledger)} WHERE {where}", load_id)
+
     def record_load(self, ledger: TableName, load_id: str, entry: LedgerEntry) -> None:
         """Write a load into the ledger, in place of an earlier one with the same id."""
-        name = self.quotes.table(ledger)
-        self.run(f"DELETE FROM {name} WHERE {self.quotes.name('load_id')} = {PARAMETER}", load_id)
+        self.forget_load(ledger, load_id)
         self.run(
-            f"INSERT INTO {name} ({self.quotes.names(('load_id', 'rows', 'sha256', 'loaded_at'))})"
+            f"INSERT INTO {self.quotes.table(ledger)}"
+            f" ({self.quotes.names(('load_id', 'rows', 'sha256', 'loaded_at'))})"
             f" VALUES ({', '.join([PARAMETER] * 4)})",
             *(load_id, entry.rows, entry.sha256, entry.loaded_at),
         )
+
+
+def not_taken(count: int, done: str) -> str:
+    """Return the problem of rows that a table did not take, although the database reports success.
+
+    :param count: their number.
+    :param done: what was not done with them.
+    """
+    return (
+        f"{count} rows were not {done}, although the database reports no error, so all was undone; look for"
+        " triggers, rules and policies of the table that leave out rows, and for others that write into it"
+    )
 
 
 def as_path(*names: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID
-from airflow_provider.warehouse.load.columns.target import Pair
+from airflow_provider.warehouse.load.columns.rows import LONGITUDE_LATITUDE, UNKNOWN_SRID
+from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.databases.base import Database
@@ -19,6 +19,18 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extnam
 
 _OUTSIDE = "(ST_XMin(g) < -180 OR ST_XMax(g) > 180 OR ST_YMin(g) < -90 OR ST_YMax(g) > 90)"
 """Whether a geometry is no longitude and latitude."""
+
+_FAR_OUTSIDE = (
+    "(ST_XMin(g) < -180.000001 OR ST_XMax(g) > 180.000001"
+    " OR ST_YMin(g) < -90.000001 OR ST_YMax(g) > 90.000001)"
+)
+"""The same, but for what rounding does to coordinates of the edge."""
+
+_DIMENSIONS = {"": 0, "M": 1, "Z": 2, "ZM": 3}
+"""Numbers that ``ST_Zmflag`` returns, by the ending of a column's kind."""
+
+
+_LONGLAT = "SELECT 1 FROM spatial_ref_sys WHERE proj4text LIKE '%+proj=longlat%'"
 
 
 def geometry_value(name: str, pair: Pair) -> str:
@@ -61,8 +73,8 @@ def geometry_problems(database: Database, source: Source, pair: Pair) -> list[st
         )
         if pair.source.srid == UNKNOWN_SRID:
             checks.update(_guessed(database, target.srid))
-    if base := target.shape.removesuffix("M").removesuffix("Z"):
-        checks[f"GeometryType(g) NOT IN ('{base}', '{base}M')"] = f"is no {base}, which {target.name!r} takes"
+    checks.update(_in_degrees(database, pair))
+    checks.update(_of_shape(target))
     counts = _counts(database, pair, list(checks))
     problems = []
     for (condition, text), count in zip(checks.items(), counts, strict=True):
@@ -71,6 +83,34 @@ def geometry_problems(database: Database, source: Source, pair: Pair) -> list[st
             names = ", ".join(source.label(row) for (row,) in rows)
             problems.append(f"{place} {text} ({count} rows: {names}{', …' if count > len(rows) else ''})")
     return problems
+
+
+def _in_degrees(database: Database, pair: Pair) -> dict[str, str]:
+    """Return the check of coordinates that no degrees have; a geography makes other places of them."""
+    srids = {LONGITUDE_LATITUDE}
+    target, known = pair.target.srid, pair.source.srid
+    if target and database.rows(f"{_LONGLAT} AND srid = {target}"):
+        srids.add(target)
+    # Without an SRID the metres of a column are told from degrees by their own check.
+    unset = (target in srids and known != UNKNOWN_SRID) or (not target and known in srids)
+    listed = ", ".join(map(str, sorted([*srids, 0] if unset else srids)))
+    text = "is outside of longitude and latitude, which its SRID is"
+    return {f"ST_SRID(g) IN ({listed}) AND {_FAR_OUTSIDE}": text}
+
+
+def _of_shape(target: TargetColumn) -> dict[str, str]:
+    """Return the checks of a column's kind of geometry, ``POINTZ``."""
+    if not target.shape:
+        return {}
+    base = target.shape.removesuffix("M").removesuffix("Z")
+    ending = target.shape.removeprefix(base)
+    called = f"which {target.name!r} takes"
+    checks = {}
+    if base != "GEOMETRY":
+        checks[f"GeometryType(g) NOT IN ('{base}', '{base}M')"] = f"is no {base}, {called}"
+    dimensions = f"XY{ending}"
+    checks[f"ST_Zmflag(g) <> {_DIMENSIONS[ending]}"] = f"has other coordinates than {dimensions}, {called}"
+    return checks
 
 
 def _counts(database: Database, pair: Pair, conditions: list[str]) -> list[int]:
@@ -84,11 +124,10 @@ def _counts(database: Database, pair: Pair, conditions: list[str]) -> list[int]:
 
 def _guessed(database: Database, srid: int) -> dict[str, str]:
     """Return the check of geometries without SRID, for a column's SRID."""
-    found = database.rows(f"SELECT proj4text LIKE '%+proj=longlat%' FROM spatial_ref_sys WHERE srid = {srid}")
-    if not found:
+    if not database.rows(f"SELECT 1 FROM spatial_ref_sys WHERE srid = {srid}"):
         return {}
-    if found[0][0]:
+    if database.rows(f"{_LONGLAT} AND srid = {srid}"):
         text = f"has no SRID, and is outside of longitude and latitude, which SRID {srid} is"
-        return {f"ST_SRID(g) = 0 AND {_OUTSIDE}": text}
+        return {f"ST_SRID(g) = 0 AND {_FAR_OUTSIDE}": text}
     text = f"has no SRID, and looks like longitude and latitude, which SRID {srid} is not"
     return {f"ST_SRID(g) = 0 AND NOT {_OUTSIDE}": text}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +14,12 @@ from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
-from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database, as_path
+from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database, as_path, not_taken
 from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geometry_problems, geometry_value
 from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
-from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer
+from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer, sqlstate
+from airflow_provider.warehouse.load.databases.postgres_tables import may_skip_rows, table_problems
+from airflow_provider.warehouse.load.databases.postgres_values import check_days, is_naive_array
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.source.reading import Source
@@ -111,6 +112,21 @@ class Postgres(Database):
         self._pairs: Sequence[Pair] = ()
         self._staged = 0
 
+    def open(self) -> None:
+        """Connect, and begin the transaction.
+
+        :raises InputError: when the driver does not know a field of the connection.
+        """
+        try:
+            super().open()
+        except Exception as error:
+            if sqlstate(error) or type(error).__name__ != "ProgrammingError":
+                raise
+            option = re.search(r'option "(\w+)"', str(error))
+            named = f" {option.group(1)!r}" if option else "s"
+            text = f"the driver does not know the option{named} of the connection; see its extra"
+            raise InputError(text, "sql_conn_id") from None
+
     def begin(self) -> None:
         """Begin the transaction, with the settings that texts are read by."""
         self._is_psycopg3 = type(self.connection).__module__.partition(".")[0] == "psycopg"
@@ -153,7 +169,17 @@ class Postgres(Database):
             return None
         if rows[0][1] not in ("r", "p"):
             raise InputError(f"'{'.'.join(table)}' is no table but a view or the like", "table")
-        return [_target(*row) for row in self.rows(_COLUMNS.replace("\0", str(rows[0][0])))]
+        found = [_target(*row) for row in self.rows(_COLUMNS.replace("\0", str(rows[0][0])))]
+        return [self._with_checked_srid(table, one) if one.type == "geometry" else one for one in found]
+
+    def _with_checked_srid(self, table: TableName, column: TargetColumn) -> TargetColumn:
+        """Return a geometry column with the SRID that a check of the table demands, as old tables have."""
+        srid = self.value(
+            "SELECT postgis_constraint_srid(n.nspname::text, c.relname::text, \0) FROM pg_class c"
+            f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {self._oid(table)}",
+            column.name,
+        )
+        return column._replace(srid=int(srid or 0))
 
     def resolve(self, table: TableName, quoted: str) -> TableName:
         """Return the parts; those without quotes that are no names as written are in small letters."""
@@ -170,6 +196,18 @@ class Postgres(Database):
             f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {where}"
         )
         return as_path(*names)
+
+    def table_problems(self, table: TableName, mode: str) -> list[str]:
+        """Return the foreign keys that a replace would follow, and whether rows are hidden."""
+        return table_problems(self, self._oid(table), mode)
+
+    def rows_of(self, table: TableName) -> str:
+        """Return the table without those that inherit from it, but with its partitions."""
+        kind = self.value(f"SELECT relkind FROM pg_class WHERE oid = {self._oid(table)}")
+        return f"{'' if kind == 'p' else 'ONLY '}{self.quotes.table(table)}"
+
+    def _oid(self, table: TableName) -> int:
+        return int(self.value(f"SELECT to_regclass({_literal(self.quotes.table(table))})::oid::bigint"))
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
@@ -202,7 +240,7 @@ class Postgres(Database):
     def constraint_problems(self, error: Exception, source: Source, write: BrokenWrite) -> list[str]:
         """Return the staged rows that broke a constraint, up to 20; none where they may not be looked for."""
         try:
-            return constraint_problems(self, error, source, write)
+            return constraint_problems(self, error, source, write, self._pairs)
         except Exception:  # A foreign key's table may be one that this user cannot read.
             self.undo()
             return []
@@ -219,7 +257,8 @@ class Postgres(Database):
             f"CREATE TEMP TABLE {self.quotes.name(self.stage_name)}"
             f" (LIKE {self.quotes.table(table)} INCLUDING CONSTRAINTS) ON COMMIT DROP"
         )
-        changes = [
+        changes = [f"DROP CONSTRAINT {self.quotes.name(name)}" for name in self._geometry_checks(pairs)]
+        changes += [
             f"DROP COLUMN {self.quotes.name(column.name)}"
             for column in self.columns_of(table) or []
             if column.name not in filled
@@ -230,8 +269,24 @@ class Postgres(Database):
                 changes.append(f"ALTER COLUMN {name} TYPE geometry USING NULL")
             elif target.family == "timestamp":
                 changes.append(f"ALTER COLUMN {name} TYPE timestamp with time zone")
+            elif is_naive_array(target):
+                changes.append(f"ALTER COLUMN {name} TYPE timestamp with time zone[]")
         if changes:
             self.run(f"ALTER TABLE {self.stage} {', '.join(changes)}")
+
+    def _geometry_checks(self, pairs: Sequence[Pair]) -> list[str]:
+        """Return the staging table's checks of geometries, which hold once their SRID is set."""
+        names = ", ".join(_literal(one.target.name) for one in pairs if one.target.family == "geometry")
+        if not names:
+            return []
+        return [
+            name
+            for (name,) in self.rows(
+                "SELECT DISTINCT c.conname::text FROM pg_constraint c JOIN pg_attribute a"
+                f" ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND a.attname IN ({names})"
+                f" WHERE c.contype = 'c' AND c.conrelid = to_regclass({_literal(self.stage)})"
+            )
+        ]
 
     def fill_stage(self, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> None:
         """Write all rows by COPY."""
@@ -262,12 +317,13 @@ class Postgres(Database):
             return ""
         rows, lines = 0, _HEADER.count(b"\n")
         for block in _csv_blocks(source, self._pairs, lambda _: None):
-            reader = csv.reader(io.StringIO(bytes(block).decode(), newline="\n"))
-            for _ in reader:
-                if lines + reader.line_num >= line:
+            quotes = 0
+            for text in bytes(block).split(b"\n")[:-1]:
+                lines += 1
+                if lines >= line:
                     return source.label(rows)
-                rows += 1
-            lines += reader.line_num
+                quotes += text.count(b'"')
+                rows += quotes % 2 == 0  # Within quotes a line's end is the text's.
         return ""
 
     def numbered_stage(self) -> str:
@@ -285,6 +341,8 @@ class Postgres(Database):
     def stage_value(self, pair: Pair, prefix: str = "") -> str:
         """Return a staged column as the table's type."""
         name = prefix + self.quotes.name(pair.target.name)
+        if is_naive_array(pair.target):
+            return f"{name}::{pair.target.type}"
         return geometry_value(name, pair) if pair.target.family == "geometry" else name
 
     def differs(self, pair: Pair) -> str:
@@ -298,9 +356,20 @@ class Postgres(Database):
         return f"{old}::text IS DISTINCT FROM {new}::text"
 
     def update_changed(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
-        """Update the rows that differ, with fresh statistics of the staging table."""
+        """Update the rows that differ, with fresh statistics of the staging table.
+
+        :raises InputError: when a trigger or a rule left out some.
+        """
         self.run(f"ANALYZE {self.stage}")
-        return super().update_changed(table, pairs, key)
+        others = [pair for pair in pairs if pair.target.name not in key]
+        if not others or not may_skip_rows(self, self._oid(table)):
+            return super().update_changed(table, pairs, key)
+        where = f"{self.rows_of(table)} AS t, {self.stage} s WHERE {self.is_changed(others, key)}"
+        expected = int(self.value(f"SELECT count(*) FROM {where}"))
+        updated = super().update_changed(table, pairs, key)
+        if updated != expected:
+            raise InputError(not_taken(expected - updated, "updated"), "the table")
+        return updated
 
     def prepare_ledger(self, ledger: TableName) -> None:
         """Create the ledger unless it is there; its creation needs a privilege that loads do not."""
@@ -316,9 +385,9 @@ def _target(name: str, declared: str, base: str, is_array: bool, generated: bool
     if found := _GEOMETRY.fullmatch(base):
         kind, shape, srid = found.groups()
         default = 4326 if kind == "geography" else 0
-        shape = (shape or "").upper()
-        shape = "" if shape == "GEOMETRY" else shape
-        return TargetColumn(name, declared, "geometry", generated, int(srid or default), shape)
+        return TargetColumn(
+            name, declared, "geometry", generated, int(srid or default), (shape or "").upper()
+        )
     family = _FAMILIES.get(re.sub(r"\(.*?\)", "", base), "other")
     return TargetColumn(name, declared, family, generated)
 
@@ -339,7 +408,9 @@ def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int],
         arrays = []
         for pair in pairs:
             try:
-                arrays.append(to_text(batch.arrays[pair.source.name], pair))
+                array = to_text(batch.arrays[pair.source.name], pair)
+                check_days(array, pair.target)
+                arrays.append(array)
             except BadValueError as error:
                 raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
         out = io.BytesIO()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.warehouse.load.databases.postgres_errors import sqlstate
 
 if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.columns.target import Pair
     from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database
     from airflow_provider.warehouse.load.source.reading import Source
 
@@ -28,8 +30,16 @@ FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 WHERE x.relname = \0 AND i.indrelid = to_regclass(\0) AND i.indpred IS NULL AND i.indexprs IS NULL"""
 
 
+_CHECK = """
+SELECT pg_get_expr(c.conbin, c.conrelid) FROM pg_constraint c
+WHERE c.contype = 'c' AND c.conname = \0 AND c.conrelid = to_regclass(\0)"""
+
+_PARTITIONS = """
+SELECT pg_get_partition_constraintdef(relid) FROM pg_partition_tree(to_regclass(\0)) WHERE isleaf"""
+
+
 def constraint_problems(
-    database: Database, error: Exception, source: Source, write: BrokenWrite
+    database: Database, error: Exception, source: Source, write: BrokenWrite, pairs: Sequence[Pair]
 ) -> list[str]:
     """Return the rows that break the constraint of an error; none where that cannot be found out.
 
@@ -37,19 +47,39 @@ def constraint_problems(
     :param error: the driver's error.
     :param source: the rows, for their names.
     :param write: the write.
+    :param pairs: the columns that it fills.
     """
-    name = getattr(getattr(error, "diag", None), "constraint_name", None)
-    if not name:
-        return []
-    if sqlstate(error) == "23503":
-        where, text = _without_reference(database, name, write), "refers to a row that is not there"
-    elif sqlstate(error) == "23505":
-        where, text = _there_already(database, name, write), "has a value that is there already"
+    name, state = getattr(getattr(error, "diag", None), "constraint_name", None), sqlstate(error)
+    found: dict[str, str] = {}
+    if state == "23514":
+        found = _against_check(database, name, write, pairs)
+    elif name and state == "23503":
+        found = {_without_reference(database, name, write): "refers to a row that is not there"}
+    elif name and state == "23505":
+        found = _there_already(database, name, write)
+    problems: list[str] = []
+    for where, text in found.items():
+        if where:
+            about = f"{text} (constraint {name!r})" if name else text
+            problems += _named(database, source, where, about)
+    return problems
+
+
+def _against_check(
+    database: Database, name: str | None, write: BrokenWrite, pairs: Sequence[Pair]
+) -> dict[str, str]:
+    """Return the rows that break a check; without its name, those that fit no partition."""
+    if name:
+        tests = [text for (text,) in database.rows(_CHECK, name, write.table)]
+        condition, said = " OR ".join(f"({text}) IS FALSE" for text in tests), "breaks a check"
     else:
-        return []
-    if not where:
-        return []
-    return _named(database, source, where, f"{text} (constraint {name!r})")
+        tests = [text for (text,) in database.rows(_PARTITIONS, write.table)]
+        condition = " AND ".join(f"({text}) IS NOT TRUE" for text in tests) or "true"
+        said = "fits no partition of the table"
+    values = ", ".join(
+        f"{database.stage_value(pair, 's.')} AS {database.quotes.name(pair.target.name)}" for pair in pairs
+    )
+    return {f"(SELECT {condition} FROM (SELECT {values}) v)": said} if condition else {}
 
 
 def _without_reference(database: Database, name: str, write: BrokenWrite) -> str:
@@ -63,22 +93,30 @@ def _without_reference(database: Database, name: str, write: BrokenWrite) -> str
     return f"{given} AND NOT EXISTS (SELECT 1 FROM {other} r WHERE {same})"
 
 
-def _there_already(database: Database, name: str, write: BrokenWrite) -> str:
+def _there_already(database: Database, name: str, write: BrokenWrite) -> dict[str, str]:
     found = database.rows(_UNIQUE, name, write.table)
     if not found or not set(found[0][0]) <= set(write.filled):
-        return ""
+        return {}
     columns = [database.quotes.name(one) for one in found[0][0]]
 
-    def equal(alias: str) -> str:
-        return " AND ".join(f"{alias}.{column} = s.{column}" for column in columns)
+    def equal(one: str, other: str = "s") -> str:
+        return " AND ".join(f"{one}.{column} = {other}.{column}" for column in columns)
 
+    said = "has a value that is there already"
     where = f"EXISTS (SELECT 1 FROM {database.stage} o WHERE {equal('o')} AND o.ctid <> s._twin_ctid)"
     if write.mode == "replace":
-        return where
-    held = equal("t")
-    if write.mode == "merge":  # A row may keep its own value.
-        held += f" AND NOT ({database.same_key(write.key)})"
-    return f"({where} OR EXISTS (SELECT 1 FROM {write.table} t WHERE {held}))"
+        return {where: said}
+    held = f"EXISTS (SELECT 1 FROM {write.table} t WHERE {equal('t')}"
+    if write.mode == "append":
+        return {f"({where} OR {held}))": said}
+    held += f" AND NOT ({database.same_key(write.key)})"  # A row may keep its own value.
+    same = " AND ".join(f"t.{one} = o.{one}" for one in map(database.quotes.name, write.key))
+    given_up = f"EXISTS (SELECT 1 FROM {database.stage} o WHERE {same} AND NOT ({equal('o', 't')}))"
+    advice = "takes a value that another row of the merge gives up: make the constraint DEFERRABLE, or load"
+    return {
+        f"({where} OR {held} AND NOT {given_up}))": said,
+        f"NOT {where} AND {held} AND {given_up})": f"{advice} with mode='replace'",
+    }
 
 
 def _named(database: Database, source: Source, where: str, text: str) -> list[str]:

@@ -11,8 +11,11 @@ from airflow_provider.errors import InputError, ProviderError, TransportError
 _LOST = ("08", "57P")
 """Classes of SQLSTATE of broken connections; without any, no answer came at all."""
 
-_NAMES_ONLY = ("0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58", "40")
+_NAMES_ONLY = ("25", "40", "53", "55", "57", "58")
 """Classes whose messages hold names of the database, and no values of rows."""
+
+_NAMES_OF_STATEMENTS = ("0A", "28", "2B", "3D", "3F", "42", "54")
+"""Classes whose messages hold values when a type's input or a function says them, and else only names."""
 
 _TEXTS = {
     "22001": "is too long for its column",
@@ -68,22 +71,50 @@ def clean_error(error: Exception, stage: str, label: Callable[[int], str]) -> Ex
         reason = _reason(error, state)
         return TransportError(f"the database did not answer: {reason}", reason=reason)
     message = str(getattr(said, "message_primary", None) or "")
+    # A function's own error has what texts it likes; the file of the server's source is never translated.
+    if str(getattr(said, "source_file", None) or "").startswith("pl"):
+        text = f"a function of the database, as of a trigger, refused the load (SQLSTATE {state})"
+        return InputError(text, "the table") if state[:2] in ("22", "23", "42") else ProviderError(text)
     if state[:2] == "23" and state != "23502":
-        name = getattr(said, "constraint_name", None)
-        if state == "23503" and message.startswith("update or delete"):
-            return InputError(
-                f"rows of the table {getattr(said, 'table_name', None)!r} refer to rows that would be deleted"
-                f" (constraint {name!r}); load with mode='merge'",
-                "the table",
-            )
-        text = f"{_CONSTRAINTS.get(state, 'breaks a constraint')} (constraint {name!r})"
-        return InputError(f"{_place(said, stage, label, 'a row ')}{text}", "the source")
+        return _broken_constraint(said, state, message, stage, label)
+    return _clean_value_error(said, state, message, stage, label)
+
+
+def _broken_constraint(
+    said: Any, state: str, message: str, stage: str, label: Callable[[int], str]
+) -> Exception:
+    name = getattr(said, "constraint_name", None)
+    if state == "23503" and message.startswith("update or delete"):
+        return InputError(
+            f"rows of the table {getattr(said, 'table_name', None)!r} refer to rows that would be deleted"
+            f" (constraint {name!r}); load with mode='merge'",
+            "the table",
+        )
+    text = f"{_CONSTRAINTS.get(state, 'breaks a constraint')} (constraint {name!r})"
+    if state == "23514" and not name:
+        text = "fits no partition of the table"
+    return InputError(f"{_place(said, stage, label, 'a row ')}{text}", "the source")
+
+
+def _clean_value_error(
+    said: Any, state: str, message: str, stage: str, label: Callable[[int], str]
+) -> Exception:
+    if state == "XX000" and str(getattr(said, "source_file", None) or "").startswith("hstore"):
+        state = "22P02"  # All others of this class are PostGIS's.
     if state in _TEXTS or state[:2] == "22":
         shape = _SHAPES.search(message)
         text = f"does not fit: {shape.group()}" if shape else _TEXTS.get(state, "does not fit")
         place = _place(said, stage, label, "a value ")
         return InputError(f"{place}{text} (SQLSTATE {state})", "the source")
-    if state[:2] in _NAMES_ONLY:
+    if state[:2] in _NAMES_OF_STATEMENTS:
+        if place := _place(said, stage, label, ""):
+            return InputError(f"{place}does not fit its column's type (SQLSTATE {state})", "the source")
+        # Who checks privileges, also of foreign keys, names tables.
+        if getattr(said, "context", None) and getattr(said, "source_file", None) != "aclchk.c":
+            return InputError(
+                f"a function of the database failed (SQLSTATE {state}); see its log", "the table"
+            )
+    if state[:2] in (*_NAMES_ONLY, *_NAMES_OF_STATEMENTS):
         text = f"the database answered: {message[:500]} (SQLSTATE {state})"
         return InputError(text, "the table") if state[:2] in ("3F", "42") else ProviderError(text)
     return ProviderError(f"the database refused the load (SQLSTATE {state or 'unknown'}); see its log")

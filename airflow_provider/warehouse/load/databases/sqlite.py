@@ -38,6 +38,8 @@ _FAMILIES = {
 class SQLite(Generic):
     """A SQLite database."""
 
+    may_skip = True
+
     def begin(self) -> None:
         """Begin the transaction, once no other connection writes."""
         self.connection.isolation_level = None  # Else Python begins and commits transactions by itself.
