@@ -16,6 +16,7 @@ from airflow_provider.warehouse.load.source.spool import ColumnSpool
 
 if TYPE_CHECKING:
     from airflow_provider.core.files.row_source import RowOptions
+    from airflow_provider.warehouse.load.source.shapes import Shapes
 
 Fields = dict[str, str | None]
 
@@ -37,12 +38,20 @@ class TextReader:
     :param files: the files.
     :param numbers: takes the numbers of each file's rows.
     :param options: how rows are read.
+    :param shapes: takes the fields of each row of JSON; None where they may differ.
     """
 
-    def __init__(self, files: Sequence[LocalFile], numbers: list[RowNumbers], options: RowOptions) -> None:
+    def __init__(
+        self,
+        files: Sequence[LocalFile],
+        numbers: list[RowNumbers],
+        options: RowOptions,
+        shapes: Shapes | None = None,
+    ) -> None:
         self._files = files
         self._numbers = numbers
         self._options = options
+        self._shapes = shapes
         self._spool = ColumnSpool()
         self._kinds: dict[str, set[str]] = {}
         self._header: list[str] | None = None
@@ -98,7 +107,10 @@ class TextReader:
             )
             for number, row in rows:
                 numbers.add(number)
-                self._spool.add(row if is_csv else self._texts(row, number, subject))
+                fields = row if is_csv else self._texts(row, number, subject)
+                if self._shapes is not None and not is_csv:
+                    self._shapes.add(fields)
+                self._spool.add(fields)
         self._spool.flush()
 
     def _check_header(self, names: list[str], subject: str) -> None:
@@ -137,7 +149,19 @@ class TextReader:
         flat = {name: bytes(value).decode() for name, value in found.items()}
         if "geometry" in flat:
             raise InputError(f"row {number} has the property 'geometry' beside its geometry", subject)
+        self._add_id(flat, texts.get("id", "null"), number, subject)
         return {**flat, "geometry": texts["geometry"]}
+
+    @staticmethod
+    def _add_id(flat: dict[str, str], own: str, number: int, subject: str) -> None:
+        """Add a feature's own id to its properties, unless they have the same one."""
+        if own == "null":
+            return
+        known = flat.get("id", "null")
+        if known == "null":
+            flat["id"] = own
+        elif known.strip('"') != own.strip('"'):
+            raise InputError(f"row {number} has the property 'id' beside another id of its own", subject)
 
     def _all_columns(self) -> list[SourceColumn]:
         if self._header is not None:
