@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider.warehouse.load.columns.rows import SourceColumn
 
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?\s*", re.ASCII)
 _DECIMAL = re.compile(r"(?:numeric|decimal|dec|number)\s*\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)", re.IGNORECASE)
 
 _SAFE_DIGITS = 15
 """Digits that a 64-bit float keeps, whatever they are."""
+
+_AHEAD, _PLACES = 28, 10
+"""Digits before and behind the point that a new column has room for."""
 
 _LONGEST = 400
 """Maximum exponent of a number that is written out; no column holds a longer one."""
@@ -108,6 +115,26 @@ def is_double(text: str) -> bool:
     number = Decimal(text)
     near = float(text)
     return near not in (float("inf"), float("-inf")) and Decimal(repr(near)) == number
+
+
+def decimal_type(column: SourceColumn, name: str, most: Sequence[int], most_places: int) -> str:
+    """Return the type that keeps a column's decimals; empty when there is none.
+
+    A Parquet file names its decimals' digits. Those of JSON are counted, and the type has room for more.
+
+    :param name: the type's name.
+    :param most: the digits that a type may have, ascending.
+    :param most_places: the decimals that it may have.
+    """
+    ahead, places = column.digits or (_AHEAD, _PLACES)
+    if column.form == "arrow":
+        fits = ahead + places <= most[-1] and places <= most_places
+        return f"{name}({max(ahead + places, 1)},{places})" if fits else ""
+    for digits in most:
+        scale = max(places, min(_PLACES, digits - ahead))
+        if ahead + scale <= digits and scale <= most_places:
+            return f"{name}({digits},{scale})"
+    return ""
 
 
 def stored_number(text: str) -> int | float | str:

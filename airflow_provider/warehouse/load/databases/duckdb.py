@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.warehouse.load.columns.exact import decimal_type
 from airflow_provider.warehouse.load.columns.names import TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -39,7 +40,6 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "number": "DOUBLE",
-    "decimal": "DECIMAL(38, 10)",
     "json": "JSON",
     "date": "DATE",
     "time": "TIME",
@@ -134,6 +134,8 @@ class DuckDb(Database):
         """Return the type of a new column."""
         if column.form != "arrow" and column.kind == "geometry":
             return "VARCHAR"
+        if column.kind == "decimal":
+            return decimal_type(column, "DECIMAL", [38], 38) or "VARCHAR"
         return _TYPES.get(column.kind, "VARCHAR")
 
     def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
@@ -241,4 +243,4 @@ def _plain(array: Any, pair: Pair) -> Any:
         return to_text(array, pair)
     if pa.types.is_nested(kind):
         return to_text(array, pair) if pair.target.family in ("json", "text") else finite_lists(array)
-    return array
+    return array.cast(pa.string()) if pa.types.is_decimal256(kind) else array

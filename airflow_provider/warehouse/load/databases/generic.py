@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError, ProviderError
-from airflow_provider.warehouse.load.columns.exact import UnfitError, stored_number
+from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_type, stored_number
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -30,7 +30,6 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "number": "DOUBLE PRECISION",
-    "decimal": "NUMERIC",
     "date": "DATE",
     "time": "TIME",
     "moment": "TIMESTAMP",
@@ -75,6 +74,8 @@ class Generic(Database):
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
+        if column.kind == "decimal":
+            return decimal_type(column, "NUMERIC", [38], 38) or "TEXT"
         return _TYPES.get(column.kind, "TEXT")
 
     def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError, ProviderError
-from airflow_provider.warehouse.load.columns.exact import UnfitError, in_utc, read_number, whole
+from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_type, in_utc, read_number, whole
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -63,7 +63,6 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "number": "DOUBLE",
-    "decimal": "DECIMAL(38, 10)",
     "json": "JSON",
     "date": "DATE",
     "time": "TIME(6)",
@@ -159,6 +158,8 @@ class MariaDb(Generic):
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
+        if column.kind == "decimal":
+            return decimal_type(column, "DECIMAL", [38, 65], 30) or "LONGTEXT"
         return _TYPES.get(column.kind, "LONGTEXT")
 
     def create_table(self, table: TableName, columns: Sequence[tuple[str, str]], key: Sequence[str]) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.exact import (
     UnfitError,
+    decimal_type,
     in_utc,
     is_double,
     places_of,
     read_number,
 )
 from airflow_provider.warehouse.load.columns.names import TableName
+from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.databases.generic import Generic
 
@@ -76,6 +78,12 @@ class SQLite(Generic):
             raise InputError(f"'{'.'.join(table)}' is no table but a view", "table")
         rows = self.rows(f"PRAGMA {schema}table_xinfo({self.quotes.name(table[-1])})")
         return [TargetColumn(row[1], row[2], _family(row[2])[0], row[6] in (2, 3)) for row in rows]
+
+    def type_for(self, column: SourceColumn) -> str:
+        """Return the type of a new column: texts for decimals of more digits than a number keeps."""
+        if column.kind == "decimal":
+            return decimal_type(column, "NUMERIC", [15], 15) or "TEXT"
+        return super().type_for(column)
 
     def stage_problems(self, source: Source, pairs: Sequence[Pair]) -> list[str]:
         """Return which values a column would keep as another type, which SQLite allows."""

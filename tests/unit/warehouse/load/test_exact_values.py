@@ -240,3 +240,39 @@ def test_dates_of_every_form_fit_a_date(open_store, load, write):
     store.query("CREATE TABLE t (v date)")
     load(write("jsonl", ['"2026-01-01"', '"2026-01-01T00:00:00Z"', '"2026-01-01 00:00:00"']))
     assert store.query("SELECT DISTINCT v FROM t") == [(date(2026, 1, 1),)]
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite", "mariadb"])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["9007199254740993", "1.5"],
+        ["12345678901234567890123", "1"],
+        ["0.12345678901234567890123", "1.5"],
+        ["1e40", "1.5", "0.1234567890123456789"],
+        ["1.5", "0.1", "30000"],
+    ],
+)
+def test_a_table_created_from_json_keeps_each_digit(open_store, load, write, kind, texts):
+    store = open_store(kind)
+    load(write("jsonl", texts), create=True)
+    found = [Decimal(str(value)) for (value,) in store.query("SELECT v FROM t")]
+    assert sorted(found) == sorted(map(Decimal, texts))
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite", "mariadb"])
+@pytest.mark.parametrize(
+    ("text", "decimal"),
+    [
+        ("1.123456789012345", pa.decimal128(20, 15)),
+        ("12345678901234567890123456789012345678", pa.decimal128(38, 0)),
+        ("1.5", pa.decimal128(38, 37)),
+        ("1.50", pa.decimal128(4, 2)),
+        ("12345678901234567890123456789012345678901234567890.5", pa.decimal256(60, 5)),
+    ],
+)
+def test_a_table_created_from_parquet_keeps_each_decimal(open_store, load, write, kind, text, decimal):
+    store = open_store(kind)
+    load(write("parquet", pa.array([Decimal(text), None], decimal)), create=True)
+    found = store.query("SELECT v FROM t WHERE v IS NOT NULL")
+    assert [Decimal(str(value)) for (value,) in found] == [Decimal(text)]

@@ -80,6 +80,13 @@ def test_the_id_of_a_feature_that_the_table_lacks_is_no_silent_loss(store, load,
     assert load(path, ignore=["id"])["rows"] == 1
 
 
+def test_the_id_of_features_that_is_a_property_too_may_be_left_out(store, load, tmp_path):
+    store.query("CREATE TABLE t (n int, geometry text)")
+    path = features(tmp_path / "a.geojson", (0, None), (1, None))
+    assert load(path)["rows"] == 2
+    assert store.query("SELECT n FROM t") == [(0,), (1,)]
+
+
 def test_merge_refuses_rows_that_lack_fields_of_others(store, load, tmp_path):
     store.query("CREATE TABLE t (i int PRIMARY KEY, f text, g text NOT NULL DEFAULT 'g')")
     store.query("INSERT INTO t VALUES (1, 'old', 'g')")
