@@ -45,8 +45,9 @@ def read_csv(
     on_columns: Callable[[list[str]], object] = len,
     *,
     may_be_empty: bool = False,
+    empty_rows: bool = False,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield rows with their numbers, counted from 1; an empty field is left out, a row of empty fields too.
+    """Yield rows with their numbers, counted from 1; an empty field is left out.
 
     :param file: the file, opened for reading bytes.
     :param subject: the file's name, for errors.
@@ -54,6 +55,7 @@ def read_csv(
     :param encoding: a codec's name; None to detect UTF-8 and what a byte order mark says.
     :param on_columns: called with the header's names before the first row.
     :param may_be_empty: whether a file without a byte is one without rows.
+    :param empty_rows: whether a row of empty fields is a row; it is left out otherwise.
     :raises InputError: naming the cause, the row, and the argument that helps.
     """
     csv.field_size_limit(_MAX_FIELD)
@@ -67,7 +69,8 @@ def read_csv(
     try:
         reader, names = _open(text, subject, delimiter, head.decode(codec, "replace"))
         on_columns([name for name in names if name])
-        yield from _rows(reader, names, subject)
+        rows = _rows(reader, names, subject)
+        yield from rows if empty_rows else ((number, row) for number, row in rows if row)
     except UnicodeDecodeError as error:
         raise InputError(_encoding_hint(codec, error), subject) from None
     except csv.Error as error:
@@ -164,8 +167,7 @@ def _rows(reader: Any, names: list[str], subject: str) -> Iterator[tuple[int, di
         row = {name: value for name, value in zip(names, fields, strict=False) if value != ""}
         if "" in row:
             raise InputError(f"row {number} has a value in a column without a name", subject)
-        if row:
-            yield number, row
+        yield number, row
 
 
 def _ragged(number: int, fields: list[str], names: list[str], delimiter: str) -> str:

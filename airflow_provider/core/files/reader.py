@@ -90,6 +90,7 @@ class _Options(NamedTuple):
     geo: bool
     on_columns: Callable[[list[str]], object]
     may_be_empty: bool = False
+    empty_rows: bool = False
 
 
 def _ignore(_: list[str]) -> None:
@@ -121,12 +122,12 @@ def read_open_file(
     source_format: str | None,
     on_columns: Callable[[list[str]], object],
 ) -> Iterator[NumberedRow]:
-    """Yield the rows of a file that is open, as :func:`read_rows` does.
+    """Yield the rows of a file that is open, as :func:`read_rows` does, and CSV's rows of empty fields.
 
     :param raw: the file.
     :param path: its path, for its format and for errors.
     """
-    options = _Options(decode, csv_delimiter, encoding, source_format, True, on_columns, may_be_empty=False)
+    options = _Options(*(decode, csv_delimiter, encoding, source_format, True, on_columns), empty_rows=True)
     yield from _check(_read_file(raw, path, subject, options), subject)
 
 
@@ -250,6 +251,7 @@ def _csv(file: IO[bytes], subject: str, options: _Options) -> Iterator[tuple[int
         options.encoding,
         options.on_columns,
         may_be_empty=options.may_be_empty,
+        empty_rows=options.empty_rows,
     )
 
 

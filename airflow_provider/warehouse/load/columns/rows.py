@@ -26,6 +26,7 @@ class SourceColumn(NamedTuple):
     :param srid: the coordinate system that the file names for geometries.
     :param unnamed: whether the file has no name for it, as for the geometry of GeoJSON.
     :param optional: whether it is left out when the table has no such column.
+    :param digits: most digits before and behind the point of ``decimal`` numbers; None when not known.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SourceColumn(NamedTuple):
     srid: int = UNKNOWN_SRID
     unnamed: bool = False
     optional: bool = False
+    digits: tuple[int, int] | None = None
 
 
 class Batch(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from math import isfinite, isnan
 from typing import Any
 
 import msgspec
@@ -11,6 +12,13 @@ import msgspec
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.input.values import ValueReader
 from airflow_provider.errors import InputError
+from airflow_provider.warehouse.load.columns.exact import (
+    UnfitError,
+    check_date,
+    check_scale,
+    scale_of,
+    whole,
+)
 from airflow_provider.warehouse.load.columns.target import Pair
 
 _READER = ValueReader()
@@ -50,11 +58,31 @@ def to_text(array: Any, pair: Pair) -> Any:
 def _to_text(array: Any, pair: Pair) -> Any:
     form = pair.source.form
     if form == "json":
-        return _mapped(array, _JSON_TEXTS.get(pair.target.family, _plain_json))
+        found = _mapped(array, _JSON_TEXTS.get(pair.target.family, _plain_json))
+        return _scaled(found, pair)
     if form == "text":
-        convert = _CSV_TEXTS.get(pair.target.family)
-        return array if convert is None else _mapped(array, convert)
+        return _field_text(array, pair)
     return _arrow_text(array, pair)
+
+
+def _field_text(array: Any, pair: Pair) -> Any:
+    """Return the texts of a file as the column's type reads them."""
+    convert = _CSV_TEXTS.get(pair.target.family)
+    return _scaled(array if convert is None else _mapped(array, convert), pair)
+
+
+def _scaled(array: Any, pair: Pair) -> Any:
+    """Return texts of numbers, none of which the column's type rounds."""
+    scale = scale_of(pair.target.type) if pair.target.family == "number" else None
+    if scale is None:
+        return array
+    import pyarrow.compute as pc
+
+    # Few columns have a number that needs a closer look.
+    long = rf"[.][0-9]{{{max(scale, 0)}}}[0-9]*[1-9]|[eE]"
+    if scale >= 0 and not pc.any(pc.match_substring_regex(array, long), min_count=0).as_py():
+        return array
+    return _mapped(array, lambda text: check_scale(text, scale))
 
 
 def _mapped(array: Any, convert: Callable[[str], str | None]) -> Any:
@@ -63,6 +91,8 @@ def _mapped(array: Any, convert: Callable[[str], str | None]) -> Any:
     for index, text in enumerate(array.to_pylist()):
         try:
             found.append(None if text is None else convert(text))
+        except UnfitError as error:
+            raise BadValueError(index, error.problem) from None
         except ValueError as error:
             raise BadValueError(index, f"cannot be read: {type(error).__name__}") from None
     return pa.array(found, pa.string())
@@ -94,25 +124,28 @@ def _json_for_array(text: str) -> str:
 
 
 def _json_for_integer(text: str) -> str:
-    return _whole(_plain_json(text))
+    return whole(_plain_json(text))
+
+
+def _json_for_date(text: str) -> str:
+    return check_date(_plain_json(text))
 
 
 def _csv_for_array(text: str) -> str:
     return array_text(_ANY.decode(text)) if text.lstrip()[:1] == "[" else text
 
 
-def _whole(text: str) -> str:
-    """Return a whole number without the fraction that a table program gave it, ``12.0``."""
-    head, dot, fraction = text.partition(".")
-    return head if dot and head.lstrip("+-").isdigit() and not fraction.strip("0") else text
-
-
 _JSON_TEXTS: dict[str, Callable[[str], str | None]] = {
     "json": _json_for_json,
     "array": _json_for_array,
     "integer": _json_for_integer,
+    "date": _json_for_date,
 }
-_CSV_TEXTS: dict[str, Callable[[str], str | None]] = {"array": _csv_for_array, "integer": _whole}
+_CSV_TEXTS: dict[str, Callable[[str], str | None]] = {
+    "array": _csv_for_array,
+    "integer": whole,
+    "date": check_date,
+}
 
 
 def array_text(value: Any) -> str:
@@ -155,18 +188,48 @@ def _arrow_text(array: Any, pair: Pair) -> Any:
         return pa.array(texts, pa.string())
     if pa.types.is_nested(kind):
         convert = array_text if pair.target.family == "array" else json_text
-        return _converted(array, convert)
+        return _converted(array, lambda value: convert(nested_value(value, kind)))
     if pa.types.is_floating(kind):
-        return finite(array)
+        return _float_text(finite(array), pair)
     if pa.types.is_duration(kind):
         return _converted(array, lambda value: f"{value.total_seconds():.6f} seconds")
     if pa.types.is_timestamp(kind):
-        return array.cast(pa.timestamp("us", "UTC" if kind.tz else None), safe=False)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        family = pair.target.family
-        return _mapped(array, _CSV_TEXTS[family]) if family in _CSV_TEXTS else array
+        array = _microseconds(array, "UTC" if kind.tz else None)
+        return _mapped(array.cast(pa.string()), check_date) if pair.target.family == "date" else array
     csv_types = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_date, pa.types.is_time)
-    return array if any(check(kind) for check in csv_types) else array.cast(pa.string())
+    if any(check(kind) for check in csv_types):
+        return array
+    return _field_text(array.cast(pa.string()), pair)
+
+
+def _float_text(array: Any, pair: Pair) -> Any:
+    """Return floats as whole numbers where the column's type wants them; none is rounded."""
+    pa, _ = import_pyarrow("source")
+    if pair.target.family != "integer" and not (
+        pair.target.family == "number" and scale_of(pair.target.type) is not None
+    ):
+        return array
+    texts = pa.array([None if value is None else repr(value) for value in array.to_pylist()], pa.string())
+    return _field_text(texts, pair)
+
+
+def _microseconds(array: Any, zone: str | None) -> Any:
+    """Return timestamps in microseconds, which is what databases keep.
+
+    :raises BadValueError: for the first one that is finer.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = array.cast(pa.timestamp("us", zone), safe=False)
+    if array.type.unit == "ns":
+        changed = pc.not_equal(
+            found.cast(pa.timestamp("ns", zone), safe=False).cast(pa.int64()), array.cast(pa.int64())
+        )
+        index = pc.index(changed, True).as_py()
+        if index >= 0:
+            raise BadValueError(index, "is finer than a microsecond, which the database would cut")
+    return found
 
 
 def plain_array(array: Any) -> tuple[Any, Any]:
@@ -195,9 +258,38 @@ def _converted(array: Any, convert: Callable[[Any], str]) -> Any:
     for index, value in enumerate(array.to_pylist()):
         try:
             found.append(None if value is None else convert(value))
+        except UnfitError as error:
+            raise BadValueError(index, error.problem) from None
         except ValueError as error:
             raise BadValueError(index, f"has no JSON form ({type(error).__name__})") from None
     return pa.array(found, pa.string())
+
+
+def nested_value(value: Any, kind: Any) -> Any:
+    """Return a nested value of Arrow with maps as objects, and null in place of NaN.
+
+    :param value: the value as Arrow returns it.
+    :param kind: its Arrow type.
+    :raises UnfitError: for an infinite number, and for a map that has a key twice.
+    """
+    import pyarrow as pa
+
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        found = {key: nested_value(one, kind.item_type) for key, one in value}
+        if len(found) < len(value):
+            raise UnfitError("has a key twice")
+        return found
+    if pa.types.is_struct(kind):
+        return {field.name: nested_value(value[field.name], field.type) for field in kind}
+    if pa.types.is_nested(kind):
+        return [nested_value(one, kind.value_type) for one in value]
+    if isinstance(value, float) and not isfinite(value):
+        if isnan(value):
+            return None
+        raise UnfitError("has an infinite number")
+    return value
 
 
 def finite(array: Any) -> Any:
@@ -217,6 +309,23 @@ def finite(array: Any) -> Any:
     if infinite >= 0:
         raise BadValueError(infinite, "is infinite")
     return pc.if_else(finite, array, pa.scalar(None, array.type))
+
+
+def finite_lists(array: Any) -> Any:
+    """Return lists and objects with null in place of NaN.
+
+    :raises BadValueError: for an infinite number in them.
+    """
+    pa, _ = import_pyarrow("source")
+    if "map<" in str(array.type):
+        return array
+    found: list[Any] = []
+    for index, value in enumerate(array.to_pylist()):
+        try:
+            found.append(nested_value(value, array.type))
+        except UnfitError as error:
+            raise BadValueError(index, error.problem) from None
+    return pa.array(found, array.type)
 
 
 def refuse_bad_value(error: BadValueError, pair: Pair, label: str) -> InputError:

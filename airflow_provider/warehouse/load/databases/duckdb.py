@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.warehouse.load.columns.exact import decimal_type
 from airflow_provider.warehouse.load.columns.names import TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.columns.text import (
     BadValueError,
     finite,
+    finite_lists,
     plain_array,
     refuse_bad_value,
     to_text,
@@ -38,7 +40,6 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "number": "DOUBLE",
-    "decimal": "DECIMAL(38, 10)",
     "json": "JSON",
     "date": "DATE",
     "time": "TIME",
@@ -48,6 +49,19 @@ _TYPES = {
     "binary": "BLOB",
     "geometry": "BLOB",
 }
+
+_FAMILIES = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), "integer"),
+    **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), "integer"),
+    **dict.fromkeys(("DECIMAL", "FLOAT", "DOUBLE"), "number"),
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
+    "DATE": "date",
+    "JSON": "json",
+    "VARCHAR": "text",
+}
+
+_COMPARED = ("boolean", "integer", "decimal", "number", "date", "time", "moment", "timestamp")
+"""Kinds of Arrow values that must be the same when they are cast back from the column's type."""
 
 _NAMES_ONLY = ("CatalogException", "BinderException", "PermissionException", "TransactionException")
 """Errors whose messages hold names of the database, and no values of rows."""
@@ -114,12 +128,14 @@ class DuckDb(Database):
             " ORDER BY ordinal_position",
             *table,
         )
-        return [TargetColumn(name, kind, "json" if kind == "JSON" else "other") for name, kind in rows]
+        return [TargetColumn(name, kind, _family(kind)) for name, kind in rows]
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
         if column.form != "arrow" and column.kind == "geometry":
             return "VARCHAR"
+        if column.kind == "decimal":
+            return decimal_type(column, "DECIMAL", [38], 38) or "VARCHAR"
         return _TYPES.get(column.kind, "VARCHAR")
 
     def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
@@ -139,7 +155,7 @@ class DuckDb(Database):
             return
         if problems := [text for pair in pairs for text in self._bad_values(source, pair)]:
             raise InputError(problems, "the source")
-        values = [f"CAST({self.quotes.name(pair.target.name)} AS {pair.target.type})" for pair in pairs]
+        values = [self._cast("CAST", pair) for pair in pairs]
         self.run(f"INSERT INTO {self.stage} SELECT {', '.join(values)} FROM {_RAW}")
         self.run(f"DROP TABLE {_RAW}")
 
@@ -156,17 +172,34 @@ class DuckDb(Database):
 
     def _array(self, array: Any, pair: Pair, source: Source, rows: int) -> Any:
         try:
-            if pair.source.form != "arrow":
-                return to_text(array, pair)
-            array, kind = plain_array(array)
-            return finite(array) if str(kind) in ("float", "double", "halffloat") else array
+            return _plain(array, pair)
         except BadValueError as error:
             raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
 
+    def _cast(self, cast: str, pair: Pair) -> str:
+        """Return in SQL a raw value as the column's type; a moment of another zone becomes UTC.
+
+        :param cast: ``CAST`` or ``TRY_CAST``.
+        """
+        name = self.quotes.name(pair.target.name)
+        if pair.target.family == "timestamp" and pair.source.kind in ("text", "json"):
+            name = f"{cast}({name} AS TIMESTAMP WITH TIME ZONE)"
+        return f"{cast}({name} AS {pair.target.type})"
+
+    def _unfit(self, pair: Pair) -> str:
+        """Return in SQL whether a raw value does not fit, or would be changed."""
+        name, found = self.quotes.name(pair.target.name), self._cast("TRY_CAST", pair)
+        wrong = [f"{found} IS NULL"]
+        if pair.target.type in ("FLOAT", "DOUBLE"):
+            wrong.append(f"isinf({found})")
+        if pair.source.form == "arrow" and pair.source.kind in _COMPARED and pair.target.type != "FLOAT":
+            kind = self.value(f"SELECT typeof({name}) FROM {_RAW} LIMIT 1")
+            wrong.append(f"TRY_CAST({found} AS {kind}) IS DISTINCT FROM {name}")
+        return f"{name} IS NOT NULL AND ({' OR '.join(wrong)})"
+
     def _bad_values(self, source: Source, pair: Pair) -> list[str]:
         """Return the problem of a column's values that its type does not take."""
-        name = self.quotes.name(pair.target.name)
-        where = f"{name} IS NOT NULL AND TRY_CAST({name} AS {pair.target.type}) IS NULL"
+        where = self._unfit(pair)
         count = int(self.value(f"SELECT count(*) FROM {_RAW} WHERE {where}"))
         if not count:
             return []
@@ -179,6 +212,35 @@ class DuckDb(Database):
             f" {named}{more})"
         ]
 
+    def differs(self, pair: Pair) -> str:
+        """Return whether a column differs: exactly, also where its collation ignores case."""
+        if pair.target.family != "text":
+            return super().differs(pair)
+        name = self.quotes.name(pair.target.name)
+        return f"encode(t.{name}) IS DISTINCT FROM encode(s.{name})"
+
     def numbered_stage(self) -> str:
         """Return the staging table with its rows' places."""
         return f"(SELECT *, {_PLACE} FROM {self.stage})"
+
+
+def _family(kind: str) -> str:
+    return _FAMILIES.get(kind.partition("(")[0], "other")
+
+
+def _plain(array: Any, pair: Pair) -> Any:
+    """Return an array as DuckDB takes it: texts where they are checked or converted, else Arrow's own type.
+
+    :raises BadValueError: for a value that the column would change.
+    """
+    pa, _ = import_pyarrow("source")
+    if pair.source.form != "arrow":
+        return to_text(array, pair)
+    array, kind = plain_array(array)
+    if pa.types.is_floating(kind):
+        return finite(array)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return to_text(array, pair)
+    if pa.types.is_nested(kind):
+        return to_text(array, pair) if pair.target.family in ("json", "text") else finite_lists(array)
+    return array.cast(pa.string()) if pa.types.is_decimal256(kind) else array

@@ -5,12 +5,13 @@ SQLite and MariaDB are tested. SQL Server runs the same statements, with its own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_type, stored_number
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -29,7 +30,6 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "number": "DOUBLE PRECISION",
-    "decimal": "NUMERIC",
     "date": "DATE",
     "time": "TIME",
     "moment": "TIMESTAMP",
@@ -38,7 +38,8 @@ _TYPES = {
 }
 
 _BOOLEANS = {"true": 1, "false": 0}
-_NUMBERS: Mapping[str, Callable[[str], Any]] = {"integer": int, "number": float}
+_BOOLEAN_JSON = ("json", "boolean")
+_NUMBERS = ("integer", "number", "decimal")
 
 
 class Generic(Database):
@@ -73,6 +74,8 @@ class Generic(Database):
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
+        if column.kind == "decimal":
+            return decimal_type(column, "NUMERIC", [38], 38) or "TEXT"
         return _TYPES.get(column.kind, "TEXT")
 
     def create_stage(self, table: TableName, pairs: Sequence[Pair]) -> None:
@@ -137,12 +140,24 @@ class Generic(Database):
         try:
             if pair.source.form == "arrow" and pair.source.kind in ("binary", "geometry"):
                 return list(array.to_pylist())
-            return [self.plain(value, pair) for value in to_text(array, pair).to_pylist()]
+            return self._plain_values(to_text(array, pair).to_pylist(), pair)
         except BadValueError as error:
             raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
 
+    def _plain_values(self, values: list[Any], pair: Pair) -> list[Any]:
+        found = []
+        for index, value in enumerate(values):
+            try:
+                found.append(self.plain(value, pair))
+            except UnfitError as error:
+                raise BadValueError(index, error.problem) from None
+        return found
+
     def plain(self, value: Any, pair: Pair) -> Any:
-        """Return a value as every driver takes it: a number, a text, or None."""
+        """Return a value as every driver takes it: a number, a text, or None.
+
+        :raises UnfitError: for a value that the column would change.
+        """
         if isinstance(value, bool):
             return int(value)
         if isinstance(value, datetime):
@@ -151,14 +166,13 @@ class Generic(Database):
             return value.isoformat()
         if isinstance(value, Decimal):
             return str(value)
-        if isinstance(value, str) and pair.target.family == "boolean" and value.lower() in _BOOLEANS:
+        if not isinstance(value, str) or pair.target.family in ("text", "json"):
+            return value
+        is_boolean = pair.target.family == "boolean" or (pair.source.form, pair.source.kind) == _BOOLEAN_JSON
+        if is_boolean and value.lower() in _BOOLEANS:
             return _BOOLEANS[value.lower()]
-        if isinstance(value, str) and pair.source.form == "json":
-            if pair.source.kind == "boolean":
-                return _BOOLEANS[value]
-            convert = _NUMBERS.get(pair.source.kind)
-            return convert(value) if convert else value
-        return value
+        is_number = pair.source.form == "json" and pair.source.kind in _NUMBERS
+        return stored_number(value) if is_number else value
 
     def numbered_stage(self) -> str:
         """Return the staging table, which has its rows' places."""

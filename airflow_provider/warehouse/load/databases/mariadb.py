@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError, ProviderError
+from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_type, in_utc, read_number, whole
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
@@ -24,7 +26,8 @@ LOCK_SECONDS = 600
 
 _SETTINGS = (
     # Otherwise a value that does not fit is cut, or becomes 0, without an error.
-    "SET SESSION sql_mode = 'TRADITIONAL'",
+    # Without the second word, the key 0 of an AUTO_INCREMENT column becomes another number.
+    "SET SESSION sql_mode = 'TRADITIONAL,NO_AUTO_VALUE_ON_ZERO'",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}",
@@ -60,7 +63,6 @@ _TYPES = {
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "number": "DOUBLE",
-    "decimal": "DECIMAL(38, 10)",
     "json": "JSON",
     "date": "DATE",
     "time": "TIME(6)",
@@ -68,6 +70,10 @@ _TYPES = {
     "timestamp": "DATETIME(6)",
     "binary": "LONGBLOB",
 }
+
+_LISTED = re.compile(r"(enum|set)\(")
+_MEMBER = re.compile(r"'((?:[^']|'')*)'")
+_FRACTION = re.compile(r"\((\d)\)")
 
 _KEY_TYPES = {"LONGTEXT": "VARCHAR(500)", "LONGBLOB": "VARBINARY(500)"}
 """Types of key columns, in place of types that have no index."""
@@ -152,6 +158,8 @@ class MariaDb(Generic):
 
     def type_for(self, column: SourceColumn) -> str:
         """Return the type of a new column."""
+        if column.kind == "decimal":
+            return decimal_type(column, "DECIMAL", [38, 65], 30) or "LONGTEXT"
         return _TYPES.get(column.kind, "LONGTEXT")
 
     def create_table(self, table: TableName, columns: Sequence[tuple[str, str]], key: Sequence[str]) -> None:
@@ -209,7 +217,15 @@ class MariaDb(Generic):
     def plain(self, value: Any, pair: Pair) -> Any:
         """Return a value as the drivers take it; moments are in UTC, as these databases take no zone."""
         if pair.target.family == "timestamp":
-            value = _in_utc(value)
+            value = in_utc(value)
+            _check_fraction(value, pair.target.type)
+        if value is not None and (found := _LISTED.match(pair.target.type)):
+            return _member(str(super().plain(value, pair)), pair.target.type, is_set=found.group(1) == "set")
+        if pair.target.family == "boolean" and isinstance(value, (str, float)):
+            value = super().plain(value, pair)
+            return value if isinstance(value, int) else whole(str(value))
+        if pair.target.type.startswith("decimal") and isinstance(value, str):
+            return value  # A float of Python would round it.
         return super().plain(value, pair)
 
     def update_changed(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
@@ -248,13 +264,26 @@ def _target(row: Sequence[str], documents: set[str]) -> TargetColumn:
     return TargetColumn(name, declared, family, "GENERATED" in words)
 
 
-def _in_utc(value: Any) -> Any:
-    """Return a moment with a zone as one without, in UTC; all else as it is."""
+def _member(text: str, declared: str, *, is_set: bool) -> str:
+    """Return a value of an ``enum`` or a ``set``, which takes numbers as the places of its values.
+
+    :raises UnfitError: for a number that is no such value.
+    """
+    members = {one.replace("''", "'") for one in _MEMBER.findall(declared)}
+    for one in text.split(",") if is_set else [text]:
+        if read_number(one) is not None and one not in members:
+            raise UnfitError("does not fit its type: it is none of the values that its column lists")
+    return text
+
+
+def _check_fraction(value: Any, declared: str) -> None:
+    """Refuse a moment that is finer than the column, which would cut it."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            return value
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    return value
+            return
+    found = _FRACTION.search(declared)
+    unit = 10 ** (6 - int(found.group(1) if found else 0))
+    if isinstance(value, datetime) and value.microsecond % unit:
+        raise UnfitError("does not fit its type: its seconds have more decimals than the column keeps")

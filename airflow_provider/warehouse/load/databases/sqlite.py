@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from math import isinf
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider.errors import InputError
+from airflow_provider.warehouse.load.columns.exact import (
+    UnfitError,
+    decimal_type,
+    in_utc,
+    is_double,
+    places_of,
+    read_number,
+)
 from airflow_provider.warehouse.load.columns.names import TableName
+from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.databases.generic import Generic
 
@@ -18,6 +28,10 @@ LOCK_SECONDS = 600
 
 _NAMED = 3
 
+_DIGITS = 19
+_LEAST, _MOST = -(2**63), 2**63 - 1
+"""Range of SQLite's integers."""
+
 _FAMILIES = {
     "INT": ("integer", "'integer'"),
     "CHAR": ("text", ""),
@@ -28,9 +42,11 @@ _FAMILIES = {
     "REAL": ("number", "'real', 'integer'"),
     "FLOA": ("number", "'real', 'integer'"),
     "DOUB": ("number", "'real', 'integer'"),
-    "NUM": ("number", "'real', 'integer'"),
-    "DEC": ("number", "'real', 'integer'"),
+    "NUM": ("numeric", "'real', 'integer'"),
+    "DEC": ("numeric", "'real', 'integer'"),
     "BOOL": ("boolean", "'integer'"),
+    "DATETIME": ("timestamp", ""),
+    "TIMESTAMP": ("timestamp", ""),
 }
 """Families by a part of a type's name, each with the kinds of value that it may hold."""
 
@@ -65,6 +81,12 @@ class SQLite(Generic):
         rows = self.rows(f"PRAGMA {schema}table_xinfo({self.quotes.name(table[-1])})")
         return [TargetColumn(row[1], row[2], _family(row[2])[0], row[6] in (2, 3)) for row in rows]
 
+    def type_for(self, column: SourceColumn) -> str:
+        """Return the type of a new column: texts for decimals of more digits than a number keeps."""
+        if column.kind == "decimal":
+            return decimal_type(column, "NUMERIC", [15], 15) or "TEXT"
+        return super().type_for(column)
+
     def stage_problems(self, source: Source, pairs: Sequence[Pair]) -> list[str]:
         """Return which values a column would keep as another type, which SQLite allows."""
         problems = []
@@ -86,6 +108,20 @@ class SQLite(Generic):
                 )
         return problems
 
+    def plain(self, value: Any, pair: Pair) -> Any:
+        """Return a value as the column keeps it; moments are in UTC in a column without a zone."""
+        if pair.target.family == "timestamp":
+            value = in_utc(value)
+        value = super().plain(value, pair)
+        if isinstance(value, int) and not _LEAST <= value <= _MOST:
+            value = str(value)
+        return _kept(value, pair) if isinstance(value, str) else value
+
+    def _differs(self, target: str, pair: Pair) -> str:
+        """Return whether a column differs: exactly, also where its collation ignores case or blanks."""
+        name = self.quotes.name(pair.target.name)
+        return f"{target}.{name} COLLATE BINARY IS NOT s.{name}"
+
     def numbered_stage(self) -> str:
         """Return the staging table, which has its rows' places."""
         return self.stage
@@ -93,4 +129,32 @@ class SQLite(Generic):
 
 def _family(declared: str) -> tuple[str, str]:
     upper = declared.upper()
+    if "TZ" in upper or "WITH TIME ZONE" in upper:
+        return "moment", ""
     return next((family for part, family in _FAMILIES.items() if part in upper), ("other", ""))
+
+
+def _kept(text: str, pair: Pair) -> Any:
+    """Return a text as the column keeps it: most columns make a number of what reads like one.
+
+    :raises UnfitError: for a number that would be rounded, and a text that would become another one.
+    """
+    declared, family = pair.target.type.upper(), pair.target.family
+    if not declared or family in ("text", "binary"):
+        return text
+    number = read_number(text)
+    if number is None:
+        return text
+    if any(part in declared for part in ("REAL", "FLOA", "DOUB")):
+        if isinf(float(text)):
+            raise UnfitError("does not fit its type: it is too large")
+        return text
+    found: Any = text
+    if not places_of(number) and number.adjusted() < _DIGITS and _LEAST <= int(number) <= _MOST:
+        found = int(number)
+    elif is_double(text):
+        found = float(text)
+    is_text = pair.source.kind in ("text", "json") and family not in ("integer", "numeric", "boolean", "json")
+    if isinstance(found, str) or (is_text and str(found) != text):
+        raise UnfitError("does not fit its type, which would change it; a TEXT column keeps it")
+    return found

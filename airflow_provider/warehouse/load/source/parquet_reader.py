@@ -113,7 +113,8 @@ def _columns_of(schema: pa.Schema, metadata: Any, subject: str) -> list[SourceCo
     for field in schema:
         srid = _srid_of(field.name, geo[field.name], subject) if field.name in geo else UNKNOWN_SRID
         kind = "geometry" if field.name in geo else _kind(field.type)
-        found.append(SourceColumn(field.name, "arrow", kind, srid, optional=field.name in boxes))
+        digits = _digits(field.type) if kind == "decimal" else None
+        found.append(SourceColumn(field.name, "arrow", kind, srid, False, field.name in boxes, digits))
     return found
 
 
@@ -135,6 +136,13 @@ def _srid_of(name: str, column: _GeoColumn, subject: str) -> int:
     raise InputError(
         f"has geometries in {name!r} in the coordinate system {called!r}, which has no EPSG code", subject
     )
+
+
+def _digits(kind: pa.DataType) -> tuple[int, int]:
+    """Return the digits of a decimal type before and behind the point."""
+    kind = getattr(kind, "storage_type", kind)
+    kind = getattr(kind, "value_type", kind)
+    return max(kind.precision - kind.scale, 0), max(kind.scale, 0)
 
 
 def _kind(kind: pa.DataType) -> str:

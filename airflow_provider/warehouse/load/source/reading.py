@@ -13,6 +13,7 @@ from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.redaction import shown_path
 from airflow_provider.warehouse.load.columns.rows import Batch, Reader, RowNumbers, SourceColumn
 from airflow_provider.warehouse.load.source.files import LocalFile, LocalFiles, content_problems
+from airflow_provider.warehouse.load.source.shapes import Shapes
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.request import LoadRequest
@@ -27,6 +28,7 @@ class Source:
     def __init__(self, request: LoadRequest) -> None:
         self._request = request
         self._options = request.options
+        self._shapes = Shapes(request) if request.mode == "merge" else None
         self._stack = ExitStack()
         self._starts: list[int] = []
         self._reader: Reader
@@ -48,6 +50,7 @@ class Source:
             self._reader = self._open(stack)
             self._add_partitions()
             raise_problems([*self._row_problems(), *self._expected_problems("rows")], self._where)
+            raise_problems(self._shapes.problems(self.label) if self._shapes else [], self._where)
             self._stack = stack.pop_all()
         return self
 
@@ -110,7 +113,7 @@ class Source:
             return ParquetReader(self.files, self.numbers)
         from airflow_provider.warehouse.load.source.text_reader import TextReader
 
-        return stack.enter_context(TextReader(self.files, self.numbers, self._options))
+        return stack.enter_context(TextReader(self.files, self.numbers, self._options, self._shapes))
 
     def _add_partitions(self) -> None:
         """Add the columns of the folders' names, which must be the same for all files."""

@@ -10,12 +10,14 @@ import msgspec
 from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.files.reader import read_open_file
 from airflow_provider.errors import InputError
+from airflow_provider.warehouse.load.columns.exact import is_double, places_of, read_number
 from airflow_provider.warehouse.load.columns.rows import LONGITUDE_LATITUDE, Batch, RowNumbers, SourceColumn
 from airflow_provider.warehouse.load.source.files import LocalFile, open_local
 from airflow_provider.warehouse.load.source.spool import ColumnSpool
 
 if TYPE_CHECKING:
     from airflow_provider.core.files.row_source import RowOptions
+    from airflow_provider.warehouse.load.source.shapes import Shapes
 
 Fields = dict[str, str | None]
 
@@ -27,6 +29,9 @@ _KINDS = {'"': "text", "t": "boolean", "f": "boolean", "{": "json", "[": "json"}
 """Kinds of JSON values by their first character."""
 
 
+_DOUBLE_DIGITS = 15
+"""Digits of an integer that a 64-bit float holds, whatever they are."""
+
 _INT64_DIGITS = 18
 """Digits of an integer that 64 bits hold, whatever they are."""
 
@@ -37,16 +42,25 @@ class TextReader:
     :param files: the files.
     :param numbers: takes the numbers of each file's rows.
     :param options: how rows are read.
+    :param shapes: takes the fields of each row of JSON; None where they may differ.
     """
 
-    def __init__(self, files: Sequence[LocalFile], numbers: list[RowNumbers], options: RowOptions) -> None:
+    def __init__(
+        self,
+        files: Sequence[LocalFile],
+        numbers: list[RowNumbers],
+        options: RowOptions,
+        shapes: Shapes | None = None,
+    ) -> None:
         self._files = files
         self._numbers = numbers
         self._options = options
+        self._shapes = shapes
         self._spool = ColumnSpool()
         self._kinds: dict[str, set[str]] = {}
         self._header: list[str] | None = None
         self._has_features = False
+        self._needs_id = False
         self.columns: list[SourceColumn] = []
 
     def __enter__(self) -> Self:
@@ -98,7 +112,10 @@ class TextReader:
             )
             for number, row in rows:
                 numbers.add(number)
-                self._spool.add(row if is_csv else self._texts(row, number, subject))
+                fields = row if is_csv else self._texts(row, number, subject)
+                if self._shapes is not None and not is_csv:
+                    self._shapes.add(fields)
+                self._spool.add(fields)
         self._spool.flush()
 
     def _check_header(self, names: list[str], subject: str) -> None:
@@ -137,17 +154,47 @@ class TextReader:
         flat = {name: bytes(value).decode() for name, value in found.items()}
         if "geometry" in flat:
             raise InputError(f"row {number} has the property 'geometry' beside its geometry", subject)
+        self._add_id(flat, texts.get("id", "null"), number, subject)
         return {**flat, "geometry": texts["geometry"]}
+
+    def _add_id(self, flat: dict[str, str], own: str, number: int, subject: str) -> None:
+        """Add a feature's own id to its properties, unless they have the same one."""
+        known = flat.get("id", "null")
+        # Where a property has the id, too, a table without the column loses nothing.
+        self._needs_id = self._needs_id or "id" in flat or own not in ("null", *flat.values())
+        if own == "null":
+            return
+        if known == "null":
+            flat["id"] = own
+        elif known.strip('"') != own.strip('"'):
+            raise InputError(f"row {number} has the property 'id' beside another id of its own", subject)
 
     def _all_columns(self) -> list[SourceColumn]:
         if self._header is not None:
             return [SourceColumn(name, "text", "text") for name in self._header]
-        return [self._column(name, kinds) for name, kinds in self._kinds.items()]
+        columns = [self._column(name, kinds) for name, kinds in self._kinds.items()]
+        digits = self._digits([column.name for column in columns if column.kind == "decimal"])
+        return [column._replace(digits=digits.get(column.name)) for column in columns]
+
+    def _digits(self, names: list[str]) -> dict[str, tuple[int, int]]:
+        """Return the most digits before and behind the point that columns of numbers have."""
+        found = dict.fromkeys(names, (1, 0))
+        for _, batch in self._spool.batches() if names else ():
+            for name in names:
+                ahead, places = found[name]
+                numbers = (read_number(text) for text in batch.get(name, ()) if text is not None)
+                for number in numbers:
+                    if number is not None:
+                        ahead = max(ahead, number.adjusted() + 1)
+                        places = max(places, places_of(number))
+                found[name] = (ahead, places)
+        return found
 
     def _column(self, name: str, kinds: set[str]) -> SourceColumn:
         if self._has_features and name == "geometry":
             return SourceColumn(name, "json", "geometry", LONGITUDE_LATITUDE, unnamed=True)
-        return SourceColumn(name, "json", _common(kinds - {"null"}))
+        optional = self._has_features and name == "id" and not self._needs_id
+        return SourceColumn(name, "json", _common(kinds - {"null"}), optional=optional)
 
 
 def _kind(text: str) -> str:
@@ -157,16 +204,21 @@ def _kind(text: str) -> str:
     if kind := _KINDS.get(first):
         return kind
     if "." in text or "e" in text or "E" in text:
-        return "number"
-    return "integer" if len(text) <= _INT64_DIGITS else "decimal"
+        return "number" if is_double(text) else "decimal"
+    if len(text) <= _DOUBLE_DIGITS:
+        return "integer"
+    return "long" if len(text) <= _INT64_DIGITS else "decimal"
 
 
 def _common(kinds: set[str]) -> str:
-    if len(kinds) <= 1:
-        return next(iter(kinds), "text")
-    if kinds <= {"integer", "number", "decimal"}:
-        return "number" if "number" in kinds else "decimal"
-    return "json"
+    if kinds <= {"integer", "long"}:
+        return "integer" if kinds else "text"
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    if kinds == {"integer", "number"}:
+        return "number"
+    # A number of more digits would be rounded beside one with a fraction.
+    return "decimal" if kinds <= {"integer", "long", "number", "decimal"} else "json"
 
 
 def _decode_line(data: bytes) -> Any:

@@ -79,6 +79,19 @@ def test_merge_sees_differences_that_the_collation_ignores(store, load, write):
     assert store.query("SELECT name FROM t ORDER BY id") == [("hall",), ("Hall ",), ("Hall",)]
 
 
+@pytest.mark.parametrize("kind", ["int", "bigint unsigned", "double"])
+def test_the_key_zero_of_a_counted_column_stays_zero(store, load, write, kind):
+    store.query(f"CREATE TABLE counted (id {kind} AUTO_INCREMENT PRIMARY KEY, name varchar(20))")
+    path = write([{"id": 0, "name": "a"}, {"id": 5, "name": "b"}])
+    load(path, table="counted")
+    for _ in range(2):
+        result = load(path, table="counted", mode="merge", key=["id"])
+        assert (result["inserted"], result["updated"]) == (0, 0)
+    assert store.query("SELECT id, name FROM counted ORDER BY id") == [(0, "a"), (5, "b")]
+    load(write([{"name": "c"}]), table="counted", mode="append", task_id="later")
+    assert store.query("SELECT id FROM counted WHERE name = 'c'") == [(6,)]
+
+
 def test_append_is_loaded_once(store, load, write):
     path = write(ROWS)
     assert load(path, mode="append").get("already_loaded", False) is False

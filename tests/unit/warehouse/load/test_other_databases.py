@@ -86,6 +86,18 @@ def test_merge_updates_what_differs_and_inserts_what_is_new(store, load, tmp_pat
     ]
 
 
+@pytest.mark.parametrize("collation", ["nocase", "rtrim"])
+def test_merge_sees_differences_that_the_collation_ignores(store, load, tmp_path, collation):
+    if store.kind == "duckdb":
+        collation = "nocase"
+    store.query(f"CREATE TABLE c (id int PRIMARY KEY, name text COLLATE {collation})")
+    load(write(tmp_path / "a.jsonl", [{"id": n, "name": "Hall"} for n in range(3)]), table="c")
+    rows = [{"id": 0, "name": "Hall"}, {"id": 1, "name": "hall"}, {"id": 2, "name": "Hall "}]
+    result = load(write(tmp_path / "b.jsonl", rows), table="c", mode="merge", key=["id"])
+    assert (result["inserted"], result["updated"]) == (0, 2)
+    assert store.query("SELECT name FROM c ORDER BY id") == [("Hall",), ("hall",), ("Hall ",)]
+
+
 def test_append_is_loaded_once(store, load, tmp_path):
     path = write(tmp_path / "a.jsonl")
     first = load(path, mode="append")

@@ -85,6 +85,56 @@ def test_each_type_of_parquet_arrives_unchanged(database, load, tmp_path, driver
     assert second == (None,) * 5 + ("",) + (None,) * 6 + ([],) + (None,) * 4
 
 
+CHANGED = {
+    "a decimal too many": ("numeric(10,2)", ["1.10", "1.255"], [1.25, 1.255]),
+    "a time in a date": (
+        "date",
+        ['"2026-01-01"', '"2026-01-01T23:30:00"'],
+        [datetime(2026, 1, 1), datetime(2026, 1, 1, 23, 30)],
+    ),
+    "a fraction in an integer": ("int", ["1", "1.5"], [1.0, 1.5]),
+    "finer than a microsecond": ("timestamp", None, pa.array([0, 1], pa.timestamp("ns"))),
+}
+
+
+@pytest.mark.parametrize(("column", "texts", "values"), CHANGED.values(), ids=CHANGED)
+def test_a_value_that_a_column_would_change_is_refused(database, load, tmp_path, column, texts, values):
+    make(database, f"v {column}")
+    parquet.write_table(pa.table({"v": values}), tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"v": {text}}}\n' for text in texts or ()))
+    (tmp_path / "a.csv").write_text("v\n" + "".join(text.strip('"') + "\n" for text in texts or ()))
+    for suffix in ("parquet", "jsonl", "csv") if texts else ("parquet",):
+        (problem,) = refused(load, tmp_path / f"a.{suffix}", "1.255", "23:30")
+        assert problem.startswith("row 2: the column 'v' ")
+
+
+def test_whole_numbers_with_exponents_and_of_floats_fit_an_integer(database, load, tmp_path):
+    make(database, "v bigint")
+    (tmp_path / "a.jsonl").write_text('{"v": 1e3}\n{"v": 1.7E12}\n')
+    load(tmp_path / "a.jsonl")
+    parquet.write_table(pa.table({"v": [1.7e12, 1e3, None]}), tmp_path / "a.parquet")
+    load(tmp_path / "a.parquet")
+    assert database.query("SELECT v FROM t ORDER BY v") == [(1000,), (1_700_000_000_000,), (None,)]
+
+
+def test_numbers_within_lists_and_maps_of_parquet(database, load, tmp_path):
+    make(database, "v float8[], m jsonb")
+    maps = pa.array([[("k", 1.5), ("n", float("nan"))]], pa.map_(pa.string(), pa.float64()))
+    parquet.write_table(pa.table({"v": [[1.5, float("nan")]], "m": maps}), tmp_path / "a.parquet")
+    load(tmp_path / "a.parquet")
+    assert database.query("SELECT * FROM t") == [([1.5, None], {"k": 1.5, "n": None})]
+    parquet.write_table(pa.table({"v": [[1.0], [float("inf")]]}), tmp_path / "b.parquet")
+    assert refused(load, tmp_path / "b.parquet") == ["row 2: the column 'v' has an infinite number"]
+
+
+def test_a_table_created_from_json_keeps_each_digit(database, load, tmp_path):
+    texts = ["9007199254740993", "1.5", "0.1", "1e3"]
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"v": {text}, "d": 0.1}}\n' for text in texts))
+    load(tmp_path / "a.jsonl", table="made", create=True)
+    found = database.query("SELECT v, pg_typeof(v)::text, pg_typeof(d)::text FROM made")
+    assert found == [(Decimal(text), "numeric", "double precision") for text in texts]
+
+
 def test_each_value_of_json_arrives_unchanged(database, load, tmp_path, driver):
     make(
         database,
@@ -192,7 +242,9 @@ def test_constraints_that_show_with_the_table_are_named_by_row_without_values(
     write_rows(path, [{"id": n, "code": code} for n, code in enumerate(codes, 1)])
     missing = "refers to a row that is not there (constraint 'known')"
     assert refused(load, path, **how) == [f"row 2: {missing}", f"row 4: {missing}"]
-    write_rows(path, [{"id": 1, "u": SECRET}, {"id": 2, "u": "b"}, {"id": 3, "u": SECRET}, {"id": 4}])
+    write_rows(
+        path, [{"id": 1, "u": SECRET}, {"id": 2, "u": "b"}, {"id": 3, "u": SECRET}, {"id": 4, "u": None}]
+    )
     twice = "has a value that is there already (constraint 'once')"
     assert refused(load, path, **how) == [f"row 1: {twice}", f"row 3: {twice}"]
 
