@@ -65,7 +65,7 @@ def places_of(number: Decimal) -> int:
     zeros = 0
     while digits[-1 - zeros] == 0:
         zeros += 1
-    return -exponent - zeros
+    return max(-exponent - zeros, 0)
 
 
 def scale_of(declared: str) -> int | None:
@@ -103,6 +103,10 @@ def check_date(text: str) -> str:
     if moment.time().isoformat() != "00:00:00" or (moment.utcoffset() or timedelta()) != timedelta():
         raise UnfitError("does not fit its type: it has a time of day, which a date drops")
     return text
+
+
+TOO_FINE = r":[0-9]{2}[.,][0-9]{6}[0-9]*[1-9]"
+"""Seconds of a time that is finer than a microsecond."""
 
 
 def is_double(text: str) -> bool:

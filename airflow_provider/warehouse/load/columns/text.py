@@ -13,6 +13,7 @@ from airflow_provider.core.files.formats import import_pyarrow
 from airflow_provider.core.input.values import ValueReader
 from airflow_provider.errors import InputError
 from airflow_provider.warehouse.load.columns.exact import (
+    TOO_FINE,
     UnfitError,
     check_date,
     check_scale,
@@ -24,6 +25,8 @@ from airflow_provider.warehouse.load.columns.target import Pair
 _READER = ValueReader()
 _ANY = msgspec.json.Decoder(float_hook=Decimal)
 _TEXT = msgspec.json.Decoder(str)
+_TIMES = ("timestamp", "moment", "time")
+_FINE = "does not fit its type: it is finer than a microsecond"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -73,6 +76,8 @@ def _field_text(array: Any, pair: Pair) -> Any:
 
 def _scaled(array: Any, pair: Pair) -> Any:
     """Return texts of numbers, none of which the column's type rounds."""
+    if pair.target.family in _TIMES:
+        return _check_fine(array)
     scale = scale_of(pair.target.type) if pair.target.family == "number" else None
     if scale is None:
         return array
@@ -83,6 +88,17 @@ def _scaled(array: Any, pair: Pair) -> Any:
     if scale >= 0 and not pc.any(pc.match_substring_regex(array, long), min_count=0).as_py():
         return array
     return _mapped(array, lambda text: check_scale(text, scale))
+
+
+def _check_fine(array: Any) -> Any:
+    """Return texts of moments, none of which is finer than a microsecond."""
+    pa, _ = import_pyarrow("source")
+    import pyarrow.compute as pc
+
+    index = pc.index(pc.match_substring_regex(array, TOO_FINE), pa.scalar(True)).as_py()
+    if index >= 0:
+        raise BadValueError(index, _FINE)
+    return array
 
 
 def _mapped(array: Any, convert: Callable[[str], str | None]) -> Any:
@@ -228,7 +244,7 @@ def _microseconds(array: Any, zone: str | None) -> Any:
         )
         index = pc.index(changed, True).as_py()
         if index >= 0:
-            raise BadValueError(index, "is finer than a microsecond, which the database would cut")
+            raise BadValueError(index, _FINE)
     return found
 
 

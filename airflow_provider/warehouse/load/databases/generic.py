@@ -159,7 +159,7 @@ class Generic(Database):
         :raises UnfitError: for a value that the column would change.
         """
         if isinstance(value, bool):
-            return int(value)
+            return str(value).lower() if pair.target.family in ("text", "json") else int(value)
         if isinstance(value, datetime):
             return value.isoformat(" ")
         if isinstance(value, (date, time)):

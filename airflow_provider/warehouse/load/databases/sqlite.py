@@ -115,7 +115,7 @@ class SQLite(Generic):
         value = super().plain(value, pair)
         if isinstance(value, int) and not _LEAST <= value <= _MOST:
             value = str(value)
-        return _kept(value, pair) if isinstance(value, str) else value
+        return _column_value(value, pair) if isinstance(value, str) else value
 
     def _differs(self, target: str, pair: Pair) -> str:
         """Return whether a column differs: exactly, also where its collation ignores case or blanks."""
@@ -134,7 +134,7 @@ def _family(declared: str) -> tuple[str, str]:
     return next((family for part, family in _FAMILIES.items() if part in upper), ("other", ""))
 
 
-def _kept(text: str, pair: Pair) -> Any:
+def _column_value(text: str, pair: Pair) -> Any:
     """Return a text as the column keeps it: most columns make a number of what reads like one.
 
     :raises UnfitError: for a number that would be rounded, and a text that would become another one.

@@ -276,3 +276,64 @@ def test_a_table_created_from_parquet_keeps_each_decimal(open_store, load, write
     load(write("parquet", pa.array([Decimal(text), None], decimal)), create=True)
     found = store.query("SELECT v FROM t WHERE v IS NOT NULL")
     assert [Decimal(str(value)) for (value,) in found] == [Decimal(text)]
+
+
+FINER = {
+    "fractions in a list of integers": ("INTEGER[]", "[1.5]", pa.array([[1.5]])),
+    "a zone in a time": ("TIME", '"10:00:00+02:00"', None),
+    "a day in a time": ("TIME", '"2026-01-01T10:00:00"', pa.array([datetime(2026, 1, 1, 10)])),
+    "seconds finer than the column": ("TIMESTAMP_S", '"2026-01-01T00:00:00.5"', None),
+    "seconds finer than a microsecond": ("TIMESTAMP", '"2026-01-01T00:00:00.1234567"', None),
+    "nanoseconds": ("TIMESTAMP", '"2026-01-01 00:00:00.000000001"', pa.array([1], pa.timestamp("ns"))),
+    "a number in a boolean": ("BOOLEAN", "2", pa.array([2])),
+}
+
+
+@pytest.mark.parametrize(("declared", "text", "array"), FINER.values(), ids=FINER)
+def test_what_a_column_of_duckdb_would_drop_is_refused(open_store, load, write, declared, text, array):
+    store = open_store("duckdb")
+    store.query(f"CREATE TABLE t (v {declared})")
+    paths = [("jsonl", [text])] + ([("parquet", array)] if array is not None else [])
+    for form, given in paths:
+        with pytest.raises(InputError, match="row 1"):
+            load(write(form, given))
+    assert store.query("SELECT * FROM t") == []
+
+
+def test_values_of_duckdb_types_fit(open_store, load, write):
+    store = open_store("duckdb")
+    for declared, text, array, expected in (
+        ("INTEGER[]", "[1, 2]", pa.array([[1.0, 2.0]]), [1, 2]),
+        ("TIME", '"10:00:00"', None, None),
+        ("TIMESTAMP_S", '"2026-01-01T02:00:00+02:00"', None, datetime(2026, 1, 1)),
+        ("STRUCT(a INTEGER)", '{"a": 1}', pa.array([{"a": 1}]), {"a": 1}),
+        ("FLOAT", "0.5", pa.array([0.5]), 0.5),
+        ("BLOB", '"ab"', pa.array([b"ab"]), b"ab"),
+        ("VARCHAR", '"10:00+2"', pa.array([b"ab"]), None),
+    ):
+        store.query(f"CREATE OR REPLACE TABLE t (v {declared})")
+        for form, given in (("jsonl", [text]), ("parquet", array)):
+            if given is not None:
+                load(write(form, given))
+                (value,) = store.query("SELECT v FROM t")[0]
+                assert expected is None or value == expected
+
+
+@pytest.mark.parametrize("declared", ["INTEGER", "NUMERIC", "TIMESTAMP", "TEXT"])
+def test_long_and_round_integers_stay_in_sqlite(open_store, load, write, declared):
+    store = open_store("sqlite")
+    store.query(f"CREATE TABLE t (v {declared})")
+    numbers = [9223372036854775800, -9223372036854775000, 1000, 1767225600]
+    for form in ("jsonl", "csv", "parquet"):
+        load(write(form, pa.array(numbers) if form == "parquet" else numbers))
+        found = [value for (value,) in store.query("SELECT v FROM t")]
+        assert found == (list(map(str, numbers)) if declared == "TEXT" else numbers)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_seconds_finer_than_a_microsecond_are_refused(open_store, load, write, form):
+    text = "2026-01-01T00:00:00.1234567"
+    store = open_store("mariadb")
+    store.query("CREATE TABLE t (v datetime(6))")
+    with pytest.raises(InputError, match="row 1: the column 'v' does not fit its type"):
+        load(write(form, [json.dumps(text) if form == "jsonl" else text]))
