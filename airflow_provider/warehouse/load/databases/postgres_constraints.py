@@ -35,6 +35,8 @@ SELECT pg_get_expr(c.conbin, c.conrelid) FROM pg_constraint c
 WHERE c.contype = 'c' AND c.conname = \0 AND c.conrelid = to_regclass(\0)"""
 
 _PARTITIONS = """
+SELECT 'false' FROM pg_class WHERE oid = to_regclass(\0) AND relkind = 'p'
+UNION ALL
 SELECT pg_get_partition_constraintdef(relid) FROM pg_partition_tree(to_regclass(\0)) WHERE isleaf"""
 
 
@@ -73,8 +75,8 @@ def _against_check(
         tests = [text for (text,) in database.rows(_CHECK, name, write.table)]
         condition, said = " OR ".join(f"({text}) IS FALSE" for text in tests), "breaks a check"
     else:
-        tests = [text for (text,) in database.rows(_PARTITIONS, write.table)]
-        condition = " AND ".join(f"({text}) IS NOT TRUE" for text in tests) or "true"
+        tests = [text for (text,) in database.rows(_PARTITIONS, write.table, write.table)]
+        condition = " AND ".join(f"({text}) IS NOT TRUE" for text in tests)
         said = "fits no partition of the table"
     values = ", ".join(
         f"{database.stage_value(pair, 's.')} AS {database.quotes.name(pair.target.name)}" for pair in pairs

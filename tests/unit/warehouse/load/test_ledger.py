@@ -83,3 +83,18 @@ def test_long_names_of_tasks_fit_into_the_ledger():
     one, two = (ledger_id("d" * 500, (name,), "append") for name in ("t", "t2"))
     assert one != two
     assert len(one) == len(two) == 400
+
+
+def test_a_ledger_with_ids_of_tasks_alone_is_kept(tables, load, path):
+    tables.query(
+        "CREATE TABLE _twin_loads (load_id text PRIMARY KEY, rows bigint NOT NULL, sha256 text NOT NULL,"
+        " loaded_at timestamptz NOT NULL); ALTER TABLE _twin_loads OWNER TO loader;"
+        "INSERT INTO _twin_loads VALUES ('dag/manual__1/load/-1', 2, 'x', now())"
+    )
+    for _ in range(2):
+        load(path, mode="append")
+    assert count(tables) == 2
+    assert tables.query("SELECT load_id FROM _twin_loads ORDER BY 1") == [
+        ("dag/manual__1/load/-1",),
+        ("dag/manual__1/load/-1/t/append",),
+    ]

@@ -102,6 +102,13 @@ def test_a_row_without_a_partition_is_named(table, load, write, partitions, driv
     assert problems == [f"row {number}: fits no partition of the table" for number in (1, 2)]
 
 
+def test_a_row_of_another_partition_is_named(table, load, write):
+    database = table("id int, q text", " PARTITION BY RANGE (id)")
+    database.query("CREATE TABLE p PARTITION OF t FOR VALUES FROM (0) TO (10); ALTER TABLE p OWNER TO loader")
+    problems = refused(load, write({"id": 1}, {"id": 12, "q": SECRET}), table="p")
+    assert problems == ["row 2: fits no partition of the table"]
+
+
 def test_rows_that_exchange_unique_values_are_refused_with_the_reason(table, load, write):
     database = table("id int PRIMARY KEY, u text CONSTRAINT once UNIQUE")
     database.query("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')")
