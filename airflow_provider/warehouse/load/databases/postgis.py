@@ -91,7 +91,7 @@ def _in_degrees(database: Database, pair: Pair) -> dict[str, str]:
     target, known = pair.target.srid, pair.source.srid
     if target and database.rows(f"{_LONGLAT} AND srid = {target}"):
         srids.add(target)
-    # Without an SRID the metres of a column are told from degrees by their own check.
+    # Without an SRID degrees and metres are compared with the column by another check.
     unset = (target in srids and known != UNKNOWN_SRID) or (not target and known in srids)
     listed = ", ".join(map(str, sorted([*srids, 0] if unset else srids)))
     text = "is outside of longitude and latitude, which its SRID is"
