@@ -44,7 +44,7 @@ def check_days(array: Any, target: TargetColumn) -> None:
     else:
         return
     if found >= 0:
-        raise BadValueError(found, "has a time of the day or a zone, and its column holds days only")
+        raise BadValueError(found, "does not fit its type: it has a time of day or a zone")
 
 
 def _has_time(text: str) -> bool:
