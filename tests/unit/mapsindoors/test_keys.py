@@ -17,6 +17,8 @@ from airflow_provider.sandbox.server import Sandbox
 from tests.support.hypothesis_sizes import examples
 from tests.support.mapsindoors_sync import by_external_id, desk, put, sync, writes
 
+pytestmark = pytest.mark.slow  # keys do not depend on versions
+
 NAME = "R\u00e5dhus-1"
 FORMS = [NAME, f" {NAME}", f"{NAME}\u00a0", unicodedata.normalize("NFD", NAME), f"\t{NAME}\u202f\n"]
 

@@ -22,6 +22,8 @@ from airflow_provider.core.limits.plan import (
     plan,
 )
 
+pytestmark = pytest.mark.slow  # numbers do not depend on versions
+
 RATES = st.one_of(st.floats(0.02, 40), st.sampled_from([0.5, 1.0, 1.67, 2.0, 10.0, 30.0]))
 STEPS = st.one_of(st.just(0), st.integers(0, 3 * SECOND), st.integers(0, 1000))
 

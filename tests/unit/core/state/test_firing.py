@@ -20,6 +20,8 @@ from airflow_provider.core.triggers import NewItemsTrigger
 from tests.support.hypothesis_sizes import LONG
 from tests.support.triggerers import LATENCY, SYNC_SECONDS, Cluster, Triggerer, asked, let_pass, observed
 
+pytestmark = pytest.mark.slow  # plays do not depend on versions
+
 CHANGED_AT = 20.0
 STEP = 0.05 if LONG else 0.2
 

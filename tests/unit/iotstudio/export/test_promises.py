@@ -32,6 +32,8 @@ from tests.support.state_store import FakeStateStore
 
 from ..conftest import THING
 
+pytestmark = pytest.mark.slow  # promises do not depend on versions
+
 HOUR = 3_600_000
 UNKNOWN = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
 

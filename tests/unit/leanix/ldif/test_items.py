@@ -20,6 +20,8 @@ from airflow_provider.leanix.ldif.document import make_header, prepare
 from airflow_provider.leanix.ldif.validation import ItemValidator
 from tests.support.hypothesis_sizes import examples
 
+pytestmark = pytest.mark.slow  # items do not depend on versions
+
 HEADER = make_header(
     connector_type="cmdb", connector_id="campus", connector_version="1.0.0", processing_direction="inbound"
 )

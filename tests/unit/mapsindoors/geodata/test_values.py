@@ -22,6 +22,8 @@ from airflow_provider.mapsindoors.geodata.rows import RowReader
 from airflow_provider.mapsindoors.plan.desired import raise_for_rows, read_defaults, read_desired_rows
 from tests.support.hypothesis_sizes import examples
 
+pytestmark = pytest.mark.slow  # values do not depend on versions
+
 
 class Kind(Enum):
     ROOM = "room"

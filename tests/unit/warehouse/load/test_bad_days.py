@@ -21,6 +21,8 @@ from airflow_provider.warehouse.load.databases import postgres
 from tests.support.task_runner import TaskRunner
 from tests.support.tcp_proxy import CommitProxy
 
+pytestmark = pytest.mark.slow  # bad days do not depend on versions
+
 ROWS = 20_000
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "1"))
 SEED = os.environ.get("CRASH_SEED", "1")

@@ -15,6 +15,8 @@ from airflow_provider.warehouse.operators import SqlLoadOperator
 from tests.support.postgres import PASSWORD
 from tests.support.task_runner import TaskRunner
 
+pytestmark = pytest.mark.slow  # checks do not depend on versions
+
 
 @pytest.fixture
 def table(database):

@@ -16,6 +16,8 @@ from tests.support import mariadb
 from tests.support.sql_sources import DuckDBHook, register_hook
 from tests.unit.warehouse.load.test_other_databases import Store
 
+pytestmark = pytest.mark.slow  # digits do not depend on versions
+
 
 @pytest.fixture
 def open_store(request, tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 
 from airflow_provider.errors import InputError
 
+pytestmark = pytest.mark.slow  # the ledger does not depend on versions
+
 ROWS = [{"id": 1, "name": "a", "more": "x"}, {"id": 2, "name": "b", "more": "y"}]
 
 

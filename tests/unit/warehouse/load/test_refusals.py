@@ -12,6 +12,8 @@ from pyarrow import parquet
 
 from airflow_provider.errors import InputError, ProviderError
 
+pytestmark = pytest.mark.slow  # refusals do not depend on versions
+
 SECRET = "s3cretvalue"
 
 

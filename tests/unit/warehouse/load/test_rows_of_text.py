@@ -9,6 +9,8 @@ import pytest
 from airflow_provider.errors import InputError
 from tests.unit.warehouse.load.test_other_databases import Store
 
+pytestmark = pytest.mark.slow  # text does not depend on versions
+
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):

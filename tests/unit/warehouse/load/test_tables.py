@@ -9,6 +9,8 @@ import pytest
 
 from airflow_provider.errors import InputError
 
+pytestmark = pytest.mark.slow  # tables do not depend on versions
+
 ROWS = [{"id": number, "name": "new"} for number in (1, 2, 3)]
 
 SKIP = """
