@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from airflow_provider.sandbox.server import Sandbox
-from tests.contract import api_specs
 
 pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
 
@@ -356,43 +355,3 @@ def test_a_new_token_can_end_the_oldest(sandbox: Sandbox, api: Api) -> None:
     assert api("GET", f"/things/{THING}").status_code == 401
     sandbox.iotstudio.max_tokens = None
     assert [log_in(sandbox).status_code for _ in range(12)] == [200] * 12
-
-
-# Examples of the vendor's OpenAPI file
-
-
-def examples() -> list[tuple[str, str, Any]]:
-    document = api_specs.load("altair-iot-studio-anythingdb.openapi.yaml")
-    out = []
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            content = (operation.get("requestBody") or {}).get("content") if method != "parameters" else None
-            media = (content or {}).get("application/json", {})
-            found = [media["example"]] if "example" in media else []
-            found += [one["value"] for one in (media.get("examples") or {}).values() if "value" in one]
-            out += [(method.upper(), path, body) for body in found if "cursor" not in path]
-    return out
-
-
-NUMBERS = {name: {"type": "number"} for name in ("cpu", "memory", "disk")}
-
-
-@pytest.mark.parametrize(("method", "path", "body"), examples())
-def test_the_examples_of_the_vendors_file_are_accepted(
-    sandbox: Sandbox, api: Api, method: str, path: str, body: Any
-) -> None:
-    for name in ("ArduinoModel", "RaspberryPiModel"):
-        api("POST", "/models", {"name": name})
-        for _ in range(2):
-            api("POST", f"/models/{name}/versions", {"title": "one"})
-    for name in ("ElectronicBoards", "category1", "category2"):
-        api("POST", "/categories", {"name": name})
-    made = api("POST", "/things", {"categories": ["ElectronicBoards"], "properties": NUMBERS}).json()
-    where = path.removeprefix("/spaces/{space}").replace("{category-name}", "ElectronicBoards")
-    where = where.replace("{model-name}", "RaspberryPiModel").replace("{thing-id}", made["uid"])
-    answer = api(method, where.replace("{property}", "memory"), body)
-    assert answer.ok, answer.text
-
-
-def test_the_vendors_file_has_examples() -> None:
-    assert len(examples()) >= 8
