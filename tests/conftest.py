@@ -47,6 +47,22 @@ EMBEDDED, POSTGRESQL = "embedded", "postgresql"
 """Engines of AmigoCloud's SQL."""
 
 
+UNIT = Path(__file__).parent / "unit"
+ONE_PAIR = tuple(
+    UNIT / name
+    for name in ("sandbox", "mapsindoors/geodata", "mapsindoors/plan", "core/limits", "core/input")
+)
+"""Folders whose tests run on one pair of versions: their modules use nothing of Airflow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of these folders as slow."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in ONE_PAIR):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def budget_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Use a folder for request budgets that no other test and no other program uses."""
