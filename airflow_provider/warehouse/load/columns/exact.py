@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?\s*", re.ASCII)
 _DECIMAL = re.compile(r"(?:numeric|decimal|dec|number)\s*\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)", re.IGNORECASE)
+
+_MIDNIGHT = re.compile(
+    r"(?<=\d)(?:[Tt]|\s+)00?(?::?00(?::?00(?:\.0+)?)?)?\s*(?:[Zz]|UTC|[+-]00(?::?00)?)?(?=$|[\",}\s])"
+)
+_TIME = re.compile(r":|\d[Tt]\d")
+
+DROPS_TIME = "does not fit its type: it has a time of day or a zone, which a date drops"
 
 _SAFE_DIGITS = 15
 """Digits that a 64-bit float keeps, whatever they are."""
@@ -94,15 +101,16 @@ def check_date(text: str) -> str:
 
     :raises UnfitError: for a moment of which the column would drop the time or the zone.
     """
-    if len(text) <= len("2026-01-01"):
-        return text
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return text
-    if moment.time().isoformat() != "00:00:00" or (moment.utcoffset() or timedelta()) != timedelta():
-        raise UnfitError("does not fit its type: it has a time of day, which a date drops")
+    if has_time(text):
+        raise UnfitError(DROPS_TIME)
     return text
+
+
+def has_time(text: str) -> bool:
+    """Return whether a text of one date or of several has a time or a zone, but midnight of UTC."""
+    if len(text) <= len("2026-01-01"):
+        return False
+    return _TIME.search(_MIDNIGHT.sub("", text)) is not None
 
 
 TOO_FINE = r":[0-9]{2}[.,][0-9]{6}[0-9]*[1-9]"

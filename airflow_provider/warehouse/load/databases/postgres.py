@@ -19,7 +19,7 @@ from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geom
 from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer, sqlstate
 from airflow_provider.warehouse.load.databases.postgres_tables import may_skip_rows, table_problems
-from airflow_provider.warehouse.load.databases.postgres_values import check_days, is_naive_array
+from airflow_provider.warehouse.load.databases.postgres_values import check_lists_of_dates, is_naive_array
 
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.source.reading import Source
@@ -409,7 +409,7 @@ def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int],
         for pair in pairs:
             try:
                 array = to_text(batch.arrays[pair.source.name], pair)
-                check_days(array, pair.target)
+                check_lists_of_dates(array, pair.target)
                 arrays.append(array)
             except BadValueError as error:
                 raise refuse_bad_value(error, pair, source.label(rows + error.index)) from None
