@@ -61,6 +61,10 @@ class BrokenWrite(NamedTuple):
     filled: Sequence[str]
 
 
+class NotDirectError(Exception):
+    """Rows do not fit a table; the checks of the staging table say which."""
+
+
 class Database(ABC):
     """One transaction on one connection, with the rows in a staging table.
 
@@ -267,6 +271,22 @@ class Database(ABC):
         return self.changed(
             f"INSERT INTO {self.quotes.table(table)} ({names}) SELECT {values} FROM {self.stage}"
         )
+
+    def takes_directly(self, table: TableName, pairs: Sequence[Pair], mode: str) -> bool:
+        """Return whether all rows can be written into the table without the staging table.
+
+        :param mode: ``append`` or ``replace``.
+        """
+        return False
+
+    def insert_directly(
+        self, table: TableName, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]
+    ) -> int:
+        """Write all rows into the table, and return their number.
+
+        :raises NotDirectError: when a row does not fit.
+        """
+        raise NotDirectError
 
     def insert_new(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
         """Insert the staged rows whose key the table lacks, and return their number."""
