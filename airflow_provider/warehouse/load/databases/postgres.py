@@ -468,7 +468,7 @@ def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int],
         arrow_csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), out, options)
         rows += batch.rows
         progress(rows)
-        yield out.getbuffer()  # type: ignore[misc]
+        yield out.getvalue()
 
 
 class _BlockReader:

@@ -126,10 +126,11 @@ def test_parts_of_an_append_are_written_side_by_side(places, load, write, monkey
             assert second_is_done.wait(30)
 
     places.query("ALTER TABLE t DROP COLUMN place, DROP COLUMN at")
+    load(write([{"id": 9}], "c"), task_id="zero")  # creates the ledger, for which all wait
     monkeypatch.setattr(postgres, "_csv_blocks", blocks)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(load, first, mode="append", key=["id"], task_id="one", ignore=["place"])
         load(second, mode="append", key=["id"], task_id="two")
         second_is_done.set()
         waiting.result(60)
-    assert ids(places) == [0, 1, 2, 7, 8]
+    assert ids(places) == [0, 1, 2, 7, 8, 9]
