@@ -369,6 +369,18 @@ class Database(ABC):
         )
 
 
+def follows(name: str, table: str) -> str:
+    """Return the problem of a foreign key by which a replace would delete or change rows of another table.
+
+    :param name: the foreign key.
+    :param table: the other table.
+    """
+    return (
+        f"the foreign key {name!r} of the table {table!r} deletes or changes rows there when rows of this"
+        " table are deleted; load with mode='merge'"
+    )
+
+
 def not_taken(count: int, done: str) -> str:
     """Return the problem of rows that a table did not take, although the database reports success.
 
