@@ -81,6 +81,7 @@ _FAMILIES = {
     "text": "text",
     "character varying": "text",
     "character": "text",
+    "time without time zone": "time",
     "timestamp without time zone": "timestamp",
     "timestamp with time zone": "moment",
 }
