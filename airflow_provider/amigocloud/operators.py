@@ -11,6 +11,7 @@ from airflow_provider.amigocloud.api import dataset_number, write_text
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExportOperator
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.photos.operator import AmigoCloudExportPhotosOperator
 from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmigoCloudExportOperator",
+    "AmigoCloudExportPhotosOperator",
     "AmigoCloudPlanExportOperator",
     "AmigoCloudSqlOperator",
     "AmigoCloudUploadOperator",

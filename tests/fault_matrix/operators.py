@@ -47,6 +47,9 @@ PARTLY_DONE = {
 }  # fmt: skip
 """Fields of results that differ when an earlier attempt has done a part of the work."""
 
+FOLLOWS = {"AmigoCloudExportPhotosOperator"}
+"""Tasks that follow links of the service to another host."""
+
 FULFILLED_AT = 4
 """Number of the request at which the condition of a sensor is fulfilled."""
 
@@ -74,6 +77,7 @@ class TaskRun:
     is_green: bool = False
     hit: bool = True
     leaked: bool = False
+    followed: bool = False
 
     @property
     def result(self) -> Any:
@@ -146,6 +150,7 @@ def run_task(
             _run_attempts(run, lambda: make(task_id="task", **arguments), injection)
         if injection:
             run.hit, run.leaked = injection.hit, injection.leaked
+            run.followed = name in FOLLOWS and injection.leaked and not injection.leaked_secret
         run.after = snapshot(sandbox, vendor)
         run.files = {path: data for path, data in files(folder).items() if path not in inputs}
     return run
@@ -214,6 +219,8 @@ def cell(
     run = run_task(sandbox, vendor, row, fault, after)
     if run.seconds > LONGEST:
         return "HUNG"
+    if run.followed:
+        return "followed without credentials"
     if run.leaked:
         return "LEAKED"
     if not run.hit:

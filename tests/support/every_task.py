@@ -137,6 +137,7 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
     upload = folder / "rows.csv"
     upload.write_text("name,lat,lon\na,55.1,12.1\n")
     job = sandbox.amigocloud.jobs.start("x", dict, NEVER).id
+    sandbox.load("amigocloud.photos", photos=3)
     state = sandbox.amigocloud.store.master(2001)
     return {
         "AmigoCloudExportOperator": lambda **more: amigocloud.AmigoCloudExportOperator(
@@ -144,6 +145,9 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         ),
         "AmigoCloudPlanExportOperator": lambda **more: amigocloud.AmigoCloudPlanExportOperator(
             dataset=2002, parts=3, **more
+        ),
+        "AmigoCloudExportPhotosOperator": lambda **more: amigocloud.AmigoCloudExportPhotosOperator(
+            dataset=2001, output_path=str(folder / "photos"), **more
         ),
         "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
             sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more
