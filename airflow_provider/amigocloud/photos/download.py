@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus, urljoin
 
@@ -80,6 +81,9 @@ def _save(hook: AmigoCloudHook, of: Photo, call: Call[Any], uri: str) -> Saved:
         if reply.status not in REDIRECTS:
             return _write(reply, uri)
         link = urljoin(hook.settings.host, reply.headers.get("location", ""))
+        list(
+            islice(reply.chunks(), 2)
+        )  # Only a reply that was read leaves its connection to the next request.
     return _follow(hook, of, link, uri)
 
 

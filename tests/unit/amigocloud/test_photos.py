@@ -276,7 +276,8 @@ def test_after_a_kill_the_next_attempt_reads_no_finished_batch_again(campus, san
             if photos:
                 assert not (folder / "photos.jsonl").exists()
                 kept = (photos - 4) // 10 * 10
-        assert campus.requested() - before <= 60 - kept
+        # Requests of the killed process may arrive late, one for each of its threads.
+        assert campus.requested() - before <= 60 - kept + 4
         rows = listed(folder)
         assert len({row["amigo_id"] for row in rows}) == len(rows) == 60
         assert sorted(int(Path(row["uri"]).read_bytes()) for row in rows) == list(range(60))

@@ -137,9 +137,9 @@ def add_photos(
 async def get_photo(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Return a photo, or a redirect to a signed link in the bucket."""
     found, path = _gallery_of(service, request), request.path
-    query = f"SELECT * FROM gallery_{found.id}"
-    row = next((r for r in service.store.select(query, -1, 0).rows if r["amigo_id"] == path["key"]), None)
-    if row is None or (row["source_amigo_id"], row["filename"]) != (path["source"], path["filename"]):
+    key = path["key"].replace("'", "''")
+    rows = service.store.select(f"SELECT * FROM gallery_{found.id} WHERE amigo_id = '{key}'", -1, 0).rows
+    if [(row["source_amigo_id"], row["filename"]) for row in rows] != [(path["source"], path["filename"])]:
         raise not_found()
     if not service.photo_redirect:
         return Response(service.photos[path["key"]], media_type="image/jpeg")
