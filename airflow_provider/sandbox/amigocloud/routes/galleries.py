@@ -32,11 +32,18 @@ async def create_related_table(service: AmigoCloudState, request: ApiRequest) ->
     if kind != "gallery":
         # The only type that a client of the vendor's uses.
         raise bad_request(f'type: "{kind}" is not a valid choice.', "invalid_choice")
-    made = Gallery(len(service.galleries) + 1, dataset.id, dataset.project, str(name))
+    made = Gallery(service.new_gallery_id(), dataset.id, dataset.project, str(name))
     columns = [{"name": column, "type": "string"} for column in COLUMNS]
     service.store.add_gallery(made.id, Dataset(made.rows, dataset.project, made.name, columns, hidden=True))
     service.galleries[made.id] = made
     return {"id": made.id, "name": made.name, "type": "gallery"}
+
+
+def drop_galleries(service: AmigoCloudState, dataset: Dataset) -> None:
+    """Delete the galleries of a dataset that is being deleted."""
+    for gallery in [one for one in service.galleries.values() if one.dataset == dataset.id]:
+        service.store.drop(gallery.rows)
+        del service.galleries[gallery.id]
 
 
 def _gallery_of(service: AmigoCloudState, request: ApiRequest) -> Gallery:
