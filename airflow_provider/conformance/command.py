@@ -44,6 +44,7 @@ def _parser() -> _Parser:
     add("--clean-up", type=Path, metavar="JOURNAL", help="remove what a run has left, and end")
     add("--only", default="", metavar="M6,L3", help="groups or ids of checks, with commas")
     add("--burst", action="store_true", help="run the checks that send many requests, too")
+    add("--wait", action="store_true", help="run the checks that wait, up to an hour, too")
     add("--json", type=Path, metavar="FILE", help="write a report, which holds no values")
     add("--table", action="store_true", help="print the table of all checks, and end")
     return parser
@@ -105,7 +106,7 @@ def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) 
 
     only = tuple(name.strip() for name in options.only.split(",") if name.strip())
     level: Level = "scratch" if options.clean_up else options.level
-    choice = Choice(level, only, options.burst, options.scratch_parent)
+    choice = Choice(level, only, options.burst, options.wait, options.scratch_parent)
     given: dict[str, Any] = {"clock": clock} if clock else {}
     try:
         session = Session(options.conn_id, choice, show=_show, **given)

@@ -141,7 +141,8 @@ class Runner:
         """
         if step.base == "project" and "project" not in self.facts:
             raise SkippedError("the connection names no project")
-        for name in sorted(placeholders(_templates(step)) | {*step.needs}):
+        paused = {step.pause} if isinstance(step.pause, str) else set()
+        for name in sorted(placeholders(_templates(step)) | paused | {*step.needs}):
             self._obtain(name)
         key = _key(step)
         answer = None if step.fresh or step.after_write else self._answers.get(key)
@@ -175,6 +176,8 @@ class Runner:
         if step.after_write:
             self._wait_for_writes()
         clock = self.wire.meter.clock
+        if step.pause:
+            clock.sleep(float(self.facts[step.pause] if isinstance(step.pause, str) else step.pause))
         started = clock.now()
         if step.times > 1:
             replies = self.wire.send_series(step, self.facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 
 from airflow_provider.conformance.catalogue import SERVICES, checks_at, table
 from airflow_provider.conformance.command import main
+from airflow_provider.conformance.unasked import REASONS, unasked_switches
+from airflow_provider.sandbox.switches import switches_of
 from tests.support.conformance import SharedClock, finish_a_run
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
 
 
 def run(sandbox: Any, *arguments: str) -> int:
@@ -32,7 +37,8 @@ def test_a_service_as_assumed_is_a_0(sandbox: Any, name: str, capsys: pytest.Cap
         line for line in lines if line.partition(" ")[0] in {check.id for check in SERVICES[name].checks}
     ]
     assert len(shown) == len(checks_at(SERVICES[name], "read", opt_in=False))
-    assert lines[-1].startswith(f"{len(shown)} same" if name != "amigocloud" else f"{len(shown) - 1} same")
+    conditions = sum(bool(check.condition) for check in checks_at(SERVICES[name], "read", opt_in=False))
+    assert lines[-1].startswith(f"{len(shown) - conditions} same, 0 differs, 0 differs!, 0 unsettled")
 
 
 def test_harmless_differences_are_a_1(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,11 +158,25 @@ def test_the_report_is_written(sandbox: Any, tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_table_of_all_checks() -> None:
-    page = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
-    assert table() in page.read_text()
+    assert table() in PAGE.read_text()
 
 
 def test_the_table_lists_every_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--table"]) == 0
     assert capsys.readouterr().out == table() + "\n"
-    assert len(table().splitlines()) == 2 + sum(len(service.checks) for service in SERVICES.values())
+    listed = re.findall(r"^\| `(\w+\.\w+)` \|", table(), re.MULTILINE)
+    assert listed == [check.id for service in SERVICES.values() for check in service.checks]
+
+
+def test_the_number_of_open_questions_is_that_of_the_checks() -> None:
+    listed = re.findall(r"^\| `(\w+\.\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert listed == [check.id for service in SERVICES.values() for check in service.checks]
+    assert f"There are {len(listed)} open questions" in PAGE.read_text()
+
+
+def test_each_switch_has_a_check_or_a_reason(sandbox: Any) -> None:
+    for name, service in SERVICES.items():
+        asked, reasons = {check.switch for check in service.checks}, unasked_switches(name)
+        assert asked.isdisjoint(reasons)
+        assert asked | reasons.keys() == switches_of(sandbox.services[name]).keys()
+        assert len(reasons) == sum(len(names) for names in REASONS[name].values())
