@@ -22,6 +22,12 @@ from airflow_provider.conformance.checks.fields import FIELDS
 from airflow_provider.conformance.unasked import unasked_table
 from airflow_provider.leanix.api import API
 
+
+def by_group(*checks: Check) -> list[Check]:
+    """Return checks in the order of their groups' numbers."""
+    return sorted(checks, key=lambda check: int(check.group[1:]))
+
+
 SERVICES: dict[str, ServiceChecks] = {
     "mapsindoors": ServiceChecks(
         "mapsindoors",
@@ -38,9 +44,7 @@ SERVICES: dict[str, ServiceChecks] = {
         "amigocloud",
         (
             *amigocloud.PUBLIC,
-            *amigocloud.READ,
-            *amigocloud_account.READ,
-            *amigocloud_sql.READ,
+            *by_group(*amigocloud.READ, *amigocloud_account.READ, *amigocloud_sql.READ),
             *amigocloud_scratch.SCRATCH,
             *amigocloud_account.BURST,
         ),

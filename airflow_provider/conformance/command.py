@@ -85,18 +85,26 @@ def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> i
             session.clean_up_after(options.clean_up)
             return _end(session, 0)
         _ask(options, parser, session)
+        for check in session.checks:
+            if check.waits:
+                print(f"{check.id} waits {check.waits}.")
         report = session.run()
         return _end(session, _finish(report, session, options.json))
     except UnusableFileError as error:
         parser.error(str(error))
     except NoAccessError as error:
-        print(f"No access: {error}", file=sys.stderr)
+        print(f"No access: {_printable(str(error))}", file=sys.stderr)
         return _end(session, UNREACHABLE)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _end(session, INTERRUPTED)
     finally:
         session.close()
+
+
+def _printable(text: str) -> str:
+    """Return a text of a service without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> Session:
@@ -166,6 +174,7 @@ def _end(session: Session, code: int) -> int:
     objects = session.created
     if objects is None or not session.left:
         return code
+    # Ids are the service's texts: usable_id() lets no control character pass.
     print("These objects may be there still:", file=sys.stderr)
     for created in session.left:
         known = f"id {created.id}" if created.id else "of unknown id"

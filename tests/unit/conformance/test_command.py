@@ -12,6 +12,7 @@ import pytest
 from airflow_provider.conformance.catalogue import SERVICES, checks_at, table
 from airflow_provider.conformance.command import main
 from airflow_provider.conformance.unasked import REASONS, unasked_switches
+from airflow_provider.sandbox.amigocloud.seed import READ_TOKEN
 from airflow_provider.sandbox.switches import switches_of
 from tests.support.conformance import SharedClock, finish_a_run
 
@@ -132,7 +133,32 @@ def test_a_missing_permission_skips_the_checks_that_need_it(sandbox: Any, capsys
     assert code == 1  # The status of a refused token is still known, that of an unknown run is not.
 
 
-@pytest.mark.parametrize("name", ["mapsindoors", "amigocloud", "iotstudio"])
+def test_a_missing_permission_makes_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", changed(sandbox, "amigocloud", password=READ_TOKEN))
+    sandbox.iotstudio.client.scopes = ["thing.read", "category.read", "query.read"]
+    extra = {**json.loads(sandbox.connections["iotstudio_default"])["extra"], "scopes": ["thing.read"]}
+    monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", changed(sandbox, "iotstudio", extra=extra))
+    for name, check in (("amigocloud", "A9.lag"), ("iotstudio", "I6.null")):
+        assert run(sandbox, f"{name}_default", "--level", "scratch", "--yes", "--only", check) == 0
+        assert f"{check:<18} skipped   (a permission is missing (403))" in capsys.readouterr().out
+    assert list(Path.cwd().glob("conformance-*")) == []
+
+
+def test_checks_that_wait_say_so_first(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(sandbox, "leanix_default", "--wait", "--only", "L3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "L3.expired waits about an hour, until a token has expired."
+    assert lines[3].startswith("L3.expired         same")
+
+
+def test_checks_that_wait_run_on_request_only(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(sandbox, "leanix_default", "--burst", "--only", "L3") == 0
+    assert "L3.expired" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
 def test_a_storm_of_refusals_ends_soon_and_stays_open(sandbox: Any, name: str, capsys: Any) -> None:
     sandbox.switches.set(sandbox.switches.check({f"{name}.requests_per_second": 0}))
     assert run(sandbox, f"{name}_default") in {1, 3}

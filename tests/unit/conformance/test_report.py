@@ -67,6 +67,14 @@ def test_headers_are_shown_when_they_are_known_and_hold_numbers() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["application/plantroomplusseven", "text/secretsecret; charset=abcdefghij", "application/json; x=secret"],
+)
+def test_a_type_of_content_that_could_hold_a_secret_is_not_shown(kind: str) -> None:
+    assert shown_headers(Reply(200, {"Content-Type": kind}, b"")) == {}
+
+
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "raw": str,
     "percent": lambda text: quote(text, safe=""),

@@ -17,6 +17,7 @@ from airflow_provider.conformance.catalogue import SERVICES
 from airflow_provider.conformance.command import main
 from airflow_provider.conformance.created import CreatedObjects, UnusableFileError
 from airflow_provider.core.http import auth
+from airflow_provider.sandbox.amigocloud.seed import ASSETS
 from tests.support.conformance import SharedClock, floor_of
 from tests.support.hypothesis_sizes import LONG
 from tests.support.killed_run import killed_run
@@ -199,6 +200,63 @@ def test_when_all_answers_after_a_request_are_lost_nothing_is_forgotten(
         assert clean_up(sandbox, name, path) == 0
     assert snapshot(sandbox) == before
     assert files(working_folder) == []
+
+
+def other_ids() -> Iterator[Any]:
+    thing, dataset = "<user>", {"id": ASSETS, "name": "Assets"}
+    for body in (
+        {"uid": thing},
+        {"uid": thing, "title": "Room"},
+        {"uid": ".."},
+        {"uid": None},
+        {"uid": "\x1b[2J"},
+    ):
+        yield pytest.param("iotstudio", "I6.null", "things$", body, id=f"thing {body}")
+    yield pytest.param("amigocloud", "A9.lag", "create$", dataset, id="dataset")
+    yield pytest.param("amigocloud", "A9.lag", "create$", {"id": ASSETS}, id="dataset without name")
+    yield pytest.param("mapsindoors", "M6.post_code", "geodata$", ["<user>"], id="geodata")
+
+
+@pytest.mark.parametrize(("name", "check", "path", "body"), list(other_ids()))
+def test_a_reply_that_names_another_object_removes_nothing_of_the_user(
+    sandbox: Any, name: str, check: str, path: str, body: Any, working_folder: Path, capsys: Any
+) -> None:
+    of_user = floor_of(sandbox) if name == "mapsindoors" else next(iter(sandbox.iotstudio.space.things))
+    given = json.loads(json.dumps(body).replace("<user>", of_user))
+    before = snapshot(sandbox)
+    sandbox.faults.add("status", service=name, method="POST", path=path, status=200, body=given)
+    assert scratch(sandbox, name, "--only", check) == 5
+    said = capsys.readouterr().err
+    assert "of unknown id" in said
+    assert "\x1b" not in said
+    assert snapshot(sandbox) == before
+    assert [clean_up(sandbox, name, path) for path in files(working_folder)] == [0]
+    assert snapshot(sandbox) == before
+    assert not any("DELETE" in route for route in sandbox.counters.report()["requests"])
+
+
+def storms() -> Iterator[Any]:
+    dice = random.Random(429)
+    for name in NAMES:
+        yield pytest.param(name, dice.random(), id=name)
+
+
+@pytest.mark.parametrize(("name", "part"), list(storms()))
+def test_a_storm_of_refusals_in_the_middle_leaves_what_clean_up_removes(
+    sandbox: Any, name: str, part: float, working_folder: Path, totals: dict[str, int]
+) -> None:
+    total = requests_of(sandbox, name, totals)
+    before = snapshot(sandbox)
+    sandbox.faults.add("status", service=name, after=int(part * total), times=None, status=429)
+    code = scratch(sandbox, name)
+    requests = sandbox.counters.total(name)
+    sandbox.faults.clear()
+    assert code in {1, 3, 5}
+    assert requests <= 200
+    assert bool(files(working_folder)) == (code == 5)
+    for path in files(working_folder):
+        assert clean_up(sandbox, name, path) == 0
+    assert snapshot(sandbox) == before
 
 
 HEAD = {"run": "conformance-0123456789ab", "service": "iotstudio", "place": "0"}
