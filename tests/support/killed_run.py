@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,8 @@ from airflow_provider.conformance.wire import MeteredTransport
 from airflow_provider.iotstudio import hooks as _iotstudio  # noqa: F401
 from airflow_provider.leanix import hooks as _leanix  # noqa: F401
 from airflow_provider.mapsindoors import hooks as _mapsindoors  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class RemoteClock:
@@ -62,7 +65,8 @@ def killed_run(
     context.set_forkserver_preload([__name__])
     given = (origin, dict(environment), arguments, str(folder), number, after)
     process = context.Process(target=_run, args=given)
-    process.start()
+    with contextlib.chdir(ROOT):  # Relative paths of modules are those of this folder.
+        process.start()
     process.join(60)
     code: int | None = process.exitcode
     if code is None:
