@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from airflow_provider.conformance.check import SUCCESS, Answer, Check, Creation, Finder, Observed, Step
+from airflow_provider.conformance.check import (
+    SUCCESS,
+    Answer,
+    Check,
+    Creation,
+    Finder,
+    Observed,
+    OpenQuestionError,
+    Step,
+)
 from airflow_provider.conformance.checks.iotstudio import SPACE
 from airflow_provider.conformance.checks.shared import Answers, Facts, choice_reader
 
@@ -15,8 +25,9 @@ LARGE = 6 * 1024
 """Bytes of a value above the documented maximum of a message."""
 
 
-def _uid(answer: Answer, _: Facts) -> str | None:
-    return str(answer.json()["uid"])
+def _uid(answer: Answer, facts: Facts) -> str | None:
+    thing = answer.json()
+    return thing["uid"] if thing.get("title") == f"{facts['run']}-probe" else None
 
 
 def _titled(answer: Answer, name: str) -> list[str]:
@@ -32,20 +43,39 @@ MAKE = Step(
             "level": {"type": "number", "minimum": 0, "maximum": 100},
             "fixed": {"type": "number", "readOnly": True},
             "note": {"type": "string"},
+            "choice": {"type": "string", "enum": ["a", "b"]},
         },
+        "actions": {"probe": {"title": "Probe"}},
         "status": {"level": 1, "note": "conformance"},
     },
     makes="probe",
 )
 CREATIONS = {
     "probe": Creation(
-        "a Thing with three properties",
+        "a Thing with four properties and an action",
         Finder(MAKE, _uid, "the Thing was not made"),
         Step("DELETE", f"{THINGS}/{{id}}"),
         Step("GET", THINGS, params={"title": "{name}"}),
         _titled,
     )
 }
+
+
+ACTIONS = f"{THINGS}/{{probe}}/actions/probe"
+REQUEST = Step("POST", ACTIONS, json={"probe": {}}, once=True)
+REPORTED = Step(
+    "PUT", f"{ACTIONS}/{{action}}", json={"probe": {"status": "completed", "output": {"ok": True}}}
+)
+GROUPED = Step(
+    "GET", f"{THINGS}/{{probe}}/properties-history", params={"group": "true", "limit": "1"}, fresh=True
+)
+
+
+def _action(answer: Answer, _: Facts) -> str | None:
+    return str(answer.json()["probe"]["href"]).rpartition("/")[2] or None
+
+
+FINDERS = {"action": Finder(REQUEST, _action, "the request of the action has no id")}
 
 
 def _write(values: dict[str, Any]) -> Step:
@@ -67,6 +97,35 @@ def _maximum(answers: Answers, _: Facts) -> Observed:
         return Observed(None, f"found {LARGE} bytes accepted")
     return Observed(5 * 1024, f"found {LARGE} bytes refused")
 
+
+def _null(answers: Answers, _: Facts) -> str:
+    return "accept" if answers[-1].status in SUCCESS else "reject"
+
+
+def _enum(answers: Answers, _: Facts) -> str:
+    return "ignore" if answers[-1].status in SUCCESS else "enforce"
+
+
+def _partial(answers: Answers, _: Facts) -> str:
+    found = answers[-1].json()
+    if answers[0].status in SUCCESS and found["note"] == WRONG["note"]:
+        raise OpenQuestionError("the service accepts a number for a text")
+    return "valid" if found["level"] == WRONG["level"] else "none"
+
+
+def _group_limit(answers: Answers, _: Facts) -> str:
+    one, two = (answer.json()["data"][0]["properties"] for answer in answers[1:])
+    if len(one) < 2 and len(two) < 2:
+        raise OpenQuestionError("the values of one time are not in one item")
+    return "items" if len(one) > 1 else "values"
+
+
+def _shows_output(answers: Answers, _: Facts) -> bool:
+    return bool(answers[-1].json()["probe"].get("output"))
+
+
+WRONG = {"level": 7, "note": 5}
+"""Values of which the second one has a wrong type."""
 
 ACCEPTED = {"accept": "it accepted", "reject": "it refused"}
 
@@ -115,5 +174,65 @@ SCRATCH = (
         "a message of more than 5 KB is refused",
         "iotstudio/properties/requests.py",
         _maximum,
+    ),
+    Check(
+        "I6.null",
+        "scratch",
+        "Is null a value of every type?",
+        (_write({"note": None}),),
+        "null_values",
+        "accept",
+        "null is a value of every type",
+        "iotstudio/values.py",
+        choice_reader(_null, ACCEPTED),
+    ),
+    Check(
+        "I6.enum",
+        "scratch",
+        "Are keywords of a declaration enforced beyond type and bounds, such as enum?",
+        (_write({"choice": "c"}),),
+        "further_keywords",
+        "ignore",
+        "further keywords are not enforced",
+        "iotstudio/properties/writer.py",
+        choice_reader(_enum, {"ignore": "another value accepted", "enforce": "another value refused"}),
+    ),
+    Check(
+        "I6.partial",
+        "scratch",
+        "Which values does a write store when one of them is refused?",
+        (_write(WRONG), Step("GET", VALUES, fresh=True)),
+        "partial_writes",
+        "none",
+        "a write with a refused value stores none",
+        "iotstudio/properties/writer.py",
+        choice_reader(_partial, {"none": "none stored", "valid": "the valid ones stored"}),
+        danger=True,
+    ),
+    Check(
+        "I4.group",
+        "scratch",
+        "Does the limit of a history with group count times or values?",
+        (
+            _write({"level": 3, "note": "conformance"}),
+            GROUPED,
+            replace(GROUPED, params={**GROUPED.params, "limit": "2"}),
+        ),
+        "group_limit",
+        "items",
+        "the limit counts times",
+        "iotstudio/export/history.py",
+        choice_reader(_group_limit, {"items": "times", "values": "values"}),
+    ),
+    Check(
+        "I6.output",
+        "scratch",
+        "Is the output of an action among what a read returns?",
+        (REPORTED, Step("GET", f"{ACTIONS}/{{action}}", fresh=True)),
+        "actions_show_output",
+        True,
+        "the output of an action can be read",
+        "iotstudio/actions.py",
+        choice_reader(_shows_output, {True: "the output", False: "none"}),
     ),
 )

@@ -49,6 +49,10 @@ class Switches(TokenSwitches):
     :param history_order: a history begins with the newest or the oldest value.
     :param range_end: a range of times excludes or includes its end.
     :param has_query: when false, queries return 404.
+    :param cursor_seconds: seconds after which the cursor of a page is refused; null for never.
+    :param group_limit: the ``limit`` of a history with ``group`` counts items, one for each time, or values.
+    :param partial_writes: a write with a value that is refused (400) writes none, or the valid ones.
+    :param has_metadata: the service has OpenID metadata; when false, it is a 404.
     :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
@@ -82,6 +86,10 @@ class Switches(TokenSwitches):
     history_order: Literal["newest", "oldest"] = "newest"
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True
+    cursor_seconds: Seconds | None = None
+    group_limit: Literal["items", "values"] = "items"
+    partial_writes: Literal["none", "valid"] = "none"
+    has_metadata: bool = True
     nan_literals: bool = False
 
     def checks(self, name: str) -> bool:

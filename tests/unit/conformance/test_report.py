@@ -16,7 +16,7 @@ from airflow_provider.conformance.reports import leaks
 from airflow_provider.conformance.reports.shapes import body_shape, shape_of, shown_headers
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.sandbox.mapsindoors.seed import API_KEY, PASSWORD, USER
-from tests.support.conformance import ARRANGEMENTS, run_checks
+from tests.support.conformance import prepare, run_checks
 
 pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
 
@@ -65,6 +65,14 @@ def test_headers_are_shown_when_they_are_known_and_hold_numbers() -> None:
         "retry-after": "30",
         "x-ratelimit-remaining": "text",
     }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/plantroomplusseven", "text/secretsecret; charset=abcdefghij", "application/json; x=secret"],
+)
+def test_a_type_of_content_that_could_hold_a_secret_is_not_shown(kind: str) -> None:
+    assert shown_headers(Reply(200, {"Content-Type": kind}, b"")) == {}
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -116,8 +124,7 @@ def test_a_report_with_a_part_of_a_secret_is_refused() -> None:
 
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_the_report_of_a_run_holds_no_values(sandbox: Any, name: str) -> None:
-    if name in ARRANGEMENTS:
-        ARRANGEMENTS[name](sandbox)
+    prepare(sandbox, name)
     report = run_checks(sandbox, name, burst=True)
     connection = json.loads(sandbox.connections[f"{name}_default"])
     text = report.text([connection["password"]])

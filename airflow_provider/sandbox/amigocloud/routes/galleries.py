@@ -39,7 +39,7 @@ async def create_related_table(service: AmigoCloudState, request: ApiRequest) ->
 
 def add_gallery(service: AmigoCloudState, dataset: Dataset, name: str) -> Gallery:
     """Create a gallery of a dataset, and return it."""
-    made = Gallery(len(service.galleries) + 1, dataset.id, dataset.project, name)
+    made = Gallery(service.new_gallery_id(), dataset.id, dataset.project, name)
     columns = [{"name": column, "type": "string"} for column in COLUMNS]
     service.store.add_gallery(made.id, Dataset(made.rows, dataset.project, made.name, columns, hidden=True))
     service.galleries[made.id] = made
@@ -66,6 +66,13 @@ def describe_gallery(service: AmigoCloudState, gallery: Gallery) -> dict[str, An
         "chunked_upload": f"{url}/chunked_upload",
         "chunked_upload_complete": f"{url}/chunked_upload/complete",
     }
+
+
+def drop_galleries(service: AmigoCloudState, dataset: Dataset) -> None:
+    """Delete the galleries of a dataset that is being deleted."""
+    for gallery in [one for one in service.galleries.values() if one.dataset == dataset.id]:
+        service.store.drop(gallery.rows)
+        del service.galleries[gallery.id]
 
 
 def _gallery_of(service: AmigoCloudState, request: ApiRequest) -> Gallery:
