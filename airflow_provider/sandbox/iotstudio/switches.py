@@ -49,6 +49,10 @@ class Switches(TokenSwitches):
     :param history_order: a history begins with the newest or the oldest value.
     :param range_end: a range of times excludes or includes its end.
     :param has_query: when false, queries return 404.
+    :param has_patch: when false, the routes with PATCH return 404, as on older servers.
+    :param put_without_status: a description that replaces another one and has no ``status`` keeps or clears
+        the current values.
+    :param event_order: a list of events begins with the newest or the oldest event.
     :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
@@ -82,6 +86,9 @@ class Switches(TokenSwitches):
     history_order: Literal["newest", "oldest"] = "newest"
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True
+    has_patch: bool = True
+    put_without_status: Literal["keep", "clear"] = "keep"
+    event_order: Literal["newest", "oldest"] = "newest"
     nan_literals: bool = False
 
     def checks(self, name: str) -> bool:
