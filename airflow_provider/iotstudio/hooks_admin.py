@@ -11,7 +11,7 @@ from airflow_provider.core.input.values import ABSENT, UnreadableValueError, sho
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bounds, require_name
-from airflow_provider.iotstudio.hooks_base import SpaceHook
+from airflow_provider.iotstudio.hooks_base import SpaceHook, next_cursor
 
 
 class SpaceAdminHook(SpaceHook):
@@ -163,6 +163,22 @@ class SpaceAdminHook(SpaceHook):
         """
         return self.pages(lambda cursor: api_admin.events(self.space, thing_id, event, cursor))
 
+    async def alist_events(self, thing_id: str, event: str | None = None) -> list[dict[str, Any]]:
+        """Return a Thing's events, from an event loop; see :meth:`list_events`.
+
+        :param thing_id: the Thing's id.
+        :param event: only events of this name.
+        """
+        await self.aload()
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self.asend(api_admin.events(self.space, thing_id, event, cursor))
+            found += page.items
+            cursor = next_cursor(cursor, page)
+            if not cursor:
+                return found
+
     def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
         """Return one event: ``id``, ``data``, ``timestamp``.
 
@@ -223,6 +239,19 @@ class SpaceAdminHook(SpaceHook):
         :param name: only this property.
         """
         return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)).items
+
+    async def alast_values(
+        self, thing_id: str, at: api.Time, *, name: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the same from an event loop; see :meth:`last_values`.
+
+        :param thing_id: the Thing's id.
+        :param at: the time, inclusive.
+        :param name: only this property.
+        """
+        await self.aload()
+        call = api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)
+        return (await self.asend(call)).items
 
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
         from airflow_provider.iotstudio.equality import contains_values

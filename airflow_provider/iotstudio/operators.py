@@ -29,6 +29,7 @@ from airflow_provider.iotstudio.actions import (
     submit,
 )
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
+from airflow_provider.iotstudio.events.operator import IoTStudioExportEventsOperator
 from airflow_provider.iotstudio.export.parts.operator import HistoryOperator, IoTStudioPlanHistoryOperator
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "IoTStudioExportEventsOperator",
     "IoTStudioExportHistoryOperator",
     "IoTStudioExportThingsOperator",
     "IoTStudioInvokeActionOperator",
