@@ -200,8 +200,15 @@ def patch_things(
 
     def read(reply: Reply) -> list[dict[str, Any]]:
         results = read_object(reply)["results"]
+        if isinstance(results, dict):
+            # The form is not documented: by the position in a list, by the position as a name, or by the id.
+            results = [
+                results.get(str(patch["id"]), results.get(str(at))) for at, patch in enumerate(patches)
+            ]
         if not isinstance(results, list) or len(results) != len(patches):
             raise ValueError("not one result for each patch")
+        if not all(isinstance(result, dict) for result in results):
+            raise ValueError("a result is not an object")
         return results
 
     return Call(
@@ -220,8 +227,13 @@ def delete_things(
     thing_ids: Sequence[str] | None,
     category: str | None,
     conditions: Mapping[str, Any] | None,
+    *,
+    repeatable: bool = False,
 ) -> Call[list[str]]:
-    """Delete Things. Not repeatable: a repeated request would return no ids."""
+    """Delete Things.
+
+    :param repeatable: whether no ids are needed: a repeated request would return none.
+    """
     return Call(
         "DELETE",
         space_path(space, "things"),
@@ -230,7 +242,7 @@ def delete_things(
             "thingID[]": None if thing_ids is None else list(thing_ids),
             "category[]": category,
         },
-        repeatable=False,
+        repeatable=repeatable,
         name="delete Things",
     )
 

@@ -310,7 +310,7 @@ class SpaceAdminHook(SpaceHook):
         )
         if not patches:
             return []
-        results = self.send(api_admin.patch_things(self.space, patches))
+        results = self.patch_results(patches)
         failures = [
             f"Thing {patch.get('id')}: {result.get('status')} {result.get('response')}"
             for patch, result in zip(patches, results, strict=True)
@@ -319,6 +319,16 @@ class SpaceAdminHook(SpaceHook):
         if failures:
             raise PartialWriteError(failures, {"changed": len(results) - len(failures)})
         return [result.get("response") for result in results]
+
+    def patch_results(
+        self, patches: Sequence[Mapping[str, Any]], *, repeatable: bool = False
+    ) -> list[dict[str, Any]]:
+        """Update the descriptions of many Things in one request; return a result for each of them.
+
+        :param patches: see :meth:`patch_things`.
+        :param repeatable: whether all patches only set members, so that the request may be sent again.
+        """
+        return self.send(api_admin.patch_things(self.space, patches, repeatable=repeatable))
 
     def delete_things(
         self,

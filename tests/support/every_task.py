@@ -181,6 +181,13 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         "IoTStudioWritePropertiesOperator": lambda **more: iotstudio.IoTStudioWritePropertiesOperator(
             writes=writes, concurrency=1, **more
         ),
+        "IoTStudioSyncThingsOperator": lambda **more: iotstudio.IoTStudioSyncThingsOperator(
+            source=[{"uid": things[2], "description": "synced"}, {"title": "Synced", "description": "new"}],
+            match_on="title",
+            plan_output=str(folder / "plan.things.json"),
+            concurrency=1,
+            **more,
+        ),
         "IoTStudioInvokeActionOperator": lambda **more: iotstudio.IoTStudioInvokeActionOperator(
             thing_id=THING, action="updateFirmware", input="2.0", poll_interval=0.2, **more
         ),

@@ -120,7 +120,7 @@ def category_problems(value: Any) -> list[str]:
         return [f"'categories' must be a list of names, not {shown(value)}"]
     wrong = [problem for name in value for problem in catalog_name_problems(name, "categories")]
     twice = sorted({name for name in value if isinstance(name, str) and value.count(name) > 1})
-    return wrong + [f"'categories' has {name!r} twice" for name in twice]
+    return wrong + [f"'categories' has {shown(name)} twice" for name in twice]
 
 
 def model_problems(value: Any) -> list[str]:

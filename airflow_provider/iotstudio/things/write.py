@@ -49,14 +49,14 @@ def create_thing(
     def find() -> dict[str, Any] | None:
         return find_created(hook, description, noted, category)
 
-    return _create_once(hook, lambda: _create(hook, description, category), find, "the Thing")
+    return create_once(hook, lambda: _create(hook, description, category), find, "the Thing")
 
 
 def _create(hook: SpaceHook, description: Mapping[str, Any], category: str | None) -> dict[str, Any]:
     return hook.send(api_admin.create_thing(hook.space, description, category=category))
 
 
-def _create_once(hook: SpaceHook, create: Callable[[], T], find: Callable[[], T | None], subject: str) -> T:
+def create_once(hook: SpaceHook, create: Callable[[], T], find: Callable[[], T | None], subject: str) -> T:
     """Create something whose request may not be repeated unless it is not found afterwards.
 
     :param create: sends the request.
@@ -247,4 +247,4 @@ def create_category(hook: SpaceHook, fields: Mapping[str, Any]) -> dict[str, Any
             found if all(same_field(name, value, found.get(name)) for name, value in fields.items()) else None
         )
 
-    return _create_once(hook, create, find, f"category '{fields['name']}'")
+    return create_once(hook, create, find, f"category '{fields['name']}'")

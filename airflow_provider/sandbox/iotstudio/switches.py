@@ -50,6 +50,7 @@ class Switches(TokenSwitches):
     :param range_end: a range of times excludes or includes its end.
     :param has_query: when false, queries return 404.
     :param has_patch: when false, the routes with PATCH return 404, as on older servers.
+    :param patch_results: results of a patch of many Things are a list, or an object by id.
     :param put_without_status: a description that replaces another one and has no ``status`` keeps or clears
         the current values.
     :param event_order: a list of events begins with the newest or the oldest event.
@@ -87,6 +88,7 @@ class Switches(TokenSwitches):
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True
     has_patch: bool = True
+    patch_results: Literal["list", "by_id"] = "list"
     put_without_status: Literal["keep", "clear"] = "keep"
     event_order: Literal["newest", "oldest"] = "newest"
     nan_literals: bool = False

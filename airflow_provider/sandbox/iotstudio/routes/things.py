@@ -169,6 +169,9 @@ def patch_many(request: ApiRequest) -> Reply:
         except ApiError as error:
             results.append({"status": error.status, "response": error.body})
     errors = [index for index, result in enumerate(results) if result["status"] >= 400]
+    if request.service.patch_results == "by_id":
+        named = {str(item.get("id")): result for item, result in zip(items, results, strict=True)}
+        return 207, {"has_errors": errors, "results": named}
     return 207, {"has_errors": errors, "results": results}
 
 
