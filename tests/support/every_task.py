@@ -209,7 +209,7 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             thing_ids=things, concurrency=1, output_path=str(folder / "events.jsonl"), **more
         ),
         "IoTStudioEventSensor": lambda **more: iotstudio_sensors.IoTStudioEventSensor(
-            event=EVENT, thing_id=THING, **_short_waits(more)
+            event=EVENT, thing_id=THING, since="2026-01-01", **_short_waits(more)
         ),
         "IoTStudioSilenceSensor": lambda **more: iotstudio_sensors.IoTStudioSilenceSensor(
             silent_for=3600, properties=["temperature"], filters={"mode": "off"}, **_short_waits(more)

@@ -57,7 +57,10 @@ class DemoRun:
         return value
 
 
-FURTHER = {"iotstudio_silent_devices": "Altair IoT Studio"}
+FURTHER = {
+    "iotstudio_silent_devices": "Altair IoT Studio",
+    "iotstudio_sync_things": "Altair IoT Studio",
+}
 """Examples that ``make demo`` does not run."""
 
 
@@ -160,6 +163,13 @@ def test_a_reported_event_starts_a_run_that_exports_it(ran: DemoRun) -> None:
     manifest = ran.jobs["iotstudio_events"].returned["export"]
     (row,) = map(json.loads, Path(manifest["uri"].removeprefix("file://")).read_text().splitlines())
     assert (row["thing_id"], row["event"], row["data"]) == (SENSOR, "highTemperature", 75.0)
+
+
+def test_things_are_in_step_with_the_rows(ran: DemoRun) -> None:
+    value = ran.returned("iotstudio_sync_things")
+    assert (value["create"], value["update"], value["failed"]) == (1, 1, 0)
+    titles = [thing.title for thing in ran.sandbox.iotstudio.space.things.values()]
+    assert titles.count("Meter A-9") == 1
 
 
 def test_silent_devices_are_found_in_the_triggerer_and_listed(ran: DemoRun) -> None:
