@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from airflow_provider.amigocloud.sync import execute
 from airflow_provider.core import polling, triggers
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http import rate_limit
@@ -109,6 +110,7 @@ def no_waiting() -> Iterator[None]:
         patch.object(incremental, "CLOCK_MARGIN", 0.0),
         patch.object(things_sync, "LATE_SECONDS", 0.0),
         patch.object(verify, "wait", lambda _: None),
+        patch.object(execute, "wait", lambda _: None),
     ):
         yield
 

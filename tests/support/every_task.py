@@ -157,6 +157,15 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
             sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more
         ),
+        "AmigoCloudSyncDatasetOperator": lambda **more: amigocloud.AmigoCloudSyncDatasetOperator(
+            dataset=1,
+            key="name",
+            source=[{"name": "Bohr", "value": 7.5}, {"name": "Noether", "value": 1.0}],
+            plan_output=str(folder / "plan.dataset.json"),
+            concurrency=1,
+            poll_interval=0.1,
+            **more,
+        ),
         "AmigoCloudUploadOperator": lambda **more: amigocloud.AmigoCloudUploadOperator(
             source=str(upload), poll_interval=0.1, **more
         ),

@@ -122,6 +122,15 @@ def test_the_amigocloud_export_is_complete(ran: DemoRun, completed: CompletedRun
     assert path.stat().st_size == manifest["bytes"]
 
 
+def test_the_amigocloud_dataset_is_in_step_with_the_rows(ran: DemoRun, completed: CompletedRun) -> None:
+    value = ran.returned("amigocloud_sync_dataset")
+    assert (value["create"], value["update"], value["failed"]) == (1, 1, 0)
+    plan = Path(value["plan"].removeprefix("file://"))
+    assert plan.is_relative_to(completed.output)
+    assert plan.with_suffix(".html").exists()
+    assert ran.sandbox.amigocloud.store.count(2002) == 25
+
+
 def test_the_iot_studio_thing_has_the_new_temperature(ran: DemoRun) -> None:
     assert ran.returned("iotstudio_write_properties") == {"written": 1, "skipped": 0, "verified": 1}
     assert ran.before.sensor["temperature"] != ran.after_jobs.sensor["temperature"] == 17.3

@@ -19,15 +19,15 @@ class Limits:
     max_delete_ratio: float = 0.1
 
     def exceeded(
-        self, *, changes: int, deletes: int, removals: int, compared: int, things: str = "objects"
+        self, *, changes: int, deletes: int, removals: int, compared: int, removed: str = "objects would go"
     ) -> list[str]:
         """Return a sentence for each limit that a plan exceeds.
 
         :param changes: number of writes.
         :param deletes: number of deletions.
         :param removals: number of deletions and deactivations.
-        :param compared: number of compared things.
-        :param things: what is compared, for the sentence.
+        :param compared: number of compared objects or rows.
+        :param removed: what would happen to which of them, for the sentence.
         """
         out = []
         if self.max_changes is not None and changes > self.max_changes:
@@ -36,7 +36,7 @@ class Limits:
             out.append(f"{deletes} deletions are more than max_deletes={self.max_deletes}")
         if removals > self.max_delete_ratio * compared:
             out.append(
-                f"{removals} of {compared} compared {things} would go, more than"
+                f"{removals} of {compared} compared {removed}, more than"
                 f" max_delete_ratio={self.max_delete_ratio:g}"
             )
         return out

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.core.arguments import check_choice, check_exactly_one, check_not_empty, check_without
+from airflow_provider.core.arguments import check_choice, check_exactly_one, check_without
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.sync.limits import Limits
+from airflow_provider.core.sync.paths import read_paths
 from airflow_provider.iotstudio.conditions import name_problems
 from airflow_provider.iotstudio.sync.rows import COLUMNS, UID_FIELDS
 
@@ -60,12 +61,7 @@ def _problems(task: Any) -> list[str]:
     problems += check_choice("on_row_error", task.on_row_error, ("fail", "skip"))
     problems += name_problems(task.category, "category") + name_problems(task.space, "space")
     problems += _default_problems(task.defaults)
-    for name in ("plan_output", "plan"):
-        path = getattr(task, name)
-        if path == "None":
-            setattr(task, name, None)
-        elif path is not None:
-            problems += check_not_empty(name, str(path).strip())
+    problems += read_paths(task, "plan_output", "plan")
     others = {"source": task.source, "plan": task.plan}
     problems += check_exactly_one(others) if task.sql is None else check_without("sql", others)
     if task.mode == "plan" and not task.plan_output:

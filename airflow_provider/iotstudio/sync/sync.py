@@ -154,7 +154,11 @@ class Sync:
     def _violations(self, plan: Plan, rows: int | None) -> list[str]:
         deletes = plan.count("delete")
         wrong = self._limits.exceeded(
-            changes=len(plan.changes), deletes=deletes, removals=deletes, compared=plan.compared
+            changes=len(plan.changes),
+            deletes=deletes,
+            removals=deletes,
+            compared=plan.compared,
+            removed="Things would be deleted",
         )
         if deletes and rows == 0:
             wrong.append("the source is empty, and every compared Thing would be deleted")
