@@ -25,6 +25,7 @@ from airflow_provider.core.http import rate_limit
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.export import incremental
+from airflow_provider.iotstudio.sync import sync as things_sync
 from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix.faults import FAULTS, LONGEST, QUICK, Injection, fresh
@@ -111,6 +112,7 @@ def no_waiting() -> Iterator[None]:
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "SEARCH_DELAYS", (0.0, 0.0)),
         patch.object(incremental, "CLOCK_MARGIN", 0.0),
+        patch.object(things_sync, "LATE_SECONDS", 0.0),
         patch.object(verify, "wait", lambda _: None),
         patch.object(execute, "wait", lambda _: None),
     ):
