@@ -57,6 +57,7 @@ CREATIONS = {
         Step("DELETE", f"{THINGS}/{{id}}"),
         Step("GET", THINGS, params={"title": "{name}"}),
         _titled,
+        (Step("GET", f"{THINGS}/{{id}}"), "title"),
     )
 }
 
