@@ -37,6 +37,7 @@ learn of the resumption first, take the task for dead and retry it."""
 JOBS = {
     "mapsindoors_update_geodata": "MapsIndoors",
     "amigocloud_export_dataset": "AmigoCloud",
+    "amigocloud_sync_dataset": "AmigoCloud",
     "iotstudio_write_properties": "Altair IoT Studio",
     "leanix_run": "LeanIX",
 }

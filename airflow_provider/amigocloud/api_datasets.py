@@ -53,15 +53,44 @@ def submit_change(where: Location, dataset: str, action: str, data: list[dict[st
     :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
     :param data: a batch of :func:`batches`.
     """
-    change = {"type": "DML", "entity": f"dataset_{dataset}", "action": action, "data": data}
+    text = msgspec.json.encode(change(dataset, action, data)).decode()
     return Call(
         "POST",
         f"{where.path}/submit_change",
-        json={"change": msgspec.json.encode(change).decode()},
+        json={"change": text},
         base=where.base,
         read=read_job,
         name=f"{action} {len(data)} rows",
     )
+
+
+def submit_changeset(changes: list[dict[str, Any]]) -> Call[str]:
+    """Return the request that submits changes of the project's datasets, and reads the job's id.
+
+    It is sent once: who submits new rows must know what became of them before they are sent again.
+
+    :param changes: the changes, see :func:`change`.
+    """
+    count = sum(len(one["data"]) for one in changes)
+    return Call(
+        "POST",
+        "submit_changeset",
+        json={"changeset": msgspec.json.encode(changes).decode()},
+        base="project",
+        repeatable=False,
+        read=read_job,
+        name=f"change {count} rows",
+    )
+
+
+def change(dataset: str, action: str, data: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a change of a dataset's rows.
+
+    :param dataset: id of the dataset.
+    :param action: ``INSERT``, ``UPDATE`` or ``DELETE``.
+    :param data: the rows, each with an ``amigo_id`` and, unless they are deleted, with ``new``.
+    """
+    return {"type": "DML", "entity": f"dataset_{dataset}", "action": action, "data": data}
 
 
 def schema(where: Location) -> Call[list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Operators for AmigoCloud: export, SQL statements, and uploads."""
+"""Operators for AmigoCloud: export, SQL statements, uploads, and the sync of a dataset."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator
 
 from airflow_provider.amigocloud.api import dataset_number, write_text
-from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExportOperator
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.photos.operator import AmigoCloudExportPhotosOperator
+from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOperator
 from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.polling import clock, wait_for
 from airflow_provider.core.state.submission import Submission
-from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import AmbiguousWriteError, ProviderError, RunFailedError
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmigoCloudExportOperator",
+    "AmigoCloudExportPhotosOperator",
     "AmigoCloudPlanExportOperator",
     "AmigoCloudSqlOperator",
+    "AmigoCloudSyncDatasetOperator",
     "AmigoCloudUploadOperator",
 ]
 
@@ -363,6 +365,7 @@ class AmigoCloudUploadOperator(BaseOperator):
                     context, self.outlets, self._wait(hook, job, deadline, submission)
                 )
         # Imported late: only a task that defers needs the modules of triggers.
+        from airflow_provider.amigocloud.conditions import JobIsDone
         from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
 
         trigger = AmigoCloudTrigger(
@@ -380,6 +383,8 @@ class AmigoCloudUploadOperator(BaseOperator):
         :raises TimeoutError: when the job was not done in time.
         :raises RunFailedError: when the job has failed.
         """
+        from airflow_provider.core.trigger_events import raise_for
+
         self._check()
         submission = self._submission(context)
         if event["status"] == "timeout":
@@ -447,6 +452,8 @@ class AmigoCloudUploadOperator(BaseOperator):
     def _wait(
         self, hook: AmigoCloudHook, job: str, deadline: float, submission: Submission
     ) -> dict[str, Any]:
+        from airflow_provider.amigocloud.conditions import JobIsDone, check
+
         try:
             found = wait_for(
                 lambda: check(hook, JobIsDone(job)),

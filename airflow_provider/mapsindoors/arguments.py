@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider.core.arguments import check_not_empty
 from airflow_provider.core.input.conditions import (
     SUBJECT,
     list_condition,
@@ -16,6 +15,7 @@ from airflow_provider.core.input.conditions import (
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import is_missing, shown
+from airflow_provider.core.sync import paths
 from airflow_provider.mapsindoors.api import BASE_TYPES
 
 MATCH_KEYS = ("id", "externalId", "administrativeid")
@@ -140,14 +140,7 @@ def read_paths(task: Any, *written: str, read: str) -> None:
     """
     from airflow_provider.core.files.storage import ensure_writable
 
-    problems = []
-    for name in (*written, read):
-        path = getattr(task, name)
-        if path == "None":
-            setattr(task, name, None)
-        elif path is not None:
-            problems += check_not_empty(name, str(path).strip())
-    raise_problems(problems)
+    raise_problems(paths.read_paths(task, *written, read))
     for name in written:
         if (path := getattr(task, name)) is not None:
             ensure_writable(path, name)

@@ -7,6 +7,8 @@ from urllib.parse import urlencode, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_provider.core.sync.page import page_path
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
@@ -50,8 +52,3 @@ def record_page(operator: BaseOperator, context: Context, plan_path: str, finger
     setattr(operator, PAGE_XCOM, location)
     if task_instance := context.get("ti"):
         task_instance.xcom_push(PAGE_XCOM, location)
-
-
-def page_path(plan_output: str) -> str:
-    """Return the path of a plan's page: beside the plan, with the suffix ``.html``."""
-    return f"{plan_output.removesuffix('.json')}.html"

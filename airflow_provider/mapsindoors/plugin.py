@@ -92,7 +92,7 @@ def read_page(path: str, fingerprint: str) -> bytes | None:
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider.mapsindoors.plan.html import page_prefix
+    from airflow_provider.core.sync.page import page_prefix
 
     if path.lower().startswith(("http:", "https:")) or not path.endswith(".html") or not fingerprint:
         return None

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.amigocloud.operators import AmigoCloudSyncDatasetOperator
 from airflow_provider.errors import DatabaseError, InputError
-from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
+from airflow_provider.iotstudio.operators import (
+    IoTStudioSyncThingsOperator,
+    IoTStudioWritePropertiesOperator,
+)
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsCreateGeodataOperator,
@@ -33,21 +37,25 @@ INBOUND = {
     "processing_direction": "inbound",
 }
 ARGUMENTS: dict[Any, dict[str, Any]] = {
+    AmigoCloudSyncDatasetOperator: {"dataset": 2001, "key": "number"},
     MapsIndoorsSyncGeodataOperator: {},
     MapsIndoorsUpdateGeodataOperator: {},
     MapsIndoorsCreateGeodataOperator: {},
     MapsIndoorsDeleteGeodataOperator: {},
     IoTStudioWritePropertiesOperator: {},
+    IoTStudioSyncThingsOperator: {"match_on": "title"},
     LeanIXStartRunOperator: INBOUND,
     LeanIXRunOperator: INBOUND,
 }
 OPERATORS = list(ARGUMENTS)
 EXISTING = {
+    AmigoCloudSyncDatasetOperator: "source",
     MapsIndoorsSyncGeodataOperator: "source",
     MapsIndoorsUpdateGeodataOperator: "geodata",
     MapsIndoorsCreateGeodataOperator: "geodata",
     MapsIndoorsDeleteGeodataOperator: "ids",
     IoTStudioWritePropertiesOperator: "writes",
+    IoTStudioSyncThingsOperator: "source",
     LeanIXStartRunOperator: "content",
     LeanIXRunOperator: "content",
 }
@@ -118,6 +126,24 @@ def test_a_map_is_synced_with_a_query(sandbox: Sandbox, database: Database, driv
     assert run(MapsIndoorsSyncGeodataOperator, **given)["unchanged"] == 20
 
 
+def test_a_dataset_is_synced_with_a_query(sandbox: Sandbox, database: Database, driver: str) -> None:
+    sandbox.amigocloud.job_latency = 0.0
+    sql = (
+        "SELECT n AS \"NUMBER\", 'Asset ' || n AS name, NULL::text AS maker, n + 0.5::numeric AS price,"
+        " true AS in_service, date '2026-01-02' AS installed_on,"
+        " timestamptz '2026-01-02 03:04:05+00' AS inspected_at,"
+        " ST_SetSRID(ST_MakePoint(12.5, 55.5 + n), 4326) AS geometry FROM generate_series(2999, 3000) n"
+    )
+    makers = sandbox.amigocloud.store.select("SELECT maker FROM dataset_2001 WHERE number = 2999", 1, 0).rows
+    result = run(AmigoCloudSyncDatasetOperator, sql)
+    assert (result["create"], result["update"]) == (1, 1)
+    rows = sandbox.amigocloud.store.select("SELECT * FROM dataset_2001 WHERE number >= 2999", 9, 0).rows
+    assert [row["price"] for row in rows] == [2999.5, 3000.5]
+    assert [row["maker"] for row in rows] == [makers[0]["maker"], None]
+    assert {row["inspected_at"] for row in rows} == {"2026-01-02 03:04:05+00:00"}
+    assert run(AmigoCloudSyncDatasetOperator, sql)["unchanged"] == 2
+
+
 def test_places_are_updated_created_and_deleted_by_a_query(
     sandbox: Sandbox, database: Database, driver: str
 ) -> None:
@@ -153,6 +179,20 @@ def test_properties_are_written_from_a_query(
     result = run(IoTStudioWritePropertiesOperator, sql.format(THINGS[0]))
     assert result == {"written": 1, "skipped": 0, "verified": 1}
     assert sandbox.iotstudio.space.things[THINGS[0]].status["setpoint"] == 21.5
+
+
+def test_things_are_synced_with_a_query(sandbox: Sandbox, database: Database, driver: str) -> None:
+    sql = (
+        f"SELECT '{THINGS[0]}' AS \"UID\", 'Renamed' AS \"TITLE\", NULL::text AS description,"
+        ' \'["Sensors", "Meters"]\'::jsonb AS categories'
+        " UNION ALL SELECT NULL, 'Created', 'From a table', '[]'::jsonb"
+    )
+    result = run(IoTStudioSyncThingsOperator, sql)
+    assert (result["create"], result["update"], result["failed"]) == (1, 1, 0)
+    thing = sandbox.iotstudio.space.things[THINGS[0]]
+    assert (thing.title, thing.categories) == ("Renamed", ["Sensors", "Meters"])
+    assert thing.fields["description"].startswith("Room climate")
+    assert run(IoTStudioSyncThingsOperator, sql)["unchanged"] == 2
 
 
 ITEMS = [

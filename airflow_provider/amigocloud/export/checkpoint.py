@@ -203,3 +203,20 @@ class Checkpoint:
 
     def _part(self, number: int) -> str:
         return f"{self._folder(self._request)}/{number:05d}.jsonl.gz"
+
+
+class NoCheckpoint(Checkpoint):
+    """A checkpoint that saves nothing, for rows that are read at once."""
+
+    def __init__(self) -> None:
+        self.saved = None
+
+    def replay(self) -> Iterator[Page]:
+        """Yield nothing."""
+        yield from ()
+
+    def record(
+        self, pages: Iterator[Page], state: str, resume_point: Callable[[Page], ResumePoint | None]
+    ) -> Iterator[Page]:
+        """Return the pages as they are."""
+        return pages

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.input.conditions import SUBJECT
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,6 +115,7 @@ class RowOperator(BaseOperator):
         :raises InputError: with every problem.
         """
         from airflow_provider.core.files.row_source import RowOptions
+        from airflow_provider.core.input.conditions import SUBJECT
         from airflow_provider.core.sql.query import query_problems
 
         given: dict[str, Any] = {name: getattr(self, name) for name in self.ROW_FIELDS}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from airflow_provider.core.sync.limits import UNKNOWN_MISSING, Limits
 from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
@@ -20,17 +21,8 @@ from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Guards:
-    """Limits of a plan.
-
-    :param max_changes: maximum number of writes; None for no limit.
-    :param max_deletes: maximum number of deletions.
-    :param max_delete_ratio: maximum share of the compared objects that is deleted or deactivated, 0 to 1.
-    """
-
-    max_changes: int | None = None
-    max_deletes: int = 0
-    max_delete_ratio: float = 0.1
+class Guards(Limits):
+    """Limits of a plan, and the rules that need the map."""
 
     def violations(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> list[str]:
         """Return a sentence for each limit that a plan exceeds.
@@ -39,25 +31,18 @@ class Guards:
         :param snapshot: the solution that the plan was made against.
         :param rows: number of rows of the source; None when the plan was loaded from a file.
         """
-        out = []
-        changes, deletes = len(plan.changes), plan.count("delete")
+        deletes = plan.count("delete")
         removals = deletes + plan.count("deactivate")
-        if self.max_changes is not None and changes > self.max_changes:
-            out.append(f"{changes} changes are more than max_changes={self.max_changes}")
-        if deletes > self.max_deletes:
-            out.append(f"{deletes} deletions are more than max_deletes={self.max_deletes}")
-        if removals > self.max_delete_ratio * plan.compared:
-            out.append(
-                f"{removals} of {plan.compared} compared objects would go, more than"
-                f" max_delete_ratio={self.max_delete_ratio:g}"
-            )
+        out = self.exceeded(
+            changes=len(plan.changes), deletes=deletes, removals=removals, compared=plan.compared
+        )
         if removals and rows == 0:
             out.append(
                 "the source is empty, and every compared object would be deleted or deactivated; if that is"
                 " meant, pass their ids to MapsIndoorsDeleteGeodataOperator"
             )
         if removals and any(not failure["key"] for failure in plan.failed):
-            out.append("rows without a match are left out, so the missing rows are not known")
+            out.append(UNKNOWN_MISSING)
         return out + _orphans(plan, snapshot)
 
     def check(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> None:

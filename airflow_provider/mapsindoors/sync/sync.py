@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subject_of
-from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
+from airflow_provider.core.sync.failures import report_failed
+from airflow_provider.core.sync.page import page_path
 from airflow_provider.errors import PlanRejectedError
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
-from airflow_provider.mapsindoors.links import page_path
 from airflow_provider.mapsindoors.plan import restore
 from airflow_provider.mapsindoors.plan.desired import (
     DesiredRow,
@@ -35,10 +35,6 @@ from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
-
-
-_MAX_LOGGED = 20
-"""Maximum logged rows that are left out, when a file has all of them."""
 
 
 @dataclass
@@ -157,18 +153,7 @@ class Sync:
 
     def report_failed(self, plan: Plan) -> None:
         """Report the rows that are left out, with reasons: in a file beside the plan, or else in the log."""
-        import msgspec
-
-        beside = self.plan_output or self._loaded_from
-        path = f"{beside}.failed.jsonl" if beside and plan.failed else ""
-        for failure in plan.failed[: _MAX_LOGGED if path else None]:
-            self.log.warning(
-                "Row %s (%s) left out: %s", failure["row"], failure["key"], "; ".join(failure["reasons"])
-            )
-        if path:
-            with AtomicFile(path) as out:
-                out.write(msgspec.json.Encoder(enc_hook=encode_row_number).encode_lines(plan.failed))
-            self.log.warning("%d rows left out; the file %s has all of them", len(plan.failed), path)
+        report_failed(plan.failed, len(plan.failed), self.plan_output or self._loaded_from, self.log)
 
     def _read_snapshot(self, dataset: Json, rows: list[DesiredRow]) -> SolutionSnapshot:
         return read_snapshot(self.hook, dataset, rows, self.match_on, self.scope)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from airflow_provider.sandbox.amigocloud.auth import Token
-from airflow_provider.sandbox.amigocloud.loads import RowsLoad
+from airflow_provider.sandbox.amigocloud.loads import PhotosLoad, RowsLoad
 from airflow_provider.sandbox.amigocloud.realtime import polling
 from airflow_provider.sandbox.amigocloud.realtime.sockets import MOVED_PATH, SOCKET_PATH
 from airflow_provider.sandbox.amigocloud.request import ApiRequest, parse_query, read_body
@@ -75,6 +75,7 @@ _IN_PROJECT: tuple[tuple[str, str, str, Handler], ...] = (
     ("POST", f"{_DATASET}/submit_change", "C", changes.submit_change),
     ("POST", f"{_DATASET}/export", "R", files.export),
     ("POST", f"{_DATASET}/revert/{{state}}", "A", changes.revert),
+    ("GET", f"{_DATASET}/related_tables", "R", galleries.list_related_tables),
     ("POST", f"{_DATASET}/related_tables", "A", galleries.create_related_table),
     ("GET", f"{_DATASET}/start_websocket_session", "R", reads.start_websocket_session),
 )
@@ -96,7 +97,7 @@ class AmigoCloudService(AmigoCloudState):
     The switches are those of :class:`~airflow_provider.sandbox.amigocloud.switches.Switches`.
     """
 
-    loads = (RowsLoad,)
+    loads = (RowsLoad, PhotosLoad)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes below ``/amigocloud``."""

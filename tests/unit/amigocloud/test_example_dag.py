@@ -25,6 +25,16 @@ def test_the_example_exports_the_campus_assets(run_dag, monkeypatch, tmp_path):
         assert sum(1 for _ in file) == 3000
 
 
+def test_the_sync_example_changes_two_zones(sandbox, run_dag, monkeypatch, tmp_path):
+    monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
+    sandbox.amigocloud.job_latency = 0.0
+    dag = runpy.run_path(str(FILE.with_name("example_amigocloud_sync_dataset.py")))["dag"]
+    assert run_dag(dag).state == "success"
+    assert sandbox.amigocloud.store.count(2002) == 25
+    (folder,) = (tmp_path / "amigocloud").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"zones.json", "zones.html"}
+
+
 SHARDED = FILE.with_name("example_amigocloud_sharded_export.py")
 
 

@@ -1,0 +1,291 @@
+"""Execution: write the changes of a plan as change sets, each exactly once, also after lost responses."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider.amigocloud import api_datasets
+from airflow_provider.amigocloud.conditions import JobIsDone, check
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.sync.progress import Progress
+from airflow_provider.amigocloud.sync.status import StatusCheck
+from airflow_provider.amigocloud.sync.store import DELETE, Change, SyncStore
+from airflow_provider.amigocloud.values import KEY
+from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    NotFoundError,
+    PermissionDeniedError,
+    RequestRejectedError,
+    RunFailedError,
+    shorten,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+wait = time.sleep
+
+READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
+"""Seconds before each read after a write: no document says how soon a read shows a write."""
+
+MAX_BYTES = 8_000_000
+"""Maximum bytes of a change set. The service's limit is not documented; a client's option has 15 MiB."""
+
+MAX_UNANSWERED = 3
+"""Maximum requests of a batch without a response."""
+
+MAX_REJECTED = 10
+"""Maximum rejected rows that are looked for when the first one ends the sync."""
+
+_REJECTIONS = frozenset({400, 409, 413, 422})
+"""Statuses with which the service rejects the content of a change set."""
+
+_ACTIONS = {"create": "INSERT", "update": "UPDATE", "delete": "DELETE"}
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """Limits of writes and waits.
+
+    :param batch_size: maximum rows of a change set.
+    :param poll_interval: maximum seconds between polls of a job.
+    :param timeout: seconds after which a job counts as stuck.
+    """
+
+    batch_size: int = 1000
+    poll_interval: float = 5.0
+    timeout: float = 3600.0
+
+
+class JobWait:
+    """The wait for jobs, also with a token that may not read them.
+
+    :param hook: hook of the connection.
+    :param options: the interval of polls, and the limit of the wait.
+    :param log: says when the job cannot be read.
+    """
+
+    def __init__(self, hook: AmigoCloudHook, options: WriteOptions, log: Logger) -> None:
+        self._hook, self._options, self._log = hook, options, log
+        self._may_read = True
+
+    def ended(self, job: str) -> bool:
+        """Wait for a job, and return whether its end is known; False when it cannot be read.
+
+        :raises RunFailedError: when the job has failed.
+        :raises TimeoutError: when it is not done in time.
+        """
+        if not self._may_read:
+            return False
+        try:
+            self._poll(lambda: check(self._hook, JobIsDone(job)), f"job {job} was not done")
+        except (PermissionDeniedError, NotFoundError) as error:
+            self._log.info(
+                "Job %s cannot be read with this token (%s); the dataset's rows are read instead", job, error
+            )
+            self._may_read = False
+        return self._may_read
+
+    def until(self, is_done: Any, what: str) -> None:
+        """Wait until a function returns true.
+
+        :raises TimeoutError: when it is not in time.
+        """
+        self._poll(lambda: is_done() or None, what)
+
+    def _poll(self, poll: Any, what: str) -> None:
+        try:
+            wait_for(
+                poll,
+                deadline=clock() + self._options.timeout,
+                poll_interval=self._options.poll_interval,
+                log=self._log,
+            )
+        except TimeoutError:
+            raise TimeoutError(
+                f"{what} after {self._options.timeout:g} s; the next attempt resumes"
+            ) from None
+
+
+class Execution:
+    """The execution of the changes in a store.
+
+    :param hook: hook of the connection.
+    :param dataset: id of the dataset.
+    :param store: the changes.
+    :param status: reads whether they are done.
+    :param options: how they are written.
+    :param progress: records what is written.
+    :param log: says how far the execution is.
+    """
+
+    def __init__(
+        self,
+        hook: AmigoCloudHook,
+        dataset: str,
+        store: SyncStore,
+        status: StatusCheck,
+        options: WriteOptions,
+        progress: Progress,
+        log: Logger,
+    ) -> None:
+        self._hook, self._dataset, self._store, self._status = hook, dataset, store, status
+        self._options, self._progress, self._log = options, progress, log
+        self._jobs = JobWait(hook, options, log)
+        self._last = 0
+
+    def run(self, *, skip_bad: bool) -> None:
+        """Write all changes that are not done yet.
+
+        :param skip_bad: continue when the service rejects a row; otherwise stop after the batch of the row.
+        :raises RequestRejectedError: with the rejected rows and the number of written changes.
+        """
+        total = self._assign_batches()
+        for batch in range(1, self._last + 1):
+            self._write(batch, skip_bad=skip_bad)
+            done = self._store.count("changes", "batch > 0 AND status = 'done'")
+            self._log.info("%d of %d changes written", done, total)
+            if not skip_bad and self._store.count("changes", "status = 'failed'"):
+                raise self._rejection_error()
+
+    def _assign_batches(self) -> int:
+        """Number the batches of the changes to write, and return the number of changes."""
+        rows = size = total = 0
+        with self._store.transaction():
+            for n, change in self._store.changes("status = 'before'"):
+                length = len(msgspec.json.encode(change.body)) + 64
+                if not self._last or rows >= self._options.batch_size or size + length > MAX_BYTES:
+                    self._last, rows, size = self._last + 1, 0, 0
+                self._store.db.execute("UPDATE changes SET batch = ? WHERE n = ?", (self._last, n))
+                rows, size, total = rows + 1, size + length, total + 1
+        return total
+
+    def _write(self, batch: int, *, skip_bad: bool) -> None:
+        """Write a batch; rows that the service rejects are found by halving it."""
+        pending, unanswered, part = [batch], 0, self._last + batch * 1_000_000
+        while pending:
+            if not skip_bad and self._store.count("changes", "status = 'failed'") >= MAX_REJECTED:
+                return
+            current = pending.pop()
+            try:
+                reason = self._send(current)
+            except AmbiguousWriteError:
+                unanswered += 1
+                if unanswered > MAX_UNANSWERED:
+                    raise
+                self._log.warning("The request that changes %d rows has no response", self._size(current))
+                if self._left(current, with_delays=True):
+                    pending.append(current)
+                continue
+            if reason is None or not (left := self._left(current)):
+                continue
+            if len(left) == 1:
+                self._fail(left[0], reason)
+                continue
+            self._log.warning("A change set of %d rows was rejected; halving it: %s", len(left), reason)
+            part += 1
+            half = [(part, n) for n in left[: len(left) // 2]]
+            self._store.db.executemany("UPDATE changes SET batch = ? WHERE n = ?", half)
+            pending += [current, part]
+
+    def _send(self, batch: int) -> str | None:
+        """Send a batch and wait for its job; return the service's reason when it rejects it."""
+        try:
+            job = self._hook.send(api_datasets.submit_changeset(self._changeset(batch)))
+        except RequestRejectedError as error:
+            if error.status not in _REJECTIONS:
+                raise
+            return str(error)
+        self._progress.started(job)
+        try:
+            if not self._jobs.ended(job):
+                self._wait_for_rows(batch)
+        except RunFailedError as error:
+            return error.reason or str(error)
+        self._finish(f"batch = {batch} AND status = 'before'")
+        return None
+
+    def _changeset(self, batch: int) -> list[dict[str, Any]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for _, change in self._store.changes("batch = ? AND status = 'before'", (batch,)):
+            found.setdefault(change.operation, []).append(_record(change))
+        return [
+            api_datasets.change(self._dataset, _ACTIONS[operation], data) for operation, data in found.items()
+        ]
+
+    def _wait_for_rows(self, batch: int) -> None:
+        seen = ""
+
+        def are_done() -> bool:
+            nonlocal seen
+            state = self._hook.get_master(self._dataset)
+            if state == seen:
+                return False
+            seen = state
+            self._status.read(state, f"batch = {batch}")
+            return not self._store.count("changes", f"batch = {batch} AND status <> 'done'")
+
+        try:
+            self._jobs.until(are_done, "the dataset did not show a change set")
+        finally:
+            self._store.db.execute(
+                "UPDATE changes SET status = 'before' WHERE batch = ? AND status <> 'failed'", (batch,)
+            )
+
+    def _left(self, batch: int, *, with_delays: bool = False) -> list[int]:
+        """Return the changes of a batch that are not done, after a request of which that is not known."""
+        creates = self._store.count("changes", f"batch = {batch} AND operation = 'create'")
+        for delay in READ_DELAYS if with_delays and creates else (0.0,):
+            wait(delay)
+            self._status.read(self._hook.get_master(self._dataset), f"batch = {batch}")
+            if not self._store.count("changes", f"batch = {batch} AND status <> 'done'"):
+                break
+        self._progress.ended(self._store.counts(f"batch = {batch} AND status = 'done'"))
+        self._store.db.execute(
+            "UPDATE changes SET status = 'before' WHERE batch = ? AND status <> 'done'", (batch,)
+        )
+        sql = "SELECT n FROM changes WHERE batch = ? AND status = 'before' ORDER BY step, n"
+        return [n for (n,) in self._store.db.execute(sql, (batch,))]
+
+    def _finish(self, where: str) -> None:
+        self._progress.ended(self._store.counts(where))
+        self._store.db.execute(f"UPDATE changes SET status = 'done' WHERE {where}")  # noqa: S608
+
+    def _fail(self, n: int, reason: str) -> None:
+        self._store.db.execute(
+            "UPDATE changes SET status = 'failed', detail = ?, batch = -1 WHERE n = ?", (reason, n)
+        )
+        for _, change in self._store.changes("n = ?", (n,)):
+            self._store.add_failed(change.row, change.key, [reason])
+
+    def _size(self, batch: int) -> int:
+        return self._store.count("changes", f"batch = {batch} AND status = 'before'")
+
+    def _rejection_error(self) -> RequestRejectedError:
+        failures = [
+            f"row {change.row} ({change.key}): {self._reason(n)}"
+            for n, change in self._store.changes("status = 'failed'")
+        ]
+        counts = self._store.counts("batch > 0 AND status = 'done'")
+        done = ", ".join(f"{count} {name}d" for name, count in counts.items() if count) or "nothing"
+        left = self._store.count("changes", "status = 'before'")
+        return RequestRejectedError(
+            400,
+            message=f"{len(failures)} rows were refused: {'; '.join(shorten(failures, 10))}"
+            f" [written: {done}; not sent: {left}]",
+        )
+
+    def _reason(self, n: int) -> str:
+        return str(self._store.db.execute("SELECT detail FROM changes WHERE n = ?", (n,)).fetchone()[0])
+
+
+def _record(change: Change) -> dict[str, Any]:
+    record: dict[str, Any] = {KEY: change.id}
+    if change.operation != DELETE:
+        record["new"] = change.body
+    return record

@@ -1,0 +1,341 @@
+"""Geometries of rows in the form that a dataset stores: upper-case hex EWKB, little endian, with an SRID."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider.core.input.crs import named_crs_problem
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown_value
+from airflow_provider.core.json_types import Json
+
+SRID = 4326
+"""SRID of a geometry that names none, as the vendor's clients send it."""
+
+_NAMES = {
+    1: "Point",
+    2: "LineString",
+    3: "Polygon",
+    4: "MultiPoint",
+    5: "MultiLineString",
+    6: "MultiPolygon",
+    7: "GeometryCollection",
+}
+"""Geometry types by the number that EWKB has for them."""
+
+_CODES = {name: code for code, name in _NAMES.items()}
+_BY_UPPER = {name.upper(): name for name in _CODES}
+_PARTS = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
+_MULTI = {part: name for name, part in _PARTS.items()}
+_DEPTHS = {
+    "Point": 0,
+    "MultiPoint": 1,
+    "LineString": 1,
+    "MultiLineString": 2,
+    "Polygon": 2,
+    "MultiPolygon": 3,
+}
+"""Levels of lists around the positions of a geometry."""
+
+_Z, _M, _WITH_SRID = 0x80000000, 0x40000000, 0x20000000
+_HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2}){5,})")
+_WKT = re.compile(r"\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Z]+?)\s*(ZM|Z|M)?\s*(EMPTY|\(.*\))\s*", re.I | re.S)
+_POSITION = re.compile(r"(?<![-+0-9.eE])[-+0-9.eE]+(?:\s+[-+0-9.eE]+)+")
+_MAX_DEPTH = 20
+_NO_WKB = "is no EWKB of a point, a line, a polygon, several of them, or a collection"
+_READER = ValueReader()
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A geometry, with all its numbers.
+
+    :param kind: its type, as GeoJSON names it.
+    :param coordinates: nested as in GeoJSON; the parts of a collection are geometries.
+    :param has_z: whether each position has a height.
+    :param has_m: whether each position has a measure, as its last number.
+    :param srid: number of its reference system; None when it names none.
+    """
+
+    kind: str
+    coordinates: Any
+    has_z: bool = False
+    has_m: bool = False
+    srid: int | None = None
+
+    def to_hex(self) -> str:
+        """Return the geometry as a dataset stores it."""
+        return _packed(self, self.srid or SRID).hex().upper()
+
+    def to_geojson(self) -> Json:
+        """Return the geometry as GeoJSON, without measures and reference system."""
+        if self.kind == "GeometryCollection":
+            return {"type": self.kind, "geometries": [part.to_geojson() for part in self.coordinates]}
+        return {"type": self.kind, "coordinates": self.coordinates}
+
+
+def read_geometry(value: Any) -> Geometry:
+    """Return a geometry of a row.
+
+    :param value: a GeoJSON object or its text, WKT or EWKT, WKB or EWKB as bytes or as hexadecimal text, or
+        an object of a geometry library.
+    :raises UnreadableValueError: when it is none of these, or empty.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        found = _Reader(data).whole() if data[:1] in (b"\0", b"\1") else _from_bytes(data)
+    elif isinstance(value, str):
+        found = _from_text(str.__str__(value).strip())
+    elif isinstance(value, Mapping):
+        found = _from_geojson(value)
+    elif isinstance(wkb := getattr(value, "wkb", None), bytes):
+        found = replace(_Reader(wkb).whole(), srid=_srid_of(value))
+    elif isinstance(shape := getattr(value, "__geo_interface__", None), Mapping):
+        found = _from_geojson(shape)
+    else:
+        raise UnreadableValueError(f"is no geometry: {shown_value(value)}")
+    points = list(_positions(found))
+    if not points:
+        raise UnreadableValueError("is an empty geometry; leave the value out, or make it null")
+    if not all(math.isfinite(number) for point in points for number in point):
+        raise UnreadableValueError("has a coordinate that is no number")
+    return found
+
+
+def _srid_of(value: Any) -> int | None:
+    import sys
+
+    shapely = sys.modules.get("shapely")
+    return (int(shapely.get_srid(value)) or None) if shapely else None
+
+
+def read_stored(text: Any) -> Geometry:
+    """Return a geometry of a dataset, from hex EWKB.
+
+    :raises UnreadableValueError: when it is none that this module reads, such as a curve.
+    """
+    if not isinstance(text, str) or not (found := _HEX.fullmatch(text)):
+        raise UnreadableValueError(_NO_WKB)
+    return _Reader(bytes.fromhex(found[1])).whole()
+
+
+def fitted(shape: Geometry, declared: str) -> Geometry:
+    """Return a geometry in the type that a field declares: a single part as a multi-geometry, or back.
+
+    :param shape: the geometry.
+    :param declared: the type of the field, such as ``MULTIPOLYGON`` or ``POINTZ``; empty for any.
+    :raises UnreadableValueError: when it is of another type.
+    """
+    match = re.fullmatch(r"\s*([A-Z]+?)\s*(ZM|Z|M)?\s*", declared.upper())
+    kind = _BY_UPPER.get(match[1]) if match else None
+    if match is None or kind is None:
+        return shape
+    if shape.kind != kind and _MULTI.get(shape.kind) == kind:
+        shape = replace(shape, kind=kind, coordinates=[shape.coordinates])
+    elif shape.kind != kind and _PARTS.get(shape.kind) == kind and len(shape.coordinates) == 1:
+        shape = replace(shape, kind=kind, coordinates=shape.coordinates[0])
+    if shape.kind != kind:
+        raise UnreadableValueError(f"is a {shape.kind}, but the field holds {declared}")
+    has_z = "Z" in (match[2] or "")
+    if shape.has_z != has_z:
+        advice = "ST_Force3D" if has_z else "ST_Force2D"
+        state = "has heights" if shape.has_z else "has no heights"
+        raise UnreadableValueError(f"{state}, but the field holds {declared}; select {advice}(geom)")
+    return shape
+
+
+def _positions(shape: Geometry) -> Iterator[list[float]]:
+    if shape.kind == "GeometryCollection":
+        for part in shape.coordinates:
+            yield from _positions(part)
+    else:
+        yield from _flat(shape.coordinates, _DEPTHS[shape.kind])
+
+
+def _flat(coordinates: Any, depth: int) -> Iterator[Any]:
+    if depth:
+        for part in coordinates:
+            yield from _flat(part, depth - 1)
+    else:
+        yield coordinates
+
+
+# -- texts
+
+
+def _from_bytes(data: bytes) -> Geometry:
+    try:
+        return _from_text(data.decode().strip())
+    except UnicodeDecodeError:
+        raise UnreadableValueError(_NO_WKB) from None
+
+
+def _from_text(text: str) -> Geometry:
+    if text.startswith("{"):
+        try:
+            return _from_geojson(json.loads(text))
+        except (json.JSONDecodeError, RecursionError):
+            raise UnreadableValueError(f"is no GeoJSON: {shown_value(text)}") from None
+    if found := _HEX.fullmatch(text):
+        return _Reader(bytes.fromhex(found[1])).whole()
+    return _from_wkt(text)
+
+
+def _from_wkt(text: str, depth: int = 0) -> Geometry:
+    match = _WKT.fullmatch(text)
+    kind = _BY_UPPER.get(match[2].upper()) if match else None
+    if match is None or kind is None or depth > _MAX_DEPTH:
+        raise UnreadableValueError(f"is no geometry: {shown_value(text)}")
+    srid, flags, body = int(match[1] or 0) or None, (match[3] or "").upper(), match[4]
+    if body.upper() == "EMPTY":
+        return Geometry(kind, [[], []][kind == "Point"], srid=srid)
+    if kind == "GeometryCollection":
+        return _collection([_from_wkt(part, depth + 1) for part in _top_level(body[1:-1])], srid)
+    try:
+        lists = _POSITION.sub(lambda found: f"[{','.join(repr(float(n)) for n in found[0].split())}]", body)
+        coordinates = json.loads(lists.replace("(", "[").replace(")", "]"))
+    except (ValueError, RecursionError):
+        raise UnreadableValueError(f"is no geometry: {shown_value(text)}") from None
+    if kind == "MultiPoint":
+        coordinates = [point[0] if point and isinstance(point[0], list) else point for point in coordinates]
+    coordinates = coordinates[0] if kind == "Point" else coordinates
+    return _checked(kind, coordinates, srid, measured=flags == "M")
+
+
+def _top_level(text: str) -> list[str]:
+    """Return the parts of a text that commas outside of brackets separate."""
+    parts, depth, start = [], 0, 0
+    for at, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:
+            parts.append(text[start:at])
+            start = at + 1
+    return [*parts, text[start:]]
+
+
+def _from_geojson(shape: Mapping[str, Any], depth: int = 0) -> Geometry:
+    kind = shape.get("type")
+    if kind == "Feature" and isinstance(shape.get("geometry"), Mapping):
+        return _from_geojson(shape["geometry"], depth + 1)
+    if wrong := named_crs_problem(shape.get("crs")):
+        raise UnreadableValueError(wrong)
+    if kind == "GeometryCollection" and isinstance(parts := shape.get("geometries"), (list, tuple)):
+        if depth > _MAX_DEPTH or not all(isinstance(part, Mapping) for part in parts):
+            raise UnreadableValueError("is no GeoJSON geometry")
+        return _collection([_from_geojson(part, depth + 1) for part in parts], None)
+    if kind not in _DEPTHS:
+        raise UnreadableValueError("is no GeoJSON geometry with 'type' and 'coordinates'")
+    return _checked(str(kind), _READER.read(shape.get("coordinates")), None)
+
+
+def _collection(parts: list[Geometry], srid: int | None) -> Geometry:
+    first = parts[0] if parts else Geometry("Point", [])
+    if any((part.has_z, part.has_m) != (first.has_z, first.has_m) for part in parts):
+        raise UnreadableValueError("has positions of different lengths")
+    return Geometry("GeometryCollection", parts, first.has_z, first.has_m, srid)
+
+
+def _checked(kind: str, coordinates: Any, srid: int | None, *, measured: bool = False) -> Geometry:
+    """Return a geometry whose positions are numbers, all of the same length."""
+    wrong = UnreadableValueError(f"has coordinates that are not those of a {kind}")
+    sizes: set[int] = set()
+    try:
+        for position in _flat(coordinates, _DEPTHS[kind]):
+            if not isinstance(position, list) or not all(type(n) in (int, float) for n in position):
+                raise wrong
+            sizes.add(len(position))
+    except TypeError:
+        raise wrong from None
+    sizes.discard(0)
+    if len(sizes) > 1 or not sizes <= {2, 3, 4}:
+        raise wrong
+    size = max(sizes, default=2)
+    return Geometry(kind, coordinates, size > 2 and not measured, size > 3 or measured, srid)
+
+
+# -- EWKB
+
+
+class _Reader:
+    """Reader of (extended) well-known binary."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def whole(self) -> Geometry:
+        """Return the geometry that all bytes are.
+
+        :raises UnreadableValueError: when they are none.
+        """
+        try:
+            found = self._read(0)
+        except (struct.error, IndexError, MemoryError):
+            raise UnreadableValueError(_NO_WKB) from None
+        if self.at != len(self.data):
+            raise UnreadableValueError(f"{_NO_WKB}: {len(self.data) - self.at} bytes follow it")
+        return found
+
+    def _read(self, depth: int) -> Geometry:
+        if self.data[self.at] > 1 or depth > _MAX_DEPTH:
+            raise UnreadableValueError(_NO_WKB)
+        order = "<" if self.data[self.at] == 1 else ">"
+        self.at += 1
+        (code,) = self._take(order + "I")
+        srid = self._take(order + "I")[0] if code & _WITH_SRID else None
+        number, thousands = (code & 0x0FFFFFFF) % 1000, (code & 0x0FFFFFFF) // 1000
+        has_z, has_m = bool(code & _Z) or thousands in (1, 3), bool(code & _M) or thousands in (2, 3)
+        if (kind := _NAMES.get(number)) is None:
+            raise UnreadableValueError(f"{_NO_WKB} (a curve: select ST_CurveToLine(geom))")
+        if kind == "GeometryCollection" or kind in _PARTS:
+            parts = [self._read(depth + 1) for _ in range(self._count(order))]
+            held = parts if kind == "GeometryCollection" else [part.coordinates for part in parts]
+            return Geometry(kind, held, has_z, has_m, srid)
+        return Geometry(kind, self._lists(order, _DEPTHS[kind], 2 + has_z + has_m), has_z, has_m, srid)
+
+    def _lists(self, order: str, depth: int, size: int) -> Any:
+        if not depth:
+            found = list(self._take(f"{order}{size}d"))
+            return [] if all(math.isnan(number) for number in found) else found
+        return [self._lists(order, depth - 1, size) for _ in range(self._count(order))]
+
+    def _count(self, order: str) -> int:
+        (count,) = self._take(order + "I")
+        if count > len(self.data):
+            raise UnreadableValueError(_NO_WKB)
+        return int(count)
+
+    def _take(self, form: str) -> tuple[Any, ...]:
+        found = struct.unpack_from(form, self.data, self.at)
+        self.at += struct.calcsize(form)
+        return found
+
+
+def _packed(shape: Geometry, srid: int | None) -> bytes:
+    code = _CODES[shape.kind] | (_Z if shape.has_z else 0) | (_M if shape.has_m else 0)
+    head = struct.pack("<BI", 1, code | (_WITH_SRID if srid else 0))
+    head += struct.pack("<I", srid) if srid else b""
+    if shape.kind == "GeometryCollection":
+        return (
+            head
+            + struct.pack("<I", len(shape.coordinates))
+            + b"".join(_packed(part, None) for part in shape.coordinates)
+        )
+    if (part := _PARTS.get(shape.kind)) is not None:
+        parts = (replace(shape, kind=part, coordinates=one) for one in shape.coordinates)
+        return (
+            head + struct.pack("<I", len(shape.coordinates)) + b"".join(_packed(one, None) for one in parts)
+        )
+    return head + _packed_lists(shape.coordinates, _DEPTHS[shape.kind])
+
+
+def _packed_lists(coordinates: Any, depth: int) -> bytes:
+    if not depth:
+        return struct.pack(f"<{len(coordinates)}d", *coordinates)
+    return struct.pack("<I", len(coordinates)) + b"".join(
+        _packed_lists(part, depth - 1) for part in coordinates
+    )

@@ -1,0 +1,129 @@
+"""Page of a plan: counts, a map of the changes, and a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from itertools import islice
+from typing import Any
+
+from airflow_provider.amigocloud.sync.document import PlanHead
+from airflow_provider.amigocloud.sync.fields import Schema
+from airflow_provider.amigocloud.sync.geometry import read_stored
+from airflow_provider.amigocloud.sync.store import CREATE, UPDATE, Change, SyncStore
+from airflow_provider.core.input.values import UnreadableValueError
+from airflow_provider.core.json_types import Json
+from airflow_provider.core.sync.drawing import MOST_SHAPES, Shape, area, draw, positions
+from airflow_provider.core.sync.page import (
+    MOST_ROWS,
+    WORDS,
+    page_parts,
+    render_cards,
+    render_chip,
+    render_failures,
+    render_field,
+    render_legend,
+    render_rest,
+)
+
+MAX_VALUE = 300
+"""Maximum characters of a value."""
+
+_DEGREES = (None, 0, 4326, 4979)
+"""SRIDs of geometries that are drawn: longitude and latitude."""
+
+
+def page(head: PlanHead, store: SyncStore, schema: Schema) -> Iterator[bytes]:
+    """Yield the page of a plan, in parts. It loads nothing, runs no script, and escapes every text.
+
+    :param head: the plan.
+    :param store: its changes.
+    :param schema: fields of the dataset.
+    """
+    parts = page_parts(f"Plan for dataset {head.dataset}", head.fingerprint, _content(head, store, schema))
+    return (f"{part}\n".encode() for part in parts)
+
+
+def _content(head: PlanHead, store: SyncStore, schema: Schema) -> Iterator[str]:
+    aim = f"restores state {head.restores}" if head.restores else f"by {head.key}"
+    yield (
+        f'<p class="quiet">Compared with {head.compared} rows of the dataset, {escape(aim)}, in its state'
+        f" {escape(head.state)}. Nothing is written yet.</p>"
+    )
+    counts = _counts(store, schema)
+    yield render_cards(counts, head.unchanged, store.count("failed"))
+    if drawn := _map(store, schema):
+        yield f"<section><h2>Map</h2>{render_legend(counts)}{drawn}</section>"
+    yield from _table(store, schema)
+    yield from render_failures(store.failed())
+
+
+def _counts(store: SyncStore, schema: Schema) -> dict[str, int]:
+    counts = store.counts()
+    moved = sum(_kind(change, schema) == "moved" for _, change in store.changes("operation = 'update'"))
+    found = {"moved": moved, **counts, UPDATE: counts[UPDATE] - moved}
+    return {kind: found[kind] for kind in WORDS if kind in found}
+
+
+def _kind(change: Change, schema: Schema) -> str:
+    moves = any(schema.fields[name].kind == "geometry" for name in change.fields if name in schema.fields)
+    return "moved" if change.operation == UPDATE and moves else change.operation
+
+
+def _map(store: SyncStore, schema: Schema) -> str:
+    shapes: list[Shape] = []
+    if schema.geometry is None:
+        return ""
+    for number, (_, change) in enumerate(islice(store.changes(), MOST_SHAPES), 1):
+        kind, name = _kind(change, schema), change.name or change.key
+        old = _outline(change.outline)
+        new = _outline(change.body.get(schema.geometry)) if schema.geometry in change.body else old
+        if kind == "moved" and old:
+            shapes.append(Shape("old", old, title=f"{number}: was here"))
+        if outline := new or old:
+            shapes.append(Shape(kind, outline, name, f"{number}: {WORDS[kind]} {name}", number))
+    return draw(sorted(shapes, key=area, reverse=True))
+
+
+def _outline(text: Any) -> Json | None:
+    """Return a geometry to draw; None for what is none in degrees."""
+    try:
+        shape = read_stored(text)
+    except UnreadableValueError:
+        return None
+    found = shape.to_geojson()
+    points = list(positions(found)) if shape.srid in _DEGREES and shape.coordinates else []
+    fits = points and all(abs(x) <= 180 and abs(y) <= 90 for x, y in points)
+    return found if fits else None
+
+
+def _table(store: SyncStore, schema: Schema) -> Iterator[str]:
+    count = store.count("changes")
+    if not count:
+        yield "<section><h2>Nothing changes</h2><p>The dataset is as the source wants it.</p></section>"
+        return
+    yield "<section><h2>All changes</h2>"
+    yield "<table><tr><th>#</th><th>What</th><th>Which</th><th>Row</th><th>Fields</th></tr>"
+    for number, (_, change) in enumerate(islice(store.changes(), MOST_ROWS), 1):
+        kind = _kind(change, schema)
+        which = f'<b>{escape(change.name)}</b><br><span class="quiet">{escape(change.key)}</span>'
+        cells = f'<td class="number">{number}</td><td>{render_chip(kind)}</td><td>{which}</td>'
+        cells += f"<td>{escape(str(change.row or ''))}</td><td>{'<br>'.join(_fields(change, schema))}</td>"
+        yield f'<tr id="change-{number}">{cells}</tr>'
+    yield f"</table>{render_rest(count)}</section>"
+
+
+def _fields(change: Change, schema: Schema) -> Iterator[str]:
+    pairs = change.fields
+    if change.operation == CREATE:
+        pairs = {name: [None, value] for name, value in change.body.items() if value is not None}
+    for name, (old, new) in pairs.items():
+        if name in schema.fields and schema.fields[name].kind == "geometry":
+            yield render_field(name, "", "gets a place" if old is None else "changes" if new else "")
+        else:
+            yield render_field(name, _text(old), _text(new))
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}… ({len(text)} characters)"

@@ -1,0 +1,101 @@
+"""Reading for a sync: all rows of one state of a dataset, or the few rows that changes are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.export.checkpoint import NoCheckpoint
+from airflow_provider.amigocloud.export.export import RowCounter
+from airflow_provider.amigocloud.export.fixed_state import FixedState
+from airflow_provider.amigocloud.export.keyset import literal
+from airflow_provider.amigocloud.export.readers import ReadOptions
+from airflow_provider.amigocloud.export.sources import dataset_source
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.pagination import Row, quoted_name, walk
+from airflow_provider.amigocloud.values import KEY
+
+MAX_LIST_BYTES = 2200
+"""Maximum percent-encoded bytes of the keys in a query, so that it is short enough for a URL."""
+
+PAGE = 1000
+"""Rows of a page."""
+
+
+class DatasetReader:
+    """Reader of a dataset's rows.
+
+    :param hook: hook of the connection.
+    :param dataset: id of the dataset.
+    :param concurrency: maximum concurrent requests.
+    """
+
+    def __init__(self, hook: AmigoCloudHook, dataset: str, concurrency: int) -> None:
+        self._hook, self._dataset, self._concurrency = hook, dataset, concurrency
+        self.state: str | None = None
+        self.columns: list[str] | None = None
+        self.rows = 0
+
+    def all_rows(self, fixed: FixedState | None = None) -> Iterator[list[Row]]:
+        """Yield all rows of one state, page by page; ``state`` is its hash once the first page is there.
+
+        :param fixed: the state to read; None for the latest one.
+        :raises IncompleteExportError: when the rows may be incomplete.
+        """
+        counter = RowCounter(self._hook.log, self._hook.conn_id)
+        options = ReadOptions(PAGE, self._concurrency)
+        source = dataset_source(self._hook, self._dataset, options, NoCheckpoint(), None, fixed)
+        for page in source.pages():
+            counter.add(page)
+            self.state = source.state
+            self.columns = [column.name for column in page.columns] if page.columns else None
+            yield page.decoded()
+        counter.check()
+        self.rows = counter.rows
+
+    def some_rows(self, state: str, ids: Iterable[str], keys: Iterable[Any], key: str) -> Iterator[list[Row]]:
+        """Yield the rows with some ids or keys, in one state.
+
+        :param state: hash of the state.
+        :param ids: values of ``amigo_id``.
+        :param keys: values of the key.
+        :param key: name of the key.
+        """
+        conditions = [f"{quoted_name(name)} IN ({', '.join(part)})" for name, part in _lists(ids, keys, key)]
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            yield from pool.map(lambda condition: self._rows(state, condition), conditions)
+
+    def _rows(self, state: str, condition: str) -> list[Row]:
+        # The id is a number, names and values are quoted.
+        sql = f"SELECT * FROM dataset_{self._dataset} WHERE {condition}"  # noqa: S608
+        call = api.sql(sql, limit=PAGE, state=state, dataset_id=self._dataset)
+        return [row for page in walk(self._hook.send, call) for row in page.decoded()]
+
+
+def _lists(ids: Iterable[str], keys: Iterable[Any], key: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield columns with lists of literals that fit into a URL."""
+    for name, values in ((KEY, ids), (key, keys)):
+        part: list[str] = []
+        size = 0
+        for value in values:
+            text = literal(value)
+            length = len(quote(f"{text}, ", safe=""))
+            if part and size + length > MAX_LIST_BYTES:
+                yield name, part
+                part, size = [], 0
+            part.append(text)
+            size += length
+        if part:
+            yield name, part
+
+
+def requests_for(ids: int, rows: int) -> tuple[int, int]:
+    """Return about how many requests it takes to read some rows, and to read all of them.
+
+    :param ids: number of ids and keys.
+    :param rows: number of all rows.
+    """
+    return -(-ids // 50), -(-rows // PAGE) + 2

@@ -1,0 +1,185 @@
+"""Store of a sync: its rows, its changes and its failures in a temporary database, in constant memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import msgspec
+
+from airflow_provider.core.input.row_numbers import RowNumber
+from airflow_provider.core.json_types import Json
+
+CREATE, UPDATE, DELETE = "create", "update", "delete"
+OPERATIONS = (CREATE, UPDATE, DELETE)
+"""Operations of a change, in the order in which they are written."""
+
+_TABLES = """
+CREATE TABLE wanted(
+  key TEXT PRIMARY KEY, row, id TEXT, new_id TEXT, body BLOB, found TEXT, problem INTEGER
+);
+CREATE INDEX wanted_id ON wanted(coalesce(id, new_id));
+CREATE TABLE missing(id TEXT PRIMARY KEY, key TEXT, before TEXT, name TEXT, outline TEXT) WITHOUT ROWID;
+CREATE TABLE failed(row, key TEXT, reasons BLOB);
+CREATE TABLE changes(
+  n INTEGER PRIMARY KEY, step INTEGER, operation TEXT, key TEXT, id TEXT, row, name TEXT,
+  fields BLOB, body BLOB, before TEXT, outline TEXT,
+  batch INTEGER DEFAULT 0, status TEXT DEFAULT '', detail TEXT DEFAULT '', other TEXT DEFAULT ''
+);
+CREATE INDEX changes_id ON changes(id);
+CREATE INDEX changes_key ON changes(key);
+CREATE TEMP TABLE page(n INTEGER, key TEXT, id TEXT);
+"""
+
+_COLUMNS = "n, operation, key, id, row, name, fields, body, before, outline"
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """One write.
+
+    :param operation: ``create``, ``update`` or ``delete``.
+    :param key: the row's value of the key.
+    :param id: its ``amigo_id``; that of a new row is chosen here.
+    :param row: number of the row that requests the change, ``file:row`` when the source has several files; 0
+        when a missing row does.
+    :param name: its name for readers; empty without one.
+    :param fields: the differences: field to ``[found, wanted]``.
+    :param body: the fields as they are sent; empty for a deletion.
+    :param before: hash of the row as it was compared; empty for a new row.
+    :param outline: the geometry before, for the map of the plan's page; empty without one.
+    """
+
+    operation: str
+    key: str
+    id: str
+    row: int | str = 0
+    name: str = ""
+    fields: dict[str, list[Any]] = {}
+    body: dict[str, Any] = {}
+    before: str = ""
+    outline: str = ""
+
+
+class SyncStore:
+    """A temporary database, which SQLite keeps on local disk and removes when it is closed."""
+
+    def __init__(self) -> None:
+        self.db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self.db.execute("PRAGMA journal_mode = OFF")
+        self.db.execute("PRAGMA synchronous = OFF")
+        self.db.executescript(_TABLES)
+        self._encoder = msgspec.json.Encoder()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Within the block, write without a commit for each statement."""
+        self.db.execute("BEGIN")
+        yield
+        self.db.execute("COMMIT")
+
+    # -- rows
+
+    def add_wanted(
+        self, key: str, row: int, own_id: str | None, new_id: str, body: Json, *, has_problem: bool
+    ) -> Any:
+        """Add a row; return the number of the row that has its key already, if there is one.
+
+        :param key: text of the row's key.
+        :param row: number of the row.
+        :param own_id: the ``amigo_id`` that the row names.
+        :param new_id: the ``amigo_id`` of the row if it is new.
+        :param body: its fields.
+        :param has_problem: whether it is left out.
+        """
+        values = (key, row_number(row), own_id, new_id, self._encoder.encode(body), int(has_problem))
+        try:
+            self.db.execute(
+                "INSERT INTO wanted(key, row, id, new_id, body, problem) VALUES (?, ?, ?, ?, ?, ?)", values
+            )
+        except sqlite3.IntegrityError:
+            return self.db.execute("SELECT row FROM wanted WHERE key = ?", (key,)).fetchone()[0]
+        return None
+
+    def add_failed(self, row: int | str, key: str, reasons: Sequence[str]) -> None:
+        """Add a row that is left out, with the reasons."""
+        self.db.execute(
+            "INSERT INTO failed VALUES (?, ?, ?)", (row_number(row), key, self._encoder.encode(list(reasons)))
+        )
+
+    def failed(self) -> Iterator[Json]:
+        """Yield the rows that are left out: ``{"row", "key", "reasons"}``."""
+        for row, key, reasons in self.db.execute("SELECT row, key, reasons FROM failed ORDER BY rowid"):
+            yield {"row": row, "key": key, "reasons": msgspec.json.decode(reasons)}
+
+    def count(self, table: str, where: str = "1", parameters: Sequence[Any] = ()) -> int:
+        """Count the rows of a table."""
+        # Names and conditions are constants of this package.
+        sql = f"SELECT count(*) FROM {table} WHERE {where}"  # noqa: S608
+        return int(self.db.execute(sql, parameters).fetchone()[0])
+
+    def load_page(self, rows: Iterable[tuple[int, str | None, str]]) -> None:
+        """Replace the temporary page: number, key and ``amigo_id`` of each row."""
+        self.db.execute("DELETE FROM page")
+        self.db.executemany("INSERT INTO page VALUES (?, ?, ?)", rows)
+
+    # -- changes
+
+    def add_change(self, change: Change) -> None:
+        """Add a change."""
+        self.db.execute(
+            "INSERT INTO changes(step, operation, key, id, row, name, fields, body, before, outline)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                OPERATIONS.index(change.operation),
+                change.operation,
+                change.key,
+                change.id,
+                change.row,
+                change.name,
+                self._encoder.encode(change.fields),
+                self._encoder.encode(change.body),
+                change.before,
+                change.outline,
+            ),
+        )
+
+    def changes(self, where: str = "1", parameters: Sequence[Any] = ()) -> Iterator[tuple[int, Change]]:
+        """Yield changes with their numbers, in the order in which they are written."""
+        # The condition is a constant of this package.
+        sql = f"SELECT {_COLUMNS} FROM changes WHERE {where} ORDER BY step, n"  # noqa: S608
+        for n, operation, key, key_id, row, name, fields, body, before, outline in self.db.execute(
+            sql, parameters
+        ):
+            yield (
+                n,
+                Change(
+                    operation=operation,
+                    key=key,
+                    id=key_id,
+                    row=row,
+                    name=name,
+                    fields=msgspec.json.decode(fields),
+                    body=msgspec.json.decode(body),
+                    before=before,
+                    outline=outline,
+                ),
+            )
+
+    def counts(self, where: str = "1") -> dict[str, int]:
+        """Return the number of changes by operation."""
+        sql = f"SELECT operation, count(*) FROM changes WHERE {where} GROUP BY operation"  # noqa: S608
+        found = dict(self.db.execute(sql))
+        return {operation: int(found.get(operation, 0)) for operation in OPERATIONS}
+
+
+def row_number(row: int | str) -> int | str:
+    """Return a row's number as it is stored: a row of several files as text."""
+    return str(row) if isinstance(row, (RowNumber, str)) else int(row)

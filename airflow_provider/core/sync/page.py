@@ -1,0 +1,135 @@
+"""Plan page: a plan as a self-contained HTML page with counts, maps and a table of all changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from itertools import islice
+
+from airflow_provider.core.json_types import Json
+
+MOST_ROWS = 2_000
+"""Maximum rows of a table."""
+
+WORDS = {
+    "create": "new",
+    "moved": "moved",
+    "update": "changed",
+    "deactivate": "deactivated",
+    "delete": "deleted",
+}
+"""Kinds of changes, in the order of the page, with the words for them."""
+
+
+_STYLE = """
+:root{color-scheme:light}body{font:15px/1.5 system-ui,sans-serif;margin:0;background:#f4f6f9;color:#18212c}
+main{max-width:1120px;margin:0 auto;padding:1.5rem 1rem 4rem}h1{font-size:1.6rem;margin:0}
+h2{font-size:1.15rem;margin:0 0 .6rem}section{background:#fff;border:1px solid #d9e0e8;border-radius:.6rem;
+padding:1rem 1.2rem;margin-top:1.2rem}p{margin:.3rem 0}.quiet{color:#4a5868}
+.cards{display:flex;flex-wrap:wrap;gap:.7rem;margin-top:1.2rem}.cards div{background:#fff;border:1px solid
+#d9e0e8;border-left-width:.45rem;border-radius:.5rem;padding:.5rem .9rem;min-width:6.2rem}
+.cards b{display:block;font-size:1.7rem;line-height:1.2}.cards .create{border-left-color:#1f9d55}
+.cards .moved{border-left-color:#2470d6}.cards .update{border-left-color:#e09c00}
+.cards .deactivate{border-left-color:#8250c4}.cards .delete{border-left-color:#d33a3a}
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #e3e8ee;padding:.35rem .6rem;
+text-align:left;vertical-align:top}th{color:#4a5868;font-weight:600}td{overflow-wrap:anywhere}
+tr:target{background:#fff6d6}td.number{white-space:nowrap}td.where{min-width:9.5rem}
+.counts{width:auto}.counts td+td{text-align:right}
+.chip{padding:.1rem .5rem;border-radius:.3rem;border:1px solid;white-space:nowrap}
+.chip.create{background:#d9f3e3;border-color:#1f9d55}.chip.moved{background:#dceafd;border-color:#2470d6}
+.chip.update{background:#fdf0cf;border-color:#c98c00}.chip.deactivate{background:#ebe0fa;border-color:#8250c4}
+.chip.delete{background:#fbdede;border-color:#d33a3a}.chip.calm{background:#edf1f5;border-color:#b6c1cd}
+.chip.was{border-style:dashed;border-color:#2470d6}.old-value{color:#8a2020;text-decoration:line-through}
+.new-value{color:#0d5c2f}svg{display:block;width:100%;height:auto;margin:.7rem auto 0}
+svg path,svg circle{stroke-width:1.3;vector-effect:non-scaling-stroke}
+svg .floor{fill:#fafbfc;stroke:#8794a5;stroke-width:2}svg .calm{fill:#eaeef3;stroke:#b6c1cd}
+svg .create{fill:#8ad8ab;stroke:#14713b}svg .update{fill:#ffd769;stroke:#946600}
+svg .moved{fill:#9cc5fb;stroke:#154f9e}svg .old{fill:none;stroke:#154f9e;stroke-dasharray:5 4}
+svg .deactivate{fill:#ccb2ee;stroke:#5b3494;stroke-dasharray:3 2}svg .delete{fill:#f5a3a3;stroke:#961f1f}
+svg .line{fill:none;stroke-width:3}
+svg text{font:11px system-ui,sans-serif;fill:#4a5868;text-anchor:middle;pointer-events:none}
+svg text.changed{fill:#10171f;font-weight:700}@media print{body{background:#fff}section{break-inside:avoid}}
+"""
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page_path(plan_output: str) -> str:
+    """Return the path of a plan's page: beside the plan, with the suffix ``.html``."""
+    return f"{plan_output.removesuffix('.json')}.html"
+
+
+def page_prefix(fingerprint: str) -> str:
+    """Return the beginning of a plan's page, with the fingerprint, which only readers of the plan know."""
+    return f'<!doctype html><html lang="en" data-plan="{escape(fingerprint)}">'
+
+
+def page_parts(title: str, fingerprint: str, parts: Iterable[str]) -> Iterator[str]:
+    """Yield the parts of a page. It loads nothing and runs no script.
+
+    :param title: its title.
+    :param fingerprint: fingerprint of the plan.
+    :param parts: the HTML of its content; empty parts are left out.
+    """
+    title = escape(title)
+    yield f'{page_prefix(fingerprint)}<meta charset="utf-8"><title>{title}</title>'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><main><h1>{title}</h1>'
+    yield from filter(None, parts)
+    yield "</main></html>"
+
+
+def render_cards(counts: Mapping[str, int], unchanged: int, failed: int) -> str:
+    """Return the counts of a plan.
+
+    :param counts: number of changes by kind, see :data:`WORDS`; a kind that is not in it is not shown.
+    :param unchanged: number of rows without a difference.
+    :param failed: number of rows that are left out.
+    """
+    cards = [
+        f'<div class="{kind}"><b>{counts[kind]}</b>{word}</div>'
+        for kind, word in WORDS.items()
+        if kind in counts
+    ]
+    cards += [f"<div><b>{unchanged}</b>unchanged</div>", f"<div><b>{failed}</b>left out</div>"]
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def render_chip(kind: str, count: int | None = None) -> str:
+    """Return a kind of change in its colour, with the number of changes if there is one."""
+    return f'<span class="chip {kind}">{"" if count is None else f"{count} "}{WORDS[kind]}</span>'
+
+
+def render_legend(counts: Mapping[str, int]) -> str:
+    """Return the legend of a map: its colours, with the number of changes of each kind."""
+    chips = [render_chip(kind, counts[kind]) for kind in WORDS if counts.get(kind)]
+    chips += ['<span class="chip was">was here</span>'] if counts.get("moved") else []
+    return f'<p>{" ".join(chips)} <span class="chip calm">stays</span></p>'
+
+
+def render_field(name: str, old: str, new: str) -> str:
+    """Return the difference of a field; an empty text is no value."""
+    before = f'<span class="old-value">{escape(old)}</span> → ' if old else ""
+    after = f'<span class="new-value">{escape(new)}</span>' if new else "nothing"
+    return f"{escape(name)}: {before}{after}"
+
+
+def render_rest(count: int) -> str:
+    """Return the sentence about changes that the table does not have; empty without any."""
+    return f"<p>And {count - MOST_ROWS} more; the plan's JSON has all.</p>" if count > MOST_ROWS else ""
+
+
+def render_failures(failed: Iterable[Json]) -> Iterator[str]:
+    """Yield the table of rows that are left out.
+
+    :param failed: the rows, each ``{"row", "key", "reasons"}``.
+    """
+    head = "<section><h2>Rows left out</h2><table><tr><th>Row</th><th>Key</th><th>Why</th></tr>"
+    is_empty = True
+    for failure in islice(failed, MOST_ROWS):
+        reasons = "<br>".join(escape(str(reason)) for reason in failure["reasons"])
+        row, key = escape(str(failure["row"])), escape(str(failure["key"]))
+        yield f"{head if is_empty else ''}<tr><td>{row}</td><td>{key}</td><td>{reasons}</td></tr>"
+        is_empty = False
+    if not is_empty:
+        yield "</table></section>"

@@ -1,0 +1,97 @@
+"""Faults: lost responses, failed jobs and attempts that ended early double nothing, and lose nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider.errors import AmbiguousWriteError, ProviderError, ServerError
+from tests.support.task_runner import TaskRunner
+from tests.unit.amigocloud.sync.conftest import DESKS
+
+ROWS = [{"code": f"N-{n}", "label": "new"} for n in range(5)] + [
+    {"code": f"D-{n}", "label": "changed"} for n in range(5)
+]
+DELETING = {"missing": "delete", "max_deletes": 25, "max_delete_ratio": 1.0}
+
+
+def is_synced(found: dict[str, Any]) -> bool:
+    """Return whether the dataset has exactly the rows of the source."""
+    return found.keys() == {row["code"] for row in ROWS} and all(
+        found[row["code"]]["label"] == row["label"] for row in ROWS
+    )
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "truncate"])
+@pytest.mark.parametrize("latency", [0.0, 0.3])
+def test_a_lost_response_to_a_change_set_doubles_nothing(sandbox, service, sync, desks, kind, latency):
+    service.job_latency = latency
+    sandbox.faults.add(kind, method="POST", path="submit_changeset")
+    result = sync(ROWS, batch_size=4, poll_interval=0.05, **DELETING)
+    assert is_synced(desks())
+    assert result["delete"] == 25
+
+
+def test_responses_that_are_lost_again_and_again_end_the_attempt(sandbox, sync, desks):
+    sandbox.faults.add("reset_before", method="POST", path="submit_changeset", times=None)
+    runner = TaskRunner()
+    with pytest.raises(AmbiguousWriteError):
+        sync(ROWS, runner=runner, **DELETING)
+    sandbox.faults.clear()
+    sync(ROWS, runner=runner, **DELETING)
+    assert is_synced(desks())
+
+
+def test_a_failed_job_is_split_until_its_rows_are_written(service, sync, desks):
+    service.job_failures = ["out of memory"]
+    assert sync(ROWS, **DELETING)["update"] == 5
+    assert is_synced(desks())
+
+
+def test_a_change_set_that_is_half_done_is_completed(service, sync, desks):
+    """The service applies the changes of a set one after the other."""
+    service.store.db.execute(
+        f"CREATE TRIGGER once BEFORE UPDATE ON dataset_{DESKS} WHEN new.code = 'D-3'"
+        " AND (SELECT count(*) FROM gate) = 0 BEGIN SELECT RAISE(ABORT, 'not yet'); END"
+    )
+    service.store.db.execute("CREATE TABLE gate(n)")
+    runner = TaskRunner()
+    with pytest.raises(ProviderError, match="not yet"):
+        sync(ROWS, runner=runner, **DELETING)
+    assert {row["code"] for row in ROWS} <= desks().keys()
+    service.store.db.execute("INSERT INTO gate VALUES (1)")
+    sync(ROWS, runner=runner, **DELETING)
+    assert is_synced(desks())
+
+
+def test_the_next_attempt_waits_for_the_job_and_says_what_was_done(
+    sandbox, service, sync, desks, capsys, monkeypatch
+):
+    runner = TaskRunner()
+    sandbox.faults.add("status", status=500, path="me/jobs", times=None, after=1)
+    monkeypatch.setattr("airflow_provider.core.polling.MAX_TOLERATED_FAILURES", 0)
+    with pytest.raises(ServerError):
+        sync(ROWS, runner=runner, batch_size=4, poll_interval=0.05, **DELETING)
+    sandbox.faults.clear()
+    result = sync(ROWS, runner=runner, poll_interval=0.05, **DELETING)
+    text = capsys.readouterr().out
+    assert "Earlier attempts of this task have written: create 4; job" in text
+    assert (result["create"], result["unchanged"]) == (0, 5 + 3)
+    assert is_synced(desks())
+    sync(ROWS, runner=runner, **DELETING)
+    assert "Earlier attempts" not in capsys.readouterr().out
+
+
+def test_an_approved_plan_is_completed_by_the_next_attempt(sandbox, service, sync, desks, tmp_path):
+    plan = str(tmp_path / "plan.json")
+    sync(ROWS, mode="plan", plan_output=plan, **DELETING)
+    sandbox.faults.add("status", status=401, path="submit_changeset", times=None, after=3)
+    runner = TaskRunner()
+    limits = {"max_deletes": 25, "max_delete_ratio": 1.0, "batch_size": 4}
+    with pytest.raises(ProviderError):
+        sync(plan=plan, runner=runner, **limits)
+    sandbox.faults.clear()
+    result = sync(plan=plan, runner=runner, **limits)
+    assert (result["create"], result["update"], result["unchanged"]) == (0, 0, 10)
+    assert is_synced(desks())
