@@ -141,6 +141,8 @@ class Creation:
     :param remove: the request that removes it; ``{id}`` stands for its id. None for what cannot be removed.
     :param search: the request that finds it by its name, when the reply to its creation did not arrive.
     :param found: function that returns the ids of the objects with the name ``{name}``.
+    :param look: the request that reads one object by its id, and the field that has its name; None where
+        ``search`` lists all objects.
     """
 
     about: str
@@ -148,6 +150,7 @@ class Creation:
     remove: Step | None
     search: Step
     found: Callable[[Answer, str], list[str]]
+    look: tuple[Step, str] | None = None
 
 
 class OpenQuestionError(Exception):

@@ -176,6 +176,10 @@ def _of_iotstudio(sent: Sent, own: Collection[str], run: str) -> bool:
     rest = parts[parts.index("things") + 1 :]
     if not rest:
         body = sent.json()
+        if sent.method == "PATCH":
+            return isinstance(body, list) and all(
+                isinstance(one, dict) and one.get("id") in own for one in body
+            )
         return sent.method == "POST" and isinstance(body, dict) and _is_of(run, body.get("title"))
     return rest[0] in own
 

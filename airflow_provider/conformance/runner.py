@@ -33,6 +33,7 @@ READER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticE
 
 REFUSALS = "the service refuses further requests (429)"
 
+_GONE = frozenset({404, 410})
 _SEARCHES = 4
 _SEARCH_SECONDS = 2.0
 """Seconds between the searches for an object that a service may be making still."""
@@ -268,7 +269,7 @@ class Runner:
             objects.removed(created)  # It cannot be removed, as the question before the run has said.
             return
         try:
-            ids = [created.id] if created.id else self._search(created)
+            ids = self._ids_of(created, is_later)
             for id_ in ids:
                 objects.made(created, id_)
                 self._delete(creation.remove, id_)
@@ -277,6 +278,27 @@ class Runner:
         except (ProviderError, ServiceBusyError, OpenQuestionError, SkippedError, SpentError, *READER_ERRORS):
             return
         objects.removed(created)
+
+    def _ids_of(self, created: Created, is_later: bool) -> list[str]:
+        """Return the ids of an object to remove; after a run, those alone whose objects have its name.
+
+        The file may have been changed since, so its ids alone are not believed.
+        """
+        if created.id and not is_later:
+            return [created.id]
+        look = self.service.creations[created.kind].look
+        if not (created.id and look):
+            found = self._search(created)
+            return [id_ for id_ in found if created.id in {"", id_}]
+        step, field_name = look
+        for name in placeholders(_templates(step)) - self.facts.keys() - {"id"}:
+            self._obtain(name)
+        reply = self.wire.send(step, {**self.facts, "id": created.id})
+        if reply.status in _GONE:
+            return []
+        if reply.status not in step.accepts or reply.json().get(field_name) != created.name:
+            raise OpenQuestionError("the object has another name")
+        return [created.id]
 
     def _search(self, created: Created) -> list[str]:
         """Return the ids of an object whose creation was not answered; the service may have made it."""
@@ -297,7 +319,7 @@ class Runner:
 
     def _delete(self, step: Step, id_: str) -> None:
         reply = self.wire.send(step, {**self.facts, "id": id_})
-        if reply.status not in step.accepts | {404, 410}:
+        if reply.status not in step.accepts | _GONE:
             raise OpenQuestionError(problem_of(reply))
 
 

@@ -86,10 +86,16 @@ PHOTO = Step(
 )
 ENTRIES = Step("GET", "related_tables/{gallery}/entries", needs=("photo",))
 REMOVE = Step("DELETE", "datasets/{id}", base="project")
+LOOK = Step("GET", "datasets/{id}", base="project")
 SEARCH = Step("GET", "datasets", base="project", params={"limit": "100", "search": "{name}"})
 CREATIONS = {
     "data": Creation(
-        "an empty dataset", Finder(MAKE, _id, "the dataset was not made"), REMOVE, SEARCH, _same_name
+        "an empty dataset",
+        Finder(MAKE, _id, "the dataset was not made"),
+        REMOVE,
+        SEARCH,
+        _same_name,
+        (LOOK, "name"),
     ),
     "gallery": Creation(
         "a gallery of this dataset with one photo, which is deleted with it",
@@ -104,6 +110,7 @@ CREATIONS = {
         REMOVE,
         SEARCH,
         _same_name,
+        (LOOK, "name"),
     ),
 }
 

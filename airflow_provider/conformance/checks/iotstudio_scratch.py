@@ -13,6 +13,7 @@ from airflow_provider.conformance.check import (
     Finder,
     Observed,
     OpenQuestionError,
+    SkippedError,
     Step,
 )
 from airflow_provider.conformance.checks.iotstudio import SPACE
@@ -34,29 +35,28 @@ def _titled(answer: Answer, name: str) -> list[str]:
     return [thing["uid"] for thing in answer.json()["data"] if thing.get("title") == name]
 
 
-MAKE = Step(
-    "POST",
-    THINGS,
-    json={
-        "title": "{run}-probe",
-        "properties": {
-            "level": {"type": "number", "minimum": 0, "maximum": 100},
-            "fixed": {"type": "number", "readOnly": True},
-            "note": {"type": "string"},
-            "choice": {"type": "string", "enum": ["a", "b"]},
-        },
-        "actions": {"probe": {"title": "Probe"}},
-        "status": {"level": 1, "note": "conformance"},
+DESCRIPTION: dict[str, Any] = {
+    "title": "{run}-probe",
+    "properties": {
+        "level": {"type": "number", "minimum": 0, "maximum": 100},
+        "fixed": {"type": "number", "readOnly": True},
+        "note": {"type": "string"},
+        "choice": {"type": "string", "enum": ["a", "b"]},
     },
-    makes="probe",
+    "actions": {"probe": {"title": "Probe"}},
+    "events": {"probe": {"title": "Probe", "data": {"type": "number"}}},
+}
+MAKE = Step(
+    "POST", THINGS, json={**DESCRIPTION, "status": {"level": 1, "note": "conformance"}}, makes="probe"
 )
 CREATIONS = {
     "probe": Creation(
-        "a Thing with four properties and an action",
+        "a Thing with four properties, an action and an event",
         Finder(MAKE, _uid, "the Thing was not made"),
         Step("DELETE", f"{THINGS}/{{id}}"),
         Step("GET", THINGS, params={"title": "{name}"}),
         _titled,
+        (Step("GET", f"{THINGS}/{{id}}"), "title"),
     )
 }
 
@@ -73,6 +73,16 @@ GROUPED = Step(
 
 def _action(answer: Answer, _: Facts) -> str | None:
     return str(answer.json()["probe"]["href"]).rpartition("/")[2] or None
+
+
+NO_METHOD = frozenset({404, 405, 501})
+PATCH: dict[str, Any] = {
+    "headers": {"Content-Type": "application/json-patch+json"},
+    "accepts": SUCCESS | NO_METHOD,
+}
+CHANGE = [{"op": "add", "path": "/description", "value": "conformance"}]
+EVENTS = f"{THINGS}/{{probe}}/events/probe"
+EVENT = Step("POST", EVENTS, json={"probe": {"data": 1}}, once=True)
 
 
 FINDERS = {"action": Finder(REQUEST, _action, "the request of the action has no id")}
@@ -118,6 +128,32 @@ def _group_limit(answers: Answers, _: Facts) -> str:
     if len(one) < 2 and len(two) < 2:
         raise OpenQuestionError("the values of one time are not in one item")
     return "items" if len(one) > 1 else "values"
+
+
+def _has_patch(answers: Answers, _: Facts) -> bool:
+    return answers[0].status in SUCCESS
+
+
+def _patch_results(answers: Answers, _: Facts) -> str:
+    if answers[0].status not in SUCCESS:
+        raise SkippedError(NO_PATCH)
+    results = answers[0].json()["results"]
+    if not isinstance(results, (list, dict)):
+        raise OpenQuestionError("the results are neither a list nor an object")
+    return "list" if isinstance(results, list) else "by_id"
+
+
+def _put_without_status(answers: Answers, _: Facts) -> str:
+    return "keep" if answers[-1].json().get("level") == KEPT["level"] else "clear"
+
+
+def _event_order(answers: Answers, _: Facts) -> str:
+    found = [item["probe"]["data"] for item in answers[-1].json()["data"]]
+    return {(2, 1): "newest", (1, 2): "oldest"}[tuple(found[:2])]
+
+
+NO_PATCH = "the service has no PATCH"
+KEPT = {"level": 4, "note": "conformance"}
 
 
 def _shows_output(answers: Answers, _: Facts) -> bool:
@@ -234,5 +270,54 @@ SCRATCH = (
         "the output of an action can be read",
         "iotstudio/actions.py",
         choice_reader(_shows_output, {True: "the output", False: "none"}),
+    ),
+    Check(
+        "I6.patch",
+        "scratch",
+        "Can a Thing be changed with PATCH?",
+        (Step("PATCH", f"{THINGS}/{{probe}}", json=CHANGE, **PATCH),),
+        "has_patch",
+        True,
+        "a Thing can be changed with PATCH",
+        "iotstudio/hooks_admin.py",
+        choice_reader(_has_patch, {True: "it changed", False: "a refusal"}),
+    ),
+    Check(
+        "I6.bulk_patch",
+        "scratch",
+        "Are the results of a PATCH of many Things a list, or an object by id?",
+        (Step("PATCH", THINGS, json=[{"id": "{probe}", "patch": CHANGE}], **PATCH),),
+        "patch_results",
+        "list",
+        "the results of a PATCH of many Things are a list",
+        "iotstudio/hooks_admin.py",
+        choice_reader(_patch_results, {"list": "a list", "by_id": "an object"}),
+        moot={"has_patch": NO_PATCH},
+    ),
+    Check(
+        "I6.events",
+        "scratch",
+        "Does a list of events begin with the newest event?",
+        (EVENT, replace(EVENT, json={"probe": {"data": 2}}), Step("GET", EVENTS, fresh=True)),
+        "event_order",
+        "newest",
+        "a list of events begins with the newest",
+        "iotstudio/events/export.py",
+        choice_reader(_event_order, {"newest": "the newest first", "oldest": "the oldest first"}),
+    ),
+    Check(
+        "I6.put",
+        "scratch",
+        "Does a new description of a Thing without its values leave them?",
+        (
+            _write(KEPT),
+            Step("PUT", f"{THINGS}/{{probe}}", json=DESCRIPTION),
+            Step("GET", VALUES, fresh=True),
+        ),
+        "put_without_status",
+        "keep",
+        "a description without values leaves them",
+        "iotstudio/sync/execute.py",
+        choice_reader(_put_without_status, {"keep": "them there", "clear": "them gone"}),
     ),
 )

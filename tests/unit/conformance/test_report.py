@@ -14,9 +14,10 @@ import pytest
 from airflow_provider.conformance.catalogue import SERVICES
 from airflow_provider.conformance.reports import leaks
 from airflow_provider.conformance.reports.shapes import body_shape, shape_of, shown_headers
+from airflow_provider.conformance.session import Choice, Session
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.sandbox.mapsindoors.seed import API_KEY, PASSWORD, USER
-from tests.support.conformance import prepare, run_checks
+from tests.support.conformance import SharedClock, prepare, run_checks
 
 pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
 
@@ -146,6 +147,18 @@ def test_the_report_of_a_run_holds_no_values(sandbox: Any, name: str) -> None:
     assert {"schema", "provider", "service", "level", "time", "host", "checks"} <= set(document)
     assert document["host"] == "other"
     assert all(check["requests"] for check in document["checks"] if check["verdict"] != "skipped")
+
+
+def test_secrets_of_configurations_are_known_to_the_last_pass(sandbox: Any) -> None:
+    prepare(sandbox, "leanix", "L6.secrets")
+    with SharedClock(sandbox).running() as clock:
+        session = Session("leanix_default", Choice(only=("L6",)), clock)
+        report = session.run()
+        session.close()
+    (secret,) = [text for text in session.opened.secrets if "AccountKey" in text]
+    assert report.text(session.opened.secrets)
+    with pytest.raises(leaks.LeakError):
+        leaks.check(json.dumps({"found": secret}), session.opened.secrets)
 
 
 def test_a_planted_secret_stops_the_report(sandbox: Any) -> None:

@@ -16,6 +16,7 @@ import pytest
 from airflow_provider.conformance.catalogue import SERVICES
 from airflow_provider.conformance.command import main
 from airflow_provider.conformance.created import CreatedObjects, UnusableFileError
+from airflow_provider.conformance.session import Choice, Session
 from airflow_provider.core.http import auth
 from airflow_provider.sandbox.amigocloud.seed import ASSETS
 from tests.support.conformance import SharedClock, floor_of
@@ -24,6 +25,7 @@ from tests.support.killed_run import killed_run
 
 pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
 
+HEAD = {"run": "conformance-0123456789ab", "service": "iotstudio", "place": "0"}
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "50" if LONG else "3"))
 NAMES = list(SERVICES)
 
@@ -235,6 +237,35 @@ def test_a_reply_that_names_another_object_removes_nothing_of_the_user(
     assert not any("DELETE" in route for route in sandbox.counters.report()["requests"])
 
 
+KINDS = [
+    (name, kind) for name, one in SERVICES.items() for kind in one.creations if one.creations[kind].remove
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_a_file_that_names_another_object_removes_nothing_of_the_user(
+    sandbox: Any, name: str, kind: str, tmp_path: Path, capsys: Any
+) -> None:
+    of_user = {
+        "mapsindoors": floor_of(sandbox),
+        "amigocloud": str(ASSETS),
+        "iotstudio": next(iter(sandbox.iotstudio.space.things)),
+        "leanix": next(iter(sandbox.leanix.configurations.values()))["connectorId"],
+    }
+    session = Session(f"{name}_default", Choice("scratch"))
+    objects = CreatedObjects.start(
+        tmp_path / "run.jsonl", {**HEAD, "service": name, "place": session._place()}
+    )
+    session.close()
+    objects.made(objects.intend(kind, f"{HEAD['run']}-{kind}"), of_user[name])
+    before = snapshot(sandbox)
+    code = clean_up(sandbox, name, objects.path)
+    assert snapshot(sandbox) == before
+    looks = SERVICES[name].creations[kind].look is not None
+    assert code == (5 if looks else 0)  # A list that lacks the name shows that the run's object is gone.
+    assert (of_user[name] in capsys.readouterr().err) == looks
+
+
 def storms() -> Iterator[Any]:
     dice = random.Random(429)
     for name in NAMES:
@@ -257,9 +288,6 @@ def test_a_storm_of_refusals_in_the_middle_leaves_what_clean_up_removes(
     for path in files(working_folder):
         assert clean_up(sandbox, name, path) == 0
     assert snapshot(sandbox) == before
-
-
-HEAD = {"run": "conformance-0123456789ab", "service": "iotstudio", "place": "0"}
 
 
 def test_objects_are_written_down_before_and_after_their_creation(tmp_path: Path) -> None:
