@@ -72,7 +72,7 @@ class Comparison:
     def _compare_page(self, rows: list[Row]) -> None:
         sql = (
             "SELECT page.n, page.id, wanted.key, wanted.row, wanted.id, wanted.body, wanted.found,"
-            " wanted.problem FROM page JOIN wanted ON wanted.key = page.key ORDER BY page.n"
+            " wanted.problem FROM page CROSS JOIN wanted ON wanted.key = page.key"
         )
         met: dict[str, str] = {}
         for n, there, key, number, own, body, found, has_problem in self._store.db.execute(sql).fetchall():
@@ -136,7 +136,7 @@ class Comparison:
     def _taken_ids(self) -> list[str]:
         """Return the keys of rows whose chosen id belongs to a row of another key."""
         sql = (
-            "SELECT wanted.key FROM page JOIN wanted ON coalesce(wanted.id, wanted.new_id) = page.id"
+            "SELECT wanted.key FROM page CROSS JOIN wanted ON wanted.chosen = page.id"
             " WHERE page.key IS NOT wanted.key"
         )
         return [key for (key,) in self._store.db.execute(sql)]
@@ -152,7 +152,7 @@ class Comparison:
                     self._fail(number, key, f"{KEY} {own} belongs to a row with another {self._key}")
             chosen = {new_id(dataset, self._key, key, attempt): key for key, *_ in left if key not in named}
             self._store.db.executemany(
-                "UPDATE wanted SET new_id = ? WHERE key = ?", ((one, key) for one, key in chosen.items())
+                "UPDATE wanted SET chosen = ? WHERE key = ?", ((one, key) for one, key in chosen.items())
             )
             left = self._new_of(chosen[one] for one in find(list(chosen)))
 
@@ -161,10 +161,7 @@ class Comparison:
         return [row for key in keys for row in self._store.db.execute(sql, (key,))]
 
     def _add_creations(self) -> None:
-        sql = (
-            "SELECT key, row, coalesce(id, new_id), body FROM wanted WHERE found IS NULL AND NOT problem"
-            " ORDER BY rowid"
-        )
+        sql = "SELECT key, row, chosen, body FROM wanted WHERE found IS NULL AND NOT problem ORDER BY rowid"
         for key, number, chosen, text in self._store.db.execute(sql):
             body = msgspec.json.decode(text)
             self._store.add_change(

@@ -35,6 +35,9 @@ _KINDS = {
 }
 """Reader of values by the type of a field; those of any other type are sent and compared as they are."""
 
+_PLAIN: Mapping[str, type] = {"text": str, "integer": int, "boolean": bool}
+_INT64_END = 2**63
+
 _FLOAT4_DIGITS = 9
 """Maximum digits of a number of 32 bits."""
 
@@ -60,6 +63,17 @@ class Field:
     def kind(self) -> str:
         """Name of the reader of its values; ``json`` for a type that this module does not know."""
         return _KINDS.get(self.type.lower(), "json")
+
+    @cached_property
+    def plain(self) -> Any:
+        """Type of values that a dataset returns as rows have them, apart from :meth:`fits`; None for none."""
+        return _PLAIN.get(self.kind)
+
+    def fits(self, value: Any) -> bool:
+        """Return whether a value of the type :attr:`plain` is sent as it is; checks most values quickly."""
+        if self.plain is str:
+            return bool(value.isascii()) and len(value) <= (self.max_length or len(value))
+        return self.plain is bool or bool(-_INT64_END <= value < _INT64_END)
 
     def read(self, value: Any) -> Any:
         """Return a row's value as it is sent, which is as the dataset returns it.
@@ -97,6 +111,8 @@ class Field:
         """
         if value is None:
             return None
+        if type(value) is int:
+            return str(value)
         try:
             return normal_key(read_text(self._normal(value))) or None
         except UnreadableValueError:

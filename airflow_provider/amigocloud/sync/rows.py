@@ -114,8 +114,12 @@ class RowReader:
     def _read_fields(self, row: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
         body: dict[str, Any] = {}
         problems: list[str] = []
+        fields = self._schema.fields
         for name, value in row.items():
-            field = self._field(name)
+            field = fields.get(name) or self._field(name)
+            if field is not None and type(value) is field.plain and field.fits(value):
+                body[field.name] = value
+                continue
             if field is None:
                 hint = nearest(name, self._schema.fields) if isinstance(name, str) else ""
                 problems.append(f"the dataset has no field {_shown_name(name)}{hint}")
@@ -133,10 +137,7 @@ class RowReader:
         return body, problems
 
     def _field(self, name: Any) -> Field | None:
-        found = self._schema.fields.get(name) if isinstance(name, str) else None
-        if found is None and name == "geometry" and self._alias:
-            return self._schema.fields[self._alias]
-        return found
+        return self._schema.fields[self._alias] if name == "geometry" and self._alias else None
 
     def _value(self, field: Field, value: Any) -> Any:
         if field.kind == "geometry" and not _is_absent(value):
@@ -205,13 +206,14 @@ def store_rows(
             own = body.pop(KEY, None)
             own_id = normal_key(str(own)) if own is not None and reader.key != KEY else None
             if key:
-                chosen = new_id(dataset, reader.key, key)
+                chosen = own_id or new_id(dataset, reader.key, key)
                 other = store.add_wanted(key, number, own_id, chosen, body, has_problem=bool(wrong))
                 if other is not None:
                     wrong.append(f"has the {reader.key} of row {other}")
             if wrong:
                 store.add_failed(number, key, wrong)
                 _add_problems(problems, number, key, wrong)
+    store.index_wanted()
     return count
 
 

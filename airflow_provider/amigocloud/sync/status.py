@@ -74,7 +74,7 @@ class StatusCheck:
         )
         # The condition is a constant of this package.
         sql = (
-            "SELECT page.id, changes.n FROM page JOIN changes ON changes.key = page.key"  # noqa: S608
+            "SELECT page.id, changes.n FROM page CROSS JOIN changes ON changes.key = page.key"  # noqa: S608
             f" WHERE changes.operation = 'create' AND page.id <> changes.id AND {where}"
         )
         self._store.db.executemany(

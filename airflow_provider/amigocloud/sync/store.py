@@ -18,9 +18,8 @@ OPERATIONS = (CREATE, UPDATE, DELETE)
 
 _TABLES = """
 CREATE TABLE wanted(
-  key TEXT PRIMARY KEY, row, id TEXT, new_id TEXT, body BLOB, found TEXT, problem INTEGER
+  key TEXT PRIMARY KEY, row, id TEXT, chosen TEXT, body BLOB, found TEXT, problem INTEGER
 );
-CREATE INDEX wanted_id ON wanted(coalesce(id, new_id));
 CREATE TABLE missing(id TEXT PRIMARY KEY, key TEXT, before TEXT, name TEXT, outline TEXT) WITHOUT ROWID;
 CREATE TABLE failed(row, key TEXT, reasons BLOB);
 CREATE TABLE changes(
@@ -69,6 +68,7 @@ class SyncStore:
         self.db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA journal_mode = OFF")
         self.db.execute("PRAGMA synchronous = OFF")
+        self.db.execute("PRAGMA temp_store = MEMORY")
         self.db.executescript(_TABLES)
         self._encoder = msgspec.json.Encoder()
 
@@ -88,25 +88,29 @@ class SyncStore:
     # -- rows
 
     def add_wanted(
-        self, key: str, row: int, own_id: str | None, new_id: str, body: Json, *, has_problem: bool
+        self, key: str, row: int, own_id: str | None, chosen: str, body: Json, *, has_problem: bool
     ) -> Any:
         """Add a row; return the number of the row that has its key already, if there is one.
 
         :param key: text of the row's key.
         :param row: number of the row.
         :param own_id: the ``amigo_id`` that the row names.
-        :param new_id: the ``amigo_id`` of the row if it is new.
+        :param chosen: the ``amigo_id`` of the row if it is new.
         :param body: its fields.
         :param has_problem: whether it is left out.
         """
-        values = (key, row_number(row), own_id, new_id, self._encoder.encode(body), int(has_problem))
+        values = (key, row_number(row), own_id, chosen, self._encoder.encode(body), int(has_problem))
         try:
             self.db.execute(
-                "INSERT INTO wanted(key, row, id, new_id, body, problem) VALUES (?, ?, ?, ?, ?, ?)", values
+                "INSERT INTO wanted(key, row, id, chosen, body, problem) VALUES (?, ?, ?, ?, ?, ?)", values
             )
         except sqlite3.IntegrityError:
             return self.db.execute("SELECT row FROM wanted WHERE key = ?", (key,)).fetchone()[0]
         return None
+
+    def index_wanted(self) -> None:
+        """Make rows findable by the id that they would have; called when all of them are there."""
+        self.db.execute("CREATE INDEX IF NOT EXISTS wanted_id ON wanted(chosen)")
 
     def add_failed(self, row: int | str, key: str, reasons: Sequence[str]) -> None:
         """Add a row that is left out, with the reasons."""
