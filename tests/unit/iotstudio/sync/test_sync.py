@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -190,6 +191,36 @@ def test_an_edited_export_without_its_values_changes_what_was_edited(
     assert service.space.things[fleet[3]].title == "Edited"
 
 
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "parquet", "csv"])
+def test_empty_fields_of_tables_leave_a_field_alone_and_null_in_json_empties_it(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path, suffix: str
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / f"rows.{suffix}"
+    row = {"uid": fleet[0], "title": "New", "description": None}
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    elif suffix == "csv":
+        path.write_text(f"uid,title,description\n{fleet[0]},New,\n")
+    else:
+        path.write_text(json.dumps([row] if suffix == "json" else row))
+    assert counts(sync(str(path))) == (0, 1, 0, 0, 0)
+    described = service.space.things[fleet[0]].fields["description"]
+    assert (described == "") == suffix.startswith("json")
+
+
+def test_models_are_not_checked_when_the_client_may_not_list_them(
+    service: IoTStudioService, fleet: list[str], hook: IoTStudioHook, connect: Callable[..., Any]
+) -> None:
+    hook.create_model("climate")
+    connect(extra={"scopes": ["thing", "category"]})
+    assert counts(sync([{"uid": fleet[0], "model": "climate"}])) == (0, 1, 0, 0, 0)
+    with pytest.raises(PartialWriteError, match="Model nothing not found"):
+        sync([{"uid": fleet[0], "model": "nothing"}])
+
+
 @pytest.mark.parametrize(
     ("rows", "wanted"),
     [
@@ -208,6 +239,10 @@ def test_an_edited_export_without_its_values_changes_what_was_edited(
         ([{"uid": THING, "model": "m@1", "model_version": 2}], "is not the version"),
         ([{"uid": THING, "properties": "{"}], "properties is not JSON"),
         ([{"uid": 7}], "uid is no text"),
+        ([{"uid": THING, "categories": ""}], "'categories' must be a list"),
+        ([{"uid": THING, "model": " "}], "'model' must be an object"),
+        ([{"uid": THING, "title": ""}], "'title' is empty"),
+        ([{"uid": THING, "properties": ""}], "properties is not JSON"),
         ([7], "no object"),
     ],
 )
