@@ -116,6 +116,8 @@ def test_a_category_limits_what_is_compared_and_created(service: IoTStudioServic
         sync([{"uid": fleet[0], "title": "x"}], category="Meters")
     with pytest.raises(InputError, match="categories lacks 'Meters'"):
         sync([{"title": "Meter 9", "categories": ["Sensors"]}], match_on="title", category="Meters")
+    with pytest.raises(InputError, match="there is no category 'Meter'; did you mean 'Meters'"):
+        sync([{"title": "Meter 9"}], match_on="title", category="Meter")
 
 
 @pytest.mark.parametrize("patch_results", ["list", "by_id"])
