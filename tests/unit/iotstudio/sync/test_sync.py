@@ -24,6 +24,8 @@ from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.iotstudio.conftest import LIST, THING
 
+pytestmark = pytest.mark.slow  # promises do not depend on versions
+
 CREATE = "iotstudio POST /spaces/{space}/things"
 BULK = "iotstudio PATCH /spaces/{space}/things"
 DELETE = "iotstudio DELETE /spaces/{space}/things"
@@ -376,6 +378,22 @@ def test_a_plan_is_written_reviewed_and_applied_exactly(
     assert counts(result) == (1, 1, 9, 0, 0)
     assert result["plan"] == path
     assert titles(service) == ["<b>New</b>", "Pump"]
+
+
+def test_a_plan_of_many_files_names_rows_by_file_and_is_applied(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    folder, path = tmp_path / "rows", str(tmp_path / "plan.json")
+    folder.mkdir()
+    for number, uid in enumerate(fleet[:3]):
+        (folder / f"part-{number}.jsonl").write_text(json.dumps({"uid": uid, "title": f"T{number}"}))
+    sync(f"{folder}/", mode="plan", plan_output=path)
+    rows = [change["row"] for change in json.loads(Path(path).read_text())["changes"]]
+    assert rows == ["part-0.jsonl:1", "part-1.jsonl:1", "part-2.jsonl:1"]
+    assert counts(sync(plan=path)) == (0, 3, 0, 0, 0)
+    (folder / "part-9.jsonl").write_text(json.dumps({"uid": fleet[0], "titel": "x"}))
+    with pytest.raises(InputError, match=r"part-9\.jsonl:1"):
+        sync(f"{folder}/part-*.jsonl")
 
 
 def test_a_plan_is_refused_when_its_things_have_changed(
