@@ -297,6 +297,7 @@ class IoTStudioEventSensor(FleetSensor):
         since = self.begin(context)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             found = find_events(hook, Fleet.of(self), self.event, since)
+        found.raise_if_missing()
         for problem in found.unknown if is_first else ():
             self.log.warning("%s; nothing is reported until then", problem)
         return event_result(found.events) if len(found.events) >= self.min_events else None

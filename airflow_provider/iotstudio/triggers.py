@@ -318,6 +318,7 @@ class IoTStudioEventPollTrigger(FleetPollTrigger):
             space=self.space,
             interval=self.poll_interval,
         )
+        found.raise_if_missing()
         return event_result(found.events) if len(found.events) >= self.min_events else None
 
 
@@ -364,7 +365,7 @@ class IoTStudioEventTrigger(EventWatcher):
     Airflow 3.3 the asset's state holds how far the watcher has come, so that events that are reported while
     the triggerer is down fire afterwards, each once. The service keeps the last hundred events of a Thing and
     name: when all of them are new, older ones may be gone, which is a warning. On older versions a restarted
-    watcher starts from the present.
+    watcher starts from the present. A Thing that is given by its id and is not there is a warning.
 
     Each poll is one request for each Thing that declares the event, and one for each 1000 Things.
 

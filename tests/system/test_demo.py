@@ -181,7 +181,7 @@ def test_things_are_in_step_with_the_rows(ran: DemoRun) -> None:
     assert titles.count("Meter A-9") == 1
 
 
-def test_silent_devices_are_found_in_the_triggerer_and_listed(ran: DemoRun) -> None:
+def test_silent_devices_are_found_and_listed(ran: DemoRun) -> None:
     returned = ran.jobs["iotstudio_silent_devices"].returned
     assert returned["silent"]["matches"] > 50
     assert returned["list"]["columns"][:6] == ["uid", "title", "categories", "model", "created", "modified"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.shared_polls import shared_result
@@ -84,10 +85,26 @@ class Found(NamedTuple):
 
     :param events: the events from the requested time on.
     :param unknown: a sentence when no Thing declares the event; empty otherwise.
+    :param missing: Things that were given by their ids and are not there, or do not have the event.
     """
 
     events: list[Event]
     unknown: list[str]
+    missing: Mapping[str, NotFoundError] = MappingProxyType({})
+
+    def raise_if_missing(self) -> None:
+        """Raise when a Thing that was given by its id is not there, or does not have the event.
+
+        :raises NotFoundError: the service's 404.
+        """
+        for thing_id, error in self.missing.items():
+            raise NotFoundError(
+                error.status,
+                error.code,
+                f"{error.message}: Thing {thing_id} is not there, or does not declare the event",
+                request=error.request,
+                body=error.body,
+            )
 
 
 def find_events(hook: IoTStudioHook, fleet: Fleet, event: str, since: datetime) -> Found:
@@ -97,7 +114,6 @@ def find_events(hook: IoTStudioHook, fleet: Fleet, event: str, since: datetime) 
     :param fleet: the Things.
     :param event: the event's name.
     :param since: only events from this time on.
-    :raises NotFoundError: for a Thing that was given by its id and is not there.
     """
     declared, ids = declaring_things(hook, fleet, [event])
     return _found(fleet, declared, read_things(hook, ids, [event], since, CONCURRENCY))
@@ -125,11 +141,12 @@ def declaring_things(
 
 def _found(fleet: Fleet, declared: Declared, things: Iterable[ThingEvents]) -> Found:
     events: list[Event] = []
+    missing: dict[str, NotFoundError] = {}
     for thing in things:
         if thing.error is not None and fleet.thing_ids is not None:
-            raise thing.error
+            missing[thing.thing_id] = thing.error
         events += thing.events
-    return Found(events, declared.problems())
+    return Found(events, declared.problems(), missing)
 
 
 async def afind_events(hook: IoTStudioHook, fleet: Fleet, event: str, since: datetime) -> Found:

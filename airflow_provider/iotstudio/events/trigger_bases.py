@@ -88,6 +88,7 @@ class EventWatcher(BaseEventTrigger):
     poll_interval: float
     space: str | None
     _is_checked = False
+    _missing: frozenset[str] = frozenset()
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments: ids and numbers, never a credential."""
@@ -157,4 +158,11 @@ class EventWatcher(BaseEventTrigger):
             for problem in found.unknown:
                 self.log.error("%s; nothing fires until then", problem)
         self._is_checked = True
+        if self._missing != (missing := frozenset(found.missing)) and missing:
+            self.log.warning(
+                "%d Things are not there, or do not declare the event: %s",
+                len(missing),
+                ", ".join(sorted(missing)[:10]),
+            )
+        self._missing = missing
         return found

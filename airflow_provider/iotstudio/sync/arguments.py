@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider.core.arguments import check_choice, check_exactly_one, check_without
+from airflow_provider.core.input.conditions import rendered_hint
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.sync.limits import Limits
@@ -73,7 +74,8 @@ def _default_problems(defaults: object) -> list[str]:
     if defaults is None:
         return []
     if not isinstance(defaults, Mapping):
-        return [f"'defaults' must be an object of fields by name, not {shown(defaults)}"]
+        hint = rendered_hint(defaults) if isinstance(defaults, str) else ""
+        return [f"'defaults' must be an object of fields by name, not {shown(defaults)}{hint}"]
     return [
         f"'defaults' has {shown(name)}, which is no field that Things can have in common"
         for name in defaults

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import PermissionDeniedError
+from airflow_provider.errors import InputError, PermissionDeniedError
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
 from airflow_provider.iotstudio.sync.rows import DesiredThing, RowReader
 from airflow_provider.iotstudio.things.write import same_field
@@ -106,8 +106,9 @@ class Comparison:
 
         :param hook: the space, which is asked for names that no Thing has.
         :param category: the category of the sync, which new Things get.
+        :raises InputError: when it does not exist.
         """
-        wrong = self._unknown_names(hook)
+        wrong = self._unknown_names(hook, category)
         for row in self._reader.rows.things:
             found = self._found.get(row.number, [])
             if reason := self._problem(row, found) or wrong.get(row.number, ""):
@@ -136,15 +137,21 @@ class Comparison:
             )
         return ""
 
-    def _unknown_names(self, hook: IoTStudioHook) -> dict[int, str]:
-        """Return the rows that name a category or a model that does not exist."""
+    def _unknown_names(self, hook: IoTStudioHook, category: str | None) -> dict[int, str]:
+        """Return the rows that name a category or a model that does not exist.
+
+        :raises InputError: when the category of the sync does not exist.
+        """
         rows = self._reader.rows.things
-        categories = {name for row in rows for name in row.fields.get("categories") or ()}
+        categories: set[str] = set() if category is None else {category}
+        categories |= {name for row in rows for name in row.fields.get("categories") or ()}
         models = {row.fields["model"]["name"] for row in rows if row.fields.get("model")}
         wrong: dict[str, dict[str, str]] = {"category": {}, "model": {}}
         if unseen := categories - self.fleet.categories:
             known = {str(one["name"]) for one in hook.list_categories()}
             wrong["category"] = {name: nearest(name, known) for name in unseen - known}
+            if category is not None and category not in known | self.fleet.categories:
+                raise InputError(f"there is no category {category!r}{nearest(category, known)}", "category")
         if unseen := models - self.fleet.models:
             known = _models(hook, unseen)
             wrong["model"] = {name: nearest(name, known) for name in unseen - known}

@@ -100,11 +100,10 @@ class RowReader:
         refuse_data_frame(source, "source")
         self.problems.where = f"the rows of {subject_of(source, 'source')}"
         opened = source if is_query(source) else open_source_files(source, "source", options)
-        is_sparse = is_query(opened) or isinstance(opened, (str, ManyFiles))
         fields = COLUMNS if is_query(opened) else ()
         for number, row in read_source(_objects(opened), "source", options, fields=fields):
             self.rows.count += 1
-            self._read_row(number, row, is_sparse=is_sparse)
+            self._read_row(number, row)
         return self.rows
 
     def fail(self, row: DesiredThing, reason: str) -> None:
@@ -121,7 +120,7 @@ class RowReader:
             self.problems.add(reason, number, key)
         self.rows.failed.append({"row": number, "key": key, "reasons": reasons})
 
-    def _read_row(self, number: int, row: Mapping[Any, Any], *, is_sparse: bool) -> None:
+    def _read_row(self, number: int, row: Mapping[Any, Any]) -> None:
         uid, problems = _uid(row)
         cells: dict[str, Any] = {}
         unknown: list[str] = []
@@ -132,7 +131,8 @@ class RowReader:
                 continue
             elif name not in COLUMNS:
                 unknown.append(_unknown(name))
-            elif not (is_missing(value) and (is_sparse or value is not None)):
+            else:
+                # The readers leave empty fields of tables out: None is an explicit null.
                 cells[name] = value
         problems += _read_cells(cells)
         fields, wrong = read_description(cells, none=True)
@@ -209,7 +209,7 @@ def _read_cells(cells: dict[str, Any]) -> list[str]:
     problems: list[str] = []
     for name in (*_OBJECTS, "@type", "categories", "model"):
         value = cells.get(name)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (not value.strip() and name not in _OBJECTS):
             continue
         is_json = value.lstrip()[:1] in ("{", "[") or value.strip() == "null"
         if is_json or name in _OBJECTS:

@@ -42,9 +42,15 @@ def create_thing(
     :param hook: the space.
     :param description: its fields.
     :param category: the category that it is created in.
-    :raises AmbiguousWriteError: when no response arrived, and several Things may be the new one.
+    :raises AmbiguousWriteError: when no response arrived, and several Things may be the new one, or the
+        service cannot list the newest ones.
     """
-    noted = _newest(hook, category)
+    try:
+        noted = _newest(hook, category)
+    except RequestRejectedError as error:
+        # Without this order, a lost response stays ambiguous.
+        hook.log.info("The newest Things cannot be listed: %s", error)
+        return _create(hook, description, category)
 
     def find() -> dict[str, Any] | None:
         return find_created(hook, description, noted, category)

@@ -20,6 +20,8 @@ from tests.support.state_store import FakeAssetStateStores, FakeStateStore
 
 from .conftest import EVENT, EVENTS, Report
 
+pytestmark = pytest.mark.slow  # promises do not depend on versions
+
 START = datetime(2026, 2, 1, tzinfo=UTC)
 UNKNOWN = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
 

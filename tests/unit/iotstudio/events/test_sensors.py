@@ -94,7 +94,7 @@ def test_only_the_things_that_are_asked_for_count(
 
 
 def test_a_thing_that_does_not_exist_fails_the_task(sensors: list[str]) -> None:
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match="is not there, or does not declare the event"):
         polled(event_sensor(thing_id=UNKNOWN))
     with pytest.raises(NotFoundError):
         polled(silence_sensor(thing_id=UNKNOWN))

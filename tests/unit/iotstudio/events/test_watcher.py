@@ -160,6 +160,17 @@ async def test_a_watcher_of_one_thing_sends_one_request_a_poll(
     assert not sandbox.counters.requests["iotstudio GET /spaces/{space}/things"]
 
 
+async def test_a_thing_that_is_gone_is_one_warning_and_blocks_no_other(
+    sandbox: Sandbox, sensors: list[str], report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
+    pending = asyncio.create_task(fired(watcher(thing_ids=[gone, sensors[0]]).run(), 1))
+    await polled(sandbox, 2, 3)
+    made = report(sensors[0])
+    assert await pending == [made]
+    assert capsys.readouterr().out.count(f"not declare the event: {gone}") == 1
+
+
 async def test_more_events_than_the_service_keeps_are_one_warning(
     sandbox: Sandbox, sensors: list[str], report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:

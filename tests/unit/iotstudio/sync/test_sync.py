@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,8 @@ from airflow_provider.iotstudio.sync import sync as sync_module
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.iotstudio.conftest import LIST, THING
+
+pytestmark = pytest.mark.slow  # promises do not depend on versions
 
 CREATE = "iotstudio POST /spaces/{space}/things"
 BULK = "iotstudio PATCH /spaces/{space}/things"
@@ -115,6 +118,8 @@ def test_a_category_limits_what_is_compared_and_created(service: IoTStudioServic
         sync([{"uid": fleet[0], "title": "x"}], category="Meters")
     with pytest.raises(InputError, match="categories lacks 'Meters'"):
         sync([{"title": "Meter 9", "categories": ["Sensors"]}], match_on="title", category="Meters")
+    with pytest.raises(InputError, match="there is no category 'Meter'; did you mean 'Meters'"):
+        sync([{"title": "Meter 9"}], match_on="title", category="Meter")
 
 
 @pytest.mark.parametrize("patch_results", ["list", "by_id"])
@@ -190,6 +195,36 @@ def test_an_edited_export_without_its_values_changes_what_was_edited(
     assert service.space.things[fleet[3]].title == "Edited"
 
 
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "parquet", "csv"])
+def test_empty_fields_of_tables_leave_a_field_alone_and_null_in_json_empties_it(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path, suffix: str
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / f"rows.{suffix}"
+    row = {"uid": fleet[0], "title": "New", "description": None}
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    elif suffix == "csv":
+        path.write_text(f"uid,title,description\n{fleet[0]},New,\n")
+    else:
+        path.write_text(json.dumps([row] if suffix == "json" else row))
+    assert counts(sync(str(path))) == (0, 1, 0, 0, 0)
+    described = service.space.things[fleet[0]].fields["description"]
+    assert (described == "") == suffix.startswith("json")
+
+
+def test_models_are_not_checked_when_the_client_may_not_list_them(
+    service: IoTStudioService, fleet: list[str], hook: IoTStudioHook, connect: Callable[..., Any]
+) -> None:
+    hook.create_model("climate")
+    connect(extra={"scopes": ["thing", "category"]})
+    assert counts(sync([{"uid": fleet[0], "model": "climate"}])) == (0, 1, 0, 0, 0)
+    with pytest.raises(PartialWriteError, match="Model nothing not found"):
+        sync([{"uid": fleet[0], "model": "nothing"}])
+
+
 @pytest.mark.parametrize(
     ("rows", "wanted"),
     [
@@ -208,6 +243,10 @@ def test_an_edited_export_without_its_values_changes_what_was_edited(
         ([{"uid": THING, "model": "m@1", "model_version": 2}], "is not the version"),
         ([{"uid": THING, "properties": "{"}], "properties is not JSON"),
         ([{"uid": 7}], "uid is no text"),
+        ([{"uid": THING, "categories": ""}], "'categories' must be a list"),
+        ([{"uid": THING, "model": " "}], "'model' must be an object"),
+        ([{"uid": THING, "title": ""}], "'title' is empty"),
+        ([{"uid": THING, "properties": ""}], "properties is not JSON"),
         ([7], "no object"),
     ],
 )
@@ -339,6 +378,22 @@ def test_a_plan_is_written_reviewed_and_applied_exactly(
     assert counts(result) == (1, 1, 9, 0, 0)
     assert result["plan"] == path
     assert titles(service) == ["<b>New</b>", "Pump"]
+
+
+def test_a_plan_of_many_files_names_rows_by_file_and_is_applied(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    folder, path = tmp_path / "rows", str(tmp_path / "plan.json")
+    folder.mkdir()
+    for number, uid in enumerate(fleet[:3]):
+        (folder / f"part-{number}.jsonl").write_text(json.dumps({"uid": uid, "title": f"T{number}"}))
+    sync(f"{folder}/", mode="plan", plan_output=path)
+    rows = [change["row"] for change in json.loads(Path(path).read_text())["changes"]]
+    assert rows == ["part-0.jsonl:1", "part-1.jsonl:1", "part-2.jsonl:1"]
+    assert counts(sync(plan=path)) == (0, 3, 0, 0, 0)
+    (folder / "part-9.jsonl").write_text(json.dumps({"uid": fleet[0], "titel": "x"}))
+    with pytest.raises(InputError, match=r"part-9\.jsonl:1"):
+        sync(f"{folder}/part-*.jsonl")
 
 
 def test_a_plan_is_refused_when_its_things_have_changed(

@@ -76,6 +76,16 @@ def test_a_thing_is_given_up_when_no_response_ever_arrives(
     assert _valves(service) == []
 
 
+def test_without_the_order_of_the_newest_a_lost_response_stays_ambiguous(
+    hook: IoTStudioHook, service: IoTStudioService, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add("status", method="GET", path="/things$", status=400)
+    sandbox.faults.add("reset_after", method="POST", path="/things$")
+    with pytest.raises(AmbiguousWriteError):
+        hook.create_thing(VALVE)
+    assert len(_valves(service)) == 1
+
+
 def _model(hook: IoTStudioHook, title: str = "From the model") -> dict[str, Any]:
     hook.create_model("valve")
     hook.create_model_version("valve", {"template": {"title": title}})
