@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
@@ -158,6 +157,8 @@ class IoTStudioWritePropertiesOperator(RowOperator):
             return add_to_outlet_events(context, self.outlets, counts)
 
     def _source_problems(self) -> list[str]:
+        from airflow_provider.core.arguments import check_without
+
         one_thing = {"thing_id": self.thing_id, "properties": self.properties}
         if self.sql is not None:
             return check_without("sql", {**one_thing, "writes": self.writes})

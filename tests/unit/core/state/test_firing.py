@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -17,12 +18,16 @@ from airflow_provider.amigocloud.watchers.observations import StateObservation
 from airflow_provider.amigocloud.watchers.registry import WatchRegistry
 from airflow_provider.core.state import firing, pauses, turns
 from airflow_provider.core.triggers import NewItemsTrigger
+from airflow_provider.iotstudio.events.reader import Found
+from airflow_provider.iotstudio.events.records import Event
+from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger
 from tests.support.hypothesis_sizes import LONG
 from tests.support.triggerers import LATENCY, SYNC_SECONDS, Cluster, Triggerer, asked, let_pass, observed
 
 pytestmark = pytest.mark.slow  # plays do not depend on versions
 
 CHANGED_AT = 20.0
+BEGAN = datetime.now(UTC)
 STEP = 0.05 if LONG else 0.2
 
 
@@ -63,6 +68,24 @@ class DatasetWatcher(AmigoCloudDatasetTrigger):
             yield event
 
 
+class EventsWatcher(IoTStudioEventTrigger):
+    """Watch the items of a cluster as the events of Things; the first one is old."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(event="reported", poll_interval=3.0)
+        self.cluster = cluster
+
+    async def _poll(self, since: datetime, asked_since: float) -> Found:
+        return Found(
+            [Event(BEGAN, item, "t", "reported", None) for item in await asked(self.cluster)][1:], []
+        )
+
+    async def run(self) -> AsyncIterator[Any]:
+        async for event in super().run():
+            event.payload = {"item": event.payload["event_id"]}
+            yield event
+
+
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster(items=["0"])
@@ -77,7 +100,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return made
 
 
-@pytest.fixture(params=[ItemWatcher, DatasetWatcher])
+WATCHERS = [ItemWatcher, DatasetWatcher, *([EventsWatcher] if LONG else [])]
+
+
+@pytest.fixture(params=WATCHERS)
 def start(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Callable[..., Triggerer]]:
     started: list[Triggerer] = []
 
@@ -139,6 +165,20 @@ class Play:
 
 def moments(first: float, last: float, step: float = STEP) -> list[float]:
     return [first + number * step for number in range(round((last - first) / step))]
+
+
+@pytest.mark.parametrize("start", [EventsWatcher], indirect=True)
+def test_events_of_things_fire_once_while_triggerers_are_paused_and_killed(
+    cluster: Cluster, start: Callable[..., Triggerer]
+) -> None:
+    for moment in moments(CHANGED_AT - 1, CHANGED_AT + 5, 1.0):
+        play = Play(cluster, start)
+        play.change(CHANGED_AT, "1")
+        play.stop(moment, 45.0)
+        play.change(CHANGED_AT + 100, "2")
+        play.kill(CHANGED_AT + 100 + moment - CHANGED_AT)
+        play.change(CHANGED_AT + 101, "3")
+        assert play.run(CHANGED_AT + 300) == {"1": 1, "2": 1, "3": 1}, moment
 
 
 @pytest.mark.parametrize("seconds", [6.0, 45.0])
