@@ -47,7 +47,7 @@ for line in sys.stdin:
             AmigoCloudSyncDatasetOperator(task_id="t", **given).execute(context)
         finally:
             os._exit(0)
-    print(child, flush=True)
+    print("child", child, flush=True)
     os.waitpid(child, 0)
     print("ended", flush=True)
 """
@@ -111,7 +111,7 @@ def kill_attempt(sandbox: Any, server: Any, line: str, requests: int) -> None:
     sandbox.counters.reset()
     server.stdin.write(f"{line}\n")
     server.stdin.flush()
-    child = int(server.stdout.readline())
+    child = int(_read_until(server, "child").split()[1])
     deadline = time.monotonic() + 60
     while sandbox.counters.total("amigocloud") < requests and Path(f"/proc/{child}/stat").exists():
         assert time.monotonic() < deadline
@@ -122,6 +122,8 @@ def kill_attempt(sandbox: Any, server: Any, line: str, requests: int) -> None:
     _read_until(server, "ended")
 
 
-def _read_until(process: Any, word: str) -> None:
-    while process.stdout.readline().strip() != word:
+def _read_until(process: Any, word: str) -> str:
+    """Return the next line that begins with a word; log lines are skipped."""
+    while not (line := process.stdout.readline()).startswith(word):
         assert process.poll() is None
+    return str(line)
