@@ -6,23 +6,26 @@ import time
 from collections.abc import Callable
 
 from airflow_provider.sandbox import Sandbox
+from airflow_provider.sandbox.iotstudio.records import Entry
 from dev.demo import JOB_SECONDS, Job, follow
 from dev.local_airflow import AirflowFailedError, LocalAirflow
 
 EVENTS = {
     "amigocloud_dataset_changed": "AmigoCloud, MapsIndoors",
     "iotstudio_limit_passed": "Altair IoT Studio, LeanIX",
+    "iotstudio_events": "Altair IoT Studio",
 }
 """Systems by DAG id."""
 
 DATASET = 2001
 SENSOR = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+EVENT_ROUTE = "iotstudio GET /spaces/{space}/things/{thing}/events/{name}"
 LISTENING_SECONDS = 180
 """Maximum seconds until the triggerer listens."""
 
 
 def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], None] = print) -> list[Job]:
-    """Change a dataset and a sensor's temperature, and wait for the runs that these events start.
+    """Change a dataset and a temperature, report an event, and wait for the runs that these start.
 
     :param airflow: the running Airflow.
     :param sandbox: the sandbox that its connections lead to.
@@ -36,9 +39,18 @@ def run_events(airflow: LocalAirflow, sandbox: Sandbox, say: Callable[[str], Non
     _wait(airflow, lambda: listeners(DATASET) > 0, "the triggerer listens to AmigoCloud")
     say(f"Changing dataset {DATASET}, which starts amigocloud_dataset_changed")
     sandbox.amigocloud.store.write(f"UPDATE dataset_{DATASET} SET name = name || ' *' WHERE number < 100")
+    _wait(airflow, lambda: sandbox.counters.requests[EVENT_ROUTE] > 0, "the triggerer reads events")
+    _report_heat(sandbox)
     jobs = [Job(dag_id, system, _run_of(airflow, dag_id)) for dag_id, system in EVENTS.items()]
     follow(airflow, jobs, say)
     return jobs
+
+
+def _report_heat(sandbox: Sandbox) -> None:
+    """Report an event of the sensor, as its device does."""
+    service = sandbox.iotstudio
+    entry = Entry(service.new_id(), "highTemperature", service.around.clock.now(), {"data": 75.0})
+    service.space.things[SENSOR].events.append(entry)
 
 
 def _run_of(airflow: LocalAirflow, dag_id: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud.pagination import BOOLEAN_TYPES, NUMBER_TYPES
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.shared_polls import shared_result
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 RUNNING_STATES = frozenset({"PENDING", "RECEIVED", "STARTED", "RETRY"})
 """States of a job that is not final. The vendor's clients take every other state for final."""
+
+_FALSE_TEXTS = frozenset({"", "f", "false"})
 
 SUCCESS = "SUCCESS"
 """State of a job that has succeeded."""
@@ -104,6 +108,8 @@ class DatasetHasChanged:
 class QueryIsTrue:
     """True when the first value of a query's first row is neither null, false, zero nor empty.
 
+    A number and a boolean that the service sends as a text are read as what they are.
+
     :param sql: the query.
     """
 
@@ -121,8 +127,21 @@ class QueryIsTrue:
     def evaluate(self, value: Page) -> dict[str, Any] | None:
         """Return the value."""
         row = value.decoded()[0] if value.rows else {}
-        found = next(iter(row.values()), None)
-        return {"value": found} if found not in (None, False, 0, "", "0") else None
+        name, found = next(iter(row.items()), ("", None))
+        kind = next((column.type for column in value.columns or () if column.name == name), "")
+        return None if _is_false(found, kind) else {"value": found}
+
+
+def _is_false(value: Any, kind: str) -> bool:
+    """Return whether a value of a column of some type is null, false, zero or empty."""
+    if isinstance(value, str) and kind in BOOLEAN_TYPES:
+        return value.strip().lower() in _FALSE_TEXTS
+    if isinstance(value, str) and kind in NUMBER_TYPES:
+        try:
+            return not Decimal(value.strip() or "0")
+        except ArithmeticError:
+            return False
+    return value in (None, False, 0, "", "0")
 
 
 @dataclass(frozen=True)

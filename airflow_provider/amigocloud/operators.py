@@ -10,12 +10,12 @@ from airflow.sdk import BaseOperator
 from airflow_provider.amigocloud.api import dataset_number, write_text
 from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExportOperator
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud.photos.operator import AmigoCloudExportPhotosOperator
 from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOperator
 from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
 from airflow_provider.core.polling import clock, wait_for
-from airflow_provider.core.state.submission import Submission
 from airflow_provider.errors import AmbiguousWriteError, ProviderError, RunFailedError
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.export.request import ExportRequest
     from airflow_provider.amigocloud.export.sources import Source
     from airflow_provider.amigocloud.sql.statement import Statement
+    from airflow_provider.core.state.submission import Submission
 
 
 # Modules of the export are imported where it runs: DAG files are parsed often.
 
 __all__ = [
     "AmigoCloudExportOperator",
+    "AmigoCloudExportPhotosOperator",
     "AmigoCloudPlanExportOperator",
     "AmigoCloudSqlOperator",
     "AmigoCloudSyncDatasetOperator",
@@ -416,6 +418,8 @@ class AmigoCloudUploadOperator(BaseOperator):
         raise_problems([*problems, *read_scalars(self, scalars)])
 
     def _submission(self, context: Context, name: str = "upload") -> Submission:
+        from airflow_provider.core.state.submission import Submission
+
         request = {"source": self.source, "dataset": self.dataset, "options": self.options}
         return Submission(cast("Any", context), request, self.log, name)
 

@@ -37,6 +37,16 @@ class Column(Struct, frozen=True):
     type: str = "string"
 
 
+BOOLEAN_TYPES = frozenset({"boolean", "unknown(16)"})
+"""Types of booleans, as the service names them."""
+
+NUMBER_TYPES = frozenset(
+    {"integer", "bigint", "float", "number", "real", "numeric", "double", "double precision"}
+    | {f"unknown({oid})" for oid in (20, 21, 23, 700, 701, 1700)}
+)
+"""Types of numbers, whose values the service may send as texts."""
+
+
 class Page(Struct):
     """Page of rows, not decoded yet.
 

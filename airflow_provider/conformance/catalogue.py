@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from airflow_provider.conformance.check import LEVELS, Check, Level, ServiceChecks, Step
 from airflow_provider.conformance.checks import (
     amigocloud,
+    amigocloud_account,
     amigocloud_scratch,
+    amigocloud_sql,
     iotstudio,
     iotstudio_scratch,
     leanix,
@@ -17,7 +19,14 @@ from airflow_provider.conformance.checks import (
     mapsindoors_scratch,
 )
 from airflow_provider.conformance.checks.fields import FIELDS
+from airflow_provider.conformance.unasked import unasked_table
 from airflow_provider.leanix.api import API
+
+
+def by_group(*checks: Check) -> list[Check]:
+    """Return checks in the order of their groups' numbers."""
+    return sorted(checks, key=lambda check: int(check.group[1:]))
+
 
 SERVICES: dict[str, ServiceChecks] = {
     "mapsindoors": ServiceChecks(
@@ -33,18 +42,29 @@ SERVICES: dict[str, ServiceChecks] = {
     ),
     "amigocloud": ServiceChecks(
         "amigocloud",
-        (*amigocloud.PUBLIC, *amigocloud.READ, *amigocloud_scratch.SCRATCH),
+        (
+            *amigocloud.PUBLIC,
+            *by_group(*amigocloud.READ, *amigocloud_account.READ, *amigocloud_sql.READ),
+            *amigocloud_scratch.SCRATCH,
+            *amigocloud_account.BURST,
+        ),
         sign_in=amigocloud.ME,
-        finders={**amigocloud.FINDERS, **amigocloud_scratch.FINDERS},
+        finders={**amigocloud.FINDERS, **amigocloud_account.FINDERS, **amigocloud_scratch.FINDERS},
         creations=amigocloud_scratch.CREATIONS,
         fields=FIELDS["amigocloud"],
         default_hosts=r"app\.amigocloud\.com",
     ),
     "iotstudio": ServiceChecks(
         "iotstudio",
-        (*iotstudio.PUBLIC, *iotstudio.READ, *iotstudio_scratch.SCRATCH, *iotstudio.BURST),
+        (
+            *iotstudio.PUBLIC,
+            *iotstudio.READ,
+            *iotstudio_scratch.SCRATCH,
+            *iotstudio.BURST,
+            *iotstudio.WAIT,
+        ),
         sign_in=iotstudio.ONE,
-        finders=iotstudio.FINDERS,
+        finders={**iotstudio.FINDERS, **iotstudio_scratch.FINDERS},
         creations=iotstudio_scratch.CREATIONS,
         fields=FIELDS["iotstudio"],
         token_path=("api", "oauth2/token"),
@@ -52,7 +72,7 @@ SERVICES: dict[str, ServiceChecks] = {
     ),
     "leanix": ServiceChecks(
         "leanix",
-        (*leanix.PUBLIC, *leanix.READ, *leanix_scratch.SCRATCH),
+        (*leanix.PUBLIC, *leanix.READ, *leanix_scratch.SCRATCH, *leanix.BURST, *leanix.WAIT),
         sign_in=Step("GET", f"{API}/configurations"),
         finders=leanix.FINDERS,
         creations=leanix_scratch.CREATIONS,
@@ -65,13 +85,15 @@ SERVICES: dict[str, ServiceChecks] = {
 """The checks by connection type."""
 
 
-def checks_at(service: ServiceChecks, level: Level, *, opt_in: bool) -> list[Check]:
+def checks_at(service: ServiceChecks, level: Level, *, opt_in: bool, wait: bool = False) -> list[Check]:
     """Return the checks of a service at a level, those of lower levels included.
 
-    :param opt_in: whether checks that run on request only are among them.
+    :param opt_in: whether checks that send many requests are among them.
+    :param wait: whether checks that wait are among them.
     """
     allowed = LEVELS[: LEVELS.index(level) + 1]
-    return [check for check in service.checks if check.level in allowed and (opt_in or not check.opt_in)]
+    asked = {"", *(("--burst",) if opt_in else ()), *(("--wait",) if wait else ())}
+    return [check for check in service.checks if check.level in allowed and check.option in asked]
 
 
 def selected(checks: Iterable[Check], only: Iterable[str]) -> list[Check]:
@@ -89,16 +111,38 @@ def value_text(value: object) -> str:
 
 
 def table() -> str:
-    """Return the table of all checks in Markdown."""
+    """Return all open questions in Markdown, and the switches that no check asks about."""
     rows = [
         "| Check | Level | Question | Assumed | Switch | If it differs |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for service in SERVICES.values():
         for check in service.checks:
-            level = f"{check.level}, `--burst`" if check.opt_in else check.level
+            level = f"{check.level}, `{check.option}`" if check.option else check.level
             switch = f"`{service.name}.{check.switch}={value_text(check.assumed)}`"
             outcome = "`differs!`" if check.danger else "`differs`"
             question = f"| `{check.id}` | {level} | {check.question} | {check.assumption} "
             rows.append(f"{question}| {switch} | {outcome} |")
-    return "\n".join(rows)
+    return "\n".join(
+        [counted(), "", *rows, "", SKIPPED_HEAD, *_conditions(), "", UNASKED_HEAD, "", unasked_table()]
+    )
+
+
+def counted() -> str:
+    """Return a sentence with the number of questions, each of which has one check."""
+    numbers = ", ".join(f"{len(service.checks)} about {service.name}" for service in SERVICES.values())
+    return f"There are {sum(len(one.checks) for one in SERVICES.values())} open questions: {numbers}."
+
+
+SKIPPED_HEAD = "These are `skipped` unless the account is like this:\n"
+UNASKED_HEAD = "The other switches of the sandbox have no check:"
+
+
+def _conditions() -> list[str]:
+    rows = []
+    for check in (check for service in SERVICES.values() for check in service.checks):
+        if check.condition:
+            rows.append(f"- `{check.id}`: {check.condition}")
+        for name, reason in check.moot.items():
+            rows.append(f"- `{check.id}`: `{name}` is as assumed; otherwise {reason}")
+    return rows

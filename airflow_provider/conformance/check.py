@@ -83,6 +83,7 @@ class Step:
     :param burst: whether the series is sent as fast as possible.
     :param status_only: whether the body of a successful reply is left unread, however long it is.
     :param after_write: whether the request reads what was written, so that it waits for slow services.
+    :param pause: seconds to wait before it is sent, or the name of the placeholder that has them.
     """
 
     method: str
@@ -108,6 +109,7 @@ class Step:
     burst: bool = False
     status_only: bool = False
     after_write: bool = False
+    pause: float | str = 0.0
 
     @property
     def template(self) -> str:
@@ -139,6 +141,8 @@ class Creation:
     :param remove: the request that removes it; ``{id}`` stands for its id. None for what cannot be removed.
     :param search: the request that finds it by its name, when the reply to its creation did not arrive.
     :param found: function that returns the ids of the objects with the name ``{name}``.
+    :param look: the request that reads one object by its id, and the field that has its name; None where
+        ``search`` lists all objects.
     """
 
     about: str
@@ -146,6 +150,7 @@ class Creation:
     remove: Step | None
     search: Step
     found: Callable[[Answer, str], list[str]]
+    look: tuple[Step, str] | None = None
 
 
 class OpenQuestionError(Exception):
@@ -195,6 +200,10 @@ class Check:
     :param read: reader of the replies.
     :param danger: whether data can be lost or wrong where the assumption does not hold.
     :param opt_in: whether it runs on request only, because it sends many requests.
+    :param waits: how long it waits, and what for; such a check runs on request only. Empty for no wait.
+    :param condition: what the account must be like, where the sandbox's default is not; without it the check
+        is skipped.
+    :param moot: switches that leave nothing to ask when they are flipped, with the reason.
     """
 
     id: str
@@ -208,6 +217,14 @@ class Check:
     read: Reader
     danger: bool = False
     opt_in: bool = False
+    waits: str = ""
+    condition: str = ""
+    moot: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def option(self) -> str:
+        """The option of the command line that asks for it; empty for none."""
+        return "--wait" if self.waits else "--burst" if self.opt_in else ""
 
     @property
     def group(self) -> str:

@@ -44,6 +44,7 @@ def _parser() -> _Parser:
     add("--clean-up", type=Path, metavar="JOURNAL", help="remove what a run has left, and end")
     add("--only", default="", metavar="M6,L3", help="groups or ids of checks, with commas")
     add("--burst", action="store_true", help="run the checks that send many requests, too")
+    add("--wait", action="store_true", help="run the checks that wait, up to an hour, too")
     add("--json", type=Path, metavar="FILE", help="write a report, which holds no values")
     add("--table", action="store_true", help="print the table of all checks, and end")
     return parser
@@ -84,18 +85,26 @@ def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> i
             session.clean_up_after(options.clean_up)
             return _end(session, 0)
         _ask(options, parser, session)
+        for check in session.checks:
+            if check.waits:
+                print(f"{check.id} waits {check.waits}.")
         report = session.run()
         return _end(session, _finish(report, session, options.json))
     except UnusableFileError as error:
         parser.error(str(error))
     except NoAccessError as error:
-        print(f"No access: {error}", file=sys.stderr)
+        print(f"No access: {_printable(str(error))}", file=sys.stderr)
         return _end(session, UNREACHABLE)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _end(session, INTERRUPTED)
     finally:
         session.close()
+
+
+def _printable(text: str) -> str:
+    """Return a text of a service without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> Session:
@@ -105,7 +114,7 @@ def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) 
 
     only = tuple(name.strip() for name in options.only.split(",") if name.strip())
     level: Level = "scratch" if options.clean_up else options.level
-    choice = Choice(level, only, options.burst, options.scratch_parent)
+    choice = Choice(level, only, options.burst, options.wait, options.scratch_parent)
     given: dict[str, Any] = {"clock": clock} if clock else {}
     try:
         session = Session(options.conn_id, choice, show=_show, **given)
@@ -165,6 +174,7 @@ def _end(session: Session, code: int) -> int:
     objects = session.created
     if objects is None or not session.left:
         return code
+    # Ids are the service's texts: usable_id() lets no control character pass.
     print("These objects may be there still:", file=sys.stderr)
     for created in session.left:
         known = f"id {created.id}" if created.id else "of unknown id"

@@ -14,6 +14,29 @@ RUN_NAME = re.compile(r"conformance-[0-9a-f]{12}")
 """The names of runs, with which the names of their objects begin."""
 
 
+_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}", re.ASCII)
+_COUNTED_APART = frozenset({"gallery"})
+"""Kinds whose numbers are also those of other objects."""
+
+
+def usable_id(value: object) -> str:
+    """Return an id of a service as text; empty for a value that is none.
+
+    :param value: a value of a reply. A text with other characters could be more than a part of a path.
+    """
+    is_id = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value) if is_id and _ID.fullmatch(str(value)) else ""
+
+
+def own_id(kind: str, id_: str) -> str:
+    """Return an id as the guard knows it, so that gallery 7 does not stand for dataset 7.
+
+    :param kind: kind of the object.
+    :param id_: its id.
+    """
+    return f"{kind} {id_}" if kind in _COUNTED_APART else id_
+
+
 @dataclass
 class Created:
     """An object that a run makes.
@@ -106,7 +129,7 @@ class CreatedObjects:
         """Write down an object's id."""
         self._write({"made": created.kind, "name": created.name, "id": id_})
         created.id = id_
-        self.ids.add(id_)
+        self.ids.add(own_id(created.kind, id_))
 
     def removed(self, created: Created) -> None:
         """Write down that an object is gone."""
@@ -124,8 +147,8 @@ class CreatedObjects:
         if created is None:
             raise UnusableFileError(f"{self.path.name} names an object that it has not announced")
         if "made" in entry:
-            created.id = str(entry["id"])
-            self.ids.add(created.id)
+            created.id = usable_id(entry.get("id"))
+            self.ids.add(own_id(created.kind, created.id))
         elif "removed" in entry:
             created.removed = True
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from airflow_provider.conformance.check import LEVELS, Level
+from airflow_provider.conformance.created import own_id
 from airflow_provider.core.http.endpoint import Request
 
 READS = frozenset({"GET", "OPTIONS"})
@@ -138,11 +139,34 @@ def _of_amigocloud(sent: Sent, own: Collection[str], run: str) -> bool:
     parts = sent.parts
     if sent.method == "POST" and parts[-1] in {"create", "chunked_upload", "complete"}:
         return f'"{run}-'.encode() in sent.body
-    if parts[-1:] == ["export"] and sent.method == "POST":
+    if sent.method == "POST" and parts[-1] == "upload":
+        is_own = parts[-3:-2] == ["related_tables"] and own_id("gallery", parts[-2]) in own
+        return is_own and f'"{run}-'.encode() in sent.body
+    if sent.method == "POST" and parts[-1] == "related_tables" and not _is_of(run, _field(sent, "name")):
+        return False
+    if sent.method == "POST" and parts[-1] == "submit_change" and not _is_change_of(sent, parts[-2]):
+        return False
+    if sent.method == "POST" and parts[-1] in {"export", "related_tables", "submit_change"}:
         parts = parts[:-1]
     elif sent.method != "DELETE":
         return False
     return len(parts) > 1 and parts[-2] == "datasets" and parts[-1] in own
+
+
+def _field(sent: Sent, name: str) -> Any:
+    body = sent.json()
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def _is_change_of(sent: Sent, dataset: str) -> bool:
+    """Return whether a change is one of rows of a dataset."""
+    try:
+        change = json.loads(str(_field(sent, "change")))
+    except ValueError:
+        return False
+    if not isinstance(change, dict) or change.get("type") != "DML":
+        return False
+    return bool(change.get("entity") == f"dataset_{dataset}")
 
 
 def _of_iotstudio(sent: Sent, own: Collection[str], run: str) -> bool:
@@ -152,6 +176,10 @@ def _of_iotstudio(sent: Sent, own: Collection[str], run: str) -> bool:
     rest = parts[parts.index("things") + 1 :]
     if not rest:
         body = sent.json()
+        if sent.method == "PATCH":
+            return isinstance(body, list) and all(
+                isinstance(one, dict) and one.get("id") in own for one in body
+            )
         return sent.method == "POST" and isinstance(body, dict) and _is_of(run, body.get("title"))
     return rest[0] in own
 
@@ -161,7 +189,8 @@ def _of_leanix(sent: Sent, own: Collection[str], run: str) -> bool:
     named = body.get("connectorId") if isinstance(body, dict) else None
     if parts[-1] == "configurations":
         if sent.method == "DELETE":
-            return bool(set(sent.query.get("connectorId", [])) & set(own))
+            given = set(sent.query.get("connectorId", []))
+            return bool(given) and given <= set(own)
         return sent.method == "PUT" and _is_of(run, named)
     if parts[-1] == "synchronizationRuns":
         return sent.method == "POST" and _is_of(run, named)

@@ -19,6 +19,7 @@ from airflow_provider.connection_hooks import find_connection, hook_class
 from airflow_provider.core.connection import ConnectionSpec, Settings, read_settings
 from airflow_provider.core.http.auth import Credential
 from airflow_provider.core.http.endpoint import Endpoint
+from airflow_provider.core.urls import origin
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _log: Any = logging.getLogger(__name__)
 
+
+FILLER = "x" * 6000
+"""Text of a long URL, which no report repeats."""
 
 _MIN_LOGIN = 8
 """Minimum characters of a login that no report may hold; a shorter one may be a word of the report."""
@@ -81,10 +85,11 @@ def _with_wire(
     base, path = service.token_path
     if path:
         guard.token_url = f"{endpoint.bases[base]}/{path}"
+    endpoint.bases = {**endpoint.bases, "origin": origin(settings.host)}
     wire = Wire(endpoint, _log, meter, guard, _headers(settings))
     unknown = secrets.token_hex(12)
     uuid = f"{unknown[:8]}-{unknown[8:12]}-4000-8000-{unknown[12:]}"
-    facts: Facts = {"unknown": unknown, "unknown_uuid": uuid, "host": settings.host}
+    facts: Facts = {"unknown": unknown, "unknown_uuid": uuid, "host": settings.host, "filler": FILLER}
     facts |= {"key": settings.extras.get("api_key"), "space": settings.extras.get("space")}
     facts["project"] = settings.extras.get("project_url")
     given = {name: value for name, value in facts.items() if value}

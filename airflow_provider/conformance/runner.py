@@ -18,7 +18,7 @@ from airflow_provider.conformance.check import (
     Step,
     problem_of,
 )
-from airflow_provider.conformance.created import Created, CreatedObjects
+from airflow_provider.conformance.created import Created, CreatedObjects, own_id, usable_id
 from airflow_provider.conformance.guard import READS
 from airflow_provider.conformance.meter import SpentError
 from airflow_provider.conformance.wire import ServiceBusyError, Wire, placeholders
@@ -33,6 +33,7 @@ READER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticE
 
 REFUSALS = "the service refuses further requests (429)"
 
+_GONE = frozenset({404, 410})
 _SEARCHES = 4
 _SEARCH_SECONDS = 2.0
 """Seconds between the searches for an object that a service may be making still."""
@@ -141,7 +142,8 @@ class Runner:
         """
         if step.base == "project" and "project" not in self.facts:
             raise SkippedError("the connection names no project")
-        for name in sorted(placeholders(_templates(step)) | {*step.needs}):
+        paused = {step.pause} if isinstance(step.pause, str) else set()
+        for name in sorted(placeholders(_templates(step)) | paused | {*step.needs}):
             self._obtain(name)
         key = _key(step)
         answer = None if step.fresh or step.after_write else self._answers.get(key)
@@ -164,7 +166,8 @@ class Runner:
             finder = self.service.creations[name].finder
         if finder is None:
             raise SkippedError(f"the connection has no {name}")
-        value = finder.extract(self._answer(finder.step), self.facts)
+        answer = self._answer(finder.step)
+        value = self.facts.get(name) if finder.step.makes else finder.extract(answer, self.facts)
         if value is None:
             raise SkippedError(finder.missing)
         self.facts[name] = value
@@ -175,6 +178,8 @@ class Runner:
         if step.after_write:
             self._wait_for_writes()
         clock = self.wire.meter.clock
+        if step.pause:
+            clock.sleep(float(self.facts[step.pause] if isinstance(step.pause, str) else step.pause))
         started = clock.now()
         if step.times > 1:
             replies = self.wire.send_series(step, self.facts)
@@ -223,12 +228,20 @@ class Runner:
         if 400 <= answer.status < 500:
             self.created.removed(created)  # The service has refused to make it.
         elif answer.status in step.accepts:
-            creation = self.service.creations[step.makes]
-            value = creation.finder.extract(answer, self.facts)
-            if value is not None:
-                self.created.made(created, str(value))
-                self.facts[step.makes] = str(value)
+            id_ = self._new_id(answer, step.makes)
+            if id_:
+                self.created.made(created, id_)
+                self.facts[step.makes] = id_
         return answer
+
+    def _new_id(self, answer: Answer, kind: str) -> str:
+        """Return the id of an object that was made; empty for what is no id, or that of an older object.
+
+        Without an id the object is searched for by its name, so that nothing else is removed.
+        """
+        value = usable_id(self.service.creations[kind].finder.extract(answer, self.facts))
+        known = {id_ for earlier in self._answers.values() for id_ in _listed_ids(earlier)}
+        return "" if own_id(kind, value) in known else value
 
     def _note_removal(self, kind: str) -> None:
         for created in self.created.left if self.created else ():
@@ -256,7 +269,7 @@ class Runner:
             objects.removed(created)  # It cannot be removed, as the question before the run has said.
             return
         try:
-            ids = [created.id] if created.id else self._search(created)
+            ids = self._ids_of(created, is_later)
             for id_ in ids:
                 objects.made(created, id_)
                 self._delete(creation.remove, id_)
@@ -265,6 +278,27 @@ class Runner:
         except (ProviderError, ServiceBusyError, OpenQuestionError, SkippedError, SpentError, *READER_ERRORS):
             return
         objects.removed(created)
+
+    def _ids_of(self, created: Created, is_later: bool) -> list[str]:
+        """Return the ids of an object to remove; after a run, those alone whose objects have its name.
+
+        The file may have been changed since, so its ids alone are not believed.
+        """
+        if created.id and not is_later:
+            return [created.id]
+        look = self.service.creations[created.kind].look
+        if not (created.id and look):
+            found = self._search(created)
+            return [id_ for id_ in found if created.id in {"", id_}]
+        step, field_name = look
+        for name in placeholders(_templates(step)) - self.facts.keys() - {"id"}:
+            self._obtain(name)
+        reply = self.wire.send(step, {**self.facts, "id": created.id})
+        if reply.status in _GONE:
+            return []
+        if reply.status not in step.accepts or reply.json().get(field_name) != created.name:
+            raise OpenQuestionError("the object has another name")
+        return [created.id]
 
     def _search(self, created: Created) -> list[str]:
         """Return the ids of an object whose creation was not answered; the service may have made it."""
@@ -279,14 +313,26 @@ class Runner:
             reply = self.wire.send(step, {**self.facts, **facts})
             if reply.status not in step.accepts:
                 raise OpenQuestionError(problem_of(reply))
-            if ids := creation.found(Answer(reply), created.name):
+            if ids := [id_ for id_ in map(usable_id, creation.found(Answer(reply), created.name)) if id_]:
                 return ids
         return []
 
     def _delete(self, step: Step, id_: str) -> None:
         reply = self.wire.send(step, {**self.facts, "id": id_})
-        if reply.status not in step.accepts | {404, 410}:
+        if reply.status not in step.accepts | _GONE:
             raise OpenQuestionError(problem_of(reply))
+
+
+def _listed_ids(answer: Answer) -> Iterator[str]:
+    """Yield the ids of the objects in a list."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return
+    rows = body.get("data", body.get("results")) if isinstance(body, dict) else body
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict):
+            yield usable_id(row.get("uid", row.get("id")))
 
 
 def _equal(value: object, assumed: object) -> bool:

@@ -33,12 +33,14 @@ class Choice:
     :param level: level of the run.
     :param only: groups and ids of checks; empty for all.
     :param burst: whether checks that send many requests run, too.
+    :param wait: whether checks that wait run, too.
     :param parent: id of the object below which scratch objects are made, for services that need one.
     """
 
     level: Level = "read"
     only: tuple[str, ...] = ()
     burst: bool = False
+    wait: bool = False
     parent: str = ""
 
 
@@ -71,7 +73,8 @@ class Session:
     def checks(self) -> list[Check]:
         """The checks that are chosen."""
         choice = self.choice
-        return selected(checks_at(self.opened.service, choice.level, opt_in=choice.burst), choice.only)
+        found = checks_at(self.opened.service, choice.level, opt_in=choice.burst, wait=choice.wait)
+        return selected(found, choice.only)
 
     @property
     def created(self) -> CreatedObjects | None:

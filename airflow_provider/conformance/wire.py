@@ -35,8 +35,22 @@ _PASSING = frozenset({429, 502, 503, 504})
 _TOO_MANY = 429
 _UNAUTHORIZED = frozenset({401})
 
-_SECRET_FIELDS = ("access_token", "refresh_token", "id_token", "websocket_session", "SAS", "secret")
+_SECRET_FIELDS = frozenset(
+    (
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "websocket_session",
+        "SAS",
+        "secret",
+        "apiToken",
+        "connectionString",
+    )
+)
 """Fields of replies that hold a credential."""
+
+_MIN_SECRET = 8
+"""Minimum characters of a credential in a reply; a shorter text is a mask, or a word of the report."""
 
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -172,15 +186,14 @@ class Wire:
             body = reply.json()
         except ValueError:
             return
-        if isinstance(body, dict):
-            found = [body.get(name) for name in _SECRET_FIELDS]
-            self._secrets |= {text for text in found if isinstance(text, str) and text}
+        self._secrets.update(_credentials_in(body))
 
     def _call(self, step: Step, facts: Mapping[str, Any]) -> Call[Reply]:
         if step.login == "token":
             return self._token_request()
         quoted = {name: segment(facts[name]) for name in placeholders(step.path) if name in facts}
-        path = fill(step.path, quoted)
+        # A link as a whole is not quoted; the endpoint refuses those that lead to another host.
+        path = fill(step.path, facts if PLACEHOLDER.fullmatch(step.path) else quoted)
         headers = fill({**({} if step.bare else self.headers), **step.headers}, facts)
         params = fill(dict(step.params), facts)
         if step.login == "bad":
@@ -214,6 +227,20 @@ class Wire:
             raise SkippedError("the connection has a static token")
         call: Call[Any] = credential.call.with_reader(read_reply)
         return replace(call, success_statuses=ANY_STATUS)
+
+
+def _credentials_in(body: Any) -> Iterator[str]:
+    """Yield the texts of fields that hold a credential, at any depth."""
+    values = [body]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            for name, item in value.items():
+                if name in _SECRET_FIELDS and isinstance(item, str) and len(item) >= _MIN_SECRET:
+                    yield item
+                values.append(item)
+        elif isinstance(value, list):
+            values += value
 
 
 def _form_of_file(step: Step, facts: Mapping[str, Any]) -> tuple[bytes, str]:

@@ -20,6 +20,67 @@ from airflow_provider.iotstudio.api import (
 )
 
 
+def create_thing(
+    space: str, description: Mapping[str, Any], *, category: str | None = None
+) -> Call[dict[str, Any]]:
+    """Create a Thing. Not repeatable: the service chooses the id, so a second request makes a second Thing.
+
+    :param description: its fields; without ``categories`` when a category is given.
+    :param category: the category that it is created in.
+    """
+    title = str(description.get("title") or "without a title")
+    return Call(
+        "POST",
+        space_path(space, "things", category=category),
+        json=dict(description),
+        repeatable=False,
+        read=read_object,
+        name=f"create Thing '{title:.100}'",
+    )
+
+
+def patch_thing(space: str, thing_id: str, patch: Sequence[Mapping[str, Any]]) -> Call[dict[str, Any]]:
+    """Update fields of a Thing's description; repeatable, because the patch only sets members."""
+    return Call(
+        "PATCH",
+        space_path(space, "things", thing_id),
+        json=[dict(operation) for operation in patch],
+        headers={"Content-Type": "application/json-patch+json"},
+        repeatable=True,
+        read=read_object,
+        name=f"update Thing {thing_id}",
+    )
+
+
+def replace_thing(space: str, thing_id: str, description: Mapping[str, Any]) -> Call[dict[str, Any]]:
+    """Replace a Thing's whole description."""
+    return Call(
+        "PUT",
+        space_path(space, "things", thing_id),
+        json=dict(description),
+        read=read_object,
+        name=f"replace the description of Thing {thing_id}",
+    )
+
+
+def category(space: str, name: str) -> Call[dict[str, Any]]:
+    """Read a category."""
+    path = space_path(space, "categories", name)
+    return Call("GET", path, read=read_object, name=f"read category '{name}'")
+
+
+def create_category(space: str, fields: Mapping[str, Any]) -> Call[dict[str, Any]]:
+    """Create a category. Not repeatable: a repeated request would get a 409."""
+    return Call(
+        "POST",
+        space_path(space, "categories"),
+        json=dict(fields),
+        repeatable=False,
+        read=read_object,
+        name=f"create category '{fields['name']}'",
+    )
+
+
 def models(space: str, cursor: str = "") -> Call[Page]:
     """List a page of models."""
     return list_page(space_path(space, "models"), None, cursor, "list the models")
@@ -129,13 +190,25 @@ def delete_history(
     )
 
 
-def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[dict[str, Any]]]:
-    """Update many descriptions; the reply has one result for each (as the vendor's client reads it)."""
+def patch_things(
+    space: str, patches: Sequence[Mapping[str, Any]], *, repeatable: bool = False
+) -> Call[list[dict[str, Any]]]:
+    """Update many descriptions; the reply has one result for each (as the vendor's client reads it).
+
+    :param repeatable: whether all patches only set members.
+    """
 
     def read(reply: Reply) -> list[dict[str, Any]]:
         results = read_object(reply)["results"]
+        if isinstance(results, dict):
+            # The form is not documented: by the position in a list, by the position as a name, or by the id.
+            results = [
+                results.get(str(patch["id"]), results.get(str(at))) for at, patch in enumerate(patches)
+            ]
         if not isinstance(results, list) or len(results) != len(patches):
             raise ValueError("not one result for each patch")
+        if not all(isinstance(result, dict) for result in results):
+            raise ValueError("a result is not an object")
         return results
 
     return Call(
@@ -143,7 +216,7 @@ def patch_things(space: str, patches: Sequence[Mapping[str, Any]]) -> Call[list[
         space_path(space, "things"),
         json=[dict(patch) for patch in patches],
         headers={"Content-Type": "application/json-patch+json"},
-        repeatable=False,
+        repeatable=repeatable,
         read=read,
         name=f"patch {len(patches)} Things",
     )
@@ -154,8 +227,13 @@ def delete_things(
     thing_ids: Sequence[str] | None,
     category: str | None,
     conditions: Mapping[str, Any] | None,
+    *,
+    repeatable: bool = False,
 ) -> Call[list[str]]:
-    """Delete Things. Not repeatable: a repeated request would return no ids."""
+    """Delete Things.
+
+    :param repeatable: whether no ids are needed: a repeated request would return none.
+    """
     return Call(
         "DELETE",
         space_path(space, "things"),
@@ -164,7 +242,7 @@ def delete_things(
             "thingID[]": None if thing_ids is None else list(thing_ids),
             "category[]": category,
         },
-        repeatable=False,
+        repeatable=repeatable,
         name="delete Things",
     )
 

@@ -88,6 +88,14 @@ class IoTStudioHook(SpaceAdminHook):
         """
         return self.send(api.thing(self.space, thing_id))
 
+    async def aget_thing(self, thing_id: str) -> dict[str, Any]:
+        """Return a Thing's description and current values, from an event loop.
+
+        :param thing_id: the Thing's id.
+        """
+        await self.aload()
+        return await self.asend(api.thing(self.space, thing_id))
+
     def list_categories(self) -> list[dict[str, Any]]:
         """Return all categories of the space."""
         return list(self.pages(lambda cursor: api.categories(self.space, cursor)))

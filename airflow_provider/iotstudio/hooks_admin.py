@@ -7,15 +7,83 @@ from typing import Any
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.input.conditions import list_problems, raise_problems
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError
+from airflow_provider.core.input.values import ABSENT, UnreadableValueError, shown
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bounds, require_name
-from airflow_provider.iotstudio.hooks_base import SpaceHook
+from airflow_provider.iotstudio.hooks_base import SpaceHook, next_cursor
 
 
 class SpaceAdminHook(SpaceHook):
     """Less common requests to a space; for all others use :meth:`request`."""
+
+    # -- descriptions -----------------------------------------------------------------------------
+
+    def create_thing(self, description: Mapping[str, Any], *, category: str | None = None) -> dict[str, Any]:
+        """Create a Thing, and return its description with the ``uid`` that the service chose.
+
+        It is not created twice. When no response arrives, the newest Things are searched for it before the
+        request is sent again.
+
+        :param description: ``title``, ``description``, ``@type``, ``@context``, ``categories``, ``model``
+            (``{"name", "version"}``), ``properties``, ``actions``, ``events``, ``links``, and in ``status``
+            current values by property.
+        :param category: the category that it is created in, instead of ``categories``.
+        :raises InputError: before any request, naming each field that is wrong.
+        :raises AmbiguousWriteError: when no response arrived, and several Things may be the new one.
+        """
+        from airflow_provider.iotstudio.things import write
+        from airflow_provider.iotstudio.things.description import read_description
+
+        fields, problems = read_description(description, status=True)
+        problems += name_problems(category, "category")
+        if category is not None and "categories" in fields:
+            problems.append("set 'category', or 'categories' in the description, not both")
+        if not fields and not problems:
+            problems.append("the description is empty")
+        raise_problems(problems, "create_thing")
+        return write.create_thing(self, fields, category=category)
+
+    def update_thing(self, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Set fields of a Thing's description; return the new description. All other fields stay.
+
+        :param thing_id: the Thing's id.
+        :param fields: new values by field, as for :meth:`create_thing`; None empties a field. Values of
+            properties are written with :meth:`set_properties`.
+        :raises InputError: before any request, naming each field that is wrong.
+        """
+        from airflow_provider.iotstudio.things import write
+        from airflow_provider.iotstudio.things.description import read_description
+
+        read, problems = read_description(fields, none=True)
+        problems += require_name(thing_id, "thing_id")
+        if not read and not problems:
+            problems.append("no field to update")
+        raise_problems(problems, "update_thing")
+        return write.update_thing(self, thing_id, read)
+
+    def create_category(
+        self, name: str, description: str = "", *, model: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Create a category, and return it; when no response arrives, it is looked up.
+
+        :param name: at most 26 letters, digits, ``_``, ``:`` and ``-``; it cannot be changed later.
+        :param description: free text.
+        :param model: ``{"name", "version"}`` of the model of its Things; None for none.
+        :raises InputError: before any request.
+        :raises RequestRejectedError: with status 409 when a category of this name existed before.
+        """
+        from airflow_provider.iotstudio.things import write
+        from airflow_provider.iotstudio.things.description import catalog_name_problems, model_problems
+
+        found = None if model is None else dict(model)
+        problems = [*catalog_name_problems(name, "name"), *model_problems(found)]
+        given: object = description
+        if not isinstance(given, str):
+            problems.append(f"'description' must be a text, not {shown(given)}")
+        raise_problems(problems, "create_category")
+        fields: dict[str, Any] = {"name": name, "description": description}
+        return write.create_category(self, fields if found is None else {**fields, "model": found})
 
     # -- models -----------------------------------------------------------------------------------
 
@@ -95,6 +163,22 @@ class SpaceAdminHook(SpaceHook):
         """
         return self.pages(lambda cursor: api_admin.events(self.space, thing_id, event, cursor))
 
+    async def alist_events(self, thing_id: str, event: str | None = None) -> list[dict[str, Any]]:
+        """Return a Thing's events, from an event loop; see :meth:`list_events`.
+
+        :param thing_id: the Thing's id.
+        :param event: only events of this name.
+        """
+        await self.aload()
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self.asend(api_admin.events(self.space, thing_id, event, cursor))
+            found += page.items
+            cursor = next_cursor(cursor, page)
+            if not cursor:
+                return found
+
     def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
         """Return one event: ``id``, ``data``, ``timestamp``.
 
@@ -156,6 +240,19 @@ class SpaceAdminHook(SpaceHook):
         """
         return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)).items
 
+    async def alast_values(
+        self, thing_id: str, at: api.Time, *, name: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the same from an event loop; see :meth:`last_values`.
+
+        :param thing_id: the Thing's id.
+        :param at: the time, inclusive.
+        :param name: only this property.
+        """
+        await self.aload()
+        call = api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)
+        return (await self.asend(call)).items
+
     def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
         from airflow_provider.iotstudio.equality import contains_values
 
@@ -213,7 +310,7 @@ class SpaceAdminHook(SpaceHook):
         )
         if not patches:
             return []
-        results = self.send(api_admin.patch_things(self.space, patches))
+        results = self.patch_results(patches)
         failures = [
             f"Thing {patch.get('id')}: {result.get('status')} {result.get('response')}"
             for patch, result in zip(patches, results, strict=True)
@@ -222,6 +319,16 @@ class SpaceAdminHook(SpaceHook):
         if failures:
             raise PartialWriteError(failures, {"changed": len(results) - len(failures)})
         return [result.get("response") for result in results]
+
+    def patch_results(
+        self, patches: Sequence[Mapping[str, Any]], *, repeatable: bool = False
+    ) -> list[dict[str, Any]]:
+        """Update the descriptions of many Things in one request; return a result for each of them.
+
+        :param patches: see :meth:`patch_things`.
+        :param repeatable: whether all patches only set members, so that the request may be sent again.
+        """
+        return self.send(api_admin.patch_things(self.space, patches, repeatable=repeatable))
 
     def delete_things(
         self,

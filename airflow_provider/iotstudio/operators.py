@@ -15,7 +15,6 @@ from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock, wait_for
-from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.iotstudio.actions import (
     INITIAL_STATUS,
     ActionOptions,
@@ -29,8 +28,10 @@ from airflow_provider.iotstudio.actions import (
     submit,
 )
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
+from airflow_provider.iotstudio.events.operator import IoTStudioExportEventsOperator
 from airflow_provider.iotstudio.export.parts.operator import HistoryOperator, IoTStudioPlanHistoryOperator
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.sync.operator import IoTStudioSyncThingsOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "IoTStudioExportEventsOperator",
     "IoTStudioExportHistoryOperator",
     "IoTStudioExportThingsOperator",
     "IoTStudioInvokeActionOperator",
     "IoTStudioPlanHistoryOperator",
+    "IoTStudioSyncThingsOperator",
     "IoTStudioWritePropertiesOperator",
 ]
 
@@ -263,6 +266,8 @@ class IoTStudioInvokeActionOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the result of the action that the trigger has waited for, or raise its error."""
+        from airflow_provider.core.trigger_events import raise_for
+
         raise_for(event)
         options = read_options(self)
         with self._hook() as hook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,23 @@ from airflow_provider.iotstudio.actions import (
     missing_action_error,
 )
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
+from airflow_provider.iotstudio.events.trigger_bases import EventWatcher, FleetPollTrigger
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.hooks_base import aread_twice
-from airflow_provider.iotstudio.matching import find_matches, match_result, thing_matches
 
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
-__all__ = ["IoTStudioActionTrigger", "IoTStudioPropertyTrigger", "IoTStudioThingTrigger"]
+    from airflow_provider.iotstudio.events.silence import Silence
+
+__all__ = [
+    "IoTStudioActionTrigger",
+    "IoTStudioEventPollTrigger",
+    "IoTStudioEventTrigger",
+    "IoTStudioPropertyTrigger",
+    "IoTStudioSilenceTrigger",
+    "IoTStudioThingTrigger",
+]
 
 
 class IoTStudioActionTrigger(PollTrigger):
@@ -163,6 +173,8 @@ class IoTStudioPropertyTrigger(PollTrigger):
 
     async def poll(self) -> dict[str, Any] | None:
         """Poll once, or use the result of another trigger's recent poll."""
+        from airflow_provider.iotstudio.matching import find_matches, match_result, thing_matches
+
         hook = self._hook = self._hook or IoTStudioHook(self.iotstudio_conn_id, space=self.space)
         shared: dict[str, Any] = {
             "space": self.space,
@@ -271,3 +283,141 @@ class IoTStudioThingTrigger(NewItemsTrigger):
     def events(self, new: Sequence[str], now: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return one event for all Things that started to match."""
         return [{"matches": len(now), "new": len(new), "thing_ids": list(new[:100])}]
+
+
+class IoTStudioEventPollTrigger(FleetPollTrigger):
+    """Fire when enough events were reported, with their number and Things, or at the deadline.
+
+    For further arguments see :class:`FleetPollTrigger`.
+
+    :param event: the event's name.
+    :param since: only events from this time on, in ISO 8601.
+    :param min_events: number of events that must have been reported.
+    """
+
+    def __init__(self, *, event: str, since: str, min_events: int, **fleet: Any) -> None:
+        super().__init__(**fleet)
+        self.event = event
+        self.since = since
+        self.min_events = min_events
+
+    def arguments(self) -> dict[str, Any]:
+        """Return ids, filters, time, deadline and interval."""
+        own = {"event": self.event, "since": self.since, "min_events": self.min_events}
+        return {**super().arguments(), **own}
+
+    async def poll(self) -> dict[str, Any] | None:
+        """Poll once, or use the result of another trigger's recent poll."""
+        from airflow_provider.iotstudio.events.reader import ashared_events, event_result
+
+        found = await ashared_events(
+            self.hook(),
+            self.fleet(),
+            self.event,
+            datetime.fromisoformat(self.since),
+            space=self.space,
+            interval=self.poll_interval,
+        )
+        found.raise_if_missing()
+        return event_result(found.events) if len(found.events) >= self.min_events else None
+
+
+class IoTStudioSilenceTrigger(FleetPollTrigger):
+    """Fire when enough Things have reported no value for some time, with their ids, or at the deadline.
+
+    For further arguments see :class:`FleetPollTrigger`.
+
+    :param silent_for: seconds without a value.
+    :param properties: only values of these properties count; None for all.
+    :param min_matches: number of Things that must be silent.
+    """
+
+    def __init__(
+        self, *, silent_for: float, properties: Sequence[str] | None, min_matches: int, **fleet: Any
+    ) -> None:
+        super().__init__(**fleet)
+        self.silent_for = silent_for
+        self.properties = properties
+        self.min_matches = min_matches
+        self._silence: Silence | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return ids, filters, deadline and intervals."""
+        properties = None if self.properties is None else list(self.properties)
+        own = {"silent_for": self.silent_for, "properties": properties, "min_matches": self.min_matches}
+        return {**super().arguments(), **own}
+
+    async def poll(self) -> dict[str, Any] | None:
+        """Poll once; Things that have reported lately are asked again only when they may be silent."""
+        from airflow_provider.iotstudio.events.silence import Silence
+        from airflow_provider.iotstudio.matching import match_result
+
+        self._silence = self._silence or Silence(self.fleet(), self.silent_for, self.properties)
+        found = await self._silence.afind(self.hook())
+        return match_result(found) if len(found) >= self.min_matches else None
+
+
+class IoTStudioEventTrigger(EventWatcher):
+    """Fire for an ``AssetWatcher`` once for each event that a Thing reports.
+
+    An event has ``event``, ``thing_id``, ``event_id``, ``timestamp`` and ``data``, in which texts are cut to
+    200 characters, and a list is its length. Events from before the watcher's first start do not fire. On
+    Airflow 3.3 the asset's state holds how far the watcher has come, so that events that are reported while
+    the triggerer is down fire afterwards, each once. The service keeps the last hundred events of a Thing and
+    name: when all of them are new, older ones may be gone, which is a warning. On older versions a restarted
+    watcher starts from the present. A Thing that is given by its id and is not there is a warning.
+
+    Each poll is one request for each Thing that declares the event, and one for each 1000 Things.
+
+    :param iotstudio_conn_id: id of the Airflow connection; nothing else of it is serialised.
+    :param event: the event's name.
+    :param thing_id: only this Thing.
+    :param thing_ids: only these Things.
+    :param category: only Things of this category.
+    :param filters: condition by property name, as the API writes it: ``{"mode": "eco"}``.
+    :param poll_interval: seconds between polls.
+    :param space: id of the space; by default the connection's.
+    """
+
+    def __init__(
+        self,
+        *,
+        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        event: str,
+        thing_id: str | None = None,
+        thing_ids: Sequence[str] | None = None,
+        category: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        poll_interval: float = 30.0,
+        space: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.iotstudio_conn_id = iotstudio_conn_id
+        self.event = event
+        self.thing_id = thing_id
+        self.thing_ids = thing_ids
+        self.category = category
+        self.filters = filters
+        self.poll_interval = poll_interval
+        self.space = space
+
+    def arguments(self) -> dict[str, Any]:
+        """Return ids, filters and interval."""
+        return {
+            "iotstudio_conn_id": self.iotstudio_conn_id,
+            "event": self.event,
+            "thing_id": self.thing_id,
+            "thing_ids": None if self.thing_ids is None else list(self.thing_ids),
+            "category": self.category,
+            "filters": None if self.filters is None else dict(self.filters),
+            "poll_interval": self.poll_interval,
+            "space": self.space,
+        }
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what recreates this trigger; Airflow calls this when it parses the DAG.
+
+        :raises InputError: for conditions that are empty or can never hold, so that the DAG is not imported.
+        """
+        raise_problems(self.problems(), "IoTStudioEventTrigger")
+        return f"{type(self).__module__}.{type(self).__qualname__}", self.arguments()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
@@ -99,6 +101,13 @@ class Injection:
     def leaked(self) -> bool:
         """True when the host that the redirect named has received anything."""
         return bool(self._foreign and self._foreign.seen)
+
+    @property
+    def leaked_secret(self) -> bool:
+        """True when that host has received a credential of a connection."""
+        seen = unquote_to_bytes(self._foreign.seen) if self._foreign else b""
+        secrets = [json.loads(text)["password"] for text in self._sandbox.connections.values()]
+        return b"authorization" in seen.lower() or any(secret.encode() in seen for secret in secrets)
 
 
 def fresh(sandbox: Sandbox, vendor: str) -> None:

@@ -125,6 +125,24 @@ ROWS = [
         lambda h, _: len(h.patch_things([{"id": THING, "patch": RENAMED}])),
         lambda h, _: int(h.get_thing(THING)["title"] == "matrix"),
     ),
+    Row(
+        "iotstudio",
+        "create_thing",
+        lambda h, _: h.create_thing({"title": "matrix"}) and None,
+        lambda h, _: sum(one["title"] == "matrix" for one in h.list_things()),
+    ),
+    Row(
+        "iotstudio",
+        "update_thing",
+        lambda h, _: h.update_thing(THING, {"title": "matrix"})["title"],
+        lambda h, _: int(h.get_thing(THING)["title"] == "matrix"),
+    ),
+    Row(
+        "iotstudio",
+        "create_category",
+        lambda h, _: h.create_category("matrix")["name"],
+        lambda h, _: [one["name"] for one in h.list_categories()].count("matrix"),
+    ),
     Row("iotstudio", "get_model", lambda h, _: h.get_model("matrix")["name"], prepare=_model),
     Row(
         "iotstudio",

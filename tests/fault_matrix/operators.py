@@ -25,6 +25,7 @@ from airflow_provider.core.http import rate_limit
 from airflow_provider.errors import ProviderError
 from airflow_provider.iotstudio import actions
 from airflow_provider.iotstudio.export import incremental
+from airflow_provider.iotstudio.sync import sync as things_sync
 from airflow_provider.mapsindoors.sync import verify
 from airflow_provider.sandbox.server import Sandbox
 from tests.fault_matrix.faults import FAULTS, LONGEST, QUICK, Injection, fresh
@@ -47,6 +48,9 @@ PARTLY_DONE = {
     "deleted", "gone", "changed", "differences",
 }  # fmt: skip
 """Fields of results that differ when an earlier attempt has done a part of the work."""
+
+FOLLOWS = {"AmigoCloudExportPhotosOperator"}
+"""Tasks that follow links of the service to another host."""
 
 FULFILLED_AT = 4
 """Number of the request at which the condition of a sensor is fulfilled."""
@@ -75,6 +79,7 @@ class TaskRun:
     is_green: bool = False
     hit: bool = True
     leaked: bool = False
+    followed: bool = False
 
     @property
     def result(self) -> Any:
@@ -107,6 +112,7 @@ def no_waiting() -> Iterator[None]:
         patch.object(triggers, "intervals", lambda *_, **__: at_once()),
         patch.object(actions, "SEARCH_DELAYS", (0.0, 0.0)),
         patch.object(incremental, "CLOCK_MARGIN", 0.0),
+        patch.object(things_sync, "LATE_SECONDS", 0.0),
         patch.object(verify, "wait", lambda _: None),
         patch.object(execute, "wait", lambda _: None),
     ):
@@ -148,6 +154,7 @@ def run_task(
             _run_attempts(run, lambda: make(task_id="task", **arguments), injection)
         if injection:
             run.hit, run.leaked = injection.hit, injection.leaked
+            run.followed = name in FOLLOWS and injection.leaked and not injection.leaked_secret
         run.after = snapshot(sandbox, vendor)
         run.files = {path: data for path, data in files(folder).items() if path not in inputs}
     return run
@@ -216,6 +223,8 @@ def cell(
     run = run_task(sandbox, vendor, row, fault, after)
     if run.seconds > LONGEST:
         return "HUNG"
+    if run.followed:
+        return "followed without credentials"
     if run.leaked:
         return "LEAKED"
     if not run.hit:

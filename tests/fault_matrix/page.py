@@ -54,7 +54,8 @@ page. A test fails when it no longer holds, and when a cell says *duplicated*, *
 *reset before* breaks the connection before the service acts, *reset after* once it has. *slow* is a reply in
 pieces within the timeout, *wrong type* a good body labelled as HTML, *401 once* a token that is refused. *401
 always* and *no tokens* last until the attempt has failed. *404 once* says that something is not there which
-is; only IoT Studio has been seen to do so. *redirect* leads to another host, which must not receive anything.
+is; only IoT Studio has been seen to do so. *redirect* leads to another host, which must not receive anything;
+photos are such links, which are followed without credentials.
 *hour off* moves the service's clock an hour ahead.
 
 - **fine**: the result, with as few requests as without a fault. **retried, fine**: the result, after more

@@ -14,7 +14,7 @@ from airflow_provider.conformance.meter import Clock
 from airflow_provider.conformance.reports.report import Report
 from airflow_provider.conformance.session import Choice, Session
 from airflow_provider.sandbox import service
-from airflow_provider.sandbox.amigocloud.seed import READ_PROJECT_TOKEN
+from airflow_provider.sandbox.amigocloud.seed import ASSETS, READ_PROJECT_TOKEN
 from airflow_provider.sandbox.server import Sandbox
 
 
@@ -106,5 +106,65 @@ def with_preview(sandbox: Sandbox) -> str:
     return json.dumps({**connection, "extra": {**connection["extra"], "api_preview": "2024.1"}})
 
 
-ARRANGEMENTS: dict[str, Callable[[Sandbox], None]] = {"leanix": finish_a_run}
+def add_projects(sandbox: Sandbox) -> None:
+    """Add projects, so that the list of them has more than one page of its maximum length."""
+    projects = sandbox.amigocloud.projects
+    first = max(projects) + 1
+    for number in range(first, first + 100):
+        projects[number] = {"id": number, "name": f"Further site {number}", "description": ""}
+
+
+def add_state(sandbox: Sandbox) -> None:
+    """Change a row of the largest dataset, so that it has two states."""
+    table = f"dataset_{ASSETS}"
+    first = f"(SELECT min(amigo_id) FROM {table})"
+    sandbox.amigocloud.store.write(f"UPDATE {table} SET name = 'Renamed' WHERE amigo_id = {first}")
+
+
+def slow_jobs(sandbox: Sandbox) -> None:
+    """Prolong the jobs of AmigoCloud, so that their first statuses are seen."""
+    sandbox.amigocloud.job_latency = 3.0
+
+
+def limit_rate(name: str) -> Callable[[Sandbox], None]:
+    """Return a function that limits the requests of a service to five a second."""
+
+    def limit(sandbox: Sandbox) -> None:
+        sandbox.switches.set(sandbox.switches.check({f"{name}.requests_per_second": 5.0}))
+
+    return limit
+
+
+def add_secret(sandbox: Sandbox) -> None:
+    """Store a configuration with a connection string."""
+    configurations = sandbox.leanix.configurations
+    key, stored = next(iter(configurations.items()))
+    consumer = {"type": "azureStorage", "connectionString": "DefaultEndpointsProtocol=https;AccountKey=x"}
+    configurations[key] = {**stored, "dataConsumer": consumer}
+
+
+ARRANGEMENTS: dict[str, Callable[[Sandbox], None]] = {"leanix": finish_a_run, "amigocloud": slow_jobs}
 """Data that the checks of a service need."""
+
+CONDITIONS_MET: dict[str, Callable[[Sandbox], None]] = {
+    "A3.list_maximum": add_projects,
+    "A3.old_state": add_state,
+    "A10.retry_after": limit_rate("amigocloud"),
+    "I7.retry_after": limit_rate("iotstudio"),
+    "L9.retry_after": limit_rate("leanix"),
+    "L6.secrets": add_secret,
+}
+"""Functions that meet the conditions of checks, by id."""
+
+
+def prepare(sandbox: Sandbox, name: str, *met: str) -> None:
+    """Make what the checks of a service need.
+
+    :param name: the service.
+    :param met: ids of checks whose condition is met.
+    """
+    if name in ARRANGEMENTS:
+        ARRANGEMENTS[name](sandbox)
+    for id_ in met:
+        if id_ in CONDITIONS_MET:
+            CONDITIONS_MET[id_](sandbox)

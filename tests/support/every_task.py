@@ -16,6 +16,7 @@ from airflow_provider.leanix import sensors as leanix_sensors
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.mapsindoors import operators as mapsindoors
 from airflow_provider.mapsindoors import sensors as mapsindoors_sensors
+from airflow_provider.sandbox.iotstudio.records import Entry
 from airflow_provider.sandbox.server import Sandbox
 
 MODULES = [
@@ -28,9 +29,17 @@ MODULES = [
     leanix,
     leanix_sensors,
 ]
-BASES = {"AmigoCloudSensor", "GeodataRowOperator", "HistoryOperator", "PollSensor", "RowOperator"}
+BASES = {
+    "AmigoCloudSensor",
+    "FleetSensor",
+    "GeodataRowOperator",
+    "HistoryOperator",
+    "PollSensor",
+    "RowOperator",
+}
 
 THING = "01GQ2E9M2Y45BX9EW0F2BM032Q"
+EVENT = "highTemperature"
 REPORT = {
     "connector_type": "report",
     "connector_id": "landscape",
@@ -137,6 +146,7 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
     upload = folder / "rows.csv"
     upload.write_text("name,lat,lon\na,55.1,12.1\n")
     job = sandbox.amigocloud.jobs.start("x", dict, NEVER).id
+    sandbox.load("amigocloud.photos", photos=3)
     state = sandbox.amigocloud.store.master(2001)
     return {
         "AmigoCloudExportOperator": lambda **more: amigocloud.AmigoCloudExportOperator(
@@ -144,6 +154,9 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         ),
         "AmigoCloudPlanExportOperator": lambda **more: amigocloud.AmigoCloudPlanExportOperator(
             dataset=2002, parts=3, **more
+        ),
+        "AmigoCloudExportPhotosOperator": lambda **more: amigocloud.AmigoCloudExportPhotosOperator(
+            dataset=2001, output_path=str(folder / "photos"), **more
         ),
         "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
             sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more
@@ -176,9 +189,17 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
     """Create the tasks of IoT Studio: write, invoke an action, export, wait."""
     things = [THING, *(uid for uid in sandbox.iotstudio.space.things if uid != THING)][:3]
     writes = [{"thing_id": uid, "properties": {"setpoint": 22.5}} for uid in things]
+    report_event(sandbox, things[1])
     return {
         "IoTStudioWritePropertiesOperator": lambda **more: iotstudio.IoTStudioWritePropertiesOperator(
             writes=writes, concurrency=1, **more
+        ),
+        "IoTStudioSyncThingsOperator": lambda **more: iotstudio.IoTStudioSyncThingsOperator(
+            source=[{"uid": things[2], "description": "synced"}, {"title": "Synced", "description": "new"}],
+            match_on="title",
+            plan_output=str(folder / "plan.things.json"),
+            concurrency=1,
+            **more,
         ),
         "IoTStudioInvokeActionOperator": lambda **more: iotstudio.IoTStudioInvokeActionOperator(
             thing_id=THING, action="updateFirmware", input="2.0", poll_interval=0.2, **more
@@ -196,6 +217,15 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             concurrency=1,
             output_path=str(folder / "history.jsonl"),
             **more,
+        ),
+        "IoTStudioExportEventsOperator": lambda **more: iotstudio.IoTStudioExportEventsOperator(
+            thing_ids=things, concurrency=1, output_path=str(folder / "events.jsonl"), **more
+        ),
+        "IoTStudioEventSensor": lambda **more: iotstudio_sensors.IoTStudioEventSensor(
+            event=EVENT, thing_id=THING, since="2026-01-01", **_short_waits(more)
+        ),
+        "IoTStudioSilenceSensor": lambda **more: iotstudio_sensors.IoTStudioSilenceSensor(
+            silent_for=3600, properties=["temperature"], filters={"mode": "off"}, **_short_waits(more)
         ),
         "IoTStudioPropertySensor": lambda **more: iotstudio_sensors.IoTStudioPropertySensor(
             filters={"temperature": f"gt:{HOT - 1}"}, **_short_waits(more)
@@ -236,12 +266,19 @@ def start_run(sandbox: Sandbox, seconds: float) -> str:
     return run_id
 
 
-def fulfil_sensors(sandbox: Sandbox, vendor: str) -> None:
-    """Create the state that a vendor's sensors wait for."""
+def fulfil_sensors(sandbox: Sandbox, vendor: str, trigger: str = "") -> None:
+    """Create the state that a vendor's sensors wait for.
+
+    :param trigger: class of a trigger of IoT Studio: only what its sensor waits for.
+    """
+    if vendor == "iotstudio":
+        for name, fulfil in _IN_THINGS.items():
+            if name in trigger or not trigger:
+                fulfil(sandbox)
+        return
     {
         "mapsindoors": _rename_a_room,
         "amigocloud": _change_datasets,
-        "iotstudio": _heat_up,
         "leanix": _end_runs,
     }[vendor](sandbox)
 
@@ -264,6 +301,25 @@ def _change_datasets(sandbox: Sandbox) -> None:
 
 def _heat_up(sandbox: Sandbox) -> None:
     sandbox.iotstudio.space.things[THING].status["temperature"] = HOT
+
+
+def _silence(sandbox: Sandbox) -> None:
+    sandbox.iotstudio.space.things[THING].status["mode"] = "off"
+
+
+def report_event(sandbox: Sandbox, thing_id: str) -> None:
+    """Report an event of a Thing, as its device does."""
+    service = sandbox.iotstudio
+    entry = Entry(service.new_id(), EVENT, service.around.clock.now(), {"data": 61.5})
+    service.space.things[thing_id].events.append(entry)
+
+
+_IN_THINGS: dict[str, Callable[[Sandbox], None]] = {
+    "IoTStudioPropertyTrigger": _heat_up,
+    "IoTStudioEventPollTrigger": lambda sandbox: report_event(sandbox, THING),
+    "IoTStudioSilenceTrigger": _silence,
+}
+"""What the sensors of Things wait for, by their triggers."""
 
 
 def _end_runs(sandbox: Sandbox) -> None:

@@ -17,7 +17,7 @@ import airflow.jobs.triggerer_job_runner  # noqa: F401 - a triggerer has it load
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
-from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
+from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger, IoTStudioThingTrigger
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger, LeanIXRunTrigger
 from airflow_provider.mapsindoors.triggers import MapsIndoorsGeodataTrigger
 
@@ -40,6 +40,7 @@ def triggers() -> list[BaseTrigger]:
         AmigoCloudEventTrigger(events=["realtime"], dataset=2001, poll_interval=0.1),
         AmigoCloudDatasetTrigger(dataset=2001, poll_interval=0.1),
         IoTStudioThingTrigger(filters={"temperature": "gt:5000"}, poll_interval=0.1),
+        IoTStudioEventTrigger(event="highTemperature", category="Sensors", poll_interval=0.1),
         LeanIXRunEndedTrigger(poll_interval=0.1),
         LeanIXRunTrigger(
             leanix_conn_id="leanix_default", run_id="none", deadline=deadline, poll_interval=0.1

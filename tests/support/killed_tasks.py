@@ -17,6 +17,7 @@ from typing import Any
 from airflow_provider.core.http.retry import RetryLimits
 from airflow_provider.iotstudio import actions, operators
 from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.sync import sync
 from tests.support.state_store import FakeStateStore
 
 
@@ -46,6 +47,7 @@ def fork(task: dict[str, Any], try_number: int) -> int:
 def main() -> None:
     """Serve rounds until the input ends."""
     actions.SEARCH_DELAYS = (0.1, 0.2)
+    sync.LATE_SECONDS = 0.2
     IoTStudioHook.retry_limits = RetryLimits(base=0.005)
     with IoTStudioHook() as hook:
         hook.list_categories()  # imports everything

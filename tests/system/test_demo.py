@@ -57,6 +57,13 @@ class DemoRun:
         return value
 
 
+FURTHER = {
+    "iotstudio_silent_devices": "Altair IoT Studio",
+    "iotstudio_sync_things": "Altair IoT Studio",
+}
+"""Examples that ``make demo`` does not run."""
+
+
 class Demo(Scenario):
     """Run the example DAGs as ``make demo`` does."""
 
@@ -77,6 +84,7 @@ class Demo(Scenario):
         for names in (JOBS, CHAIN):
             jobs += run_jobs(airflow, names)
             snapshots.append(Snapshot.of(self.sandbox))
+        jobs += run_jobs(airflow, FURTHER)
         jobs += run_events(airflow, self.sandbox)
         print(report(jobs))
         return DemoRun(
@@ -95,7 +103,7 @@ def ran(completed: CompletedRun) -> DemoRun:
 
 def test_every_example_dag_succeeds(ran: DemoRun) -> None:
     assert {job.dag_id: job.state for job in ran.jobs.values()} == dict.fromkeys(
-        {**JOBS, **CHAIN, **EVENTS}, "success"
+        {**JOBS, **CHAIN, **FURTHER, **EVENTS}, "success"
     ), ran.failures
 
 
@@ -158,6 +166,25 @@ def test_a_sensor_that_passes_a_limit_starts_a_run_that_updates_leanix(ran: Demo
     returned = ran.jobs["iotstudio_limit_passed"].returned
     assert [item["id"] for item in returned["name_sensors"]] == [SENSOR]
     assert (returned["tell_landscape"]["processed"], returned["tell_landscape"]["status"]) == (1, "FINISHED")
+
+
+def test_a_reported_event_starts_a_run_that_exports_it(ran: DemoRun) -> None:
+    manifest = ran.jobs["iotstudio_events"].returned["export"]
+    (row,) = map(json.loads, Path(manifest["uri"].removeprefix("file://")).read_text().splitlines())
+    assert (row["thing_id"], row["event"], row["data"]) == (SENSOR, "highTemperature", 75.0)
+
+
+def test_things_are_in_step_with_the_rows(ran: DemoRun) -> None:
+    value = ran.returned("iotstudio_sync_things")
+    assert (value["create"], value["update"], value["failed"]) == (1, 1, 0)
+    titles = [thing.title for thing in ran.sandbox.iotstudio.space.things.values()]
+    assert titles.count("Meter A-9") == 1
+
+
+def test_silent_devices_are_found_and_listed(ran: DemoRun) -> None:
+    returned = ran.jobs["iotstudio_silent_devices"].returned
+    assert returned["silent"]["matches"] > 50
+    assert returned["list"]["columns"][:6] == ["uid", "title", "categories", "model", "created", "modified"]
 
 
 def test_the_scheduler_never_found_its_database_locked(completed: CompletedRun) -> None:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.system
 
 EXAMPLES = {
     "warehouse_assets": "AmigoCloud",
+    "warehouse_photos": "AmigoCloud",
     "warehouse_rooms": "MapsIndoors",
     "warehouse_set_points": "Altair IoT Studio",
     "warehouse_landscape": "LeanIX",
@@ -30,6 +31,8 @@ EXAMPLES = {
 }
 CHANGED = 7
 """Assets that change between the two runs of the incremental export."""
+
+PHOTOS = 30
 
 SENSOR = "01GQ12SSZ8HT9YQCGXQ7JRSK1X"
 SECONDS = 240
@@ -81,6 +84,7 @@ class Warehouse(Scenario):
         folder = Path(stack.enter_context(TemporaryDirectory()))
         self.sandbox = stack.enter_context(Sandbox())
         self.sandbox.leanix.run_seconds = 5.0
+        self.sandbox.load("amigocloud.photos", photos=PHOTOS)
         self.database = stack.enter_context(new_database(stack.enter_context(running_server(folder))))
         self.database.query(SEED)
         connections = self.sandbox.connections.items()
@@ -156,6 +160,15 @@ def test_a_dataset_is_loaded_into_a_postgis_table_as_it_is(ran: WarehouseRun) ->
         " FROM twin.assets ORDER BY amigo_id LIMIT 20"
     )
     assert [tuple(row.values()) for row in page.rows] == found
+
+
+def test_photos_are_files_and_their_list_is_a_table(ran: WarehouseRun) -> None:
+    assert ran.jobs["warehouse_photos"].returned["load"]["inserted"] == PHOTOS
+    rows = ran.database.query(
+        "SELECT count(*), sum(bytes)::bigint, count(DISTINCT uri) FROM photos p"
+        " WHERE EXISTS (SELECT 1 FROM twin.assets a WHERE a.amigo_id = p.source_amigo_id)"
+    )
+    assert rows == [(PHOTOS, PHOTOS * 1024, PHOTOS)]
 
 
 def test_the_next_run_merges_only_what_has_changed(ran: WarehouseRun) -> None:

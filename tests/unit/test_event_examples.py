@@ -57,7 +57,12 @@ async def test_the_sensors_that_an_event_names_become_items(sandbox: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "asset"), [("amigocloud_dataset_changed", "ASSETS"), ("iotstudio_limit_passed", "SENSORS")]
+    ("name", "asset"),
+    [
+        ("amigocloud_dataset_changed", "ASSETS"),
+        ("iotstudio_limit_passed", "SENSORS"),
+        ("iotstudio_events", "REPORTS"),
+    ],
 )
 def test_the_watcher_of_an_example_can_be_stored(name: str, asset: str) -> None:
     (watcher,) = load(name)[asset].watchers

@@ -37,6 +37,7 @@ SAME_AS = {
     "check_workspace": "fetches a token only",
     "sync_log_url": "fetches a token only",
     "start_listening": "a socket, see the tests of events",
+    "patch_results": "patch_things",
     "start_export": "post",
     "revoke_token": "runs when a hook is closed, and fails nothing",
 }

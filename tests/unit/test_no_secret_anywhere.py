@@ -31,7 +31,7 @@ def triggers(planted: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         path, arguments = serialize(self)
         found.append(json.dumps([path, arguments]))
         if "Action" not in path:
-            every_task.fulfil_sensors(planted, path.split(".")[1])
+            every_task.fulfil_sensors(planted, path.split(".")[1], path.rpartition(".")[2])
         return path, arguments
 
     monkeypatch.setattr(PollTrigger, "serialize", serialize_and_change)
@@ -48,7 +48,9 @@ DEFERRED = {
     "MapsIndoorsGeodataTrigger",
     "AmigoCloudTrigger",
     "IoTStudioActionTrigger",
+    "IoTStudioEventPollTrigger",
     "IoTStudioPropertyTrigger",
+    "IoTStudioSilenceTrigger",
     "LeanIXRunTrigger",
 }
 

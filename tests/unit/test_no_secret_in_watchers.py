@@ -14,7 +14,8 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.amigocloud.triggers import AmigoCloudDatasetTrigger, AmigoCloudEventTrigger
 from airflow_provider.core.triggers import NewItemsTrigger
-from airflow_provider.iotstudio.triggers import IoTStudioThingTrigger
+from airflow_provider.iotstudio.events.trigger_bases import EventWatcher
+from airflow_provider.iotstudio.triggers import IoTStudioEventTrigger, IoTStudioThingTrigger
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.triggers import LeanIXRunEndedTrigger
 from airflow_provider.sandbox.server import Sandbox
@@ -23,11 +24,15 @@ from tests.support.canary_secrets import break_everything, leaks, plant, secrets
 from tests.support.state_store import FakeStateStore
 from tests.support.task_runner import rebuild_trigger
 
+BASES = {EventWatcher, NewItemsTrigger}
 WATCHERS: dict[str, Callable[[], Any]] = {
     "amigocloud event": lambda: AmigoCloudEventTrigger(events=["*"], dataset=1, poll_interval=0.05),
     "amigocloud dataset": lambda: AmigoCloudDatasetTrigger(dataset=1, poll_interval=0.05),
     "iotstudio thing": lambda: IoTStudioThingTrigger(
         filters={"temperature": f"gt:{every_task.HOT - 1}"}, poll_interval=0.05
+    ),
+    "iotstudio event": lambda: IoTStudioEventTrigger(
+        event=every_task.EVENT, thing_id=every_task.THING, poll_interval=0.05
     ),
     "leanix run": lambda: LeanIXRunEndedTrigger(poll_interval=0.05),
 }
@@ -77,6 +82,10 @@ def happen(sandbox: Sandbox, vendor: str) -> None:
         secretive_run(sandbox)
         return
     every_task.fulfil_sensors(sandbox, vendor)
+    if vendor == "iotstudio":
+        secrets = secrets_of(sandbox)["iotstudio"]
+        event = sandbox.iotstudio.space.things[every_task.THING].events[-1]
+        event.payload = {"data": {"why": " ".join(secrets), secrets[-1]: 1}}
     if vendor == "amigocloud":
         secrets = secrets_of(sandbox)["amigocloud"]
         sandbox.amigocloud.sockets.emit(
@@ -120,5 +129,5 @@ def test_every_watcher_is_searched() -> None:
         return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
 
     public = {kind for kind in below(BaseEventTrigger) if kind.__module__.startswith("airflow_provider.")}
-    abstract = {kind for kind in public if kind.__name__.startswith("_") or kind is NewItemsTrigger}
+    abstract = {kind for kind in public if kind.__name__.startswith("_") or kind in BASES}
     assert {type(make()) for make in WATCHERS.values()} == public - abstract

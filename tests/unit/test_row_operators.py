@@ -44,6 +44,7 @@ def row_arguments(task: Any) -> dict[str, Any]:
 def test_all_operators_that_take_rows_are_row_operators() -> None:
     assert {kind.__name__ for kind in KINDS} >= {
         "AmigoCloudSyncDatasetOperator",
+        "IoTStudioSyncThingsOperator",
         "IoTStudioWritePropertiesOperator",
         "LeanIXRunOperator",
         "LeanIXStartRunOperator",

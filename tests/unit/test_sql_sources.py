@@ -12,7 +12,10 @@ import pytest
 
 from airflow_provider.amigocloud.operators import AmigoCloudSyncDatasetOperator
 from airflow_provider.errors import DatabaseError, InputError
-from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
+from airflow_provider.iotstudio.operators import (
+    IoTStudioSyncThingsOperator,
+    IoTStudioWritePropertiesOperator,
+)
 from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunOperator
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsCreateGeodataOperator,
@@ -40,6 +43,7 @@ ARGUMENTS: dict[Any, dict[str, Any]] = {
     MapsIndoorsCreateGeodataOperator: {},
     MapsIndoorsDeleteGeodataOperator: {},
     IoTStudioWritePropertiesOperator: {},
+    IoTStudioSyncThingsOperator: {"match_on": "title"},
     LeanIXStartRunOperator: INBOUND,
     LeanIXRunOperator: INBOUND,
 }
@@ -51,6 +55,7 @@ EXISTING = {
     MapsIndoorsCreateGeodataOperator: "geodata",
     MapsIndoorsDeleteGeodataOperator: "ids",
     IoTStudioWritePropertiesOperator: "writes",
+    IoTStudioSyncThingsOperator: "source",
     LeanIXStartRunOperator: "content",
     LeanIXRunOperator: "content",
 }
@@ -174,6 +179,20 @@ def test_properties_are_written_from_a_query(
     result = run(IoTStudioWritePropertiesOperator, sql.format(THINGS[0]))
     assert result == {"written": 1, "skipped": 0, "verified": 1}
     assert sandbox.iotstudio.space.things[THINGS[0]].status["setpoint"] == 21.5
+
+
+def test_things_are_synced_with_a_query(sandbox: Sandbox, database: Database, driver: str) -> None:
+    sql = (
+        f"SELECT '{THINGS[0]}' AS \"UID\", 'Renamed' AS \"TITLE\", NULL::text AS description,"
+        ' \'["Sensors", "Meters"]\'::jsonb AS categories'
+        " UNION ALL SELECT NULL, 'Created', 'From a table', '[]'::jsonb"
+    )
+    result = run(IoTStudioSyncThingsOperator, sql)
+    assert (result["create"], result["update"], result["failed"]) == (1, 1, 0)
+    thing = sandbox.iotstudio.space.things[THINGS[0]]
+    assert (thing.title, thing.categories) == ("Renamed", ["Sensors", "Meters"])
+    assert thing.fields["description"].startswith("Room climate")
+    assert run(IoTStudioSyncThingsOperator, sql)["unchanged"] == 2
 
 
 ITEMS = [

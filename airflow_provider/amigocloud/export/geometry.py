@@ -47,7 +47,7 @@ def read_geometries(
 ) -> Any:
     """Parse hex EWKB into an array of shapely geometries.
 
-    :param values: hex EWKB, or None for no geometry.
+    :param values: hex EWKB, or None or an empty text for no geometry.
     :param column: name of the column, for errors.
     :param first_row: row number of the first value, for errors.
     :param keys: ``amigo_id`` of each row, if the rows have one, for errors.
@@ -56,8 +56,9 @@ def read_geometries(
     """
     import shapely
 
+    values = [value or None for value in values]
     try:
-        shapes = shapely.from_wkb(list(values))
+        shapes = shapely.from_wkb(values)
         problems = list(_problems(shapes, column))
     except (shapely.errors.ShapelyError, *_UNREADABLE):
         problems = list(_unreadable(values, column))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider.amigocloud.export.keyset import literal
-from airflow_provider.amigocloud.pagination import Page, quoted_name
+from airflow_provider.amigocloud.pagination import NUMBER_TYPES, Page, quoted_name
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import InputError
@@ -43,12 +43,6 @@ _UNORDERED_TYPES = frozenset({"string", "boolean", "time", "geometry", "uuid", "
 
 _ROUNDING = 2.0**-23
 """Relative distance below a number with a fraction from which rows are read again: replies round it."""
-
-_NUMBERS = frozenset(
-    {"integer", "bigint", "float", "number", "real", "numeric", "double", "double precision"}
-    | {f"unknown({oid})" for oid in (20, 21, 23, 700, 701, 1700)}
-)
-"""Types of numbers, whose values the service may send as texts."""
 
 _MOMENTS = frozenset({f"unknown({oid})" for oid in (1082, 1114, 1184)})
 """Types of dates and times by PostgreSQL's numbers."""
@@ -146,9 +140,9 @@ class Increment:
     def _check_type(self, page: Page) -> None:
         """Refuse a column whose order in SQL is not the order of its values here."""
         declared = next((column.type for column in page.columns or () if column.name == self.column), None)
-        self._is_number, self._is_date = declared in _NUMBERS, declared in ("date", "unknown(1082)")
+        self._is_number, self._is_date = declared in NUMBER_TYPES, declared in ("date", "unknown(1082)")
         is_unknown = declared is not None and declared.startswith("unknown(")
-        if declared in _UNORDERED_TYPES or (is_unknown and declared not in _NUMBERS | _MOMENTS):
+        if declared in _UNORDERED_TYPES or (is_unknown and declared not in NUMBER_TYPES | _MOMENTS):
             raise InputError(
                 f"column '{self.column}' is of type {declared}; it must hold dates, timestamps or numbers, as"
                 " the service orders other values by other rules; select a cast, such as"

@@ -63,10 +63,15 @@ def _double(value: Any) -> float:
     return float(read_number(value))
 
 
+def _boolean(value: Any) -> bool:
+    # PostgreSQL's own texts of booleans.
+    return read_boolean({"t": True, "f": False}.get(value, value) if isinstance(value, str) else value)
+
+
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "int64": read_integer,
     "float64": _double,
-    "bool": read_boolean,
+    "bool": _boolean,
     "date": date.fromisoformat,
     "datetime": _moment,
     "json": _json,

@@ -16,7 +16,8 @@ _AMIGOCLOUD = """
 count next previous results data columns limit offset query id url name uuid owner owner_id
 organization project table_name feature_count master master_state states job extra new_state
 total_rows email first_name last_name custom_id visible_projects projects created_on last_updated
-dataset_count schema geometry_column geo_type
+dataset_count schema geometry_column geo_type amigo_id source_amigo_id filename s3_filename upload_id
+offset expires renders parses actions PUT label required read_only
 """
 _IOTSTUDIO = """
 data paging next_cursor previous_cursor uid href created modified categories properties actions events links

@@ -15,7 +15,14 @@ from airflow_provider.conformance.check import (
     SkippedError,
     Step,
 )
-from airflow_provider.conformance.checks.shared import Answers, Facts, choice_reader, status_reader
+from airflow_provider.conformance.checks.shared import (
+    RATE_CONDITION,
+    Answers,
+    Facts,
+    burst_checks,
+    choice_reader,
+    status_reader,
+)
 
 SPACE = "spaces/{space}"
 ONE = Step("GET", f"{SPACE}/things", params={"limit": "1"})
@@ -92,6 +99,33 @@ def _ends_the_first(answers: Answers, _: Facts) -> bool:
     return answers[-1].status not in SUCCESS
 
 
+def _describes_itself(answers: Answers, _: Facts) -> bool:
+    return answers[0].status in SUCCESS and bool(answers[0].json().get("token_endpoint"))
+
+
+def _longest_url(answers: Answers, _: Facts) -> Observed:
+    if answers[0].status in SUCCESS:
+        return Observed(None, f"found {LONG} characters accepted")
+    return Observed(REFUSED_URL, f"found {LONG} characters refused ({answers[0].status})")
+
+
+def _cursor_age(answers: Answers, _: Facts) -> Observed:
+    if answers[-1].status in SUCCESS:
+        return Observed(None, "found it accepted")
+    return Observed(60.0, f"found it refused ({answers[-1].status})")
+
+
+def _lifetime(answers: Answers, _: Facts) -> Observed:
+    seconds = float(answers[0].json()["expires_in"])
+    return Observed(seconds, f"found {seconds:g} s")
+
+
+LONG = 6000
+"""Characters of a filter in a long URL."""
+REFUSED_URL = 4096
+"""Maximum characters of a URL, as a service has them that refuses the long one."""
+WEEK = 604_799.0
+
 FINDERS = {
     "cursor": Finder(ONE, _cursor, "the space has fewer than two Things"),
     "thing": Finder(THINGS, _thing, "none of the first 20 Things has a numeric property"),
@@ -111,6 +145,24 @@ PUBLIC = (
         "a missing token is a 401",
         "core/http/auth.py",
         status_reader(401, 403),
+    ),
+    Check(
+        "I1.metadata",
+        "public",
+        "Does the token service describe itself, as OpenID services do?",
+        (
+            Step(
+                "GET",
+                ".well-known/openid-configuration",
+                login="none",
+                accepts=SUCCESS | {401, 403, 404},
+            ),
+        ),
+        "has_metadata",
+        True,
+        "the token service has OpenID metadata",
+        "iotstudio/hooks_base.py",
+        choice_reader(_describes_itself, {True: "its metadata", False: "none"}),
     ),
 )
 
@@ -136,6 +188,24 @@ READ = (
         "a limit above 1000 is refused",
         "iotstudio/api.py",
         choice_reader(_above_limit, {"reject": "it refused", "clamp": "it accepted"}),
+    ),
+    Check(
+        "I2.long_url",
+        "read",
+        "Is a URL with a filter of 6000 characters refused?",
+        (
+            Step(
+                "GET",
+                f"{SPACE}/things",
+                params={"limit": "1", "property:conformance": "eq:{filler}"},
+                accepts=SUCCESS | {414, 431},
+            ),
+        ),
+        "longest_url",
+        None,
+        "a URL of 6000 characters is accepted",
+        "iotstudio/matching.py",
+        _longest_url,
     ),
     Check(
         "I2.prefer",
@@ -279,5 +349,42 @@ BURST = (
         "core/tokens/sharing.py",
         choice_reader(_ends_the_first, {False: "both valid", True: "the first one ended"}),
         opt_in=True,
+    ),
+    Check(
+        "I1.lifetime",
+        "read",
+        "How long does an access token live?",
+        (TOKEN,),
+        "token_lifetime",
+        WEEK,
+        "a token lives for a week",
+        "core/http/auth.py",
+        _lifetime,
+        opt_in=True,  # It requests a second token.
+    ),
+    *burst_checks("I7", f"{SPACE}/things?limit=1", "iotstudio/hooks_base.py", True, RATE_CONDITION),
+)
+
+WAIT = (
+    Check(
+        "I2.cursor_age",
+        "read",
+        "Is the cursor of a page accepted after a minute?",
+        (
+            Step(
+                "GET",
+                f"{SPACE}/things",
+                params={"limit": "1", "next_cursor": "{cursor}"},
+                accepts=SUCCESS | {400, 404, 410},
+                fresh=True,
+                pause=61.0,
+            ),
+        ),
+        "cursor_seconds",
+        None,
+        "a cursor does not expire",
+        "iotstudio/hooks_base.py",
+        _cursor_age,
+        waits="a minute, until a cursor is old",
     ),
 )

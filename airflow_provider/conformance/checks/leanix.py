@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider.conformance.check import (
@@ -12,10 +14,20 @@ from airflow_provider.conformance.check import (
     Check,
     Finder,
     Observed,
+    OpenQuestionError,
     SkippedError,
     Step,
 )
-from airflow_provider.conformance.checks.shared import Answers, Facts, choice_reader, rows_of, status_reader
+from airflow_provider.conformance.checks.shared import (
+    RATE_CONDITION,
+    Answers,
+    Facts,
+    burst_checks,
+    choice_reader,
+    lifetime_reader,
+    rows_of,
+    status_reader,
+)
 from airflow_provider.leanix.api import API, FINISHED, KNOWN_STATUSES, RUNS, read_claims, workspace_id_of
 
 DESCRIPTION = Step("GET", f"{API}/api-docs/swagger.json", login="none")
@@ -40,10 +52,15 @@ OPERATIONS = (
 )
 """Operations that the provider uses."""
 
-_HOUR = 3600.0
+SECRET_FIELDS = frozenset({"apiToken", "connectionString"})
+"""Fields of configurations that hold a secret."""
 
-_COUNTED_DOWN = 10.0
-"""Seconds that may have passed since a token was issued."""
+_MASKED = re.compile(r"(?:.{0,4}[*•x.]{3,}.{0,4}|<?(?:redacted|masked|hidden)>?)", re.IGNORECASE)
+"""The form of a masked secret."""
+
+_HOUR = 3600.0
+_LONGEST = 2 * _HOUR
+"""Maximum lifetime of a token in seconds, for a check that waits until it has expired."""
 
 
 def _missing_operations(answers: Answers, _: Facts) -> Observed:
@@ -56,14 +73,6 @@ def _missing_operations(answers: Answers, _: Facts) -> Observed:
     if missing:
         return Observed(missing, f"found {len(missing)} of {len(OPERATIONS)} not described")
     return Observed([], f"found all {len(OPERATIONS)}")
-
-
-def _lifetime(answers: Answers, _: Facts) -> Observed:
-    seconds = float(answers[0].json()["expires_in"])
-    minutes = math.ceil(seconds / 60) * 60.0
-    # The reply counts down from the whole lifetime.
-    lifetime = minutes if minutes - seconds <= _COUNTED_DOWN else seconds
-    return Observed(lifetime, f"found {lifetime:g} s")
 
 
 def _claims(answers: Answers, _: Facts) -> bool:
@@ -108,13 +117,59 @@ def _has_link(answers: Answers, _: Facts) -> bool:
     return bool(answers[1].json().get("url"))
 
 
+def _minted(answer: Answer, _: Facts) -> str:
+    return str(answer.json()["access_token"])
+
+
+def _until_expired(answer: Answer, _: Facts) -> float | None:
+    seconds = float(answer.json()["expires_in"])
+    return seconds + 10 if seconds <= _LONGEST else None
+
+
+def _expired(answers: Answers, _: Facts) -> Observed:
+    refused, expired = (answer.status for answer in answers)
+    if expired not in {401, 403}:
+        raise OpenQuestionError(f"the service answers {expired}")
+    return Observed(None if expired == refused else expired, f"found {expired}")
+
+
+def _secrets_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name in SECRET_FIELDS and item:
+                yield item
+            else:
+                yield from _secrets_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets_in(item)
+
+
+def _masks(answers: Answers, _: Facts) -> bool:
+    found = [str(item) for item in _secrets_in(rows_of(answers[0]))]
+    if not found:
+        raise SkippedError("no configuration has a secret")
+    return all(_MASKED.fullmatch(text) for text in found)
+
+
 def _run(resource: str, **options: Any) -> Step:
     return Step("GET", f"{RUNS}/{{finished_run}}/{resource}", **options)
 
 
+CONFIGURATIONS = Step("GET", f"{API}/configurations")
+BAD_BEARER = Step("GET", f"{API}/configurations", login="bad", accepts=ANY_STATUS)
+EXPIRED = replace(
+    BAD_BEARER,
+    login="none",
+    headers={"Authorization": "Bearer {minted}"},
+    pause="until_expired",
+    fresh=True,
+)
 NO_RUN = "the workspace has no finished run"
 FINDERS = {
     "finished_run": Finder(LIST, _finished_run, NO_RUN),
+    "minted": Finder(TOKEN, _minted, "the service issues no token"),
+    "until_expired": Finder(TOKEN, _until_expired, "a token lives for more than two hours"),
     "described_run": Finder(LIST, _described_run, "the workspace has no runs"),
 }
 
@@ -142,7 +197,7 @@ READ = (
         _HOUR,
         "a token lives for 3600 s",
         "core/http/auth.py",
-        _lifetime,
+        lifetime_reader,
     ),
     Check(
         "L2.claims",
@@ -181,7 +236,7 @@ READ = (
         "L3.bearer",
         "read",
         "Which status does a token have that is no longer accepted?",
-        (Step("GET", f"{API}/configurations", login="bad", accepts=ANY_STATUS),),
+        (BAD_BEARER,),
         "refused_token_status",
         401,
         "a refused token is a 401",
@@ -244,5 +299,34 @@ READ = (
         "an unknown run is a 404",
         "leanix/runs/wait.py",
         status_reader(400, 403, 404),
+    ),
+    Check(
+        "L6.secrets",
+        "read",
+        "Are secrets in the list of configurations masked?",
+        (CONFIGURATIONS,),
+        "masks_secrets",
+        False,
+        "configurations have their secrets",
+        "leanix/configurations.py",
+        choice_reader(_masks, {False: "a secret", True: "masked secrets"}),
+        condition="a configuration has a secret",
+    ),
+)
+
+BURST = burst_checks("L9", CONFIGURATIONS.path, "leanix/hooks.py", True, RATE_CONDITION)
+
+WAIT = (
+    Check(
+        "L3.expired",
+        "read",
+        "Has a token that has expired the status of an invalid one?",
+        (BAD_BEARER, EXPIRED),
+        "expired_token_status",
+        None,
+        "an expired token has the status of an invalid one",
+        "leanix/hooks.py",
+        _expired,
+        waits="about an hour, until a token has expired",
     ),
 )

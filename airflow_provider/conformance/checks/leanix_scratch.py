@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider.conformance.check import Answer, Check, Creation, Finder, Observed, Step
+from airflow_provider.conformance.check import ANY_STATUS, Answer, Check, Creation, Finder, Observed, Step
 from airflow_provider.conformance.checks.shared import Answers, Facts, choice_reader, status_reader
 from airflow_provider.leanix.api import API, ENDED, RUNS
 
@@ -49,6 +49,32 @@ MAKE_RUN = Step(
     json={**KEY, "connectorId": "{configuration}", "lxVersion": "1.0.0", "description": "{run}-sync_run"},
     makes="sync_run",
 )
+UNKNOWN_RUN = Step(
+    "POST",
+    RUNS,
+    json={**KEY, "connectorId": "{run}-nowhere", "lxVersion": "1.0.0", "description": "{run}-unknown_run"},
+    accepts=ANY_STATUS,
+    makes="unknown_run",
+)
+FOREIGN_RUN = Step(
+    "POST",
+    RUNS,
+    json={
+        **KEY,
+        "connectorId": "{configuration}",
+        "lxVersion": "1.0.0",
+        "lxWorkspace": "{unknown_uuid}",
+        "description": "{run}-foreign_run",
+    },
+    accepts=ANY_STATUS,
+    makes="foreign_run",
+)
+
+
+def _stays(about: str, step: Step) -> Creation:
+    return Creation(about, Finder(step, _run_id, "the run was not made"), None, Step("GET", RUNS), _nothing)
+
+
 CREATIONS = {
     "configuration": Creation(
         "a processor configuration without processors",
@@ -57,13 +83,11 @@ CREATIONS = {
         Step("GET", CONFIGURATIONS, params={"connectorType": "conformance"}),
         _same_key,
     ),
-    "sync_run": Creation(
-        "a test run of it, which stays",
-        Finder(MAKE_RUN, _run_id, "the run was not made"),
-        None,
-        Step("GET", RUNS),
-        _nothing,
+    "sync_run": _stays("a test run of it, which stays", MAKE_RUN),
+    "unknown_run": _stays(
+        "if the service takes it, a run without a configuration, never started", UNKNOWN_RUN
     ),
+    "foreign_run": _stays("if the service takes it, a run for another workspace, never started", FOREIGN_RUN),
 }
 
 
@@ -124,5 +148,27 @@ SCRATCH = (
         "a second start is a 400",
         "leanix/api.py",
         status_reader(400, 409, of=-1),
+    ),
+    Check(
+        "L8.configuration",
+        "scratch",
+        "Which status does a run have whose configuration does not exist?",
+        (UNKNOWN_RUN,),
+        "unknown_configuration_status",
+        404,
+        "a run without a configuration is a 404",
+        "leanix/runs/submit.py",
+        status_reader(400, 403, 404, 422),
+    ),
+    Check(
+        "L8.workspace",
+        "scratch",
+        "Which status does a run have that names another workspace?",
+        (FOREIGN_RUN,),
+        "wrong_workspace_status",
+        403,
+        "a run for another workspace is a 403",
+        "leanix/ldif/header.py",
+        status_reader(200, 400, 403, 404, 422),
     ),
 )

@@ -18,6 +18,7 @@ from airflow_provider.conformance.checks.shared import (
     Answers,
     Facts,
     choice_reader,
+    lifetime_reader,
     limit_reader,
     retry_after_reader,
     rows_of,
@@ -26,6 +27,7 @@ from airflow_provider.conformance.checks.shared import (
 
 DESCRIPTION = Step("GET", "swagger/v1/swagger.json", login="none")
 METADATA = Step("GET", ".well-known/openid-configuration", base="auth", login="none")
+TOKEN = Step("POST", "connect/token", base="auth", login="token")
 GEODATA = Step("GET", "{key}/api/geodata")
 DATASET = Step("GET", "{key}/api/dataset")
 
@@ -246,6 +248,17 @@ READ = (
         choice_reader(_error_style, {"problem": "a description in JSON", "text": "plain text"}),
     ),
     Check(
+        "M4.lifetime",
+        "read",
+        "How long does an access token live?",
+        (TOKEN,),
+        "token_seconds",
+        86_400.0,
+        "a token lives for a day",
+        "core/http/auth.py",
+        lifetime_reader,
+    ),
+    Check(
         "M5.variables",
         "read",
         "Are variables of client secrets read from the query?",
@@ -293,5 +306,6 @@ BURST = (
         "core/http/retry.py",
         retry_after_reader,
         opt_in=True,
+        moot={"requests_per_second": "no request is refused"},
     ),
 )

@@ -51,6 +51,11 @@ def _ring(answer: Answer, facts: Facts) -> Any:
     return [[lng, lat], [lng + side, lat], [lng + side, lat + side], [lng, lat + side], [lng, lat]]
 
 
+def _clockwise(answer: Answer, facts: Facts) -> Any:
+    ring = _ring(answer, facts)
+    return None if ring is None else ring[::-1]
+
+
 def _display_type(answer: Answer, _: Facts) -> str | None:
     return next((item["id"] for item in rows_of(answer)), None)
 
@@ -126,6 +131,7 @@ FINDERS = {
     "place": Finder(replace(GEODATA, needs=("parent",)), _place(_OFFSET), NO_PARENT),
     "place2": Finder(replace(GEODATA, needs=("parent",)), _place(2 * _OFFSET), NO_PARENT),
     "ring": Finder(replace(GEODATA, needs=("parent",)), _ring, NO_PARENT),
+    "clockwise": Finder(replace(GEODATA, needs=("parent",)), _clockwise, NO_PARENT),
 }
 
 
@@ -173,6 +179,10 @@ def _batch_mode(answers: Answers, facts: Facts) -> str:
     return modes[changed[0], changed[1]]
 
 
+def _ring_order(answers: Answers, _: Facts) -> str:
+    return "any" if answers[-1].status in SUCCESS else "counter-clockwise"
+
+
 def _takes_text(answers: Answers, _: Facts) -> bool:
     return answers[-1].status in SUCCESS
 
@@ -187,6 +197,7 @@ def _children(answers: Answers, facts: Facts) -> str:
     return "leave" if any(item["id"] == facts["room_poi"] for item in rows_of(answers[-1])) else "cascade"
 
 
+TURNED = {"id": "{room}", "geometry": {"type": "Polygon", "coordinates": ["{clockwise}"]}}
 MOVED = {"id": "{poi}", "geometry": _point("place2")}
 RENAMED = {"id": "{poi}", "properties": {"name@{language}": "{run} renamed"}}
 BATCH = (
@@ -334,6 +345,17 @@ SCRATCH = (
         "a second DELETE is ignored",
         "mapsindoors/sync/execute.py",
         choice_reader(_delete_twice, {"ignore": "it ignored", "refuse": "it refused"}),
+    ),
+    Check(
+        "M6.ring",
+        "scratch",
+        "Is a polygon accepted whose points are in clockwise order?",
+        (MAKE["room"], _put(TURNED, accepts=SUCCESS | {400, 422})),
+        "ring_order",
+        "any",
+        "points of a polygon have any order",
+        "mapsindoors/geodata/validation.py",
+        choice_reader(_ring_order, {"any": "it accepted", "counter-clockwise": "it refused"}),
     ),
     Check(
         "M7.children",

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider.conformance.check import Answer, Observed, OpenQuestionError, Reader, SkippedError
+from airflow_provider.conformance.check import (
+    ANY_STATUS,
+    Answer,
+    Check,
+    Observed,
+    OpenQuestionError,
+    Reader,
+    SkippedError,
+    Step,
+)
 
 Facts = Mapping[str, Any]
 Answers = Sequence[Answer]
+
+_COUNTED_DOWN = 10.0
+"""Seconds that may have passed since a token was issued."""
+
+RATE_CONDITION = "the service refuses some of 15 requests at once"
 
 
 def status_reader(*known: int, of: int = 0) -> Reader:
@@ -48,6 +63,74 @@ def limit_reader(answers: Answers, _: Facts) -> Observed:
     if refused:
         return Observed(10.0, f"found {refused} of {len(replies)} requests refused (429)")
     return Observed(None, f"found no refusal of {len(replies)} requests")
+
+
+def free_limit_reader(answers: Answers, _: Facts) -> Observed:
+    """Observe whether a series of requests was refused, where no limit is assumed."""
+    replies = (answers[0].reply, *answers[0].others)
+    refused = sum(reply.status == 429 for reply in replies)
+    if refused:
+        taken = float(len(replies) - refused)
+        return Observed(taken, f"found {refused} of {len(replies)} requests refused (429)")
+    return Observed(None, f"found no refusal of {len(replies)} requests")
+
+
+def lifetime_reader(answers: Answers, _: Facts) -> Observed:
+    """Observe how long a new token lives."""
+    seconds = float(answers[0].json()["expires_in"])
+    minutes = math.ceil(seconds / 60) * 60.0
+    # The reply may count down from a lifetime of whole minutes.
+    lifetime = minutes if minutes - seconds <= _COUNTED_DOWN else seconds
+    return Observed(lifetime, f"found {lifetime:g} s")
+
+
+def burst_checks(group: str, path: str, client: str, retry_after: Any, condition: str) -> tuple[Check, ...]:
+    """Return the checks of a rate that no document names: a series of requests at once.
+
+    :param group: group of the checks.
+    :param path: path of a small read.
+    :param client: module of the provider that keeps to rates.
+    :param retry_after: default of the switch for the header of a refusal.
+    :param condition: what the account must be like for the check of the header.
+    """
+    series = (Step("GET", path, times=15, burst=True, accepts=ANY_STATUS),)
+    common: dict[str, Any] = {"level": "read", "steps": series, "opt_in": True}
+    has = "has" if retry_after else "has no"
+    return (
+        Check(
+            f"{group}.rate",
+            question="Are some of 15 requests at once refused for their rate?",
+            switch="requests_per_second",
+            assumed=None,
+            assumption="15 requests at once are accepted",
+            client=client,
+            read=free_limit_reader,
+            **common,
+        ),
+        Check(
+            f"{group}.retry_after",
+            question="Does a refusal say when to send the request once more?",
+            switch="retry_after",
+            assumed=retry_after,
+            assumption=f"a 429 {has} a Retry-After header",
+            client="core/http/retry.py",
+            read=_retry_after(retry_after),
+            condition=condition,
+            **common,
+        ),
+    )
+
+
+def _retry_after(assumed: Any) -> Reader:
+    """Return a reader of the header for a switch of booleans, or for one that has the header's text."""
+
+    def read(answers: Answers, facts: Facts) -> Observed:
+        found = retry_after_reader(answers, facts)
+        if isinstance(assumed, bool):
+            return found
+        return Observed("1" if found.value else None, found.text)
+
+    return read
 
 
 def retry_after_reader(answers: Answers, _: Facts) -> Observed:

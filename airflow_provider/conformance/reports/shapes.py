@@ -9,8 +9,12 @@ from typing import Any
 from airflow_provider.core.http.reply import Reply
 
 _MEDIA_TYPE = re.compile(
-    r"(?:application|text|image)/[a-z.+-]{1,40}(?:; ?charset=[\w-]{1,20})?", re.IGNORECASE
+    r"(?:application/(?:json|problem\+json|hal\+json|xml|octet-stream|vnd\.google-earth\.kml\+xml)"
+    r"|text/(?:plain|html|csv|xml)|image/(?:jpeg|png))(?:; ?charset=(?:utf-8|us-ascii|iso-8859-1))?",
+    re.IGNORECASE,
 )
+"""Types of contents that a report names; any other could hold a part of a credential."""
+
 _ENCODINGS = frozenset({"gzip", "br", "deflate", "identity", "zstd"})
 _RATE_HEADER = re.compile(r"(?:x-)?ratelimit(?:-(?:limit|remaining|reset|policy))?", re.IGNORECASE)
 _DEPTH = 6

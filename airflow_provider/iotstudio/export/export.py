@@ -17,7 +17,7 @@ from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter, RowW
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import CLOCK_SKEW
 from airflow_provider.iotstudio.export.coverage import Coverage
-from airflow_provider.iotstudio.export.history import COLUMNS, Rows, Selection, Span, read_history
+from airflow_provider.iotstudio.export.history import Rows, Selection, Span, read_history
 from airflow_provider.iotstudio.export.retention import Retention
 from airflow_provider.iotstudio.export.things import ThingColumns
 from airflow_provider.iotstudio.known_names import unknown_properties
@@ -98,7 +98,7 @@ def export_history(
     with_hash: bool = False,
     may_be_empty: bool = False,
 ) -> dict[str, Any]:
-    """Write one row per recorded value, in the columns of :data:`COLUMNS`; return the manifest.
+    """Write one row per recorded value, in the columns of :data:`HISTORY_SCHEMA`; return the manifest.
 
     Things are read concurrently. The rows of one request stay together, newest first.
 
@@ -117,7 +117,7 @@ def export_history(
             "start %s has not come yet: no value is as late, unless a clock is wrong", span.start
         )
     retention, coverage = Retention(hook, span.start), Coverage(hook.log)
-    newest = _NewestTime()
+    newest = NewestTime()
     pages = read_history(
         hook,
         thing_ids,
@@ -129,20 +129,44 @@ def export_history(
         may_be_empty=may_be_empty,
     )
 
-    def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
-        exported = _log_progress(hook, newest.pages(pages, new_rows))
-        if file_format.name != "parquet":
-            return _write_streamed(file, file_format, exported, COLUMNS), list(COLUMNS)
-        with TypedParquetWriter(file, HISTORY_SCHEMA) as writer:
-            for rows in exported:
-                writer.write_rows(map(_history_cells, rows))
-        return writer.rows, list(HISTORY_SCHEMA)
-
-    result = _export(hook, output_path, write, with_hash=with_hash)
+    exported = newest.pages(pages, new_rows)
+    result = export_rows(hook, output_path, exported, HISTORY_SCHEMA, _history_cells, with_hash=with_hash)
     newest.log_future(hook)
     missing = retention.report(len(thing_ids))
     counts = coverage.report(len(thing_ids))
     return {**result, "things": len(thing_ids), **counts, "watermark": newest.text or None, **missing}
+
+
+def export_rows(
+    hook: IoTStudioHook,
+    output_path: str,
+    pages: Iterable[Rows],
+    schema: Mapping[str, str],
+    cells: Callable[[Mapping[str, Any]], dict[str, Any]],
+    *,
+    with_hash: bool = False,
+) -> dict[str, Any]:
+    """Write rows whose columns are known before the first one; return the manifest.
+
+    :param hook: the space.
+    :param output_path: a path or URL.
+    :param pages: the rows.
+    :param schema: columns in Parquet by name; other formats have all but ``number``.
+    :param cells: returns a row as Parquet has it.
+    :param with_hash: whether the manifest has the file's hash.
+    """
+
+    def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
+        exported = _log_progress(hook, pages)
+        if file_format.name != "parquet":
+            columns = [name for name in schema if name != "number"]
+            return _write_streamed(file, file_format, exported, columns), columns
+        with TypedParquetWriter(file, schema) as writer:
+            for rows in exported:
+                writer.write_rows(map(cells, rows))
+        return writer.rows, list(schema)
+
+    return _export(hook, output_path, write, with_hash=with_hash)
 
 
 def thing_ids_of(hook: IoTStudioHook, selection: Selection) -> list[str]:
@@ -167,7 +191,7 @@ def _history_cells(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "value": json_text(row["value"]), "number": row["value"]}
 
 
-class _NewestTime:
+class NewestTime:
     """The newest time among exported values; a time that has not come yet does not count."""
 
     def __init__(self) -> None:
@@ -175,8 +199,12 @@ class _NewestTime:
         self._moment = datetime.min.replace(tzinfo=UTC)
         self._future = 0
 
-    def pages(self, pages: Iterator[Rows], new_rows: Callable[[Rows], Rows] | None) -> Iterator[Rows]:
-        """Yield the rows that are to be exported, and take their times."""
+    def pages(self, pages: Iterable[Rows], new_rows: Callable[[Rows], Rows] | None) -> Iterator[Rows]:
+        """Yield the rows that are to be exported, and take their times.
+
+        :param pages: the rows that were read.
+        :param new_rows: returns the rows of a page that are to be exported; None for all.
+        """
         for page in pages:
             rows = page if new_rows is None else new_rows(page)
             limit = datetime.now(UTC) + CLOCK_SKEW
@@ -190,7 +218,10 @@ class _NewestTime:
                 yield rows
 
     def log_future(self, hook: IoTStudioHook) -> None:
-        """Log the number of values from the future: a device's clock is wrong."""
+        """Log the number of values from the future: a device's clock is wrong.
+
+        :param hook: the space.
+        """
         if self._future:
             hook.log.warning("%d values have a time that has not come yet: a clock is wrong", self._future)
 

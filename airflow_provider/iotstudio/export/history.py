@@ -32,18 +32,16 @@ MAX_CONCURRENCY = 32
 MAX_LAG = timedelta(days=366)
 """Longest lag: the service deletes values much earlier."""
 
-COLUMNS = ("thing_id", "at", "property", "value")
-"""Columns of a history export."""
-
 BOUND_MARGIN = timedelta(milliseconds=1)
 """Time added to both ends of a query, because it is not documented whether bounds are inclusive."""
 
 
-_SCALARS = {
+EXPORT_SCALARS = {
     "concurrency": Scalar("integer", least=1, most=MAX_CONCURRENCY),
     "incremental": Scalar("boolean"),
     "lag": Scalar("seconds", optional=True, guard=True, above=0, most=MAX_LAG.total_seconds()),
 }
+"""Arguments of exports from run to run."""
 
 _FIRST = datetime(2, 1, 1, tzinfo=UTC)
 _LAST = datetime(9998, 1, 1, tzinfo=UTC)
@@ -121,7 +119,7 @@ class Selection:
         :param task: the operator.
         :raises InputError: with every problem.
         """
-        problems = read_scalars(task, _SCALARS)
+        problems = read_scalars(task, EXPORT_SCALARS)
         if task.lag is not None and task.incremental is False:
             problems.append("'lag' goes with incremental=True only")
         try:

@@ -227,8 +227,12 @@ class LagMarks:
 
 
 def _mark(row: Mapping[str, Any]) -> bytes:
-    """Return a short name of a recorded value: its Thing and property have one value at a time."""
-    text = "\0".join((row["thing_id"], row["property"], row["at"]))
+    """Return a short name of a recorded value or an event.
+
+    A Thing and property have one value at a time; an event has an id.
+    """
+    names = ("thing_id", "event", "event_id") if "event_id" in row else ("thing_id", "property", "at")
+    text = "\0".join(row[name] for name in names)
     return hashlib.blake2b(text.encode(), digest_size=MARK_BYTES).digest()
 
 

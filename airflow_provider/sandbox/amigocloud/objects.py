@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider.sandbox.amigocloud.jobs import Job
@@ -127,12 +128,25 @@ def describe_fields(item: Dataset) -> list[dict[str, Any]]:
     return fields
 
 
+def describe_options(name: str, fields: Iterable[str]) -> dict[str, Any]:
+    """Return the body of an OPTIONS request, in the form of Django REST framework's SimpleMetadata."""
+    described = {field: {"type": "field", "required": False, "read_only": True} for field in fields}
+    return {
+        "name": name,
+        "description": "",
+        "renders": ["application/json", "text/html"],
+        "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+        "actions": {"PUT": described},
+    }
+
+
 def describe_job(service: AmigoCloudState, item: Job) -> dict[str, Any]:
     """Return the body of a job."""
+    running = item.status in {"PENDING", "STARTED"}
     return {
         "id": item.id,
         "url": f"{service.api_root}/me/jobs/{item.id}",
-        "status": item.status,
+        "status": service.shown_job_status if running and service.shown_job_status else item.status,
         "extra": item.extra,
     }
 

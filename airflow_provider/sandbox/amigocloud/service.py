@@ -10,9 +10,10 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from airflow_provider.sandbox.amigocloud.loads import RowsLoad
+from airflow_provider.sandbox.amigocloud.auth import Token
+from airflow_provider.sandbox.amigocloud.loads import PhotosLoad, RowsLoad
 from airflow_provider.sandbox.amigocloud.realtime import polling
-from airflow_provider.sandbox.amigocloud.realtime.sockets import PATH
+from airflow_provider.sandbox.amigocloud.realtime.sockets import MOVED_PATH, SOCKET_PATH
 from airflow_provider.sandbox.amigocloud.request import ApiRequest, parse_query, read_body
 from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request
 from airflow_provider.sandbox.amigocloud.routes import changes, files, galleries, reads, statements
@@ -44,12 +45,15 @@ _ACCOUNT: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/me/images/thumbnail.png", "R", reads.get_thumbnail),
     ("GET", "/me/start_websocket_session", "R", reads.start_websocket_session),
     ("GET", "/me/jobs/{job}", "R", reads.get_job),
+    ("GET", "/settings", "R", reads.get_settings),
     ("GET", "/exports/{key}", "R", files.get_export),
 )
 """Method, path, permission level and handler of each route of the account."""
 _DATASET = "/datasets/{dataset}"
 _IN_PROJECT: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "", "R", reads.get_project),
+    ("OPTIONS", "", "R", reads.describe_project_fields),
+    ("OPTIONS", _DATASET, "R", reads.describe_dataset_fields),
     ("PUT", "", "A", changes.change_project),
     ("PATCH", "", "A", changes.change_project),
     ("GET", "/sql", "R", statements.get_sql),
@@ -71,6 +75,7 @@ _IN_PROJECT: tuple[tuple[str, str, str, Handler], ...] = (
     ("POST", f"{_DATASET}/submit_change", "C", changes.submit_change),
     ("POST", f"{_DATASET}/export", "R", files.export),
     ("POST", f"{_DATASET}/revert/{{state}}", "A", changes.revert),
+    ("GET", f"{_DATASET}/related_tables", "R", galleries.list_related_tables),
     ("POST", f"{_DATASET}/related_tables", "A", galleries.create_related_table),
     ("GET", f"{_DATASET}/start_websocket_session", "R", reads.start_websocket_session),
 )
@@ -92,7 +97,7 @@ class AmigoCloudService(AmigoCloudState):
     The switches are those of :class:`~airflow_provider.sandbox.amigocloud.switches.Switches`.
     """
 
-    loads = (RowsLoad,)
+    loads = (RowsLoad, PhotosLoad)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes below ``/amigocloud``."""
@@ -110,13 +115,27 @@ class AmigoCloudService(AmigoCloudState):
         return self._socket_routes()
 
     def _socket_routes(self) -> list[BaseRoute]:
+        def is_here(path: str) -> bool:
+            return (MOVED_PATH if self.moved_socket else SOCKET_PATH) in path
+
         async def serve(socket: WebSocket) -> None:
-            await self.sockets.serve(socket)
+            if is_here(socket.url.path):
+                await self.sockets.serve(socket)
+            else:
+                await socket.send_denial_response(Response(status_code=404))
 
         async def poll(request: Request) -> Response:
+            if not is_here(request.url.path):
+                return Response(status_code=404)
             return await polling.answer(self.sockets, request)
 
-        return [WebSocketRoute(PATH, serve), Route(PATH, poll, methods=["GET", "POST"])]
+        return [
+            *(WebSocketRoute(f"{path}/{{rest:path}}", serve) for path in (SOCKET_PATH, MOVED_PATH)),
+            *(
+                Route(f"{path}/{{rest:path}}", poll, methods=["GET", "POST"])
+                for path in (SOCKET_PATH, MOVED_PATH)
+            ),
+        ]
 
     def storage_routes(self) -> Sequence[BaseRoute]:
         """Return the route of exported files on the storage origin; it refuses requests with a token."""
@@ -174,7 +193,10 @@ class AmigoCloudService(AmigoCloudState):
     async def _authenticate(self, http: Request) -> ApiRequest:
         pairs = parse_query(http.scope["query_string"])
         self._check_rate()
-        token = self.tokens.get(dict(pairs).get("token", ""))
+        given = dict(pairs).get("token", "")
+        token = self.tokens.get(given)
+        if not given and self.open_exports and "/exports/" in http.url.path:
+            token = Token("", "R")
         if token is None or (token.expires_at or float("inf")) <= self.around.clock.now():
             raise ApiError(self.bad_token_status, "invalid_token", "Invalid token.")
         return ApiRequest(http, token, pairs, await read_body(http))

@@ -89,7 +89,7 @@ class AmigoCloudState(Service, Switches):
         if hasattr(self, "sockets"):
             self.sockets.disconnect()
         self.websocket_sessions: dict[str, tuple[int, int | None]] = {}
-        self.sockets = Sockets(self.websocket_sessions, self.run_due_jobs)
+        self.sockets = Sockets(self.websocket_sessions, self.run_due_jobs, self)
         if not hasattr(self, "engine"):
             clock = self.around.clock
             self.engine = open_engine(self.around.amigocloud_sql, seed_store, self.now_text, clock.ahead)
@@ -103,7 +103,8 @@ class AmigoCloudState(Service, Switches):
         self.exports: dict[str, tuple[str, bytes]] = {}
         self.galleries: dict[int, Gallery] = {}
         self.photos: dict[str, bytes] = {}
-        self._pages = 0
+        self._pages = self._last_gallery = 0
+        self.store.catalog = self._catalog
         self.limit = self.around.rate_limit(self.name)
         self.before_page: Callable[[int], None] | None = None
         Switches.__init__(self)
@@ -169,6 +170,17 @@ class AmigoCloudState(Service, Switches):
     def next_dataset_id(self) -> int:
         """Return a free dataset id."""
         return max((number for number in self.store.datasets if number < HIDDEN), default=0) + 1
+
+    def new_gallery_id(self) -> int:
+        """Return the next id of a gallery."""
+        self._last_gallery += 1
+        return self._last_gallery
+
+    def _catalog(self, name: str) -> Any:
+        """Return what the embedded engine's catalog shows; None where it refuses to show it."""
+        if name == "index":
+            return None if self.key_index is None else int(self.key_index)
+        return {"bytes": "C", "language": "en_US.UTF-8"}.get(self.collation)
 
     # -- effects
 

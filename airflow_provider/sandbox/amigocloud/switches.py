@@ -42,6 +42,29 @@ class Switches(SwitchBoard):
     :param simple_upload_limit: maximum bytes of a file that is uploaded in one piece.
     :param foreign_exports: exported files lie on the storage origin.
     :param photo_redirect: a photo is a redirect to a signed link on the storage origin, or else the photo.
+    :param describes_fields: OPTIONS of a project and of a dataset describe their fields, as Django REST
+        framework does; false refuses it (405).
+    :param moved_socket: the settings name another path of the socket, and there it is.
+    :param old_sockets: the socket takes clients of Engine.IO 3.
+    :param new_sockets: the socket takes clients of Engine.IO 4.
+    :param number_form: values of the type number are numbers of JSON, or texts.
+    :param boolean_form: booleans are those of JSON, or the texts t and f.
+    :param time_form: times have a blank after the date, or a T.
+    :param json_form: values of the types json and jsonb are values of JSON, or texts.
+    :param array_form: arrays are lists, or texts such as {1,2}.
+    :param empty_geometry: a missing geometry is null, or an empty text.
+    :param collation: order of texts as the embedded engine's catalog names it: by bytes, by the rules of a
+        language, or ``hidden``, a refusal. It changes nothing but the catalog.
+    :param key_index: the embedded engine's catalog shows an index on ``amigo_id``; null refuses to tell.
+    :param repeated_insert: a change that inserts an ``amigo_id`` which is there replaces the row, is ignored,
+        is refused (the job fails), or adds a row with another one.
+    :param keyed_changes: changes that update or delete a row by its ``amigo_id`` are applied, ignored, or
+        refused.
+    :param affected_rows: fields of the reply to a statement that writes: ``count``, ``total_rows``, or both.
+    :param export_formats: formats of exports; the content is KML in any case.
+    :param open_exports: the file of an export can be read without a token.
+    :param shown_job_status: status that the API returns instead of PENDING and STARTED; null for none.
+    :param deleted_dataset_status: status of the reply to the DELETE of a dataset that does not exist.
     :param strict: refuse what no client of the vendor's sends; false gives a 429 its ``Retry-After``, too.
     """
 
@@ -71,4 +94,23 @@ class Switches(SwitchBoard):
     simple_upload_limit: Number = SIMPLE_UPLOAD_BYTES
     foreign_exports: bool = False
     photo_redirect: bool = True
+    describes_fields: bool = True
+    moved_socket: bool = False
+    old_sockets: bool = True
+    new_sockets: bool = False
+    number_form: Literal["number", "text"] = "number"
+    boolean_form: Literal["boolean", "text"] = "boolean"
+    time_form: Literal["blank", "T"] = "blank"
+    json_form: Literal["value", "text"] = "value"
+    array_form: Literal["list", "text"] = "list"
+    empty_geometry: Literal["null", "text"] = "null"
+    collation: Literal["bytes", "language", "hidden"] = "bytes"
+    key_index: bool | None = True
+    repeated_insert: Literal["replace", "ignore", "refuse", "add"] = "replace"
+    keyed_changes: Literal["apply", "ignore", "refuse"] = "apply"
+    affected_rows: Literal["both", "count", "total_rows"] = "both"
+    export_formats: list[str] = field(default_factory=lambda: ["KML"])
+    open_exports: bool = False
+    shown_job_status: str | None = None
+    deleted_dataset_status: Literal[204, 404] = 404
     strict: bool = True

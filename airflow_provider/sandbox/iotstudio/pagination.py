@@ -36,8 +36,13 @@ def encode_cursor(values: Sequence[Any]) -> str:
     return base64.b64encode(msgspec.json.encode(values)).decode()
 
 
-def decode_cursor(cursor: str) -> list[Any]:
-    """Return the sort keys of a cursor; raise ``ApiError`` (400) when it is not valid."""
+def decode_cursor(request: ApiRequest, cursor: str) -> list[Any]:
+    """Return the sort keys of a cursor; raise ``ApiError`` (400) when it is not valid, or too old."""
+    service = request.service
+    if service.cursor_seconds is not None:
+        issued = service.cursor_times.get(cursor, 0.0)
+        if service.around.clock.now() - issued > service.cursor_seconds:
+            raise ApiError(400, "invalid cursor")
     try:
         values = msgspec.json.decode(base64.b64decode(cursor, validate=True))
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
@@ -51,7 +56,10 @@ def page_body(
     request: ApiRequest, data: list[Any], next_cursor: str = "", previous_cursor: str = ""
 ) -> dict[str, Any]:
     """Return the body of a page, and count its rows."""
-    request.service.count_rows(len(data))
+    service = request.service
+    service.count_rows(len(data))
+    if service.cursor_seconds is not None:
+        service.cursor_times |= dict.fromkeys((next_cursor, previous_cursor), service.around.clock.now())
     return {"data": data, "paging": {"next_cursor": next_cursor, "previous_cursor": previous_cursor}}
 
 
@@ -108,7 +116,7 @@ def list_page(
     ranked = sorted(((order.rank(order.values(item)), item) for item in items), key=lambda pair: pair[0])
     start, stop = 0, limit
     if after := request.param("next_cursor"):
-        values = decode_cursor(after)
+        values = decode_cursor(request, after)
         if values[-1] == EMPTY_PAGE_SENT:
             values.pop()
         elif request.service.empty_page_in_the_middle:
@@ -117,7 +125,7 @@ def list_page(
         start = sum(1 for rank, _ in ranked if not key < rank)
         stop = start + limit
     elif before := request.param("previous_cursor"):
-        key = order.rank(decode_cursor(before))
+        key = order.rank(decode_cursor(request, before))
         stop = sum(1 for rank, _ in ranked if rank < key)
         start = max(0, stop - limit)
     chosen = [item for _, item in ranked[start:stop]]

@@ -150,6 +150,7 @@ class IoTStudioService(IoTStudioState):
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of the resource API and of OAuth2; names in paths may be quoted."""
         tokens: list[BaseRoute] = [
+            Route("/.well-known/openid-configuration", self._metadata, methods=["GET"]),
             Route("/oauth2/token", self._oauth(oauth.issue), methods=["POST"]),
             Route("/oauth2/revoke", self._oauth(oauth.revoke), methods=["POST"]),
         ]
@@ -157,6 +158,11 @@ class IoTStudioService(IoTStudioState):
             Route(f"/spaces/{{space}}{endpoint.path}", self._resource(endpoint), methods=[endpoint.method])
             for endpoint in _endpoints()
         ]
+
+    async def _metadata(self, _: Request) -> Response:
+        if not self.has_metadata:
+            return _response((404, not_found().body))
+        return _response((200, oauth.metadata(self.base_url)))
 
     def _oauth(self, handler: Callable[[IoTStudioState, Mapping[str, str]], Reply]) -> Any:
         async def endpoint(request: Request) -> Response:

@@ -31,6 +31,7 @@ class IoTStudioState(Service, Switches):
         self.tokens = self.access.by_value
         self.limit = self.around.rate_limit(self.name)
         self.revoked: list[str] = []
+        self.cursor_times: dict[str, float] = {}
         self.cursors: dict[str, QueryCursor] = {}
         self.mqtt: dict[str, dict[str, Any]] = {}
         self._ids = 0

@@ -49,6 +49,15 @@ class Switches(TokenSwitches):
     :param history_order: a history begins with the newest or the oldest value.
     :param range_end: a range of times excludes or includes its end.
     :param has_query: when false, queries return 404.
+    :param cursor_seconds: seconds after which the cursor of a page is refused; null for never.
+    :param group_limit: the ``limit`` of a history with ``group`` counts items, one for each time, or values.
+    :param partial_writes: a write with a value that is refused (400) writes none, or the valid ones.
+    :param has_metadata: the service has OpenID metadata; when false, it is a 404.
+    :param has_patch: when false, the routes with PATCH return 404, as on older servers.
+    :param patch_results: results of a patch of many Things are a list, or an object by id.
+    :param put_without_status: a description that replaces another one and has no ``status`` keeps or clears
+        the current values.
+    :param event_order: a list of events begins with the newest or the oldest event.
     :param nan_literals: whether a stored NaN is sent as ``NaN``, which is no JSON, instead of null.
     """
 
@@ -82,6 +91,14 @@ class Switches(TokenSwitches):
     history_order: Literal["newest", "oldest"] = "newest"
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True
+    cursor_seconds: Seconds | None = None
+    group_limit: Literal["items", "values"] = "items"
+    partial_writes: Literal["none", "valid"] = "none"
+    has_metadata: bool = True
+    has_patch: bool = True
+    patch_results: Literal["list", "by_id"] = "list"
+    put_without_status: Literal["keep", "clear"] = "keep"
+    event_order: Literal["newest", "oldest"] = "newest"
     nan_literals: bool = False
 
     def checks(self, name: str) -> bool:

@@ -155,7 +155,7 @@ class ConfigurationRoutes:
         """Return the configurations that match the filters given."""
         wanted = {name: request.query_params[name] for name in KEY_FIELDS if name in request.query_params}
         found = [
-            configuration
+            self.workspace.shown(configuration)
             for configuration in self.workspace.configurations.values()
             if all(configuration.get(name) == value for name, value in wanted.items())
         ]
@@ -374,4 +374,5 @@ class RunRoutes:
         return self._valid(body.get("input")), configuration
 
     def _valid(self, ldif: Any) -> dict[str, Any]:
-        return validate_input(ldif, strict=self.workspace.strict)
+        workspace = self.workspace
+        return validate_input(ldif, strict=workspace.strict, wrong_workspace=workspace.wrong_workspace_status)

@@ -42,6 +42,9 @@ class Switches(TokenSwitches):
     :param list_descriptions: the list of runs has their descriptions.
     :param unknown_run_status: status of replies about a run that does not exist.
     :param second_start_status: status of the reply to a start of a run that was started before.
+    :param unknown_configuration_status: status of the reply to a create without a stored configuration.
+    :param wrong_workspace_status: status of the reply to an input for another workspace; 200 takes it.
+    :param masks_secrets: secrets in the list of configurations are masked.
     :param hidden_operations: operations that the API's description lacks, such as
         ``POST /synchronizationRuns/{id}/stop``.
     :param requests_per_second: maximum requests a second of each user to the API; null for no limit. The
@@ -74,6 +77,9 @@ class Switches(TokenSwitches):
     list_descriptions: bool = True
     unknown_run_status: Literal[400, 403, 404] = 404
     second_start_status: Literal[400, 409] = 400
+    unknown_configuration_status: Literal[400, 403, 404, 422] = 404
+    wrong_workspace_status: Literal[200, 400, 403, 404, 422] = 403
+    masks_secrets: bool = False
     hidden_operations: list[str] = field(default_factory=list)
     requests_per_second: Rate | None = None
 

@@ -12,6 +12,7 @@ DIRECTIONS = ("inbound", "outbound")
 MODES = ("partial", "full")
 CHUNK_FIELDS = ("firstDataObject", "lastDataObject", "maxDataObject")
 
+_TAKEN = 200
 _MAX_ERRORS = 20
 """Maximum errors in a reply."""
 
@@ -29,11 +30,12 @@ class RefusalError(Exception):
         self.errors = list(errors)
 
 
-def validate_input(ldif: Any, *, strict: bool = True) -> dict[str, Any]:
+def validate_input(ldif: Any, *, strict: bool = True, wrong_workspace: int = 403) -> dict[str, Any]:
     """Return the input of a run when its header and items are valid; unknown fields are ignored.
 
     :param strict: whether the types of the header's fields are checked.
-    :raises RefusalError: 400 with one text per error; 403 for another workspace.
+    :param wrong_workspace: status of the refusal of another workspace; 200 takes it.
+    :raises RefusalError: 400 with one text per error; ``wrong_workspace`` for another workspace.
     """
     if not isinstance(ldif, Mapping):
         raise RefusalError(400, "The input must be a JSON object")
@@ -41,8 +43,8 @@ def validate_input(ldif: Any, *, strict: bool = True) -> dict[str, Any]:
     errors = [*types, *_header_errors(ldif), *_content_errors(ldif.get("content") or [])]
     if errors:
         raise RefusalError(400, *errors[:_MAX_ERRORS])
-    if ldif.get("lxWorkspace") and ldif["lxWorkspace"] != WORKSPACE_ID:
-        raise RefusalError(403, "lxWorkspace does not match the workspace of the access token")
+    if ldif.get("lxWorkspace") not in {None, "", WORKSPACE_ID} and wrong_workspace != _TAKEN:
+        raise RefusalError(wrong_workspace, "lxWorkspace does not match the workspace of the access token")
     return dict(ldif)
 
 

@@ -26,6 +26,9 @@ from airflow_provider.sandbox.leanix.writers import write_to_ldif
 from airflow_provider.sandbox.service import Service
 from airflow_provider.sandbox.tokens import AccessToken, AccessTokens
 
+SECRET_FIELDS = frozenset({"apiToken", "connectionString"})
+"""Fields of configurations that hold a secret."""
+
 USER = "airflow@campus.example"
 """The technical user to whom the API token belongs."""
 
@@ -149,8 +152,13 @@ class Workspace(Service, Switches):
         key = configuration_key(header)
         found = self.configurations.get(key)
         if found is None:
-            raise RefusalError(404, f"No processor configuration found for {' / '.join(key)}")
+            text = f"No processor configuration found for {' / '.join(key)}"
+            raise RefusalError(self.unknown_configuration_status, text)
         return found
+
+    def shown(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a stored configuration as the list of configurations has it."""
+        return _masked(configuration) if self.masks_secrets else dict(configuration)
 
     def check_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Raise ``RefusalError`` (400) when a configuration to store or to run has errors."""
@@ -196,3 +204,10 @@ class Workspace(Service, Switches):
         elif not self.processes_nothing:
             process_inbound(run, self.fact_sheets, self.bad_items, self.doubtful_items)
             write_to_ldif(run, self.fact_sheets)
+
+
+def _masked(value: Any) -> Any:
+    """Return a value of JSON with the secrets in it masked."""
+    if isinstance(value, Mapping):
+        return {key: "***" if key in SECRET_FIELDS else _masked(item) for key, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value

@@ -136,15 +136,17 @@ class Load:
         database.prepare_ledger(ledger)
         if done := self._already(database, ledger, source):
             return done
-        self._stage(database, source)
         # Finding equal keys takes a fifth of a load's time, which an index of the table saves.
         has_index = request.mode != "merge" and database.keeps_unique(self._table, self._key)
-        problems = [] if has_index else key_problems(database, source, self._key)
-        self._raise([*problems, *staged_problems(database, source, self._pairs)])
+        counts = self._write_directly(database, source) if has_index or not self._key else None
+        if counts is None:
+            self._stage(database, source)
+            problems = [] if has_index else key_problems(database, source, self._key)
+            self._raise([*problems, *staged_problems(database, source, self._pairs)])
         database.lock(self._table)
         if done := self._already(database, ledger, source):
             return done
-        counts = self._write_or_explain(database, source)
+        counts = counts or self._write_or_explain(database, source)
         moment = datetime.now(UTC).isoformat(timespec="microseconds")
         entry = LedgerEntry(source.rows, self._content(source), moment)
         if request.mode == "replace":  # It has deleted what an append of this task had loaded.
@@ -250,6 +252,28 @@ class Load:
             return source.sha256
         return f"{source.sha256}:{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
+    def _write_directly(self, database: Database, source: Source) -> Counts | None:
+        """Write the rows without the staging table; None when they need it, or when they do not all fit."""
+        mode = self._request.mode
+        if not self._pairs or mode == "merge":
+            return None
+        if not database.takes_directly(self._table, self._pairs, mode):
+            return None
+        if (
+            mode == "replace"
+        ):  # An append locks after its rows, so that parts of one are written side by side.
+            database.lock(self._table)
+        database.mark()
+        try:
+            return self._write(database, source, directly=True)
+        except ProviderError:
+            raise
+        except Exception:  # The rows, staged, say what is wrong with them.
+            if not database.undo():
+                raise
+            self._log.info("Not all rows fit the table: staging them to find which")
+            return None
+
     def _stage(self, database: Database, source: Source) -> None:
         if not self._pairs:
             return
@@ -266,7 +290,7 @@ class Load:
     def _log_progress(self, rows: int) -> None:
         if time.monotonic() - self._progress_at > _PROGRESS_SECONDS:
             self._progress_at = time.monotonic()
-            self._log.info("%d rows staged so far", rows)
+            self._log.info("%d rows sent so far", rows)
 
     def _write_or_explain(self, database: Database, source: Source) -> Counts:
         """Write the rows; when the table refuses some, name their keys, or else the rows."""
@@ -290,13 +314,16 @@ class Load:
         write = BrokenWrite(database.quotes.table(self._table), mode, self._key, filled)
         return problems or database.constraint_problems(error, source, write)
 
-    def _write(self, database: Database, source: Source) -> Counts:
+    def _write(self, database: Database, source: Source, directly: bool = False) -> Counts:
         request = self._request
         shrunk = shrink_problem(database, self._table, request, source.rows)
         if shrunk:
             raise InputError(shrunk, "the source")
         before = database.count(self._table) if database.may_skip else 0
-        counts = self._merge(database, source) if request.mode == "merge" else self._insert(database, source)
+        if request.mode == "merge":
+            counts = self._merge(database, source)
+        else:
+            counts = self._insert(database, source, directly)
         if database.may_skip:
             lost = before - counts.deleted + counts.inserted - database.count(self._table)
             self._raise([not_taken(lost, "kept")] if lost else [], "the table")
@@ -310,13 +337,16 @@ class Load:
         self._raise(merged_problems(database, self._table, self._key, source.rows), "the table")
         return Counts(inserted, updated, 0, source.rows - inserted - updated)
 
-    def _insert(self, database: Database, source: Source) -> Counts:
+    def _insert(self, database: Database, source: Source, directly: bool) -> Counts:
         deleted = 0
         if self._request.mode == "replace":
             deleted = database.changed(f"DELETE FROM {database.rows_of(self._table)}")
             if left := database.count(self._table):
                 raise InputError(not_taken(left, "deleted"), "the table")
-        inserted = database.insert_all(self._table, self._pairs) if self._pairs else 0
+        if directly:
+            inserted = database.insert_directly(self._table, source, self._pairs, self._log_progress)
+        else:
+            inserted = database.insert_all(self._table, self._pairs) if self._pairs else 0
         self._raise(written_problems(inserted, source.rows), "the table")
         return Counts(inserted, 0, deleted, 0)
 

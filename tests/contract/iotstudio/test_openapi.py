@@ -102,6 +102,7 @@ ONE_THING: list[Call] = [
 ]
 UNDOCUMENTED = {
     "POST /oauth2/*: operation": "OAuth 2; described in the docs",
+    "GET /.well-known/*: operation": "of the token service, as such services have it",
     "PATCH /spaces/*/things*: operation": "in the docs and in the vendor's client, for one Thing and in bulk",
     "* /spaces/{space}/*/mqtt-credentials 404: status": "the file has 404 for DELETE only",
     "POST */things/{thing-id}/mqtt-credentials 201: $.topics": "the file describes it for GET and PUT",
@@ -139,6 +140,7 @@ class Driver:
                 self(method, prefix + path, body)
             self.one_thing(prefix)
         self.refusals()
+        requests.get(f"{self.connection['host']}/.well-known/openid-configuration", timeout=10)
         self.log_in("thing")
         keys = {"client_id": self.connection["login"], "client_secret": self.connection["password"]}
         token = self.session.headers["Authorization"].removeprefix("Bearer ")

@@ -188,3 +188,23 @@ def test_triggers_that_ask_the_same_share_their_requests(sandbox):
     events = asyncio.run(all_events())
     assert {event["job_status"] for event in events} == {"SUCCESS"}
     assert sandbox.counters.total() < 20
+
+
+@pytest.mark.parametrize(
+    ("value", "is_true"),
+    [
+        ("false", False),
+        ("true", True),
+        ("0.0::numeric", False),
+        ("0.5::numeric", True),
+        ("NULL::numeric", False),
+        ("'0.0'::text", True),
+        ("'f'::text", True),
+    ],
+)
+@pytest.mark.parametrize("form", ["of JSON", "text"])
+def test_a_query_is_true_in_whichever_form_the_service_sends_its_value(sandbox, value, is_true, form):
+    if form == "text":
+        sandbox.amigocloud.boolean_form = sandbox.amigocloud.number_form = "text"
+    sensor = AmigoCloudSqlSensor(task_id="wait", sql=f"SELECT {value} AS value")
+    assert bool(sensor.poke({})) is is_true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 
 from airflow_provider.conformance.catalogue import SERVICES, checks_at, table
 from airflow_provider.conformance.command import main
+from airflow_provider.conformance.unasked import REASONS, unasked_switches
+from airflow_provider.sandbox.amigocloud.seed import READ_TOKEN
+from airflow_provider.sandbox.switches import switches_of
 from tests.support.conformance import SharedClock, finish_a_run
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
 
 
 def run(sandbox: Any, *arguments: str) -> int:
@@ -32,7 +38,8 @@ def test_a_service_as_assumed_is_a_0(sandbox: Any, name: str, capsys: pytest.Cap
         line for line in lines if line.partition(" ")[0] in {check.id for check in SERVICES[name].checks}
     ]
     assert len(shown) == len(checks_at(SERVICES[name], "read", opt_in=False))
-    assert lines[-1].startswith(f"{len(shown)} same" if name != "amigocloud" else f"{len(shown) - 1} same")
+    conditions = sum(bool(check.condition) for check in checks_at(SERVICES[name], "read", opt_in=False))
+    assert lines[-1].startswith(f"{len(shown) - conditions} same, 0 differs, 0 differs!, 0 unsettled")
 
 
 def test_harmless_differences_are_a_1(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +133,32 @@ def test_a_missing_permission_skips_the_checks_that_need_it(sandbox: Any, capsys
     assert code == 1  # The status of a refused token is still known, that of an unknown run is not.
 
 
-@pytest.mark.parametrize("name", ["mapsindoors", "amigocloud", "iotstudio"])
+def test_a_missing_permission_makes_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AMIGOCLOUD_DEFAULT", changed(sandbox, "amigocloud", password=READ_TOKEN))
+    sandbox.iotstudio.client.scopes = ["thing.read", "category.read", "query.read"]
+    extra = {**json.loads(sandbox.connections["iotstudio_default"])["extra"], "scopes": ["thing.read"]}
+    monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", changed(sandbox, "iotstudio", extra=extra))
+    for name, check in (("amigocloud", "A9.lag"), ("iotstudio", "I6.null")):
+        assert run(sandbox, f"{name}_default", "--level", "scratch", "--yes", "--only", check) == 0
+        assert f"{check:<18} skipped   (a permission is missing (403))" in capsys.readouterr().out
+    assert list(Path.cwd().glob("conformance-*")) == []
+
+
+def test_checks_that_wait_say_so_first(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(sandbox, "leanix_default", "--wait", "--only", "L3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "L3.expired waits about an hour, until a token has expired."
+    assert lines[3].startswith("L3.expired         same")
+
+
+def test_checks_that_wait_run_on_request_only(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(sandbox, "leanix_default", "--burst", "--only", "L3") == 0
+    assert "L3.expired" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
 def test_a_storm_of_refusals_ends_soon_and_stays_open(sandbox: Any, name: str, capsys: Any) -> None:
     sandbox.switches.set(sandbox.switches.check({f"{name}.requests_per_second": 0}))
     assert run(sandbox, f"{name}_default") in {1, 3}
@@ -152,11 +184,25 @@ def test_the_report_is_written(sandbox: Any, tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_table_of_all_checks() -> None:
-    page = Path(__file__).resolve().parents[3] / "docs" / "conformance.md"
-    assert table() in page.read_text()
+    assert table() in PAGE.read_text()
 
 
 def test_the_table_lists_every_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--table"]) == 0
     assert capsys.readouterr().out == table() + "\n"
-    assert len(table().splitlines()) == 2 + sum(len(service.checks) for service in SERVICES.values())
+    listed = re.findall(r"^\| `(\w+\.\w+)` \|", table(), re.MULTILINE)
+    assert listed == [check.id for service in SERVICES.values() for check in service.checks]
+
+
+def test_the_number_of_open_questions_is_that_of_the_checks() -> None:
+    listed = re.findall(r"^\| `(\w+\.\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert listed == [check.id for service in SERVICES.values() for check in service.checks]
+    assert f"There are {len(listed)} open questions" in PAGE.read_text()
+
+
+def test_each_switch_has_a_check_or_a_reason(sandbox: Any) -> None:
+    for name, service in SERVICES.items():
+        asked, reasons = {check.switch for check in service.checks}, unasked_switches(name)
+        assert asked.isdisjoint(reasons)
+        assert asked | reasons.keys() == switches_of(sandbox.services[name]).keys()
+        assert len(reasons) == sum(len(names) for names in REASONS[name].values())

@@ -101,8 +101,13 @@ def test_the_level_public_sends_no_credential(method: str, path: str, headers: A
     assert may_leave(guard, "GET", "x")
 
 
-OWN = {"own-id", "55"}
 RUN = "conformance-0123456789ab"
+OWN = {"own-id", "55", "gallery 7"}
+PHOTO = {"filename": "conformance-0123456789ab-photo.jpg"}
+
+
+def change(dataset: int, kind: str = "DML") -> dict[str, str]:
+    return {"change": json.dumps({"type": kind, "entity": f"dataset_{dataset}", "action": "TRUNCATE"})}
 
 
 @pytest.mark.parametrize(
@@ -119,17 +124,36 @@ RUN = "conformance-0123456789ab"
         ("amigocloud", "DELETE", "p/datasets/55", None, True),
         ("amigocloud", "DELETE", "p/datasets/56", None, False),
         ("amigocloud", "POST", "p/datasets/56/export", {}, False),
+        ("amigocloud", "DELETE", "p/datasets/7", None, False),
+        ("amigocloud", "POST", "p/datasets/55/submit_change", change(55), True),
+        ("amigocloud", "POST", "p/datasets/55/submit_change", change(56), False),
+        ("amigocloud", "POST", "p/datasets/56/submit_change", change(56), False),
+        ("amigocloud", "POST", "p/datasets/55/submit_change", change(55, "DDL"), False),
+        ("amigocloud", "POST", "p/datasets/55/submit_change", {}, False),
+        ("amigocloud", "POST", "p/submit_changeset", {"changeset": "[]"}, False),
+        ("amigocloud", "POST", "p/datasets/55/related_tables", {"name": f"{RUN}-gallery"}, True),
+        ("amigocloud", "POST", "p/datasets/55/related_tables", {"name": "mine"}, False),
+        ("amigocloud", "POST", "p/datasets/7/related_tables", {"name": f"{RUN}-gallery"}, False),
+        ("amigocloud", "POST", "p/related_tables/7/upload", PHOTO, True),
+        ("amigocloud", "POST", "p/related_tables/7/upload", {"filename": "mine.jpg"}, False),
+        ("amigocloud", "POST", "p/related_tables/55/upload", PHOTO, False),
+        ("amigocloud", "POST", "p/datasets/upload", PHOTO, False),
+        ("amigocloud", "POST", "p/datasets/55/revert/0", None, False),
         ("amigocloud", "POST", "p/sql", {"query": "DELETE FROM dataset_55"}, True),
         ("amigocloud", "POST", "p/sql", {"query": "DELETE FROM dataset_56"}, False),
         ("amigocloud", "POST", "p/sql", {"query": "DELETE FROM dataset_55 USING dataset_56"}, False),
         ("iotstudio", "POST", "spaces/s/things", {"title": "conformance-0123456789ab-poi"}, True),
         ("iotstudio", "POST", "spaces/s/things", {"title": "mine"}, False),
+        ("iotstudio", "PATCH", "spaces/s/things", [{"id": "own-id", "patch": []}], True),
+        ("iotstudio", "PATCH", "spaces/s/things", [{"id": "own-id"}, {"id": "user-id"}], False),
+        ("iotstudio", "PATCH", "spaces/s/things", {}, False),
         ("iotstudio", "DELETE", "spaces/s/things/own-id", None, True),
         ("iotstudio", "DELETE", "spaces/s/things/user-id", None, False),
         ("iotstudio", "DELETE", "spaces/s/things?category[]=Sensors", None, False),
         ("iotstudio", "DELETE", "spaces/s/things", None, False),
         ("leanix", "DELETE", "a/configurations?connectorId=own-id", None, True),
         ("leanix", "DELETE", "a/configurations?connectorId=campus", None, False),
+        ("leanix", "DELETE", "a/configurations?connectorId=own-id&connectorId=campus", None, False),
         ("leanix", "PUT", "a/configurations", {"connectorId": "campus"}, False),
         ("leanix", "POST", "a/synchronizationRuns", {"connectorId": "campus"}, False),
         ("leanix", "POST", "a/synchronizationRuns/own-id/start", None, True),

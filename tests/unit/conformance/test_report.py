@@ -14,9 +14,10 @@ import pytest
 from airflow_provider.conformance.catalogue import SERVICES
 from airflow_provider.conformance.reports import leaks
 from airflow_provider.conformance.reports.shapes import body_shape, shape_of, shown_headers
+from airflow_provider.conformance.session import Choice, Session
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.sandbox.mapsindoors.seed import API_KEY, PASSWORD, USER
-from tests.support.conformance import ARRANGEMENTS, run_checks
+from tests.support.conformance import SharedClock, prepare, run_checks
 
 pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
 
@@ -65,6 +66,14 @@ def test_headers_are_shown_when_they_are_known_and_hold_numbers() -> None:
         "retry-after": "30",
         "x-ratelimit-remaining": "text",
     }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/plantroomplusseven", "text/secretsecret; charset=abcdefghij", "application/json; x=secret"],
+)
+def test_a_type_of_content_that_could_hold_a_secret_is_not_shown(kind: str) -> None:
+    assert shown_headers(Reply(200, {"Content-Type": kind}, b"")) == {}
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -116,8 +125,7 @@ def test_a_report_with_a_part_of_a_secret_is_refused() -> None:
 
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_the_report_of_a_run_holds_no_values(sandbox: Any, name: str) -> None:
-    if name in ARRANGEMENTS:
-        ARRANGEMENTS[name](sandbox)
+    prepare(sandbox, name)
     report = run_checks(sandbox, name, burst=True)
     connection = json.loads(sandbox.connections[f"{name}_default"])
     text = report.text([connection["password"]])
@@ -139,6 +147,18 @@ def test_the_report_of_a_run_holds_no_values(sandbox: Any, name: str) -> None:
     assert {"schema", "provider", "service", "level", "time", "host", "checks"} <= set(document)
     assert document["host"] == "other"
     assert all(check["requests"] for check in document["checks"] if check["verdict"] != "skipped")
+
+
+def test_secrets_of_configurations_are_known_to_the_last_pass(sandbox: Any) -> None:
+    prepare(sandbox, "leanix", "L6.secrets")
+    with SharedClock(sandbox).running() as clock:
+        session = Session("leanix_default", Choice(only=("L6",)), clock)
+        report = session.run()
+        session.close()
+    (secret,) = [text for text in session.opened.secrets if "AccountKey" in text]
+    assert report.text(session.opened.secrets)
+    with pytest.raises(leaks.LeakError):
+        leaks.check(json.dumps({"found": secret}), session.opened.secrets)
 
 
 def test_a_planted_secret_stops_the_report(sandbox: Any) -> None:

@@ -7,24 +7,26 @@ import os
 import random
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from airflow_provider.conformance.catalogue import SERVICES
 from airflow_provider.conformance.command import main
 from airflow_provider.conformance.created import CreatedObjects, UnusableFileError
-from airflow_provider.conformance.wire import MeteredTransport
+from airflow_provider.conformance.session import Choice, Session
 from airflow_provider.core.http import auth
+from airflow_provider.sandbox.amigocloud.seed import ASSETS
 from tests.support.conformance import SharedClock, floor_of
 from tests.support.hypothesis_sizes import LONG
+from tests.support.killed_run import killed_run
 
 pytestmark = pytest.mark.slow  # the sandbox does not depend on versions
 
-ROUNDS = 50 if LONG else 3
+HEAD = {"run": "conformance-0123456789ab", "service": "iotstudio", "place": "0"}
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "50" if LONG else "3"))
 NAMES = list(SERVICES)
 
 
@@ -47,11 +49,14 @@ def snapshot(sandbox: Any) -> str:
     return repr(user_data(sandbox))
 
 
-def scratch(sandbox: Any, name: str, *arguments: str) -> int:
+def arguments(sandbox: Any, name: str) -> list[str]:
+    return [f"{name}_default", "--level", "scratch", "--yes", "--scratch-parent", floor_of(sandbox)]
+
+
+def scratch(sandbox: Any, name: str, *further: str) -> int:
     auth._slots.clear()
-    options = ["--level", "scratch", "--yes", "--scratch-parent", floor_of(sandbox), *arguments]
     with SharedClock(sandbox).running() as clock:
-        return main([f"{name}_default", *options], clock)
+        return main([*arguments(sandbox, name), *further], clock)
 
 
 def clean_up(sandbox: Any, name: str, path: Path) -> int:
@@ -132,42 +137,19 @@ def test_checks_without_a_parent_are_skipped(sandbox: Any, capsys: Any) -> None:
     assert "name a floor or venue with --scratch-parent" in capsys.readouterr().out
 
 
-def requests_of(sandbox: Any, name: str) -> int:
+@pytest.fixture(scope="module")
+def totals() -> dict[str, int]:
+    """Return the numbers of requests of whole runs by service, as far as they are known."""
+    return {}
+
+
+def requests_of(sandbox: Any, name: str, totals: dict[str, int]) -> int:
     """Return the number of requests of a whole run."""
-    scratch(sandbox, name)
-    total = int(sandbox.counters.total(name))
-    sandbox.reset()
-    return total
-
-
-def in_child(work: Callable[[], Any]) -> int:
-    """Run a function in a process of its own; return its status as ``waitpid`` does."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.waitpid(child, 0)[1]
-
-
-def killed(sandbox: Any, name: str, number: int, *, after: bool) -> None:
-    """Run a scratch run in a process that is killed at a request, before it is sent or after its reply."""
-    count = 0
-    perform = MeteredTransport._perform
-
-    def counting(self: Any, request: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == number and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        reply = perform(self, request)
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return reply
-
-    with patch.object(MeteredTransport, "_perform", counting):
+    if name not in totals:
         scratch(sandbox, name)
+        totals[name] = int(sandbox.counters.total(name))
+        sandbox.reset()
+    return totals[name]
 
 
 def kills() -> Iterator[Any]:
@@ -179,13 +161,12 @@ def kills() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "part", "after"), list(kills()))
 def test_a_run_killed_at_any_request_leaves_what_clean_up_removes(
-    sandbox: Any, name: str, part: float, after: bool, working_folder: Path
+    sandbox: Any, name: str, part: float, after: bool, working_folder: Path, totals: dict[str, int]
 ) -> None:
-    total = requests_of(sandbox, name)
+    number = 1 + int(part * requests_of(sandbox, name, totals))
     before = snapshot(sandbox)
-    status = in_child(lambda: killed(sandbox, name, 1 + int(part * total), after=after))
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+    code = killed_run(sandbox.url, os.environ, arguments(sandbox, name), working_folder, number, after=after)
+    assert code == -signal.SIGKILL
     for path in files(working_folder):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert clean_up(sandbox, name, path) == 0
@@ -202,9 +183,9 @@ def losses() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "part"), list(losses()))
 def test_when_all_answers_after_a_request_are_lost_nothing_is_forgotten(
-    sandbox: Any, name: str, part: float, working_folder: Path, capsys: Any
+    sandbox: Any, name: str, part: float, working_folder: Path, capsys: Any, totals: dict[str, int]
 ) -> None:
-    total = requests_of(sandbox, name)
+    total = requests_of(sandbox, name, totals)
     before = snapshot(sandbox)
     capsys.readouterr()
     sandbox.faults.add("reset_after", service=name, after=int(part * total), times=None)
@@ -223,7 +204,90 @@ def test_when_all_answers_after_a_request_are_lost_nothing_is_forgotten(
     assert files(working_folder) == []
 
 
-HEAD = {"run": "conformance-0123456789ab", "service": "iotstudio", "place": "0"}
+def other_ids() -> Iterator[Any]:
+    thing, dataset = "<user>", {"id": ASSETS, "name": "Assets"}
+    for body in (
+        {"uid": thing},
+        {"uid": thing, "title": "Room"},
+        {"uid": ".."},
+        {"uid": None},
+        {"uid": "\x1b[2J"},
+    ):
+        yield pytest.param("iotstudio", "I6.null", "things$", body, id=f"thing {body}")
+    yield pytest.param("amigocloud", "A9.lag", "create$", dataset, id="dataset")
+    yield pytest.param("amigocloud", "A9.lag", "create$", {"id": ASSETS}, id="dataset without name")
+    yield pytest.param("mapsindoors", "M6.post_code", "geodata$", ["<user>"], id="geodata")
+
+
+@pytest.mark.parametrize(("name", "check", "path", "body"), list(other_ids()))
+def test_a_reply_that_names_another_object_removes_nothing_of_the_user(
+    sandbox: Any, name: str, check: str, path: str, body: Any, working_folder: Path, capsys: Any
+) -> None:
+    of_user = floor_of(sandbox) if name == "mapsindoors" else next(iter(sandbox.iotstudio.space.things))
+    given = json.loads(json.dumps(body).replace("<user>", of_user))
+    before = snapshot(sandbox)
+    sandbox.faults.add("status", service=name, method="POST", path=path, status=200, body=given)
+    assert scratch(sandbox, name, "--only", check) == 5
+    said = capsys.readouterr().err
+    assert "of unknown id" in said
+    assert "\x1b" not in said
+    assert snapshot(sandbox) == before
+    assert [clean_up(sandbox, name, path) for path in files(working_folder)] == [0]
+    assert snapshot(sandbox) == before
+    assert not any("DELETE" in route for route in sandbox.counters.report()["requests"])
+
+
+KINDS = [
+    (name, kind) for name, one in SERVICES.items() for kind in one.creations if one.creations[kind].remove
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_a_file_that_names_another_object_removes_nothing_of_the_user(
+    sandbox: Any, name: str, kind: str, tmp_path: Path, capsys: Any
+) -> None:
+    of_user = {
+        "mapsindoors": floor_of(sandbox),
+        "amigocloud": str(ASSETS),
+        "iotstudio": next(iter(sandbox.iotstudio.space.things)),
+        "leanix": next(iter(sandbox.leanix.configurations.values()))["connectorId"],
+    }
+    session = Session(f"{name}_default", Choice("scratch"))
+    objects = CreatedObjects.start(
+        tmp_path / "run.jsonl", {**HEAD, "service": name, "place": session._place()}
+    )
+    session.close()
+    objects.made(objects.intend(kind, f"{HEAD['run']}-{kind}"), of_user[name])
+    before = snapshot(sandbox)
+    code = clean_up(sandbox, name, objects.path)
+    assert snapshot(sandbox) == before
+    looks = SERVICES[name].creations[kind].look is not None
+    assert code == (5 if looks else 0)  # A list that lacks the name shows that the run's object is gone.
+    assert (of_user[name] in capsys.readouterr().err) == looks
+
+
+def storms() -> Iterator[Any]:
+    dice = random.Random(429)
+    for name in NAMES:
+        yield pytest.param(name, dice.random(), id=name)
+
+
+@pytest.mark.parametrize(("name", "part"), list(storms()))
+def test_a_storm_of_refusals_in_the_middle_leaves_what_clean_up_removes(
+    sandbox: Any, name: str, part: float, working_folder: Path, totals: dict[str, int]
+) -> None:
+    total = requests_of(sandbox, name, totals)
+    before = snapshot(sandbox)
+    sandbox.faults.add("status", service=name, after=int(part * total), times=None, status=429)
+    code = scratch(sandbox, name)
+    requests = sandbox.counters.total(name)
+    sandbox.faults.clear()
+    assert code in {1, 3, 5}
+    assert requests <= 200
+    assert bool(files(working_folder)) == (code == 5)
+    for path in files(working_folder):
+        assert clean_up(sandbox, name, path) == 0
+    assert snapshot(sandbox) == before
 
 
 def test_objects_are_written_down_before_and_after_their_creation(tmp_path: Path) -> None:

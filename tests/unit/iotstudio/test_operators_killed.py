@@ -27,6 +27,7 @@ from .conftest import PUT, THING
 pytestmark = pytest.mark.slow
 
 ROUNDS = 8
+SYNC_ROUNDS = int(os.environ.get("CRASH_ROUNDS", "4"))
 Ask = Callable[[str], str]
 Round = Callable[[str, int, dict[str, Any]], Any]
 
@@ -128,3 +129,37 @@ def test_an_action_of_a_killed_task_is_requested_once(
         (entry,) = [action for action in requested if action.payload == {"input": f"v{number}"}]
         assert second == {"action_id": entry.uid, "status": "completed", "output": {"ok": True}}
     assert len(requested) == ROUNDS
+
+
+def test_things_of_a_killed_sync_are_created_once(
+    service: IoTStudioService, sandbox: Sandbox, crash: Round, tmp_path: Path
+) -> None:
+    things = service.space.things
+    service.space.things = {uid: things[uid] for uid in [*things][:20]}
+    for route in ("POST", "PATCH", "DELETE"):
+        sandbox.faults.add("delay", method=route, path="/things$", times=None, seconds=0.01)
+    in_the_middle = 0
+    for number in range(SYNC_ROUNDS):
+        kept = [uid for uid, thing in service.space.things.items() if not thing.title.startswith("Pump")]
+        rows: list[dict[str, Any]] = [{"uid": uid, "description": f"round {number}"} for uid in kept]
+        rows += [{"title": f"Pump {number}.{index}", "categories": ["Meters"]} for index in range(15)]
+        second = crash(
+            "IoTStudioSyncThingsOperator",
+            20,
+            {
+                "source": rows,
+                "match_on": "title",
+                "missing": "delete",
+                "max_deletes": 99,
+                "max_delete_ratio": 1,
+                "batch_size": 5,
+                "concurrency": 2,
+            },
+        )
+        titles = [thing.title for thing in service.space.things.values()]
+        pumps = [title for title in titles if title.startswith("Pump")]
+        assert sorted(pumps) == sorted(f"Pump {number}.{index}" for index in range(15))
+        assert {service.space.things[uid].fields["description"] for uid in kept} == {f"round {number}"}
+        assert len(service.space.things) == len(kept) + 15
+        in_the_middle += 0 < second["create"] + second["update"] < len(rows)
+    assert in_the_middle or SYNC_ROUNDS < 8

@@ -238,7 +238,13 @@ def test_all_problems_of_a_load_are_named_at_once(sandbox: Sandbox) -> None:
 
 def test_all_loads_are_listed(sandbox: Sandbox) -> None:
     found = requests.get(f"{sandbox.url}/_sandbox/loads", timeout=5).json()
-    assert set(found) == {"amigocloud.rows", "iotstudio.things", "mapsindoors.rooms", "leanix.applications"}
+    assert set(found) == {
+        "amigocloud.rows",
+        "amigocloud.photos",
+        "iotstudio.things",
+        "mapsindoors.rooms",
+        "leanix.applications",
+    }
     assert found["amigocloud.rows"]["seed"] == {
         "default": 0,
         "type": "a whole number from 0 to 1000000",

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from airflow_provider.sandbox.amigocloud.realtime.sockets import CLOSE, TICK
 
@@ -27,10 +27,15 @@ async def answer(sockets: Sockets, request: Request) -> Response:
     given = request.query_params
     if given.get("transport") != "polling":
         return _refuse(0, "Transport unknown")
-    if given.get("EIO") != "3" or (sockets.protocol == 4 and not sockets.old_clients):
+    version = 4 if given.get("EIO") == "4" else 3
+    if given.get("EIO") not in {"3", "4"} or not sockets.speaks(version):
         return _refuse(5, "Unsupported protocol version")
     if "sid" not in given:
-        connection = sockets.open_connection(3)
+        connection = sockets.open_connection(version)
+        if version == 4:
+            # Clients of this version continue on a WebSocket of its own.
+            connection.polls = True
+            return PlainTextResponse(sockets.handshake(connection))
         connection.polls = True
         return _encode([sockets.handshake(connection), "40"])
     found = sockets.find_connection(given["sid"])

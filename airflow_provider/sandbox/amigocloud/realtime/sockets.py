@@ -14,13 +14,18 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-PATH = "/v2_socket.io/{rest:path}"
+if TYPE_CHECKING:
+    from airflow_provider.sandbox.amigocloud.switches import Switches
+
+SOCKET_PATH = "/v2_socket.io"
 """Path of the socket; the real server, too, matches its beginning only."""
+MOVED_PATH = "/v3_socket.io"
+"""Path of the socket where it was moved; it is made up."""
 NAMESPACE = "/amigosocket"
 TICK = 0.02
 """Seconds between two checks for jobs that are due."""
@@ -70,13 +75,18 @@ class Sockets:
 
     :param sessions: user and dataset of each websocket session.
     :param run_due_jobs: finishes the jobs that are due; called while clients are connected.
+    :param switches: the account's switches, those of the socket's versions among them.
     """
 
     def __init__(
-        self, sessions: Mapping[str, tuple[int, int | None]], run_due_jobs: Callable[[], None]
+        self,
+        sessions: Mapping[str, tuple[int, int | None]],
+        run_due_jobs: Callable[[], None],
+        switches: Switches,
     ) -> None:
         self.sessions = sessions
         self.run_due_jobs = run_due_jobs
+        self.switches = switches
         self.connections: set[Connection] = set()
         self.used: set[str] = set()
         self.opened = 0
@@ -128,6 +138,13 @@ class Sockets:
         self.connections.add(connection)
         return connection
 
+    def speaks(self, version: int) -> bool:
+        """Return whether the server takes clients of a version of Engine.IO."""
+        is_new = self.protocol == 4 or self.switches.new_sockets
+        if version == 4:
+            return is_new
+        return self.switches.old_sockets and (self.protocol == 3 or self.old_clients)
+
     def find_connection(self, sid: str) -> Connection | None:
         """Return the polling client of a session id."""
         return next((found for found in self.connections if found.sid == sid and found.polls), None)
@@ -145,14 +162,14 @@ class Sockets:
     async def serve(self, socket: WebSocket) -> None:
         """Exchange packets with a client until either side closes the connection."""
         wanted = 4 if socket.query_params.get("EIO") == "4" else 3
-        if self.protocol == 4 and wanted == 3 and not self.old_clients:
+        if wanted == 3 and not self.speaks(3):
             body = {"code": 5, "message": "Unsupported protocol version"}
             await socket.send_denial_response(JSONResponse(body, 400))
             return
         polling = self.find_connection(socket.query_params.get("sid", ""))
         await socket.accept()
         if polling is None:
-            new = self.open_connection(min(wanted, self.protocol))
+            new = self.open_connection(wanted if self.speaks(4) else 3)
             await self._exchange(socket, new, [self.handshake(new), *(["40"] if new.protocol == 3 else [])])
         elif await _upgrade(socket, polling):
             await self._exchange(socket, polling, [])

@@ -15,10 +15,12 @@ from airflow_provider.sandbox.amigocloud.notifications import (
 )
 from airflow_provider.sandbox.amigocloud.objects import describe_project
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
-from airflow_provider.sandbox.amigocloud.responses import bad_request
+from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request
+from airflow_provider.sandbox.amigocloud.routes import galleries
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset, Statement, quoted
 from airflow_provider.sandbox.amigocloud.state import AmigoCloudState
 
+_REMOVED = 204
 _LEVEL = {"INSERT": "C", "UPDATE": "E", "DELETE": "E", "TRUNCATE": "E"}
 
 
@@ -75,7 +77,12 @@ def apply(service: AmigoCloudState, change: Mapping[str, Any]) -> None:
         for item in data:
             _alter(service, number, str(action), item)
         return
-    service.store.transaction(_statements(dataset, str(action), data), dict(change))
+    if action in {"UPDATE", "DELETE"} and service.keyed_changes != "apply":
+        if service.keyed_changes == "refuse":
+            raise ValueError(f"{action} needs another form of its rows")
+        return
+    statements = _statements(dataset, str(action), data, service.repeated_insert)
+    service.store.transaction(statements, dict(change))
 
 
 def _alter(service: AmigoCloudState, number: int, action: str, item: Mapping[str, Any]) -> None:
@@ -87,7 +94,9 @@ def _alter(service: AmigoCloudState, number: int, action: str, item: Mapping[str
         raise ValueError(f"unknown action {action}")
 
 
-def _statements(dataset: Dataset, action: str, data: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
+def _statements(
+    dataset: Dataset, action: str, data: Sequence[Mapping[str, Any]], repeated: str
+) -> Iterator[Statement]:
     table = f'"{dataset.table}"'
     if action == "TRUNCATE":
         yield f"DELETE FROM {table}", ()
@@ -95,7 +104,7 @@ def _statements(dataset: Dataset, action: str, data: Sequence[Mapping[str, Any]]
     for item in data:
         new, key = dict(item.get("new") or {}), item.get("amigo_id")
         if action == "INSERT":
-            yield _insert(dataset, {**new, **({"amigo_id": key} if key else {})})
+            yield _insert(dataset, {**new, **({"amigo_id": key} if key else {})}, repeated)
         elif action == "UPDATE":
             pairs = ", ".join(f"{quoted(name)} = ?" for name in new)
             yield f"UPDATE {table} SET {pairs} WHERE amigo_id = ?", [*_values(dataset, new), key]
@@ -105,8 +114,12 @@ def _statements(dataset: Dataset, action: str, data: Sequence[Mapping[str, Any]]
             raise ValueError(f"unknown action {action}")
 
 
-def _insert(dataset: Dataset, values: Mapping[str, Any]) -> Statement:
-    """Return the statement that inserts a row, or replaces the row with its amigo_id: a retry is safe."""
+def _insert(dataset: Dataset, values: Mapping[str, Any], repeated: str) -> Statement:
+    """Return the statement that inserts a row.
+
+    :param repeated: what happens to a row with its amigo_id. By default it is replaced, which makes a retry
+        safe.
+    """
     table = f'"{dataset.table}"'
     if not values:
         return f"INSERT INTO {table} DEFAULT VALUES", ()
@@ -114,9 +127,17 @@ def _insert(dataset: Dataset, values: Mapping[str, Any]) -> Statement:
     marks = ", ".join("?" * len(values))
     updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in values)
     sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
-    if "amigo_id" in values:
-        sql += f" ON CONFLICT (amigo_id) DO UPDATE SET {updates}"
-    return sql, _values(dataset, values)
+    given = _values(dataset, values)
+    if "amigo_id" not in values or repeated == "refuse":
+        return sql, given
+    if repeated == "add":
+        key = list(values).index("amigo_id")
+        other = f"CASE WHEN EXISTS (SELECT 1 FROM {table} WHERE amigo_id = ?) THEN generate_uuid() ELSE ? END"
+        marks = ", ".join(other if name == "amigo_id" else "?" for name in values)
+        given[key : key + 1] = [given[key], given[key]]
+        return f"INSERT INTO {table} ({names}) VALUES ({marks})", given
+    action = "NOTHING" if repeated == "ignore" else f"UPDATE SET {updates}"
+    return f"{sql} ON CONFLICT (amigo_id) DO {action}", given
 
 
 def _values(dataset: Dataset, values: Mapping[str, Any]) -> list[Any]:
@@ -148,10 +169,16 @@ async def create_dataset(service: AmigoCloudState, request: ApiRequest) -> Any:
 
 async def delete_dataset(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Delete a dataset."""
-    dataset = service.dataset_of(request)
+    try:
+        dataset = service.dataset_of(request)
+    except ApiError:
+        if service.deleted_dataset_status != _REMOVED:
+            raise
+        return Response(status_code=_REMOVED)
+    galleries.drop_galleries(service, dataset)
     service.store.drop(dataset.id)
     notify_dataset_deleted(service.sockets, dataset.project, dataset.id)
-    return Response(status_code=204)
+    return Response(status_code=_REMOVED)
 
 
 async def revert(service: AmigoCloudState, request: ApiRequest) -> Any:

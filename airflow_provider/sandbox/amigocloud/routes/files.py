@@ -191,7 +191,7 @@ def _field_type(values: list[Any]) -> str:
 async def export(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Start a job that writes a dataset to a file."""
     dataset = service.dataset_of(request)
-    if request.body.get("format") != "KML":
+    if request.body.get("format") not in service.export_formats:
         raise bad_request(f"unknown format {request.body.get('format')}", "invalid_format")
 
     def work() -> dict[str, Any]:

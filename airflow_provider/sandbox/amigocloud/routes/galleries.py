@@ -1,16 +1,18 @@
 """Galleries: related tables with photos of a dataset's rows.
 
-The vendor's clients show the requests, and the columns of ``gallery_<id>`` in SQL. They read nothing of the
-replies to a new table and to an upload; these are the table and the new entry.
+The vendor's clients show the requests, the fields of a related table, and the columns of ``gallery_<id>`` in
+SQL. They read nothing of the reply to an upload; it is the new entry.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
+from airflow_provider.sandbox.amigocloud.pagination import list_page
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
 from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request, not_found
 from airflow_provider.sandbox.amigocloud.routes.files import read_datafile, receive_chunk, take_upload
@@ -32,11 +34,45 @@ async def create_related_table(service: AmigoCloudState, request: ApiRequest) ->
     if kind != "gallery":
         # The only type that a client of the vendor's uses.
         raise bad_request(f'type: "{kind}" is not a valid choice.', "invalid_choice")
-    made = Gallery(len(service.galleries) + 1, dataset.id, dataset.project, str(name))
+    return describe_gallery(service, add_gallery(service, dataset, str(name)))
+
+
+def add_gallery(service: AmigoCloudState, dataset: Dataset, name: str) -> Gallery:
+    """Create a gallery of a dataset, and return it."""
+    made = Gallery(service.new_gallery_id(), dataset.id, dataset.project, name)
     columns = [{"name": column, "type": "string"} for column in COLUMNS]
     service.store.add_gallery(made.id, Dataset(made.rows, dataset.project, made.name, columns, hidden=True))
     service.galleries[made.id] = made
-    return {"id": made.id, "name": made.name, "type": "gallery"}
+    return made
+
+
+async def list_related_tables(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Return the related tables of a dataset, as the vendor's app for Android reads them."""
+    dataset = service.dataset_of(request)
+    found = [one for one in service.galleries.values() if one.dataset == dataset.id]
+    return list_page(service, request, [describe_gallery(service, one) for one in found])
+
+
+def describe_gallery(service: AmigoCloudState, gallery: Gallery) -> dict[str, Any]:
+    """Return the body of a gallery."""
+    url = f"{service.api_root}/related_tables/{gallery.id}"
+    return {
+        "id": gallery.id,
+        "url": url,
+        "name": gallery.name,
+        "type": "gallery",
+        "table_name": f"gallery_{gallery.id}",
+        "schema": f"{url}/schema",
+        "chunked_upload": f"{url}/chunked_upload",
+        "chunked_upload_complete": f"{url}/chunked_upload/complete",
+    }
+
+
+def drop_galleries(service: AmigoCloudState, dataset: Dataset) -> None:
+    """Delete the galleries of a dataset that is being deleted."""
+    for gallery in [one for one in service.galleries.values() if one.dataset == dataset.id]:
+        service.store.drop(gallery.rows)
+        del service.galleries[gallery.id]
 
 
 def _gallery_of(service: AmigoCloudState, request: ApiRequest) -> Gallery:
@@ -84,20 +120,33 @@ def _add(
     if not source:
         raise bad_request("source_amigo_id: this field is required.", "required")
     name = str(request.body.get("filename") or name)
-    key = hashlib.md5(f"photo {gallery.id} {len(service.photos)}".encode()).hexdigest()
-    values = [key, str(source), name, f"{key}/{name}"]
+    return add_photos(service, gallery, [(str(source), name, content)])
+
+
+def add_photos(
+    service: AmigoCloudState, gallery: Gallery, photos: Iterable[tuple[str, str, bytes]]
+) -> dict[str, Any]:
+    """Add photos to a gallery in one transaction, and return the last entry.
+
+    :param photos: row, file name and bytes of each photo.
+    """
     insert = f"INSERT INTO dataset_{gallery.rows} ({', '.join(COLUMNS)}) VALUES (?, ?, ?, ?)"
-    service.store.transaction([(insert, values)], {"photo": name})
-    service.photos[key] = content
+    statements, values = [], [""] * len(COLUMNS)
+    for source, name, content in photos:
+        key = hashlib.md5(f"photo {gallery.id} {len(service.photos)}".encode()).hexdigest()
+        values = [key, source, name, f"{key}/{name}"]
+        statements.append((insert, values))
+        service.photos[key] = content
+    service.store.transaction(statements, {"photos": len(statements)})
     return dict(zip(COLUMNS, values, strict=True))
 
 
 async def get_photo(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Return a photo, or a redirect to a signed link in the bucket."""
     found, path = _gallery_of(service, request), request.path
-    query = f"SELECT * FROM gallery_{found.id}"
-    row = next((r for r in service.store.select(query, -1, 0).rows if r["amigo_id"] == path["key"]), None)
-    if row is None or (row["source_amigo_id"], row["filename"]) != (path["source"], path["filename"]):
+    key = path["key"].replace("'", "''")
+    rows = service.store.select(f"SELECT * FROM gallery_{found.id} WHERE amigo_id = '{key}'", -1, 0).rows
+    if [(row["source_amigo_id"], row["filename"]) for row in rows] != [(path["source"], path["filename"])]:
         raise not_found()
     if not service.photo_redirect:
         return Response(service.photos[path["key"]], media_type="image/jpeg")

@@ -11,11 +11,13 @@ from airflow_provider.sandbox.amigocloud.objects import (
     describe_dataset,
     describe_fields,
     describe_job,
+    describe_options,
     describe_project,
     describe_query,
     describe_user,
 )
 from airflow_provider.sandbox.amigocloud.pagination import list_page
+from airflow_provider.sandbox.amigocloud.realtime.sockets import MOVED_PATH, SOCKET_PATH
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
 from airflow_provider.sandbox.amigocloud.responses import ApiError, bad_request, not_found
 from airflow_provider.sandbox.amigocloud.seed import USER
@@ -61,6 +63,32 @@ async def get_job(service: AmigoCloudState, request: ApiRequest) -> Any:
 async def get_project(service: AmigoCloudState, request: ApiRequest) -> Any:
     """Return a project."""
     return describe_project(service, service.projects[service.project_of(request)])
+
+
+async def describe_project_fields(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Describe the fields of a project."""
+    project = service.projects[service.project_of(request)]
+    return _options(service, "Project", describe_project(service, project))
+
+
+async def describe_dataset_fields(service: AmigoCloudState, request: ApiRequest) -> Any:
+    """Describe the fields of a dataset."""
+    return _options(service, "Dataset", describe_dataset(service, service.dataset_of(request)))
+
+
+def _options(service: AmigoCloudState, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    if not service.describes_fields:
+        raise ApiError(405, "method_not_allowed", 'Method "OPTIONS" not allowed.')
+    return describe_options(name, body)
+
+
+async def get_settings(service: AmigoCloudState, _request: ApiRequest) -> Any:
+    """Return where the socket is.
+
+    A client of the vendor's names this route, and not the fields of its reply; these names are made up.
+    """
+    path = MOVED_PATH if service.moved_socket else SOCKET_PATH
+    return {"socket": {"url": service.around.origin, "path": path}}
 
 
 async def list_datasets(service: AmigoCloudState, request: ApiRequest) -> Any:

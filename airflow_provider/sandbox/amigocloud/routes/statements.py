@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider.sandbox.amigocloud.forms import shown_rows
 from airflow_provider.sandbox.amigocloud.pagination import page_links
 from airflow_provider.sandbox.amigocloud.request import ApiRequest
 from airflow_provider.sandbox.amigocloud.responses import bad_request, not_found
@@ -32,7 +33,8 @@ async def post_sql(service: AmigoCloudState, request: ApiRequest) -> Any:
     request.require_level("C" if kind == "insert" else "E")
     affected, states = service.store.write(sql, seconds=service.statement_seconds)
     state = next(iter(states.values()), None)
-    return {"query": sql, "count": affected, "total_rows": affected, "new_state": state}
+    names = ("count", "total_rows") if service.affected_rows == "both" else (service.affected_rows,)
+    return {"query": sql, **dict.fromkeys(names, affected), "new_state": state}
 
 
 def _statement(text: Any) -> str:
@@ -63,7 +65,7 @@ def _read(service: AmigoCloudState, request: ApiRequest, sql: str) -> dict[str, 
         "limit": limit,
         "offset": offset,
         "columns": page.columns,
-        "data": rows,
+        "data": shown_rows(service, page.columns, rows),
         **page_links(service, request, limit, offset, following if more else None),
     }
 

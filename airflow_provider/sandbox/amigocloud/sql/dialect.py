@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow_provider.sandbox.amigocloud.sql import geometry
 
@@ -42,6 +44,25 @@ _WGS84 = (
     'AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],'
     'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AUTHORITY["EPSG","4326"]]'
 )
+
+
+_CASTS = {
+    "numeric": "number",
+    "boolean": "boolean",
+    "timestamptz": "datetime",
+    "json": "unknown(114)",
+    "jsonb": "unknown(3802)",
+    "geometry": "geometry",
+}
+"""Types of columns by the type of a cast; others are reported by the value."""
+_ARRAY = re.compile(r"\barray\s*\[([^\[\]]*)\]", re.IGNORECASE)
+_TYPED = re.compile(r"(?:::\s*(\w+)|\b(true|false)|\b(array)\s*\[[^\[\]]*\])\s+as\s+(\w+)\b", re.IGNORECASE)
+READERS: dict[str, Callable[[Any], Any]] = {
+    "boolean": bool,
+    "number": float,
+    **dict.fromkeys(("unknown(114)", "unknown(3802)", "unknown(1007)"), json.loads),
+}
+"""Functions from SQLite's values to those of JSON, by type of column."""
 
 
 def statement_kind(sql: str) -> str:
@@ -121,10 +142,21 @@ def translate(sql: str) -> str:
         if is_literal:
             out.append(_stored_moment(text) if _MOMENT.fullmatch(text) else text)
             continue
-        uncast = re.sub(r"::\s*\w+(\s*\(\d+\))?", "", text)
+        uncast = re.sub(r"::\s*\w+(\s*\(\d+\))?", "", _ARRAY.sub(r"json_array(\1)", text))
         out.append(re.sub(r"\bilike\b", "LIKE", uncast, flags=re.IGNORECASE))
     whole = "".join(out).strip().rstrip("; \t\r\n")
     return re.sub(r"(^|\()\s*table\s+(?=[\w\"])", r"\1SELECT * FROM ", whole, flags=re.IGNORECASE)
+
+
+def literal_types(sql: str) -> dict[str, str]:
+    """Return the type of each column whose type a cast, a boolean or an array in the query tells, by name."""
+    bare = "".join("''" if is_literal else text for is_literal, text in pieces(sql))
+    found = {}
+    for cast, boolean, array, name in _TYPED.findall(bare):
+        kind = "boolean" if boolean else "unknown(1007)" if array else _CASTS.get(cast.lower())
+        if kind:
+            found[name] = kind
+    return found
 
 
 def report_of(sql: str) -> tuple[str, str] | None:
@@ -161,6 +193,8 @@ def error_text(text: str, sql: str) -> str:
         return f"function {table[1]}() does not exist. {_OTHER_ENGINE}"
     if "syntax error" in text or text.startswith(("unrecognized token", "wrong number of arguments")):
         return f"{text}. {_OTHER_ENGINE}"
+    if text == "user-defined function raised exception":
+        return "permission denied for the catalog"
     if text == "interrupted":
         return TIMED_OUT
     return text
@@ -212,3 +246,19 @@ def add_reference_systems(db: sqlite3.Connection) -> None:
     """Create PostGIS's view of coordinate systems, which GDAL reads before any geometry."""
     row = f"SELECT {geometry.SRID} AS srid, 'EPSG' AS auth_name, {geometry.SRID} AS auth_srid"
     db.execute(f"CREATE TEMP VIEW spatial_ref_sys AS {row}, '{_WGS84}' AS srtext")
+
+
+def add_catalog(db: sqlite3.Connection) -> None:
+    """Create what clients ask PostgreSQL's catalog: the collation, and the indexes of datasets."""
+    db.create_function("current_database", 0, lambda: "amigocloud", deterministic=True)
+    db.execute(
+        "CREATE TEMP VIEW pg_database AS"
+        " SELECT 'amigocloud' AS datname, catalog_value('collation') AS datcollate"
+    )
+    db.execute(
+        "CREATE TEMP VIEW pg_indexes AS"
+        " SELECT 'public' AS schemaname, tbl_name AS tablename, name AS indexname,"
+        " 'CREATE UNIQUE INDEX ' || name || ' ON ' || tbl_name || ' USING btree (amigo_id)' AS indexdef"
+        " FROM main.sqlite_master"
+        " WHERE type = 'index' AND tbl_name LIKE 'dataset%' AND catalog_value('index')"
+    )

@@ -46,6 +46,8 @@ class SqliteStore(Store):
         self.db.create_function("now", 0, now)
         self.db.create_function("generate_uuid", 0, self._new_uuid)
         self.db.create_function("next_version", 1, self._next_version)
+        self.db.create_function("catalog_value", 1, self._catalog_value)
+        dialect.add_catalog(self.db)
 
     def dump(self) -> tuple[bytes, dict[int, Dataset]]:
         """Return the whole content, to create another store from."""
@@ -72,6 +74,12 @@ class SqliteStore(Store):
 
     def _remove(self, number: int) -> None:
         tables.drop(self.db, number)
+
+    def _catalog_value(self, name: str) -> Any:
+        value = self.catalog(name)
+        if value is None:
+            raise PermissionError(name)
+        return value
 
     def _change_columns(
         self,
@@ -126,7 +134,7 @@ class SqliteStore(Store):
         """Run a query, see :meth:`Store.select`."""
         if report := dialect.report_of(sql):
             return self._report(*report)
-        text = dialect.translate(sql)
+        text, kinds = dialect.translate(sql), dialect.literal_types(sql)
         tables.check_types(text, self.datasets.values())
         if shuffled:
             text = f"SELECT * FROM ({text}\n) ORDER BY random()"
@@ -135,7 +143,7 @@ class SqliteStore(Store):
             if shadow:
                 self.db.execute(f"CREATE TEMP VIEW {shadow[0]} AS {shadow[1]}")
             try:
-                return self._page(text, limit, offset, at)
+                return self._page(text, limit, offset, at, kinds)
             finally:
                 if shadow:
                     self.db.execute(f"DROP VIEW temp.{shadow[0]}")
@@ -162,7 +170,7 @@ class SqliteStore(Store):
         name, text = ("QUERY PLAN", "Seq Scan") if kind == "explain" else (about.strip(), "UTC")
         return Page([{"name": name, "type": "string"}], [{name: text}], 1)
 
-    def _page(self, sql: str, limit: int, offset: int, at: At | None) -> Page:
+    def _page(self, sql: str, limit: int, offset: int, at: At | None, kinds: Mapping[str, str]) -> Page:
         declared = self._declared(sql)
         key = (sql, at, self.writes)
         if key not in self._counts:
@@ -174,8 +182,10 @@ class SqliteStore(Store):
         values = cursor.fetchall()
         columns = [tables.describe(name, declared[i], i, values) for i, name in enumerate(names)]
         for i, column in enumerate(columns):
-            if column["type"] == "boolean":
-                values = [(*r[:i], None if r[i] is None else bool(r[i]), *r[i + 1 :]) for r in values]
+            if not declared[i] and column["name"] in kinds:
+                column["type"] = kinds[column["name"]]
+            if read := dialect.READERS.get(column["type"]):
+                values = [(*r[:i], None if r[i] is None else read(r[i]), *r[i + 1 :]) for r in values]
         # Of two columns of one name, a row holds the last one.
         return Page(columns, [dict(zip(names, row, strict=True)) for row in values], self._counts[key])
 

@@ -76,6 +76,7 @@ class Store(ABC):
         self.datasets = dict(datasets)
         self.writes = 0
         self.on_states: Callable[[Iterable[int]], None] = lambda _: None
+        self.catalog: Callable[[str], Any] = lambda _: None
         self._uuids = 0
 
     @abstractmethod

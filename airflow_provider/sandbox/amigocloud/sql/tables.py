@@ -50,7 +50,10 @@ def create(db: sqlite3.Connection, n: int, columns: Columns) -> None:
 
 
 def drop(db: sqlite3.Connection, n: int) -> None:
-    """Drop the tables of dataset n."""
+    """Drop the tables of dataset n, and the view of a gallery."""
+    views = "SELECT name FROM main.sqlite_master WHERE type = 'view' AND instr(sql, ?)"
+    for (name,) in db.execute(views, (f'"dataset_{n}"',)).fetchall():
+        db.execute(f'DROP VIEW "{name}"')
     for prefix in ("dataset", "old", "born"):
         db.execute(f'DROP TABLE "{prefix}_{n}"')
 

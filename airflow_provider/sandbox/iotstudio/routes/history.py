@@ -38,7 +38,8 @@ def read(request: ApiRequest) -> Reply:
     start, stop = _range(at) if at else (-FAR, FAR)
     stop += request.service.range_end == "inclusive"
     start = max(start, oldest)
-    cursor = decode_cursor(request.param("next_cursor")) if request.param("next_cursor") else None
+    after_page = request.param("next_cursor")
+    cursor = decode_cursor(request, after_page) if after_page else None
     if cursor and cursor[-1] == EMPTY_PAGE_SENT:
         cursor.pop()
     elif cursor and request.service.empty_page_in_the_middle:
@@ -51,6 +52,8 @@ def read(request: ApiRequest) -> Reply:
         stop = min(stop, -after[0] + 1)
         items = (item for item in _between(thing, names, start, stop) if item[:2] > after)
     if request.flag("group") and "property" not in request.args:
+        if request.service.group_limit == "values":
+            return 200, _grouped_values(request, items, limit)
         return 200, _grouped(request, items, limit)
     found = list(islice(items, limit + 1))
     more = encode_cursor(found[limit - 1][:2]) if len(found) > limit else ""
@@ -106,6 +109,16 @@ def _backwards(name: str, series: Series, start: int, stop: int) -> Iterator[Ite
 def _between(thing: Thing, names: list[str], start: int, stop: int) -> Iterator[Item]:
     runs = [_backwards(name, thing.history.get(name, ()), start, stop) for name in names]
     return heapq.merge(*runs, key=lambda item: item[:2])
+
+
+def _grouped_values(request: ApiRequest, items: Iterator[Item], limit: int) -> dict[str, Any]:
+    """Return so many values, those of a time as one item; a time can be divided between two pages."""
+    found = list(islice(items, limit + 1))
+    rows = [
+        {"at": short_time(-when), "properties": {name: value for _, name, value in group}}
+        for when, group in groupby(found[:limit], key=lambda item: item[0])
+    ]
+    return page_body(request, rows, encode_cursor(found[limit - 1][:2]) if len(found) > limit else "")
 
 
 def _grouped(request: ApiRequest, items: Iterator[Item], limit: int) -> dict[str, Any]:

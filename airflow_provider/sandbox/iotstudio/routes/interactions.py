@@ -16,7 +16,7 @@ Describe = Callable[[ApiRequest, Thing, Entry], dict[str, Any]]
 
 CAP = 100
 """Maximum stored actions, or events, of a name."""
-NEWEST_FIRST = order_by("uid", descending=True)
+NEWEST_FIRST, OLDEST_FIRST = order_by("uid", descending=True), order_by("uid")
 
 
 def _href(request: ApiRequest, kind: str, thing: Thing, entry: Entry) -> str:
@@ -95,7 +95,9 @@ def _find(request: ApiRequest, entries: list[Entry]) -> Entry:
 
 def _list(request: ApiRequest, thing: Thing, kind: str, describe: Describe) -> Reply:
     entries = _of_name(request, thing, kind)
-    return 200, list_page(request, entries, NEWEST_FIRST, lambda entry: describe(request, thing, entry))
+    from_oldest = kind == "events" and request.service.event_order == "oldest"
+    order = OLDEST_FIRST if from_oldest else NEWEST_FIRST
+    return 200, list_page(request, entries, order, lambda entry: describe(request, thing, entry))
 
 
 def _of_name(request: ApiRequest, thing: Thing, kind: str) -> list[Entry]:

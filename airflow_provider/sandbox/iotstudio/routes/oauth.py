@@ -24,6 +24,22 @@ def _client(service: IoTStudioState, form: Mapping[str, str]) -> Client:
     return client
 
 
+def metadata(url: str) -> dict[str, Any]:
+    """Return the OpenID metadata, in the form of OpenID Connect Discovery.
+
+    The vendor's docs do not name it; servers of this kind (Ory Hydra) have it.
+
+    :param url: URL of the service.
+    """
+    return {
+        "issuer": f"{url}/",
+        "token_endpoint": f"{url}/oauth2/token",
+        "revocation_endpoint": f"{url}/oauth2/revoke",
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+    }
+
+
 def issue(service: IoTStudioState, form: Mapping[str, str]) -> Reply:
     """POST /oauth2/token."""
     client = _client(service, form)

@@ -46,7 +46,13 @@ def _write(request: ApiRequest, thing: Thing, values: dict[str, Any]) -> Reply:
     if service.max_message_bytes is not None and len(request.body) > service.max_message_bytes:
         raise ApiError(413, "message too large")
     record = request.flag("update_history") is not False
-    check_values(request, thing, values)
+    try:
+        check_values(request, thing, values)
+    except ApiError:
+        if service.partial_writes == "valid":
+            valid = {name: v for name, v in values.items() if not _value_error(request, thing, name, v)}
+            store_values(request, thing, valid, record=record)
+        raise
     store_values(request, thing, values, record=record)
     return (201 if request.preview and request.preview < "2024.1" else 200), values
 

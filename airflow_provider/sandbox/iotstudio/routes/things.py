@@ -104,9 +104,10 @@ def get(request: ApiRequest) -> Reply:
 
 
 def replace(request: ApiRequest) -> Reply:
-    """PUT T: the whole description; without ``status`` the current values stay."""
+    """PUT T: the whole description; without ``status`` the current values stay, or go."""
     thing, body = request.find_thing(), request.json_object()
-    body.setdefault("status", thing.status)
+    if request.service.put_without_status == "keep":
+        body.setdefault("status", thing.status)
     _fill(request, thing, body)
     return 200, _describer(request)(thing)
 
@@ -141,13 +142,20 @@ def _patch(request: ApiRequest, thing: Thing, operations: Any) -> dict[str, Any]
     return describe(thing)
 
 
+def _check_method(request: ApiRequest) -> None:
+    if not request.service.has_patch:
+        raise ApiError(404, "Requested url does not match any rules")
+
+
 def patch(request: ApiRequest) -> Reply:
     """PATCH T: a JSON Patch."""
+    _check_method(request)
     return 200, _patch(request, request.find_thing(), request.json())
 
 
 def patch_many(request: ApiRequest) -> Reply:
     """PATCH things: a JSON Patch for each Thing; one result for each, in order."""
+    _check_method(request)
     items = request.json()
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ApiError(400, "malformed body")
@@ -161,6 +169,9 @@ def patch_many(request: ApiRequest) -> Reply:
         except ApiError as error:
             results.append({"status": error.status, "response": error.body})
     errors = [index for index, result in enumerate(results) if result["status"] >= 400]
+    if request.service.patch_results == "by_id":
+        named = {str(item.get("id")): result for item, result in zip(items, results, strict=True)}
+        return 207, {"has_errors": errors, "results": named}
     return 207, {"has_errors": errors, "results": results}
 
 

@@ -19,6 +19,8 @@ _MIDNIGHT = re.compile(
 )
 _TIME = re.compile(r":|\d[Tt]\d")
 
+_MORE_THAN_TIME = re.compile(r"[0-9]\s*[-+][0-9]|[0-9/]\s+(?![AaPp]\.?[Mm]|UTC)[0-9A-Za-z]")
+
 DROPS_TIME = "does not fit its type: it has a time of day or a zone, which a date drops"
 
 _SAFE_DIGITS = 15
@@ -103,6 +105,16 @@ def check_date(text: str) -> str:
     """
     if has_time(text):
         raise UnfitError(DROPS_TIME)
+    return text
+
+
+def check_time(text: str) -> str:
+    """Return the text of a time of day.
+
+    :raises UnfitError: for one with a date or another zone than UTC, which the column would drop.
+    """
+    if _MORE_THAN_TIME.search(text):
+        raise UnfitError("does not fit its type: it has a date or a zone, which a time of day drops")
     return text
 
 

@@ -17,6 +17,7 @@ from airflow_provider.warehouse.load.columns.exact import (
     UnfitError,
     check_date,
     check_scale,
+    check_time,
     scale_of,
     whole,
 )
@@ -147,6 +148,10 @@ def _json_for_date(text: str) -> str:
     return check_date(_plain_json(text))
 
 
+def _json_for_time(text: str) -> str:
+    return check_time(_plain_json(text))
+
+
 def _csv_for_array(text: str) -> str:
     return array_text(_ANY.decode(text)) if text.lstrip()[:1] == "[" else text
 
@@ -156,11 +161,13 @@ _JSON_TEXTS: dict[str, Callable[[str], str | None]] = {
     "array": _json_for_array,
     "integer": _json_for_integer,
     "date": _json_for_date,
+    "time": _json_for_time,
 }
 _CSV_TEXTS: dict[str, Callable[[str], str | None]] = {
     "array": _csv_for_array,
     "integer": whole,
     "date": check_date,
+    "time": check_time,
 }
 
 
@@ -211,7 +218,8 @@ def _arrow_text(array: Any, pair: Pair) -> Any:
         return _converted(array, lambda value: f"{value.total_seconds():.6f} seconds")
     if pa.types.is_timestamp(kind):
         array = _microseconds(array, "UTC" if kind.tz else None)
-        return _mapped(array.cast(pa.string()), check_date) if pair.target.family == "date" else array
+        parts = pair.target.family in ("date", "time")
+        return _field_text(array.cast(pa.string()), pair) if parts else array
     csv_types = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_date, pa.types.is_time)
     if any(check(kind) for check in csv_types):
         return array

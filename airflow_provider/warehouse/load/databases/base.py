@@ -61,6 +61,10 @@ class BrokenWrite(NamedTuple):
     filled: Sequence[str]
 
 
+class NotDirectError(Exception):
+    """Rows do not fit a table; the checks of the staging table say which."""
+
+
 class Database(ABC):
     """One transaction on one connection, with the rows in a staging table.
 
@@ -268,6 +272,22 @@ class Database(ABC):
             f"INSERT INTO {self.quotes.table(table)} ({names}) SELECT {values} FROM {self.stage}"
         )
 
+    def takes_directly(self, table: TableName, pairs: Sequence[Pair], mode: str) -> bool:
+        """Return whether all rows can be written into the table without the staging table.
+
+        :param mode: ``append`` or ``replace``.
+        """
+        return False
+
+    def insert_directly(
+        self, table: TableName, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]
+    ) -> int:
+        """Write all rows into the table, and return their number.
+
+        :raises NotDirectError: when a row does not fit.
+        """
+        raise NotDirectError
+
     def insert_new(self, table: TableName, pairs: Sequence[Pair], key: Sequence[str]) -> int:
         """Insert the staged rows whose key the table lacks, and return their number."""
         target = self.quotes.table(table)
@@ -347,6 +367,18 @@ class Database(ABC):
             f" VALUES ({', '.join([PARAMETER] * 4)})",
             *(load_id, entry.rows, entry.sha256, entry.loaded_at),
         )
+
+
+def follows(name: str, table: str) -> str:
+    """Return the problem of a foreign key by which a replace would delete or change rows of another table.
+
+    :param name: the foreign key.
+    :param table: the other table.
+    """
+    return (
+        f"the foreign key {name!r} of the table {table!r} deletes or changes rows there when rows of this"
+        " table are deleted; load with mode='merge'"
+    )
 
 
 def not_taken(count: int, done: str) -> str:

@@ -206,8 +206,6 @@ class DuckDb(Database):
             and _family(pair.target.type.removesuffix("[]")) in _NUMBERS
         ):
             wrong.append(f"TRY_CAST({found} AS DOUBLE[]) IS DISTINCT FROM TRY_CAST({name} AS DOUBLE[])")
-        if raw == "VARCHAR" and pair.target.family == "time":
-            wrong.append(f"regexp_matches({name}, '[0-9]\\s*[-+][0-9]')")  # A day or a zone is dropped.
         return f"{name} IS NOT NULL AND ({' OR '.join(wrong)})"
 
     def _bad_values(self, source: Source, pair: Pair) -> list[str]:

@@ -14,7 +14,7 @@ from airflow_provider.warehouse.load.columns.exact import UnfitError, decimal_ty
 from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
-from airflow_provider.warehouse.load.databases.base import as_path
+from airflow_provider.warehouse.load.databases.base import as_path, follows
 from airflow_provider.warehouse.load.databases.generic import Generic
 from airflow_provider.warehouse.load.databases.mariadb_errors import clean_error, has_no_answer, named_column
 
@@ -45,6 +45,14 @@ WHERE table_schema = COALESCE(\0, DATABASE()) AND table_name = \0 ORDER BY ordin
 _CHECKS = """
 SELECT check_clause FROM information_schema.check_constraints
 WHERE constraint_schema = COALESCE(\0, DATABASE()) AND table_name = \0"""
+
+_FOLLOWING = """
+SELECT constraint_name, table_name FROM information_schema.referential_constraints
+WHERE unique_constraint_schema = COALESCE(\0, DATABASE()) AND referenced_table_name = \0
+  AND delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+  AND NOT (constraint_schema = unique_constraint_schema AND table_name = referenced_table_name)
+ORDER BY 2, 1"""
+"""Foreign keys of other tables that delete or change rows there when rows of this one are deleted."""
 
 _FAMILIES = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "integer"),
@@ -150,6 +158,13 @@ class MariaDb(Generic):
             for one in found
             if one.startswith("json_valid(`") and one.endswith("`)")
         }
+
+    def table_problems(self, table: TableName, mode: str) -> list[str]:
+        """Return the foreign keys that a replace would follow."""
+        if mode != "replace":
+            return []
+        place = (table[0] if len(table) > 1 else None, table[-1])
+        return [follows(*map(_text, row)) for row in self.rows(_FOLLOWING, *place)]
 
     def path_of(self, table: TableName) -> str:
         """Return the names of the database and the table."""

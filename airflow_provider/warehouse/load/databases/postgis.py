@@ -26,6 +26,9 @@ _FAR_OUTSIDE = (
 )
 """The same, but for what rounding does to coordinates of the edge."""
 
+_DEGREES = "ST_MakeEnvelope(-180, -90, 180, 90)"
+"""All longitudes and latitudes, for the operator that compares bounding boxes."""
+
 _DIMENSIONS = {"": 0, "M": 1, "Z": 2, "ZM": 3}
 """Numbers that ``ST_Zmflag`` returns, by the ending of a column's kind."""
 
@@ -91,7 +94,7 @@ def _in_degrees(database: Database, pair: Pair) -> dict[str, str]:
     """Return the check of coordinates that no degrees have; a geography makes other places of them."""
     srids = {LONGITUDE_LATITUDE}
     target, known = pair.target.srid, pair.source.srid
-    if target and database.rows(f"{_LONGLAT} AND srid = {target}"):
+    if target and _is_in_degrees(database, target):
         srids.add(target)
     # Without an SRID degrees and metres are compared with the column by another check.
     unset = (target in srids and known != UNKNOWN_SRID) or (not target and known in srids)
@@ -115,16 +118,47 @@ def _of_shape(target: TargetColumn) -> dict[str, str]:
     return checks
 
 
+def is_stored_in_degrees(database: Database, pair: Pair) -> bool:
+    """Return whether PostGIS sets the SRID of geometries without one, as the load would, to one of degrees.
+
+    :param database: the database.
+    :param pair: the columns.
+    """
+    target = pair.target
+    is_typed = target.type.startswith("geometry(")
+    return (
+        is_typed
+        and bool(target.srid)
+        and pair.source.srid in (UNKNOWN_SRID, target.srid)
+        and _is_in_degrees(database, target.srid)
+    )
+
+
+def _is_in_degrees(database: Database, srid: int) -> bool:
+    return bool(database.rows(f"{_LONGLAT} AND srid = {srid}"))
+
+
+def are_in_degrees(database: Database, table: str, pair: Pair) -> bool:
+    """Return whether all geometries of a typed column of degrees are in them; PostGIS has checked the rest.
+
+    :param database: the database.
+    :param table: the table that they are in, in SQL.
+    :param pair: the columns.
+    """
+    name = database.quotes.name(pair.target.name)
+    return not database.rows(f"SELECT 1 FROM {table} WHERE NOT ({name} @ {_DEGREES}) LIMIT 1")
+
+
 def _all_fit(database: Database, pair: Pair) -> bool:
     """Return whether all staged geometries have the column's SRID and kind, and are in its degrees.
 
     The checks that name what is wrong call four times as many functions for each row.
     """
     target = pair.target
-    if not target.srid or not database.rows(f"{_LONGLAT} AND srid = {target.srid}"):
+    if not target.srid or not _is_in_degrees(database, target.srid):
         return False
     wrong = " OR ".join(_of_shape(target)) or "false"
-    fits = f"ST_SRID(g) = {target.srid} AND g @ ST_MakeEnvelope(-180, -90, 180, 90) AND NOT ({wrong})"
+    fits = f"ST_SRID(g) = {target.srid} AND g @ {_DEGREES} AND NOT ({wrong})"
     column = f"SELECT {database.quotes.name(target.name)} AS g FROM {database.stage}"
     return not database.rows(f"SELECT 1 FROM ({column}) c WHERE NOT ({fits}) LIMIT 1")
 
@@ -142,7 +176,7 @@ def _guessed(database: Database, srid: int) -> dict[str, str]:
     """Return the check of geometries without SRID, for a column's SRID."""
     if not database.rows(f"SELECT 1 FROM spatial_ref_sys WHERE srid = {srid}"):
         return {}
-    if database.rows(f"{_LONGLAT} AND srid = {srid}"):
+    if _is_in_degrees(database, srid):
         text = f"has no SRID, and is outside of longitude and latitude, which SRID {srid} is"
         return {f"ST_SRID(g) = 0 AND {_FAR_OUTSIDE}": text}
     text = f"has no SRID, and looks like longitude and latitude, which SRID {srid} is not"

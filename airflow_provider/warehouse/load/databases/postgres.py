@@ -14,8 +14,20 @@ from airflow_provider.warehouse.load.columns.names import Quotes, TableName
 from airflow_provider.warehouse.load.columns.rows import UNKNOWN_SRID, SourceColumn
 from airflow_provider.warehouse.load.columns.target import Pair, TargetColumn
 from airflow_provider.warehouse.load.columns.text import BadValueError, refuse_bad_value, to_text
-from airflow_provider.warehouse.load.databases.base import BrokenWrite, Database, as_path, not_taken
-from airflow_provider.warehouse.load.databases.postgis import FIND_POSTGIS, geometry_problems, geometry_value
+from airflow_provider.warehouse.load.databases.base import (
+    BrokenWrite,
+    Database,
+    NotDirectError,
+    as_path,
+    not_taken,
+)
+from airflow_provider.warehouse.load.databases.postgis import (
+    FIND_POSTGIS,
+    are_in_degrees,
+    geometry_problems,
+    geometry_value,
+    is_stored_in_degrees,
+)
 from airflow_provider.warehouse.load.databases.postgres_constraints import constraint_problems
 from airflow_provider.warehouse.load.databases.postgres_errors import clean_error, has_no_answer, sqlstate
 from airflow_provider.warehouse.load.databases.postgres_tables import may_skip_rows, table_problems
@@ -69,6 +81,7 @@ _FAMILIES = {
     "text": "text",
     "character varying": "text",
     "character": "text",
+    "time without time zone": "time",
     "timestamp without time zone": "timestamp",
     "timestamp with time zone": "moment",
 }
@@ -290,9 +303,18 @@ class Postgres(Database):
 
     def fill_stage(self, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]) -> None:
         """Write all rows by COPY."""
+        self._staged = self._copy(self.stage, source, pairs, progress)
+
+    def _copy(
+        self, table: str, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]
+    ) -> int:
+        """Copy all rows, and return how many the server says it has copied.
+
+        :param table: the table in SQL.
+        """
         self._pairs = pairs
         names = self.quotes.names(pair.target.name for pair in pairs)
-        sql = f"COPY {self.stage} ({names}) FROM STDIN (FORMAT csv, HEADER, NULL '', ENCODING 'UTF8')"
+        sql = f"COPY {table} ({names}) FROM STDIN (FORMAT csv, HEADER, NULL '', ENCODING 'UTF8')"
         # By a first line the server knows how lines end, and counts those within texts like all others.
         blocks = chain([_HEADER], prefetch(_csv_blocks(source, pairs, progress)))
         cursor = self.cursor()
@@ -305,7 +327,37 @@ class Postgres(Database):
             cursor.copy_expert(sql, reader, size=_BlockReader.SIZE)
             if reader.error is not None:
                 raise reader.error
-        self._staged = int(cursor.rowcount)
+        return int(cursor.rowcount)
+
+    def takes_directly(self, table: TableName, pairs: Sequence[Pair], mode: str) -> bool:
+        """Return whether COPY writes the same values into the table as by way of the staging table.
+
+        A table that may leave out rows is filled by INSERT, whose count says so. Geometries are checked in
+        the table itself, so it must have no other rows.
+        """
+        geometries = [pair for pair in pairs if pair.target.family == "geometry"]
+        if not all(map(self._is_copied_as_is, pairs)) or may_skip_rows(self, self._oid(table)):
+            return False
+        return (
+            not geometries
+            or mode == "replace"
+            or not self.rows(f"SELECT 1 FROM {self.rows_of(table)} LIMIT 1")
+        )
+
+    def _is_copied_as_is(self, pair: Pair) -> bool:
+        if pair.target.family == "geometry":
+            return is_stored_in_degrees(self, pair)
+        return pair.target.family != "timestamp" and not is_naive_array(pair.target)
+
+    def insert_directly(
+        self, table: TableName, source: Source, pairs: Sequence[Pair], progress: Callable[[int], object]
+    ) -> int:
+        """Copy all rows into the table."""
+        copied = self._copy(self.quotes.table(table), source, pairs, progress)
+        for pair in pairs:
+            if pair.target.family == "geometry" and not are_in_degrees(self, self.rows_of(table), pair):
+                raise NotDirectError
+        return copied
 
     def staged(self) -> int:
         """Return the number of rows that the server says it has copied."""
@@ -417,7 +469,7 @@ def _csv_blocks(source: Source, pairs: Sequence[Pair], progress: Callable[[int],
         arrow_csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), out, options)
         rows += batch.rows
         progress(rows)
-        yield out.getbuffer()  # type: ignore[misc]
+        yield out.getvalue()
 
 
 class _BlockReader:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider.warehouse.load.databases.base import follows
+
 if TYPE_CHECKING:
     from airflow_provider.warehouse.load.databases.base import Database
 
@@ -31,11 +33,7 @@ def table_problems(database: Database, oid: int, mode: str) -> list[str]:
     """
     problems = []
     if mode == "replace":
-        problems = [
-            f"the foreign key {name!r} of the table {other!r} deletes or changes rows there when rows of this"
-            " table are deleted; load with mode='merge'"
-            for name, other in database.rows(_FOLLOWING.replace("\0", str(oid)))
-        ]
+        problems = [follows(*row) for row in database.rows(_FOLLOWING.replace("\0", str(oid)))]
     if mode != "append" and database.value(f"SELECT row_security_active({oid}::oid)"):
         problems.append(
             "row-level security may hide rows of the table from this user; load as its owner, or as a user"

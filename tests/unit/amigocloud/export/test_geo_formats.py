@@ -102,6 +102,15 @@ def test_the_covering_column_holds_the_box_of_each_row(sandbox, tmp_path, datase
             assert tuple(box.values()) == shapely.from_wkb(value).bounds
 
 
+@pytest.mark.parametrize("name", ["a.geojson", "a.geoparquet"])
+def test_an_empty_text_is_no_geometry(sandbox, tmp_path, name):
+    sql = f"SELECT amigo_id, NULL::geometry AS {GEOMETRY} FROM dataset_{seed.ZONES} ORDER BY amigo_id"
+    export(tmp_path / "null" / name, sql=sql)
+    sandbox.amigocloud.empty_geometry = "text"
+    export(tmp_path / "text" / name, sql=sql)
+    assert (tmp_path / "text" / name).read_bytes() == (tmp_path / "null" / name).read_bytes()
+
+
 def test_heights_of_some_rows_are_in_types_and_box(tmp_path):
     path = written(
         tmp_path / "a.geoparquet",

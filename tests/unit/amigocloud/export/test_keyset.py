@@ -228,8 +228,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("concurrency", [1, 2, 8])
-@pytest.mark.parametrize("outlined", [True, False])
+@pytest.mark.parametrize(("concurrency", "outlined"), [(1, True), (8, True), (2, False)])
 @pytest.mark.parametrize("keys", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 def test_texts_in_any_collation_come_once_and_in_its_order(order, keys, outlined, concurrency):

@@ -39,8 +39,8 @@ SAME = [
     ("float", [2.5, "2.5", "25e-1", " 2.50 "], 2.5),
     ("number", [3, "3", 3.0, "3.000"], 3.0),
     ("unknown(1700)", ["0.1", 0.1], 0.1),
-    ("boolean", [True, "true", 1, "True"], True),
-    ("boolean", [False, "false", 0], False),
+    ("boolean", [True, "true", 1, "True", "t"], True),
+    ("boolean", [False, "false", 0, "f"], False),
     ("date", ["2025-01-31"], date(2025, 1, 31)),
     (
         "datetime",

@@ -355,3 +355,43 @@ def test_a_new_token_can_end_the_oldest(sandbox: Sandbox, api: Api) -> None:
     assert api("GET", f"/things/{THING}").status_code == 401
     sandbox.iotstudio.max_tokens = None
     assert [log_in(sandbox).status_code for _ in range(12)] == [200] * 12
+
+
+def test_a_description_without_values_keeps_or_clears_them(sandbox: Sandbox, api: Api) -> None:
+    body = {name: value for name, value in api("GET", f"/things/{THING}").json().items() if name != "status"}
+    assert api("PUT", f"/things/{THING}", body).json()["status"]
+    sandbox.iotstudio.put_without_status = "clear"
+    assert api("PUT", f"/things/{THING}", body).json()["status"] == {}
+
+
+def test_an_older_service_knows_no_patch(sandbox: Sandbox, api: Api) -> None:
+    sandbox.iotstudio.has_patch = False
+    for path in ("/things", f"/things/{THING}"):
+        reply = api("PATCH", path, [])
+        assert (reply.status_code, reply.json()["error"]["message"]) == (
+            404,
+            "Requested url does not match any rules",
+        )
+
+
+def test_results_of_a_bulk_patch_are_a_list_or_by_id(sandbox: Sandbox, api: Api) -> None:
+    patches = [
+        {"id": THING, "patch": [{"op": "add", "path": "/title", "value": "a"}]},
+        {"id": "x", "patch": []},
+    ]
+    listed = api("PATCH", "/things", patches).json()
+    assert ([one["status"] for one in listed["results"]], listed["has_errors"]) == ([200, 404], [1])
+    sandbox.iotstudio.patch_results = "by_id"
+    named = api("PATCH", "/things", patches).json()["results"]
+    assert {name: one["status"] for name, one in named.items()} == {THING: 200, "x": 404}
+
+
+def test_events_begin_with_the_newest_or_the_oldest(sandbox: Sandbox, api: Api) -> None:
+    path = f"/things/{THING}/events/highTemperature"
+    for data in (1, 2):
+        api("POST", path, {"highTemperature": {"data": data}})
+    orders = {}
+    for order in ("newest", "oldest"):
+        sandbox.iotstudio.event_order = order  # type: ignore[assignment]
+        orders[order] = [one["highTemperature"]["data"] for one in api("GET", path).json()["data"]]
+    assert orders == {"newest": [2, 1], "oldest": [1, 2]}

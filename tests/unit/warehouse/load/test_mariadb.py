@@ -59,6 +59,26 @@ def test_replace_has_all_new_rows_and_none_of_the_old(store, load, write, suffix
     ]
 
 
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_a_replace_that_would_change_other_tables_is_refused(store, load, write, action):
+    store.query(
+        "CREATE TABLE other (t_id int, CONSTRAINT to_t FOREIGN KEY (t_id) REFERENCES t (id)"
+        f" ON DELETE {action})"
+    )
+    store.query("INSERT INTO t VALUES (2, 'old', 1, 'x')")
+    store.query("INSERT INTO other VALUES (2)")
+    with pytest.raises(InputError, match="the foreign key 'to_t' of the table 'other'.*mode='merge'"):
+        load(write(ROWS))
+    assert store.query("SELECT id, t_id FROM t, other") == [(2, 2)]
+    assert load(write(ROWS), mode="merge", key=["id"])["inserted"] == 2
+
+
+def test_a_replace_of_a_table_that_refers_to_itself_is_loaded(store, load, write):
+    store.query("ALTER TABLE t ADD parent int, ADD FOREIGN KEY (parent) REFERENCES t (id) ON DELETE CASCADE")
+    store.query("INSERT INTO t VALUES (2, 'old', 1, 'x', 2)")
+    assert load(write(ROWS))["deleted"] == 1
+
+
 def test_merge_writes_only_rows_that_differ(store, load, write):
     store.query("INSERT INTO t VALUES (1, 'a', 1.5, 'x'), (2, 'b', NULL, 'x'), (9, 'old', 1, 'x')")
     result = load(write(ROWS), mode="merge", key=["id"])

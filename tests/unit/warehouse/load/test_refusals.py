@@ -164,6 +164,40 @@ def test_a_column_of_days_takes_no_time(table, load, write, text, taken):
         assert database.query("SELECT days[2]::text FROM t WHERE id = 2") == [("2026-01-01",)]
 
 
+HOURS = [
+    ("12:00", True),
+    ("12:00:00.25", True),
+    ("04:05 PM", True),
+    ("12:00:00Z", True),
+    ("12:00:00 UTC", True),
+    ("allballs", True),
+    ("12:00:00+02:00", False),
+    ("12:00 -05", False),
+    ("12:00:00 Europe/Berlin", False),
+    ("12:00 CET", False),
+    ("2026-01-01T12:00:00", False),
+    ("2026-01-01 12:00", False),
+    ("1/2/2026 12:00", False),
+]
+
+
+@pytest.mark.parametrize(("text", "taken"), HOURS)
+def test_a_column_of_times_of_day_takes_no_date_and_no_zone(table, load, write, text, taken):
+    table("id int, hour time(3)")
+    path = write({"id": 1}, {"id": 2, "hour": text})
+    if taken:
+        assert load(path)["rows"] == 2
+    else:
+        (problem,) = refused(load, path)
+        assert problem.startswith("row 2: the column 'hour' does not fit its type: it has a date or a zone")
+
+
+def test_a_parquet_moment_in_a_column_of_times_of_day_is_refused(table, load, tmp_path):
+    table("hour time")
+    parquet.write_table(pa.table({"hour": pa.array([1767225600], pa.timestamp("s"))}), tmp_path / "a.parquet")
+    assert "row 1: the column 'hour' does not fit" in refused(load, tmp_path / "a.parquet")[0]
+
+
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_a_parquet_moment_in_a_column_of_days_is_midnight(table, load, tmp_path, seconds):
     table("day date")

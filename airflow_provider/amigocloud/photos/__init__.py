@@ -1,0 +1,1 @@
+"""Photos of a dataset's rows, from its galleries into a folder."""

@@ -1,0 +1,111 @@
+"""Download of one photo into a file of its own, which has its name when it is complete."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote_plus, urljoin
+
+from airflow_provider.amigocloud.photos.galleries import REDIRECTS, Photo, photo
+from airflow_provider.errors import (
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
+    from airflow_provider.core.http.call import Call
+    from airflow_provider.core.http.sync_transport import Stream
+
+_MAX_ATTEMPTS = 3
+"""Maximum attempts of a download that breaks off, or whose link has expired."""
+
+_MAX_NAME = 100
+"""Maximum characters of a name within a path."""
+
+
+class Saved(NamedTuple):
+    """A photo's file.
+
+    :param sha256: hash of its bytes.
+    """
+
+    uri: str
+    bytes: int
+    sha256: str
+
+
+def path_of(of: Photo) -> str:
+    """Return a photo's path below the folder: gallery, row, and the photo's id before its name."""
+    return f"{of.gallery.id}/{_safe(of.source)}/{_safe(of.id)}-{_safe(of.filename)}"
+
+
+def _safe(name: str) -> str:
+    """Return a name without characters that paths, URLs or object storage read as something else."""
+    text = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
+    return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 20] + text[-20:]
+
+
+def save_photo(hook: AmigoCloudHook, of: Photo, uri: str) -> Saved | None:
+    """Write a photo to a file; return None when the service has the entry, and no photo.
+
+    A download that breaks off is retried from its start. The link that a redirect leads to is read without
+    credentials, on hosts that the connection allows.
+
+    :param hook: hook of the connection.
+    :param of: the photo.
+    :param uri: path of the file.
+    """
+    try:
+        call = photo(of)
+    except InputError:  # No URL can have such a name.
+        return None
+    for attempts_left in reversed(range(_MAX_ATTEMPTS)):
+        try:
+            return _save(hook, of, call, uri)
+        except NotFoundError:
+            if not attempts_left:  # One alone may be a stray one.
+                return None
+        except TransportError as error:
+            if not attempts_left:
+                raise
+            hook.log.warning("%s; retrying the download of photo %s", error, of.id)
+    return None
+
+
+def _save(hook: AmigoCloudHook, of: Photo, call: Call[Any], uri: str) -> Saved:
+    with hook.stream(call) as reply:
+        if reply.status not in REDIRECTS:
+            return _write(reply, uri)
+        link = urljoin(hook.settings.host, reply.headers.get("location", ""))
+        list(
+            islice(reply.chunks(), 2)
+        )  # Only a reply that was read leaves its connection to the next request.
+    return _follow(hook, of, link, uri)
+
+
+def _follow(hook: AmigoCloudHook, of: Photo, link: str, uri: str) -> Saved:
+    """Write what a link leads to.
+
+    :raises InputError: when the link holds the token, which no other host may see.
+    :raises TransportError: when the link is refused: it is signed, and each attempt gets a new one.
+    """
+    if hook.settings.password in f"{link} {unquote_plus(link)}":
+        raise InputError("the service's link to a photo holds the connection's token; it is not followed")
+    try:
+        with hook.download(link) as stream:
+            return _write(stream, uri)
+    except PermissionDeniedError as error:
+        raise TransportError(f"the link to photo {of.id} was refused (HTTP {error.status})") from None
+
+
+def _write(stream: Stream, uri: str) -> Saved:
+    from airflow_provider.core.files.atomic import AtomicFile
+
+    with AtomicFile(uri) as file:
+        for chunk in stream.chunks():
+            file.write(chunk)
+    return Saved(uri, file.bytes, file.sha256)

@@ -1,0 +1,122 @@
+"""Operator that exports the photos of a dataset's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.core.asset_events import add_to_outlet_events
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MOST_AT_ONCE = 32
+
+
+class AmigoCloudExportPhotosOperator(BaseOperator):
+    """Export the photos of a dataset's rows into a folder, with a list that joins them to the rows.
+
+    Each photo is a file of its own, ``<gallery>/<amigo_id of the row>/<amigo_id of the photo>-<name>``, which
+    has its name when it is complete. The list ``photos.jsonl`` is written last. It has a row for each photo
+    that the service has now: ``dataset``, ``gallery``, ``gallery_name``, ``source_amigo_id`` (the row's
+    ``amigo_id``), ``amigo_id``, ``filename``, ``uri``, ``bytes`` and ``sha256``. A photo that is listed, but
+    whose file the service does not have, has null in the last three.
+
+    A retry after a crash continues after the photos that are in the folder. Returns the manifest of the list,
+    with ``new`` (photos that this task has downloaded, earlier attempts included), ``missing`` (those without
+    a file) and ``photo_bytes``.
+
+    :param dataset: id of the dataset (templated).
+    :param output_path: the folder: a local path, or any URL that ``ObjectStoragePath`` accepts, one for each
+        dataset (templated).
+    :param incremental: whether to download only photos that the list in the folder does not have. Files of
+        photos that were deleted in the service stay (templated).
+    :param concurrency: photos to download at once, 1 to 32 (templated).
+    :param amigocloud_conn_id: id of the Airflow connection. Photos are redirects to a bucket, whose host
+        belongs into the extra ``allowed_hosts`` (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        "dataset",
+        "output_path",
+        "incremental",
+        "concurrency",
+        "amigocloud_conn_id",
+    )
+    ui_color = "#d7ecd9"
+
+    def __init__(
+        self,
+        *,
+        dataset: int | str,
+        output_path: str,
+        incremental: bool | str = False,
+        concurrency: int | str = 8,
+        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.output_path = output_path
+        self.incremental = incremental
+        self.concurrency = concurrency
+        self.amigocloud_conn_id = amigocloud_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Export the photos, and return the manifest of their list.
+
+        :raises InputError: when arguments are invalid, or the dataset has no gallery.
+        """
+        import time
+
+        from airflow_provider.amigocloud.photos.export import LIST, PhotoExport
+        from airflow_provider.amigocloud.photos.galleries import read_galleries
+        from airflow_provider.core.files.storage import ensure_writable
+        from airflow_provider.core.state.identity import task_identity
+        from airflow_provider.errors import InputError
+
+        dataset = self._check_arguments()
+        folder = f"{self.output_path.rstrip('/')}/"
+        ensure_writable(f"{folder}{LIST}")
+        started = time.monotonic()
+        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
+            hook.need_project()
+            galleries = list(read_galleries(hook, dataset))
+            if not galleries:
+                raise InputError(f"dataset {dataset} has no gallery", "dataset")
+            self.log.info("Reading the photos of %s", ", ".join(f"'{one.name}'" for one in galleries))
+            concurrency = cast("int", self.concurrency)
+            identity = task_identity(cast("Any", context))
+            export = PhotoExport(hook, dataset, folder, identity, concurrency, self.log)
+            result = export.run(galleries, incremental=cast("bool", self.incremental))
+            result |= {
+                "requests": hook.requests,
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        self.log.info(
+            "Exported %d photos (%d new, %d without a file), %d bytes in all: %s",
+            *(result[name] for name in ("rows", "new", "missing", "photo_bytes", "uri")),
+        )
+        return add_to_outlet_events(context, self.outlets, result)
+
+    def _check_arguments(self) -> str:
+        """Return the dataset's id; raise for invalid arguments, before any request."""
+        from airflow_provider.amigocloud.api import dataset_number
+        from airflow_provider.amigocloud.values import path_problems, problems_of
+        from airflow_provider.core.input.conditions import raise_problems
+        from airflow_provider.core.input.scalars import Scalar, read_scalars
+
+        scalars = {
+            "incremental": Scalar("boolean"),
+            "concurrency": Scalar("integer", least=1, most=MOST_AT_ONCE),
+        }
+        problems = [
+            *problems_of("dataset", lambda: dataset_number(self.dataset)),
+            *path_problems(self.output_path, "output_path"),
+            *read_scalars(self, scalars),
+        ]
+        raise_problems(problems)
+        return str(dataset_number(self.dataset))

@@ -1,0 +1,91 @@
+"""Unasked: the switches of the sandbox that no check asks about, each with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_STRICT = "the strict reading: where the service takes more, nothing changes for what passes in the sandbox"
+_TOKENS = "a check would use up the tokens of other clients of the account"
+_FAULT = "a fault or data to test with, no behaviour of the service"
+_SIZE = "a check would send megabytes, or thousands of objects"
+_DOCUMENTED = "documented by the vendor"
+
+REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "mapsindoors": {
+        _STRICT: (
+            "strict",
+            "json_reader",
+            "duplicate_keys",
+            "check_content_type",
+            "check_dates",
+            "check_display_types",
+            "check_geometry",
+            "check_ids",
+            "check_keys",
+            "check_languages",
+            "check_numbers",
+            "check_query",
+            "check_status",
+            "check_types",
+        ),
+        _TOKENS: ("max_tokens", "token_above_max", "token_refused_status", "token_requests_per_minute"),
+        _SIZE: ("max_bytes", "max_items"),
+        "the provider writes no object of another solution": ("put_checks_dataset",),
+    },
+    "amigocloud": {
+        _STRICT: ("strict",),
+        _FAULT: ("empty_pages", "job_failures", "job_latency"),
+        _SIZE: ("simple_upload_limit",),
+        "a check would keep the service's database busy": ("statement_seconds",),
+    },
+    "iotstudio": {
+        _STRICT: ("strict", "check_descriptions", "check_values"),
+        _DOCUMENTED: ("apply_models",),
+        _TOKENS: ("max_tokens", "token_above_max", "token_refused_status", "token_requests_per_minute"),
+        _FAULT: (
+            "device_answers",
+            "device_seconds",
+            "forgotten_before",
+            "lost_writes",
+            "nan_literals",
+            "rounding",
+        ),
+    },
+    "leanix": {
+        _STRICT: ("strict",),
+        _TOKENS: ("max_tokens", "token_above_max", "token_refused_status", "token_requests_per_minute"),
+        _FAULT: (
+            "allowed",
+            "bad_items",
+            "doubtful_items",
+            "ending",
+            "hidden_runs",
+            "more_applications",
+            "processes_nothing",
+            "queue_seconds",
+            "run_seconds",
+            "seconds_per_item",
+            "stuck_in",
+        ),
+        "the provider asks for a link right before it reads it": ("link_seconds",),
+    },
+}
+"""Names of switches by service and by the reason why no check asks about them."""
+
+
+def unasked_switches(service: str) -> dict[str, str]:
+    """Return the reason for each switch of a service that no check asks about, by name.
+
+    :param service: the service.
+    """
+    return {name: reason for reason, names in REASONS[service].items() for name in names}
+
+
+def unasked_table() -> str:
+    """Return the table of reasons in Markdown."""
+    rows = ["| Service | No check asks about | Because |", "| --- | --- | --- |"]
+    for service, reasons in REASONS.items():
+        for reason, names in reasons.items():
+            listed = ", ".join(f"`{name}`" for name in names)
+            rows.append(f"| {service} | {listed} | {reason} |")
+    return "\n".join(rows)

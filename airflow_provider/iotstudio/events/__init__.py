@@ -1,0 +1,1 @@
+"""Events of Things: read from a fleet, waited for, watched, exported; and Things that fell silent."""

@@ -1,0 +1,116 @@
+"""Silence: Things that have reported no value for some time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.errors import NotFoundError
+from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio.actions import CLOCK_SKEW
+from airflow_provider.iotstudio.events.fleet import Fleet, amap_concurrently, map_concurrently
+from airflow_provider.iotstudio.hooks_base import aread_twice, read_twice
+from airflow_provider.iotstudio.known_names import names_of
+
+if TYPE_CHECKING:
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+
+class Silence:
+    """The silent Things of a fleet, poll after poll.
+
+    A Thing is silent when its newest recorded value is older than a time, or when it has none and was created
+    before that time: the service deletes old values. A Thing that has just reported cannot be silent for a
+    while, and is not asked again until then. Things without properties are never silent.
+
+    :param fleet: the Things.
+    :param silent_for: seconds without a value.
+    :param properties: only values of these properties count; None for all.
+    """
+
+    def __init__(self, fleet: Fleet, silent_for: float, properties: Sequence[str] | None) -> None:
+        self._fleet = fleet
+        self._silent_for = timedelta(seconds=silent_for)
+        self._properties = None if properties is None else frozenset(properties)
+        self._heard_until: dict[str, datetime] = {}
+
+    def find(self, hook: IoTStudioHook) -> list[str]:
+        """Return the ids of the silent Things.
+
+        :param hook: the space.
+        :raises NotFoundError: for a Thing that was given by its id and is not there.
+        """
+        hook.transport  # noqa: B018 - opened here once, before threads share it
+        ids = self._fleet.thing_ids
+        if ids is None:
+            asked = read_twice(lambda: self._doubtful(self._fleet.things(hook)))
+        else:
+            asked = self._doubtful(map_concurrently(lambda uid: read_twice(lambda: hook.get_thing(uid)), ids))
+        until = datetime.now(UTC) + CLOCK_SKEW
+
+        def read(thing: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+            try:
+                return read_twice(lambda: hook.last_values(thing["uid"], until, name=self._only_property))
+            except NotFoundError:
+                return None
+
+        return self._silent(asked, map_concurrently(read, asked))
+
+    async def afind(self, hook: IoTStudioHook) -> list[str]:
+        """Return the same from an event loop; see :meth:`find`.
+
+        :param hook: the space.
+        """
+        ids = self._fleet.thing_ids
+        if ids is None:
+            things = await aread_twice(lambda: self._fleet.athings(hook))
+        else:
+            things = await amap_concurrently(lambda uid: aread_twice(lambda: hook.aget_thing(uid)), ids)
+        until = datetime.now(UTC) + CLOCK_SKEW
+
+        async def read(thing: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+            name = self._only_property
+            try:
+                return await aread_twice(lambda: hook.alast_values(thing["uid"], until, name=name))
+            except NotFoundError:
+                return None
+
+        asked = self._doubtful(things)
+        return self._silent(asked, await amap_concurrently(read, asked))
+
+    @property
+    def _only_property(self) -> str | None:
+        return next(iter(self._properties)) if self._properties and len(self._properties) == 1 else None
+
+    def _doubtful(self, things: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return id and time of creation of the Things that may be silent."""
+        now = datetime.now(UTC)
+        found = []
+        for thing in things:
+            names = names_of(thing)
+            relevant = names if self._properties is None else names & self._properties
+            if relevant and self._heard_until.get(thing["uid"], now) <= now:
+                found.append({"uid": thing["uid"], "created": thing.get("created")})
+        return found
+
+    def _silent(
+        self, things: Sequence[Mapping[str, Any]], values: Iterable[list[dict[str, Any]] | None]
+    ) -> list[str]:
+        silent = []
+        for thing, items in zip(things, values, strict=True):
+            if items is None:
+                continue  # It was deleted meanwhile.
+            times = [
+                api.parse_time(str(item["at"]))
+                for item in items
+                if self._properties is None or not self._properties.isdisjoint(item["properties"])
+            ]
+            if not times and thing["created"]:
+                times = [api.parse_time(str(thing["created"]))]
+            heard_until = max(times, default=datetime.min.replace(tzinfo=UTC)) + self._silent_for
+            if heard_until <= datetime.now(UTC):
+                silent.append(str(thing["uid"]))
+            else:
+                self._heard_until[thing["uid"]] = heard_until
+        return silent

@@ -1,0 +1,154 @@
+"""Watching of events: which are new, and what is stored so that each fires once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.iotstudio.events.reader import Found
+from airflow_provider.iotstudio.events.records import RETAINED_EVENTS, Event
+
+if TYPE_CHECKING:
+    from airflow_provider.core.state.firing import Decision
+
+MARGIN = timedelta(minutes=15)
+"""How late an event may show: Things are read one after the other, and clocks differ."""
+
+CLOCK_LEEWAY = timedelta(hours=2)
+"""How far the service's clock may be behind when a watcher starts."""
+
+MARK_BYTES = 6
+"""Length of the mark of an event that has fired."""
+
+MAX_STATE = 48_000
+"""Maximum characters of the marks in an asset's state, which may hold 64 KiB."""
+
+_PER_SECOND = 24
+"""Characters that each second with events takes beside its marks."""
+
+
+@dataclass
+class Place:
+    """Progress of a watcher: the time before which events are over, and the marks of later ones.
+
+    :param after: events from before this time never fire.
+    :param seen: marks of the events that have fired, by their second since the epoch.
+    """
+
+    after: datetime
+    seen: dict[int, set[bytes]]
+
+    @classmethod
+    def read(cls, stored: Any, started: datetime) -> Place:
+        """Read the stored place; without one a watcher begins somewhat before it started.
+
+        :param stored: what :meth:`to_json` returned; None when nothing is stored.
+        :param started: when the watcher started.
+        """
+        if not isinstance(stored, Mapping):
+            return cls(started - CLOCK_LEEWAY, {})
+        return cls(
+            datetime.fromisoformat(stored["after"]),
+            {int(second): _split(marks) for second, marks in stored["seen"].items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the place as JSON."""
+        seen = {
+            str(second): base64.b64encode(b"".join(sorted(marks))).decode()
+            for second, marks in sorted(self.seen.items())
+        }
+        return {"after": self.after.isoformat(), "seen": seen}
+
+    def is_new(self, event: Event) -> bool:
+        """Return whether an event has not fired yet."""
+        return event.at >= self.after and _mark(event) not in self.seen.get(_second(event.at), ())
+
+    def advance(self, events: list[Event], polled: datetime) -> Place:
+        """Return the place after events have fired.
+
+        :param events: the events.
+        :param polled: when their poll began.
+        """
+        seen = {second: set(marks) for second, marks in self.seen.items()}
+        for event in events:
+            seen.setdefault(_second(event.at), set()).add(_mark(event))
+        newest = max([self.after, *(event.at for event in events)])
+        after = max(self.after, min(newest, polled) - MARGIN)
+        place = Place(after, {second: marks for second, marks in seen.items() if second >= _second(after)})
+        place._shorten()
+        return place
+
+    def _shorten(self) -> None:
+        """Forget the oldest marks when there are too many to be stored."""
+        size = sum(_size(marks) for marks in self.seen.values())
+        for second in sorted(self.seen):
+            if size <= MAX_STATE:
+                return
+            size -= _size(self.seen.pop(second))
+            self.after = datetime.fromtimestamp(second + 1, UTC)
+
+
+def decide(found: Found, polled: datetime, started: datetime, stored: Any) -> Decision:
+    """Return the payloads of new events, oldest first, and the place that follows; None when it stays.
+
+    At the first poll of a watcher, events from before its start are old.
+
+    :param found: the events of a poll.
+    :param polled: when the poll began.
+    :param started: when the watcher started.
+    :param stored: the stored place.
+    """
+    place = Place.read(stored, started)
+    unseen = sorted(event for event in found.events if place.is_new(event))
+    if not unseen and stored is not None:
+        return (), None
+    begin = started.replace(microsecond=0)
+    new = unseen if stored is not None else [event for event in unseen if event.at >= begin]
+    return [event.payload() for event in new], place.advance(unseen, polled).to_json()
+
+
+def since(stored: Any, started: datetime) -> datetime:
+    """Return from which time on events may be new.
+
+    :param stored: the stored place.
+    :param started: when the watcher started.
+    """
+    return Place.read(stored, started).after
+
+
+def overrun(found: Found, started: datetime, stored: Any) -> int:
+    """Return the number of Things of which events may be gone: the service's list is full of new ones.
+
+    :param found: the events of a poll.
+    :param started: when the watcher started.
+    :param stored: the stored place; without one no event is missed.
+    """
+    if stored is None:
+        return 0
+    place = Place.read(stored, started)
+    counts = Counter(event.thing_id for event in found.events if place.is_new(event))
+    return sum(count >= RETAINED_EVENTS for count in counts.values())
+
+
+def _second(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def _mark(event: Event) -> bytes:
+    text = f"{event.thing_id}\0{event.name}\0{event.event_id}"
+    return hashlib.blake2b(text.encode(), digest_size=MARK_BYTES).digest()
+
+
+def _split(text: str) -> set[bytes]:
+    joined = base64.b64decode(text)
+    return {joined[at : at + MARK_BYTES] for at in range(0, len(joined), MARK_BYTES)}
+
+
+def _size(marks: set[bytes]) -> int:
+    return len(marks) * MARK_BYTES * 4 // 3 + _PER_SECOND

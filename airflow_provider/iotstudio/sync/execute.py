@@ -1,0 +1,232 @@
+"""Execution of a plan: creations one by one, updates and deletions in bulk, each verified by its reply."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.json_types import Json
+from airflow_provider.errors import (
+    NotFoundError,
+    PartialWriteError,
+    RequestRejectedError,
+    VerificationError,
+)
+from airflow_provider.iotstudio import api_admin
+from airflow_provider.iotstudio.api import IDS_PER_REQUEST
+from airflow_provider.iotstudio.events.fleet import map_concurrently
+from airflow_provider.iotstudio.sync.document import Change, Plan
+from airflow_provider.iotstudio.things import write
+from airflow_provider.iotstudio.things.description import patch_of
+
+if TYPE_CHECKING:
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
+
+Rejected = (RequestRejectedError, NotFoundError)
+
+
+class PlanExecution:
+    """The writes of a plan, and what came of them.
+
+    A rejected row does not end the others. After any other error a retry of the task compares again, and
+    writes what is left.
+
+    :param hook: the space.
+    :param plan: the plan.
+    :param known: ids of the Things from before the first write.
+    :param batch_size: maximum number of Things in a bulk update.
+    :param concurrency: number of requests at the same time.
+    :param verify: whether the replies must show what was sent.
+    """
+
+    def __init__(
+        self,
+        hook: IoTStudioHook,
+        plan: Plan,
+        known: Collection[str],
+        *,
+        batch_size: int,
+        concurrency: int,
+        verify: bool,
+    ) -> None:
+        self.done: Counter[str] = Counter()
+        self.failed: list[tuple[Change, str]] = []
+        self._hook = hook
+        self._plan = plan
+        self._known = known
+        self._batch_size = batch_size
+        self._concurrency = concurrency
+        self._verify = verify
+        self._has_bulk = True
+        self._mismatches: list[str] = []
+
+    def run(self, changes: Sequence[Change]) -> None:
+        """Write changes.
+
+        :param changes: those of the plan that are not done yet.
+        :raises VerificationError: when replies show other descriptions than were sent.
+        """
+        self._hook.transport  # noqa: B018 - opened here once, before threads share it
+        self._create([change for change in changes if change.operation == "create"])
+        self._update([change for change in changes if change.operation == "update"])
+        self._delete([change for change in changes if change.operation == "delete"])
+        if self._mismatches:
+            raise VerificationError(self._mismatches)
+
+    def raise_if_failed(self) -> None:
+        """Raise for the rows that the service has rejected.
+
+        :raises PartialWriteError: naming each of them; all others are written.
+        """
+        if self.failed:
+            raise PartialWriteError(
+                [
+                    f"row {change.row} ({change.key or change.id}): {problem}"
+                    for change, problem in self.failed
+                ],
+                dict(self.done),
+            )
+
+    # -- creations ------------------------------------------------------------------------------------
+
+    def _create(self, changes: Sequence[Change]) -> None:
+        """Create Things; one of each model and categories first, whose title a template may replace.
+
+        :raises VerificationError: when it does: the next run would not find the Thing, and create it again.
+        """
+        first: dict[str, Change] = {}
+        for change in changes:
+            first.setdefault(_template_key(change), change)
+        for change in first.values():
+            self._finish_creation(change, self._create_one(change))
+        rest = [change for change in changes if change is not first[_template_key(change)]]
+        for change, made in zip(
+            rest, map_concurrently(self._create_one, rest, self._concurrency), strict=True
+        ):
+            self._finish_creation(change, made)
+
+    def _create_one(self, change: Change) -> Json | str:
+        """Create a Thing; return its description, or why it was rejected."""
+
+        def create() -> Json:
+            return self._hook.send(api_admin.create_thing(self._hook.space, change.body))
+
+        def find() -> Json | None:
+            things = self._hook.list_things(params={"title": change.key})
+            new = (thing for thing in things if thing["uid"] not in self._known)
+            return next((thing for thing in new if thing.get("title") == change.key), None)
+
+        try:
+            return write.create_once(self._hook, create, find, f"Thing '{change.key:.100}'")
+        except Rejected as error:
+            return _reason(error)
+
+    def _finish_creation(self, change: Change, made: Json | str) -> None:
+        if isinstance(made, str):
+            self.failed.append((change, made))
+            return
+        self.done["create"] += 1
+        if made.get("title") != change.key:
+            raise VerificationError(
+                f"row {change.row} ({change.key}): the new Thing {made.get('uid')} has the title"
+                f" {made.get('title')!r:.80}, which a model's template has set, so that the next run would"
+                " create it again; match by uid, or leave the title out of the template"
+            )
+        self._check(change, made)
+
+    # -- updates --------------------------------------------------------------------------------------
+
+    def _update(self, changes: Sequence[Change]) -> None:
+        batches = list(_cut(changes, self._batch_size))
+        results = map_concurrently(self._patch, batches, self._concurrency)
+        for batch, descriptions in zip(batches, results, strict=True):
+            self._finish_updates(batch, descriptions)
+
+    def _patch(self, batch: Sequence[Change]) -> list[Json | str]:
+        """Update Things in one request; return the new description of each, or why it was rejected."""
+        patches = [{"id": change.id, "patch": patch_of(change.body)} for change in batch]
+        if self._has_bulk:
+            try:
+                return [_outcome(one) for one in self._hook.patch_results(patches, repeatable=True)]
+            except Rejected as error:
+                self._has_bulk = not write.is_without_patch(error)
+                self._hook.log.info("%d Things are updated one by one: %s", len(batch), error)
+        return [self._update_one(change) for change in batch]
+
+    def _update_one(self, change: Change) -> Json | str:
+        try:
+            return write.update_thing(self._hook, change.id, change.body)
+        except Rejected as error:
+            return _reason(error)
+
+    def _finish_updates(self, batch: Sequence[Change], results: Any) -> None:
+        unseen: list[Change] = []
+        for change, result in zip(batch, results, strict=True):
+            if isinstance(result, str):
+                self.failed.append((change, result))
+                continue
+            self.done["update"] += 1
+            if result.get("uid"):
+                self._check(change, result)
+            else:
+                unseen.append(change)
+        if unseen and self._verify:
+            self._read_back(unseen)
+
+    def _read_back(self, changes: Sequence[Change]) -> None:
+        """Check Things whose new descriptions were not in the reply."""
+        for batch in _cut(changes, IDS_PER_REQUEST):
+            ids = [change.id for change in batch]
+            found = {thing["uid"]: thing for thing in self._hook.list_things(params={"thingID[]": ids})}
+            for change in batch:
+                self._check(change, found.get(change.id, {}))
+
+    def _check(self, change: Change, thing: Json) -> None:
+        if not self._verify:
+            return
+        for name, wanted in change.body.items():
+            if not write.same_field(name, wanted, thing.get(name)):
+                self._mismatches.append(
+                    f"row {change.row} ({change.key or change.id}): {name} is {thing.get(name)!r:.80} instead"
+                    f" of {wanted!r:.80}; a model's template may set it"
+                )
+
+    # -- deletions ------------------------------------------------------------------------------------
+
+    def _delete(self, changes: Sequence[Change]) -> None:
+        for batch in _cut(changes, IDS_PER_REQUEST):
+            ids = [change.id for change in batch]
+            call = api_admin.delete_things(self._hook.space, ids, None, None, repeatable=True)
+            left = {*ids} - set(self._hook.send(call) or ())
+            if left and self._verify:
+                # A request that was repeated returns no ids.
+                things = self._hook.list_things(params={"thingID[]": sorted(left)})
+                left &= {thing["uid"] for thing in things}
+                self._mismatches += [f"Thing {uid} is still there" for uid in sorted(left)]
+                self.done["delete"] -= len(left)
+            self.done["delete"] += len(ids)
+
+
+def _template_key(change: Change) -> str:
+    body = change.body
+    return repr((body.get("model"), sorted(body.get("categories") or ())))
+
+
+def _outcome(result: Json) -> Json | str:
+    """Return the description in one result of a bulk update, or why the Thing was rejected."""
+    status = int(result.get("status") or 500)
+    response = result.get("response")
+    if status >= 400:
+        return f"{status} {truncate(str(response), 300)}"
+    return response if isinstance(response, dict) else {}
+
+
+def _reason(error: RequestRejectedError | NotFoundError) -> str:
+    return f"{error.status} {error.message}"
+
+
+def _cut(changes: Sequence[Change], size: int) -> Iterator[Sequence[Change]]:
+    for start in range(0, len(changes), size):
+        yield changes[start : start + size]

@@ -1,0 +1,68 @@
+"""Page of a plan: its counts, and a table of all changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from airflow_provider.core.sync.page import (
+    MOST_ROWS,
+    page_parts,
+    render_cards,
+    render_chip,
+    render_failures,
+    render_field,
+    render_rest,
+)
+from airflow_provider.iotstudio.sync.document import Change, Plan
+
+MAX_VALUE = 300
+"""Maximum characters of a value."""
+
+
+def page(plan: Plan) -> Iterator[bytes]:
+    """Yield the page of a plan, in parts. It loads nothing, runs no script, and escapes every text.
+
+    :param plan: the plan.
+    """
+    parts = page_parts(f"Plan for the Things of {plan.space}", plan.fingerprint, _content(plan))
+    return (f"{part}\n".encode() for part in parts)
+
+
+def _content(plan: Plan) -> Iterator[str]:
+    where = "" if plan.category is None else f" of the category {plan.category}"
+    yield (
+        f'<p class="quiet">Compared with {plan.compared} Things{escape(where)}, by {escape(plan.match_on)}.'
+        " Nothing is written yet.</p>"
+    )
+    yield render_cards(plan.counts(), plan.unchanged, len(plan.failed))
+    if plan.changes:
+        head = "<tr><th>Row</th><th></th><th>Thing</th><th>Change</th></tr>"
+        yield f"<section><h2>Changes</h2><table>{head}"
+        yield from map(_row, plan.changes[:MOST_ROWS])
+        yield f"</table>{render_rest(len(plan.changes))}</section>"
+    yield from render_failures(plan.failed)
+
+
+def _row(change: Change) -> str:
+    title, key = escape(change.title), escape(change.id or change.key)
+    name = title if title == key else f'{title}<br><span class="quiet">{key}</span>'
+    differences = "<br>".join(
+        render_field(field, _text(found), _text(wanted)) for field, (found, wanted) in change.fields.items()
+    )
+    number = escape(str(change.row)) if change.row else ""
+    return (
+        f'<tr><td class="number">{number}</td><td>{render_chip(change.operation)}</td><td>{name}</td>'
+        f"<td>{differences}</td></tr>"
+    )
+
+
+def _text(value: Any) -> str:
+    if value in (None, "", [], {}):
+        return ""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = ", ".join(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}… ({len(text)} characters)"

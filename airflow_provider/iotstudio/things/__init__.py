@@ -1,0 +1,1 @@
+"""Descriptions of Things: validated, created once, updated field by field."""

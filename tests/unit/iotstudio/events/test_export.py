@@ -1,0 +1,265 @@
+"""Exports of events: every event of the span once, in a file that is complete or not there."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+
+from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.iotstudio.operators import IoTStudioExportEventsOperator
+from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.server import Sandbox
+from tests.support.state_store import FakeAssetStateStores, FakeStateStore
+
+from .conftest import EVENT, EVENTS, Report
+
+pytestmark = pytest.mark.slow  # promises do not depend on versions
+
+START = datetime(2026, 2, 1, tzinfo=UTC)
+UNKNOWN = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
+
+
+def export(path: Path, **arguments: Any) -> dict[str, Any]:
+    return IoTStudioExportEventsOperator(task_id="x", output_path=str(path), **arguments).execute({})
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_a_row_is_an_event_of_a_thing_newest_first(
+    service: IoTStudioService, sensors: list[str], report: Report, tmp_path: Path, order: str
+) -> None:
+    service.event_order = order  # type: ignore[assignment]
+    first = report(sensors[1], 61.5, START)
+    second = report(sensors[1], None, START + timedelta(seconds=5))
+    other = report(sensors[0], 70, START)
+    result = export(tmp_path / "events.jsonl")
+    assert lines(tmp_path / "events.jsonl") == [
+        {
+            "thing_id": sensors[0],
+            "at": "2026-02-01T00:00:00Z",
+            "event": EVENT,
+            "event_id": other,
+            "data": 70,
+        },
+        {
+            "thing_id": sensors[1],
+            "at": "2026-02-01T00:00:05Z",
+            "event": EVENT,
+            "event_id": second,
+            "data": None,
+        },
+        {
+            "thing_id": sensors[1],
+            "at": "2026-02-01T00:00:00Z",
+            "event": EVENT,
+            "event_id": first,
+            "data": 61.5,
+        },
+    ]
+    assert result["columns"] == ["thing_id", "at", "event", "event_id", "data"]
+    assert (result["rows"], result["things"], result["missing_things"]) == (3, len(sensors), 0)
+    assert result["without_events"] == len(sensors) - 2
+    assert result["watermark"] == "2026-02-01T00:00:05Z"
+
+
+def test_columns_in_parquet_do_not_depend_on_the_data(
+    sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    for number, data in enumerate(["warm", 61.5, 3, True, {"a": [1]}, None]):
+        report(sensors[0], data, START + timedelta(seconds=number))
+    export(tmp_path / "events.parquet")
+    table = pq.read_table(tmp_path / "events.parquet")
+    assert [str(field.type) for field in table.schema] == [
+        "string",
+        "timestamp[us, tz=UTC]",
+        "string",
+        "string",
+        "string",
+        "double",
+    ]
+    rows = table.to_pylist()
+    assert [row["data"] for row in rows] == [None, '{"a":[1]}', "true", "3", "61.5", '"warm"']
+    assert [row["number"] for row in rows] == [None, None, None, 3.0, 61.5, None]
+    empty = tmp_path / "empty.parquet"
+    export(empty, events=[])
+    assert pq.read_schema(empty).equals(table.schema)
+
+
+def test_csv_has_the_same_columns(sensors: list[str], report: Report, tmp_path: Path) -> None:
+    report(sensors[0], {"a": 1}, START)
+    export(tmp_path / "events.csv")
+    (row,) = csv.DictReader((tmp_path / "events.csv").read_text().splitlines())
+    assert json.loads(row["data"]) == {"a": 1}
+
+
+def test_a_span_includes_its_start_and_excludes_its_end(
+    sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    ids = [report(sensors[0], number, START + timedelta(seconds=number)) for number in range(4)]
+    export(tmp_path / "e.jsonl", start="2026-02-01T00:00:01Z", end=START + timedelta(seconds=3))
+    assert [row["event_id"] for row in lines(tmp_path / "e.jsonl")] == [ids[2], ids[1]]
+
+
+def test_only_things_that_declare_an_event_are_asked(
+    service: IoTStudioService, sandbox: Sandbox, sensors: list[str], tmp_path: Path
+) -> None:
+    before = sandbox.counters.total("iotstudio")
+    export(tmp_path / "e.jsonl", events=[EVENT])
+    assert sandbox.counters.requests[EVENTS] == len(sensors)
+    # A list of the Things, and a token.
+    assert sandbox.counters.total("iotstudio") - before <= len(sensors) + 2
+
+
+def test_events_are_selected_by_names_and_things(
+    service: IoTStudioService, sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    thing = service.space.things[sensors[0]]
+    thing.fields["events"] = {**thing.fields["events"], "opened": {}, "closed": {}}
+    wanted = [report(sensors[0], 1, START, "opened"), report(sensors[0], 1, START, EVENT)]
+    report(sensors[0], 1, START, "closed")
+    report(sensors[1], 1, START)
+    export(tmp_path / "e.jsonl", thing_ids=[sensors[0], sensors[0]], events=["opened", EVENT])
+    assert {row["event_id"] for row in lines(tmp_path / "e.jsonl")} == set(wanted)
+    assert export(tmp_path / "e.jsonl", thing_ids=[])["rows"] == 0
+    assert export(tmp_path / "e.jsonl", category="Meters")["things"] == 0
+
+
+def test_a_name_that_no_thing_declares_is_a_warning(
+    sensors: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(tmp_path / "e.jsonl", events=["highTemprature"])["rows"] == 0
+    assert "did you mean 'highTemperature'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"events": "highTemperature"},
+        {"events": [""]},
+        {"thing_ids": [None]},
+        {"thing_ids": [UNKNOWN], "category": "Sensors"},
+        {"category": ""},
+        {"filters": {}},
+        {"start": ""},
+        {"start": "2026-02-02", "end": "2026-02-01"},
+        {"lag": 60},
+        {"lag": "None", "incremental": True},
+        {"concurrency": 0},
+        {"incremental": "maybe"},
+    ],
+    ids=repr,
+)
+def test_a_wrong_argument_is_refused_before_any_request(
+    service: IoTStudioService, sandbox: Sandbox, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError):
+        export(tmp_path / "e.jsonl", **arguments)
+    assert sandbox.counters.total("iotstudio") == 0
+
+
+def test_a_thing_that_is_gone_ends_no_export(sensors: list[str], report: Report, tmp_path: Path) -> None:
+    report(sensors[0], 1, START)
+    result = export(tmp_path / "e.jsonl", thing_ids=[sensors[0], UNKNOWN])
+    assert (result["rows"], result["missing_things"]) == (1, 1)
+
+
+def test_when_none_of_the_things_is_there_the_export_fails_and_leaves_no_file(
+    service: IoTStudioService, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFoundError, match="none of the Things"):
+        export(tmp_path / "e.jsonl", thing_ids=[UNKNOWN])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_fails_in_the_middle_leaves_no_file(
+    sandbox: Sandbox, sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    report(sensors[0], 1, START)
+    sandbox.faults.add("status", path="/events", status=500, times=None, after=2)
+    with pytest.raises(ServerError):
+        export(tmp_path / "e.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_that_have_rolled_off_are_a_warning_and_a_count(
+    sensors: list[str], report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(100):
+        report(sensors[0], number, START + timedelta(seconds=number))
+    assert export(tmp_path / "e.jsonl", start=START)["rolled_off"] == 1
+    assert "older ones are gone" in capsys.readouterr().out
+    assert "rolled_off" not in export(tmp_path / "e.jsonl", start=START + timedelta(seconds=1))
+
+
+class Memory:
+    """What a DAG's incremental export remembers."""
+
+    def __init__(self) -> None:
+        self.assets = FakeAssetStateStores()
+        self.runs: dict[str, FakeStateStore] = {}
+
+    def run(self, path: Path, run: str, **arguments: Any) -> list[str]:
+        """Run an export as a run of a DAG; return the ids of its events."""
+        operator = IoTStudioExportEventsOperator(
+            task_id="x", output_path=str(path), incremental=True, outlets=[Asset("events")], **arguments
+        )
+        ti = SimpleNamespace(dag_id="d", task_id="x", run_id=run, map_index=-1)
+        own = self.runs.setdefault(run, FakeStateStore())
+        operator.execute({"ti": ti, "asset_state_store": self.assets, "task_state_store": own})
+        return [row["event_id"] for row in lines(path)]
+
+
+def test_an_incremental_export_has_each_event_once(
+    sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    first = report(sensors[0], 1, START)
+    assert memory.run(path, "1") == [first]
+    assert memory.run(path, "2") == []
+    # In the same second, on another Thing.
+    second = report(sensors[1], 2, START)
+    third = report(sensors[0], 3, START + timedelta(hours=1))
+    assert sorted(memory.run(path, "3")) == sorted([second, third])
+    assert memory.run(path, "4") == []
+
+
+def test_late_events_are_exported_within_the_lag(sensors: list[str], report: Report, tmp_path: Path) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    report(sensors[0], 1, START)
+    memory.run(path, "1", start=START - timedelta(days=1), lag=timedelta(hours=2))
+    late = report(sensors[1], 2, START - timedelta(hours=1))
+    report(sensors[1], 2, START - timedelta(hours=3))
+    assert memory.run(path, "2", lag=timedelta(hours=2)) == [late]
+
+
+def test_a_cleared_run_exports_its_own_span_again(sensors: list[str], report: Report, tmp_path: Path) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    first = report(sensors[0], 1, START)
+    memory.run(path, "1")
+    second = report(sensors[0], 2, START + timedelta(hours=1))
+    assert memory.run(path, "2") == [second]
+    assert memory.run(path, "1") == [first]
+    assert memory.run(path, "3") == []
+
+
+def test_a_run_that_failed_moves_no_watermark(
+    sandbox: Sandbox, sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    first = report(sensors[0], 1, START)
+    sandbox.faults.add("status", path="/events", status=403, after=2)
+    with pytest.raises(Exception, match="403"):
+        memory.run(path, "1")
+    assert memory.run(path, "2") == [first]
