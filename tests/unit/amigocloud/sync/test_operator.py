@@ -30,6 +30,7 @@ NEW = {
 }
 
 
+@pytest.mark.both_engines
 def test_rows_are_created_updated_and_left_alone(sync, desks):
     result = sync([NEW, {"code": "D-1", "label": "Other"}, {"code": "D-2", "label": "Desk 2"}])
     counts = {name: result[name] for name in ("create", "update", "delete", "unchanged", "failed")}
@@ -43,6 +44,7 @@ def test_rows_are_created_updated_and_left_alone(sync, desks):
     assert len(found) == 31
 
 
+@pytest.mark.both_engines
 def test_a_second_run_writes_nothing(sandbox, sync, service):
     rows = [NEW, {"code": "D-1", "label": "Other"}]
     sync(rows)
@@ -61,6 +63,7 @@ def test_the_result_is_that_of_the_sync_of_a_map(sync, service):
     json.dumps(result)
 
 
+@pytest.mark.both_engines
 def test_missing_rows_are_deleted_within_the_limits(sync, desks):
     rows = [desk(number) for number in range(28)]
     with pytest.raises(PlanRejectedError, match="2 deletions are more than max_deletes=0"):
@@ -102,6 +105,7 @@ def test_only_fields_of_a_row_are_written(sandbox, sync, service, desks):
     assert change["data"] == [{"amigo_id": desk(3)["amigo_id"], "new": {"seats": 9}}]
 
 
+@pytest.mark.both_engines
 def test_null_clears_a_field_and_a_missing_value_does_not(sync, desks):
     sync([{"code": "D-1", "label": None, "seats": float("nan")}])
     assert desks()["D-1"] == {**desk(1), "label": None}
