@@ -24,9 +24,9 @@ from tests.unit.amigocloud.sync.conftest import COLUMNS, desk
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = max(4, int(os.environ.get("CRASH_ROUNDS", "4")))
-OF_ONE_TEST = 4
-"""Rounds of a test: from a plan or a source, with a state store or without one."""
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "2"))
+OF_ONE_TEST = 2
+"""Rounds of a test: from a source, and from a plan. Every other test has no state store."""
 
 KILLS = 2
 """Attempts of a round that are killed."""

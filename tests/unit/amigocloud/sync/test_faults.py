@@ -20,6 +20,8 @@ from airflow_provider.sandbox.amigocloud.seed import EDIT_PROJECT_TOKEN
 from tests.support.task_runner import TaskRunner
 from tests.unit.amigocloud.sync.conftest import DESKS, desk
 
+pytestmark = pytest.mark.slow  # nothing of it depends on versions
+
 ROWS = [{"code": f"N-{n}", "label": "new"} for n in range(5)] + [
     {"code": f"D-{n}", "label": "changed"} for n in range(5)
 ]

@@ -8,6 +8,8 @@ import shapely
 from airflow_provider.amigocloud.sync.geometry import fitted, read_geometry, read_stored
 from airflow_provider.core.input.values import UnreadableValueError
 
+pytestmark = pytest.mark.slow  # nothing of it depends on versions
+
 SHAPES = [
     "POINT (12.5 -50)",
     "POINT Z (1 2 3)",

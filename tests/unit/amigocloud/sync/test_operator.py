@@ -140,6 +140,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("row", "words"), BAD, ids=lambda value: str(value)[:40])
 def test_a_wrong_row_is_refused_before_the_first_write(sandbox, sync, desks, row, words):
     with pytest.raises(InputError, match=words):
@@ -225,6 +226,7 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "words"), ARGUMENTS, ids=lambda value: str(value)[:40])
 def test_arguments_are_checked_before_any_request(sandbox, service, given, words):
     arguments = {"dataset": DESKS, "key": "code", "source": [], **given}
@@ -271,6 +273,7 @@ def test_the_id_of_a_renamed_row_is_not_used_again(sync, service, desks):
     assert found["N-1"] == desks()["N-1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet", "jsonl.gz", "geoparquet", "geojson"])
 def test_an_export_of_the_dataset_is_a_source_that_changes_nothing(sync, service, tmp_path, ending):
     path = str(tmp_path / f"desks.{ending}")
