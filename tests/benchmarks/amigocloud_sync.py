@@ -1,7 +1,7 @@
 """Sync of a dataset, of which one row in a hundred changes, beside its export: time, writes, memory.
 
 Run: ``python -m tests.benchmarks.amigocloud_sync [--rows 100000] [--rounds 3]``. The sandbox is a process of
-its own and delays each reply by 50 ms. All contenders alternate in rounds, after one run to warm up; the results
+its own and delays each reply by 50 ms. All contenders alternate in rounds, after one run to warm up; results
 are medians. ``read`` is the plan of a source with the changed rows only: the whole dataset is read, and its
 rows are looked up. A plan of all rows also reads, checks and compares them; a sync writes and verifies, too.
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
@@ -36,6 +38,9 @@ _KINDS = {
 """Reader of values by the type of a field; those of any other type are sent and compared as they are."""
 
 _PLAIN: Mapping[str, type] = {"text": str, "integer": int, "boolean": bool}
+_TEXT_BOOLEANS = {"t": True, "f": False}
+"""PostgreSQL's texts of booleans."""
+
 _INT64_END = 2**63
 
 _FLOAT4_DIGITS = 9
@@ -97,7 +102,9 @@ class Field:
         if found == wanted and isinstance(found, bool) == isinstance(wanted, bool):
             return True
         if found is None or wanted is None:
-            return False
+            return self.kind == "geometry" and not found and not wanted
+        if self.kind == "json":
+            return bool(_decoded(found) == _decoded(wanted) or found == _array_text(wanted))
         try:
             there = self._normal(found)
         except UnreadableValueError:
@@ -124,7 +131,24 @@ class Field:
             return read_stored(found).to_hex()
         if self.kind == "moment":
             return _row_time(read_moment(found, UTC))
+        if self.kind == "boolean" and isinstance(found, str):
+            found = _TEXT_BOOLEANS.get(found, found)
         return _READERS[self.kind](found)
+
+
+def _decoded(value: Any) -> Any:
+    """Return a value of JSON from its text, as some services return it; any other value as it is."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
+
+
+def _array_text(value: Any) -> str | None:
+    """Return an array of numbers or plain texts as PostgreSQL writes it; None for what is none."""
+    if not isinstance(value, list):
+        return None
+    return "{" + ",".join("NULL" if item is None else str(item) for item in value) + "}"
 
 
 def _as_float4(number: Any) -> Any:

@@ -99,7 +99,7 @@ def read_geometry(value: Any) -> Geometry:
         found = _from_geojson(shape)
     else:
         raise UnreadableValueError(f"is no geometry: {shown_value(value)}")
-    points = list(_positions(found))
+    points = [position for position in _positions(found) if position]
     if not points:
         raise UnreadableValueError("is an empty geometry; leave the value out, or make it null")
     if not all(math.isfinite(number) for point in points for number in point):
@@ -193,7 +193,7 @@ def _from_wkt(text: str, depth: int = 0) -> Geometry:
         raise UnreadableValueError(f"is no geometry: {shown_value(text)}")
     srid, flags, body = int(match[1] or 0) or None, (match[3] or "").upper(), match[4]
     if body.upper() == "EMPTY":
-        return Geometry(kind, [[], []][kind == "Point"], srid=srid)
+        return Geometry(kind, [], srid=srid)
     if kind == "GeometryCollection":
         return _collection([_from_wkt(part, depth + 1) for part in _top_level(body[1:-1])], srid)
     try:

@@ -27,6 +27,7 @@ CREATE TABLE changes(
   fields BLOB, body BLOB, before TEXT, outline TEXT,
   batch INTEGER DEFAULT 0, status TEXT DEFAULT '', detail TEXT DEFAULT '', other TEXT DEFAULT ''
 );
+CREATE INDEX changes_order ON changes(step);
 CREATE INDEX changes_id ON changes(id);
 CREATE INDEX changes_key ON changes(key);
 CREATE TEMP TABLE page(n INTEGER, key TEXT, id TEXT);

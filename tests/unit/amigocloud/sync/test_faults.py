@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider.errors import AmbiguousWriteError, ProviderError, ServerError
+from airflow_provider.errors import (
+    AmbiguousWriteError,
+    ProviderError,
+    RequestRejectedError,
+    ServerError,
+    VerificationError,
+)
+from airflow_provider.sandbox.amigocloud.auth import Token
+from airflow_provider.sandbox.amigocloud.seed import EDIT_PROJECT_TOKEN
 from tests.support.task_runner import TaskRunner
-from tests.unit.amigocloud.sync.conftest import DESKS
+from tests.unit.amigocloud.sync.conftest import DESKS, desk
+
+pytestmark = pytest.mark.slow  # nothing of it depends on versions
 
 ROWS = [{"code": f"N-{n}", "label": "new"} for n in range(5)] + [
     {"code": f"D-{n}", "label": "changed"} for n in range(5)
@@ -95,3 +107,63 @@ def test_an_approved_plan_is_completed_by_the_next_attempt(sandbox, service, syn
     result = sync(plan=plan, runner=runner, **limits)
     assert (result["create"], result["update"], result["unchanged"]) == (0, 0, 10)
     assert is_synced(desks())
+
+
+@pytest.mark.parametrize("repeated", ["replace", "ignore", "refuse", "add"])
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+def test_new_rows_are_not_doubled_whatever_a_repeated_insert_does(
+    sandbox, service, sync, desks, repeated, kind
+):
+    service.repeated_insert = repeated
+    sandbox.faults.add(kind, method="POST", path="submit_changeset")
+    sync(ROWS, batch_size=4, **DELETING)
+    assert is_synced(desks())
+
+
+@pytest.mark.parametrize(("what", "error"), [("ignore", VerificationError), ("refuse", RequestRejectedError)])
+def test_a_service_that_takes_no_updates_in_this_form_is_noticed(service, sync, desks, what, error):
+    service.keyed_changes = what
+    with pytest.raises(error, match="D-1"):
+        sync([{"code": f"D-{n}", "label": "x"} for n in range(4)])
+    assert desks()["D-1"]["label"] == "Desk 1"
+
+
+FORMS = {
+    "number_form": "text",
+    "boolean_form": "text",
+    "time_form": "T",
+    "json_form": "text",
+    "empty_geometry": "text",
+}
+
+
+@pytest.mark.parametrize("switch", FORMS)
+def test_values_are_compared_whatever_their_form_in_replies(service, sync, desks, switch):
+    setattr(service, switch, FORMS[switch])
+    rows = [{**desk(n), "place": None if n == 3 else desk(n)["place"]} for n in range(6)]
+    assert sync(rows)["update"] == 1
+    assert sync(rows)["unchanged"] == 6
+
+
+@pytest.mark.parametrize("may_read", [True, False])
+def test_a_projects_token_is_enough_whether_it_may_read_jobs_or_not(service, sync, desks, connect, may_read):
+    service.project_token_jobs = may_read
+    conn_id = connect(password=EDIT_PROJECT_TOKEN)
+    sync(ROWS, amigocloud_conn_id=conn_id, poll_interval=0.01, **DELETING)
+    assert is_synced(desks())
+
+
+def test_no_secret_is_in_a_plan_a_log_or_an_error(sandbox, service, sync, connect, tmp_path, capsys):
+    secret = "A:c@nary/with%signs&more=1 ä"
+    service.tokens[secret] = Token(secret, "A")
+    conn_id = connect(password=secret)
+    plan = str(tmp_path / "plan.json")
+    sandbox.faults.add("reset_after", method="POST", path="submit_changeset")
+    sync(ROWS, amigocloud_conn_id=conn_id, plan_output=plan, **DELETING)
+    sandbox.faults.add("status", status=400, path="submit_changeset", times=None)
+    with pytest.raises(ProviderError) as caught:
+        sync([{"code": "D-1", "label": "again"}], amigocloud_conn_id=conn_id)
+    shown = capsys.readouterr()
+    texts = [shown.out, shown.err, str(caught.value), *(path.read_text() for path in tmp_path.iterdir())]
+    for form in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]):
+        assert not any(form in text for text in texts)

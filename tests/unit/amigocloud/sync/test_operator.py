@@ -30,6 +30,7 @@ NEW = {
 }
 
 
+@pytest.mark.both_engines
 def test_rows_are_created_updated_and_left_alone(sync, desks):
     result = sync([NEW, {"code": "D-1", "label": "Other"}, {"code": "D-2", "label": "Desk 2"}])
     counts = {name: result[name] for name in ("create", "update", "delete", "unchanged", "failed")}
@@ -43,6 +44,7 @@ def test_rows_are_created_updated_and_left_alone(sync, desks):
     assert len(found) == 31
 
 
+@pytest.mark.both_engines
 def test_a_second_run_writes_nothing(sandbox, sync, service):
     rows = [NEW, {"code": "D-1", "label": "Other"}]
     sync(rows)
@@ -61,6 +63,7 @@ def test_the_result_is_that_of_the_sync_of_a_map(sync, service):
     json.dumps(result)
 
 
+@pytest.mark.both_engines
 def test_missing_rows_are_deleted_within_the_limits(sync, desks):
     rows = [desk(number) for number in range(28)]
     with pytest.raises(PlanRejectedError, match="2 deletions are more than max_deletes=0"):
@@ -102,6 +105,7 @@ def test_only_fields_of_a_row_are_written(sandbox, sync, service, desks):
     assert change["data"] == [{"amigo_id": desk(3)["amigo_id"], "new": {"seats": 9}}]
 
 
+@pytest.mark.both_engines
 def test_null_clears_a_field_and_a_missing_value_does_not(sync, desks):
     sync([{"code": "D-1", "label": None, "seats": float("nan")}])
     assert desks()["D-1"] == {**desk(1), "label": None}
@@ -136,6 +140,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("row", "words"), BAD, ids=lambda value: str(value)[:40])
 def test_a_wrong_row_is_refused_before_the_first_write(sandbox, sync, desks, row, words):
     with pytest.raises(InputError, match=words):
@@ -221,6 +226,7 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "words"), ARGUMENTS, ids=lambda value: str(value)[:40])
 def test_arguments_are_checked_before_any_request(sandbox, service, given, words):
     arguments = {"dataset": DESKS, "key": "code", "source": [], **given}
@@ -267,6 +273,7 @@ def test_the_id_of_a_renamed_row_is_not_used_again(sync, service, desks):
     assert found["N-1"] == desks()["N-1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet", "jsonl.gz", "geoparquet", "geojson"])
 def test_an_export_of_the_dataset_is_a_source_that_changes_nothing(sync, service, tmp_path, ending):
     path = str(tmp_path / f"desks.{ending}")

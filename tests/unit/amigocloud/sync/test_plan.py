@@ -11,6 +11,8 @@ import pytest
 from airflow_provider.errors import InputError, PlanRejectedError
 from tests.unit.amigocloud.sync.conftest import DESKS, desk
 
+pytestmark = pytest.mark.slow  # nothing of it depends on versions
+
 ROWS: list[dict[str, Any]] = [
     {"code": "N-1", "label": "<b>New</b> & more", "place": "POINT(12.6 -50)"},
     {"code": "D-1", "label": "Other"},
