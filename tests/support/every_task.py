@@ -156,7 +156,7 @@ def amigocloud_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             dataset=2002, parts=3, **more
         ),
         "AmigoCloudExportPhotosOperator": lambda **more: amigocloud.AmigoCloudExportPhotosOperator(
-            dataset=2001, output_path=str(folder / "photos"), **more
+            dataset=2001, concurrency=1, output_path=str(folder / "photos"), **more
         ),
         "AmigoCloudSqlOperator": lambda **more: amigocloud.AmigoCloudSqlOperator(
             sql="INSERT INTO dataset_1 (amigo_id, name) VALUES (generate_uuid(), 'inserted')", **more
