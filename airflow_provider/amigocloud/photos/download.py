@@ -43,9 +43,9 @@ def path_of(of: Photo) -> str:
     return f"{of.gallery.id}/{_safe(of.source)}/{_safe(of.id)}-{_safe(of.filename)}"
 
 
-def _safe(name: str) -> str:
+def _safe(name: str | None) -> str:
     """Return a name without characters that paths, URLs or object storage read as something else."""
-    text = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
+    text = re.sub(r"[^\w.-]+", "_", name or "").lstrip(".") or "_"
     return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 20] + text[-20:]
 
 
@@ -103,9 +103,22 @@ def _follow(hook: AmigoCloudHook, of: Photo, link: str, uri: str) -> Saved:
 
 
 def _write(stream: Stream, uri: str) -> Saved:
-    from airflow_provider.core.files.atomic import AtomicFile
+    """Write a reply's body.
 
+    :raises NotFoundError: when it is empty.
+    :raises TransportError: when it is a web page, which gateways send with any status.
+    """
+    from airflow_provider.core.files.atomic import AtomicFile
+    from airflow_provider.core.http.reply import Reply
+
+    chunks = stream.chunks()
+    first = next(chunks, b"")
+    if not first:
+        raise NotFoundError(stream.status, "", "the photo is empty")
+    if Reply(stream.status, stream.headers, first).is_page:
+        raise TransportError("the reply to the request for a photo is a web page (HTML)")
     with AtomicFile(uri) as file:
-        for chunk in stream.chunks():
+        file.write(first)
+        for chunk in chunks:
             file.write(chunk)
     return Saved(uri, file.bytes, file.sha256)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from airflow_provider.amigocloud.photos.galleries import Gallery, Photo
 from airflow_provider.amigocloud.photos.index import COLUMNS, PhotoIndex, read_rows, row_of, write_rows
 from airflow_provider.core.files.manifest import PROGRESS_SECONDS, manifest
 from airflow_provider.core.state.identity import fingerprint
-from airflow_provider.errors import InputError
+from airflow_provider.errors import IncompleteExportError, InputError
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -76,8 +76,7 @@ class PhotoExport:
         """
         with tempfile.TemporaryDirectory() as name, closing(PhotoIndex(Path(name, "photos.db"))) as index:
             self._check_folder()
-            if incremental:
-                self._add(index, f"{self._folder}{LIST}")
+            self._add(index, f"{self._folder}{LIST}", is_done=incremental)
             resumed = self._resume(index)
             self._new += resumed
             if resumed:
@@ -96,11 +95,11 @@ class PhotoExport:
                 "output_path",
             )
 
-    def _add(self, index: PhotoIndex, uri: str) -> int:
+    def _add(self, index: PhotoIndex, uri: str, *, is_done: bool) -> int:
         added = 0
         for rows in read_rows(uri):
             there = [row for row in rows if row["uri"] is not None]
-            index.add(there)
+            index.add(there, is_done=is_done)
             added += len(there)
         return added
 
@@ -110,7 +109,7 @@ class PhotoExport:
 
         found = 0
         while ObjectStoragePath(self._part(self._number)).exists():
-            found += self._add(index, self._part(self._number))
+            found += self._add(index, self._part(self._number), is_done=True)
             self._number += 1
         return found
 
@@ -118,7 +117,7 @@ class PhotoExport:
         return f"{self._parts}/part-{number:05}.jsonl"
 
     def _export(self, gallery: Gallery, index: PhotoIndex) -> None:
-        photos = (photo for photo in self._photos(gallery) if not index.place(gallery.id, photo.id))
+        photos = (photo for photo in self._photos(gallery) if not index.place(photo, if_done=True))
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="photos") as pool:
             while batch := list(islice(photos, BATCH)):
                 rows, error = self._download(pool, batch)
@@ -126,25 +125,37 @@ class PhotoExport:
                     encoded = [msgspec.json.encode(row) for row in rows]
                     write_rows(self._part(self._number), encoded)
                     self._number += 1
-                    index.add(rows)
+                    index.add(rows, is_done=True)
                 if error is not None:
                     self._log.error("%d photos are in the folder; a retry continues after them", self._new)
                     raise error
                 for photo in batch:
-                    index.place(gallery.id, photo.id)
+                    index.place(photo)
 
     def _photos(self, gallery: Gallery) -> Iterator[Photo]:
-        """Yield a gallery's photos, in the order of their ids."""
+        """Yield a gallery's photos, in the order of their ids.
+
+        :raises IncompleteExportError: when they are more or fewer than the service counts before and after.
+        """
         from airflow_provider.amigocloud.export.keyset import KeysetReader
         from airflow_provider.amigocloud.export.readers import ReadOptions
         from airflow_provider.amigocloud.export.sources import UncheckedSource
 
         reader = KeysetReader(self._hook, gallery.relation, "amigo_id", ReadOptions())
+        counts, rows = [gallery.count(self._hook)], 0
         for page in UncheckedSource(reader).pages():
             for row in page.decoded():
+                rows += 1
+                names = (row["source_amigo_id"], row["filename"])
                 yield Photo(
-                    gallery, *(str(row[name]) for name in ("amigo_id", "source_amigo_id", "filename"))
+                    gallery, str(row["amigo_id"]), *(None if name is None else str(name) for name in names)
                 )
+        counts.append(gallery.count(self._hook))
+        if not min(counts) <= rows <= max(counts):
+            raise IncompleteExportError(
+                f"the gallery '{gallery.name}' has {counts[-1]} photos, and {rows} were listed; a retry"
+                " continues"
+            )
 
     def _download(
         self, pool: ThreadPoolExecutor, batch: list[Photo]
@@ -196,6 +207,8 @@ class PhotoExport:
         file, rows = write_rows(f"{self._folder}{LIST}", index.rows())
         for number in range(self._number):
             ObjectStoragePath(self._part(number)).unlink(missing_ok=True)
+        with suppress(OSError):  # Object storage has no folders.
+            ObjectStoragePath(self._parts).rmdir()
         found = manifest(file, file_format="jsonl", rows=rows, columns=COLUMNS)
         return {
             **found,

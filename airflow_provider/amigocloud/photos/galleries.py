@@ -25,6 +25,11 @@ class Gallery(NamedTuple):
         """Its photos in SQL; the table's name is seen in clients."""
         return f"(SELECT amigo_id, source_amigo_id, filename FROM gallery_{self.id}) AS photos"  # noqa: S608
 
+    def count(self, hook: AmigoCloudHook) -> int:
+        """Return the number of its photos."""
+        found = hook.get_first(f"SELECT count(*) AS photos FROM gallery_{self.id}")  # noqa: S608 - a number
+        return int(found["photos"]) if found else 0
+
 
 class Photo(NamedTuple):
     """A photo of a row.
@@ -36,8 +41,8 @@ class Photo(NamedTuple):
 
     gallery: Gallery
     id: str
-    source: str
-    filename: str
+    source: str | None
+    filename: str | None
 
 
 def read_galleries(hook: AmigoCloudHook, dataset: str) -> Iterator[Gallery]:

@@ -9,7 +9,10 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider.amigocloud.photos.galleries import Photo
 from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.redaction import shown_path
+from airflow_provider.errors import InputError
 
 COLUMNS = (
     "dataset",
@@ -25,6 +28,12 @@ COLUMNS = (
 """Columns of the list: ``source_amigo_id`` is the row's ``amigo_id``, and ``uri`` is null without a photo."""
 
 
+_ADD = """
+INSERT INTO photos VALUES (?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE SET
+  source = excluded.source, filename = excluded.filename, is_done = excluded.is_done, row = excluded.row
+WHERE ? OR source IS NOT excluded.source OR filename IS NOT excluded.filename"""
+
+
 class PhotoIndex:
     """Photos that are in a folder, by gallery and id.
 
@@ -37,7 +46,8 @@ class PhotoIndex:
         for statement in (
             "PRAGMA journal_mode = OFF",
             "PRAGMA synchronous = OFF",
-            "CREATE TABLE photos (gallery, id, place, row, PRIMARY KEY (gallery, id)) WITHOUT ROWID",
+            "CREATE TABLE photos (gallery, id, source, filename, is_done, place, row,"
+            " PRIMARY KEY (gallery, id)) WITHOUT ROWID",
             "CREATE INDEX places ON photos (place)",
         ):
             self._database.execute(statement)
@@ -47,19 +57,35 @@ class PhotoIndex:
         """Close the database."""
         self._database.close()
 
-    def add(self, rows: list[dict[str, Any]]) -> None:
-        """Add photos that are in the folder; they are no part of the list until they are placed."""
+    def add(self, rows: list[dict[str, Any]], *, is_done: bool) -> None:
+        """Add photos; they are no part of the list until they are placed.
+
+        A photo without a file takes no other one's place: an earlier file of it is better than none.
+
+        :param is_done: whether they need not be downloaded again.
+        """
         self._database.executemany(
-            "INSERT OR REPLACE INTO photos VALUES (?, ?, NULL, ?)",
-            [(row["gallery"], row["amigo_id"], msgspec.json.encode(row)) for row in rows],
+            _ADD,
+            [
+                (
+                    *(row[name] for name in ("gallery", "amigo_id", "source_amigo_id", "filename")),
+                    *(is_done, msgspec.json.encode(row), row["uri"] is not None),
+                )
+                for row in rows
+            ],
         )
 
-    def place(self, gallery: int, photo: str) -> bool:
-        """Put a photo at the end of the list; return False when it is not in the folder."""
+    def place(self, photo: Photo, *, if_done: bool = False) -> bool:
+        """Put a photo at the end of the list; return False when it is not there as this row's, by this name.
+
+        :param if_done: whether only a photo counts that need not be downloaded again.
+        """
         self._place += 1
         return bool(
             self._database.execute(
-                "UPDATE photos SET place = ? WHERE gallery = ? AND id = ?", (self._place, gallery, photo)
+                "UPDATE photos SET place = ? WHERE gallery = ? AND id = ? AND source IS ? AND filename IS ?"
+                " AND is_done >= ?",
+                (self._place, photo.gallery.id, photo.id, photo.source, photo.filename, if_done),
             ).rowcount
         )
 
@@ -80,21 +106,34 @@ def read_rows(uri: str) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of a list that was written before, some hundred at a time; none when it is not there.
 
     :param uri: path of the list, in JSON Lines.
+    :raises InputError: when it is no such list.
     """
     from airflow.sdk import ObjectStoragePath
 
-    decode, rows = msgspec.json.Decoder(dict[str, Any]).decode, []
+    rows: list[dict[str, Any]] = []
     try:
         file = ObjectStoragePath(uri).open("rb")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         return
     with file:
         for line in file:
-            rows.append(decode(line))
+            rows.append(_read_row(line, uri))
             if len(rows) == _ROWS:
                 yield rows
                 rows = []
     yield rows
+
+
+def _read_row(line: bytes, uri: str) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        row = {}
+    if row.keys() != set(COLUMNS):
+        raise InputError(
+            f"'{shown_path(uri)}' is no list of photos, or was cut off: move it away", "output_path"
+        )
+    return row
 
 
 _ROWS = 500
@@ -110,7 +149,7 @@ def write_rows(uri: str, rows: Iterator[bytes] | list[bytes]) -> tuple[AtomicFil
     return file, count
 
 
-def row_of(dataset: str, photo: Any, saved: Any | None) -> dict[str, Any]:
+def row_of(dataset: str, photo: Photo, saved: Any | None) -> dict[str, Any]:
     """Return the row of a photo.
 
     :param dataset: id of the dataset.

@@ -116,7 +116,14 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         problems = [
             *problems_of("dataset", lambda: dataset_number(self.dataset)),
             *path_problems(self.output_path, "output_path"),
+            *_root_problems(self.output_path),
             *read_scalars(self, scalars),
         ]
         raise_problems(problems)
         return str(dataset_number(self.dataset))
+
+
+def _root_problems(path: Any) -> list[str]:
+    text = path.strip() if isinstance(path, str) else ""
+    root = text and not text.rpartition("://")[2].strip("/")
+    return [f"'output_path' is {path!r}: photos need a folder of their own"] if root else []

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from airflow_provider.amigocloud.operators import AmigoCloudExportPhotosOperator
-from airflow_provider.amigocloud.photos import export
-from airflow_provider.errors import InputError, TransportError
+from airflow_provider.amigocloud.photos import export, galleries
+from airflow_provider.errors import IncompleteExportError, InputError, TransportError
 from airflow_provider.sandbox.amigocloud import seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.killed_photos import attempt
@@ -191,6 +191,93 @@ def test_a_stray_404_is_not_believed(campus, sandbox, tmp_path):
     campus.add("a")
     sandbox.faults.add("stray_404", path="/files/", times=2)
     assert (run(tmp_path)["missing"], len(files(tmp_path))) == (0, 2)
+
+
+@pytest.mark.parametrize("service", ["storage", "amigocloud"])
+def test_a_web_page_is_no_photo(campus, sandbox, tmp_path, service):
+    sandbox.amigocloud.photo_redirect = service == "storage"
+    campus.add("a")
+    sandbox.faults.add("html", service=service, path="photos|files", status=200, times=1)
+    assert (run(tmp_path)["photo_bytes"], listed(tmp_path)[0]["bytes"]) == (7, 7)
+    sandbox.faults.add("html", service=service, path="photos|files", status=200, times=None)
+    with pytest.raises(TransportError, match="is a web page"):
+        run(tmp_path)
+
+
+def test_an_empty_photo_is_missing(campus, sandbox, tmp_path):
+    sandbox.amigocloud.photos[campus.add("a")] = b""
+    assert (run(tmp_path)["missing"], listed(tmp_path)[0]["uri"]) == (1, None)
+
+
+def test_a_photo_that_is_lost_keeps_its_earlier_file_in_the_list(campus, sandbox, tmp_path):
+    key = campus.add("a")
+    run(tmp_path)
+    sandbox.faults.add("status", path="/files/", status=404, times=None)
+    assert (run(tmp_path)["missing"], listed(tmp_path)[0]["amigo_id"]) == (1, key)
+    assert Path(listed(tmp_path)[0]["uri"]).read_bytes() == b"a photo"
+
+
+def test_a_photo_that_was_moved_or_renamed_is_listed_as_it_is_now(campus, sandbox, tmp_path):
+    keys = [campus.add("a"), campus.add("b"), campus.add("c")]
+    run(tmp_path)
+    gallery = sandbox.amigocloud.galleries[campus.gallery].rows
+    for key, change in zip(keys, ("source_amigo_id = 'z'", "filename = 'new.jpg'"), strict=False):
+        sandbox.amigocloud.store.transaction(
+            [(f"UPDATE dataset_{gallery} SET {change} WHERE amigo_id = ?", [key])], {"photo": key}
+        )
+    assert run(tmp_path, incremental=True)["new"] == 2
+    rows = {row["amigo_id"]: row for row in listed(tmp_path)}
+    assert (rows[keys[0]]["source_amigo_id"], rows[keys[1]]["filename"]) == ("z", "new.jpg")
+    assert all(Path(row["uri"]).exists() for row in rows.values())
+
+
+def test_a_photo_that_was_moved_and_lost_is_listed_without_a_file(campus, sandbox, tmp_path):
+    key = campus.add("a")
+    run(tmp_path)
+    gallery = sandbox.amigocloud.galleries[campus.gallery].rows
+    sandbox.amigocloud.store.transaction(
+        [(f"UPDATE dataset_{gallery} SET source_amigo_id = 'z' WHERE amigo_id = ?", [key])], {"photo": key}
+    )
+    sandbox.faults.add("status", path="/files/", status=404, times=None)
+    assert run(tmp_path, incremental=True)["missing"] == 1
+    (row,) = listed(tmp_path)
+    assert (row["source_amigo_id"], row["uri"]) == ("z", None)
+
+
+def test_a_photo_without_a_row_or_a_name_is_missing(campus, sandbox, tmp_path):
+    keys = [campus.add("a"), campus.add("b")]
+    gallery = sandbox.amigocloud.galleries[campus.gallery].rows
+    for key, column in zip(keys, ("source_amigo_id", "filename"), strict=True):
+        sandbox.amigocloud.store.transaction(
+            [(f"UPDATE dataset_{gallery} SET {column} = NULL WHERE amigo_id = ?", [key])], {"photo": key}
+        )
+    assert run(tmp_path)["missing"] == 2
+    rows = {row["amigo_id"]: row for row in listed(tmp_path)}
+    assert (rows[keys[0]]["source_amigo_id"], rows[keys[1]]["filename"]) == (None, None)
+
+
+def test_a_gallery_that_is_not_listed_completely_is_no_list(campus, sandbox, tmp_path, monkeypatch):
+    campus.add("a")
+    campus.add("b")
+    monkeypatch.setattr(galleries.Gallery, "count", lambda *_: 3)
+    with pytest.raises(IncompleteExportError, match="'photos' has 3 photos, and 2 were listed"):
+        run(tmp_path)
+    assert not (tmp_path / "photos.jsonl").exists()
+
+
+@pytest.mark.parametrize("text", ['{"dataset": "2001"', "[]", '{"id": 1}', '{"dataset": "2001"}'])
+def test_a_file_that_is_no_list_of_photos_is_named(campus, tmp_path, text):
+    campus.add("a")
+    (tmp_path / "photos.jsonl").write_text(text)
+    with pytest.raises(InputError, match="photos.jsonl' is no list of photos, or was cut off"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/", "file:///", " "])
+def test_photos_need_a_folder_of_their_own(sandbox, path):
+    with pytest.raises(InputError):
+        run(path)
+    assert not sandbox.counters.requests
 
 
 def test_an_expired_link_is_replaced_by_a_new_one(campus, sandbox, tmp_path):
