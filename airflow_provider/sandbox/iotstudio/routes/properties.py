@@ -27,7 +27,7 @@ def read_one(request: ApiRequest) -> Reply:
 
 
 def write_all(request: ApiRequest) -> Reply:
-    """PUT T/properties: all of the values, or none."""
+    """PUT T/properties: all of the values, or none, or the valid ones (``partial_writes``)."""
     return _write(request, request.find_thing(), request.json_object())
 
 
