@@ -19,7 +19,7 @@ from airflow_provider.conformance.checks import (
     mapsindoors_scratch,
 )
 from airflow_provider.conformance.checks.fields import FIELDS
-from airflow_provider.conformance.unasked import unasked_table
+from airflow_provider.conformance.unasked import unasked_questions, unasked_table
 from airflow_provider.leanix.api import API
 
 
@@ -123,9 +123,9 @@ def table() -> str:
             outcome = "`differs!`" if check.danger else "`differs`"
             question = f"| `{check.id}` | {level} | {check.question} | {check.assumption} "
             rows.append(f"{question}| {switch} | {outcome} |")
-    return "\n".join(
-        [counted(), "", *rows, "", SKIPPED_HEAD, *_conditions(), "", UNASKED_HEAD, "", unasked_table()]
-    )
+    switches = [UNASKED_HEAD, "", unasked_table()]
+    questions = [QUESTIONS_HEAD, "", unasked_questions()]
+    return "\n".join([counted(), "", *rows, "", SKIPPED_HEAD, *_conditions(), "", *switches, "", *questions])
 
 
 def counted() -> str:
@@ -135,6 +135,7 @@ def counted() -> str:
 
 
 SKIPPED_HEAD = "These are `skipped` unless the account is like this:\n"
+QUESTIONS_HEAD = "These questions have neither, because the provider relies on no answer:"
 UNASKED_HEAD = "The other switches of the sandbox have no check:"
 
 

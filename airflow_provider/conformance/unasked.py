@@ -1,4 +1,4 @@
-"""Unasked: the switches of the sandbox that no check asks about, each with the reason."""
+"""Unasked: the switches of the sandbox and further questions that no check is about, with the reasons."""
 
 from __future__ import annotations
 
@@ -72,6 +72,18 @@ REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Names of switches by service and by the reason why no check asks about them."""
 
+QUESTIONS: Mapping[str, Mapping[str, str]] = {
+    "mapsindoors": {
+        "Do replies with geodata have an `ETag`?": "no request has `If-None-Match`: the objects are compared",
+    },
+    "leanix": {
+        "Does the link to results answer a request for a part of them (`Range`)?": (
+            "no request has `Range`: a download that breaks off begins once more, with a new link"
+        ),
+    },
+}
+"""Questions by service whose answer changes nothing for the provider, so that there is no switch; and why."""
+
 
 def unasked_switches(service: str) -> dict[str, str]:
     """Return the reason for each switch of a service that no check asks about, by name.
@@ -89,3 +101,12 @@ def unasked_table() -> str:
             listed = ", ".join(f"`{name}`" for name in names)
             rows.append(f"| {service} | {listed} | {reason} |")
     return "\n".join(rows)
+
+
+def unasked_questions() -> str:
+    """Return the list of the questions that have no check in Markdown."""
+    return "\n".join(
+        f"- {service}: {question} Either answer will do, because {reason}."
+        for service, questions in QUESTIONS.items()
+        for question, reason in questions.items()
+    )

@@ -8,11 +8,19 @@ from typing import Any
 
 from airflow_provider.core.http.call import Params
 from airflow_provider.core.input.conditions import raise_problems
-from airflow_provider.errors import AmbiguousWriteError, InputError, TransportError
+from airflow_provider.errors import AmbiguousWriteError, InputError, RequestRejectedError, TransportError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.conditions import selects_nothing
 from airflow_provider.iotstudio.hooks_admin import SpaceAdminHook
 from airflow_provider.iotstudio.hooks_base import next_cursor
+
+MAY_BE_STORED = (
+    "the service may have stored the other values of the refused write, which its docs leave open: read the"
+    " Thing; a repeat with only_changed=True writes what is missing"
+)
+"""Note of the error of a write with several values."""
+
+_REFUSED_VALUES = frozenset({400, 422})
 
 
 class IoTStudioHook(SpaceAdminHook):
@@ -139,7 +147,8 @@ class IoTStudioHook(SpaceAdminHook):
             NaN leaves its property alone; when all are NaN, nothing is sent.
         :param update_history: False keeps the values out of the history.
         :raises InputError: before any request, for values without a JSON form, naming each property.
-        :raises TransportError: when no response arrived to any attempt, and the values are not stored.
+        :raises TransportError: when no response arrived to any attempt, and not all values are stored.
+        :raises RequestRejectedError: when the service refuses a value; it may have stored the others.
         """
         from airflow_provider.iotstudio.equality import contains_values
 
@@ -147,12 +156,17 @@ class IoTStudioHook(SpaceAdminHook):
             self.log.info("Thing %s: all values are NaN, nothing is written", thing_id)
             return {}
         call = api.write_properties(self.space, thing_id, values, update_history=update_history)
+        missing = "the value is not" if len(values) == 1 else "not all of the values are"
         reason, limits, waited, attempts = "", self.retry_limits, 0.0, 0
         while attempts < limits.attempts and waited <= limits.total:
             try:
                 return self.send(call)
             except AmbiguousWriteError as error:
                 reason = error.reason
+            except RequestRejectedError as error:
+                if may_be_stored(error, values):
+                    error.add_note(MAY_BE_STORED)
+                raise
             # The service may still be storing them.
             pause = min(limits.cap, limits.base * 2.0**attempts)
             attempts, waited = attempts + 1, waited + pause
@@ -160,9 +174,9 @@ class IoTStudioHook(SpaceAdminHook):
             if contains_values(self.get_properties(thing_id), values):
                 self.log.info("%s: no response (%s), but the values are stored", call.name, reason)
                 return dict(values)
-            self.log.warning("%s: no response (%s), and the values are not stored", call.name, reason)
+            self.log.warning("%s: no response (%s), and %s stored", call.name, reason, missing)
         raise TransportError(
-            f"{call.name}: nothing was written in {attempts} attempts; last reason: {reason}"
+            f"{call.name}: {missing} stored after {attempts} attempts; last reason: {reason}"
         )
 
     def iter_history(
@@ -252,6 +266,16 @@ class IoTStudioHook(SpaceAdminHook):
         """
         await self.aload()
         return await self.asend(api.action(self.space, thing_id, action, action_id))
+
+
+def may_be_stored(error: Exception | None, values: Mapping[str, Any]) -> bool:
+    """Return whether the service may have stored some values of a write that it has refused.
+
+    :param error: the error of the write.
+    :param values: the values of the write.
+    """
+    refused = isinstance(error, RequestRejectedError) and error.status in _REFUSED_VALUES
+    return refused and len(values) > 1
 
 
 def _checked_values(thing_id: str, values: object) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from airflow_provider.conformance.checks.shared import (
 SPACE = "spaces/{space}"
 ONE = Step("GET", f"{SPACE}/things", params={"limit": "1"})
 THINGS = Step("GET", f"{SPACE}/things", params={"limit": "20"})
+SORTED = Step("GET", f"{SPACE}/things", params={"sort": "-created", "limit": "3"})
+FIRST_SORTED = replace(SORTED, params={**SORTED.params, "limit": "1"})
 HISTORY = Step("GET", f"{SPACE}/things/{{thing}}/properties-history/{{property}}", params={"limit": "3"})
 TOKEN = Step("POST", "oauth2/token", login="token")
 
@@ -103,6 +105,17 @@ def _describes_itself(answers: Answers, _: Facts) -> bool:
     return answers[0].status in SUCCESS and bool(answers[0].json().get("token_endpoint"))
 
 
+def _sorted_cursor(answers: Answers, _: Facts) -> str:
+    if answers[-1].status not in SUCCESS:
+        return "refuse"
+    three, first, second = (answer.json()["data"] for answer in answers)
+    if not second and _cursor(answers[-1], {}):
+        raise SkippedError(EMPTY_PAGE)
+    if [thing["uid"] for thing in first] != [thing["uid"] for thing in three[:1]]:
+        raise OpenQuestionError("a Thing was created meanwhile")
+    return "accept" if [thing["uid"] for thing in second] == [three[1]["uid"]] else "unsorted"
+
+
 def _longest_url(answers: Answers, _: Facts) -> Observed:
     if answers[0].status in SUCCESS:
         return Observed(None, f"found {LONG} characters accepted")
@@ -122,12 +135,14 @@ def _lifetime(answers: Answers, _: Facts) -> Observed:
 
 LONG = 6000
 """Characters of a filter in a long URL."""
+EMPTY_PAGE = "a page in the middle is empty"
 REFUSED_URL = 4096
 """Maximum characters of a URL, as a service has them that refuses the long one."""
 WEEK = 604_799.0
 
 FINDERS = {
     "cursor": Finder(ONE, _cursor, "the space has fewer than two Things"),
+    "sorted_cursor": Finder(FIRST_SORTED, _cursor, "the space has fewer than two Things"),
     "thing": Finder(THINGS, _thing, "none of the first 20 Things has a numeric property"),
     "property": Finder(THINGS, _property, "none of the first 20 Things has a numeric property"),
     "two_times": Finder(HISTORY, _two_times, "the property has fewer than two recorded values"),
@@ -230,6 +245,29 @@ READ = (
         "no page before the last is empty",
         "iotstudio/hooks_base.py",
         choice_reader(_has_empty_page, {False: "none empty", True: "an empty page with a cursor"}),
+    ),
+    Check(
+        "I2.sort",
+        "read",
+        "Does the cursor of a sorted page lead to the next page in the same order?",
+        (
+            SORTED,
+            FIRST_SORTED,
+            replace(
+                FIRST_SORTED,
+                params={**FIRST_SORTED.params, "next_cursor": "{sorted_cursor}"},
+                accepts=SUCCESS | {400, 422},
+            ),
+        ),
+        "sorted_cursor",
+        "accept",
+        "a cursor leads to the next page in the same order",
+        "iotstudio/properties/bulk_read.py",
+        choice_reader(
+            _sorted_cursor,
+            {"accept": "the same order", "refuse": "the cursor refused", "unsorted": "another order"},
+        ),
+        moot={"empty_page_in_the_middle": EMPTY_PAGE},
     ),
     Check(
         "I3.space",

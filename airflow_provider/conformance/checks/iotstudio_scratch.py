@@ -130,6 +130,13 @@ def _group_limit(answers: Answers, _: Facts) -> str:
     return "items" if len(one) > 1 else "values"
 
 
+def _equal_values(answers: Answers, _: Facts) -> str:
+    found = [item["properties"]["level"] for item in answers[-1].json()["data"]]
+    if not found.count(EQUAL["level"]):
+        raise OpenQuestionError("the history has none of the values yet")
+    return "record" if found.count(EQUAL["level"]) > 1 else "skip"
+
+
 def _has_patch(answers: Answers, _: Facts) -> bool:
     return answers[0].status in SUCCESS
 
@@ -159,6 +166,9 @@ KEPT = {"level": 4, "note": "conformance"}
 def _shows_output(answers: Answers, _: Facts) -> bool:
     return bool(answers[-1].json()["probe"].get("output"))
 
+
+EQUAL = {"level": 6}
+"""Value that no other check writes."""
 
 WRONG = {"level": 7, "note": 5}
 """Values of which the second one has a wrong type."""
@@ -246,11 +256,27 @@ SCRATCH = (
         danger=True,
     ),
     Check(
+        "I6.equal",
+        "scratch",
+        "Does the history get an entry for a value that is stored already?",
+        (
+            _write(EQUAL),
+            _write(EQUAL),
+            Step("GET", f"{THINGS}/{{probe}}/properties-history/level", params={"limit": "100"}, fresh=True),
+        ),
+        "equal_values",
+        "record",
+        "each write is an entry of the history",
+        "iotstudio/events/silence.py",
+        choice_reader(_equal_values, {"record": "an entry for each write", "skip": "one for both"}),
+        danger=True,
+    ),
+    Check(
         "I4.group",
         "scratch",
         "Does the limit of a history with group count times or values?",
         (
-            _write({"level": 3, "note": "conformance"}),
+            _write({"level": 3, "note": "group"}),
             GROUPED,
             replace(GROUPED, params={**GROUPED.params, "limit": "2"}),
         ),

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from airflow_provider.conformance.check import ANY_STATUS, Answer, Check, Creation, Finder, Observed, Step
+from airflow_provider.conformance.check import (
+    ANY_STATUS,
+    SUCCESS,
+    Answer,
+    Check,
+    Creation,
+    Finder,
+    Observed,
+    OpenQuestionError,
+    Step,
+)
 from airflow_provider.conformance.checks.shared import Answers, Facts, choice_reader, status_reader
-from airflow_provider.leanix.api import API, ENDED, RUNS
+from airflow_provider.leanix.api import API, ENDED, RUNS, STOPPED
 
-NOTE = "The run stays in the list of runs, because the API cannot delete runs; its configuration is deleted."
+NOTE = "The runs stay in the list, because the API cannot delete runs; their configuration is deleted."
 CONFIGURATIONS = f"{API}/configurations"
 KEY = {
     "connectorType": "conformance",
@@ -49,6 +60,9 @@ MAKE_RUN = Step(
     json={**KEY, "connectorId": "{configuration}", "lxVersion": "1.0.0", "description": "{run}-sync_run"},
     makes="sync_run",
 )
+STOPPED_RUN = replace(
+    MAKE_RUN, json={**MAKE_RUN.json, "description": "{run}-stopped_run"}, makes="stopped_run"
+)
 UNKNOWN_RUN = Step(
     "POST",
     RUNS,
@@ -84,6 +98,7 @@ CREATIONS = {
         _same_key,
     ),
     "sync_run": _stays("a test run of it, which stays", MAKE_RUN),
+    "stopped_run": _stays("a second test run, which is stopped, and stays", STOPPED_RUN),
     "unknown_run": _stays(
         "if the service takes it, a run without a configuration, never started", UNKNOWN_RUN
     ),
@@ -95,12 +110,18 @@ def _has_ended(answer: Answer, _: Facts) -> bool:
     return answer.json().get("status") in ENDED
 
 
-def _run(method: str, resource: str, **options: Any) -> Step:
-    return Step(method, f"{RUNS}/{{sync_run}}/{resource}", **options)
+def _run(method: str, resource: str, run: str = "sync_run", **options: Any) -> Step:
+    return Step(method, f"{RUNS}/{{{run}}}/{resource}", **options)
 
 
 START = Step("POST", f"{RUNS}/{{sync_run}}/start", params={"test": "true"}, once=True)
 ENDING = _run("GET", "status", until=_has_ended, at_most=180.0, every=2.0)
+STOP = (
+    STOPPED_RUN,
+    _run("POST", "start", "stopped_run", params={"test": "true"}),
+    _run("POST", "stop", "stopped_run", accepts=SUCCESS | {400}),
+    _run("GET", "status", "stopped_run", until=_has_ended, at_most=180.0, every=2.0, fresh=True),
+)
 RESULTS = _run("GET", "results", until=lambda answer, _: answer.status != 204, at_most=60.0, status_only=True)
 
 
@@ -112,6 +133,15 @@ def _lag(answers: Answers, _: Facts) -> Observed:
     # The end was seen up to two seconds late, so a short delay may be none.
     seconds = float(round(answers[-1].seconds))
     return Observed(seconds, f"found them {seconds:g} s after the end")
+
+
+def _stopped(answers: Answers, _: Facts) -> Observed:
+    if answers[2].status not in SUCCESS:
+        raise OpenQuestionError("the run had ended before it was stopped")
+    if answers[-1].json()["status"] != STOPPED:
+        return Observed("inf", "found the run at its end, as if it had not been stopped")
+    seconds = float(round(answers[-1].seconds))
+    return Observed(seconds, f"found it stopped {seconds:g} s afterwards")
 
 
 SCRATCH = (
@@ -148,6 +178,18 @@ SCRATCH = (
         "a second start is a 400",
         "leanix/api.py",
         status_reader(400, 409, of=-1),
+    ),
+    Check(
+        "L7.stop",
+        "scratch",
+        "Is a run stopped as soon as the request to stop it is accepted?",
+        STOP,
+        "stop_seconds",
+        0.0,
+        "a stop takes effect at once",
+        "leanix/runs/submit.py",
+        _stopped,
+        danger=True,
     ),
     Check(
         "L8.configuration",

@@ -24,7 +24,7 @@ from airflow_provider.errors import (
     VerificationError,
 )
 from airflow_provider.iotstudio.equality import same_value
-from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio.hooks import MAY_BE_STORED, IoTStudioHook, may_be_stored
 from airflow_provider.iotstudio.properties.bulk_read import ReadNotes, read_descriptions, read_values
 from airflow_provider.iotstudio.properties.requests import Write, row_label
 
@@ -54,7 +54,9 @@ class WriteFailure:
     error: ProviderError | None
 
     def __str__(self) -> str:
-        return f"{row_label(self.write.rows)}: Thing {self.write.thing_id}: {self.error}"
+        stored = "; the service may have stored its other values"
+        end = stored if may_be_stored(self.error, self.write.properties) else ""
+        return f"{row_label(self.write.rows)}: Thing {self.write.thing_id}: {self.error}{end}"
 
 
 class PropertyWriter:
@@ -91,8 +93,8 @@ class PropertyWriter:
 
         :param writes: one write per Thing.
         :raises VerificationError: naming each value that differs from the written value.
-        :raises PartialWriteError: naming each row that failed, after all others were written. When nothing
-            was written and all errors are of one class, the first of these errors is raised instead.
+        :raises PartialWriteError: naming each row that failed, after all others were written. When no
+            write succeeded and all errors are of one class, the first of these errors is raised instead.
         """
         self.hook.transport  # noqa: B018 - opened here once, before threads share it
         todo = self._changed(writes) if self.only_changed else list(writes)
@@ -197,10 +199,13 @@ class PropertyWriter:
         errors = [failure.error for failure in failures if failure.error is not None]
         first = errors[0]
         if counts["written"] or any(type(error) is not type(first) for error in errors):
-            raise PartialWriteError(lines, counts) from first
+            partial = PartialWriteError(lines, counts)
+            if any(may_be_stored(failure.error, failure.write.properties) for failure in failures):
+                partial.add_note(MAY_BE_STORED)
+            raise partial from first
         if len(failures) > 1:
             first.add_note(
-                f"nothing was written: {len(failures)} Things failed with like errors, or were not sent"
+                f"no write succeeded: {len(failures)} Things failed with like errors, or were not sent"
             )
             if isinstance(first, NotFoundError):
                 first.add_note(f"check that '{self.hook.space}' is the right space")

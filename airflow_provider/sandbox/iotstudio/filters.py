@@ -19,6 +19,11 @@ Check = Callable[[Thing], bool]
 def thing_order(request: ApiRequest) -> Order:
     """Return the order of ``sort``: names separated by commas, ``-`` for descending; the uid comes last."""
     names = [name.strip() for name in request.param("sort").split(",") if name.strip()]
+    if names and request.param("next_cursor"):
+        if request.service.sorted_cursor == "refuse":
+            raise ApiError(400, "invalid cursor")
+        if request.service.sorted_cursor == "unsorted":
+            names = []
     paths = [name.lstrip("+-").split(".") for name in names]
     descending = tuple(name.startswith("-") for name in names)
 

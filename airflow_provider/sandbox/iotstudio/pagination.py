@@ -121,6 +121,8 @@ def list_page(
             values.pop()
         elif request.service.empty_page_in_the_middle:
             return page_body(request, [], encode_cursor([*values, EMPTY_PAGE_SENT]))
+        if request.service.sorted_cursor == "unsorted":
+            values = values[-1:]
         key = order.rank(values)
         start = sum(1 for rank, _ in ranked if not key < rank)
         stop = start + limit

@@ -50,6 +50,9 @@ class Switches(TokenSwitches):
     :param range_end: a range of times excludes or includes its end.
     :param has_query: when false, queries return 404.
     :param cursor_seconds: seconds after which the cursor of a page is refused; null for never.
+    :param sorted_cursor: the cursor of a page that was read with ``sort`` is accepted with it, refused (400),
+        or read in the order without ``sort``.
+    :param equal_values: the history gets an entry for a write of a value that is stored already, or none.
     :param group_limit: the ``limit`` of a history with ``group`` counts items, one for each time, or values.
     :param partial_writes: a write with a value that is refused (400) writes none, or the valid ones.
     :param has_metadata: the service has OpenID metadata; when false, it is a 404.
@@ -92,6 +95,8 @@ class Switches(TokenSwitches):
     range_end: Literal["exclusive", "inclusive"] = "exclusive"
     has_query: bool = True
     cursor_seconds: Seconds | None = None
+    sorted_cursor: Literal["accept", "refuse", "unsorted"] = "accept"
+    equal_values: Literal["record", "skip"] = "record"
     group_limit: Literal["items", "values"] = "items"
     partial_writes: Literal["none", "valid"] = "none"
     has_metadata: bool = True

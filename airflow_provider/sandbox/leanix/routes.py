@@ -250,7 +250,7 @@ class RunRoutes:
             raise RefusalError(
                 400, "It is not possible to stop a synchronization that is not pending or running"
             )
-        self.workspace.machine.stop(run, self.workspace.now())
+        self.workspace.machine.stop(run, self.workspace.now(), self.workspace.stop_seconds)
         return Response(status_code=200)
 
     async def status(self, request: Request) -> Response:

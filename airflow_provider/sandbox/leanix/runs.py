@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Run:
     :param work_seconds: seconds for which the run is ``IN_PROGRESS``.
     :param ending: final status.
     :param stuck_in: status that the run never leaves.
+    :param stops_at: time at which a stop takes effect; None without one.
     :param input_error: reason why the input could not be fetched, which fails the run.
     """
 
@@ -36,6 +38,7 @@ class Run:
     work_seconds: float = 0.0
     ending: str = "FINISHED"
     stuck_in: str | None = None
+    stops_at: float | None = None
     input_error: str = ""
     warnings: list[dict[str, Any]] = field(default_factory=list)
     processors: list[dict[str, Any]] = field(default_factory=list)
@@ -148,10 +151,14 @@ class RunStateMachine:
         self.starts += 1
         self.peak_live = max(self.peak_live, len(self.live))
 
-    def stop(self, run: Run, now: float) -> None:
-        """Stop a live run."""
-        run.enter("STOPPED", now)
-        self.live.remove(run)
+    def stop(self, run: Run, now: float, seconds: float = 0.0) -> None:
+        """Stop a live run.
+
+        :param seconds: seconds until it is stopped; infinite when the stop changes nothing.
+        """
+        if run.stops_at is None and seconds != math.inf:
+            run.stops_at = now + seconds
+        self.advance(now)
 
     def advance(self, now: float) -> None:
         """Apply every status change of the live runs that is due."""
@@ -165,6 +172,11 @@ class RunStateMachine:
                     self.live.remove(run)
 
     def _step(self, run: Run, now: float) -> bool:
+        if run.stops_at is not None:
+            if run.stops_at > now:
+                return False
+            run.enter("STOPPED", run.stops_at)
+            return True
         if run.status == run.stuck_in:
             return False
         if run.status == "SEQUENTIALIZED":

@@ -42,6 +42,8 @@ class Switches(TokenSwitches):
     :param list_descriptions: the list of runs has their descriptions.
     :param unknown_run_status: status of replies about a run that does not exist.
     :param second_start_status: status of the reply to a start of a run that was started before.
+    :param stop_seconds: seconds for which a run keeps its status after a stop; "inf" for a stop that changes
+        nothing.
     :param unknown_configuration_status: status of the reply to a create without a stored configuration.
     :param wrong_workspace_status: status of the reply to an input for another workspace; 200 takes it.
     :param masks_secrets: secrets in the list of configurations are masked.
@@ -77,6 +79,7 @@ class Switches(TokenSwitches):
     list_descriptions: bool = True
     unknown_run_status: Literal[400, 403, 404] = 404
     second_start_status: Literal[400, 409] = 400
+    stop_seconds: EndlessSeconds = 0.0
     unknown_configuration_status: Literal[400, 403, 404, 422] = 404
     wrong_workspace_status: Literal[200, 400, 403, 404, 422] = 403
     masks_secrets: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from airflow_provider.conformance.catalogue import SERVICES, checks_at, table
 from airflow_provider.conformance.command import main
-from airflow_provider.conformance.unasked import REASONS, unasked_switches
+from airflow_provider.conformance.unasked import QUESTIONS, REASONS, unasked_switches
 from airflow_provider.sandbox.amigocloud.seed import READ_TOKEN
 from airflow_provider.sandbox.switches import switches_of
 from tests.support.conformance import SharedClock, finish_a_run
@@ -198,6 +199,17 @@ def test_the_number_of_open_questions_is_that_of_the_checks() -> None:
     listed = re.findall(r"^\| `(\w+\.\w+)` \|", PAGE.read_text(), re.MULTILINE)
     assert listed == [check.id for service in SERVICES.values() for check in service.checks]
     assert f"There are {len(listed)} open questions" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("service", list(QUESTIONS))
+def test_no_request_has_a_header_that_a_question_without_check_is_about(service: str) -> None:
+    headers = re.findall(r"no request has `([\w-]+)`", " ".join(QUESTIONS[service].values()))
+    assert len(headers) == len(QUESTIONS[service])
+    package = PAGE.parents[1] / "airflow_provider"
+    for path in (file for part in (service, "core/http") for file in (package / part).rglob("*.py")):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        texts = {node.value.lower() for node in nodes if isinstance(node.value, str)}
+        assert texts.isdisjoint({header.lower() for header in headers}), path
 
 
 def test_each_switch_has_a_check_or_a_reason(sandbox: Any) -> None:

@@ -78,8 +78,11 @@ def test_a_run_removes_what_it_has_made(sandbox: Any, name: str, working_folder:
     said = capsys.readouterr().out
     assert "makes these objects" in said
     if name == "leanix":
-        assert "The run stays" in said
-        assert [run.test for run in sandbox.leanix.runs] == [True]
+        assert "The runs stay" in said
+        assert [(run.test, run.status) for run in sandbox.leanix.runs] == [
+            (True, "FINISHED"),
+            (True, "STOPPED"),
+        ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -322,10 +322,20 @@ def test_a_write_that_never_takes_effect_is_an_error_with_the_number_of_attempts
     hook: IoTStudioHook, sandbox: Sandbox
 ) -> None:
     lost = sandbox.faults.add("html", method="PUT", status=502, times=None)
-    said = r"write setpoint of Thing .*nothing was written in 6 attempts; last reason: HTTP 502"
+    said = r"write setpoint of Thing .*the value is not stored after 6 attempts; last reason: HTTP 502"
     with pytest.raises(TransportError, match=said):
         hook.set_properties(THING, {"setpoint": 19.5})
     assert lost.hits == sandbox.counters.requests[READ] == 6
+
+
+def test_a_write_of_which_a_part_is_stored_does_not_say_that_nothing_is(
+    hook: IoTStudioHook, sandbox: Sandbox, service: IoTStudioService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.faults.add("html", method="PUT", status=502, times=None)
+    service.space.things[THING].status["setpoint"] = 19.5  # as of a part of the write
+    with pytest.raises(TransportError, match="not all of the values are stored after 6 attempts"):
+        hook.set_properties(THING, {"setpoint": 19.5, "mode": "eco"})
+    assert "and not all of the values are stored" in capsys.readouterr().out
 
 
 def test_an_action_is_not_sent_again_after_a_lost_response(

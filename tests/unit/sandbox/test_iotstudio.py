@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
@@ -169,6 +169,19 @@ def test_a_write_of_many_properties_is_all_or_nothing(api: Api) -> None:
     assert reply.status_code == 400
     assert set(reply.json()["error"]["details"]) == {"temperature", "colour", "humidity"}
     assert api("GET", path).json() == before
+
+
+@pytest.mark.parametrize(("equal", "entries"), [("record", [True, 1, 2, 2]), ("skip", [True, 1, 2])])
+def test_a_write_of_an_equal_value_can_be_left_out_of_the_history(
+    sandbox: Sandbox, api: Api, equal: Literal["record", "skip"], entries: list[Any]
+) -> None:
+    sandbox.iotstudio.unknown_property = "accept"
+    sandbox.iotstudio.equal_values = equal
+    for value in (True, 1, 2, 2):
+        api("PUT", f"/things/{THING}/properties", json={"new": value})
+    page = api("GET", f"/things/{THING}/properties-history/new").json()
+    found = [item["properties"]["new"] for item in page["data"]]
+    assert [repr(value) for value in found] == [repr(value) for value in entries[::-1]]
 
 
 def test_writes_can_be_clamped_rounded_and_dropped(sandbox: Sandbox, api: Api) -> None:

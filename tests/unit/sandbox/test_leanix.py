@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 import pytest
@@ -121,6 +122,21 @@ def test_second_start_and_stop_out_of_time_get_400(client: Client) -> None:
     assert client("POST", stop).status_code == 200
     assert client.status(run_id) == "STOPPED"
     assert client("POST", stop).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before", "after"), [(90, "PENDING", "STOPPED"), (math.inf, "FINISHED", "FINISHED")]
+)
+def test_a_stop_can_take_its_time_or_change_nothing(
+    client: Client, sandbox: Any, seconds: float, before: str, after: str
+) -> None:
+    sandbox.leanix.stop_seconds = seconds
+    run_id = client.create(OUTBOUND, start="true")
+    assert client("POST", f"{RUNS}/{run_id}/stop").status_code == 200
+    sandbox.clock.advance(80)
+    assert client.status(run_id) == before
+    sandbox.clock.advance(20)
+    assert client.status(run_id) == after
 
 
 def test_trailing_slash_is_tolerated_and_unknown_run_is_404(client: Client) -> None:

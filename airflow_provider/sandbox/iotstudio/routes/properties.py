@@ -27,7 +27,7 @@ def read_one(request: ApiRequest) -> Reply:
 
 
 def write_all(request: ApiRequest) -> Reply:
-    """PUT T/properties: all of the values, or none."""
+    """PUT T/properties: all of the values, or none, or the valid ones (``partial_writes``)."""
     return _write(request, request.find_thing(), request.json_object())
 
 
@@ -84,12 +84,17 @@ def store_values(request: ApiRequest, thing: Thing, values: Mapping[str, Any], *
         if name in service.lost_writes or (thing.uid, name) in service.lost_writes:
             continue
         stored = _stored_value(request, thing, name, value)
+        is_new = name not in thing.status or not _equal(stored, thing.status[name])
         thing.status[name] = stored
-        if record:
+        if record and (is_new or service.equal_values == "record"):
             at = int(now * 1000)
             while not thing.record(name, at, stored):
                 at += 1
     thing.modified = rfc3339(int(now * 1e9))
+
+
+def _equal(value: Any, other: Any) -> bool:
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _stored_value(request: ApiRequest, thing: Thing, name: str, value: Any) -> Any:

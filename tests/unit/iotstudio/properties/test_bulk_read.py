@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Literal
 
 import pytest
 
@@ -63,6 +64,18 @@ def test_a_whole_space_costs_one_request_for_a_thousand_things(
 ) -> None:
     assert len(read_values(hook, space)) == 3000
     assert sandbox.counters.requests[LIST] == 3
+
+
+@pytest.mark.parametrize("cursor", ["refuse", "unsorted"])
+def test_all_values_are_read_where_the_cursor_of_a_sorted_page_does_not_continue_it(
+    hook: IoTStudioHook,
+    service: IoTStudioService,
+    space: list[str],
+    cursor: Literal["refuse", "unsorted"],
+) -> None:
+    service.sorted_cursor = cursor
+    some(space, 1000, service, modified=True)
+    assert set(read_values(hook, space)) == set(space)
 
 
 def test_things_just_written_are_on_the_first_pages_when_writing_modifies_them(

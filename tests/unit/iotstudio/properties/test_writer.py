@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from airflow.sdk import DAG, task
@@ -24,6 +24,7 @@ from airflow_provider.errors import (
     VerificationError,
 )
 from airflow_provider.iotstudio.equality import same_value
+from airflow_provider.iotstudio.hooks import MAY_BE_STORED
 from airflow_provider.iotstudio.operators import IoTStudioWritePropertiesOperator
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.iotstudio.formats import ulid
@@ -394,9 +395,44 @@ def test_nothing_written_for_one_kind_of_reason_raises_that_reason(service: IoTS
     with pytest.raises(NotFoundError) as caught:
         write(writes=rows_for([UNKNOWN, UNKNOWN[:-1] + "W"], setpoint=18.5))
     assert caught.value.__notes__ == [
-        "nothing was written: 2 Things failed with like errors, or were not sent",
+        "no write succeeded: 2 Things failed with like errors, or were not sent",
         "check that 'my-iot-project' is the right space",
     ]
+
+
+@pytest.mark.parametrize("partial", ["none", "valid"])
+def test_a_refused_write_of_several_values_says_that_some_may_be_stored(
+    service: IoTStudioService, partial: Literal["none", "valid"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.partial_writes = partial
+    one, two, *_ = sensors(service)
+    wrong = {"setpoint": 18.5, "nosuch": 1}
+    with pytest.raises(RequestRejectedError) as caught:
+        write(writes=rows_for([one, two], **wrong))
+    assert (service.space.things[one].status["setpoint"] == 18.5) is (partial == "valid")
+    assert caught.value.__notes__ == [
+        MAY_BE_STORED,
+        "no write succeeded: 2 Things failed with like errors, or were not sent",
+    ]
+    logged = capsys.readouterr().out
+    assert logged.count("; the service may have stored its other values") == 2
+    assert "nothing was written" not in logged
+
+    with pytest.raises(PartialWriteError) as partly:
+        write(writes=[*rows_for([one], **wrong), *rows_for([two], setpoint=19.5)])
+    assert partly.value.failures[0].endswith("; the service may have stored its other values")
+    assert partly.value.__notes__ == [MAY_BE_STORED]
+
+
+@pytest.mark.parametrize("values", [{"nosuch": 1}, {"setpoint": 18.5, "mode": "eco"}])
+def test_a_write_that_can_have_stored_nothing_does_not_say_that_it_may(
+    service: IoTStudioService, values: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    thing = UNKNOWN if "setpoint" in values else sensors(service)[0]
+    with pytest.raises((NotFoundError, RequestRejectedError)) as caught:
+        write(thing_id=thing, properties=values)
+    assert MAY_BE_STORED not in getattr(caught.value, "__notes__", [])
+    assert "may have stored" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
