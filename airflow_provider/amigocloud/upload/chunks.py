@@ -28,6 +28,7 @@ class StoredChunks(Chunks):
         super().__init__()
         self._submission, self._creates, self._log = submission, creates, log
         self._note: dict[str, Any] = {}
+        self._has_same = False
         # Versions before 0.2 stored no checksum.
         self._earlier: dict[str, Any] = submission.note if isinstance(submission.note, dict) else {}
         self.may_be_complete = False
@@ -45,6 +46,7 @@ class StoredChunks(Chunks):
         """
         self._note = {"md5": md5}
         if not self.upload_id or self._earlier.get("md5", md5) == md5:
+            self._has_same = True
             return self.upload_id
         if self._creates and self._earlier.get("completing"):
             self.may_be_complete = True
@@ -57,6 +59,7 @@ class StoredChunks(Chunks):
 
     def started(self, upload_id: str) -> None:
         """Store the id of the upload."""
+        self._has_same = True
         self._submission.created(upload_id, self._note)
 
     def completing(self) -> None:
@@ -70,7 +73,7 @@ class StoredChunks(Chunks):
 
     def refused(self) -> None:
         """Store that the service has refused the last request: it created no dataset."""
-        if self.upload_id and self._note:
+        if self.upload_id and self._has_same:
             self._submission.created(self.upload_id, self._note)
 
     def finished(self) -> None:

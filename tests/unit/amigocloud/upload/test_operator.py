@@ -188,6 +188,19 @@ def test_rows_that_have_changed_are_never_mixed_with_earlier_chunks(
     assert read(named(sandbox)[0], "n, name")[3] == {"n": 3, "name": "eman 3"}
 
 
+def test_changed_rows_that_are_refused_are_not_mixed_later(sandbox, upload, warehouse, read, in_chunks):
+    warehouse(MANY)
+    task = TaskRunner()
+    sandbox.amigocloud.check_md5 = False
+    for after, change in ((2, CHANGE), (0, "")):
+        sandbox.faults.add("status", path="chunked_upload$", after=after, status=403)
+        with pytest.raises(PermissionDeniedError):
+            upload(task, **QUERY)
+        warehouse(change)
+    assert upload(task, **QUERY)["dataset_ids"] == named(sandbox)
+    assert read(named(sandbox)[0], "n, name")[3] == {"n": 3, "name": "eman 3"}
+
+
 def test_a_file_that_has_changed_is_never_mixed_with_earlier_chunks(sandbox, upload, in_chunks, tmp_path):
     task, path = TaskRunner(), tmp_path / "assets.csv"
     path.write_text("a\n" + "x\n" * 1000)
