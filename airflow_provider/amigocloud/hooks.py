@@ -276,11 +276,11 @@ class AmigoCloudHook(ListenerHook):
         :raises InputError: when the file does not exist or is empty.
         :raises AmbiguousWriteError: when there was no response that names the job.
         """
-        from airflow_provider.amigocloud.uploads import read_fields, upload
+        from airflow_provider.amigocloud.uploads import Chunks, read_fields, upload
 
         self.need_project()
         number = None if dataset is None else str(api.dataset_number(dataset))
         fields, problems = read_fields(options, number)
         if problems := [*path_problems(path, "path"), *problems]:
             raise InputError(problems, "upload_file")
-        return upload(self.send, path, fields, upload_id, started or (lambda _: None))
+        return upload(self.send, path, fields, Chunks(upload_id, started))

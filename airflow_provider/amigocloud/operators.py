@@ -12,11 +12,10 @@ from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExpo
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.photos.operator import AmigoCloudExportPhotosOperator
 from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOperator
-from airflow_provider.amigocloud.values import path_problems, problems_of
+from airflow_provider.amigocloud.upload.operator import AmigoCloudUploadOperator
 from airflow_provider.core.asset_events import add_to_outlet_events
-from airflow_provider.core.compat import is_deferrable, without_retry
-from airflow_provider.core.polling import clock, wait_for
-from airflow_provider.errors import AmbiguousWriteError, ProviderError, RunFailedError
+from airflow_provider.core.compat import without_retry
+from airflow_provider.errors import AmbiguousWriteError, ProviderError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.export.request import ExportRequest
     from airflow_provider.amigocloud.export.sources import Source
     from airflow_provider.amigocloud.sql.statement import Statement
-    from airflow_provider.core.state.submission import Submission
 
 
 # Modules of the export are imported where it runs: DAG files are parsed often.
@@ -293,180 +291,3 @@ class AmigoCloudSqlOperator(BaseOperator):
                 raise without_retry(error) from None
         self.log.info("%d rows affected", rows)
         return add_to_outlet_events(context, self.outlets, {"rows": rows})
-
-
-class AmigoCloudUploadOperator(BaseOperator):
-    """Upload a file, and wait until the service has imported it as a dataset.
-
-    From Airflow 3.3 on, a retry after a crash resumes the job, or the chunks, of the earlier attempt. When it
-    is unknown whether a new dataset was created, the task fails with ``AmbiguousWriteError`` instead of
-    creating another one.
-
-    :param source: path of the file: local, or any URL that ``ObjectStoragePath`` accepts (templated). Its
-        suffix tells the service the format.
-    :param dataset: id of the dataset whose content the file replaces; None for a new dataset (templated).
-    :param options: further form fields, such as ``{"csv_props.delimiter": ";"}`` (templated).
-    :param deferrable: wait in the triggerer; by default Airflow's ``[operators] default_deferrable``
-        (templated).
-    :param poll_interval: maximum seconds between polls of the job (templated).
-    :param timeout: seconds after which the job counts as stuck (templated).
-    :param amigocloud_conn_id: id of the Airflow connection; its token needs the permission to administrate,
-        and must be a user's to read the job (templated).
-    """
-
-    template_fields: Sequence[str] = (
-        "source",
-        "dataset",
-        "options",
-        "deferrable",
-        "poll_interval",
-        "timeout",
-        "amigocloud_conn_id",
-    )
-    ui_color = "#d7ecd9"
-
-    def __init__(
-        self,
-        *,
-        source: str,
-        dataset: int | str | None = None,
-        options: dict[str, str] | None = None,
-        deferrable: bool | str | None = None,
-        poll_interval: float | str = 5.0,
-        timeout: float | timedelta | str = 3600.0,
-        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.source = source
-        self.dataset = dataset
-        self.options = options
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
-        self.amigocloud_conn_id = amigocloud_conn_id
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Upload the file, wait on the worker or in the triggerer, and return ``job`` and ``dataset_ids``.
-
-        :raises InputError: when arguments are invalid, or the file does not exist or is empty.
-        """
-        self._check()
-        submission = self._submission(context)
-        with AmigoCloudHook(self.amigocloud_conn_id) as hook:
-            job = submission.remote_id
-            if job is None:
-                job = self._upload(hook, submission, self._submission(context, "chunks"))
-            else:
-                self.log.info("Resuming with job %s of an earlier attempt", job)
-            deadline = clock() + cast("float", self.timeout)
-            if not is_deferrable(cast("bool | None", self.deferrable)):
-                return add_to_outlet_events(
-                    context, self.outlets, self._wait(hook, job, deadline, submission)
-                )
-        # Imported late: only a task that defers needs the modules of triggers.
-        from airflow_provider.amigocloud.conditions import JobIsDone
-        from airflow_provider.amigocloud.triggers import AmigoCloudTrigger
-
-        trigger = AmigoCloudTrigger(
-            amigocloud_conn_id=self.amigocloud_conn_id,
-            question=JobIsDone.__name__,
-            about={"job_id": job},
-            deadline=deadline,
-            poll_interval=cast("float", self.poll_interval),
-        )
-        return self.defer(trigger=trigger, method_name="execute_complete")
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of the trigger's event.
-
-        :raises TimeoutError: when the job was not done in time.
-        :raises RunFailedError: when the job has failed.
-        """
-        from airflow_provider.core.trigger_events import raise_for
-
-        self._check()
-        submission = self._submission(context)
-        if event["status"] == "timeout":
-            raise TimeoutError(f"job {submission.remote_id} was not done after {self.timeout:g} s")
-        try:
-            raise_for(event)
-        except RunFailedError:
-            submission.renew()
-            raise
-        submission.finished()
-        return add_to_outlet_events(
-            context, self.outlets, {"job": event["job"], "dataset_ids": event["dataset_ids"]}
-        )
-
-    def _check(self) -> None:
-        """Validate the arguments before any request, and read those that a template made."""
-        from airflow_provider.amigocloud.uploads import read_fields
-        from airflow_provider.core.input.conditions import raise_problems
-        from airflow_provider.core.input.scalars import Scalar, read_scalars
-
-        problems, number = path_problems(self.source, "source"), None
-        if self.dataset is not None:
-            problems += (wrong := problems_of("dataset", lambda: dataset_number(self.dataset or "")))
-            number = None if wrong else str(dataset_number(self.dataset))
-        problems += read_fields(self.options, number)[1]
-        scalars = {
-            "deferrable": Scalar("boolean", optional=True),
-            "poll_interval": Scalar("seconds", above=0),
-            "timeout": Scalar("seconds", above=0),
-        }
-        raise_problems([*problems, *read_scalars(self, scalars)])
-
-    def _submission(self, context: Context, name: str = "upload") -> Submission:
-        from airflow_provider.core.state.submission import Submission
-
-        request = {"source": self.source, "dataset": self.dataset, "options": self.options}
-        return Submission(cast("Any", context), request, self.log, name)
-
-    def _upload(self, hook: AmigoCloudHook, submission: Submission, chunks: Submission) -> str:
-        """Upload the file, and store that a dataset may exist, then the id of the job."""
-        if submission.is_known and not chunks.remote_id and self.dataset is None:
-            raise AmbiguousWriteError(
-                f"an earlier attempt uploaded '{self.source}', but the id of its job is unknown; check"
-                " whether the dataset exists; a new run of the DAG uploads the file again"
-            )
-        submission.intend()
-        try:
-            job = hook.upload_file(
-                self.source,
-                dataset=self.dataset,
-                options=self.options,
-                upload_id=chunks.remote_id or "",
-                started=chunks.created,
-            )
-        except AmbiguousWriteError as error:
-            if self.dataset is None and not chunks.remote_id:
-                raise without_retry(error) from None
-            raise
-        except ProviderError:
-            submission.renew()
-            raise
-        submission.created(job)
-        chunks.renew()
-        self.log.info("Uploaded the file; its import is job %s", job)
-        return job
-
-    def _wait(
-        self, hook: AmigoCloudHook, job: str, deadline: float, submission: Submission
-    ) -> dict[str, Any]:
-        from airflow_provider.amigocloud.conditions import JobIsDone, check
-
-        try:
-            found = wait_for(
-                lambda: check(hook, JobIsDone(job)),
-                deadline=deadline,
-                poll_interval=cast("float", self.poll_interval),
-                log=self.log,
-            )
-        except RunFailedError:
-            submission.renew()
-            raise
-        except TimeoutError:
-            raise TimeoutError(f"job {job} was not done after {self.timeout:g} s") from None
-        submission.finished()
-        return {"job": job, "dataset_ids": found["dataset_ids"]}

@@ -36,40 +36,71 @@ def read_fields(options: Any, dataset: str | None) -> tuple[dict[str, str], list
     return {**target, **fields}, problems
 
 
-def upload(
-    send: Send, path: str, fields: Mapping[str, str], upload_id: str, started: Callable[[str], None]
-) -> str:
+class Chunks:
+    """Resume point of an upload in chunks.
+
+    :param upload_id: id of an upload to resume; empty for a new one.
+    :param started: called with the id of an upload once it has started.
+    """
+
+    def __init__(self, upload_id: str = "", started: Callable[[str], None] | None = None) -> None:
+        self._resumed, self._started = upload_id, started
+
+    def resume(self, md5: str) -> str:
+        """Return the id of the upload to resume; empty for a new one.
+
+        :param md5: checksum of the content.
+        """
+        return self._resumed
+
+    def started(self, upload_id: str) -> None:
+        """Take the id of an upload that has started."""
+        if self._started is not None:
+            self._started(upload_id)
+
+    def completing(self) -> None:
+        """Take note that all bytes were sent, and a dataset may exist from now on."""
+
+    def whole(self) -> None:
+        """Take note that the content is sent in one request."""
+
+
+def upload(send: Send, path: str, fields: Mapping[str, str], chunks: Chunks) -> str:
     """Send a file, and return the id of the job that imports it.
 
     :param send: sends a call and returns its result.
     :param path: any path that ``ObjectStoragePath`` accepts.
     :param fields: further form fields.
-    :param upload_id: id of a chunked upload to resume; empty for a new upload.
-    :param started: called with the id of a chunked upload once it has started.
+    :param chunks: where an upload in chunks resumes.
     :raises InputError: when the file does not exist or is empty.
     :raises AmbiguousWriteError: when the upload to resume is gone: it may have been completed.
     :raises RequestRejectedError: when the service does not accept further bytes.
     """
-    name = path.rpartition("/")[2]
     with open_source(path, "upload") as file:
-        head = file.read(api.SIMPLE_UPLOAD)
-        if not head:
+        if not file.read(1):
             raise InputError(f"'{path}' is empty; upload a file with content", "upload")
-        if len(head) < api.SIMPLE_UPLOAD:
-            job: str = send(api.upload(name, head, fields))
-            return job
-        return _in_chunks(send, file, name, fields, upload_id, started)
+        return upload_open(send, file, path.rpartition("/")[2], fields, chunks)
 
 
-def _in_chunks(
-    send: Send,
-    file: IO[bytes],
-    name: str,
-    fields: Mapping[str, str],
-    upload_id: str,
-    started: Callable[[str], None],
-) -> str:
+def upload_open(send: Send, file: IO[bytes], name: str, fields: Mapping[str, str], chunks: Chunks) -> str:
+    """Send an open file from its beginning, see :func:`upload`.
+
+    :param name: name of the file, which tells the service the format.
+    """
+    file.seek(0)
+    head = file.read(api.SIMPLE_UPLOAD)
+    if len(head) < api.SIMPLE_UPLOAD:
+        chunks.resume(hashlib.md5(head, usedforsecurity=False).hexdigest())
+        chunks.whole()
+        job: str = send(api.upload(name, head, fields))
+        return job
+    del head
+    return _in_chunks(send, file, name, fields, chunks)
+
+
+def _in_chunks(send: Send, file: IO[bytes], name: str, fields: Mapping[str, str], chunks: Chunks) -> str:
     md5, total = _digest(file)
+    upload_id = chunks.resume(md5)
     resumed = bool(upload_id)
     offset = 0
     while offset < total:
@@ -80,8 +111,9 @@ def _in_chunks(
             raise RequestRejectedError(400, "", f"the service accepts no byte after byte {offset} of {total}")
         if progress.upload_id != upload_id:
             upload_id = progress.upload_id
-            started(upload_id)
+            chunks.started(upload_id)
         offset = progress.offset
+    chunks.completing()
     job: str = send(api.complete_upload(name, upload_id, md5, fields))
     return job
 

@@ -50,7 +50,7 @@ def open_rows(source: object, subject: str, options: RowOptions, fields: Iterabl
     """
     if isinstance(source, list):
         source = [row if isinstance(row, Mapping) else {_NO_OBJECT: type(row).__name__} for row in source]
-    rows = read_source(source, subject, options, geo=True, flatten=_flat, fields=fields)
+    rows = read_source(source, subject, options, geo=True, flatten=flat_feature, fields=fields)
     if is_query(source):
         return rows
     first = list(_first_of(rows))
@@ -68,7 +68,7 @@ _NO_OBJECT = "\0"
 """Field of a list's item that is no object."""
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def flat_feature(row: dict[str, Any]) -> dict[str, Any]:
     """Return a GeoJSON feature as a flat row; any other row as it is."""
     if row.get("type") != "Feature" or not isinstance(row.get("properties"), (Mapping, type(None))):
         return row

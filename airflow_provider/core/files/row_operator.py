@@ -68,6 +68,9 @@ class RowOperator(BaseOperator):
     SQL_FIELDS: ClassVar[tuple[str, ...]] = ("sql", "sql_conn_id", "parameters", "sql_timezone")
     """The arguments of a query, for ``template_fields``."""
 
+    exact_decimals: ClassVar[bool] = False
+    """Whether decimals of a query must keep all of their digits."""
+
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "columns": "json",
@@ -175,7 +178,8 @@ class RowOperator(BaseOperator):
         from airflow_provider.core.sql.query import Query, read_timezone
         from airflow_provider.core.sql.rows import read_query
 
-        query = Query(self.sql, str(self.sql_conn_id), self.parameters, read_timezone(self.sql_timezone))
+        zone, exact = read_timezone(self.sql_timezone), self.exact_decimals
+        query = Query(self.sql, str(self.sql_conn_id), self.parameters, zone, exact)
         with hide_values(), read_query(query, self.log) as rows:
             yield rows
 

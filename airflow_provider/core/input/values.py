@@ -235,6 +235,15 @@ def is_missing(value: Any) -> bool:
     return read is None or read is ABSENT
 
 
+def check_exact(value: Decimal) -> None:
+    """Refuse a decimal that has more digits than a number of 64 bits.
+
+    :raises UnreadableValueError: when digits would be lost.
+    """
+    if value.is_finite() and value != value.to_integral_value() and Decimal(repr(float(value))) != value:
+        raise UnreadableValueError("has more digits than a number of 64 bits; round it in the source")
+
+
 def read_integer(value: Any, least: int | None = None) -> int:
     """Return a whole number from a number or a text: ``0``, ``0.0`` and ``"0"`` are 0.
 

@@ -44,12 +44,14 @@ class Query(NamedTuple):
     :param conn_id: id of the connection to the database.
     :param parameters: values for its placeholders, in the driver's form; None for none.
     :param timezone: the time zone of dates and times without one; None refuses them.
+    :param exact: whether decimals that a number of 64 bits does not hold exactly are unreadable.
     """
 
     sql: str
     conn_id: str
     parameters: Any = None
     timezone: tzinfo | None = None
+    exact: bool = False
 
     @property
     def arguments(self) -> tuple[Any, ...]:

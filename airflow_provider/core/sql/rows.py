@@ -130,7 +130,7 @@ def _read(hook: Any, query: Query, log: Logger) -> SqlRows:
         result = open_result(connection, hook, query, log)
         with closing(result.rows):
             rows = SqlRows(result.names)
-            reader = DatabaseValueReader(query.timezone)
+            reader = DatabaseValueReader(query.timezone, exact=query.exact)
             rows.add(map(reader.read_row, _logged(result.rows, log)))
         _report_lineage(hook, query, result, rows.count)
     except BaseException as error:

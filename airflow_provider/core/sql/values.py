@@ -9,7 +9,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from airflow_provider.core.input.values import NAIVE_HINT, Unreadable, UnreadableValueError, ValueReader
+from airflow_provider.core.input.values import (
+    NAIVE_HINT,
+    Unreadable,
+    UnreadableValueError,
+    ValueReader,
+    check_exact,
+)
 from airflow_provider.core.sql.dates import NO_DATE
 
 _INTEGER_END = 2**63
@@ -25,9 +31,11 @@ class DatabaseValueReader:
     problem only where the value is used: a column may be left out.
 
     :param timezone: the time zone of dates and times without one; None makes them unreadable.
+    :param exact: whether decimals with more digits than a number of 64 bits has are unreadable.
     """
 
-    def __init__(self, timezone: tzinfo | None = None) -> None:
+    def __init__(self, timezone: tzinfo | None = None, *, exact: bool = False) -> None:
+        self._exact = exact
         self._naive = timezone is None
         self._reader = ValueReader(timezone, nan_is_absent=False)
         # Most values are of these types, for which the general way takes ten times as long.
@@ -78,6 +86,8 @@ class DatabaseValueReader:
     def _read_decimal(self, value: Decimal) -> Any:
         if value.is_finite() and value.adjusted() >= 20:
             raise UnreadableValueError("is a number of more than 64 bits; select it as text")
+        if self._exact:
+            check_exact(value)
         return self._reader.read(value)
 
     def _read_moment(self, value: datetime) -> Any:

@@ -81,12 +81,15 @@ class Submission:
             does not know the id reads it as ``note``.
         """
         self.is_known, self.note = True, note
-        self._write(**({} if note is None else {"note": note}))
+        self._write(**self._noted())
 
-    def created(self, remote_id: str) -> None:
-        """Record the id of the created work."""
-        self.remote_id = remote_id
-        self._write(remote_id=remote_id)
+    def created(self, remote_id: str, note: Any = None) -> None:
+        """Record the id of the created work.
+
+        :param note: small JSON about the work; a later attempt that knows the id reads it as ``note``.
+        """
+        self.remote_id, self.note = remote_id, note
+        self._write(remote_id=remote_id, **self._noted())
 
     def renew(self) -> None:
         """Close the work: the next work is new, with a marker of its own."""
@@ -97,10 +100,14 @@ class Submission:
         self._close(taken_by=self._max_tries)
 
     def _close(self, **more: Any) -> None:
-        self._write(closed=True, **({"remote_id": self.remote_id} if self.remote_id else {}), **more)
+        known = {"remote_id": self.remote_id, **self._noted()} if self.remote_id else {}
+        self._write(closed=True, **known, **more)
         self.generation += 1
         self.remote_id = None
         self.is_known = False
+
+    def _noted(self) -> dict[str, Any]:
+        return {} if self.note is None else {"note": self.note}
 
     def _read(self) -> dict[str, Any]:
         value = self._store.get(self._name) if self._store is not None else None

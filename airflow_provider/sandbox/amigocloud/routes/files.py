@@ -22,6 +22,8 @@ from airflow_provider.sandbox.amigocloud.state import AmigoCloudState, Upload
 
 _NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?\s*")
 _SEPARATORS = (".", ",")
+_INT32_END = 2**31
+_BOOLEANS = {"true": True, "false": False}
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 UPLOAD_HOURS = 24
 """Hours after which an unfinished upload expires."""
@@ -114,49 +116,60 @@ def import_file(
         raise bad_request(f'csv_props.decimal_separator: "{separator}" is not a valid choice.')
 
     def work() -> dict[str, Any]:
-        rows = _rows(name, content, options)
+        names, rows = _table(name, content, options)
         title = name.rsplit(".", 1)[0]
         if options.get("dataset_id"):
-            return {"dataset_ids": [_replace(service, int(options["dataset_id"]), rows)]}
+            return {"dataset_ids": [_replace(service, int(options["dataset_id"]), names, rows)]}
         if options.get("dataset_write_action") == "overwrite":
             for old in [d for d in service.store.datasets.values() if d.name == title]:
                 service.store.drop(old.id)
-        made = Dataset(service.next_dataset_id(), project, title, _columns(rows))
+        made = Dataset(service.next_dataset_id(), project, title, _columns(names, rows))
         service.store.add(made, rows)
         return {"dataset_ids": [made.id]}
 
     return service.start_job("upload", work, project_id=project, filename=name).id
 
 
-def _replace(service: AmigoCloudState, number: int, rows: list[dict[str, Any]]) -> int:
+def _replace(service: AmigoCloudState, number: int, given: list[str], rows: list[dict[str, Any]]) -> int:
     """Replace a dataset's rows by a file's, in one new state."""
     dataset = service.store.datasets[number]
-    names = [column["name"] for column in dataset.columns if column["name"] in rows[0]]
+    kinds = {column["name"]: column["type"] for column in dataset.columns}
+    names = [name for name in kinds if name in given]
     listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
     statements: list[tuple[str, Any]] = [(f'DELETE FROM "{dataset.table}"', ())]
     insert = f'INSERT INTO "{dataset.table}" ({listed}) VALUES ({marks})'
-    statements += [(insert, [row.get(name) for name in names]) for row in rows]
+    statements += [(insert, [_typed(row.get(name), kinds[name]) for name in names]) for row in rows]
     service.store.transaction(statements, {"upload": number})
     return number
 
 
-def _rows(name: str, content: bytes, options: Mapping[str, str]) -> list[dict[str, Any]]:
+def _typed(text: str | None, kind: str) -> Any:
+    """Return a cell as a field of the dataset holds it."""
+    return _BOOLEANS.get(text, text) if text and kind == "boolean" else text
+
+
+def _table(name: str, content: bytes, options: Mapping[str, str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns and the rows of a file."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{name}: not a known format") from None
     if text.lstrip().startswith("{"):
         features = json.loads(text)["features"]
-        return [
+        found = [
             {**(feature.get("properties") or {}), "wkb_geometry": from_geojson(feature.get("geometry"))}
             for feature in features
         ]
+        if not found:
+            raise ValueError(f"{name}: no rows")
+        return list(found[0]), found
     delimiter = options.get("csv_props.delimiter", ",")
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-    if not rows:
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    names, rows = list(reader.fieldnames or ()), list(reader)
+    if not names:
         raise ValueError(f"{name}: no rows")
     separator = options.get("csv_props.decimal_separator", ".")
-    return [{key: _cell(value, separator) for key, value in row.items()} for row in rows]
+    return names, [{key: _cell(value, separator) for key, value in row.items()} for row in rows]
 
 
 def _cell(text: str | None, separator: str) -> str | None:
@@ -166,9 +179,9 @@ def _cell(text: str | None, separator: str) -> str | None:
     return text or None
 
 
-def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _columns(names: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     columns = []
-    for name in rows[0]:
+    for name in names:
         values = [row.get(name) for row in rows if row.get(name) is not None]
         known = "geometry" if name == "wkb_geometry" else _field_type(values)
         columns.append({"name": name, "type": known})
@@ -184,7 +197,10 @@ def _field_type(values: list[Any]) -> str:
         except ValueError:
             continue
         if values:
-            return name
+            is_large = name == "integer" and any(
+                not -_INT32_END <= int(value) < _INT32_END for value in values
+            )
+            return "bigint" if is_large else name
     return "string"
 
 
