@@ -64,6 +64,7 @@ class Comparison:
         :param find: returns those of some ids that rows of the dataset have.
         """
         with self._store.transaction():
+            self.taken += self._named_ids()
             self._choose_free_ids(dataset, find)
             self._add_creations()
             if self._deletes:
@@ -93,7 +94,8 @@ class Comparison:
         fields, body = {}, {}
         for name, value in wanted.items():
             found = row.get(name)
-            if found != value or type(found) is not type(value):
+            # Within lists and objects, Python takes 1 for true.
+            if found != value or type(found) is not type(value) or type(value) in (dict, list):
                 if name == self._key or self._schema.fields[name].is_equal(found, value):
                     continue
                 fields[name], body[name] = [found, value], value
@@ -138,6 +140,14 @@ class Comparison:
         sql = (
             "SELECT wanted.key FROM page CROSS JOIN wanted ON wanted.chosen = page.id"
             " WHERE page.key IS NOT wanted.key"
+        )
+        return [key for (key,) in self._store.db.execute(sql)]
+
+    def _named_ids(self) -> list[str]:
+        """Return the keys of rows whose chosen id is the one that a row of another key names."""
+        sql = (
+            "SELECT other.key FROM wanted AS named CROSS JOIN wanted AS other ON other.chosen = named.id"
+            " WHERE named.id IS NOT NULL AND other.id IS NULL AND other.key <> named.key"
         )
         return [key for (key,) in self._store.db.execute(sql)]
 

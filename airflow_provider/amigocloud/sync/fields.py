@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
-from airflow_provider.amigocloud.sync.geometry import fitted, read_geometry, read_stored
+from airflow_provider.amigocloud.pagination import Column
+from airflow_provider.amigocloud.sync.geometry import fitted, in_degrees, read_geometry, read_stored
 from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.input.values import (
     UnreadableValueError,
@@ -25,15 +28,17 @@ from airflow_provider.core.input.values import (
 )
 
 _KINDS = {
-    **dict.fromkeys(("string", "text", "uuid", *(f"unknown({oid})" for oid in (19, 25, 1042, 1043))), "text"),
+    **dict.fromkeys(("string", "text", *(f"unknown({oid})" for oid in (19, 25, 1042, 1043))), "text"),
     **dict.fromkeys(("integer", "bigint", "smallint"), "integer"),
-    **dict.fromkeys(("float", "number", "real", "double", "double precision"), "number"),
+    **dict.fromkeys(("float", "double", "double precision", "unknown(701)"), "double"),
+    **dict.fromkeys(("real", "unknown(700)"), "real"),
+    **dict.fromkeys(("number", "numeric", "unknown(1700)"), "number"),
+    **dict.fromkeys(("uuid", "unknown(2950)"), "uuid"),
     "boolean": "boolean",
     "date": "date",
     "time": "time",
     "datetime": "moment",
     "geometry": "geometry",
-    "unknown(2950)": "uuid",
 }
 """Reader of values by the type of a field; those of any other type are sent and compared as they are."""
 
@@ -41,10 +46,16 @@ _PLAIN: Mapping[str, type] = {"text": str, "integer": int, "boolean": bool}
 _TEXT_BOOLEANS = {"t": True, "f": False}
 """PostgreSQL's texts of booleans."""
 
-_INT64_END = 2**63
+_BITS = {"smallint": 16, "integer": 32}
+"""Bits of whole numbers by type; those of other types have 64."""
 
-_FLOAT4_DIGITS = 9
-"""Maximum digits of a number of 32 bits."""
+_MAX_DIGITS = 400
+"""Maximum characters of a number as text: no type holds more digits."""
+
+_UUID = re.compile(r"(?i)(?:urn:uuid:)?(\{?[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}\}?)")
+"""A UUID in any form that PostgreSQL or a library writes."""
+
+_NUL = "has the character NUL, which no text of the service holds"
 
 
 @dataclass(frozen=True)
@@ -74,23 +85,36 @@ class Field:
         """Type of values that a dataset returns as rows have them, apart from :meth:`fits`; None for none."""
         return _PLAIN.get(self.kind)
 
+    @cached_property
+    def end(self) -> int:
+        """Bound of its whole numbers."""
+        return int(2 ** (_BITS.get(self.type.lower(), 64) - 1))
+
     def fits(self, value: Any) -> bool:
         """Return whether a value of the type :attr:`plain` is sent as it is; checks most values quickly."""
         if self.plain is str:
-            return bool(value.isascii()) and len(value) <= (self.max_length or len(value))
-        return self.plain is bool or bool(-_INT64_END <= value < _INT64_END)
+            return value.isascii() and len(value) <= (self.max_length or len(value)) and "\0" not in value
+        return self.plain is bool or bool(-self.end <= value < self.end)
 
     def read(self, value: Any) -> Any:
         """Return a row's value as it is sent, which is as the dataset returns it.
 
         :param value: the value as JSON has it, or a geometry in any form; not None.
-        :raises UnreadableValueError: when it is of another type.
+        :raises UnreadableValueError: when it is of another type, or the field does not hold it.
         """
         found = _READERS[self.kind](value)
         if self.kind == "geometry":
-            return fitted(found, self.geometry_type).to_hex()
+            return fitted(in_degrees(found), self.geometry_type).to_hex()
         if self.max_length is not None and isinstance(found, str) and len(found) > self.max_length:
             raise UnreadableValueError(f"has {len(found)} characters; the field holds {self.max_length}")
+        if self.kind == "integer" and not -self.end <= found < self.end:
+            raise UnreadableValueError(
+                f"is {shown_value(found)}; the field holds whole numbers from {-self.end} to {self.end - 1}"
+            )
+        if self.kind == "real" and (_as_float4(found) is None or (found and not _as_float4(found))):
+            raise UnreadableValueError(f"is {shown_value(found)}, which no number of 32 bits is near")
+        if self.kind in ("text", "json") and _has_nul(found):
+            raise UnreadableValueError(_NUL)
         return found
 
     def is_equal(self, found: Any, wanted: Any) -> bool:
@@ -99,17 +123,16 @@ class Field:
         :param found: the value, as the service returned it.
         :param wanted: what :meth:`read` returned, or None.
         """
+        if found is None or wanted is None:
+            return found is wanted or (self.kind == "geometry" and not found and not wanted)
+        if self.kind == "json":
+            return _same_json(_decoded(found), _decoded(wanted)) or found == _array_text(wanted)
         if found == wanted and isinstance(found, bool) == isinstance(wanted, bool):
             return True
-        if found is None or wanted is None:
-            return self.kind == "geometry" and not found and not wanted
-        if self.kind == "json":
-            return bool(_decoded(found) == _decoded(wanted) or found == _array_text(wanted))
         try:
-            there = self._normal(found)
+            return bool(self._normal(found) == self._held(wanted))
         except UnreadableValueError:
             return False
-        return bool(there == wanted or (self.kind == "number" and there == _as_float4(wanted)))
 
     def key_text(self, value: Any) -> str | None:
         """Return a value of the key field as text, equal for equal keys; None for null.
@@ -133,7 +156,13 @@ class Field:
             return _row_time(read_moment(found, UTC))
         if self.kind == "boolean" and isinstance(found, str):
             found = _TEXT_BOOLEANS.get(found, found)
-        return _READERS[self.kind](found)
+        return self._held(_READERS[self.kind](found))
+
+    def _held(self, value: Any) -> Any:
+        """Return a number as the field holds it, in 64 or 32 bits; any other value as it is."""
+        if self.kind == "double" and isinstance(value, int):
+            return float(value)
+        return _as_float4(value) if self.kind == "real" else value
 
 
 def _decoded(value: Any) -> Any:
@@ -151,17 +180,28 @@ def _array_text(value: Any) -> str | None:
     return "{" + ",".join("NULL" if item is None else str(item) for item in value) + "}"
 
 
+def _same_json(found: Any, wanted: Any) -> bool:
+    """Return whether two values of JSON are the same; true is no 1."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(_same_json(found[name], wanted[name]) for name in found)
+    if isinstance(found, list) and isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(_same_json, found, wanted))
+    return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
+
+
+def _has_nul(value: Any) -> bool:
+    """Return whether a text, or one within lists and objects, has the character NUL."""
+    if isinstance(value, dict):
+        return any(map(_has_nul, value)) or any(map(_has_nul, value.values()))
+    return any(map(_has_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
+
+
 def _as_float4(number: Any) -> Any:
-    """Return a number as a column of 32 bits returns it: with the fewest digits that tell it apart."""
+    """Return a number as a column of 32 bits holds it; None when it is too great."""
     try:
-        packed = struct.pack("<f", number)
+        return struct.unpack("<f", struct.pack("<f", number))[0]
     except (OverflowError, struct.error):
-        return number
-    (rounded,) = struct.unpack("<f", packed)
-    for digits in range(6, _FLOAT4_DIGITS):
-        if struct.pack("<f", found := float(f"{rounded:.{digits}g}")) == packed:
-            return found
-    return float(f"{rounded:.{_FLOAT4_DIGITS}g}")
+        return None
 
 
 def _row_time(moment: datetime) -> str:
@@ -199,16 +239,46 @@ def _read_plain_text(value: Any) -> str:
     return read_text(value)
 
 
+def _read_integer(value: Any) -> int:
+    if isinstance(value, str) and len(value.strip()) > _MAX_DIGITS:
+        raise UnreadableValueError(f"has {len(value)} characters, more than any number that the field holds")
+    return read_integer(value)
+
+
+def _read_exact(value: Any) -> int | float:
+    """Return a number; a whole one of a text with all its digits."""
+    with suppress(UnreadableValueError):
+        value = _read_integer(value) if isinstance(value, str) else value
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise UnreadableValueError("is a whole number of more than 64 bits")
+    return _read_double(value)
+
+
+def _read_double(value: Any) -> int | float:
+    """Return a number; a great one as a float, because JSON has whole numbers of 64 bits."""
+    found = read_number(value)
+    return found if -(2**63) <= found < 2**64 else float(found)
+
+
+def _read_uuid(value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not (found := _UUID.fullmatch(text)):
+        raise UnreadableValueError(f"must be a UUID, not {shown_value(value)}")
+    return str(UUID(found[1]))
+
+
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "text": _read_plain_text,
-    "integer": read_integer,
-    "number": read_number,
+    "integer": _read_integer,
+    "double": _read_double,
+    "real": _read_double,
+    "number": _read_exact,
     "boolean": read_boolean,
     "date": _read_date,
     "time": _read_time,
     "moment": lambda value: _row_time(read_moment(value)),
     "geometry": read_geometry,
-    "uuid": lambda value: _read_plain_text(value).strip().lower(),
+    "uuid": _read_uuid,
     "json": lambda value: value,
 }
 
@@ -222,6 +292,16 @@ class Schema:
     def __init__(self, fields: Iterable[Mapping[str, Any]]) -> None:
         self.fields = {found.name: found for found in map(_read_field, fields)}
         self.fields.setdefault(KEY, Field(KEY, "string", nullable=False))
+
+    def learn(self, columns: Iterable[Column]) -> None:
+        """Take the type of numbers of 32 bits from a reply, which tells it where the dataset names a float.
+
+        :param columns: columns of a reply.
+        """
+        for column in columns:
+            field = self.fields.get(column.name)
+            if field and field.kind == "double" and _KINDS.get(column.type.lower()) == "real":
+                self.fields[column.name] = replace(field, type=column.type)
 
     @cached_property
     def geometry(self) -> str | None:

@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider.core.input.crs import named_crs_problem
-from airflow_provider.core.input.values import UnreadableValueError, ValueReader, shown_value
+from airflow_provider.core.input.values import UnreadableValueError, ValueReader, hides_values, shown_value
 from airflow_provider.core.json_types import Json
 
 SRID = 4326
 """SRID of a geometry that names none, as the vendor's clients send it."""
+
+_ROUNDING = 0.000001
+"""What rounding does to coordinates at the greatest longitude and latitude."""
 
 _NAMES = {
     1: "Point",
@@ -94,24 +97,48 @@ def read_geometry(value: Any) -> Geometry:
     elif isinstance(value, Mapping):
         found = _from_geojson(value)
     elif isinstance(wkb := getattr(value, "wkb", None), bytes):
-        found = replace(_Reader(wkb).whole(), srid=_srid_of(value))
+        found = _Reader(wkb).whole()
+        found = replace(found, srid=_srid_of(value) or found.srid)
     elif isinstance(shape := getattr(value, "__geo_interface__", None), Mapping):
         found = _from_geojson(shape)
     else:
         raise UnreadableValueError(f"is no geometry: {shown_value(value)}")
-    points = [position for position in _positions(found) if position]
-    if not points:
+    points = list(_positions(found))
+    if not any(points):
         raise UnreadableValueError("is an empty geometry; leave the value out, or make it null")
+    if not all(points):
+        raise UnreadableValueError("has an empty point among its parts; leave that part out")
     if not all(math.isfinite(number) for point in points for number in point):
         raise UnreadableValueError("has a coordinate that is no number")
     return found
 
 
 def _srid_of(value: Any) -> int | None:
+    """Return the SRID that an object of a geometry library has beside its bytes."""
     import sys
 
+    found = getattr(value, "srid", None)
     shapely = sys.modules.get("shapely")
-    return (int(shapely.get_srid(value)) or None) if shapely else None
+    if shapely and isinstance(value, getattr(shapely, "Geometry", ())):
+        found = int(shapely.get_srid(value))
+    return found or None if isinstance(found, int) else None
+
+
+def in_degrees(shape: Geometry) -> Geometry:
+    """Return a geometry of a row, which is in longitude and latitude.
+
+    :raises UnreadableValueError: when it names another reference system, or is outside of them.
+    """
+    if shape.srid not in (None, SRID):
+        raise UnreadableValueError(named_crs_problem({"properties": {"name": f"EPSG:{shape.srid}"}}))
+    for x, y, *_ in _positions(shape):
+        if abs(x) > 180 + _ROUNDING or abs(y) > 90 + _ROUNDING:
+            at = "" if hides_values() else f" ({x:.12g}, {y:.12g})"
+            raise UnreadableValueError(
+                f"is outside of longitude and latitude{at}, which SRID {SRID} is; select"
+                " ST_Transform(geom, 4326), or reproject the file to EPSG:4326"
+            )
+    return shape
 
 
 def read_stored(text: Any) -> Geometry:
@@ -220,10 +247,10 @@ def _top_level(text: str) -> list[str]:
 
 def _from_geojson(shape: Mapping[str, Any], depth: int = 0) -> Geometry:
     kind = shape.get("type")
-    if kind == "Feature" and isinstance(shape.get("geometry"), Mapping):
-        return _from_geojson(shape["geometry"], depth + 1)
     if wrong := named_crs_problem(shape.get("crs")):
         raise UnreadableValueError(wrong)
+    if kind == "Feature" and isinstance(shape.get("geometry"), Mapping) and not depth:
+        return _from_geojson(shape["geometry"], 1)
     if kind == "GeometryCollection" and isinstance(parts := shape.get("geometries"), (list, tuple)):
         if depth > _MAX_DEPTH or not all(isinstance(part, Mapping) for part in parts):
             raise UnreadableValueError("is no GeoJSON geometry")
@@ -234,6 +261,8 @@ def _from_geojson(shape: Mapping[str, Any], depth: int = 0) -> Geometry:
 
 
 def _collection(parts: list[Geometry], srid: int | None) -> Geometry:
+    if any(part.srid not in (None, srid) for part in parts):
+        raise UnreadableValueError("has parts with an SRID of their own")
     first = parts[0] if parts else Geometry("Point", [])
     if any((part.has_z, part.has_m) != (first.has_z, first.has_m) for part in parts):
         raise UnreadableValueError("has positions of different lengths")
@@ -280,19 +309,21 @@ class _Reader:
             raise UnreadableValueError(f"{_NO_WKB}: {len(self.data) - self.at} bytes follow it")
         return found
 
-    def _read(self, depth: int) -> Geometry:
+    def _read(self, depth: int, outer: int | None = None) -> Geometry:
         if self.data[self.at] > 1 or depth > _MAX_DEPTH:
             raise UnreadableValueError(_NO_WKB)
         order = "<" if self.data[self.at] == 1 else ">"
         self.at += 1
         (code,) = self._take(order + "I")
         srid = self._take(order + "I")[0] if code & _WITH_SRID else None
+        if depth and srid not in (None, outer):
+            raise UnreadableValueError("has parts with an SRID of their own")
         number, thousands = (code & 0x0FFFFFFF) % 1000, (code & 0x0FFFFFFF) // 1000
         has_z, has_m = bool(code & _Z) or thousands in (1, 3), bool(code & _M) or thousands in (2, 3)
         if (kind := _NAMES.get(number)) is None:
             raise UnreadableValueError(f"{_NO_WKB} (a curve: select ST_CurveToLine(geom))")
         if kind == "GeometryCollection" or kind in _PARTS:
-            parts = [self._read(depth + 1) for _ in range(self._count(order))]
+            parts = [self._read(depth + 1, srid) for _ in range(self._count(order))]
             held = parts if kind == "GeometryCollection" else [part.coordinates for part in parts]
             return Geometry(kind, held, has_z, has_m, srid)
         return Geometry(kind, self._lists(order, _DEPTHS[kind], 2 + has_z + has_m), has_z, has_m, srid)
@@ -330,12 +361,13 @@ def _packed(shape: Geometry, srid: int | None) -> bytes:
         return (
             head + struct.pack("<I", len(shape.coordinates)) + b"".join(_packed(one, None) for one in parts)
         )
-    return head + _packed_lists(shape.coordinates, _DEPTHS[shape.kind])
+    return head + _packed_lists(shape.coordinates, _DEPTHS[shape.kind], 2 + shape.has_z + shape.has_m)
 
 
-def _packed_lists(coordinates: Any, depth: int) -> bytes:
+def _packed_lists(coordinates: Any, depth: int, size: int) -> bytes:
     if not depth:
-        return struct.pack(f"<{len(coordinates)}d", *coordinates)
+        # An empty point has NaN for each number.
+        return struct.pack(f"<{size}d", *(coordinates or [math.nan] * size))
     return struct.pack("<I", len(coordinates)) + b"".join(
-        _packed_lists(part, depth - 1) for part in coordinates
+        _packed_lists(part, depth - 1, size) for part in coordinates
     )

@@ -15,7 +15,8 @@ from airflow_provider.amigocloud.export.keyset import literal
 from airflow_provider.amigocloud.export.readers import ReadOptions
 from airflow_provider.amigocloud.export.sources import dataset_source
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
-from airflow_provider.amigocloud.pagination import Row, quoted_name, walk
+from airflow_provider.amigocloud.pagination import Page, Row, quoted_name, walk
+from airflow_provider.amigocloud.sync.fields import Schema
 from airflow_provider.amigocloud.values import KEY
 
 MAX_LIST_BYTES = 2200
@@ -37,6 +38,7 @@ class DatasetReader:
         self._hook, self._dataset, self._concurrency = hook, dataset, concurrency
         self.state: str | None = None
         self.columns: list[str] | None = None
+        self.schema: Schema | None = None
         self.rows = 0
 
     def all_rows(self, fixed: FixedState | None = None) -> Iterator[list[Row]]:
@@ -52,6 +54,7 @@ class DatasetReader:
             counter.add(page)
             self.state = source.state
             self.columns = [column.name for column in page.columns] if page.columns else None
+            self._learn(page)
             yield page.decoded()
         counter.check()
         self.rows = counter.rows
@@ -72,7 +75,15 @@ class DatasetReader:
         # The id is a number, names and values are quoted.
         sql = f"SELECT * FROM dataset_{self._dataset} WHERE {condition}"  # noqa: S608
         call = api.sql(sql, limit=PAGE, state=state, dataset_id=self._dataset)
-        return [row for page in walk(self._hook.send, call) for row in page.decoded()]
+        rows: list[Row] = []
+        for page in walk(self._hook.send, call):
+            self._learn(page)
+            rows += page.decoded()
+        return rows
+
+    def _learn(self, page: Page) -> None:
+        if self.schema is not None:
+            self.schema.learn(page.columns or ())
 
 
 def _lists(ids: Iterable[str], keys: Iterable[Any], key: str) -> Iterator[tuple[str, Sequence[str]]]:

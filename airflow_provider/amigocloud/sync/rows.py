@@ -206,6 +206,8 @@ def store_rows(
             own = body.pop(KEY, None)
             own_id = normal_key(str(own)) if own is not None and reader.key != KEY else None
             if key:
+                if own_id and (named := store.row_with_id(own_id, key)):
+                    wrong.append(f"has the {KEY} of row {named[0]} ({named[1]}): {own_id}")
                 chosen = own_id or new_id(dataset, reader.key, key)
                 other = store.add_wanted(key, number, own_id, chosen, body, has_problem=bool(wrong))
                 if other is not None:

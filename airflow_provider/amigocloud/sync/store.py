@@ -20,6 +20,7 @@ _TABLES = """
 CREATE TABLE wanted(
   key TEXT PRIMARY KEY, row, id TEXT, chosen TEXT, body BLOB, found TEXT, problem INTEGER
 );
+CREATE INDEX wanted_own_id ON wanted(id) WHERE id IS NOT NULL;
 CREATE TABLE missing(id TEXT PRIMARY KEY, key TEXT, before TEXT, name TEXT, outline TEXT) WITHOUT ROWID;
 CREATE TABLE failed(row, key TEXT, reasons BLOB);
 CREATE TABLE changes(
@@ -108,6 +109,12 @@ class SyncStore:
         except sqlite3.IntegrityError:
             return self.db.execute("SELECT row FROM wanted WHERE key = ?", (key,)).fetchone()[0]
         return None
+
+    def row_with_id(self, own_id: str, key: str) -> tuple[int | str, str] | None:
+        """Return number and key of the row of another key that names an ``amigo_id``; None without one."""
+        sql = "SELECT row, key FROM wanted WHERE id = ? AND key <> ? ORDER BY rowid LIMIT 1"
+        found: tuple[int | str, str] | None = self.db.execute(sql, (own_id, key)).fetchone()
+        return found
 
     def index_wanted(self) -> None:
         """Make rows findable by the id that they would have; called when all of them are there."""

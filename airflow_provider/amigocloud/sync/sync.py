@@ -133,7 +133,7 @@ class Sync:
 
     def _read_schema(self) -> Schema:
         schema = Schema(self.hook.get_schema(self.dataset))
-        self._schema = schema
+        self._schema = self._reader.schema = schema
         if self.key not in schema.fields:
             raise InputError(
                 f"the dataset has no field {self.key!r}{nearest(self.key, schema.fields)}; it has"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 import shapely
 
@@ -19,6 +21,22 @@ SHAPES = [
     "MULTILINESTRING ((0 0, 1 1), (2 2, 3 3))",
     "MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((5 5, 6 5, 6 6, 5 5)))",
     "GEOMETRYCOLLECTION (POINT (1 2), LINESTRING (0 0, 1 1))",
+]
+
+NAN = float("nan")
+EMPTY_PARTS = [
+    {"type": "Point", "coordinates": []},
+    {"type": "MultiPoint", "coordinates": [[], [1, 2]]},
+    {"type": "LineString", "coordinates": [[1, 2], []]},
+    {"type": "Feature", "crs": {"properties": {"name": "EPSG:3857"}}, "geometry": {"type": "Point"}},
+    "GEOMETRYCOLLECTION(POINT EMPTY, POINT(1 2))",
+    shapely.Point(),
+    struct.pack("<BIdd", 1, 1, NAN, NAN),
+    struct.pack("<BIIBIddBIdd", 1, 4, 2, 1, 1, NAN, NAN, 1, 1, 1.0, 2.0),
+]
+OTHER_SRIDS = [
+    "SRID=4326;GEOMETRYCOLLECTION(SRID=3857;POINT(1 2))",
+    struct.pack("<BIIBIIdd", 1, 4, 1, 1, 1 | 0x20000000, 3857, 1.0, 2.0),
 ]
 
 
@@ -68,12 +86,37 @@ def test_a_reference_system_is_kept() -> None:
         {"type": "Polygon", "coordinates": 5},
         {"type": "Point", "coordinates": [1, 2], "crs": {"properties": {"name": "EPSG:25832"}}},
         "0108000000" + "00" * 20,
+        *EMPTY_PARTS,
+        *OTHER_SRIDS,
     ],
     ids=repr,
 )
 def test_what_is_no_geometry_is_refused(value: object) -> None:
     with pytest.raises(UnreadableValueError):
         read_geometry(value)
+
+
+def test_an_empty_part_that_a_dataset_stores_is_read_as_it_is() -> None:
+    for text in (
+        "POINT EMPTY",
+        "POINT Z EMPTY",
+        "GEOMETRYCOLLECTION (POINT EMPTY, POINT (1 2))",
+        "POLYGON EMPTY",
+    ):
+        shape = shapely.set_srid(shapely.from_wkt(text), 4326)
+        stored = shapely.to_wkb(shape, hex=True, include_srid=True, flavor="extended", byte_order=1)
+        assert read_stored(stored).to_hex() == stored
+
+
+class Shape:
+    """Geometry of a library that keeps the SRID beside the bytes."""
+
+    wkb = shapely.to_wkb(shapely.Point(1, 2))
+    srid = 25832
+
+
+def test_the_srid_beside_the_bytes_of_a_library_is_read() -> None:
+    assert read_geometry(Shape()).srid == 25832
 
 
 def test_a_single_part_fits_a_field_of_several_parts_and_back() -> None:
