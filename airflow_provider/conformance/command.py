@@ -98,6 +98,9 @@ def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> i
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _end(session, INTERRUPTED)
+    except Exception:
+        _end(session, INTERRUPTED)
+        raise
     finally:
         session.close()
 

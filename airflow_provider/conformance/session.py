@@ -60,7 +60,6 @@ class Session:
     clock: Clock = field(default_factory=Clock)
     show: Callable[[OpenService, Result], None] = lambda *_: None
     folder: Path | None = None
-    left: list[Created] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.clock)
@@ -80,6 +79,11 @@ class Session:
     def created(self) -> CreatedObjects | None:
         """The objects of the run; None at levels that make none."""
         return self.runner.created
+
+    @property
+    def left(self) -> list[Created]:
+        """The objects that may be there still."""
+        return self.created.left if self.created is not None else []
 
     def run(self) -> Report:
         """Run the checks, remove what they have made, and return their report.
@@ -139,9 +143,11 @@ class Session:
 
     def _clean_up(self, *, is_later: bool = False) -> None:
         self.meter.maximum = MAX_REQUESTS
-        self.left = self.runner.clean_up(is_later=is_later)
-        if self.created is not None and not self.left:
-            self.created.path.unlink(missing_ok=True)
+        try:
+            self.runner.clean_up(is_later=is_later)
+        finally:
+            if self.created is not None and not self.left:
+                self.created.path.unlink(missing_ok=True)
 
     def _sign_in(self) -> None:
         try:
