@@ -34,6 +34,7 @@ READER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticE
 
 REFUSALS = "the service refuses further requests (429)"
 
+_REFUSED = frozenset({401, 403})
 _GONE = frozenset({404, 410})
 _NOT_MADE = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422})
 """Statuses by which a service says that it has made no object; after others it is searched for."""
@@ -97,6 +98,7 @@ class Runner:
     :param facts: values of placeholders.
     :param created: objects that the run makes; None at levels that make none.
     :param answered: number of replies so far.
+    :param is_forbidden: whether the credentials lack the permission for the sign-in's small request.
     """
 
     service: ServiceChecks
@@ -104,6 +106,7 @@ class Runner:
     facts: Facts
     created: CreatedObjects | None = None
     answered: int = 0
+    is_forbidden: bool = False
     _answers: dict[str, Answer] = field(default_factory=dict)
     _lag: Answer | None = None
     _exchanges: list[Exchange] = field(default_factory=list)
@@ -125,7 +128,7 @@ class Runner:
 
     def _observe(self, check: Check) -> tuple[Observed | None, Outcome, str]:
         try:
-            answers = [self._answer(step) for step in check.steps]
+            answers = [self._answer_for(check, step) for step in check.steps]
             observed = check.read(answers, self.facts)
         except (SkippedError, SpentError) as error:
             return None, "skipped", str(error)
@@ -140,6 +143,17 @@ class Runner:
         except READER_ERRORS:
             return None, "unsettled", "the reply has an unexpected form"
         return observed, "same", observed.text
+
+    def _answer_for(self, check: Check, step: Step) -> Answer:
+        """Return the answer to a step of a check.
+
+        :raises SkippedError: for a refusal that shows a missing permission, and no behaviour.
+        """
+        answer = self._answer(step)
+        is_answer = check.refusal == "answer" or (check.refusal == "compared" and not self.is_forbidden)
+        if answer.status in _REFUSED and step.login != "bad" and not is_answer:
+            raise SkippedError(problem_of(answer.reply))
+        return answer
 
     def _answer(self, step: Step) -> Answer:
         """Send a step, unless an equal one was answered.
@@ -161,7 +175,7 @@ class Runner:
         elif answer.status in step.accepts:
             self._exchanges.append(Exchange(step, answer.reply, answer.seconds))
         if answer.status not in step.accepts:
-            kind = SkippedError if answer.status in {401, 403} else OpenQuestionError
+            kind = SkippedError if answer.status in _REFUSED else OpenQuestionError
             raise kind(problem_of(answer.reply))
         return answer
 

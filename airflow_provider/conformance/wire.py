@@ -171,7 +171,7 @@ class Wire:
 
     def send_series(self, step: Step, facts: Mapping[str, Any]) -> list[Reply]:
         """Send a series of equal requests, one a second; or all at once, without the connection's budget."""
-        call = replace(self._call(step, facts), success_statuses=ANY_STATUS)
+        call = self._call(step, facts)
         if not step.burst:
             return list(self._paced(call, step))
         with self._series(), ThreadPoolExecutor(step.times) as pool:

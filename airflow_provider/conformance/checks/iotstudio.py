@@ -145,6 +145,7 @@ PUBLIC = (
         "a missing token is a 401",
         "core/http/auth.py",
         status_reader(401, 403),
+        refusal="answer",
     ),
     Check(
         "I1.metadata",
@@ -241,6 +242,7 @@ READ = (
         "an unknown space is a 404",
         "iotstudio/hooks_base.py",
         status_reader(400, 403, 404),
+        refusal="compared",
     ),
     Check(
         "I3.thing",
@@ -252,6 +254,7 @@ READ = (
         "an unknown Thing is a 404",
         "iotstudio/properties/bulk_read.py",
         status_reader(400, 403, 404),
+        refusal="compared",
     ),
     Check(
         "I4.order",
@@ -349,6 +352,7 @@ BURST = (
         "core/tokens/sharing.py",
         choice_reader(_ends_the_first, {False: "both valid", True: "the first one ended"}),
         opt_in=True,
+        refusal="compared",
     ),
     Check(
         "I1.lifetime",
