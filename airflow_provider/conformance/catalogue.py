@@ -96,6 +96,19 @@ def checks_at(service: ServiceChecks, level: Level, *, opt_in: bool, wait: bool 
     return [check for check in service.checks if check.level in allowed and check.option in asked]
 
 
+def lacking(check: Check, level: Level, *, opt_in: bool, wait: bool) -> str:
+    """Return the options of the command that a check needs, and that are not given; empty for none.
+
+    :param level: the level that is given.
+    :param opt_in: whether ``--burst`` is given.
+    :param wait: whether ``--wait`` is given.
+    """
+    is_below = LEVELS.index(level) < LEVELS.index(check.level)
+    given = {"": True, "--burst": opt_in, "--wait": wait}
+    needed = [f"--level {check.level}"] if is_below else []
+    return " ".join(needed if given[check.option] else [*needed, check.option])
+
+
 def selected(checks: Iterable[Check], only: Iterable[str]) -> list[Check]:
     """Return the checks that groups or ids name; all of them when nothing is named.
 

@@ -203,6 +203,8 @@ class Check:
     :param waits: how long it waits, and what for; such a check runs on request only. Empty for no wait.
     :param condition: what the account must be like, where the sandbox's default is not; without it the check
         is skipped.
+    :param refusal: what a 401 or 403 to a request without a wrong token means: a missing permission (empty),
+        the ``answer`` to the question, or the answer unless the sign-in is ``compared`` and refused, too.
     :param moot: switches that leave nothing to ask when they are flipped, with the reason.
     """
 
@@ -219,6 +221,7 @@ class Check:
     opt_in: bool = False
     waits: str = ""
     condition: str = ""
+    refusal: Literal["", "answer", "compared"] = ""
     moot: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -98,6 +98,9 @@ def _run(options: argparse.Namespace, parser: _Parser, clock: Clock | None) -> i
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _end(session, INTERRUPTED)
+    except Exception:
+        _end(session, INTERRUPTED)
+        raise
     finally:
         session.close()
 
@@ -113,6 +116,10 @@ def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) 
     from airflow_provider.errors import InputError
 
     only = tuple(name.strip() for name in options.only.split(",") if name.strip())
+    if options.only and not only:
+        parser.error("--only names no check")
+    if options.json:
+        _check_writable(options.json, parser)
     level: Level = "scratch" if options.clean_up else options.level
     choice = Choice(level, only, options.burst, options.wait, options.scratch_parent)
     given: dict[str, Any] = {"clock": clock} if clock else {}
@@ -120,11 +127,18 @@ def _session(options: argparse.Namespace, parser: _Parser, clock: Clock | None) 
         session = Session(options.conn_id, choice, show=_show, **given)
     except (UnknownConnectionError, InputError) as error:
         parser.error(" ".join(str(error).split()))
-    checks = session.opened.service.checks
-    known = {name.lower() for check in checks for name in (check.id, check.group)}
-    if unknown := [name for name in only if name.lower() not in known]:
-        parser.error(f"there is no check {', '.join(unknown)}")
     return session
+
+
+def _check_writable(path: Path, parser: _Parser) -> None:
+    """End the command before its first request when a report could not be written."""
+    is_new = not path.exists()
+    try:
+        path.open("a").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        parser.error(f"--json {path}: {error.strerror}")
 
 
 def _ask(options: argparse.Namespace, parser: _Parser, session: Session) -> None:

@@ -45,12 +45,14 @@ class Created:
     :param name: its name, which no other object has.
     :param id: its id; empty until the service has sent it.
     :param removed: whether it is certainly gone.
+    :param repeated: whether it was asked for twice, so that there may be two of its name.
     """
 
     kind: str
     name: str
     id: str = ""
     removed: bool = False
+    repeated: bool = False
 
 
 class UnusableFileError(Exception):

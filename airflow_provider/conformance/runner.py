@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from airflow_provider.conformance.check import (
+    SUCCESS,
     Answer,
     Check,
     Facts,
@@ -33,7 +34,14 @@ READER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticE
 
 REFUSALS = "the service refuses further requests (429)"
 
+_REFUSED = frozenset({401, 403})
 _GONE = frozenset({404, 410})
+_NOT_MADE = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422})
+"""Statuses by which a service says that it has made no object; after others it is searched for."""
+
+_ROUNDS = 3
+"""Maximum rounds of a removal, each of which ends with a search for what is left."""
+
 _SEARCHES = 4
 _SEARCH_SECONDS = 2.0
 """Seconds between the searches for an object that a service may be making still."""
@@ -90,6 +98,7 @@ class Runner:
     :param facts: values of placeholders.
     :param created: objects that the run makes; None at levels that make none.
     :param answered: number of replies so far.
+    :param is_forbidden: whether the credentials lack the permission for the sign-in's small request.
     """
 
     service: ServiceChecks
@@ -97,6 +106,7 @@ class Runner:
     facts: Facts
     created: CreatedObjects | None = None
     answered: int = 0
+    is_forbidden: bool = False
     _answers: dict[str, Answer] = field(default_factory=dict)
     _lag: Answer | None = None
     _exchanges: list[Exchange] = field(default_factory=list)
@@ -118,7 +128,7 @@ class Runner:
 
     def _observe(self, check: Check) -> tuple[Observed | None, Outcome, str]:
         try:
-            answers = [self._answer(step) for step in check.steps]
+            answers = [self._answer_for(check, step) for step in check.steps]
             observed = check.read(answers, self.facts)
         except (SkippedError, SpentError) as error:
             return None, "skipped", str(error)
@@ -133,6 +143,17 @@ class Runner:
         except READER_ERRORS:
             return None, "unsettled", "the reply has an unexpected form"
         return observed, "same", observed.text
+
+    def _answer_for(self, check: Check, step: Step) -> Answer:
+        """Return the answer to a step of a check.
+
+        :raises SkippedError: for a refusal that shows a missing permission, and no behaviour.
+        """
+        answer = self._answer(step)
+        is_answer = check.refusal == "answer" or (check.refusal == "compared" and not self.is_forbidden)
+        if answer.status in _REFUSED and step.login != "bad" and not is_answer:
+            raise SkippedError(problem_of(answer.reply))
+        return answer
 
     def _answer(self, step: Step) -> Answer:
         """Send a step, unless an equal one was answered.
@@ -154,7 +175,7 @@ class Runner:
         elif answer.status in step.accepts:
             self._exchanges.append(Exchange(step, answer.reply, answer.seconds))
         if answer.status not in step.accepts:
-            kind = SkippedError if answer.status in {401, 403} else OpenQuestionError
+            kind = SkippedError if answer.status in _REFUSED else OpenQuestionError
             raise kind(problem_of(answer.reply))
         return answer
 
@@ -188,7 +209,7 @@ class Runner:
             answer = self._poll(step, started)
         self.answered += 1
         self._exchanges.append(Exchange(step, answer.reply, answer.seconds))
-        if step.removes and answer.status in step.accepts:
+        if step.removes and answer.status in SUCCESS:
             self._note_removal(step.removes)
         return answer
 
@@ -224,15 +245,26 @@ class Runner:
         if any(created.kind == step.makes for created in self.created.objects):
             raise SkippedError("an object that it needs could not be made")
         created = self.created.intend(step.makes, f"{self.created.run}-{step.makes}")
-        answer = self._send(step)
-        if 400 <= answer.status < 500:
-            self.created.removed(created)  # The service has refused to make it.
+        answer = self._send_creation(step, created)
+        if answer.status in _NOT_MADE:
+            self.created.removed(created)
         elif answer.status in step.accepts:
             id_ = self._new_id(answer, step.makes)
             if id_:
                 self.created.made(created, id_)
                 self.facts[step.makes] = id_
         return answer
+
+    def _send_creation(self, step: Step, created: Created) -> Answer:
+        """Send the request that makes an object; once more after a 429, unless the object is there."""
+        can_be_found = self.service.creations[created.kind].remove is not None
+        try:
+            return self._send(step)
+        except (RateLimitedError, ServiceBusyError):
+            if not can_be_found or self._search(created):
+                raise
+        created.repeated = True
+        return self._send(step)
 
     def _new_id(self, answer: Answer, kind: str) -> str:
         """Return the id of an object that was made; empty for what is no id, or that of an older object.
@@ -270,14 +302,26 @@ class Runner:
             return
         try:
             ids = self._ids_of(created, is_later)
-            for id_ in ids:
-                objects.made(created, id_)
-                self._delete(creation.remove, id_)
-            if not (ids or is_later):
-                return
+            if self._are_gone(created, creation.remove, ids, is_later) if ids else is_later:
+                objects.removed(created)
         except (ProviderError, ServiceBusyError, OpenQuestionError, SkippedError, SpentError, *READER_ERRORS):
             return
-        objects.removed(created)
+
+    def _are_gone(self, created: Created, remove: Step, ids: list[str], is_later: bool) -> bool:
+        """Delete objects, and search for what may be left of their name; return whether nothing is.
+
+        A 404 is not believed at once: a service may send one for an object that is there.
+        """
+        gone: set[str] = set()
+        for _ in range(_ROUNDS):
+            gone |= {id_ for id_ in ids if self._delete(created, remove, id_)}
+            is_certain = gone.issuperset(ids)
+            if is_certain and not (is_later or created.repeated):
+                return True
+            ids = [id_ for id_ in self._search(created, 1 if is_certain else _SEARCHES) if id_ not in gone]
+            if not ids:
+                return True
+        return False
 
     def _ids_of(self, created: Created, is_later: bool) -> list[str]:
         """Return the ids of an object to remove; after a run, those alone whose objects have its name.
@@ -288,26 +332,25 @@ class Runner:
             return [created.id]
         look = self.service.creations[created.kind].look
         if not (created.id and look):
-            found = self._search(created)
-            return [id_ for id_ in found if created.id in {"", id_}]
+            return self._search(created)
         step, field_name = look
         for name in placeholders(_templates(step)) - self.facts.keys() - {"id"}:
             self._obtain(name)
         reply = self.wire.send(step, {**self.facts, "id": created.id})
         if reply.status in _GONE:
-            return []
+            return self._search(created)
         if reply.status not in step.accepts or reply.json().get(field_name) != created.name:
             raise OpenQuestionError("the object has another name")
         return [created.id]
 
-    def _search(self, created: Created) -> list[str]:
-        """Return the ids of an object whose creation was not answered; the service may have made it."""
+    def _search(self, created: Created, attempts: int = _SEARCHES) -> list[str]:
+        """Return the ids of all objects of a name, which the service may have made without an answer."""
         creation = self.service.creations[created.kind]
         facts = {**self.facts, "name": created.name}
         step = replace(creation.search, fresh=True)
         for name in placeholders(_templates(step)) - facts.keys():
             self._obtain(name)
-        for attempt in range(_SEARCHES):
+        for attempt in range(attempts):
             if attempt:
                 self.wire.meter.clock.sleep(_SEARCH_SECONDS)
             reply = self.wire.send(step, {**self.facts, **facts})
@@ -317,10 +360,14 @@ class Runner:
                 return ids
         return []
 
-    def _delete(self, step: Step, id_: str) -> None:
+    def _delete(self, created: Created, step: Step, id_: str) -> bool:
+        """Delete an object; return False when the service says that there is none."""
+        if self.created is not None:
+            self.created.made(created, id_)
         reply = self.wire.send(step, {**self.facts, "id": id_})
         if reply.status not in step.accepts | _GONE:
             raise OpenQuestionError(problem_of(reply))
+        return reply.status not in _GONE
 
 
 def _listed_ids(answer: Answer) -> Iterator[str]:

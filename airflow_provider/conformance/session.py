@@ -9,14 +9,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_provider.conformance.catalogue import checks_at, selected
+from airflow_provider.conformance.catalogue import lacking, selected
 from airflow_provider.conformance.check import Check, Level
 from airflow_provider.conformance.created import Created, CreatedObjects, UnusableFileError
 from airflow_provider.conformance.meter import MAX_REQUESTS, RESERVED, Clock, Meter
 from airflow_provider.conformance.opening import OpenService, open_service
 from airflow_provider.conformance.reports.report import Report
 from airflow_provider.conformance.runner import Result, Runner
-from airflow_provider.errors import AuthenticationError, ProviderError, TransportError
+from airflow_provider.errors import (
+    AuthenticationError,
+    InputError,
+    PermissionDeniedError,
+    ProviderError,
+    TransportError,
+)
 
 
 class NoAccessError(Exception):
@@ -53,6 +59,8 @@ class Session:
     :param clock: the time.
     :param show: receives a result as soon as it is known.
     :param folder: folder of the file that names created objects; None for the working folder.
+    :raises UnknownConnectionError: when the connection does not exist, or has another type.
+    :raises InputError: with all problems of the connection; when a name chooses no check that runs.
     """
 
     conn_id: str
@@ -60,7 +68,6 @@ class Session:
     clock: Clock = field(default_factory=Clock)
     show: Callable[[OpenService, Result], None] = lambda *_: None
     folder: Path | None = None
-    left: list[Created] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.clock)
@@ -68,18 +75,40 @@ class Session:
         self.runner = Runner(self.opened.service, self.opened.wire, self.opened.facts)
         if self.choice.parent:
             self.opened.facts["parent"] = self.choice.parent
+        if problems := [text for name in self.choice.only if (text := self._problem_of(name))]:
+            self.close()
+            raise InputError(problems, "only")
 
     @property
     def checks(self) -> list[Check]:
         """The checks that are chosen."""
+        return [check for check in self._selected if not self._lacking(check)]
+
+    @property
+    def _selected(self) -> list[Check]:
+        return selected(self.opened.service.checks, self.choice.only)
+
+    def _lacking(self, check: Check) -> str:
         choice = self.choice
-        found = checks_at(self.opened.service, choice.level, opt_in=choice.burst, wait=choice.wait)
-        return selected(found, choice.only)
+        return lacking(check, choice.level, opt_in=choice.burst, wait=choice.wait)
+
+    def _problem_of(self, name: str) -> str:
+        """Return why a name chooses nothing that runs; empty when it chooses a check."""
+        found = selected(self.opened.service.checks, [name])
+        if not found:
+            return f"there is no check {name!r}"
+        options = min((self._lacking(check) for check in found), key=lambda text: len(text.split()))
+        return f"{name} needs {options}" if options else ""
 
     @property
     def created(self) -> CreatedObjects | None:
         """The objects of the run; None at levels that make none."""
         return self.runner.created
+
+    @property
+    def left(self) -> list[Created]:
+        """The objects that may be there still."""
+        return self.created.left if self.created is not None else []
 
     def run(self) -> Report:
         """Run the checks, remove what they have made, and return their report.
@@ -92,7 +121,7 @@ class Session:
             self._use(self._new_file())
             self.meter.maximum = MAX_REQUESTS - RESERVED
         try:
-            results = self._run_checks(self.checks)
+            results = [*self._run_checks(self.checks), *self._left_out()]
         finally:
             self._clean_up()
         level, host = self.choice.level, self.opened.settings.host
@@ -139,17 +168,31 @@ class Session:
 
     def _clean_up(self, *, is_later: bool = False) -> None:
         self.meter.maximum = MAX_REQUESTS
-        self.left = self.runner.clean_up(is_later=is_later)
-        if self.created is not None and not self.left:
-            self.created.path.unlink(missing_ok=True)
+        try:
+            self.runner.clean_up(is_later=is_later)
+        finally:
+            if self.created is not None and not self.left:
+                self.created.path.unlink(missing_ok=True)
 
     def _sign_in(self) -> None:
         try:
             self.opened.wire.sign_in(self.opened.service.sign_in, self.opened.facts)
         except (AuthenticationError, TransportError) as error:
             raise NoAccessError(str(error)) from None
+        except PermissionDeniedError:
+            self.runner.is_forbidden = True
         except ProviderError:
             return  # A missing permission, for example; the checks that need it say so.
+
+    def _left_out(self) -> list[Result]:
+        """Return the checks of chosen groups that need further options, as skipped ones."""
+        if not self.choice.only:
+            return []
+        needs = [(check, self._lacking(check)) for check in self._selected]
+        results = [Result(check, "skipped", f"it needs {options}") for check, options in needs if options]
+        for result in results:
+            self.show(self.opened, result)
+        return results
 
     def _run_checks(self, checks: Iterable[Check]) -> list[Result]:
         results = []

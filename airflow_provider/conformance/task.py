@@ -21,7 +21,7 @@ def check_service(
     :param level: ``public`` needs no credentials; ``read`` changes nothing. The level ``scratch`` needs a
         person who agrees, and is for the command line.
     :param only: groups and ids of checks, such as ``M3`` and ``L5.sync_log``; empty for all.
-    :raises InputError: with all problems of the connection.
+    :raises InputError: with all problems of the connection, or of ``only``: a name of which no check runs.
     :raises NoAccessError: when the service cannot be reached, or refuses the credentials.
     :raises LeakError: when the report would hold a credential.
     """
@@ -31,12 +31,15 @@ def check_service(
 
     if level not in {"public", "read"}:
         raise InputError("must be public or read", "level")
+    names = () if isinstance(only, str) else tuple(only)
+    if isinstance(only, str) or not all(isinstance(name, str) for name in names):
+        raise InputError('must be a list of names, such as ["M3", "L5.sync_log"]', "only")
 
     def show(opened: Any, result: Any) -> None:
         differs = result.outcome.startswith("differs")
         _log.log(logging.WARNING if differs else logging.INFO, "%s", line_of(result, opened.service.name))
 
-    session = Session(conn_id, Choice(level, tuple(only)), show=show)
+    session = Session(conn_id, Choice(level, names), show=show)
     try:
         report = session.run()
     finally:

@@ -121,26 +121,42 @@ class Wire:
     def send(self, step: Step, facts: Mapping[str, Any]) -> Reply:
         """Send a request, a few times if the service asks for it; a reply with any other status is a result.
 
+        The POST that makes an object is sent once: it may have been made, whatever the service answers.
+
         :raises ProviderError: when there is no reply.
         :raises ServiceBusyError: when the service refuses the request for its rate each time.
         """
         call, wait = self._call(step, facts), 1.0
+        if _is_sent_once(step):
+            return self._send_once(call, wait)
         for _ in range(_ATTEMPTS - 1):
             reply = self._attempt(call)
             if reply is not None and reply.status not in _PASSING:
                 return reply
-            asked = retry_after(reply) if reply else None
-            seconds = wait if asked is None else min(asked, _LONGEST_WAIT)
-            budget = self.transport.endpoint.budget
-            if budget and reply and reply.status == _TOO_MANY:
-                budget.pause(seconds)  # All tasks that share the budget pause, too.
-            self.meter.clock.sleep(seconds)
+            self._wait(reply, wait)
             wait *= 2
         reply = self.transport.send(call)
         self._keep_secrets(reply)
         if reply.status == _TOO_MANY:
             raise ServiceBusyError
         return reply
+
+    def _send_once(self, call: Call[Reply], wait: float) -> Reply:
+        reply = self.transport.send(call)
+        self._keep_secrets(reply)
+        if reply.status == _TOO_MANY:
+            self._wait(reply, wait)
+            raise ServiceBusyError
+        return reply
+
+    def _wait(self, reply: Reply | None, wait: float) -> None:
+        """Wait as long as the service asks for, or for some seconds where it does not."""
+        asked = retry_after(reply) if reply else None
+        seconds = wait if asked is None else min(asked, _LONGEST_WAIT)
+        budget = self.transport.endpoint.budget
+        if budget and reply and reply.status == _TOO_MANY:
+            budget.pause(seconds)  # All tasks that share the budget pause, too.
+        self.meter.clock.sleep(seconds)
 
     def _attempt(self, call: Call[Reply]) -> Reply | None:
         """Send a request; returns None when there is no reply, and a repeat is safe."""
@@ -155,7 +171,7 @@ class Wire:
 
     def send_series(self, step: Step, facts: Mapping[str, Any]) -> list[Reply]:
         """Send a series of equal requests, one a second; or all at once, without the connection's budget."""
-        call = replace(self._call(step, facts), success_statuses=ANY_STATUS)
+        call = self._call(step, facts)
         if not step.burst:
             return list(self._paced(call, step))
         with self._series(), ThreadPoolExecutor(step.times) as pool:
@@ -212,8 +228,8 @@ class Wire:
             form=fill(dict(step.form), facts) if step.form and not step.files else None,
             content=content,
             headers=headers,
-            # A token that is no longer accepted is renewed, as the provider does.
-            success_statuses=ANY_STATUS - (_UNAUTHORIZED if step.login == "own" else set()),
+            # A token that is no longer accepted is renewed, as the provider does, and the request repeated.
+            success_statuses=ANY_STATUS - (_UNAUTHORIZED if _may_renew(step) else set()),
             repeatable=step.method != "POST",
             read=read_reply,
             base=step.base,
@@ -227,6 +243,14 @@ class Wire:
             raise SkippedError("the connection has a static token")
         call: Call[Any] = credential.call.with_reader(read_reply)
         return replace(call, success_statuses=ANY_STATUS)
+
+
+def _is_sent_once(step: Step) -> bool:
+    return bool(step.makes) and step.method == "POST"
+
+
+def _may_renew(step: Step) -> bool:
+    return step.login == "own" and not _is_sent_once(step)
 
 
 def _credentials_in(body: Any) -> Iterator[str]:

@@ -120,6 +120,7 @@ PUBLIC = (
         "a missing token is a 401",
         "core/http/retry.py",
         status_reader(401, 403),
+        refusal="answer",
     ),
 )
 
@@ -271,5 +272,6 @@ READ = (
         "amigocloud/hooks_base.py",
         choice_reader(_project_token_jobs, {False: "a refusal", True: "jobs readable"}),
         condition="the token is a project's",
+        refusal="answer",
     ),
 )

@@ -317,6 +317,7 @@ SCRATCH = (
         "amigocloud/api_datasets.py",
         choice_reader(_is_open, {False: "a refusal without it", True: "the file without it"}),
         moot={"foreign_exports": "a file on another host gets no token"},
+        refusal="answer",
     ),
     Check(
         "A9.formats",

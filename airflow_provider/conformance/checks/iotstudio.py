@@ -160,6 +160,7 @@ PUBLIC = (
         "a missing token is a 401",
         "core/http/auth.py",
         status_reader(401, 403),
+        refusal="answer",
     ),
     Check(
         "I1.metadata",
@@ -279,6 +280,7 @@ READ = (
         "an unknown space is a 404",
         "iotstudio/hooks_base.py",
         status_reader(400, 403, 404),
+        refusal="compared",
     ),
     Check(
         "I3.thing",
@@ -290,6 +292,7 @@ READ = (
         "an unknown Thing is a 404",
         "iotstudio/properties/bulk_read.py",
         status_reader(400, 403, 404),
+        refusal="compared",
     ),
     Check(
         "I4.order",
@@ -387,6 +390,7 @@ BURST = (
         "core/tokens/sharing.py",
         choice_reader(_ends_the_first, {False: "both valid", True: "the first one ended"}),
         opt_in=True,
+        refusal="compared",
     ),
     Check(
         "I1.lifetime",

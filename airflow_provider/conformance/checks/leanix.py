@@ -231,6 +231,7 @@ READ = (
         "an invalid API token is a 401",
         "core/http/auth.py",
         status_reader(400, 401, 403, 422),
+        refusal="answer",
     ),
     Check(
         "L3.bearer",
@@ -299,6 +300,7 @@ READ = (
         "an unknown run is a 404",
         "leanix/runs/wait.py",
         status_reader(400, 403, 404),
+        refusal="compared",
     ),
     Check(
         "L6.secrets",
@@ -328,5 +330,6 @@ WAIT = (
         "leanix/hooks.py",
         _expired,
         waits="about an hour, until a token has expired",
+        refusal="answer",
     ),
 )

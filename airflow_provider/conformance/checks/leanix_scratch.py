@@ -68,6 +68,7 @@ UNKNOWN_RUN = Step(
     RUNS,
     json={**KEY, "connectorId": "{run}-nowhere", "lxVersion": "1.0.0", "description": "{run}-unknown_run"},
     accepts=ANY_STATUS,
+    needs=("configuration",),  # Without the permission to make one, a 403 says nothing about this run.
     makes="unknown_run",
 )
 FOREIGN_RUN = Step(
@@ -201,6 +202,7 @@ SCRATCH = (
         "a run without a configuration is a 404",
         "leanix/runs/submit.py",
         status_reader(400, 403, 404, 422),
+        refusal="compared",
     ),
     Check(
         "L8.workspace",
@@ -212,5 +214,6 @@ SCRATCH = (
         "a run for another workspace is a 403",
         "leanix/ldif/header.py",
         status_reader(200, 400, 403, 404, 422),
+        refusal="compared",
     ),
 )

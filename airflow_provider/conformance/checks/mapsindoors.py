@@ -190,6 +190,7 @@ READ = (
         "geodata can be read without a token",
         "mapsindoors/hooks.py",
         choice_reader(_needs_token, {False: "it readable without a token", True: "a token required"}),
+        refusal="compared",
     ),
     Check(
         "M3.root",
@@ -224,6 +225,7 @@ READ = (
         "an unknown solution is a 404",
         "mapsindoors/hooks.py",
         status_reader(400, 401, 403, 404),
+        refusal="compared",
     ),
     Check(
         "M4.bad_token",
@@ -246,6 +248,7 @@ READ = (
         "errors are described in JSON",
         "mapsindoors/geodata/batches.py",
         choice_reader(_error_style, {"problem": "a description in JSON", "text": "plain text"}),
+        refusal="compared",
     ),
     Check(
         "M4.lifetime",

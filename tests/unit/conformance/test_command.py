@@ -105,6 +105,101 @@ def test_bad_arguments_are_a_4(sandbox: Any, monkeypatch: pytest.MonkeyPatch, ar
     assert sandbox.counters.report()["services"] == {} or sandbox.counters.total("leanix") == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["iotstudio_default", "--only", "I7.rate"], "I7.rate needs --burst"),
+        (["iotstudio_default", "--only", "I7"], "I7 needs --burst"),
+        (["iotstudio_default", "--only", "i2.cursor_age"], "i2.cursor_age needs --wait"),
+        (["iotstudio_default", "--only", "I4", "--level", "public"], "I4 needs --level read"),
+        (["iotstudio_default", "--only", "I7", "--level", "public"], "I7 needs --level read --burst"),
+        (["mapsindoors_default", "--only", "M6"], "M6 needs --level scratch"),
+        (["leanix_default", "--only", "L2,L7,L9,M1"], "L7 needs --level scratch - L9 needs --burst"),
+        (["leanix_default", "--only", "L2,M1"], "there is no check 'M1'"),
+        (["leanix_default", "--only", ","], "--only names no check"),
+    ],
+)
+def test_a_choice_of_which_nothing_runs_is_a_4(
+    sandbox: Any, arguments: list[str], missing: str, capsys: Any
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 4
+    assert missing in capsys.readouterr().err
+    assert sandbox.counters.report()["services"] == {}
+
+
+def test_checks_of_a_group_that_need_an_option_are_listed_as_skipped(sandbox: Any, capsys: Any) -> None:
+    assert run(sandbox, "iotstudio_default", "--only", "I4,I2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "I4.group           skipped   (it needs --level scratch)" in lines
+    assert "I2.cursor_age      skipped   (it needs --wait)" in lines
+    assert lines[-1].startswith("6 same, 0 differs, 0 differs!, 0 unsettled, 2 skipped")
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+@pytest.mark.parametrize("status", [403, 401])
+def test_a_missing_permission_is_no_behaviour(sandbox: Any, name: str, status: int, capsys: Any) -> None:
+    path = "^(?!.*(token|swagger|openid))"
+    sandbox.faults.add("status", service=name, path=path, times=None, status=status, body="<p>No</p>")
+    assert run(sandbox, f"{name}_default", "--burst") == (3 if status == 401 else 1)
+    pattern = r"^(\w+\.\w+) +(differs\S*|same|unsettled)"
+    found = dict(re.findall(pattern, capsys.readouterr().out, re.MULTILINE))
+    assert found.keys() <= ANSWERED[name]
+    assert "unsettled" not in found.values()
+    assert {id_ for id_, outcome in found.items() if outcome != "same"} <= ABOUT_TOKENS
+
+
+ABOUT_TOKENS = frozenset(
+    {"M4.bad_token", "A6.no_token", "A6.bad_token", "I1.no_token", "I1.bad_token", "L3.bearer"}
+)
+ANSWERED = {
+    "mapsindoors": ABOUT_TOKENS
+    | {"M1.post_code", "M1.delete_code", "M1.arrays", "M2.password_grant", "M4.lifetime"},
+    "amigocloud": ABOUT_TOKENS | {"A7.jobs"},
+    "iotstudio": ABOUT_TOKENS | {"I1.metadata", "I1.lifetime"},
+    "leanix": ABOUT_TOKENS | {"L1.operations", "L2.lifetime", "L2.claims", "L3.api_token"},
+}
+"""Checks that read a description or a token, or ask about a wrong one."""
+
+
+def test_a_refusal_of_the_metadata_is_no_behaviour(sandbox: Any, capsys: Any) -> None:
+    sandbox.faults.add("status", service="iotstudio", path="openid", times=None, status=403)
+    assert run(sandbox, "iotstudio_default", "--only", "I1.metadata") == 0
+    assert "I1.metadata        skipped   (a permission is missing (403))" in capsys.readouterr().out
+
+
+def test_a_user_who_may_only_read_has_no_runs_to_ask_about(sandbox: Any, capsys: Any) -> None:
+    for method in ("PUT", "POST"):
+        sandbox.faults.add(
+            "status", service="leanix", method=method, path="integration", times=None, status=403
+        )
+    assert run(sandbox, "leanix_default", "--level", "scratch", "--yes", "--only", "L7,L8") == 0
+    assert "5 skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", ["no/such/folder/report.json", "."])
+def test_a_report_that_cannot_be_written_is_a_4_before_the_first_request(
+    sandbox: Any, path: str, capsys: Any
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["iotstudio_default", "--json", path])
+    assert ended.value.code == 4
+    assert f"--json {path}" in capsys.readouterr().err
+    assert sandbox.counters.report()["services"] == {}
+
+
+def test_a_run_that_fails_leaves_an_earlier_report_and_no_empty_one(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LEANIX_DEFAULT", changed(sandbox, "leanix", password="wrong"))
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("{}")
+    for path in (old, new):
+        assert run(sandbox, "leanix_default", "--json", str(path)) == 3
+    assert (old.read_text(), new.exists()) == ("{}", False)
+
+
 def test_the_level_public_needs_no_credentials(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SERVICES:
         connection = json.loads(sandbox.connections[f"{name}_default"])
@@ -131,7 +226,9 @@ def test_a_missing_permission_skips_the_checks_that_need_it(sandbox: Any, capsys
     out = capsys.readouterr().out
     assert "L4.statuses        skipped   (a permission is missing (403))" in out
     assert "L2.claims          same" in out
-    assert code == 1  # The status of a refused token is still known, that of an unknown run is not.
+    assert "L3.bearer          same" in out
+    assert "L5.unknown_run     skipped   (a permission is missing (403))" in out
+    assert code == 0
 
 
 def test_a_missing_permission_makes_nothing(
@@ -156,6 +253,8 @@ def test_checks_that_wait_say_so_first(sandbox: Any, capsys: pytest.CaptureFixtu
 
 def test_checks_that_wait_run_on_request_only(sandbox: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(sandbox, "leanix_default", "--burst", "--only", "L3") == 0
+    assert "L3.expired         skipped   (it needs --wait)" in capsys.readouterr().out
+    assert run(sandbox, "leanix_default", "--burst") == 0
     assert "L3.expired" not in capsys.readouterr().out
 
 

@@ -29,7 +29,10 @@ def test_a_task_gets_the_report_and_logs_a_line_a_check(
     caplog.set_level(logging.INFO)
     sandbox.iotstudio.range_end = "inclusive"
     report = check_service("iotstudio_default", only=("I3", "I4.end"))
-    assert report["counts"] == {"same": 2, "differs": 1, "differs!": 0, "unsettled": 0, "skipped": 0}
+    assert report["counts"] == {"same": 2, "differs": 1, "differs!": 0, "unsettled": 0, "skipped": 1}
+    assert [check["found"] for check in report["checks"] if check["verdict"] == "skipped"] == [
+        "it needs --burst"
+    ]
     assert report["switches"] == {"iotstudio.range_end": "inclusive"}
     lines = [record for record in caplog.records if record.name == "airflow_provider.conformance.task"]
     assert [record.levelname for record in lines[:3]] == ["INFO", "INFO", "WARNING"]
@@ -47,6 +50,15 @@ def test_a_task_makes_no_objects(sandbox: Any) -> None:
     with pytest.raises(InputError):
         check_service("leanix_default", level="scratch")  # type: ignore[arg-type]
     assert sandbox.counters.total("leanix") == 0
+
+
+@pytest.mark.parametrize(
+    "only", [["I6"], ["nope"], [""], "I4", ["I4", "I7.rate"], [4], ["i2", "I2.cursor_age"]]
+)
+def test_a_task_that_would_check_nothing_fails_before_its_first_request(sandbox: Any, only: Any) -> None:
+    with pytest.raises(InputError):
+        check_service("iotstudio_default", only=only)
+    assert sandbox.counters.total("iotstudio") == 0
 
 
 @pytest.mark.slow
