@@ -12,7 +12,7 @@ from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.state.watermark import Watermark
-from airflow_provider.errors import InputError, NotFoundError
+from airflow_provider.errors import ApiError, InputError, NotFoundError
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
 from airflow_provider.iotstudio.events.reader import ThingEvents, declaring_things, read_things
 from airflow_provider.iotstudio.export.export import NewestTime, choose_format, export_rows
@@ -193,10 +193,10 @@ class _Things:
             )
         if self._rolled_off:
             self._hook.log.warning(
-                "%d Things have more events since %s than the service keeps (the last hundred of a name), so"
+                "%d Things have more events%s than the service keeps (the last hundred of a name), so"
                 " older ones are gone: %s",
                 len(self._rolled_off),
-                span.start,
+                f" since {span.start}" if span.start else "",
                 ", ".join(sorted(self._rolled_off)[:10]),
             )
         counts = {
@@ -207,6 +207,11 @@ class _Things:
         return {**counts, "rolled_off": len(self._rolled_off)} if self._rolled_off else counts
 
 
-def _explained(error: NotFoundError) -> NotFoundError:
-    error.message += ": none of the Things is there and has the event"
-    return error
+def _explained(error: ApiError) -> NotFoundError:
+    return NotFoundError(
+        error.status,
+        error.code,
+        f"{error.message}: none of the Things is there and has the event",
+        request=error.request,
+        body=error.body,
+    )

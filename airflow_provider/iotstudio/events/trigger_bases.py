@@ -89,6 +89,7 @@ class EventWatcher(BaseEventTrigger):
     space: str | None
     _is_checked = False
     _missing: frozenset[str] = frozenset()
+    _failed: frozenset[str] = frozenset()
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments: ids and numbers, never a credential."""
@@ -165,4 +166,20 @@ class EventWatcher(BaseEventTrigger):
                 ", ".join(sorted(missing)[:10]),
             )
         self._missing = missing
+        self._log_failed({**found.odd, **found.failed})
         return found
+
+    def _log_failed(self, errors: Mapping[str, Exception]) -> None:
+        """Log one error when other Things fail than at the last poll."""
+        failed = frozenset(errors)
+        if failed and failed != self._failed:
+            names = sorted(failed)
+            self.log.error(
+                "%d Things cannot be read in whole: %s; all other events fire; the first error: %s",
+                len(names),
+                ", ".join(names[:10]),
+                errors[names[0]],
+            )
+        elif self._failed and not failed:
+            self.log.info("all Things can be read again")
+        self._failed = failed

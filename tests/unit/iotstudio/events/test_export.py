@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider.errors import InputError, NotFoundError, ServerError
+from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ServerError
 from airflow_provider.iotstudio.operators import IoTStudioExportEventsOperator
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
@@ -201,6 +201,90 @@ def test_events_that_have_rolled_off_are_a_warning_and_a_count(
     assert export(tmp_path / "e.jsonl", start=START)["rolled_off"] == 1
     assert "older ones are gone" in capsys.readouterr().out
     assert "rolled_off" not in export(tmp_path / "e.jsonl", start=START + timedelta(seconds=1))
+
+
+def test_a_full_list_is_a_warning_and_a_count_without_a_start_too(
+    sensors: list[str], report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(99):
+        report(sensors[0], number, START + timedelta(seconds=number))
+    assert "rolled_off" not in export(tmp_path / "e.jsonl")
+    report(sensors[0], 99, START + timedelta(seconds=99))
+    assert export(tmp_path / "e.jsonl", events=[EVENT])["rolled_off"] == 1
+    assert "older ones are gone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_thing_that_is_gone_ends_no_export_whatever_the_service_answers(
+    service: IoTStudioService, sensors: list[str], report: Report, tmp_path: Path, status: int
+) -> None:
+    service.unknown_thing_status = status  # type: ignore[assignment]
+    report(sensors[0], 1, START)
+    result = export(tmp_path / "e.jsonl", thing_ids=[UNKNOWN, sensors[0]])
+    assert (result["rows"], result["missing_things"]) == (1, 1)
+    with pytest.raises(NotFoundError, match="none of the Things"):
+        export(tmp_path / "e.jsonl", thing_ids=[UNKNOWN])
+
+
+def test_a_thing_that_is_there_and_refuses_fails_the_export(
+    sandbox: Sandbox, sensors: list[str], tmp_path: Path
+) -> None:
+    sandbox.faults.add("status", path=f"{sensors[1]}/events", status=403, times=None)
+    with pytest.raises(PermissionDeniedError, match="403"):
+        export(tmp_path / "e.jsonl", thing_ids=sensors)
+
+
+def item(data: Any, day: int, href: str, **more: Any) -> dict[str, Any]:
+    return {EVENT: {"data": data, "timestamp": f"2026-01-{day:02} 00:00:00+0000", "href": href, **more}}
+
+
+def answer(sandbox: Sandbox, uid: str, items: list[Any]) -> None:
+    """Let the events of a Thing be these items."""
+    sandbox.faults.clear()
+    body = json.dumps({"data": items, "paging": {"next_cursor": ""}})
+    path = f"{uid}/events"
+    kind = "application/json"
+    sandbox.faults.add("status", path=path, times=None, status=200, content_type=kind, body=body)
+
+
+@pytest.mark.parametrize("other", [1, {"x": 2}, None, [1]], ids=repr)
+def test_an_event_that_is_listed_twice_is_one_row(
+    sandbox: Sandbox, sensors: list[str], tmp_path: Path, other: Any
+) -> None:
+    answer(sandbox, sensors[0], [item({"x": 1}, 1, "/e/b"), item(1, 2, "/e/c"), item(other, 1, "/e/b")])
+    export(tmp_path / "e.jsonl", thing_ids=[sensors[0]])
+    assert [(row["event_id"], row["data"]) for row in lines(tmp_path / "e.jsonl")] == [
+        ("c", 1),
+        ("b", {"x": 1}),
+    ]
+
+
+NO_ID: list[dict[str, Any]] = [{"href": "/x/events/"}, {"href": "/x/e", "id": ""}, {"href": "/e", "id": None}]
+
+
+@pytest.mark.parametrize("ending", NO_ID, ids=repr)
+def test_events_without_ids_are_told_apart_by_time_and_data(
+    sandbox: Sandbox, sensors: list[str], tmp_path: Path, ending: dict[str, Any]
+) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    answer(sandbox, sensors[0], [item(1, 1, **ending)])
+    first = memory.run(path, "1")
+    items = [item(3, 3, **ending), item({"a": 2}, 2, **ending), item(2, 2, **ending), item(1, 1, **ending)]
+    answer(sandbox, sensors[0], [*items, items[0]])
+    memory.run(path, "2")
+    found = lines(path)
+    assert sorted(str(row["data"]) for row in found) == ["2", "3", "{'a': 2}"]
+    assert len({*first, *(row["event_id"] for row in found)}) == 4
+    assert memory.run(path, "3") == []
+
+
+def test_a_slash_after_an_id_is_no_part_of_it(sandbox: Sandbox, sensors: list[str], tmp_path: Path) -> None:
+    answer(
+        sandbox, sensors[0], [item(1, 1, "/x/events/e/01EDCEZDTJX50SQTCJST5EW5NX/"), item(1, 2, "/e/1", id=7)]
+    )
+    export(tmp_path / "e.jsonl", thing_ids=[sensors[0]])
+    found = [row["event_id"] for row in lines(tmp_path / "e.jsonl")]
+    assert found == ["7", "01EDCEZDTJX50SQTCJST5EW5NX"]
 
 
 class Memory:
