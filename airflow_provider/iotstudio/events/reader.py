@@ -56,6 +56,7 @@ def read_things(
     names: Sequence[str] | None,
     since: datetime | None,
     concurrency: int,
+    starts: Mapping[str, datetime | None] = MappingProxyType({}),
 ) -> Iterator[ThingEvents]:
     """Yield the events of Things, in the order of the Things; a Thing that is gone has none.
 
@@ -64,6 +65,7 @@ def read_things(
     :param names: names of the events; None for all.
     :param since: only events from this time on; None for no limit.
     :param concurrency: number of requests at the same time.
+    :param starts: other values of ``since``, by the id of a Thing.
     """
     hook.transport  # noqa: B018 - opened here once, before threads share it
     name = names[0] if names and len(names) == 1 else None
@@ -78,7 +80,7 @@ def read_things(
             if error.status not in _MAYBE_GONE or read_twice(lambda: _is_listed(hook, thing_id)):
                 raise
             return ThingEvents(thing_id, [], error)
-        return _select(thing_id, read_events(thing_id, items), names, since)
+        return _select(thing_id, read_events(thing_id, items), names, starts.get(thing_id, since))
 
     return map_concurrently(read, thing_ids, concurrency)
 
@@ -200,7 +202,7 @@ def _found(fleet: Fleet, declared: Declared, things: Iterable[ThingEvents]) -> F
 
 
 class _ThingReader:
-    """Reads Things one by one from an event loop; the error of one of them ends no reading of others.
+    """Reader of single Things in an event loop; the error of one of them ends no reading of others.
 
     :param hook: the space.
     :param event: the event's name.

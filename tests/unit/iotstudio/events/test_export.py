@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ import pytest
 from airflow.sdk import Asset
 
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ServerError
+from airflow_provider.iotstudio.events import incremental
+from airflow_provider.iotstudio.export import incremental as export_incremental
 from airflow_provider.iotstudio.operators import IoTStudioExportEventsOperator
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
@@ -156,6 +159,8 @@ def test_a_name_that_no_thing_declares_is_a_warning(
         {"start": "2026-02-02", "end": "2026-02-01"},
         {"lag": 60},
         {"lag": "None", "incremental": True},
+        {"filters": {"mode": "eco"}, "incremental": True},
+        {"filters": {"mode": "eco"}, "incremental": "true"},
         {"concurrency": 0},
         {"incremental": "maybe"},
     ],
@@ -347,3 +352,127 @@ def test_a_run_that_failed_moves_no_watermark(
     with pytest.raises(Exception, match="403"):
         memory.run(path, "1")
     assert memory.run(path, "2") == [first]
+
+
+def hour(number: float) -> datetime:
+    return START + timedelta(hours=number)
+
+
+Absence = Callable[[], None]
+
+
+@pytest.fixture(params=["answers 404", "is not in the list", "lost the category"])
+def absence(
+    request: pytest.FixtureRequest, service: IoTStudioService, sandbox: Sandbox, sensors: list[str]
+) -> tuple[Absence, Absence]:
+    """Return functions that let the first Thing disappear and come back."""
+    uid = sensors[0]
+    thing = service.space.things[uid]
+
+    def back() -> None:
+        sandbox.faults.clear()
+        service.space.things = {uid: thing, **service.space.things}
+        thing.categories = ["Sensors"]
+
+    def leave() -> None:
+        if request.param == "answers 404":
+            sandbox.faults.add("stray_404", path=f"{uid}/events", times=None)
+        elif request.param == "is not in the list":
+            service.space.things = {other: it for other, it in service.space.things.items() if other != uid}
+        else:
+            thing.categories = []
+
+    return leave, back
+
+
+def test_events_of_a_thing_that_was_missing_are_exported_once_it_is_back(
+    sensors: list[str],
+    report: Report,
+    tmp_path: Path,
+    absence: tuple[Absence, Absence],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (leave, back), memory, path = absence, Memory(), tmp_path / "e.jsonl"
+    memory.run(path, "0", category="Sensors")
+    before = [report(sensors[0], 1, hour(0)), report(sensors[1], 1, hour(0))]
+    assert sorted(memory.run(path, "1", category="Sensors")) == sorted(before)
+    missed = [report(sensors[0], 2, hour(0)), report(sensors[0], 2, hour(1))]
+    for run in range(2, 5):
+        leave()
+        other = report(sensors[1], run, hour(run))
+        assert memory.run(path, str(run), category="Sensors") == [other]
+        back()
+    shown = capsys.readouterr().out
+    assert (
+        shown.count(
+            f"Things are missing; a run in which they are back exports their events since then: {sensors[0]}"
+        )
+        == 3
+    )
+    late = [*missed, report(sensors[0], 3, hour(3))]
+    assert sorted(memory.run(path, "5", category="Sensors")) == sorted(late)
+    assert memory.run(path, "6", category="Sensors") == []
+    assert sorted(memory.run(path, "5", category="Sensors")) == sorted(late)
+    assert set(before) <= set(memory.run(path, "1", category="Sensors"))
+
+
+def test_a_thing_that_was_missing_from_the_first_list_is_exported_from_the_start(
+    service: IoTStudioService, sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    report(sensors[0], 0, hour(-3))
+    late = report(sensors[0], 1, hour(0))
+    thing = service.space.things.pop(sensors[0])
+    first = report(sensors[1], 1, hour(1))
+    assert memory.run(path, "1", start=hour(-1)) == [first]
+    service.space.things[thing.uid] = thing
+    assert memory.run(path, "2", start=hour(-1)) == [late]
+    assert memory.run(path, "3", start=hour(-1)) == []
+
+
+def test_a_given_thing_that_answers_404_for_a_run_loses_no_event(
+    sandbox: Sandbox, sensors: list[str], report: Report, tmp_path: Path
+) -> None:
+    memory, path, arguments = Memory(), tmp_path / "e.jsonl", {"thing_ids": sensors[:2], "lag": 7200}
+    report(sensors[0], 1, hour(0))
+    memory.run(path, "1", **arguments)
+    missed, other = report(sensors[0], 2, hour(1)), report(sensors[1], 2, hour(9))
+    sandbox.faults.add("stray_404", path=f"{sensors[0]}/events", times=2)
+    assert memory.run(path, "2", **arguments) == [other]
+    assert memory.run(path, "3", **arguments) == [missed]
+    assert memory.run(path, "4", **arguments) == []
+
+
+def test_a_thing_that_is_gone_for_a_month_is_forgotten(
+    service: IoTStudioService,
+    sensors: list[str],
+    report: Report,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    for number, uid in enumerate(sensors):
+        report(uid, 1, hour(number))
+    memory.run(path, "1")
+    del service.space.things[sensors[0]]
+    report(sensors[1], 1, hour(5))
+    monkeypatch.setattr(incremental, "FORGET_AFTER", timedelta(0))
+    memory.run(path, "2")
+    assert "Things are missing" not in capsys.readouterr().out
+
+
+def test_the_state_of_an_earlier_version_is_understood(
+    sensors: list[str], report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, path = Memory(), tmp_path / "e.jsonl"
+    report(sensors[0], 1, hour(0))
+    # It noted no Things, and marks of another form.
+    now, older = export_incremental._marks, export_incremental.HistoryWatermark
+    with monkeypatch.context() as patch:
+        patch.setattr(export_incremental, "_marks", lambda row: now(row)[1:])
+        patch.setattr(incremental.EventsWatermark, "_save_marks", older._save_marks)
+        memory.run(path, "1", lag=3600)
+    second = report(sensors[1], 2, hour(0))
+    assert memory.run(path, "2", lag=3600) == [second]
+    assert memory.run(path, "3", lag=3600) == []
