@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.core.polling import intervals
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     from airflow_provider.iotstudio.events.fleet import Fleet
     from airflow_provider.iotstudio.events.reader import Found
+
+
+MAX_ATTEMPTS = 3
+"""Maximum attempts of a watcher's request."""
 
 
 class FleetPollTrigger(PollTrigger):
@@ -145,6 +150,10 @@ class EventWatcher(BaseEventTrigger):
         from airflow_provider.iotstudio.events.reader import ashared_events
 
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+        await hook.aload()
+        # Another poll follows, and the events of all other Things wait for the retries of one.
+        attempts = min(hook.retry_limits.attempts, MAX_ATTEMPTS)
+        hook.retry_limits = msgspec.structs.replace(hook.retry_limits, attempts=attempts)
         interval = self.poll_interval
         found = await ashared_events(
             hook,

@@ -204,7 +204,7 @@ async def test_a_thing_that_fails_for_good_stops_no_other_and_is_one_error(
     capsys: pytest.CaptureFixture[str],
     status: int,
 ) -> None:
-    sandbox.faults.add("status", path=f"{sensors[0]}/events", status=status, times=None)
+    failing = sandbox.faults.add("status", path=f"{sensors[0]}/events", status=status, times=None)
     pending = asyncio.create_task(fired(watcher(FakeStateStore()).run(), 3))
     await polled(sandbox, 1)
     made = [report(uid, number) for number, uid in enumerate(sensors)]
@@ -212,6 +212,8 @@ async def test_a_thing_that_fails_for_good_stops_no_other_and_is_one_error(
     shown = capsys.readouterr().out
     assert shown.count("cannot be read in whole") == 1
     assert sensors[0] in shown
+    assert failing.hits
+    assert "attempt 3 of 6" not in shown  # the others wait for two retries at most
 
 
 @pytest.mark.parametrize("items", [[item] for item in ODD], ids=repr)
