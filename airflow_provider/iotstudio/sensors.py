@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -15,6 +15,7 @@ from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound, require_name
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
+from airflow_provider.iotstudio.events.records import RETAINED_EVENTS
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.matching import match_query, match_result
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
         IoTStudioPropertyTrigger,
         IoTStudioSilenceTrigger,
     )
+
+
+def is_first_poll(context: Context) -> bool:
+    """Return whether a sensor in mode ``reschedule`` polls for the first time."""
+    first = getattr(context.get("ti"), "get_first_reschedule_date", None)
+    return first is None or first(context) is None
 
 
 class IoTStudioPropertySensor(PollSensor):
@@ -89,7 +96,7 @@ class IoTStudioPropertySensor(PollSensor):
 
     def execute(self, context: Context) -> Any:
         """Wait on the worker or in the triggerer; return the matches."""
-        self._checks_names = not self.reschedule or self._is_first_poll(context)
+        self._checks_names = not self.reschedule or is_first_poll(context)
         return super().execute(context)
 
     def build_trigger(self, context: Context) -> IoTStudioPropertyTrigger:
@@ -126,11 +133,6 @@ class IoTStudioPropertySensor(PollSensor):
                 self._check_names(hook)
             self._checks_names = False
         return match_result(found) if len(found) >= self.min_matches else None
-
-    @staticmethod
-    def _is_first_poll(context: Context) -> bool:
-        first = getattr(context.get("ti"), "get_first_reschedule_date", None)
-        return first is None or first(context) is None
 
     def _check_names(self, hook: IoTStudioHook) -> None:
         """Find out why nothing matches: a Thing that does not exist, or a property that no Thing has.
@@ -211,6 +213,34 @@ class FleetSensor(PollSensor):
         self.deferrable = deferrable
         self.iotstudio_conn_id = iotstudio_conn_id
 
+    _checks_names = True
+
+    def execute(self, context: Context) -> Any:
+        """Wait on the worker or in the triggerer; return what was found."""
+        self._checks_names = not self.reschedule or is_first_poll(context)
+        return super().execute(context)
+
+    def warn_once(self, problems: Iterable[str]) -> None:
+        """Log at the first poll of all what keeps the condition from being met.
+
+        :param problems: the sentences.
+        """
+        for problem in problems if self._checks_names else ():
+            self.log.warning("%s until then", problem)
+        self._checks_names = False
+
+    def number_problems(self, name: str, each: int) -> list[str]:
+        """Return a problem when Things given by their ids can never be or report enough.
+
+        :param name: the argument, a number.
+        :param each: the most that a Thing can count for.
+        """
+        wanted, ids = getattr(self, name), Fleet.of(self).thing_ids
+        if not ids or wanted <= each * len(ids):
+            return []
+        things = "one Thing" if len(ids) == 1 else f"{len(ids)} Things"
+        return [f"{name!r} above {each * len(ids)} can never be met by {things}"]
+
     def fleet_arguments(self) -> dict[str, Any]:
         """Return the trigger's arguments for the same Things, interval and timeout."""
         fleet = Fleet.of(self)
@@ -273,8 +303,10 @@ class IoTStudioEventSensor(FleetSensor):
 
     def check_arguments(self) -> None:
         """Raise for invalid arguments, before the first request."""
-        problems = read_scalars(self, {"min_events": Scalar("integer", least=1)})
-        problems += [*require_name(self.event, "event"), *self.fleet_problems()]
+        wrong = read_scalars(self, {"min_events": Scalar("integer", least=1)})
+        problems = [*wrong, *require_name(self.event, "event"), *(things := self.fleet_problems())]
+        if not wrong and not things:
+            problems += self.number_problems("min_events", RETAINED_EVENTS)
         try:
             read_bound(self.since, "since")
         except InputError as error:
@@ -293,13 +325,11 @@ class IoTStudioEventSensor(FleetSensor):
         """Poll once; return the events in short, or None while they are too few."""
         from airflow_provider.iotstudio.events.reader import event_result, find_events
 
-        is_first = self._since is None
         since = self.begin(context)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             found = find_events(hook, Fleet.of(self), self.event, since)
         found.raise_if_missing()
-        for problem in found.unknown if is_first else ():
-            self.log.warning("%s; nothing is reported until then", problem)
+        self.warn_once(f"{problem}; nothing is reported" for problem in found.unknown)
         return event_result(found.events) if len(found.events) >= self.min_events else None
 
     def build_trigger(self, context: Context) -> IoTStudioEventPollTrigger:
@@ -329,7 +359,9 @@ class IoTStudioSilenceSensor(FleetSensor):
 
     Returns ``{"matches": n, "thing_ids": [...]}``, with at most 100 ids.
 
-    Further arguments are those of :class:`FleetSensor`.
+    When too few Things are silent at first, a property that no Thing has, a filter that selects no Thing, and
+    a ``min_matches`` above the number of Things that can fall silent are warnings. Further arguments are
+    those of :class:`FleetSensor`.
 
     :param silent_for: time without a value, as a ``timedelta`` or in seconds.
     :param properties: only values of these properties count, such as ``["heartbeat"]``; None for all.
@@ -355,11 +387,13 @@ class IoTStudioSilenceSensor(FleetSensor):
 
     def check_arguments(self) -> None:
         """Raise for invalid arguments, before the first request."""
-        problems = read_scalars(
+        wrong = read_scalars(
             self,
             {"silent_for": Scalar("seconds", guard=True, above=0), "min_matches": Scalar("integer", least=1)},
         )
-        problems += [*list_problems(self.properties, "properties"), *self.fleet_problems()]
+        problems = [*wrong, *list_problems(self.properties, "properties"), *(things := self.fleet_problems())]
+        if not wrong and not things:
+            problems += self.number_problems("min_matches", 1)
         if self.properties is not None and not self.properties:
             problems.append("'properties' is empty, so that no value counts")
         raise_problems(problems)
@@ -372,6 +406,9 @@ class IoTStudioSilenceSensor(FleetSensor):
         self._silence = self._silence or Silence(Fleet.of(self), seconds, self.properties)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
             found = self._silence.find(hook)
+            if self._checks_names and len(found) < self.min_matches:
+                self.warn_once(self._silence.problems(hook, self.min_matches))
+            self._checks_names = False
         return match_result(found) if len(found) >= self.min_matches else None
 
     def build_trigger(self, context: Context) -> IoTStudioSilenceTrigger:

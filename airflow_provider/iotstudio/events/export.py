@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.state.watermark import Watermark
-from airflow_provider.errors import InputError, NotFoundError
+from airflow_provider.errors import ApiError, InputError, NotFoundError
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
+from airflow_provider.iotstudio.events.incremental import STATE, EventsWatermark
 from airflow_provider.iotstudio.events.reader import ThingEvents, declaring_things, read_things
 from airflow_provider.iotstudio.export.export import NewestTime, choose_format, export_rows
 from airflow_provider.iotstudio.export.history import EXPORT_SCALARS, Rows, Span
-from airflow_provider.iotstudio.export.incremental import HistoryWatermark
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ SCHEMA = {
 
 SHORTEST_LAG = timedelta(minutes=1)
 """How far an incremental run reads back at least: times are in whole seconds, and clocks differ a little."""
-
-STATE = "iotstudio_events"
-"""Name of the state in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,11 @@ class EventSelection:
         problems = read_scalars(task, EXPORT_SCALARS)
         if task.lag is not None and task.incremental is False:
             problems.append("'lag' goes with incremental=True only")
+        if task.filters is not None and task.incremental is True:
+            problems.append(
+                "'filters' do not go with incremental=True: a Thing that does not match during a run would"
+                " lose its events; select by 'category' or 'thing_ids'"
+            )
         problems += [*list_problems(task.events, "events"), *fleet_problems(task)]
         span = Span()
         try:
@@ -100,12 +102,11 @@ def run_export(task: Any, context: Context) -> dict[str, Any]:
     if selection.incremental:
         source = [task.iotstudio_conn_id, task.space, *selection.source()]
         stored = Watermark(context, task.outlets, source, task.log, name=STATE, argument="incremental")
-        watermark = HistoryWatermark(stored, task.log, max(selection.lag or SHORTEST_LAG, SHORTEST_LAG))
+        watermark = EventsWatermark(stored, task.log, max(selection.lag or SHORTEST_LAG, SHORTEST_LAG))
     ensure_writable(task.output_path)
     span = selection.span if watermark is None else watermark.span(selection.span)
-    new_rows = None if watermark is None else watermark.new_rows
     with IoTStudioHook(task.iotstudio_conn_id, space=task.space) as hook:
-        result = export_events(hook, task.output_path, selection, span, new_rows)
+        result = export_events(hook, task.output_path, selection, span, watermark)
     if watermark is not None:
         watermark.save(span, result["watermark"])
     return result
@@ -116,7 +117,7 @@ def export_events(
     output_path: str,
     selection: EventSelection,
     span: Span,
-    new_rows: Callable[[Rows], Rows] | None = None,
+    watermark: EventsWatermark | None = None,
 ) -> dict[str, Any]:
     """Write one row per event, in the columns of :data:`SCHEMA`; return the manifest.
 
@@ -124,11 +125,12 @@ def export_events(
     :param output_path: a path or URL.
     :param selection: the Things and events.
     :param span: the time span of the events.
-    :param new_rows: returns the rows of a Thing that are to be exported; None for all.
+    :param watermark: leaves out what earlier runs have exported; None for a full export.
     :raises NotFoundError: when not one of the Things that were given by their ids is there.
     """
-    things = _Things(hook, selection)
+    things = _Things(hook, selection, watermark)
     newest = NewestTime()
+    new_rows = None if watermark is None else watermark.new_rows
     pages = newest.pages(things.pages(span), new_rows)
     result = export_rows(hook, output_path, pages, SCHEMA, _cells)
     newest.log_future(hook)
@@ -144,9 +146,13 @@ class _Things:
 
     :param hook: the space.
     :param selection: the Things and events.
+    :param watermark: gets the Things that were read; None for a full export.
     """
 
-    def __init__(self, hook: IoTStudioHook, selection: EventSelection) -> None:
+    def __init__(
+        self, hook: IoTStudioHook, selection: EventSelection, watermark: EventsWatermark | None = None
+    ) -> None:
+        self._watermark = watermark
         self._hook = hook
         self._selection = selection
         self._ids: Sequence[str] = ()
@@ -165,8 +171,12 @@ class _Things:
         declared, self._ids = declaring_things(self._hook, self._selection.fleet, names)
         for problem in declared.problems():
             self._hook.log.warning("events: %s", problem)
-        for thing in read_things(self._hook, self._ids, names, span.start, self._selection.concurrency):
+        mark, concurrency = self._watermark, self._selection.concurrency
+        starts = {} if mark is None else mark.starts(self._ids)
+        for thing in read_things(self._hook, self._ids, names, span.start, concurrency, starts):
             yield self._rows(thing, span)
+        if mark is not None:
+            mark.note_things(self._ids, self._missing)
 
     def _rows(self, thing: ThingEvents, span: Span) -> Rows:
         if thing.error is not None:
@@ -193,10 +203,10 @@ class _Things:
             )
         if self._rolled_off:
             self._hook.log.warning(
-                "%d Things have more events since %s than the service keeps (the last hundred of a name), so"
+                "%d Things have more events%s than the service keeps (the last hundred of a name), so"
                 " older ones are gone: %s",
                 len(self._rolled_off),
-                span.start,
+                f" since {span.start}" if span.start else "",
                 ", ".join(sorted(self._rolled_off)[:10]),
             )
         counts = {
@@ -207,6 +217,11 @@ class _Things:
         return {**counts, "rolled_off": len(self._rolled_off)} if self._rolled_off else counts
 
 
-def _explained(error: NotFoundError) -> NotFoundError:
-    error.message += ": none of the Things is there and has the event"
-    return error
+def _explained(error: ApiError) -> NotFoundError:
+    return NotFoundError(
+        error.status,
+        error.code,
+        f"{error.message}: none of the Things is there and has the event",
+        request=error.request,
+        body=error.body,
+    )

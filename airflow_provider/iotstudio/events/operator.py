@@ -37,14 +37,16 @@ class IoTStudioExportEventsOperator(BaseOperator):
     :param thing_ids: these Things; by default all that ``category`` and ``filters`` leave, and that declare
         an event. An empty list selects none.
     :param category: only Things of this category.
-    :param filters: condition by property name, evaluated on current values: ``{"mode": "eco"}``.
+    :param filters: condition by property name, evaluated on current values: ``{"mode": "eco"}``. Not together
+        with ``incremental``: a Thing that does not match during a run would lose its events.
     :param start: start of the span, inclusive: ``"{{ data_interval_start }}"``. A text in ISO 8601, a
         datetime, a date, or seconds or milliseconds since the epoch; UTC without a time zone.
     :param end: end of the span, exclusive: ``"{{ data_interval_end }}"``.
     :param concurrency: number of requests at the same time, 1 to 32.
     :param incremental: start where the last run ended. The watermark is stored on the task's single outlet
         asset (Airflow 3.3), and moves only once the file has its final name. ``start`` applies to the first
-        run. When a run that had succeeded is cleared, it exports its own span again.
+        run. When a run that had succeeded is cleared, it exports its own span again. A Thing that is missing
+        during a run keeps its place, and its events are exported by a run in which it is back.
     :param lag: how late an event may show, as a ``timedelta`` or in seconds. Each incremental run reads so
         far back behind the watermark, and exports the events that no run has exported yet.
     :param space: id of the space; by default the connection's.

@@ -8,7 +8,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider.core.shared_polls import shared_result
-from airflow_provider.errors import NotFoundError
+from airflow_provider.errors import (
+    ApiError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RequestRejectedError,
+    ServerError,
+    TransportError,
+)
 from airflow_provider.iotstudio.events.fleet import (
     CONCURRENCY,
     Declared,
@@ -16,7 +24,7 @@ from airflow_provider.iotstudio.events.fleet import (
     amap_concurrently,
     map_concurrently,
 )
-from airflow_provider.iotstudio.events.records import RETAINED_EVENTS, Event, read_events
+from airflow_provider.iotstudio.events.records import RETAINED_EVENTS, Event, read_events, readable_events
 from airflow_provider.iotstudio.hooks_base import aread_twice, read_twice
 
 if TYPE_CHECKING:
@@ -28,14 +36,18 @@ class ThingEvents(NamedTuple):
 
     :param thing_id: the Thing's id.
     :param events: the events from the requested time on, oldest first.
-    :param error: the service's 404; None when the Thing is there.
+    :param error: the service's reply that the Thing is gone; None when it is there.
     :param rolled_off: whether older events may be gone: the list is full, and its oldest event is too new.
+    :param failure: the error of a Thing that a watcher could not read.
+    :param odd: the error of an item that a watcher could not read, and that is left out.
     """
 
     thing_id: str
     events: list[Event]
-    error: NotFoundError | None = None
+    error: ApiError | None = None
     rolled_off: bool = False
+    failure: ProviderError | None = None
+    odd: ProviderError | None = None
 
 
 def read_things(
@@ -44,6 +56,7 @@ def read_things(
     names: Sequence[str] | None,
     since: datetime | None,
     concurrency: int,
+    starts: Mapping[str, datetime | None] = MappingProxyType({}),
 ) -> Iterator[ThingEvents]:
     """Yield the events of Things, in the order of the Things; a Thing that is gone has none.
 
@@ -52,6 +65,7 @@ def read_things(
     :param names: names of the events; None for all.
     :param since: only events from this time on; None for no limit.
     :param concurrency: number of requests at the same time.
+    :param starts: other values of ``since``, by the id of a Thing.
     """
     hook.transport  # noqa: B018 - opened here once, before threads share it
     name = names[0] if names and len(names) == 1 else None
@@ -61,20 +75,45 @@ def read_things(
             items = read_twice(lambda: list(hook.list_events(thing_id, name)))
         except NotFoundError as error:
             return ThingEvents(thing_id, [], error)
-        return _select(thing_id, read_events(thing_id, items), names, since)
+        except (PermissionDeniedError, RequestRejectedError) as error:
+            # A service may answer so for a Thing that is gone; advice about scopes would mislead then.
+            if error.status not in _MAYBE_GONE or read_twice(lambda: _is_listed(hook, thing_id)):
+                raise
+            return ThingEvents(thing_id, [], error)
+        return _select(thing_id, read_events(thing_id, items), names, starts.get(thing_id, since))
 
     return map_concurrently(read, thing_ids, concurrency)
+
+
+MAX_FAILURES = 2 * CONCURRENCY
+"""Number of Things that fail before a poll ends, when none could be read."""
+
+_MAYBE_GONE = (400, 403)
+"""Statuses, beside 404, of replies about a Thing that does not exist."""
+
+
+def _is_listed(hook: IoTStudioHook, thing_id: str) -> bool:
+    return any(thing["uid"] == thing_id for thing in hook.list_things(params={"thingID[]": [thing_id]}))
 
 
 def _select(
     thing_id: str, events: list[Event], names: Sequence[str] | None, since: datetime | None
 ) -> ThingEvents:
+    """Return the wanted events, each once: a list that moves while it is read repeats some."""
     counts: dict[str, list[datetime]] = {}
     for event in events:
         counts.setdefault(event.name, []).append(event.at)
-    wanted = sorted(event for event in events if names is None or event.name in names)
-    full = [min(times) for name, times in counts.items() if len(times) >= RETAINED_EVENTS]
-    rolled_off = since is not None and any(oldest >= since for oldest in full)
+    once = {(event.name, event.event_id): event for event in reversed(events)}
+    wanted = sorted(
+        (event for event in once.values() if names is None or event.name in names),
+        key=lambda event: event[:4],
+    )
+    full = [
+        min(times)
+        for name, times in counts.items()
+        if len(times) >= RETAINED_EVENTS and (names is None or name in names)
+    ]
+    rolled_off = any(since is None or oldest >= since for oldest in full)
     return ThingEvents(
         thing_id, [event for event in wanted if since is None or event.at >= since], rolled_off=rolled_off
     )
@@ -86,17 +125,24 @@ class Found(NamedTuple):
     :param events: the events from the requested time on.
     :param unknown: a sentence when no Thing declares the event; empty otherwise.
     :param missing: Things that were given by their ids and are not there, or do not have the event.
+    :param failed: Things that could not be read.
+    :param odd: Things with items that could not be read, and that were left out.
     """
 
     events: list[Event]
     unknown: list[str]
-    missing: Mapping[str, NotFoundError] = MappingProxyType({})
+    missing: Mapping[str, ApiError] = MappingProxyType({})
+    failed: Mapping[str, ProviderError] = MappingProxyType({})
+    odd: Mapping[str, ProviderError] = MappingProxyType({})
 
     def raise_if_missing(self) -> None:
-        """Raise when a Thing that was given by its id is not there, or does not have the event.
+        """Raise when a Thing could not be read, or when one that was given by its id is not there.
 
-        :raises NotFoundError: the service's 404.
+        :raises NotFoundError: for a Thing that is not there, or does not have the event.
+        :raises ProviderError: the first error of a Thing, or of an item.
         """
+        for failure in (*self.failed.values(), *self.odd.values()):
+            raise failure
         for thing_id, error in self.missing.items():
             raise NotFoundError(
                 error.status,
@@ -141,35 +187,72 @@ def declaring_things(
 
 def _found(fleet: Fleet, declared: Declared, things: Iterable[ThingEvents]) -> Found:
     events: list[Event] = []
-    missing: dict[str, NotFoundError] = {}
+    missing: dict[str, ApiError] = {}
+    failed: dict[str, ProviderError] = {}
+    odd: dict[str, ProviderError] = {}
     for thing in things:
         if thing.error is not None and fleet.thing_ids is not None:
             missing[thing.thing_id] = thing.error
+        if thing.failure is not None:
+            failed[thing.thing_id] = thing.failure
+        if thing.odd is not None:
+            odd[thing.thing_id] = thing.odd
         events += thing.events
-    return Found(events, declared.problems(), missing)
+    return Found(events, declared.problems(), missing, failed, odd)
+
+
+class _ThingReader:
+    """Reader of single Things in an event loop; the error of one of them ends no reading of others.
+
+    :param hook: the space.
+    :param event: the event's name.
+    :param since: only events from this time on.
+    """
+
+    def __init__(self, hook: IoTStudioHook, event: str, since: datetime) -> None:
+        self._hook = hook
+        self._event = event
+        self._since = since
+        self._errors: list[ProviderError] = []
+        self._is_any_read = False
+
+    async def read(self, thing_id: str) -> ThingEvents:
+        try:
+            items = await aread_twice(lambda: self._hook.alist_events(thing_id, self._event))
+        except NotFoundError as error:
+            return ThingEvents(thing_id, [], error)
+        except (PermissionDeniedError, RequestRejectedError, ServerError, TransportError) as error:
+            self._errors.append(error)
+            if len(self._errors) >= MAX_FAILURES:
+                self.raise_if_none()
+            return ThingEvents(thing_id, [], failure=error)
+        self._is_any_read = True
+        events, odd = readable_events(thing_id, items)
+        return _select(thing_id, events, [self._event], self._since)._replace(odd=odd)
+
+    def raise_if_none(self) -> None:
+        """Raise the first error when no Thing could be read: then the service is to blame."""
+        if self._errors and not self._is_any_read:
+            raise self._errors[0]
 
 
 async def afind_events(hook: IoTStudioHook, fleet: Fleet, event: str, since: datetime) -> Found:
-    """Return the same from an event loop; see :func:`find_events`.
+    """Return the same from an event loop, and the errors of single Things; see :func:`find_events`.
 
     :param hook: the space.
     :param fleet: the Things.
     :param event: the event's name.
     :param since: only events from this time on.
+    :raises ProviderError: when no Thing could be read.
     """
     declared = Declared([event] if fleet.thing_ids is None else ())
     ids: Sequence[str] = fleet.thing_ids or ()
     if fleet.thing_ids is None:
         ids = list(declared.ids(await aread_twice(lambda: fleet.athings(hook))))
-
-    async def read(thing_id: str) -> ThingEvents:
-        try:
-            items = await aread_twice(lambda: hook.alist_events(thing_id, event))
-        except NotFoundError as error:
-            return ThingEvents(thing_id, [], error)
-        return _select(thing_id, read_events(thing_id, items), [event], since)
-
-    return _found(fleet, declared, await amap_concurrently(read, ids))
+    reader = _ThingReader(hook, event, since)
+    things = await amap_concurrently(reader.read, ids)
+    reader.raise_if_none()
+    return _found(fleet, declared, things)
 
 
 async def ashared_events(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ MAX_MEMBERS = 20
 """Maximum members of an object in the payload of a watcher's event."""
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID = re.compile(f"[{_BASE32}]{{26}}", re.IGNORECASE)
 _ULID_TIME = 10
 """Number of characters of a ULID that are its time, in milliseconds."""
 
@@ -64,7 +67,7 @@ class Event(NamedTuple):
         }
 
 
-def read_events(thing_id: str, items: Iterable[Mapping[str, Any]]) -> list[Event]:
+def read_events(thing_id: str, items: Iterable[Any]) -> list[Event]:
     """Return a list of the service as records.
 
     :param thing_id: the Thing's id.
@@ -74,25 +77,60 @@ def read_events(thing_id: str, items: Iterable[Mapping[str, Any]]) -> list[Event
     return [_read_event(thing_id, item) for item in items]
 
 
-def _read_event(thing_id: str, item: Mapping[str, Any]) -> Event:
+def readable_events(thing_id: str, items: Iterable[Any]) -> tuple[list[Event], ServerError | None]:
+    """Return the same without the items that cannot be read, and the error of the first of these.
+
+    :param thing_id: the Thing's id.
+    :param items: the items.
+    """
+    events: list[Event] = []
+    first: ServerError | None = None
+    for item in items:
+        try:
+            events.append(_read_event(thing_id, item))
+        except ServerError as error:
+            first = first or error
+    return events, first
+
+
+def _read_event(thing_id: str, item: Any) -> Event:
     try:
         (name,) = item
         entry = api.unwrap_entry(item, name)
-        at = _time_of(entry)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        event_id = _id_of(entry)
+        event = Event(_time_of(entry, event_id), event_id, thing_id, name, entry.get("data"))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         shown = truncate(json.dumps(item, default=str), 200)
         raise ServerError(
             200, "", f"an item in the events of Thing {thing_id} is no event: {shown}"
         ) from None
-    return Event(at, entry["id"], thing_id, name, entry.get("data"))
+    return event if event_id else event._replace(event_id=_made_id(event))
 
 
-def _time_of(entry: Mapping[str, Any]) -> datetime:
+def _id_of(entry: Mapping[str, Any]) -> str:
+    """Return an event's id; empty when it has none.
+
+    The last segment before a slash is that of the list, unless it has the form of an id.
+    """
+    event_id = "" if entry["id"] is None else str(entry["id"])
+    is_segment = str(entry["href"]).endswith(f"{event_id}/")
+    return "" if is_segment and not _ULID.fullmatch(event_id) else event_id
+
+
+def _made_id(event: Event) -> str:
+    """Return a name for an event without an id: the same for the same time and data."""
+    text = json.dumps([event.at.isoformat(), event.data], sort_keys=True)
+    return f"without-id-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def _time_of(entry: Mapping[str, Any], event_id: str) -> datetime:
     """Return when an event was reported; without a time, when its id was made."""
     if entry.get("timestamp"):
         return api.parse_time(str(entry["timestamp"])).astimezone(UTC)
+    if not event_id:
+        raise ValueError
     milliseconds = 0
-    for character in entry["id"][:_ULID_TIME]:
+    for character in event_id[:_ULID_TIME]:
         milliseconds = milliseconds * 32 + _BASE32.index(character)
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider.core.input.problems import nearest
 from airflow_provider.errors import NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.actions import CLOCK_SKEW
 from airflow_provider.iotstudio.events.fleet import Fleet, amap_concurrently, map_concurrently
 from airflow_provider.iotstudio.hooks_base import aread_twice, read_twice
-from airflow_provider.iotstudio.known_names import names_of
+from airflow_provider.iotstudio.known_names import names_of, unknown_properties
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -34,6 +35,31 @@ class Silence:
         self._silent_for = timedelta(seconds=silent_for)
         self._properties = None if properties is None else frozenset(properties)
         self._heard_until: dict[str, datetime] = {}
+        self._things = 0
+        self._able = 0
+        self._known: set[str] = set()
+
+    def problems(self, hook: IoTStudioHook, min_matches: int) -> list[str]:
+        """Return a sentence for each reason why too few of the Things of the last poll can fall silent.
+
+        :param hook: the space.
+        :param min_matches: number of Things that must be silent.
+        """
+        if not self._things:
+            filters = self._fleet.filters
+            unknown = unknown_properties(hook, filters, category=self._fleet.category) if filters else []
+            reasons = [f"filters: {problem}" for problem in unknown]
+            return [f"{reason}; nothing is silent" for reason in reasons or ["no Thing is selected"]]
+        known, things = self._known, self._things
+        problems = [
+            f"properties: no Thing of {things} has the property {name!r:.80}{nearest(name, known)};"
+            " it does not count"
+            for name in sorted((self._properties or set()) - known)
+        ]
+        if self._able < min_matches:
+            able = f"only {self._able} of {things} Things can fall silent"
+            problems.append(f"{able}, not {min_matches}; the wait does not end")
+        return problems
 
     def find(self, hook: IoTStudioHook) -> list[str]:
         """Return the ids of the silent Things.
@@ -87,9 +113,13 @@ class Silence:
         """Return id and time of creation of the Things that may be silent."""
         now = datetime.now(UTC)
         found = []
+        self._things = self._able = 0
         for thing in things:
             names = names_of(thing)
             relevant = names if self._properties is None else names & self._properties
+            self._known |= names
+            self._things += 1
+            self._able += bool(relevant)
             if relevant and self._heard_until.get(thing["uid"], now) <= now:
                 found.append({"uid": thing["uid"], "created": thing.get("created")})
         return found

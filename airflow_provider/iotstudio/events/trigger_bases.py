@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider.core.polling import intervals
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     from airflow_provider.iotstudio.events.fleet import Fleet
     from airflow_provider.iotstudio.events.reader import Found
+
+
+MAX_ATTEMPTS = 3
+"""Maximum attempts of a watcher's request."""
 
 
 class FleetPollTrigger(PollTrigger):
@@ -89,6 +94,7 @@ class EventWatcher(BaseEventTrigger):
     space: str | None
     _is_checked = False
     _missing: frozenset[str] = frozenset()
+    _failed: frozenset[str] = frozenset()
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments: ids and numbers, never a credential."""
@@ -144,6 +150,10 @@ class EventWatcher(BaseEventTrigger):
         from airflow_provider.iotstudio.events.reader import ashared_events
 
         hook = IoTStudioHook(self.iotstudio_conn_id, space=self.space)
+        await hook.aload()
+        # Another poll follows, and the events of all other Things wait for the retries of one.
+        attempts = min(hook.retry_limits.attempts, MAX_ATTEMPTS)
+        hook.retry_limits = msgspec.structs.replace(hook.retry_limits, attempts=attempts)
         interval = self.poll_interval
         found = await ashared_events(
             hook,
@@ -165,4 +175,20 @@ class EventWatcher(BaseEventTrigger):
                 ", ".join(sorted(missing)[:10]),
             )
         self._missing = missing
+        self._log_failed({**found.odd, **found.failed})
         return found
+
+    def _log_failed(self, errors: Mapping[str, Exception]) -> None:
+        """Log one error when other Things fail than at the last poll."""
+        failed = frozenset(errors)
+        if failed and failed != self._failed:
+            names = sorted(failed)
+            self.log.error(
+                "%d Things cannot be read in whole: %s; all other events fire; the first error: %s",
+                len(names),
+                ", ".join(names[:10]),
+                errors[names[0]],
+            )
+        elif self._failed and not failed:
+            self.log.info("all Things can be read again")
+        self._failed = failed

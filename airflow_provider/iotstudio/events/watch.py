@@ -28,6 +28,9 @@ MARK_BYTES = 6
 MAX_STATE = 48_000
 """Maximum characters of the marks in an asset's state, which may hold 64 KiB."""
 
+MAX_UNREAD = 200
+"""Maximum Things that the state names as unread."""
+
 _PER_SECOND = 24
 """Characters that each second with events takes beside its marks."""
 
@@ -38,10 +41,14 @@ class Place:
 
     :param after: events from before this time never fire.
     :param seen: marks of the events that have fired, by their second since the epoch.
+    :param unread: Things that could not be read when the watcher began.
+    :param began: when it began; older events of the unread Things never fire.
     """
 
     after: datetime
     seen: dict[int, set[bytes]]
+    unread: frozenset[str] = frozenset()
+    began: datetime | None = None
 
     @classmethod
     def read(cls, stored: Any, started: datetime) -> Place:
@@ -55,6 +62,8 @@ class Place:
         return cls(
             datetime.fromisoformat(stored["after"]),
             {int(second): _split(marks) for second, marks in stored["seen"].items()},
+            frozenset(stored.get("unread", ())),
+            datetime.fromisoformat(stored["began"]) if "began" in stored else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -63,24 +72,31 @@ class Place:
             str(second): base64.b64encode(b"".join(sorted(marks))).decode()
             for second, marks in sorted(self.seen.items())
         }
-        return {"after": self.after.isoformat(), "seen": seen}
+        stored: dict[str, Any] = {"after": self.after.isoformat(), "seen": seen}
+        if self.unread and self.began and self.after < self.began:
+            stored |= {"unread": sorted(self.unread)[:MAX_UNREAD], "began": self.began.isoformat()}
+        return stored
 
     def is_new(self, event: Event) -> bool:
         """Return whether an event has not fired yet."""
+        if self.began and event.thing_id in self.unread and event.at < self.began:
+            return False
         return event.at >= self.after and _mark(event) not in self.seen.get(_second(event.at), ())
 
-    def advance(self, events: list[Event], polled: datetime) -> Place:
+    def advance(self, events: list[Event], polled: datetime, *, stays: bool = False) -> Place:
         """Return the place after events have fired.
 
         :param events: the events.
         :param polled: when their poll began.
+        :param stays: whether its time stays, because a Thing was not read and may have older events.
         """
         seen = {second: set(marks) for second, marks in self.seen.items()}
         for event in events:
             seen.setdefault(_second(event.at), set()).add(_mark(event))
         newest = max([self.after, *(event.at for event in events)])
-        after = max(self.after, min(newest, polled) - MARGIN)
-        place = Place(after, {second: marks for second, marks in seen.items() if second >= _second(after)})
+        after = self.after if stays else max(self.after, min(newest, polled) - MARGIN)
+        seen = {second: marks for second, marks in seen.items() if second >= _second(after)}
+        place = Place(after, seen, self.unread, self.began)
         place._shorten()
         return place
 
@@ -105,12 +121,15 @@ def decide(found: Found, polled: datetime, started: datetime, stored: Any) -> De
     :param stored: the stored place.
     """
     place = Place.read(stored, started)
-    unseen = sorted(event for event in found.events if place.is_new(event))
+    unseen = sorted((event for event in found.events if place.is_new(event)), key=lambda event: event[:4])
     if not unseen and stored is not None:
         return (), None
     begin = started.replace(microsecond=0)
     new = unseen if stored is not None else [event for event in unseen if event.at >= begin]
-    return [event.payload() for event in new], place.advance(unseen, polled).to_json()
+    if stored is None:
+        place.unread, place.began = frozenset(found.failed), begin
+    following = place.advance(unseen, polled, stays=bool(found.failed))
+    return [event.payload() for event in new], following.to_json()
 
 
 def since(stored: Any, started: datetime) -> datetime:

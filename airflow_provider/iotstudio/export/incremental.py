@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ MAX_AHEAD = timedelta(hours=1)
 
 MARK_BYTES = 8
 """Length of a mark."""
+
+THING_BYTES = 3
+"""Length of the part of an event's mark that tells its Thing."""
 
 MARKS_PER_CHUNK = 4_000
 """Number of marks in one value of the state store, which may hold 64 KiB."""
@@ -127,11 +130,15 @@ class HistoryWatermark:
         if self._lag and until is not None:
             since = until - self._lag
             since = max(since, lower) if lower else since
-            exported |= self._late(lower, start)
+            exported |= self._late(self._lowest(lower), start)
             state |= self._save_marks(since)
         if newest is not None:
             self._watermark.move(state)
         self._watermark.note(exported)
+
+    def _lowest(self, lower: datetime | None) -> datetime | None:
+        """Return the earliest time that this run has read from."""
+        return lower
 
     def _late(self, lower: datetime | None, start: datetime | None) -> dict[str, Any]:
         """Return what a cleared run needs to find its late values again."""
@@ -149,11 +156,15 @@ class HistoryWatermark:
         if store is None:
             return {}
         turn = 1 - int(self._watermark.start().get("turn", 1))
-        marks = self._marks.since(since)
+        marks = self._marks_to_keep(since)
         chunks = [marks[at : at + MARKS_PER_CHUNK] for at in range(0, len(marks), MARKS_PER_CHUNK)]
         for number, chunk in enumerate(chunks):
             store.set(f"{HISTORY_STATE}_{turn}_{number}", encode_marks(chunk))
         return {"since": since.isoformat(), "turn": turn, "chunks": len(chunks)}
+
+    def _marks_to_keep(self, since: datetime) -> list[bytes]:
+        """Return the marks of what the next run must not export again."""
+        return self._marks.since(since)
 
     def _load_marks(self, state: Mapping[str, Any]) -> set[bytes]:
         marks: set[bytes] = set()
@@ -179,7 +190,7 @@ class LagMarks:
         only: set[bytes] | None = None,
         before: datetime | None = None,
     ) -> None:
-        self._known = known or set()
+        self.known = known or set()
         self._only = only
         self._before = before
         self._read: dict[bytes, datetime] = {}
@@ -192,7 +203,11 @@ class LagMarks:
         """
         if self._before is None or self._only is None:
             return rows
-        return [row for row in rows if api.parse_time(row["at"]) >= self._before or _mark(row) in self._only]
+        return [
+            row
+            for row in rows
+            if api.parse_time(row["at"]) >= self._before or not self._only.isdisjoint(_marks(row))
+        ]
 
     def new_rows(self, rows: Rows, lag: timedelta) -> Rows:
         """Return the rows to export, and remember the rows within the lag.
@@ -203,10 +218,12 @@ class LagMarks:
         """
         found = []
         for row in rows:
-            moment, mark = api.parse_time(row["at"]), _mark(row)
+            moment, (mark, *older) = api.parse_time(row["at"]), _marks(row)
             self._newest = max(self._newest or moment, moment)
             self._read[mark] = moment
-            if mark not in self._known:
+            if not self.known.isdisjoint(older):
+                self.known.add(mark)
+            if mark not in self.known:
                 found.append(row)
         if len(self._read) > MAX_MARKS and self._newest:
             self._forget(self._newest - lag)
@@ -223,17 +240,37 @@ class LagMarks:
 
     def exported_before(self, moment: datetime) -> list[bytes]:
         """Return the marks of the values that this run has exported, from before a time."""
-        return sorted(mark for mark, at in self._read.items() if at < moment and mark not in self._known)
+        return sorted(mark for mark, at in self._read.items() if at < moment and mark not in self.known)
 
 
-def _mark(row: Mapping[str, Any]) -> bytes:
-    """Return a short name of a recorded value or an event.
+def _marks(row: Mapping[str, Any]) -> list[bytes]:
+    """Return a short name of a recorded value or an event; then the name that earlier versions gave it.
 
-    A Thing and property have one value at a time; an event has an id.
+    A Thing and property have one value at a time; an event has an id. The name of an event begins with that
+    of its Thing.
     """
-    names = ("thing_id", "event", "event_id") if "event_id" in row else ("thing_id", "property", "at")
-    text = "\0".join(row[name] for name in names)
-    return hashlib.blake2b(text.encode(), digest_size=MARK_BYTES).digest()
+    is_event = "event_id" in row
+    names = ("thing_id", "event", "event_id") if is_event else ("thing_id", "property", "at")
+    text = "\0".join(row[name] for name in names).encode()
+    mark = hashlib.blake2b(text, digest_size=MARK_BYTES).digest()
+    if not is_event:
+        return [mark]
+    rest = hashlib.blake2b(text, digest_size=MARK_BYTES - THING_BYTES).digest()
+    return [_thing_mark(row["thing_id"]) + rest, mark]
+
+
+def _thing_mark(thing_id: str) -> bytes:
+    return hashlib.blake2b(thing_id.encode(), digest_size=THING_BYTES).digest()
+
+
+def marks_of_things(marks: Iterable[bytes], thing_ids: Iterable[str]) -> list[bytes]:
+    """Return the marks of events of some Things.
+
+    :param marks: marks of events.
+    :param thing_ids: the Things.
+    """
+    wanted = {_thing_mark(thing_id) for thing_id in thing_ids}
+    return [mark for mark in marks if mark[:THING_BYTES] in wanted]
 
 
 def encode_marks(marks: Sequence[bytes]) -> str:

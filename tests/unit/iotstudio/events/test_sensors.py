@@ -153,6 +153,10 @@ def test_triggers_hold_ids_and_numbers_only(sensors: list[str]) -> None:
         lambda: silence_sensor(properties=[]),
         lambda: silence_sensor(properties="temperature"),
         lambda: silence_sensor(min_matches="two"),
+        lambda: silence_sensor(thing_id="a", min_matches=2),
+        lambda: silence_sensor(thing_ids=["a", "b", "a"], min_matches="3"),
+        lambda: event_sensor(thing_id="a", min_events=101),
+        lambda: event_sensor(thing_ids=["a", "b"], min_events="201"),
     ],
 )
 def test_a_wrong_argument_is_refused_before_any_request(sandbox: Sandbox, make: Any) -> None:
@@ -234,3 +238,44 @@ async def test_unmet_sensors_time_out_with_what_was_not_so(sensors: list[str], h
     assert "silent" in silence_sensor().unmet_condition()
     assert await outcome(event_sensor(timeout=0.05)) == {"status": "timeout"}
     assert EVENT in event_sensor().unmet_condition()
+
+
+SILENT_NEVER: list[tuple[dict[str, Any], str]] = [
+    ({"properties": ["temprature"]}, "did you mean 'temperature'"),
+    ({"properties": ["temprature"], "category": "Sensors"}, "no Thing of 4 has the property 'temprature'"),
+    ({"properties": ["temperature", "humidty"]}, "did you mean 'humidity'"),
+    ({"filters": {"temprature": "gt:1"}}, "did you mean 'temperature'"),
+    ({"filters": {"temperature": "gt:8000"}}, "no Thing is selected; nothing is silent until then"),
+    (
+        {"category": "Sensors", "min_matches": 5},
+        "only 4 of 4 Things can fall silent, not 5; the wait does not end until then",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "warning"), SILENT_NEVER, ids=repr)
+def test_a_silence_that_can_never_be_is_one_warning(
+    sensors: list[str],
+    heard: Any,
+    capsys: pytest.CaptureFixture[str],
+    arguments: dict[str, Any],
+    warning: str,
+) -> None:
+    sensor = silence_sensor(**arguments)
+    assert (polled(sensor), polled(sensor)) == (None, None)
+    shown = capsys.readouterr().out
+    assert shown.count(warning) == 1
+
+
+def test_a_given_thing_without_the_property_is_a_warning(
+    sensors: list[str], heard: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert polled(silence_sensor(thing_id=sensors[0], properties=["temprature"])) is None
+    assert "did you mean 'temperature'" in capsys.readouterr().out
+
+
+def test_a_silence_that_may_come_is_no_warning(
+    sensors: list[str], heard: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert polled(silence_sensor(properties=["temperature"], category="Sensors", min_matches=4)) is None
+    assert "until then" not in capsys.readouterr().out

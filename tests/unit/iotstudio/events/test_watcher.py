@@ -13,7 +13,7 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider.core.state.watcher_state import WatcherState
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, ServerError
 from airflow_provider.iotstudio.events import watch
 from airflow_provider.iotstudio.events.reader import Found
 from airflow_provider.iotstudio.events.records import Event, read_events
@@ -169,6 +169,114 @@ async def test_a_thing_that_is_gone_is_one_warning_and_blocks_no_other(
     made = report(sensors[0])
     assert await pending == [made]
     assert capsys.readouterr().out.count(f"not declare the event: {gone}") == 1
+
+
+GONE = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
+ODD: list[Any] = [
+    {EVENT: {"data": 1, "href": "/x/legacy-1"}},
+    {EVENT: {"data": 1, "href": "/x/events/"}},
+    {EVENT: {"data": 1, "timestamp": "yesterday", "href": "/e/1"}},
+    {EVENT: {"data": 1, "timestamp": "0001-01-01 00:00:00+2300", "href": "/e/1"}},
+    {EVENT: {"timestamp": "2026-01-01 00:00:00+0000"}},
+    {},
+]
+
+
+def answer(sandbox: Sandbox, uid: str, items: list[Any], **more: Any) -> None:
+    """Let the events of a Thing be these items."""
+    body = json.dumps({"data": items, "paging": {"next_cursor": ""}})
+    sandbox.faults.add(
+        "status",
+        path=f"{uid}/events",
+        times=None,
+        status=200,
+        content_type="application/json",
+        body=body,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+async def test_a_thing_that_fails_for_good_stops_no_other_and_is_one_error(
+    sandbox: Sandbox,
+    sensors: list[str],
+    report: Report,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+) -> None:
+    failing = sandbox.faults.add("status", path=f"{sensors[0]}/events", status=status, times=None)
+    pending = asyncio.create_task(fired(watcher(FakeStateStore()).run(), 3))
+    await polled(sandbox, 1)
+    made = [report(uid, number) for number, uid in enumerate(sensors)]
+    assert sorted(await pending) == sorted(made[1:])
+    shown = capsys.readouterr().out
+    assert shown.count("cannot be read in whole") == 1
+    assert sensors[0] in shown
+    assert failing.hits
+    assert "attempt 3 of 6" not in shown  # the others wait for two retries at most
+
+
+@pytest.mark.parametrize("items", [[item] for item in ODD], ids=repr)
+async def test_an_item_that_is_no_event_stops_no_other_and_is_one_error(
+    sandbox: Sandbox,
+    sensors: list[str],
+    report: Report,
+    capsys: pytest.CaptureFixture[str],
+    items: list[Any],
+) -> None:
+    good = {EVENT: {"data": 2, "timestamp": datetime.now(UTC).isoformat(), "href": "/e/good"}}
+    answer(sandbox, sensors[1], [*items, good])
+    pending = asyncio.create_task(fired(watcher(FakeStateStore()).run(), 2))
+    await polled(sandbox, 1)
+    made = report(sensors[0])
+    assert sorted(await pending) == sorted([made, "good"])
+    shown = capsys.readouterr().out
+    assert shown.count("cannot be read in whole") == 1
+    assert f"events of Thing {sensors[1]} is no event" in shown
+
+
+async def test_a_given_thing_that_is_gone_with_another_status_stops_no_other(
+    service: IoTStudioService,
+    sandbox: Sandbox,
+    sensors: list[str],
+    report: Report,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    service.unknown_thing_status = 403
+    pending = asyncio.create_task(fired(watcher(thing_ids=[GONE, *sensors[:2]]).run(), 2))
+    await polled(sandbox, 1, 3)
+    made = [report(uid) for uid in sensors[:2]]
+    assert sorted(await pending) == sorted(made)
+    assert f"1 Things cannot be read in whole: {GONE}" in capsys.readouterr().out
+
+
+async def test_a_poll_of_which_all_things_fail_is_a_failed_poll(
+    sandbox: Sandbox, sensors: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.faults.add("status", path="/events", status=403, times=None)
+    pending = asyncio.create_task(fired(watcher(FakeStateStore()).run(), 1))
+    await polled(sandbox, 1)
+    await stop(pending)
+    shown = capsys.readouterr().out
+    assert "poll failed" in shown
+    assert "cannot be read in whole" not in shown
+
+
+def test_the_events_of_a_thing_that_was_not_read_for_hours_fire_afterwards() -> None:
+    failed = {"b": ServerError(500)}
+    _, state = watch.decide(Found([], [], {}, failed), NOW, NOW, None)
+    old = event(0, NOW - timedelta(minutes=30), "b")
+    shown = [event(number, NOW + timedelta(hours=number), "a") for number in range(1, 4)]
+    for one in shown:
+        _, following = watch.decide(Found(shown[: shown.index(one) + 1], [], {}, failed), one.at, NOW, state)
+        state = json.loads(json.dumps(following))
+    missed = event(9, NOW + timedelta(minutes=5), "b")
+    payloads, following = watch.decide(Found([old, *shown, missed], []), shown[-1].at, NOW, state)
+    assert [payload["event_id"] for payload in payloads] == ["9"]
+    last = event(4, NOW + timedelta(hours=4), "a")
+    _, following = watch.decide(Found([old, *shown, missed, last], []), last.at, NOW, following)
+    assert following["after"] == (last.at - watch.MARGIN).isoformat()
+    assert "unread" not in following
 
 
 async def test_more_events_than_the_service_keeps_are_one_warning(
