@@ -179,11 +179,14 @@ class Sync:
         for thing in list_fleet(self._hook, plan.category):
             self._fleet.add(thing)
             title = str(thing.get("title") or "")
-            creation = left.pop(title, None)
-            if creation is not None and not _has(thing, creation):
-                drifted.append(f"there is a Thing {title!r:.80} now")
             change = by_id.pop(thing["uid"], None)
-            if change is None or (change.operation == "update" and _has(thing, change)):
+            if change is None:
+                # A Thing that the plan changes is not one that it creates, though it may still have the title.
+                creation = left.pop(title, None)
+                if creation is not None and not _has(thing, creation):
+                    drifted.append(f"there is a Thing {title!r:.80} now")
+                continue
+            if change.operation == "update" and _has(thing, change):
                 continue
             if description_hash(thing) != change.before:
                 drifted.append(f"Thing {change.id} ({title:.80}) was changed")

@@ -18,11 +18,12 @@ from airflow_provider.errors import (
     VerificationError,
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.operators import IoTStudioExportThingsOperator, IoTStudioSyncThingsOperator
+from airflow_provider.iotstudio.operators import IoTStudioExportThingsOperator
 from airflow_provider.iotstudio.sync import sync as sync_module
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.iotstudio.conftest import LIST, THING
+from tests.unit.iotstudio.sync.conftest import counts, sync, titles
 
 pytestmark = pytest.mark.slow  # promises do not depend on versions
 
@@ -30,31 +31,6 @@ CREATE = "iotstudio POST /spaces/{space}/things"
 BULK = "iotstudio PATCH /spaces/{space}/things"
 DELETE = "iotstudio DELETE /spaces/{space}/things"
 UNKNOWN = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
-
-
-def sync(source: Any = None, context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    operator = IoTStudioSyncThingsOperator(task_id="x", source=source, **arguments)
-    return operator.execute(context or {})  # type: ignore[arg-type]
-
-
-def counts(result: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(result[name] for name in ("create", "update", "delete", "unchanged", "failed"))
-
-
-@pytest.fixture
-def fleet(service: IoTStudioService) -> list[str]:
-    """Return the ids of the Things of a small space: eight sensors and two meters."""
-    things = service.space.things
-    others = (uid for uid, thing in things.items() if "Sensors" in thing.categories and uid != THING)
-    sensors = [THING, *sorted(others)[:7]]
-    meters = sorted(uid for uid, thing in things.items() if "Meters" in thing.categories)[:2]
-    service.space.things = {uid: things[uid] for uid in (*sensors, *meters)}
-    return [*sensors, *meters]
-
-
-def titles(service: IoTStudioService) -> list[str]:
-    return sorted(thing.title for thing in service.space.things.values())
-
 
 # -- matching, comparing, writing -------------------------------------------------------------------------
 
