@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
-def list_fleet(hook: IoTStudioHook, category: str | None) -> Iterator[Json]:
+def list_fleet(hook: IoTStudioHook, category: str | None, title: str | None = None) -> Iterator[Json]:
     """Yield the Things that are compared.
 
     Filtered by a category, a list names all categories of its Things; below a category it names none.
 
     :param hook: the space.
     :param category: only Things of this category.
+    :param title: only Things of this title.
     """
-    return hook.list_things(params={} if category is None else {"category[]": category})
+    wanted = {"category[]": category, "title": title}
+    return hook.list_things(params={name: value for name, value in wanted.items() if value is not None})
 
 
 @dataclass

@@ -15,8 +15,9 @@ from airflow_provider.errors import (
     VerificationError,
 )
 from airflow_provider.iotstudio import api_admin
-from airflow_provider.iotstudio.api import IDS_PER_REQUEST
+from airflow_provider.iotstudio.api import IDS_PER_REQUEST, PAGE_SIZE
 from airflow_provider.iotstudio.events.fleet import map_concurrently
+from airflow_provider.iotstudio.sync.compare import list_fleet
 from airflow_provider.iotstudio.sync.document import Change, Plan
 from airflow_provider.iotstudio.things import write
 from airflow_provider.iotstudio.things.description import patch_of
@@ -96,6 +97,7 @@ class PlanExecution:
 
         :raises VerificationError: when it does: the next run would not find the Thing, and create it again.
         """
+        changes = self._without_taken(changes)
         first: dict[str, Change] = {}
         for change in changes:
             first.setdefault(_template_key(change), change)
@@ -106,6 +108,40 @@ class PlanExecution:
             rest, map_concurrently(self._create_one, rest, self._concurrency), strict=True
         ):
             self._finish_creation(change, made)
+        self._find_doubles(changes)
+
+    def _without_taken(self, changes: Sequence[Change]) -> list[Change]:
+        """Return the creations whose title no other client has used since the Things were read."""
+        taken = self._new_things([change.key for change in changes])
+        for change in changes:
+            if ids := taken.get(change.key):
+                reason = (
+                    f"Thing {ids[0]} of this title was created since the Things were read; run the sync again"
+                )
+                self.failed.append((change, reason))
+        return [change for change in changes if change.key not in taken]
+
+    def _find_doubles(self, changes: Sequence[Change]) -> None:
+        """Note the titles that another client has used, too, while the Things were created."""
+        self._mismatches += [
+            f"title {title!r:.80} is that of {len(ids)} new Things: {', '.join(sorted(ids)[:5])}; another"
+            " sync ran at the same time. Delete all but one of them, and run one sync at a time"
+            for title, ids in self._new_things([change.key for change in changes]).items()
+            if len(ids) > 1
+        ]
+
+    def _new_things(self, titles: Collection[str]) -> dict[str, list[str]]:
+        """Return the ids of Things by their titles, as far as they were not known before the first write."""
+        wanted = frozenset(titles)
+        found: dict[str, list[str]] = {}
+        by_title = (
+            len(titles) <= 1 + len(self._known) // PAGE_SIZE
+        )  # else the whole list takes fewer requests
+        for title in titles if by_title else [None]:
+            for thing in list_fleet(self._hook, self._plan.category, title):
+                if thing["uid"] not in self._known and thing.get("title") in wanted:
+                    found.setdefault(thing["title"], []).append(thing["uid"])
+        return found
 
     def _create_one(self, change: Change) -> Json | str:
         """Create a Thing; return its description, or why it was rejected."""
@@ -114,7 +150,7 @@ class PlanExecution:
             return self._hook.send(api_admin.create_thing(self._hook.space, change.body))
 
         def find() -> Json | None:
-            things = self._hook.list_things(params={"title": change.key})
+            things = list_fleet(self._hook, self._plan.category, change.key)
             new = (thing for thing in things if thing["uid"] not in self._known)
             return next((thing for thing in new if thing.get("title") == change.key), None)
 

@@ -181,7 +181,7 @@ class Sync:
             title = str(thing.get("title") or "")
             change = by_id.pop(thing["uid"], None)
             if change is None:
-                # A Thing that the plan changes is not one that it creates, though it may still have the title.
+                # A Thing that the plan changes may still have the title of one that it creates.
                 creation = left.pop(title, None)
                 if creation is not None and not _has(thing, creation):
                     drifted.append(f"there is a Thing {title!r:.80} now")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider.errors import PartialWriteError, ProviderError, VerificationError
+from airflow_provider.iotstudio import api_admin
+from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
+from airflow_provider.sandbox.server import Sandbox
 from tests.unit.iotstudio.sync.conftest import counts, sync, titles
 
 pytestmark = pytest.mark.slow  # promises do not depend on versions
@@ -40,3 +45,85 @@ def test_a_plan_creates_a_thing_with_the_title_of_one_that_it_renames(
     ]
     assert counts(sync(plan=path))[:3] == (0, 0, 0)
     assert len(service.space.things) == 11
+
+
+# -- lost responses and other clients ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after", "truncate"])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_lost_create_is_not_looked_up_in_other_categories(
+    service: IoTStudioService, sandbox: Sandbox, named: list[str], fault: str, verify: bool
+) -> None:
+    sandbox.faults.add(fault, method="POST", path="/things$")
+    rows = [{"title": "A"}, {"title": "M1"}]  # A is the title of a sensor
+    assert counts(sync(rows, match_on="title", category="Meters", verify=verify)) == (2, 0, 0, 0, 0)
+    made = [one for uid, one in service.space.things.items() if uid not in named]
+    assert sorted((one.title, *one.categories) for one in made) == [("A", "Meters"), ("M1", "Meters")]
+    assert counts(sync(rows, match_on="title", category="Meters")) == (0, 0, 0, 2, 0)
+
+
+def other_client(title: str) -> str:
+    with IoTStudioHook() as hook:
+        return str(hook.send(POST(hook.space, {"title": title, "categories": ["Meters"]}))["uid"])
+
+
+POST = api_admin.create_thing
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_title_that_another_client_has_used_meanwhile_is_not_created_again(
+    service: IoTStudioService, named: list[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    names = IoTStudioHook.list_categories
+    made: list[str] = []
+
+    def list_categories(hook: IoTStudioHook) -> list[dict[str, Any]]:
+        made.append(other_client("New 0"))
+        return names(hook)
+
+    monkeypatch.setattr(IoTStudioHook, "list_categories", list_categories)
+    with IoTStudioHook() as hook:
+        hook.create_category("Spare")
+    rows = [{"title": f"New {at}", "categories": ["Spare"]} for at in range(number)]
+    with pytest.raises(PartialWriteError, match="was created since the Things were read") as caught:
+        sync(rows, match_on="title")
+    assert made[0] in str(caught.value)
+    assert "row 1 (New 0)" in str(caught.value)
+    assert len(service.space.things) == 10 + number
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_titles_that_two_syncs_create_at_once_fail_the_task_and_are_named(
+    service: IoTStudioService, named: list[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    made: list[str] = []
+
+    def create_thing(space: str, description: Any, **given: Any) -> Any:
+        if description["title"] == "New 0":
+            made.append(other_client("New 0"))
+        return POST(space, description, **given)
+
+    monkeypatch.setattr(api_admin, "create_thing", create_thing)
+    with pytest.raises(VerificationError, match="'New 0' is that of 2 new Things") as caught:
+        sync([{"title": f"New {at}"} for at in range(number)], match_on="title")
+    assert made[0] in str(caught.value)
+    assert caught.value.total == 1
+
+
+def test_two_syncs_at_once_create_each_thing_once_or_one_of_them_fails(
+    service: IoTStudioService, named: list[str]
+) -> None:
+    rows = [{"title": f"N{number}"} for number in range(5)]
+
+    def run(_: int) -> str:
+        try:
+            sync(rows, match_on="title")
+        except ProviderError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        errors = "".join(pool.map(run, range(2)))
+    doubled = {title for title in titles(service) if titles(service).count(title) > 1}
+    assert all(f"'{title}' is that of" in errors for title in doubled)
