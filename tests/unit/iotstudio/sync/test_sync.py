@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider.errors import (
     InputError,
+    NotFoundError,
     PartialWriteError,
     PlanRejectedError,
     TransportError,
@@ -169,6 +170,36 @@ def test_an_edited_export_without_its_values_changes_what_was_edited(
         sync(str(path))
     assert counts(sync(str(path), ignore=values)) == (0, 1, 0, 9, 0)
     assert service.space.things[fleet[3]].title == "Edited"
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet", "csv"])
+@pytest.mark.parametrize("category", [None, "Sensors"])
+def test_an_export_that_is_synced_back_changes_nothing(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path, suffix: str, category: str | None
+) -> None:
+    service.space.things[fleet[0]].categories = ["Sensors", "Meters"]
+    path = str(tmp_path / f"things.{suffix}")
+    operator = IoTStudioExportThingsOperator(task_id="x", output_path=path, category=category)
+    manifest = operator.execute({})
+    number = 10 if category is None else 8
+    assert counts(sync(path, category=category, ignore=manifest["columns"][6:])) == (0, 0, 0, number, 0)
+    assert service.space.things[fleet[0]].categories == ["Sensors", "Meters"]
+
+
+def test_an_export_of_a_category_that_does_not_exist_is_no_empty_file(
+    service: IoTStudioService, fleet: list[str], hook: IoTStudioHook, tmp_path: Path
+) -> None:
+    hook.create_category("Spare")
+    for category in ("Spare", "Spares"):
+        operator = IoTStudioExportThingsOperator(
+            task_id="x", output_path=str(tmp_path / f"{category}.csv"), category=category
+        )
+        if category == "Spare":
+            assert operator.execute({})["rows"] == 0
+        else:
+            with pytest.raises(NotFoundError, match="Spares"):
+                operator.execute({})
+    assert [path.name for path in tmp_path.iterdir()] == ["Spare.csv"]
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "parquet", "csv"])
