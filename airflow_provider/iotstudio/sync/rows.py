@@ -32,6 +32,9 @@ MODEL_VERSION = "model_version"
 LEFT_OUT = ("id", "created", "modified")
 """Columns of an export that the service sets; they are not compared."""
 
+UNREADABLE = "(not readable)"
+"""Stands for the uid of a row whose uid cannot be read."""
+
 COLUMNS = (*UID_FIELDS, *FIELDS, MODEL_VERSION)
 """Columns of a row."""
 
@@ -66,6 +69,7 @@ class Rows:
     :param failed: the rows that are left out: ``{"row", "key", "reasons"}``.
     :param left_out: columns that are not compared.
     :param keys: match keys of the rows with problems: their Things are not missing.
+    :param uids: uids of the rows with problems.
     """
 
     things: list[DesiredThing] = field(default_factory=list)
@@ -73,6 +77,7 @@ class Rows:
     failed: list[Json] = field(default_factory=list)
     left_out: dict[str, None] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
 
 
 class RowReader:
@@ -114,6 +119,7 @@ class RowReader:
         """
         self._fail(row.number, row.key or row.uid, [reason])
         self.rows.keys |= {row.key, row.uid} - {""}
+        self.rows.uids |= {row.uid} - {""}
 
     def _fail(self, number: int, key: str, reasons: list[str]) -> None:
         for reason in reasons:
@@ -122,6 +128,7 @@ class RowReader:
 
     def _read_row(self, number: int, row: Mapping[Any, Any]) -> None:
         uid, problems = _uid(row)
+        given = {uid or UNREADABLE} if uid or problems else set()
         cells: dict[str, Any] = {}
         unknown: list[str] = []
         for name, value in {**self._defaults, **row}.items():
@@ -145,6 +152,7 @@ class RowReader:
             self._fail(number, key or uid, problems)
             self.rows.failed[-1]["reasons"] = [*unknown, *problems]
             self.rows.keys |= {key, uid} - {""}
+            self.rows.uids |= given
             return
         self.rows.things.append(DesiredThing(number, key, uid, fields))
 

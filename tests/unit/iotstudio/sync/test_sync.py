@@ -15,6 +15,7 @@ from airflow_provider.errors import (
     NotFoundError,
     PartialWriteError,
     PlanRejectedError,
+    ServerError,
     TransportError,
     VerificationError,
 )
@@ -358,8 +359,37 @@ def test_the_things_of_rows_that_are_left_out_are_not_missing(
     assert len(service.space.things) == 10
 
 
+@pytest.mark.parametrize("match_on", ["uid", "title"])
+@pytest.mark.parametrize("bad", [{}, {"description": 7}])
+@pytest.mark.parametrize("mistyped", [str.lower, lambda uid: f"{uid[:-1]}_", lambda uid: int(uid[-4:], 36)])
+def test_nothing_is_deleted_while_a_row_that_is_left_out_has_the_uid_of_no_thing(
+    service: IoTStudioService,
+    fleet: list[str],
+    tmp_path: Path,
+    match_on: str,
+    bad: dict[str, Any],
+    mistyped: Callable[[str], Any],
+) -> None:
+    rows = [*_rows(service, fleet[:8]), {"uid": mistyped(fleet[8]), "title": "Renamed", **bad}]
+    given: dict[str, Any] = {
+        "missing": "delete",
+        "max_deletes": 9,
+        "max_delete_ratio": 1,
+        "match_on": match_on,
+        "on_row_error": "skip",
+    }
+    with pytest.raises(PlanRejectedError, match="missing rows are not known"):
+        sync(rows, **given)
+    path = str(tmp_path / "plan.json")
+    sync(rows, mode="plan", plan_output=path, **given)
+    with pytest.raises(PlanRejectedError, match="missing rows are not known"):
+        sync(plan=path, **given)
+    assert sorted(service.space.things) == sorted(fleet)
+    assert counts(sync(rows, **{**given, "missing": "ignore"})) == (0, 0, 0, 8, 1)
+
+
 def test_too_many_changes_are_refused(service: IoTStudioService, fleet: list[str], sandbox: Sandbox) -> None:
-    rows = [{"uid": uid, "title": "same"} for uid in fleet]
+    rows = [{"uid": uid, "description": "same"} for uid in fleet]
     with pytest.raises(PlanRejectedError, match="10 changes are more than max_changes=9"):
         sync(rows, max_changes=9)
     assert sandbox.counters.requests[BULK] == 0
@@ -416,8 +446,8 @@ def test_a_plan_is_refused_when_its_things_have_changed(
     assert sandbox.counters.requests[BULK] == 0
 
 
-def test_an_altered_plan_and_that_of_another_space_are_refused(
-    service: IoTStudioService, fleet: list[str], tmp_path: Path
+def test_an_altered_plan_and_that_of_another_space_or_server_are_refused(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "plan.json"
     sync([{"uid": fleet[0], "title": "New"}], mode="plan", plan_output=str(path))
@@ -428,9 +458,62 @@ def test_an_altered_plan_and_that_of_another_space_are_refused(
     path.write_text(text)
     with pytest.raises(PlanRejectedError, match="for the space"):
         sync(plan=str(path), space="other")
+    with Sandbox() as other:
+        connection = other.connections["iotstudio_default"]
+        monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", connection)
+        with pytest.raises(PlanRejectedError, match=r"for the space .* at http.*, not "):
+            sync(plan=str(path))
+        monkeypatch.undo()
     path.write_text("{}")
     with pytest.raises(InputError, match="not a plan"):
         sync(plan=str(path))
+
+
+def test_the_path_that_an_applied_plan_returns_has_it(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "plan.json", tmp_path / "applied.json"
+    sync([{"uid": fleet[0], "title": "New"}], mode="plan", plan_output=str(path))
+    result = sync(plan=str(path), plan_output=str(copy))
+    assert result["plan"] == str(copy)
+    assert copy.read_bytes() == path.read_bytes()
+    assert (tmp_path / "applied.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"uid": None}, "uid is None"),
+        ({"uid": 5}, "uid is 5"),
+        ({"categories": "Sensors"}, "categories are 'Sensors'"),
+        ({"categories": [{"name": "Sensors"}]}, "categories are"),
+        ({"model": "Pump"}, "model is 'Pump'"),
+    ],
+)
+def test_things_in_another_form_are_named(
+    fleet: list[str], sandbox: Sandbox, hook: IoTStudioHook, change: dict[str, Any], wanted: str
+) -> None:
+    _answer(sandbox, "GET", {"data": [{**hook.get_thing(fleet[0]), **change}], "paging": {}})
+    with pytest.raises(ServerError, match=wanted):
+        sync([{"title": "a", "categories": ["Sensors"]}], match_on="title")
+
+
+def test_a_thing_that_is_listed_twice_is_one(fleet: list[str], sandbox: Sandbox, hook: IoTStudioHook) -> None:
+    thing = hook.get_thing(fleet[0])
+    _answer(sandbox, "GET", {"data": [thing, thing], "paging": {}})
+    assert counts(sync([{"title": thing["title"]}], match_on="title")) == (0, 0, 0, 1, 0)
+
+
+def _answer(sandbox: Sandbox, method: str, body: Any) -> None:
+    sandbox.faults.add(
+        "status",
+        method=method,
+        path="/things$",
+        times=None,
+        status=200,
+        content_type="application/json",
+        body=json.dumps(body),
+    )
 
 
 def test_a_plan_that_was_applied_in_part_is_completed(

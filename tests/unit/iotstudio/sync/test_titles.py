@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider.errors import PartialWriteError, ProviderError, VerificationError
+from airflow_provider.errors import InputError, PartialWriteError, ProviderError, VerificationError
 from airflow_provider.iotstudio import api_admin
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.sandbox.iotstudio import IoTStudioService
@@ -45,6 +45,85 @@ def test_a_plan_creates_a_thing_with_the_title_of_one_that_it_renames(
     ]
     assert counts(sync(plan=path))[:3] == (0, 0, 0)
     assert len(service.space.things) == 11
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        (
+            [{"at": 0, "description": "by uid"}, {"title": "A"}],
+            r"row 2 \(A\): title is that of Thing .* \(row 1\)",
+        ),
+        ([{"title": "A"}, {"at": 0, "categories": ["Sensors"]}], r"row 1 \(A\): title is that of Thing"),
+        ([{"at": 0, "title": "X"}, {"at": 1, "title": "X"}], "is that of row 1, too"),
+        ([{"at": 0, "title": "B"}], "title 'B' is that of Thing"),
+        ([{"at": 0, "title": "B"}, {"at": 1, "description": "d"}], "title 'B' is that of Thing"),
+    ],
+)
+def test_a_row_that_would_double_a_title_is_a_problem(
+    service: IoTStudioService, named: list[str], rows: list[dict[str, Any]], wanted: str
+) -> None:
+    with pytest.raises(InputError, match=wanted):
+        sync([_row(row, named) for row in rows], match_on="title")
+    assert titles(service) == list("ABCDEFGHIJ")
+
+
+def _row(row: dict[str, Any], uids: list[str]) -> dict[str, Any]:
+    return (
+        {"uid": uids[row["at"]], **{name: row[name] for name in row if name != "at"}} if "at" in row else row
+    )
+
+
+def test_renames_by_uid_do_not_double_titles_either(service: IoTStudioService, named: list[str]) -> None:
+    for rows in (
+        [{"at": 0, "title": "B"}],
+        [{"at": 0, "title": "X"}, {"at": 1, "title": "X"}],
+    ):
+        with pytest.raises(InputError, match="give each Thing its own"):
+            sync([_row(row, named) for row in rows])
+    swap = [{"uid": named[0], "title": "B"}, {"uid": named[1], "title": "A"}]
+    assert counts(sync(swap)) == (0, 2, 0, 0, 0)
+    deleted = {"missing": "delete", "max_deletes": 9, "max_delete_ratio": 1}
+    assert counts(sync([{"uid": named[0], "title": "C"}], **deleted)) == (0, 1, 9, 0, 0)
+
+
+def test_titles_that_were_doubled_before_are_a_warning(
+    service: IoTStudioService, named: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for uid in named[1:3]:
+        service.space.things[uid].title = "Twin"
+    rows = [{"uid": named[0], "title": "Twin"}, {"uid": named[1], "title": "Twin"}]
+    assert counts(sync(rows)) == (0, 1, 0, 1, 0)
+    assert "title 'Twin' is that of Thing" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "given", ["Cafe\u0301 1", "Caf\u00e9 1 ", " Caf\u00e9  1", "CAF\u00c9 1", "Caf\u00e9\u00a01"]
+)
+@pytest.mark.parametrize("other", [{}, {"description": 7}])
+def test_a_title_that_is_nearly_that_of_a_thing_makes_no_twin_of_it(
+    service: IoTStudioService, named: list[str], given: str, other: dict[str, Any]
+) -> None:
+    service.space.things[named[0]].title = "Caf\u00e9 1"
+    rows = [{"title": given, **other}, *({"title": title} for title in "BCDEFGHIJ")]
+    deleted = {"missing": "delete", "max_deletes": 9, "max_delete_ratio": 1}
+    with pytest.raises(InputError, match="title is nearly that of Thing" if not other else "description"):
+        sync(rows, match_on="title", **deleted)
+    result = sync(rows, match_on="title", on_row_error="skip", **deleted)
+    assert counts(result) == (0, 0, 0, 9, 1)
+    assert named[0] in service.space.things
+
+
+def test_two_rows_with_nearly_the_same_new_title_are_a_problem(named: list[str]) -> None:
+    with pytest.raises(InputError, match=r"nearly that of a new Thing \(row 2\)"):
+        sync([{"title": "New"}, {"title": "new "}], match_on="title")
+
+
+def test_things_whose_titles_differ_in_case_are_each_matched(
+    service: IoTStudioService, named: list[str]
+) -> None:
+    service.space.things[named[1]].title = "a"
+    assert counts(sync([{"title": "A"}, {"title": "a"}], match_on="title")) == (0, 0, 0, 2, 0)
 
 
 # -- lost responses and other clients ---------------------------------------------------------------------
