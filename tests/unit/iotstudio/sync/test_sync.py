@@ -223,6 +223,22 @@ def test_empty_fields_of_tables_leave_a_field_alone_and_null_in_json_empties_it(
     assert (described == "") == suffix.startswith("json")
 
 
+def test_a_cell_that_only_looks_empty_is_refused(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    thing = service.space.things[fleet[0]].clone()
+    path = tmp_path / "rows.csv"
+    path.write_text(f'uid,categories,properties\n{fleet[0]},", ",null\n{fleet[1]},;,\n')
+    with pytest.raises(InputError) as caught:
+        sync(str(path))
+    assert len(caught.value.problems) == 3
+    path.write_text(f"uid,categories,properties\n{fleet[0]},[],{{}}\n")
+    assert counts(sync(str(path))) == (0, 1, 0, 0, 0)
+    assert thing.categories
+    assert service.space.things[fleet[0]].categories == []
+    assert service.space.things[fleet[0]].properties == {}
+
+
 def test_models_are_not_checked_when_the_client_may_not_list_them(
     service: IoTStudioService, fleet: list[str], hook: IoTStudioHook, connect: Callable[..., Any]
 ) -> None:
@@ -255,6 +271,13 @@ def test_models_are_not_checked_when_the_client_may_not_list_them(
         ([{"uid": THING, "model": " "}], "'model' must be an object"),
         ([{"uid": THING, "title": ""}], "'title' is empty"),
         ([{"uid": THING, "properties": ""}], "properties is not JSON"),
+        ([{"uid": THING, "categories": " , "}], "which names none"),
+        ([{"uid": THING, "categories": ";"}], "which names none"),
+        ([{"uid": THING, "properties": "null"}], "properties is the text 'null'; '{}' empties it"),
+        ([{"uid": THING, "links": " null "}], r"links is the text 'null'; '\[\]' empties it"),
+        ([{"uid": THING, "categories": "null"}], "the text 'null'"),
+        ([{"uid": THING, "model": "null"}], "the text 'null'; null in a list or in JSON empties it"),
+        ([{"uid": THING, "properties": '{"x": {"minimum": NaN}}'}], "NaN is no value of JSON"),
         ([7], "no object"),
     ],
 )
