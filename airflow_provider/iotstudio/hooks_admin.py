@@ -339,20 +339,26 @@ class SpaceAdminHook(SpaceHook):
     ) -> list[str]:
         """Delete the Things that match, with their history; return their ids.
 
-        :param thing_ids: these Things; None for no such condition. An empty list deletes nothing.
+        :param thing_ids: these Things; None for no such condition. An empty list deletes nothing. Many are
+            deleted by several requests.
         :param category: Things of this category.
         :param filters: condition by property name, as the API writes it. All conditions must hold.
         :raises InputError: before any request, without any condition, and for a condition that is empty, null
             or not understood by the service.
         """
+        from airflow_provider.iotstudio.things.blocks import in_blocks
+
         problems = [*list_problems(thing_ids, "thing_ids"), *name_problems(category, "category")]
         problems += filter_problems(filters)
         if thing_ids is None and category is None and filters is None:
             problems.append("name the Things to delete: thing_ids, category or filters")
         raise_problems(problems, "delete_things")
-        if thing_ids is not None and not len(thing_ids):
-            return []
-        return self.send(api_admin.delete_things(self.space, thing_ids, category, filters))
+        if thing_ids is None:
+            return self.send(api_admin.delete_things(self.space, None, category, filters))
+        blocks = in_blocks(
+            thing_ids, lambda ids: self.send(api_admin.delete_things(self.space, ids, category, filters))
+        )
+        return [uid for _, deleted in blocks for uid in deleted]
 
     # -- queries ----------------------------------------------------------------------------------
 

@@ -59,8 +59,7 @@ def export_things(
     :param filters: condition by property name, as the API writes it.
     """
     columns = ThingColumns(category)
-    things = hook.list_things(category=category, params=api.filters(filters))
-    pages = ([columns.row(thing)] for thing in things)
+    pages = ([columns.row(thing)] for thing in _list_whole(hook, category, api.filters(filters)))
 
     def write(file: AtomicFile, file_format: Format) -> tuple[int, list[str]]:
         if file_format.name == "jsonl":
@@ -75,6 +74,22 @@ def export_things(
     for name in columns.broken():
         hook.log.warning("property %r has values of other types than the Things declare", name)
     return result
+
+
+def _list_whole(
+    hook: IoTStudioHook, category: str | None, filters: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield Things with all their categories, which a list below a category does not name.
+
+    :raises NotFoundError: for a category that does not exist.
+    """
+    params = dict(filters) if category is None else {**filters, "category[]": category}
+    found = False
+    for thing in hook.list_things(params=params):
+        found = True
+        yield thing
+    if not found and category is not None:
+        hook.send(api.things(hook.space, category=category, params={"limit": 1}))
 
 
 def log_unknown_properties(hook: IoTStudioHook, filters: Mapping[str, Any], category: str | None) -> None:

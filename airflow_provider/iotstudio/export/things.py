@@ -43,7 +43,7 @@ _FITTING = {
 class ThingColumns:
     """The columns of all Things of an export, as they are read.
 
-    :param category: the category that the Things were listed by: such a list names no categories.
+    :param category: the category that the Things were listed by, for Things that name none.
     """
 
     def __init__(self, category: str | None) -> None:

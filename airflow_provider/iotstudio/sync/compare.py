@@ -8,24 +8,51 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError, PermissionDeniedError
+from airflow_provider.errors import InputError, PermissionDeniedError, ServerError
 from airflow_provider.iotstudio.sync.document import Change, Plan, description_hash
 from airflow_provider.iotstudio.sync.rows import DesiredThing, RowReader
+from airflow_provider.iotstudio.sync.titles import Titles, near
 from airflow_provider.iotstudio.things.write import same_field
 
 if TYPE_CHECKING:
     from airflow_provider.iotstudio.hooks import IoTStudioHook
 
 
-def list_fleet(hook: IoTStudioHook, category: str | None) -> Iterator[Json]:
+def list_fleet(hook: IoTStudioHook, category: str | None, title: str | None = None) -> Iterator[Json]:
     """Yield the Things that are compared.
 
     Filtered by a category, a list names all categories of its Things; below a category it names none.
 
     :param hook: the space.
     :param category: only Things of this category.
+    :param title: only Things of this title.
     """
-    return hook.list_things(params={} if category is None else {"category[]": category})
+    wanted = {"category[]": category, "title": title}
+    for thing in hook.list_things(
+        params={name: value for name, value in wanted.items() if value is not None}
+    ):
+        _check(thing)
+        yield thing
+
+
+def _check(thing: Json) -> None:
+    """Check what the sync needs of a Thing.
+
+    :raises ServerError: when the service describes it in another form.
+    """
+    categories, model = thing.get("categories"), thing.get("model")
+    wrong = ""
+    if not isinstance(uid := thing.get("uid"), str) or not uid:
+        wrong = f"uid is {uid!r:.40}, not an id"
+    elif categories is not None and not (
+        isinstance(categories, list) and all(isinstance(name, str) for name in categories)
+    ):
+        wrong = f"categories are {categories!r:.80}, not a list of names"
+    elif model is not None and not isinstance(model, dict):
+        wrong = f"model is {model!r:.80}, not an object"
+    if wrong:
+        name = f"{uid!r:.40}, {thing.get('title')!r:.80}"
+        raise ServerError(200, "", f"the list of Things has one ({name}) whose {wrong}")
 
 
 @dataclass
@@ -67,6 +94,7 @@ class Comparison:
         self._deletes = deletes
         self._by_uid = {row.uid: row for row in reader.rows.things if row.uid}
         self._by_key = {row.key: row for row in reader.rows.things if not row.uid}
+        self._titles = Titles(reader.rows.things)
         self._found: dict[int, list[str]] = {}
         self._updates: dict[int, Change] = {}
         self._missing: list[Change] = []
@@ -77,16 +105,21 @@ class Comparison:
         :param things: their descriptions.
         """
         for thing in things:
-            self.fleet.add(thing)
-            uid = str(thing["uid"])
-            key = uid if self._plan.match_on == "uid" else str(thing.get("title") or "")
-            self._plan.compared += bool(key)
-            row = self._by_uid.get(uid) or self._by_key.get(key)
-            if row is not None:
-                self._compare(row, thing, uid)
-            elif self._deletes and key and not {key, uid} & self._reader.rows.keys:
-                title = str(thing.get("title") or "")
-                self._missing.append(Change("delete", key, uid, title=title, before=description_hash(thing)))
+            if thing["uid"] not in self.fleet.ids:  # a Thing that was moved between two pages is in both
+                self.fleet.add(thing)
+                self._add(thing)
+
+    def _add(self, thing: Json) -> None:
+        uid, title = thing["uid"], str(thing.get("title") or "")
+        key = uid if self._plan.match_on == "uid" else title
+        self._plan.compared += bool(key)
+        row = self._by_uid.get(uid) or self._by_key.get(key)
+        goes = row is None and self._deletes and bool(key) and not {key, uid} & self._reader.rows.keys
+        self._titles.add(uid, title, row, goes=goes)
+        if row is not None:
+            self._compare(row, thing, uid)
+        elif goes:
+            self._missing.append(Change("delete", key, uid, title=title, before=description_hash(thing)))
 
     def _compare(self, row: DesiredThing, thing: Json, uid: str) -> None:
         self._found.setdefault(row.number, []).append(uid)
@@ -110,8 +143,12 @@ class Comparison:
         """
         wrong = self._unknown_names(hook, category)
         for row in self._reader.rows.things:
+            if not row.uid and row.number not in self._found:
+                self._titles.add_creation(row)
+        for row in self._reader.rows.things:
             found = self._found.get(row.number, [])
-            if reason := self._problem(row, found) or wrong.get(row.number, ""):
+            reason = self._problem(row, found) or wrong.get(row.number, "") or self._title_problem(hook, row)
+            if reason:
                 self._reader.fail(row, reason)
             elif not found:
                 self._plan.changes.append(_creation(row, category))
@@ -121,9 +158,27 @@ class Comparison:
                 self._plan.unchanged += 1
         order = {"create": 0, "update": 1}
         self._plan.changes.sort(key=lambda change: order[change.operation])
-        kept = self._reader.rows.keys
-        self._plan.changes += [one for one in self._missing if not {one.key, one.id} & kept]
+        self._plan.changes += self._deletions()
         self._plan.failed = self._reader.rows.failed
+        self._plan.unmatched = sorted(self._reader.rows.uids - self.fleet.ids)
+
+    def _deletions(self) -> list[Change]:
+        """Return the deletions; a Thing whose title is nearly that of a row that is left out stays."""
+        kept = self._reader.rows.keys
+        forms = {near(key) for key in kept}
+        return [one for one in self._missing if not ({one.key, one.id} & kept or near(one.key) in forms)]
+
+    def _title_problem(self, hook: IoTStudioHook, row: DesiredThing) -> str:
+        if row.number not in self._found:
+            return self._titles.creation_problem(row)
+        change = self._updates.get(row.number)
+        if change is None or "title" not in change.fields:
+            return ""
+        problem = self._titles.rename_problem(row)
+        if problem and self._titles.was_doubled(row):
+            hook.log.warning("row %s (%s): %s", row.number, row.key or row.uid, problem)
+            return ""
+        return problem
 
     def _problem(self, row: DesiredThing, found: list[str]) -> str:
         if len(found) > 1:

@@ -17,7 +17,7 @@ Operation = Literal["create", "update", "delete"]
 
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete")
 
-VERSION = 1
+VERSION = 2
 """Version of the plan's JSON."""
 
 
@@ -56,21 +56,25 @@ class Plan:
     :param space: id of the space.
     :param match_on: the match key of rows and Things.
     :param category: the category that was compared; None for the whole space.
+    :param host: the server of the space.
     :param fingerprint: hash of all the rest.
     :param compared: number of compared Things that have the match key.
     :param unchanged: number of rows without a difference.
     :param changes: the writes, in their order.
     :param failed: the rows that are left out: ``{"row", "key", "reasons"}``.
+    :param unmatched: the uids among them that no compared Thing has.
     """
 
     space: str
     match_on: str
     category: str | None
+    host: str = ""
     fingerprint: str = ""
     compared: int = 0
     unchanged: int = 0
     changes: list[Change] = field(default_factory=list)
     failed: list[Json] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
 
     def count(self, operation: Operation) -> int:
         """Return the number of writes of an operation."""

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import (
+    AmbiguousWriteError,
     NotFoundError,
     PartialWriteError,
     RequestRejectedError,
     VerificationError,
 )
 from airflow_provider.iotstudio import api_admin
-from airflow_provider.iotstudio.api import IDS_PER_REQUEST
+from airflow_provider.iotstudio.api import PAGE_SIZE
 from airflow_provider.iotstudio.events.fleet import map_concurrently
+from airflow_provider.iotstudio.sync.compare import list_fleet
 from airflow_provider.iotstudio.sync.document import Change, Plan
 from airflow_provider.iotstudio.things import write
+from airflow_provider.iotstudio.things.blocks import in_blocks
 from airflow_provider.iotstudio.things.description import patch_of
 
 if TYPE_CHECKING:
@@ -96,6 +99,7 @@ class PlanExecution:
 
         :raises VerificationError: when it does: the next run would not find the Thing, and create it again.
         """
+        changes = self._without_taken(changes)
         first: dict[str, Change] = {}
         for change in changes:
             first.setdefault(_template_key(change), change)
@@ -106,15 +110,54 @@ class PlanExecution:
             rest, map_concurrently(self._create_one, rest, self._concurrency), strict=True
         ):
             self._finish_creation(change, made)
+        self._find_doubles(changes)
+
+    def _without_taken(self, changes: Sequence[Change]) -> list[Change]:
+        """Return the creations whose title no other client has used since the Things were read."""
+        taken = self._new_things([change.key for change in changes])
+        for change in changes:
+            if ids := taken.get(change.key):
+                reason = (
+                    f"Thing {ids[0]} of this title was created since the Things were read; run the sync again"
+                )
+                self.failed.append((change, reason))
+        return [change for change in changes if change.key not in taken]
+
+    def _find_doubles(self, changes: Sequence[Change]) -> None:
+        """Note the titles that another client has used, too, while the Things were created."""
+        self._mismatches += [
+            f"title {title!r:.80} is that of {len(ids)} new Things: {', '.join(sorted(ids)[:5])}; another"
+            " sync ran at the same time. Delete all but one of them, and run one sync at a time"
+            for title, ids in self._new_things([change.key for change in changes]).items()
+            if len(ids) > 1
+        ]
+
+    def _new_things(self, titles: Collection[str]) -> dict[str, list[str]]:
+        """Return the ids of Things by their titles, as far as they were not known before the first write."""
+        wanted = frozenset(titles)
+        found: dict[str, list[str]] = {}
+        by_title = (
+            len(titles) <= 1 + len(self._known) // PAGE_SIZE
+        )  # else the whole list takes fewer requests
+        for title in titles if by_title else [None]:
+            for thing in list_fleet(self._hook, self._plan.category, title):
+                if thing["uid"] not in self._known and thing.get("title") in wanted:
+                    found.setdefault(thing["title"], []).append(thing["uid"])
+        return found
 
     def _create_one(self, change: Change) -> Json | str:
         """Create a Thing; return its description, or why it was rejected."""
 
         def create() -> Json:
-            return self._hook.send(api_admin.create_thing(self._hook.space, change.body))
+            call = api_admin.create_thing(self._hook.space, change.body)
+            made = self._hook.send(call)
+            if not isinstance(made.get("uid"), str):
+                reason = f"the reply has the uid {made.get('uid')!r:.80}"
+                raise AmbiguousWriteError(f"{call.name}: {reason}", reason)
+            return made
 
         def find() -> Json | None:
-            things = self._hook.list_things(params={"title": change.key})
+            things = list_fleet(self._hook, self._plan.category, change.key)
             new = (thing for thing in things if thing["uid"] not in self._known)
             return next((thing for thing in new if thing.get("title") == change.key), None)
 
@@ -168,7 +211,7 @@ class PlanExecution:
                 self.failed.append((change, result))
                 continue
             self.done["update"] += 1
-            if result.get("uid"):
+            if result.get("uid") == change.id:
                 self._check(change, result)
             else:
                 unseen.append(change)
@@ -177,11 +220,14 @@ class PlanExecution:
 
     def _read_back(self, changes: Sequence[Change]) -> None:
         """Check Things whose new descriptions were not in the reply."""
-        for batch in _cut(changes, IDS_PER_REQUEST):
-            ids = [change.id for change in batch]
-            found = {thing["uid"]: thing for thing in self._hook.list_things(params={"thingID[]": ids})}
-            for change in batch:
-                self._check(change, found.get(change.id, {}))
+        found = self._list([change.id for change in changes])
+        for change in changes:
+            self._check(change, found.get(change.id, {}))
+
+    def _list(self, ids: Sequence[str]) -> dict[str, Json]:
+        """Return the Things of the ids that are there."""
+        blocks = in_blocks(ids, lambda block: list(self._hook.list_things(params={"thingID[]": block})))
+        return {str(thing.get("uid")): thing for _, things in blocks for thing in things}
 
     def _check(self, change: Change, thing: Json) -> None:
         if not self._verify:
@@ -196,14 +242,17 @@ class PlanExecution:
     # -- deletions ------------------------------------------------------------------------------------
 
     def _delete(self, changes: Sequence[Change]) -> None:
-        for batch in _cut(changes, IDS_PER_REQUEST):
-            ids = [change.id for change in batch]
-            call = api_admin.delete_things(self._hook.space, ids, None, None, repeatable=True)
-            left = {*ids} - set(self._hook.send(call) or ())
+        def send(ids: list[str]) -> Any:
+            return self._hook.send(
+                api_admin.delete_things(self._hook.space, ids, None, None, repeatable=True)
+            )
+
+        for ids, reply in in_blocks([change.id for change in changes], send):
+            # A request that was repeated returns no ids.
+            deleted = {one for one in reply if isinstance(one, str)} if isinstance(reply, list) else set()
+            left = {*ids} - deleted
             if left and self._verify:
-                # A request that was repeated returns no ids.
-                things = self._hook.list_things(params={"thingID[]": sorted(left)})
-                left &= {thing["uid"] for thing in things}
+                left &= self._list(sorted(left)).keys()
                 self._mismatches += [f"Thing {uid} is still there" for uid in sorted(left)]
                 self.done["delete"] -= len(left)
             self.done["delete"] += len(ids)
@@ -216,8 +265,11 @@ def _template_key(change: Change) -> str:
 
 def _outcome(result: Json) -> Json | str:
     """Return the description in one result of a bulk update, or why the Thing was rejected."""
-    status = int(result.get("status") or 500)
     response = result.get("response")
+    try:
+        status = int(result.get("status") or 500)
+    except (TypeError, ValueError):
+        return f"the reply has the status {result.get('status')!r:.80}"
     if status >= 400:
         return f"{status} {truncate(str(response), 300)}"
     return response if isinstance(response, dict) else {}

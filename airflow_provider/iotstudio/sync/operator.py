@@ -21,12 +21,15 @@ class IoTStudioSyncThingsOperator(RowOperator):
 
     Only fields that a row has are compared and written. A second run writes nothing. No Thing is created
     twice: after a request without a response, and in a retry, Things that exist already are recognised by
-    their title. Values of properties are not written; see :class:`IoTStudioWritePropertiesOperator`.
+    their title. Run one sync at a time (``max_active_tis_per_dag=1``): titles that two of them have created
+    at once fail the task. Values of properties are not written; see
+    :class:`IoTStudioWritePropertiesOperator`.
 
     A row has any of ``uid`` (or ``thing_id``), ``title``, ``description``, ``categories``, ``model``,
     ``model_version``, ``@type``, ``@context``, ``properties``, ``actions``, ``events``, ``links``. In CSV,
     ``categories`` is a list of names (``Pumps, Cellar``) or JSON, ``model`` a name, ``Pump@2`` or JSON, and
-    declarations are JSON. Empty fields of tables leave the Thing's field alone; null in JSON empties it.
+    declarations are JSON. Empty fields of tables leave the Thing's field alone; null in a list or in a JSON
+    file empties it, and so does ``[]`` or ``{}`` in a cell.
 
     Further arguments: ``columns``, ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``,
     ``source_format``, ``hive`` and ``complete``, or ``sql``, ``sql_conn_id``, ``parameters`` and
@@ -35,7 +38,8 @@ class IoTStudioSyncThingsOperator(RowOperator):
     :param source: a list of rows, or the path of a JSON, JSON Lines, CSV or Parquet file, of a folder of such
         files (with ``/`` at its end), a wildcard or a manifest. None together with ``plan``.
     :param match_on: the match key: ``uid``, or ``title``, by which new Things are created, because the
-        service chooses their uids. Its values must be unique. A row with a uid is matched by it.
+        service chooses their uids. Its values must be unique. A row with a uid is matched by it. A title that
+        a row would give to a second Thing, or nearly so (blanks, case, normal form), is a problem of the row.
     :param category: only Things of this category are compared and may be deleted; new ones are created in it.
     :param defaults: fields for rows that do not have them.
     :param mode: ``plan`` writes the plan only, ``apply`` applies it.
@@ -49,9 +53,9 @@ class IoTStudioSyncThingsOperator(RowOperator):
         ``<plan_output>.failed.jsonl`` (or ``<plan>.failed.jsonl``) with the reasons; without these paths, all
         of them are in the log.
     :param plan_output: path of the plan's JSON. Beside it is a page with a table of all changes, with the
-        suffix ``.html``.
+        suffix ``.html``. Together with ``plan`` it gets a copy.
     :param plan: path of a plan made earlier. Exactly this plan is applied. When a Thing that it is about has
-        changed since, ``PlanRejectedError`` is raised instead.
+        changed since, or it is for another server or space, ``PlanRejectedError`` is raised instead.
     :param verify: compare the descriptions that the service returns with those that were sent, and raise
         ``VerificationError`` when they differ.
     :param batch_size: maximum number of Things in a bulk update, 1 to 1000.

@@ -21,7 +21,7 @@ from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import is_missing, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.iotstudio.conditions import is_segment
-from airflow_provider.iotstudio.things.description import FIELDS, read_description
+from airflow_provider.iotstudio.things.description import EMPTY, FIELDS, read_description
 
 UID_FIELDS = ("uid", "thing_id")
 """Columns that name the Thing."""
@@ -31,6 +31,9 @@ MODEL_VERSION = "model_version"
 
 LEFT_OUT = ("id", "created", "modified")
 """Columns of an export that the service sets; they are not compared."""
+
+UNREADABLE = "(not readable)"
+"""Stands for the uid of a row whose uid cannot be read."""
 
 COLUMNS = (*UID_FIELDS, *FIELDS, MODEL_VERSION)
 """Columns of a row."""
@@ -66,6 +69,7 @@ class Rows:
     :param failed: the rows that are left out: ``{"row", "key", "reasons"}``.
     :param left_out: columns that are not compared.
     :param keys: match keys of the rows with problems: their Things are not missing.
+    :param uids: uids of the rows with problems.
     """
 
     things: list[DesiredThing] = field(default_factory=list)
@@ -73,6 +77,7 @@ class Rows:
     failed: list[Json] = field(default_factory=list)
     left_out: dict[str, None] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
 
 
 class RowReader:
@@ -114,6 +119,7 @@ class RowReader:
         """
         self._fail(row.number, row.key or row.uid, [reason])
         self.rows.keys |= {row.key, row.uid} - {""}
+        self.rows.uids |= {row.uid} - {""}
 
     def _fail(self, number: int, key: str, reasons: list[str]) -> None:
         for reason in reasons:
@@ -122,6 +128,7 @@ class RowReader:
 
     def _read_row(self, number: int, row: Mapping[Any, Any]) -> None:
         uid, problems = _uid(row)
+        given = {uid or UNREADABLE} if uid or problems else set()
         cells: dict[str, Any] = {}
         unknown: list[str] = []
         for name, value in {**self._defaults, **row}.items():
@@ -145,6 +152,7 @@ class RowReader:
             self._fail(number, key or uid, problems)
             self.rows.failed[-1]["reasons"] = [*unknown, *problems]
             self.rows.keys |= {key, uid} - {""}
+            self.rows.uids |= given
             return
         self.rows.things.append(DesiredThing(number, key, uid, fields))
 
@@ -211,20 +219,38 @@ def _read_cells(cells: dict[str, Any]) -> list[str]:
         value = cells.get(name)
         if not isinstance(value, str) or (not value.strip() and name not in _OBJECTS):
             continue
+        problem = ""
         is_json = value.lstrip()[:1] in ("{", "[") or value.strip() == "null"
+        names = [one for one in re.split(_SEPARATORS, value) if one]
         if is_json or name in _OBJECTS:
-            try:
-                cells[name] = json.loads(value)
-            except (ValueError, RecursionError) as error:
-                problems.append(f"{name} is not JSON: {error}")
-                del cells[name]
+            problem = _read_json(cells, name, value)
         elif name == "categories":
-            cells[name] = [one for one in re.split(_SEPARATORS, value) if one]
+            cells[name] = names
+            problem = "" if names else f"categories is {shown(value)}, which names none; '[]' empties it"
         elif name == "model":
             cells[name] = _model(value)
+        if problem:
+            problems.append(problem)
+            del cells[name]
     if (version := cells.pop(MODEL_VERSION, None)) is not None:
         problems += _add_version(cells, version)
     return problems
+
+
+def _read_json(cells: dict[str, Any], name: str, text: str) -> str:
+    """Replace a JSON text by its value; return what is wrong with it."""
+    if text.strip() == "null":
+        empty = "null in a list or in JSON" if name == "model" else repr(json.dumps(EMPTY[name]))
+        return f"{name} is the text 'null'; {empty} empties it"
+    try:
+        cells[name] = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        return f"{name} is not JSON: {error}"
+    return ""
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def _model(text: str) -> Json:

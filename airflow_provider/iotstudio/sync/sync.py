@@ -90,7 +90,7 @@ class Sync:
             reader.problems.raise_if_any()
         if rows.left_out:
             self._log.info("Columns that the service sets are not compared: %s", ", ".join(rows.left_out))
-        plan = Plan(self._hook.space, self._match_on, self._category)
+        plan = Plan(self._hook.space, self._match_on, self._category, self._host)
         comparison = Comparison(reader, plan, deletes=self._missing == "delete")
         self._wait_if_retried()
         comparison.add(list_fleet(self._hook, self._category))
@@ -127,9 +127,15 @@ class Sync:
         """
         with open_source(path, "plan") as file:
             plan = Plan.from_json(file.read(), path)
-        if plan.space != self._hook.space:
-            raise PlanRejectedError(f"the plan {path} is for the space {plan.space}, not {self._hook.space}")
+        if (plan.space, plan.host) != (self._hook.space, self._host):
+            planned, found = f"{plan.space} at {plan.host}", f"{self._hook.space} at {self._host}"
+            raise PlanRejectedError(f"the plan {path} is for the space {planned}, not {found}")
+        self._write(plan)
         return plan
+
+    @property
+    def _host(self) -> str:
+        return self._hook.settings.host.rstrip("/").lower()
 
     def apply(self, plan: Plan, rows: int | None) -> PlanExecution:
         """Check the limits of a plan, write its changes and verify them.
@@ -164,6 +170,12 @@ class Sync:
             wrong.append("the source is empty, and every compared Thing would be deleted")
         if deletes and any(not failure["key"] for failure in plan.failed):
             wrong.append(UNKNOWN_MISSING)
+        if deletes and plan.unmatched:
+            uids = ", ".join(plan.unmatched[:3])
+            wrong.append(
+                f"{len(plan.unmatched)} rows that are left out have uids of no Thing ({uids:.200}), so the"
+                " missing rows are not known"
+            )
         return wrong
 
     def _not_done(self, plan: Plan) -> list[Change]:
@@ -179,11 +191,14 @@ class Sync:
         for thing in list_fleet(self._hook, plan.category):
             self._fleet.add(thing)
             title = str(thing.get("title") or "")
-            creation = left.pop(title, None)
-            if creation is not None and not _has(thing, creation):
-                drifted.append(f"there is a Thing {title!r:.80} now")
             change = by_id.pop(thing["uid"], None)
-            if change is None or (change.operation == "update" and _has(thing, change)):
+            if change is None:
+                # A Thing that the plan changes may still have the title of one that it creates.
+                creation = left.pop(title, None)
+                if creation is not None and not _has(thing, creation):
+                    drifted.append(f"there is a Thing {title!r:.80} now")
+                continue
+            if change.operation == "update" and _has(thing, change):
                 continue
             if description_hash(thing) != change.before:
                 drifted.append(f"Thing {change.id} ({title:.80}) was changed")

@@ -12,17 +12,20 @@ import pytest
 
 from airflow_provider.errors import (
     InputError,
+    NotFoundError,
     PartialWriteError,
     PlanRejectedError,
+    ServerError,
     TransportError,
     VerificationError,
 )
 from airflow_provider.iotstudio.hooks import IoTStudioHook
-from airflow_provider.iotstudio.operators import IoTStudioExportThingsOperator, IoTStudioSyncThingsOperator
+from airflow_provider.iotstudio.operators import IoTStudioExportThingsOperator
 from airflow_provider.iotstudio.sync import sync as sync_module
 from airflow_provider.sandbox.iotstudio import IoTStudioService
 from airflow_provider.sandbox.server import Sandbox
 from tests.unit.iotstudio.conftest import LIST, THING
+from tests.unit.iotstudio.sync.conftest import counts, sync, titles
 
 pytestmark = pytest.mark.slow  # promises do not depend on versions
 
@@ -30,31 +33,6 @@ CREATE = "iotstudio POST /spaces/{space}/things"
 BULK = "iotstudio PATCH /spaces/{space}/things"
 DELETE = "iotstudio DELETE /spaces/{space}/things"
 UNKNOWN = "01GQ2E9M2Y45BX9EW0F2BM0XXX"
-
-
-def sync(source: Any = None, context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    operator = IoTStudioSyncThingsOperator(task_id="x", source=source, **arguments)
-    return operator.execute(context or {})  # type: ignore[arg-type]
-
-
-def counts(result: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(result[name] for name in ("create", "update", "delete", "unchanged", "failed"))
-
-
-@pytest.fixture
-def fleet(service: IoTStudioService) -> list[str]:
-    """Return the ids of the Things of a small space: eight sensors and two meters."""
-    things = service.space.things
-    others = (uid for uid, thing in things.items() if "Sensors" in thing.categories and uid != THING)
-    sensors = [THING, *sorted(others)[:7]]
-    meters = sorted(uid for uid, thing in things.items() if "Meters" in thing.categories)[:2]
-    service.space.things = {uid: things[uid] for uid in (*sensors, *meters)}
-    return [*sensors, *meters]
-
-
-def titles(service: IoTStudioService) -> list[str]:
-    return sorted(thing.title for thing in service.space.things.values())
-
 
 # -- matching, comparing, writing -------------------------------------------------------------------------
 
@@ -195,6 +173,38 @@ def test_an_edited_export_without_its_values_changes_what_was_edited(
     assert service.space.things[fleet[3]].title == "Edited"
 
 
+@pytest.mark.parametrize(
+    ("suffix", "category"),
+    [("csv", None), ("csv", "Sensors"), ("jsonl", "Sensors"), ("parquet", "Sensors")],
+)
+def test_an_export_that_is_synced_back_changes_nothing(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path, suffix: str, category: str | None
+) -> None:
+    service.space.things[fleet[0]].categories = ["Sensors", "Meters"]
+    path = str(tmp_path / f"things.{suffix}")
+    operator = IoTStudioExportThingsOperator(task_id="x", output_path=path, category=category)
+    manifest = operator.execute({})
+    number = 10 if category is None else 8
+    assert counts(sync(path, category=category, ignore=manifest["columns"][6:])) == (0, 0, 0, number, 0)
+    assert service.space.things[fleet[0]].categories == ["Sensors", "Meters"]
+
+
+def test_an_export_of_a_category_that_does_not_exist_is_no_empty_file(
+    service: IoTStudioService, fleet: list[str], hook: IoTStudioHook, tmp_path: Path
+) -> None:
+    hook.create_category("Spare")
+    for category in ("Spare", "Spares"):
+        operator = IoTStudioExportThingsOperator(
+            task_id="x", output_path=str(tmp_path / f"{category}.csv"), category=category
+        )
+        if category == "Spare":
+            assert operator.execute({})["rows"] == 0
+        else:
+            with pytest.raises(NotFoundError, match="Spares"):
+                operator.execute({})
+    assert [path.name for path in tmp_path.iterdir()] == ["Spare.csv"]
+
+
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "parquet", "csv"])
 def test_empty_fields_of_tables_leave_a_field_alone_and_null_in_json_empties_it(
     service: IoTStudioService, fleet: list[str], tmp_path: Path, suffix: str
@@ -213,6 +223,22 @@ def test_empty_fields_of_tables_leave_a_field_alone_and_null_in_json_empties_it(
     assert counts(sync(str(path))) == (0, 1, 0, 0, 0)
     described = service.space.things[fleet[0]].fields["description"]
     assert (described == "") == suffix.startswith("json")
+
+
+def test_a_cell_that_only_looks_empty_is_refused(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    thing = service.space.things[fleet[0]].clone()
+    path = tmp_path / "rows.csv"
+    path.write_text(f'uid,categories,properties\n{fleet[0]},", ",null\n{fleet[1]},;,\n')
+    with pytest.raises(InputError) as caught:
+        sync(str(path))
+    assert len(caught.value.problems) == 3
+    path.write_text(f"uid,categories,properties\n{fleet[0]},[],{{}}\n")
+    assert counts(sync(str(path))) == (0, 1, 0, 0, 0)
+    assert thing.categories
+    assert service.space.things[fleet[0]].categories == []
+    assert service.space.things[fleet[0]].properties == {}
 
 
 def test_models_are_not_checked_when_the_client_may_not_list_them(
@@ -247,6 +273,13 @@ def test_models_are_not_checked_when_the_client_may_not_list_them(
         ([{"uid": THING, "model": " "}], "'model' must be an object"),
         ([{"uid": THING, "title": ""}], "'title' is empty"),
         ([{"uid": THING, "properties": ""}], "properties is not JSON"),
+        ([{"uid": THING, "categories": " , "}], "which names none"),
+        ([{"uid": THING, "categories": ";"}], "which names none"),
+        ([{"uid": THING, "properties": "null"}], "properties is the text 'null'; '{}' empties it"),
+        ([{"uid": THING, "links": " null "}], r"links is the text 'null'; '\[\]' empties it"),
+        ([{"uid": THING, "categories": "null"}], "the text 'null'"),
+        ([{"uid": THING, "model": "null"}], "the text 'null'; null in a list or in JSON empties it"),
+        ([{"uid": THING, "properties": '{"x": {"minimum": NaN}}'}], "NaN is no value of JSON"),
         ([7], "no object"),
     ],
 )
@@ -351,8 +384,37 @@ def test_the_things_of_rows_that_are_left_out_are_not_missing(
     assert len(service.space.things) == 10
 
 
+@pytest.mark.parametrize("match_on", ["uid", "title"])
+@pytest.mark.parametrize("bad", [{}, {"description": 7}])
+@pytest.mark.parametrize("mistyped", [str.lower, lambda uid: f"{uid[:-1]}_", lambda uid: int(uid[-4:], 36)])
+def test_nothing_is_deleted_while_a_row_that_is_left_out_has_the_uid_of_no_thing(
+    service: IoTStudioService,
+    fleet: list[str],
+    tmp_path: Path,
+    match_on: str,
+    bad: dict[str, Any],
+    mistyped: Callable[[str], Any],
+) -> None:
+    rows = [*_rows(service, fleet[:8]), {"uid": mistyped(fleet[8]), "title": "Renamed", **bad}]
+    given: dict[str, Any] = {
+        "missing": "delete",
+        "max_deletes": 9,
+        "max_delete_ratio": 1,
+        "match_on": match_on,
+        "on_row_error": "skip",
+    }
+    with pytest.raises(PlanRejectedError, match="missing rows are not known"):
+        sync(rows, **given)
+    path = str(tmp_path / "plan.json")
+    sync(rows, mode="plan", plan_output=path, **given)
+    with pytest.raises(PlanRejectedError, match="missing rows are not known"):
+        sync(plan=path, **given)
+    assert sorted(service.space.things) == sorted(fleet)
+    assert counts(sync(rows, **{**given, "missing": "ignore"})) == (0, 0, 0, 8, 1)
+
+
 def test_too_many_changes_are_refused(service: IoTStudioService, fleet: list[str], sandbox: Sandbox) -> None:
-    rows = [{"uid": uid, "title": "same"} for uid in fleet]
+    rows = [{"uid": uid, "description": "same"} for uid in fleet]
     with pytest.raises(PlanRejectedError, match="10 changes are more than max_changes=9"):
         sync(rows, max_changes=9)
     assert sandbox.counters.requests[BULK] == 0
@@ -409,8 +471,8 @@ def test_a_plan_is_refused_when_its_things_have_changed(
     assert sandbox.counters.requests[BULK] == 0
 
 
-def test_an_altered_plan_and_that_of_another_space_are_refused(
-    service: IoTStudioService, fleet: list[str], tmp_path: Path
+def test_an_altered_plan_and_that_of_another_space_or_server_are_refused(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "plan.json"
     sync([{"uid": fleet[0], "title": "New"}], mode="plan", plan_output=str(path))
@@ -421,9 +483,62 @@ def test_an_altered_plan_and_that_of_another_space_are_refused(
     path.write_text(text)
     with pytest.raises(PlanRejectedError, match="for the space"):
         sync(plan=str(path), space="other")
+    with Sandbox() as other:
+        connection = other.connections["iotstudio_default"]
+        monkeypatch.setenv("AIRFLOW_CONN_IOTSTUDIO_DEFAULT", connection)
+        with pytest.raises(PlanRejectedError, match=r"for the space .* at http.*, not "):
+            sync(plan=str(path))
+        monkeypatch.undo()
     path.write_text("{}")
     with pytest.raises(InputError, match="not a plan"):
         sync(plan=str(path))
+
+
+def test_the_path_that_an_applied_plan_returns_has_it(
+    service: IoTStudioService, fleet: list[str], tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "plan.json", tmp_path / "applied.json"
+    sync([{"uid": fleet[0], "title": "New"}], mode="plan", plan_output=str(path))
+    result = sync(plan=str(path), plan_output=str(copy))
+    assert result["plan"] == str(copy)
+    assert copy.read_bytes() == path.read_bytes()
+    assert (tmp_path / "applied.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"uid": None}, "uid is None"),
+        ({"uid": 5}, "uid is 5"),
+        ({"categories": "Sensors"}, "categories are 'Sensors'"),
+        ({"categories": [{"name": "Sensors"}]}, "categories are"),
+        ({"model": "Pump"}, "model is 'Pump'"),
+    ],
+)
+def test_things_in_another_form_are_named(
+    fleet: list[str], sandbox: Sandbox, hook: IoTStudioHook, change: dict[str, Any], wanted: str
+) -> None:
+    _answer(sandbox, "GET", {"data": [{**hook.get_thing(fleet[0]), **change}], "paging": {}})
+    with pytest.raises(ServerError, match=wanted):
+        sync([{"title": "a", "categories": ["Sensors"]}], match_on="title")
+
+
+def test_a_thing_that_is_listed_twice_is_one(fleet: list[str], sandbox: Sandbox, hook: IoTStudioHook) -> None:
+    thing = hook.get_thing(fleet[0])
+    _answer(sandbox, "GET", {"data": [thing, thing], "paging": {}})
+    assert counts(sync([{"title": thing["title"]}], match_on="title")) == (0, 0, 0, 1, 0)
+
+
+def _answer(sandbox: Sandbox, method: str, body: Any) -> None:
+    sandbox.faults.add(
+        "status",
+        method=method,
+        path="/things$",
+        times=None,
+        status=200,
+        content_type="application/json",
+        body=json.dumps(body),
+    )
 
 
 def test_a_plan_that_was_applied_in_part_is_completed(
