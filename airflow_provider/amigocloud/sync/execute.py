@@ -12,7 +12,7 @@ from airflow_provider.amigocloud import api_datasets
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.sync.progress import Progress
-from airflow_provider.amigocloud.sync.status import StatusCheck
+from airflow_provider.amigocloud.sync.status import CHANGED, StateWatch, StatusCheck
 from airflow_provider.amigocloud.sync.store import DELETE, Change, SyncStore
 from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.polling import clock, wait_for
@@ -20,6 +20,7 @@ from airflow_provider.errors import (
     AmbiguousWriteError,
     NotFoundError,
     PermissionDeniedError,
+    PlanRejectedError,
     RequestRejectedError,
     RunFailedError,
     shorten,
@@ -116,7 +117,7 @@ class Execution:
     """The execution of the changes in a store.
 
     :param hook: hook of the connection.
-    :param dataset: id of the dataset.
+    :param watch: notices what other clients write.
     :param store: the changes.
     :param status: reads whether they are done.
     :param options: how they are written.
@@ -127,14 +128,15 @@ class Execution:
     def __init__(
         self,
         hook: AmigoCloudHook,
-        dataset: str,
+        watch: StateWatch,
         store: SyncStore,
         status: StatusCheck,
         options: WriteOptions,
         progress: Progress,
         log: Logger,
     ) -> None:
-        self._hook, self._dataset, self._store, self._status = hook, dataset, store, status
+        self._hook, self._watch, self._store, self._status = hook, watch, store, status
+        self._dataset = watch.dataset
         self._options, self._progress, self._log = options, progress, log
         self._jobs = JobWait(hook, options, log)
         self._last = 0
@@ -144,6 +146,7 @@ class Execution:
 
         :param skip_bad: continue when the service rejects a row; otherwise stop after the batch of the row.
         :raises RequestRejectedError: with the rejected rows and the number of written changes.
+        :raises PlanRejectedError: when another client has changed rows that are not written yet.
         """
         total = self._assign_batches()
         for batch in range(1, self._last + 1):
@@ -172,6 +175,8 @@ class Execution:
             if not skip_bad and self._store.count("changes", "status = 'failed'") >= MAX_REJECTED:
                 return
             current = pending.pop()
+            if not self._is_to_send(current):
+                continue
             try:
                 reason = self._send(current)
             except AmbiguousWriteError:
@@ -193,10 +198,29 @@ class Execution:
             self._store.db.executemany("UPDATE changes SET batch = ? WHERE n = ?", half)
             pending += [current, part]
 
+    def _is_to_send(self, batch: int) -> bool:
+        """Check, right before a batch is sent, that its rows are as they were compared.
+
+        :return: whether changes of it are left to send.
+        """
+        if self._watch.is_quiet():
+            return True
+        where = f"batch = {batch}"
+        self._status.read(self._watch.state, where, is_written=False)
+        changed = f"{where} AND {CHANGED}"
+        if count := self._store.count("changes", changed):
+            raise PlanRejectedError(
+                f"another client has changed {count} rows of the plan while it was written:"
+                f" {'; '.join(self._status.first(changed, count))} {self._written()}. Make a new plan, or"
+                " retry the task"
+            )
+        return bool(self._size(batch))
+
     def _send(self, batch: int) -> str | None:
         """Send a batch and wait for its job; return the service's reason when it rejects it."""
         try:
-            job = self._hook.send(api_datasets.submit_changeset(self._changeset(batch)))
+            changes = self._changeset(batch)
+            job = self._hook.send(api_datasets.submit_changeset(changes))
         except RequestRejectedError as error:
             if error.status not in _REJECTIONS:
                 raise
@@ -208,6 +232,7 @@ class Execution:
         except RunFailedError as error:
             return error.reason or str(error)
         self._finish(f"batch = {batch} AND status = 'before'")
+        self._watch.add_own(len(changes))
         return None
 
     def _changeset(self, batch: int) -> list[dict[str, Any]]:
@@ -244,6 +269,7 @@ class Execution:
             wait(delay)
             self._status.read(self._hook.get_master(self._dataset), f"batch = {batch}")
             if not self._store.count("changes", f"batch = {batch} AND status <> 'done'"):
+                self._watch.add_own(sum(map(bool, self._store.counts(f"batch = {batch}").values())))
                 break
         self._progress.ended(self._store.counts(f"batch = {batch} AND status = 'done'"))
         self._store.db.execute(
@@ -271,14 +297,18 @@ class Execution:
             f"row {change.row} ({change.key}): {self._reason(n)}"
             for n, change in self._store.changes("status = 'failed'")
         ]
-        counts = self._store.counts("batch > 0 AND status = 'done'")
-        done = ", ".join(f"{count} {name}d" for name, count in counts.items() if count) or "nothing"
-        left = self._store.count("changes", "status = 'before'")
         return RequestRejectedError(
             400,
             message=f"{len(failures)} rows were refused: {'; '.join(shorten(failures, 10))}"
-            f" [written: {done}; not sent: {left}]",
+            f" {self._written()}",
         )
+
+    def _written(self) -> str:
+        """Return what is written, and how much is left, for an error."""
+        counts = self._store.counts("batch > 0 AND status = 'done'")
+        done = ", ".join(f"{count} {name}d" for name, count in counts.items() if count) or "nothing"
+        left = self._store.count("changes", "status IN ('before', 'drifted')")
+        return f"[written: {done}; not sent: {left}]"
 
     def _reason(self, n: int) -> str:
         return str(self._store.db.execute("SELECT detail FROM changes WHERE n = ?", (n,)).fetchone()[0])
