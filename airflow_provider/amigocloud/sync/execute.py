@@ -34,6 +34,15 @@ wait = time.sleep
 READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
 """Seconds before each read after a write: no document says how soon a read shows a write."""
 
+RESEND_DELAYS = (*READ_DELAYS, 10.0, 20.0, 20.0)
+"""Seconds before each read after a lost response, before new rows are sent again: their job may be slow."""
+
+MAX_SILENCE = 60.0
+"""Maximum seconds without an effect of a change set whose job cannot be read, until it counts as rejected."""
+
+MAX_SILENT = 16
+"""Change sets in a row without an effect that are waited for: more than halving a batch takes."""
+
 MAX_BYTES = 8_000_000
 """Maximum bytes of a change set. The service's limit is not documented; a client's option has 15 MiB."""
 
@@ -139,7 +148,7 @@ class Execution:
         self._dataset = watch.dataset
         self._options, self._progress, self._log = options, progress, log
         self._jobs = JobWait(hook, options, log)
-        self._last = 0
+        self._last = self._silent = 0
 
     def run(self, *, skip_bad: bool) -> None:
         """Write all changes that are not done yet.
@@ -227,8 +236,8 @@ class Execution:
             return str(error)
         self._progress.started(job)
         try:
-            if not self._jobs.ended(job):
-                self._wait_for_rows(batch)
+            if not self._jobs.ended(job) and (reason := self._wait_for_rows(batch)):
+                return reason
         except RunFailedError as error:
             return error.reason or str(error)
         self._finish(f"batch = {batch} AND status = 'before'")
@@ -243,31 +252,56 @@ class Execution:
             api_datasets.change(self._dataset, _ACTIONS[operation], data) for operation, data in found.items()
         ]
 
-    def _wait_for_rows(self, batch: int) -> None:
-        seen = ""
+    def _wait_for_rows(self, batch: int) -> str:
+        """Wait until the dataset shows a batch; return a reason when nothing more of it shows for a while."""
+        total = left = self._size(batch)
+        seen, since = "", clock()
+        silence = min(MAX_SILENCE, self._options.timeout / 4)
 
-        def are_done() -> bool:
-            nonlocal seen
+        def is_over() -> bool:
+            nonlocal seen, left, since
             state = self._hook.get_master(self._dataset)
-            if state == seen:
-                return False
-            seen = state
-            self._status.read(state, f"batch = {batch}")
-            return not self._store.count("changes", f"batch = {batch} AND status <> 'done'")
+            if state != seen:
+                seen = state
+                self._status.read(state, f"batch = {batch}")
+                now = self._store.count("changes", f"batch = {batch} AND status <> 'done'")
+                if now < left:
+                    left, since = now, clock()
+            return not left or clock() - since >= silence
 
         try:
-            self._jobs.until(are_done, "the dataset did not show a change set")
+            self._jobs.until(is_over, "the dataset did not show a change set")
         finally:
             self._store.db.execute(
                 "UPDATE changes SET status = 'before' WHERE batch = ? AND status <> 'failed'", (batch,)
             )
+        self._silent = self._silent + 1 if left == total else 0
+        if self._silent * silence > max(self._options.timeout, MAX_SILENT * silence):
+            raise TimeoutError(
+                f"the dataset did not show any of the last {self._silent} change sets, {silence:g} s each"
+                f" {self._written()}; the next attempt resumes"
+            )
+        return f"no effect within {silence:g} s; this token may not read the job, which has the cause" * bool(
+            left
+        )
 
     def _left(self, batch: int, *, with_delays: bool = False) -> list[int]:
         """Return the changes of a batch that are not done, after a request of which that is not known."""
         creates = self._store.count("changes", f"batch = {batch} AND operation = 'create'")
-        for delay in READ_DELAYS if with_delays and creates else (0.0,):
+        delays = RESEND_DELAYS if with_delays and creates else (0.0,)
+        if len(delays) > 1:
+            self._log.info(
+                "Reading for up to %d s whether %d new rows are written, before they are sent again",
+                sum(delays),
+                creates,
+            )
+        seen = ""
+        for delay in delays:
             wait(delay)
-            self._status.read(self._hook.get_master(self._dataset), f"batch = {batch}")
+            if (state := self._hook.get_master(self._dataset)) == seen:
+                continue
+            seen = state
+            self._status.read(state, f"batch = {batch}")
             if not self._store.count("changes", f"batch = {batch} AND status <> 'done'"):
                 self._watch.add_own(sum(map(bool, self._store.counts(f"batch = {batch}").values())))
                 break
