@@ -261,7 +261,7 @@ class Sync:
     def _reject_drifted(self, head: PlanHead, status: StatusCheck) -> str:
         """Read the status of all changes, unless the dataset is still in the state of the plan.
 
-        :return: hash of the state that was looked at.
+        :return: hash of the state that was read.
         """
         if (state := self.hook.get_master(self.dataset)) == head.state:
             self.store.db.execute("UPDATE changes SET status = 'before'")
