@@ -271,7 +271,10 @@ class IncompleteExportError(ProviderError):
 
 
 class PlanRejectedError(ProviderError):
-    """A plan breaks a guard, or the service's data changed since it was made; nothing was written."""
+    """A plan breaks a guard, or the service's data changed since it was made; nothing was written.
+
+    When another client changes rows while a plan is being written, the message says what was written before.
+    """
 
 
 class PartialWriteError(ProviderError):

@@ -132,6 +132,23 @@ def revert(where: Location, state: str) -> Call[str]:
     )
 
 
+def states(where: Location, after: str, to: str) -> Call[list[str]]:
+    """Return the request that reads the hashes of a dataset's states after one state, up to another.
+
+    :param where: location of the dataset.
+    :param after: hash of the state before the first one.
+    :param to: hash of the last one.
+    """
+    return Call(
+        "GET",
+        f"{where.path}/states",
+        base=where.base,
+        params={"from": after, "to": to},
+        read=lambda body: [str(one) for one in read_body(body)["states"]],
+        name="read a dataset's states",
+    )
+
+
 def export(where: Location, file_format: str) -> Call[str]:
     """Return the request that starts an export by the service, and reads the job's id.
 

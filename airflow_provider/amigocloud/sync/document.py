@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
 from airflow_provider.amigocloud.sync.store import DELETE, OPERATIONS, UPDATE, Change, SyncStore
-from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError, PlanRejectedError
+
+T = TypeVar("T")
 
 VERSION = 1
 """Version of the plan's JSON."""
@@ -25,7 +26,7 @@ class PlanHead(msgspec.Struct, kw_only=True):
     :param compared: number of the dataset's rows that have the key.
     :param unchanged: number of rows without a difference.
     :param restores: hash of the state that the plan restores; empty for the plan of a sync.
-    :param fingerprint: hash of all this and of the changes.
+    :param fingerprint: hash of all this, of the changes, and of the rows that are left out.
     """
 
     dataset: str
@@ -39,21 +40,31 @@ class PlanHead(msgspec.Struct, kw_only=True):
 
 class _Document(PlanHead, kw_only=True):
     version: int
-    failed: list[Json] = []
+    counts: dict[str, int]
+    failed: list[msgspec.Raw] = []
     changes: list[msgspec.Raw]
+
+
+class _Failure(msgspec.Struct):
+    row: int | str
+    key: str
+    reasons: list[str]
 
 
 def sign(head: PlanHead, store: SyncStore) -> None:
     """Set the fingerprint of a plan."""
-    head.fingerprint = _fingerprint(head, (msgspec.json.encode(change) for _, change in store.changes()))
+    changes = (msgspec.json.encode(change) for _, change in store.changes())
+    head.fingerprint = _fingerprint(head, changes, map(msgspec.json.encode, store.failed()))
 
 
-def _fingerprint(head: PlanHead, lines: Iterator[bytes]) -> str:
+def _fingerprint(head: PlanHead, lines: Iterable[bytes], failed: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     names = (name for name in PlanHead.__struct_fields__ if name != "fingerprint")
     digest.update(msgspec.json.encode({name: getattr(head, name) for name in names}))
     for line in lines:
         digest.update(line + b"\n")
+    for line in failed:
+        digest.update(b"failed " + line + b"\n")
     return digest.hexdigest()
 
 
@@ -86,21 +97,28 @@ def load(data: bytes, where: str, store: SyncStore) -> PlanHead:
             raise ValueError(f"version {VERSION} is expected")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InputError(f"{where} is not a plan of this version: {error}") from None
-    if _fingerprint(plan, (bytes(text) for text in plan.changes)) != plan.fingerprint:
-        raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is not that of its changes")
+    if _fingerprint(plan, map(bytes, plan.changes), map(bytes, plan.failed)) != plan.fingerprint:
+        raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is not that of its content")
     with store.transaction():
         for number, text in enumerate(plan.changes, 1):
             store.add_change(_read_change(text, f"{where}, change {number}"))
-        for failure in plan.failed:
-            store.add_failed(failure["row"], failure["key"], failure["reasons"])
+        for number, text in enumerate(plan.failed, 1):
+            failure = _decode(text, _Failure, f"{where}, row {number} of 'failed',")
+            store.add_failed(failure.row, failure.key, failure.reasons)
+    if store.counts() != plan.counts:
+        raise PlanRejectedError(f"the plan {where} was altered: its counts are not those of its changes")
     return plan
 
 
-def _read_change(text: msgspec.Raw, where: str) -> Change:
+def _decode(text: msgspec.Raw, kind: type[T], where: str) -> T:
     try:
-        change = msgspec.json.decode(text, type=Change)
+        return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise InputError(f"{where} is not a change of this version: {error}") from None
+        raise InputError(f"{where} is not of this version: {error}") from None
+
+
+def _read_change(text: msgspec.Raw, where: str) -> Change:
+    change = _decode(text, Change, where)
     shown: dict[str, Any] = {name: pair[1] for name, pair in change.fields.items() if len(pair) == 2}
     fits = (
         change.operation in OPERATIONS

@@ -12,7 +12,7 @@ from airflow_provider.amigocloud import api_datasets
 from airflow_provider.amigocloud.conditions import JobIsDone, check
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.sync.progress import Progress
-from airflow_provider.amigocloud.sync.status import StatusCheck
+from airflow_provider.amigocloud.sync.status import CHANGED, StateWatch, StatusCheck
 from airflow_provider.amigocloud.sync.store import DELETE, Change, SyncStore
 from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.polling import clock, wait_for
@@ -20,6 +20,7 @@ from airflow_provider.errors import (
     AmbiguousWriteError,
     NotFoundError,
     PermissionDeniedError,
+    PlanRejectedError,
     RequestRejectedError,
     RunFailedError,
     shorten,
@@ -32,6 +33,15 @@ wait = time.sleep
 
 READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
 """Seconds before each read after a write: no document says how soon a read shows a write."""
+
+RESEND_DELAYS = (*READ_DELAYS, 10.0, 20.0, 20.0)
+"""Seconds before each read after a lost response, before new rows are sent again: their job may be slow."""
+
+MAX_SILENCE = 60.0
+"""Maximum seconds without an effect of a change set whose job cannot be read, until it counts as rejected."""
+
+MAX_SILENT = 16
+"""Change sets in a row without an effect that are waited for: more than halving a batch takes."""
 
 MAX_BYTES = 8_000_000
 """Maximum bytes of a change set. The service's limit is not documented; a client's option has 15 MiB."""
@@ -116,7 +126,7 @@ class Execution:
     """The execution of the changes in a store.
 
     :param hook: hook of the connection.
-    :param dataset: id of the dataset.
+    :param watch: notices what other clients write.
     :param store: the changes.
     :param status: reads whether they are done.
     :param options: how they are written.
@@ -127,23 +137,25 @@ class Execution:
     def __init__(
         self,
         hook: AmigoCloudHook,
-        dataset: str,
+        watch: StateWatch,
         store: SyncStore,
         status: StatusCheck,
         options: WriteOptions,
         progress: Progress,
         log: Logger,
     ) -> None:
-        self._hook, self._dataset, self._store, self._status = hook, dataset, store, status
+        self._hook, self._watch, self._store, self._status = hook, watch, store, status
+        self._dataset = watch.dataset
         self._options, self._progress, self._log = options, progress, log
         self._jobs = JobWait(hook, options, log)
-        self._last = 0
+        self._last = self._silent = 0
 
     def run(self, *, skip_bad: bool) -> None:
         """Write all changes that are not done yet.
 
         :param skip_bad: continue when the service rejects a row; otherwise stop after the batch of the row.
         :raises RequestRejectedError: with the rejected rows and the number of written changes.
+        :raises PlanRejectedError: when another client has changed rows that are not written yet.
         """
         total = self._assign_batches()
         for batch in range(1, self._last + 1):
@@ -172,6 +184,8 @@ class Execution:
             if not skip_bad and self._store.count("changes", "status = 'failed'") >= MAX_REJECTED:
                 return
             current = pending.pop()
+            if not self._is_to_send(current):
+                continue
             try:
                 reason = self._send(current)
             except AmbiguousWriteError:
@@ -193,21 +207,41 @@ class Execution:
             self._store.db.executemany("UPDATE changes SET batch = ? WHERE n = ?", half)
             pending += [current, part]
 
+    def _is_to_send(self, batch: int) -> bool:
+        """Check, right before a batch is sent, that its rows are as they were compared.
+
+        :return: whether changes of it are left to send.
+        """
+        if self._watch.is_quiet():
+            return True
+        where = f"batch = {batch}"
+        self._status.read(self._watch.state, where, is_written=False)
+        changed = f"{where} AND {CHANGED}"
+        if count := self._store.count("changes", changed):
+            raise PlanRejectedError(
+                f"another client has changed {count} rows of the plan while it was written:"
+                f" {'; '.join(self._status.first(changed, count))} {self._written()}. Make a new plan, or"
+                " retry the task"
+            )
+        return bool(self._size(batch))
+
     def _send(self, batch: int) -> str | None:
         """Send a batch and wait for its job; return the service's reason when it rejects it."""
         try:
-            job = self._hook.send(api_datasets.submit_changeset(self._changeset(batch)))
+            changes = self._changeset(batch)
+            job = self._hook.send(api_datasets.submit_changeset(changes))
         except RequestRejectedError as error:
             if error.status not in _REJECTIONS:
                 raise
             return str(error)
         self._progress.started(job)
         try:
-            if not self._jobs.ended(job):
-                self._wait_for_rows(batch)
+            if not self._jobs.ended(job) and (reason := self._wait_for_rows(batch)):
+                return reason
         except RunFailedError as error:
             return error.reason or str(error)
         self._finish(f"batch = {batch} AND status = 'before'")
+        self._watch.add_own(len(changes))
         return None
 
     def _changeset(self, batch: int) -> list[dict[str, Any]]:
@@ -218,32 +252,58 @@ class Execution:
             api_datasets.change(self._dataset, _ACTIONS[operation], data) for operation, data in found.items()
         ]
 
-    def _wait_for_rows(self, batch: int) -> None:
-        seen = ""
+    def _wait_for_rows(self, batch: int) -> str:
+        """Wait until the dataset shows a batch; return a reason when nothing more of it shows for a while."""
+        total = left = self._size(batch)
+        seen, since = "", clock()
+        silence = min(MAX_SILENCE, self._options.timeout / 4)
 
-        def are_done() -> bool:
-            nonlocal seen
+        def is_over() -> bool:
+            nonlocal seen, left, since
             state = self._hook.get_master(self._dataset)
-            if state == seen:
-                return False
-            seen = state
-            self._status.read(state, f"batch = {batch}")
-            return not self._store.count("changes", f"batch = {batch} AND status <> 'done'")
+            if state != seen:
+                seen = state
+                self._status.read(state, f"batch = {batch}")
+                now = self._store.count("changes", f"batch = {batch} AND status <> 'done'")
+                if now < left:
+                    left, since = now, clock()
+            return not left or clock() - since >= silence
 
         try:
-            self._jobs.until(are_done, "the dataset did not show a change set")
+            self._jobs.until(is_over, "the dataset did not show a change set")
         finally:
             self._store.db.execute(
                 "UPDATE changes SET status = 'before' WHERE batch = ? AND status <> 'failed'", (batch,)
             )
+        self._silent = self._silent + 1 if left == total else 0
+        if self._silent * silence > max(self._options.timeout, MAX_SILENT * silence):
+            raise TimeoutError(
+                f"the dataset did not show any of the last {self._silent} change sets, {silence:g} s each"
+                f" {self._written()}; the next attempt resumes"
+            )
+        return f"no effect within {silence:g} s; this token may not read the job, which has the cause" * bool(
+            left
+        )
 
     def _left(self, batch: int, *, with_delays: bool = False) -> list[int]:
         """Return the changes of a batch that are not done, after a request of which that is not known."""
         creates = self._store.count("changes", f"batch = {batch} AND operation = 'create'")
-        for delay in READ_DELAYS if with_delays and creates else (0.0,):
+        delays = RESEND_DELAYS if with_delays and creates else (0.0,)
+        if len(delays) > 1:
+            self._log.info(
+                "Reading for up to %d s whether %d new rows are written, before they are sent again",
+                sum(delays),
+                creates,
+            )
+        seen = ""
+        for delay in delays:
             wait(delay)
-            self._status.read(self._hook.get_master(self._dataset), f"batch = {batch}")
+            if (state := self._hook.get_master(self._dataset)) == seen:
+                continue
+            seen = state
+            self._status.read(state, f"batch = {batch}")
             if not self._store.count("changes", f"batch = {batch} AND status <> 'done'"):
+                self._watch.add_own(sum(map(bool, self._store.counts(f"batch = {batch}").values())))
                 break
         self._progress.ended(self._store.counts(f"batch = {batch} AND status = 'done'"))
         self._store.db.execute(
@@ -271,14 +331,18 @@ class Execution:
             f"row {change.row} ({change.key}): {self._reason(n)}"
             for n, change in self._store.changes("status = 'failed'")
         ]
-        counts = self._store.counts("batch > 0 AND status = 'done'")
-        done = ", ".join(f"{count} {name}d" for name, count in counts.items() if count) or "nothing"
-        left = self._store.count("changes", "status = 'before'")
         return RequestRejectedError(
             400,
             message=f"{len(failures)} rows were refused: {'; '.join(shorten(failures, 10))}"
-            f" [written: {done}; not sent: {left}]",
+            f" {self._written()}",
         )
+
+    def _written(self) -> str:
+        """Return what is written, and how much is left, for an error."""
+        counts = self._store.counts("batch > 0 AND status = 'done'")
+        done = ", ".join(f"{count} {name}d" for name, count in counts.items() if count) or "nothing"
+        left = self._store.count("changes", "status IN ('before', 'drifted')")
+        return f"[written: {done}; not sent: {left}]"
 
     def _reason(self, n: int) -> str:
         return str(self._store.db.execute("SELECT detail FROM changes WHERE n = ?", (n,)).fetchone()[0])

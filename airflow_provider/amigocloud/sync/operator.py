@@ -49,7 +49,8 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
     :param plan_output: path of the plan's JSON. Beside it is a page with a map and a table of all changes,
         with the suffix ``.html``.
     :param plan: path of a plan made earlier. Exactly this plan is applied. When a row that it is about has
-        changed since, ``PlanRejectedError`` is raised instead.
+        changed since, ``PlanRejectedError`` is raised instead; for a plan that restores, when anything of the
+        dataset has changed.
     :param verify: read the dataset after writing, and raise ``VerificationError`` when it does not show the
         written changes.
     :param restore: hash of an earlier state, such as ``state_before`` of an earlier result. The dataset is

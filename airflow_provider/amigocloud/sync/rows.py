@@ -160,6 +160,11 @@ class RowReader:
             return {}
         if isinstance(given, str):
             refuse_rendered_list(given, "defaults")
+            raise InputError(
+                f"must be an object, not the text {shown_value(given)}; when it is from a template, pass the"
+                " task's .output, or set render_template_as_native_obj=True on the DAG",
+                "defaults",
+            )
         if not isinstance(given, Mapping):
             raise InputError(f"must be an object, not {type(given).__name__}", "defaults")
         body, problems = self._read_fields(given)
@@ -212,6 +217,8 @@ def store_rows(
                 other = store.add_wanted(key, number, own_id, chosen, body, has_problem=bool(wrong))
                 if other is not None:
                     wrong.append(f"has the {reader.key} of row {other}")
+                    # Nothing says which of them is right.
+                    store.leave_out(key, f"has the {reader.key} of row {number}")
             if wrong:
                 store.add_failed(number, key, wrong)
                 _add_problems(problems, number, key, wrong)

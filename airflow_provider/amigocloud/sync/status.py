@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
+from airflow_provider.amigocloud import api, api_datasets
+from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.pagination import Row
 from airflow_provider.amigocloud.sync.compare import row_hash
 from airflow_provider.amigocloud.sync.fields import Schema
@@ -12,6 +15,7 @@ from airflow_provider.amigocloud.sync.reading import DatasetReader, requests_for
 from airflow_provider.amigocloud.sync.store import DELETE, UPDATE, Change, SyncStore
 from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.input.values import shown_value
+from airflow_provider.errors import NotFoundError, PermissionDeniedError, RequestRejectedError, shorten
 
 BEFORE, DONE, DRIFTED = "before", "done", "drifted"
 """Statuses of a change: not written yet, written, and impossible because another client changed the row."""
@@ -22,6 +26,48 @@ UPDATE changes SET other = '',
   status = CASE operation WHEN 'create' THEN 'before' WHEN 'delete' THEN 'done' ELSE 'drifted' END
 """
 """Gives changes the status that they have when no row is theirs."""
+
+CHANGED = "(status = 'drifted' OR (other <> '' AND operation = 'create'))"
+"""Selects changes that another client has made impossible."""
+
+SHOWN = 10
+"""Maximum changes that an error lists."""
+
+
+class StateWatch:
+    """Notices whether another client has changed a dataset since its rows were compared.
+
+    :param hook: hook of the connection.
+    :param dataset: id of the dataset.
+    :param state: hash of the state in which the rows were compared.
+    """
+
+    def __init__(self, hook: AmigoCloudHook, dataset: str, state: str) -> None:
+        self._hook, self.dataset, self.state = hook, dataset, state
+        self._own = 0
+        self._others = False
+
+    def add_own(self, changes: int) -> None:
+        """Expect the states of a change set that was applied.
+
+        :param changes: number of its changes: no document says whether each of them makes a state.
+        """
+        self._own = max(changes, 1)
+
+    def is_quiet(self) -> bool:
+        """Return whether no other client has written; once one has, rows must be read before each write."""
+        if (master := self._hook.get_master(self.dataset)) != self.state:
+            self._others = self._others or not self._own or self._count(master) not in (1, self._own)
+            self.state, self._own = master, 0
+        return not self._others
+
+    def _count(self, master: str) -> int:
+        """Count the states since the last look; 0 when the service does not tell."""
+        where = api.dataset_path(self.dataset, in_project=self._hook.has_project)
+        try:
+            return len(self._hook.send(api_datasets.states(where, self.state, master)))
+        except (NotFoundError, PermissionDeniedError, RequestRejectedError):
+            return 0
 
 
 class StatusCheck:
@@ -118,6 +164,15 @@ class StatusCheck:
         for operation, key, there, detail, other in self._store.db.execute(sql):
             doubled = f"{self._key} is that of row {other}, too" if other else ""
             yield f"{operation} {there} ({key}): {'; '.join(filter(None, (detail, doubled)))}"
+
+    def first(self, where: str, count: int) -> list[str]:
+        """Return sentences about the first changes, and how many more there are.
+
+        :param where: selects the changes.
+        :param count: their number.
+        """
+        listed = [*islice(self.describe(where), SHOWN), *[""] * (count - SHOWN)]
+        return shorten(listed, SHOWN)
 
     def differences(self, body: dict[str, Any], row: Row) -> Iterable[tuple[str, tuple[Any, Any]]]:
         """Yield the fields in which a row of the dataset is not as wanted: found and wanted value."""

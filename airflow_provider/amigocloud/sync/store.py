@@ -23,6 +23,7 @@ CREATE TABLE wanted(
 CREATE INDEX wanted_own_id ON wanted(id) WHERE id IS NOT NULL;
 CREATE TABLE missing(id TEXT PRIMARY KEY, key TEXT, before TEXT, name TEXT, outline TEXT) WITHOUT ROWID;
 CREATE TABLE failed(row, key TEXT, reasons BLOB);
+CREATE INDEX failed_row ON failed(row, key);
 CREATE TABLE changes(
   n INTEGER PRIMARY KEY, step INTEGER, operation TEXT, key TEXT, id TEXT, row, name TEXT,
   fields BLOB, body BLOB, before TEXT, outline TEXT,
@@ -116,14 +117,31 @@ class SyncStore:
         found: tuple[int | str, str] | None = self.db.execute(sql, (own_id, key)).fetchone()
         return found
 
+    def leave_out(self, key: str, reason: str) -> None:
+        """Leave out the row that has a key, with the reason.
+
+        :param key: text of the key.
+        """
+        self.db.execute("UPDATE wanted SET problem = 1 WHERE key = ?", (key,))
+        for (row,) in self.db.execute("SELECT row FROM wanted WHERE key = ?", (key,)).fetchall():
+            self.add_failed(row, key, [reason])
+
     def index_wanted(self) -> None:
         """Make rows findable by the id that they would have; called when all of them are there."""
         self.db.execute("CREATE INDEX IF NOT EXISTS wanted_id ON wanted(chosen)")
 
     def add_failed(self, row: int | str, key: str, reasons: Sequence[str]) -> None:
-        """Add a row that is left out, with the reasons."""
+        """Add a row that is left out, or further reasons to those of the row."""
+        number = row_number(row)
+        sql = "SELECT rowid, reasons FROM failed WHERE row = ? AND key = ?"
+        known = self.db.execute(sql, (number, key)).fetchone()
+        if known is None:
+            values = (number, key, self._encoder.encode(list(reasons)))
+            self.db.execute("INSERT INTO failed VALUES (?, ?, ?)", values)
+            return
+        both = list(dict.fromkeys([*msgspec.json.decode(known[1]), *reasons]))
         self.db.execute(
-            "INSERT INTO failed VALUES (?, ?, ?)", (row_number(row), key, self._encoder.encode(list(reasons)))
+            "UPDATE failed SET reasons = ? WHERE rowid = ?", (self._encoder.encode(both), known[0])
         )
 
     def failed(self) -> Iterator[Json]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from airflow_provider.amigocloud.sync.page import page
 from airflow_provider.amigocloud.sync.progress import Progress
 from airflow_provider.amigocloud.sync.reading import DatasetReader
 from airflow_provider.amigocloud.sync.rows import RowReader, open_rows, store_rows
-from airflow_provider.amigocloud.sync.status import StatusCheck
+from airflow_provider.amigocloud.sync.status import CHANGED, StateWatch, StatusCheck
 from airflow_provider.amigocloud.sync.store import SyncStore
 from airflow_provider.amigocloud.values import KEY
 from airflow_provider.core.files.atomic import AtomicFile
@@ -33,14 +33,10 @@ from airflow_provider.errors import (
     PlanRejectedError,
     RunFailedError,
     VerificationError,
-    shorten,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
-
-_SHOWN = 10
-"""Maximum changes that an error lists."""
 
 
 @dataclass
@@ -126,7 +122,14 @@ class Sync:
             raise PlanRejectedError(f"the plan '{path}' is for another dataset, {head.dataset}")
         if head.key != self.key and not head.restores:
             raise PlanRejectedError(f"the plan '{path}' is by another key, {head.key}")
-        self._schema = self._read_schema()
+        known = self._read_schema().fields
+        if gone := sorted(
+            {name for _, change in self.store.changes() for name in change.body} - {*known, KEY}
+        ):
+            raise PlanRejectedError(
+                f"the dataset was changed since the plan '{path}' was made: it has no field"
+                f" {', '.join(map(repr, gone))} any more. Nothing was written; make a new plan"
+            )
         self._await_earlier_job()
         self._rows = head.compared
         return head
@@ -219,13 +222,13 @@ class Sync:
         if not self.store.count("changes"):
             return
         status = StatusCheck(self._reader, self.store, self._schema, head.key, self._rows)
-        self._reject_drifted(head, status)
+        state = self._reject_drifted(head, status)
         if head.restores:
             self._revert(head.restores, status)
         else:
-            Execution(self.hook, self.dataset, self.store, status, self.write, self.progress, self.log).run(
-                skip_bad=self.skip_bad
-            )
+            watch = StateWatch(self.hook, self.dataset, state)
+            execution = Execution(self.hook, watch, self.store, status, self.write, self.progress, self.log)
+            execution.run(skip_bad=self.skip_bad)
         self.state = self.hook.get_master(self.dataset)
         if self.verify:
             self._verify(status)
@@ -255,24 +258,33 @@ class Sync:
         if wrong:
             raise PlanRejectedError("; ".join(wrong))
 
-    def _reject_drifted(self, head: PlanHead, status: StatusCheck) -> None:
-        """Read the status of all changes, unless the dataset is still in the state of the plan."""
-        if self.hook.get_master(self.dataset) == head.state:
+    def _reject_drifted(self, head: PlanHead, status: StatusCheck) -> str:
+        """Read the status of all changes, unless the dataset is still in the state of the plan.
+
+        :return: hash of the state that was read.
+        """
+        if (state := self.hook.get_master(self.dataset)) == head.state:
             self.store.db.execute("UPDATE changes SET status = 'before'")
-            return
+            return state
         self.log.info("The dataset was changed since it was compared; reading what the plan is about")
-        status.read(self.hook.get_master(self.dataset), is_written=False)
-        drifted = "status = 'drifted' OR (other <> '' AND operation = 'create')"
-        if count := self.store.count("changes", drifted):
-            listed = shorten([*_first(status.describe(drifted), _SHOWN), *[""] * (count - _SHOWN)], _SHOWN)
+        status.read(state, is_written=False)
+        if count := self.store.count("changes", CHANGED):
             raise PlanRejectedError(
                 f"the dataset was changed since the plan was made, in {count} rows of the plan:"
-                f" {'; '.join(listed)}. Nothing was written; make a new plan, or retry the task"
+                f" {'; '.join(status.first(CHANGED, count))}. Nothing was written; make a new plan, or retry"
+                " the task"
+            )
+        if head.restores and self.store.count("changes", "status <> 'done'"):
+            raise PlanRejectedError(
+                f"the dataset was changed since the plan was made: it is in state {state}, the plan is for"
+                f" state {head.state}. To restore would revert changes that the plan does not show."
+                " Nothing was written; make a new plan, or retry the task"
             )
         if done := self.store.count("changes", "status = 'done'"):
             self.log.info(
                 "%d changes of the plan are done already, by an earlier attempt or another client", done
             )
+        return state
 
     def _revert(self, state: str, status: StatusCheck) -> None:
         where = "status = 'before'"
@@ -303,7 +315,3 @@ class Sync:
 
 def _no_state(state: str) -> Any:
     return lambda reason: PlanRejectedError(f"the state {state} cannot be restored: {reason}")
-
-
-def _first(items: Iterator[str], limit: int) -> list[str]:
-    return [item for item, _ in zip(items, range(limit), strict=False)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Limits:
             out.append(f"{changes} changes are more than max_changes={self.max_changes}")
         if deletes > self.max_deletes:
             out.append(f"{deletes} deletions are more than max_deletes={self.max_deletes}")
-        if removals > self.max_delete_ratio * compared:
+        # A float's nearest short decimal is what was written: 0.29 of 100 are 29, not 28.999999999999996.
+        if removals > Decimal(str(self.max_delete_ratio)) * compared:
             out.append(
                 f"{removals} of {compared} compared {removed}, more than"
                 f" max_delete_ratio={self.max_delete_ratio:g}"

@@ -49,6 +49,12 @@ class Change:
         return {name: pair[1] for name, pair in self.fields.items()}
 
 
+class _Failure(msgspec.Struct):
+    row: int | str
+    key: str
+    reasons: list[str]
+
+
 @dataclass
 class Plan:
     """All writes of a sync.
@@ -119,11 +125,15 @@ class Plan:
             given = msgspec.json.decode(data)
             if given["version"] != VERSION:
                 raise ValueError(f"version {VERSION} is expected")
+            counts = given["counts"]
             plan = msgspec.convert(given, cls)
+            msgspec.convert(plan.failed, list[_Failure])
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is not a plan of this version: {error}") from None
         if plan._hash() != plan.fingerprint:
             raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is that of another one")
+        if counts != plan.counts():
+            raise PlanRejectedError(f"the plan {where} was altered: its counts are not those of its changes")
         return plan
 
 

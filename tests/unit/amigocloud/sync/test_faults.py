@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from airflow_provider.amigocloud.sync import execute
 from airflow_provider.errors import (
     AmbiguousWriteError,
     ProviderError,
@@ -151,6 +152,62 @@ def test_a_projects_token_is_enough_whether_it_may_read_jobs_or_not(service, syn
     conn_id = connect(password=EDIT_PROJECT_TOKEN)
     sync(ROWS, amigocloud_conn_id=conn_id, poll_interval=0.01, **DELETING)
     assert is_synced(desks())
+
+
+@pytest.fixture
+def blind(service, connect) -> dict[str, Any]:
+    """Return the arguments of a sync whose token may not read jobs; the dataset refuses a label."""
+    service.store.db.execute(
+        f"CREATE TRIGGER bad BEFORE UPDATE ON dataset_{DESKS} WHEN new.label = 'bad'"
+        " BEGIN SELECT RAISE(ABORT, 'bad label'); END"
+    )
+    conn_id = connect(password=EDIT_PROJECT_TOKEN)
+    return {"amigocloud_conn_id": conn_id, "timeout": 0.4, "poll_interval": 0.02}
+
+
+BAD = [{"code": "D-1", "label": "bad"}, {"code": "D-2", "label": "good"}, {"code": "D-3", "label": "good"}]
+
+
+def test_a_token_that_may_not_read_jobs_finds_the_rejected_row(sync, desks, blind):
+    with pytest.raises(RequestRejectedError, match=r"row 1 \(D-1\): no effect within .* 2 updated"):
+        sync(BAD, **blind)
+    assert [desks()[f"D-{n}"]["label"] for n in range(1, 4)] == ["Desk 1", "good", "good"]
+
+
+def test_a_token_that_may_not_read_jobs_leaves_the_rejected_row_out(sync, desks, blind, tmp_path):
+    plan = tmp_path / "plan.json"
+    result = sync([*BAD, {"code": "N-1"}], on_row_error="skip", plan_output=str(plan), **blind)
+    assert (result["create"], result["update"], result["failed"]) == (1, 2, 1)
+    failed = json.loads((tmp_path / "plan.json.failed.jsonl").read_text())
+    assert (failed["row"], failed["key"]) == (1, "D-1")
+
+
+def test_a_service_that_does_nothing_ends_the_wait(service, sync, blind):
+    service.keyed_changes = "ignore"
+    rows = [{"code": f"D-{n}", "label": "x"} for n in range(30)]
+    with pytest.raises(TimeoutError, match=r"any of the last 17 change sets.*written: nothing"):
+        sync(rows, on_row_error="skip", **blind)
+
+
+def test_new_rows_are_not_doubled_by_a_job_that_is_slower_than_a_read(
+    sandbox, service, sync, desks, monkeypatch, capsys
+):
+    """A lost response is followed by reads for a minute, in the sandbox's time."""
+    monkeypatch.setattr(execute, "wait", lambda seconds: sandbox.clock.advance(seconds))
+    service.repeated_insert, service.job_latency = "add", 30.0
+    sandbox.faults.add("reset_after", method="POST", path="submit_changeset")
+    assert sync([{"code": "N-1"}])["create"] == 1
+    assert desks()["N-1"]
+    assert "Reading for up to 60 s whether 1 new rows are written" in capsys.readouterr().out
+
+
+def test_a_row_that_was_doubled_all_the_same_is_named(sandbox, service, sync, monkeypatch):
+    monkeypatch.setattr(execute, "wait", lambda seconds: sandbox.clock.advance(seconds))
+    service.repeated_insert, service.job_latency = "add", 90.0
+    sandbox.faults.add("reset_after", method="POST", path="submit_changeset")
+    monkeypatch.setattr(execute.JobWait, "ended", lambda *_: bool(sandbox.clock.advance(200)) or True)
+    with pytest.raises(VerificationError, match="code is that of row .*, too"):
+        sync([{"code": "N-1"}])
 
 
 def test_no_secret_is_in_a_plan_a_log_or_an_error(sandbox, service, sync, connect, tmp_path, capsys):

@@ -345,3 +345,27 @@ def test_a_dataset_without_rows_is_filled(sync, service):
     service.store.add(Dataset(4002, 1234, "empty", [{"name": "code", "type": "string"}]))
     assert sync([{"code": f"c{n}"} for n in range(3)], dataset=4002)["create"] == 3
     assert service.store.count(4002) == 3
+
+
+@pytest.mark.parametrize("repeats", [2, 3])
+def test_all_rows_with_a_repeated_key_are_left_out(sync, desks, tmp_path, repeats):
+    plan = tmp_path / "plan.json"
+    rows = [{"code": "D-1", "label": f"label {n}"} for n in range(repeats)] + [{"code": "D-2", "label": "x"}]
+    result = sync(rows, on_row_error="skip", plan_output=str(plan))
+    assert (result["update"], result["failed"]) == (1, repeats)
+    assert (desks()["D-1"]["label"], desks()["D-2"]["label"]) == ("Desk 1", "x")
+    failed = [json.loads(line) for line in (tmp_path / "plan.json.failed.jsonl").read_text().splitlines()]
+    assert sorted(one["row"] for one in failed) == list(range(1, repeats + 1))
+    assert all(reason.startswith("has the code of row ") for one in failed for reason in one["reasons"])
+
+
+def test_rows_that_are_left_out_are_counted_not_their_problems(sync):
+    rows = [{"code": "D-1", "seats": "many", "label": "x", "free": "perhaps"}, {"code": "D-1", "price": "x"}]
+    assert sync(rows, on_row_error="skip")["failed"] == 2
+    assert sync([{"seats": 1, "label": "x"}], key="seats", on_row_error="skip")["failed"] == 1
+
+
+def test_defaults_that_a_template_made_a_text_are_refused_with_the_remedy(sync):
+    for text in ("None", "", '{"label": "x"}'):
+        with pytest.raises(InputError, match="render_template_as_native_obj"):
+            sync([{"code": "D-1"}], defaults=text)

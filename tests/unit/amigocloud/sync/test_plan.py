@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from airflow_provider.amigocloud.sync.sync import Sync
 from airflow_provider.errors import InputError, PlanRejectedError
 from tests.unit.amigocloud.sync.conftest import DESKS, desk
 
@@ -127,6 +129,40 @@ def test_an_altered_plan_is_rejected(sync, desks, plan):
     assert desks()["D-1"] == desk(1)
 
 
+@pytest.fixture
+def skipping(sync, tmp_path) -> Path:
+    """Return the path of a plan that leaves out two rows, one of them without a key."""
+    path = tmp_path / "skipping.json"
+    rows = [*ROWS, {"label": "no key"}, {"code": "D-5", "seats": "many"}]
+    sync(rows, mode="plan", plan_output=str(path), on_row_error="skip", missing="delete")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("failed", []),
+        ("failed", [{"row": 32, "key": "D-1", "reasons": ["x"]}]),
+        ("failed", [{"why": 1}]),
+        ("failed", [1]),
+        ("counts", {"create": 0, "update": 1, "delete": 0}),
+        ("counts", {}),
+        ("unchanged", 1),
+        ("compared", 10_000),
+    ],
+)
+def test_whatever_of_a_plan_is_altered_it_is_rejected(sync, desks, skipping, name, value):
+    document = msgspec.json.decode(skipping.read_bytes(), type=dict[str, msgspec.Raw])
+    skipping.write_bytes(msgspec.json.encode(document))
+    with pytest.raises(PlanRejectedError, match="rows without a match are left out"):
+        sync(plan=str(skipping), max_deletes=5)
+    before = desks()
+    skipping.write_bytes(msgspec.json.encode({**document, name: value}))
+    with pytest.raises(PlanRejectedError, match="was altered"):
+        sync(plan=str(skipping), max_deletes=5)
+    assert desks() == before
+
+
 def test_a_plan_for_another_dataset_or_key_is_rejected(sync, plan):
     with pytest.raises(PlanRejectedError, match="is for another dataset, 4001"):
         sync(plan=plan, dataset=2001, key="number")
@@ -154,6 +190,63 @@ def test_a_restore_can_be_planned_and_approved(sync, desks, tmp_path):
     assert desks() != before
     sync(plan=path, max_deletes=1)
     assert desks() == before
+
+
+OTHERS = [
+    "UPDATE {} SET label = 'theirs' WHERE code = 'D-9'",
+    "INSERT INTO {} (amigo_id, code) VALUES ('own', 'NEW')",
+    "DELETE FROM {} WHERE code = 'D-9'",
+    "UPDATE {} SET label = 'theirs' WHERE code = 'D-1'",
+]
+
+
+@pytest.mark.parametrize("sql", OTHERS)
+def test_a_restore_never_reverts_what_its_plan_does_not_show(sync, service, desks, tmp_path, sql):
+    state = sync([{"code": "D-1", "label": "wrong"}])["state_before"]
+    path = str(tmp_path / "back.json")
+    sync(restore=state, mode="plan", plan_output=path)
+    service.store.write(sql.format(f"dataset_{DESKS}"))
+    before = desks()
+    with pytest.raises(PlanRejectedError, match="was changed since the plan was made.*Nothing was written"):
+        sync(plan=path)
+    assert desks() == before
+
+
+def test_a_restore_of_one_run_is_rejected_when_rows_change_while_it_is_planned(
+    sync, service, desks, monkeypatch
+):
+    state = sync([{"code": "D-1", "label": "wrong"}])["state_before"]
+    write_plan = Sync._write_plan
+
+    def change(self: Any, *arguments: Any) -> None:
+        write_plan(self, *arguments)
+        service.store.write(OTHERS[0].format(f"dataset_{DESKS}"))
+
+    monkeypatch.setattr(Sync, "_write_plan", change)
+    with pytest.raises(PlanRejectedError, match="would revert changes that the plan does not show"):
+        sync(restore=state)
+    assert (desks()["D-9"]["label"], desks()["D-1"]["label"]) == ("theirs", "wrong")
+
+
+def test_a_restore_plan_that_is_done_stays_done_and_later_work_is_kept(sync, service, desks, tmp_path):
+    state = sync([{"code": "D-1", "label": "wrong"}])["state_before"]
+    path = str(tmp_path / "back.json")
+    sync(restore=state, mode="plan", plan_output=path)
+    assert sync(plan=path)["update"] == 1
+    service.store.write(OTHERS[0].format(f"dataset_{DESKS}"))
+    result = sync(plan=path)
+    assert (result["update"], result["unchanged"]) == (0, 30)
+    assert (desks()["D-9"]["label"], desks()["D-1"]["label"]) == ("theirs", "Desk 1")
+
+
+@pytest.mark.parametrize(("column", "restores"), [("label", False), ("place", False), ("label", True)])
+def test_a_plan_whose_column_was_dropped_is_rejected(sync, service, plan, tmp_path, column, restores):
+    if restores:
+        plan, made = str(tmp_path / "back.json"), sync([{"code": "D-1", "label": "wrong"}])
+        sync(restore=made["state_before"], mode="plan", plan_output=plan)
+    service.store.drop_column(DESKS, column)
+    with pytest.raises(PlanRejectedError, match=f"has no field '{column}' any more. Nothing was written"):
+        sync(plan=plan, max_deletes=1)
 
 
 @pytest.mark.parametrize("switch", ["refused", "missing", "latest"])

@@ -480,6 +480,11 @@ def test_an_altered_plan_and_that_of_another_space_or_server_are_refused(
     path.write_text(text.replace('"New"', '"Newer"'))
     with pytest.raises(PlanRejectedError, match="altered"):
         sync(plan=str(path))
+    for old, new in (('"failed": []', '"failed": [{"why": 1}]'), ('"update": 1', '"update": 0')):
+        assert old in text
+        path.write_text(text.replace(old, new))
+        with pytest.raises((InputError, PlanRejectedError), match="altered|not a plan"):
+            sync(plan=str(path))
     path.write_text(text)
     with pytest.raises(PlanRejectedError, match="for the space"):
         sync(plan=str(path), space="other")
