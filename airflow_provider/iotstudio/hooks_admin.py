@@ -358,7 +358,7 @@ class SpaceAdminHook(SpaceHook):
         blocks = in_blocks(
             thing_ids, lambda ids: self.send(api_admin.delete_things(self.space, ids, category, filters))
         )
-        return [uid for _, deleted in blocks for uid in deleted]
+        return [uid for _, deleted in blocks for uid in deleted or ()]
 
     # -- queries ----------------------------------------------------------------------------------
 
