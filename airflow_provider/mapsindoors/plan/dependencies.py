@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of, natural_key
 from airflow_provider.mapsindoors.plan.document import Change, Plan
@@ -14,6 +15,9 @@ Json = dict[str, Any]
 
 _MAP = "map"
 """Name of the hash of all compared objects. It makes the fingerprint unique, and is not compared again."""
+
+FAILED = "failed"
+"""Name of the hash of the rows that are left out: they forbid removals."""
 
 _SHOWN = 10
 """Maximum changes on the map that an error lists."""
@@ -37,13 +41,15 @@ def fingerprint_of_scope(snapshot: SolutionSnapshot) -> str:
 def dependencies(plan: Plan, snapshot: SolutionSnapshot, of_map: str) -> dict[str, str]:
     """Return a hash of each part of the map that a plan depends on, by name.
 
-    These are the objects that it changes, with their ancestors; the objects that have the keys of its rows;
-    and the parents of new and moved objects. The names follow from the plan alone.
+    These are the rows that are left out; the objects that it changes, with their ancestors; the objects that
+    have the keys of its rows; and the parents of new and moved objects. The names follow from the plan alone.
 
     :param plan: the plan.
     :param snapshot: the solution.
     :param of_map: hash of all objects that were compared for the plan.
     """
+    import msgspec
+
     found: Json = {}
     twins = _natural_keys(plan, snapshot)
     for change in plan.changes:
@@ -57,7 +63,10 @@ def dependencies(plan: Plan, snapshot: SolutionSnapshot, of_map: str) -> dict[st
         if twins is not None and change.operation == "create":
             found[f"copy: {change.key}"] = twins.get(natural_key(change.body), [])
     hashes = {name: _digest(value)[:16] for name, value in found.items()}
-    return {_MAP: of_map, **hashes}
+    failed = hashlib.sha256(
+        msgspec.json.encode(plan.failed, enc_hook=encode_row_number, order="deterministic")
+    )
+    return {_MAP: of_map, FAILED: failed.hexdigest()[:16], **hashes}
 
 
 def _keys(change: Change, match_on: str) -> Iterator[tuple[str, str]]:
@@ -86,7 +95,10 @@ def _digest(value: Any) -> str:
 
 def dependencies_now(plan: Plan, snapshot: SolutionSnapshot) -> dict[str, str]:
     """Return what a loaded plan depends on, as the map is now."""
-    return dependencies(plan, snapshot, plan.depends.get(_MAP, ""))
+    now = dependencies(plan, snapshot, plan.depends.get(_MAP, ""))
+    if FAILED not in plan.depends:  # made by an earlier release
+        del now[FAILED]
+    return now
 
 
 def describe_drift(plan: Plan, snapshot: SolutionSnapshot, names: list[str]) -> str:

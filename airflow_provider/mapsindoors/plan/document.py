@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError
+from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 
 Operation = Literal["create", "update", "deactivate", "delete"]
@@ -131,6 +131,18 @@ class Plan:
             return plan
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{where} is not a plan of this version: {error}") from None
+
+    def reject_other_counts(self, data: bytes, where: str) -> None:
+        """Raise an error when the counts of a plan's JSON are not those of its changes.
+
+        :param data: the JSON that was parsed.
+        :param where: the plan's location, for the error.
+        :raises PlanRejectedError: when they are others.
+        """
+        import msgspec
+
+        if msgspec.json.decode(data).get("counts") != self.counts():
+            raise PlanRejectedError(f"the plan {where} was altered: its counts are not those of its changes")
 
 
 def write_order(change: Change) -> tuple[int, int]:

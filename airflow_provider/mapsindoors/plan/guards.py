@@ -12,6 +12,7 @@ from airflow_provider.mapsindoors.geodata import validation
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.plan.dependencies import (
+    FAILED,
     dependencies_now,
     describe_drift,
     fingerprint_of,
@@ -87,6 +88,8 @@ def reject_drifted(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:
             # Their names follow from the changes, not from the map.
             reject_altered(plan, snapshot, where)
             raise PlanRejectedError(f"the plan {where} was altered: its changes depend on other objects")
+        if now.get(FAILED) != plan.depends.get(FAILED):
+            raise PlanRejectedError(f"the plan {where} was altered: its rows that are left out are others")
         names = [name for name in now if now[name] != plan.depends[name]]
         drifted = bool(names)
     if drifted:

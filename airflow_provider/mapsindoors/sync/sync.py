@@ -104,7 +104,8 @@ class Sync:
             another scope or solution.
         """
         with open_source(path, "plan") as file:
-            plan = Plan.from_json(file.read(), f"'{path}'")
+            data = file.read()
+        plan = Plan.from_json(data, f"'{path}'")
         if self.scope and dict(self.scope) != plan.scope:
             raise PlanRejectedError(f"the plan '{path}' is for another scope, {plan.scope}")
         self.match_on, self.scope = plan.match_on, plan.scope
@@ -114,6 +115,7 @@ class Sync:
         snapshot = self._read_snapshot(dataset, [])
         reject_drifted(plan, snapshot, f"'{path}'")
         reject_altered(plan, snapshot, f"'{path}'")
+        plan.reject_other_counts(data, f"'{path}'")
         plan.compared = len(comparable_ids(snapshot))
         self._snapshot, self._loaded_from = snapshot, path
         return plan

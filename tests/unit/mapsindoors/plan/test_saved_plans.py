@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError, PermissionDeniedError, PlanRejectedError
+from airflow_provider.mapsindoors.plan.dependencies import fingerprint_of
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.mapsindoors_sync import ROOMS, SQUARE, by_external_id, desk, put, sync, writes
@@ -334,3 +335,36 @@ def test_a_plan_whose_dependencies_were_altered_is_rejected(
     with pytest.raises(PlanRejectedError, match="was altered"):
         sync(plan=str(path))
     assert writes(sandbox) == 0
+
+
+@pytest.mark.parametrize("failed", [[], [{"row": 3, "key": "x", "reasons": []}], [{"why": 1}]])
+def test_a_plan_whose_rows_that_are_left_out_were_altered_is_rejected(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, failed: list[Any]
+) -> None:
+    path = tmp_path / "plan.json"
+    rows = [{"externalId": "A-0-01", "name": "X"}, {"externalId": "A-0-02", "status": 9}]
+    sync(rows, mode="plan", plan_output=str(path), on_row_error="skip")
+    document = json.loads(path.read_text())
+    assert len(document["failed"]) == 1
+    path.write_text(json.dumps({**document, "failed": failed}))
+    with pytest.raises((InputError, PlanRejectedError), match=r"was altered|not a plan of this version"):
+        sync(plan=str(path))
+    path.write_text(json.dumps({**document, "counts": {**document["counts"], "update": {}}}))
+    with pytest.raises(PlanRejectedError, match="its counts are not those of its changes"):
+        sync(plan=str(path))
+    assert writes(sandbox) == 0
+    path.write_text(json.dumps(document))
+    assert sync(plan=str(path))["update"] == 1
+
+
+def test_a_plan_that_does_not_hash_the_rows_that_are_left_out_is_applied(
+    unlimited_service: MapsIndoorsService, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    rows = [{"externalId": "A-0-01", "name": "X"}, {"externalId": "A-0-02", "status": 9}]
+    sync(rows, mode="plan", plan_output=str(path), on_row_error="skip")
+    document = json.loads(path.read_text())
+    del document["depends"]["failed"]
+    document["fingerprint"] = fingerprint_of(document["depends"])
+    path.write_text(json.dumps(document))
+    assert sync(plan=str(path))["update"] == 1
