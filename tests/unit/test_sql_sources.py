@@ -132,7 +132,8 @@ def test_a_dataset_is_synced_with_a_query(sandbox: Sandbox, database: Database, 
         "SELECT n AS \"NUMBER\", 'Asset ' || n AS name, NULL::text AS maker, n + 0.5::numeric AS price,"
         " true AS in_service, date '2026-01-02' AS installed_on,"
         " timestamptz '2026-01-02 03:04:05+00' AS inspected_at,"
-        " ST_SetSRID(ST_MakePoint(12.5, 55.5 + n), 4326) AS geometry FROM generate_series(2999, 3000) n"
+        " ST_SetSRID(ST_MakePoint(12.5, 55.5 + n / 10000.0), 4326) AS geometry"
+        " FROM generate_series(2999, 3000) n"
     )
     makers = sandbox.amigocloud.store.select("SELECT maker FROM dataset_2001 WHERE number = 2999", 1, 0).rows
     result = run(AmigoCloudSyncDatasetOperator, sql)

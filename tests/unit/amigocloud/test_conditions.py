@@ -182,7 +182,7 @@ def test_every_argument_that_changes_what_is_done_is_templated(kind):
     names = {
         name
         for parent in kind.__mro__
-        if parent.__module__.startswith("airflow_provider.amigocloud")
+        if parent.__module__.startswith(("airflow_provider.amigocloud", "airflow_provider.core.files"))
         for name in inspect.signature(parent.__init__).parameters
     }
     assert names - {"self", "kwargs"} == set(kind.template_fields)
