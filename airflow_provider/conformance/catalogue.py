@@ -85,17 +85,6 @@ SERVICES: dict[str, ServiceChecks] = {
 """The checks by connection type."""
 
 
-def checks_at(service: ServiceChecks, level: Level, *, opt_in: bool, wait: bool = False) -> list[Check]:
-    """Return the checks of a service at a level, those of lower levels included.
-
-    :param opt_in: whether checks that send many requests are among them.
-    :param wait: whether checks that wait are among them.
-    """
-    allowed = LEVELS[: LEVELS.index(level) + 1]
-    asked = {"", *(("--burst",) if opt_in else ()), *(("--wait",) if wait else ())}
-    return [check for check in service.checks if check.level in allowed and check.option in asked]
-
-
 def lacking(check: Check, level: Level, *, opt_in: bool, wait: bool) -> str:
     """Return the options of the command that a check needs, and that are not given; empty for none.
 

@@ -85,14 +85,6 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
 """Questions by service whose answer changes nothing for the provider, so that there is no switch; and why."""
 
 
-def unasked_switches(service: str) -> dict[str, str]:
-    """Return the reason for each switch of a service that no check asks about, by name.
-
-    :param service: the service.
-    """
-    return {name: reason for reason, names in REASONS[service].items() for name in names}
-
-
 def unasked_table() -> str:
     """Return the table of reasons in Markdown."""
     rows = ["| Service | No check asks about | Because |", "| --- | --- | --- |"]

@@ -81,9 +81,8 @@ def _save(hook: AmigoCloudHook, of: Photo, call: Call[Any], uri: str) -> Saved:
         if reply.status not in REDIRECTS:
             return _write(reply, uri)
         link = urljoin(hook.settings.host, reply.headers.get("location", ""))
-        list(
-            islice(reply.chunks(), 2)
-        )  # Only a reply that was read leaves its connection to the next request.
+        # Only a reply that was read leaves its connection to the next request.
+        list(islice(reply.chunks(), 2))
     return _follow(hook, of, link, uri)
 
 

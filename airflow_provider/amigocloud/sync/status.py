@@ -25,17 +25,17 @@ UPDATE changes SET other = '',
   detail = CASE operation WHEN 'delete' THEN '' ELSE 'is not there' END,
   status = CASE operation WHEN 'create' THEN 'before' WHEN 'delete' THEN 'done' ELSE 'drifted' END
 """
-"""Gives changes the status that they have when no row is theirs."""
+"""Statement for the status of changes before their rows are read: that of a row that is not there."""
 
 CHANGED = "(status = 'drifted' OR (other <> '' AND operation = 'create'))"
-"""Selects changes that another client has made impossible."""
+"""Condition of changes that another client has made impossible."""
 
 SHOWN = 10
 """Maximum changes that an error lists."""
 
 
 class StateWatch:
-    """Notices whether another client has changed a dataset since its rows were compared.
+    """Watch for changes of a dataset by other clients since its rows were compared.
 
     :param hook: hook of the connection.
     :param dataset: id of the dataset.

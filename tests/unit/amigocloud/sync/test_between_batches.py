@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider.amigocloud.sync.execute import Execution
 from airflow_provider.errors import PlanRejectedError
-from tests.unit.amigocloud.sync.conftest import DESKS, desk
+from tests.support.desks import DESKS, desk
 
 pytestmark = pytest.mark.slow  # nothing of it depends on versions
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
-from tests.unit.amigocloud.sync.conftest import COLUMNS, desk
+from tests.support.desks import COLUMNS, desk
 
 pytestmark = pytest.mark.slow
 

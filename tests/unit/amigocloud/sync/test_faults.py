@@ -18,8 +18,8 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud.auth import Token
 from airflow_provider.sandbox.amigocloud.seed import EDIT_PROJECT_TOKEN
+from tests.support.desks import DESKS, desk
 from tests.support.task_runner import TaskRunner
-from tests.unit.amigocloud.sync.conftest import DESKS, desk
 
 pytestmark = pytest.mark.slow  # nothing of it depends on versions
 

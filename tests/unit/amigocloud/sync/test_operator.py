@@ -18,8 +18,8 @@ from airflow_provider.errors import (
 )
 from airflow_provider.sandbox.amigocloud.seed import EDIT_PROJECT_TOKEN
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from tests.support.desks import DESKS, POINT, desk
 from tests.support.task_runner import TaskRunner
-from tests.unit.amigocloud.sync.conftest import DESKS, POINT, desk
 
 NEW = {
     "code": "N-1",

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider.amigocloud.sync.sync import Sync
 from airflow_provider.errors import InputError, PlanRejectedError
-from tests.unit.amigocloud.sync.conftest import DESKS, desk
+from tests.support.desks import DESKS, desk
 
 pytestmark = pytest.mark.slow  # nothing of it depends on versions
 

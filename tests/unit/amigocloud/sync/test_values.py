@@ -16,7 +16,7 @@ from airflow_provider.amigocloud.sync.rows import new_id
 from airflow_provider.core.input.values import UnreadableValueError
 from airflow_provider.errors import InputError, VerificationError
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
-from tests.unit.amigocloud.sync.conftest import COLUMNS, DESKS, POINT, desk
+from tests.support.desks import COLUMNS, DESKS, POINT, desk
 
 TYPED = 4003
 ID = "aaaaaaaa-0000-4000-8000-00000000000{}"

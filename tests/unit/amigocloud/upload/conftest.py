@@ -12,23 +12,9 @@ import pytest
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.operators import AmigoCloudUploadOperator
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from tests.support.desks import COLUMNS, DESKS
 from tests.support.sql_sources import connect_file
 from tests.support.task_runner import TaskRunner
-
-FIELDS: list[dict[str, Any]] = [
-    {"name": "amigo_id", "type": "string", "max_length": 32},
-    {"name": "code", "type": "string", "max_length": 20},
-    {"name": "label", "type": "string"},
-    {"name": "seats", "type": "integer"},
-    {"name": "price", "type": "float"},
-    {"name": "free", "type": "boolean"},
-    {"name": "bought_on", "type": "date"},
-    {"name": "seen_at", "type": "datetime"},
-    {"name": "place", "type": "geometry", "geometry_type": "POINT"},
-]
-DESKS = 4001
-POINT = "0101000020E6100000000000000000294000000000000049C0"
-"""The point 12.5, -50.0."""
 
 Upload = Callable[..., dict[str, Any]]
 
@@ -38,7 +24,7 @@ def _desks(sandbox: Any) -> None:
     """Serve a dataset of one desk; jobs take no time."""
     sandbox.amigocloud.job_latency = 0.0
     old = [{"amigo_id": "old", "code": "old"}]
-    sandbox.amigocloud.store.add(Dataset(DESKS, 1234, "desks", [dict(one) for one in FIELDS]), old)
+    sandbox.amigocloud.store.add(Dataset(DESKS, 1234, "desks", [dict(one) for one in COLUMNS]), old)
 
 
 @pytest.fixture

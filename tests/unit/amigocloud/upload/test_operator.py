@@ -20,8 +20,8 @@ from airflow_provider.errors import (
     RunFailedError,
 )
 from tests.support.airflow_names import AirflowFailException
+from tests.support.desks import DESKS
 from tests.support.task_runner import TaskRunner
-from tests.unit.amigocloud.upload.conftest import DESKS
 
 QUERY = {"sql": "SELECT n, name FROM a ORDER BY n", "sql_conn_id": "warehouse"}
 RECURSIVE = "WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 199)"

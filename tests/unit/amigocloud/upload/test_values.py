@@ -13,8 +13,8 @@ import pytest
 from airflow_provider.amigocloud.upload.cells import csv_header, csv_line
 from airflow_provider.errors import InputError
 from airflow_provider.sandbox.amigocloud.sql.store import Dataset
+from tests.support.desks import DESKS, POINT
 from tests.support.sql_sources import DRIVERS, use_driver
-from tests.unit.amigocloud.upload.conftest import DESKS, POINT
 
 TEXTS = [
     "plain",
