@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus, urljoin
 
 from airflow_provider.amigocloud.photos.galleries import REDIRECTS, Photo, photo
+from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.errors import (
     InputError,
     NotFoundError,
@@ -40,7 +41,10 @@ class Saved(NamedTuple):
 
 def path_of(of: Photo) -> str:
     """Return a photo's path below the folder: gallery, row, and the photo's id before its name."""
-    return f"{of.gallery.id}/{_safe(of.source)}/{_safe(of.id)}-{_safe(of.filename)}"
+    name = _safe(of.id)
+    if name != of.id:  # Another id may look the same in a path.
+        name += f"-{fingerprint(of.id)}"
+    return f"{of.gallery.id}/{_safe(of.source)}/{name}-{_safe(of.filename)}"
 
 
 def _safe(name: str | None) -> str:

@@ -161,6 +161,19 @@ def test_no_name_of_a_device_leads_out_of_the_folder(campus, sandbox, tmp_path):
             assert Path(row["uri"]).read_bytes() == row["filename"].encode()
 
 
+def test_ids_that_are_alike_in_a_path_have_files_of_their_own(campus, sandbox, tmp_path):
+    sandbox.amigocloud.photo_redirect = False
+    gallery = sandbox.amigocloud.galleries[campus.gallery].rows
+    for key in ("a b", "a_b", "a:b"):
+        insert = (
+            f"INSERT INTO dataset_{gallery} (amigo_id, source_amigo_id, filename) VALUES (?, 'x', 'n.jpg')"
+        )
+        sandbox.amigocloud.store.transaction([(insert, [key])], {"photo": key})
+        sandbox.amigocloud.photos[key] = key.encode()
+    run(tmp_path)
+    assert {Path(row["uri"]).read_text() for row in listed(tmp_path)} == {"a b", "a_b", "a:b"}
+
+
 def test_a_failure_keeps_what_was_done_and_a_retry_continues(campus, sandbox, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "BATCH", 4)
     for number in range(10):
