@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from airflow_provider.amigocloud import api
+from airflow_provider.amigocloud import DEFAULT_CONN_ID, api
 from airflow_provider.assets import amigocloud_asset
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
@@ -37,7 +37,7 @@ class ProjectHook(ApiHook):
     conn_type = "amigocloud"
     hook_name = "AmigoCloud"
     conn_name_attr = "amigocloud_conn_id"
-    default_conn_name = "amigocloud_default"
+    default_conn_name = DEFAULT_CONN_ID
     spec = ConnectionSpec(
         "amigocloud",
         default_host="https://app.amigocloud.com/api/v1",

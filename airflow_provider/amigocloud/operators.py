@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.amigocloud.api import dataset_number, write_text
 from airflow_provider.amigocloud.export.parts.operator import AmigoCloudPlanExportOperator
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.photos.operator import AmigoCloudExportPhotosOperator
 from airflow_provider.amigocloud.sync.operator import AmigoCloudSyncDatasetOperator
 from airflow_provider.amigocloud.upload.operator import AmigoCloudUploadOperator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider.amigocloud.export.incremental import Increment, WatermarkStore
     from airflow_provider.amigocloud.export.request import ExportRequest
     from airflow_provider.amigocloud.export.sources import Source
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.sql.statement import Statement
 
 
@@ -124,7 +125,7 @@ class AmigoCloudExportOperator(BaseOperator):
         full_refresh: bool | str = False,
         part: Mapping[str, Any] | None = None,
         state: str | None = None,
-        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -152,6 +153,7 @@ class AmigoCloudExportOperator(BaseOperator):
         """
         from airflow_provider.amigocloud.export.export import export
         from airflow_provider.amigocloud.export.request import read_request
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
         from airflow_provider.core.files.storage import ensure_writable
 
         request = read_request(self)
@@ -270,9 +272,7 @@ class AmigoCloudSqlOperator(BaseOperator):
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#d7ecd9"
 
-    def __init__(
-        self, *, sql: str, amigocloud_conn_id: str = AmigoCloudHook.default_conn_name, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, sql: str, amigocloud_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sql = sql
         self.amigocloud_conn_id = amigocloud_conn_id
@@ -283,6 +283,8 @@ class AmigoCloudSqlOperator(BaseOperator):
         :raises InputError: when it is not one statement, or reads only.
         :raises AmbiguousWriteError: when there was no response; the task is not retried.
         """
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
         statement = write_text(self.sql)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:
             try:

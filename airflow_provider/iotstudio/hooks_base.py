@@ -24,7 +24,7 @@ from airflow_provider.errors import (
     ProviderError,
     ServerError,
 )
-from airflow_provider.iotstudio import api
+from airflow_provider.iotstudio import DEFAULT_CONN_ID, api
 from airflow_provider.iotstudio.conditions import name_problems, selects_nothing
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SpaceHook(ApiHook):
     """
 
     conn_name_attr = "iotstudio_conn_id"
-    default_conn_name = "iotstudio_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = "iotstudio"
     hook_name = "Altair IoT Studio"
     spec = ConnectionSpec(

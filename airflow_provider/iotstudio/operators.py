@@ -14,6 +14,7 @@ from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock, wait_for
+from airflow_provider.iotstudio import DEFAULT_CONN_ID
 from airflow_provider.iotstudio.actions import (
     INITIAL_STATUS,
     ActionOptions,
@@ -29,13 +30,13 @@ from airflow_provider.iotstudio.actions import (
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems
 from airflow_provider.iotstudio.events.operator import IoTStudioExportEventsOperator
 from airflow_provider.iotstudio.export.parts.operator import HistoryOperator, IoTStudioPlanHistoryOperator
-from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.sync.operator import IoTStudioSyncThingsOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider.core.state.submission import Submission
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
     from airflow_provider.iotstudio.properties.requests import WritePlan
 
 
@@ -108,7 +109,7 @@ class IoTStudioWritePropertiesOperator(RowOperator):
         only_changed: bool = False,
         update_history: bool = True,
         concurrency: int = 8,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -124,6 +125,7 @@ class IoTStudioWritePropertiesOperator(RowOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Validate all rows, write them and read them back; return the counts."""
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
         from airflow_provider.iotstudio.properties.requests import read_plan
         from airflow_provider.iotstudio.properties.wide import convert_wide
         from airflow_provider.iotstudio.properties.writer import MAX_CONCURRENCY, PropertyWriter
@@ -228,7 +230,7 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         done_when: Mapping[str, Any] | None = None,
         space: str | None = None,
         deferrable: bool | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -278,6 +280,8 @@ class IoTStudioInvokeActionOperator(BaseOperator):
         return add_to_outlet_events(context, self.outlets, result)
 
     def _hook(self) -> IoTStudioHook:
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
+
         return IoTStudioHook(self.iotstudio_conn_id, space=self.space)
 
     def _submission(self, context: Context, options: ActionOptions) -> Submission:
@@ -353,7 +357,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
         category: str | None = None,
         filters: Mapping[str, Any] | None = None,
         space: str | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -367,6 +371,7 @@ class IoTStudioExportThingsOperator(BaseOperator):
         """Export the Things; return the manifest."""
         from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.iotstudio.export.export import choose_format, export_things
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         choose_format(self.output_path)
         raise_problems([*name_problems(self.category, "category"), *filter_problems(self.filters)])

@@ -13,7 +13,7 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.errors import InputError
-from airflow_provider.leanix import api
+from airflow_provider.leanix import DEFAULT_CONN_ID, api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class LeanIXHook(ApiHook):
     conn_type: ClassVar[str] = "leanix"
     hook_name: ClassVar[str] = "LeanIX"
     conn_name_attr: ClassVar[str] = "leanix_conn_id"
-    default_conn_name: ClassVar[str] = "leanix_default"
+    default_conn_name: ClassVar[str] = DEFAULT_CONN_ID
     spec: ClassVar[ConnectionSpec] = ConnectionSpec(
         "leanix",
         login="unused",

@@ -18,6 +18,7 @@ from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
+from airflow_provider.leanix import DEFAULT_CONN_ID
 from airflow_provider.leanix.api import FINISHED, HEADER_ARGUMENTS, run_id_problems
 from airflow_provider.leanix.arguments import (
     FAIL_ON,
@@ -26,7 +27,6 @@ from airflow_provider.leanix.arguments import (
     START_SCALARS,
     output_problems,
 )
-from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import wait
 from airflow_provider.leanix.runs.request import RunRequest
@@ -34,6 +34,7 @@ from airflow_provider.leanix.runs.request import RunRequest
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider.leanix.hooks import LeanIXHook
     from airflow_provider.leanix.ldif.document import Ldif
     from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
@@ -112,7 +113,7 @@ class LeanIXStartRunOperator(RowOperator):
         allow_duplicates: bool = False,
         min_content: int | None = None,
         test_run: bool = False,
-        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        leanix_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -133,6 +134,8 @@ class LeanIXStartRunOperator(RowOperator):
 
     def execute(self, context: Context) -> Any:
         """Start the run, or resume the run of an earlier attempt; return its id."""
+        from airflow_provider.leanix.hooks import LeanIXHook
+
         self._check_arguments()
         with LeanIXHook(self.leanix_conn_id) as hook, self.open_rows(self.content) as content:
             ldif = self._ldif(hook, content)
@@ -144,6 +147,7 @@ class LeanIXStartRunOperator(RowOperator):
 
     def on_kill(self) -> None:
         """Stop the run, because the task was killed."""
+        from airflow_provider.leanix.hooks import LeanIXHook
         from airflow_provider.leanix.runs.submit import stop_killed_run
 
         if self._submission and self._submission.remote_id:
@@ -259,6 +263,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start or resume the run, and wait for it on the worker or in the triggerer."""
+        from airflow_provider.leanix.hooks import LeanIXHook
+
         self._check_arguments()
         if self.output_path:
             ensure_writable(self.output_path)
@@ -287,6 +293,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         facts: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Classify the run that the trigger has waited for, and download its results."""
+        from airflow_provider.leanix.hooks import LeanIXHook
+
         self._check_arguments()
         if event["status"] == "error":
             self._warn_of_unwatched_run(event["run_id"])
@@ -412,7 +420,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         output_path: str,
         output_format: str | None = None,
         allow_no_results: bool = False,
-        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        leanix_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -424,6 +432,8 @@ class LeanIXFetchResultsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Download the results."""
+        from airflow_provider.leanix.hooks import LeanIXHook
+
         problems = [*run_id_problems(self.run_id), *read_scalars(self, FETCH_SCALARS)]
         raise_problems([*problems, *output_problems(self.output_path, self.output_format)])
         ensure_writable(self.output_path)
@@ -465,7 +475,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
         self,
         *,
         configuration: Mapping[str, Any] | str,
-        leanix_conn_id: str = LeanIXHook.default_conn_name,
+        leanix_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -475,6 +485,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare the configuration with the stored one, and write it when they differ."""
         from airflow_provider.leanix.configurations import differences, key_of, read_configuration
+        from airflow_provider.leanix.hooks import LeanIXHook
 
         wanted = read_configuration(self.configuration)
         key = key_of(wanted)

@@ -18,7 +18,7 @@ from airflow_provider.core.input.values import (
     shown,
 )
 from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedError, ProviderError
-from airflow_provider.mapsindoors import api
+from airflow_provider.mapsindoors import DEFAULT_CONN_ID, api
 
 if TYPE_CHECKING:
     from airflow_provider.core.http.rate_limit import Budget
@@ -41,7 +41,7 @@ class MapsIndoorsHook(ApiHook):
     conn_type = "mapsindoors"
     hook_name = "MapsIndoors"
     conn_name_attr = "mapsindoors_conn_id"
-    default_conn_name = "mapsindoors_default"
+    default_conn_name = DEFAULT_CONN_ID
     spec = ConnectionSpec(
         conn_type,
         default_host="https://integration.mapsindoors.com",

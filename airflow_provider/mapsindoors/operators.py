@@ -11,6 +11,7 @@ from airflow_provider.core.arguments import check_choice, check_exactly_one, che
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.scalars import read_scalars
+from airflow_provider.mapsindoors import DEFAULT_CONN_ID
 from airflow_provider.mapsindoors.arguments import (
     BATCH,
     DELETE_SCALARS,
@@ -19,7 +20,6 @@ from airflow_provider.mapsindoors.arguments import (
     Arguments,
     read_paths,
 )
-from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class GeodataRowOperator(RowOperator):
         self,
         *,
         batch_size: int = 500,
-        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        mapsindoors_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -166,6 +166,7 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or load the plan, and apply it unless the mode is ``plan``."""
+        from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
         from airflow_provider.mapsindoors.sync.sync import Sync
 
         read_paths(self, "plan_output", "backup", read="plan")
@@ -268,6 +269,7 @@ class MapsIndoorsUpdateGeodataOperator(GeodataRowOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Validate all objects, then send them in batches."""
+        from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
         from airflow_provider.mapsindoors.sync.update import update_rows
 
         problems = read_scalars(self, {**BATCH, **DISTANT})
@@ -332,6 +334,7 @@ class MapsIndoorsCreateGeodataOperator(GeodataRowOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Compare the rows with the map, and create the new places."""
+        from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
         from airflow_provider.mapsindoors.sync.sync import Sync
 
         arguments = Arguments(read_scalars(self, {**BATCH, **DISTANT}))
@@ -391,6 +394,7 @@ class MapsIndoorsDeleteGeodataOperator(GeodataRowOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Check the children and the limit, and delete the objects, children first."""
+        from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
         from airflow_provider.mapsindoors.sync.delete import delete, read_ids
 
         problems = read_scalars(self, DELETE_SCALARS)
@@ -427,7 +431,7 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         output_path: str,
         base_types: list[str] | str | None = None,
         root_element: str | None = None,
-        mapsindoors_conn_id: str = MapsIndoorsHook.default_conn_name,
+        mapsindoors_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -440,6 +444,7 @@ class MapsIndoorsExportGeodataOperator(BaseOperator):
         """Read the geodata with one request and write the file."""
         from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.mapsindoors.geodata.export import choose_format, export
+        from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 
         arguments = Arguments()
         base_types = arguments.base_types(self.base_types)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.core.asset_events import add_to_outlet_events
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         output_path: str,
         incremental: bool | str = False,
         concurrency: int | str = 8,
-        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,6 +72,7 @@ class AmigoCloudExportPhotosOperator(BaseOperator):
         """
         import time
 
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
         from airflow_provider.amigocloud.photos.export import LIST, PhotoExport
         from airflow_provider.amigocloud.photos.galleries import read_galleries
         from airflow_provider.core.files.storage import ensure_writable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
 
@@ -112,7 +112,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
         concurrency: int | str | None = None,
         poll_interval: float | str = 5.0,
         timeout: float | timedelta | str = 3600.0,
-        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -138,6 +138,7 @@ class AmigoCloudSyncDatasetOperator(RowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make or load the plan, and apply it unless the mode is ``plan``."""
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
         from airflow_provider.amigocloud.sync.arguments import read_settings
         from airflow_provider.amigocloud.sync.store import SyncStore
         from airflow_provider.amigocloud.sync.sync import Sync

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider.amigocloud import DEFAULT_CONN_ID
 from airflow_provider.amigocloud.api import dataset_number
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.amigocloud.values import path_problems, problems_of
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import is_deferrable, without_retry
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider.amigocloud.hooks import AmigoCloudHook
     from airflow_provider.amigocloud.sync.fields import Schema
     from airflow_provider.amigocloud.upload.chunks import StoredChunks
     from airflow_provider.amigocloud.upload.content import Content
@@ -79,7 +80,7 @@ class AmigoCloudUploadOperator(RowOperator):
         deferrable: bool | str | None = None,
         poll_interval: float | str = 5.0,
         timeout: float | timedelta | str = 3600.0,
-        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +98,8 @@ class AmigoCloudUploadOperator(RowOperator):
         :raises InputError: when arguments are invalid, the file does not exist or is empty, or rows have
             values that the dataset would not have.
         """
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
+
         options = self._check()
         submission = self._submission(context)
         with AmigoCloudHook(self.amigocloud_conn_id) as hook:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.asset_events import add_to_outlet_events
-from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -82,7 +82,7 @@ class IoTStudioExportEventsOperator(BaseOperator):
         incremental: bool = False,
         lag: timedelta | float | None = None,
         space: str | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

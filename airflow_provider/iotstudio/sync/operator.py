@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.files.row_operator import RowOperator
-from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -108,7 +108,7 @@ class IoTStudioSyncThingsOperator(RowOperator):
         batch_size: int = 100,
         concurrency: int = 8,
         space: str | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -134,6 +134,7 @@ class IoTStudioSyncThingsOperator(RowOperator):
         """Make or load the plan, and apply it unless the mode is ``plan``."""
         from airflow_provider.core.files.storage import ensure_writable
         from airflow_provider.core.sync.failures import report_failed
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
         from airflow_provider.iotstudio.sync.arguments import read_settings
         from airflow_provider.iotstudio.sync.sync import Sync
 

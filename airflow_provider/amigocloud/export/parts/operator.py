@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.amigocloud.hooks import AmigoCloudHook
+from airflow_provider.amigocloud import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,7 +45,7 @@ class AmigoCloudPlanExportOperator(BaseOperator):
         *,
         dataset: int | str,
         parts: int | str,
-        amigocloud_conn_id: str = AmigoCloudHook.default_conn_name,
+        amigocloud_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,6 +61,7 @@ class AmigoCloudPlanExportOperator(BaseOperator):
         """
         from airflow_provider.amigocloud.api import dataset_number
         from airflow_provider.amigocloud.export.parts.plan import plan_parts
+        from airflow_provider.amigocloud.hooks import AmigoCloudHook
         from airflow_provider.amigocloud.values import problems_of
         from airflow_provider.core.compat import max_map_length
         from airflow_provider.core.input.conditions import raise_problems

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider.core.files.row_operator import InheritedSignature
-from airflow_provider.iotstudio.hooks import IoTStudioHook
+from airflow_provider.iotstudio import DEFAULT_CONN_ID
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,7 +54,7 @@ class HistoryOperator(BaseOperator):
         end: str | date | float | None = None,
         properties: Sequence[str] | None = None,
         space: str | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -114,6 +114,7 @@ class IoTStudioPlanHistoryOperator(HistoryOperator):
         from airflow_provider.iotstudio.export.export import thing_ids_of
         from airflow_provider.iotstudio.export.history import Selection
         from airflow_provider.iotstudio.export.parts.part import make_parts
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         problems = read_scalars(self, {"parts": Scalar("integer", least=1, most=max_map_length())})
         try:
