@@ -27,6 +27,7 @@ from airflow_provider.leanix.arguments import (
     START_SCALARS,
     output_problems,
 )
+from airflow_provider.leanix.as_code.operator import LeanIXPutConfigurationOperator
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import wait
 from airflow_provider.leanix.runs.request import RunRequest
@@ -39,10 +40,14 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
-_DAY_SECONDS = 24 * 3600.0
+__all__ = [
+    "LeanIXFetchResultsOperator",
+    "LeanIXPutConfigurationOperator",
+    "LeanIXRunOperator",
+    "LeanIXStartRunOperator",
+]
 
-_MAX_DIFFERENCES = 100
-"""Maximum differences of a configuration in the operator's result."""
+_DAY_SECONDS = 24 * 3600.0
 
 
 class LeanIXStartRunOperator(RowOperator):
@@ -452,53 +457,3 @@ class LeanIXFetchResultsOperator(BaseOperator):
                 required=not self.allow_no_results,
             )
         return add_to_outlet_events(context, self.outlets, manifest) if manifest else None
-
-
-class LeanIXPutConfigurationOperator(BaseOperator):
-    """Create or replace a processor configuration of the workspace.
-
-    Nothing is written when the stored configuration is the same. The log names the fields that differ, not
-    their values.
-
-    :param configuration: the configuration, or the path of a JSON file that contains it. A configuration
-        with credentials belongs into a file, because Airflow shows a DAG's arguments in its UI.
-    :param leanix_conn_id: id of the connection.
-
-    Returns ``{"configuration": [...], "changed": bool, "differences": [...]}``: the five fields of its key,
-    and the fields that were added (``+``), removed (``-``) or changed (``~``).
-    """
-
-    template_fields: Sequence[str] = ("configuration", "leanix_conn_id")
-    ui_color = "#d9e8f6"
-
-    def __init__(
-        self,
-        *,
-        configuration: Mapping[str, Any] | str,
-        leanix_conn_id: str = DEFAULT_CONN_ID,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.configuration = configuration
-        self.leanix_conn_id = leanix_conn_id
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Compare the configuration with the stored one, and write it when they differ."""
-        from airflow_provider.leanix.configurations import differences, key_of, read_configuration
-        from airflow_provider.leanix.hooks import LeanIXHook
-
-        wanted = read_configuration(self.configuration)
-        key = key_of(wanted)
-        with LeanIXHook(self.leanix_conn_id) as hook:
-            stored = hook.list_configurations(connector_type=key[0], connector_id=key[1])
-            found = next((other for other in stored if key_of(other) == key), {})
-            changes = list(differences(wanted, found))
-            if changes:
-                hook.put_configuration(wanted)
-        self.log.info("Configuration %s: %s", "/".join(key), ", ".join(changes) or "no differences")
-        result = {
-            "configuration": list(key),
-            "changed": bool(changes),
-            "differences": changes[:_MAX_DIFFERENCES],
-        }
-        return add_to_outlet_events(context, self.outlets, result)

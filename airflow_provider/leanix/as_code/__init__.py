@@ -1,0 +1,1 @@
+"""Processor configurations as code: compared with the stored ones, and written."""
