@@ -2,7 +2,8 @@
 # make up     the same, and leave Airflow's UI and the sandbox running; make down stops them
 # make cluster  the same on a cluster: Celery, PostgreSQL, Redis, S3, two hosts; make test-cluster proves it (15 min)
 # make setup  build .venv, the environment to work in; make clean removes everything that was built
-# make test   lint, types and all tests; also one by one: lint types unit contract newest floor system
+# make docs   build the documentation's site into build/site, strictly
+# make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
 # make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
 
 PYTHON ?= python3
@@ -22,11 +23,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up cluster down test lint types unit contract floor newest system test-long test-cluster bench \
-	constraints clean
+.PHONY: help setup demo up cluster down browser docs test lint types unit contract floor newest system test-long \
+	test-cluster bench constraints clean
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 
 setup: $(READY)
 
@@ -39,7 +40,11 @@ cluster: $(CLUSTER)
 down:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; else echo "Nothing is running"; fi
 
-test: lint types newest contract floor system
+docs: $(READY)
+	$(BIN)/python -m dev.site
+	$(BIN)/zensical build --strict
+
+test: lint types browser newest contract floor system
 	@echo "All checks passed"
 
 lint: $(READY)
@@ -62,6 +67,10 @@ newest: $(NEWEST)
 
 floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-m 'not slow',true)
+
+# Pages in a real browser: the documentation's site, which is built as strictly as by `make docs`.
+browser: $(READY)
+	$(BIN)/pytest --timeout 400 tests/browser
 
 system: $(READY)
 	$(BIN)/pytest --timeout 600 tests/system
@@ -88,7 +97,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Building .venv with $$($(PYTHON) --version)"
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); } \
 		|| { rm -rf .venv; exit 1; }
-	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
 
 # The oldest and the newest supported pair, each in an environment of its own. Without the interpreter a warning is
@@ -124,11 +133,11 @@ endef
 # Update the pins: names and versions of the installed packages, without paths or addresses of this machine.
 PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
 constraints: $(READY)
-	$(PIN) --extra cluster --universal --python-version 3.11 --upgrade --output-file constraints.txt
+	$(PIN) --extra cluster --extra docs --universal --python-version 3.11 --upgrade --output-file constraints.txt
 	echo apache-airflow==3.1.8 > .venv/floor.txt
 	$(PIN) --python-version 3.11 --constraint .venv/floor.txt --exclude-newer 2026-03-25 --upgrade \
 		--output-file constraints-floor.txt
 
 clean: down
-	rm -rf .venv .venv-* .airflow .mariadb .redis .postgres output .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-* .airflow .chromium .mariadb .redis .postgres output .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find airflow_provider example_dags dev tests -name __pycache__ -prune -exec rm -rf {} +

@@ -84,9 +84,11 @@ def once(root: Path) -> Iterator[bool]:
 def libraries(folder: Path) -> str:
     """Return the ``LD_LIBRARY_PATH`` of programs that are unpacked in a folder.
 
-    :param folder: the folder; its ``blas`` and ``lapack`` folders are found by links on an installed system.
+    :param folder: the folder; on an installed system, links lead to its folders of ``blas``, ``lapack`` and
+        PulseAudio.
     """
-    found = [*folder.glob("usr/lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu/*la[sp]*")]
+    inner = ("", "/*la[sp]*", "/pulseaudio")
+    found = [path for name in inner for path in folder.glob(f"usr/lib/*-linux-gnu{name}")]
     return os.pathsep.join(str(path) for path in found if path.is_dir())
 
 
