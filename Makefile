@@ -5,6 +5,7 @@
 # make docs   build the documentation's site into build/site, strictly
 # make test   lint, types and all tests; also one by one: lint types browser unit contract newest floor system
 # make test-long  the long form of the tests; make bench  the comparison in docs/benchmarks.md
+# make release-check  all of a release but the upload
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -24,10 +25,10 @@ export GOAL := $(firstword $(MAKECMDGOALS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo up cluster down browser docs test lint types unit contract floor newest system test-long \
-	test-cluster bench constraints clean
+	test-cluster bench release-check constraints clean
 
 help:
-	@sed -n '1,7s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 setup: $(READY)
 
@@ -43,6 +44,10 @@ down:
 docs: $(READY)
 	$(BIN)/python -m dev.site
 	$(BIN)/zensical build --strict
+
+# TAG=v0.2.0 for the release itself.
+release-check: $(READY)
+	$(BIN)/python -m dev.release $(if $(TAG),--tag $(TAG))
 
 test: lint types browser newest contract floor system
 	@echo "All checks passed"
@@ -97,7 +102,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Building .venv with $$($(PYTHON) --version)"
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); } \
 		|| { rm -rf .venv; exit 1; }
-	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev,docs]'
+	$(INSTALL) --python $(BIN)/python --constraint constraints.txt --editable '.[dev,docs,release]'
 	@touch $@
 
 # The oldest and the newest supported pair, each in an environment of its own. Without the interpreter a warning is
@@ -133,7 +138,7 @@ endef
 # Update the pins: names and versions of the installed packages, without paths or addresses of this machine.
 PIN := $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml
 constraints: $(READY)
-	$(PIN) --extra cluster --extra docs --universal --python-version 3.11 --upgrade --output-file constraints.txt
+	$(PIN) --extra cluster --extra docs --extra release --universal --python-version 3.11 --upgrade --output-file constraints.txt
 	echo apache-airflow==3.1.8 > .venv/floor.txt
 	$(PIN) --python-version 3.11 --constraint .venv/floor.txt --exclude-newer 2026-03-25 --upgrade \
 		--output-file constraints-floor.txt

@@ -1,3 +1,5 @@
 """Apache Airflow provider for MapsIndoors, AmigoCloud, Altair IoT Studio and LeanIX."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("airflow-provider-digital-twin")

@@ -36,15 +36,14 @@ def output(*command: str) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
-def find(version: str) -> None:
-    """Print the path of an interpreter of a version, or exit with a message."""
+def find(version: str) -> str:
+    """Return the path of an interpreter of a version, or exit with a message."""
     for candidate in candidates(version):
         lines = output(candidate, "-c", PRINT_VERSION).split("\n")
         if lines[0] == version:
-            print(lines[1])
-            return
+            return lines[1]
     sys.exit(f"no Python {version} on this machine (searched PATH and pyenv)")
 
 
 if __name__ == "__main__":
-    find(sys.argv[1]) if len(sys.argv) > 1 else check()
+    print(find(sys.argv[1])) if len(sys.argv) > 1 else check()
