@@ -146,6 +146,7 @@ async def running(*triggers: IoTStudioThingTrigger) -> AsyncIterator[list[Any]]:
 
     async def run(trigger: IoTStudioThingTrigger) -> None:
         async for event in trigger.run():
+            getattr(event, "task_instance_state", None)  # a triggerer reads it when it hands the event over
             fired.extend([event.payload])
 
     tasks = [asyncio.create_task(run(trigger)) for trigger in triggers]
@@ -160,7 +161,7 @@ async def running(*triggers: IoTStudioThingTrigger) -> AsyncIterator[list[Any]]:
                 await task
 
 
-async def until(condition: Callable[[], object], seconds: float = 20) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
         while not condition():

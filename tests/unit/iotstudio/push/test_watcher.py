@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import pytest
 
 from airflow_provider.core.push import broker as broker_module
 from airflow_provider.core.push import inbox as inbox_module
+from airflow_provider.core.push import listener as listener_module
 from airflow_provider.errors import InputError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.push import watch
@@ -25,7 +28,6 @@ from tests.unit.iotstudio.test_hooks_tls import self_signed
 
 from .conftest import (
     BLIND,
-    DEVICE,
     LIST,
     READER,
     THING,
@@ -145,6 +147,23 @@ async def test_a_change_while_the_triggerer_is_down_fires_once(sandbox: Sandbox,
     assert (fired, later) == ([FIRED], [])
 
 
+async def test_two_triggerers_with_the_same_watcher_fire_each_change_once(sandbox: Sandbox) -> None:
+    state = FakeStateStore()
+    both = [watcher(state), watcher(state)]
+    for number, trigger in enumerate(both):
+        trigger.trigger_id = number + 1
+    async with running(*both) as fired:
+        await connected(sandbox)
+        for count in (1, 2):
+            await asyncio.to_thread(write, HOT)
+            await until(lambda count=count: len(fired) == count)  # type: ignore[misc]
+            before = sandbox.counters.requests[LIST]
+            await asyncio.to_thread(write, COLD)
+            await until(lambda before=before: sandbox.counters.requests[LIST] >= before + 2)  # type: ignore[misc]
+            await until(lambda: [] in state.values())
+    assert fired == [FIRED, FIRED]
+
+
 async def test_push_and_poll_share_their_state(sandbox: Sandbox) -> None:
     state = FakeStateStore()
     await asyncio.to_thread(write, HOT)
@@ -218,6 +237,36 @@ async def test_without_a_broker_changes_are_polled_as_without_mqtt(
         await until(lambda: fired)
     assert fired == [FIRED]
     assert capsys.readouterr().out.count("Connection refused") == 1
+
+
+async def test_a_problem_that_lasts_is_logged_at_intervals(
+    sandbox: Sandbox, fragile: Broker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(listener_module, "REPEATED_SECONDS", 0.0)
+    fragile.kill()
+    logged = 0
+    async with running(watcher()):
+        while logged < 3:
+            await asyncio.sleep(0.02)
+            logged += capsys.readouterr().out.count("Connection refused")
+
+
+async def test_a_broker_that_falls_silent_is_noticed(
+    sandbox: Sandbox, fragile: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "KEEP_ALIVE_SECONDS", 1)
+    monkeypatch.setattr(watch, "OFFLINE_SECONDS", 3600.0)
+    async with running(watcher()) as fired:
+        await connected(sandbox)
+        assert fragile.started
+        os.kill(fragile.started.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: not any(one.inbox.connected for one in listening()._subscriptions))  # type: ignore[union-attr]
+            await asyncio.to_thread(write, HOT)
+        finally:
+            os.kill(fragile.started.pid, signal.SIGCONT)
+        await until(lambda: fired)
+    assert fired == [FIRED]
 
 
 async def test_a_wrong_password_is_one_error_and_a_new_one_is_read_from_the_connection(
@@ -332,7 +381,7 @@ async def test_payloads_that_make_no_sense_are_one_warning_and_stop_nothing(
 
 
 async def test_a_flood_takes_little_memory_few_requests_and_no_time_of_the_loop(
-    sandbox: Sandbox, device: Device, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, fragile: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads, largest = set[str](), [0]
     put = inbox_module.Inbox.put
@@ -348,23 +397,28 @@ async def test_a_flood_takes_little_memory_few_requests_and_no_time_of_the_loop(
     async with running(watcher()) as fired:
         await connected(sandbox)
         before, beats = sandbox.counters.requests[LIST], 0
-        flood = asyncio.create_task(asyncio.to_thread(_flood, device, things))
+        flood = asyncio.create_task(asyncio.to_thread(_flood, fragile, things))
         while not flood.done() or listening().messages < 10_000:  # type: ignore[union-attr]
             await asyncio.sleep(0.005)
             beats += 1
-        await told(sandbox, device, HOT)
+        await asyncio.to_thread(write, HOT)
+        device = await asyncio.to_thread(Device, fragile)
+        await asyncio.to_thread(device.say, HOT)
         await until(lambda: fired)
         requests = sandbox.counters.requests[LIST] - before
+        await asyncio.to_thread(device.close)
     assert largest[0] <= 300
     assert requests < 100
     assert beats > 10
     assert threading.main_thread().name not in threads
 
 
-def _flood(device: Device, things: list[str]) -> None:
+def _flood(broker: Broker, things: list[str]) -> None:
+    device = Device(broker)
     for number in range(10_000):
         last = device.publish({"temperature": number % 100}, thing=things[number % len(things)], qos=1)
     last.wait_for_publish(60)
+    device.close()
 
 
 async def test_failed_requests_lose_no_value(sandbox: Sandbox) -> None:
@@ -497,8 +551,3 @@ def test_a_plain_connection_elsewhere_must_be_allowed(sandbox: Sandbox, connect:
 def test_an_argument_that_is_neither_true_nor_false_is_refused_when_the_dag_is_parsed(mqtt: Any) -> None:
     with pytest.raises(InputError, match="'mqtt' is"):
         watcher(mqtt=mqtt)
-
-
-def test_the_client_keeps_a_broken_connection_for_a_minute_at_most() -> None:
-    assert broker_module.KEEP_ALIVE_SECONDS <= 30
-    assert DEVICE.subscribe == []
