@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from airflow_provider.core.http.async_transport import tls_context
 from airflow_provider.core.http.reply import truncate
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, ProviderError, TransportError
@@ -62,7 +61,7 @@ Receive = Callable[[str, bytes], None]
 
 
 class BrokerConnection:
-    """A connection to a broker, from ``async with`` until it breaks.
+    """A connection to a broker, from ``async with`` until it breaks; ``broken`` then has the error.
 
     :param broker: the broker.
     :param receive: see :data:`Receive`.
@@ -76,14 +75,14 @@ class BrokerConnection:
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._connected: asyncio.Future[None] = self._loop.create_future()
-        self._broken: asyncio.Future[None] = self._loop.create_future()
+        self.broken: asyncio.Future[None] = self._loop.create_future()
         self._granted: dict[int, asyncio.Future[Sequence[Any]]] = {}
         self._client: Any = None
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
         broker = self._broker
-        context = await tls_context(broker.verify) if broker.tls else None
+        context = await _tls_context(broker) if broker.tls else None
         client = self._client = await asyncio.to_thread(_new_client, broker, context)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_message, client.on_subscribe = self._on_message, self._on_subscribe
@@ -114,12 +113,12 @@ class BrokerConnection:
         granted = self._granted.setdefault(mid, self._loop.create_future())
         try:
             async with asyncio.timeout(self._broker.connect_timeout):
-                futures: list[asyncio.Future[Any]] = [granted, self._broken]
+                futures: list[asyncio.Future[Any]] = [granted, self.broken]
                 await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             raise TransportError(f"the broker {self._broker.url} did not confirm a subscription") from None
-        if self._broken.done():
-            self._broken.result()
+        if self.broken.done():
+            self.broken.result()
         codes = self._granted.pop(mid).result()
         return {topic for topic, code in zip(topics, codes, strict=False) if code.is_failure}
 
@@ -127,13 +126,6 @@ class BrokerConnection:
         """Cancel subscriptions, without waiting for the broker's confirmation."""
         if topics:
             self._client.unsubscribe(list(topics))
-
-    async def wait_until_broken(self) -> None:
-        """Wait until the connection breaks.
-
-        :raises TransportError: when it has broken.
-        """
-        await asyncio.shield(self._broken)
 
     def _open(self) -> None:
         client, broker = self._client, self._broker
@@ -148,7 +140,7 @@ class BrokerConnection:
 
     async def _close(self) -> None:
         self._is_closed = True
-        for future in (self._connected, self._broken):
+        for future in (self._connected, self.broken):
             future.cancel()
         if self._client is not None:
             # The thread ends by itself when this coroutine is cancelled meanwhile.
@@ -167,7 +159,7 @@ class BrokerConnection:
 
     def _break(self, error: ProviderError) -> None:
         _complete(self._connected, None, error)
-        _complete(self._broken, None, error)
+        _complete(self.broken, None, error)
 
     def _on_message(self, client: Any, data: Any, message: Any) -> None:
         with suppress(UnicodeDecodeError):
@@ -196,6 +188,12 @@ def check_broker(broker: Broker) -> None:
             pass
 
     asyncio.run(connect())
+
+
+async def _tls_context(broker: Broker) -> ssl.SSLContext:
+    from airflow_provider.core.http.async_transport import tls_context
+
+    return await tls_context(broker.verify)
 
 
 def _complete(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -137,29 +137,26 @@ class Listener:
 
     async def _listen(self, broker: Broker, connection: BrokerConnection) -> None:
         """Subscribe for each watcher, now and later, until the connection breaks."""
-        broken = asyncio.ensure_future(connection.wait_until_broken())
-        subscribed, ready = set[str](), set[Subscription]()
-        try:
-            while not broken.done():
-                self._added.clear()
-                new = [one for one in self._subscriptions if one not in ready]
-                for one in new:
-                    one.set_topics(broker)
-                ready = set(self._subscriptions)
-                wanted = {topic for one in ready for topic in one.filters}
-                connection.unsubscribe(sorted(subscribed - wanted))
-                refused = await connection.subscribe(sorted(wanted - subscribed))
-                subscribed = wanted
-                self._log_refused(broker, refused)
-                self._note_connected(broker, [one for one in new if one.filters - refused])
-                added = asyncio.ensure_future(self._added.wait())
-                await asyncio.wait([broken, added], return_when=asyncio.FIRST_COMPLETED)
+        subscribed, refused, ready = set[str](), set[str](), set[Subscription]()
+        while not connection.broken.done():
+            self._added.clear()
+            new = [one for one in self._subscriptions if one not in ready]
+            for one in new:
+                one.set_topics(broker)
+            ready = set(self._subscriptions)
+            wanted = {topic for one in ready for topic in one.filters}
+            connection.unsubscribe(sorted(subscribed - wanted))
+            refused |= await connection.subscribe(sorted(wanted - subscribed))
+            subscribed = wanted
+            self._log_refused(broker, refused)
+            self._note_connected(broker, [one for one in new if one.filters - refused])
+            added = asyncio.ensure_future(self._added.wait())
+            try:
+                futures: list[asyncio.Future[Any]] = [connection.broken, added]
+                await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            finally:
                 added.cancel()
-            broken.result()
-        finally:
-            broken.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await broken
+        connection.broken.result()
 
     def _note_connected(self, broker: Broker, new: list[Subscription]) -> None:
         for subscription in new:
