@@ -144,5 +144,5 @@ constraints: $(READY)
 		--output-file constraints-floor.txt
 
 clean: down
-	rm -rf .venv .venv-* .airflow .chromium .mariadb .redis .postgres output .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-* .airflow .chromium .mariadb .mosquitto .redis .postgres output .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find airflow_provider example_dags dev tests -name __pycache__ -prune -exec rm -rf {} +

@@ -149,6 +149,15 @@ _IOTSTUDIO = _connection_type(
         "revoke_on_close": _field(
             "Revoke the token on close", "boolean", default=False, description="Other tasks may be using it."
         ),
+        "mqtt_url": _field(
+            "MQTT broker", description="For watchers with mqtt=True, such as mqtts://broker.example.com:8883"
+        ),
+        "mqtt_username": _field("MQTT user name", description="Of a Thing's or category's MQTT credentials."),
+        "mqtt_password": _field("MQTT password", format="password"),
+        "mqtt_topics": _field(
+            "MQTT topics",
+            description="Blank-separated, with {space}, {category}, {thing_id}. Empty: the documented ones.",
+        ),
     },
     labels={"login": "Client id", "password": "Client secret"},
     placeholders={"host": "https://api.swx.altairone.com", "login": "app::01H..."},

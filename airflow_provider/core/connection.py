@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from airflow_provider.core.urls import is_loopback, split_plain
+from airflow_provider.core.urls import is_loopback, is_plain_and_remote, read_broker, split_plain
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Extra(NamedTuple):
 
     :param kind: ``text``, ``number``, ``integer``, ``boolean``, ``list`` (a list, or blank- or
         comma-separated text), ``url`` (validated like the host), or ``socket`` (the URL of a WebSocket:
-        ``wss://`` is read as ``https://``), or ``store`` (the holder of request budgets, see
-        :mod:`airflow_provider.core.limits.address`).
+        ``wss://`` is read as ``https://``), ``broker`` (the address of an MQTT broker), or ``store`` (the
+        holder of request budgets, see :mod:`airflow_provider.core.limits.address`).
     :param default: value when the field is absent, null or empty.
     :param required: whether the field must be present.
     :param choices: the values allowed; empty for any value.
@@ -36,7 +36,7 @@ class Extra(NamedTuple):
     :param secret: whether the value is a credential, which no message may hold.
     """
 
-    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket", "store"] = "text"
+    kind: Literal["text", "number", "integer", "boolean", "list", "url", "socket", "broker", "store"] = "text"
     default: Any = None
     required: bool = False
     choices: tuple[str, ...] = ()
@@ -164,6 +164,8 @@ def read_settings(connection: Connection, spec: ConnectionSpec) -> Settings:
     for name, extra in known.items():
         if extra.kind in {"url", "socket"} and extras[name]:
             extras[name] = _check_url(str(extras[name]), f"extra '{name}'", allow_http, problems)
+        elif extra.kind == "broker" and extras[name] and not allow_http:
+            _check_broker(extras[name], name, problems)
     host = _check_url(_host_of(connection, spec), "host", allow_http, problems)
     login = _required_text(connection.login, "login", spec.login, problems)
     password = _required_text(connection.password, "password", spec.password, problems)
@@ -266,6 +268,14 @@ def _check_url(url: str, where: str, allow_http: bool, problems: list[str]) -> s
     return url.rstrip("/")
 
 
+def _check_broker(address: str, name: str, problems: list[str]) -> None:
+    if is_plain_and_remote(address):
+        problems.append(
+            f"extra '{name}' is {address}, to which the password would be sent unencrypted; use mqtts://, or"
+            " set the extra 'allow_http' to true"
+        )
+
+
 def _is_plain(url: str) -> bool:
     try:
         split_plain(url)
@@ -356,5 +366,6 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "boolean": _boolean,
     "list": _list,
     "verify": _verify,
+    "broker": read_broker,
     "store": _store,
 }

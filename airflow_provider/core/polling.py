@@ -65,6 +65,18 @@ def intervals(longest: float, first: float = 1.0) -> Iterator[float]:
         current = min(longest, current * 1.5)
 
 
+def backoff_delays(first: float = 0.5, longest: float = 60.0) -> Iterator[float]:
+    """Yield the delays between attempts to connect, forever: exponential backoff with jitter.
+
+    :param first: seconds of the first delay, before jitter.
+    :param longest: maximum seconds of a delay.
+    """
+    current = first
+    while True:
+        yield current * random.uniform(0.5, 1.0)  # noqa: S311
+        current = min(longest, current * 2)
+
+
 def wait_for(
     poll: Callable[[], T | None],
     *,

@@ -9,10 +9,19 @@ import asyncio
 import hashlib
 import math
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
@@ -22,7 +31,7 @@ from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.trigger_events import error_event
 
 if TYPE_CHECKING:
-    from airflow_provider.core.state.firing import Decision
+    from airflow_provider.core.state.firing import Decision, Firing
 
 T = TypeVar("T")
 
@@ -106,7 +115,11 @@ class NewItemsTrigger(BaseEventTrigger):
     """
 
     poll_interval: float
+    fresh_from = -math.inf
+    """Time of the event loop from which on a shared list must be asked for."""
     _known_at = -math.inf
+    timing: ClassVar[frozenset[str]] = frozenset({"poll_interval"})
+    """Arguments that do not change which events fire, and so belong to the same stored state."""
     first_poll_fires = True
     """Whether the items of the very first poll count as new."""
 
@@ -144,21 +157,45 @@ class NewItemsTrigger(BaseEventTrigger):
         """Poll without end; a failed poll is logged only, as Airflow does not restart a failed watcher."""
         from airflow_provider.core.state.firing import Firing
 
-        query = {name: value for name, value in self.arguments().items() if name != "poll_interval"}
+        query = {name: value for name, value in self.arguments().items() if name not in self.timing}
         firing = Firing(self, f"seen {fingerprint(query)}", self.log)
         await firing.open()
-        for pause in intervals(self.poll_interval, first=self.poll_interval):
-            self._known_at = firing.read_at
+        for interval in intervals(self.poll_interval, first=self.poll_interval):
+            self._known_at = max(firing.read_at, self.fresh_from)
+            pause, failed = interval, False
             try:
                 items = await self.list_items()
             except Exception as error:
+                pause, failed = self.pause_after_failure(interval), True
                 self.log.warning("poll failed, next poll in %.1f s: %s", pause, error)
             else:
-                hashes = await asyncio.to_thread(_by_hash, items)  # There may be ten thousand of them.
+                hashes = await asyncio.to_thread(by_hash, items)  # There may be ten thousand of them.
                 async with aclosing(firing.events(partial(self._news, items, hashes))) as events:
                     async for event in events:
                         yield event
-            await asyncio.sleep(pause)
+            async with aclosing(self.between_polls(firing, pause, failed=failed)) as events:
+                async for event in events:
+                    yield event
+
+    def pause_after_failure(self, interval: float) -> float:
+        """Return the seconds until the poll after a failed one.
+
+        :param interval: the seconds after a poll that did not fail.
+        """
+        return interval
+
+    async def between_polls(
+        self, firing: Firing, pause: float, *, failed: bool
+    ) -> AsyncGenerator[TriggerEvent, None]:
+        """Wait for the next poll; a watcher that hears of changes in between fires for them.
+
+        :param firing: the watcher's state.
+        :param pause: seconds until the next poll.
+        :param failed: whether the last poll has failed.
+        """
+        await asyncio.sleep(pause)
+        for event in list[TriggerEvent]():
+            yield event
 
     def _news(self, items: Mapping[str, Any], hashes: Mapping[str, str], stored: Any) -> Decision:
         """Return the events of the items that are not known, and the items to know from now on."""
@@ -170,6 +207,6 @@ class NewItemsTrigger(BaseEventTrigger):
         return payloads, None if known is not None and known == hashes.keys() else sorted(hashes)
 
 
-def _by_hash(keys: Iterable[str]) -> dict[str, str]:
+def by_hash(keys: Iterable[str]) -> dict[str, str]:
     """Return the keys by short hashes, of which some thousands fit into an asset's state."""
     return {hashlib.sha256(key.encode()).hexdigest()[:10]: key for key in keys}

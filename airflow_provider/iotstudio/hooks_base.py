@@ -66,6 +66,10 @@ class SpaceHook(ApiHook):
             "access_token": Extra(secret=True),
             "api_preview": Extra(),
             "revoke_on_close": Extra("boolean", False),
+            "mqtt_url": Extra("broker"),
+            "mqtt_username": Extra(),
+            "mqtt_password": Extra(secret=True),
+            "mqtt_topics": Extra("list", ()),
         },
     )
 
@@ -223,10 +227,24 @@ class SpaceHook(ApiHook):
             super().close()
 
     def probe(self) -> str:
-        """Request a token and list one Thing; return a sentence for a connection that works."""
+        """Request a token and list one Thing; return a sentence for a connection that works.
+
+        With the extra ``mqtt_url``, the broker must accept its credentials, too.
+        """
         space = self.space
         self.send(api.things(space, params={"limit": 1}))
-        return f"Connected; the space '{space}' can be read."
+        if not self.settings.extras["mqtt_url"]:
+            return f"Connected; the space '{space}' can be read."
+        from airflow_provider.core.push.broker import check_broker
+        from airflow_provider.iotstudio.push.settings import broker_of
+
+        try:
+            check_broker(broker_of(self.settings))
+        except ProviderError as error:
+            raise ProviderError(
+                f"The space '{space}' can be read, but no values are pushed: {error}"
+            ) from None
+        return f"Connected; the space '{space}' can be read, and the MQTT broker accepts the credentials."
 
     def diagnose(self, error: ProviderError) -> str:
         """Return in one sentence what is wrong with the connection."""

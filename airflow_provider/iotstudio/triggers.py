@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from datetime import datetime
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.input.conditions import raise_problems
@@ -28,7 +30,10 @@ from airflow_provider.iotstudio.hooks_base import aread_twice
 if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
+    from airflow_provider.core.push.broker import Broker
+    from airflow_provider.core.state.firing import Firing
     from airflow_provider.iotstudio.events.silence import Silence
+    from airflow_provider.iotstudio.push.watch import PushWatch
 
 __all__ = [
     "IoTStudioActionTrigger",
@@ -201,12 +206,19 @@ class IoTStudioThingTrigger(NewItemsTrigger):
     versions the first poll after a restart fires for all Things that match. The service evaluates the
     filters; watchers with the same filters share one request.
 
+    With ``mqtt``, values that the service or a device publishes tell at once when to ask the service about
+    which Things. The poll remains the net below: after each connect, and at an interval that may be long.
+    While the broker cannot be used, the watcher polls at least every 30 seconds.
+
     :param iotstudio_conn_id: id of the Airflow connection; nothing else of it is serialised.
     :param filters: condition by property name, as the API writes it: ``{"temperature": "gt:20"}``.
     :param category: only Things of this category.
     :param poll_interval: seconds between polls.
     :param space: id of the space; None for the connection's.
+    :param mqtt: whether values are pushed, too, by the broker of the connection's extra ``mqtt_url``.
     """
+
+    timing = frozenset({"poll_interval", "mqtt"})
 
     def __init__(
         self,
@@ -216,6 +228,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         category: str | None = None,
         poll_interval: float = 30.0,
         space: str | None = None,
+        mqtt: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.iotstudio_conn_id = iotstudio_conn_id
@@ -223,6 +236,8 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         self.category = category
         self.poll_interval = poll_interval
         self.space = space
+        self.mqtt = mqtt
+        self._push: PushWatch | None = None
         self._names_checked = False
 
     def arguments(self) -> dict[str, Any]:
@@ -233,6 +248,7 @@ class IoTStudioThingTrigger(NewItemsTrigger):
             "category": self.category,
             "poll_interval": self.poll_interval,
             "space": self.space,
+            "mqtt": self.mqtt,
         }
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -246,6 +262,8 @@ class IoTStudioThingTrigger(NewItemsTrigger):
     def _problems(self) -> list[str]:
         filters: object = self.filters
         required = ["'filters' is missing"] if filters is None else filter_problems(filters)
+        mqtt: object = self.mqtt
+        required += [] if isinstance(mqtt, bool) else [f"'mqtt' is {mqtt!r:.60}, not True or False"]
         return [*required, *name_problems(self.category, "category"), *name_problems(self.space, "space")]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -253,8 +271,51 @@ class IoTStudioThingTrigger(NewItemsTrigger):
         if problems := self._problems():
             self.log.error("this watcher can never fire, and sends nothing: %s", "; ".join(problems)[:2000])
             await asyncio.Event().wait()
-        async for event in super().run():
-            yield event
+        async with AsyncExitStack() as stack:
+            if self.mqtt:
+                self._push = await stack.enter_async_context(await self._watch_pushed_values())
+            async for event in super().run():
+                yield event
+
+    async def _watch_pushed_values(self) -> AbstractAsyncContextManager[PushWatch]:
+        # Imported late, because DAG files with a watcher are parsed often; in a thread, because the import
+        # would block the event loop.
+        module = await asyncio.to_thread(import_module, "airflow_provider.iotstudio.push.watch")
+        settings = await asyncio.to_thread(import_module, "airflow_provider.iotstudio.push.settings")
+        params = api.filters(self.filters)
+
+        async def load() -> Broker:
+            found: Broker = settings.broker_of(await IoTStudioHook(self.iotstudio_conn_id).aload())
+            return found
+
+        async def ask(thing_ids: Sequence[str]) -> Sequence[str]:
+            hook, found = IoTStudioHook(self.iotstudio_conn_id, space=self.space), list[str]()
+            for start in range(0, len(thing_ids), api.IDS_PER_REQUEST):
+                block = {**params, "thingID[]": thing_ids[start : start + api.IDS_PER_REQUEST]}
+                found += await hook.amatching(sys.maxsize, category=self.category, params=block)
+            return found
+
+        names = {"space": self.space, "category": self.category}
+        watched: AbstractAsyncContextManager[PushWatch] = module.watch(
+            self.iotstudio_conn_id, load, names, self.filters, ask, self.events, self.log
+        )
+        return watched
+
+    def pause_after_failure(self, interval: float) -> float:
+        """Return the seconds until the poll after a failed one."""
+        return self._push.pause_after_failure(interval) if self._push else interval
+
+    async def between_polls(
+        self, firing: Firing, pause: float, *, failed: bool
+    ) -> AsyncGenerator[TriggerEvent, None]:
+        """Wait for the next poll, or fire for what is pushed meanwhile."""
+        if self._push is None:
+            await asyncio.sleep(pause)
+            return
+        async with aclosing(self._push.events(firing, pause, failed=failed)) as events:
+            async for event in events:
+                yield event
+        self.fresh_from = self._push.fresh_from
 
     async def list_items(self) -> Mapping[str, Any]:
         """Poll once; return the ids of the Things that match, as keys."""

@@ -53,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="REPORT",
         help="set the switches that a report of the conformance checks has found; --set changes them",
     )
+    _add_servers(parser)
+    parser.add_argument("--switches", action="store_true", help="list all switches, and end")
+    return parser
+
+
+def _add_servers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--amigocloud-sql",
         default="",
@@ -60,8 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         help="PostgreSQL server with PostGIS that runs AmigoCloud's SQL, as"
         " postgresql://USER:PASSWORD@HOST:PORT/DATABASE (an embedded database)",
     )
-    parser.add_argument("--switches", action="store_true", help="list all switches, and end")
-    return parser
+    parser.add_argument(
+        "--iot-mqtt",
+        default="",
+        metavar="URL",
+        help="MQTT broker with which IoT Studio exchanges property values, as mqtt://USER:PASSWORD@HOST:PORT;"
+        " for one process",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(options.set, options.load)
     if options.like:
         read_report(options.like, settings)
+    if options.iot_mqtt and options.processes > 1:
+        settings.problems.append("--iot-mqtt is for one process: several ones serve for reading only")
     if settings.problems:
         parser.error("\n".join(settings.problems))
     try:
@@ -112,7 +125,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
         signal.signal(number, lambda *_: os.write(stop, b"x"))
     ports = {"port": options.port, "storage_port": options.storage_port}
     chosen: Any = {**ports, "switches": settings.switches, "loads": settings.loads}
-    chosen["amigocloud_sql"] = options.amigocloud_sql
+    chosen |= {"amigocloud_sql": options.amigocloud_sql, "iot_mqtt": options.iot_mqtt}
     if options.processes == 1:
         with Sandbox(**chosen) as sandbox:
             _announce(sandbox)

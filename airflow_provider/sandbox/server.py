@@ -57,6 +57,8 @@ class Sandbox:
         generates it again.
     :param amigocloud_sql: address of a PostgreSQL server with PostGIS that runs AmigoCloud's SQL,
         ``postgresql://user:password@host:port/database``; by default an embedded database runs it.
+    :param iot_mqtt: address of a broker, ``mqtt://user:password@host:port``, with which IoT Studio exchanges
+        property values; by default there is none.
     """
 
     mapsindoors: MapsIndoorsService
@@ -73,12 +75,15 @@ class Sandbox:
         switches: Mapping[str, Any] | None = None,
         loads: Iterable[tuple[str, Mapping[str, Any]]] = (),
         amigocloud_sql: str | None = None,
+        iot_mqtt: str | None = None,
     ) -> None:
         self.port = port
         self.storage_port = storage_port
         self.kinds = kinds
         self.faults = Faults()
-        self.around = Surroundings(amigocloud_sql=amigocloud_sql or "")
+        self.around = Surroundings(
+            amigocloud_sql=amigocloud_sql or "", iot_mqtt=iot_mqtt or "", on_loop=self._on_loop
+        )
         self.services: dict[str, Service] = {}
         self.switches = Switches({})
         self._settings = dict(switches or {})
@@ -125,7 +130,7 @@ class Sandbox:
 
         :raises OSError: when a port is taken.
         :raises SwitchError: when a switch does not exist or has another type.
-        :raises StartError: when the server of AmigoCloud's SQL cannot be used.
+        :raises StartError: when the server of AmigoCloud's SQL, or the broker, cannot be used.
         :raises RuntimeError: when the server does not start.
         """
         try:

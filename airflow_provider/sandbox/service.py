@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -60,6 +60,8 @@ class Surroundings:
     :param member: number of the process among several, from 0.
     :param amigocloud_sql: address of the PostgreSQL server that runs AmigoCloud's SQL; empty for the embedded
         engine.
+    :param iot_mqtt: address of the broker with which IoT Studio exchanges property values; empty for none.
+    :param on_loop: runs a function between two requests; for a service with a thread of its own.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -69,6 +71,8 @@ class Surroundings:
     shared: SharedState | None = None
     member: int = 0
     amigocloud_sql: str = field(default="", repr=False)
+    iot_mqtt: str = field(default="", repr=False)
+    on_loop: Callable[[Callable[[], None]], None] = field(default=lambda work: work(), repr=False)
 
     def rate_limit(self, name: str, unit: float = 1.0) -> RateLimit:
         """Return a new rate limit, which the processes of a sandbox share by its name."""

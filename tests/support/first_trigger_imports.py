@@ -40,6 +40,7 @@ def triggers() -> list[BaseTrigger]:
         AmigoCloudEventTrigger(events=["realtime"], dataset=2001, poll_interval=0.1),
         AmigoCloudDatasetTrigger(dataset=2001, poll_interval=0.1),
         IoTStudioThingTrigger(filters={"temperature": "gt:5000"}, poll_interval=0.1),
+        IoTStudioThingTrigger(filters={"temperature": "gt:5001"}, poll_interval=0.1, mqtt=True),
         IoTStudioEventTrigger(event="highTemperature", category="Sensors", poll_interval=0.1),
         LeanIXRunEndedTrigger(poll_interval=0.1),
         LeanIXRunTrigger(

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-HEAVY = ("requests", "pyarrow", "shapely", "starlette", "uvicorn", "websockets", "pandas", "numpy")
+HEAVY = ("requests", "pyarrow", "shapely", "starlette", "uvicorn", "websockets", "pandas", "numpy", "paho")
 VENDORS = ("mapsindoors", "amigocloud", "iotstudio", "leanix")
 PACKAGES = (*VENDORS, "warehouse")
 KINDS = ("hooks", "operators", "sensors", "triggers")

@@ -23,6 +23,9 @@ On Python 3.13 Airflow itself no longer loads ``csv``, so that the first import 
 @pytest.mark.slow
 def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(sandbox: Sandbox) -> None:
     connections = {f"AIRFLOW_CONN_{name.upper()}": text for name, text in sandbox.connections.items()}
+    with_broker = json.loads(connections["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"])
+    with_broker["extra"]["mqtt_url"] = "mqtt://127.0.0.1:9"
+    connections["AIRFLOW_CONN_IOTSTUDIO_DEFAULT"] = json.dumps(with_broker)
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.support.first_trigger_imports"],
         stdin=subprocess.PIPE,

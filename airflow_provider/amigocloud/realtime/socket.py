@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from airflow_provider.amigocloud import api
 from airflow_provider.amigocloud.realtime import engineio
 from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.polling import backoff_delays as backoff_delays
 from airflow_provider.core.redaction import redact_token, without_query
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError, ProviderError, RequestRejectedError, TransportError
@@ -37,18 +36,6 @@ client sends the pings."""
 
 _wire = logging.getLogger(f"{__name__}.wire")
 _wire.setLevel(logging.WARNING)  # lower levels would log sessions
-
-
-def backoff_delays(first: float = 0.5, longest: float = 60.0) -> Iterator[float]:
-    """Yield the delays between attempts to connect, forever: exponential backoff with jitter.
-
-    :param first: seconds of the first delay, before jitter.
-    :param longest: maximum seconds of a delay.
-    """
-    current = first
-    while True:
-        yield current * random.uniform(0.5, 1.0)  # noqa: S311
-        current = min(longest, current * 2)
 
 
 def limited_ping_interval(seconds: float, protocol: int) -> float:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from airflow_provider.sandbox.iotstudio.auth import authorize, bearer
 from airflow_provider.sandbox.iotstudio.loads import ThingsLoad
+from airflow_provider.sandbox.iotstudio.push.link import BrokerLink
 from airflow_provider.sandbox.iotstudio.records import Category, Space
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, OAuthError, Reply, not_found
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
+
+    from airflow_provider.sandbox.service import Surroundings
 
 
 @dataclass(frozen=True)
@@ -137,14 +140,31 @@ class IoTStudioService(IoTStudioState):
 
     loads = (ThingsLoad,)
 
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__(around)
+        if around.iot_mqtt:
+            self.link = BrokerLink(around.iot_mqtt, self._take_published)
+
+    def close(self) -> None:
+        """Close the connection to the broker."""
+        if self.link:
+            self.link.close()
+
+    def _take_published(self, space: str, thing: str, payload: Any) -> None:
+        self.around.on_loop(lambda: properties.take_published(self, space, thing, payload))
+
     def connection(self) -> Mapping[str, Any]:
         """Return the Airflow connection that uses the seeded client."""
+        extra: dict[str, Any] = {"space": SPACE, "scopes": ["category", "thing", "model", "query"]}
+        if self.link:
+            user = {"mqtt_username": self.link.username, "mqtt_password": self.link.password}
+            extra |= {"mqtt_url": self.link.url, **user}
         return {
             "conn_type": "iotstudio",
             "host": self.base_url,
             "login": CLIENT_ID,
             "password": CLIENT_SECRET,
-            "extra": {"space": SPACE, "scopes": ["category", "thing", "model", "query"]},
+            "extra": extra,
         }
 
     def routes(self) -> Sequence[BaseRoute]:

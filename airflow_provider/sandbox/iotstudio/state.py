@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from airflow_provider.sandbox.iotstudio.auth import Client
 from airflow_provider.sandbox.iotstudio.formats import ulid
+from airflow_provider.sandbox.iotstudio.push.link import BrokerLink
 from airflow_provider.sandbox.iotstudio.records import QueryCursor, Space
 from airflow_provider.sandbox.iotstudio.seed import CLIENT_ID, CLIENT_SECRET, SPACE, seeded_space
 from airflow_provider.sandbox.iotstudio.switches import Switches
@@ -20,6 +21,7 @@ class IoTStudioState(Service, Switches):
     """
 
     name: ClassVar[str] = "iotstudio"
+    link: BrokerLink | None = None
 
     def reset(self) -> None:
         """Restore the seeded space, the clients and the default switches."""

@@ -1,4 +1,4 @@
-"""MQTT credentials of Things and categories; there is no broker."""
+"""MQTT credentials of Things and categories; a broker has its own users."""
 
 from __future__ import annotations
 

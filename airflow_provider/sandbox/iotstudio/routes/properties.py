@@ -9,6 +9,7 @@ from airflow_provider.sandbox.iotstudio.formats import rfc3339
 from airflow_provider.sandbox.iotstudio.records import Thing
 from airflow_provider.sandbox.iotstudio.request import ApiRequest
 from airflow_provider.sandbox.iotstudio.responses import ApiError, Reply, not_found
+from airflow_provider.sandbox.iotstudio.state import IoTStudioState
 from airflow_provider.sandbox.iotstudio.validation import exceeded_limit, value_error
 
 
@@ -73,13 +74,37 @@ def _value_error(request: ApiRequest, thing: Thing, name: str, value: Any) -> st
     return value_error(schema, value, service)
 
 
-def store_values(request: ApiRequest, thing: Thing, values: Mapping[str, Any], *, record: bool) -> None:
+def take_published(service: IoTStudioState, space: str, thing: str, payload: Any) -> None:
+    """Store values that a device has published; those that the API would refuse are ignored.
+
+    :param space: id of the space.
+    :param thing: id of the Thing.
+    :param payload: the message's payload.
+    """
+    found = service.spaces.get(space)
+    if found is None or thing not in found.things or not isinstance(payload, dict):
+        return
+    request = ApiRequest(service, found, None, {}, [], b"", "")
+    valid = {
+        name: value
+        for name, value in payload.items()
+        if not _value_error(request, found.things[thing], name, value)
+    }
+    store_values(request, found.things[thing], valid, record=True, publish=False)
+
+
+def store_values(
+    request: ApiRequest, thing: Thing, values: Mapping[str, Any], *, record: bool, publish: bool = True
+) -> None:
     """Store values, with the switches for dropped, clamped and rounded writes applied.
 
     :param record: whether the values are added to the history.
+    :param publish: whether they are published, where there is a broker.
     """
     service = request.service
     now = service.around.clock.now()
+    if publish and service.link:
+        service.link.publish(request.space.name, thing.uid, values)
     for name, value in values.items():
         if name in service.lost_writes or (thing.uid, name) in service.lost_writes:
             continue

@@ -1,0 +1,1 @@
+"""Push: values from a message broker, instead of polls."""

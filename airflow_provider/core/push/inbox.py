@@ -1,0 +1,79 @@
+"""Inbox: pushed values of one watcher, the newest by key, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+MAX_KEYS = 10_000
+"""Maximum keys with unread values; more of them are found by a poll."""
+
+
+class Inbox:
+    """Values that arrive in a network thread, and are read by an event loop.
+
+    A newer value of a key replaces an older one. ``poll_due`` is set when a poll must find what was pushed:
+    after a connection was made, and when more keys have values than are stored. Its result must be asked for
+    after ``due_from``, in the loop's time.
+    """
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.due_from = 0.0
+        self.poll_due = False
+        self._loop = asyncio.get_running_loop()
+        self._lock = Lock()
+        self._values: dict[str, dict[str, Any]] = {}
+        self._is_waking = False
+        self._changed = asyncio.Event()
+
+    def put(self, key: str, values: Mapping[str, Any]) -> None:
+        """Add values of a key, from any thread.
+
+        :param key: what they belong to.
+        :param values: values by name.
+        """
+        with self._lock:
+            if key in self._values:
+                self._values[key].update(values)
+            elif len(self._values) < MAX_KEYS:
+                self._values[key] = dict(values)
+            else:
+                self.poll_due, self.due_from = True, self._loop.time()
+            if self._is_waking:
+                return
+            self._is_waking = True
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._is_waking = False
+        self._changed.set()
+
+    def set_connected(self, connected: bool) -> None:
+        """Note that the connection was made or has broken; a poll is due after it was made."""
+        self.connected = connected
+        if connected:
+            self.poll_due, self.due_from = True, self._loop.time()
+        self._changed.set()
+
+    def take(self) -> dict[str, dict[str, Any]]:
+        """Return all unread values by key, and forget them."""
+        with self._lock:
+            values, self._values = self._values, {}
+        return values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something has changed, at most for some seconds."""
+        # Not wait_for(): on Python 3.11 it swallows a cancellation that comes just when the wait is over.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._changed.wait()
+        self._changed.clear()

@@ -1,0 +1,252 @@
+"""Listener: one connection to a broker for all watchers of an Airflow connection, reopened forever.
+
+A broker delivers what is published while a client is connected. After each connect the watchers therefore
+poll; the poll finds what was published meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from airflow_provider.core.polling import backoff_delays
+from airflow_provider.core.push.broker import Broker, BrokerConnection, BrokerRefusedError
+from airflow_provider.core.push.inbox import Inbox
+from airflow_provider.core.push.topics import TopicPattern
+from airflow_provider.core.redaction import redact
+from airflow_provider.errors import InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+STABLE_SECONDS = 10.0
+"""Seconds after which a connection counts as stable, so that the backoff starts over when it breaks."""
+
+REFUSED_SECONDS = 300.0
+"""Maximum seconds between attempts while the broker refuses the credentials, or the connection is invalid."""
+
+REPEATED_SECONDS = 600.0
+"""Seconds after which a problem that lasts is logged as before."""
+
+MAX_PAYLOAD_BYTES = 256 << 10
+"""Maximum bytes of a message that is read."""
+
+LoadBroker = Callable[[], Awaitable[Broker]]
+"""Reads the broker from the Airflow connection, which may have changed since the last attempt."""
+
+ReadMessage = Callable[[Mapping[str, str], Mapping[str, Any], Inbox], None]
+"""Puts the values of a message into the inbox, in the network's thread: gets the names in its topic, and its
+payload."""
+
+
+@dataclass(eq=False)
+class Subscription:
+    """The subscription of one watcher.
+
+    :param names: values of the names in topics, such as the id of a space; None for the broker's.
+    :param read: see :data:`ReadMessage`.
+    :param inbox: receives the values.
+    """
+
+    names: Mapping[str, str | None]
+    read: ReadMessage
+    inbox: Inbox
+    patterns: list[TopicPattern] = field(default_factory=list)
+
+    def set_topics(self, broker: Broker) -> set[str]:
+        """Take the topics of a broker; return the filters to subscribe to."""
+        names = {**broker.names, **{name: value for name, value in self.names.items() if value is not None}}
+        self.patterns = [TopicPattern(template, names) for template in broker.topics]
+        return self.filters
+
+    @property
+    def filters(self) -> set[str]:
+        """The filters to subscribe to."""
+        return {pattern.subscription for pattern in self.patterns}
+
+    def receive(self, topic: str, payload: Mapping[str, Any]) -> None:
+        """Read a message whose topic is one of this subscription."""
+        for pattern in self.patterns:
+            names = pattern.read(topic)
+            if names is not None:
+                self.read(names, payload, self.inbox)
+                return
+
+
+class Listener:
+    """The connection to a broker that the watchers of one Airflow connection share.
+
+    :param load: see :data:`LoadBroker`.
+    :param log: receives what is wrong with the connection.
+    """
+
+    def __init__(self, load: LoadBroker, log: Logger) -> None:
+        self.connects = 0
+        self.messages = 0
+        self.unreadable = 0
+        self._load = load
+        self._log = log
+        self._refused: set[str] = set()
+        self._subscriptions: set[Subscription] = set()
+        self._added = asyncio.Event()
+        self._logged: tuple[str, float] = ("", 0.0)
+        self._delays, self._refused_delays = backoff_delays(), _refused_delays()
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def add(self, subscription: Subscription) -> None:
+        """Subscribe a watcher to its topics, now if there is a connection, and after each connect."""
+        self._subscriptions = {*self._subscriptions, subscription}  # the network's thread reads it
+        self._added.set()
+
+    def remove(self, subscription: Subscription) -> bool:
+        """Remove a watcher; return whether another one is left."""
+        self._subscriptions = self._subscriptions - {subscription}
+        self._added.set()
+        return bool(self._subscriptions)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    # -- the connection
+
+    async def _serve(self) -> None:
+        while True:
+            started = _now()
+            try:
+                broker = await self._load()
+                async with BrokerConnection(broker, self._receive) as connection:
+                    self._refused_delays = _refused_delays()
+                    await self._listen(broker, connection)
+            except Exception as error:
+                for subscription in self._subscriptions:
+                    subscription.inbox.set_connected(False)
+                if _now() - started > STABLE_SECONDS:
+                    self._delays = backoff_delays()
+                is_refused = isinstance(error, (BrokerRefusedError, InputError))
+                delay = next(self._refused_delays if is_refused else self._delays)
+                self._log_problem(error, delay, is_refused=is_refused)
+                await asyncio.sleep(delay)
+
+    async def _listen(self, broker: Broker, connection: BrokerConnection) -> None:
+        """Subscribe for each watcher, now and later, until the connection breaks."""
+        subscribed, refused, ready = set[str](), set[str](), set[Subscription]()
+        while not connection.broken.done():
+            self._added.clear()
+            new = [one for one in self._subscriptions if one not in ready]
+            for one in new:
+                one.set_topics(broker)
+            ready = set(self._subscriptions)
+            wanted = {topic for one in ready for topic in one.filters}
+            connection.unsubscribe(sorted(subscribed - wanted))
+            refused |= await connection.subscribe(sorted(wanted - subscribed))
+            subscribed = wanted
+            self._log_refused(broker, refused)
+            self._note_connected(broker, [one for one in new if one.filters - refused])
+            added = asyncio.ensure_future(self._added.wait())
+            try:
+                futures: list[asyncio.Future[Any]] = [connection.broken, added]
+                await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                added.cancel()
+        connection.broken.result()
+
+    def _note_connected(self, broker: Broker, new: list[Subscription]) -> None:
+        for subscription in new:
+            subscription.inbox.set_connected(True)
+        if new and self._logged[0] != "connected":
+            self._log.info("values are pushed by the broker %s", broker.url)
+            self._logged = ("connected", _now())
+        self.connects += bool(new)
+
+    def _log_refused(self, broker: Broker, topics: set[str]) -> None:
+        if new := sorted(topics - self._refused):
+            self._refused |= topics
+            self._log.error(
+                "the broker %s refuses subscriptions, so that changes of these topics are found by polling"
+                " only: %s",
+                broker.url,
+                ", ".join(new)[:300],
+            )
+
+    def _log_problem(self, error: Exception, delay: float, *, is_refused: bool) -> None:
+        text, (logged, at) = redact(str(error)), self._logged
+        if text == logged and _now() - at < REPEATED_SECONDS:
+            return
+        self._logged = (text, _now())
+        write = self._log.error if is_refused else self._log.warning
+        write(
+            "no values are pushed, changes are found by polling only; next attempt in %.1f s: %s", delay, text
+        )
+
+    # -- messages, in the network's thread
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        self.messages += 1
+        try:
+            if len(payload) > MAX_PAYLOAD_BYTES:
+                raise ValueError(f"{len(payload)} bytes are too many")
+            values = msgspec.json.decode(payload)
+            if not isinstance(values, dict):
+                raise TypeError("no JSON object")
+        except (ValueError, TypeError, RecursionError) as error:
+            self._log_unreadable(topic, error)
+            return
+        for subscription in self._subscriptions:
+            subscription.receive(topic, values)
+
+    def _log_unreadable(self, topic: str, error: Exception) -> None:
+        self.unreadable += 1
+        if self.unreadable == 1:
+            self._log.warning(
+                "a message cannot be read and is ignored, as are later ones like it; topic %r: %s",
+                redact(topic)[:200],
+                redact(str(error))[:200],
+            )
+
+
+_listeners: WeakKeyDictionary[Any, dict[Hashable, Listener]] = WeakKeyDictionary()
+"""Running listeners by event loop and key."""
+
+
+@asynccontextmanager
+async def subscribed(
+    key: Hashable,
+    load: LoadBroker,
+    names: Mapping[str, str | None],
+    read: ReadMessage,
+    log: Logger,
+) -> AsyncIterator[Inbox]:
+    """Yield an inbox that gets pushed values within the block, over a connection that watchers share.
+
+    :param key: the Airflow connection; watchers with the same key share a connection to its broker.
+    :param load: see :data:`LoadBroker`.
+    :param names: see :class:`Subscription`.
+    :param read: see :data:`ReadMessage`.
+    :param log: receives what is wrong with the connection.
+    """
+    listeners = _listeners.setdefault(asyncio.get_running_loop(), {})
+    listener = listeners.get(key) or listeners.setdefault(key, Listener(load, log))
+    subscription = Subscription(names, read, Inbox())
+    listener.add(subscription)
+    try:
+        yield subscription.inbox
+    finally:
+        if not listener.remove(subscription):
+            del listeners[key]
+            await listener.close()
+
+
+def _refused_delays() -> Iterator[float]:
+    return backoff_delays(5.0, REFUSED_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

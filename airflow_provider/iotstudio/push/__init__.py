@@ -1,0 +1,1 @@
+"""Property values that the service pushes over MQTT."""

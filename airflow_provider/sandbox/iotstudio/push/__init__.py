@@ -1,0 +1,1 @@
+"""Property values exchanged with an MQTT broker."""
