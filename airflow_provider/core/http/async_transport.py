@@ -1,4 +1,4 @@
-"""Asynchronous transport: sends calls with ``httpx``, for the triggerer's event loop."""
+"""Asynchronous transport: sends calls with ``httpx``, for event loops: a triggerer's, or a task's own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import MAX_RENEWALS, Endpoint, Request
 from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
 from airflow_provider.core.http.retry import Outcome, result_or_raise, tenacity_options
+from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
@@ -26,7 +27,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_clients: WeakKeyDictionary[Any, dict[str, httpx.AsyncClient]] = WeakKeyDictionary()
+
+class SharedClient(NamedTuple):
+    """A client, its places for requests at once, and the transports that have used it and are not closed."""
+
+    client: httpx.AsyncClient
+    places: asyncio.Semaphore
+    users: WeakSet[AsyncTransport]
+
+
+_CONNECTIONS = 100
+"""Maximum connections of a client, and requests of it at once: its own queue slows down with its length."""
+
+
+_clients: WeakKeyDictionary[Any, dict[str, SharedClient]] = WeakKeyDictionary()
 
 _contexts: dict[bool | str, ssl.SSLContext] = {}
 
@@ -43,7 +57,9 @@ class AsyncTransport:
 
     def __init__(self, endpoint: Endpoint, log: Logger) -> None:
         self.endpoint = endpoint
+        self.requests = 0
         self._log = log
+        self._pauses = TaskPauses.here()
 
     async def send(self, call: Call[T]) -> T:
         """Send a call with retries, and return the result that its reader makes of the reply.
@@ -59,6 +75,15 @@ class AsyncTransport:
     async def access_token(self) -> str:
         """Return the token that authenticates calls to the API, fetched when the process holds none."""
         return await self.endpoint.credential.atoken(self.send, self.endpoint.bases["api"])
+
+    async def aclose(self) -> None:
+        """Close the running loop's clients that no other transport uses; the next call opens a new one."""
+        clients = _clients.get(asyncio.get_running_loop(), {})
+        for key, shared in list(clients.items()):
+            shared.users.discard(self)
+            if not shared.users:
+                del clients[key]
+                await shared.client.aclose()
 
     async def _attempt(self, call: Call[Any]) -> Any:
         """Send a call; when the token is refused, send it once more with a new token."""
@@ -88,28 +113,44 @@ class AsyncTransport:
             raise TypeError("a streamed body needs the synchronous transport")
         if request.budget:
             await request.budget.aacquire()
-        client = await self._client(local=is_loopback(urlsplit(request.url).hostname))
+        shared = await self._client(local=is_loopback(urlsplit(request.url).hostname))
         import httpx  # loaded by now, in a thread
+
+        if request.method != "GET":
+            await self._pauses.arest(self._log)
+        self.requests += 1
 
         try:
             with _cancellable():
-                return await _exchange(client, call, request)
+                async with shared.places:
+                    return await _exchange(shared.client, call, request)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
             return _no_response(error)
 
-    async def _client(self, *, local: bool) -> httpx.AsyncClient:
+    async def _client(self, *, local: bool) -> SharedClient:
         settings = self.endpoint.settings
-        clients = _clients.setdefault(asyncio.get_running_loop(), {})
+        clients = _clients_here()
         options = (settings.verify, settings.timeout, settings.host, local)
         key = hashlib.sha256(repr(options).encode()).hexdigest()
         if key not in clients:
             await asyncio.to_thread(_load_libraries)
             context = await tls_context(settings.verify)
             if key not in clients:
-                clients[key] = _new_client(context, settings.timeout, local=local)
+                client = _new_client(context, settings.timeout, local=local)
+                clients[key] = SharedClient(client, asyncio.Semaphore(_CONNECTIONS), WeakSet())
+        clients[key].users.add(self)
         return clients[key]
+
+
+def _clients_here() -> dict[str, SharedClient]:
+    """Return the clients of the running event loop, and forget those of loops that were closed."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        for other in [other for other in _clients if other.is_closed()]:
+            _clients.pop(other, None)
+    return _clients.setdefault(loop, {})
 
 
 async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request) -> Reply | NoResponse:
@@ -127,8 +168,8 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
 
 async def close_clients() -> None:
     """Close the clients of the running event loop, before it ends."""
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
-        await client.aclose()
+    for shared in _clients.pop(asyncio.get_running_loop(), {}).values():
+        await shared.client.aclose()
 
 
 @contextmanager
@@ -174,6 +215,7 @@ def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, local:
     client = httpx.AsyncClient(
         verify=context,
         timeout=httpx.Timeout(read, connect=connect),
+        limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         follow_redirects=False,
         trust_env=not local,  # No proxy for loopback hosts: plain http is allowed there, and must stay local.
     )
