@@ -379,4 +379,5 @@ class ApiHook(BaseHook):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.aclose()
+        if self._transport or self._async_transport:
+            await self.aclose()
