@@ -242,8 +242,8 @@ async def test_two_hundred_tasks_of_a_loop_share_token_connection_and_places(
     assert len(values) == 200
     assert read == ["iotstudio_default"]
     assert sandbox.counters.tokens_issued["iotstudio"] == 1
-    assert sandbox.counters.peak_in_flight <= async_transport._CONNECTIONS
-    assert sandbox.counters.connections <= async_transport._CONNECTIONS + 1
+    assert sandbox.counters.peak_in_flight <= async_transport.MAX_REQUESTS
+    assert sandbox.counters.connections <= async_transport.MAX_REQUESTS + 1
 
 
 async def test_tasks_of_a_loop_keep_to_the_connections_max_concurrency(
@@ -281,10 +281,11 @@ async def test_async_with_closes_the_pool_unless_another_hook_uses_it(sandbox: S
     (shared,) = clients.values()
     async with IoTStudioHook() as hook:
         await hook.aget_thing(THING)
-    assert not shared.client.is_closed
+    (client,) = shared.clients
+    assert not client.client.is_closed
     await other.aget_thing(THING)
     await other.aclose()
-    assert shared.client.is_closed
+    assert client.client.is_closed
     assert clients == {}
 
 

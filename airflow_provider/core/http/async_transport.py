@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -28,19 +29,57 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class SharedClient(NamedTuple):
-    """A client, its places for requests at once, and the transports that have used it and are not closed."""
+MAX_REQUESTS = 100
+"""Maximum requests at once of one loop's clients with the same options."""
+
+_CONNECTIONS = 10
+"""Maximum connections of a client: each request costs it time by the square of their number."""
+
+
+@dataclass(eq=False)
+class SharedClient:
+    """A client, and the number of its requests in progress."""
 
     client: httpx.AsyncClient
-    places: asyncio.Semaphore
-    users: WeakSet[AsyncTransport]
+    requests: int = 0
 
 
-_CONNECTIONS = 100
-"""Maximum connections of a client, and requests of it at once: its own queue slows down with its length."""
+class SharedClients:
+    """Clients with the same options: a second one is opened while the first one has no connection left.
+
+    :param new_client: opens a client.
+    """
+
+    def __init__(self, new_client: Callable[[], httpx.AsyncClient]) -> None:
+        self.users: WeakSet[AsyncTransport] = WeakSet()
+        self.clients = [SharedClient(new_client())]
+        self._new_client = new_client
+        self._places = asyncio.Semaphore(MAX_REQUESTS)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Wait for a place, and yield a client with a free connection."""
+        async with self._places:
+            chosen = next((one for one in self.clients if one.requests < _CONNECTIONS), None)
+            if chosen is None:
+                chosen = SharedClient(self._new_client())
+                self.clients.append(chosen)
+            chosen.requests += 1
+            try:
+                yield chosen.client
+            finally:
+                chosen.requests -= 1
+                if not chosen.requests and chosen in self.clients[1:]:
+                    self.clients.remove(chosen)
+                    await chosen.client.aclose()
+
+    async def aclose(self) -> None:
+        """Close all clients."""
+        for one in self.clients:
+            await one.client.aclose()
 
 
-_clients: WeakKeyDictionary[Any, dict[str, SharedClient]] = WeakKeyDictionary()
+_clients: WeakKeyDictionary[Any, dict[str, SharedClients]] = WeakKeyDictionary()
 
 _contexts: dict[bool | str, ssl.SSLContext] = {}
 
@@ -83,7 +122,7 @@ class AsyncTransport:
             shared.users.discard(self)
             if not shared.users:
                 del clients[key]
-                await shared.client.aclose()
+                await shared.aclose()
 
     async def _attempt(self, call: Call[Any]) -> Any:
         """Send a call; when the token is refused, send it once more with a new token."""
@@ -113,7 +152,7 @@ class AsyncTransport:
             raise TypeError("a streamed body needs the synchronous transport")
         if request.budget:
             await request.budget.aacquire()
-        shared = await self._client(local=is_loopback(urlsplit(request.url).hostname))
+        clients = await self._clients(local=is_loopback(urlsplit(request.url).hostname))
         import httpx  # loaded by now, in a thread
 
         if request.method != "GET":
@@ -122,14 +161,14 @@ class AsyncTransport:
 
         try:
             with _cancellable():
-                async with shared.places:
-                    return await _exchange(shared.client, call, request)
+                async with clients.client() as client:
+                    return await _exchange(client, call, request)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
             return _no_response(error)
 
-    async def _client(self, *, local: bool) -> SharedClient:
+    async def _clients(self, *, local: bool) -> SharedClients:
         settings = self.endpoint.settings
         clients = _clients_here()
         options = (settings.verify, settings.timeout, settings.host, local)
@@ -138,13 +177,12 @@ class AsyncTransport:
             await asyncio.to_thread(_load_libraries)
             context = await tls_context(settings.verify)
             if key not in clients:
-                client = _new_client(context, settings.timeout, local=local)
-                clients[key] = SharedClient(client, asyncio.Semaphore(_CONNECTIONS), WeakSet())
+                clients[key] = SharedClients(lambda: _new_client(context, settings.timeout, local=local))
         clients[key].users.add(self)
         return clients[key]
 
 
-def _clients_here() -> dict[str, SharedClient]:
+def _clients_here() -> dict[str, SharedClients]:
     """Return the clients of the running event loop, and forget those of loops that were closed."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
@@ -169,7 +207,7 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
 async def close_clients() -> None:
     """Close the clients of the running event loop, before it ends."""
     for shared in _clients.pop(asyncio.get_running_loop(), {}).values():
-        await shared.client.aclose()
+        await shared.aclose()
 
 
 @contextmanager
