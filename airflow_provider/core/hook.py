@@ -255,14 +255,13 @@ class ApiHook(BaseHook):
 
     async def _aopen_transport(self) -> AsyncTransport:
         if self._async_transport is None:
-            from airflow_provider.core.http.async_transport import AsyncTransport
-
+            transport = await asyncio.to_thread(_load_async_transport)
             settings = await self.aload()
             # The library of Redis takes too long to load for an event loop.
             slow = "://" in settings.rate_limit_store
             endpoint = await asyncio.to_thread(self._endpoint) if slow else self._endpoint()
             if self._async_transport is None:
-                self._async_transport = AsyncTransport(endpoint, self.log)
+                self._async_transport = transport(endpoint, self.log)
         return self._async_transport
 
     async def aload(self) -> Settings:
@@ -381,3 +380,17 @@ class ApiHook(BaseHook):
     async def __aexit__(self, *exc: object) -> None:
         if self._transport or self._async_transport:
             await self.aclose()
+
+
+def _load_async_transport() -> type[AsyncTransport]:
+    """Import what the first request from an event loop needs; in a thread, as it would block the loop."""
+    import msgspec  # noqa: F401
+    import tenacity  # noqa: F401
+
+    import airflow_provider.core.limits.address
+    import airflow_provider.core.limits.machine
+    import airflow_provider.core.tokens.sealing
+    import airflow_provider.core.tokens.sharing  # noqa: F401
+    from airflow_provider.core.http.async_transport import AsyncTransport
+
+    return AsyncTransport
