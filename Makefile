@@ -59,6 +59,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 	$(BIN)/mypy dev
+	$(BIN)/mypy tests/types
 
 unit: $(READY)
 	$(BIN)/pytest $(TESTS)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider.amigocloud import api, api_datasets
-from airflow_provider.amigocloud.pagination import Cursor, Row, walk
+from airflow_provider.amigocloud.pagination import AsyncCursor, Cursor, Row, awalk, walk
 from airflow_provider.amigocloud.realtime.callbacks import ListenerHook
 from airflow_provider.amigocloud.values import path_problems
 from airflow_provider.core.http.call import Call, Params
+from airflow_provider.core.http.twins import blocking, threaded_twin, twin
 from airflow_provider.errors import AmbiguousWriteError, InputError, NotFoundError
 
 T = TypeVar("T")
@@ -31,7 +32,8 @@ class AmigoCloudHook(ListenerHook):
 
     # -- any URL
 
-    def get(self, url: str, params: Params | None = None, *, raw: bool = False) -> Any:
+    @blocking
+    async def get(self, url: str, params: Params | None = None, *, raw: bool = False) -> Any:
         """Send a GET request, and return the reply.
 
         :param url: relative to the project or (``/me``) to the API root, or absolute on the own origin.
@@ -40,9 +42,12 @@ class AmigoCloudHook(ListenerHook):
         :raises InputError: when a parameter has no value, or the SQL is no query.
         :raises ProviderError: see :mod:`airflow_provider.errors`.
         """
-        return self.send(api.request("GET", *api.read_request(url, params), raw=raw))
+        return await self.asend(api.request("GET", *api.read_request(url, params), raw=raw))
 
-    def post(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+    @blocking
+    async def post(
+        self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False
+    ) -> Any:
         """Send a POST request with JSON; it is not retried where a retry could act twice.
 
         :param url: see :meth:`get`.
@@ -51,9 +56,12 @@ class AmigoCloudHook(ListenerHook):
         :param raw: see :meth:`get`.
         :raises AmbiguousWriteError: when there was no response: the request may have taken effect.
         """
-        return self.send(api.request("POST", url, params, data, raw=raw))
+        return await self.asend(api.request("POST", url, params, data, raw=raw))
 
-    def put(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+    @blocking
+    async def put(
+        self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False
+    ) -> Any:
         """Send a PUT request with JSON.
 
         :param url: see :meth:`get`.
@@ -61,9 +69,12 @@ class AmigoCloudHook(ListenerHook):
         :param params: query parameters.
         :param raw: see :meth:`get`.
         """
-        return self.send(api.request("PUT", url, params, data, raw=raw))
+        return await self.asend(api.request("PUT", url, params, data, raw=raw))
 
-    def patch(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+    @blocking
+    async def patch(
+        self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False
+    ) -> Any:
         """Send a PATCH request with JSON; it is not retried where a retry could act twice.
 
         :param url: see :meth:`get`.
@@ -71,9 +82,12 @@ class AmigoCloudHook(ListenerHook):
         :param params: query parameters.
         :param raw: see :meth:`get`.
         """
-        return self.send(api.request("PATCH", url, params, data, raw=raw))
+        return await self.asend(api.request("PATCH", url, params, data, raw=raw))
 
-    def delete(self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False) -> Any:
+    @blocking
+    async def delete(
+        self, url: str, data: Any = None, params: Params | None = None, *, raw: bool = False
+    ) -> Any:
         """Send a DELETE request; return None when the reply is empty.
 
         :param url: see :meth:`get`.
@@ -82,14 +96,14 @@ class AmigoCloudHook(ListenerHook):
         :param raw: see :meth:`get`.
         :raises NotFoundError: when the URL did not exist before.
         """
-        return self._delete(api.request("DELETE", url, params, data, raw=raw))
+        return await self._delete(api.request("DELETE", url, params, data, raw=raw))
 
-    def _delete(self, call: Call[T]) -> T | None:
+    async def _delete(self, call: Call[T]) -> T | None:
         try:
-            return self.send(replace(call, repeatable=False))
+            return await self.asend(replace(call, repeatable=False))
         except AmbiguousWriteError:
             with suppress(NotFoundError):  # gone: the request without a response has deleted it
-                return self.send(call)
+                return await self.asend(call)
             return None
 
     def get_cursor(self, url: str, params: Params | None = None) -> Cursor:
@@ -101,9 +115,18 @@ class AmigoCloudHook(ListenerHook):
         """
         return Cursor(self.send, api.listing(*api.read_request(url, params)))
 
+    def aget_cursor(self, url: str, params: Params | None = None) -> AsyncCursor:
+        """Return a cursor over the same list for event loops; see :meth:`get_cursor`.
+
+        :param url: see :meth:`get`.
+        :param params: see :meth:`get_cursor`.
+        """
+        return AsyncCursor(self.asend, api.listing(*api.read_request(url, params)))
+
     # -- SQL
 
-    def get_records(self, sql: str) -> list[Row]:
+    @blocking
+    async def get_records(self, sql: str) -> list[Row]:
         """Run a query, and return all its rows; for results that fit into memory.
 
         :param sql: the query.
@@ -111,9 +134,10 @@ class AmigoCloudHook(ListenerHook):
         """
         self.need_project()
         query = api.query_text(sql)
-        return [row for page in walk(self.send, api.sql(query)) for row in page.decoded()]
+        return [row async for page in awalk(self.asend, api.sql(query)) for row in page.decoded()]
 
-    def get_first(self, sql: str) -> Row | None:
+    @blocking
+    async def get_first(self, sql: str) -> Row | None:
         """Run a query, and return its first row, or None if there is none.
 
         :param sql: the query.
@@ -121,7 +145,7 @@ class AmigoCloudHook(ListenerHook):
         """
         self.need_project()
         query = api.query_text(sql)
-        rows = self.send(api.sql(query, limit=1)).decoded()
+        rows = (await self.asend(api.sql(query, limit=1))).decoded()
         return rows[0] if rows else None
 
     def get_df(self, sql: str) -> Any:
@@ -143,7 +167,8 @@ class AmigoCloudHook(ListenerHook):
             names = names or [column.name for column in page.columns or ()] or None
         return pd.DataFrame(rows, columns=names)
 
-    def run(self, sql: str) -> int:
+    @blocking
+    async def run(self, sql: str) -> int:
         """Run a statement that writes, and return the number of affected rows.
 
         :param sql: the statement.
@@ -152,9 +177,10 @@ class AmigoCloudHook(ListenerHook):
         """
         self.need_project()
         statement = api.write_text(sql)
-        return self.send(api.write_sql(statement))
+        return await self.asend(api.write_sql(statement))
 
-    def get_saved_query(self, query_id: int | str) -> str:
+    @blocking
+    async def get_saved_query(self, query_id: int | str) -> str:
         """Return the SQL of one of the project's saved queries.
 
         :param query_id: id of the query.
@@ -162,33 +188,28 @@ class AmigoCloudHook(ListenerHook):
         """
         call = api.saved_query(query_id)
         self.need_project()
-        return self.send(call)
+        return await self.asend(call)
 
     # -- datasets and jobs
 
-    def get_master(self, dataset: int | str) -> str:
+    @blocking
+    async def get_master(self, dataset: int | str) -> str:
         """Return the hash of a dataset's latest state; it differs after every change. The reply is tiny.
 
         :param dataset: id of the dataset.
         """
-        return self.send(api.master(self._dataset(dataset)))
-
-    async def aget_master(self, dataset: int | str) -> str:
-        """Return the hash of a dataset's latest state, from an event loop.
-
-        :param dataset: id of the dataset.
-        """
-        await self.aload()
         return await self.asend(api.master(self._dataset(dataset)))
 
-    def get_schema(self, dataset: int | str) -> list[dict[str, Any]]:
+    @blocking
+    async def get_schema(self, dataset: int | str) -> list[dict[str, Any]]:
         """Return a dataset's fields: name, type, nullable, default and more.
 
         :param dataset: id of the dataset.
         """
-        return self.send(api_datasets.schema(self._dataset(dataset)))
+        return await self.asend(api_datasets.schema(self._dataset(dataset)))
 
-    def create_dataset(self, name: str, schema: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    @blocking
+    async def create_dataset(self, name: str, schema: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Create an empty dataset, and return its ``id``, ``name``, ``url`` and ``job``.
 
         :param name: name that users see.
@@ -196,17 +217,21 @@ class AmigoCloudHook(ListenerHook):
         :raises AmbiguousWriteError: when there was no response: the dataset may have been created.
         """
         self.need_project()
-        return self.send(api_datasets.create_dataset(name, schema))
+        return await self.asend(api_datasets.create_dataset(name, schema))
 
-    def delete_dataset(self, dataset: int | str) -> None:
+    @blocking
+    async def delete_dataset(self, dataset: int | str) -> None:
         """Delete a dataset with all its states.
 
         :param dataset: id of the dataset.
         :raises NotFoundError: when the dataset did not exist before.
         """
-        self._delete(api_datasets.delete_dataset(self._dataset(dataset)))
+        await self._delete(api_datasets.delete_dataset(self._dataset(dataset)))
 
-    def submit_change(self, dataset: int | str, action: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    @blocking
+    async def submit_change(
+        self, dataset: int | str, action: str, rows: Sequence[Mapping[str, Any]]
+    ) -> list[str]:
         """Insert, update or delete rows as versioned changes of 1,000 rows; return the ids of the jobs.
 
         :param dataset: id of the dataset.
@@ -219,36 +244,32 @@ class AmigoCloudHook(ListenerHook):
         where, number = self._dataset(dataset), str(api.dataset_number(dataset))
         # A list, so that all rows are validated before the first request.
         batches = list(api_datasets.batches(action, rows))
-        return [self.send(api_datasets.submit_change(where, number, action, data)) for data in batches]
+        return [await self.asend(api_datasets.submit_change(where, number, action, data)) for data in batches]
 
-    def revert(self, dataset: int | str, state: str) -> str:
+    @blocking
+    async def revert(self, dataset: int | str, state: str) -> str:
         """Revert a dataset to an earlier state, by a new state equal to it; return the id of the job.
 
         :param dataset: id of the dataset.
         :param state: hash of the earlier state.
         """
-        return self.send(api_datasets.revert(self._dataset(dataset), state))
+        return await self.asend(api_datasets.revert(self._dataset(dataset), state))
 
-    def start_export(self, dataset: int | str, file_format: str) -> str:
+    @blocking
+    async def start_export(self, dataset: int | str, file_format: str) -> str:
         """Start an export by the service, and return the id of the job; the job's ``extra`` has the link.
 
         :param dataset: id of the dataset.
         :param file_format: the service's name of the format, such as ``KML``.
         """
-        return self.send(api_datasets.export(self._dataset(dataset), file_format))
+        return await self.asend(api_datasets.export(self._dataset(dataset), file_format))
 
     def _dataset(self, dataset: int | str) -> api.Location:
         return api.dataset_path(dataset, in_project=self.has_project)
 
-    def get_job(self, job_id: str) -> dict[str, Any]:
+    @blocking
+    async def get_job(self, job_id: str) -> dict[str, Any]:
         """Return a job: its ``status`` (PENDING, STARTED, SUCCESS, FAILURE) and ``extra``.
-
-        :param job_id: id of the job.
-        """
-        return self.send(api.job(job_id))
-
-    async def aget_job(self, job_id: str) -> dict[str, Any]:
-        """Return a job, from an event loop.
 
         :param job_id: id of the job.
         """
@@ -284,3 +305,25 @@ class AmigoCloudHook(ListenerHook):
         if problems := [*path_problems(path, "path"), *problems]:
             raise InputError(problems, "upload_file")
         return upload(self.send, path, fields, Chunks(upload_id, started))
+
+    # -- for event loops --------------------------------------------------------------------------
+
+    aget = twin(get)
+    apost = twin(post)
+    aput = twin(put)
+    apatch = twin(patch)
+    adelete = twin(delete)
+    aget_records = twin(get_records)
+    aget_first = twin(get_first)
+    aget_df = threaded_twin(get_df)
+    arun = twin(run)
+    aget_saved_query = twin(get_saved_query)
+    aget_master = twin(get_master)
+    aget_schema = twin(get_schema)
+    acreate_dataset = twin(create_dataset)
+    adelete_dataset = twin(delete_dataset)
+    asubmit_change = twin(submit_change)
+    arevert = twin(revert)
+    astart_export = twin(start_export)
+    aget_job = twin(get_job)
+    aupload_file = threaded_twin(upload_file)

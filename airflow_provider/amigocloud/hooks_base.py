@@ -11,6 +11,7 @@ from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, QueryToken
 from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.http.twins import blocking
 from airflow_provider.core.urls import origin
 from airflow_provider.errors import (
     AuthenticationError,
@@ -97,18 +98,20 @@ class ProjectHook(ApiHook):
         if not self.has_project:
             raise InputError(api.NO_PROJECT, f"connection '{self.conn_id}'")
 
-    def probe(self) -> str:
+    @blocking
+    async def probe(self) -> str:
         """Read the project, or without one the user, and return a sentence about it."""
         if self.has_project:
-            project = self.send(api.project())
+            project = await self.asend(api.project())
             return f"Connected to project '{project.get('name')}' ({project['id']})."
-        user = self.send(api.me())
+        user = await self.asend(api.me())
         return f"Connected as {user.get('email') or user['id']}."
 
-    def diagnose(self, error: ProviderError) -> str:
+    @blocking
+    async def diagnose(self, error: ProviderError) -> str:
         """Return one sentence about the cause of a connection's error."""
         if isinstance(error, InputError) or not isinstance(error, (NotFoundError, PermissionDeniedError)):
-            return super().diagnose(error)
+            return await super().adiagnose(error)
         if isinstance(error, PermissionDeniedError) and (found := self.diagnose_address(error)):
             return found
         project, message = self.settings.extras["project_url"], error.message or error.code
@@ -118,14 +121,14 @@ class ProjectHook(ApiHook):
             return (
                 f"The token has no permission for user data; a project token needs 'project_url': {message}"
             )
-        if project and self._is_api():
+        if project and await self._is_api():
             return f"The host and the token are valid, but there is no project '{project}' for this token."
         return "The host answers, but not like AmigoCloud's API: check the path of the host (/api/v1)."
 
-    def _is_api(self) -> bool:
+    async def _is_api(self) -> bool:
         """Return whether the API root is right, after a project was not found."""
         try:
-            self.send(api.me())
+            await self.asend(api.me())
         except (AuthenticationError, PermissionDeniedError):
             return True
         except ProviderError:

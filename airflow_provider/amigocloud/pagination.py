@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider.core.http.call import Call, pairs
 from airflow_provider.core.http.reply import Reply, non_finite_values
+from airflow_provider.core.http.twins import iterate, run
 from airflow_provider.core.redaction import without_query
 from airflow_provider.errors import IncompleteExportError, InputError, RequestRejectedError
 
@@ -233,9 +234,24 @@ def walk(send: Callable[[Call[Page]], Page], call: Call[Page]) -> Iterator[Page]
     :param call: request for the first page.
     :raises IncompleteExportError: when the ``next`` links are circular.
     """
+
+    async def asend(call: Call[Page]) -> Page:
+        return send(call)
+
+    return iterate(awalk(asend, call))
+
+
+async def awalk(
+    asend: Callable[[Call[Page]], Awaitable[Page]], call: Call[Page]
+) -> AsyncGenerator[Page, None]:
+    """Yield the same pages from an event loop; see :func:`walk`.
+
+    :param asend: sends a call and returns its result.
+    :param call: request for the first page.
+    """
     empty = 0
     while True:
-        page = send(call)
+        page = await asend(call)
         yield page
         if page.next is None:
             return
@@ -251,44 +267,40 @@ def _location(call: Call[Any]) -> tuple[str, list[tuple[str, str]]]:
     return call.path, sorted(pairs(call.params))
 
 
-class Cursor(Iterator[Any]):
-    """Iterator over the items of a list; pages are fetched on demand.
+class AsyncCursor(AsyncIterator[Any]):
+    """Async iterator over the items of a list; pages are fetched on demand. See :class:`Cursor`.
 
-    A reply that is no list is yielded once. No item is lost: when fetching a page fails, the error is raised,
-    and the next call fetches the same page.
-
-    :param send: sends a call and returns its result.
+    :param asend: sends a call and returns its result.
     :param call: request for the first page.
     """
 
-    def __init__(self, send: Callable[[Call[Any]], Any], call: Call[Any]) -> None:
-        self._send = send
+    def __init__(self, asend: Callable[[Call[Any]], Awaitable[Any]], call: Call[Any]) -> None:
+        self._asend = asend
         self._following: Call[Any] | None = call
         self._items: list[Any] = []
         self._at = 0
         self._extra: dict[str, Any] = {}
         self._started = False
 
-    def __iter__(self) -> Cursor:
+    def __aiter__(self) -> AsyncCursor:
         return self
 
-    def __next__(self) -> Any:
-        if not self.has_next:
-            raise StopIteration
+    async def __anext__(self) -> Any:
+        if not await self.has_next():
+            raise StopAsyncIteration
         item = self._items[self._at]
         self._at += 1
         return item
 
-    def next(self) -> Any:
-        """Return the next item; raise ``StopIteration`` after the last one."""
-        return next(self)
+    async def next(self) -> Any:
+        """Return the next item; raise ``StopAsyncIteration`` after the last one."""
+        return await anext(self)
 
-    @property
-    def has_next(self) -> bool:
-        """True if there is another item; may fetch a page."""
+    async def has_next(self) -> bool:
+        """Return whether there is another item; may fetch a page."""
         empty = 0
         while self._at >= len(self._items) and self._following is not None:
-            self._fetch(self._following)
+            await self._fetch(self._following)
             empty += 1
             if empty > MAX_EMPTY_PAGES:
                 raise IncompleteExportError(
@@ -296,20 +308,20 @@ class Cursor(Iterator[Any]):
                 )
         return self._at < len(self._items)
 
-    def get(self, key: str) -> Any:
+    async def get(self, key: str) -> Any:
         """Return an extra value of the latest page's reply, such as ``count`` or ``columns``.
 
         :param key: name of the value.
         :raises ValueError: when the reply has no such value.
         """
         if not self._started:
-            _ = self.has_next
+            await self.has_next()
         if key not in self._extra:
             raise ValueError(f"the reply has no value {key!r}; it has {', '.join(sorted(self._extra))}")
         return self._extra[key]
 
-    def _fetch(self, call: Call[Any]) -> None:
-        body = self._send(call)
+    async def _fetch(self, call: Call[Any]) -> None:
+        body = await self._asend(call)
         self._started = True
         self._at = 0
         if not isinstance(body, dict) or "next" not in body:
@@ -325,6 +337,49 @@ class Cursor(Iterator[Any]):
                 self._extra[key] = without_token(self._extra[key])
         link = self._extra["next"]
         self._following = follow(call, link) if link else None
+
+
+class Cursor(Iterator[Any]):
+    """Iterator over the items of a list; pages are fetched on demand.
+
+    A reply that is no list is yielded once. No item is lost: when fetching a page fails, the error is raised,
+    and the next call fetches the same page.
+
+    :param send: sends a call and returns its result.
+    :param call: request for the first page.
+    """
+
+    def __init__(self, send: Callable[[Call[Any]], Any], call: Call[Any]) -> None:
+        async def asend(call: Call[Any]) -> Any:
+            return send(call)
+
+        self._items = AsyncCursor(asend, call)
+
+    def __iter__(self) -> Cursor:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return run(self._items.next())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def next(self) -> Any:
+        """Return the next item; raise ``StopIteration`` after the last one."""
+        return next(self)
+
+    @property
+    def has_next(self) -> bool:
+        """True if there is another item; may fetch a page."""
+        return run(self._items.has_next())
+
+    def get(self, key: str) -> Any:
+        """Return an extra value of the latest page's reply, such as ``count`` or ``columns``.
+
+        :param key: name of the value.
+        :raises ValueError: when the reply has no such value.
+        """
+        return run(self._items.get(key))
 
 
 def _column_names(columns: Any) -> list[str]:

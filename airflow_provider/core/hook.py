@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook
 
@@ -18,6 +19,7 @@ from airflow_provider.core.http.endpoint import Endpoint
 from airflow_provider.core.http.reply import Reply
 from airflow_provider.core.http.reply import read_error as default_read_error
 from airflow_provider.core.http.retry import RetryLimits
+from airflow_provider.core.http.twins import aside, blocking, complete_twins, is_blocking, twin
 from airflow_provider.errors import (
     AuthenticationError,
     NotFoundError,
@@ -56,12 +58,17 @@ class ApiHook(BaseHook):
     service_retry_limits: ClassVar[RetryLimits] = RetryLimits()
     """Retry limits that fit the service, where the connection sets no others."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        complete_twins(cls)
+
     def __init__(self, conn_id: str) -> None:
         super().__init__()
         self.conn_id = conn_id
         self._opening = Lock()
         self._transport: Transport | None = None
         self._async_transport: AsyncTransport | None = None
+        self._loading: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
         self._heeds_refusals = True
 
     # -- for vendors to override ------------------------------------------------------------------
@@ -90,9 +97,20 @@ class ApiHook(BaseHook):
         """Read code and message of an error reply."""
         return default_read_error(reply)
 
-    def probe(self) -> str:
+    def prepared(self, call: Call[T]) -> Call[T]:
+        """Return a call as it is sent, with what the connection adds to all of them."""
+        return call
+
+    def explained(self, call: Call[Any]) -> AbstractContextManager[None]:
+        """Within the ``with`` block, raise a call's errors with what the service's users need to know."""
+        return nullcontext()
+
+    @blocking
+    async def probe(self) -> str:
         """Send a small request; returns one sentence about a connection that works."""
         raise NotImplementedError
+
+    aprobe = twin(probe)
 
     # -- shared by all hooks ----------------------------------------------------------------------
 
@@ -176,37 +194,57 @@ class ApiHook(BaseHook):
     @property
     def requests(self) -> int:
         """The number of requests that this hook has sent, retries included."""
-        return self._transport.requests if self._transport else 0
+        opened = (self._transport, self._async_transport)
+        return sum(transport.requests for transport in opened if transport)
 
     def send(self, call: Call[T]) -> T:
         """Send a call and return its result.
 
         :raises ProviderError: for an outcome without result, see :mod:`airflow_provider.errors`.
         """
-        return self.transport.send(call)
+        with self.explained(call):
+            return self.transport.send(self.prepared(call))
 
     async def asend(self, call: Call[T]) -> T:
-        """Send a call without blocking the event loop, and return its result; see :meth:`send`."""
-        return await (await self._aopen_transport()).send(call)
+        """Send a call without blocking the event loop, and return its result; see :meth:`send`.
 
-    def access_token(self) -> str:
+        In a method that blocks (``core/http/twins.py``), this is :meth:`send`.
+        """
+        if is_blocking():
+            return self.send(call)
+        transport = await self._aopen_transport()
+        with self.explained(call):
+            return await transport.send(self.prepared(call))
+
+    @blocking
+    async def access_token(self) -> str:
         """Return the token that authenticates calls to the API, fetched when the process holds none.
 
         :raises ProviderError: when the token cannot be fetched.
         """
-        return self.transport.access_token()
-
-    def cached_access_token(self) -> str:
-        """Return the token that the process holds; empty when it holds none, and for a static token."""
-        return self.transport.cached_access_token()
-
-    def forget_access_token(self, token: str) -> None:
-        """Drop a token that was revoked, for all processes that share it; the next call gets a new one."""
-        self.transport.forget_access_token(token)
-
-    async def aaccess_token(self) -> str:
-        """Return the token of :meth:`access_token` without blocking the event loop."""
+        if is_blocking():
+            return self.transport.access_token()
         return await (await self._aopen_transport()).access_token()
+
+    @blocking
+    async def cached_access_token(self) -> str:
+        """Return the token that the process holds; empty when it holds none, and for a static token."""
+        endpoint = await self.aendpoint()
+        return endpoint.credential.cached(endpoint.bases["api"])
+
+    @blocking
+    async def forget_access_token(self, token: str) -> None:
+        """Drop a token that was revoked, for all processes that share it; the next call gets a new one."""
+        endpoint = await self.aendpoint()
+        await aside(endpoint.credential.withdraw, token, endpoint.bases["api"])
+
+    aaccess_token = twin(access_token)
+    acached_access_token = twin(cached_access_token)
+    aforget_access_token = twin(forget_access_token)
+
+    async def aendpoint(self) -> Endpoint:
+        """Return the service as this connection sees it."""
+        return self.transport.endpoint if is_blocking() else (await self._aopen_transport()).endpoint
 
     def until(self, deadline: float) -> AbstractContextManager[None]:
         """Within the ``with`` block, stop retrying at ``deadline``.
@@ -217,26 +255,31 @@ class ApiHook(BaseHook):
 
     async def _aopen_transport(self) -> AsyncTransport:
         if self._async_transport is None:
-            from airflow_provider.core.http.async_transport import AsyncTransport
-
+            transport = await asyncio.to_thread(_load_async_transport)
             settings = await self.aload()
             # The library of Redis takes too long to load for an event loop.
             slow = "://" in settings.rate_limit_store
             endpoint = await asyncio.to_thread(self._endpoint) if slow else self._endpoint()
-            self._async_transport = AsyncTransport(endpoint, self.log)
+            if self._async_transport is None:
+                self._async_transport = transport(endpoint, self.log)
         return self._async_transport
 
     async def aload(self) -> Settings:
         """Read the connection without blocking the event loop; required there before ``settings`` is used."""
         if "settings" not in self.__dict__:
-            from airflow_provider.core.redaction import all_encodings, amask
-
-            settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
-            if settings.names_store_connection:
-                settings = with_store(settings, await self._afind_connection(settings.rate_limit_store))
-            await amask(all_encodings(settings.secrets))
-            self.__dict__["settings"] = settings
+            async with self._loading.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+                if "settings" not in self.__dict__:
+                    self.__dict__["settings"] = await self._aread_settings()
         return self.settings
+
+    async def _aread_settings(self) -> Settings:
+        from airflow_provider.core.redaction import all_encodings, amask
+
+        settings = read_settings(await self.aget_connection(self.conn_id), self.spec)
+        if settings.names_store_connection:
+            settings = with_store(settings, await self._afind_connection(settings.rate_limit_store))
+        await amask(all_encodings(settings.secrets))
+        return settings
 
     def stream(self, call: Call[Any]) -> AbstractContextManager[Stream]:
         """Send a call; the context yields its reply, whose body is read in chunks."""
@@ -252,17 +295,21 @@ class ApiHook(BaseHook):
         """Send a file with PUT to a URL from a reply, without credentials."""
         self.transport.upload(url, content, headers)
 
-    def test_connection(self) -> tuple[bool, str]:
+    @blocking
+    async def test_connection(self) -> tuple[bool, str]:
         """Test the connection; returns whether it works, and one sentence about the result."""
-        with type(self)(self.conn_id) as hook:
+        async with type(self)(self.conn_id) as hook:
             hook._heeds_refusals = False  # The service is asked, though it refused the credentials just now.
             hook.retry_limits = RetryLimits(attempts=2, cap=2.0, total=10.0)
             try:
-                return True, hook.probe()
+                return True, await hook.aprobe()
             except ProviderError as error:
-                return False, hook.diagnose(error)
+                return False, await hook.adiagnose(error)
 
-    def diagnose(self, error: ProviderError) -> str:
+    atest_connection = twin(test_connection)
+
+    @blocking
+    async def diagnose(self, error: ProviderError) -> str:
         """Return one sentence about the cause of a connection's failed test."""
         if found := self.diagnose_address(error):
             return found
@@ -278,6 +325,8 @@ class ApiHook(BaseHook):
             detail = error.message or error.request
             return f"The host answers, but does not know the resource that the connection names: {detail}"
         return " ".join(str(error).split())
+
+    adiagnose = twin(diagnose)
 
     def diagnose_address(self, error: ProviderError) -> str:
         """Return one sentence about the network, a proxy or a wrong address; empty for all other causes."""
@@ -307,14 +356,41 @@ class ApiHook(BaseHook):
             limits,
         )
 
-    def close(self) -> None:
+    @blocking
+    async def close(self) -> None:
         """Close the connection pool."""
         if self._transport is not None:
-            self._transport.close()
+            await aside(self._transport.close)
             self._transport = None
+        if self._async_transport is not None and not is_blocking():
+            await self._async_transport.aclose()
+            self._async_transport = None
+
+    aclose = twin(close)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._transport or self._async_transport:
+            await self.aclose()
+
+
+def _load_async_transport() -> type[AsyncTransport]:
+    """Import what the first request from an event loop needs; in a thread, as it would block the loop."""
+    import msgspec  # noqa: F401
+    import tenacity  # noqa: F401
+
+    import airflow_provider.core.limits.address
+    import airflow_provider.core.limits.machine
+    import airflow_provider.core.tokens.sealing
+    import airflow_provider.core.tokens.sharing  # noqa: F401
+    from airflow_provider.core.http.async_transport import AsyncTransport
+
+    return AsyncTransport

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from airflow_provider.core.http.call import Params
+from airflow_provider.core.http.twins import blocking, blocking_iterator, no_items, twin, twin_iterator, wait
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.errors import AmbiguousWriteError, InputError, RequestRejectedError, TransportError
 from airflow_provider.iotstudio import api
@@ -37,9 +37,10 @@ class IoTStudioHook(SpaceAdminHook):
 
     # -- Things -----------------------------------------------------------------------------------
 
+    @blocking_iterator
     def list_things(
         self, *, category: str | None = None, params: Params | None = None
-    ) -> Iterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield all Things, page by page; each has its current values in ``status``.
 
         :param category: only Things of this category.
@@ -48,8 +49,8 @@ class IoTStudioHook(SpaceAdminHook):
         :raises InputError: before any request, for a condition that is empty or null.
         """
         if selects_nothing(params):
-            return iter(())
-        return self.pages(
+            return no_items()
+        return self._items(
             lambda cursor: api.things(self.space, category=category, params=params, cursor=cursor)
         )
 
@@ -69,72 +70,40 @@ class IoTStudioHook(SpaceAdminHook):
                 break
         return found
 
-    async def alist_things(
-        self, *, category: str | None = None, params: Params | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Yield all Things, from an event loop; see :meth:`list_things`.
-
-        :param category: only Things of this category.
-        :param params: see :meth:`list_things`.
-        """
-        if selects_nothing(params):
-            return
-        await self.aload()
-        cursor = ""
-        while True:
-            page = await self.asend(api.things(self.space, category=category, params=params, cursor=cursor))
-            for item in page.items:
-                yield item
-            cursor = next_cursor(cursor, page)
-            if not cursor:
-                return
-
-    def get_thing(self, thing_id: str) -> dict[str, Any]:
+    @blocking
+    async def get_thing(self, thing_id: str) -> dict[str, Any]:
         """Return a Thing's description and current values.
 
         :param thing_id: the Thing's id.
         """
-        return self.send(api.thing(self.space, thing_id))
-
-    async def aget_thing(self, thing_id: str) -> dict[str, Any]:
-        """Return a Thing's description and current values, from an event loop.
-
-        :param thing_id: the Thing's id.
-        """
-        await self.aload()
         return await self.asend(api.thing(self.space, thing_id))
 
-    def list_categories(self) -> list[dict[str, Any]]:
+    @blocking
+    async def list_categories(self) -> list[dict[str, Any]]:
         """Return all categories of the space."""
-        return list(self.pages(lambda cursor: api.categories(self.space, cursor)))
+        return [one async for one in self._items(lambda cursor: api.categories(self.space, cursor))]
 
     # -- properties -------------------------------------------------------------------------------
 
-    def get_properties(self, thing_id: str) -> dict[str, Any]:
+    @blocking
+    async def get_properties(self, thing_id: str) -> dict[str, Any]:
         """Return all current values of a Thing, by name.
 
         :param thing_id: the Thing's id.
         """
-        return self.send(api.properties(self.space, thing_id))
+        return await self.asend(api.properties(self.space, thing_id))
 
-    def get_property(self, thing_id: str, name: str) -> Any:
+    @blocking
+    async def get_property(self, thing_id: str, name: str) -> Any:
         """Return one current value.
 
         :param thing_id: the Thing's id.
         :param name: the property's name.
         """
-        return self.send(api.property_value(self.space, thing_id, name))
-
-    async def aget_property(self, thing_id: str, name: str) -> Any:
-        """Return one current value, from an event loop.
-
-        :param thing_id: the Thing's id.
-        :param name: the property's name.
-        """
-        await self.aload()
         return await self.asend(api.property_value(self.space, thing_id, name))
 
-    def set_properties(
+    @blocking
+    async def set_properties(
         self, thing_id: str, values: Mapping[str, Any], *, update_history: bool = True
     ) -> dict[str, Any]:
         """Set values of a Thing in one request; return the values that the service has accepted.
@@ -160,7 +129,7 @@ class IoTStudioHook(SpaceAdminHook):
         reason, limits, waited, attempts = "", self.retry_limits, 0.0, 0
         while attempts < limits.attempts and waited <= limits.total:
             try:
-                return self.send(call)
+                return await self.asend(call)
             except AmbiguousWriteError as error:
                 reason = error.reason
             except RequestRejectedError as error:
@@ -170,8 +139,8 @@ class IoTStudioHook(SpaceAdminHook):
             # The service may still be storing them.
             pause = min(limits.cap, limits.base * 2.0**attempts)
             attempts, waited = attempts + 1, waited + pause
-            time.sleep(pause)
-            if contains_values(self.get_properties(thing_id), values):
+            await wait(pause)
+            if contains_values(await self.aget_properties(thing_id), values):
                 self.log.info("%s: no response (%s), but the values are stored", call.name, reason)
                 return dict(values)
             self.log.warning("%s: no response (%s), and %s stored", call.name, reason, missing)
@@ -179,6 +148,7 @@ class IoTStudioHook(SpaceAdminHook):
             f"{call.name}: {missing} stored after {attempts} attempts; last reason: {reason}"
         )
 
+    @blocking_iterator
     def iter_history(
         self,
         thing_id: str,
@@ -186,7 +156,7 @@ class IoTStudioHook(SpaceAdminHook):
         start: api.Time | None = None,
         end: api.Time | None = None,
         name: str | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a Thing's recorded values, newest first: ``{"at": time, "properties": {name: value}}``.
 
         :param thing_id: the Thing's id.
@@ -196,11 +166,12 @@ class IoTStudioHook(SpaceAdminHook):
         :param name: only this property.
         :raises InputError: before any request, for a bound that is empty or not a time.
         """
-        return self.pages(
+        return self._items(
             lambda cursor: api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
         )
 
-    def history_page(
+    @blocking
+    async def history_page(
         self,
         thing_id: str,
         *,
@@ -217,13 +188,16 @@ class IoTStudioHook(SpaceAdminHook):
         :param name: only this property.
         :param cursor: the ``cursor`` of the page before; empty for the first page.
         """
-        page = self.send(api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor))
+        page = await self.asend(
+            api.history(self.space, thing_id, name=name, start=start, end=end, cursor=cursor)
+        )
         next_cursor(cursor, page)
         return page
 
     # -- actions ----------------------------------------------------------------------------------
 
-    def invoke_action(self, thing_id: str, action: str, input: Any = None) -> dict[str, Any]:  # noqa: A002
+    @blocking
+    async def invoke_action(self, thing_id: str, action: str, input: Any = None) -> dict[str, Any]:  # noqa: A002
         """Request an action of a Thing; return the request with its ``id`` and ``status``.
 
         It is never sent twice: the API has no idempotency key.
@@ -237,9 +211,10 @@ class IoTStudioHook(SpaceAdminHook):
         from airflow_provider.iotstudio.values import read_payload
 
         payload = read_payload(input, "input")
-        return self.send(api.request_action(self.space, thing_id, action, payload))
+        return await self.asend(api.request_action(self.space, thing_id, action, payload))
 
-    def get_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
+    @blocking
+    async def get_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
         """Return one requested action: ``id``, ``status``, and the service's other fields.
 
         :param thing_id: the Thing's id.
@@ -247,25 +222,30 @@ class IoTStudioHook(SpaceAdminHook):
         :param action_id: the id of its request.
         :raises NotFoundError: also when it rolled off: the service keeps the last hundred of a name.
         """
-        return self.send(api.action(self.space, thing_id, action, action_id))
+        return await self.asend(api.action(self.space, thing_id, action, action_id))
 
-    def list_actions(self, thing_id: str, action: str) -> Iterator[dict[str, Any]]:
+    @blocking_iterator
+    def list_actions(self, thing_id: str, action: str) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a Thing's requests for one action; the service keeps the last hundred.
 
         :param thing_id: the Thing's id.
         :param action: the action's name.
         """
-        return self.pages(lambda cursor: api.actions(self.space, thing_id, action, cursor))
+        return self._items(lambda cursor: api.actions(self.space, thing_id, action, cursor))
 
-    async def aget_action(self, thing_id: str, action: str, action_id: str) -> dict[str, Any]:
-        """Return one requested action, from an event loop.
+    # -- for event loops --------------------------------------------------------------------------
 
-        :param thing_id: the Thing's id.
-        :param action: the action's name.
-        :param action_id: the id of its request.
-        """
-        await self.aload()
-        return await self.asend(api.action(self.space, thing_id, action, action_id))
+    alist_things = twin_iterator(list_things)
+    aget_thing = twin(get_thing)
+    alist_categories = twin(list_categories)
+    aget_properties = twin(get_properties)
+    aget_property = twin(get_property)
+    aset_properties = twin(set_properties)
+    aiter_history = twin_iterator(iter_history)
+    ahistory_page = twin(history_page)
+    ainvoke_action = twin(invoke_action)
+    aget_action = twin(get_action)
+    alist_actions = twin_iterator(list_actions)
 
 
 def may_be_stored(error: Exception | None, values: Mapping[str, Any]) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.core.http.call import Call
+from airflow_provider.core.http.twins import blocking, blocking_iterator, mask_texts, twin, twin_iterator
 from airflow_provider.core.input.conditions import list_problems, raise_problems
-from airflow_provider.core.input.values import ABSENT, UnreadableValueError, shown
+from airflow_provider.core.input.values import shown
 from airflow_provider.errors import InputError, PartialWriteError, RequestRejectedError
 from airflow_provider.iotstudio import api, api_admin
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bounds, require_name
-from airflow_provider.iotstudio.hooks_base import SpaceHook, next_cursor
+from airflow_provider.iotstudio.hooks_base import SpaceHook
 
 
 class SpaceAdminHook(SpaceHook):
@@ -19,7 +20,10 @@ class SpaceAdminHook(SpaceHook):
 
     # -- descriptions -----------------------------------------------------------------------------
 
-    def create_thing(self, description: Mapping[str, Any], *, category: str | None = None) -> dict[str, Any]:
+    @blocking
+    async def create_thing(
+        self, description: Mapping[str, Any], *, category: str | None = None
+    ) -> dict[str, Any]:
         """Create a Thing, and return its description with the ``uid`` that the service chose.
 
         It is not created twice. When no response arrives, the newest Things are searched for it before the
@@ -42,9 +46,10 @@ class SpaceAdminHook(SpaceHook):
         if not fields and not problems:
             problems.append("the description is empty")
         raise_problems(problems, "create_thing")
-        return write.create_thing(self, fields, category=category)
+        return await write.create_thing(self, fields, category=category)
 
-    def update_thing(self, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    @blocking
+    async def update_thing(self, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Set fields of a Thing's description; return the new description. All other fields stay.
 
         :param thing_id: the Thing's id.
@@ -60,9 +65,10 @@ class SpaceAdminHook(SpaceHook):
         if not read and not problems:
             problems.append("no field to update")
         raise_problems(problems, "update_thing")
-        return write.update_thing(self, thing_id, read)
+        return await write.update_thing(self, thing_id, read)
 
-    def create_category(
+    @blocking
+    async def create_category(
         self, name: str, description: str = "", *, model: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Create a category, and return it; when no response arrives, it is looked up.
@@ -83,22 +89,25 @@ class SpaceAdminHook(SpaceHook):
             problems.append(f"'description' must be a text, not {shown(given)}")
         raise_problems(problems, "create_category")
         fields: dict[str, Any] = {"name": name, "description": description}
-        return write.create_category(self, fields if found is None else {**fields, "model": found})
+        return await write.create_category(self, fields if found is None else {**fields, "model": found})
 
     # -- models -----------------------------------------------------------------------------------
 
-    def list_models(self) -> Iterator[dict[str, Any]]:
+    @blocking_iterator
+    def list_models(self) -> AsyncGenerator[dict[str, Any], None]:
         """Yield all models."""
-        return self.pages(lambda cursor: api_admin.models(self.space, cursor))
+        return self._items(lambda cursor: api_admin.models(self.space, cursor))
 
-    def get_model(self, name: str) -> dict[str, Any]:
+    @blocking
+    async def get_model(self, name: str) -> dict[str, Any]:
         """Return a model: ``name``, ``description``, and the times of its creation and last change.
 
         :param name: the model's name.
         """
-        return self.send(api_admin.model("GET", self.space, name))
+        return await self.asend(api_admin.model("GET", self.space, name))
 
-    def create_model(self, name: str, description: str = "") -> dict[str, Any]:
+    @blocking
+    async def create_model(self, name: str, description: str = "") -> dict[str, Any]:
         """Create a model; the request is never sent twice.
 
         :param name: at most 26 letters, digits, ``_``, ``:`` and ``-``; it cannot be changed later.
@@ -107,32 +116,36 @@ class SpaceAdminHook(SpaceHook):
         :raises AmbiguousWriteError: when no response arrived.
         """
         raise_problems(require_name(name, "name"), "create_model")
-        return self.send(api_admin.model("POST", self.space, name, description))
+        return await self.asend(api_admin.model("POST", self.space, name, description))
 
-    def update_model(self, name: str, description: str) -> dict[str, Any]:
+    @blocking
+    async def update_model(self, name: str, description: str) -> dict[str, Any]:
         """Update a model's description.
 
         :param name: the model's name.
         :param description: the new description.
         """
-        return self.send(api_admin.model("PUT", self.space, name, description))
+        return await self.asend(api_admin.model("PUT", self.space, name, description))
 
-    def delete_model(self, name: str) -> None:
+    @blocking
+    async def delete_model(self, name: str) -> None:
         """Delete a model with all its versions.
 
         :param name: the model's name.
         :raises PermissionDeniedError: also while a category or a Thing uses the model.
         """
-        self.send(api_admin.delete_model(self.space, name))
+        await self.asend(api_admin.delete_model(self.space, name))
 
-    def list_model_versions(self, name: str) -> Iterator[dict[str, Any]]:
+    @blocking_iterator
+    def list_model_versions(self, name: str) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a model's versions.
 
         :param name: the model's name.
         """
-        return self.pages(lambda cursor: api_admin.model_versions(self.space, name, cursor))
+        return self._items(lambda cursor: api_admin.model_versions(self.space, name, cursor))
 
-    def get_model_version(self, name: str, version: int) -> dict[str, Any]:
+    @blocking
+    async def get_model_version(self, name: str, version: int) -> dict[str, Any]:
         """Return one version of a model, with its template.
 
         :param name: the model's name.
@@ -141,9 +154,10 @@ class SpaceAdminHook(SpaceHook):
         given: object = version
         if not isinstance(given, int) or isinstance(given, bool) or given < 1:
             raise InputError(f"'version' must be a whole number of at least 1, not {version!r}", "version")
-        return self.send(api_admin.model_version(self.space, name, version))
+        return await self.asend(api_admin.model_version(self.space, name, version))
 
-    def create_model_version(self, name: str, version: Mapping[str, Any]) -> dict[str, Any]:
+    @blocking
+    async def create_model_version(self, name: str, version: Mapping[str, Any]) -> dict[str, Any]:
         """Add a version to a model; it cannot be changed or deleted later. The request is never sent twice.
 
         :param name: the model's name.
@@ -151,17 +165,18 @@ class SpaceAdminHook(SpaceHook):
             ``events`` and ``links`` of its Things.
         :raises AmbiguousWriteError: when no response arrived.
         """
-        return self.send(api_admin.add_model_version(self.space, name, version))
+        return await self.asend(api_admin.add_model_version(self.space, name, version))
 
     # -- events -----------------------------------------------------------------------------------
 
-    def list_events(self, thing_id: str, event: str | None = None) -> Iterator[dict[str, Any]]:
+    @blocking_iterator
+    def list_events(self, thing_id: str, event: str | None = None) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a Thing's events, as ``{name: {"data", "timestamp", "href"}}``.
 
         :param thing_id: the Thing's id.
         :param event: only events of this name; the service keeps the last hundred of each name.
         """
-        return self.pages(lambda cursor: api_admin.events(self.space, thing_id, event, cursor))
+        return self._events(thing_id, event)
 
     async def alist_events(self, thing_id: str, event: str | None = None) -> list[dict[str, Any]]:
         """Return a Thing's events, from an event loop; see :meth:`list_events`.
@@ -170,34 +185,33 @@ class SpaceAdminHook(SpaceHook):
         :param event: only events of this name.
         """
         await self.aload()
-        found: list[dict[str, Any]] = []
-        cursor = ""
-        while True:
-            page = await self.asend(api_admin.events(self.space, thing_id, event, cursor))
-            found += page.items
-            cursor = next_cursor(cursor, page)
-            if not cursor:
-                return found
+        return [one async for one in self._events(thing_id, event)]
 
-    def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
+    def _events(self, thing_id: str, event: str | None) -> AsyncGenerator[dict[str, Any], None]:
+        return self._items(lambda cursor: api_admin.events(self.space, thing_id, event, cursor))
+
+    @blocking
+    async def get_event(self, thing_id: str, event: str, event_id: str) -> dict[str, Any]:
         """Return one event: ``id``, ``data``, ``timestamp``.
 
         :param thing_id: the Thing's id.
         :param event: the event's name.
         :param event_id: the id that the service returned for it.
         """
-        return self.send(api_admin.event(self.space, thing_id, event, event_id))
+        return await self.asend(api_admin.event(self.space, thing_id, event, event_id))
 
-    def delete_event(self, thing_id: str, event: str, event_id: str) -> None:
+    @blocking
+    async def delete_event(self, thing_id: str, event: str, event_id: str) -> None:
         """Delete one event.
 
         :param thing_id: the Thing's id.
         :param event: the event's name.
         :param event_id: the id that the service returned for it.
         """
-        self.send(api_admin.delete_event(self.space, thing_id, event, event_id))
+        await self.asend(api_admin.delete_event(self.space, thing_id, event, event_id))
 
-    def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
+    @blocking
+    async def add_event(self, thing_id: str, event: str, data: Any = None) -> dict[str, Any]:
         """Report an event of a Thing; return it with its ``id``. The request is never sent twice.
 
         :param thing_id: the Thing's id.
@@ -208,11 +222,12 @@ class SpaceAdminHook(SpaceHook):
         """
         from airflow_provider.iotstudio.values import read_payload
 
-        return self.send(api_admin.add_event(self.space, thing_id, event, read_payload(data, "data")))
+        return await self.asend(api_admin.add_event(self.space, thing_id, event, read_payload(data, "data")))
 
     # -- history ----------------------------------------------------------------------------------
 
-    def add_history(self, thing_id: str, items: Sequence[Mapping[str, Any]]) -> None:
+    @blocking
+    async def add_history(self, thing_id: str, items: Sequence[Mapping[str, Any]]) -> None:
         """Add recorded values with times in the past.
 
         Values that are already stored are accepted, so that the call can be repeated.
@@ -222,48 +237,45 @@ class SpaceAdminHook(SpaceHook):
         :raises InputError: before any request, naming each item that has no time or no values.
         :raises RequestRejectedError: with status 409 when another value has the same time.
         """
+        from airflow_provider.iotstudio.values import history_items
+
         raise_problems(require_name(thing_id, "thing_id"), "add_history")
-        if not (items := _history_items(items)):
+        if not (items := history_items(items)):
             return
         try:
-            self.send(api_admin.add_history(self.space, thing_id, items))
+            await self.asend(api_admin.add_history(self.space, thing_id, items))
         except RequestRejectedError as error:
-            if error.status != 409 or not all(self._is_recorded(thing_id, item) for item in items):
+            if error.status != 409:
                 raise
+            for item in items:
+                if not await self._is_recorded(thing_id, item):
+                    raise
 
-    def last_values(self, thing_id: str, at: api.Time, *, name: str | None = None) -> list[dict[str, Any]]:
+    @blocking
+    async def last_values(
+        self, thing_id: str, at: api.Time, *, name: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return the last recorded value of each property up to a time.
 
         :param thing_id: the Thing's id.
         :param at: the time, inclusive.
         :param name: only this property.
         """
-        return self.send(api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)).items
-
-    async def alast_values(
-        self, thing_id: str, at: api.Time, *, name: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the same from an event loop; see :meth:`last_values`.
-
-        :param thing_id: the Thing's id.
-        :param at: the time, inclusive.
-        :param name: only this property.
-        """
-        await self.aload()
         call = api_admin.history_at(self.space, thing_id, api.format_time(at, "at"), name)
         return (await self.asend(call)).items
 
-    def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
+    async def _is_recorded(self, thing_id: str, item: Mapping[str, Any]) -> bool:
         from airflow_provider.iotstudio.equality import contains_values
 
         at = api.parse_time(str(item["at"]))
         found: dict[str, Any] = {}
-        for row in self.last_values(thing_id, str(item["at"])):
+        for row in await self.alast_values(thing_id, str(item["at"])):
             if api.parse_time(row["at"]) == at:
                 found |= row["properties"]
         return contains_values(found, item["properties"])
 
-    def delete_history(
+    @blocking
+    async def delete_history(
         self,
         thing_id: str,
         *,
@@ -289,11 +301,12 @@ class SpaceAdminHook(SpaceHook):
         if first > last:
             raise InputError(f"start {first} is after end {last}", "delete_history")
         if names is None or len(names):
-            self.send(api_admin.delete_history(self.space, thing_id, start, end, names))
+            await self.asend(api_admin.delete_history(self.space, thing_id, start, end, names))
 
     # -- many Things ------------------------------------------------------------------------------
 
-    def patch_things(self, patches: Sequence[Mapping[str, Any]]) -> list[Any]:
+    @blocking
+    async def patch_things(self, patches: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Update the descriptions of many Things in one request; return the new descriptions.
 
         :param patches: ``{"id": thing id, "patch": [JSON Patch operations]}``; none send no request.
@@ -310,7 +323,7 @@ class SpaceAdminHook(SpaceHook):
         )
         if not patches:
             return []
-        results = self.patch_results(patches)
+        results = await self.apatch_results(patches)
         failures = [
             f"Thing {patch.get('id')}: {result.get('status')} {result.get('response')}"
             for patch, result in zip(patches, results, strict=True)
@@ -320,7 +333,8 @@ class SpaceAdminHook(SpaceHook):
             raise PartialWriteError(failures, {"changed": len(results) - len(failures)})
         return [result.get("response") for result in results]
 
-    def patch_results(
+    @blocking
+    async def patch_results(
         self, patches: Sequence[Mapping[str, Any]], *, repeatable: bool = False
     ) -> list[dict[str, Any]]:
         """Update the descriptions of many Things in one request; return a result for each of them.
@@ -328,9 +342,10 @@ class SpaceAdminHook(SpaceHook):
         :param patches: see :meth:`patch_things`.
         :param repeatable: whether all patches only set members, so that the request may be sent again.
         """
-        return self.send(api_admin.patch_things(self.space, patches, repeatable=repeatable))
+        return await self.asend(api_admin.patch_things(self.space, patches, repeatable=repeatable))
 
-    def delete_things(
+    @blocking
+    async def delete_things(
         self,
         *,
         thing_ids: Sequence[str] | None = None,
@@ -354,17 +369,18 @@ class SpaceAdminHook(SpaceHook):
             problems.append("name the Things to delete: thing_ids, category or filters")
         raise_problems(problems, "delete_things")
         if thing_ids is None:
-            return self.send(api_admin.delete_things(self.space, None, category, filters))
+            return await self.asend(api_admin.delete_things(self.space, None, category, filters))
         blocks = in_blocks(
-            thing_ids, lambda ids: self.send(api_admin.delete_things(self.space, ids, category, filters))
+            thing_ids, lambda ids: self.asend(api_admin.delete_things(self.space, ids, category, filters))
         )
-        return [uid for _, deleted in blocks for uid in deleted or ()]
+        return [uid async for _, deleted in blocks for uid in deleted or ()]
 
     # -- queries ----------------------------------------------------------------------------------
 
+    @blocking_iterator
     def query(
         self, aql: str, bind: Mapping[str, Any] | None = None, *, batch_size: int = 1000, ttl: int = 60
-    ) -> Iterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """Return an iterator over the results of a query in AQL (scope ``query``), batch by batch.
 
         :param aql: a read-only query over ``things``, ``categories``, ``propertiesHistory`` and others.
@@ -372,20 +388,24 @@ class SpaceAdminHook(SpaceHook):
         :param batch_size: maximum number of results per request.
         :param ttl: seconds that the service keeps the cursor between two batches.
         """
-        first = api_admin.open_query(self.space, aql, _bind_values(bind), batch_size, ttl)
+        from airflow_provider.iotstudio.values import bind_values
+
+        first = api_admin.open_query(self.space, aql, bind_values(bind), batch_size, ttl)
         return self._batches(first)
 
-    def _batches(self, first: Call[api.Page]) -> Iterator[Any]:
-        batch = self.send(first)
+    async def _batches(self, first: Call[api.Page]) -> AsyncGenerator[Any, None]:
+        batch = await self.asend(first)
         while True:
-            yield from batch.items
+            for item in batch.items:
+                yield item
             if not batch.cursor:
                 return
-            batch = self.send(api_admin.next_batch(self.space, batch.cursor))
+            batch = await self.asend(api_admin.next_batch(self.space, batch.cursor))
 
     # -- MQTT -------------------------------------------------------------------------------------
 
-    def get_mqtt_credentials(
+    @blocking
+    async def get_mqtt_credentials(
         self, thing_id: str | None = None, *, category: str | None = None
     ) -> dict[str, Any]:
         """Return the MQTT credentials of a Thing, or of a category; the service hides the password.
@@ -393,10 +413,11 @@ class SpaceAdminHook(SpaceHook):
         :param thing_id: the Thing's id; either this or a category.
         :param category: the category's name.
         """
-        found: dict[str, Any] = self._mqtt("GET", thing_id, category)
+        found: dict[str, Any] = await self._mqtt("GET", thing_id, category)
         return found
 
-    def set_mqtt_credentials(
+    @blocking
+    async def set_mqtt_credentials(
         self,
         thing_id: str | None = None,
         form: Mapping[str, Any] | None = None,
@@ -412,68 +433,56 @@ class SpaceAdminHook(SpaceHook):
         :param category: the category's name.
         :param create: create the credentials, where none exist yet.
         """
-        from airflow_provider.core.redaction import all_encodings, mask
+        from airflow_provider.core.redaction import all_encodings
 
         chosen = str((form or {}).get("password") or "")
-        mask(all_encodings([chosen]))
-        self.transport.endpoint.redactor.add(chosen)
-        found: dict[str, Any] = self._mqtt("POST" if create else "PUT", thing_id, category, form or {})
-        mask(all_encodings([str(found.get("password") or "")]))
+        await mask_texts(all_encodings([chosen]))
+        (await self.aendpoint()).redactor.add(chosen)
+        found: dict[str, Any] = await self._mqtt("POST" if create else "PUT", thing_id, category, form or {})
+        await mask_texts(all_encodings([str(found.get("password") or "")]))
         return found
 
-    def delete_mqtt_credentials(self, thing_id: str | None = None, *, category: str | None = None) -> None:
+    @blocking
+    async def delete_mqtt_credentials(
+        self, thing_id: str | None = None, *, category: str | None = None
+    ) -> None:
         """Delete the MQTT credentials of a Thing, or of a category.
 
         :param thing_id: the Thing's id; either this or a category.
         :param category: the category's name.
         """
-        self._mqtt("DELETE", thing_id, category)
+        await self._mqtt("DELETE", thing_id, category)
 
-    def _mqtt(
+    async def _mqtt(
         self, method: str, thing_id: str | None, category: str | None, form: Mapping[str, Any] | None = None
     ) -> Any:
         if (thing_id is None) == (category is None):
             raise InputError("name either a Thing or a category", "MQTT credentials")
-        return self.send(api_admin.mqtt(method, self.space, thing_id, category, form))
+        return await self.asend(api_admin.mqtt(method, self.space, thing_id, category, form))
 
+    # -- for event loops --------------------------------------------------------------------------
 
-def _history_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return items of a history as JSON."""
-    from airflow_provider.iotstudio.values import read_properties
-
-    found: list[dict[str, Any]] = []
-    problems: list[str] = []
-    for number, item in enumerate(items, start=1):
-        try:
-            at = api.format_time(item.get("at"), "at")  # type: ignore[arg-type]
-        except InputError as error:
-            problems.append(f"item {number}: {error.problems[0]}")
-            continue
-        values = item.get("properties")
-        if not isinstance(values, Mapping) or not values:
-            problems.append(f"item {number}: 'properties' must be an object of values by name")
-            continue
-        read, wrong = read_properties(values)
-        problems += [f"item {number}: {problem}" for problem in wrong]
-        if read:
-            found.append({"at": at, "properties": read})
-    raise_problems(problems, "add_history")
-    return found
-
-
-def _bind_values(bind: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a query's parameters as JSON; one without a value is refused, because it may select too much."""
-    from airflow_provider.iotstudio.values import read_value
-
-    found: dict[str, Any] = {}
-    problems: list[str] = []
-    for name, value in (bind or {}).items():
-        try:
-            found[name] = read_value(value)
-        except UnreadableValueError as problem:
-            problems.append(f"parameter '{name}' {problem}")
-        else:
-            if found[name] is ABSENT:
-                problems.append(f"parameter '{name}' is NaN; pass None for null")
-    raise_problems(problems, "query")
-    return found
+    acreate_thing = twin(create_thing)
+    aupdate_thing = twin(update_thing)
+    acreate_category = twin(create_category)
+    alist_models = twin_iterator(list_models)
+    aget_model = twin(get_model)
+    acreate_model = twin(create_model)
+    aupdate_model = twin(update_model)
+    adelete_model = twin(delete_model)
+    alist_model_versions = twin_iterator(list_model_versions)
+    aget_model_version = twin(get_model_version)
+    acreate_model_version = twin(create_model_version)
+    aget_event = twin(get_event)
+    adelete_event = twin(delete_event)
+    aadd_event = twin(add_event)
+    aadd_history = twin(add_history)
+    alast_values = twin(last_values)
+    adelete_history = twin(delete_history)
+    apatch_things = twin(patch_things)
+    apatch_results = twin(patch_results)
+    adelete_things = twin(delete_things)
+    aquery = twin_iterator(query)
+    aget_mqtt_credentials = twin(get_mqtt_credentials)
+    aset_mqtt_credentials = twin(set_mqtt_credentials)
+    adelete_mqtt_credentials = twin(delete_mqtt_credentials)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +13,15 @@ from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, HeaderToken, MintedToken
 from airflow_provider.core.http.call import Call, Params
 from airflow_provider.core.http.reply import Reply
+from airflow_provider.core.http.twins import (
+    aside,
+    blocking,
+    blocking_iterator,
+    run,
+    twin,
+    twin_iterator,
+    wait,
+)
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.errors import (
     ApiError,
@@ -132,23 +140,19 @@ class SpaceHook(ApiHook):
             )
         return str(space)
 
-    def send(self, call: Call[T]) -> T:
-        """Send a call and return its result.
+    def prepared(self, call: Call[T]) -> Call[T]:
+        """Return a call as it is sent: with the version that the connection asks for."""
+        preview = self.settings.extras["api_preview"]
+        return replace(call, headers={**call.headers, "Prefer": f"preview={preview}"}) if preview else call
+
+    @contextmanager
+    def explained(self, call: Call[Any]) -> Iterator[None]:
+        """Within the block, raise a call's errors with a hint.
 
         :raises PermissionDeniedError: naming the scope that the request needs.
         """
         try:
-            return super().send(self._with_preview(call))
-        except PermissionDeniedError as error:
-            raise self._permission_error(error, call) from None
-        except NotFoundError as error:
-            raise self._not_found(error) from None
-
-    async def asend(self, call: Call[T]) -> T:
-        """Send the same call from an event loop, without blocking it; see :meth:`send`."""
-        await self.aload()
-        try:
-            return await super().asend(self._with_preview(call))
+            yield
         except PermissionDeniedError as error:
             raise self._permission_error(error, call) from None
         except NotFoundError as error:
@@ -165,10 +169,6 @@ class SpaceHook(ApiHook):
             return ""
         return f"; an older server needs the extra 'api_preview', such as {PREVIEW}, to know this API"
 
-    def _with_preview(self, call: Call[T]) -> Call[T]:
-        preview = self.settings.extras["api_preview"]
-        return replace(call, headers={**call.headers, "Prefer": f"preview={preview}"}) if preview else call
-
     def _permission_error(self, error: PermissionDeniedError, call: Call[Any]) -> PermissionDeniedError:
         scope, held = api.scope_for(call.method, call.path), " ".join(self.settings.extras["scopes"])
         message = (
@@ -181,7 +181,10 @@ class SpaceHook(ApiHook):
 
     # -- any other request ------------------------------------------------------------------------
 
-    def request(self, method: str, path: str, *, params: Params | None = None, json: Any = None) -> Reply:
+    @blocking
+    async def request(
+        self, method: str, path: str, *, params: Params | None = None, json: Any = None
+    ) -> Reply:
         """Send any other request; return the raw response.
 
         :param method: HTTP method, such as ``GET``.
@@ -198,9 +201,10 @@ class SpaceHook(ApiHook):
         if "" in path.removeprefix("/").partition("?")[0].split("/") and "://" not in path:
             raise InputError(f"the path {path!r:.200} has an empty name or id", "the request")
         full = path if path.startswith("/") or "://" in path else f"{api.space_path(self.space)}/{path}"
-        return self.send(api.raw_request(method.upper(), full, params, json))
+        return await self.asend(api.raw_request(method.upper(), full, params, json))
 
-    def revoke_token(self) -> None:
+    @blocking
+    async def revoke_token(self) -> None:
         """Revoke the access token that this process holds; the next request gets a new one.
 
         :raises InputError: for a connection with a static token: only the client that the token was issued to
@@ -211,35 +215,37 @@ class SpaceHook(ApiHook):
                 "has a static access token, which only the client it was issued to can revoke",
                 f"connection '{self.conn_id}'",
             )
-        if value := self.cached_access_token():
-            self.send(api.revoke(self.settings.login, self.settings.password, value))
-            self.forget_access_token(value)
+        if value := await self.acached_access_token():
+            await self.asend(api.revoke(self.settings.login, self.settings.password, value))
+            await self.aforget_access_token(value)
 
-    def close(self) -> None:
+    @blocking
+    async def close(self) -> None:
         """Close the connection pool; with the extra ``revoke_on_close``, revoke the token first."""
         try:
-            if self._transport is not None and self.settings.extras["revoke_on_close"]:
-                self.revoke_token()
+            if (self._transport or self._async_transport) and self.settings.extras["revoke_on_close"]:
+                await self.arevoke_token()
         except ProviderError as error:
             # The work is done. A token that stays valid is no reason to fail the task.
             self.log.warning("the access token could not be revoked: %s", error)
         finally:
-            super().close()
+            await super().aclose()
 
-    def probe(self) -> str:
+    @blocking
+    async def probe(self) -> str:
         """Request a token and list one Thing; return a sentence for a connection that works.
 
         With the extra ``mqtt_url``, the broker must accept its credentials, too.
         """
         space = self.space
-        self.send(api.things(space, params={"limit": 1}))
+        await self.asend(api.things(space, params={"limit": 1}))
         if not self.settings.extras["mqtt_url"]:
             return f"Connected; the space '{space}' can be read."
         from airflow_provider.core.push.broker import check_broker
         from airflow_provider.iotstudio.push.settings import broker_of
 
         try:
-            check_broker(broker_of(self.settings))
+            await aside(check_broker, broker_of(self.settings))
         except ProviderError as error:
             raise ProviderError(
                 f"The space '{space}' can be read, but no values are pushed: {error}"
@@ -262,26 +268,37 @@ class SpaceHook(ApiHook):
             return f"The credentials are valid, but may not read the space '{self.space}': {reason}"
         return super().diagnose(error)
 
-    def pages(self, call: Callable[[str], Call[api.Page]]) -> Iterator[dict[str, Any]]:
+    @blocking_iterator
+    def pages(self, call: Callable[[str], Call[api.Page]]) -> AsyncGenerator[dict[str, Any], None]:
         """Return an iterator over the items of a list, page by page; an empty page is not the end.
 
         :param call: builds the request for the page at a cursor; the first page has an empty cursor, and its
             request is built at once, so that invalid arguments are refused here.
         :raises ServerError: when the list repeats a cursor.
         """
+        return self._items(call)
+
+    def _items(self, call: Callable[[str], Call[api.Page]]) -> AsyncGenerator[dict[str, Any], None]:
         return self._pages(call, call(""))
 
-    def _pages(
+    async def _pages(
         self, call: Callable[[str], Call[api.Page]], request: Call[api.Page]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         cursor = ""
         while True:
-            page = self.send(request)
-            yield from page.items
+            page = await self.asend(request)
+            for item in page.items:
+                yield item
             cursor = next_cursor(cursor, page)
             if not cursor:
                 return
             request = call(cursor)
+
+    # -- for event loops --------------------------------------------------------------------------
+
+    arequest = twin(request)
+    arevoke_token = twin(revoke_token)
+    apages = twin_iterator(pages)
 
 
 def next_cursor(cursor: str, page: api.Page) -> str:
@@ -304,11 +321,11 @@ def read_twice(read: Callable[[], T]) -> T:
     :param read: sends the request.
     :raises NotFoundError: when the second attempt gets a 404, too.
     """
-    try:
+
+    async def aread() -> T:
         return read()
-    except NotFoundError:
-        time.sleep(MISSING_RECHECK_SECONDS)
-        return read()
+
+    return run(aread_twice(aread))
 
 
 async def aread_twice(read: Callable[[], Awaitable[T]]) -> T:
@@ -319,5 +336,5 @@ async def aread_twice(read: Callable[[], Awaitable[T]]) -> T:
     try:
         return await read()
     except NotFoundError:
-        await asyncio.sleep(MISSING_RECHECK_SECONDS)
+        await wait(MISSING_RECHECK_SECONDS)
         return await read()

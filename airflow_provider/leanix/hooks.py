@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider.assets import leanix_asset
@@ -11,6 +11,7 @@ from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
+from airflow_provider.core.http.twins import blocking, blocking_iterator, threaded_twin, twin, twin_iterator
 from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import DEFAULT_CONN_ID, api
@@ -67,13 +68,14 @@ class LeanIXHook(ApiHook):
         """Return the budget of the technical user's token requests."""
         return self.shared_token_budget(settings, self.bases(settings)["auth"], settings.password)
 
-    def probe(self) -> str:
+    @blocking
+    async def probe(self) -> str:
         """Request a token, compare its workspace, and list the processor configurations."""
-        claims = self._claims()
+        claims = await self._claims()
         wanted, found = self.settings.extras["workspace_id"], api.workspace_id_of(claims)
         if wanted and found and wanted != found:
             raise InputError(f"The API token belongs to workspace {found}, not to {wanted}.")
-        count = len(self.list_configurations())
+        count = len(await self.alist_configurations())
         return f"Connected to workspace {found or 'of unknown id'}; {count} processor configurations."
 
     # -- runs -------------------------------------------------------------------------------------
@@ -107,65 +109,54 @@ class LeanIXHook(ApiHook):
         self.log.info("Uploaded %d items for the run", ldif.count)
         return self.send(api.create_run_from_url(url, "azureStorage"))
 
-    def start_run(self, run_id: str, *, test: bool = False) -> bool:
+    @blocking
+    async def start_run(self, run_id: str, *, test: bool = False) -> bool:
         """Start a run; return False when the service answers that it was started before.
 
         :param run_id: the run's id.
         :param test: start a dry run, which changes nothing.
         """
-        return self.send(api.start_run(run_id, test=test))
+        return await self.asend(api.start_run(run_id, test=test))
 
-    def stop_run(self, run_id: str) -> bool:
+    @blocking
+    async def stop_run(self, run_id: str) -> bool:
         """Stop a run; return False when it was neither queued nor running.
-
-        :param run_id: the run's id.
-        """
-        return self.send(api.stop_run(run_id))
-
-    async def astop_run(self, run_id: str) -> bool:
-        """Stop a run from an event loop; see :meth:`stop_run`.
 
         :param run_id: the run's id.
         """
         return await self.asend(api.stop_run(run_id))
 
-    def get_run_status(self, run_id: str) -> str:
+    @blocking
+    async def get_run_status(self, run_id: str) -> str:
         """Return a run's status: CREATED, SEQUENTIALIZED, PENDING, IN_PROGRESS, FINISHED, STOPPED or FAILED.
-
-        :param run_id: the run's id.
-        """
-        return self.send(api.get_status(run_id))
-
-    async def aget_run_status(self, run_id: str) -> str:
-        """Return a run's status from an event loop; see :meth:`get_run_status`.
 
         :param run_id: the run's id.
         """
         return await self.asend(api.get_status(run_id))
 
-    def list_runs(self) -> list[dict[str, Any]]:
+    @blocking
+    async def list_runs(self) -> list[dict[str, Any]]:
         """Return id, status and description of all runs that the service stores, in no particular order."""
-        return self.send(api.list_runs())
-
-    async def alist_runs(self) -> list[dict[str, Any]]:
-        """Return all runs that the service stores, from an event loop; see :meth:`list_runs`."""
         return await self.asend(api.list_runs())
 
-    def get_run_progress(self, run_id: str) -> dict[str, Any]:
+    @blocking
+    async def get_run_progress(self, run_id: str) -> dict[str, Any]:
         """Return a run's progress; the counters of an inbound run start at 0 with each run level.
 
         :param run_id: the run's id.
         """
-        return self.send(api.get_progress(run_id))
+        return await self.asend(api.get_progress(run_id))
 
-    def get_run_stats(self, run_id: str) -> dict[str, Any]:
+    @blocking
+    async def get_run_stats(self, run_id: str) -> dict[str, Any]:
         """Return status changes, counts and durations of a run, as the service sends them.
 
         :param run_id: the run's id.
         """
-        return self.send(api.get_stats(run_id))
+        return await self.asend(api.get_stats(run_id))
 
-    def iter_run_warnings(self, run_id: str) -> Iterator[dict[str, Any]]:
+    @blocking_iterator
+    async def iter_run_warnings(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a run's warnings and errors one by one, fetched a hundred at a time.
 
         A run without a sync log yields none, although it may have warnings; the log says so then.
@@ -174,13 +165,14 @@ class LeanIXHook(ApiHook):
         """
         page = 0
         while True:
-            rows = self.send(api.get_warnings(run_id, page))
+            rows = await self.asend(api.get_warnings(run_id, page))
             if rows is None:
                 self.log.warning(
                     "Run %s has no sync log: whether it has warnings is unknown", api.check_run_id(run_id)
                 )
                 return
-            yield from rows
+            for row in rows:
+                yield row
             if len(rows) < api.PAGE:
                 return
             page += 1
@@ -215,7 +207,8 @@ class LeanIXHook(ApiHook):
 
     # -- processor configurations -----------------------------------------------------------------
 
-    def list_configurations(
+    @blocking
+    async def list_configurations(
         self,
         *,
         connector_type: str | None = None,
@@ -249,9 +242,10 @@ class LeanIXHook(ApiHook):
             if not problems and values[name] is not None:
                 problems += check_choice(name, values[name], allowed)
         raise_problems(problems)
-        return self.send(api.list_configurations(dict(zip(KEY_FIELDS, values.values(), strict=True))))
+        return await self.asend(api.list_configurations(dict(zip(KEY_FIELDS, values.values(), strict=True))))
 
-    def put_configuration(self, configuration: Mapping[str, Any]) -> None:
+    @blocking
+    async def put_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Create or replace the processor configuration with the same five key fields.
 
         :param configuration: the whole configuration, as the service stores it.
@@ -259,11 +253,12 @@ class LeanIXHook(ApiHook):
         """
         from airflow_provider.leanix.configurations import read_configuration
 
-        self.send(api.put_configuration(read_configuration(configuration, with_defaults=False)))
+        await self.asend(api.put_configuration(read_configuration(configuration, with_defaults=False)))
 
     # -- the workspace ----------------------------------------------------------------------------
 
-    def check_workspace(self, workspace_id: str | None) -> None:
+    @blocking
+    async def check_workspace(self, workspace_id: str | None) -> None:
         """Raise when the API token belongs to another workspace.
 
         :param workspace_id: id of the expected workspace; None is not compared.
@@ -271,7 +266,7 @@ class LeanIXHook(ApiHook):
         """
         if not workspace_id:
             return
-        found = api.workspace_id_of(self._claims()) or self.settings.extras["workspace_id"]
+        found = api.workspace_id_of(await self._claims()) or self.settings.extras["workspace_id"]
         if found and found.lower() != str(workspace_id).lower():
             raise InputError(
                 f"header field 'lxWorkspace' is {workspace_id}, but the API token of connection"
@@ -279,12 +274,29 @@ class LeanIXHook(ApiHook):
                 "the LDIF",
             )
 
-    def sync_log_url(self) -> str:
+    @blocking
+    async def sync_log_url(self) -> str:
         """Return the URL of the workspace's sync log in the UI; empty when the token does not contain it."""
-        claims = self._claims()
+        claims = await self._claims()
         instance, name = claims.get("instanceUrl"), api.workspace_name_of(claims)
         is_link = isinstance(instance, str) and instance.startswith(("https://", "http://"))
         return f"{instance}/{name}/admin/synclog" if is_link and name else ""
 
-    def _claims(self) -> dict[str, Any]:
-        return api.read_claims(self.access_token())
+    async def _claims(self) -> dict[str, Any]:
+        return api.read_claims(await self.aaccess_token())
+
+    # -- for event loops --------------------------------------------------------------------------
+
+    acreate_run = threaded_twin(create_run)
+    astart_run = twin(start_run)
+    astop_run = twin(stop_run)
+    aget_run_status = twin(get_run_status)
+    alist_runs = twin(list_runs)
+    aget_run_progress = twin(get_run_progress)
+    aget_run_stats = twin(get_run_stats)
+    aiter_run_warnings = twin_iterator(iter_run_warnings)
+    adownload_results = threaded_twin(download_results)
+    alist_configurations = twin(list_configurations)
+    aput_configuration = twin(put_configuration)
+    acheck_workspace = twin(check_workspace)
+    async_log_url = twin(sync_log_url)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.assets import mapsindoors_asset
 from airflow_provider.core.connection import ConnectionSpec, Extra, Settings
 from airflow_provider.core.hook import ApiHook
 from airflow_provider.core.http.auth import Credential, MintedToken
+from airflow_provider.core.http.twins import blocking, is_blocking, mask_texts, twin
 from airflow_provider.core.input.conditions import SUBJECT
 from airflow_provider.core.input.values import (
     UnreadableValueError,
@@ -21,6 +22,7 @@ from airflow_provider.errors import InputError, NotFoundError, PermissionDeniedE
 from airflow_provider.mapsindoors import DEFAULT_CONN_ID, api
 
 if TYPE_CHECKING:
+    from airflow_provider.core.http.call import Call
     from airflow_provider.core.http.rate_limit import Budget
     from airflow_provider.core.json_types import Json
 
@@ -83,14 +85,15 @@ class MapsIndoorsHook(ApiHook):
     def _budget_of(self, solution: str, settings: Settings) -> Budget:
         return self.shared_budget(settings, settings.extras["requests_per_second"], settings.host, solution)
 
-    def _share_budget(self, solution: Any) -> None:
+    async def _share_budget(self, solution: Any) -> None:
         """Join the budgets of all keys of the solution with the budget of its id."""
-        if isinstance(solution, str):
-            self.budget(self.settings).join(self._budget_of(solution, self.settings))
-
-    async def _ashare_budget(self, solution: Any) -> None:
-        if isinstance(solution, str):
-            await self.budget(self.settings).ajoin(self._budget_of(solution, self.settings))
+        if not isinstance(solution, str):
+            return
+        own, shared = self.budget(self.settings), self._budget_of(solution, self.settings)
+        if is_blocking():
+            own.join(shared)
+        else:
+            await own.ajoin(shared)
 
     @property
     def api_key(self) -> str:
@@ -99,31 +102,36 @@ class MapsIndoorsHook(ApiHook):
 
     # -- solution ---------------------------------------------------------------------------------
 
-    def get_dataset(self) -> Json:
+    @blocking
+    async def get_dataset(self) -> Json:
         """Read the solution.
 
         :return: ``{"id", "name", "availableLanguages", "baseLanguage", "rootObjects"}``. Use this ``id`` as
             ``datasetId`` of new objects, because the API key may differ from it.
         """
-        dataset = self.send(api.get_dataset(self.api_key))
-        self._share_budget(dataset.get("id"))
+        dataset = await self.asend(api.get_dataset(self.api_key))
+        await self._share_budget(dataset.get("id"))
         return dataset
 
-    def list_display_types(self) -> list[Json]:
+    @blocking
+    async def list_display_types(self) -> list[Json]:
         """Read the display types (in the CMS: location types)."""
-        return self.send(api.list_display_types(self.api_key))
+        return await self.asend(api.list_display_types(self.api_key))
 
-    def list_categories(self) -> list[Json]:
+    @blocking
+    async def list_categories(self) -> list[Json]:
         """Read the categories."""
-        return self.send(api.list_categories(self.api_key))
+        return await self.asend(api.list_categories(self.api_key))
 
-    def list_app_user_roles(self) -> list[Json]:
+    @blocking
+    async def list_app_user_roles(self) -> list[Json]:
         """Read the roles of app users, to which route elements can be restricted."""
-        return self.send(api.list_app_user_roles(self.api_key))
+        return await self.asend(api.list_app_user_roles(self.api_key))
 
     # -- geodata ----------------------------------------------------------------------------------
 
-    def list_geodata(
+    @blocking
+    async def list_geodata(
         self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None
     ) -> list[Json]:
         """Read venues, buildings, floors, rooms, areas and POIs as one flat list.
@@ -136,34 +144,30 @@ class MapsIndoorsHook(ApiHook):
         wanted, root_element = _conditions(base_types, root_element)
         if wanted is not None and not wanted:
             return []
-        found = self.send(api.list_geodata(self.api_key, _only(wanted), root_element))
-        self._share_budget(found[0].get("datasetId") if found else None)
+        found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
+        await self._share_budget(found[0].get("datasetId") if found else None)
         return _of_types(found, wanted)
 
     def iter_geodata(self) -> Iterator[Json]:
         """Read all geodata as :meth:`list_geodata` does, and decode each object on access."""
         import msgspec
 
-        found = self.send(api.undecoded(api.list_geodata(self.api_key)))
+        found = self.send(self._all_geodata())
         return map(msgspec.json.decode, found)
 
-    async def alist_geodata(
-        self, *, base_types: Iterable[str] | str | None = None, root_element: str | None = None
-    ) -> list[Json]:
-        """Read the same as :meth:`list_geodata` without blocking the event loop.
+    async def aiter_geodata(self) -> AsyncIterator[Json]:
+        """Read all geodata from an event loop, and decode each object on access; see :meth:`iter_geodata`."""
+        import msgspec
 
-        :param base_types: see :meth:`list_geodata`.
-        :param root_element: see :meth:`list_geodata`.
-        """
-        wanted, root_element = _conditions(base_types, root_element)
-        if wanted is not None and not wanted:
-            return []
         await self.aload()
-        found = await self.asend(api.list_geodata(self.api_key, _only(wanted), root_element))
-        await self._ashare_budget(found[0].get("datasetId") if found else None)
-        return _of_types(found, wanted)
+        for found in await self.asend(self._all_geodata()):
+            yield msgspec.json.decode(found)
 
-    def create_geodata(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _all_geodata(self) -> Call[list[Any]]:
+        return api.undecoded(api.list_geodata(self.api_key))
+
+    @blocking
+    async def create_geodata(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
         """Create objects with one request.
 
         :param items: objects without ``id``; parents must exist already.
@@ -175,9 +179,10 @@ class MapsIndoorsHook(ApiHook):
         _check(
             items, lambda item: item.get("id") is None, "has an id; new objects get theirs from the service"
         )
-        return self.send(api.create_geodata(self.api_key, _read(items))) if items else []
+        return await self.asend(api.create_geodata(self.api_key, _read(items))) if items else []
 
-    def update_geodata(self, items: Sequence[Mapping[str, Any]]) -> None:
+    @blocking
+    async def update_geodata(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Update objects with one request.
 
         :param items: each with its ``id`` and the fields that change; other fields stay. Whether
@@ -187,9 +192,10 @@ class MapsIndoorsHook(ApiHook):
         """
         _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
         if items:
-            self.send(api.update_geodata(self.api_key, _read(items)))
+            await self.asend(api.update_geodata(self.api_key, _read(items)))
 
-    def delete_geodata(self, ids: Sequence[str]) -> None:
+    @blocking
+    async def delete_geodata(self, ids: Sequence[str]) -> None:
         """Delete objects with one request.
 
         :param ids: ids of the objects. The vendor's docs do not say what happens to children; delete children
@@ -206,9 +212,10 @@ class MapsIndoorsHook(ApiHook):
         if wrong:
             raise InputError(wrong, "the ids")
         if ids:
-            self.send(api.delete_geodata(self.api_key, list(ids)))
+            await self.asend(api.delete_geodata(self.api_key, list(ids)))
 
-    def reverse_geocode(self, lat: float, lng: float, floor: int) -> list[Json]:
+    @blocking
+    async def reverse_geocode(self, lat: float, lng: float, floor: int) -> list[Json]:
         """Read the venue, building, floor and room around a point.
 
         :param lat: degrees north.
@@ -220,15 +227,17 @@ class MapsIndoorsHook(ApiHook):
             index = read_integer(_READER.read(floor))
         except UnreadableValueError as problem:
             raise InputError(f"a coordinate or the floor {problem}", "the point") from None
-        return self.send(api.geocode(self.api_key, *place, index))
+        return await self.asend(api.geocode(self.api_key, *place, index))
 
     # -- routes and secrets -----------------------------------------------------------------------
 
-    def list_route_elements(self) -> list[Json]:
+    @blocking
+    async def list_route_elements(self) -> list[Json]:
         """Read the doors, stairs and lifts of the route network."""
-        return self.send(api.list_route_elements(self.api_key))
+        return await self.asend(api.list_route_elements(self.api_key))
 
-    def update_route_elements(self, items: Sequence[Mapping[str, Any]]) -> None:
+    @blocking
+    async def update_route_elements(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Update route elements with one request.
 
         :param items: each with its ``id`` and the fields that change: ``waitTime`` (seconds),
@@ -238,16 +247,18 @@ class MapsIndoorsHook(ApiHook):
         """
         _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
         if items:
-            self.send(api.update_route_elements(self.api_key, _read(items)))
+            await self.asend(api.update_route_elements(self.api_key, _read(items)))
 
-    def list_client_secrets(self, customer_id: str) -> list[Json]:
+    @blocking
+    async def list_client_secrets(self, customer_id: str) -> list[Json]:
         """List the secrets of a customer's client, without their values.
 
         :param customer_id: id of the customer, from the vendor's support.
         """
-        return self.send(api.list_secrets(_required_text(customer_id, "customer_id")))
+        return await self.asend(api.list_secrets(_required_text(customer_id, "customer_id")))
 
-    def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
+    @blocking
+    async def create_client_secret(self, customer_id: str, description: str | None = None) -> Json:
         """Create a client secret.
 
         :param customer_id: id of the customer, from the vendor's support.
@@ -255,13 +266,14 @@ class MapsIndoorsHook(ApiHook):
         :return: ``{"id", "description", "createdAt", "secret"}``. The secret is in no later reply; it is
             masked in logs from now on.
         """
-        from airflow_provider.core.redaction import all_encodings, mask
+        from airflow_provider.core.redaction import all_encodings
 
-        made = self.send(api.create_secret(_required_text(customer_id, "customer_id"), description))
-        mask(all_encodings([str(made.get("secret", ""))]))
+        made = await self.asend(api.create_secret(_required_text(customer_id, "customer_id"), description))
+        await mask_texts(all_encodings([str(made.get("secret", ""))]))
         return made
 
-    def delete_client_secret(self, customer_id: str, secret_id: str) -> None:
+    @blocking
+    async def delete_client_secret(self, customer_id: str, secret_id: str) -> None:
         """Delete a client secret by its id.
 
         :param customer_id: id of the customer, from the vendor's support.
@@ -271,14 +283,15 @@ class MapsIndoorsHook(ApiHook):
             _required_text(customer_id, "customer_id"),
             _required_text(secret_id, "secret_id"),
         )
-        self.send(api.delete_secret(customer_id, secret_id))
+        await self.asend(api.delete_secret(customer_id, secret_id))
 
     # -- connection test --------------------------------------------------------------------------
 
-    def probe(self) -> str:
+    @blocking
+    async def probe(self) -> str:
         """Log in, read the solution, and check that the login has access to it."""
-        visible = self.send(api.list_datasets())
-        dataset = self.get_dataset()
+        visible = await self.asend(api.list_datasets())
+        dataset = await self.aget_dataset()
         if dataset.get("id") not in [solution.get("id") for solution in visible]:
             what = f"the login has no access to the solution '{dataset.get('name')}'"
             raise PermissionDeniedError(403, message=what)
@@ -294,6 +307,23 @@ class MapsIndoorsHook(ApiHook):
                 )
             return "The host responds, but has no solution with this key: check the extra 'api_key'."
         return super().diagnose(error)
+
+    # -- for event loops --------------------------------------------------------------------------
+
+    aget_dataset = twin(get_dataset)
+    alist_display_types = twin(list_display_types)
+    alist_categories = twin(list_categories)
+    alist_app_user_roles = twin(list_app_user_roles)
+    alist_geodata = twin(list_geodata)
+    acreate_geodata = twin(create_geodata)
+    aupdate_geodata = twin(update_geodata)
+    adelete_geodata = twin(delete_geodata)
+    areverse_geocode = twin(reverse_geocode)
+    alist_route_elements = twin(list_route_elements)
+    aupdate_route_elements = twin(update_route_elements)
+    alist_client_secrets = twin(list_client_secrets)
+    acreate_client_secret = twin(create_client_secret)
+    adelete_client_secret = twin(delete_client_secret)
 
 
 def _conditions(

@@ -58,6 +58,7 @@ class DemoRun:
 
 
 FURTHER = {
+    "async_task": "Altair IoT Studio",
     "iotstudio_silent_devices": "Altair IoT Studio",
     "iotstudio_sync_things": "Altair IoT Studio",
 }

@@ -21,6 +21,7 @@ CHAINS = {
     "example_amigocloud_dataset_changed",
     "example_iotstudio_limit_passed",
 }
+NEEDS_3_2 = {"example_async_task"}
 NEEDS_3_3 = {"example_nightly_digital_twin", "example_warehouse_nightly"}
 
 
@@ -29,6 +30,8 @@ def load(path: Path) -> Any:
 
     if path.stem in NEEDS_3_3 and not hasattr(airflow.sdk, "RetryPolicy"):
         pytest.skip("this example uses what came with Airflow 3.3")
+    if path.stem in NEEDS_3_2 and not hasattr(airflow.sdk, "BaseAsyncOperator"):
+        pytest.skip("async tasks came with Airflow 3.2")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader
@@ -86,3 +89,10 @@ def test_the_nightly_chain_moves_all_four_systems(
     assert place["properties"]["name@en"].endswith(" assets")
     device = sandbox.iotstudio.space.things["01GQ2E9M2Y45BX9EW0F2BM032Q"]
     assert device.status["setpoint"] == 21.5
+
+
+def test_the_async_task_reads_all_sensors_at_once(sandbox: Any, run_dag: Callable[..., Any]) -> None:
+    dag = load(FOLDER / "example_async_task.py")
+    sandbox.faults.add("delay", seconds=0.05, times=None, path="/properties")
+    assert run_dag(dag).state == "success"
+    assert sandbox.counters.peak_in_flight > 10

@@ -41,4 +41,4 @@ def test_what_takes_long_to_import_is_not_imported_on_the_triggerers_event_loop(
     names = json.loads(output.splitlines()[-1])
     assert {name.partition(".")[0] for name in names} <= LIGHT
     assert "airflow_provider.amigocloud.watchers.monitor" not in names
-    assert "airflow_provider.core.http.async_transport" in names  # imports on the loop are seen
+    assert "airflow_provider.core.state.turns" in names  # imports on the loop are seen

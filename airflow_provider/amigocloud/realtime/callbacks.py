@@ -72,8 +72,7 @@ class ListenerHook(ProjectHook):
         :raises PermissionDeniedError: when the token is not a user's.
         :raises TransportError: when the first connection fails.
         """
-        if not self._listens_to_user and not self._datasets:
-            raise InputError("nothing to listen to: call listen_user_events or listen_dataset_events first")
+        self._need_subscription()
         ends = float("inf") if seconds is None else time.monotonic() + seconds
         count = 0
         with self._background() as events:
@@ -82,12 +81,43 @@ class ListenerHook(ProjectHook):
                     item = events.get(timeout=min(left, 3600.0))
                 except Empty:
                     continue
-                if isinstance(item, BaseException):
-                    raise item
-                for callback in self._callbacks.get(item.name, ()):
-                    callback(item.payload)
-                    count += 1
+                count += self._call(item)
         return count
+
+    async def astart_listening(self, seconds: float | None = None) -> int:
+        """Receive events and call their callbacks in the running event loop; see :meth:`start_listening`.
+
+        :param seconds: seconds to listen; None for forever, until the task is cancelled.
+        """
+        self._need_subscription()
+        await self.aload()
+        events: asyncio.Queue[Any] = asyncio.Queue()
+        listening = asyncio.create_task(self._listen(events.put_nowait))
+        count = 0
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                while True:
+                    count += self._call(await events.get())
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+        return count
+
+    def _need_subscription(self) -> None:
+        if not self._listens_to_user and not self._datasets:
+            raise InputError("nothing to listen to: call listen_user_events or listen_dataset_events first")
+
+    def _call(self, item: Any) -> int:
+        """Call an event's callbacks, and return their number; raise an item that is an error."""
+        if isinstance(item, BaseException):
+            raise item
+        callbacks = self._callbacks.get(item.name, ())
+        for callback in callbacks:
+            callback(item.payload)
+        return len(callbacks)
 
     @contextmanager
     def _background(self) -> Iterator[EventQueue]:
@@ -98,7 +128,7 @@ class ListenerHook(ProjectHook):
         # Load them here: an event loop in another thread cannot load Airflow connections.
         self.settings  # noqa: B018
         loop = asyncio.new_event_loop()
-        task = loop.create_task(self._listen(events))
+        task = loop.create_task(self._listen(events.put))
 
         def run() -> None:
             with suppress(asyncio.CancelledError):
@@ -116,8 +146,8 @@ class ListenerHook(ProjectHook):
                 loop.call_soon_threadsafe(task.cancel)
             thread.join(10)
 
-    async def _listen(self, events: EventQueue) -> None:
-        """Put events into the queue, and at the end the error that ended the listening."""
+    async def _listen(self, put: Callable[[Any], None]) -> None:
+        """Put events into a queue, and at the end the error that ended the listening."""
         from airflow_provider.amigocloud.realtime.socket import EventSocket, backoff_delays
 
         delays, connected, protocol = backoff_delays(), False, 3
@@ -127,11 +157,11 @@ class ListenerHook(ProjectHook):
                     await self._subscribe(socket)
                     connected = True
                     while True:
-                        events.put(await socket.receive())
+                        put(await socket.receive())
                         delays = backoff_delays()
             except (TransportError, ServerError) as error:
                 if not connected:
-                    events.put(error)
+                    put(error)
                     return
                 delay = next(delays)
                 self.log.warning("no events, reconnecting in %.1f s: %s", delay, error)
@@ -140,7 +170,7 @@ class ListenerHook(ProjectHook):
                 if protocol == 3 and isinstance(error, RequestRejectedError) and error.status == 400:
                     protocol = 4  # the service may have been upgraded
                     continue
-                events.put(error)
+                put(error)
                 return
 
     async def _subscribe(self, socket: EventSocket) -> None:

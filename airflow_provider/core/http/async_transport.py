@@ -1,4 +1,4 @@
-"""Asynchronous transport: sends calls with ``httpx``, for the triggerer's event loop."""
+"""Asynchronous transport: sends calls with ``httpx``, for event loops: a triggerer's, or a task's own."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import asyncio
 import hashlib
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from airflow_provider.core.http.call import Call
 from airflow_provider.core.http.endpoint import MAX_RENEWALS, Endpoint, Request
 from airflow_provider.core.http.reply import BodyReader, NoResponse, Reply, no_proxy_response
 from airflow_provider.core.http.retry import Outcome, result_or_raise, tenacity_options
+from airflow_provider.core.state.pauses import TaskPauses
 from airflow_provider.core.urls import is_loopback
 from airflow_provider.errors import InputError
 
@@ -26,7 +28,58 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_clients: WeakKeyDictionary[Any, dict[str, httpx.AsyncClient]] = WeakKeyDictionary()
+
+MAX_REQUESTS = 100
+"""Maximum requests at once of one loop's clients with the same options."""
+
+_CONNECTIONS = 10
+"""Maximum connections of a client: each request costs it time by the square of their number."""
+
+
+@dataclass(eq=False)
+class SharedClient:
+    """A client, and the number of its requests in progress."""
+
+    client: httpx.AsyncClient
+    requests: int = 0
+
+
+class SharedClients:
+    """Clients with the same options: a second one is opened while the first one has no connection left.
+
+    :param new_client: opens a client.
+    """
+
+    def __init__(self, new_client: Callable[[], httpx.AsyncClient]) -> None:
+        self.users: WeakSet[AsyncTransport] = WeakSet()
+        self.clients = [SharedClient(new_client())]
+        self._new_client = new_client
+        self._places = asyncio.Semaphore(MAX_REQUESTS)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Wait for a place, and yield a client with a free connection."""
+        async with self._places:
+            chosen = next((one for one in self.clients if one.requests < _CONNECTIONS), None)
+            if chosen is None:
+                chosen = SharedClient(self._new_client())
+                self.clients.append(chosen)
+            chosen.requests += 1
+            try:
+                yield chosen.client
+            finally:
+                chosen.requests -= 1
+                if not chosen.requests and chosen in self.clients[1:]:
+                    self.clients.remove(chosen)
+                    await chosen.client.aclose()
+
+    async def aclose(self) -> None:
+        """Close all clients."""
+        for one in self.clients:
+            await one.client.aclose()
+
+
+_clients: WeakKeyDictionary[Any, dict[str, SharedClients]] = WeakKeyDictionary()
 
 _contexts: dict[bool | str, ssl.SSLContext] = {}
 
@@ -43,7 +96,9 @@ class AsyncTransport:
 
     def __init__(self, endpoint: Endpoint, log: Logger) -> None:
         self.endpoint = endpoint
+        self.requests = 0
         self._log = log
+        self._pauses = TaskPauses.here()
 
     async def send(self, call: Call[T]) -> T:
         """Send a call with retries, and return the result that its reader makes of the reply.
@@ -59,6 +114,15 @@ class AsyncTransport:
     async def access_token(self) -> str:
         """Return the token that authenticates calls to the API, fetched when the process holds none."""
         return await self.endpoint.credential.atoken(self.send, self.endpoint.bases["api"])
+
+    async def aclose(self) -> None:
+        """Close the running loop's clients that no other transport uses; the next call opens a new one."""
+        clients = _clients.get(asyncio.get_running_loop(), {})
+        for key, shared in list(clients.items()):
+            shared.users.discard(self)
+            if not shared.users:
+                del clients[key]
+                await shared.aclose()
 
     async def _attempt(self, call: Call[Any]) -> Any:
         """Send a call; when the token is refused, send it once more with a new token."""
@@ -88,28 +152,43 @@ class AsyncTransport:
             raise TypeError("a streamed body needs the synchronous transport")
         if request.budget:
             await request.budget.aacquire()
-        client = await self._client(local=is_loopback(urlsplit(request.url).hostname))
+        clients = await self._clients(local=is_loopback(urlsplit(request.url).hostname))
         import httpx  # loaded by now, in a thread
+
+        if request.method != "GET":
+            await self._pauses.arest(self._log)
+        self.requests += 1
 
         try:
             with _cancellable():
-                return await _exchange(client, call, request)
+                async with clients.client() as client:
+                    return await _exchange(client, call, request)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
             return _no_response(error)
 
-    async def _client(self, *, local: bool) -> httpx.AsyncClient:
+    async def _clients(self, *, local: bool) -> SharedClients:
         settings = self.endpoint.settings
-        clients = _clients.setdefault(asyncio.get_running_loop(), {})
+        clients = _clients_here()
         options = (settings.verify, settings.timeout, settings.host, local)
         key = hashlib.sha256(repr(options).encode()).hexdigest()
         if key not in clients:
             await asyncio.to_thread(_load_libraries)
             context = await tls_context(settings.verify)
             if key not in clients:
-                clients[key] = _new_client(context, settings.timeout, local=local)
+                clients[key] = SharedClients(lambda: _new_client(context, settings.timeout, local=local))
+        clients[key].users.add(self)
         return clients[key]
+
+
+def _clients_here() -> dict[str, SharedClients]:
+    """Return the clients of the running event loop, and forget those of loops that were closed."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        for other in [other for other in _clients if other.is_closed()]:
+            _clients.pop(other, None)
+    return _clients.setdefault(loop, {})
 
 
 async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request) -> Reply | NoResponse:
@@ -127,8 +206,8 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
 
 async def close_clients() -> None:
     """Close the clients of the running event loop, before it ends."""
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
-        await client.aclose()
+    for shared in _clients.pop(asyncio.get_running_loop(), {}).values():
+        await shared.aclose()
 
 
 @contextmanager
@@ -174,6 +253,7 @@ def _new_client(context: ssl.SSLContext, timeout: tuple[float, float], *, local:
     client = httpx.AsyncClient(
         verify=context,
         timeout=httpx.Timeout(read, connect=connect),
+        limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         follow_redirects=False,
         trust_env=not local,  # No proxy for loopback hosts: plain http is allowed there, and must stay local.
     )

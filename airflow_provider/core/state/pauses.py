@@ -12,6 +12,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -53,6 +54,9 @@ class Pauses:
     def here(cls) -> Pauses:
         """Return the pauses of the running event loop."""
         loop = asyncio.get_running_loop()
+        if loop not in _pauses:
+            for other in [other for other in _pauses if other.is_closed()]:
+                _pauses.pop(other, None)
         return _pauses.get(loop) or _pauses.setdefault(loop, cls(loop))
 
     def since(self, moment: float) -> bool:
@@ -104,6 +108,19 @@ class TaskPauses:
 
         :param log: receives one line per pause.
         """
+        for seconds in self._rests(log):
+            time.sleep(seconds)
+
+    async def arest(self, log: Logger | logging.Logger) -> None:
+        """Wait as :meth:`rest` does, without blocking the event loop.
+
+        :param log: receives one line per pause.
+        """
+        for seconds in self._rests(log):
+            await asyncio.sleep(seconds)
+
+    def _rests(self, log: Logger | logging.Logger) -> Iterator[float]:
+        """Yield the seconds to wait before a write."""
         while length := self.within(REST_SECONDS):
             with self._lock:
                 is_new, self._logged_at = self._logged_at != self._ended_at, self._ended_at
@@ -115,7 +132,7 @@ class TaskPauses:
                     length,
                     left,
                 )
-            time.sleep(max(0.01, left))
+            yield max(0.01, left)
 
     def _beat(self) -> None:
         never = threading.Event()

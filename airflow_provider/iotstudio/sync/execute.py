@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.reply import truncate
+from airflow_provider.core.http.twins import iterate, run
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import (
     AmbiguousWriteError,
@@ -148,21 +149,21 @@ class PlanExecution:
     def _create_one(self, change: Change) -> Json | str:
         """Create a Thing; return its description, or why it was rejected."""
 
-        def create() -> Json:
+        async def create() -> Json:
             call = api_admin.create_thing(self._hook.space, change.body)
-            made = self._hook.send(call)
+            made = await self._hook.asend(call)
             if not isinstance(made.get("uid"), str):
                 reason = f"the reply has the uid {made.get('uid')!r:.80}"
                 raise AmbiguousWriteError(f"{call.name}: {reason}", reason)
             return made
 
-        def find() -> Json | None:
+        async def find() -> Json | None:
             things = list_fleet(self._hook, self._plan.category, change.key)
             new = (thing for thing in things if thing["uid"] not in self._known)
             return next((thing for thing in new if thing.get("title") == change.key), None)
 
         try:
-            return write.create_once(self._hook, create, find, f"Thing '{change.key:.100}'")
+            return run(write.create_once(self._hook, create, find, f"Thing '{change.key:.100}'"))
         except Rejected as error:
             return _reason(error)
 
@@ -200,7 +201,7 @@ class PlanExecution:
 
     def _update_one(self, change: Change) -> Json | str:
         try:
-            return write.update_thing(self._hook, change.id, change.body)
+            return run(write.update_thing(self._hook, change.id, change.body))
         except Rejected as error:
             return _reason(error)
 
@@ -226,8 +227,13 @@ class PlanExecution:
 
     def _list(self, ids: Sequence[str]) -> dict[str, Json]:
         """Return the Things of the ids that are there."""
-        blocks = in_blocks(ids, lambda block: list(self._hook.list_things(params={"thingID[]": block})))
-        return {str(thing.get("uid")): thing for _, things in blocks for thing in things}
+
+        async def read(block: list[str]) -> list[Json]:
+            return [thing async for thing in self._hook.alist_things(params={"thingID[]": block})]
+
+        return {
+            str(thing.get("uid")): thing for _, things in iterate(in_blocks(ids, read)) for thing in things
+        }
 
     def _check(self, change: Change, thing: Json) -> None:
         if not self._verify:
@@ -242,12 +248,12 @@ class PlanExecution:
     # -- deletions ------------------------------------------------------------------------------------
 
     def _delete(self, changes: Sequence[Change]) -> None:
-        def send(ids: list[str]) -> Any:
-            return self._hook.send(
+        async def send(ids: list[str]) -> Any:
+            return await self._hook.asend(
                 api_admin.delete_things(self._hook.space, ids, None, None, repeatable=True)
             )
 
-        for ids, reply in in_blocks([change.id for change in changes], send):
+        for ids, reply in iterate(in_blocks([change.id for change in changes], send)):
             # A request that was repeated returns no ids.
             deleted = {one for one in reply if isinstance(one, str)} if isinstance(reply, list) else set()
             left = {*ids} - deleted

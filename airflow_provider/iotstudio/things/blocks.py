@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from airflow_provider.errors import RequestRejectedError
@@ -14,7 +14,9 @@ _TOO_LONG = (413, 414, 431)
 """Status codes of servers for a URL that is too long."""
 
 
-def in_blocks(ids: Sequence[str], send: Callable[[list[str]], T]) -> Iterator[tuple[list[str], T]]:
+async def in_blocks(
+    ids: Sequence[str], send: Callable[[list[str]], Awaitable[T]]
+) -> AsyncGenerator[tuple[list[str], T], None]:
     """Yield blocks of ids, each with the result of its request.
 
     A request that is refused as too long is sent again with half of its ids, and so are all after it.
@@ -26,7 +28,7 @@ def in_blocks(ids: Sequence[str], send: Callable[[list[str]], T]) -> Iterator[tu
     while start < len(ids):
         block = list(ids[start : start + size])
         try:
-            result = send(block)
+            result = await send(block)
         except RequestRejectedError as error:
             if error.status not in _TOO_LONG or len(block) == 1:
                 raise

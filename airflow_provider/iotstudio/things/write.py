@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider.core.http.twins import wait
 from airflow_provider.errors import (
     AmbiguousWriteError,
     NotFoundError,
@@ -31,7 +31,7 @@ _NO_ROUTE = "does not match any rules"
 """Part of the message of the service's gateway about a path, or a method of it, that it does not know."""
 
 
-def create_thing(
+async def create_thing(
     hook: SpaceHook, description: Mapping[str, Any], *, category: str | None = None
 ) -> dict[str, Any]:
     """Create a Thing, and return its description.
@@ -46,23 +46,28 @@ def create_thing(
         service cannot list the newest ones.
     """
     try:
-        noted = _newest(hook, category)
+        noted = await _newest(hook, category)
     except RequestRejectedError as error:
         # Without this order, a lost response stays ambiguous.
         hook.log.info("The newest Things cannot be listed: %s", error)
-        return _create(hook, description, category)
+        return await _create(hook, description, category)
 
-    def find() -> dict[str, Any] | None:
-        return find_created(hook, description, noted, category)
+    async def find() -> dict[str, Any] | None:
+        return await find_created(hook, description, noted, category)
 
-    return create_once(hook, lambda: _create(hook, description, category), find, "the Thing")
-
-
-def _create(hook: SpaceHook, description: Mapping[str, Any], category: str | None) -> dict[str, Any]:
-    return hook.send(api_admin.create_thing(hook.space, description, category=category))
+    return await create_once(hook, lambda: _create(hook, description, category), find, "the Thing")
 
 
-def create_once(hook: SpaceHook, create: Callable[[], T], find: Callable[[], T | None], subject: str) -> T:
+async def _create(hook: SpaceHook, description: Mapping[str, Any], category: str | None) -> dict[str, Any]:
+    return await hook.asend(api_admin.create_thing(hook.space, description, category=category))
+
+
+async def create_once(
+    hook: SpaceHook,
+    create: Callable[[], Awaitable[T]],
+    find: Callable[[], Awaitable[T | None]],
+    subject: str,
+) -> T:
     """Create something whose request may not be repeated unless it is not found afterwards.
 
     :param create: sends the request.
@@ -72,14 +77,14 @@ def create_once(hook: SpaceHook, create: Callable[[], T], find: Callable[[], T |
     reason, limits, waited, attempts = "", hook.retry_limits, 0.0, 0
     while attempts < limits.attempts and waited <= limits.total:
         try:
-            return create()
+            return await create()
         except AmbiguousWriteError as error:
             reason = error.reason
         # The service may still be storing it.
         pause = min(limits.cap, limits.base * 2.0**attempts)
         attempts, waited = attempts + 1, waited + pause
-        time.sleep(pause)
-        if (found := find()) is not None:
+        await wait(pause)
+        if (found := await find()) is not None:
             hook.log.info("No response (%s), but %s is there", reason, subject)
             return found
         hook.log.warning("No response (%s), and %s is not there", reason, subject)
@@ -98,17 +103,19 @@ class Noted:
         self.since = since
 
 
-def _newest(hook: SpaceHook, category: str | None) -> Noted:
+async def _newest(hook: SpaceHook, category: str | None) -> Noted:
     params = {**NEWEST_FIRST, "limit": NEWEST}
-    page = hook.send(api.things(hook.space, category=category, params=params))
+    page = await hook.asend(api.things(hook.space, category=category, params=params))
     times = [str(thing.get("created") or "") for thing in page.items]
     return Noted([thing["uid"] for thing in page.items], min(times, default="") if page.cursor else "")
 
 
-def _things_since(hook: SpaceHook, noted: Noted, category: str | None) -> Iterator[dict[str, Any]]:
+async def _things_since(
+    hook: SpaceHook, noted: Noted, category: str | None
+) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the Things that are not noted, newest first."""
     params = {**NEWEST_FIRST, "limit": 100}
-    for thing in hook.pages(
+    async for thing in hook.apages(
         lambda cursor: api.things(hook.space, category=category, params=params, cursor=cursor)
     ):
         if noted.since and str(thing.get("created") or "") < noted.since:
@@ -117,7 +124,7 @@ def _things_since(hook: SpaceHook, noted: Noted, category: str | None) -> Iterat
             yield thing
 
 
-def find_created(
+async def find_created(
     hook: SpaceHook, description: Mapping[str, Any], noted: Noted, category: str | None
 ) -> dict[str, Any] | None:
     """Return the Thing that a request without a response has created; None when there is none.
@@ -129,7 +136,7 @@ def find_created(
     :raises AmbiguousWriteError: when a model's template may have replaced fields, and several Things may be
         the new one.
     """
-    new = list(_things_since(hook, noted, category))
+    new = [thing async for thing in _things_since(hook, noted, category)]
     for thing in new:
         if describes(thing, description):
             return thing
@@ -185,7 +192,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value] if value else []
 
 
-def update_thing(hook: SpaceHook, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+async def update_thing(hook: SpaceHook, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Set fields of a Thing's description, and return the new description; other fields stay.
 
     An older server that knows no PATCH gets the whole description, with the fields in it.
@@ -195,24 +202,24 @@ def update_thing(hook: SpaceHook, thing_id: str, fields: Mapping[str, Any]) -> d
     :param fields: new values by field.
     """
     try:
-        return hook.send(api_admin.patch_thing(hook.space, thing_id, patch_of(fields)))
+        return await hook.asend(api_admin.patch_thing(hook.space, thing_id, patch_of(fields)))
     except (NotFoundError, RequestRejectedError) as error:
         if not is_without_patch(error):
             raise
-    return replace_fields(hook, thing_id, fields)
+    return await replace_fields(hook, thing_id, fields)
 
 
-def replace_fields(hook: SpaceHook, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+async def replace_fields(hook: SpaceHook, thing_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Set fields of a Thing's description by replacing it whole; return the new description.
 
     :param hook: the space.
     :param thing_id: the Thing's id.
     :param fields: new values by field.
     """
-    found = hook.send(api.thing(hook.space, thing_id))
+    found = await hook.asend(api.thing(hook.space, thing_id))
     # Whether a description without "status" keeps the values is not documented: they are sent as they are.
     body = {name: value for name, value in found.items() if name not in SERVER_FIELDS}
-    return hook.send(api_admin.replace_thing(hook.space, thing_id, {**body, **fields}))
+    return await hook.asend(api_admin.replace_thing(hook.space, thing_id, {**body, **fields}))
 
 
 def is_without_patch(error: NotFoundError | RequestRejectedError) -> bool:
@@ -223,7 +230,7 @@ def is_without_patch(error: NotFoundError | RequestRejectedError) -> bool:
     return error.status == _NO_PATCH or (isinstance(error, NotFoundError) and _NO_ROUTE in error.message)
 
 
-def create_category(hook: SpaceHook, fields: Mapping[str, Any]) -> dict[str, Any]:
+async def create_category(hook: SpaceHook, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Create a category, and return it.
 
     :param hook: the space.
@@ -232,25 +239,25 @@ def create_category(hook: SpaceHook, fields: Mapping[str, Any]) -> dict[str, Any
     """
     sent = False
 
-    def create() -> dict[str, Any]:
+    async def create() -> dict[str, Any]:
         nonlocal sent
         try:
-            return hook.send(api_admin.create_category(hook.space, fields))
+            return await hook.asend(api_admin.create_category(hook.space, fields))
         except RequestRejectedError as error:
             # After a request without a response, the category may be our own.
-            if error.status == 409 and sent and (found := find()) is not None:
+            if error.status == 409 and sent and (found := await find()) is not None:
                 return found
             raise
         finally:
             sent = True
 
-    def find() -> dict[str, Any] | None:
+    async def find() -> dict[str, Any] | None:
         try:
-            found = hook.send(api_admin.category(hook.space, fields["name"]))
+            found = await hook.asend(api_admin.category(hook.space, fields["name"]))
         except NotFoundError:
             return None
         return (
             found if all(same_field(name, value, found.get(name)) for name, value in fields.items()) else None
         )
 
-    return create_once(hook, create, find, f"category '{fields['name']}'")
+    return await create_once(hook, create, find, f"category '{fields['name']}'")

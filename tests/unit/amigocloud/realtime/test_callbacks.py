@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -174,3 +175,27 @@ def test_what_cannot_work_says_so_at_once(sandbox, connect):
     unreachable.listen_user_events()
     with pytest.raises(TransportError, match="cannot be reached"):
         unreachable.start_listening(5)
+
+
+async def test_events_are_received_in_an_event_loop_too(sandbox):
+    hook, seen = AmigoCloudHook(), []
+    with pytest.raises(InputError, match="nothing to listen to"):
+        await hook.astart_listening(1)
+
+    def project_created(data):
+        assert asyncio.current_task() is own
+        seen.append(data["project_id"])
+        raise StopError
+
+    own = asyncio.current_task()
+    hook.listen_user_events()
+    hook.add_callback("project:creation_succeeded", project_created)
+    made = AmigoCloudHook()
+    helper = when(sandbox.amigocloud.sockets.listeners, lambda: made.post("/me/projects", {"name": "New"}))
+    with pytest.raises(StopError):
+        await hook.astart_listening(10)
+    helper.join()
+    assert seen == [max(sandbox.amigocloud.projects)]
+    assert await hook.astart_listening(0.01) == 0
+    assert [task for task in asyncio.all_tasks() if task is not own] == []
+    await hook.aclose()

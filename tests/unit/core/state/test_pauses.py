@@ -118,3 +118,14 @@ def test_a_fork_has_pauses_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert here() is mine
     monkeypatch.setattr(pauses.os, "getpid", lambda: -1)
     assert here() is not mine
+
+
+async def test_a_write_in_an_event_loop_waits_as_one_on_a_worker(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = TaskPauses()
+    clock.now += 40
+    monkeypatch.setattr(asyncio, "sleep", clock.asleep)
+    await task.arest(logging.getLogger(__name__))
+    assert clock.slept == [pauses.REST_SECONDS]
+    assert "40 s" in caplog.text
