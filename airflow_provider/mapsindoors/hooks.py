@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider.core.json_types import Json
 
 _READER = ValueReader()
+_HAS_ID = "has an id; new objects get theirs from the service"
 
 
 class MapsIndoorsHook(ApiHook):
@@ -113,9 +114,57 @@ class MapsIndoorsHook(ApiHook):
         """Read the display types (in the CMS: location types)."""
         return self.send(api.list_display_types(self.api_key))
 
+    def create_display_types(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Create display types with one request.
+
+        :param items: display types without ``id``, each with its ``name`` and, in ``properties``, a
+            ``name@<language>`` in every language of the solution.
+        :return: the new ids, in the order of the display types.
+        :raises InputError: when one has an ``id``; nothing was sent.
+        :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
+            may accept the same name twice.
+        """
+        _check(items, _is_new, _HAS_ID)
+        return self.send(api.create_display_types(self.api_key, _read(items))) if items else []
+
+    def update_display_types(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Update display types with one request.
+
+        :param items: each with its ``id``, and complete, as it was read: whether the service keeps fields and
+            members that are not named is not documented.
+        :raises InputError: when one has no ``id``; nothing was sent.
+        """
+        _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
+        if items:
+            self.send(api.update_display_types(self.api_key, _read(items)))
+
     def list_categories(self) -> list[Json]:
         """Read the categories."""
         return self.send(api.list_categories(self.api_key))
+
+    def create_categories(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Create categories with one request.
+
+        :param items: categories without ``id``, each with its ``key`` and, in ``name``, a text in every
+            language of the solution.
+        :return: the new ids, in the order of the categories.
+        :raises InputError: when one has an ``id``; nothing was sent.
+        :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
+            may accept the same key twice.
+        """
+        _check(items, _is_new, _HAS_ID)
+        return self.send(api.create_categories(self.api_key, _read(items))) if items else []
+
+    def update_categories(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Update categories with one request.
+
+        :param items: each with its ``id``, and complete, as it was read: whether the service keeps fields and
+            members that are not named is not documented.
+        :raises InputError: when one has no ``id``; nothing was sent.
+        """
+        _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
+        if items:
+            self.send(api.update_categories(self.api_key, _read(items)))
 
     def list_app_user_roles(self) -> list[Json]:
         """Read the roles of app users, to which route elements can be restricted."""
@@ -172,9 +221,7 @@ class MapsIndoorsHook(ApiHook):
         :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
             accepts the same object twice.
         """
-        _check(
-            items, lambda item: item.get("id") is None, "has an id; new objects get theirs from the service"
-        )
+        _check(items, _is_new, _HAS_ID)
         return self.send(api.create_geodata(self.api_key, _read(items))) if items else []
 
     def update_geodata(self, items: Sequence[Mapping[str, Any]]) -> None:
@@ -346,6 +393,10 @@ def _read(items: Sequence[Mapping[str, Any]]) -> list[Json]:
     if wrong:
         raise InputError(wrong, "the objects")
     return out
+
+
+def _is_new(item: Mapping[str, Any]) -> bool:
+    return item.get("id") is None
 
 
 def _text(value: Any) -> str:

@@ -92,7 +92,7 @@ def _same_member(field: str, name: str, wanted: Any, found: Any) -> bool:
     if field != "baseTypeProperties":
         return bool(wanted == found)
     if name in _TIMESTAMPS:
-        return bool(_timestamp(wanted) == _timestamp(found))
+        return bool(timestamp(wanted) == timestamp(found))
     if name == "administrativeid":
         return normal_key(as_text(wanted)) == normal_key(as_text(found))
     return as_text(wanted) == as_text(found)
@@ -125,7 +125,8 @@ def _same(field: str, wanted: Any, found: Any) -> bool:
     return bool(wanted == found)
 
 
-def _timestamp(value: Any) -> Any:
+def timestamp(value: Any) -> Any:
+    """Return the moment of an ISO 8601 time, in UTC without a zone; another value as it is."""
     try:
         timestamp = datetime.fromisoformat(str(value))
     except ValueError:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -126,10 +127,13 @@ class RowReader:
     :param match_on: the match key. A feature's own id that cannot be one of the service is an id only when
         rows are matched by it.
     :param exact: whether values stay as they are, because they are the service's own.
+    :param zone: the time zone of dates, and of times without one; None for UTC, and refuses such times.
     """
 
-    def __init__(self, match_on: str = "externalId", *, exact: bool = False) -> None:
-        self._match_on, self._exact = match_on, exact
+    def __init__(
+        self, match_on: str = "externalId", *, exact: bool = False, zone: tzinfo | None = None
+    ) -> None:
+        self._match_on, self._exact, self._zone = match_on, exact, zone
         self._property_key = str if exact else read.property_key
         self._columns: dict[Any, _Column] = {}
         self._readers: dict[str, Callable[[Any], Any]] = {
@@ -241,7 +245,7 @@ class RowReader:
             part[name] = given
 
     def _member(self, key: str, value: Any) -> Any:
-        return read.read_any_text(value) if self._exact else read.read_member(key, value)
+        return read.read_any_text(value) if self._exact else read.read_member(key, value, self._zone)
 
     def _id(self, value: Any) -> Any:
         """Return an id; nothing for a feature's own id that only its file knows."""

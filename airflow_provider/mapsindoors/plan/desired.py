@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, is_query, read_source
 from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.json_types import Json
@@ -135,7 +135,8 @@ def read_desired_rows(
     :return: all rows; the problems of each are in ``problems``.
     :raises InputError: when the source cannot be read.
     """
-    reader, base = RowReader(match_on, exact=exact), defaults or Defaults()
+    zone = source.timezone if is_query(source) else None
+    reader, base = RowReader(match_on, exact=exact, zone=zone), defaults or Defaults()
     out = []
     rows, wrong = source, dict[int, str]()
     if isinstance(source, list):
