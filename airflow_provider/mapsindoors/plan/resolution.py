@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown, shown_value
-from airflow_provider.mapsindoors.geodata import geometry, validation
+from airflow_provider.mapsindoors.geodata import details, geometry, validation
 from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value, timestamp
 from airflow_provider.mapsindoors.geodata.snapshot import (
     NEAR,
@@ -134,6 +134,7 @@ def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rule
     yield from _place_problems(row, snapshot, rules)
     if not rules.exact:
         yield from _window_problems(row, snapshot)
+        yield from _detail_problems(row, snapshot)
     yield from _member_problems(row, snapshot, rules)
     if not row.object_id:
         yield from _missing_field_problems(item, base_type)
@@ -168,6 +169,19 @@ def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) 
                 yield f"administrativeid, a floor's index, {problem}"
         else:
             item["baseTypeProperties"] = {**members, "administrativeid": index}
+
+
+def _detail_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
+    """Set the types of a row's new details, and yield the problems that the solution shows."""
+    given = row.item.get("additionalDetails")
+    if not given:
+        return
+    found = snapshot.by_id[row.object_id].get("additionalDetails") if row.object_id else None
+    if isinstance(given, details.PartialDetails):
+        given, wrong = details.with_types(given, found)
+        row.item["additionalDetails"] = given or None
+        yield from wrong
+    yield from details.problems(given, snapshot.languages, found)
 
 
 def _window_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:

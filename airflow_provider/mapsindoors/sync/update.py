@@ -39,7 +39,7 @@ Json = dict[str, Any]
 
 _ON_MAP = {
     *("properties", "baseTypeProperties", "displaySetting", "geometry", "anchor"),
-    *("parentId", "baseType", "externalId", "displayTypeId", "categories"),
+    *("additionalDetails", "parentId", "baseType", "externalId", "displayTypeId", "categories"),
 }
 """Fields that are validated or completed by what is on the map."""
 
