@@ -172,16 +172,16 @@ class _UnknownColumnError(UnreadableValueError):
 
 def _put(fields: Json, place: tuple[str, ...], given: Any) -> Iterator[str]:
     """Put a value at its place, and yield a problem when another column has put one there."""
-    if isinstance(given, dict):
+    if isinstance(given, dict) and given:
         for key, value in given.items():
             yield from _put(fields, (*place, str(key)), value)
         return
     *way, last = place
     for step in way:
         fields = fields.setdefault(step, {})
-    if last in fields:
+    if last in fields and given != {}:
         yield ColumnProblem(f"{'.'.join(place)} is given twice")
-    fields[last] = given
+    fields[last] = fields.get(last, given) if given == {} else given
 
 
 def _with_defaults(defaults: Json, own: Json) -> Json:

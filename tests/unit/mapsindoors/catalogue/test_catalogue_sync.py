@@ -135,6 +135,35 @@ def test_geodata_rows_name_what_a_sync_before_has_created(
     assert made["displayTypeId"] == entries(unlimited_service, "display types")["Stand"]["id"]
 
 
+def test_what_the_service_returns_is_a_source_without_a_difference(
+    run: Any, unlimited_service: MapsIndoorsService, kind: str
+) -> None:
+    rule = {"name": "near", "zoomFrom": 19.5, "labelStyle": {"textSize": 12, "textColor": "#fff"}}
+    types = entries(unlimited_service, "display types")
+    office = {**types["Office"], "displayRules": [rule, {"name": "far"}], "aliases": ["a", "b"]}
+    unlimited_service.campus.display_types = {
+        **unlimited_service.campus.display_types,
+        office["id"]: {**office, "propertyTemplates": [{"text": "x", "type": "y"}]},
+    }
+    rows = list(entries(unlimited_service, kind).values())
+    result = run(kind, rows)
+    assert (result["create"], result["update"], result["unchanged"]) == (0, 0, len(rows))
+    copies = [
+        {**row, **({"name": "Copy"} if kind == "display types" else {"key": "COPY"})} for row in rows[:1]
+    ]
+    for copy in copies:
+        del copy["id"]
+    assert run(kind, copies)["create"] == 1
+
+
+def test_a_display_rule_without_members_is_created(run: Any, unlimited_service: MapsIndoorsService) -> None:
+    rows = [{"name": "Lab", "displayRules": [{"name": "near"}]}]
+    assert run("display types", rows)["update"] == 1
+    rules = entries(unlimited_service, "display types")["Lab"]["displayRules"]
+    assert [rule["name"] for rule in rules] == ["default", "near"]
+    assert run("display types", rows)["unchanged"] == 1
+
+
 # -- problems -----------------------------------------------------------------------------------------
 
 
