@@ -31,6 +31,16 @@ REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         _TOKENS: ("max_tokens", "token_above_max", "token_refused_status", "token_requests_per_minute"),
         _SIZE: ("max_bytes", "max_items"),
         "the provider writes no object of another solution": ("put_checks_dataset",),
+        "a check would make a display type or a category, which apps may show": (
+            "catalogue_put",
+            "catalogue_unique",
+        ),
+        "a check would need a second place to move an object to": ("put_parent",),
+        "the provider reads and verifies what it has written, so it is right under all of them": (
+            "details_put",
+            "empty_dates",
+            "opening_hours",
+        ),
     },
     "amigocloud": {
         _STRICT: ("strict",),

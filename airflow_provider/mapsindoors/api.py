@@ -6,7 +6,7 @@ replies are from the vendor's docs; where the docs leave them open, from clients
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.http.auth import Token, read_token
@@ -199,9 +199,14 @@ def _ids_of(count: int) -> Any:
     return read
 
 
-def counted(number: int) -> str:
-    """Return a number of objects as text: ``1 object``, ``3 objects``."""
-    return f"{number} object" if number == 1 else f"{number} objects"
+def counted(number: int, noun: str = "object") -> str:
+    """Return a number of objects as text: ``1 object``, ``3 objects``, ``2 categories``.
+
+    :param number: the number.
+    :param noun: the word for one of them.
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 # Display types, categories, roles and routes
@@ -209,12 +214,66 @@ def counted(number: int) -> str:
 
 def list_display_types(api_key: str) -> Call[list[Json]]:
     """Read the display types (in the CMS: location types)."""
-    return Call("GET", _path(api_key, "displaytypes"), name="read display types")
+    path = _path(api_key, "displaytypes")
+    return Call("GET", path, read=_read_entries("displayRules", list), name="read display types")
+
+
+def create_display_types(api_key: str, items: Items) -> Call[list[str]]:
+    """Create display types and return their ids, in the order of the display types."""
+    return _create_entries(_path(api_key, "displaytypes"), items, "display type")
+
+
+def update_display_types(api_key: str, items: Items) -> Call[None]:
+    """Update display types, each complete and with its ``id``."""
+    return _update_entries(_path(api_key, "displaytypes"), items, "display type")
 
 
 def list_categories(api_key: str) -> Call[list[Json]]:
     """Read the categories."""
-    return Call("GET", _path(api_key, "categories"), name="read categories")
+    path = _path(api_key, "categories")
+    return Call("GET", path, read=_read_entries("name", dict), name="read categories")
+
+
+def create_categories(api_key: str, items: Items) -> Call[list[str]]:
+    """Create categories and return their ids, in the order of the categories."""
+    return _create_entries(_path(api_key, "categories"), items, "category")
+
+
+def update_categories(api_key: str, items: Items) -> Call[None]:
+    """Update categories, each complete and with its ``id``."""
+    return _update_entries(_path(api_key, "categories"), items, "category")
+
+
+def _read_entries(field: str, kind: type) -> Callable[[Reply], list[Json]]:
+    """Return a reader of entries that checks the type of a field."""
+
+    def read(reply: Reply) -> list[Json]:
+        entries = _read_objects(reply)
+        for entry in entries:
+            value = entry.get(field)
+            if not isinstance(value, (kind, type(None))):
+                raise ValueError(f"a {field} of another type was expected")
+            if isinstance(value, list) and not all(isinstance(one, dict) for one in value):
+                raise ValueError(f"objects in {field} were expected")
+        return entries
+
+    return read
+
+
+def _create_entries(path: str, items: Items, noun: str) -> Call[list[str]]:
+    # The vendor's docs do not say whether a name or key may exist twice.
+    return Call(
+        "POST",
+        path,
+        json=items,
+        repeatable=False,
+        read=_ids_of(len(items)),
+        name=f"create {counted(len(items), noun)}",
+    )
+
+
+def _update_entries(path: str, items: Items, noun: str) -> Call[None]:
+    return Call("PUT", path, json=items, read=read_nothing, name=f"update {counted(len(items), noun)}")
 
 
 def list_app_user_roles(api_key: str) -> Call[list[Json]]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider.core.json_types import Json
 
 _READER = ValueReader()
+_HAS_ID = "has an id; new objects get theirs from the service"
 
 
 class MapsIndoorsHook(ApiHook):
@@ -119,9 +120,61 @@ class MapsIndoorsHook(ApiHook):
         return await self.asend(api.list_display_types(self.api_key))
 
     @blocking
+    async def create_display_types(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Create display types with one request.
+
+        :param items: display types without ``id``, each with its ``name`` and, in ``properties``, a
+            ``name@<language>`` in every language of the solution.
+        :return: the new ids, in the order of the display types.
+        :raises InputError: when one has an ``id``; nothing was sent.
+        :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
+            may accept the same name twice.
+        """
+        _check(items, _is_new, _HAS_ID)
+        return await self.asend(api.create_display_types(self.api_key, _read(items))) if items else []
+
+    @blocking
+    async def update_display_types(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Update display types with one request.
+
+        :param items: each with its ``id``, and complete, as it was read: whether the service keeps fields and
+            members that are not named is not documented.
+        :raises InputError: when one has no ``id``; nothing was sent.
+        """
+        _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
+        if items:
+            await self.asend(api.update_display_types(self.api_key, _read(items)))
+
+    @blocking
     async def list_categories(self) -> list[Json]:
         """Read the categories."""
         return await self.asend(api.list_categories(self.api_key))
+
+    @blocking
+    async def create_categories(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Create categories with one request.
+
+        :param items: categories without ``id``, each with its ``key`` and, in ``name``, a text in every
+            language of the solution.
+        :return: the new ids, in the order of the categories.
+        :raises InputError: when one has an ``id``; nothing was sent.
+        :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
+            may accept the same key twice.
+        """
+        _check(items, _is_new, _HAS_ID)
+        return await self.asend(api.create_categories(self.api_key, _read(items))) if items else []
+
+    @blocking
+    async def update_categories(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Update categories with one request.
+
+        :param items: each with its ``id``, and complete, as it was read: whether the service keeps fields and
+            members that are not named is not documented.
+        :raises InputError: when one has no ``id``; nothing was sent.
+        """
+        _check(items, lambda item: bool(_text(item.get("id"))), "has no id")
+        if items:
+            await self.asend(api.update_categories(self.api_key, _read(items)))
 
     @blocking
     async def list_app_user_roles(self) -> list[Json]:
@@ -176,9 +229,7 @@ class MapsIndoorsHook(ApiHook):
         :raises AmbiguousWriteError: when the request has no response. It is not retried, because the service
             accepts the same object twice.
         """
-        _check(
-            items, lambda item: item.get("id") is None, "has an id; new objects get theirs from the service"
-        )
+        _check(items, _is_new, _HAS_ID)
         return await self.asend(api.create_geodata(self.api_key, _read(items))) if items else []
 
     @blocking
@@ -312,7 +363,11 @@ class MapsIndoorsHook(ApiHook):
 
     aget_dataset = twin(get_dataset)
     alist_display_types = twin(list_display_types)
+    acreate_display_types = twin(create_display_types)
+    aupdate_display_types = twin(update_display_types)
     alist_categories = twin(list_categories)
+    acreate_categories = twin(create_categories)
+    aupdate_categories = twin(update_categories)
     alist_app_user_roles = twin(list_app_user_roles)
     alist_geodata = twin(list_geodata)
     acreate_geodata = twin(create_geodata)
@@ -376,6 +431,10 @@ def _read(items: Sequence[Mapping[str, Any]]) -> list[Json]:
     if wrong:
         raise InputError(wrong, "the objects")
     return out
+
+
+def _is_new(item: Mapping[str, Any]) -> bool:
+    return item.get("id") is None
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,11 @@ from airflow_provider.mapsindoors.arguments import (
     Arguments,
     read_paths,
 )
+from airflow_provider.mapsindoors.catalogue.operator import (
+    CatalogueSyncOperator,
+    MapsIndoorsSyncCategoriesOperator,
+    MapsIndoorsSyncDisplayTypesOperator,
+)
 from airflow_provider.mapsindoors.links import MapsIndoorsPlanLink, record_page
 
 if TYPE_CHECKING:
@@ -27,6 +32,17 @@ if TYPE_CHECKING:
 
     from airflow_provider.mapsindoors.plan.document import Operation
 
+__all__ = [
+    "CatalogueSyncOperator",
+    "GeodataRowOperator",
+    "MapsIndoorsCreateGeodataOperator",
+    "MapsIndoorsDeleteGeodataOperator",
+    "MapsIndoorsExportGeodataOperator",
+    "MapsIndoorsSyncCategoriesOperator",
+    "MapsIndoorsSyncDisplayTypesOperator",
+    "MapsIndoorsSyncGeodataOperator",
+    "MapsIndoorsUpdateGeodataOperator",
+]
 
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete", "deactivate")
 

@@ -40,6 +40,9 @@ CONFIGURATION = {
     "scope": {},
 }
 
+DISPLAY_TYPE = {"name": "matrix", "properties": {"name@en": "Matrix", "name@da": "Matrix"}}
+CATEGORY = {"key": "matrix", "name": {"en": "Matrix", "da": "Matrix"}}
+
 
 def _room(hook: MapsIndoorsHook) -> dict[str, Any]:
     return hook.list_geodata(base_types="room")[0]
@@ -135,6 +138,32 @@ ROWS = [
         lambda h, one: h.delete_geodata([one]),
         lambda h, one: int(one not in {other["id"] for other in h.list_geodata()}),
         _leaf,
+    ),
+    Row(
+        "mapsindoors",
+        "create_display_types",
+        lambda h, _: h.create_display_types([DISPLAY_TYPE]),
+        lambda h, _: sum(one["name"] == "matrix" for one in h.list_display_types()),
+    ),
+    Row(
+        "mapsindoors",
+        "update_display_types",
+        lambda h, one: h.update_display_types([{**one, "aliases": ["matrix"]}]),
+        lambda h, _: sum(one.get("aliases") == ["matrix"] for one in h.list_display_types()),
+        lambda h: h.list_display_types()[0],
+    ),
+    Row(
+        "mapsindoors",
+        "create_categories",
+        lambda h, _: h.create_categories([CATEGORY]),
+        lambda h, _: sum(one["key"] == "matrix" for one in h.list_categories()),
+    ),
+    Row(
+        "mapsindoors",
+        "update_categories",
+        lambda h, one: h.update_categories([{**one, "name": CATEGORY["name"]}]),
+        lambda h, _: sum(one["name"] == CATEGORY["name"] for one in h.list_categories()),
+        lambda h: h.list_categories()[0],
     ),
     Row("mapsindoors", "iter_geodata", lambda h, _: list(h.iter_geodata())),
     Row("mapsindoors", "probe", lambda h, _: h.probe()),

@@ -31,6 +31,7 @@ MODULES = [
 ]
 BASES = {
     "AmigoCloudSensor",
+    "CatalogueSyncOperator",
     "FleetSensor",
     "GeodataRowOperator",
     "HistoryOperator",
@@ -126,6 +127,7 @@ def mapsindoors_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
             geodata=[{"id": renamed["id"], "properties": {"name@en": "Room"}}], **more
         ),
         "MapsIndoorsSyncGeodataOperator": sync,
+        **catalogue_tasks(folder),
         "MapsIndoorsExportGeodataOperator": lambda **more: mapsindoors.MapsIndoorsExportGeodataOperator(
             output_path=str(folder / "map.jsonl"), **more
         ),
@@ -137,6 +139,25 @@ def mapsindoors_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         ),
         "MapsIndoorsGeodataSensor": lambda **more: mapsindoors_sensors.MapsIndoorsGeodataSensor(
             expected=[{"id": rooms[2]["id"], "properties": {"name@en": LATER}}], **_short_waits(more)
+        ),
+    }
+
+
+def catalogue_tasks(folder: Path) -> dict[str, Make]:
+    """Create the tasks of MapsIndoors' display types and categories: one is new, one changes."""
+    names = {"name@en": "Stand", "name@da": "Stand"}
+    types = [{"name": "Stand", **names}, {"name": "Parking", "zoomTo": 21}]
+    categories = [{"key": "STANDS", **names}, {"key": "FOOD", "name@en": "Food"}]
+
+    def plan(name: str) -> str:
+        return str(folder / f"plan.{name}.json")
+
+    return {
+        "MapsIndoorsSyncDisplayTypesOperator": lambda **more: mapsindoors.MapsIndoorsSyncDisplayTypesOperator(
+            source=types, plan_output=plan("types"), **more
+        ),
+        "MapsIndoorsSyncCategoriesOperator": lambda **more: mapsindoors.MapsIndoorsSyncCategoriesOperator(
+            source=categories, plan_output=plan("categories"), **more
         ),
     }
 

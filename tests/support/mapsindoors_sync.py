@@ -14,7 +14,7 @@ POI = {"type": "Point", "coordinates": [12.5705, 55.7805]}
 RING = [[12.5704, 55.7804], [12.5706, 55.7804], [12.5706, 55.7805], [12.5704, 55.7805], [12.5704, 55.7804]]
 SQUARE = {"type": "Polygon", "coordinates": [RING]}
 ROOMS = {"base_types": ["room"]}
-REFUSED = {"additionalDetails": [{"key": "mail", "detailType": "email", "value": "no address"}]}
+REFUSED = {"capacity": 10**10}
 """Fields that only the service refuses."""
 
 

@@ -34,6 +34,8 @@ def snapshot(sandbox: Sandbox, vendor: str) -> Snapshot:
 def _mapsindoors(service: Any) -> Iterator[Any]:
     for item in service.campus.geodata.values():
         yield {name: value for name, value in item.items() if name != "id"}
+    for entry in (*service.campus.display_types.values(), *service.campus.categories.values()):
+        yield {name: value for name, value in entry.items() if name != "id"}
 
 
 def _amigocloud(service: Any) -> Iterator[Any]:

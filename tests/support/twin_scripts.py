@@ -104,7 +104,18 @@ SCRIPTS: dict[type[ApiHook], list[Step]] = {
         *SHARED,
         step("get_dataset"),
         step("list_display_types"),
+        step(
+            "create_display_types", [{"name": "Nook", "properties": {"name@en": "Nook", "name@da": "Krog"}}]
+        ),
+        step(
+            "update_display_types",
+            lambda found: [{"id": found["list_display_types"][0]["id"], "aliases": []}],
+        ),
         step("list_categories"),
+        step("create_categories", [{"key": "NOOK", "name": {"en": "Nook", "da": "Krog"}}]),
+        step(
+            "update_categories", lambda found: [{"id": found["list_categories"][0]["id"], "properties": {}}]
+        ),
         step("list_app_user_roles"),
         step("list_geodata", base_types=["room"]),
         step("list_geodata", base_types=[]),

@@ -61,6 +61,7 @@ FURTHER = {
     "async_task": "Altair IoT Studio",
     "iotstudio_silent_devices": "Altair IoT Studio",
     "iotstudio_sync_things": "Altair IoT Studio",
+    "mapsindoors_exhibition": "MapsIndoors",
 }
 """Examples that ``make demo`` does not run."""
 
@@ -180,6 +181,18 @@ def test_things_are_in_step_with_the_rows(ran: DemoRun) -> None:
     assert (value["create"], value["update"], value["failed"]) == (1, 1, 0)
     titles = [thing.title for thing in ran.sandbox.iotstudio.space.things.values()]
     assert titles.count("Meter A-9") == 1
+
+
+def test_stands_of_an_exhibition_are_on_the_map_with_their_dates(ran: DemoRun) -> None:
+    returned = ran.jobs["mapsindoors_exhibition"].returned
+    assert {name: value["create"] for name, value in returned.items()} == {
+        "display_types": 1,
+        "categories": 1,
+        "stands": 2,
+    }
+    geodata = ran.sandbox.mapsindoors.campus.geodata.values()
+    (stand,) = [item for item in geodata if item.get("externalId") == "STAND-1"]
+    assert stand["baseTypeProperties"]["activeto"] == "2026-09-05T16:00:00Z"
 
 
 def test_silent_devices_are_found_and_listed(ran: DemoRun) -> None:

@@ -50,6 +50,8 @@ def test_all_operators_that_take_rows_are_row_operators() -> None:
         "LeanIXStartRunOperator",
         "MapsIndoorsCreateGeodataOperator",
         "MapsIndoorsDeleteGeodataOperator",
+        "MapsIndoorsSyncCategoriesOperator",
+        "MapsIndoorsSyncDisplayTypesOperator",
         "MapsIndoorsSyncGeodataOperator",
         "MapsIndoorsUpdateGeodataOperator",
     }

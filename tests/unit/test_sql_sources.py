@@ -20,6 +20,8 @@ from airflow_provider.leanix.operators import LeanIXRunOperator, LeanIXStartRunO
 from airflow_provider.mapsindoors.operators import (
     MapsIndoorsCreateGeodataOperator,
     MapsIndoorsDeleteGeodataOperator,
+    MapsIndoorsSyncCategoriesOperator,
+    MapsIndoorsSyncDisplayTypesOperator,
     MapsIndoorsSyncGeodataOperator,
     MapsIndoorsUpdateGeodataOperator,
 )
@@ -42,6 +44,8 @@ ARGUMENTS: dict[Any, dict[str, Any]] = {
     MapsIndoorsUpdateGeodataOperator: {},
     MapsIndoorsCreateGeodataOperator: {},
     MapsIndoorsDeleteGeodataOperator: {},
+    MapsIndoorsSyncDisplayTypesOperator: {},
+    MapsIndoorsSyncCategoriesOperator: {},
     IoTStudioWritePropertiesOperator: {},
     IoTStudioSyncThingsOperator: {"match_on": "title"},
     LeanIXStartRunOperator: INBOUND,
@@ -54,6 +58,8 @@ EXISTING = {
     MapsIndoorsUpdateGeodataOperator: "geodata",
     MapsIndoorsCreateGeodataOperator: "geodata",
     MapsIndoorsDeleteGeodataOperator: "ids",
+    MapsIndoorsSyncDisplayTypesOperator: "source",
+    MapsIndoorsSyncCategoriesOperator: "source",
     IoTStudioWritePropertiesOperator: "writes",
     IoTStudioSyncThingsOperator: "source",
     LeanIXStartRunOperator: "content",

@@ -24,6 +24,8 @@ from airflow_provider.core.sql.values import DatabaseValueReader
 from airflow_provider.errors import InputError, ProviderError
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from airflow.sdk.types import Logger
 
 _BLOCK_BYTES = 256 * 1024
@@ -47,10 +49,12 @@ class SqlRows:
     The file has no name, so that nothing is left of it when the process is killed.
 
     :param names: names of the query's columns.
+    :param timezone: the time zone of dates and times without one; None for none.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], timezone: tzinfo | None = None) -> None:
         self.names = list(names)
+        self.timezone = timezone
         self.count = 0
         self._file: IO[bytes] = tempfile.TemporaryFile(buffering=_BLOCK_BYTES)  # noqa: SIM115 - for ``close``
 
@@ -129,7 +133,7 @@ def _read(hook: Any, query: Query, log: Logger) -> SqlRows:
     try:
         result = open_result(connection, hook, query, log)
         with closing(result.rows):
-            rows = SqlRows(result.names)
+            rows = SqlRows(result.names, query.timezone)
             reader = DatabaseValueReader(query.timezone, exact=query.exact)
             rows.add(map(reader.read_row, _logged(result.rows, log)))
         _report_lineage(hook, query, result, rows.count)

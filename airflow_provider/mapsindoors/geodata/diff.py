@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider.core.input.values import normal_key
 from airflow_provider.core.json_types import Json
-from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata import details, geometry
 from airflow_provider.mapsindoors.geodata.rows import as_text
 from airflow_provider.mapsindoors.geodata.values import plain_key
 
@@ -45,7 +45,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
         if field in NESTED:
             out.update(_member_differences(field, value, found.get(field) or {}))
         elif not same_value(field, value, found.get(field)):
-            out[field] = (found.get(field), value)
+            out[field] = (found.get(field), complete_value(field, value, found.get(field)))
     return out
 
 
@@ -92,7 +92,7 @@ def _same_member(field: str, name: str, wanted: Any, found: Any) -> bool:
     if field != "baseTypeProperties":
         return bool(wanted == found)
     if name in _TIMESTAMPS:
-        return bool(_timestamp(wanted) == _timestamp(found))
+        return bool(timestamp(wanted) == timestamp(found))
     if name == "administrativeid":
         return normal_key(as_text(wanted)) == normal_key(as_text(found))
     return as_text(wanted) == as_text(found)
@@ -112,6 +112,8 @@ def same_value(field: str, wanted: Any, found: Any) -> bool:
 
 
 def _same(field: str, wanted: Any, found: Any) -> bool:
+    if field == "additionalDetails" and not is_empty(wanted):
+        return details.same_details(wanted, found or [])
     if is_empty(wanted) or is_empty(found):
         return is_empty(wanted) and is_empty(found)
     if field in ("geometry", "anchor"):
@@ -120,32 +122,16 @@ def _same(field: str, wanted: Any, found: Any) -> bool:
         return normal_key(wanted) == normal_key(found)
     if field in _UNORDERED:
         return set(wanted) == set(found)
-    if field == "additionalDetails":
-        return _details_by_key(wanted) == _details_by_key(found)
     return bool(wanted == found)
 
 
-def _timestamp(value: Any) -> Any:
+def timestamp(value: Any) -> Any:
+    """Return the moment of an ISO 8601 time, in UTC without a zone; another value as it is."""
     try:
         timestamp = datetime.fromisoformat(str(value))
     except ValueError:
         return value
     return (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _details_by_key(value: Any) -> dict[Any, Any]:
-    return {detail.get("key"): _pruned(detail) for detail in value}
-
-
-def _pruned(value: Any) -> Any:
-    """Remove empty values, and the seconds of opening hours, which the service drops."""
-    if isinstance(value, Mapping):
-        pruned = {key: _pruned(member) for key, member in value.items() if not is_empty(member)}
-        for key in ("startTime", "endTime"):
-            if isinstance(pruned.get(key), str) and pruned[key].count(":") == 2:
-                pruned[key] = pruned[key].rpartition(":")[0]
-        return pruned
-    return [_pruned(member) for member in value] if isinstance(value, list) else value
 
 
 def build_update(
@@ -198,6 +184,8 @@ def complete_value(field: str, wanted: Any, found: Any) -> Any:
 
     A property's key has the spelling that it has on the object.
     """
+    if field == "additionalDetails":
+        return details.complete(wanted, found)
     if field not in NESTED:
         return wanted
     there = found or {}

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from airflow_provider.core.files.row_source import RowOptions
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, normal_key, shown
 from airflow_provider.core.json_types import Json
-from airflow_provider.mapsindoors.geodata import validation
+from airflow_provider.mapsindoors.geodata import details, validation
 from airflow_provider.mapsindoors.geodata import values as read
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
@@ -53,7 +54,7 @@ _VALUE = re.compile(r", not .*$|\[[^\]]*\]", re.S)
 BASE_LANGUAGE = "*"
 """Language in a property's key for the solution's base language, until that is known."""
 
-_OF_SERVICE = {"id", "datasetId", "baseType", "geometry", "baseTypeProperties"}
+OF_SERVICE = {"id", "datasetId", "baseType", "geometry", "baseTypeProperties"}
 """Columns of a row that is an object as the service returned it."""
 
 
@@ -119,17 +120,21 @@ class RowReader:
     A column with the name of a geodata field is that field. Columns with a language (``name@en``) and the
     members of a column ``properties`` are properties. A column with the name of a base type property
     (``administrativeid``, ``capacity``, ...) is that property. ``name`` and ``description`` without a
-    language wait for :class:`PropertyLanguages`. Missing values and columns whose names begin with ``_`` are
-    ignored. An empty text clears a field. An unknown column is a problem; of an object that the service
-    returned, it is left out.
+    language wait for :class:`PropertyLanguages`. A column ``detail.<key>`` is the value of an additional
+    detail, or all of it, and ``detail.<key>.<member>`` a member of it. Missing values and columns whose names
+    begin with ``_`` are ignored. An empty text clears a field. An unknown column is a problem; of an object
+    that the service returned, it is left out.
 
     :param match_on: the match key. A feature's own id that cannot be one of the service is an id only when
         rows are matched by it.
     :param exact: whether values stay as they are, because they are the service's own.
+    :param zone: the time zone of dates, and of times without one; None for UTC, and refuses such times.
     """
 
-    def __init__(self, match_on: str = "externalId", *, exact: bool = False) -> None:
-        self._match_on, self._exact = match_on, exact
+    def __init__(
+        self, match_on: str = "externalId", *, exact: bool = False, zone: tzinfo | None = None
+    ) -> None:
+        self._match_on, self._exact, self._zone = match_on, exact, zone
         self._property_key = str if exact else read.property_key
         self._columns: dict[Any, _Column] = {}
         self._readers: dict[str, Callable[[Any], Any]] = {
@@ -152,15 +157,19 @@ class RowReader:
         :param row: values by column.
         :return: the object, its references to a parent (see :data:`REFERENCES`), and the row's problems.
         """
-        parts: dict[str, Json] = {"field": {}, "property": {}, "member": {}, "reference": {}, "point": {}}
+        kinds = ("field", "property", "member", "reference", "point", "detail")
+        parts: dict[str, Json] = {kind: {} for kind in kinds}
         problems: list[str] = []
-        is_of_service = self._exact or row.keys() >= _OF_SERVICE
+        is_of_service = self._exact or row.keys() >= OF_SERVICE
         for key, value in row.items():
             if value is None:
                 continue
             column = self._columns.get(key) or self._understand(key)
             try:
                 given = column.read(value)
+                if column.place == "detail" and given is not ABSENT:
+                    details.add_column(parts["detail"], details.column_path(column.name), given)
+                    given = ABSENT
             except UnreadableValueError as problem:
                 problems.append(f"{key} {problem}")
                 # The other coordinate is no point without this, which is reported once.
@@ -184,6 +193,10 @@ class RowReader:
         for name, part in (("properties", "property"), ("baseTypeProperties", "member")):
             if parts[part]:
                 item[name] = parts[part]
+        if parts["detail"]:
+            if "additionalDetails" in item:
+                problems.append(ColumnProblem("needs either additionalDetails, or columns of details"))
+            item["additionalDetails"] = details.PartialDetails(parts["detail"].values())
         if point and "geometry" in item:
             problems.append(ColumnProblem("needs either a geometry, or one longitude and one latitude"))
         elif len(point) == 1:
@@ -206,6 +219,8 @@ class RowReader:
         field = _ALIASES.get(name, name)
         if name.startswith("_"):
             return _Column("ignored", name, _ignored)
+        if name.lower().startswith(details.PREFIX) and len(name) > len(details.PREFIX):
+            return _Column("detail", name, read.read_json)
         if name in REFERENCES:
             reader = read.read_index if name == "parentFloor" else read.read_key
             return _Column("reference", name, lambda value: _not_empty(reader(value)))
@@ -241,7 +256,7 @@ class RowReader:
             part[name] = given
 
     def _member(self, key: str, value: Any) -> Any:
-        return read.read_any_text(value) if self._exact else read.read_member(key, value)
+        return read.read_any_text(value) if self._exact else read.read_member(key, value, self._zone)
 
     def _id(self, value: Any) -> Any:
         """Return an id; nothing for a feature's own id that only its file knows."""

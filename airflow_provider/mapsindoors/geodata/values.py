@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -160,21 +161,21 @@ def _refuse(problem: str, value: Any) -> Any:
     raise UnreadableValueError(f"{problem}, not {shown_value(value)}")
 
 
-def _read_capacity(value: Any) -> Any:
+def _read_capacity(value: Any, _: tzinfo | None) -> Any:
     return str(read_integer(value, 0))
 
 
-def _read_flag(value: Any) -> Any:
+def _read_flag(value: Any, _: tzinfo | None) -> Any:
     return read_text(read_boolean(value))
 
 
-def _read_moment(value: Any) -> Any:
-    return utc_text(read_moment(value))
+def _read_moment(value: Any, zone: tzinfo | None) -> Any:
+    return utc_text(read_moment(value, zone))
 
 
-_MEMBERS: dict[str, Callable[[Any], Any]] = {
-    "administrativeid": read_key,
-    "defaultfloor": read_index,
+_MEMBERS: dict[str, Callable[[Any, tzinfo | None], Any]] = {
+    "administrativeid": lambda value, _: read_key(value),
+    "defaultfloor": lambda value, _: read_index(value),
     "capacity": _read_capacity,
     "obstacle": _read_flag,
     "activefrom": _read_moment,
@@ -183,10 +184,12 @@ _MEMBERS: dict[str, Callable[[Any], Any]] = {
 """Readers of base type properties; all others are texts."""
 
 
-def read_member(key: str, value: Any) -> Any:
+def read_member(key: str, value: Any, zone: tzinfo | None = None) -> Any:
     """Return a base type property as the text that the service keeps; an empty text clears it.
 
     :param key: the property's key.
+    :param value: its value in a row.
+    :param zone: the time zone of a date, and of a time without one; None for UTC, and refuses such a time.
     :raises UnreadableValueError: when the value does not fit the property.
     """
     read = read_plain(value)
@@ -195,7 +198,7 @@ def read_member(key: str, value: Any) -> Any:
     if isinstance(read, (dict, list)):
         raise UnreadableValueError("must be a text, number or boolean")
     reader = _MEMBERS.get(key)
-    return reader(read) if reader else read_text(read)
+    return reader(read, zone) if reader else read_text(read)
 
 
 def property_key(name: str) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, read_source
+from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, is_query, read_source
 from airflow_provider.core.input.conditions import refuse_rendered_list
 from airflow_provider.core.input.values import shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.errors import InputError
-from airflow_provider.mapsindoors.geodata import validation
+from airflow_provider.mapsindoors.geodata import details, validation
 from airflow_provider.mapsindoors.geodata.diff import NESTED
 from airflow_provider.mapsindoors.geodata.rows import (
     KNOWN_COLUMNS,
+    OF_SERVICE,
     PropertyLanguages,
     RowReader,
     collect_problems,
@@ -84,6 +85,8 @@ class Defaults:
         for name in NESTED:
             if name in self.item and isinstance(item.get(name), dict):
                 out[name] = with_members(self.item[name], item[name])
+        if own := item.get("additionalDetails"):
+            out["additionalDetails"] = details.with_defaults(self.item.get("additionalDetails"), own)
         return out
 
     def references_under(self, item: Json, references: dict[str, str]) -> dict[str, str]:
@@ -135,7 +138,8 @@ def read_desired_rows(
     :return: all rows; the problems of each are in ``problems``.
     :raises InputError: when the source cannot be read.
     """
-    reader, base = RowReader(match_on, exact=exact), defaults or Defaults()
+    zone = source.timezone if is_query(source) else None
+    reader, base = RowReader(match_on, exact=exact, zone=zone), defaults or Defaults()
     out = []
     rows, wrong = source, dict[int, str]()
     if isinstance(source, list):
@@ -150,6 +154,9 @@ def read_desired_rows(
         merged = base.under(item, references)
         references = base.references_under(item, references)
         problems += validation.problems(merged)
+        given = merged.get("additionalDetails")
+        if isinstance(given, list) and not exact and not row.keys() >= OF_SERVICE:
+            problems += details.problems(given)
         out.append(DesiredRow(number, merged, references, problems, columns=len(row)))
     return out
 

@@ -98,6 +98,8 @@ class Plan:
             for operation, kinds in self.counts().items()
             if kinds
         ]
+        moved = sum(one.operation == "update" and "parentId" in one.fields for one in self.changes)
+        counts += [f"{moved} of them move to another parent"] if moved else []
         rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
         return f"{'; '.join(counts) or 'no changes'}; {rest}; compared with {self.compared} objects"
 

@@ -19,6 +19,7 @@ from airflow_provider.mapsindoors.plan.dependencies import (
     fingerprint_of_scope,
 )
 from airflow_provider.mapsindoors.plan.document import ACTIVE, Change, Plan
+from airflow_provider.mapsindoors.plan.moves import removal_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Guards(Limits):
             )
         if removals and any(not failure["key"] for failure in plan.failed):
             out.append(UNKNOWN_MISSING)
-        return out + _orphans(plan, snapshot)
+        return out + removal_problems(plan, snapshot)
 
     def check(self, plan: Plan, snapshot: SolutionSnapshot, rows: int | None = None) -> None:
         """Raise an error when a plan exceeds a limit.
@@ -56,17 +57,6 @@ class Guards(Limits):
         """
         if wrong := self.violations(plan, snapshot, rows):
             raise PlanRejectedError("; ".join(wrong))
-
-
-def _orphans(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
-    deleted = {change.id for change in plan.changes if change.operation == "delete"}
-    out = []
-    for key in sorted(deleted):
-        left = [child for child in snapshot.children.get(key, ()) if child not in deleted]
-        if left:
-            described = f"{snapshot.base_types[key]} {key}"
-            out.append(f"deleting {described} would leave or take along {len(left)} objects below it")
-    return out
 
 
 def reject_drifted(plan: Plan, snapshot: SolutionSnapshot, where: str) -> None:

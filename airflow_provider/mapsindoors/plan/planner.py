@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.diff import build_update
+from airflow_provider.mapsindoors.geodata.diff import build_update, complete_value
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.dependencies import (
@@ -74,6 +74,8 @@ def comparable_ids(snapshot: SolutionSnapshot) -> list[str]:
 
 def _plan_create(row: DesiredRow, snapshot: SolutionSnapshot) -> Change:
     body = {key: value for key, value in row.item.items() if value is not None}
+    if "additionalDetails" in body:
+        body["additionalDetails"] = complete_value("additionalDetails", body["additionalDetails"], None)
     body["datasetId"] = snapshot.dataset["id"]
     body.setdefault("anchor", geometry.anchor(body["geometry"]))
     parent = row.parent.key if row.parent else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from airflow_provider.core.input.values import UnreadableValueError, read_integer, shown, shown_value
-from airflow_provider.mapsindoors.geodata import geometry, validation
-from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value
+from airflow_provider.mapsindoors.geodata import details, geometry, validation
+from airflow_provider.mapsindoors.geodata.diff import doubled_keys, is_empty, same_value, timestamp
 from airflow_provider.mapsindoors.geodata.snapshot import (
     NEAR,
     PARENTS,
@@ -18,6 +19,7 @@ from airflow_provider.mapsindoors.geodata.snapshot import (
     key_of,
 )
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
+from airflow_provider.mapsindoors.plan.moves import move_problems
 
 Json = dict[str, Any]
 
@@ -57,6 +59,7 @@ def resolve_references(
             _resolve_parent(row, snapshot, by_external_id)
         except UnresolvedReferenceError as error:
             row.problems.append(str(error))
+    for row in rows:
         if not row.problems:
             row.problems += _validate_against_snapshot(row, snapshot, rules)
     for row in sorted(rows, key=tree_level):
@@ -126,7 +129,12 @@ def _validate_against_snapshot(row: DesiredRow, snapshot: SolutionSnapshot, rule
     if "baseType" not in item and base_type in validation.BASE_TYPES:
         yield from validation.base_type_problems(item, base_type)
     yield from _parent_problems(row, snapshot, base_type)
+    if row.object_id and not rules.exact:
+        yield from move_problems(row, snapshot, allow_distant=rules.allow_distant)
     yield from _place_problems(row, snapshot, rules)
+    if not rules.exact:
+        yield from _window_problems(row, snapshot)
+        yield from _detail_problems(row, snapshot)
     yield from _member_problems(row, snapshot, rules)
     if not row.object_id:
         yield from _missing_field_problems(item, base_type)
@@ -161,6 +169,38 @@ def _member_problems(row: DesiredRow, snapshot: SolutionSnapshot, rules: Rules) 
                 yield f"administrativeid, a floor's index, {problem}"
         else:
             item["baseTypeProperties"] = {**members, "administrativeid": index}
+
+
+def _detail_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
+    """Set the types of a row's new details, and yield the problems that the solution shows."""
+    given = row.item.get("additionalDetails")
+    if not given:
+        return
+    found = snapshot.by_id[row.object_id].get("additionalDetails") if row.object_id else None
+    if isinstance(given, details.PartialDetails):
+        given, wrong = details.with_types(given, found)
+        row.item["additionalDetails"] = given or None
+        yield from wrong
+    yield from details.problems(given, snapshot.languages, found)
+
+
+def _window_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
+    """Yield a problem for dates between which an object would never be shown.
+
+    A row may have one of both; the other one is that of its object.
+    """
+    given = row.item.get("baseTypeProperties") or {}
+    found = (snapshot.by_id[row.object_id].get("baseTypeProperties") or {}) if row.object_id else {}
+    names = ("activefrom", "activeto")
+    if all(timestamp(given[name]) == timestamp(found.get(name)) for name in names if name in given):
+        return
+    first, last = (given.get(name, found.get(name)) for name in names)
+    begins, ends = timestamp(first), timestamp(last)
+    if isinstance(begins, datetime) and isinstance(ends, datetime) and ends <= begins:
+        yield (
+            f"activeto {last} is not after activefrom {first}, so the object would never be shown; a date"
+            " alone is its midnight"
+        )
 
 
 def _has_member(row: DesiredRow, snapshot: SolutionSnapshot, key: str) -> bool:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from airflow_provider.core.json_types import Json
+from airflow_provider.mapsindoors.geodata.details import emptied
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, natural_key
 from airflow_provider.mapsindoors.geodata.values import with_members
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
@@ -67,6 +68,8 @@ def _emptied(item: Json, found: Json) -> Json:
     for name in ("aliases", "categories", "additionalDetails"):
         if found.get(name):
             out[name] = item.get(name) or []
+    if given := out.get("additionalDetails"):
+        out["additionalDetails"] = emptied(given, found.get("additionalDetails"))
     if found.get("externalId"):
         out["externalId"] = item.get("externalId") or ""
     for name in ("properties", "baseTypeProperties"):

@@ -67,14 +67,42 @@ def describe_change(change: Change, snapshot: SolutionSnapshot) -> Iterator[tupl
         if change.parent_key:
             yield "place", "", f"below the new {change.parent_key}"
         for path, value in _flat(change.body):
-            if not is_empty(value):
+            if path == "additionalDetails":
+                yield from _describe_details(None, value)
+            elif not is_empty(value):
                 yield _field_name(path), "", _value_text(path, value, snapshot)
         return
     for path, (old, new) in change.fields.items():
         if path == "geometry":
             yield "geometry", "", _describe_move(old, new)
+        elif path == "additionalDetails":
+            yield from _describe_details(old, new)
         elif path != "anchor" or "geometry" not in change.fields:
             yield _field_name(path), _value_text(path, old, snapshot), _value_text(path, new, snapshot)
+
+
+def _describe_details(old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield the details that differ, by their keys."""
+    before, after = (
+        {str(one.get("key")): one for one in given or () if isinstance(one, dict)} for given in (old, new)
+    )
+    for key in {**before, **after}:
+        if before.get(key) != after.get(key):
+            yield f"detail {key}", _detail_text(before.get(key)), _detail_text(after.get(key))
+
+
+def _detail_text(detail: Json | None) -> str:
+    """Return a detail in words: its value or its opening hours, and what else it has."""
+    if not detail:
+        return ""
+    days = (detail.get("openingHours") or {}).get("standardOpeningHours") or {}
+    parts = [str(detail.get("value") or "")]
+    for day, span in days.items():
+        hours = "closed" if span.get("closedAllDay") else f"{span.get('startTime')}-{span.get('endTime')}"
+        parts.append(f"{day} {hours}")
+    shown = ("key", "detailType", "value", "openingHours")
+    parts += [f"{name} {to_text(value)}" for name, value in detail.items() if name not in shown]
+    return to_text(", ".join(filter(None, parts)))
 
 
 def _flat(body: Json) -> Iterator[tuple[str, Any]]:

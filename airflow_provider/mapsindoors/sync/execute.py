@@ -12,7 +12,9 @@ from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, rejection_reason, split_batch
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
+from airflow_provider.mapsindoors.plan.moves import Needs
 from airflow_provider.mapsindoors.sync.create import BatchCreator, Rejection
+from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -29,6 +31,7 @@ class PlanExecution:
     :param batch_size: maximum number of objects a request.
     :param log: logs the progress after each batch.
     :param known: ids of the objects that existed before the sync.
+    :param needs: moves that must be on the map before an object is deleted.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class PlanExecution:
         batch_size: int,
         log: Logger,
         known: frozenset[str] = frozenset(),
+        needs: Needs | None = None,
     ) -> None:
         self.hook, self.plan, self.batch_size, self.log = hook, plan, batch_size, log
         self._creator = BatchCreator(hook, log, plan.match_on, known)
@@ -46,6 +50,7 @@ class PlanExecution:
         self.failed: list[Rejection] = []
         self.written: list[Change] = []
         self._new_ids: dict[str, str] = {}
+        self._needs = needs or {}
 
     def run(self, *, skip_bad: bool) -> None:
         """Write all changes.
@@ -82,7 +87,7 @@ class PlanExecution:
                 self._finish(part)
 
     def _delete(self, batch: list[Change]) -> None:
-        pending = [batch]
+        pending = [self._without_children(batch)]
         while pending:
             part = pending.pop()
             if not part:
@@ -100,6 +105,27 @@ class PlanExecution:
                 pending += self._split_rejected(part, error)
             else:
                 self._finish(part)
+
+    def _without_children(self, batch: list[Change]) -> list[Change]:
+        """Return the deletions below which nothing stays; the others are rejected.
+
+        The service may delete what is below an object, so the moves away from it are verified before.
+
+        :raises VerificationError: when a move is not on the map; nothing of the batch was deleted.
+        """
+        away = {change.id: change for one in batch for change in self._needs.get(one.id, ())}
+        done = {change.id for change in self.written}
+        ready = []
+        for change in batch:
+            left = [move for move in self._needs.get(change.id, ()) if move.id not in done]
+            if left:
+                self.failed.append((change, f"{left[0].key or left[0].id} below it was not moved away"))
+            else:
+                ready.append(change)
+        if moved := [change for key, change in away.items() if key in done]:
+            self.log.info("Reading the map before a deletion: %s must be elsewhere", counted(len(moved)))
+            verify(self.hook, moved, self.plan.match_on)
+        return ready
 
     def _with_parents(self, batch: Iterable[Change]) -> list[Change]:
         """Set the ids of parents that were created before; reject the children of a rejected parent."""

@@ -28,6 +28,7 @@ from airflow_provider.mapsindoors.plan.desired import (
 from airflow_provider.mapsindoors.plan.document import Plan
 from airflow_provider.mapsindoors.plan.guards import Guards, reject_altered, reject_drifted
 from airflow_provider.mapsindoors.plan.html import render_page
+from airflow_provider.mapsindoors.plan.moves import needs_of_deletions
 from airflow_provider.mapsindoors.plan.planner import comparable_ids, make_plan
 from airflow_provider.mapsindoors.plan.resolution import Rules, resolve_references
 from airflow_provider.mapsindoors.sync.execute import PlanExecution
@@ -135,7 +136,12 @@ class Sync:
             raise ValueError("make or load a plan first; a plan is applied once")
         self.guards.check(plan, snapshot, rows)
         execution = PlanExecution(
-            self.hook, plan, batch_size=self.batch_size, log=self.log, known=frozenset(snapshot.by_id)
+            self.hook,
+            plan,
+            batch_size=self.batch_size,
+            log=self.log,
+            known=frozenset(snapshot.by_id),
+            needs=needs_of_deletions(plan, snapshot),
         )
         if not plan.changes:
             return execution

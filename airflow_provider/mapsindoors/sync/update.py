@@ -27,7 +27,9 @@ from airflow_provider.mapsindoors.plan.desired import (
     read_snapshot,
     set_languages,
 )
+from airflow_provider.mapsindoors.plan.document import Change
 from airflow_provider.mapsindoors.plan.resolution import Rules, resolve_references
+from airflow_provider.mapsindoors.sync.verify import verify
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -37,7 +39,7 @@ Json = dict[str, Any]
 
 _ON_MAP = {
     *("properties", "baseTypeProperties", "displaySetting", "geometry", "anchor"),
-    *("parentId", "baseType", "externalId", "displayTypeId", "categories"),
+    *("additionalDetails", "parentId", "baseType", "externalId", "displayTypeId", "categories"),
 }
 """Fields that are validated or completed by what is on the map."""
 
@@ -61,6 +63,7 @@ def update_rows(
     :param allow_distant: whether places may be far from their venue.
     :raises InputError: with all problems of all rows, before any request, or else before the first update.
     :raises ProviderError: of the batch that failed, with the rows that are updated and those that are not.
+    :raises VerificationError: when the service has not moved an object to its new parent.
     """
     subject = subject_of(source, "geodata")
     rows = read_desired_rows(source, subject, match_on="id", options=options)
@@ -68,7 +71,7 @@ def update_rows(
     raise_for_rows(rows, subject, "id")
     if idle := sum(row.item.keys() == {"id"} for row in rows):
         log.warning("%d of %d rows have nothing but their id: they change nothing", idle, len(rows))
-    items = _with_map(hook, rows, Rules(allow_distant, any_dataset=True), subject)
+    items, moved = _with_map(hook, rows, Rules(allow_distant, any_dataset=True), subject)
     done, count = 0, len(items)
     for batch in batches(items, batch_size, lambda row: row[1]):
         try:
@@ -77,6 +80,9 @@ def update_rows(
             raise _with_progress(error, _describe_batch(hook, error, batch), batch, done, count) from None
         done += len(batch)
         log.info("Updated %d of %d objects", done, count)
+    if moved:
+        log.info("Reading the map: %s must have the new parent", counted(len(moved)))
+        verify(hook, moved, "id")
     return done
 
 
@@ -90,8 +96,10 @@ def _check_ids(rows: list[DesiredRow]) -> None:
             row.problems.append(f"has the id {key} of row {first}")
 
 
-def _with_map(hook: MapsIndoorsHook, rows: list[DesiredRow], rules: Rules, subject: str) -> list[NumberedRow]:
-    """Return the objects as they are sent.
+def _with_map(
+    hook: MapsIndoorsHook, rows: list[DesiredRow], rules: Rules, subject: str
+) -> tuple[list[NumberedRow], list[Change]]:
+    """Return the objects as they are sent, and the moves to other parents.
 
     The map is read when a row has a field that depends on it: a nested field, of which all members are sent,
     a place, or a reference.
@@ -99,14 +107,23 @@ def _with_map(hook: MapsIndoorsHook, rows: list[DesiredRow], rules: Rules, subje
     :raises InputError: with all problems that the map and the catalogues show.
     """
     if not any(row.references or _ON_MAP & row.item.keys() for row in rows):
-        return [(row.number, row.item) for row in rows]
+        return [(row.number, row.item) for row in rows], []
     dataset = hook.get_dataset()
     snapshot = read_snapshot(hook, dataset, rows, match_on="id")
     set_languages(rows, snapshot.base_language, snapshot.languages)
     match_rows(rows, snapshot)
     resolve_references(rows, snapshot, rules)
     raise_for_rows(rows, subject, "id")
-    return [(row.number, _complete(row.item, snapshot.by_id[row.object_id])) for row in rows]
+    moved = []
+    for row in rows:
+        parent, there = row.item.get("parentId"), snapshot.by_id[row.object_id].get("parentId")
+        if parent and parent != there:
+            body = {"id": row.object_id, "parentId": parent}
+            fields = {"parentId": [there, parent]}
+            moved.append(
+                Change("update", row.object_id, row.base_type, row.object_id, row.number, "", fields, body)
+            )
+    return [(row.number, _complete(row.item, snapshot.by_id[row.object_id])) for row in rows], moved
 
 
 def _complete(item: Json, found: Json) -> Json:

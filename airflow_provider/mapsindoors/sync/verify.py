@@ -19,6 +19,8 @@ wait = time.sleep
 READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
 """Seconds before each read after a write. The vendor's docs do not say how soon a read shows a write."""
 
+_NOT_MOVED = " (the service may not move objects: the vendor's docs leave that open; move it in the CMS)"
+
 
 def read_repeatedly(hook: MapsIndoorsHook, pauses: Iterable[float] = READ_DELAYS) -> Iterator[Iterator[Json]]:
     """Yield the objects of the map, read after each delay, until the caller stops.
@@ -71,6 +73,7 @@ def discrepancies(changes: Sequence[Change], objects: Iterable[Json], match_on: 
             yield f"{described} does not exist"
         else:
             for path, (there, wanted) in differences(change.body, found).items():
-                yield f"{described}: {path} is {shown_value(there)}, not {shown_value(wanted)}"
+                hint = _NOT_MOVED if path == "parentId" else ""
+                yield f"{described}: {path} is {shown_value(there)}, not {shown_value(wanted)}{hint}"
             if change.operation == "create" and keys[change.key] > 1:
                 yield f"{described}: {match_on} {change.key!r} exists {keys[change.key]} times"

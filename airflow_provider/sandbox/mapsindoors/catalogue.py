@@ -59,7 +59,7 @@ class Collection:
 
     async def read(self, context: ServiceContext, solution: Solution, _: Request) -> Response:
         """Handle GET: return all entries."""
-        entries = self._entries(solution)
+        entries = solution.entries_at(self.attribute, context.around.clock.now() - context.stale_seconds)
         context.count_served(len(entries))
         return json_response(list(entries.values()))
 
@@ -71,27 +71,38 @@ class Collection:
         created = []
         for index, item in enumerate(items):
             if self._add_problems(errors, index, self._problems(item, context, solution, entries)):
+                if context.batch_mode == "stop-at-first":
+                    break
                 continue
             key = solution.next_id()
             entries[key] = {**item, "id": key}
             created.append(key)
+        self._commit(context, solution, entries, errors)
+        return json_response(created, context.post_status)
+
+    def _commit(
+        self, context: ServiceContext, solution: Solution, entries: Objects, errors: dict[str, list[str]]
+    ) -> None:
+        """Write the part of a batch that the batch mode allows, and reject it when it has errors."""
+        if not errors or context.batch_mode != "atomic":
+            now = context.around.clock.now()
+            solution.commit_entries(self.attribute, entries, now, context.stale_seconds)
         if errors:
             raise RequestError(400, errors=errors)
-        setattr(solution, self.attribute, entries)
-        return json_response(created, context.post_status)
 
     async def update(self, context: ServiceContext, solution: Solution, request: Request) -> Response:
         """Handle PUT: update the fields that the entries have."""
         entries = dict(self._entries(solution))
         errors: dict[str, list[str]] = {}
         for index, item, old in _known(await context.read_array(request, self.model), entries, errors):
-            new = {**old, **item}
+            new = _updated(old, item, context.catalogue_put)
             others = {key: entry for key, entry in entries.items() if key != old["id"]}
-            self._add_problems(errors, index, self._problems({**new, "id": None}, context, solution, others))
-            entries[old["id"]] = new
-        if errors:
-            raise RequestError(400, errors=errors)
-        setattr(solution, self.attribute, entries)
+            problems = self._problems({**new, "id": None}, context, solution, others)
+            if not self._add_problems(errors, index, problems):
+                entries[old["id"]] = new
+            elif context.batch_mode == "stop-at-first":
+                break
+        self._commit(context, solution, entries, errors)
         return Response(status_code=204)
 
     async def delete(self, context: ServiceContext, solution: Solution, request: Request) -> Response:
@@ -103,7 +114,7 @@ class Collection:
         if ids & used:
             raise RequestError(400, f"Still used: {', '.join(sorted(ids & used))}.")
         remaining = {key: entry for key, entry in self._entries(solution).items() if key not in ids}
-        setattr(solution, self.attribute, remaining)
+        self._commit(context, solution, remaining, {})
         return Response(status_code=context.delete_status)
 
     @staticmethod
@@ -119,7 +130,8 @@ class Collection:
             yield "", "Must be an object without an id."
             return
         name = item.get(self.second_key)
-        if not name or any(entry[self.second_key] == name for entry in entries.values()):
+        taken = context.catalogue_unique and any(entry[self.second_key] == name for entry in entries.values())
+        if not name or taken:
             yield self.second_key, "Required, and once only."
         for language in solution.dataset["availableLanguages"]:
             if is_blank(self._name_in(item, language), context):
@@ -148,6 +160,19 @@ class Collection:
         if self.second_key == "key":
             return (item.get("name") or {}).get(language)
         return (item.get("properties") or {}).get(f"name@{language}")
+
+
+def _updated(old: Json, item: Json, mode: str) -> Json:
+    """Return an entry after a PUT that merges field by field, member by member, or replaces it."""
+    if mode == "replace":
+        return dict(item)
+    if mode == "fields":
+        return {**old, **item}
+    return {**old, **{name: _merged(old.get(name), value) for name, value in item.items()}}
+
+
+def _merged(old: Any, new: Any) -> Any:
+    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
 
 
 ROUTE_FIELDS = ("waitTime", "onewayDirection", "restrictions")

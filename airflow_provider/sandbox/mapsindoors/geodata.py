@@ -98,6 +98,8 @@ async def update(context: ServiceContext, solution: Solution, request: Request) 
             raise BadObjectError(("id", f"There is no object {key}."), status=context.put_unknown_status)
         updated = merged(shown(objects[key], solution, context), item, context)
         problems = [*change_problems(item, context), *object_problems(updated, solution, objects, context)]
+        if context.put_parent == "refuse" and updated.get("parentId") != objects[key].get("parentId"):
+            problems.append(("parentId", "Cannot be changed."))
         if problems:
             raise BadObjectError(*problems)
         objects[key] = stored(updated, solution, context, "")

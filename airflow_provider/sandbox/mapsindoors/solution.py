@@ -45,6 +45,7 @@ class Solution:
     :param read_only: whether writes are rejected.
     :param created: number of ids created.
     :param history: earlier states of ``geodata``, each with the time of its replacement.
+    :param past_entries: the same for ``display_types`` and ``categories``, by attribute.
     """
 
     dataset: Json
@@ -58,6 +59,7 @@ class Solution:
     read_only: bool = False
     created: int = 0
     history: list[tuple[float, Objects]] = field(default_factory=list)
+    past_entries: dict[str, list[tuple[float, Objects]]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -97,6 +99,23 @@ class Solution:
     def geodata_at(self, moment: float) -> Objects:
         """Return the geodata as it was at a time."""
         return next((objects for at, objects in self.history if at > moment), self.geodata)
+
+    def commit_entries(self, attribute: str, entries: Objects, now: float, keep: float) -> None:
+        """Replace the display types or categories.
+
+        :param attribute: ``display_types`` or ``categories``.
+        :param entries: the new entries by id.
+        :param now: the sandbox's time.
+        :param keep: seconds for which stale reads may still return the old entries.
+        """
+        past = [(at, old) for at, old in self.past_entries.get(attribute, []) if at > now - keep]
+        self.past_entries[attribute] = [*past, (now, getattr(self, attribute))]
+        setattr(self, attribute, entries)
+
+    def entries_at(self, attribute: str, moment: float) -> Objects:
+        """Return the display types or categories as they were at a time."""
+        current: Objects = getattr(self, attribute)
+        return next((old for at, old in self.past_entries.get(attribute, []) if at > moment), current)
 
 
 def parents_first(objects: Objects, roots: Iterable[str] | None = None) -> list[Json]:

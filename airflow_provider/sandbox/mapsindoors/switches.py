@@ -23,6 +23,13 @@ class Switches(TokenSwitches):
     :param nested_put: a PUT merges ``properties``, ``baseTypeProperties`` and ``displaySetting`` key by key,
         or replaces them.
     :param derive_anchor_on_put: a PUT of a geometry without an anchor moves the anchor.
+    :param put_parent: a PUT of another ``parentId`` moves the object, leaves it where it is, or is rejected.
+    :param details_put: a PUT of ``additionalDetails`` replaces the list, or merges it by key.
+    :param empty_dates: an empty ``activefrom`` or ``activeto`` clears it, is rejected, or leaves it.
+    :param opening_hours: opening hours are stored in the form in which they are sent, or as 24 hours.
+    :param catalogue_put: a PUT of a display type or category merges it field by field, member by member, or
+        replaces it.
+    :param catalogue_unique: a display type's name and a category's key exist once.
     :param put_checks_dataset: a PUT with another solution's ``datasetId`` is rejected instead of ignored.
     :param batch_mode: a batch with an invalid object writes nothing, the objects before it, or all
         others; the status is 400 in each case.
@@ -50,7 +57,8 @@ class Switches(TokenSwitches):
     :param check_geometry: polygons must have an area, not cross themselves, and have their holes inside.
     :param ring_order: order of the points of a polygon's outer ring.
     :param check_query: base types and coordinates in a query must be valid.
-    :param stale_seconds: age of the geodata that reads return, in seconds of the sandbox's clock.
+    :param stale_seconds: age of the geodata, display types and categories that reads return, in seconds of
+        the sandbox's clock.
     :param error_style: body of errors: ProblemDetails, plain text, or a text without rows.
     :param requests_per_second: maximum requests a second to each solution; null for no limit.
     :param require_token: GET requires a token, too.
@@ -71,6 +79,12 @@ class Switches(TokenSwitches):
     delete_children: Literal["cascade", "leave", "refuse"] = "cascade"
     nested_put: Literal["merge", "replace"] = "merge"
     derive_anchor_on_put: bool = False
+    put_parent: Literal["move", "ignore", "refuse"] = "move"
+    details_put: Literal["replace", "merge"] = "replace"
+    empty_dates: Literal["clear", "refuse", "keep"] = "clear"
+    opening_hours: Literal["as-sent", "24-hours"] = "as-sent"
+    catalogue_put: Literal["fields", "members", "replace"] = "fields"
+    catalogue_unique: bool = True
     put_checks_dataset: bool = False
     batch_mode: Literal["atomic", "stop-at-first", "skip-bad"] = "atomic"
     max_items: Number | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from airflow_provider.sandbox.mapsindoors.additional_details import merged_by_key, stored_detail
 from airflow_provider.sandbox.mapsindoors.additional_details import problems as detail_problems
 from airflow_provider.sandbox.mapsindoors.geometry import anchor_of, polygons, with_bbox
 from airflow_provider.sandbox.mapsindoors.geometry import problems as geometry_problems
@@ -69,11 +70,24 @@ def merged(old: Json, change: Json, switches: Switches) -> Json:
             if switches.nested_put == "merge":
                 value = {**_with_lower_case_keys(key, old.get(key, {}), switches), **value}
         out[key] = value
+    if switches.put_parent == "ignore" and "parentId" in old:
+        out["parentId"] = old["parentId"]
+    if switches.details_put == "merge" and isinstance(change.get("additionalDetails"), list):
+        out["additionalDetails"] = merged_by_key(old.get("additionalDetails"), change["additionalDetails"])
+    _keep_dates(out, old, switches)
     if not switches.put_checks_dataset and "datasetId" in old:
         out["datasetId"] = old["datasetId"]
     if switches.derive_anchor_on_put and "geometry" in change and change.get("anchor") is None:
         out.pop("anchor", None)
     return {key: value for key, value in out.items() if value is not None}
+
+
+def _keep_dates(out: Json, old: Json, switches: Switches) -> None:
+    """Put back the dates that a PUT would clear, where an empty text leaves them."""
+    members, there = out.get("baseTypeProperties"), old.get("baseTypeProperties") or {}
+    if switches.empty_dates == "keep" and isinstance(members, dict):
+        kept = {key: there[key] for key in DATES if members.get(key) == "" and there.get(key)}
+        out["baseTypeProperties"] = {**members, **kept}
 
 
 def _with_lower_case_keys(key: str, value: Json, switches: Switches) -> Json:
@@ -115,6 +129,9 @@ def stored(item: Json, solution: Solution, switches: Switches, guid: str) -> Jso
     members = out.get("baseTypeProperties", {})
     strings = {key: _as_text(value) for key, value in members.items() if value is not None}
     out["baseTypeProperties"] = {"administrativeid": guid, **strings}
+    if "additionalDetails" in out:
+        to_24 = switches.opening_hours == "24-hours"
+        out["additionalDetails"] = [stored_detail(detail, to_24) for detail in out["additionalDetails"]]
     out["properties"] = _with_lower_case_keys("properties", out.get("properties", {}), switches)
     return {key: out[key] for key in FIELDS if key in out}
 
@@ -230,6 +247,9 @@ def _type_problems(item: Json, solution: Solution, switches: Switches) -> Proble
             yield "baseTypeProperties.administrativeid", "A floor needs its index, a whole number."
         if not given.get("name"):
             yield "baseTypeProperties.name", "A floor needs a name."
+    if switches.empty_dates == "refuse":
+        empty = [key for key in DATES if given.get(key) == ""]
+        yield from ((f"baseTypeProperties.{key}", "Must not be empty.") for key in empty)
     if switches.checks("dates"):
         yield from text_problems(given, DATES)
     if switches.checks("numbers"):

@@ -341,7 +341,7 @@ def test_a_refused_row_fails_the_task_with_its_number(
         sync(rows, plan_output=plan)
     (failed,) = [json.loads(line) for line in Path(f"{plan}.failed.jsonl").read_text().splitlines()]
     assert (failed["row"], failed["key"]) == (2, "D-2")
-    assert "no valid email" in failed["reasons"][0]
+    assert "baseTypeProperties.capacity: Must be" in failed["reasons"][0]
 
 
 def test_a_row_that_is_refused_when_a_plan_is_applied_is_listed_beside_the_plan(

@@ -1,0 +1,106 @@
+"""Moves: objects that get another parent, and what a plan must not do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider.mapsindoors.geodata import geometry
+from airflow_provider.mapsindoors.geodata.snapshot import NEAR, SolutionSnapshot
+from airflow_provider.mapsindoors.plan.desired import DesiredRow
+from airflow_provider.mapsindoors.plan.document import Change, Plan
+
+PARENT = "parentId"
+
+Needs = Mapping[str, list[Change]]
+"""Moves that must be on the map before an object is deleted, by its id."""
+
+
+def move_problems(row: DesiredRow, snapshot: SolutionSnapshot, *, allow_distant: bool) -> Iterator[str]:
+    """Yield what is wrong with the new parent of an object.
+
+    :param row: a row whose references are resolved.
+    :param snapshot: the solution.
+    :param allow_distant: whether places may be far from their venue.
+    """
+    found = snapshot.by_id[row.object_id]
+    above = row
+    while above.parent is not None:
+        above = above.parent
+    parent = str(above.item.get(PARENT) or "")
+    if row.parent is None and (not parent or parent == found.get(PARENT)):
+        return
+    if parent and not snapshot.takes_new(row.base_type, parent):
+        yield (
+            f"would move from {found.get(PARENT)} to {parent}, outside of the scope, where no sync with this"
+            " scope finds it again; widen the scope"
+        )
+    yield from _distance_problems(row, found, parent, snapshot, allow_distant)
+
+
+def _distance_problems(
+    row: DesiredRow, found: Mapping[str, Any], parent: str, snapshot: SolutionSnapshot, allow_distant: bool
+) -> Iterator[str]:
+    """Yield a problem for an object that keeps its geometry, far away from its new venue."""
+    venue = snapshot.venue_of(parent)
+    bounds = snapshot.venues.get(venue)
+    shape: Any = found.get("geometry")
+    is_same = venue == snapshot.venue_of(row.object_id)
+    if allow_distant or is_same or bounds is None or row.item.get("geometry"):
+        return
+    if geometry.is_drawable(shape):
+        west, south, east, north = geometry.bounds(shape)
+        away = max(geometry.distance(bounds, place) for place in ((west, south), (east, north)))
+        if away > NEAR:
+            yield (
+                f"would move to another venue, and its geometry is {away / 1000:,.0f} km away from it; give"
+                " the new geometry, too, or pass allow_distant=True"
+            )
+
+
+def moves(plan: Plan) -> Iterator[Change]:
+    """Yield the changes that give an object another parent."""
+    return (change for change in plan.changes if change.operation == "update" and PARENT in change.fields)
+
+
+def removal_problems(plan: Plan, snapshot: SolutionSnapshot) -> list[str]:
+    """Return a sentence for each deletion that would take an object along, or leave it without a parent.
+
+    A child that the plan moves away does not count; one that it places below a deleted object does.
+
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against.
+    """
+    deleted = {change.id for change in plan.changes if change.operation == "delete"}
+    moved = {change.id for change in moves(plan)}
+    out = []
+    for key in sorted(deleted):
+        left = [child for child in snapshot.children.get(key, ()) if child not in deleted | moved]
+        if left:
+            described = f"{snapshot.base_types[key]} {key}"
+            out.append(f"deleting {described} would leave or take along {len(left)} objects below it")
+    for change in plan.changes:
+        if change.operation != "delete" and change.body.get(PARENT) in deleted:
+            parent = change.body[PARENT]
+            out.append(
+                f"row {change.row} ({change.key or change.id}) is placed below {snapshot.base_types[parent]}"
+                f" {parent}, which the plan deletes"
+            )
+    return out
+
+
+def needs_of_deletions(plan: Plan, snapshot: SolutionSnapshot) -> Needs:
+    """Return the moves away from deleted objects, by the id of each deleted object above.
+
+    The service may delete what is below an object. So these moves must be on the map before.
+
+    :param plan: the plan.
+    :param snapshot: the solution that the plan was made against.
+    """
+    deleted = {change.id for change in plan.changes if change.operation == "delete"}
+    found: dict[str, list[Change]] = {}
+    for change in moves(plan):
+        for above, _ in snapshot.ancestors(change.id):
+            if above in deleted:
+                found.setdefault(above, []).append(change)
+    return found
