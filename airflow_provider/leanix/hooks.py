@@ -186,18 +186,26 @@ class LeanIXHook(ApiHook):
             page += 1
 
     def download_results(
-        self, run_id: str, output_path: str, *, output_format: str | None = None
+        self,
+        run_id: str,
+        output_path: str,
+        *,
+        output_format: str | None = None,
+        ldif_path: str | None = None,
     ) -> dict[str, Any] | None:
-        """Write the LDIF that a run produced to a file; return the file's manifest.
+        """Write the LDIF that a run produced to a file, or as tables; return the manifest.
 
-        The LDIF is streamed in chunks; the file gets its final name when it is complete. Links to other
-        hosts are read without credentials, and only from hosts that the connection allows.
+        The LDIF is streamed in chunks; a file gets its final name when it is complete. Links to other hosts
+        are read without credentials, and only from hosts that the connection allows.
 
         :param run_id: the run's id.
         :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes. Its ending decides the
             format: ``.json`` and ``.ldif`` for the unchanged bytes, ``.jsonl`` and ``.ndjson`` for the items
-            of the content, one per line; each also with ``.gz``.
-        :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
+            of the content, one per line; each also with ``.gz``. A folder, with ``/`` at its end, gets one
+            table for each type, see :class:`~airflow_provider.leanix.operators.LeanIXRunOperator`.
+        :param output_format: ``ldif`` or ``jsonl``, for a path without ending; ``jsonl``, ``csv`` or
+            ``parquet`` for a folder.
+        :param ldif_path: path of a further file that keeps the unchanged bytes beside the tables.
         :raises InputError: for a path with another ending; nothing was sent.
         :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
         :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
@@ -206,7 +214,7 @@ class LeanIXHook(ApiHook):
         from airflow_provider.leanix.ldif.download import save_results
 
         started, before = time.monotonic(), self.requests
-        manifest = save_results(self, run_id, output_path, output_format)
+        manifest = save_results(self, run_id, output_path, output_format, ldif_path)
         if manifest is not None:
             manifest["requests"] = self.requests - before
             manifest["seconds"] = round(time.monotonic() - started, 3)
