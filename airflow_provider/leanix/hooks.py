@@ -17,6 +17,8 @@ from airflow_provider.leanix import DEFAULT_CONN_ID, api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider.core.http.rate_limit import Budget
     from airflow_provider.leanix.ldif.document import Ldif
 
@@ -220,6 +222,39 @@ class LeanIXHook(ApiHook):
             manifest["seconds"] = round(time.monotonic() - started, 3)
             log_manifest(manifest, self.log)
         return manifest
+
+    # -- the sync log -----------------------------------------------------------------------------
+
+    def iter_sync_items(
+        self, *, status: str | None = None, since: datetime | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items of the workspace's sync log, newest first, each once though others are added.
+
+        :param status: ``OK``, ``INFO``, ``WARNING`` or ``ERROR``; None for all.
+        :param since: time before which items are left out, with its zone.
+        :raises InputError: when neither the token nor the connection names the workspace.
+        :raises IncompleteExportError: when pages are the same, or, with ``since``, an item has no
+            time.
+        """
+        from airflow_provider.leanix.sync_items import PAGE, STATUSES, read_items
+
+        if status is not None:
+            raise_problems(check_choice("status", status, STATUSES))
+        workspace_id = api.workspace_id_of(self._claims()) or self.settings.extras["workspace_id"]
+        if not workspace_id:
+            raise InputError(
+                "the API token does not name the workspace: set the extra 'workspace_id'", self.conn_id
+            )
+        return read_items(
+            lambda page: self.send(api.list_sync_items(workspace_id, page, PAGE, status)), since=since
+        )
+
+    def list_synchronizations(self) -> list[dict[str, Any]]:
+        """Return synchronizations of the sync log, as many as the service returns at once.
+
+        How it pages them is not documented, nor how they relate to the ids of runs.
+        """
+        return self.send(api.list_synchronizations())
 
     # -- processor configurations -----------------------------------------------------------------
 

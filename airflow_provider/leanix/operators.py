@@ -31,6 +31,7 @@ from airflow_provider.leanix.as_code.operator import LeanIXPutConfigurationOpera
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import wait
 from airflow_provider.leanix.runs.request import RunRequest
+from airflow_provider.leanix.sync_log.operator import LeanIXExportSyncLogOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
 __all__ = [
+    "LeanIXExportSyncLogOperator",
     "LeanIXFetchResultsOperator",
     "LeanIXPutConfigurationOperator",
     "LeanIXRunOperator",

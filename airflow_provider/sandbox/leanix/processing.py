@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider.sandbox.leanix.runs import Run, duration
+from airflow_provider.sandbox.leanix.runs import Run, duration, timestamp
 from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, WORKSPACE_ID, FactSheet
 
 
@@ -101,6 +102,35 @@ def process_outbound(run: Run, sheets: dict[str, FactSheet], more: int) -> None:
     types = _types(run.configuration)
     run.result = b"".join(export_fact_sheets(sheets, run.header, more, types))
     run.processors = [_report(run, sheets, more, index, name) for index, name in enumerate(types)]
+
+
+def sync_log_of(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the synchronization of a finished run, and its items: one for each warning, or a single one."""
+    at = timestamp(run.since)
+    source = f"{run.header['connectorType']}/{run.header['connectorId']}"
+    found = [(row["status"], f"{row['message']}: {row['detail']}") for row in run.warnings]
+    items = [
+        {
+            "id": str(uuid.uuid4()),
+            "type": "INTEGRATION_API",
+            "status": status,
+            "source": source,
+            "createdAt": at,
+            "message": message,
+        }
+        for status, message in found or [("OK", "The run has no warnings")]
+    ]
+    errors = sum(status == "ERROR" for status, _ in found)
+    result = "ERROR" if errors else "WARNING" if found else "OK"
+    synchronization = {
+        "id": str(uuid.uuid4()),
+        "progress": "FINISHED",
+        "status": result,
+        "source": source,
+        "createdAt": at,
+        "errorCount": errors,
+    }
+    return synchronization, items
 
 
 def _types(configuration: Mapping[str, Any]) -> list[str]:

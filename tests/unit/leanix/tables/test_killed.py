@@ -40,7 +40,8 @@ def test_killed_at_any_step_the_manifests_list_one_run_and_a_retry_completes_the
     arguments = [str(tmp_path), json.dumps(BEFORE), json.dumps(AFTER)]
     environment = {**os.environ, "PYTHONPATH": str(Path(killed_tables.__file__).parents[2])}
     command = [sys.executable, killed_tables.__file__, *arguments]
-    last = int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    last = int(done.stdout.split()[-1])  # behind what Python logs
     # Two tables, their manifests and the manifest of all; then a manifest and two tables are removed.
     assert last == 2 * (5 + 3)
     for number in range(last + 1):
