@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _WRITERS = {"csv": CsvWriter, "jsonl": JsonLinesWriter}
 
-_ROW_GROUP = 16_384
+_ROW_GROUP = 8192
 """Maximum rows of a row group of Parquet."""
 
 

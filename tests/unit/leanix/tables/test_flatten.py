@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from airflow_provider.errors import IncompleteExportError
-from airflow_provider.leanix.tables import flatten
+from airflow_provider.leanix.tables import flatten, spool
 from airflow_provider.leanix.tables.flatten import column_names
 from airflow_provider.leanix.tables.names import stems
 from airflow_provider.leanix.tables.spool import ItemSpool, as_rows
@@ -16,10 +17,12 @@ from airflow_provider.leanix.tables.spool import ItemSpool, as_rows
 
 def flattened(*data: Any) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Return the kinds of columns by name, and the rows without ``id`` and ``type``."""
-    with ItemSpool() as spool:
-        spool.add(json.dumps({"type": "T", "id": f"{n}", "data": one}).encode() for n, one in enumerate(data))
-        columns = spool.columns("T")
-        rows = [row for batch in spool.rows_of("T") for row in as_rows(batch, "T", columns)]
+    with ItemSpool() as spooled:
+        spooled.add(
+            json.dumps({"type": "T", "id": f"{n}", "data": one}).encode() for n, one in enumerate(data)
+        )
+        columns = spooled.columns("T")
+        rows = [row for batch in spooled.rows_of("T") for row in as_rows(batch, "T", columns)]
     assert [(row.pop("id"), row.pop("type")) for row in rows] == [(f"{n}", "T") for n in range(len(data))]
     return {column.name: column.kind for column in columns}, rows
 
@@ -108,10 +111,10 @@ def test_a_map_with_data_as_keys_is_refused_and_named(monkeypatch: pytest.Monkey
     "item", [b'{"id": "1"}', b'{"type": null}', b'{"type": 7}', b'{"type": "A", "id": 1e999}']
 )
 def test_an_item_that_is_none_is_refused_with_its_number(item: bytes) -> None:
-    with ItemSpool() as spool:
-        spool.add([b'{"type": "A", "id": "0"}'])
+    with ItemSpool() as items:
+        items.add([b'{"type": "A", "id": "0"}'])
         with pytest.raises(ValueError, match="item 1 of its content"):
-            spool.add([item])
+            items.add([item])
 
 
 def test_names_of_files_are_safe_and_differ_on_any_storage() -> None:
@@ -140,3 +143,25 @@ def test_names_of_files_are_safe_and_differ_on_any_storage() -> None:
         assert len(stem) <= 100
     assert len(set(stems(["", stems([""])[""]]).values())) == 2
     assert stems(["a/b"]) == {"a/b": found["a/b"]}
+
+
+def test_memory_does_not_grow_with_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_BUFFERED_BYTES", 100_000)
+    raw = [
+        json.dumps({"type": f"T{n}", "id": "1", "data": {"a": "x" * 50, "n": n}}).encode() for n in range(50)
+    ]
+
+    def peak(rounds: int) -> int:
+        with ItemSpool() as items:
+            tracemalloc.start()
+            try:
+                for _ in range(rounds):
+                    items.add(raw)
+                rows = sum(len(batch) for name in items.types() for batch in items.rows_of(name))
+                assert rows == rounds * len(raw)
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    peak(1)
+    assert peak(160) < peak(40) + 100_000
