@@ -16,6 +16,7 @@ from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXExportSyncLogOperator
 from airflow_provider.leanix.sync_log import export
 from airflow_provider.sandbox.leanix.seed import tutorial_items
+from tests.support.per_asset import PerAsset
 from tests.support.state_store import FakeStateStore
 from tests.support.task_runner import TaskRunner
 from tests.unit.leanix.conftest import INBOUND
@@ -48,7 +49,7 @@ class Runs:
 
     def next(self, path: Path, **arguments: Any) -> dict[str, Any]:
         task = TaskRunner()
-        task.extra_context = {"asset_state_store": {LOG: self.store}}
+        task.extra_context = {"asset_state_store": PerAsset(lambda: self.store)}
         operator = LeanIXExportSyncLogOperator(
             task_id="log", output_path=str(path), incremental=True, outlets=[LOG], **arguments
         )
@@ -127,7 +128,6 @@ def test_since_leaves_out_older_items_and_reads_few_pages(
 
 
 def test_incremental_runs_export_each_item_once(leanix: Any, tmp_path: Path) -> None:
-    pytest.importorskip("airflow.sdk.execution_time.context")
     runs, found = Runs(), []
     for number, minutes in enumerate((1, 1, 0.001, 0.001)):
         add_items(leanix, 130, minutes if number < 2 else 1)
