@@ -49,6 +49,8 @@ MAX_TEXT_LENGTH = 500
 API = "services/integration-api/v1"
 RUNS = f"{API}/synchronizationRuns"
 
+SYNC_LOG = "services/synclog/v1"
+
 PAGE = 100
 """Warnings per page, the maximum of the API."""
 
@@ -233,6 +235,29 @@ def put_configuration(configuration: Mapping[str, Any]) -> Call[None]:
     )
 
 
+def list_sync_items(workspace_id: str, page: int, size: int, status: str | None = None) -> Call[list[Any]]:
+    """List a page of the sync log's items, newest first.
+
+    :param page: number of the page, from 1.
+    :param size: maximum items of the page.
+    :param status: status of the items; None for all.
+    """
+    # Not in the OpenAPI file: as a script in the vendor's public repository asks.
+    params = {
+        "workspaceId": workspace_id,
+        "status": status,
+        "size": size,
+        "page": page,
+        "sort": "createdAt-desc",
+    }
+    return Call("GET", f"{SYNC_LOG}/syncItems", params=params, read=_read_data, name="list sync items")
+
+
+def list_synchronizations() -> Call[list[Any]]:
+    """List synchronizations of the sync log: those that the service returns without parameters."""
+    return Call("GET", f"{SYNC_LOG}/synchronizations", read=_read_data, name="list synchronizations")
+
+
 def create_upload_url() -> Call[str]:
     """Create a file in the service's storage for a large LDIF; return the URL to upload it to."""
     return Call(
@@ -351,6 +376,15 @@ def _read_list(reply: Reply) -> list[dict[str, Any]]:
     rows = [body] if isinstance(body, dict) else body
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("the reply is no list of JSON objects")
+    return rows
+
+
+def _read_data(reply: Reply) -> list[dict[str, Any]]:
+    """Return the objects of a reply of the sync log: a list, or an object with it as ``data``."""
+    body = reply.json()
+    rows = body.get("data") if isinstance(body, dict) else body
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("the reply is no list of JSON objects, nor an object with one as 'data'")
     return rows
 
 

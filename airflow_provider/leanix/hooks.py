@@ -18,6 +18,8 @@ from airflow_provider.leanix import DEFAULT_CONN_ID, api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider.core.http.rate_limit import Budget
     from airflow_provider.leanix.ldif.document import Ldif
 
@@ -178,18 +180,26 @@ class LeanIXHook(ApiHook):
             page += 1
 
     def download_results(
-        self, run_id: str, output_path: str, *, output_format: str | None = None
+        self,
+        run_id: str,
+        output_path: str,
+        *,
+        output_format: str | None = None,
+        ldif_path: str | None = None,
     ) -> dict[str, Any] | None:
-        """Write the LDIF that a run produced to a file; return the file's manifest.
+        """Write the LDIF that a run produced to a file, or as tables; return the manifest.
 
-        The LDIF is streamed in chunks; the file gets its final name when it is complete. Links to other
-        hosts are read without credentials, and only from hosts that the connection allows.
+        The LDIF is streamed in chunks; a file gets its final name when it is complete. Links to other hosts
+        are read without credentials, and only from hosts that the connection allows.
 
         :param run_id: the run's id.
         :param output_path: a local path, or any URL that ``ObjectStoragePath`` takes. Its ending decides the
             format: ``.json`` and ``.ldif`` for the unchanged bytes, ``.jsonl`` and ``.ndjson`` for the items
-            of the content, one per line; each also with ``.gz``.
-        :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
+            of the content, one per line; each also with ``.gz``. A folder, with ``/`` at its end, gets one
+            table for each type, see :class:`~airflow_provider.leanix.operators.LeanIXRunOperator`.
+        :param output_format: ``ldif`` or ``jsonl``, for a path without ending; ``jsonl``, ``csv`` or
+            ``parquet`` for a folder.
+        :param ldif_path: path of a further file that keeps the unchanged bytes beside the tables.
         :raises InputError: for a path with another ending; nothing was sent.
         :raises IncompleteExportError: when the reply is no complete LDIF; no file was written.
         :return: the manifest, with ``sha256``; None when the run has no results, or none yet.
@@ -198,12 +208,57 @@ class LeanIXHook(ApiHook):
         from airflow_provider.leanix.ldif.download import save_results
 
         started, before = time.monotonic(), self.requests
-        manifest = save_results(self, run_id, output_path, output_format)
+        manifest = save_results(self, run_id, output_path, output_format, ldif_path)
         if manifest is not None:
             manifest["requests"] = self.requests - before
             manifest["seconds"] = round(time.monotonic() - started, 3)
             log_manifest(manifest, self.log)
         return manifest
+
+    # -- the sync log -----------------------------------------------------------------------------
+
+    @blocking_iterator
+    def iter_sync_items(
+        self, *, status: str | None = None, since: datetime | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the items of the workspace's sync log, newest first, each once though others are added.
+
+        :param status: ``OK``, ``INFO``, ``WARNING`` or ``ERROR``; None for all.
+        :param since: time before which items are left out, with its zone.
+        :raises InputError: when neither the token nor the connection names the workspace.
+        :raises IncompleteExportError: when pages are the same, or, with ``since``, an item has no
+            time.
+        """
+        from airflow_provider.leanix.sync_items import STATUSES
+
+        if status is not None:
+            raise_problems(check_choice("status", status, STATUSES))
+        return self._sync_items(status, since)
+
+    async def _sync_items(
+        self, status: str | None, since: datetime | None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        from airflow_provider.leanix.sync_items import PAGE, read_items
+
+        workspace_id = api.workspace_id_of(await self._claims()) or self.settings.extras["workspace_id"]
+        if not workspace_id:
+            raise InputError(
+                "the API token does not name the workspace: set the extra 'workspace_id'", self.conn_id
+            )
+
+        async def fetch(page: int) -> list[dict[str, Any]]:
+            return await self.asend(api.list_sync_items(workspace_id, page, PAGE, status))
+
+        async for item in read_items(fetch, since=since):
+            yield item
+
+    @blocking
+    async def list_synchronizations(self) -> list[dict[str, Any]]:
+        """Return synchronizations of the sync log, as many as the service returns at once.
+
+        How it pages them is not documented, nor how they relate to the ids of runs.
+        """
+        return await self.asend(api.list_synchronizations())
 
     # -- processor configurations -----------------------------------------------------------------
 
@@ -296,6 +351,8 @@ class LeanIXHook(ApiHook):
     aget_run_stats = twin(get_run_stats)
     aiter_run_warnings = twin_iterator(iter_run_warnings)
     adownload_results = threaded_twin(download_results)
+    aiter_sync_items = twin_iterator(iter_sync_items)
+    alist_synchronizations = twin(list_synchronizations)
     alist_configurations = twin(list_configurations)
     aput_configuration = twin(put_configuration)
     acheck_workspace = twin(check_workspace)

@@ -11,7 +11,6 @@ from airflow_provider.core.arguments import check_choice, check_without
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
 from airflow_provider.core.files.row_operator import RowOperator
-from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.state.identity import fingerprint
@@ -25,12 +24,14 @@ from airflow_provider.leanix.arguments import (
     FETCH_SCALARS,
     RUN_SCALARS,
     START_SCALARS,
+    ensure_output,
     output_problems,
 )
 from airflow_provider.leanix.as_code.operator import LeanIXPutConfigurationOperator
 from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import wait
 from airflow_provider.leanix.runs.request import RunRequest
+from airflow_provider.leanix.sync_log.operator import LeanIXExportSyncLogOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
 __all__ = [
+    "LeanIXExportSyncLogOperator",
     "LeanIXFetchResultsOperator",
     "LeanIXPutConfigurationOperator",
     "LeanIXRunOperator",
@@ -205,8 +207,11 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     :param output_path: destination of the LDIF that the run produced: a local path, or any URL that
         ``ObjectStoragePath`` takes. Its ending decides the format: ``.json`` and ``.ldif`` for the unchanged
         bytes, ``.jsonl`` and ``.ndjson`` for the items of the content, one per line; each also with ``.gz``.
-        None downloads nothing.
-    :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
+        A folder, with ``/`` at its end, gets one table for each type, by the rule of
+        :mod:`airflow_provider.leanix.tables.flatten`. None downloads nothing.
+    :param output_format: ``ldif`` or ``jsonl``, for a path without ending; for a folder
+        ``jsonl``, ``csv`` or ``parquet``.
+    :param ldif_path: further file, ``.ldif`` or ``.json``, that keeps the unchanged bytes beside the tables.
     :param fail_on: ``failed``: the task fails only when the run as a whole failed; ``errors``: also when
         items failed, or when none of the items sent was processed; ``warnings``: also when there are
         warnings, or when the service cannot tell.
@@ -229,6 +234,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         *LeanIXStartRunOperator.template_fields,
         "output_path",
         "output_format",
+        "ldif_path",
         "fail_on",
         "max_shrink",
         "max_errors",
@@ -244,6 +250,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         *,
         output_path: str | None = None,
         output_format: str | None = None,
+        ldif_path: str | None = None,
         fail_on: str = "errors",
         max_errors: int = 0,
         max_shrink: float | None = 0.5,
@@ -257,6 +264,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         super().__init__(**kwargs)
         self.output_path = output_path
         self.output_format = output_format
+        self.ldif_path = ldif_path
         self.fail_on = fail_on
         self.max_errors = max_errors
         self.max_shrink = max_shrink
@@ -271,8 +279,7 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         from airflow_provider.leanix.hooks import LeanIXHook
 
         self._check_arguments()
-        if self.output_path:
-            ensure_writable(self.output_path)
+        ensure_output(self.output_path, self.ldif_path)
         seconds = wait.bounded(self.timeout, self.execution_timeout)
         deadline = wait.deadline_after(seconds)
         with LeanIXHook(self.leanix_conn_id) as hook:
@@ -390,8 +397,10 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
     def _check_arguments(self) -> None:
         problems = read_scalars(self, self.scalars)
         problems += check_choice("fail_on", self.fail_on, FAIL_ON)
-        if self.output_path is not None:
-            problems += output_problems(self.output_path, self.output_format)
+        if self.output_path is None and self.ldif_path is not None:
+            problems.append("'ldif_path' goes with a folder as 'output_path' only")
+        elif self.output_path is not None:
+            problems += output_problems(self.output_path, self.output_format, self.ldif_path)
         self._raise_problems(problems)
 
 
@@ -401,8 +410,11 @@ class LeanIXFetchResultsOperator(BaseOperator):
     :param run_id: id of the run, which must be FINISHED.
     :param output_path: destination of the LDIF: a local path, or any URL that ``ObjectStoragePath`` takes.
         Its ending decides the format: ``.json`` and ``.ldif`` for the unchanged bytes, ``.jsonl`` and
-        ``.ndjson`` for the items of the content, one per line; each also with ``.gz``.
-    :param output_format: ``ldif`` or ``jsonl``, for a path without ending.
+        ``.ndjson`` for the items of the content, one per line; each also with ``.gz``. A folder, with ``/``
+        at its end, gets one table for each type, see :class:`LeanIXRunOperator`.
+    :param output_format: ``ldif`` or ``jsonl``, for a path without ending; for a folder
+        ``jsonl``, ``csv`` or ``parquet``.
+    :param ldif_path: further file, ``.ldif`` or ``.json``, that keeps the unchanged bytes beside the tables.
     :param allow_no_results: accept a run without results; no file is written then.
     :param leanix_conn_id: id of the connection.
 
@@ -413,6 +425,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         "run_id",
         "output_path",
         "output_format",
+        "ldif_path",
         "allow_no_results",
         "leanix_conn_id",
     )
@@ -424,6 +437,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         run_id: str,
         output_path: str,
         output_format: str | None = None,
+        ldif_path: str | None = None,
         allow_no_results: bool = False,
         leanix_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
@@ -432,6 +446,7 @@ class LeanIXFetchResultsOperator(BaseOperator):
         self.run_id = run_id
         self.output_path = output_path
         self.output_format = output_format
+        self.ldif_path = ldif_path
         self.allow_no_results = allow_no_results
         self.leanix_conn_id = leanix_conn_id
 
@@ -440,8 +455,8 @@ class LeanIXFetchResultsOperator(BaseOperator):
         from airflow_provider.leanix.hooks import LeanIXHook
 
         problems = [*run_id_problems(self.run_id), *read_scalars(self, FETCH_SCALARS)]
-        raise_problems([*problems, *output_problems(self.output_path, self.output_format)])
-        ensure_writable(self.output_path)
+        raise_problems([*problems, *output_problems(self.output_path, self.output_format, self.ldif_path)])
+        ensure_output(self.output_path, self.ldif_path)
         with LeanIXHook(self.leanix_conn_id) as hook:
             status = hook.get_run_status(self.run_id)
             if status != FINISHED:
@@ -455,5 +470,6 @@ class LeanIXFetchResultsOperator(BaseOperator):
                 self.output_format,
                 seconds=wait.RESULTS_SECONDS,
                 required=not self.allow_no_results,
+                ldif_path=self.ldif_path,
             )
         return add_to_outlet_events(context, self.outlets, manifest) if manifest else None

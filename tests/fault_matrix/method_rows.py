@@ -264,6 +264,8 @@ ROWS = [
     Row("leanix", "get_run_progress", lambda h, run: h.get_run_progress(run) and None, prepare=_started),
     Row("leanix", "get_run_stats", lambda h, run: h.get_run_stats(run) and None, prepare=_started),
     Row("leanix", "iter_run_warnings", lambda h, run: list(h.iter_run_warnings(run)), prepare=_started),
+    Row("leanix", "iter_sync_items", lambda h, _: [row["type"] for row in h.iter_sync_items()]),
+    Row("leanix", "list_synchronizations", lambda h, _: len(h.list_synchronizations())),
     Row("leanix", "list_configurations", lambda h, _: h.list_configurations()),
     Row("leanix", "download_results", _results, prepare=_started),
     Row(

@@ -255,7 +255,7 @@ def iotstudio_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
 
 
 def leanix_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
-    """Create the tasks of LeanIX: start runs, run to the end, fetch results, configure, wait."""
+    """Create the tasks of LeanIX: start runs, fetch results, export the log, configure, wait."""
     configuration = next(
         found for found in sandbox.leanix.configurations.values() if found["connectorType"] == "report"
     )
@@ -267,6 +267,9 @@ def leanix_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
         ),
         "LeanIXFetchResultsOperator": lambda **more: leanix.LeanIXFetchResultsOperator(
             run_id=finished, output_path=str(folder / "fetched.json"), **more
+        ),
+        "LeanIXExportSyncLogOperator": lambda **more: leanix.LeanIXExportSyncLogOperator(
+            output_path=str(folder / "sync_log.jsonl"), **more
         ),
         "LeanIXPutConfigurationOperator": lambda **more: leanix.LeanIXPutConfigurationOperator(
             configuration={**configuration, "processors": []}, **more

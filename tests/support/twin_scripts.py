@@ -177,6 +177,9 @@ SCRIPTS: dict[type[ApiHook], list[Step]] = {
         step("check_workspace", WORKSPACE_ID),
         step("check_workspace", "another"),
         step("sync_log_url"),
+        step("iter_sync_items", status="OK"),
+        step("iter_sync_items", status="GREEN"),
+        step("list_synchronizations"),
     ],
 }
 

@@ -193,10 +193,12 @@ def test_a_query_sets_the_devices_and_null_leaves_a_property_alone(ran: Warehous
     assert (status["setpoint"], status["mode"]) == (19.5, "eco")
 
 
-def test_the_landscape_is_in_a_table_whose_view_names_its_fields(ran: WarehouseRun) -> None:
-    rows = ran.jobs["warehouse_landscape"].returned["load"]["rows"]
-    assert ran.database.query("SELECT count(*) FROM twin.landscape") == [(rows,)]
+def test_the_landscape_is_in_a_table_with_a_column_for_each_field(ran: WarehouseRun) -> None:
+    rows = ran.jobs["warehouse_landscape"].returned["load_applications"]["rows"]
+    assert ran.database.query("SELECT count(*) FROM twin.applications") == [(rows,)]
     assert ("active",) in ran.database.query("SELECT DISTINCT lifecycle FROM twin.applications")
+    found = ran.database.query("SELECT components->>0 FROM twin.applications WHERE id = 'app-0000'")
+    assert found == [("it-0000",)]
 
 
 def test_the_nightly_chain_needs_no_code_between_tables_and_services(ran: WarehouseRun) -> None:

@@ -20,6 +20,7 @@ CHAINS = {
     "example_nightly_digital_twin",
     "example_amigocloud_dataset_changed",
     "example_iotstudio_limit_passed",
+    "example_leanix_changed_fact_sheets",
 }
 NEEDS_3_2 = {"example_async_task"}
 NEEDS_3_3 = {"example_nightly_digital_twin", "example_warehouse_nightly"}
@@ -73,6 +74,21 @@ def test_each_of_the_four_jobs_runs(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
     assert run_dag(load(FOLDER / f"example_{name}.py")).state == "success"
+
+
+def test_changed_fact_sheets_are_published_once(
+    sandbox: Any, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_TWIN_OUTPUT", str(tmp_path))
+    dag = load(FOLDER / "example_leanix_changed_fact_sheets.py")
+    published = []
+    for change in (None, None, "phaseOut"):
+        if change:
+            sandbox.leanix.fact_sheets["app-0001"].data["lifecycle"] = change
+        run = run_dag(dag)
+        assert run.state == "success"
+        published.append(run.get_task_instance("publish").state)
+    assert published == ["success", "skipped", "success"]
 
 
 def test_the_nightly_chain_moves_all_four_systems(

@@ -25,6 +25,7 @@ class FinishOptions:
     allow_unprocessed: bool
     output_path: str | None
     output_format: str | None
+    ldif_path: str | None
     allow_no_results: bool
     results_seconds: float
 
@@ -40,6 +41,7 @@ class FinishOptions:
             allow_unprocessed=task.allow_unprocessed or task.test_run,
             output_path=task.output_path,
             output_format=task.output_format,
+            ldif_path=task.ldif_path,
             allow_no_results=task.allow_no_results or task.test_run,
             results_seconds=wait.results_seconds(deadline),
         )
@@ -71,4 +73,5 @@ def finish_run(
         options.output_format,
         seconds=options.results_seconds,
         required=request.is_export and not options.allow_no_results,
+        ldif_path=options.ldif_path,
     )

@@ -94,17 +94,21 @@ def download_results(
     *,
     seconds: float,
     required: bool,
+    ldif_path: str | None = None,
 ) -> dict[str, Any] | None:
     """Download the results of a FINISHED run, which the service may provide with a delay.
 
     :param seconds: seconds for which the results are requested.
     :param required: whether a run without results counts as failed.
+    :param ldif_path: where the LDIF is kept beside tables; None for nowhere.
     :return: the file's manifest; None when there are no results.
     :raises RunFailedError: when there are none although they are required.
     """
     deadline = clock() + seconds
     for pause in intervals(_MAX_RESULTS_INTERVAL):
-        manifest = hook.download_results(run_id, output_path, output_format=output_format)
+        manifest = hook.download_results(
+            run_id, output_path, output_format=output_format, ldif_path=ldif_path
+        )
         if manifest is not None:
             return manifest
         if (left := deadline - clock()) <= 0:

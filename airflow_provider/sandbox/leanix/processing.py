@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider.sandbox.leanix.runs import Run, duration
+from airflow_provider.sandbox.leanix.runs import Run, duration, timestamp
 from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, WORKSPACE_ID, FactSheet
 
 
@@ -94,29 +95,71 @@ def _archive_missing(run: Run, sheets: dict[str, FactSheet], written: set[str]) 
 
 
 def process_outbound(run: Run, sheets: dict[str, FactSheet], more: int) -> None:
-    """Write the applications into the run's result.
+    """Write the fact sheets of the types that the configuration's processors name into the run's result.
 
     :param more: number of generated applications after the seeded ones.
     """
-    run.result = b"".join(export_applications(sheets, run.header, more))
-    found = more + sum(1 for sheet in sheets.values() if sheet.type == "Application" and not sheet.archived)
-    run.processors = [
+    types = _types(run.configuration)
+    run.result = b"".join(export_fact_sheets(sheets, run.header, more, types))
+    run.processors = [_report(run, sheets, more, index, name) for index, name in enumerate(types)]
+
+
+def sync_log_of(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the synchronization of a finished run, and its items: one for each warning, or a single one."""
+    at = timestamp(run.since)
+    source = f"{run.header['connectorType']}/{run.header['connectorId']}"
+    found = [(row["status"], f"{row['message']}: {row['detail']}") for row in run.warnings]
+    items = [
         {
-            "processorIndex": 0,
-            "processorName": "Applications",
-            "networkDuration": duration(run.work_seconds / 2),
-            "processingDuration": duration(run.work_seconds / 4),
-            "itemsInScopeCount": found,
-            "processedContentCount": found,
-            "errorCount": 0,
+            "id": str(uuid.uuid4()),
+            "type": "INTEGRATION_API",
+            "status": status,
+            "source": source,
+            "createdAt": at,
+            "message": message,
         }
+        for status, message in found or [("OK", "The run has no warnings")]
     ]
+    errors = sum(status == "ERROR" for status, _ in found)
+    result = "ERROR" if errors else "WARNING" if found else "OK"
+    synchronization = {
+        "id": str(uuid.uuid4()),
+        "progress": "FINISHED",
+        "status": result,
+        "source": source,
+        "createdAt": at,
+        "errorCount": errors,
+    }
+    return synchronization, items
 
 
-def export_applications(
-    sheets: Mapping[str, FactSheet], header: Mapping[str, Any], more: int
+def _types(configuration: Mapping[str, Any]) -> list[str]:
+    """Return the types that an outbound configuration exports; without one that is named, applications."""
+    filters = [
+        found.get("filter") for found in configuration.get("processors", ()) if isinstance(found, dict)
+    ]
+    types = [found.get("exactType") for found in filters if isinstance(found, dict)]
+    return [str(name) for name in types if name] or ["Application"]
+
+
+def _report(run: Run, sheets: dict[str, FactSheet], more: int, index: int, name: str) -> dict[str, Any]:
+    found = sum(1 for sheet in sheets.values() if sheet.type == name and not sheet.archived)
+    found += more if name == "Application" else 0
+    return {
+        "processorIndex": index,
+        "processorName": f"{name}s",
+        "networkDuration": duration(run.work_seconds / 2),
+        "processingDuration": duration(run.work_seconds / 4),
+        "itemsInScopeCount": found,
+        "processedContentCount": found,
+        "errorCount": 0,
+    }
+
+
+def export_fact_sheets(
+    sheets: Mapping[str, FactSheet], header: Mapping[str, Any], more: int, types: Sequence[str]
 ) -> Iterator[bytes]:
-    """Yield the applications as an LDIF, in chunks.
+    """Yield the fact sheets of some types as an LDIF, in chunks.
 
     :param more: number of generated applications after the seeded ones, for large results.
     """
@@ -131,11 +174,11 @@ def export_applications(
     yield json.dumps(head)[:-1].encode() + b', "content": ['
     separator = b""
     for sheet in sheets.values():
-        if sheet.type == "Application" and not sheet.archived:
+        if sheet.type in types and not sheet.archived:
             yield separator + json.dumps(sheet.item(), ensure_ascii=False).encode()
             separator = b", "
     text = "x" * 200
-    for n in range(more):
+    for n in range(more if "Application" in types else 0):
         item = {"type": "Application", "id": f"more-{n}", "data": {"name": f"More {n}", "description": text}}
         yield separator + json.dumps(item).encode()
         separator = b", "

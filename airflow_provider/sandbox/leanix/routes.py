@@ -15,6 +15,7 @@ from airflow_provider.sandbox.leanix.auth import basic_credentials
 from airflow_provider.sandbox.leanix.runs import ENDED, LIVE, Run
 from airflow_provider.sandbox.leanix.seed import (
     KEY_FIELDS,
+    WORKSPACE_ID,
     configuration_key,
     configurations,
     tutorial_items,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from airflow_provider.sandbox.leanix.workspace import Workspace
 
 API = "/services/integration-api/v1"
+SYNC_LOG = "/services/synclog/v1"
+SYNC_STATUSES = ("OK", "INFO", "WARNING", "ERROR")
+SYNC_PARAMETERS = {"workspaceId", "status", "size", "page", "sort"}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -61,6 +65,13 @@ def api_routes(workspace: Workspace) -> list[BaseRoute]:
     routes.append(document)
     for method, path, handler in table:
         routes.append(Route(API + path, _guard(workspace, handler), methods=[method]))
+    log = SyncLogRoutes(workspace)
+    for path, handler in (
+        ("syncItems", log.items),
+        ("synchronizations", log.synchronizations),
+        ("synchronizations/{id}", log.synchronization),
+    ):
+        routes.append(Route(f"{SYNC_LOG}/{path}", _guard(workspace, handler), methods=["GET"]))
     return routes
 
 
@@ -376,3 +387,52 @@ class RunRoutes:
     def _valid(self, ldif: Any) -> dict[str, Any]:
         workspace = self.workspace
         return validate_input(ldif, strict=workspace.strict, wrong_workspace=workspace.wrong_workspace_status)
+
+
+class SyncLogRoutes:
+    """Handlers of the sync log, which take only what the vendor's script is known to send."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    async def items(self, request: Request) -> Response:
+        """Return a page of the items."""
+        given = request.query_params
+        if unknown := sorted(set(given) - SYNC_PARAMETERS):
+            raise RefusalError(400, f"Unknown parameters: {', '.join(unknown)}")
+        if given.get("workspaceId") != WORKSPACE_ID:
+            raise RefusalError(403, "The user is not allowed to read this workspace")
+        if given.get("sort", "createdAt-desc") != "createdAt-desc":
+            raise RefusalError(400, "sort is not known")
+        status, size, page = given.get("status"), _number(given, "size", 30), _number(given, "page", 1)
+        if size > 100 or (status is not None and status not in SYNC_STATUSES):
+            raise RefusalError(400, "size or status is not allowed")
+        self.workspace.machine.advance(self.workspace.now())
+        rows = [row for row in self.workspace.sync_items if status in (None, row["status"])]
+        rows.sort(key=lambda row: str(row.get("createdAt")), reverse=True)
+        rows = rows[size * (page - 1) : size * page]
+        self.workspace.count_rows(len(rows))
+        return JSONResponse({"status": "OK", "type": "SyncItem", "data": rows})
+
+    async def synchronizations(self, _: Request) -> Response:
+        """Return the synchronizations."""
+        self.workspace.machine.advance(self.workspace.now())
+        return JSONResponse({"status": "OK", "data": self.workspace.synchronizations})
+
+    async def synchronization(self, request: Request) -> Response:
+        """Return one synchronization."""
+        wanted = request.path_params["id"]
+        found = [row for row in self.workspace.synchronizations if row["id"] == wanted]
+        if not found:
+            raise RefusalError(404, "No such synchronization")
+        return JSONResponse({"status": "OK", "data": found[0]})
+
+
+def _number(given: Any, name: str, default: int) -> int:
+    try:
+        number = int(given.get(name, default))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise RefusalError(400, f"{name} must be a number from 1")
+    return number

@@ -24,7 +24,7 @@ class LeanIXService(Workspace):
     loads = (ApplicationsLoad,)
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the routes of the token endpoint and of the Integration API."""
+        """Return the routes of the token endpoint, of the Integration API and of the sync log."""
         return api_routes(self)
 
     def storage_routes(self) -> Sequence[BaseRoute]:

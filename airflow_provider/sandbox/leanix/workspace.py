@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_provider.sandbox.leanix.auth import make_jwt
 from airflow_provider.sandbox.leanix.configuration_checks import configuration_errors
-from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound
+from airflow_provider.sandbox.leanix.processing import process_inbound, process_outbound, sync_log_of
 from airflow_provider.sandbox.leanix.runs import LIVE, Run, RunStateMachine
 from airflow_provider.sandbox.leanix.seed import (
     WORKSPACE_ID,
@@ -50,6 +50,8 @@ class Workspace(Service, Switches):
         self.fact_sheets: dict[str, FactSheet] = fact_sheets()
         self.configurations: dict[tuple[str, ...], dict[str, Any]] = configurations()
         self.machine = RunStateMachine(self._process)
+        self.sync_items: list[dict[str, Any]] = []
+        self.synchronizations: list[dict[str, Any]] = []
         self.storage = BlobStorage(self.around)
         self.access = AccessTokens(self.name, self.around, self)
         self._tokens = self.access.by_value
@@ -204,6 +206,13 @@ class Workspace(Service, Switches):
         elif not self.processes_nothing:
             process_inbound(run, self.fact_sheets, self.bad_items, self.doubtful_items)
             write_to_ldif(run, self.fact_sheets)
+        self._log(run)
+
+    def _log(self, run: Run) -> None:
+        """Add a finished run to the sync log, with an id of its own."""
+        synchronization, items = sync_log_of(run)
+        self.synchronizations.append(synchronization)
+        self.sync_items += items
 
 
 def _masked(value: Any) -> Any:

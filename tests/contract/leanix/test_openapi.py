@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider.sandbox.leanix import LeanIXService
-from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, tutorial_items
+from airflow_provider.sandbox.leanix.seed import KEY_FIELDS, WORKSPACE_ID, tutorial_items
 from tests.contract import api_specs
 from tests.contract.conformance import ConformanceReport
 from tests.contract.recording_sandbox import RecordingSandbox
@@ -46,6 +46,7 @@ SUBTYPES = {
 }
 UNDOCUMENTED = {
     "POST /leanix/services/mtm/v1/oauth2/token *: operation": "of another service; described in the docs",
+    "GET /leanix/services/synclog/v1/* 200: operation": "of another service, as a vendor's script calls it",
     "PUT /leanix/blobs/* 201: operation": "the blob storage",
     "GET /api-docs/swagger.json 200: operation": "the file itself, at the place where its readers fetch it",
     "* 401: status": "the file has no 401; the docs say what a missing or expired token gets",
@@ -90,7 +91,15 @@ class Driver:
             self.run(ldif)
         self.endings()
         self.other_ways_to_start()
+        self.sync_log()
         self.refusals()
+
+    def sync_log(self) -> None:
+        """Read the sync log, which has a path of its own."""
+        log = f"{self.sandbox.leanix.base_url}/services/synclog/v1"
+        self.session.get(f"{log}/syncItems", params={"workspaceId": WORKSPACE_ID}, timeout=10)
+        (found, *_) = self.session.get(f"{log}/synchronizations", timeout=10).json()["data"]
+        self.session.get(f"{log}/synchronizations/{found['id']}", timeout=10)
 
     def stored(self) -> None:
         for path in ("/examples/starterExample", "/examples/advancedExample", "/storages/azure"):

@@ -1,0 +1,1 @@
+"""The workspace's sync log: its items as an export."""

@@ -1,0 +1,267 @@
+"""Writing of tables: a file for each type, each with its manifest, and last the manifest of all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider.core.files.atomic import AtomicFile
+from airflow_provider.core.files.formats import import_pyarrow
+from airflow_provider.core.files.paths.folder import Folder
+from airflow_provider.core.files.storage import ensure_writable
+from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
+from airflow_provider.core.redaction import shown_path
+from airflow_provider.errors import InputError
+from airflow_provider.leanix.tables.names import MANIFEST, manifest_name, stems, table_name
+from airflow_provider.leanix.tables.spool import ItemSpool, Row, as_rows
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+    from airflow_provider.leanix.tables.flatten import Column
+
+_WRITERS = {"csv": CsvWriter, "jsonl": JsonLinesWriter}
+
+_ROW_GROUP = 8192
+"""Maximum rows of a row group of Parquet."""
+
+
+class TableFile(msgspec.Struct, omit_defaults=True):
+    """A type's file in the manifest of all tables.
+
+    :param type: the type.
+    :param uri: location of the file.
+    :param manifest: location of the type's own manifest, which has its columns.
+    """
+
+    type: str
+    uri: str
+    rows: int
+    bytes: int
+    sha256: str
+    manifest: str
+
+
+class _Manifest(msgspec.Struct):
+    """Manifest of the tables of an earlier run."""
+
+    run_id: str
+    format: str
+    files: list[TableFile]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A written table: its entry in the manifest of all tables, and its own manifest."""
+
+    file: TableFile
+    manifest: dict[str, Any]
+
+
+def ensure_folder(output_path: str) -> None:
+    """Check that tables can be written into a folder, before the first request.
+
+    :param output_path: the folder, with ``/`` at its end.
+    :raises InputError: when it cannot be written, or has the manifest of another export.
+    """
+    ensure_writable(f"{output_path}{MANIFEST}")
+    _earlier_manifest(output_path)
+
+
+def write_tables(
+    spool: ItemSpool, output_path: str, file_format: str, run_id: str, log: Logger
+) -> dict[str, Any]:
+    """Write the items of a run as one table for each type; return the manifest of all of them.
+
+    The files of each run have names of their own, and the manifest is written when all of them are there.
+    So a reader of the manifest gets the tables of one run, the last one or the one before. Files of the run
+    before are removed afterwards.
+
+    :param spool: the items.
+    :param output_path: the folder, with ``/`` at its end.
+    :param file_format: ``parquet``, ``csv`` or ``jsonl``.
+    :param run_id: the run.
+    :param log: receives what could not be removed, and what is left out.
+    """
+    columns = {name: spool.columns(name) for name in spool.types()}
+    stem_of = stems(columns)
+    written = [
+        _write_table(spool, name, columns[name], f"{output_path}{{}}", stem_of[name], file_format, run_id)
+        for name in columns
+    ]
+    earlier = _earlier_manifest(output_path)
+    for table in written:
+        _write_json(table.file.manifest, table.manifest)
+    files = [table.file for table in written]
+    _remove(_left_over(output_path, earlier, files, manifests=True), log)
+    manifest = {
+        "uri": f"{output_path}{MANIFEST}",
+        "format": file_format,
+        "rows": spool.rows,
+        "bytes": sum(file.bytes for file in files),
+        "files": [msgspec.to_builtins(file) for file in files],
+        "columns": _common([table.manifest["columns"] for table in written]),
+        "run_id": run_id,
+    }
+    _write_json(
+        f"{output_path}{MANIFEST}", {name: value for name, value in manifest.items() if name != "uri"}
+    )
+    _remove(_left_over(output_path, earlier, files, manifests=False), log)
+    _log_columns(columns, spool, log)
+    return manifest
+
+
+def _write_table(
+    spool: ItemSpool,
+    name: str,
+    columns: Sequence[Column],
+    place: str,
+    stem: str,
+    file_format: str,
+    run_id: str,
+) -> _Written:
+    with AtomicFile(place.format(table_name(stem, run_id, file_format))) as file:
+        if file_format == "parquet":
+            _write_parquet(file, spool.rows_of(name), name, columns)
+        else:
+            writer = _WRITERS[file_format](file, ["id", "type", *(column.name for column in columns)])
+            for batch in spool.rows_of(name):
+                writer.write_rows(as_rows(batch, name, columns))
+            writer.close()
+    entry = TableFile(
+        name, file.uri, spool.count(name), file.bytes, file.sha256, place.format(manifest_name(stem))
+    )
+    own = {"uri": entry.uri, "rows": entry.rows, "bytes": entry.bytes, "sha256": entry.sha256}
+    manifest = {
+        "format": file_format,
+        "rows": entry.rows,
+        "bytes": entry.bytes,
+        "files": [own],
+        "columns": ["id", "type", *(column.name for column in columns)],
+        "type": name,
+        "run_id": run_id,
+    }
+    return _Written(entry, manifest)
+
+
+def _write_parquet(
+    file: AtomicFile, batches: Iterator[list[Row]], name: str, columns: Sequence[Column]
+) -> None:
+    pa, pq = import_pyarrow("output_format")
+    types = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
+    typed = [(column, types.get(column.kind, pa.string())) for column in columns]
+    schema = pa.schema(
+        [("id", pa.string()), ("type", pa.string()), *((column.name, type_) for column, type_ in typed)]
+    )
+    with pq.ParquetWriter(file, schema) as writer:
+        for rows in _of_size(batches):
+            arrays = [
+                pa.array([item_id for item_id, _ in rows], pa.string()),
+                pa.array([name] * len(rows), pa.string()),
+                *(pa.array(_values(rows, column), type_) for column, type_ in typed),
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _of_size(batches: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    """Yield rows for row groups: batches of a rare type are joined, large ones are cut."""
+    left: list[Row] = []
+    for batch in batches:
+        left += batch
+        while len(left) >= _ROW_GROUP:
+            yield left[:_ROW_GROUP]
+            left = left[_ROW_GROUP:]
+    if left:
+        yield left
+
+
+def _values(rows: Sequence[Row], column: Column) -> list[Any]:
+    key = column.key
+    if column.kind != "json":
+        return [row.get(key) for _, row in rows]
+    encode = msgspec.json.Encoder().encode
+    return [encode(row[key]).decode() if key in row else None for _, row in rows]
+
+
+def _write_json(uri: str, value: Mapping[str, Any]) -> None:
+    with AtomicFile(uri) as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def _common(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the columns that all tables have."""
+    first, *others = columns or [["id", "type"]]
+    sets = [set(names) for names in others]
+    return [name for name in first if all(name in names for names in sets)]
+
+
+def _earlier_manifest(output_path: str) -> _Manifest | None:
+    """Return the manifest that an earlier run wrote into a folder.
+
+    :raises InputError: for the manifest of another export.
+    """
+    folder = Folder(output_path)
+    found = folder.info(MANIFEST)
+    if found is None:
+        return None
+    try:
+        return msgspec.json.decode(folder.read(MANIFEST), type=_Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InputError(
+            f"'{shown_path(output_path)}' has a {MANIFEST} that is not one of tables of LeanIX: use a folder"
+            " of its own for them",
+            "output_path",
+        ) from None
+
+
+def _left_over(
+    output_path: str, earlier: _Manifest | None, files: Sequence[TableFile], *, manifests: bool
+) -> list[str]:
+    """Return the files of the run before that are not files of this one.
+
+    A manifest may have been changed by hand, so only names that a run gives to its files are returned.
+
+    :param manifests: whether to return the manifests of types that are gone, else the tables.
+    """
+    if earlier is None:
+        return []
+    stem_of = stems({file.type: None for file in earlier.files})
+    kept = {file.manifest if manifests else file.uri for file in files}
+    names = [
+        manifest_name(stem) if manifests else table_name(stem, earlier.run_id, earlier.format)
+        for stem in stem_of.values()
+    ]
+    return [uri for name in names if "/" not in name and (uri := output_path + name) not in kept]
+
+
+def _remove(uris: Sequence[str], log: Logger) -> None:
+    from airflow.sdk import ObjectStoragePath
+
+    for uri in uris:
+        try:
+            with suppress(FileNotFoundError):
+                ObjectStoragePath(uri).unlink()
+        except Exception as error:  # Storage libraries raise errors of any class.
+            log.warning("A file of the run before cannot be removed: %s: %s", shown_path(uri), error)
+
+
+def _log_columns(columns: Mapping[str, Sequence[Column]], spool: ItemSpool, log: Logger) -> None:
+    """Log what a reader of the tables may not expect."""
+    for name, found in columns.items():
+        if renamed := [column.name for column in found if "~" in column.name]:
+            log.warning(
+                "Columns of type '%s' have a hash in their names, because they are equal apart from their"
+                " case: %s",
+                name[:100],
+                ", ".join(renamed[:10]),
+            )
+    if spool.unknown:
+        named = ", ".join(f"{name} ({count})" for name, count in spool.unknown.most_common(10))
+        log.warning("Items have fields besides 'type', 'id' and 'data', which tables leave out: %s", named)
+    if not spool.rows:
+        log.warning("The run produced no items: there is no table")
