@@ -60,6 +60,7 @@ class DemoRun:
 FURTHER = {
     "iotstudio_silent_devices": "Altair IoT Studio",
     "iotstudio_sync_things": "Altair IoT Studio",
+    "leanix_configuration": "LeanIX",
     "leanix_table": "LeanIX",
 }
 """Examples that ``make demo`` does not run."""
@@ -194,6 +195,13 @@ def test_a_table_is_sent_to_leanix_by_its_mapping(ran: DemoRun) -> None:
     sheets = ran.sandbox.leanix.fact_sheets
     assert sheets["it-0001"].data["lifecycle"] == {"active": "2024-05-01"}
     assert sheets["it-0100"].data["name"] == "Message broker"
+
+
+def test_a_configuration_is_planned_stored_and_used_for_an_export(ran: DemoRun) -> None:
+    returned = ran.jobs["leanix_configuration"].returned
+    assert returned["plan"]["changed"]
+    assert returned["apply"]["configuration"] == ["export", "campus", "1.0.0", "inbound", "partial"]
+    assert returned["export"]["results"]["rows"] > 60
 
 
 def test_the_scheduler_never_found_its_database_locked(completed: CompletedRun) -> None:

@@ -20,6 +20,7 @@ CHAINS = {
     "example_nightly_digital_twin",
     "example_amigocloud_dataset_changed",
     "example_iotstudio_limit_passed",
+    "example_leanix_configuration",
 }
 NEEDS_3_3 = {"example_nightly_digital_twin", "example_warehouse_nightly"}
 
