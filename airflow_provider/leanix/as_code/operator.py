@@ -39,7 +39,7 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     :param plan_output: path of the plan's JSON, without secrets. Beside it is a page with all differences,
         with the suffix ``.html``. Together with ``plan`` it gets a copy.
     :param plan: path of a plan made earlier. Exactly this plan is applied. When a stored configuration has
-        changed since, or it is for another server, ``PlanRejectedError`` is raised instead.
+        changed since, or it is for another workspace, ``PlanRejectedError`` is raised instead.
     :param leanix_conn_id: id of the connection.
 
     Returns ``{"configuration": [...], "changed": bool, "differences": [...]}`` for one configuration: the

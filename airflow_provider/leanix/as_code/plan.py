@@ -58,12 +58,14 @@ class Plan:
     """The configurations of a task, compared with the stored ones.
 
     :param host: the server.
+    :param workspace: id of the workspace; empty when neither token nor connection names it.
     :param salt: random text that goes into all hashes of configurations.
     :param fingerprint: hash of all the rest.
     :param entries: the configurations.
     """
 
     host: str
+    workspace: str = ""
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
     fingerprint: str = ""
     entries: list[Entry] = field(default_factory=list)

@@ -10,6 +10,7 @@ from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.redaction import all_encodings, mask, redact_token
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.errors import PlanRejectedError, shorten
+from airflow_provider.leanix.api import read_claims, workspace_id_of
 from airflow_provider.leanix.as_code.page import page
 from airflow_provider.leanix.as_code.plan import Entry, Plan, is_stored
 from airflow_provider.leanix.as_code.secrets import SecretMask
@@ -45,7 +46,7 @@ class ConfigurationSync:
 
     def make_plan(self) -> Plan:
         """Compare the configurations with the stored ones, and write the plan."""
-        plan = Plan(self._host)
+        plan = Plan(self._host, self._workspace)
         self._wanted = list(self._given or ())
         self._read_stored([key_of(one) for one in self._wanted])
         for wanted in self._wanted:
@@ -65,6 +66,10 @@ class ConfigurationSync:
             plan = Plan.from_json(file.read(), path)
         if plan.host != self._host:
             raise PlanRejectedError(f"the plan {path} is for {plan.host}, not for {self._host}")
+        if plan.workspace and self._workspace not in ("", plan.workspace):
+            raise PlanRejectedError(
+                f"the plan {path} is for workspace {plan.workspace}, not for {self._workspace}"
+            )
         self._wanted = plan.configurations(self._given)
         self._is_loaded = True
         self._write(plan)
@@ -93,6 +98,12 @@ class ConfigurationSync:
     @property
     def _host(self) -> str:
         return self._hook.settings.host.rstrip("/").lower()
+
+    @property
+    def _workspace(self) -> str:
+        """The workspace's id: servers have many workspaces, and the token decides which one is meant."""
+        claims = read_claims(self._hook.access_token())
+        return (workspace_id_of(claims) or self._hook.settings.extras["workspace_id"] or "").lower()
 
     def _read_stored(self, keys: Sequence[tuple[str, ...]]) -> None:
         """Read the stored configurations with these keys, in one request."""

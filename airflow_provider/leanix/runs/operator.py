@@ -181,6 +181,8 @@ class LeanIXStartRunOperator(RowOperator):
             writes=self._writes(),
         )
         hook.check_workspace(ldif.header.get("lxWorkspace"))
+        if ldif.writes and not ldif.sent:
+            self.log.info("Export by writeToLdif: the content has no items, so a dummy item starts the run")
         return ldif
 
     def _writes(self) -> bool:

@@ -52,7 +52,8 @@ def submit(
         run_id, status = _create_run(hook, submission, ldif, execution_group), CREATED
         if execution_group and is_retry and not submission.remembers:
             _ensure_no_hidden_run(hook, submission, run_id)
-        hook.log.info("Created run %s of %s (%s)", run_id, ldif.connector, submission.marker)
+        name = f"execution group {execution_group}" if execution_group else ldif.connector
+        hook.log.info("Created run %s of %s (%s)", run_id, name, submission.marker)
     else:
         hook.log.info("Resuming run %s of an earlier attempt, it is %s", run_id, status)
     if submission.remote_id != run_id:

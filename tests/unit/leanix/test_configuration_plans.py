@@ -13,6 +13,7 @@ from airflow_provider.errors import InputError, PlanRejectedError, RequestReject
 from airflow_provider.leanix.as_code.secrets import SecretMask
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key
+from tests.support.budgets import forget_tokens
 from tests.support.task_runner import TaskRunner
 
 from .test_configurations import report
@@ -104,6 +105,20 @@ def test_a_plan_for_another_server_or_an_altered_one_is_rejected(
     other = {**connection, "host": "https://other.leanix.net"}
     monkeypatch.setenv("AIRFLOW_CONN_LEANIX_DEFAULT", json.dumps(other))
     with pytest.raises(PlanRejectedError, match=r"not for https://other.leanix.net"):
+        put(plan=plan)
+    assert sandbox.counters.total("PUT") == 0
+
+
+def test_a_plan_for_another_workspace_of_the_server_is_rejected(
+    leanix: Any, sandbox: Any, plan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(EXPORT, mode="plan", plan_output=plan)
+    connection = json.loads(sandbox.connections["leanix_default"])
+    extra = {**connection["extra"], "workspace_id": "1b0f7f5e-0000-4000-8000-000000000000"}
+    monkeypatch.setenv("AIRFLOW_CONN_LEANIX_DEFAULT", json.dumps({**connection, "extra": extra}))
+    leanix.token_claims = False
+    forget_tokens()
+    with pytest.raises(PlanRejectedError, match="is for workspace 9a1c5f0e"):
         put(plan=plan)
     assert sandbox.counters.total("PUT") == 0
 

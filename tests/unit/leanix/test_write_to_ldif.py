@@ -48,13 +48,14 @@ def run(**arguments: Any) -> Any:
 @BOTH
 @pytest.mark.parametrize("given", [{}, {"write_to_ldif": True}, {"write_to_ldif": "True"}])
 def test_an_inbound_run_for_a_file_without_content_is_an_export(
-    writer: Any, tmp_path: Path, given: dict[str, Any], deferrable: bool
+    writer: Any, tmp_path: Path, given: dict[str, Any], deferrable: bool, capsys: Any
 ) -> None:
     writer.results_lag_seconds = 0.1
     target = tmp_path / "export.jsonl"
     result = run(**WRITER, **given, output_path=str(target), deferrable=deferrable)
     assert writer.runs[0].content == [DUMMY]
     assert (result["processed"], result["results"]["rows"]) == (0, 65)
+    assert "a dummy item starts the run" in capsys.readouterr().out
     assert json.loads(target.read_text().splitlines()[0])["type"] == "App"
 
 

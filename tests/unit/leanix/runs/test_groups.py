@@ -49,7 +49,7 @@ def run_operator(**arguments: Any) -> LeanIXRunOperator:
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 def test_a_group_runs_its_configurations_as_one(
-    group: Any, sandbox: Any, tmp_path: Any, deferrable: bool
+    group: Any, sandbox: Any, tmp_path: Any, deferrable: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     second = {**group.configurations[group.execution_groups["nightly"][0]], "connectorId": "second"}
     group.configurations[configuration_key(second)] = second
@@ -58,6 +58,7 @@ def test_a_group_runs_its_configurations_as_one(
     result = TaskRunner().run(run_operator(output_path=target, deferrable=deferrable))
     assert result["results"]["rows"] == 65
     (run,) = group.runs
+    assert f"Created run {run.id} of execution group nightly" in capsys.readouterr().out
     assert len(run.configuration["processors"]) == 2
     assert sandbox.counters.total("withExecutionGroup") == 1
 
