@@ -80,7 +80,9 @@ def _run(
         return reply
 
     operator = getattr(operators, kind)(task_id="crash", **arguments)
-    ti = SimpleNamespace(try_number=tries, dag_id="d", task_id="crash", run_id="r", map_index=-1, max_tries=9)
+    ti = SimpleNamespace(
+        try_number=tries, dag_id="d", task_id="crash", run_id=folder, map_index=-1, max_tries=9
+    )
     store = FakeStateStore(Path(folder, "state.json"))
     with patch.object(Transport, "_perform", counting):
         result = operator.execute({"ti": ti, "task_state_store": store})
