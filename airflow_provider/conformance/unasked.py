@@ -77,6 +77,9 @@ REASONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "seconds_per_item",
             "stuck_in",
         ),
+        "a check cannot make a group: which field of a configuration has it is not documented": (
+            "group_descriptions",
+        ),
         "the provider asks for a link right before it reads it": ("link_seconds",),
     },
 }

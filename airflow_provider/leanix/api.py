@@ -81,14 +81,20 @@ def fetch_token(api_token: str) -> Call[Token]:
     )
 
 
-def create_run(content: bytes | Callable[[], Iterator[bytes]]) -> Call[str]:
+def create_run(
+    content: bytes | Callable[[], Iterator[bytes]], execution_group: str | None = None
+) -> Call[str]:
     """Create a run without starting it; return its id.
 
+    The reply for a group has the configurations too, with their secrets; nothing but the id is read.
+
     :param content: the LDIF, or a function that opens it as a stream of chunks.
+    :param execution_group: the group whose configurations are run; None for the one that the header selects.
     """
     return Call(
         "POST",
-        RUNS,
+        RUNS if execution_group is None else f"{RUNS}/withExecutionGroup",
+        params={"groupName": execution_group},
         content=content,
         headers={"Content-Type": "application/json"},
         repeatable=False,
@@ -97,15 +103,17 @@ def create_run(content: bytes | Callable[[], Iterator[bytes]]) -> Call[str]:
     )
 
 
-def create_run_from_url(url: str, kind: str | None = None) -> Call[str]:
+def create_run_from_url(url: str, kind: str | None = None, execution_group: str | None = None) -> Call[str]:
     """Create a run whose LDIF the service fetches from a URL; return its id.
 
     :param url: location of the LDIF; may contain a signature.
     :param kind: ``azureStorage`` for a URL of :func:`create_upload_url`, else None.
+    :param execution_group: see :func:`create_run`.
     """
     return Call(
         "POST",
-        f"{RUNS}/withUrlInput",
+        f"{RUNS}/{'withUrlInput' if execution_group is None else 'withExecutionGroupAndUrlInput'}",
+        params={"groupName": execution_group},
         json={"url": url, "type": kind},
         repeatable=False,
         read=_read_run_id,

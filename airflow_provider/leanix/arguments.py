@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.arguments import check_choice, check_file_path
-from airflow_provider.core.input.conditions import raise_problems
+from airflow_provider.core.input.conditions import raise_problems, text_condition
 from airflow_provider.core.input.scalars import Scalar
 from airflow_provider.core.input.values import shown
 
@@ -32,6 +32,7 @@ START_SCALARS: Mapping[str, Scalar] = {
     "allow_duplicates": Scalar("boolean"),
     "min_content": Scalar("integer", optional=True, guard=True, least=0),
     "test_run": Scalar("boolean"),
+    "write_to_ldif": Scalar("boolean", optional=True),
 }
 """Arguments of the operator that starts a run."""
 
@@ -54,6 +55,13 @@ SENSOR_SCALARS: Mapping[str, Scalar] = {
     "timeout": Scalar("seconds", least=0),
 }
 """Arguments of the sensor."""
+
+
+def group_problems(execution_group: Any) -> list[str]:
+    """Return the problems of the name of an execution group, one sentence each."""
+    if execution_group == "None":
+        return ["execution_group is the text 'None', which a template made of a value that is not there"]
+    return text_condition(execution_group, "execution_group")
 
 
 def choose_output(output_path: str, output_format: str | None = None) -> Format:

@@ -1,10 +1,11 @@
-"""Processor configurations: read from a file and compared with the stored ones."""
+"""Processor configurations: read from files and compared with the stored ones."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider.core.files.csv_reader import detect_encoding
@@ -15,6 +16,69 @@ from airflow_provider.leanix.api import KEY_FIELDS, REQUIRED_FIELDS
 _READER = ValueReader(nan_is_absent=False)
 
 
+def read_configurations(source: Any) -> tuple[list[dict[str, Any]], bool]:
+    """Return processor configurations with all fields of their keys, and whether it is a single one.
+
+    :param source: a configuration, the path of a JSON file that contains one or a list of them, the path of
+        many such files (a folder with ``/`` at its end, or a wildcard), or a list of all these.
+    :raises InputError: with the problems of all of them, and for a key that two of them have.
+    """
+    is_several = isinstance(source, (list, tuple)) or _has_many_files(source)
+    found: list[tuple[str, dict[str, Any]]] = []
+    problems: list[str] = []
+    for label, one in _each(source):
+        try:
+            values = _read_file(one, label) if isinstance(one, str) else one
+            is_several = is_several or isinstance(values, list)
+            for number, value in enumerate(values if isinstance(values, list) else [values], start=1):
+                where = f"{label}[{number}]" if isinstance(values, list) else label
+                found.append((where, _read_value(value, where, with_defaults=True)))
+        except InputError as error:
+            if not is_several:
+                raise
+            problems += [f"{error.subject or label}: {problem}" for problem in error.problems]
+    problems += _repeated(found)
+    if not found and not problems:
+        problems.append("has no configuration; each must be a JSON object, or the path of a file")
+    if problems:
+        raise InputError(problems, "configuration")
+    return [configuration for _, configuration in found], not is_several
+
+
+def _has_many_files(source: Any) -> bool:
+    return isinstance(source, str) and (source.endswith("/") or bool({*"*?["} & {*source}))
+
+
+def _each(source: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the configurations and files of a source, each with its name in errors."""
+    if isinstance(source, (list, tuple)):
+        for number, one in enumerate(source, start=1):
+            if _has_many_files(one):
+                yield from _each(one)
+            else:
+                yield _label(one) if isinstance(one, str) else f"configuration {number}", one
+    elif _has_many_files(source) and not source.lstrip().startswith(("[", "{")):
+        from airflow_provider.core.files.listing import find_files
+
+        for file in find_files(source, "configuration", source_format="json"):
+            yield _label(file.path), file.path
+    else:
+        yield _label(source), source
+
+
+def _label(source: Any) -> str:
+    return f"configuration '{source[:200]}'" if isinstance(source, str) else "configuration"
+
+
+def _repeated(found: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield a problem for each configuration that has the key of an earlier one."""
+    first: dict[tuple[str, ...], str] = {}
+    for label, configuration in found:
+        other = first.setdefault(key_of(configuration), label)
+        if other != label:
+            yield f"{label} has the key of {other}: {'/'.join(key_of(configuration))}"
+
+
 def read_configuration(source: Mapping[str, Any] | str, *, with_defaults: bool = True) -> dict[str, Any]:
     """Return a processor configuration with all fields of its key.
 
@@ -22,8 +86,12 @@ def read_configuration(source: Mapping[str, Any] | str, *, with_defaults: bool =
     :param with_defaults: complete the key, and require the fields that the service requires beside it.
     :raises InputError: with the missing fields, and values that JSON does not have.
     """
-    label = f"configuration '{source[:200]}'" if isinstance(source, str) else "configuration"
+    label = _label(source)
     value = _read_file(source, label) if isinstance(source, str) else source
+    return _read_value(value, label, with_defaults=with_defaults)
+
+
+def _read_value(value: Any, label: str, *, with_defaults: bool) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InputError(f"must be a JSON object, not {type(value).__name__}", label)
     problems = [f"field '{name}' is missing" for name in REQUIRED_FIELDS if is_missing(value.get(name))]
@@ -61,15 +129,32 @@ def _read_file(path: str, label: str) -> Any:
 
 
 def key_of(configuration: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the values of the five fields that identify a configuration."""
-    return tuple(str(configuration.get(name) or "") for name in KEY_FIELDS)
+    """Return the values of the five fields that identify a configuration; the mode's default is partial."""
+    values = [str(configuration.get(name) or "") for name in KEY_FIELDS[:4]]
+    return (*values, str(configuration.get(KEY_FIELDS[4]) or "partial").lower())
 
 
-def differences(wanted: Any, found: Any, where: str = "") -> Iterator[str]:
-    """Yield the paths of the fields in which two configurations differ.
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field in which a wanted configuration differs from the stored one.
 
-    Values are left out, because some are credentials. A field that is null, false or empty in the stored
-    configuration and absent from the wanted one is a default and no difference.
+    :param sign: ``+`` added, ``-`` removed, ``~`` changed.
+    :param path: its path: ``processors[0].fields``.
+    :param old: the stored value; None without one.
+    :param new: the wanted value; None without one.
+    """
+
+    sign: str
+    path: str
+    old: Any = None
+    new: Any = None
+
+
+def changes(wanted: Any, found: Any, where: str = "") -> Iterator[FieldChange]:
+    """Yield the fields in which two configurations differ.
+
+    A field that is null, false or empty in the stored configuration and absent from the wanted one is a
+    default and no difference.
 
     :param where: path of the compared values.
     """
@@ -77,13 +162,13 @@ def differences(wanted: Any, found: Any, where: str = "") -> Iterator[str]:
         for name in {**wanted, **found}:
             inner = f"{where}.{name}" if where else str(name)
             if name not in found:
-                yield f"+ {inner}"
+                yield FieldChange("+", inner, None, wanted[name])
             elif name in wanted:
-                yield from differences(wanted[name], found[name], inner)
+                yield from changes(wanted[name], found[name], inner)
             elif found[name]:
-                yield f"- {inner}"
+                yield FieldChange("-", inner, found[name])
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         for number, pair in enumerate(zip(wanted, found, strict=True)):
-            yield from differences(*pair, f"{where}[{number}]")
+            yield from changes(*pair, f"{where}[{number}]")
     elif wanted != found:
-        yield f"~ {where}"
+        yield FieldChange("~", where, found, wanted)

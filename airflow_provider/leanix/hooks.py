@@ -16,6 +16,7 @@ from airflow_provider.core.input.conditions import raise_problems, text_conditio
 from airflow_provider.errors import InputError
 from airflow_provider.leanix import DEFAULT_CONN_ID, api
 from airflow_provider.leanix.api import DIRECTIONS, KEY_FIELDS, MODES, lower
+from airflow_provider.leanix.arguments import group_problems
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,34 +83,43 @@ class LeanIXHook(ApiHook):
 
     # -- runs -------------------------------------------------------------------------------------
 
-    def create_run(self, ldif: Mapping[str, Any] | Ldif, *, allow_duplicates: bool = False) -> str:
+    def create_run(
+        self,
+        ldif: Mapping[str, Any] | Ldif,
+        *,
+        allow_duplicates: bool = False,
+        execution_group: str | None = None,
+    ) -> str:
         """Create a run and return its id; the run does nothing before it is started.
 
         :param ldif: the run's header fields and ``content``, as the API takes them, or a prepared
             :class:`~airflow_provider.leanix.ldif.document.Ldif`, which is streamed; when its content is
             larger than ``upload_above`` bytes, it is uploaded to the service's storage.
         :param allow_duplicates: accept items with the same type and id, such as points of a metric.
+        :param execution_group: run all configurations of this group as one, instead of the configuration that
+            the header selects. They must have one direction and one mode.
         :raises InputError: when the LDIF is invalid, or for another workspace; nothing was sent.
         :raises AmbiguousWriteError: when the reply was lost; the run may exist, but is not started.
         """
         from airflow_provider.leanix.ldif.document import Ldif, read_ldif
 
+        raise_problems(group_problems(execution_group))
         given = isinstance(ldif, Ldif)
         document = ldif if isinstance(ldif, Ldif) else read_ldif(ldif, allow_duplicates=allow_duplicates)
         self.check_workspace(document.header.get("lxWorkspace"))
         if not given:
-            return self.send(api.create_run(b"".join(document.open())))
+            return self.send(api.create_run(b"".join(document.open()), execution_group))
         if document.size > self.upload_above:
-            return self._create_from_upload(document)
-        return self.send(api.create_run(document.open))
+            return self._create_from_upload(document, execution_group)
+        return self.send(api.create_run(document.open, execution_group))
 
-    def _create_from_upload(self, ldif: Ldif) -> str:
+    def _create_from_upload(self, ldif: Ldif, execution_group: str | None) -> str:
         from airflow_provider.leanix.ldif.upload import upload
 
         url = self.send(api.create_upload_url())
         upload(self, url, ldif)
         self.log.info("Uploaded %d items for the run", ldif.count)
-        return self.send(api.create_run_from_url(url, "azureStorage"))
+        return self.send(api.create_run_from_url(url, "azureStorage", execution_group))
 
     @blocking
     async def start_run(self, run_id: str, *, test: bool = False) -> bool:

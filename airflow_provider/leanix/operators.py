@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider.core.arguments import check_choice, check_without
+from airflow_provider.core.arguments import check_choice
 from airflow_provider.core.asset_events import add_to_outlet_events
 from airflow_provider.core.compat import gauge, is_deferrable
-from airflow_provider.core.files.row_operator import RowOperator
 from airflow_provider.core.input.conditions import raise_problems
 from airflow_provider.core.input.scalars import Scalar, read_scalars
-from airflow_provider.core.state.identity import fingerprint
 from airflow_provider.core.state.submission import Submission
 from airflow_provider.core.trigger_events import raise_for
 from airflow_provider.errors import ProviderError, RunFailedError
 from airflow_provider.leanix import DEFAULT_CONN_ID
-from airflow_provider.leanix.api import FINISHED, HEADER_ARGUMENTS, run_id_problems
+from airflow_provider.leanix.api import FINISHED, run_id_problems
 from airflow_provider.leanix.arguments import (
     FAIL_ON,
     FETCH_SCALARS,
     RUN_SCALARS,
-    START_SCALARS,
     ensure_output,
     output_problems,
 )
 from airflow_provider.leanix.as_code.operator import LeanIXPutConfigurationOperator
-from airflow_provider.leanix.links import LeanIXSyncLogLink
 from airflow_provider.leanix.runs import wait
+from airflow_provider.leanix.runs.operator import LeanIXStartRunOperator
 from airflow_provider.leanix.runs.request import RunRequest
 from airflow_provider.leanix.sync_log.operator import LeanIXExportSyncLogOperator
 
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider.leanix.hooks import LeanIXHook
-    from airflow_provider.leanix.ldif.document import Ldif
     from airflow_provider.leanix.runs.outcome import RunOutcome
     from airflow_provider.leanix.runs.shrink_guard import LastItemCount
 
@@ -52,151 +48,6 @@ __all__ = [
 _DAY_SECONDS = 24 * 3600.0
 
 
-class LeanIXStartRunOperator(RowOperator):
-    """Start a run of a stored processor configuration, and return its id without waiting.
-
-    The first five arguments select the configuration; a whole LDIF file as content may contain them instead,
-    and what it contains must not contradict them. A retry of the task resumes the run of an earlier attempt,
-    and never starts a second run beside it.
-
-    Further arguments: ``ignore``, ``min_rows``, ``csv_delimiter``, ``encoding``, ``source_format``, ``hive``
-    and ``complete``, or ``sql``, ``sql_conn_id``, ``parameters`` and ``sql_timezone``, of
-    :class:`RowOperator`.
-
-    :param connector_type: as in the processor configuration.
-    :param connector_id: as in the processor configuration.
-    :param connector_version: as in the processor configuration.
-    :param processing_direction: ``inbound`` or ``outbound``.
-    :param processing_mode: ``partial``, or ``full``, which deletes what the content does not contain; None
-        means the mode of an LDIF file, else ``partial``.
-    :param lx_version: version of the LDIF format; None means that of an LDIF file, else ``1.0.0``.
-    :param lx_workspace: id of the workspace that the data is meant for; compared with the API token.
-    :param description: text in the run list, at most 500 characters, of which a marker takes some 30.
-    :param custom_fields: values that all processors can read; they replace those of an LDIF file.
-    :param content: input of an inbound run: a list of rows, or the path of a JSON Lines, CSV, Parquet or LDIF
-        file, or of many files of rows: a folder (with ``/`` at its end), a wildcard or a manifest. A row has
-        ``type``, ``id`` and ``data``, or ``type``, ``id`` and a column a field of the data.
-    :param columns: names of fields by names in the rows: ``{"key": "id"}``.
-    :param allow_duplicates: accept items with the same type and id, such as points of a metric.
-    :param min_content: minimum number of items; None means 1 in full mode, else 0.
-    :param test_run: start a dry run, which changes nothing.
-    :param leanix_conn_id: id of the connection.
-    """
-
-    template_fields: Sequence[str] = (
-        *HEADER_ARGUMENTS.values(),
-        "content",
-        *RowOperator.ROW_FIELDS,
-        *RowOperator.SQL_FIELDS,
-        "allow_duplicates",
-        "min_content",
-        "test_run",
-        "leanix_conn_id",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        **RowOperator.template_fields_renderers,
-        "custom_fields": "json",
-    }
-    scalars: ClassVar[Mapping[str, Scalar]] = START_SCALARS
-    operator_extra_links = (LeanIXSyncLogLink(),)
-    ui_color = "#d9e8f6"
-
-    sync_log_url = ""
-    _submission: Submission | None = None
-
-    def __init__(
-        self,
-        *,
-        connector_type: str | None = None,
-        connector_id: str | None = None,
-        connector_version: str | None = None,
-        processing_direction: str | None = None,
-        processing_mode: str | None = None,
-        lx_version: str | None = None,
-        lx_workspace: str | None = None,
-        description: str | None = None,
-        custom_fields: Mapping[str, Any] | None = None,
-        content: list[dict[str, Any]] | str | None = None,
-        allow_duplicates: bool = False,
-        min_content: int | None = None,
-        test_run: bool = False,
-        leanix_conn_id: str = DEFAULT_CONN_ID,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.connector_type = connector_type
-        self.connector_id = connector_id
-        self.connector_version = connector_version
-        self.processing_direction = processing_direction
-        self.processing_mode = processing_mode
-        self.lx_version = lx_version
-        self.lx_workspace = lx_workspace
-        self.description = description
-        self.custom_fields = custom_fields
-        self.content = content
-        self.allow_duplicates = allow_duplicates
-        self.min_content = min_content
-        self.test_run = test_run
-        self.leanix_conn_id = leanix_conn_id
-
-    def execute(self, context: Context) -> Any:
-        """Start the run, or resume the run of an earlier attempt; return its id."""
-        from airflow_provider.leanix.hooks import LeanIXHook
-
-        self._check_arguments()
-        with LeanIXHook(self.leanix_conn_id) as hook, self.open_rows(self.content) as content:
-            ldif = self._ldif(hook, content)
-            submission = Submission(context, self._fingerprint(ldif), self.log)
-            run_id = self._submit(context, hook, submission, ldif)
-            self.sync_log_url = hook.sync_log_url()
-        submission.finished()
-        return run_id
-
-    def on_kill(self) -> None:
-        """Stop the run, because the task was killed."""
-        from airflow_provider.leanix.hooks import LeanIXHook
-        from airflow_provider.leanix.runs.submit import stop_killed_run
-
-        if self._submission and self._submission.remote_id:
-            with LeanIXHook(self.leanix_conn_id) as hook:
-                stop_killed_run(hook, self._submission.remote_id, self.log)
-
-    def _check_arguments(self) -> None:
-        """Read the rendered arguments as their types, and raise all their problems."""
-        self._raise_problems(read_scalars(self, self.scalars))
-
-    def _raise_problems(self, problems: list[str]) -> None:
-        """Raise the problems of arguments, with those of the arguments about rows."""
-        if self.sql is not None:
-            problems += check_without("sql", {"content": self.content})
-        self.row_options(problems)
-
-    def _ldif(self, hook: LeanIXHook, content: object) -> Ldif:
-        from airflow_provider.leanix.ldif.document import make_header, prepare
-
-        ldif = prepare(
-            make_header(**{name: getattr(self, name) for name in HEADER_ARGUMENTS.values()}),
-            content,
-            min_content=self.min_content,
-            options=self.row_options(),
-            allow_duplicates=self.allow_duplicates,
-        )
-        hook.check_workspace(ldif.header.get("lxWorkspace"))
-        return ldif
-
-    def _fingerprint(self, ldif: Ldif) -> str:
-        """Return the fingerprint of the request; a changed input is a new request."""
-        parts = [self.leanix_conn_id, dict(ldif.header), ldif.count, ldif.sha256, self.test_run]
-        return fingerprint(parts)
-
-    def _submit(self, context: Context, hook: LeanIXHook, submission: Submission, ldif: Ldif) -> str:
-        from airflow_provider.leanix.runs.submit import submit
-
-        self._submission = submission
-        is_retry = int(getattr(context["ti"], "try_number", 1) or 1) > 1
-        return submit(hook, submission, ldif, test=self.test_run, is_retry=is_retry)
-
-
 class LeanIXRunOperator(LeanIXStartRunOperator):
     """Start a run, wait until it has ended, classify its outcome, and download its results.
 
@@ -208,7 +59,8 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         ``ObjectStoragePath`` takes. Its ending decides the format: ``.json`` and ``.ldif`` for the unchanged
         bytes, ``.jsonl`` and ``.ndjson`` for the items of the content, one per line; each also with ``.gz``.
         A folder, with ``/`` at its end, gets one table for each type, by the rule of
-        :mod:`airflow_provider.leanix.tables.flatten`. None downloads nothing.
+        :mod:`airflow_provider.leanix.tables.flatten`. None downloads nothing. For an inbound run without
+        ``content`` or ``sql`` it means ``write_to_ldif=True``, unless that is given.
     :param output_format: ``ldif`` or ``jsonl``, for a path without ending; for a folder
         ``jsonl``, ``csv`` or ``parquet``.
     :param ldif_path: further file, ``.ldif`` or ``.json``, that keeps the unchanged bytes beside the tables.
@@ -393,6 +245,13 @@ class LeanIXRunOperator(LeanIXStartRunOperator):
         for name in ("processed", "errors", "warnings"):
             if (count := getattr(outcome, name)) is not None:
                 gauge(f"leanix.run.{name}", count, tags)
+
+    def _writes(self) -> bool:
+        """Return whether the run is to write an LDIF: without rows, an inbound run for a file is for that."""
+        if self.write_to_ldif is not None:
+            return self.write_to_ldif
+        is_inbound = str(self.processing_direction).lower() == "inbound"
+        return bool(self.output_path) and is_inbound and not self._has_rows
 
     def _check_arguments(self) -> None:
         problems = read_scalars(self, self.scalars)

@@ -49,6 +49,17 @@ PARTLY_DONE = {
 }  # fmt: skip
 """Fields of results that differ when an earlier attempt has done a part of the work."""
 
+FURTHER: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "leanix": {
+        "`LeanIXStartRunOperator`, of a group": (
+            "LeanIXStartRunOperator",
+            {"execution_group": every_task.GROUP},
+        ),
+        "`LeanIXPutConfigurationOperator`, planned": ("LeanIXPutConfigurationOperator", {"mode": "plan"}),
+    }
+}
+"""Further rows of classes: label to class name and further arguments, by vendor."""
+
 FOLLOWS = {"AmigoCloudExportPhotosOperator"}
 """Tasks that follow links of the service to another host."""
 
@@ -130,7 +141,7 @@ def rows(vendor: str) -> dict[str, tuple[str, dict[str, Any]]]:
             out[f"`{name}`, deferred"] = (name, {"deferrable": True})
         else:
             out[f"`{name}`"] = (name, {})
-    return out
+    return {**out, **FURTHER.get(vendor, {})}
 
 
 def run_task(

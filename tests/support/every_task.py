@@ -57,6 +57,9 @@ LDIF = {
     "content": [],
 }
 
+GROUP = "nightly"
+"""An execution group of the report."""
+
 LATER = "later"
 HOT = 84
 NEVER = 1e6
@@ -259,6 +262,7 @@ def leanix_tasks(sandbox: Sandbox, folder: Path) -> dict[str, Make]:
     configuration = next(
         found for found in sandbox.leanix.configurations.values() if found["connectorType"] == "report"
     )
+    sandbox.leanix.execution_groups[GROUP] = [("report", "landscape", "1.0.0", "outbound", "partial")]
     finished, active = start_run(sandbox, 0.0), start_run(sandbox, NEVER)
     return {
         "LeanIXStartRunOperator": lambda **more: leanix.LeanIXStartRunOperator(**REPORT, **more),

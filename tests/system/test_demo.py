@@ -62,6 +62,8 @@ FURTHER = {
     "iotstudio_silent_devices": "Altair IoT Studio",
     "iotstudio_sync_things": "Altair IoT Studio",
     "mapsindoors_exhibition": "MapsIndoors",
+    "leanix_configuration": "LeanIX",
+    "leanix_table": "LeanIX",
 }
 """Examples that ``make demo`` does not run."""
 
@@ -199,6 +201,21 @@ def test_silent_devices_are_found_and_listed(ran: DemoRun) -> None:
     returned = ran.jobs["iotstudio_silent_devices"].returned
     assert returned["silent"]["matches"] > 50
     assert returned["list"]["columns"][:6] == ["uid", "title", "categories", "model", "created", "modified"]
+
+
+def test_a_table_is_sent_to_leanix_by_its_mapping(ran: DemoRun) -> None:
+    value = ran.returned("leanix_table")
+    assert (value["processed"], value["errors"]) == (2, 0)
+    sheets = ran.sandbox.leanix.fact_sheets
+    assert sheets["it-0001"].data["lifecycle"] == {"active": "2024-05-01"}
+    assert sheets["it-0100"].data["name"] == "Message broker"
+
+
+def test_a_configuration_is_planned_stored_and_used_for_an_export(ran: DemoRun) -> None:
+    returned = ran.jobs["leanix_configuration"].returned
+    assert returned["plan"]["changed"]
+    assert returned["apply"]["configuration"] == ["export", "campus", "1.0.0", "inbound", "partial"]
+    assert returned["export"]["results"]["rows"] > 60
 
 
 def test_the_scheduler_never_found_its_database_locked(completed: CompletedRun) -> None:

@@ -21,6 +21,7 @@ CHAINS = {
     "example_amigocloud_dataset_changed",
     "example_iotstudio_limit_passed",
     "example_leanix_changed_fact_sheets",
+    "example_leanix_configuration",
 }
 NEEDS_3_2 = {"example_async_task"}
 NEEDS_3_3 = {"example_nightly_digital_twin", "example_warehouse_nightly"}

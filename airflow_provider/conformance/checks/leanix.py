@@ -45,6 +45,8 @@ OPERATIONS = (
     "GET /synchronizationRuns/{id}/status",
     "GET /synchronizationRuns/{id}/warnings",
     "POST /synchronizationRuns",
+    "POST /synchronizationRuns/withExecutionGroup",
+    "POST /synchronizationRuns/withExecutionGroupAndUrlInput",
     "POST /synchronizationRuns/withUrlInput",
     "POST /synchronizationRuns/{id}/start",
     "POST /synchronizationRuns/{id}/stop",

@@ -27,6 +27,8 @@ from airflow_provider.core.redaction import shown_path
 from airflow_provider.core.sql.rows import SqlRows
 from airflow_provider.errors import InputError
 from airflow_provider.leanix.ldif.items import ItemReader
+from airflow_provider.leanix.ldif.mapped_items import MappedItemReader
+from airflow_provider.leanix.ldif.mapping import ItemMapping
 from airflow_provider.leanix.ldif.stream_parser import LdifStreamParser, iter_items
 
 _READ_BYTES = 256 * 1024
@@ -83,10 +85,11 @@ class _QueryRows(Content):
 
     is_ordered = False
 
-    def __init__(self, source: SqlRows, options: RowOptions) -> None:
-        super().__init__(ItemReader(is_table=True))
+    def __init__(self, source: SqlRows, options: RowOptions, mapping: ItemMapping | None) -> None:
+        super().__init__(MappedItemReader(mapping) if mapping else ItemReader(is_table=True))
         self._source = source
         self._options = options
+        self._mapping = mapping
 
     def rows(self) -> Iterator[tuple[int, Any]]:
         """Yield the rows with their numbers."""
@@ -97,6 +100,8 @@ class _QueryRows(Content):
 
     def _fields(self) -> Sequence[str]:
         """Return the fields that a column may have in another case; those of ``data`` have a case."""
+        if self._mapping:
+            return self._mapping.columns()
         columns, ignored = self._options.columns or {}, self._options.ignore or ()
         names = {columns.get(name, name).lower() for name in self._source.names if name not in ignored}
         return ("type", "id", "data") if names <= {"type", "id", "data"} else ("type", "id")
@@ -109,6 +114,7 @@ class _LdifFile(Content):
         super().__init__(reader)
         self._path = path
         self._options = options
+        self._takes_ldif = not isinstance(reader, MappedItemReader)
 
     def rows(self) -> Iterator[tuple[int, Any]]:
         """Yield the items with their numbers, then keep the header."""
@@ -140,53 +146,60 @@ class _LdifFile(Content):
             raise InputError([f"has {name!r} more than once" for name in parser.repeated], where)
         if not (parser.has_content or parser.is_object):
             raise InputError("has no list 'content'", where)
+        if parser.is_object and not self._takes_ldif:
+            raise InputError("is a whole LDIF, whose items need no mapping; leave 'mapping' out", where)
         names += parser.header
         ignored = {*(self._options.ignore or ()), "content"}
         self.header = {name: value for name, value in parser.header.items() if name not in ignored}
         self.has_items = parser.has_content
 
 
-def open_content(content: object, options: RowOptions = NO_OPTIONS, *, takes_flat: bool = True) -> Content:
+def open_content(
+    content: object,
+    options: RowOptions = NO_OPTIONS,
+    *,
+    takes_flat: bool = True,
+    mapping: ItemMapping | None = None,
+) -> Content:
     """Return the rows of a content.
 
     :param content: None, a list of rows, the path of a file, or rows of a query.
     :param options: how rows are read.
     :param takes_flat: whether a row may have the fields of ``data`` as columns.
+    :param mapping: how the columns of the rows become items; None for rows that are items.
     :raises InputError: for any other value.
     """
     if content is None and not (options.hive or options.complete):
         return _Rows([], options, ItemReader())
     if is_query(content):
-        return _QueryRows(content, options)
+        return _QueryRows(content, options, mapping)
     if isinstance(content, os.PathLike):
         content = os.fspath(content)
     found = open_source_files(content, _WHAT, options)
     if isinstance(found, ManyFiles):
-        return _open_many(found, options)
+        return _Rows(found, options, _item_reader(found.format, found.listing.source, options, mapping))
     if isinstance(content, str):
-        return _open_file(content, options)
+        return _open_file(content, options, mapping)
     refuse_data_frame(content, _WHAT)
     if isinstance(content, Iterable) and not isinstance(content, (bytes, bytearray, Mapping, Iterator)):
-        return _Rows(content, options, ItemReader(takes_flat=takes_flat))
+        reader = MappedItemReader(mapping, options) if mapping else ItemReader(takes_flat=takes_flat)
+        return _Rows(content, options, reader)
     raise InputError(f"must be a list of items or the path of a file, not {type(content).__name__}", _WHAT)
 
 
-def _open_file(path: str, options: RowOptions) -> Content:
+def _open_file(path: str, options: RowOptions, mapping: ItemMapping | None) -> Content:
     refuse_rendered_list(path, _WHAT)
     ending = _ending(path, options.source_format)
-    if ending in ("json", "ldif"):
-        return _LdifFile(path, options, ItemReader(is_json=True))
-    return _Rows(path, options, _item_reader(ending, path))
+    reader = _item_reader(ending, path, options, mapping)
+    return _LdifFile(path, options, reader) if ending in ("json", "ldif") else _Rows(path, options, reader)
 
 
-def _open_many(files: ManyFiles, options: RowOptions) -> Content:
-    """Return the rows of several files; whole LDIF files are none, as each has a header of its own."""
-    return _Rows(files, options, _item_reader(files.format, files.listing.source))
-
-
-def _item_reader(ending: str, path: str) -> ItemReader:
+def _item_reader(ending: str, path: str, options: RowOptions, mapping: ItemMapping | None) -> ItemReader:
+    """Return the reader of a file's rows; whole LDIF files among several are none, as each has a header."""
     if ending == "geojson":
         raise InputError(f"'{shown_path(path)}' has places, which are no items of an LDIF", _WHAT)
+    if mapping:
+        return MappedItemReader(mapping, options)
     is_table = ending in ("csv", "parquet", "geoparquet")
     return ItemReader(is_json=not is_table, is_table=is_table)
 

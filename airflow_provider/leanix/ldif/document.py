@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,11 +16,8 @@ from airflow_provider.leanix.api import KEY_FIELDS, lower
 from airflow_provider.leanix.ldif.content import Content, open_content
 from airflow_provider.leanix.ldif.header import DEFAULTS, make_header, merge_headers, read_custom_fields
 from airflow_provider.leanix.ldif.items import ItemReader
-from airflow_provider.leanix.ldif.validation import (
-    ItemValidator,
-    header_problems,
-    is_trigger,
-)
+from airflow_provider.leanix.ldif.mapping import ItemMapping
+from airflow_provider.leanix.ldif.validation import TRIGGER, ItemValidator, header_problems, is_trigger
 
 __all__ = ["Ldif", "SizedBody", "make_header", "prepare", "read_ldif"]
 
@@ -60,6 +58,7 @@ class Ldif:
     :param size: total bytes of the items, without separators.
     :param sha256: hash of the items; of a query's items, whatever their order is.
     :param triggers: number of dummy items, which only start a run that writes an LDIF.
+    :param writes: whether the configuration has processors ``writeToLdif``, so that the run makes an LDIF.
     """
 
     header: Mapping[str, Any]
@@ -68,6 +67,7 @@ class Ldif:
     size: int
     sha256: str
     triggers: int = 0
+    writes: bool = False
 
     @property
     def connector(self) -> str:
@@ -82,7 +82,8 @@ class Ldif:
     @property
     def is_export(self) -> bool:
         """True when the run exists for the LDIF that it produces."""
-        return self.header.get("processingDirection") == "outbound" or bool(self.triggers and not self.sent)
+        is_outbound = self.header.get("processingDirection") == "outbound"
+        return is_outbound or self.writes or bool(self.triggers and not self.sent)
 
     @property
     def is_full(self) -> bool:
@@ -141,6 +142,31 @@ class UnorderedItemsHash(ItemsHash):
         return f"{self._sum % 2**256:064x}"
 
 
+@dataclass(slots=True)
+class _Measure:
+    """Size and hash of a content's items, read once."""
+
+    digest: ItemsHash
+    count: int = 0
+    size: int = 0
+    triggers: int = 0
+
+    @classmethod
+    def of(cls, source: Content, validator: ItemValidator) -> _Measure:
+        """Return the measure of a source; the validator has the problems of its rows then."""
+        found = cls(ItemsHash() if source.is_ordered else UnorderedItemsHash())
+        for number, row in source.rows():
+            found.add(*_encode(number, row, source.reader, validator))
+        return found
+
+    def add(self, data: bytes, is_dummy: bool) -> None:
+        """Add an item as JSON."""
+        self.digest.update(data)
+        self.count += 1
+        self.size += len(data)
+        self.triggers += is_dummy
+
+
 def prepare(
     header: Mapping[str, Any],
     content: object,
@@ -150,6 +176,8 @@ def prepare(
     allow_duplicates: bool = False,
     defaults: Mapping[str, Any] = DEFAULTS,
     takes_flat: bool = True,
+    mapping: ItemMapping | None = None,
+    writes: bool = False,
 ) -> Ldif:
     """Validate and measure the LDIF of a header and a content, without sending it.
 
@@ -159,29 +187,33 @@ def prepare(
     :param header: header fields of the task, see :func:`make_header`; completed by those of an LDIF file.
     :param content: None, a list of rows, rows of a query, or the path of a file: JSON Lines, CSV, Parquet, or
         a whole LDIF in JSON. Rows have ``type``, ``id`` and ``data`` (an object, in a table its JSON), or
-        ``type``, ``id`` and a column for each field of the data.
+        ``type``, ``id`` and a column for each field of the data; or they have what the mapping names.
     :param min_content: minimum number of items; None means 1 in full mode, because a full run deletes fact
         sheets that are missing from its content, and 0 in partial mode.
     :param options: how rows are read.
     :param allow_duplicates: accept items with the same type and id.
     :param defaults: header fields that need not be given.
     :param takes_flat: whether a row may have the fields of its data as columns.
+    :param mapping: how the columns of the rows become items.
+    :param writes: whether the run is to write an LDIF. It needs an item to start with, so a content without
+        items gets a dummy.
     :raises InputError: with every problem at once.
     """
-    source = open_content(content, options, takes_flat=takes_flat)
+    source = open_content(content, options, takes_flat=takes_flat, mapping=mapping)
     validator = ItemValidator(allow_duplicates=allow_duplicates)
-    digest, count, size, triggers = (ItemsHash() if source.is_ordered else UnorderedItemsHash()), 0, 0, 0
-    for number, row in source.rows():
-        data, is_dummy = _encode(number, row, source.reader, validator)
-        digest.update(data)
-        count += 1
-        size += len(data)
-        triggers += is_dummy
+    measure = _Measure.of(source, validator)
     merged, problems = merge_headers(header, source.header, defaults)
     problems += read_custom_fields(merged)
     problems += header_problems(merged)
+    problems += source.reader.column_problems()
     problems += validator.lines()
-    ldif = Ldif(merged, lambda: _items(source), count, size, digest.hexdigest(), triggers)
+    items = partial(_items, source)
+    if writes and not measure.count:
+        measure.add(_json(TRIGGER), True)
+        items = partial(iter, [_json(TRIGGER)])
+    ldif = Ldif(
+        merged, items, measure.count, measure.size, measure.digest.hexdigest(), measure.triggers, writes
+    )
     problems += _content_problems(ldif, source, min_content)
     if problems:
         raise InputError(problems, "the LDIF")
@@ -219,9 +251,11 @@ def read_ldif(ldif: Mapping[str, Any], *, allow_duplicates: bool = False) -> Ldi
 def _content_problems(ldif: Ldif, source: Content, min_content: int | None) -> list[str]:
     problems = []
     outbound = ldif.header.get("processingDirection") == "outbound"
-    if outbound and ldif.count:
+    if outbound and ldif.writes:
+        problems.append("'write_to_ldif' is for inbound runs; an outbound run always makes an LDIF")
+    elif outbound and ldif.count:
         problems.append("an outbound run takes no content")
-    if not outbound and not source.has_items:
+    if not outbound and not source.has_items and not ldif.writes:
         problems.append("the file has no list 'content'")
     minimum = min_content if min_content is not None else int(ldif.is_full)
     if ldif.sent < minimum:

@@ -1,6 +1,7 @@
 """LDIF items: rows of any source turned into ``type``, ``id`` and ``data``, or refused.
 
-A row has the three fields, or ``type``, ``id`` and a column for each field of ``data``.
+A row has the three fields, or ``type``, ``id`` and a column for each field of ``data``; or a mapping makes
+them of the row's columns.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class ItemReader:
         if is_json and type(data) is dict and type(row.get("id")) is str and type(row.get("type")) is str:
             return row
         if type(data) is str:
-            data, is_json = _decode_data(data, problems), True
+            data, is_json = decode_data(data, problems), True
             row = {**row, "data": data}
         if (
             type(row.get("id")) is str
@@ -78,6 +79,10 @@ class ItemReader:
         ):
             return _with_normal_keys(row) if self._is_table else row
         return self._from_fields(row, problems)
+
+    def column_problems(self) -> list[str]:
+        """Return what is wrong with the columns of all rows that were read."""
+        return []
 
     def read_each_value(self, item: dict[str, Any], problems: list[str]) -> None:
         """Find the values of an item that cannot be encoded, to name their fields."""
@@ -178,7 +183,11 @@ def _is_like(name: Any, key: str) -> bool:
     return isinstance(name, str) and name != key and name.strip().lower() == key
 
 
-def _decode_data(text: str, problems: list[str]) -> Any:
+def decode_data(text: str, problems: list[str]) -> Any:
+    """Return the object of a JSON text; empty, with a problem, when it is none.
+
+    :param problems: receives the problem.
+    """
     try:
         data = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):

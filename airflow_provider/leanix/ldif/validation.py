@@ -24,7 +24,8 @@ KNOWN_FIELDS = (
 
 _ITEM_FIELDS = frozenset({"type", "id", "data"})
 
-_TRIGGER: dict[str, Any] = {"type": "", "id": "", "data": {}}
+TRIGGER: Mapping[str, Any] = {"type": "", "id": "", "data": {}}
+"""The dummy item with which an inbound run is started that only writes an LDIF."""
 
 _MAX_PROBLEMS = 10_000
 """Maximum problems of single items collected per LDIF."""
@@ -162,13 +163,15 @@ class ItemValidator:
                 yield f"'{name}' must be a text that is not empty"
         if not isinstance(item.get("data"), Mapping):
             yield "'data' must be an object" if "data" in item else "'data' is missing; it must be an object"
-        if not self._allow_duplicates and not self._seen.add((_compared(type_), _compared(id_))):
+        if ABSENT in (type_, id_) or self._allow_duplicates:
+            return
+        if not self._seen.add((_compared(type_), _compared(id_))):
             yield "the same type and id occurred before (allow_duplicates accepts that)"
 
 
 def is_trigger(item: Any) -> bool:
     """Return whether an item is the dummy with which an inbound run is started that only writes an LDIF."""
-    return isinstance(item, Mapping) and item == _TRIGGER
+    return isinstance(item, Mapping) and item == TRIGGER
 
 
 def _compared(key: Any) -> str:

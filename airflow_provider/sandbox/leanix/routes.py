@@ -18,6 +18,7 @@ from airflow_provider.sandbox.leanix.seed import (
     WORKSPACE_ID,
     configuration_key,
     configurations,
+    kind_of,
     tutorial_items,
 )
 from airflow_provider.sandbox.leanix.validation import RefusalError, validate_input
@@ -237,13 +238,13 @@ class RunRoutes:
     async def create_for_group(self, request: Request) -> Response:
         """Create a run of all configurations of a group."""
         ldif = self._valid(await _body(request))
-        return self._created(request, ldif, self._group(request))
+        return self._created_for_group(request, ldif, self.workspace.group(request.query_params))
 
     async def create_for_group_from_url(self, request: Request) -> Response:
         """Create a run of a group whose input is fetched from a URL."""
-        configuration = self._group(request)
+        configuration = self.workspace.group(request.query_params)
         ldif, input_error = self._fetch(await _body(request))
-        return self._created(request, ldif, configuration, input_error)
+        return self._created_for_group(request, ldif, configuration, input_error)
 
     async def start(self, request: Request) -> Response:
         """Start a run; the request's body is ignored."""
@@ -346,6 +347,19 @@ class RunRoutes:
         self, request: Request, ldif: dict[str, Any], configuration: Mapping[str, Any], input_error: str = ""
     ) -> Response:
         run = self.workspace.create(ldif, configuration, input_error)
+        return self._reply(request, run, configuration)
+
+    def _created_for_group(
+        self, request: Request, ldif: dict[str, Any], configuration: Mapping[str, Any], input_error: str = ""
+    ) -> Response:
+        """Create a run of a group's configurations, which have one direction and one mode: the input's."""
+        if self.workspace.strict and not input_error and kind_of(ldif) != kind_of(configuration):
+            raise RefusalError(400, "The input has another processingDirection or processingMode")
+        run = self.workspace.create(ldif, configuration, input_error)
+        run.keeps_description = self.workspace.group_descriptions
+        return self._reply(request, run, configuration)
+
+    def _reply(self, request: Request, run: Run, configuration: Mapping[str, Any]) -> Response:
         self._start_if_asked(request, run)
         body: dict[str, Any] = {"id": run.id}
         if configuration:
@@ -362,20 +376,6 @@ class RunRoutes:
             return self._valid(json.loads(self.workspace.storage.read(provider["url"]))), ""
         except (LookupError, ValueError) as error:
             return {}, str(error)
-
-    def _group(self, request: Request) -> dict[str, Any]:
-        name = request.query_params.get("groupName")
-        found = [
-            configuration
-            for configuration in self.workspace.configurations.values()
-            if name in configuration.get("executionGroups", ())
-        ]
-        if not found:
-            raise RefusalError(404, "There is no configuration matching with the execution group value")
-        kinds = {(item["processingDirection"], item.get("processingMode")) for item in found}
-        if len(kinds) > 1:
-            raise RefusalError(400, "Execution group contains processor configurations that are incompatible")
-        return found[0]
 
     def _with_configuration(self, body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if not isinstance(body, Mapping) or not isinstance(body.get("processorConfiguration"), Mapping):

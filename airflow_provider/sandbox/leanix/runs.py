@@ -24,6 +24,7 @@ class Run:
     :param work_seconds: seconds for which the run is ``IN_PROGRESS``.
     :param ending: final status.
     :param stuck_in: status that the run never leaves.
+    :param keeps_description: whether the API returns the input's description.
     :param stops_at: time at which a stop takes effect; None without one.
     :param input_error: reason why the input could not be fetched, which fails the run.
     """
@@ -40,6 +41,7 @@ class Run:
     stuck_in: str | None = None
     stops_at: float | None = None
     input_error: str = ""
+    keeps_description: bool = True
     warnings: list[dict[str, Any]] = field(default_factory=list)
     processors: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[dict[str, Any]] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Run:
     @property
     def description(self) -> str | None:
         """The text that the run's creator has set."""
-        return self.header.get("description")
+        return self.header.get("description") if self.keeps_description else None
 
     def enter(self, status: str, at: float) -> None:
         """Change to another status at a time."""

@@ -43,6 +43,11 @@ def configuration_key(header: Mapping[str, Any]) -> tuple[str, ...]:
     return (*values, str(header.get("processingMode") or "partial").lower())
 
 
+def kind_of(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return direction and mode of an input or a configuration."""
+    return configuration_key(header)[3:]
+
+
 def fact_sheets() -> dict[str, FactSheet]:
     """Return the seeded fact sheets: 65 applications of the campus, and 24 IT components."""
     sheets: dict[str, FactSheet] = {}

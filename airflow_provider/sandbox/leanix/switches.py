@@ -40,6 +40,8 @@ class Switches(TokenSwitches):
     :param bad_api_token_status: status of the token endpoint's reply to an invalid API token.
     :param token_claims: tokens have claims with the workspace.
     :param list_descriptions: the list of runs has their descriptions.
+    :param group_descriptions: runs of execution groups keep the description of their input, in their status
+        and in the list of runs.
     :param unknown_run_status: status of replies about a run that does not exist.
     :param second_start_status: status of the reply to a start of a run that was started before.
     :param stop_seconds: seconds for which a run keeps its status after a stop; "inf" for a stop that changes
@@ -77,6 +79,7 @@ class Switches(TokenSwitches):
     bad_api_token_status: Literal[400, 401, 403, 422] = 401
     token_claims: bool = True
     list_descriptions: bool = True
+    group_descriptions: bool = True
     unknown_run_status: Literal[400, 403, 404] = 404
     second_start_status: Literal[400, 409] = 400
     stop_seconds: EndlessSeconds = 0.0

@@ -18,6 +18,7 @@ from airflow_provider.sandbox.leanix.seed import (
     configuration_key,
     configurations,
     fact_sheets,
+    kind_of,
 )
 from airflow_provider.sandbox.leanix.storage import BlobStorage
 from airflow_provider.sandbox.leanix.switches import Switches
@@ -49,6 +50,8 @@ class Workspace(Service, Switches):
         Switches.__init__(self)
         self.fact_sheets: dict[str, FactSheet] = fact_sheets()
         self.configurations: dict[tuple[str, ...], dict[str, Any]] = configurations()
+        # Keys of configurations by group. Which field of a configuration has its groups is not documented.
+        self.execution_groups: dict[str, list[tuple[str, ...]]] = {}
         self.machine = RunStateMachine(self._process)
         self.sync_items: list[dict[str, Any]] = []
         self.synchronizations: list[dict[str, Any]] = []
@@ -157,6 +160,27 @@ class Workspace(Service, Switches):
             text = f"No processor configuration found for {' / '.join(key)}"
             raise RefusalError(self.unknown_configuration_status, text)
         return found
+
+    def group(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return the configurations of an execution group as one, with the processors of all.
+
+        A configuration may also name its groups in ``executionGroups``, a field of the sandbox only.
+
+        :param query: parameters of the request, with ``groupName``.
+        :raises RefusalError: 404 without any, 400 when they differ in direction or mode.
+        """
+        name = query.get("groupName")
+        keys = self.execution_groups.get(name or "", [])
+        found = [
+            one
+            for key, one in self.configurations.items()
+            if key in keys or name in (one.get("executionGroups") or ())
+        ]
+        if not found:
+            raise RefusalError(404, "There is no configuration matching with the execution group value")
+        if len({kind_of(one) for one in found}) > 1:
+            raise RefusalError(400, "Execution group contains processor configurations that are incompatible")
+        return {**found[0], "processors": [row for one in found for row in one.get("processors") or []]}
 
     def shown(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Return a stored configuration as the list of configurations has it."""

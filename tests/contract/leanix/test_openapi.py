@@ -61,7 +61,6 @@ UNDOCUMENTED = {
     "GET /storages/azure 403: status": "blobs, too",
     "POST /synchronizationRuns/withExecutionGroup 403: status": "groups, too; the file has it elsewhere",
     "*filter.exactType": "the docs' own processors filter by it",
-    "*executionGroups": "name of the field with a configuration's groups",
 }
 """Parts of the sandbox's replies that the file lacks, and the reason for each."""
 
@@ -149,8 +148,8 @@ class Driver:
         blob = self("GET", "/storages/azure").json()["SAS"]
         requests.put(blob, json=ITEMS, headers={"x-ms-blob-type": "BlockBlob"}, timeout=10)
         link = {"url": blob, "type": "azureStorage"}
-        for found in self.sandbox.leanix.configurations.values():
-            found["executionGroups"] = [f"{found['processingDirection']} {found['processingMode']}", "all"]
+        groups, keys = self.sandbox.leanix.execution_groups, [*self.sandbox.leanix.configurations]
+        groups["inbound partial"], groups["all"] = keys[:1], keys
         group, mixed = {"groupName": "inbound partial"}, {"groupName": "all"}
         self("POST", f"{RUNS}/withConfig", both)
         self("POST", f"{RUNS}/withUrlInput", link)

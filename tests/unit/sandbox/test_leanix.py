@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, tutorial_items
+from airflow_provider.sandbox.leanix.seed import WORKSPACE_ID, configuration_key, tutorial_items
 
 INBOUND = {
     "connectorType": "cmdb",
@@ -316,6 +316,36 @@ def test_group_runs_need_one_direction(client: Client, sandbox: Any) -> None:
     for one in sandbox.leanix.configurations.values():
         one["executionGroups"] = ["night"]
     assert client("POST", path, json=OUTBOUND, params={"groupName": "night"}).status_code == 400
+
+
+def test_groups_are_kept_beside_the_configurations(client: Client, sandbox: Any) -> None:
+    path = f"{RUNS}/withExecutionGroup"
+    groups, keys = sandbox.leanix.execution_groups, [*sandbox.leanix.configurations]
+    groups["night"], groups["cmdb"], groups["gone"] = keys, keys[:1], [("gone",)]
+    assert client("POST", path, json=OUTBOUND, params={"groupName": "night"}).status_code == 400
+    assert client("POST", path, json=OUTBOUND, params={"groupName": "gone"}).status_code == 404
+
+
+def test_a_group_takes_an_input_of_its_direction_and_mode(client: Client, sandbox: Any) -> None:
+    path = f"{RUNS}/withExecutionGroup"
+    sandbox.leanix.execution_groups["landscape"] = [configuration_key(OUTBOUND)]
+    other = {**OUTBOUND, "processingDirection": "inbound", "content": []}
+    assert client("POST", path, json=other, params={"groupName": "landscape"}).status_code == 400
+    sandbox.leanix.strict = False
+    assert client("POST", path, json=other, params={"groupName": "landscape"}).status_code == 200
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_runs_of_groups_keep_their_description_or_not(client: Client, sandbox: Any, kept: bool) -> None:
+    sandbox.leanix.group_descriptions = kept
+    other = {**sandbox.leanix.configurations[configuration_key(OUTBOUND)], "connectorId": "other"}
+    sandbox.leanix.configurations[configuration_key(other)] = other
+    sandbox.leanix.execution_groups["landscape"] = [configuration_key(OUTBOUND), configuration_key(other)]
+    body = {**OUTBOUND, "description": "nightly"}
+    reply = client("POST", f"{RUNS}/withExecutionGroup", json=body, params={"groupName": "landscape"}).json()
+    (row,) = client("GET", RUNS).json()
+    assert row.get("description") == ("nightly" if kept else None)
+    assert (row["id"], len(reply["processorConfiguration"]["processors"])) == (reply["id"], 2)
 
 
 def test_a_link_that_is_no_text_is_refused(client: Client) -> None:

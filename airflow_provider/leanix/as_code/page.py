@@ -1,0 +1,60 @@
+"""Page of a plan: its counts, and a table of the differences of each configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from airflow_provider.core.sync.page import (
+    MOST_ROWS,
+    page_parts,
+    render_cards,
+    render_chip,
+    render_field,
+    render_rest,
+)
+from airflow_provider.leanix.as_code.plan import Entry, Plan
+
+_MAX_VALUE = 300
+"""Maximum characters of a value."""
+
+
+def page(plan: Plan) -> Iterator[bytes]:
+    """Yield the page of a plan, in parts. It loads nothing, runs no script, and escapes every text.
+
+    :param plan: the plan.
+    """
+    parts = page_parts("Plan for processor configurations", plan.fingerprint, _content(plan))
+    return (f"{part}\n".encode() for part in parts)
+
+
+def _content(plan: Plan) -> Iterator[str]:
+    counts = plan.counts()
+    yield f'<p class="quiet">Compared with those of {escape(plan.host)}. Nothing is written yet.</p>'
+    yield render_cards({name: counts[name] for name in ("create", "update")}, counts["unchanged"], 0)
+    changed = [entry for entry in plan.entries if entry.operation != "unchanged"]
+    if changed:
+        yield "<section><h2>Changes</h2><table><tr><th></th><th>Configuration</th><th>Change</th></tr>"
+        yield from map(_row, changed[:MOST_ROWS])
+        yield f"</table>{render_rest(len(changed))}</section>"
+
+
+def _row(entry: Entry) -> str:
+    differences = "<br>".join(
+        render_field(one.path, "" if one.sign == "+" else _text(one.old), _new_text(one.sign, one.new))
+        for one in entry.changes
+    )
+    return (
+        f"<tr><td>{render_chip(entry.operation)}</td><td>{escape(entry.name)}</td><td>{differences}</td></tr>"
+    )
+
+
+def _new_text(sign: str, value: Any) -> str:
+    return "" if sign == "-" else _text(value)
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}… ({len(text)} characters)"

@@ -1,0 +1,170 @@
+"""Plan: what a task would store of processor configurations, as a JSON document without secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.leanix.as_code.secrets import SecretMask, is_masked
+from airflow_provider.leanix.configurations import FieldChange, changes, key_of
+
+Operation = Literal["create", "update", "unchanged"]
+
+OPERATIONS: tuple[Operation, ...] = ("create", "update", "unchanged")
+
+VERSION = 1
+"""Version of the plan's JSON."""
+
+_ROUNDS = 10_000
+"""Rounds of the hash of a configuration: a secret in it cannot be found by trying many."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One configuration of a plan.
+
+    :param key: its five key fields.
+    :param operation: ``create``, ``update`` or ``unchanged``.
+    :param before: hash of the stored configuration; empty without one.
+    :param after: hash of the wanted configuration.
+    :param configuration: the wanted configuration, its secrets masked.
+    :param has_secrets: whether secrets are masked in it, so that applying it needs the configuration itself.
+    :param changes: the differences, secrets masked.
+    """
+
+    key: list[str]
+    operation: Operation
+    before: str
+    after: str
+    configuration: dict[str, Any]
+    has_secrets: bool
+    changes: list[FieldChange] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The key as one text."""
+        return "/".join(self.key)
+
+
+@dataclass
+class Plan:
+    """The configurations of a task, compared with the stored ones.
+
+    :param host: the server.
+    :param workspace: id of the workspace; empty when neither token nor connection names it.
+    :param salt: random text that goes into all hashes of configurations.
+    :param fingerprint: hash of all the rest.
+    :param entries: the configurations.
+    """
+
+    host: str
+    workspace: str = ""
+    salt: str = field(default_factory=lambda: secrets.token_hex(16))
+    fingerprint: str = ""
+    entries: list[Entry] = field(default_factory=list)
+
+    def add(self, wanted: dict[str, Any], found: Mapping[str, Any] | None) -> None:
+        """Add a configuration.
+
+        :param wanted: the configuration.
+        :param found: the stored configuration with its key; None without one.
+        """
+        mask = SecretMask(wanted, found)
+        shown = mask.value(wanted)
+        differences = [
+            FieldChange(one.sign, mask.text(one.path), mask.at(one.path, one.old), mask.at(one.path, one.new))
+            for one in changes(wanted, found or {})
+        ]
+        operation: Operation = "create" if found is None else "update" if differences else "unchanged"
+        self.entries.append(
+            Entry(
+                key=list(key_of(wanted)),
+                operation=operation,
+                before="" if found is None else self.hash_of(found),
+                after=self.hash_of(wanted),
+                configuration=shown,
+                has_secrets=shown != wanted,
+                changes=differences,
+            )
+        )
+
+    def hash_of(self, configuration: Mapping[str, Any]) -> str:
+        """Return a hash of a configuration, of which nothing can be read."""
+        data = msgspec.json.encode(configuration, order="deterministic")
+        return hashlib.pbkdf2_hmac("sha256", data, self.salt.encode(), _ROUNDS).hex()
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of configurations by operation."""
+        found = Counter(entry.operation for entry in self.entries)
+        return {operation: found[operation] for operation in OPERATIONS}
+
+    def sign(self) -> None:
+        """Set the fingerprint."""
+        self.fingerprint = self._hash()
+
+    def _hash(self) -> str:
+        data = msgspec.json.encode({**asdict(self), "fingerprint": ""}, order="deterministic")
+        return hashlib.sha256(data).hexdigest()
+
+    def to_json(self) -> bytes:
+        """Return the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
+        head = {"version": VERSION, "counts": self.counts()}
+        return msgspec.json.format(msgspec.json.encode({**head, **asdict(self)}), indent=1)
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Plan:
+        """Parse a plan that :meth:`to_json` returned.
+
+        :param data: the JSON.
+        :param where: the plan's location, for the error.
+        :raises InputError: when the data are not a plan of this version.
+        :raises PlanRejectedError: when the plan was altered.
+        """
+        try:
+            given = msgspec.json.decode(data)
+            if given["version"] != VERSION:
+                raise ValueError(f"version {VERSION} is expected")
+            counts = given["counts"]
+            plan = msgspec.convert(given, cls)
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"{where} is not a plan of this version: {error}") from None
+        if plan._hash() != plan.fingerprint or counts != plan.counts():
+            raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is that of another one")
+        return plan
+
+    def configurations(self, given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        """Return the planned configurations, with their secrets.
+
+        :param given: the task's configurations; None without any.
+        :raises InputError: when secrets are not given.
+        :raises PlanRejectedError: when other configurations are given than those of the plan.
+        """
+        if given is None:
+            if hidden := [entry.name for entry in self.entries if entry.has_secrets]:
+                raise InputError(
+                    f"the plan has no secrets; give 'configuration', too, for those of {', '.join(hidden)}"
+                )
+            return [entry.configuration for entry in self.entries]
+        by_key = {key_of(one): one for one in given}
+        wrong = [
+            f"{entry.name} is {'not given' if one is None else 'another one than planned'}"
+            for entry in self.entries
+            if (one := by_key.pop(tuple(entry.key), None)) is None or self.hash_of(one) != entry.after
+        ]
+        wrong += [f"{'/'.join(key)} is not in the plan" for key in by_key]
+        if wrong:
+            raise PlanRejectedError(f"the plan is not that of 'configuration': {'; '.join(wrong)}")
+        found = {key_of(one): one for one in given}
+        return [found[tuple(entry.key)] for entry in self.entries]
+
+
+def is_stored(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> bool:
+    """Return whether a configuration is stored, as far as the service shows it."""
+    return found is not None and all(is_masked(one.old) for one in changes(wanted, found))
