@@ -63,7 +63,7 @@ def complete(docstring: str, cls: type) -> str:
                     own.append(field)
     templated = set(getattr(cls, "template_fields", ()))
     own.sort(key=lambda field: not field.startswith("param "))
-    return text + "".join(f":{_marked(field, templated)}\n" for field in own)
+    return f"{text.rstrip()}\n\n" + "".join(f":{_marked(field, templated)}\n" for field in own)
 
 
 def _marked(field: str, templated: set[str]) -> str:

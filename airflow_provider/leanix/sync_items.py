@@ -21,7 +21,7 @@ PAGE = 100
 STATUSES = ("OK", "INFO", "WARNING", "ERROR")
 """Statuses of items in the vendor's documentation."""
 
-_KNOWN_PAGES = 20
+_KNOWN_PAGES = 200
 """Pages whose items are known when the next one is read."""
 
 _MAX_REPEATED = 2
