@@ -1,4 +1,4 @@
-"""Chromium: taken from the machine or from Debian's package, without a window, driven by Selenium.
+"""Chromium: taken from the machine or from Debian's package, without a window, driven by Playwright.
 
 The package is unpacked into ``.chromium``, which needs no root.
 """
@@ -15,44 +15,35 @@ from typing import TYPE_CHECKING
 from dev import debian_packages
 
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1] / ".chromium"
 
 
-def find_programs() -> tuple[str, str]:
-    """Return the paths of Chromium and of its driver; their package is downloaded when the machine has none.
+def find_program() -> str:
+    """Return the path of Chromium; its package is downloaded when the machine has none.
 
     :raises NoPackageError: when that fails.
     """
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser and driver:
-        return browser, driver
-    debian_packages.unpack_once("chromium-driver", ROOT)
-    return str(ROOT / "usr/lib/chromium/chromium"), str(ROOT / "usr/bin/chromedriver")
+    if found := shutil.which("chromium"):
+        return found
+    debian_packages.unpack_once("chromium", ROOT)
+    return str(ROOT / "usr/lib/chromium/chromium")
 
 
 @contextmanager
-def browser(width: int = 1280, height: int = 900) -> Iterator[Chrome]:
-    """Start a browser, which is stopped at the end.
+def open_browser() -> Iterator[Browser]:
+    """Start a browser, which is stopped at the end."""
+    from playwright.sync_api import sync_playwright
 
-    :param width: of the window, in pixels.
-    :param height: of the window, in pixels.
-    """
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-
-    program, driver = find_programs()
-    options = ChromeOptions()
-    options.binary_location = program
-    # In a container, the sandbox of the browser's processes lacks the rights that it needs.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.add_argument(f"--window-size={width},{height}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    program = find_program()
     libraries = os.pathsep.join([debian_packages.libraries(ROOT), os.environ.get("LD_LIBRARY_PATH", "")])
-    service = ChromeService(driver, env={**os.environ, "LD_LIBRARY_PATH": libraries})
-    chrome = Chrome(options=options, service=service)
-    try:
-        yield chrome
-    finally:
-        chrome.quit()
+    env: dict[str, str | float | bool] = {**os.environ, "LD_LIBRARY_PATH": libraries}
+    # In a container, the sandbox of the browser's processes lacks the rights that it needs.
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, env=env, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev import site
-from dev.browser import browser as start_browser
+from dev.browser import open_browser
 
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Chrome]:
+def browser() -> Iterator[Browser]:
     """Start a browser without a window."""
-    with start_browser() as chrome:
-        yield chrome
+    with open_browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

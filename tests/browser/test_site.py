@@ -2,75 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from selenium.webdriver import ActionChains
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.support.web_page import open_page
 
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
-
-RESOURCES = "return performance.getEntriesByType('resource').map(entry => entry.name)"
-
-LINKS = """
-    const found = [];
-    const walk = root => root.querySelectorAll("*").forEach(element => {
-        if (element.shadowRoot) walk(element.shadowRoot);
-        if (root !== document && element.tagName === "A") found.push(element.href);
-    });
-    walk(document);
-    return found"""
-"""Links of the search's results, which are in a tree of their own."""
+    from playwright.sync_api import Browser
 
 
-def wait(browser: Chrome, condition: Callable[[Any], Any]) -> Any:
-    """Wait until a condition holds, and return its value."""
-    return WebDriverWait(browser, 30, 0.1).until(condition)
+def test_no_page_has_a_script_error_or_asks_another_host(browser: Browser, built_site: Path) -> None:
+    found: dict[str, list[str]] = {}
+    pages = sorted({*built_site.rglob("*.html")} - {built_site / "404.html"})  # that is for web servers
+    with open_page(browser) as seen:
+        for path in pages:
+            seen.problems.clear()
+            seen.page.goto(path.as_uri())
+            if seen.problems:
+                found[path.name] = list(seen.problems)
+        foreign = [url for url in seen.urls if not url.startswith("file:")]
+    assert (found, foreign) == ({}, [])
 
 
-def problems(browser: Chrome) -> list[str]:
-    """Return the errors of scripts and of loading that the browser has logged since the last call."""
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+def test_search_works_offline(browser: Browser, built_site: Path) -> None:
+    with open_page(browser) as seen:
+        seen.page.goto((built_site / "index.html").as_uri())
+        seen.page.get_by_role("button", name="Search").first.click()
+        seen.page.keyboard.type("AmbiguousWriteError")
+        result = seen.page.locator("a[href*='reference/errors.html?h=AmbiguousWriteError']").first
+        result.click()
+        seen.page.get_by_role("heading", name="AmbiguousWriteError").wait_for()
+        assert seen.problems == []
 
 
-def test_no_page_has_a_script_error_or_asks_another_host(browser: Chrome, built_site: Path) -> None:
-    found = {}
-    for page in sorted({*built_site.rglob("*.html")} - {built_site / "404.html"}):  # that is for web servers
-        browser.get(page.as_uri())
-        foreign = [name for name in browser.execute_script(RESOURCES) if not name.startswith("file:")]
-        if wrong := problems(browser) + foreign:
-            found[page.name] = wrong
-    assert found == {}
+def test_diagrams_are_drawn(browser: Browser, built_site: Path) -> None:
+    with open_page(browser) as seen:
+        seen.page.goto((built_site / "architecture.html").as_uri())
+        drawn = seen.page.locator("div.mermaid")
+        drawn.nth(2).wait_for()
+        heights = [drawn.nth(number).bounding_box()["height"] for number in range(3)]  # type: ignore[index]
+        assert min(heights) > 100
+        assert seen.problems == []
 
 
-def test_search_works_offline(browser: Chrome, built_site: Path) -> None:
-    browser.get((built_site / "index.html").as_uri())
-    wait(browser, lambda b: b.find_element(By.CSS_SELECTOR, ".md-search__button")).click()
-    ActionChains(browser).pause(0.5).send_keys("AmbiguousWriteError").perform()
-    found = "reference/errors.html?h=AmbiguousWriteError"
-    wait(browser, lambda b: any(found in link for link in b.execute_script(LINKS)))
-    assert problems(browser) == []
-
-
-def test_diagrams_are_drawn(browser: Chrome, built_site: Path) -> None:
-    browser.get((built_site / "architecture.html").as_uri())
-    count = len(browser.find_elements(By.CSS_SELECTOR, ".mermaid"))
-    assert count == 3
-    wait(browser, lambda b: all(e.size["height"] > 100 for e in b.find_elements(By.CSS_SELECTOR, ".mermaid")))
-    assert problems(browser) == []
-
-
-@pytest.mark.parametrize("width", [400, 1280])
-def test_pages_fit_the_width_of_the_screen(browser: Chrome, built_site: Path, width: int) -> None:
-    browser.set_window_size(width, 900)
-    found = []
-    for name in ("index", "tutorial", "jobs", "mapsindoors", "reference/leanix/operators"):
-        browser.get((built_site / f"{name}.html").as_uri())
-        if browser.execute_script("return document.documentElement.scrollWidth - innerWidth") > 1:
-            found.append(name)
-    browser.set_window_size(1280, 900)
-    assert found == []
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_fit_the_width_of_the_screen(browser: Browser, built_site: Path, width: int) -> None:
+    wide = []
+    with open_page(browser, width) as seen:
+        for name in ("index", "tutorial", "jobs", "mapsindoors", "faults", "reference/leanix/operators"):
+            seen.page.goto((built_site / f"{name}.html").as_uri())
+            wide += [name] if seen.is_too_wide() else []
+    assert wide == []

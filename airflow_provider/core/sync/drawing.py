@@ -113,7 +113,7 @@ def draw(shapes: Sequence[Shape], label_at: Callable[[Json], Position] = middle)
     wide, high = (size * scale + 2 * _MARGIN for size in (size_x, size_y))
     drawn = "\n".join([_shape(shape, at) for shape in shapes] + list(_labels(shapes, at, label_at)))
     style = f'viewBox="0 0 {wide:.0f} {high:.0f}" style="max-width:{wide:.0f}px"'
-    return f'<svg role="img" {style}>\n{drawn}\n</svg>'
+    return f'<svg role="group" aria-label="Map" {style}>\n{drawn}\n</svg>'
 
 
 def _shape(shape: Shape, at: At) -> str:

@@ -50,6 +50,7 @@ def test_the_sharded_example_commits_all_parts_of_one_state(sandbox, run_dag, mo
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "names"),
     [

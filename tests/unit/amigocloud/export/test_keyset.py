@@ -228,6 +228,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("concurrency", "outlined"), [(1, True), (8, True), (2, False)])
 @pytest.mark.parametrize("keys", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
