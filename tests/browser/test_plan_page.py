@@ -43,7 +43,7 @@ def rows(count: int) -> list[dict[str, Any]]:
 KINDS: dict[str, dict[str, Any]] = {
     "one change": {"source": rows(1)},
     "all kinds": {"source": rows(4), "missing": "deactivate", "scope": {"base_types": ["room", "poi"]}},
-    "all kinds, with deletions": {"source": rows(3), "missing": "delete", "scope": {"base_types": ["room"]}},
+    "all kinds, with deletions": {"source": rows(2), "missing": "delete", "scope": {"base_types": ["room"]}},
     "5000 changes": {"source": rows(5000)},
 }
 
@@ -77,8 +77,9 @@ def test_the_page_of_a_plan_fits_the_screen_and_meets_wcag_aa(
         assert not seen.is_too_wide()
         assert seen.problems == []
         assert seen.urls == [plan_page.as_uri()]
-        # The colours of thousands of shapes are those of the smaller pages, and would take minutes.
-        assert seen.violations(without=("color-contrast",) if plan_page.stat().st_size > 1e6 else ()) == []
+        # Thousands of shapes have the colours of the smaller pages; to look at each would take minutes.
+        large = plan_page.stat().st_size > 1e6
+        assert seen.violations(without=("color-contrast",) if large else ()) == []
 
 
 def test_the_page_of_a_plan_follows_the_colours_of_the_user(browser: Browser, plan_page: Path) -> None:
@@ -90,8 +91,9 @@ def test_the_page_of_a_plan_follows_the_colours_of_the_user(browser: Browser, pl
     assert shown == {"light": "rgb(244, 246, 249)", "dark": "rgb(16, 22, 29)"}
 
 
-def test_a_shape_leads_to_its_row_of_the_table(browser: Browser, plan_page: Path) -> None:
+def test_a_shape_leads_to_its_row_of_the_table_without_a_mouse(browser: Browser, plan_page: Path) -> None:
     with open_page(browser) as seen:
         seen.page.goto(plan_page.as_uri())
-        seen.page.locator("svg a[href='#change-1']").first.click()
+        seen.page.locator("svg a[href='#change-1']").first.focus()
+        seen.page.keyboard.press("Enter")
         assert seen.page.evaluate("document.querySelector(':target').id") == "change-1"

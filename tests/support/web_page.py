@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 """Rules of axe that make up WCAG 2.1, level AA."""
@@ -21,6 +21,11 @@ class WebPage:
     page: Page
     problems: list[str] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
+
+    def note_failure(self, request: Request) -> None:
+        """Note a request that has failed; one that ended because the page was left has not."""
+        if request.failure != "net::ERR_ABORTED":
+            self.problems.append(f"{request.url}: {request.failure}")
 
     def is_too_wide(self) -> bool:
         """Return whether the page has to be scrolled sideways."""
@@ -53,7 +58,7 @@ def open_page(
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
     seen = WebPage(context.new_page())
     seen.page.on("pageerror", lambda error: seen.problems.append(str(error)))
-    seen.page.on("requestfailed", lambda request: seen.problems.append(f"{request.url}: {request.failure}"))
+    seen.page.on("requestfailed", seen.note_failure)
     seen.page.on("request", lambda request: seen.urls.append(request.url))
     try:
         yield seen

@@ -62,7 +62,8 @@ fill:var(--quiet);text-anchor:middle;pointer-events:none} svg text.changed{fill:
 @media (max-width:640px){section{padding:.8rem .7rem}td.where{min-width:0}
 table:not(.counts),table:not(.counts) :is(tbody,tr,td){display:block}table:not(.counts) th{display:none}
 table:not(.counts) tr{border-bottom:1px solid var(--line);padding:.4rem 0}
-table:not(.counts) td{border:0;padding:.1rem 0}table:not(.counts) td:empty{display:none}}
+table:not(.counts) td{border:0;padding:.1rem 0}table:not(.counts) td:empty{display:none}
+.counts{font-size:.75rem}.counts :is(td,th){padding:.2rem}}
 """
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
