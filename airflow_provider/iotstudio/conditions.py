@@ -343,6 +343,23 @@ def selects_nothing(params: Any) -> bool:
 # -- times -------------------------------------------------------------------------------------------------
 
 
+def incremental_problems(task: Any, lost: str) -> list[str]:
+    """Return what is wrong with the arguments of an incremental export.
+
+    :param task: the operator, with ``incremental``, ``lag`` and ``filters``.
+    :param lost: what it exports.
+    """
+    problems = []
+    if task.lag is not None and task.incremental is False:
+        problems.append("'lag' goes with incremental=True only")
+    if task.filters is not None and task.incremental is True:
+        problems.append(
+            "'filters' do not go with incremental=True: a Thing that does not match during a run would"
+            f" lose its {lost}; select by 'category' or 'thing_ids'"
+        )
+    return problems
+
+
 def read_bound(value: Any, name: str) -> datetime | None:
     """Return a bound of a time span, in UTC; None for None.
 

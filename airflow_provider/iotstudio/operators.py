@@ -406,7 +406,8 @@ class IoTStudioExportHistoryOperator(HistoryOperator):
     :param incremental: start where the last run ended. The watermark is stored on the task's single outlet
         asset (Airflow 3.3), and moves only once the file has its final name. ``start`` applies to the first
         run. Values recorded during an export are left to the next run. When a run that had succeeded is
-        cleared, it exports its own span again.
+        cleared, it exports its own span again. Not together with ``filters``: a Thing that does not match
+        during a run would lose its values.
     :param lag: how late a value may arrive, as a ``timedelta`` or in seconds, for devices that upload later
         what they have recorded offline. Each incremental run reads so far back behind the watermark, and
         exports the values that no run has exported yet. Without it, a value with a time before the newest

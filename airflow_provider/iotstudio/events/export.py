@@ -13,6 +13,7 @@ from airflow_provider.core.input.conditions import list_problems, raise_problems
 from airflow_provider.core.input.scalars import read_scalars
 from airflow_provider.core.state.watermark import Watermark
 from airflow_provider.errors import ApiError, InputError, NotFoundError
+from airflow_provider.iotstudio.conditions import incremental_problems
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
 from airflow_provider.iotstudio.events.incremental import STATE, EventsWatermark
 from airflow_provider.iotstudio.events.reader import ThingEvents, declaring_things, read_things
@@ -64,13 +65,7 @@ class EventSelection:
         :raises InputError: with every problem.
         """
         problems = read_scalars(task, EXPORT_SCALARS)
-        if task.lag is not None and task.incremental is False:
-            problems.append("'lag' goes with incremental=True only")
-        if task.filters is not None and task.incremental is True:
-            problems.append(
-                "'filters' do not go with incremental=True: a Thing that does not match during a run would"
-                " lose its events; select by 'category' or 'thing_ids'"
-            )
+        problems += incremental_problems(task, "events")
         problems += [*list_problems(task.events, "events"), *fleet_problems(task)]
         span = Span()
         try:

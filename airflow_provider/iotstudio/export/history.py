@@ -14,7 +14,12 @@ from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.errors import InputError, NotFoundError
 from airflow_provider.iotstudio import api
 from airflow_provider.iotstudio.api import Page
-from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bounds
+from airflow_provider.iotstudio.conditions import (
+    filter_problems,
+    incremental_problems,
+    name_problems,
+    read_bounds,
+)
 from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.known_names import names_of
 
@@ -120,8 +125,7 @@ class Selection:
         :raises InputError: with every problem.
         """
         problems = read_scalars(task, EXPORT_SCALARS)
-        if task.lag is not None and task.incremental is False:
-            problems.append("'lag' goes with incremental=True only")
+        problems += incremental_problems(task, "values")
         try:
             selection = cls.of_plan(task)
         except InputError as error:

@@ -297,6 +297,8 @@ def test_an_empty_page_in_the_middle_does_not_end_a_history(
         ({"space": ""}, "'space' is empty"),
         ({"lag": 60}, "'lag' goes with incremental=True only"),
         ({"lag": 60, "incremental": "maybe"}, "'incremental' must be true or false"),
+        ({"filters": {"mode": "eco"}, "incremental": True}, "'filters' do not go with incremental=True"),
+        ({"filters": {"mode": "eco"}, "incremental": "True"}, "'filters' do not go with incremental=True"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_request(
