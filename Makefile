@@ -74,7 +74,8 @@ newest: $(NEWEST)
 floor: $(FLOOR)
 	@$(call with,floor,Airflow 3.1.8 on Python 3.11,-m 'not slow',true)
 
-# Pages in a real browser: the documentation's site, which is built as strictly as by `make docs`.
+# What needs the extras docs and release: pages in a real browser, the site (built as strictly as by `make docs`), the
+# reference, and parts of a release.
 browser: $(READY)
 	$(BIN)/pytest --timeout 400 tests/browser
 

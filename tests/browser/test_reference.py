@@ -17,8 +17,6 @@ from dev import site
 from dev.reference import arguments, complete, fields, plain
 from dev.site import ROOT, hook_methods, public_members, reference, relinked
 
-pytestmark = pytest.mark.slow  # pages do not depend on versions
-
 INFO = get_provider_info()
 MODULES = sorted(
     {

@@ -14,8 +14,6 @@ import yaml
 from dev import release
 from dev.release import ROOT, ReleaseError, check_tag, section
 
-pytestmark = pytest.mark.slow  # a release does not depend on versions
-
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CHANGELOG = (
     "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [0.2.0] - 2026-12-01\n\n- old\n\n## [0.1.0] - 2026-11-22\n"
