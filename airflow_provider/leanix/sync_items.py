@@ -59,10 +59,7 @@ async def read_items(fetch: Fetch, *, since: datetime | None = None) -> AsyncGen
         for row in new.values():
             at = created_at(row)
             if since is not None and at is None:
-                raise IncompleteExportError(
-                    f"an item of the sync log has no 'createdAt' that is a time: {_fields_of(row)}; without"
-                    " 'since' and 'incremental' it is exported"
-                )
+                raise without_time(row)
             order.add(at)
             if since is None or at is None or at >= since:
                 yield row
@@ -116,6 +113,9 @@ def created_at(row: Mapping[str, Any]) -> datetime | None:
     return None
 
 
-def _fields_of(row: Mapping[str, Any]) -> str:
-    """Return an item's names of fields, for errors: their values may be anything."""
-    return f"fields {', '.join(sorted(map(str, row)))[:200]}"
+def without_time(row: Mapping[str, Any]) -> IncompleteExportError:
+    """Return the error of an item that cannot be selected by its time; it names fields, not their values."""
+    return IncompleteExportError(
+        "an item of the sync log has no 'createdAt' that is a time: fields"
+        f" {', '.join(sorted(map(str, row)))[:200]}; without 'since' and 'incremental' it is exported"
+    )

@@ -31,7 +31,7 @@ class LeanIXExportSyncLogOperator(BaseOperator):
         the time of the newest item is kept, and Airflow 3.3. ``since`` applies to the first run.
     :param leanix_conn_id: id of the connection, whose token or extra ``workspace_id`` names the workspace.
 
-    Returns the manifest of the file; ``watermark`` is the time of the newest item.
+    Returns the manifest of the file; ``watermark`` is the time of the newest item that is not in the future.
     """
 
     template_fields: Sequence[str] = ("output_path", "statuses", "since", "incremental", "leanix_conn_id")

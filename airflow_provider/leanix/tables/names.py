@@ -33,6 +33,14 @@ def stems(types: Iterable[str]) -> dict[str, str]:
     return {name: _stem(name, is_shared=counts[name.casefold()] > 1) for name in types}
 
 
+def possible_stems(type_name: str) -> set[str]:
+    """Return what :func:`stems` may return for a type, whatever other types there are.
+
+    :param type_name: the type.
+    """
+    return {_stem(type_name, is_shared=is_shared) for is_shared in (False, True)}
+
+
 def _stem(name: str, *, is_shared: bool) -> str:
     # Readers of a folder skip names that begin with an underscore.
     safe = _UNSAFE.sub("_", name).lstrip("_")[:_MAX_LENGTH]

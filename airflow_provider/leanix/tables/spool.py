@@ -55,13 +55,15 @@ class ItemSpool:
         """Flatten items and write them to the file.
 
         :param items: the items of an LDIF's content, as JSON.
-        :raises ValueError: for an item without a type that is a text.
+        :raises ValueError: for what is no object, or has no type that is a text; items count from 1.
         """
         for raw in items:
             try:
                 item = msgspec.json.decode(raw)
             except (msgspec.DecodeError, RecursionError) as error:
-                raise ValueError(f"item {self.rows} of its content is unreadable: {error}") from None
+                raise ValueError(f"item {self.rows + 1} of its content is unreadable: {error}") from None
+            if not isinstance(item, dict):
+                raise ValueError(f"item {self.rows + 1} of its content is no JSON object")
             self._add_item(item)
             self.rows += 1
         if self._buffered > _BUFFERED_BYTES:
@@ -70,7 +72,7 @@ class ItemSpool:
     def _add_item(self, item: Mapping[str, Any]) -> None:
         name, data = item.get("type"), item.get("data")
         if not isinstance(name, str):
-            raise ValueError(f"item {self.rows} of its content has no 'type' that is a text")
+            raise ValueError(f"item {self.rows + 1} of its content has no 'type' that is a text")
         table = self._tables.get(name)
         if table is None:
             table = self._tables[name] = _Table(name)

@@ -16,8 +16,14 @@ from airflow_provider.core.files.paths.folder import Folder
 from airflow_provider.core.files.storage import ensure_writable
 from airflow_provider.core.files.writers import CsvWriter, JsonLinesWriter
 from airflow_provider.core.redaction import shown_path
-from airflow_provider.errors import InputError
-from airflow_provider.leanix.tables.names import MANIFEST, manifest_name, stems, table_name
+from airflow_provider.errors import IncompleteExportError, InputError
+from airflow_provider.leanix.tables.names import (
+    MANIFEST,
+    manifest_name,
+    possible_stems,
+    stems,
+    table_name,
+)
 from airflow_provider.leanix.tables.spool import ItemSpool, Row, as_rows
 
 if TYPE_CHECKING:
@@ -48,11 +54,19 @@ class TableFile(msgspec.Struct, omit_defaults=True):
 
 
 class _Manifest(msgspec.Struct):
-    """Manifest of the tables of an earlier run."""
+    """Manifest of all tables of a run."""
 
     run_id: str
     format: str
     files: list[TableFile]
+
+
+class _TypeManifest(msgspec.Struct):
+    """Manifest of a type's table."""
+
+    run_id: str
+    format: str
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,53 +93,62 @@ def write_tables(
     """Write the items of a run as one table for each type; return the manifest of all of them.
 
     The files of each run have names of their own, and the manifest is written when all of them are there.
-    So a reader of the manifest gets the tables of one run, the last one or the one before. Files of the run
-    before are removed afterwards.
+    So a reader of the manifest gets the tables of one run, the last one or the one before. Files of earlier
+    runs, also of killed ones, are removed afterwards.
 
     :param spool: the items.
     :param output_path: the folder, with ``/`` at its end.
     :param file_format: ``parquet``, ``csv`` or ``jsonl``.
     :param run_id: the run.
     :param log: receives what could not be removed, and what is left out.
+    :raises IncompleteExportError: when another run writes into the folder at the same time.
     """
     columns = {name: spool.columns(name) for name in spool.types()}
     stem_of = stems(columns)
     written = [
-        _write_table(spool, name, columns[name], f"{output_path}{{}}", stem_of[name], file_format, run_id)
+        _write_table(spool, name, columns[name], output_path, stem_of[name], file_format, run_id)
         for name in columns
     ]
-    earlier = _earlier_manifest(output_path)
+    earlier = _earlier_files(output_path)
     for table in written:
         _write_json(table.file.manifest, table.manifest)
     files = [table.file for table in written]
-    _remove(_left_over(output_path, earlier, files, manifests=True), log)
-    manifest = {
+    kept = {uri for file in files for uri in (file.manifest, file.uri)}
+    left_over = [uri for name in earlier if (uri := output_path + name) not in kept]
+    _remove([uri for uri in left_over if uri.endswith(f".{MANIFEST}")], log)
+    manifest = _manifest(written, output_path, file_format, run_id)
+    stored = {name: value for name, value in manifest.items() if name != "uri"}
+    _write_json(f"{output_path}{MANIFEST}", stored)
+    _check_alone(output_path, [manifest_name(stem) for stem in stem_of.values()], run_id)
+    _remove([uri for uri in left_over if not uri.endswith(f".{MANIFEST}")], log)
+    _log_columns(columns, spool, log)
+    return manifest
+
+
+def _manifest(written: Sequence[_Written], output_path: str, file_format: str, run_id: str) -> dict[str, Any]:
+    """Return the manifest of all tables."""
+    files = [table.file for table in written]
+    return {
         "uri": f"{output_path}{MANIFEST}",
         "format": file_format,
-        "rows": spool.rows,
+        "rows": sum(file.rows for file in files),
         "bytes": sum(file.bytes for file in files),
         "files": [msgspec.to_builtins(file) for file in files],
         "columns": _common([table.manifest["columns"] for table in written]),
         "run_id": run_id,
     }
-    _write_json(
-        f"{output_path}{MANIFEST}", {name: value for name, value in manifest.items() if name != "uri"}
-    )
-    _remove(_left_over(output_path, earlier, files, manifests=False), log)
-    _log_columns(columns, spool, log)
-    return manifest
 
 
 def _write_table(
     spool: ItemSpool,
     name: str,
     columns: Sequence[Column],
-    place: str,
+    output_path: str,
     stem: str,
     file_format: str,
     run_id: str,
 ) -> _Written:
-    with AtomicFile(place.format(table_name(stem, run_id, file_format))) as file:
+    with AtomicFile(output_path + table_name(stem, run_id, file_format)) as file:
         if file_format == "parquet":
             _write_parquet(file, spool.rows_of(name), name, columns)
         else:
@@ -134,7 +157,7 @@ def _write_table(
                 writer.write_rows(as_rows(batch, name, columns))
             writer.close()
     entry = TableFile(
-        name, file.uri, spool.count(name), file.bytes, file.sha256, place.format(manifest_name(stem))
+        name, file.uri, spool.count(name), file.bytes, file.sha256, output_path + manifest_name(stem)
     )
     own = {"uri": entry.uri, "rows": entry.rows, "bytes": entry.bytes, "sha256": entry.sha256}
     manifest = {
@@ -219,24 +242,52 @@ def _earlier_manifest(output_path: str) -> _Manifest | None:
         ) from None
 
 
-def _left_over(
-    output_path: str, earlier: _Manifest | None, files: Sequence[TableFile], *, manifests: bool
-) -> list[str]:
-    """Return the files of the run before that are not files of this one.
+def _earlier_files(output_path: str) -> list[str]:
+    """Return the names of the tables and their manifests that earlier runs wrote into a folder.
 
+    A run that was killed may have left manifests that no other one lists, so each manifest of a type counts.
     A manifest may have been changed by hand, so only names that a run gives to its files are returned.
-
-    :param manifests: whether to return the manifests of types that are gone, else the tables.
     """
-    if earlier is None:
-        return []
-    stem_of = stems({file.type: None for file in earlier.files})
-    kept = {file.manifest if manifests else file.uri for file in files}
-    names = [
-        manifest_name(stem) if manifests else table_name(stem, earlier.run_id, earlier.format)
-        for stem in stem_of.values()
-    ]
-    return [uri for name in names if "/" not in name and (uri := output_path + name) not in kept]
+    found: dict[str, None] = {}
+    if (manifest := _earlier_manifest(output_path)) is not None:
+        for stem in stems(dict.fromkeys(file.type for file in manifest.files)).values():
+            found[manifest_name(stem)] = None
+            found[table_name(stem, manifest.run_id, manifest.format)] = None
+    folder = Folder(output_path)
+    for entry in folder.entries():
+        stem = entry.name.removesuffix(f".{MANIFEST}")
+        if stem == entry.name or entry.is_folder:
+            continue
+        own = _type_manifest(folder, entry.name)
+        if own is not None and stem in possible_stems(own.type):
+            found[entry.name] = None
+            found[table_name(stem, own.run_id, own.format)] = None
+    return [name for name in found if "/" not in name]
+
+
+def _type_manifest(folder: Folder, name: str) -> _TypeManifest | None:
+    """Return a type's manifest; None for another file, or one that is gone."""
+    try:
+        return msgspec.json.decode(folder.read(name), type=_TypeManifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, FileNotFoundError):
+        return None
+
+
+def _check_alone(output_path: str, names: Sequence[str], run_id: str) -> None:
+    """Check that the manifests of a run are still its own when all of them are written.
+
+    :param names: names of the types' manifests.
+    :raises IncompleteExportError: when another run has written into the folder meanwhile.
+    """
+    folder, manifest = Folder(output_path), _earlier_manifest(output_path)
+    found = {name: _type_manifest(folder, name) for name in names}
+    for name, one in {**found, MANIFEST: manifest}.items():
+        if one is None or one.run_id != run_id:
+            state = "gone" if one is None else f"of run {one.run_id[:100]}"
+            raise IncompleteExportError(
+                f"another run has written into '{shown_path(output_path)}' at the same time as run {run_id}:"
+                f" {name} is {state}. Clear the task, and give runs at the same time folders of their own"
+            )
 
 
 def _remove(uris: Sequence[str], log: Logger) -> None:
@@ -247,7 +298,7 @@ def _remove(uris: Sequence[str], log: Logger) -> None:
             with suppress(FileNotFoundError):
                 ObjectStoragePath(uri).unlink()
         except Exception as error:  # Storage libraries raise errors of any class.
-            log.warning("A file of the run before cannot be removed: %s: %s", shown_path(uri), error)
+            log.warning("A file of an earlier run cannot be removed: %s: %s", shown_path(uri), error)
 
 
 def _log_columns(columns: Mapping[str, Sequence[Column]], spool: ItemSpool, log: Logger) -> None:
@@ -255,8 +306,8 @@ def _log_columns(columns: Mapping[str, Sequence[Column]], spool: ItemSpool, log:
     for name, found in columns.items():
         if renamed := [column.name for column in found if "~" in column.name]:
             log.warning(
-                "Columns of type '%s' have a hash in their names, because they are equal apart from their"
-                " case: %s",
+                "Columns of type '%s' have a hash in their names, because others have the same name when case"
+                " does not count: %s",
                 name[:100],
                 ", ".join(renamed[:10]),
             )

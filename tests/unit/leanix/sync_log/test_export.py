@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider.errors import InputError
+from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXExportSyncLogOperator
-from airflow_provider.leanix.sync_log import export
+from airflow_provider.leanix.sync_log import increment
 from airflow_provider.sandbox.leanix.seed import tutorial_items
 from tests.support.per_asset import PerAsset
 from tests.support.state_store import FakeStateStore
@@ -46,9 +46,11 @@ class Runs:
 
     def __init__(self) -> None:
         self.store = FakeStateStore()
+        self.own: dict[Path, FakeStateStore] = {}
 
     def next(self, path: Path, **arguments: Any) -> dict[str, Any]:
         task = TaskRunner()
+        task.store = self.own.setdefault(path, task.store)
         task.extra_context = {"asset_state_store": PerAsset(lambda: self.store)}
         operator = LeanIXExportSyncLogOperator(
             task_id="log", output_path=str(path), incremental=True, outlets=[LOG], **arguments
@@ -159,17 +161,153 @@ def test_a_repeated_run_exports_the_same_again(leanix: Any, tmp_path: Path) -> N
     assert first["rows"] == again["rows"] == 5
 
 
-def test_more_items_than_the_state_holds_are_exported_once(
+@pytest.mark.parametrize("cleared", [0, 1, 2])
+def test_a_cleared_run_exports_the_same_items_whatever_runs_have_followed(
+    leanix: Any, tmp_path: Path, cleared: int
+) -> None:
+    runs, found = Runs(), []
+    add_items(leanix, 40)
+    late = leanix.sync_items[35] | {"id": "late"}
+    for number in range(3):
+        runs.next(tmp_path / f"{number}.jsonl")
+        found.append(rows_of(tmp_path / f"{number}.jsonl"))
+        add_items(leanix, 7 * number + 1)
+        leanix.sync_items += [late] if number == 0 else []
+    first = runs.store.copy()
+    result = runs.next(tmp_path / f"{cleared}.jsonl")
+    assert rows_of(tmp_path / f"{cleared}.jsonl") == found[cleared]
+    assert (result["rows"], runs.store) == (len(found[cleared]), first)
+    runs.next(tmp_path / "last.jsonl")
+    found.append(rows_of(tmp_path / "last.jsonl"))
+    ids = [row["id"] for rows in found for row in rows]
+    assert sorted(ids) == sorted(row["id"] for row in leanix.sync_items)
+
+
+def test_a_cleared_run_without_items_stays_empty(leanix: Any, tmp_path: Path) -> None:
+    runs = Runs()
+    runs.next(tmp_path / "1.jsonl")
+    add_items(leanix, 5)
+    assert runs.next(tmp_path / "2.jsonl")["rows"] == 5
+    assert runs.next(tmp_path / "1.jsonl")["rows"] == 0
+    assert runs.next(tmp_path / "3.jsonl")["rows"] == 0
+
+
+@pytest.mark.parametrize("first", [0, 20])
+@pytest.mark.parametrize("time", ["2099-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 4070908800000])
+def test_an_item_of_the_future_is_exported_once_and_stops_no_export(
+    leanix: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], time: Any, first: int
+) -> None:
+    runs = Runs()
+    add_items(leanix, first)
+    rows = []
+    for number in range(4):
+        if number == 1:
+            leanix.sync_items.append({"id": "future", "status": "ERROR", "createdAt": time})
+        if number > 1:
+            add_items(leanix, 30)
+        rows.append(runs.next(tmp_path / f"{number}.jsonl")["rows"])
+    assert rows == [first, 1, 30, 30]
+    assert "a time that has not come yet" in capsys.readouterr().out
+
+
+def test_the_watermark_of_a_full_export_is_no_time_of_the_future(
+    leanix: Any, task: TaskRunner, tmp_path: Path
+) -> None:
+    add_items(leanix, 3)
+    leanix.sync_items.append({"id": "future", "status": "ERROR", "createdAt": "2099-01-01T00:00:00Z"})
+    result = task.run(LeanIXExportSyncLogOperator(task_id="log", output_path=f"{tmp_path}/l.jsonl"))
+    assert (result["rows"], result["watermark"]) == (4, (START + timedelta(minutes=2)).isoformat())
+
+
+def test_a_stored_watermark_of_the_future_starts_over(
+    leanix: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = Runs()
+    add_items(leanix, 30)
+    runs.next(tmp_path / "1.jsonl")
+    (key,) = (key for key in runs.store if not key.endswith("_0"))
+    runs.store[key]["latest"] |= dict.fromkeys(("until", "since"), "2090-01-01T00:00:00+00:00")
+    assert runs.next(tmp_path / "2.jsonl")["rows"] == 30
+    assert "the export starts over" in capsys.readouterr().out
+    assert runs.next(tmp_path / "3.jsonl")["rows"] == 0
+
+
+def test_items_in_several_values_of_the_store_are_known_by_the_next_run(
     leanix: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_MAX_KEYS", 20)
-    runs, found = Runs(), []
+    monkeypatch.setattr(increment, "_MARKS_PER_CHUNK", 100)
+    runs = Runs()
+    add_items(leanix, 350, 0)
+    assert runs.next(tmp_path / "1.jsonl")["rows"] == 350
+    add_items(leanix, 100, 0)
+    assert runs.next(tmp_path / "2.jsonl")["rows"] == 100
+    assert runs.next(tmp_path / "1.jsonl")["rows"] == 350
+    assert runs.next(tmp_path / "3.jsonl")["rows"] == 0
+    stores = (runs.store, *runs.own.values())
+    assert max(len(json.dumps(value)) for store in stores for value in store.values()) < 1500
+
+
+def test_thousands_of_marks_fit_into_values_of_the_store() -> None:
+    store = FakeStateStore()
+    marks = {number.to_bytes(8, "big") for number in range(9000)}
+    saved = increment.MarkStore(store, "log").save(1, marks)
+    assert increment.MarkStore(store, "log").load(saved) == marks
+    assert max(len(json.dumps(value)) for value in store.values()) < 64 * 1024
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_more_items_within_the_lag_than_the_state_holds_fail(
+    leanix: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setattr(increment, "_MAX_MARKS", 20)
+    add_items(leanix, 60)
+    if not newest_first:
+        leanix.sync_items.reverse()
+    runs = Runs()
+    assert runs.next(tmp_path / "1.jsonl")["rows"] == 60
+    before = runs.store.copy()
+    add_items(leanix, 21, 0.1)
+    leanix.sync_items[-21:] = [
+        {**row, "createdAt": (START + timedelta(minutes=60, seconds=n)).isoformat()}
+        for n, row in enumerate(leanix.sync_items[-21:])
+    ]
+    with pytest.raises(IncompleteExportError, match=r"more than 20 items within 0:10:00"):
+        runs.next(tmp_path / "2.jsonl")
+    assert runs.store == before
+    assert not (tmp_path / "2.jsonl").exists()
+
+
+def test_the_order_of_statuses_is_nothing_new(leanix: Any, tmp_path: Path) -> None:
+    runs = Runs()
+    add_items(leanix, 80)
+    orders = (["WARNING", "ERROR"], ["ERROR", "WARNING"], ["error", "Warning", "ERROR"])
+    rows = [runs.next(tmp_path / f"{n}.jsonl", statuses=order)["rows"] for n, order in enumerate(orders)]
+    assert rows == [40, 0, 0]
+
+
+def test_tasks_with_other_statuses_on_one_asset_have_watermarks_of_their_own(
+    leanix: Any, tmp_path: Path
+) -> None:
+    runs, rows = Runs(), []
     for number in range(3):
-        add_items(leanix, 60, 0.01)
-        runs.next(tmp_path / f"{number}.jsonl")
-        found += [row["id"] for row in rows_of(tmp_path / f"{number}.jsonl")]
-    assert sorted(found) == sorted(f"i{n}" for n in range(180))
-    assert len(json.dumps(runs.store.get(export.STATE))) < 1000
+        add_items(leanix, 40)
+        for statuses in (["ERROR"], None):
+            path = tmp_path / f"{number}-{statuses}.jsonl"
+            rows.append(runs.next(path, statuses=statuses)["rows"])
+    assert rows == [10, 40] * 3
+
+
+@pytest.mark.parametrize("time", [None, "", "soon"])
+def test_an_item_without_time_is_refused_in_the_first_incremental_run(
+    leanix: Any, task: TaskRunner, tmp_path: Path, time: Any
+) -> None:
+    add_items(leanix, 5)
+    leanix.sync_items[2]["createdAt"] = time
+    with pytest.raises(IncompleteExportError, match="without 'since' and 'incremental' it is exported"):
+        Runs().next(tmp_path / "1.jsonl")
+    assert not (tmp_path / "1.jsonl").exists()
+    result = task.run(LeanIXExportSyncLogOperator(task_id="log", output_path=f"{tmp_path}/all.jsonl"))
+    assert result["rows"] == 5
 
 
 @pytest.mark.parametrize(
@@ -179,6 +317,10 @@ def test_more_items_than_the_state_holds_are_exported_once(
         ({"statuses": "ERROR"}, "statuses"),
         ({"statuses": []}, "statuses is empty"),
         ({"since": "yesterday"}, "'since'"),
+        ({"since": ""}, "since is empty"),
+        ({"since": " "}, "since is empty"),
+        ({"since": float("nan")}, "since is empty"),
+        ({"since": "None"}, "'since' must be a date"),
         ({"incremental": "maybe"}, "incremental"),
         ({"incremental": True}, "one outlet asset"),
         ({"output_path": "/tmp/log.xlsx"}, "must end in one of"),

@@ -108,12 +108,21 @@ def test_a_map_with_data_as_keys_is_refused_and_named(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "item", [b'{"id": "1"}', b'{"type": null}', b'{"type": 7}', b'{"type": "A", "id": 1e999}']
+    "item",
+    [
+        b'{"id": "1"}',
+        b'{"type": null}',
+        b'{"type": 7}',
+        b'{"type": "A", "id": 1e999}',
+        b"[]",
+        b"null",
+        b'"x"',
+    ],
 )
 def test_an_item_that_is_none_is_refused_with_its_number(item: bytes) -> None:
     with ItemSpool() as items:
         items.add([b'{"type": "A", "id": "0"}'])
-        with pytest.raises(ValueError, match="item 1 of its content"):
+        with pytest.raises(ValueError, match="item 2 of its content"):
             items.add([item])
 
 

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider.errors import IncompleteExportError, InputError
 from airflow_provider.leanix.hooks import LeanIXHook
 from airflow_provider.leanix.operators import LeanIXFetchResultsOperator, LeanIXRunOperator
-from airflow_provider.leanix.tables import spool
+from airflow_provider.leanix.tables import spool, write
 from airflow_provider.warehouse.operators import SqlLoadOperator
 from tests.support.task_runner import TaskRunner
 from tests.unit.leanix.conftest import OUTBOUND
@@ -190,6 +190,79 @@ def test_tables_of_an_earlier_run_go_when_those_of_the_next_one_are_there(
     assert first["files"][0]["uri"] != second["files"][0]["uri"]
 
 
+class Killed(BaseException):
+    """End of a process between two files."""
+
+
+@pytest.mark.parametrize("kind", ["Temp", "a/b", "temp/x", "", "Application-0123abcd"])
+def test_a_type_of_a_killed_run_does_not_load_after_the_next_run_without_it(
+    leanix: Any, task: TaskRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    pytest.importorskip("airflow.providers.sqlite")
+    download(run_with(leanix, ITEMS), tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(write, "_remove", kill)
+        download(run_with(leanix, [ITEMS[0], {"type": kind, "id": "t", "data": {}}]), tmp_path)
+    added = {path.name for path in tmp_path.iterdir()} - before
+    (manifest,) = (name for name in added if name.endswith(".manifest.json"))
+    last = download(run_with(leanix, ITEMS[:1]), tmp_path)
+    monkeypatch.setenv("AIRFLOW_CONN_FILE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}.db"}))
+    names = {"manifest.json", "Application.manifest.json", Path(last["files"][0]["uri"]).name}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    load = SqlLoadOperator(task_id="load", source=f"{tmp_path}/{manifest}", sql_conn_id="file", table="t")
+    with pytest.raises(InputError, match="source: there is no file"):
+        task.run(load)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"format":"jsonl","run_id":"1","type":"Other"}'])
+def test_another_manifest_in_the_folder_is_kept(leanix: Any, tmp_path: Path, content: str) -> None:
+    own = tmp_path / "orders.manifest.json"
+    own.write_text(content)
+    download(run_with(leanix, ITEMS), tmp_path)
+    assert own.read_text() == content
+
+
+@pytest.mark.parametrize("types", [("Application",), ("Application", "B"), ("C",)])
+def test_two_runs_at_once_in_one_folder_do_not_both_succeed(
+    leanix: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, types: tuple[str, ...]
+) -> None:
+    first = run_with(leanix, ITEMS)
+    second = run_with(leanix, [{"type": name, "id": "1", "data": {}} for name in types])
+    plain = write._write_json
+
+    def write_json(uri: str, value: Any) -> None:
+        plain(uri, value)
+        if value["run_id"] == first and value.get("type") == "ITComponent":
+            monkeypatch.setattr(write, "_write_json", plain)
+            download(second, tmp_path)
+
+    monkeypatch.setattr(write, "_write_json", write_json)
+    with pytest.raises(IncompleteExportError, match="another run has written into .* at the same time"):
+        download(first, tmp_path)
+    manifest = download(first, tmp_path)
+    names = {Path(file[name]).name for file in manifest["files"] for name in ("uri", "manifest")}
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", *names}
+
+
+@pytest.mark.parametrize("name", ["v{ds}", "v{}", "v{0}", "v{", "100%s"])
+def test_a_folder_may_have_any_name(leanix: Any, tmp_path: Path, name: str) -> None:
+    manifest = download(run_with(leanix, ITEMS), tmp_path / name)
+    assert [Path(file["uri"]).parent for file in manifest["files"]] == [tmp_path / name] * 2
+    assert len(list((tmp_path / name).iterdir())) == 5
+
+
+def test_columns_with_a_hash_are_in_the_log(
+    leanix: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download(run_with(leanix, [{"type": "A", "id": "1", "data": {"a.b": 1, "a": {"b": 2}}}]), tmp_path)
+    assert "because others have the same name when case does not count: a.b~" in capsys.readouterr().out
+
+
 def test_a_changed_manifest_cannot_remove_other_files(leanix: Any, tmp_path: Path) -> None:
     folder, other = tmp_path / "out", tmp_path / "other.jsonl"
     other.write_text("kept")
@@ -214,8 +287,10 @@ def test_results_that_are_no_complete_ldif_leave_the_tables_before(leanix: Any, 
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(IncompleteExportError, match="nothing was written"):
         download(run_with(leanix, ITEMS, ending=b""), tmp_path)
-    with pytest.raises(IncompleteExportError, match="item 1 of its content has no 'type'"):
+    with pytest.raises(IncompleteExportError, match="item 2 of its content has no 'type'"):
         download(run_with(leanix, [ITEMS[0], {"id": "x"}]), tmp_path)
+    with pytest.raises(IncompleteExportError, match="item 1 of its content is no JSON object"):
+        download(run_with(leanix, [[]]), tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
