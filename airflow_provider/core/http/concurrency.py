@@ -106,7 +106,7 @@ class ConcurrencyLimit:
 
 
 async def _in_thread(operation: Callable[[], T]) -> T:
-    """Run an operation in a thread; however often it is cancelled, wait for its end, so that no place is lost.
+    """Run an operation in a thread; wait for its end however often it is cancelled: no place is lost.
 
     The future is the executor's, not a task's: a loop that ends cancels its tasks.
     """
