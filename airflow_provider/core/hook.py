@@ -70,6 +70,7 @@ class ApiHook(BaseHook):
         self._async_transport: AsyncTransport | None = None
         self._loading: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
         self._heeds_refusals = True
+        self._entered = 0
 
     # -- for vendors to override ------------------------------------------------------------------
 
@@ -375,10 +376,15 @@ class ApiHook(BaseHook):
         self.close()
 
     async def __aenter__(self) -> Self:
+        with self._opening:
+            self._entered += 1
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._transport or self._async_transport:
+        with self._opening:
+            self._entered -= 1
+        # Tasks may share a hook: the last one closes it.
+        if not self._entered and (self._transport or self._async_transport):
             await self.aclose()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import functools
 import inspect
 import json
 import time
@@ -322,3 +323,101 @@ async def test_a_method_that_a_user_has_replaced_has_a_twin_that_calls_it(
     assert await hook.atest_connection() == (False, "own")
     assert await asyncio.to_thread(hook.test_connection) == (False, "own")
     assert await hook.aget_property(THING, "temperature") is not None
+
+
+def audited(method: Any) -> Any:
+    """Decorate a method as users do, who log its calls."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        self.calls = [*getattr(self, "calls", []), method.__name__]
+        return method(self, *args, **options)
+
+    return call
+
+
+class Audited(IoTStudioHook):
+    """Hook of a user, whose methods have a decorator."""
+
+    set_properties = audited(IoTStudioHook.set_properties)
+
+    @audited
+    def get_thing(self, thing_id: str) -> dict[str, Any]:
+        return super().get_thing(thing_id)
+
+    @audited
+    def list_things(self, **options: Any) -> Any:
+        yield from super().list_things(**options)
+
+    @classmethod
+    def probe(cls) -> str:
+        return cls.__name__
+
+
+class Guard:
+    """Mixin that refuses writes."""
+
+    def set_properties(self, *args: Any, **options: Any) -> Any:
+        raise PermissionError("refused by the guard")
+
+
+class Guarded(Guard, IoTStudioHook):
+    """Hook with a mixin."""
+
+
+class GuardedLater(Guard, Audited):
+    """Hook with a mixin before a hook with replaced methods."""
+
+
+async def test_twins_call_the_decorator_of_a_replaced_method(sandbox: Sandbox, place: Path) -> None:
+    async with Audited() as hook:
+        thing = await hook.aget_thing(THING)
+        await hook.aset_properties(THING, {"temperature": 33})
+        assert [one async for one in hook.alist_things()]
+        assert await hook.aprobe() == "Audited"
+    assert thing["uid"] == THING
+    assert hook.calls == ["get_thing", "set_properties", "list_things"]  # type: ignore[attr-defined]
+    assert sandbox.counters.total("PUT ") == 1
+
+
+@pytest.mark.parametrize("kind", [Guarded, GuardedLater])
+async def test_a_mixin_that_replaces_a_method_replaces_its_twin(
+    kind: type[IoTStudioHook], sandbox: Sandbox, place: Path
+) -> None:
+    async with kind() as hook:
+        with pytest.raises(PermissionError, match="refused by the guard"):
+            await hook.aset_properties(THING, {"temperature": 33})
+        assert (await hook.aget_thing(THING))["uid"] == THING
+    assert sandbox.counters.total("PUT ") == 0
+
+
+def test_a_hook_that_replaces_nothing_gets_no_twins(kind: type[ApiHook]) -> None:
+    own = type("Own", (kind,), {})
+    assert [name for name in vars(own) if not name.startswith("__")] == []
+
+
+async def test_tasks_that_share_a_hook_may_each_close_it(sandbox: Sandbox, place: Path) -> None:
+    hook = IoTStudioHook()
+    sandbox.faults.add("delay", seconds=0.1, times=3, path="/events")
+
+    async def write(number: int) -> Any:
+        async with hook:
+            return await hook.aadd_event(THING, "highTemperature", number)
+
+    await asyncio.gather(*(write(number) for number in range(6)))
+    assert hook._async_transport is None
+
+
+async def test_closing_a_hook_leaves_its_requests_in_progress_alone(sandbox: Sandbox, place: Path) -> None:
+    hook = IoTStudioHook()
+    await hook.aget_thing(THING)
+    (shared,) = async_transport._clients[asyncio.get_running_loop()].values()
+    (client,) = shared.clients
+    fault = sandbox.faults.add("delay", seconds=0.1, path="/events")
+    writing = asyncio.create_task(hook.aadd_event(THING, "highTemperature", 1))
+    while not fault.hits:
+        await asyncio.sleep(0.001)
+    await hook.aclose()
+    assert not client.client.is_closed
+    await writing
+    assert client.client.is_closed

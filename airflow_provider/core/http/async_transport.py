@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -35,13 +35,26 @@ MAX_REQUESTS = 100
 _CONNECTIONS = 10
 """Maximum connections of a client: each request costs it time by the square of their number."""
 
+_LAST_SECONDS = 2.0
+"""Seconds after which the exchange of a cancelled caller is cancelled, too, and its client retired."""
+
 
 @dataclass(eq=False)
 class SharedClient:
-    """A client, and the number of its requests in progress."""
+    """A client, and the number of its requests in progress.
+
+    :param is_retired: whether it takes no further requests, and is closed with the end of its last one.
+    """
 
     client: httpx.AsyncClient
     requests: int = 0
+    is_retired: bool = False
+
+    async def retire(self) -> None:
+        """Close the client, as soon as it has no request in progress."""
+        self.is_retired = True
+        if not self.requests:
+            await self.client.aclose()
 
 
 class SharedClients:
@@ -53,30 +66,34 @@ class SharedClients:
     def __init__(self, new_client: Callable[[], httpx.AsyncClient]) -> None:
         self.users: WeakSet[AsyncTransport] = WeakSet()
         self.clients = [SharedClient(new_client())]
+        self._is_closed = False
         self._new_client = new_client
         self._places = asyncio.Semaphore(MAX_REQUESTS)
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def client(self) -> AsyncIterator[SharedClient]:
         """Wait for a place, and yield a client with a free connection."""
         async with self._places:
+            self.clients = [one for one in self.clients if not one.is_retired]
             chosen = next((one for one in self.clients if one.requests < _CONNECTIONS), None)
             if chosen is None:
                 chosen = SharedClient(self._new_client())
                 self.clients.append(chosen)
             chosen.requests += 1
             try:
-                yield chosen.client
+                yield chosen
             finally:
                 chosen.requests -= 1
-                if not chosen.requests and chosen in self.clients[1:]:
-                    self.clients.remove(chosen)
-                    await chosen.client.aclose()
+                if not chosen.requests and (
+                    self._is_closed or chosen.is_retired or chosen not in self.clients[:1]
+                ):
+                    await chosen.retire()
 
     async def aclose(self) -> None:
-        """Close all clients."""
+        """Close all clients, each with the end of its last request: other tasks may be waiting for it."""
+        self._is_closed = True
         for one in self.clients:
-            await one.client.aclose()
+            await one.retire()
 
 
 _clients: WeakKeyDictionary[Any, dict[str, SharedClients]] = WeakKeyDictionary()
@@ -141,13 +158,16 @@ class AsyncTransport:
 
     async def _exchange(self, call: Call[Any], token: str) -> Outcome:
         request = self.endpoint.prepare(call, token)
-        async with request.concurrency.aentered() if request.concurrency else nullcontext():
-            outcome = self.endpoint.classify(call, await self._perform(call, request))
+        async with AsyncExitStack() as held:
+            if request.concurrency:
+                # Left with the end of the exchange, which may be later than that of a cancelled caller.
+                await held.enter_async_context(request.concurrency.aentered())
+            outcome = self.endpoint.classify(call, await self._perform(call, request, held))
         if request.budget and (seconds := self.endpoint.pause_after(outcome)):
             await request.budget.apause(seconds)
         return outcome
 
-    async def _perform(self, call: Call[Any], request: Request) -> Reply | NoResponse:
+    async def _perform(self, call: Call[Any], request: Request, held: AsyncExitStack) -> Reply | NoResponse:
         if not isinstance(request.body, (bytes, type(None))):
             raise TypeError("a streamed body needs the synchronous transport")
         if request.budget:
@@ -157,12 +177,15 @@ class AsyncTransport:
 
         if request.method != "GET":
             await self._pauses.arest(self._log)
+        shared = await held.enter_async_context(clients.client())
         self.requests += 1
-
         try:
-            with _cancellable():
-                async with clients.client() as client:
-                    return await _exchange(client, call, request)
+            return await _uncut(_exchange(shared.client, call, request), shared, held)
+        except asyncio.CancelledError:
+            if request.method != "GET":
+                described = self.endpoint.describe(call)
+                self._log.warning("%s was cancelled after it was sent; it may have taken effect", described)
+            raise
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise InputError(f"the request cannot be made: {type(error).__name__}") from None
         except httpx.HTTPError as error:
@@ -204,26 +227,44 @@ async def _exchange(client: httpx.AsyncClient, call: Call[Any], request: Request
         return body.result()
 
 
+_left_behind: set[asyncio.Task[None]] = set()
+"""Tasks that wait for the ends of exchanges whose callers were cancelled."""
+
+
+async def _uncut(exchange: Coroutine[Any, Any, T], shared: SharedClient, held: AsyncExitStack) -> T:
+    """Run an exchange to its end, in a task of its own, though its caller may be cancelled at once.
+
+    A cancellation in the wrong moment makes the pool below httpx count a connection as used for ever.
+
+    :param shared: its client.
+    :param held: the places it holds, until its end.
+    """
+    running = asyncio.ensure_future(exchange)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        ending = asyncio.ensure_future(_end(running, shared, held.pop_all()))
+        _left_behind.add(ending)
+        ending.add_done_callback(_left_behind.discard)
+        raise
+
+
+async def _end(running: asyncio.Task[Any], shared: SharedClient, held: AsyncExitStack) -> None:
+    """Wait for the end of an exchange without a caller, for a short time; then cancel it."""
+    async with held:
+        await asyncio.wait([running], timeout=_LAST_SECONDS)
+        if not running.done():
+            shared.is_retired = True
+            running.cancel()
+            await asyncio.wait([running], timeout=_LAST_SECONDS)
+        if running.done() and not running.cancelled():
+            running.exception()  # It is no longer of interest to anyone.
+
+
 async def close_clients() -> None:
     """Close the clients of the running event loop, before it ends."""
     for shared in _clients.pop(asyncio.get_running_loop(), {}).values():
         await shared.aclose()
-
-
-@contextmanager
-def _cancellable() -> Iterator[None]:
-    """Raise a cancellation that was swallowed inside the block.
-
-    AnyIO, below httpx, swallowed a cancellation in the moment a connection was opened, before version 4.16:
-    a cancelled trigger then ran forever.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    try:
-        yield
-    finally:
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
 
 
 def _load_libraries() -> None:

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,8 @@ _RENEWAL_LEAD = 60.0
 _SHORT_LIFETIME = 600.0
 """Seconds of life below which a token is renewed after nine tenths of its life."""
 
+_LAST_SECONDS = 10.0
+"""Seconds after which a token request whose callers were all cancelled is cancelled, too: others may wait."""
 
 _UNAUTHORIZED = 401
 
@@ -223,11 +225,13 @@ class MintedToken(Credential):
         """Return a valid token; processes and coroutines that need it at the same time cause one request."""
         slot = self._slot(realm)
         async with slot.loop_lock():
-            if not (value := slot.valid()):
-                value = slot.keep(await self._aobtain(send, realm, slot))
-                redact_token(value)
-                await amask(token_encodings(value))
-            return value
+            return slot.valid() or await slot.fetched(lambda: self._afetch(send, realm, slot))
+
+    async def _afetch(self, send: AsyncSend, realm: str, slot: _Slot) -> str:
+        value = slot.keep(await self._aobtain(send, realm, slot))
+        redact_token(value)
+        await amask(token_encodings(value))
+        return value
 
     def _obtain(self, send: Send, realm: str, slot: _Slot, longest: Callable[[], float]) -> IssuedToken:
         def fetch() -> IssuedToken:
@@ -331,9 +335,37 @@ class _Slot:
         self._issued_at = 0.0
         self._renew_at = 0.0
         self._loops: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
+        self._fetches: WeakKeyDictionary[Any, asyncio.Task[str]] = WeakKeyDictionary()
+        self._timers: WeakKeyDictionary[Any, asyncio.TimerHandle] = WeakKeyDictionary()
 
     def loop_lock(self) -> asyncio.Lock:
         return self._loops.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+    async def fetched(self, fetch: Callable[[], Coroutine[Any, Any, str]]) -> str:
+        """Return what ``fetch`` returns, or the same of an earlier caller, who was cancelled meanwhile.
+
+        It runs in a task of its own: a token that is issued after its caller's end is kept for the next one.
+        """
+        loop = asyncio.get_running_loop()
+        if (running := self._fetches.get(loop)) is None:
+            running = self._fetches[loop] = loop.create_task(fetch())
+            running.add_done_callback(self._fetch_ended)
+        self._stop_timer(loop)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._timers[loop] = loop.call_later(_LAST_SECONDS, running.cancel)
+            raise
+
+    def _stop_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if timer := self._timers.pop(loop, None):
+            timer.cancel()
+
+    def _fetch_ended(self, fetch: asyncio.Task[str]) -> None:
+        self._fetches.pop(fetch.get_loop(), None)
+        self._stop_timer(fetch.get_loop())
+        if not fetch.cancelled():
+            fetch.exception()  # Raised in the callers that wait for it, if there are any left.
 
     def valid(self) -> str:
         with self._state:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider.core.http.rate_limit import LONGEST_WAIT
@@ -105,13 +106,21 @@ class ConcurrencyLimit:
 
 
 async def _in_thread(operation: Callable[[], T]) -> T:
-    """Run an operation in a thread; when cancelled, wait for its end first, so that no place is lost."""
-    running = asyncio.ensure_future(asyncio.to_thread(operation))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await running
-        raise
+    """Run an operation in a thread; wait for its end however often it is cancelled: no place is lost.
+
+    The future is the executor's, not a task's: a loop that ends cancels its tasks.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, operation)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        running.exception()  # It is no longer of interest to anyone.
+        raise cancelled
+    return running.result()
 
 
 _limits: dict[tuple[Any, ...], ConcurrencyLimit] = {}

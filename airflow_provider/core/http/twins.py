@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 
 class Hook(Protocol):
@@ -30,6 +31,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _blocks: ContextVar[bool] = ContextVar("blocks", default=False)
+
+
+_bodies: WeakKeyDictionary[Callable[..., Any], Callable[..., Any]] = WeakKeyDictionary()
+"""Coroutine functions by the decorated method: a user's decorator may copy a method's attributes."""
 
 
 def is_blocking() -> bool:
@@ -50,6 +55,7 @@ def blocking(method: Callable[Concatenate[H, P], Coroutine[Any, Any, T]]) -> Cal
     def blocked(hook: H, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return run(method(hook, *args, **kwargs))
 
+    _bodies[blocked] = method
     return blocked
 
 
@@ -65,6 +71,7 @@ def blocking_iterator(
     def blocked(hook: H, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return iterate(method(hook, *args, **kwargs))
 
+    _bodies[blocked] = method
     return blocked
 
 
@@ -129,7 +136,7 @@ def twin(method: Callable[Concatenate[H, P], T]) -> Callable[Concatenate[H, P], 
 
 def twin_iterator(
     method: Callable[Concatenate[H, P], Iterator[T]],
-) -> Callable[Concatenate[H, P], AsyncIterator[T]]:
+) -> Callable[Concatenate[H, P], AsyncGenerator[T, None]]:
     """Return the twin of an iterator for event loops: an async iterator, which reads the connection first.
 
     :param method: a method decorated with :func:`blocking_iterator`.
@@ -165,26 +172,53 @@ def threaded_twin(
 
 
 def complete_twins(hook: type) -> None:
-    """Add to a hook's class the twins of the methods that it overrides, where it has none of its own.
+    """Add to a hook's class the twins of the methods that it or a mixin overrides without a twin.
 
     :param hook: the class. Its methods that are not decorated run in a thread.
     """
-    for name, method in list(vars(hook).items()):
-        inherited = getattr(hook, f"a{name}", None)
-        if f"a{name}" in vars(hook) or not hasattr(inherited, _IS_TWIN):
+    for name in dir(hook):
+        twins = [(depth, vars(cls)[f"a{name}"]) for depth, cls in _owners(hook, f"a{name}")]
+        known = next((one for _, one in twins if hasattr(one, _IS_TWIN)), None)
+        if known is None:
             continue
-        is_iterator = inspect.isasyncgenfunction(inherited)
-        if hasattr(method, "__wrapped__"):
-            made = twin_iterator(method) if is_iterator else twin(method)
+        depth, cls = next(_owners(hook, name))
+        method = vars(cls)[name]
+        if depth >= twins[0][0] or not (callable(method) or hasattr(method, "__get__")):
+            continue
+        is_iterator = inspect.isasyncgenfunction(known)
+        if method not in _bodies:
+            method = _in_thread(method, name) if is_iterator else _bound(method, name)
+            made = twin_iterator(method) if is_iterator else threaded_twin(method)
         else:
-            made = twin_iterator(_in_thread(method)) if is_iterator else threaded_twin(method)
+            made = twin_iterator(method) if is_iterator else twin(method)
         setattr(hook, f"a{name}", made)
 
 
-def _in_thread(method: Callable[..., Iterator[T]]) -> Callable[..., Iterator[T]]:
-    @wraps(method)
-    async def items(*args: Any, **kwargs: Any) -> AsyncGenerator[T, None]:
-        for item in await aside(lambda: list(method(*args, **kwargs))):
+def _owners(hook: type, name: str) -> Iterator[tuple[int, type]]:
+    """Yield the classes that define a name, the first one first, with their places in the order of search."""
+    return ((depth, cls) for depth, cls in enumerate(hook.__mro__) if name in vars(cls))
+
+
+def _bound(method: Any, name: str) -> Callable[..., Any]:
+    """Return a function that calls a class's attribute as an instance does: it may be a class method."""
+
+    def call(hook: Any, /, *args: Any, **kwargs: Any) -> Any:
+        bound = method.__get__(hook, type(hook)) if hasattr(method, "__get__") else method
+        return bound(*args, **kwargs)
+
+    call.__doc__, call.__name__, call.__qualname__ = getattr(method, "__doc__", None), name, name
+    if not isinstance(method, (classmethod, staticmethod)) and callable(method):
+        call.__wrapped__ = method  # type: ignore[attr-defined]
+    return call
+
+
+def _in_thread(method: Any, name: str) -> Callable[..., Iterator[Any]]:
+    """Return an iterator over the items of a method, which are all read first, in a thread."""
+    called = _bound(method, name)
+
+    @wraps(called)
+    async def items(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        for item in await aside(lambda: list(called(*args, **kwargs))):
             yield item
 
     return blocking_iterator(items)
@@ -195,8 +229,7 @@ _IS_TWIN = "is_twin"
 
 
 def _body(method: Any) -> Callable[..., Any]:
-    body: Callable[..., Any] = method.__wrapped__
-    return body
+    return _bodies[method]
 
 
 F = TypeVar("F", bound=Callable[..., Any])

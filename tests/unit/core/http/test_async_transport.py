@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from anyio._backends._asyncio import CancelScope
 
+from airflow_provider.core.http import async_transport
 from airflow_provider.core.http.call import Call
+from airflow_provider.core.limits.semaphore import Permit
 
 READ = Call[Any]("GET", "open/thing")
 
@@ -39,3 +41,76 @@ async def test_a_time_limit_around_a_call_is_still_a_time_limit(echo: Any, conne
         async with asyncio.timeout(0.05):
             await connect().asend(READ)
     assert await connect().asend(READ)
+
+
+# -- what a cancelled call leaves behind -----------------------------------------------------------
+
+
+def pool_states() -> list[str]:
+    clients = (one for shared in async_transport._clients_here().values() for one in shared.clients)
+    return [connection.info() for one in clients for connection in one.client._transport._pool.connections]  # type: ignore[attr-defined]
+
+
+async def cancel_after(turns: int, sending: asyncio.Task[Any]) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+
+
+async def cancel_when_received(echo: Any, hook: Any, call: Call[Any], seconds: float) -> None:
+    fault = echo.faults.add("delay", path="open/thing", seconds=seconds)
+    sending = asyncio.create_task(hook.asend(call))
+    while not fault.hits:
+        await asyncio.sleep(0.001)
+    await cancel_after(0, sending)
+
+
+@pytest.mark.parametrize("path", ["open/thing", "closed/thing"])
+async def test_calls_cancelled_at_any_moment_leave_the_pool_whole(echo: Any, connect: Any, path: str) -> None:
+    hook = connect()
+    await hook.asend(READ)
+    for turns in range(60):
+        await cancel_after(turns, asyncio.create_task(hook.asend(Call("GET", path))))
+    await asyncio.gather(*async_transport._left_behind)
+    assert pool_states()
+    assert [state for state in pool_states() if "IDLE" not in state] == []
+
+
+async def test_a_cancelled_exchange_that_does_not_end_frees_its_place_and_its_client(
+    echo: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(async_transport, "_LAST_SECONDS", 0.05)
+    hook = connect()
+    await hook.asend(READ)
+    (shared,) = async_transport._clients_here().values()
+    (first,) = shared.clients
+    await cancel_when_received(echo, hook, READ, 1)
+    await asyncio.gather(*async_transport._left_behind)
+    assert first.client.is_closed
+    assert await hook.asend(READ)
+    assert first not in shared.clients
+
+
+async def test_a_cancelled_exchange_counts_in_max_concurrency_until_its_end(echo: Any, connect: Any) -> None:
+    hook = connect({"max_concurrency": 1})
+    await hook.asend(READ)
+    await cancel_when_received(echo, hook, READ, 1)
+    limit, other = (await hook.aendpoint()).concurrency, Permit()
+    assert not limit._semaphore.try_enter(other)
+    await asyncio.gather(*async_transport._left_behind)
+    assert limit._semaphore.try_enter(other)
+    limit._semaphore.leave(other)
+    echo.counters.peak_in_flight = 0
+    await hook.asend(READ)
+    assert echo.counters.peak_in_flight == 1
+
+
+@pytest.mark.parametrize(("method", "lines"), [("POST", 1), ("GET", 0)])
+async def test_a_cancelled_write_leaves_a_line_in_the_log(
+    method: str, lines: int, echo: Any, connect: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = connect()
+    await hook.asend(READ)
+    await cancel_when_received(echo, hook, Call[Any](method, "open/thing"), 0.3)
+    assert capsys.readouterr().out.count("was cancelled after it was sent; it may have taken effect") == lines

@@ -187,3 +187,56 @@ def test_a_call_that_needs_the_status_only_reads_no_body(echo, connect, send) ->
     echo.faults.add("status", path="open", status=422, body={"message": "why"})
     with pytest.raises(Exception, match="why"):
         send(connect(), call)
+
+
+# -- cancelled callers ------------------------------------------------------------------------------
+
+
+class SlowTokens:
+    """A token service that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.answer = asyncio.Event()
+
+    async def send(self, call: Call[Token]) -> Token:
+        self.requests += 1
+        await self.answer.wait()
+        return Token(f"token-{self.requests}", 3600)
+
+
+async def _cancelled(credential: MintedToken, service: SlowTokens) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await credential.atoken(service.send, "r")
+
+
+async def test_a_token_whose_callers_were_cancelled_is_kept_for_the_next_one(now: list[float]) -> None:
+    credential, service = MintedToken(Call("POST", "token", form={"secret": "s"})), SlowTokens()
+    for _ in range(5):
+        await _cancelled(credential, service)
+    next_one = asyncio.create_task(credential.atoken(service.send, "r"))
+    await asyncio.sleep(0)
+    service.answer.set()
+    assert (await next_one, credential.cached("r"), service.requests) == ("token-1", "token-1", 1)
+
+
+async def test_a_token_that_comes_after_its_last_caller_is_kept(now: list[float]) -> None:
+    credential, service = MintedToken(Call("POST", "token", form={"secret": "s"})), SlowTokens()
+    await _cancelled(credential, service)
+    service.answer.set()
+    while not credential.cached("r"):
+        await asyncio.sleep(0.001)
+    assert (await credential.atoken(service.send, "r"), service.requests) == ("token-1", 1)
+
+
+async def test_a_token_request_without_callers_ends_after_a_short_time(
+    now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "_LAST_SECONDS", 0.01)
+    credential, service = MintedToken(Call("POST", "token", form={"secret": "s"})), SlowTokens()
+    await _cancelled(credential, service)
+    while credential._slot("r")._fetches:
+        await asyncio.sleep(0.001)
+    service.answer.set()
+    assert (await credential.atoken(service.send, "r"), service.requests) == ("token-2", 2)

@@ -20,7 +20,7 @@ import pytest
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
 from airflow_provider.core.http import concurrency
 from airflow_provider.core.http.call import Call
-from airflow_provider.core.limits.semaphore import Permit
+from airflow_provider.core.limits.semaphore import Permit, ProcessSemaphore
 from airflow_provider.errors import InputError, RateLimitedError
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.leanix.hooks import LeanIXHook
@@ -234,6 +234,40 @@ def test_a_cancelled_trigger_gives_its_place_back(
         permit = Permit()
         until(lambda: limit._semaphore.try_enter(permit), seconds=5)
         limit._semaphore.leave(permit)
+
+
+@pytest.mark.parametrize("cancellations", [1, 2, 3])
+@pytest.mark.parametrize("during", ["try_enter", "leave"])
+async def test_a_call_that_is_cancelled_more_than_once_gives_its_place_back(
+    full: AmigoCloudHook, during: str, cancellations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nested deadlines that end together cancel a call while its first cancellation is being handled."""
+    limit = full.transport.endpoint.concurrency
+    assert limit
+    monkeypatch.setattr(limit, "_semaphore", ProcessSemaphore(1))
+    operation, entered, go_on = getattr(limit._semaphore, during), threading.Event(), threading.Event()
+
+    def slow(permit: Permit) -> Any:
+        entered.set()
+        go_on.wait(10)
+        return operation(permit)
+
+    async def use() -> None:
+        async with limit.aentered():
+            pass
+
+    monkeypatch.setattr(limit._semaphore, during, slow)
+    using = asyncio.create_task(use())
+    await asyncio.to_thread(entered.wait, 10)
+    for _ in range(cancellations):
+        using.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    monkeypatch.setattr(limit._semaphore, during, operation)
+    assert limit._semaphore.try_enter(Permit())
 
 
 def test_the_log_names_the_places_and_a_long_wait(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider.core.http import auth
 from airflow_provider.core.redaction import encodings
 from airflow_provider.core.tokens import store as stores
 from airflow_provider.iotstudio.hooks import IoTStudioHook
@@ -285,7 +286,9 @@ async def test_a_cancelled_wait_leaves_no_lock(sandbox: Sandbox, minter: Running
 async def test_a_trigger_cancelled_during_its_token_request_leaves_no_lock(
     sandbox: Sandbox,
     tasks: Forker,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(auth, "_LAST_SECONDS", 0.05)
     fault = sandbox.faults.add("delay", path=TOKEN_PATHS["leanix"], seconds=300)
     asking = asyncio.create_task(LeanIXHook().asend(_list_runs()))
     while not fault.hits:
