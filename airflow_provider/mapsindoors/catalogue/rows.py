@@ -125,10 +125,16 @@ class EntryReader:
         fields, problems = self._read(row)
         fields = _with_defaults(self._defaults, fields)
         key, object_id = str(fields.get(self._kind.key, "")), str(fields.pop("id", ""))
+        is_emptied = bool(object_id) and not key and fields.pop(self._kind.key, None) is not None
         if not key:
             fields.pop(self._kind.key, None)
         if not key and not any(one.startswith((f"{self._kind.key} ", "id ")) for one in problems):
-            problems.append(f"has no {self._kind.key}")
+            if is_emptied:
+                problems.append(
+                    f"{self._kind.key} is empty; leave it out to keep that of the {self._kind.noun}"
+                )
+            elif not object_id:
+                problems.append(f"has no {self._kind.key}")
         problems += rule_problems(fields.get("displayRules", {}))
         return DesiredEntry(number, key, fields, problems, object_id)
 
@@ -206,7 +212,8 @@ def _read_member(name: str, value: Any) -> Any:
     if name in _NUMBERS:
         return read_number(plain)
     if name in _BOOLEANS:
-        return read_boolean(plain)
+        digit = plain.strip() if isinstance(plain, str) else ""
+        return read_boolean(int(digit) if digit in ("0", "1") else plain)
     return read.read_line(value) if name == "iconUrl" else plain
 
 
