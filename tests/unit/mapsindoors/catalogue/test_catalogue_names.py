@@ -337,3 +337,36 @@ def test_a_switch_of_a_table_is_true_or_false(types: Solution, given: Any, store
     types.run([{"name": "New", **NAMES, "visible": given}])
     made = types.entries()[types.id_of("New")]
     assert made["displayRules"] == [{"name": "default", "visible": stored}]
+
+
+# -- defaults -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("default", ["description", "description@en", "Description@EN"])
+@pytest.mark.parametrize("own", ["description", "description@en", "Description@EN"])
+def test_a_text_of_a_row_wins_over_the_default_of_its_language(
+    solution: Solution, default: str, own: str
+) -> None:
+    defaults = {default: "default", "description@da": "standard"}
+    solution.run([{solution.key: "New", **NAMES, own: "own"}], defaults=defaults)
+    made = solution.entries()[solution.id_of("New")]["properties"]
+    assert (made["description@en"], made["description@da"]) == ("own", "standard")
+
+
+@pytest.mark.parametrize("own", [{"name": "own"}, {"name@EN": "own"}, {"name": {"en": "own"}}])
+@pytest.mark.parametrize(
+    "default", [{"name": "default"}, {"name@en": "default"}, {"name": {"EN": "default"}}]
+)
+def test_a_name_of_a_category_wins_over_the_default_of_its_language(
+    unlimited_service: MapsIndoorsService, own: dict[str, Any], default: dict[str, Any]
+) -> None:
+    categories = Solution(unlimited_service, "categories")
+    default = {**default, "name@da": "standard"} if isinstance(default.get("name@en"), str) else default
+    row = {"key": "NEW", **own} if "name@da" in default else {"key": "NEW", **own, "name@da": "standard"}
+    categories.run([row], defaults=default)
+    assert categories.entries()[categories.id_of("NEW")]["name"] == {"en": "own", "da": "standard"}
+
+
+def test_a_language_of_defaults_that_the_solution_lacks_is_refused(solution: Solution) -> None:
+    with pytest.raises(InputError, match="has the language 'sv'"):
+        solution.run([{solution.key: "New", **NAMES}], defaults={"name@sv": "Ny"})
