@@ -39,6 +39,10 @@ _PROPERTY = ("description",)
 """Columns without a language that are properties in the base language."""
 
 
+_TEXTS = ("name", "properties")
+"""Fields with texts by language; which defaults a row lacks is known with the solution's base language."""
+
+
 @dataclass(slots=True)
 class DesiredEntry:
     """One row.
@@ -48,6 +52,7 @@ class DesiredEntry:
     :param fields: the fields that the row owns; display rules by name.
     :param problems: what is wrong with the row; such a row is not written.
     :param object_id: the id that the row has; empty for none.
+    :param texts: names and properties for the languages in which the row has none.
     """
 
     number: int
@@ -55,6 +60,7 @@ class DesiredEntry:
     fields: Json
     problems: list[str] = field(default_factory=list)
     object_id: str = ""
+    texts: Json = field(default_factory=dict)
 
 
 def columns_of(kind: Kind) -> tuple[str, ...]:
@@ -78,9 +84,9 @@ class EntryReader:
     def __init__(self, kind: Kind, defaults: object = None) -> None:
         self._kind = kind
         self._columns = columns_of(kind)
-        self._defaults: Json = {}
-        if defaults is not None:
-            self._defaults = self._read_defaults(defaults)
+        given = {} if defaults is None else self._read_defaults(defaults)
+        self._texts = {name: given.pop(name) for name in _TEXTS if name in given}
+        self._defaults = given
 
     def _read_defaults(self, given: object) -> Json:
         if isinstance(given, str):
@@ -125,12 +131,18 @@ class EntryReader:
         fields, problems = self._read(row)
         fields = _with_defaults(self._defaults, fields)
         key, object_id = str(fields.get(self._kind.key, "")), str(fields.pop("id", ""))
+        is_emptied = bool(object_id) and not key and fields.pop(self._kind.key, None) is not None
         if not key:
             fields.pop(self._kind.key, None)
         if not key and not any(one.startswith((f"{self._kind.key} ", "id ")) for one in problems):
-            problems.append(f"has no {self._kind.key}")
+            if is_emptied:
+                problems.append(
+                    f"{self._kind.key} is empty; leave it out to keep that of the {self._kind.noun}"
+                )
+            elif not object_id:
+                problems.append(f"has no {self._kind.key}")
         problems += rule_problems(fields.get("displayRules", {}))
-        return DesiredEntry(number, key, fields, problems, object_id)
+        return DesiredEntry(number, key, fields, problems, object_id, self._texts)
 
     def _read(self, row: Mapping[Any, Any]) -> tuple[Json, list[str]]:
         """Return the fields of a row, and its problems."""
@@ -188,9 +200,7 @@ def _with_defaults(defaults: Json, own: Json) -> Json:
     """Return fields with the defaults of those and of their members that they do not have."""
     out = {**defaults, **own}
     for name in defaults.keys() & own.keys():
-        if name == "properties":
-            out[name] = with_members(defaults[name], own[name])
-        elif isinstance(defaults[name], dict) and isinstance(own[name], dict):
+        if isinstance(defaults[name], dict) and isinstance(own[name], dict):
             out[name] = _with_defaults(defaults[name], own[name])
     return out
 
@@ -206,7 +216,8 @@ def _read_member(name: str, value: Any) -> Any:
     if name in _NUMBERS:
         return read_number(plain)
     if name in _BOOLEANS:
-        return read_boolean(plain)
+        digit = plain.strip() if isinstance(plain, str) else ""
+        return read_boolean(int(digit) if digit in ("0", "1") else plain)
     return read.read_line(value) if name == "iconUrl" else plain
 
 
@@ -300,14 +311,21 @@ def set_languages(rows: Iterable[DesiredEntry], base: str, known: Iterable[str])
     """
     languages = PropertyLanguages(base, known)
     for row in rows:
-        row.problems += languages.apply(row.fields)
-        names = row.fields.get("name")
-        if isinstance(names, dict):
-            as_keys: Json = {"properties": {f"name@{language}": text for language, text in names.items()}}
-            row.problems += languages.apply(as_keys)
-            row.fields["name"] = {
-                key.removeprefix("name@"): text for key, text in as_keys["properties"].items()
-            }
+        texts = dict(row.texts)
+        row.problems += _apply(languages, row.fields) + _apply(languages, texts)
+        for name, found in texts.items():
+            row.fields[name] = with_members(found, row.fields.get(name, {}))
+
+
+def _apply(languages: PropertyLanguages, fields: Json) -> list[str]:
+    """Set the languages of the names and properties among fields, and return the problems."""
+    problems = languages.apply(fields)
+    names = fields.get("name")
+    if isinstance(names, dict):
+        as_keys: Json = {"properties": {f"name@{language}": text for language, text in names.items()}}
+        problems += languages.apply(as_keys)
+        fields["name"] = {key.removeprefix("name@"): text for key, text in as_keys["properties"].items()}
+    return problems
 
 
 def name_problems(kind: Kind, after: Json, known: Iterable[str]) -> Iterator[str]:

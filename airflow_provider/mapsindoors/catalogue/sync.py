@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider.core.files.atomic import AtomicFile
 from airflow_provider.core.files.reader import open_source
 from airflow_provider.core.files.row_source import NO_OPTIONS, RowOptions, subject_of
-from airflow_provider.core.input.values import shown
+from airflow_provider.core.input.values import normal_key, shown
 from airflow_provider.core.json_types import Json
 from airflow_provider.core.sync.limits import Limits
 from airflow_provider.core.sync.page import page_path
 from airflow_provider.errors import PlanRejectedError, shorten
-from airflow_provider.mapsindoors.catalogue.compare import Catalogue, Matching, add_changes, differences
+from airflow_provider.mapsindoors.catalogue.compare import differences
 from airflow_provider.mapsindoors.catalogue.document import Change, Plan, entry_hash
+from airflow_provider.mapsindoors.catalogue.entries import Catalogue
 from airflow_provider.mapsindoors.catalogue.execute import PlanExecution
 from airflow_provider.mapsindoors.catalogue.kinds import Kind
+from airflow_provider.mapsindoors.catalogue.matching import Matching, add_changes
 from airflow_provider.mapsindoors.catalogue.page import page
+from airflow_provider.mapsindoors.catalogue.renames import renamed_ids, rivals, spelling
 from airflow_provider.mapsindoors.catalogue.rows import DesiredEntry, EntryReader, set_languages
 from airflow_provider.mapsindoors.geodata.rows import collect_problems
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -153,27 +156,36 @@ class CatalogueSync:
 
         :raises PlanRejectedError: when something has changed since the plan was made.
         """
+        renamed = renamed_ids(plan.changes, self._catalogue)
         left, drifted = [], []
         for change in plan.changes:
-            ids = [change.id] if change.id else self._catalogue.ids_with(change.key)
-            found = next((self._catalogue.by_id[one] for one in ids if one in self._catalogue.by_id), None)
+            others = rivals(change, self._catalogue, renamed)
+            found = self._catalogue.by_id.get(change.id or (others[0] if len(others) == 1 else ""))
             name = f"{self.kind.noun} {shown(change.key)}"
-            if found is None:
-                drifted += [f"{name} is gone"] if change.id else []
-                left.append(change)
-            elif not differences(change.wanted, found):
+            if change.operation == "create" and found and _is_created(self.kind, change, found):
                 continue
-            elif change.operation == "create":
-                drifted.append(f"there is a {name} now")
-            else:
-                drifted += [f"{name} was changed"] if entry_hash(found) != change.before else []
-                left.append(change)
+            drifted += [
+                f"there is a {self.kind.noun} {shown(spelling(one, self._catalogue))} now, {one}"
+                for one in others
+            ]
+            if change.operation == "update":
+                if found and not differences(change.wanted, found):
+                    continue
+                if found is None or entry_hash(found) != change.before:
+                    drifted.append(f"{name} {'was changed' if found else 'is gone'}")
+            left.append(change)
         if drifted:
             raise PlanRejectedError(
                 f"the {self.kind.plural} have changed since the plan was made:"
                 f" {'; '.join(shorten(drifted, 10))}. Nothing was written; make and review a new plan"
             )
         return left
+
+
+def _is_created(kind: Kind, change: Change, found: Json) -> bool:
+    """Return whether an entry is what a change creates, name and all."""
+    is_named = normal_key(kind.key_of(found)) == normal_key(change.key)
+    return is_named and not differences(change.wanted, found)
 
 
 def _languages(dataset: Json) -> tuple[str, list[str]]:
