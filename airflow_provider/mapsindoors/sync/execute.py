@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider.errors import NotFoundError, RequestRejectedError, shorten
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, rejection_reason, split_batch
+from airflow_provider.mapsindoors.geodata.details import without_null_days
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
 from airflow_provider.mapsindoors.plan.moves import Needs
@@ -80,7 +81,7 @@ class PlanExecution:
             if not part:
                 continue
             try:
-                self.hook.update_geodata([change.body for change in part])
+                self.hook.update_geodata([without_null_days(change.body) for change in part])
             except (RequestRejectedError, NotFoundError) as error:
                 pending += self._split_rejected(part, error)
             else:
@@ -129,7 +130,7 @@ class PlanExecution:
         return self._without_strangers(ready)
 
     def _without_strangers(self, batch: list[Change]) -> list[Change]:
-        """Return the deletions below which the map has only what the plan deletes; the others are rejected."""
+        """Return the deletions below which is only what the plan deletes, too; the others are rejected."""
         children: dict[str, list[str]] = {change.id: [] for change in batch}
         for item in self.hook.iter_geodata() if batch else ():
             if (above := item.get("parentId")) in children:

@@ -265,3 +265,43 @@ def test_the_operator_that_deletes_takes_nothing_along_either(
     with pytest.raises(RequestRejectedError, match="without being in the plan"):
         task.execute({})
     assert {"A-1-01", "D"} <= by_external_id(service).keys()
+
+
+# -- floors with the same index ------------------------------------------------------------------------
+
+
+def floor_of(code: str, index: object, building: str) -> dict[str, Any]:
+    row = {"externalId": code, "baseType": "floor", "parentExternalId": building, "geometry": SQUARE}
+    return {**row, "baseTypeProperties": {"name": code, "administrativeid": index}}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"externalId": "A-0", "parentExternalId": "BLD-B"}],
+        [floor_of("B-NEW", 0.0, "BLD-B")],
+        [{"externalId": "B-1", "administrativeid": "0"}],
+        [floor_of("B-8", 80, "BLD-B"), floor_of("B-9", "80", "BLD-B")],
+    ],
+)
+def test_a_building_gets_no_second_floor_with_an_index(
+    service: MapsIndoorsService, sandbox: Sandbox, rows: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(InputError, match="is a floor with the index .* in a building that has another one"):
+        sync(rows)
+    assert writes(sandbox) == 0
+
+
+def test_floors_may_swap_their_indices_and_replace_deleted_ones(service: MapsIndoorsService) -> None:
+    swap = [
+        {"externalId": "B-0", "administrativeid": "1"},
+        {"externalId": "B-1", "administrativeid": "0"},
+    ]
+    assert sync(swap)["update"] == 2
+    found = by_external_id(service)
+    floor = found["B-0"]["id"]
+    below = {code for code, one in found.items() if one.get("parentId") == floor}
+    rows = [{"externalId": code} for code in found if code != "B-0" and code not in below]
+    new = floor_of("B-NEW", 1, "BLD-B")
+    result = sync([*rows, new], missing="delete", max_deletes=100)
+    assert (result["create"], result["delete"]) == (1, len(below) + 1)
