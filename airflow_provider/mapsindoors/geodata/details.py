@@ -268,21 +268,21 @@ def detail_differences(wanted: Sequence[Any], found: object) -> Iterator[str]:
 
 
 def with_languages(details: Sequence[Any], known: Iterable[str]) -> list[Any]:
-    """Return details whose displayed texts have languages as the solution spells them.
+    """Return details whose displayed texts have the languages of the solution, in its own letter case.
 
     :param details: the details of a row.
     :param known: the languages of the solution.
     """
-    spellings = {language.lower(): language for language in ("generic", *known)}
-    out = [_with_languages(detail, spellings) for detail in details]
+    written = {language.lower(): language for language in ("generic", *known)}
+    out = [_with_languages(detail, written) for detail in details]
     return PartialDetails(out) if isinstance(details, PartialDetails) else out
 
 
-def _with_languages(detail: Any, spellings: Mapping[str, str]) -> Any:
+def _with_languages(detail: Any, written: Mapping[str, str]) -> Any:
     texts = detail.get("displayText") if isinstance(detail, Mapping) else None
     if not isinstance(texts, Mapping):
         return detail
-    named = {language: spellings.get(language.strip().lower(), language) for language in texts}
+    named = {language: written.get(language.strip().lower(), language) for language in texts}
     if len(set(named.values())) < len(named):
         return detail
     return {**detail, "displayText": {named[language]: text for language, text in texts.items()}}
