@@ -108,7 +108,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
         changed since, ``PlanRejectedError`` is raised instead.
     :param verify: read the map after writing, and raise ``VerificationError`` when it does not show the
         written changes.
-    :param backup: path of a JSON Lines file, to which the whole map is written before the first write.
+    :param backup: path of a JSON Lines file (``.jsonl``), to which the whole map is written before the first
+        write.
     :param restore: the source is a backup, or an export of this package. Its objects are reset, additions to
         them are emptied, and deleted objects are recreated with new ids. ``missing`` is the action for
         objects that are new since. The match key is then the id.
@@ -225,6 +226,8 @@ class MapsIndoorsSyncGeodataOperator(GeodataRowOperator):
             arguments.problems += check_exactly_one({"source": self.source, "plan": self.plan})
         else:
             arguments.problems += check_without("sql", {"source": self.source, "plan": self.plan})
+        if self.backup is not None and not self.backup.lower().endswith((".jsonl", ".ndjson")):
+            arguments.problems.append(f"backup {self.backup!r} must end in .jsonl: it has a line an object")
         if self.mode == "plan" and not self.plan_output:
             arguments.problems.append("mode='plan' needs plan_output")
         settings = {

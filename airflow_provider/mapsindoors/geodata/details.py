@@ -8,9 +8,7 @@ from typing import Any
 
 from airflow_provider.core.input.problems import nearest
 from airflow_provider.core.input.values import (
-    UnreadableValueError,
-    read_boolean,
-    read_text,
+    normal_key,
     shown_value,
 )
 from airflow_provider.core.json_types import Json
@@ -22,12 +20,10 @@ TYPES = ("email", "url", "phone", "openinghours")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MEMBERS = ("key", "detailType", "value", "active", "icon", "displayText", "openingHours")
 
-_TEXT_MEMBERS = ("detailType", "value", "icon")
+TEXT_MEMBERS = ("detailType", "value", "icon")
 _URL = re.compile(r"(https?://)?[^\s{}/@:]+\.[^\s{}/.][^\s{}]*", re.I)
 _PHONE = re.compile(r"\+?[A-Za-z0-9 ().-]+", re.ASCII)
 _TIME = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:\.0+)?)?(?:\s?([AaPp])\.?[Mm]\.?)?", re.ASCII)
-_SPAN = re.compile(r"\s*(.*?\S)\s*[-\u2013]\s*(\S.*?)\s*")
-_CLOSED = ("closed", "-")
 _PHONE_DIGITS = 15
 """Maximum letters and digits of a phone number."""
 
@@ -39,63 +35,6 @@ class PartialDetails(list[Json]):
     """
 
     __slots__ = ()
-
-
-# -- columns ------------------------------------------------------------------------------------------
-
-
-def column_path(name: str) -> tuple[str, ...]:
-    """Return the key of a detail and the member that a column is about.
-
-    The last part of ``detail.<key>.<member>`` is a member when it is the name of one; otherwise it belongs to
-    the key, and the column is the detail's value.
-
-    :param name: the column.
-    """
-    rest = name[len(PREFIX) :]
-    head, _, last = rest.rpartition(".")
-    if head and (last in (*_TEXT_MEMBERS, "active", *DAYS) or re.fullmatch(r"displayText@.+", last)):
-        return head, last
-    return rest, "value"
-
-
-def add_column(details: dict[str, Json], path: tuple[str, ...], value: Any) -> None:
-    """Add a column's value to the details of a row.
-
-    :param details: the details by key; it is changed.
-    :param path: what :func:`column_path` has returned.
-    :param value: the value, as JSON has it.
-    :raises UnreadableValueError: when the value does not fit.
-    """
-    key, member = path
-    detail = details.setdefault(key, {"key": key})
-    if isinstance(value, dict) and member == "value":
-        more = {name: one for name, one in value.items() if name != "key" or one != key}
-        for name, one in more.items():
-            _put(detail, name, one)
-    elif member in DAYS:
-        hours = detail.setdefault("openingHours", {}).setdefault("standardOpeningHours", {})
-        _put(hours, member, _read_day(value))
-    elif member.startswith("displayText@"):
-        _put(detail.setdefault("displayText", {}), member.partition("@")[2], read_text(value))
-    else:
-        _put(detail, member, read_boolean(value) if member == "active" else read_text(value).strip())
-
-
-def _put(members: Json, name: str, value: Any) -> None:
-    if name in members:
-        raise UnreadableValueError(f"has {name}, which is given twice")
-    members[name] = value
-
-
-def _read_day(value: Any) -> Json:
-    """Return the opening hours of a day from ``08:00-16:00`` or ``closed``."""
-    text = read_text(value).strip()
-    if text.lower() in _CLOSED:
-        return {"closedAllDay": True}
-    if found := _SPAN.fullmatch(text):
-        return {"closedAllDay": False, "startTime": found[1], "endTime": found[2]}
-    raise UnreadableValueError(f"must be a span such as 08:00-16:00, or closed, not {shown_value(value)}")
 
 
 # -- validation ---------------------------------------------------------------------------------------
@@ -123,6 +62,8 @@ def problems(details: Sequence[Any], languages: Iterable[str] = (), found: objec
         seen.add(key)
         if key in there and same(detail, there[key]):
             continue
+        if key != key.strip() and key not in there:
+            yield f"additionalDetails {key!r:.60} has blanks around its key"
         for problem in _detail_problems(detail, languages, is_partial):
             yield f"additionalDetails {key!r:.60} {problem}"
 
@@ -134,7 +75,7 @@ def _detail_problems(detail: Mapping[str, Any], languages: Iterable[str], is_par
     if not isinstance(detail.get("active"), (bool, type(None))):
         yield f"has an active that is not true or false: {shown_value(detail['active'])}"
     yield from _text_problems(detail.get("displayText"), languages)
-    wrong = [name for name in _TEXT_MEMBERS if not isinstance(detail.get(name), (str, type(None)))]
+    wrong = [name for name in TEXT_MEMBERS if not isinstance(detail.get(name), (str, type(None)))]
     yield from (f"has a {name} that is no text: {shown_value(detail[name])}" for name in wrong)
     if not wrong:
         yield from _value_problems(detail, is_partial)
@@ -145,6 +86,8 @@ def _value_problems(detail: Mapping[str, Any], is_partial: bool) -> Iterator[str
     kind, hours = detail.get("detailType"), detail.get("openingHours")
     if hours:
         yield from _hours_problems(hours)
+    if hours and is_partial and detail.get("value") == "":
+        yield "has an empty value, which removes it, and opening hours"
     if kind is None and is_partial:
         return
     if kind not in TYPES:
@@ -292,8 +235,11 @@ def same_details(wanted: Sequence[Any], found: Sequence[Any]) -> bool:
     :param found: those of the object.
     """
     there = _by_key(found)
-    if not isinstance(wanted, PartialDetails) and {detail["key"] for detail in wanted} != there.keys():
-        return False
+    if not isinstance(wanted, PartialDetails):
+        if wanted == found:
+            return True
+        if ambiguities(wanted) or ambiguities(found) or {one["key"] for one in wanted} != there.keys():
+            return False
     for detail in wanted:
         mine = there.get(detail["key"])
         if _is_removal(wanted, detail):
@@ -302,6 +248,44 @@ def same_details(wanted: Sequence[Any], found: Sequence[Any]) -> bool:
         elif mine is None or not same(detail, mine):
             return False
     return True
+
+
+def detail_differences(wanted: Sequence[Any], found: object) -> Iterator[str]:
+    """Yield a sentence for each detail in which an object is not as it was sent.
+
+    :param wanted: all details that were sent.
+    :param found: those of the object.
+    """
+    there, sent = _by_key(found), _by_key(wanted)
+    yield from (f"detail {key!r:.60} is still there" for key in there if key not in sent)
+    for key, detail in sent.items():
+        if key not in there:
+            yield f"detail {key!r:.60} is not there"
+        for name, value in detail.items() if key in there else ():
+            if not _same_member(name, value, there[key].get(name)):
+                shown_values = f"{shown_value(there[key].get(name))}, not {shown_value(value)}"
+                yield f"detail {key!r:.60} has the {name} {shown_values}"
+
+
+def with_languages(details: Sequence[Any], known: Iterable[str]) -> list[Any]:
+    """Return details whose displayed texts have the languages of the solution, in its own letter case.
+
+    :param details: the details of a row.
+    :param known: the languages of the solution.
+    """
+    written = {language.lower(): language for language in ("generic", *known)}
+    out = [_with_languages(detail, written) for detail in details]
+    return PartialDetails(out) if isinstance(details, PartialDetails) else out
+
+
+def _with_languages(detail: Any, written: Mapping[str, str]) -> Any:
+    texts = detail.get("displayText") if isinstance(detail, Mapping) else None
+    if not isinstance(texts, Mapping):
+        return detail
+    named = {language: written.get(language.strip().lower(), language) for language in texts}
+    if len(set(named.values())) < len(named):
+        return detail
+    return {**detail, "displayText": {named[language]: text for language, text in texts.items()}}
 
 
 def _is_removal(details: Sequence[Any], detail: Mapping[str, Any]) -> bool:
@@ -316,6 +300,8 @@ def complete(wanted: Sequence[Any], found: object) -> list[Json]:
     """
     there = _by_key(found)
     is_partial = isinstance(wanted, PartialDetails)
+    if not is_partial and ambiguities(wanted):
+        return list(wanted)
     out = dict(there) if is_partial else {}
     for detail in wanted:
         key = detail["key"]
@@ -331,9 +317,51 @@ def _merged(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
     for name, value in wanted.items():
         if name not in DAYS and isinstance(value, Mapping) and isinstance(out.get(name), Mapping):
             out[name] = _merged(out[name], value)
-        elif value is not None:
+        elif value is not None or name in DAYS:
             out[name] = value
     return out
+
+
+def ambiguities(details: object) -> list[str]:
+    """Return what keeps the details of an object from being told apart by their keys.
+
+    :param details: the details.
+    """
+    listed = details if isinstance(details, list) else []
+    keys = [one.get("key") if isinstance(one, Mapping) else None for one in listed]
+    texts = [key for key in keys if isinstance(key, str)]
+    out = [f"the key {key!r:.60} more than once" for key in dict.fromkeys(texts) if texts.count(key) > 1]
+    return out + (["a detail without a key"] if len(texts) < len(keys) else [])
+
+
+def may_stay(wanted: Sequence[Any], found: object) -> bool:
+    """Return whether an object's details, some of which cannot be told apart, need no write for a row.
+
+    :param wanted: the details of the row, from columns.
+    :param found: those of the object.
+    """
+    listed = found if isinstance(found, list) else []
+    keys = [one.get("key") for one in listed if isinstance(one, Mapping)]
+    is_named = any(keys.count(detail["key"]) > 1 for detail in wanted)
+    return not is_named and same_details(wanted, listed)
+
+
+def spelling_problems(wanted: Sequence[Any], found: object) -> Iterator[str]:
+    """Yield a problem for each key of a column that differs only in case from another key.
+
+    :param wanted: the details of the row, from columns.
+    :param found: those of the object.
+    """
+    there = _by_key(found)
+    seen = {normal_key(key).lower(): key for key in there}
+    for detail in wanted:
+        key = detail["key"]
+        other = seen.setdefault(normal_key(key).lower(), key)
+        if key not in there and other != key:
+            yield (
+                f"additionalDetails {key!r:.60} differs from {other!r:.60} in case only; did you mean"
+                f" '{PREFIX}{other[:60]}'?"
+            )
 
 
 def _by_key(details: object) -> dict[str, Json]:
@@ -397,7 +425,8 @@ def with_defaults(defaults: object, own: object) -> object:
         return own
     merged = {**_by_key(defaults)}
     for key, detail in _by_key(own).items():
-        merged[key] = _merged(merged.get(key) or {}, detail)
+        base = {} if _is_removal(own, detail) else merged.get(key) or {}
+        merged[key] = _merged(base, detail)
     return PartialDetails(merged.values())
 
 
@@ -412,8 +441,31 @@ def emptied(details: Sequence[Any], found: object) -> list[Any]:
     for detail in details:
         mine = there.get(detail.get("key") or "", {}) if isinstance(detail, Mapping) else {}
         more = {name: _emptied(value) for name, value in mine.items() if name != "active"}
+        if mine and detail.get("openingHours"):
+            # There is no empty value for a day: a null day is wanted, and left out of the request.
+            hours = mine.get("openingHours")
+            days = hours.get("standardOpeningHours") if isinstance(hours, Mapping) else None
+            more["openingHours"] = {"standardOpeningHours": dict.fromkeys(days or ())}
         out.append(_merged(more, detail) if mine else detail)
     return out
+
+
+def without_null_days(item: Json) -> Json:
+    """Return an object without the null days of its opening hours, as it is sent.
+
+    :param item: the object; it stays as it is.
+    """
+    given = item.get("additionalDetails")
+    return {**item, "additionalDetails": [_without_null_days(one) for one in given]} if given else item
+
+
+def _without_null_days(detail: Any) -> Any:
+    hours = detail.get("openingHours") if isinstance(detail, Mapping) else None
+    if not isinstance(hours, Mapping) or not isinstance(hours.get("standardOpeningHours"), Mapping):
+        return detail
+    days = hours["standardOpeningHours"]
+    left = {day: span for day, span in days.items() if span is not None}
+    return {**detail, "openingHours": {**hours, "standardOpeningHours": left}}
 
 
 def _emptied(value: Any) -> Any:

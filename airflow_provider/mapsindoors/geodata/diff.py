@@ -126,12 +126,13 @@ def _same(field: str, wanted: Any, found: Any) -> bool:
 
 
 def timestamp(value: Any) -> Any:
-    """Return the moment of an ISO 8601 time, in UTC without a zone; another value as it is."""
+    """Return the moment of an ISO 8601 time, which is in UTC without a zone; another value as it is."""
     try:
         timestamp = datetime.fromisoformat(str(value))
     except ValueError:
         return value
-    return (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).astimezone(UTC)
+    # Moments of several zones are compared as they are: in UTC, some are outside of the years 1 to 9999.
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def build_update(
@@ -195,6 +196,8 @@ def complete_value(field: str, wanted: Any, found: Any) -> Any:
         for key, value in wanted.items()
         if value is not None
     }
+    # The service may refuse an empty value, so it is not sent where there is nothing to clear.
+    own = {key: value for key, value in own.items() if not (is_empty(value) and is_empty(there.get(key)))}
     if field == "baseTypeProperties":
         own = {key: as_text(value) for key, value in own.items()}
     return {**there, **own}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
@@ -14,7 +14,7 @@ from airflow_provider.core.files.row_source import RowOptions
 from airflow_provider.core.input.problems import Problems, nearest
 from airflow_provider.core.input.values import ABSENT, UnreadableValueError, normal_key, shown
 from airflow_provider.core.json_types import Json
-from airflow_provider.mapsindoors.geodata import details, validation
+from airflow_provider.mapsindoors.geodata import detail_columns, details, validation
 from airflow_provider.mapsindoors.geodata import values as read
 from airflow_provider.mapsindoors.geodata.wkt_wkb import parse_geometry
 
@@ -168,7 +168,7 @@ class RowReader:
             try:
                 given = column.read(value)
                 if column.place == "detail" and given is not ABSENT:
-                    details.add_column(parts["detail"], details.column_path(column.name), given)
+                    detail_columns.add_column(parts["detail"], detail_columns.column_path(column.name), given)
                     given = ABSENT
             except UnreadableValueError as problem:
                 problems.append(f"{key} {problem}")
@@ -220,7 +220,10 @@ class RowReader:
         if name.startswith("_"):
             return _Column("ignored", name, _ignored)
         if name.lower().startswith(details.PREFIX) and len(name) > len(details.PREFIX):
-            return _Column("detail", name, read.read_json)
+            wrong = detail_columns.column_problem(name)
+            return _Column(
+                "unknown" if wrong else "detail", f"{shown(key)} {wrong}" if wrong else name, read.read_json
+            )
         if name in REFERENCES:
             reader = read.read_index if name == "parentFloor" else read.read_key
             return _Column("reference", name, lambda value: _not_empty(reader(value)))
@@ -305,23 +308,28 @@ class PropertyLanguages:
             self._known.setdefault(base.lower(), base)
         self._keys: dict[str, tuple[str, str]] = {}
 
-    def apply(self, item: Json) -> list[str]:
+    def apply(self, item: Json, defaults: Set[str] = frozenset()) -> list[str]:
         """Set the languages of an object's property keys, and return the problems.
 
         :param item: an object of :class:`RowReader`; it is changed.
+        :param defaults: the keys that it has from defaults only; a key of its own wins over them.
         """
         texts = item.get("properties")
         if not texts:
             return []
         out: Json = {}
         problems: list[str] = []
-        for key, value in texts.items():
+        for key in sorted(texts, key=defaults.__contains__) if defaults else texts:
             name, problem = self._keys.get(key) or self._understand(key)
             if problem:
                 problems.append(ColumnProblem(problem))
+            elif name in out and key in defaults:
+                continue
             elif name in out:
-                problems.append(ColumnProblem(f"{name!r} is given twice; {_NO_CASE}"))
-            out[name] = value
+                is_base = f"{name.partition('@')[0]}@{BASE_LANGUAGE}" in texts
+                hint = "without a language, it is in the base language" if is_base else _NO_CASE
+                problems.append(ColumnProblem(f"{name!r} is given twice; {hint}"))
+            out[name] = texts[key]
         item["properties"] = out
         return problems
 

@@ -233,7 +233,7 @@ class SolutionSnapshot:
     def resolve_floor(self, building: str, index: str) -> str:
         """Return the id of a floor by its index within a building, given by id or external id."""
         owner = building if building in self.by_id else self.resolve("externalId", building)
-        floors = [child for child in self.children.get(owner, ()) if _index_of(self.by_id[child]) == index]
+        floors = [child for child in self.children.get(owner, ()) if index_of(self.by_id[child]) == index]
         return self._single(floors, f"floor with index {index[:60]} in building {shown(building)}")
 
     def resolve_display_type(self, given: str) -> str:
@@ -330,7 +330,11 @@ class SolutionSnapshot:
         return ids[0]
 
 
-def _index_of(floor: Json) -> str:
+def index_of(floor: Json) -> str:
+    """Return a floor's index as the service keeps it.
+
+    :param floor: the floor.
+    """
     found = (floor.get("baseTypeProperties") or {}).get("administrativeid")
     return str(read_index(found)) if isinstance(found, str) else str(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from airflow_provider.mapsindoors.geodata.diff import NESTED
 from airflow_provider.mapsindoors.geodata.rows import (
     KNOWN_COLUMNS,
     OF_SERVICE,
+    ColumnProblem,
     PropertyLanguages,
     RowReader,
     collect_problems,
@@ -24,6 +25,11 @@ from airflow_provider.mapsindoors.geodata.rows import (
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of, read_undecoded
 from airflow_provider.mapsindoors.geodata.values import with_members
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+
+_TWO_FORMS = ColumnProblem(
+    "has columns of details, and the defaults have the list additionalDetails; give both as columns, as in"
+    " defaults={'detail.website': ...}"
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +45,7 @@ class DesiredRow:
     :param base_type: base type of the row, or of its object.
     :param parent: the row of the parent, when the parent is a new object.
     :param columns: number of the row's columns, with those that have no value.
+    :param defaulted: keys of the properties that are from defaults.
     """
 
     number: int
@@ -50,6 +57,7 @@ class DesiredRow:
     parent: DesiredRow | None = None
     base_type: str = ""
     columns: int = 0
+    defaulted: Set[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.base_type = str(self.item.get("baseType") or "")
@@ -88,6 +96,21 @@ class Defaults:
         if own := item.get("additionalDetails"):
             out["additionalDetails"] = details.with_defaults(self.item.get("additionalDetails"), own)
         return out
+
+    def clashes(self, item: Json) -> list[str]:
+        """Return a problem when the defaults have a list of details, which an object's columns would hide."""
+        given = self.item.get("additionalDetails")
+        is_list = bool(given) and not isinstance(given, details.PartialDetails)
+        return (
+            [_TWO_FORMS]
+            if is_list and isinstance(item.get("additionalDetails"), details.PartialDetails)
+            else []
+        )
+
+    def added_keys(self, item: Json) -> Set[str]:
+        """Return the keys of the properties that an object has from the defaults only."""
+        own, given = item.get("properties"), self.item.get("properties")
+        return (given or {}).keys() - (own if isinstance(own, dict) else {}).keys()
 
     def references_under(self, item: Json, references: dict[str, str]) -> dict[str, str]:
         """Return references with the default ones, unless the row names its parent in another way."""
@@ -157,7 +180,9 @@ def read_desired_rows(
         given = merged.get("additionalDetails")
         if isinstance(given, list) and not exact and not row.keys() >= OF_SERVICE:
             problems += details.problems(given)
-        out.append(DesiredRow(number, merged, references, problems, columns=len(row)))
+        problems += base.clashes(item)
+        defaulted = base.added_keys(item)
+        out.append(DesiredRow(number, merged, references, problems, columns=len(row), defaulted=defaulted))
     return out
 
 
@@ -179,7 +204,10 @@ def set_languages(rows: Sequence[DesiredRow], base: str, known: Sequence[str] = 
     """
     languages = PropertyLanguages(base, known)
     for row in rows:
-        row.problems += languages.apply(row.item)
+        row.problems += languages.apply(row.item, row.defaulted)
+        given = row.item.get("additionalDetails")
+        if known and isinstance(given, list):
+            row.item["additionalDetails"] = details.with_languages(given, known)
 
 
 def raise_for_rows(rows: Sequence[DesiredRow], subject: str, match_on: str, more: Sequence[str] = ()) -> None:

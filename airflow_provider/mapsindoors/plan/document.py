@@ -124,6 +124,8 @@ class Plan:
 
         try:
             given = msgspec.json.decode(data)
+            if isinstance(given, dict) and isinstance(given.get("kind"), str):
+                raise ValueError(f"it is a plan for {given['kind'][:60]}")
             if given["version"] != VERSION:
                 raise ValueError(f"version {VERSION} is expected")
             plan = msgspec.convert(given, cls)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.snapshot import NEAR, SolutionSnapshot
+from airflow_provider.mapsindoors.geodata.snapshot import NEAR, SolutionSnapshot, index_of, key_of
 from airflow_provider.mapsindoors.plan.desired import DesiredRow
 from airflow_provider.mapsindoors.plan.document import Change, Plan
 
@@ -56,6 +56,54 @@ def _distance_problems(
                 f"would move to another venue, and its geometry is {away / 1000:,.0f} km away from it; give"
                 " the new geometry, too, or pass allow_distant=True"
             )
+
+
+def add_floor_problems(rows: Sequence[DesiredRow], snapshot: SolutionSnapshot, *, deletes: bool) -> None:
+    """Add a problem to each row that gives a building a second floor with the same index.
+
+    Rows that name their floor by its building and index would fit both.
+
+    :param rows: the rows after their references are resolved; they are changed.
+    :param snapshot: the solution.
+    :param deletes: whether compared floors without a row are deleted.
+    """
+    floors = [row for row in rows if row.base_type == "floor" and not row.problems]
+    placed = {row.object_id: row for row in floors if row.object_id}
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for row in floors:
+        by_place.setdefault(_place_of(row, snapshot), []).append(f"row {row.number}")
+    for row in floors:
+        place = _place_of(row, snapshot)
+        if row.object_id and place == _place_on_map(row.object_id, snapshot):
+            continue
+        others = [one for one in by_place[place] if one != f"row {row.number}"]
+        for child in snapshot.children.get(place[0], ()):
+            is_kept = not (deletes and snapshot.in_scope(child) and _key_of_id(child, snapshot))
+            is_other = child not in placed and snapshot.base_types[child] == "floor" and is_kept
+            if is_other and _place_on_map(child, snapshot) == place:
+                others.append(f"object {child}")
+        if others:
+            row.problems.append(
+                f"is a floor with the index {place[1]} in a building that has another one: {others[0]}"
+            )
+
+
+def _key_of_id(object_id: str, snapshot: SolutionSnapshot) -> str:
+    """Return an object's value of the match key; empty when it has none."""
+    return key_of(snapshot.by_id[object_id], snapshot.match_on)
+
+
+def _place_of(row: DesiredRow, snapshot: SolutionSnapshot) -> tuple[str, str]:
+    """Return the building that a row's floor will be in, and its index there."""
+    building, index = _place_on_map(row.object_id, snapshot) if row.object_id else ("", "")
+    given = (row.item.get("baseTypeProperties") or {}).get("administrativeid")
+    above = f"row {row.parent.number}" if row.parent else str(row.item.get(PARENT) or building)
+    return above, index_of(row.item) if given else index
+
+
+def _place_on_map(floor: str, snapshot: SolutionSnapshot) -> tuple[str, str]:
+    found = snapshot.by_id[floor]
+    return str(found.get(PARENT) or ""), index_of(found)
 
 
 def moves(plan: Plan) -> Iterator[Change]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider.mapsindoors.geodata import geometry
-from airflow_provider.mapsindoors.geodata.diff import build_update, complete_value
+from airflow_provider.mapsindoors.geodata.diff import NESTED, build_update, complete_value, is_empty
 from airflow_provider.mapsindoors.geodata.snapshot import SolutionSnapshot, key_of
 from airflow_provider.mapsindoors.geodata.validation import BASE_TYPES
 from airflow_provider.mapsindoors.plan.dependencies import (
@@ -76,6 +76,10 @@ def _plan_create(row: DesiredRow, snapshot: SolutionSnapshot) -> Change:
     body = {key: value for key, value in row.item.items() if value is not None}
     if "additionalDetails" in body:
         body["additionalDetails"] = complete_value("additionalDetails", body["additionalDetails"], None)
+    for name in NESTED:
+        if body.get(name):
+            members = {key: value for key, value in body[name].items() if not is_empty(value)}
+            body = {**body, name: members} if members else {k: v for k, v in body.items() if k != name}
     body["datasetId"] = snapshot.dataset["id"]
     body.setdefault("anchor", geometry.anchor(body["geometry"]))
     parent = row.parent.key if row.parent else ""

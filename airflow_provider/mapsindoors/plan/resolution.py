@@ -19,7 +19,7 @@ from airflow_provider.mapsindoors.geodata.snapshot import (
     key_of,
 )
 from airflow_provider.mapsindoors.plan.desired import DesiredRow, tree_level
-from airflow_provider.mapsindoors.plan.moves import move_problems
+from airflow_provider.mapsindoors.plan.moves import add_floor_problems, move_problems
 
 Json = dict[str, Any]
 
@@ -34,11 +34,13 @@ class Rules:
     :param allow_distant: whether places may be far from their venue.
     :param exact: whether the rows are objects of the service, whose values stay as they are.
     :param any_dataset: whether rows may name another solution, which the service ignores.
+    :param deletes: whether compared objects without a row are deleted.
     """
 
     allow_distant: bool = False
     exact: bool = False
     any_dataset: bool = False
+    deletes: bool = False
 
 
 def resolve_references(
@@ -62,6 +64,8 @@ def resolve_references(
     for row in rows:
         if not row.problems:
             row.problems += _validate_against_snapshot(row, snapshot, rules)
+    if not rules.exact:
+        add_floor_problems(rows, snapshot, deletes=rules.deletes)
     for row in sorted(rows, key=tree_level):
         if row.parent is not None and row.parent.problems:
             row.problems.append(f"its parent, row {row.parent.number}, is left out")
@@ -177,11 +181,18 @@ def _detail_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[st
     if not given:
         return
     found = snapshot.by_id[row.object_id].get("additionalDetails") if row.object_id else None
+    wrong: list[str] = []
     if isinstance(given, details.PartialDetails):
         given, wrong = details.with_types(given, found)
         row.item["additionalDetails"] = given or None
-        yield from wrong
-    yield from details.problems(given, snapshot.languages, found)
+        yield from details.spelling_problems(given, found)
+        if (unclear := details.ambiguities(found)) and not details.may_stay(given, found):
+            yield (
+                f"additionalDetails cannot be written: the object has {' and '.join(unclear)}, of which a"
+                " write would lose one; mend it in the CMS"
+            )
+    if given != found:
+        yield from dict.fromkeys([*wrong, *details.problems(given, snapshot.languages, found)])
 
 
 def _window_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[str]:
@@ -196,6 +207,8 @@ def _window_problems(row: DesiredRow, snapshot: SolutionSnapshot) -> Iterator[st
         return
     first, last = (given.get(name, found.get(name)) for name in names)
     begins, ends = timestamp(first), timestamp(last)
+    if isinstance(ends, datetime) and ends.year == 1 and "activeto" not in given:
+        return  # The service's way to say that there is no date.
     if isinstance(begins, datetime) and isinstance(ends, datetime) and ends <= begins:
         yield (
             f"activeto {last} is not after activefrom {first}, so the object would never be shown; a date"

@@ -98,6 +98,8 @@ def _detail_text(detail: Json | None) -> str:
     days = (detail.get("openingHours") or {}).get("standardOpeningHours") or {}
     parts = [str(detail.get("value") or "")]
     for day, span in days.items():
+        if span is None:
+            continue
         hours = "closed" if span.get("closedAllDay") else f"{span.get('startTime')}-{span.get('endTime')}"
         parts.append(f"{day} {hours}")
     shown = ("key", "detailType", "value", "openingHours")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider.errors import NotFoundError, RequestRejectedError, shorten
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, rejection_reason, split_batch
+from airflow_provider.mapsindoors.geodata.details import without_null_days
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.document import Change, Plan, write_order
 from airflow_provider.mapsindoors.plan.moves import Needs
@@ -80,7 +81,7 @@ class PlanExecution:
             if not part:
                 continue
             try:
-                self.hook.update_geodata([change.body for change in part])
+                self.hook.update_geodata([without_null_days(change.body) for change in part])
             except (RequestRejectedError, NotFoundError) as error:
                 pending += self._split_rejected(part, error)
             else:
@@ -109,7 +110,8 @@ class PlanExecution:
     def _without_children(self, batch: list[Change]) -> list[Change]:
         """Return the deletions below which nothing stays; the others are rejected.
 
-        The service may delete what is below an object, so the moves away from it are verified before.
+        The service may delete what is below an object. So the moves away from it are verified before, and the
+        map is read for what others have placed below it since the plan was made.
 
         :raises VerificationError: when a move is not on the map; nothing of the batch was deleted.
         """
@@ -125,6 +127,24 @@ class PlanExecution:
         if moved := [change for key, change in away.items() if key in done]:
             self.log.info("Reading the map before a deletion: %s must be elsewhere", counted(len(moved)))
             verify(self.hook, moved, self.plan.match_on)
+        return self._without_strangers(ready)
+
+    def _without_strangers(self, batch: list[Change]) -> list[Change]:
+        """Return the deletions below which is only what the plan deletes, too; the others are rejected."""
+        children: dict[str, list[str]] = {change.id: [] for change in batch}
+        for item in self.hook.iter_geodata() if batch else ():
+            if (above := item.get("parentId")) in children:
+                children[above].append(item["id"])
+        left = {change.id for change in self.plan.changes if change.operation == "delete"}
+        left -= {change.id for change, _ in self.failed}
+        ready = list(batch)
+        while refused := [change for change in ready if not left.issuperset(children[change.id])]:
+            for change in refused:
+                strangers = [key for key in children[change.id] if key not in left]
+                self.failed.append((change, _not_planned(strangers)))
+            # What is above a refused deletion, in the same batch, has to stay, too.
+            left -= {change.id for change in refused}
+            ready = [change for change in ready if change.id in left]
         return ready
 
     def _with_parents(self, batch: Iterable[Change]) -> list[Change]:
@@ -169,3 +189,8 @@ class PlanExecution:
             message=f"{len(self.failed)} rows were refused: {'; '.join(shorten(failures, 10))}"
             f" [written: {done}; not sent: {left}]",
         )
+
+
+def _not_planned(strangers: list[str]) -> str:
+    listed = ", ".join(shorten(strangers, 5))
+    return f"{counted(len(strangers))} below it would be deleted without being in the plan: {listed}"

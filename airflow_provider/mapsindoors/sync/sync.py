@@ -89,7 +89,8 @@ class Sync:
         snapshot = self._read_snapshot(dataset, rows)
         set_languages(rows, snapshot.base_language, snapshot.languages)
         (restore.match_backup if self.restore else match_rows)(rows, snapshot)
-        resolve_references(rows, snapshot, Rules(self.allow_distant, exact=self.restore))
+        rules = Rules(self.allow_distant, exact=self.restore, deletes=self.missing == "delete")
+        resolve_references(rows, snapshot, rules)
         if not self.skip_bad:
             self._reject_bad_rows(rows, snapshot)
         plan = make_plan(rows, snapshot, self.scope, self.missing, exact=self.restore)

@@ -16,7 +16,7 @@ from airflow_provider.errors import (
 )
 from airflow_provider.mapsindoors.api import counted
 from airflow_provider.mapsindoors.geodata.batches import batches, with_row_numbers
-from airflow_provider.mapsindoors.geodata.diff import complete_value, differences, with_anchor
+from airflow_provider.mapsindoors.geodata.diff import complete_value, differences, same_value, with_anchor
 from airflow_provider.mapsindoors.geodata.rows import NumberedRow
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
 from airflow_provider.mapsindoors.plan.desired import (
@@ -69,7 +69,7 @@ def update_rows(
     rows = read_desired_rows(source, subject, match_on="id", options=options)
     _check_ids(rows)
     raise_for_rows(rows, subject, "id")
-    if idle := sum(row.item.keys() == {"id"} for row in rows):
+    if idle := sum(row.item.keys() == {"id"} and not row.references for row in rows):
         log.warning("%d of %d rows have nothing but their id: they change nothing", idle, len(rows))
     items, moved = _with_map(hook, rows, Rules(allow_distant, any_dataset=True), subject)
     done, count = 0, len(items)
@@ -127,9 +127,17 @@ def _with_map(
 
 
 def _complete(item: Json, found: Json) -> Json:
-    """Return an object with all members of its nested fields, and with the anchor of its geometry."""
+    """Return an object with all members of its nested fields, and with the anchor of its geometry.
+
+    Details that are no difference are left out, as other details of the object may be wrong.
+    """
     wanted = with_anchor(item, found)
-    return {field: complete_value(field, value, found.get(field)) for field, value in wanted.items()}
+    return {
+        field: complete_value(field, value, found.get(field))
+        for field, value in wanted.items()
+        if value is not None
+        and not (field == "additionalDetails" and same_value(field, value, found.get(field)))
+    }
 
 
 def _describe_batch(hook: MapsIndoorsHook, error: ProviderError, batch: Sequence[NumberedRow]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from airflow_provider.core.input.values import shown_value
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import VerificationError
+from airflow_provider.errors import VerificationError, shorten
+from airflow_provider.mapsindoors.geodata.details import detail_differences
 from airflow_provider.mapsindoors.geodata.diff import differences
 from airflow_provider.mapsindoors.geodata.snapshot import key_of
 from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
@@ -20,6 +21,8 @@ READ_DELAYS = (0.0, 1.0, 3.0, 6.0)
 """Seconds before each read after a write. The vendor's docs do not say how soon a read shows a write."""
 
 _NOT_MOVED = " (the service may not move objects: the vendor's docs leave that open; move it in the CMS)"
+
+_KEPT = " (the service may keep what a list does not have: the docs leave that open; mend it in the CMS)"
 
 
 def read_repeatedly(hook: MapsIndoorsHook, pauses: Iterable[float] = READ_DELAYS) -> Iterator[Iterator[Json]]:
@@ -73,6 +76,10 @@ def discrepancies(changes: Sequence[Change], objects: Iterable[Json], match_on: 
             yield f"{described} does not exist"
         else:
             for path, (there, wanted) in differences(change.body, found).items():
+                if path == "additionalDetails":
+                    parts = "; ".join(shorten(list(detail_differences(wanted, there)), 5))
+                    yield f"{described}: additionalDetails is not as sent: {parts}{_KEPT}"
+                    continue
                 hint = _NOT_MOVED if path == "parentId" else ""
                 yield f"{described}: {path} is {shown_value(there)}, not {shown_value(wanted)}{hint}"
             if change.operation == "create" and keys[change.key] > 1:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider.errors import InputError
+from airflow_provider.mapsindoors.plan.desired import read_defaults, read_desired_rows, set_languages
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService, seed
 from airflow_provider.sandbox.server import Sandbox
 from tests.support.mapsindoors_sync import POI, RING, SQUARE, by_external_id, desk, put, sync, writes
@@ -253,3 +254,26 @@ def test_an_empty_reference_is_refused_before_any_request(sandbox: Sandbox, name
     with pytest.raises(InputError, match=f"row 1 .*{next(iter(names))}"):
         sync([{"externalId": "A-0-01", **names}])
     assert not sandbox.counters.requests
+
+
+@pytest.mark.parametrize(
+    ("row", "defaults"),
+    [
+        ({"name@en": "own"}, {"name": "default"}),
+        ({"name": "own"}, {"name@en": "default"}),
+        ({"properties": {"Name@EN": "own"}}, {"name": "default"}),
+    ],
+)
+def test_a_name_of_a_row_wins_over_that_of_the_defaults(
+    row: dict[str, Any], defaults: dict[str, Any]
+) -> None:
+    (read,) = read_desired_rows([{"externalId": "1", **row}], defaults=read_defaults(defaults))
+    set_languages([read], "en", ["en", "da"])
+    assert read.problems == []
+    assert read.item["properties"] == {"name@en": "own"}
+
+
+def test_a_name_that_is_given_twice_is_explained() -> None:
+    (read,) = read_desired_rows([{"externalId": "1", "name": "a", "name@en": "b"}])
+    set_languages([read], "en", ["en", "da"])
+    assert read.problems == ["'name@en' is given twice; without a language, it is in the base language"]

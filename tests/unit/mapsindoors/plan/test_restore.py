@@ -151,3 +151,20 @@ def test_a_backup_of_another_solution_is_refused(
         sync(backup, restore=True)
     assert unlimited_service.campus.geodata == objects
     assert writes(sandbox) == 0
+
+
+@pytest.mark.parametrize("name", ["map.json", "map.geojson", "map.csv", "map", "map.jsonl.gz"])
+def test_a_backup_that_could_not_be_restored_is_refused(
+    unlimited_service: MapsIndoorsService, sandbox: Sandbox, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match=r"must end in \.jsonl"):
+        sync([{"externalId": "A-0-01", "name": "Q"}], backup=str(tmp_path / name))
+    assert sum(sandbox.counters.requests.values()) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_for_a_catalogue_is_named(unlimited_service: MapsIndoorsService, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"version": 1, "kind": "display types", "changes": [{"operation": "create"}]}))
+    with pytest.raises(InputError, match="it is a plan for display types"):
+        sync(plan=str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -138,3 +139,42 @@ def test_dates_of_a_query_are_in_the_time_zone_of_the_query() -> None:
     without.add([["A-0-01", "2026-09-05T18:00:00"]])
     (row,) = read_desired_rows(without)
     assert "without a time zone" in row.problems[0]
+
+
+NEW = {
+    "externalId": "N-1",
+    "baseType": "poi",
+    "name": "D",
+    "displayType": "Workspace",
+    "parentExternalId": "A-0",
+    "lon": 12.57052,
+    "lat": 55.78051,
+}
+
+
+def test_an_empty_date_is_not_sent_where_there_is_nothing_to_clear(service: MapsIndoorsService) -> None:
+    service.empty_dates = "refuse"
+    assert sync([{**NEW, "activeto": "", "activefrom": "", "description@en": ""}])["create"] == 1
+    assert sync([{**NEW, "activeto": ""}])["unchanged"] == 1
+    assert sync(room(capacity=7, activeto=""))["update"] == 1
+    key = by_external_id(service)["A-0-01"]["id"]
+    row = {"id": key, "capacity": 8, "activefrom": ""}
+    assert MapsIndoorsUpdateGeodataOperator(task_id="t", geodata=[row]).execute({}) == {"updated": 1}
+    assert members(service)["capacity"] == "8"
+
+
+@pytest.mark.parametrize(
+    "stored", ["9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59.9999999Z", "0001-01-01T00:00:00+01:00"]
+)
+def test_a_stored_date_at_the_end_of_time_is_compared(service: MapsIndoorsService, stored: str) -> None:
+    store(service, activeto=stored)
+    assert sync(room(activefrom=FROM))["update"] == 1
+    assert sync(room(activeto=TO))["update"] == 1
+    store(service, activefrom="0001-01-01T00:00:00+01:00")
+    assert sync(room(activeto=FROM))["update"] == 1
+
+
+def test_no_date_as_net_writes_it_ends_nothing(service: MapsIndoorsService, tmp_path: Path) -> None:
+    store(service, activeto="0001-01-01T00:00:00")
+    plan = str(tmp_path / "plan.json")
+    assert sync(room(activefrom=FROM), mode="plan", plan_output=plan)["update"] == 1

@@ -14,7 +14,11 @@ from airflow_provider.errors import (
     RequestRejectedError,
     VerificationError,
 )
-from airflow_provider.mapsindoors.operators import MapsIndoorsUpdateGeodataOperator
+from airflow_provider.mapsindoors.hooks import MapsIndoorsHook
+from airflow_provider.mapsindoors.operators import (
+    MapsIndoorsDeleteGeodataOperator,
+    MapsIndoorsUpdateGeodataOperator,
+)
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.mapsindoors.seed import TUTORIAL_FLOOR
 from airflow_provider.sandbox.server import Sandbox
@@ -192,3 +196,112 @@ def test_a_plan_is_refused_when_a_moved_object_was_moved_elsewhere_since(
     put(service, {**found["A-1-03"], "parentId": found["A-0"]["id"]})
     with pytest.raises(PlanRejectedError, match="parentId was"):
         sync(plan=plan)
+
+
+# -- what others place below an object that is deleted -------------------------------------------------
+
+
+def desk_of(service: MapsIndoorsService) -> dict[str, Any]:
+    """Return a place as the service stores it."""
+    return next(item for item in service.campus.geodata.values() if item["baseType"] == "poi")
+
+
+@pytest.mark.parametrize("batch_size", [500, 1])
+@pytest.mark.parametrize("below", ["A-1", "A-1-01"])
+def test_what_somebody_adds_below_a_deleted_object_is_not_taken_along(
+    service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch, below: str, batch_size: int
+) -> None:
+    found = by_external_id(service)
+    floor = found["A-1"]["id"]
+    kept = [{"externalId": code} for code in found if not code.startswith("A-1")]
+    new = {**desk_of(service), "id": "d" * 24, "externalId": "BY-SOMEBODY", "parentId": found[below]["id"]}
+    added = [new]
+
+    def adds_before_the_floor(hook: MapsIndoorsHook) -> Any:
+        is_last = not any(one.get("parentId") == floor for one in service.campus.geodata.values())
+        if added and (is_last or below != "A-1"):
+            put(service, added.pop())
+        return read(hook)
+
+    read = MapsIndoorsHook.iter_geodata
+    monkeypatch.setattr(MapsIndoorsHook, "iter_geodata", adds_before_the_floor)
+    with pytest.raises(RequestRejectedError, match=f"would be deleted without being in the plan: {'d' * 24}"):
+        sync(kept, missing="delete", max_deletes=100, batch_size=batch_size)
+    assert {"A-1", below, "BY-SOMEBODY"} <= by_external_id(service).keys()
+
+
+def test_an_added_place_keeps_all_that_is_above_it(
+    service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = by_external_id(service)
+    kept = [{"externalId": code} for code in found if not code.startswith("A-1")]
+    new = {**desk_of(service), "id": "d" * 24, "externalId": "D", "parentId": found["A-1-01"]["id"]}
+    read = MapsIndoorsHook.iter_geodata
+
+    def adds_first(hook: MapsIndoorsHook) -> Any:
+        put(service, new)
+        return read(hook)
+
+    monkeypatch.setattr(MapsIndoorsHook, "iter_geodata", adds_first)
+    result = sync(kept, missing="delete", max_deletes=100, on_row_error="skip")
+    assert result["failed"] == 2
+    assert {"A-1", "A-1-01", "D"} <= by_external_id(service).keys()
+    assert "A-1-02" not in by_external_id(service)
+
+
+def test_the_operator_that_deletes_takes_nothing_along_either(
+    service: MapsIndoorsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = by_external_id(service)
+    new = {**desk_of(service), "id": "d" * 24, "externalId": "D", "parentId": found["A-1-01"]["id"]}
+    read = MapsIndoorsHook.iter_geodata
+
+    def adds_first(hook: MapsIndoorsHook) -> Any:
+        put(service, new)
+        return read(hook)
+
+    monkeypatch.setattr(MapsIndoorsHook, "iter_geodata", adds_first)
+    task = MapsIndoorsDeleteGeodataOperator(task_id="t", ids=[found["A-1-01"]["id"]])
+    with pytest.raises(RequestRejectedError, match="without being in the plan"):
+        task.execute({})
+    assert {"A-1-01", "D"} <= by_external_id(service).keys()
+
+
+# -- floors with the same index ------------------------------------------------------------------------
+
+
+def floor_of(code: str, index: object, building: str) -> dict[str, Any]:
+    row = {"externalId": code, "baseType": "floor", "parentExternalId": building, "geometry": SQUARE}
+    return {**row, "baseTypeProperties": {"name": code, "administrativeid": index}}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"externalId": "A-0", "parentExternalId": "BLD-B"}],
+        [floor_of("B-NEW", 0.0, "BLD-B")],
+        [{"externalId": "B-1", "administrativeid": "0"}],
+        [floor_of("B-8", 80, "BLD-B"), floor_of("B-9", "80", "BLD-B")],
+    ],
+)
+def test_a_building_gets_no_second_floor_with_an_index(
+    service: MapsIndoorsService, sandbox: Sandbox, rows: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(InputError, match="is a floor with the index .* in a building that has another one"):
+        sync(rows)
+    assert writes(sandbox) == 0
+
+
+def test_floors_may_swap_their_indices_and_replace_deleted_ones(service: MapsIndoorsService) -> None:
+    swap = [
+        {"externalId": "B-0", "administrativeid": "1"},
+        {"externalId": "B-1", "administrativeid": "0"},
+    ]
+    assert sync(swap)["update"] == 2
+    found = by_external_id(service)
+    floor = found["B-0"]["id"]
+    below = {code for code, one in found.items() if one.get("parentId") == floor}
+    rows = [{"externalId": code} for code in found if code != "B-0" and code not in below]
+    new = floor_of("B-NEW", 1, "BLD-B")
+    result = sync([*rows, new], missing="delete", max_deletes=100)
+    assert (result["create"], result["delete"]) == (1, len(below) + 1)
