@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider.core.redaction import REDACTED, Redactor
+from airflow_provider.errors import InputError
+from airflow_provider.leanix.configurations import key_of
 
 _NAMES = re.compile(
     r"token|secret|passw|pwd|credential|connection_?string|(api|access|account|private|shared|storage)[_-]?key"
@@ -22,12 +25,17 @@ _FORMS = re.compile(
 )
 """Texts in the form of a secret: API tokens, users in URLs, and parts of connection strings."""
 
-_MASKED = re.compile(r".{0,4}[*•x]{3,}.{0,4}|<?(?:redacted|masked|hidden)>?", re.IGNORECASE)
-"""The form of a secret that the service itself has masked."""
+_MASKED = re.compile(
+    r".{0,12}[*•●]{3,}.{0,12}|x{3,}(?:[-.]?\w{1,4})?|[<\[({]?(?:redacted|masked|hidden)[>\])}]?",
+    re.IGNORECASE,
+)
+"""The form of a secret that is masked, by the service or in a plan."""
+
+_PROBE = "pr0be-of-a-secret"
 
 
 def is_masked(value: Any) -> bool:
-    """Return whether a stored value is a secret that the service has masked: it cannot be compared."""
+    """Return whether the value of a field for secrets is masked: it cannot be compared, nor be stored."""
     return isinstance(value, str) and bool(_MASKED.fullmatch(value))
 
 
@@ -41,8 +49,10 @@ class SecretMask:
     """
 
     def __init__(self, *configurations: Any) -> None:
-        found = {text for one in configurations for text in _secrets(one) if not is_masked(text)}
-        self.secrets = sorted(found)
+        hidden = [node for one in configurations for node in _nodes(one) if node.is_secret]
+        texts = {str(node.value) for node in hidden if _can_be_secret(node.value)}
+        self.secrets = sorted(text for text in texts if not is_masked(text))
+        self._paths = {node.path for node in hidden}
         self._redactor = Redactor(self.secrets)
 
     def text(self, text: str) -> str:
@@ -70,9 +80,58 @@ class SecretMask:
         :param path: names of the fields around it: ``credentials.apiToken``.
         """
         is_scalar = not isinstance(value, (Mapping, list))
-        return self.value(
-            value, is_secret=bool(_NAMES.search(path)) or (is_scalar and str(value) in self.secrets)
-        )
+        return self.value(value, is_secret=self.hides(path) or (is_scalar and str(value) in self.secrets))
+
+    def hides(self, path: str) -> bool:
+        """Return whether the value at a path is a secret by the names of its fields."""
+        return path in self._paths
+
+
+def placeholders(configuration: Mapping[str, Any]) -> list[str]:
+    """Return the paths of secrets that are masked, so that storing them would destroy those that are stored.
+
+    :param configuration: a configuration that is to be stored.
+    """
+    return [
+        node.path
+        for node in _nodes(configuration)
+        if isinstance(node.value, str)
+        and (is_masked(node.value) if node.is_secret else _has_masked_form(node.value))
+    ]
+
+
+def raise_if_masked(configurations: Iterable[Mapping[str, Any]]) -> None:
+    """Raise when configurations that are to be stored have masks instead of secrets.
+
+    :raises InputError: with the fields of all of them.
+    """
+    problems = [
+        f"{path} of {'/'.join(key_of(one))} is masked; storing that would destroy the secret, so give the secret"
+        for one in configurations
+        for path in placeholders(one)
+    ]
+    if problems:
+        raise InputError(problems, "configuration")
+
+
+def _has_masked_form(text: str) -> bool:
+    """Return whether a text has a mask where a secret would stand, such as the password of a URL."""
+    probe = text.replace(REDACTED, _PROBE)
+    return REDACTED in text and SecretMask().text(probe) != probe
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A value in a configuration.
+
+    :param path: its path: ``headers[0].value``.
+    :param value: the value.
+    :param is_secret: whether it is a secret by the names of its fields.
+    """
+
+    path: str
+    value: Any
+    is_secret: bool
 
 
 def _fields(value: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, Any, bool]]:
@@ -85,15 +144,16 @@ def _fields(value: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, An
 
 
 def _can_be_secret(value: Any) -> bool:
-    return value not in (None, "") and not isinstance(value, bool)
+    return value not in (None, "") and not isinstance(value, (bool, Mapping, list))
 
 
-def _secrets(value: Any, is_secret: bool = False) -> Iterator[str]:
+def _nodes(value: Any, path: str = "", is_secret: bool = False) -> Iterator[_Node]:
+    """Yield a configuration and all values in it; the paths are those of its changes."""
+    if path:
+        yield _Node(path, value, is_secret)
     if isinstance(value, Mapping):
-        for _, one, hidden in _fields(value, is_secret):
-            yield from _secrets(one, hidden)
+        for name, one, hidden in _fields(value, is_secret):
+            yield from _nodes(one, f"{path}.{name}" if path else str(name), hidden)
     elif isinstance(value, list):
-        for one in value:
-            yield from _secrets(one, is_secret)
-    elif is_secret and _can_be_secret(value):
-        yield str(value)
+        for number, one in enumerate(value):
+            yield from _nodes(one, f"{path}[{number}]", is_secret)
