@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider.errors import InputError, PlanRejectedError, RequestRejectedError
-from airflow_provider.leanix.as_code.secrets import SecretMask
+from airflow_provider.leanix.as_code.secrets import SecretMask, placeholders
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key
 from tests.support.budgets import forget_tokens
@@ -21,6 +21,19 @@ from .test_strict_service import EXPORT
 
 TOKEN = "very/secret+token %&"
 OTHER = "another=secret/42?"
+PARAMETERS = ("code", "key", "subscription-key", "auth", "sig", "api_key", "x-functions-key", "access_token")
+NAMES = (
+    *("pass", "dbPass", "passphrase", "encryptionKey", "functionKey", "bearer", "jwt", "api key", "API.KEY"),
+    *(
+        "X-Api-Key",
+        "apikey",
+        "access-key-id",
+        "subscriptionKeys",
+        "hostkey",
+        "ssh_key",
+        "sasUrl",
+    ),
+)
 
 
 def put(configuration: Any = None, **arguments: Any) -> dict[str, Any]:
@@ -166,6 +179,19 @@ def test_secrets_are_in_no_plan_and_are_given_when_it_is_applied(
         {"x": "DefaultEndpointsProtocol=https;AccountKey=s3cr3t;EndpointSuffix=y"},
         {"x": "LXT_s3cr3t"},
         {"x": "Bearer s3cr3t-s3cr3t"},
+        *({"url": f"https://host/f?a=1&{name}=s3cr3t&b=2"} for name in PARAMETERS),
+        {"url": "https://host/f?code=s3cr3t"},
+        {"headerName": "x-api-key", "headerValue": "s3cr3t"},
+        {"name": "Ocp-Apim-Subscription-Key", "value": "s3cr3t"},
+        {"key": "Cookie", "values": ["a=s3cr3t"]},
+        {"header": "X-Functions-Key", "value": "s3cr3t"},
+        *({"x": {name: "s3cr3t"}} for name in NAMES),
+        {"pem": "-----BEGIN PRIVATE KEY-----\nMIIs3cr3t\n-----END PRIVATE KEY-----"},
+        {"x": "a\n-----BEGIN RSA PRIVATE KEY-----\nMIIs3cr3t\n"},
+        {"note": "user: a, password: s3cr3t; then"},
+        {"note": 'set api key="s3cr3t s3cr3t" there'},
+        {"script": "connect({clientSecret: 's3cr3t'})"},
+        {"x": "eyJhbGciOiJIUzI1NiJ9.s3cr3t.s3cr3t"},
     ],
 )
 def test_secrets_are_masked_by_name_and_by_value(value: Any) -> None:
@@ -181,8 +207,17 @@ def test_values_that_are_no_secrets_are_shown() -> None:
         "connectorId": "a",
         "processors": [{"run": 0}],
         "x": None,
+        "scope": {"facetFilters": [{"facetKey": "FactSheetTypes", "keys": ["Application"]}]},
+        "output": [{"key": {"expr": "name"}, "value": "a"}, {"key": "externalKey", "value": "bypass"}],
+        "condition": "${data.apiKey == 'x' && monkey != 1}",
+        "url": "https://host/path?keys=1&codes=2&page=3",
+        "note": "the key: it opens; code: 5; monkey=7",
+        "primaryKey": "id",
+        "bypass": "yes",
+        "header": {"x": "apiToken=${variables.apiToken}"},
     }
     assert SecretMask(value).value(value) == value
+    assert placeholders(value) == []
 
 
 def test_a_secret_that_the_service_masks_is_stored_each_time(leanix: Any, sandbox: Any, plan: str) -> None:
