@@ -45,8 +45,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
     Returns ``{"configuration": [...], "changed": bool, "differences": [...]}`` for one configuration: the
     five fields of its key, whether it was written (or would be, with ``mode="plan"``), and the fields that
     are added (``+``), removed (``-``) or changed (``~``). For several, ``{"create": n, "update": n,
-    "unchanged": n, "configurations": [...]}``, with such an object for each one that differs. With a plan's
-    path, ``plan`` is that.
+    "unchanged": n, "configurations": [...]}``, with such an object for each one that differs. What an earlier
+    attempt has written is unchanged. With a plan's path, ``plan`` is that.
     """
 
     template_fields: Sequence[str] = ("configuration", "mode", "plan_output", "plan", "leanix_conn_id")
@@ -86,9 +86,8 @@ class LeanIXPutConfigurationOperator(BaseOperator):
             sync = ConfigurationSync(hook, given, self.plan_output)
             plan = sync.load_plan(self.plan) if self.plan else sync.make_plan()
             self._log(plan)
-            if self.mode == "apply":
-                sync.apply(plan)
-        result = self._result(plan, is_single=is_single or (given is None and len(plan.entries) == 1))
+            entries = sync.apply(plan) if self.mode == "apply" else plan.entries
+        result = self._result(entries, is_single=is_single or (given is None and len(entries) == 1))
         return add_to_outlet_events(context, self.outlets, result)
 
     def _check_arguments(self) -> None:
@@ -96,8 +95,12 @@ class LeanIXPutConfigurationOperator(BaseOperator):
         from airflow_provider.core.input.conditions import raise_problems
         from airflow_provider.core.sync.paths import read_paths
 
+        # Without its path, a plan would be anything that is in the repository now.
+        is_lost = isinstance(self.plan, str) and self.plan.strip() == "None"
         problems = [*check_choice("mode", self.mode, MODES), *read_paths(self, "plan_output", "plan")]
-        if self.configuration is None and self.plan is None:
+        if is_lost:
+            problems.append("'plan' is the text 'None', which a template made of a value that is not there")
+        elif self.configuration is None and self.plan is None:
             problems.append("give 'configuration', or the path of a plan as 'plan'")
         raise_problems(problems)
 
@@ -109,14 +112,16 @@ class LeanIXPutConfigurationOperator(BaseOperator):
             shown = "".join(f"\n  {line}" for line in lines)
             self.log.info("Configuration %s: %s%s", entry.name, entry.operation, shown)
 
-    def _result(self, plan: Plan, *, is_single: bool) -> dict[str, Any]:
+    def _result(self, entries: Sequence[Entry], *, is_single: bool) -> dict[str, Any]:
+        from airflow_provider.leanix.as_code.plan import count
+
         path = self.plan_output or self.plan
         place = {"plan": path} if path else {}
         if is_single:
-            return {**_summary(plan.entries[0], _MAX_DIFFERENCES), **place}
-        changed = [entry for entry in plan.entries if entry.operation != "unchanged"]
+            return {**_summary(entries[0], _MAX_DIFFERENCES), **place}
+        changed = [entry for entry in entries if entry.operation != "unchanged"]
         return {
-            **plan.counts(),
+            **count(entries),
             "configurations": [_summary(entry, _MAX_LISTED) for entry in changed[:_MAX_LISTED]],
             **place,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -51,6 +51,12 @@ class Entry:
     def name(self) -> str:
         """The key as one text."""
         return "/".join(self.key)
+
+
+def count(entries: Iterable[Entry]) -> dict[str, int]:
+    """Return the number of configurations by operation."""
+    found = Counter(entry.operation for entry in entries)
+    return {operation: found[operation] for operation in OPERATIONS}
 
 
 @dataclass
@@ -102,8 +108,7 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """Return the number of configurations by operation."""
-        found = Counter(entry.operation for entry in self.entries)
-        return {operation: found[operation] for operation in OPERATIONS}
+        return count(self.entries)
 
     def sign(self) -> None:
         """Set the fingerprint."""
@@ -165,6 +170,19 @@ class Plan:
         return [found[tuple(entry.key)] for entry in self.entries]
 
 
-def is_stored(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> bool:
-    """Return whether a configuration is stored, as far as the service shows it."""
-    return found is not None and all(is_masked(one.old) for one in changes(wanted, found))
+def is_stored(
+    wanted: Mapping[str, Any], found: Mapping[str, Any] | None, *, as_far_as_shown: bool = False
+) -> bool:
+    """Return whether a configuration is stored.
+
+    :param wanted: the configuration.
+    :param found: the stored configuration with its key; None without one.
+    :param as_far_as_shown: whether a secret that the service has masked may be any.
+    """
+    if found is None:
+        return False
+    differences = list(changes(wanted, found))
+    if not differences or not as_far_as_shown:
+        return not differences
+    mask = SecretMask(wanted)
+    return all(mask.hides(one.path) and is_masked(one.old) for one in differences)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider.core.files.atomic import AtomicFile
@@ -12,8 +13,8 @@ from airflow_provider.core.sync.page import page_path
 from airflow_provider.errors import PlanRejectedError, shorten
 from airflow_provider.leanix.api import read_claims, workspace_id_of
 from airflow_provider.leanix.as_code.page import page
-from airflow_provider.leanix.as_code.plan import Entry, Plan, is_stored
-from airflow_provider.leanix.as_code.secrets import SecretMask
+from airflow_provider.leanix.as_code.plan import Entry, Plan, count, is_stored
+from airflow_provider.leanix.as_code.secrets import SecretMask, raise_if_masked
 from airflow_provider.leanix.configurations import key_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class ConfigurationSync:
         self._stored: Stored = {}
         self._is_loaded = False
         _hide_secrets(hook, given)
+        raise_if_masked(given or ())
 
     def make_plan(self) -> Plan:
         """Compare the configurations with the stored ones, and write the plan."""
@@ -71,14 +73,16 @@ class ConfigurationSync:
                 f"the plan {path} is for workspace {plan.workspace}, not for {self._workspace}"
             )
         self._wanted = plan.configurations(self._given)
+        raise_if_masked(self._wanted)
         self._is_loaded = True
         self._write(plan)
         return plan
 
-    def apply(self, plan: Plan) -> None:
-        """Write the configurations that differ.
+    def apply(self, plan: Plan) -> list[Entry]:
+        """Write the configurations that differ; return the plan's entries, with what was done.
 
-        A write that is repeated has no further effect, so a retry of a killed task writes what is left.
+        A write that is repeated has no further effect, so a retry of a killed task writes what is left. What
+        an earlier attempt has written is unchanged.
 
         :param plan: the plan that was made or loaded.
         :raises PlanRejectedError: before any write, for stored configurations that have changed since.
@@ -86,14 +90,18 @@ class ConfigurationSync:
         if self._is_loaded:
             self._read_stored([tuple(entry.key) for entry in plan.entries])
             self._raise_if_changed(plan)
-        written = 0
+        done = []
         for entry, wanted in zip(plan.entries, self._wanted, strict=True):
-            if entry.operation == "unchanged" or (self._is_loaded and self._is_done(entry, wanted)):
+            if self._is_loaded and is_stored(wanted, self._found(entry)):
+                done.append(replace(entry, operation="unchanged", changes=[]))
                 continue
-            self._hook.put_configuration(wanted)
-            written += 1
-            self._hook.log.info("Stored configuration %s", entry.name)
-        self._hook.log.info("%d configurations were stored", written)
+            done.append(entry)
+            if entry.operation != "unchanged":
+                self._hook.put_configuration(wanted)
+                self._hook.log.info("Stored configuration %s", entry.name)
+        counts = count(done)
+        self._hook.log.info("%d configurations were stored", counts["create"] + counts["update"])
+        return done
 
     @property
     def _host(self) -> str:
@@ -113,16 +121,16 @@ class ConfigurationSync:
         _hide_secrets(self._hook, found)
         self._stored = {key_of(one): one for one in found}
 
-    def _is_done(self, entry: Entry, wanted: dict[str, Any]) -> bool:
-        return is_stored(wanted, self._stored.get(tuple(entry.key)))
+    def _found(self, entry: Entry) -> dict[str, Any] | None:
+        return self._stored.get(tuple(entry.key))
 
     def _raise_if_changed(self, plan: Plan) -> None:
         """Raise when stored configurations are neither as they were planned against, nor as planned."""
         changed = []
         for entry, wanted in zip(plan.entries, self._wanted, strict=True):
-            found = self._stored.get(tuple(entry.key))
+            found = self._found(entry)
             before = "" if found is None else plan.hash_of(found)
-            if before != entry.before and not self._is_done(entry, wanted):
+            if before != entry.before and not is_stored(wanted, found, as_far_as_shown=True):
                 changed.append(f"{entry.name} {'is gone' if found is None else 'was changed'}")
         if changed:
             raise PlanRejectedError(

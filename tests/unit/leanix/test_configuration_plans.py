@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider.errors import InputError, PlanRejectedError, RequestRejectedError
-from airflow_provider.leanix.as_code.secrets import SecretMask
+from airflow_provider.leanix.as_code.secrets import SecretMask, placeholders
 from airflow_provider.leanix.operators import LeanIXPutConfigurationOperator
 from airflow_provider.sandbox.leanix.seed import configuration_key
 from tests.support.budgets import forget_tokens
@@ -21,6 +21,19 @@ from .test_strict_service import EXPORT
 
 TOKEN = "very/secret+token %&"
 OTHER = "another=secret/42?"
+PARAMETERS = ("code", "key", "subscription-key", "auth", "sig", "api_key", "x-functions-key", "access_token")
+NAMES = (
+    *("pass", "dbPass", "passphrase", "encryptionKey", "functionKey", "bearer", "jwt", "api key", "API.KEY"),
+    *(
+        "X-Api-Key",
+        "apikey",
+        "access-key-id",
+        "subscriptionKeys",
+        "hostkey",
+        "ssh_key",
+        "sasUrl",
+    ),
+)
 
 
 def put(configuration: Any = None, **arguments: Any) -> dict[str, Any]:
@@ -64,7 +77,7 @@ def test_exactly_the_plan_is_applied(leanix: Any, sandbox: Any, plan: str) -> No
     put(wanted, mode="plan", plan_output=plan)
     assert put(plan=plan)["differences"] == ["~ sequentialExecution"]
     assert stored(leanix, wanted) == wanted
-    assert put(plan=plan)["changed"]
+    assert put(plan=plan)["changed"] is False
     assert sandbox.counters.total("PUT") == 1
 
 
@@ -166,6 +179,19 @@ def test_secrets_are_in_no_plan_and_are_given_when_it_is_applied(
         {"x": "DefaultEndpointsProtocol=https;AccountKey=s3cr3t;EndpointSuffix=y"},
         {"x": "LXT_s3cr3t"},
         {"x": "Bearer s3cr3t-s3cr3t"},
+        *({"url": f"https://host/f?a=1&{name}=s3cr3t&b=2"} for name in PARAMETERS),
+        {"url": "https://host/f?code=s3cr3t"},
+        {"headerName": "x-api-key", "headerValue": "s3cr3t"},
+        {"name": "Ocp-Apim-Subscription-Key", "value": "s3cr3t"},
+        {"key": "Cookie", "values": ["a=s3cr3t"]},
+        {"header": "X-Functions-Key", "value": "s3cr3t"},
+        *({"x": {name: "s3cr3t"}} for name in NAMES),
+        {"pem": "-----BEGIN PRIVATE KEY-----\nMIIs3cr3t\n-----END PRIVATE KEY-----"},
+        {"x": "a\n-----BEGIN RSA PRIVATE KEY-----\nMIIs3cr3t\n"},
+        {"note": "user: a, password: s3cr3t; then"},
+        {"note": 'set api key="s3cr3t s3cr3t" there'},
+        {"script": "connect({clientSecret: 's3cr3t'})"},
+        {"x": "eyJhbGciOiJIUzI1NiJ9.s3cr3t.s3cr3t"},
     ],
 )
 def test_secrets_are_masked_by_name_and_by_value(value: Any) -> None:
@@ -181,19 +207,98 @@ def test_values_that_are_no_secrets_are_shown() -> None:
         "connectorId": "a",
         "processors": [{"run": 0}],
         "x": None,
+        "scope": {"facetFilters": [{"facetKey": "FactSheetTypes", "keys": ["Application"]}]},
+        "output": [{"key": {"expr": "name"}, "value": "a"}, {"key": "externalKey", "value": "bypass"}],
+        "condition": "${data.apiKey == 'x' && monkey != 1}",
+        "url": "https://host/path?keys=1&codes=2&page=3",
+        "note": "the key: it opens; code: 5; monkey=7",
+        "primaryKey": "id",
+        "bypass": "yes",
+        "header": {"x": "apiToken=${variables.apiToken}"},
     }
     assert SecretMask(value).value(value) == value
+    assert placeholders(value) == []
 
 
-def test_a_secret_that_the_service_masks_does_not_hinder_a_retry(
-    leanix: Any, sandbox: Any, plan: str
-) -> None:
+def test_a_secret_that_the_service_masks_is_stored_each_time(leanix: Any, sandbox: Any, plan: str) -> None:
     leanix.masks_secrets = True
+    put(report(credentials={"apiToken": OTHER}))
     wanted = report(credentials={"apiToken": TOKEN})
     put(wanted, mode="plan", plan_output=plan)
     for _ in range(2):
-        put(wanted, plan=plan)
-    assert sandbox.counters.total("PUT") == 1
+        assert put(wanted, plan=plan)["changed"]
+        assert stored(leanix, wanted) == wanted
+    assert sandbox.counters.total("PUT") == 3
+
+
+@pytest.mark.parametrize("text", ["hidden", "masked", "<redacted>", "xxx", "xxx-1", "***", "****1234"])
+def test_only_secrets_count_as_masked(leanix: Any, plan: str, text: str) -> None:
+    stored(leanix, report())["variables"] = {"visibility": {"default": text}}
+    wanted = report(variables={"visibility": {"default": "shown"}})
+    put(wanted, mode="plan", plan_output=plan)
+    assert put(wanted, plan=plan)["changed"]
+    assert stored(leanix, wanted) == wanted
+
+
+@pytest.mark.parametrize("text", ["hidden", "xxx-1", "***"])
+def test_a_change_to_a_text_like_a_mask_is_a_change(leanix: Any, plan: str, text: str) -> None:
+    stored(leanix, report())["description"] = "a"
+    put(report(description="b"), mode="plan", plan_output=plan)
+    stored(leanix, report())["description"] = text
+    with pytest.raises(PlanRejectedError, match="was changed"):
+        put(plan=plan)
+    assert stored(leanix, report())["description"] == text
+
+
+def test_the_result_counts_what_was_written(leanix: Any, sandbox: Any, plan: str) -> None:
+    ones = [report(sequentialExecution=True), EXPORT, report(connectorVersion="2.0.0")]
+    put(ones, mode="plan", plan_output=plan)
+    sandbox.faults.add("status", status=422, method="PUT", path="/configurations", after=1)
+    with pytest.raises(RequestRejectedError):
+        put(plan=plan)
+    result = put(plan=plan)
+    assert (result["create"], result["update"], result["unchanged"]) == (2, 0, 1)
+    assert len(result["configurations"]) == 2
+    result = put(plan=plan)
+    assert (result["create"], result["update"], result["unchanged"]) == (0, 0, 3)
+    assert result["configurations"] == []
+
+
+@pytest.mark.parametrize("mask", ["***", "•••", "****1234", "xxxx", "<redacted>", "[masked]", "hidden"])
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        (lambda mask: {"credentials": {"apiToken": mask}}, "credentials.apiToken"),
+        (
+            lambda mask: {"headers": [{"key": "Accept"}, {"key": "Authorization", "value": mask}]},
+            r"headers\[1\].value",
+        ),
+    ],
+)
+def test_a_masked_secret_is_refused_before_the_first_write(
+    leanix: Any, sandbox: Any, plan: str, mask: str, fields: Any, named: str
+) -> None:
+    stored(leanix, report())["credentials"] = {"apiToken": TOKEN}
+    for arguments in ({}, {"mode": "plan", "plan_output": plan}):
+        with pytest.raises(InputError, match=f"{named} of report/landscape/.* is masked"):
+            put([EXPORT, report(**fields(mask))], **arguments)
+    assert sandbox.counters.total() == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["https://***@host/x", "https://host/?sig=***&a=1", "AccountKey=***;a=b", "Bearer ***"]
+)
+def test_a_text_with_a_mask_for_its_secret_is_refused(leanix: Any, text: str) -> None:
+    with pytest.raises(InputError, match=r"variables\.x of report/.* is masked"):
+        put(report(variables={"x": text}))
+
+
+def test_masks_that_hide_no_secret_are_stored(leanix: Any) -> None:
+    wanted = report(
+        variables={"x": "a *** b", "y": "hidden", "z": "***"}, credentials={"apiToken": "a-xxx-b-1"}
+    )
+    assert put(wanted)["changed"]
+    assert stored(leanix, wanted) == wanted
 
 
 def test_a_refusal_that_quotes_a_secret_is_redacted(leanix: Any, sandbox: Any, capsys: Any) -> None:
@@ -257,6 +362,9 @@ def test_all_problems_of_several_configurations_are_named_at_once(
         ({"configuration": report(), "mode": "dry"}, "mode"),
         ({"configuration": report(), "plan_output": " "}, "plan_output"),
         ({"configuration": report(), "plan": ""}, "plan"),
+        ({"configuration": report(), "plan": "None"}, "'plan' is the text 'None'"),
+        ({"configuration": report(), "plan": " None "}, "'plan' is the text 'None'"),
+        ({"plan": "None"}, "'plan' is the text 'None'"),
         ({"configuration": [report(), 5]}, "must be a JSON object, not int"),
         ({"plan": "/no/such/plan.json"}, "there is no file"),
     ],
