@@ -107,7 +107,10 @@ class BrokerConnection:
         """
         if not topics:
             return set()
-        result, mid = self._client.subscribe([(topic, QOS) for topic in topics])
+        try:
+            result, mid = self._client.subscribe([(topic, QOS) for topic in topics])
+        except ValueError as error:
+            raise InputError(f"{', '.join(topics):.300}: {error}", "topics") from None
         if result:
             raise TransportError(f"the connection to {self._broker.url} has broken")
         granted = self._granted.setdefault(mid, self._loop.create_future())

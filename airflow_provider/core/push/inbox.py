@@ -56,9 +56,13 @@ class Inbox:
             self._is_waking = False
         self._changed.set()
 
-    def set_connected(self, connected: bool) -> None:
-        """Note that the connection was made or has broken; a poll is due after it was made."""
-        self.connected = connected
+    def set_connected(self, connected: bool, *, whole: bool = True) -> None:
+        """Note that the connection was made or has broken; a poll is due after it was made.
+
+        :param connected: whether values are pushed.
+        :param whole: whether all of them are: not when the broker refuses some topics.
+        """
+        self.connected = connected and whole
         if connected:
             self.poll_due, self.flooded, self.due_from = True, False, self._loop.time()
         self._changed.set()

@@ -21,6 +21,20 @@ class TopicPattern:
         self._known = {name: value for name, value in known.items() if value is not None}
 
     @property
+    def problem(self) -> str:
+        """What makes the topic impossible with these names; empty when nothing does."""
+        for level in self._levels:
+            named = re.fullmatch(_NAME, level)
+            value = self._known.get(named[1]) if named and not named[2] else None
+            if value is not None and (not value or re.search(r"[#+/\0]", value)):
+                template = "/".join(self._levels)
+                return (
+                    f"the {level[1:-1]} '{value:.100}' cannot be a level of the topic '{template:.200}', as a"
+                    " level is not empty and has none of # + /"
+                )
+        return ""
+
+    @property
     def subscription(self) -> str:
         """The filter to subscribe to."""
         return "/".join(self._subscribed(level) for level in self._levels)
