@@ -72,6 +72,13 @@ def topic_problems(template: str, names: Mapping[str, bool]) -> list[str]:
         for name in found
         if name not in names
     ]
+    problems += [
+        f"the topic '{template:.100}' has {{{name}}} twice"
+        for name in dict.fromkeys(found)
+        if found.count(name) > 1
+    ]
+    if template.startswith("$"):
+        problems.append(f"the topic '{template:.100}' begins with $, which no published topic does")
     missing = [name for name, needed in names.items() if needed and name not in found]
     if missing:
         problems.append(f"the topic '{template:.100}' lacks {{{missing[0]}}}")

@@ -34,6 +34,9 @@ TAKE_SECONDS = 0.2
 MAX_ASKED = 200
 """Maximum Things that are asked about by their ids; more of them are found by a poll."""
 
+MAX_ID = 200
+"""Maximum characters of a Thing's id; what is longer is none."""
+
 FLOOD_SECONDS = 2.0
 """Seconds between a poll that a flood of values made due and the next such poll; they double, up to
 :data:`OFFLINE_SECONDS`, while no other poll is due."""
@@ -196,8 +199,9 @@ async def watch(
     values = PushedValues(filters)
 
     def read(found: Mapping[str, str], payload: Mapping[str, Any], inbox: Inbox) -> None:
-        if relevant := values.relevant(payload):
-            inbox.put(found["thing_id"], relevant)
+        thing_id = found["thing_id"]
+        if 0 < len(thing_id) <= MAX_ID and (relevant := values.relevant(payload)):
+            inbox.put(thing_id, relevant)
 
     async with subscribed(("mqtt", conn_id), load, names, read, log) as inbox:
         yield PushWatch(inbox, values, ask, payloads, log)

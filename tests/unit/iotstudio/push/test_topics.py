@@ -11,17 +11,20 @@ from airflow_provider.core.push.topics import TopicPattern
 from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.push import watch
 from airflow_provider.sandbox.server import Sandbox
+from dev.mosquitto_server import User
 
 from .conftest import (
     BLIND,
     DEVICE,
     LIST,
+    READER,
     THING,
     Broker,
     Device,
     connected,
     listening,
     make_broker,
+    quiet,
     running,
     until,
     watcher,
@@ -111,6 +114,42 @@ async def test_a_connection_that_breaks_again_and_again_is_logged_once(
     out = capsys.readouterr().out
     assert out.count("has broken") == 1
     assert out.count("values are pushed by the broker") == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "topics", "ok", "sentence"),
+    [
+        (READER, THINGS, True, "accepts the credentials."),
+        (BLIND, "", True, "but refuses the topics spaces/my-iot-project/things/+/properties."),
+        (DEVICE, "", False, "refuses to subscribe to all topics"),
+        (READER, f"{THINGS} spaces/{{space}}/of/{{category}}/{{thing_id}}", True, "accepts the credentials."),
+    ],
+)
+async def test_the_test_of_the_connection_subscribes_also_in_a_running_loop(
+    sandbox: Sandbox,
+    broker: Broker,
+    connect: Callable[..., None],
+    user: User,
+    topics: str,
+    ok: bool,
+    sentence: str,
+) -> None:
+    connect(**broker.extra(user, **({"mqtt_topics": topics} if topics else {})))
+    for found, text in (IoTStudioHook().test_connection(), await IoTStudioHook().atest_connection()):
+        assert found == ok, text
+        assert sentence in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("thing", ["", "x" * 5000])
+async def test_what_is_no_id_of_a_thing_is_ignored(sandbox: Sandbox, device: Device, thing: str) -> None:
+    async with running(watcher()):
+        await connected(sandbox)
+        before = sandbox.counters.requests[LIST]
+        await asyncio.to_thread(device.say, HOT, thing=thing)
+        await until(lambda: listening().messages)  # type: ignore[union-attr]
+        await quiet(sandbox)
+        assert sandbox.counters.requests[LIST] == before
 
 
 @pytest.mark.parametrize("category", ["", "a/b", "a+", "#", "\0"])
