@@ -47,7 +47,7 @@ payload."""
 
 
 class Repeats:
-    """What was logged lately, so that it is logged again only after :data:`REPEATED_SECONDS`."""
+    """Notes of what was logged, so that it is logged again only after :data:`REPEATED_SECONDS`."""
 
     def __init__(self) -> None:
         self._logged: dict[Hashable, float] = {}

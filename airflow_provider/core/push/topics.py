@@ -22,7 +22,7 @@ class TopicPattern:
 
     @property
     def problem(self) -> str:
-        """What makes the topic impossible with these names; empty when nothing does."""
+        """The reason why the topic is impossible with these names; empty when it is possible."""
         for level in self._levels:
             named = re.fullmatch(_NAME, level)
             value = self._known.get(named[1]) if named and not named[2] else None
