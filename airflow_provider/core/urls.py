@@ -66,6 +66,8 @@ def read_broker(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(_BROKER_FORM)
     text = value.strip()
+    if text.lower() in ("none", "null"):  # what a script makes of a missing value
+        raise ValueError(_BROKER_FORM)
     scheme, separator, rest = text.partition("://")
     scheme, rest = (scheme.lower(), rest.rstrip("/")) if separator else ("mqtts", text)
     if scheme not in BROKER_PORTS:

@@ -235,22 +235,26 @@ class SpaceHook(ApiHook):
     async def probe(self) -> str:
         """Request a token and list one Thing; return a sentence for a connection that works.
 
-        With the extra ``mqtt_url``, the broker must accept its credentials, too.
+        With the extra ``mqtt_url``, the broker must accept its credentials and a subscription, too.
         """
         space = self.space
         await self.asend(api.things(space, params={"limit": 1}))
         if not self.settings.extras["mqtt_url"]:
             return f"Connected; the space '{space}' can be read."
         from airflow_provider.core.push.broker import check_broker
-        from airflow_provider.iotstudio.push.settings import broker_of
+        from airflow_provider.iotstudio.push.settings import broker_of, checked_topics
 
         try:
-            await aside(check_broker, broker_of(self.settings))
+            broker = broker_of(self.settings)
+            refused = await aside(check_broker, broker, checked_topics(broker))
         except ProviderError as error:
             raise ProviderError(
                 f"The space '{space}' can be read, but no values are pushed: {error}"
             ) from None
-        return f"Connected; the space '{space}' can be read, and the MQTT broker accepts the credentials."
+        but = f", but refuses the topics {', '.join(refused):.300}" if refused else ""
+        return (
+            f"Connected; the space '{space}' can be read, and the MQTT broker accepts the credentials{but}."
+        )
 
     def diagnose(self, error: ProviderError) -> str:
         """Return in one sentence what is wrong with the connection."""

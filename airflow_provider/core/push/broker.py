@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -107,7 +108,10 @@ class BrokerConnection:
         """
         if not topics:
             return set()
-        result, mid = self._client.subscribe([(topic, QOS) for topic in topics])
+        try:
+            result, mid = self._client.subscribe([(topic, QOS) for topic in topics])
+        except ValueError as error:
+            raise InputError(f"{', '.join(topics):.300}: {error}", "topics") from None
         if result:
             raise TransportError(f"the connection to {self._broker.url} has broken")
         granted = self._granted.setdefault(mid, self._loop.create_future())
@@ -176,18 +180,27 @@ class BrokerConnection:
             self._loop.call_soon_threadsafe(call, *arguments)
 
 
-def check_broker(broker: Broker) -> None:
-    """Connect once, and disconnect.
+def check_broker(broker: Broker, topics: Sequence[str] = ()) -> list[str]:
+    """Connect once, subscribe, and disconnect; return the topics that the broker refuses.
 
     :param broker: the broker.
-    :raises ProviderError: when that fails; see :class:`BrokerConnection`.
+    :param topics: the filters to subscribe to.
+    :raises ProviderError: when that fails, see :class:`BrokerConnection`, or when all topics are refused.
     """
 
-    async def connect() -> None:
-        async with BrokerConnection(broker, print):  # it subscribes to nothing, so it receives nothing
-            pass
+    async def connect() -> list[str]:
+        async with BrokerConnection(broker, lambda *_: None) as connection:
+            return sorted(await connection.subscribe(topics))
 
-    asyncio.run(connect())
+    # In a thread of its own: in a notebook, the caller's thread runs an event loop.
+    with ThreadPoolExecutor(1) as thread:
+        refused = thread.submit(asyncio.run, connect()).result()
+    if topics and len(refused) == len(set(topics)):
+        raise BrokerRefusedError(
+            f"the broker {broker.url} accepts the credentials, but refuses to subscribe to all topics, see"
+            f" its access list: {', '.join(refused):.300}"
+        )
+    return refused
 
 
 async def _tls_context(broker: Broker) -> ssl.SSLContext:

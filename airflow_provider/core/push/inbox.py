@@ -16,14 +16,15 @@ class Inbox:
     """Values that arrive in a network thread, and are read by an event loop.
 
     A newer value of a key replaces an older one. ``poll_due`` is set when a poll must find what was pushed:
-    after a connection was made, and when more keys have values than are stored. Its result must be asked for
-    after ``due_from``, in the loop's time.
+    after a connection was made, and when more keys have values than are stored: then ``flooded`` is set, too,
+    and the poll may wait a little. Its result must be asked for after ``due_from``, in the loop's time.
     """
 
     def __init__(self) -> None:
         self.connected = False
         self.due_from = 0.0
         self.poll_due = False
+        self.flooded = False
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
         self._values: dict[str, dict[str, Any]] = {}
@@ -42,7 +43,8 @@ class Inbox:
             elif len(self._values) < MAX_KEYS:
                 self._values[key] = dict(values)
             else:
-                self.poll_due, self.due_from = True, self._loop.time()
+                self.poll_due = self.flooded = True
+                self.due_from = self._loop.time()
             if self._is_waking:
                 return
             self._is_waking = True
@@ -54,11 +56,15 @@ class Inbox:
             self._is_waking = False
         self._changed.set()
 
-    def set_connected(self, connected: bool) -> None:
-        """Note that the connection was made or has broken; a poll is due after it was made."""
-        self.connected = connected
+    def set_connected(self, connected: bool, *, whole: bool = True) -> None:
+        """Note that the connection was made or has broken; a poll is due after it was made.
+
+        :param connected: whether values are pushed.
+        :param whole: whether all of them are: not when the broker refuses some topics.
+        """
+        self.connected = connected and whole
         if connected:
-            self.poll_due, self.due_from = True, self._loop.time()
+            self.poll_due, self.flooded, self.due_from = True, False, self._loop.time()
         self._changed.set()
 
     def take(self) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -45,6 +46,21 @@ ReadMessage = Callable[[Mapping[str, str], Mapping[str, Any], Inbox], None]
 payload."""
 
 
+class Repeats:
+    """Notes of what was logged, so that it is logged again only after :data:`REPEATED_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._logged: dict[Hashable, float] = {}
+
+    def is_due(self, key: Hashable) -> bool:
+        """Return whether to log something now, and note it."""
+        now = _now()
+        self._logged = {one: at for one, at in self._logged.items() if now - at < REPEATED_SECONDS}
+        is_due = key not in self._logged
+        self._logged.setdefault(key, now)
+        return is_due
+
+
 @dataclass(eq=False)
 class Subscription:
     """The subscription of one watcher.
@@ -52,23 +68,42 @@ class Subscription:
     :param names: values of the names in topics, such as the id of a space; None for the broker's.
     :param read: see :data:`ReadMessage`.
     :param inbox: receives the values.
+    :param log: receives what is wrong with this watcher's topics only.
     """
 
     names: Mapping[str, str | None]
     read: ReadMessage
     inbox: Inbox
+    log: Logger
     patterns: list[TopicPattern] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    repeats: Repeats = field(default_factory=Repeats)
+    context: Context = field(default_factory=copy_context)  # the log of a watcher belongs to its task
 
     def set_topics(self, broker: Broker) -> set[str]:
-        """Take the topics of a broker; return the filters to subscribe to."""
+        """Take the topics of a broker; return the filters to subscribe to.
+
+        A topic that this watcher's names make impossible is left out, and is an error of this watcher alone.
+        """
         names = {**broker.names, **{name: value for name, value in self.names.items() if value is not None}}
-        self.patterns = [TopicPattern(template, names) for template in broker.topics]
+        patterns = [TopicPattern(template, names) for template in broker.topics]
+        self.patterns = [pattern for pattern in patterns if not pattern.problem]
+        self.problems = [pattern.problem for pattern in patterns if pattern.problem]
+        text = redact("; ".join(self.problems))[:1000]
+        if text and self.repeats.is_due(text):
+            self.context.run(
+                self.log.error, "changes of this watcher's Things are found by polling: %s", text
+            )
         return self.filters
 
     @property
     def filters(self) -> set[str]:
         """The filters to subscribe to."""
         return {pattern.subscription for pattern in self.patterns}
+
+    def is_whole(self, subscribed: set[str]) -> bool:
+        """Return whether all topics are subscribed to."""
+        return not self.problems and self.filters <= subscribed
 
     def receive(self, topic: str, payload: Mapping[str, Any]) -> None:
         """Read a message whose topic is one of this subscription."""
@@ -96,6 +131,7 @@ class Listener:
         self._subscriptions: set[Subscription] = set()
         self._added = asyncio.Event()
         self._logged: tuple[str, float] = ("", 0.0)
+        self._repeats = Repeats()
         self._delays, self._refused_delays = backoff_delays(), _refused_delays()
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
@@ -125,9 +161,9 @@ class Listener:
                 async with BrokerConnection(broker, self._receive) as connection:
                     self._refused_delays = _refused_delays()
                     await self._listen(broker, connection)
+                self._note_broken()
             except Exception as error:
-                for subscription in self._subscriptions:
-                    subscription.inbox.set_connected(False)
+                self._note_broken()
                 if _now() - started > STABLE_SECONDS:
                     self._delays = backoff_delays()
                 is_refused = isinstance(error, (BrokerRefusedError, InputError))
@@ -136,49 +172,64 @@ class Listener:
                 await asyncio.sleep(delay)
 
     async def _listen(self, broker: Broker, connection: BrokerConnection) -> None:
-        """Subscribe for each watcher, now and later, until the connection breaks."""
-        subscribed, refused, ready = set[str](), set[str](), set[Subscription]()
+        """Subscribe for each watcher, now and later, until the connection breaks or another one is needed.
+
+        Topics that are refused are asked for again, as a person may have corrected the broker's access list.
+        When the Airflow connection was corrected, this one ends.
+        """
+        subscribed, granted, delays = set[str](), dict[Subscription, set[str]](), _refused_delays()
         while not connection.broken.done():
             self._added.clear()
-            new = [one for one in self._subscriptions if one not in ready]
-            for one in new:
+            current = self._subscriptions
+            for one in current - granted.keys():
                 one.set_topics(broker)
-            ready = set(self._subscriptions)
-            wanted = {topic for one in ready for topic in one.filters}
+            wanted = {topic for one in current for topic in one.filters}
             connection.unsubscribe(sorted(subscribed - wanted))
-            refused |= await connection.subscribe(sorted(wanted - subscribed))
-            subscribed = wanted
-            self._log_refused(broker, refused)
-            self._note_connected(broker, [one for one in new if one.filters - refused])
-            added = asyncio.ensure_future(self._added.wait())
-            try:
-                futures: list[asyncio.Future[Any]] = [connection.broken, added]
-                await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                added.cancel()
+            self._refused = await connection.subscribe(sorted(wanted - subscribed))
+            subscribed = wanted - self._refused
+            self._log_refused(broker)
+            before, granted = granted, {one: one.filters & subscribed for one in current}
+            new = [one for one, topics in granted.items() if topics and topics != before.get(one)]
+            self._note_connected(broker, new, subscribed)
+            pause = next(delays) if self._refused else None
+            if not await self._wait(connection, pause) and await self._load() != broker:
+                return
         connection.broken.result()
 
-    def _note_connected(self, broker: Broker, new: list[Subscription]) -> None:
+    async def _wait(self, connection: BrokerConnection, seconds: float | None) -> bool:
+        """Wait until the connection breaks or the watchers change; return False when neither happens."""
+        added = asyncio.ensure_future(self._added.wait())
+        futures: list[asyncio.Future[Any]] = [connection.broken, added]
+        try:
+            done, _ = await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            added.cancel()
+        return bool(done)
+
+    def _note_connected(self, broker: Broker, new: list[Subscription], subscribed: set[str]) -> None:
         for subscription in new:
-            subscription.inbox.set_connected(True)
-        if new and self._logged[0] != "connected":
+            subscription.inbox.set_connected(True, whole=subscription.is_whole(subscribed))
+        if new and self._repeats.is_due("connected"):
             self._log.info("values are pushed by the broker %s", broker.url)
             self._logged = ("connected", _now())
         self.connects += bool(new)
 
-    def _log_refused(self, broker: Broker, topics: set[str]) -> None:
-        if new := sorted(topics - self._refused):
-            self._refused |= topics
+    def _note_broken(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.inbox.set_connected(False)
+
+    def _log_refused(self, broker: Broker) -> None:
+        if new := [topic for topic in sorted(self._refused) if self._repeats.is_due(("refused", topic))]:
             self._log.error(
                 "the broker %s refuses subscriptions, so that changes of these topics are found by polling"
-                " only: %s",
+                " only; check its access list and the topics of the connection: %s",
                 broker.url,
                 ", ".join(new)[:300],
             )
 
     def _log_problem(self, error: Exception, delay: float, *, is_refused: bool) -> None:
-        text, (logged, at) = redact(str(error)), self._logged
-        if text == logged and _now() - at < REPEATED_SECONDS:
+        text = redact(str(error))
+        if not self._repeats.is_due(text):
             return
         self._logged = (text, _now())
         write = self._log.error if is_refused else self._log.warning
@@ -234,7 +285,7 @@ async def subscribed(
     """
     listeners = _listeners.setdefault(asyncio.get_running_loop(), {})
     listener = listeners.get(key) or listeners.setdefault(key, Listener(load, log))
-    subscription = Subscription(names, read, Inbox())
+    subscription = Subscription(names, read, Inbox(), log)
     listener.add(subscription)
     try:
         yield subscription.inbox

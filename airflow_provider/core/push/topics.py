@@ -21,6 +21,20 @@ class TopicPattern:
         self._known = {name: value for name, value in known.items() if value is not None}
 
     @property
+    def problem(self) -> str:
+        """The reason why the topic is impossible with these names; empty when it is possible."""
+        for level in self._levels:
+            named = re.fullmatch(_NAME, level)
+            value = self._known.get(named[1]) if named and not named[2] else None
+            if value is not None and (not value or re.search(r"[#+/\0]", value)):
+                template = "/".join(self._levels)
+                return (
+                    f"the {level[1:-1]} '{value:.100}' cannot be a level of the topic '{template:.200}', as a"
+                    " level is not empty and has none of # + /"
+                )
+        return ""
+
+    @property
     def subscription(self) -> str:
         """The filter to subscribe to."""
         return "/".join(self._subscribed(level) for level in self._levels)
@@ -58,6 +72,13 @@ def topic_problems(template: str, names: Mapping[str, bool]) -> list[str]:
         for name in found
         if name not in names
     ]
+    problems += [
+        f"the topic '{template:.100}' has {{{name}}} twice"
+        for name in dict.fromkeys(found)
+        if found.count(name) > 1
+    ]
+    if template.startswith("$"):
+        problems.append(f"the topic '{template:.100}' begins with $, which no published topic does")
     missing = [name for name, needed in names.items() if needed and name not in found]
     if missing:
         problems.append(f"the topic '{template:.100}' lacks {{{missing[0]}}}")

@@ -6,7 +6,9 @@ that a Thing matches: it tells whether a Thing may have started or stopped to ma
 
 from __future__ import annotations
 
+import hashlib
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +20,11 @@ MAX_REMEMBERED = 10_000
 MAX_ASKS = 6
 """Maximum requests about a Thing that contradict a value that was pushed: the service may be slower than its
 broker."""
+
+MAX_TEXT = 64 + 2
+"""Maximum length of a text that is kept as it is, with its quotes."""
+
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 _NUMBERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -47,10 +54,32 @@ def holds(condition: Any, value: Any) -> bool | None:
         return (plain == "true") is value if name == "eq" and plain in ("true", "false") else None
     if not isinstance(value, (int, float)) or name not in _NUMBERS:
         return None
-    try:
-        return _NUMBERS[name](value, float(operand))
-    except ValueError:
+    return _compare(_NUMBERS[name], value, operand.strip())
+
+
+def _compare(compare: Callable[[Any, Any], bool], value: float, operand: str) -> bool | None:
+    """Return a comparison; None for what is no number, and where it depends on the precision of numbers."""
+    if not re.fullmatch(_NUMBER, operand, re.ASCII):
         return None
+    try:
+        exact = compare(value, int(operand) if operand.lstrip("+-").isdigit() else float(operand))
+        same = compare(float(value), float(operand)) == exact
+    except (ValueError, OverflowError):
+        return None
+    return exact if same else None
+
+
+def compact(value: Any) -> Any:
+    """Return a value, or a short text in the place of a long one, to be kept and compared with later ones.
+
+    :param value: a value of a property; only numbers and booleans are compared with conditions.
+    """
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = repr(value)
+    if len(text) <= MAX_TEXT:
+        return value
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 class PushedValues:
@@ -65,8 +94,8 @@ class PushedValues:
         self._asks: dict[str, _Ask] = {}
 
     def relevant(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of the filters' properties."""
-        return {name: values[name] for name in self._conditions if name in values}
+        """Return the values of the filters' properties, with short texts in the place of long ones."""
+        return {name: compact(values[name]) for name in self._conditions if name in values}
 
     def add(self, thing_id: str, values: Mapping[str, Any], *, matches: bool, now: float) -> None:
         """Note values of a Thing.
@@ -77,7 +106,9 @@ class PushedValues:
         :param now: the time.
         """
         found = {name: holds(self._conditions[name], value) for name, value in values.items()}
-        results = {name: values[name] if result is None else result for name, result in found.items()}
+        results = {
+            name: compact(values[name]) if result is None else result for name, result in found.items()
+        }
         last = self._last.get(thing_id, {})
         is_news = any(name not in last or last[name] != result for name, result in results.items())
         if len(self._last) >= MAX_REMEMBERED and thing_id not in self._last:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider.core.push.broker import Broker
-from airflow_provider.core.push.topics import topic_problems
+from airflow_provider.core.push.topics import TopicPattern, topic_problems
 from airflow_provider.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ examples)."""
 
 NAMES = {"space": False, "category": False, "thing_id": True, "property": False}
 """Names that topics may hold; True for a name that they must hold."""
+
+
+def checked_topics(broker: Broker) -> list[str]:
+    """Return the filters that a test of the connection subscribes to: not those with a watcher's category."""
+    known = {"category": ""}
+    patterns = [TopicPattern(template, {**known, **broker.names}) for template in broker.topics]
+    return sorted({pattern.subscription for pattern in patterns if not pattern.problem})
 
 
 def broker_of(settings: Settings) -> Broker:

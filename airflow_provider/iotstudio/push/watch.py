@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,13 @@ TAKE_SECONDS = 0.2
 
 MAX_ASKED = 200
 """Maximum Things that are asked about by their ids; more of them are found by a poll."""
+
+MAX_ID = 200
+"""Maximum characters of a Thing's id; what is longer is none."""
+
+FLOOD_SECONDS = 2.0
+"""Seconds between a poll that a flood of values made due and the next such poll; they double, up to
+:data:`OFFLINE_SECONDS`, while no other poll is due."""
 
 OFFLINE_SECONDS = 30.0
 """Maximum seconds between polls while no values are pushed."""
@@ -65,6 +72,8 @@ class PushWatch:
         self._take_at = self._ask_at = -math.inf
         self._delays = backoff_delays(1.0)
         self._poll_delays = backoff_delays(1.0)
+        self._flood_delays = flood_delays()
+        self._is_flood = False
 
     def pause_after_failure(self, interval: float) -> float:
         """Return the seconds until the poll after a failed one: the interval may be an hour."""
@@ -84,8 +93,8 @@ class PushWatch:
             await asyncio.sleep(pause)
             return
         self._poll_delays = backoff_delays(1.0)
-        self._values.forget()
-        while not self._inbox.poll_due:
+        flood_at = await self._after_poll(firing)
+        while self._inbox.flooded or not self._inbox.poll_due:
             await asyncio.sleep(self._take_at - _now())
             await self._take(firing)
             now = _now()
@@ -96,10 +105,14 @@ class PushWatch:
                 self.fresh_from = now - 0.8 * (end - started)
                 return
             due = self._values.due(now) if now >= self._ask_at else []
-            if len(due) > MAX_ASKED:
-                self.fresh_from = now
+            is_flood = self._inbox.flooded or len(due) > MAX_ASKED
+            if is_flood and now >= flood_at:
+                self._is_flood, self.fresh_from = True, now
+                self._inbox.poll_due = self._inbox.flooded = False
                 return
-            if due:
+            if is_flood:
+                await self._inbox.wait(min(end, flood_at) - now)
+            elif due:
                 async with aclosing(self._ask(firing, due)) as events:
                     async for event in events:
                         yield event
@@ -108,8 +121,22 @@ class PushWatch:
         self._inbox.poll_due = False
         self.fresh_from = max(self.fresh_from, self._inbox.due_from)
 
+    async def _after_poll(self, firing: Firing) -> float:
+        """Note what a poll has answered; return the time of the next one that a flood may make due."""
+        due = [] if firing.is_outdated else self._values.due(self.fresh_from)
+        hashes = await asyncio.to_thread(by_hash, due)
+        known = _known(firing)
+        for digest, thing_id in hashes.items():
+            self._values.answered(thing_id, matches=digest in known, now=_now())
+        if self._is_flood:  # what it has answered is no news when it is pushed again
+            self._is_flood = False
+            return _now() + next(self._flood_delays)
+        self._values.forget()
+        self._flood_delays = flood_delays()
+        return -math.inf
+
     async def _take(self, firing: Firing) -> None:
-        known = set(firing.value) if isinstance(firing.value, list) else set()
+        known = _known(firing)
         pushed = self._inbox.take()
         if not pushed:
             return
@@ -172,11 +199,21 @@ async def watch(
     values = PushedValues(filters)
 
     def read(found: Mapping[str, str], payload: Mapping[str, Any], inbox: Inbox) -> None:
-        if relevant := values.relevant(payload):
-            inbox.put(found["thing_id"], relevant)
+        thing_id = found["thing_id"]
+        if 0 < len(thing_id) <= MAX_ID and (relevant := values.relevant(payload)):
+            inbox.put(thing_id, relevant)
 
     async with subscribed(("mqtt", conn_id), load, names, read, log) as inbox:
         yield PushWatch(inbox, values, ask, payloads, log)
+
+
+def flood_delays() -> Iterator[float]:
+    """Yield the pauses between polls that floods make due."""
+    return backoff_delays(FLOOD_SECONDS, OFFLINE_SECONDS)
+
+
+def _known(firing: Firing) -> set[str]:
+    return set(firing.value) if isinstance(firing.value, list) else set()
 
 
 def _now() -> float:

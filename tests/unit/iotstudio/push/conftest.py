@@ -83,6 +83,7 @@ def make_broker(folder: Any, **options: Any) -> Broker:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "_slots", {})
     monkeypatch.setattr(watch, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "FLOOD_SECONDS", 0.05)
     monkeypatch.setattr(listener, "backoff_delays", lambda *_: iter(lambda: 0.02, None))
 
 

@@ -42,6 +42,13 @@ from airflow_provider.iotstudio.push.comparison import MAX_ASKS, PushedValues, h
         ("eco", "eco", None),
         ("contains:ec", "eco", None),
         ("gt:20", None, None),
+        ("eq:9007199254740993", 9007199254740993, True),
+        ("eq:9007199254740993", 9007199254740994, False),
+        ("eq:9007199254740993", 9007199254740992, None),
+        ("gt:9007199254740992", 9007199254740993, None),
+        ("gt:1", 10**400, None),
+        ("eq:1_000", 1000, None),
+        ("eq:nan", 1.0, None),
         ("gt:20", [21], None),
     ],
 )
@@ -99,6 +106,18 @@ def test_the_remembered_values_are_limited(monkeypatch: pytest.MonkeyPatch) -> N
     for number in range(1000):
         values.add(str(number), {"temp": 1}, matches=False, now=0.0)
     assert len(values._last) <= 10
+
+
+@pytest.mark.parametrize("value", ["alarm " + "x" * 100_000, ["x" * 100_000], {"text": "x" * 100_000}])
+def test_long_values_are_not_kept_and_still_compared(value: Any) -> None:
+    values = PushedValues({"mode": "contains:alarm"})
+    for mode, asked in [(value, ["a"]), (value, []), ("short", ["a"]), (value, ["a"])]:
+        for pushed in ({"mode": mode}, values.relevant({"mode": mode})):
+            assert len(repr(values.relevant(pushed))) < 200
+            values.add("a", pushed, matches=False, now=0.0)
+        assert values.due(0.0) == asked
+        values.answered("a", matches=False, now=0.0)
+        assert len(repr(values._last)) < 200
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,8 @@ async def test_a_wrong_password_is_one_error_and_a_new_one_is_read_from_the_conn
         ({"mqtt_topics": "spaces/{space}/things/+/properties"}, "lacks {thing_id}"),
         ({"mqtt_topics": "spaces/{spaec}/things/{thing_id}"}, "unknown name '{spaec}'"),
         ({"mqtt_topics": "{thing_id}/a#b"}, "has the level 'a#b'"),
+        ({"mqtt_topics": "a/{thing_id}/{thing_id}"}, "has {thing_id} twice"),
+        ({"mqtt_topics": "$share/g/{thing_id}"}, "begins with $"),
     ],
 )
 async def test_what_is_wrong_with_the_extras_is_one_error_and_the_poll_continues(
@@ -526,6 +528,8 @@ def test_the_test_of_the_connection_asks_the_broker_too(
         "bro ker",
         ["mqtts://broker"],
         "mqtts://",
+        "None",
+        " null ",
     ],
 )
 def test_addresses_that_are_wrong_or_send_the_password_unencrypted_are_refused(

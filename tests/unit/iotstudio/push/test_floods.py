@@ -1,0 +1,153 @@
+"""Floods of values, and Things that never match: few polls, with pauses, and no more when it is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from airflow_provider.core.push import inbox as inbox_module
+from airflow_provider.core.push.inbox import Inbox
+from airflow_provider.core.triggers import by_hash
+from airflow_provider.iotstudio.push import watch
+from airflow_provider.iotstudio.push.comparison import MAX_ASKS, PushedValues
+from airflow_provider.iotstudio.push.watch import PushWatch
+
+HOT, COLD = {"temperature": 60}, {"temperature": 20}
+MANY = [f"01GQ{number:022d}" for number in range(300)]
+
+
+class Watched:
+    """A watcher without a service: its polls and requests are noted, and find what ``matching`` says.
+
+    It takes the place of the trigger and its stored state.
+    """
+
+    is_outdated = False
+
+    def __init__(self) -> None:
+        self.matching: set[str] = set()
+        self.value: list[str] = []
+        self.polls: list[float] = []
+        self.asked: list[Sequence[str]] = []
+        self.inbox = Inbox()
+        self.inbox.connected = True
+        self.values = PushedValues({"temperature": "gt:50"})
+        self.watch = PushWatch(self.inbox, self.values, self.ask, lambda new, now: [], None)  # type: ignore[arg-type]
+
+    async def ask(self, thing_ids: Sequence[str]) -> Sequence[str]:
+        self.asked.append(thing_ids)
+        return [one for one in thing_ids if one in self.matching]
+
+    async def events(self, decide: Any) -> AsyncGenerator[Any, None]:
+        _, following = decide(self.value)
+        self.value = self.value if following is None else following
+        for event in ():
+            yield event
+
+    async def run(self) -> None:
+        while True:
+            self.polls.append(asyncio.get_running_loop().time())
+            self.value = sorted(by_hash(self.matching))
+            async for _ in self.watch.events(self, 3600.0, failed=False):  # type: ignore[arg-type]
+                pass
+
+    async def silent(self) -> None:
+        """Wait until nothing is left to do before the next poll, an hour away."""
+        async with asyncio.timeout(60):
+            while self.is_busy():
+                await asyncio.sleep(0.01)
+
+    def is_busy(self) -> bool:
+        """Return whether anything is left to do."""
+        inbox = self.inbox
+        waits = inbox._changed._waiters  # type: ignore[attr-defined]
+        return not waits or bool(self.values._asks) or inbox.poll_due or len(inbox) > 0
+
+    def push(self, values: Any, things: Sequence[str] = MANY) -> None:
+        for thing in things:
+            self.inbox.put(thing, values)
+
+
+@pytest.fixture
+async def watched(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Watched, None]:
+    monkeypatch.setattr(watch, "TAKE_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "FLOOD_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "OFFLINE_SECONDS", 0.1)
+    made = Watched()
+    task = asyncio.create_task(made.run())
+    await made.silent()
+    yield made
+    assert not task.done(), task.exception()
+    task.cancel()
+
+
+async def test_a_poll_answers_for_all_things_of_a_flood(watched: Watched) -> None:
+    watched.matching = set(MANY)
+    watched.push(HOT)
+    await watched.silent()
+    assert (len(watched.polls), watched.asked) == (2, [])
+    watched.matching = set()
+    watched.push(COLD)
+    await watched.silent()
+    assert (len(watched.polls), watched.asked) == (3, [])
+
+
+@pytest.mark.parametrize("count", [watch.MAX_ASKED, watch.MAX_ASKED + 1, len(MANY)])
+async def test_things_that_never_match_cost_some_requests_once(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(watch.PushedValues, "answered", _hurried(PushedValues.answered))
+    for _ in range(3):  # the same values again are no news
+        watched.push(HOT, MANY[:count])
+        await watched.silent()
+    assert len(watched.polls) - 1 + len(watched.asked) == MAX_ASKS
+
+
+def _hurried(answered: Any) -> Any:
+    """Return a method that asks again at once, not after seconds."""
+
+    def answer(self: PushedValues, thing_id: str, *, matches: bool, now: float) -> None:
+        answered(self, thing_id, matches=matches, now=now - 100.0)
+
+    return answer
+
+
+async def test_polls_that_floods_make_due_have_pauses_between_them(watched: Watched) -> None:
+    for number in range(200):
+        watched.matching = set(MANY) if number % 2 else set()
+        watched.push(HOT if number % 2 else COLD)
+        await asyncio.sleep(0)
+    await watched.silent()
+    made = watched.polls[1:]
+    assert all(later - earlier > 0.009 for earlier, later in pairwise(made))
+    assert not watched.values._asks
+
+
+async def test_an_inbox_that_is_always_full_polls_with_pauses(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "MAX_KEYS", 5)
+    while len(watched.polls) < 5:
+        watched.push(COLD)
+        await asyncio.sleep(0)
+    made = watched.polls[1:]
+    assert all(later - earlier > 0.009 for earlier, later in pairwise(made))
+
+
+async def test_after_a_flood_a_new_connection_is_polled_for_at_once(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FLOOD_SECONDS", 3600.0)
+    monkeypatch.setattr(watch, "OFFLINE_SECONDS", 3600.0)
+    watched.watch._flood_delays = watch.flood_delays()
+    watched.matching = set(MANY)
+    watched.push(HOT)
+    await watched.silent()
+    watched.push(COLD)
+    watched.inbox.set_connected(True)
+    while len(watched.polls) < 3:
+        await asyncio.sleep(0.001)
