@@ -323,7 +323,7 @@ def _merged(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
 
 
 def ambiguities(details: object) -> list[str]:
-    """Return what keeps the details of an object from being told apart by their keys.
+    """Return what keeps the details of an object from being identified by their keys.
 
     :param details: the details.
     """
@@ -335,7 +335,7 @@ def ambiguities(details: object) -> list[str]:
 
 
 def may_stay(wanted: Sequence[Any], found: object) -> bool:
-    """Return whether an object's details, some of which cannot be told apart, need no write for a row.
+    """Return whether an object's details, some of which no key identifies, need no write for a row.
 
     :param wanted: the details of the row, from columns.
     :param found: those of the object.
