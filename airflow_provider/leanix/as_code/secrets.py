@@ -22,34 +22,26 @@ _LAST_WORDS = frozenset({"pass", "pw", "jwt", "pem"})
 """Last words of names of such fields, besides those that are a kind of key."""
 
 _NO_SECRET_KEYS = frozenset(
-    {
-        "facet",
-        "primary",
-        "foreign",
-        "external",
-        "sort",
-        "field",
-        "group",
-        "partition",
-        "parent",
-        "tag",
-        "object",
-    }
-    | {
-        "translation",
-        "label",
-        "unique",
-        "public",
-        "index",
-        "item",
-        "entity",
-        "sync",
-        "mapping",
-        "map",
-        "data",
-    }
+    [
+        *(
+            "data",
+            "entity",
+            "external",
+            "facet",
+            "field",
+            "foreign",
+            "group",
+            "index",
+            "item",
+            "label",
+            "ldif",
+        ),
+        *("map", "mapping", "object", "parent", "partition", "primary", "public", "sort", "sync", "tag"),
+        *("translation", "unique"),
+    ]
 )
 """Words before ``key`` that make it no secret, but a name or an id."""
+
 
 _PARAMETERS = frozenset({"key", "code", "auth", "sig"})
 """Names of parameters of a URL that are secrets there only."""

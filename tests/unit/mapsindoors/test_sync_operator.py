@@ -174,7 +174,7 @@ def test_a_whole_new_venue_is_made_level_by_level(
         (desk("D-1", baseType=None), "has no baseType"),
         (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 112.57]}), "is the order wrong"),
         (desk("D-1", geometry={"type": "Point", "coordinates": [55.78, 12.57]}), "latitude swapped"),
-        (desk("D-1", **{"Name@en": "X"}), "are the same key"),
+        (desk("D-1", **{"Name@en": "X"}), "is given twice"),
     ],
 )
 def test_a_bad_row_is_named_before_any_write(
