@@ -13,10 +13,10 @@ from airflow_provider.core.input.scalars import Scalar, read_scalars
 from airflow_provider.core.polling import clock
 from airflow_provider.core.sensor import PollSensor
 from airflow_provider.errors import InputError
+from airflow_provider.iotstudio import DEFAULT_CONN_ID
 from airflow_provider.iotstudio.conditions import filter_problems, name_problems, read_bound, require_name
 from airflow_provider.iotstudio.events.fleet import Fleet, fleet_problems
 from airflow_provider.iotstudio.events.records import RETAINED_EVENTS
-from airflow_provider.iotstudio.hooks import IoTStudioHook
 from airflow_provider.iotstudio.hooks_base import read_twice
 from airflow_provider.iotstudio.matching import match_query, match_result
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider.iotstudio.events.silence import Silence
+    from airflow_provider.iotstudio.hooks import IoTStudioHook
     from airflow_provider.iotstudio.triggers import (
         IoTStudioEventPollTrigger,
         IoTStudioPropertyTrigger,
@@ -80,7 +81,7 @@ class IoTStudioPropertySensor(PollSensor):
         min_matches: int = 1,
         space: str | None = None,
         deferrable: bool | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -120,6 +121,8 @@ class IoTStudioPropertySensor(PollSensor):
 
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Poll once; return the matches, or None while they are too few."""
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
+
         params = match_query(self.filters, self.thing_id, self.min_matches)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
 
@@ -201,7 +204,7 @@ class FleetSensor(PollSensor):
         filters: Mapping[str, Any] | None = None,
         space: str | None = None,
         deferrable: bool | None = None,
-        iotstudio_conn_id: str = IoTStudioHook.default_conn_name,
+        iotstudio_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -324,6 +327,7 @@ class IoTStudioEventSensor(FleetSensor):
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Poll once; return the events in short, or None while they are too few."""
         from airflow_provider.iotstudio.events.reader import event_result, find_events
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         since = self.begin(context)
         with IoTStudioHook(self.iotstudio_conn_id, space=self.space) as hook:
@@ -401,6 +405,7 @@ class IoTStudioSilenceSensor(FleetSensor):
     def poll(self, context: Context) -> dict[str, Any] | None:
         """Poll once; return the silent Things, or None while they are too few."""
         from airflow_provider.iotstudio.events.silence import Silence
+        from airflow_provider.iotstudio.hooks import IoTStudioHook
 
         seconds = cast("float", self.silent_for)
         self._silence = self._silence or Silence(Fleet.of(self), seconds, self.properties)
