@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
+from random import Random
 from typing import Any
 
 import msgspec
@@ -66,3 +70,18 @@ def undecoded(objects: list[dict[str, Any]]) -> list[msgspec.Raw]:
 def busiest_second(moments: list[float]) -> int:
     """Return the maximum number of these moments within one second."""
     return max(sum(moment <= other < moment + 1 for other in moments) for moment in moments)
+
+
+def kill_after(command: list[str], sandbox: Sandbox, requests: int, chance: Random) -> None:
+    """Run a command, and kill it at a random moment soon after the sandbox has had so many requests."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while sum(sandbox.counters.requests.values()) < requests:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        time.sleep(chance.random() * 0.1)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)

@@ -6,11 +6,12 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from airflow_provider.core.sync.document import SignedPlan
 from airflow_provider.errors import InputError, PlanRejectedError
 from airflow_provider.leanix.as_code.secrets import SecretMask, is_masked
 from airflow_provider.leanix.configurations import FieldChange, changes, key_of
@@ -18,9 +19,6 @@ from airflow_provider.leanix.configurations import FieldChange, changes, key_of
 Operation = Literal["create", "update", "unchanged"]
 
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "unchanged")
-
-VERSION = 1
-"""Version of the plan's JSON."""
 
 _ROUNDS = 10_000
 """Rounds of the hash of a configuration: a secret in it cannot be found by trying many."""
@@ -60,7 +58,7 @@ def count(entries: Iterable[Entry]) -> dict[str, int]:
 
 
 @dataclass
-class Plan:
+class Plan(SignedPlan):
     """The configurations of a task, compared with the stored ones.
 
     :param host: the server.
@@ -69,6 +67,8 @@ class Plan:
     :param fingerprint: hash of all the rest.
     :param entries: the configurations.
     """
+
+    version: ClassVar[int] = 1
 
     host: str
     workspace: str = ""
@@ -109,40 +109,6 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """Return the number of configurations by operation."""
         return count(self.entries)
-
-    def sign(self) -> None:
-        """Set the fingerprint."""
-        self.fingerprint = self._hash()
-
-    def _hash(self) -> str:
-        data = msgspec.json.encode({**asdict(self), "fingerprint": ""}, order="deterministic")
-        return hashlib.sha256(data).hexdigest()
-
-    def to_json(self) -> bytes:
-        """Return the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
-        head = {"version": VERSION, "counts": self.counts()}
-        return msgspec.json.format(msgspec.json.encode({**head, **asdict(self)}), indent=1)
-
-    @classmethod
-    def from_json(cls, data: bytes, where: str) -> Plan:
-        """Parse a plan that :meth:`to_json` returned.
-
-        :param data: the JSON.
-        :param where: the plan's location, for the error.
-        :raises InputError: when the data are not a plan of this version.
-        :raises PlanRejectedError: when the plan was altered.
-        """
-        try:
-            given = msgspec.json.decode(data)
-            if given["version"] != VERSION:
-                raise ValueError(f"version {VERSION} is expected")
-            counts = given["counts"]
-            plan = msgspec.convert(given, cls)
-        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{where} is not a plan of this version: {error}") from None
-        if plan._hash() != plan.fingerprint or counts != plan.counts():
-            raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is that of another one")
-        return plan
 
     def configurations(self, given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
         """Return the planned configurations, with their secrets.

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from airflow_provider.core.input.row_numbers import encode_row_number
 from airflow_provider.core.json_types import Json
-from airflow_provider.errors import InputError, PlanRejectedError
+from airflow_provider.core.sync.document import SignedPlan
 
 Operation = Literal["create", "update"]
 
 OPERATIONS: tuple[Operation, ...] = ("create", "update")
-
-VERSION = 1
-"""Version of the plan's JSON."""
 
 
 @dataclass(slots=True)
@@ -43,14 +39,8 @@ class Change:
     before: str = ""
 
 
-class _Failure(msgspec.Struct):
-    row: int | str
-    key: str
-    reasons: list[str]
-
-
 @dataclass
-class Plan:
+class Plan(SignedPlan):
     """All writes of a sync.
 
     :param kind: ``display types`` or ``categories``.
@@ -61,6 +51,8 @@ class Plan:
     :param changes: the writes, in their order.
     :param failed: the rows that are left out: ``{"row", "key", "reasons"}``.
     """
+
+    version: ClassVar[int] = 1
 
     kind: str
     dataset: str
@@ -80,45 +72,6 @@ class Plan:
         counts = ", ".join(f"{name} {count}" for name, count in self.counts().items() if count)
         rest = f"{self.unchanged} rows unchanged, {len(self.failed)} left out"
         return f"{counts or 'no changes'}; {rest}; compared with {self.compared} {self.kind}"
-
-    def sign(self) -> None:
-        """Set the fingerprint."""
-        self.fingerprint = self._hash()
-
-    def _hash(self) -> str:
-        parts = {**asdict(self), "fingerprint": ""}
-        data = msgspec.json.encode(parts, enc_hook=encode_row_number, order="deterministic")
-        return hashlib.sha256(data).hexdigest()
-
-    def to_json(self) -> bytes:
-        """Return the plan as JSON: the fields of this class, ``version``, and ``counts`` for readers."""
-        head = {"version": VERSION, "counts": self.counts()}
-        data = msgspec.json.encode({**head, **asdict(self)}, enc_hook=encode_row_number)
-        return msgspec.json.format(data, indent=1)
-
-    @classmethod
-    def from_json(cls, data: bytes, where: str) -> Plan:
-        """Parse a plan that :meth:`to_json` returned.
-
-        :param data: the JSON.
-        :param where: the plan's location, for the error.
-        :raises InputError: when the data are not a plan of this version.
-        :raises PlanRejectedError: when the plan was altered.
-        """
-        try:
-            given = msgspec.json.decode(data)
-            if given["version"] != VERSION:
-                raise ValueError(f"version {VERSION} is expected")
-            counts = given["counts"]
-            plan = msgspec.convert(given, cls)
-            msgspec.convert(plan.failed, list[_Failure])
-        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{where} is not a plan of this version: {error}") from None
-        if plan._hash() != plan.fingerprint:
-            raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is that of another one")
-        if counts != plan.counts():
-            raise PlanRejectedError(f"the plan {where} was altered: its counts are not those of its changes")
-        return plan
 
 
 def entry_hash(entry: Json) -> str:

@@ -8,10 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ import pytest
 from airflow_provider.mapsindoors.operators import MapsIndoorsSyncDisplayTypesOperator
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
+from tests.support.mapsindoors_sync import kill_after
 
 pytestmark = pytest.mark.slow
 
@@ -46,18 +44,7 @@ def test_after_a_kill_the_next_attempt_brings_display_types_in_step(
     # Each write is delayed, so that the kill can come before or after its effect.
     sandbox.faults.add("delay", path="displaytypes", seconds=0.05, times=None)
     requests = 3 + chance.randrange(6)
-    run = [sys.executable, "-c", RUN, str(source)]
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while sum(sandbox.counters.requests.values()) < requests:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        time.sleep(chance.random() * 0.1)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+    kill_after([sys.executable, "-c", RUN, str(source)], sandbox, requests, chance)
     sandbox.faults.clear()
     task = MapsIndoorsSyncDisplayTypesOperator(task_id="t", source=rows)
     task.execute({})

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.support.mapsindoors_sync import by_external_id, desk, sync
+from tests.support.mapsindoors_sync import by_external_id, desk, kill_after, sync
 
 pytestmark = pytest.mark.slow
 
@@ -45,20 +41,7 @@ def test_after_a_kill_the_next_attempt_reaches_the_desired_state(
     # Each write is delayed, so that the kill can come before or after its effect.
     sandbox.faults.add("delay", path="geodata", seconds=0.05, times=None)
     requests = 4 + chance.randrange(10)
-    run = [sys.executable, "-c", RUN, str(source)]
-    process = subprocess.Popen(
-        run, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while sum(sandbox.counters.requests.values()) < requests:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        time.sleep(chance.random() * 0.1)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+    kill_after([sys.executable, "-c", RUN, str(source)], sandbox, requests, chance)
     sandbox.faults.clear()
     scope = {"base_types": ["room", "poi"]}
     done = sync(str(source), scope=scope, missing="delete", max_deletes=4)

@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from airflow_provider.sandbox.mapsindoors import MapsIndoorsService
 from airflow_provider.sandbox.server import Sandbox
-from tests.support.mapsindoors_sync import by_external_id, sync
+from tests.support.mapsindoors_sync import by_external_id, kill_after, sync
 
 pytestmark = pytest.mark.slow
 
@@ -50,18 +47,7 @@ def test_after_a_kill_nothing_of_an_emptied_floor_is_lost(
     # Each write is delayed, so that the kill can come before or after its effect.
     sandbox.faults.add("delay", path="geodata", seconds=0.05, times=None)
     requests = 3 + chance.randrange(6)
-    run = [sys.executable, "-c", RUN, str(source)]
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while sum(sandbox.counters.requests.values()) < requests:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        time.sleep(chance.random() * 0.1)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+    kill_after([sys.executable, "-c", RUN, str(source)], sandbox, requests, chance)
     sandbox.faults.clear()
     sync(str(source), missing="delete", max_deletes=1)
     after = by_external_id(unlimited_service)

@@ -1,0 +1,71 @@
+"""Plan document: a plan as JSON, with a fingerprint by which a change of it is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import msgspec
+
+from airflow_provider.core.input.row_numbers import encode_row_number
+from airflow_provider.errors import InputError, PlanRejectedError
+
+
+class _Failure(msgspec.Struct):
+    row: int | str
+    key: str
+    reasons: list[str]
+
+
+@dataclass
+class SignedPlan:
+    """Base of plans: a data class with the field ``fingerprint``, and perhaps ``failed``, the rows left out.
+
+    :cvar version: version of the plan's JSON.
+    """
+
+    version: ClassVar[int]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of writes by operation."""
+        raise NotImplementedError
+
+    def sign(self) -> None:
+        """Set the fingerprint."""
+        self.fingerprint = self._hash()
+
+    def _hash(self) -> str:
+        parts = {**asdict(self), "fingerprint": ""}
+        data = msgspec.json.encode(parts, enc_hook=encode_row_number, order="deterministic")
+        return hashlib.sha256(data).hexdigest()
+
+    def to_json(self) -> bytes:
+        """Return the plan as JSON: its fields, ``version``, and ``counts`` for readers."""
+        head = {"version": self.version, "counts": self.counts()}
+        data = msgspec.json.encode({**head, **asdict(self)}, enc_hook=encode_row_number)
+        return msgspec.json.format(data, indent=1)
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Self:
+        """Parse a plan that :meth:`to_json` returned.
+
+        :param data: the JSON.
+        :param where: the plan's location, for the error.
+        :raises InputError: when the data are not a plan of this version.
+        :raises PlanRejectedError: when the plan was altered.
+        """
+        try:
+            given = msgspec.json.decode(data)
+            if given["version"] != cls.version:
+                raise ValueError(f"version {cls.version} is expected")
+            counts = given["counts"]
+            plan = msgspec.convert(given, cls)
+            msgspec.convert(given.get("failed", []), list[_Failure])
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"{where} is not a plan of this version: {error}") from None
+        if plan._hash() != plan.fingerprint:
+            raise PlanRejectedError(f"the plan {where} was altered: its fingerprint is that of another one")
+        if counts != plan.counts():
+            raise PlanRejectedError(f"the plan {where} was altered: its counts are not those of its changes")
+        return plan
