@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, assert_type
 
 from airflow_provider.amigocloud.hooks import AmigoCloudHook
@@ -28,7 +28,7 @@ def workers(iot: IoTStudioHook, maps: MapsIndoorsHook, amigo: AmigoCloudHook, le
 
 async def loops(iot: IoTStudioHook, maps: MapsIndoorsHook, amigo: AmigoCloudHook, leanix: LeanIXHook) -> None:
     assert_type(await iot.aget_thing("id"), dict[str, Any])
-    assert_type(iot.alist_things(category="Sensors"), AsyncIterator[dict[str, Any]])
+    assert_type(iot.alist_things(category="Sensors"), AsyncGenerator[dict[str, Any]])
     assert_type(await iot.alist_events("id"), list[dict[str, Any]])
     assert_type(await iot.adelete_things(thing_ids=["id"]), list[str])
     assert_type(await iot.aclose(), None)
